@@ -1,0 +1,155 @@
+"""Every setting, read once from the environment; refuses to start on one that is missing or unsafe."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+from zoneinfo import available_timezones
+
+SANDBOX_KEY = "rzp_test_sandbox"
+
+
+class Unsafe(SystemExit):
+    """A setting that this program will not start with; the words say which and what to do."""
+
+
+def setting(env: str, default: str | None = None, **rest: Any) -> Any:
+    """A field read from the environment variable `env`; without a default it must be set."""
+    return field(metadata={"env": env, "default": default}, **rest)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What differs from one installation to the next. `.env.example` names and explains each of these."""
+
+    env: str = setting("FRONTDESK_ENV", "production")
+    database_url: str = setting("DATABASE_URL")
+    redis_url: str = setting("REDIS_URL")
+    secret_key: str = setting("SECRET_KEY", repr=False)
+    old_secret_key: str = setting("SECRET_KEY_OLD", "", repr=False)
+    base_url: str = setting("BASE_URL")
+    proxies: int = setting("TRUSTED_PROXIES", "0")
+    files: Path = setting("FILES_DIR", "var/files")
+    log_level: str = setting("LOG_LEVEL", "INFO")
+
+    business: str = setting("BUSINESS_NAME", "Frontdesk")
+    business_email: str = setting("BUSINESS_EMAIL", "hello@frontdesk.example")
+    business_phone: str = setting("BUSINESS_PHONE", "")
+    timezone: str = setting("BUSINESS_TIMEZONE", "Asia/Kolkata")
+    currency: str = setting("BUSINESS_CURRENCY", "INR")
+    country: str = setting("BUSINESS_COUNTRY", "IN")
+
+    razorpay_key: str = setting("RAZORPAY_KEY_ID", "")
+    razorpay_secret: str = setting("RAZORPAY_KEY_SECRET", "", repr=False)
+    razorpay_webhook_secrets: tuple[str, ...] = setting("RAZORPAY_WEBHOOK_SECRET", "", repr=False)
+    razorpay_url: str = setting("RAZORPAY_API_URL", "https://api.razorpay.com")
+
+    smtp_host: str = setting("SMTP_HOST", "")
+    smtp_port: int = setting("SMTP_PORT", "587")
+    smtp_user: str = setting("SMTP_USER", "")
+    smtp_password: str = setting("SMTP_PASSWORD", "", repr=False)
+    smtp_tls: bool = setting("SMTP_TLS", "1")
+    mail_from: str = setting("MAIL_FROM", "Frontdesk <hello@frontdesk.example>")
+
+    sandbox_url: str = setting("SANDBOX_URL", "")
+    sandbox_smtp_port: int = setting("SANDBOX_SMTP_PORT", "8025")
+    sandbox_data: Path = setting("SANDBOX_DATA", "var/sandbox.db")
+
+    @property
+    def production(self) -> bool:
+        return self.env == "production"
+
+    @property
+    def sandboxed(self) -> bool:
+        """No gateway keys, and a stand-in is running: payments and mail go to the sandbox."""
+        return self.razorpay_key == SANDBOX_KEY
+
+    @classmethod
+    def read(cls, env: Mapping[str, str] = os.environ) -> Settings:
+        values: dict[str, Any] = {}
+        for each in fields(cls):
+            name, default = each.metadata["env"], each.metadata["default"]
+            text = env.get(name, "").strip() or default
+            if text is None:
+                raise Unsafe(f"{name} is not set. See .env.example for what it means; `make run` sets it for you.")
+            values[each.name] = _parse(name, text, str(each.type))
+        return cls(**_sandbox(values)).checked()
+
+    def checked(self) -> Settings:
+        """Say no at the door rather than in the middle of a payment."""
+        _refuse_unsafe(self)
+        if self.production:
+            _refuse_in_production(self)
+        elif self.razorpay_key.startswith("rzp_live_"):
+            raise Unsafe("RAZORPAY_KEY_ID is a live key, and FRONTDESK_ENV is not production: real cards would be charged.")
+        return self
+
+
+def _parse(name: str, text: str, kind: str) -> Any:
+    try:
+        if kind == "int":
+            return int(text)
+        if kind == "bool":
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
+    except (ValueError, KeyError):
+        raise Unsafe(f"{name} is {text!r}, which is not {'a whole number' if kind == 'int' else 'yes or no'}.") from None
+    if kind == "Path":
+        return Path(text)
+    if kind.startswith("tuple"):
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+    return text
+
+
+def _derived(purpose: str, secret: str) -> str:
+    return hashlib.sha256(f"{purpose} {secret}".encode()).hexdigest()
+
+
+def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
+    """With no gateway keys and a sandbox address, speak to the sandbox with keys that only it knows."""
+    if values["sandbox_url"] and not values["razorpay_key"]:
+        values |= {
+            "razorpay_key": SANDBOX_KEY,
+            "razorpay_secret": _derived("sandbox secret", values["secret_key"]),
+            "razorpay_webhook_secrets": (_derived("sandbox webhook", values["secret_key"]),),
+            "razorpay_url": values["sandbox_url"].rstrip("/") + "/sandbox/razorpay",
+        }
+    if values["sandbox_url"] and not values["smtp_host"]:
+        values |= {
+            "smtp_host": urlsplit(values["sandbox_url"]).hostname,
+            "smtp_port": values["sandbox_smtp_port"],
+            "smtp_tls": False,
+        }
+    return values
+
+
+def _refuse_unsafe(it: Settings) -> None:
+    if it.env not in ("production", "demo", "test"):
+        raise Unsafe(f"FRONTDESK_ENV is {it.env!r}; it is one of production, demo, test.")
+    if len(it.secret_key) < 32:
+        raise Unsafe("SECRET_KEY is shorter than 32 characters. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
+    if not it.database_url.startswith("postgresql"):
+        raise Unsafe("DATABASE_URL is not a PostgreSQL address; the constraints that keep bookings and money true live in PostgreSQL.")
+    if it.timezone not in available_timezones():
+        raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}, which is not an IANA time zone such as Asia/Kolkata.")
+    if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
+        raise Unsafe("RAZORPAY_KEY_ID is set without RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: an unsigned webhook could confirm a booking.")
+    if it.sandbox_url and it.razorpay_key.startswith("rzp_live_"):
+        raise Unsafe("SANDBOX_URL is set beside a live RAZORPAY_KEY_ID. The sandbox never runs beside live keys: unset one of them.")
+    if not it.razorpay_key:
+        raise Unsafe("RAZORPAY_KEY_ID is not set, and no SANDBOX_URL stands in for it: nobody could pay.")
+    if not it.smtp_host:
+        raise Unsafe("SMTP_HOST is not set, and no SANDBOX_URL stands in for it: no email could be sent.")
+
+
+def _refuse_in_production(it: Settings) -> None:
+    if it.sandbox_url:
+        raise Unsafe("SANDBOX_URL is set in production: anybody could mark a booking as paid. Unset it.")
+    if it.razorpay_key.startswith("rzp_test_"):
+        raise Unsafe("RAZORPAY_KEY_ID is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
+    if not it.base_url.startswith("https://"):
+        raise Unsafe("BASE_URL does not start with https:// in production: sessions and links would travel in the clear.")
