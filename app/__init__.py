@@ -1,0 +1,58 @@
+"""Frontdesk, put together: settings, then the rooms, then the packs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import flask_mail
+from flask import Flask
+from flask_migrate import Migrate
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import desk, ops, site
+from app.desk.house import house
+from app.kernel import access, db, files, jobs
+from app.messages import email, template
+from app.money import gateway
+from app.money.razorpay import Razorpay
+from app.packs import PACKS
+from app.sandbox.door import door
+from config import Settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    settings = settings or Settings.read()
+    app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
+    app.config.from_mapping(desk.flask_settings(settings))
+    app.extensions["settings"], app.extensions["packs"] = settings, [house, *PACKS]
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
+    csrf = CSRFProtect(app)
+    _open_rooms(app, settings)
+    with app.app_context():
+        desk.open(app, PACKS)
+        for pack in PACKS:
+            for blueprint in pack.blueprints:
+                app.register_blueprint(blueprint)
+        site.open(app, csrf)
+        ops.open(app)
+        if settings.sandboxed:
+            standing_in = door(settings)
+            csrf.exempt(standing_in)
+            app.register_blueprint(standing_in)
+    return app
+
+
+def _open_rooms(app: Flask, settings: Settings) -> None:
+    """Hand each door of the kernel, money and messages what it needs to know, and nothing more."""
+    db.connect(settings.database_url)
+    Migrate(app, db, directory=str(ROOT / "migrations"))
+    app.teardown_appcontext(lambda error: db.session.remove())
+    access.sign_with(settings.secret_key, settings.old_secret_key)
+    files.keep_in(settings.files)
+    jobs.hang_bell(settings.redis_url)
+    gateway.use(Razorpay(settings.razorpay_key, settings.razorpay_secret, settings.razorpay_webhook_secrets, settings.razorpay_url, settings.business))
+    email.use(flask_mail.Mail(app))
+    template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))

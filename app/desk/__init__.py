@@ -1,0 +1,119 @@
+"""The only room that knows Flask-AppBuilder: from each declaration it makes screens, endpoints and rights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+from flask import Flask, request
+from flask_appbuilder import AppBuilder
+
+from app.desk import column, home, house, security
+from app.desk.api import Docs, DocsPage, api_of
+from app.desk.resource import forget_all, resources
+from app.desk.screens import screens_of
+from app.kernel import access, db
+from app.kernel.errors import NotSignedIn
+from app.kernel.pack import Pack
+from config import Settings
+
+
+def flask_settings(settings: Settings) -> dict[str, Any]:
+    """Flask's, Flask-AppBuilder's and their companions' own names for our settings."""
+    secure = settings.base_url.startswith("https://")
+    return {
+        "APP_NAME": settings.business,
+        "SECRET_KEY": settings.secret_key,
+        "SECRET_KEY_FALLBACKS": [settings.old_secret_key] if settings.old_secret_key else [],
+        "SESSION_COOKIE_NAME": "frontdesk",
+        "SESSION_COOKIE_HTTPONLY": True,
+        "SESSION_COOKIE_SAMESITE": "Lax",
+        "SESSION_COOKIE_SECURE": secure,
+        "PERMANENT_SESSION_LIFETIME": timedelta(hours=12),
+        "MAX_CONTENT_LENGTH": 10 * 1024 * 1024,
+        "MAX_FORM_MEMORY_SIZE": 1024 * 1024,
+        "WTF_CSRF_TIME_LIMIT": 12 * 60 * 60,
+        "SEND_FILE_MAX_AGE_DEFAULT": timedelta(days=365),
+        "SQLALCHEMY_DATABASE_URI": settings.database_url,
+        "AUTH_TYPE": 1,
+        "AUTH_ROLE_ADMIN": access.ADMIN,
+        # A web process neither makes tables nor writes permissions: `flask migrate` does, once a release.
+        "FAB_CREATE_DB": False,
+        "FAB_UPDATE_PERMS": False,
+        "FAB_ROLES": {access.ADMIN: [[".*", ".*"]]},
+        "FAB_BASE_TEMPLATE": "desk/appbuilder.html",
+        "FAB_ADD_OPENAPI_VIEWS": False,
+        "FAB_ADD_MENU_API": False,
+        "FAB_ADD_SECURITY_PERMISSION_VIEW": False,
+        "FAB_ADD_SECURITY_VIEW_MENU_VIEW": False,
+        "FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW": False,
+        "AUTH_RATE_LIMITED": False,  # counts the form alone; ours counts the form and the API together
+        "RATELIMIT_ENABLED": True,
+        "RATELIMIT_STORAGE_URI": settings.redis_url,
+        "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
+        "RATELIMIT_HEADERS_ENABLED": True,
+        "RATELIMIT_APPLICATION": "1000 per minute",  # for one address, over everything
+        "JWT_SECRET_KEY": settings.secret_key,
+        "JWT_ACCESS_TOKEN_EXPIRES": timedelta(minutes=15),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),
+        "MAIL_SERVER": settings.smtp_host,
+        "MAIL_PORT": settings.smtp_port,
+        "MAIL_USE_TLS": settings.smtp_tls,
+        "MAIL_USERNAME": settings.smtp_user or None,
+        "MAIL_PASSWORD": settings.smtp_password or None,
+        "MAIL_DEFAULT_SENDER": settings.mail_from,
+        "BABEL_DEFAULT_LOCALE": "en",
+        "LANGUAGES": {"en": {"flag": "gb", "name": "English"}},
+    }
+
+
+def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
+    settings: Settings = app.extensions["settings"]
+    column.live_in(settings.timezone, settings.currency)
+    forget_all()
+    app.before_request(lambda: access.comes_in(security.actor))
+    app.teardown_request(lambda error: access.comes_in(None))
+    builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
+    builder.init_app(app, db.session)
+    _speak_plainly(builder.sm.jwt_manager)
+    for pack in [house.house, *packs]:
+        for resource in pack.resources:
+            resource.register(pack.label)
+            builder.add_view_no_menu(screens_of(resource))
+            builder.add_api(api_of(resource))
+    builder.add_api(Docs)
+    builder.add_view_no_menu(DocsPage)
+    app.context_processor(lambda: {"menu": _menu} if request and request.path.startswith(_STAFF) else {})
+    return builder
+
+
+_STAFF = ("/desk", "/users", "/roles", "/resetmypassword", "/swagger", "/login", "/userinfo", "/groups")
+
+
+def _menu() -> list[tuple[str, list[Any]]]:
+    """What this person may open, by pack; read from rights that are loaded already."""
+    who = access.actor()
+    found: dict[str, list[Any]] = {}
+    for resource in resources():
+        if who.may(resource.noun, "read"):
+            found.setdefault(resource.pack, []).append(resource)
+    packs = sorted(found.items(), key=lambda item: item[0] == house.house.label)
+    return packs
+
+
+def _speak_plainly(jwt: Any) -> None:
+    """Every way in which a token can be wrong is one 401 of the one shape."""
+
+    def no(*_: Any) -> Any:
+        raise NotSignedIn("Send a valid token: Authorization: Bearer …")
+
+    for hears in (
+        "unauthorized_loader",
+        "invalid_token_loader",
+        "expired_token_loader",
+        "user_lookup_error_loader",
+        "revoked_token_loader",
+        "needs_fresh_token_loader",
+    ):
+        getattr(jwt, hears)(no)

@@ -1,0 +1,313 @@
+"""The REST side of one resource: the same columns, the same rows, the same moves, on Flask-AppBuilder's ModelRestApi."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any, ClassVar, cast
+
+import prison
+from flask import Response, current_app, jsonify, request
+from flask_appbuilder.api import ModelRestApi, expose
+from flask_appbuilder.api.manager import OpenApi, SwaggerView
+from flask_appbuilder.security.decorators import permission_name, protect
+
+from app.desk.column import KINDS, Column
+from app.desk.listing import LARGEST, Asked, listed, whole
+from app.desk.resource import Resource, resources
+from app.desk.rows import Rows
+from app.desk.screens import write
+from app.kernel import access
+from app.kernel.db import session, transaction
+from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
+from app.kernel.workflow import Move, Question, press, questions
+
+_HOW = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
+_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "date": "string", "time": "string", "datetime": "string"}
+
+
+class Api(ModelRestApi):  # type: ignore[misc]
+    """Refusals travel as exceptions and become the one error shape at the edge; nothing here answers 500 for bad input."""
+
+    resource: ClassVar[Resource]
+    method_permission_name: ClassVar[dict[str, str]] = {
+        "get_list": "read", "get": "read", "info": "read", "post": "add", "put": "edit", "delete": "delete",
+    }  # fmt: skip
+    responses: ClassVar[dict[str, Any]] = {}  # one Error component instead of a copy for each code
+
+    def _init_properties(self) -> None:
+        self.label_columns, self.base_filters, self.search_columns = {}, [], []
+        self.list_columns = self.show_columns = self.add_columns = self.edit_columns = self.order_columns = []
+
+    def _init_model_schemas(self) -> None:
+        """The columns know their schemas; the ones that are guessed from tables list what nobody declared."""
+
+    def add_apispec_components(self, api_spec: Any) -> None:
+        """Written by `Docs`, from the declarations."""
+
+    # --- reading ---
+
+    @expose("/", methods=["GET"])
+    @protect()
+    @permission_name("get")
+    def get_list(self) -> Response:
+        """Rows, searched, filtered, ordered and paged."""
+        asked = _asked_by_api()
+        page = listed(self.resource, asked)
+        result = [self._row(row, self.resource.list) for row in page.rows]
+        return jsonify(count=page.count, ids=[row.id for row in page.rows], page=asked.page, page_size=asked.size, result=result)
+
+    @expose("/<int:pk>", methods=["GET"])
+    @protect()
+    @permission_name("get")
+    def get(self, pk: int) -> Response:
+        """One row."""
+        return self._answer(access.find(self.resource.noun, pk))
+
+    @expose("/_info", methods=["GET"])
+    @protect()
+    @permission_name("info")
+    def info(self) -> Response:
+        """What may be read, written and asked for here."""
+        who, it = access.actor(), self.resource
+        may = [verb for verb in it.verbs if who.may(it.noun, verb)]
+        named = {name: [each.path for each in getattr(it, name)] for name in ("list", "show", "add", "edit", "search", "filters")}
+        return jsonify(permissions=may, states=it.noun.states, **named)
+
+    # --- writing ---
+
+    @expose("/", methods=["POST"])
+    @protect()
+    @permission_name("post")
+    def post(self) -> Response:
+        """Add a row."""
+        given = _body()
+        _only(given, self.resource.add)
+        row = self.resource.noun()
+        write(row, self.resource.add, given)
+        return self._answer(row, 201)
+
+    @expose("/<int:pk>", methods=["PUT"])
+    @protect()
+    @permission_name("put")
+    def put(self, pk: int) -> Response:
+        """Change the fields that are sent. With `version`, only if nobody else changed it since."""
+        given = _body()
+        row = access.find(self.resource.noun, pk)
+        _only(given.keys() - {"version"}, self.resource.edit)
+        write(row, [each for each in self.resource.edit if each.path in given], given)
+        return self._answer(row)
+
+    @expose("/<int:pk>", methods=["DELETE"])
+    @protect()
+    @permission_name("delete")
+    def delete(self, pk: int) -> Response:
+        """Remove a row that nothing refers to."""
+        row = access.find(self.resource.noun, pk)
+        with transaction():
+            session.delete(row)
+        return jsonify(id=pk)
+
+    # --- answering ---
+
+    def _answer(self, row: Any, status: int = 200) -> Response:
+        response = jsonify(id=row.id, result=self._row(row, [*{each.path: each for each in [*self.resource.list, *self.resource.show]}.values()]))
+        response.status_code = status
+        return response
+
+    @staticmethod
+    def _row(row: Any, columns: list[Column]) -> dict[str, Any]:
+        shown = {each.path: each.json(row) for each in columns if not each.secret}
+        return {"id": row.id, "version": row.version} | shown
+
+    def response_403(self) -> Response:
+        raise Forbidden("This is not yours to do.")
+
+    def response_401(self) -> Response:
+        raise NotSignedIn("Sign in first.")
+
+
+def api_of(resource: Resource) -> type[Api]:
+    noun = resource.noun
+    pressable = {name: it for name, it in resource.moves.items() if it.by}
+    body: dict[str, Any] = {
+        "resource": resource,
+        "datamodel": Rows(noun),
+        "resource_name": resource.name,
+        "class_permission_name": noun.__name__,
+        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
+        "openapi_spec_tag": resource.label,
+        "include_route_methods": _routes(resource) | {f"move_{name}" for name in pressable},
+        "method_permission_name": Api.method_permission_name | {f"move_{name}": name for name in pressable},
+    }
+    body |= {f"move_{name}": _endpoint(it) for name, it in pressable.items()}
+    return type(f"{noun.__name__}Api", (Api,), body)
+
+
+def _routes(resource: Resource) -> set[str]:
+    reading = {"get_list", "get", "info"}
+    return reading | {route for route, verb in (("post", "add"), ("put", "edit"), ("delete", "delete")) if verb in resource.verbs}
+
+
+def _endpoint(move: Move) -> Callable[..., Response]:
+    def press_it(self: Api, pk: int) -> Response:
+        row = access.find(self.resource.noun, pk)
+        given = _body() if request.data else {}
+        with transaction():
+            press(row, move.name, given)
+            access.keep_within(row)
+        return self._answer(row)
+
+    # Flask-AppBuilder names the permission and the endpoint after the function.
+    press_it.__name__ = f"move_{move.name}"
+    press_it.__doc__ = move.does
+    return cast(Callable[..., Response], expose(f"/<int:pk>/{move.name}", methods=["POST"])(protect()(permission_name(move.name)(press_it))))
+
+
+def _body() -> dict[str, Any]:
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        raise Unreadable("Send a JSON object, with Content-Type: application/json.")
+    return given
+
+
+def _only(given: Any, columns: list[Column]) -> None:
+    unknown = set(given) - {each.path for each in columns}
+    if unknown:
+        raise Invalid.fields_said(dict.fromkeys(sorted(unknown), "Unknown field, or not one that is written here."))
+
+
+def _asked_by_api() -> Asked:
+    """Plain parameters as on the list's page, or Flask-AppBuilder's rison in `q`."""
+    text = request.args.get("q", "")
+    if not text.startswith(("(", "{", "!")):
+        return Asked.read(request.args)
+    try:
+        given = json.loads(text) if text.startswith("{") else prison.loads(text)
+        filters = tuple(_filter(each) for each in given.get("filters", []))
+        order, direction = str(given.get("order_column", "")), given.get("order_direction", "asc")
+    except Refused:
+        raise
+    except Exception:  # prison raises whatever it stumbles over
+        raise Unreadable("“q” cannot be read: it is neither rison nor JSON.") from None
+    size = min(whole(given, "page_size", 25), LARGEST) if "page_size" in given else 25
+    page = int(str(given["page"])) if str(given.get("page", "0")).isdigit() and "page" in given else 0
+    if "page" in given and (not str(given["page"]).isdigit() or page > 10**6):
+        raise Unreadable("“page” is a whole number, zero or more.")
+    return Asked("", filters, f"-{order}" if order and direction == "desc" else order, page, size)
+
+
+def _filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
+    if each["opr"] not in _HOW:
+        raise Unreadable(f"Filters compare with {', '.join(_HOW)}, not {str(each['opr'])[:20]!r}.")
+    return str(each["col"]), _HOW[each["opr"]], str(each["value"])
+
+
+# --- the description of it all ----------------------------------------------------------------------------------------
+
+
+class Docs(OpenApi):  # type: ignore[misc]
+    """The OpenAPI description, made once a process: made anew for each reader it costs more than a second."""
+
+    class_permission_name = "OpenApi"
+
+    @expose("/<version>/_openapi", methods=["GET"])
+    @protect()
+    @permission_name("get")
+    def get(self, version: str) -> Response:
+        """The OpenAPI description."""
+        if version != "v1":
+            raise Missing
+        return Response(_described(current_app.config["APP_NAME"]), mimetype="application/json")
+
+    response_403, response_401 = Api.response_403, Api.response_401
+
+
+class DocsPage(SwaggerView):  # type: ignore[misc]
+    """Swagger's page, from our own disk."""
+
+    class_permission_name = "SwaggerView"
+    route_base = "/swagger"
+
+
+@cache
+def _described(name: str) -> str:
+    paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN}
+    schemas: dict[str, Any] = {"Error": _ERROR}
+    for resource in resources():
+        schemas |= _schemas(resource)
+        paths |= _paths(resource)
+    jwt = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    info = {"title": name, "version": "v1", "description": "The same columns, rows and moves as the desk. Sign in for a token first."}
+    return json.dumps({"openapi": "3.0.3", "info": info, "paths": paths, "components": {"schemas": schemas, "securitySchemes": jwt}, "security": [{"jwt": []}]})
+
+
+_FIELDS = {"type": "object", "additionalProperties": {"type": "string"}}
+_PROBLEM = {"type": "object", "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "fields": _FIELDS}}
+_ERROR = {"type": "object", "properties": {"error": _PROBLEM}}
+_CREDENTIALS = {name: {"type": "string"} for name in ("username", "password")} | {
+    "provider": {"type": "string", "enum": ["db"]},
+    "refresh": {"type": "boolean"},
+}
+_TOKENS = {"type": "object", "properties": {"access_token": {"type": "string"}, "refresh_token": {"type": "string"}}}
+
+
+def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _operation(tag: str, summary: str, answer: Mapping[str, Any], *, body: Mapping[str, Any] | None = None, status: str = "200", **rest: Any) -> dict[str, Any]:
+    refusal = {"description": "Refused; the message says why.", "content": _json({"$ref": "#/components/schemas/Error"})}
+    answers = {status: {"description": "Done.", "content": _json(answer)}, "default": refusal}
+    return {"tags": [tag], "summary": summary, "responses": answers} | ({"requestBody": {"required": True, "content": _json(body)}} if body else {}) | rest
+
+
+_SIGN_IN = {"post": _operation("Security", "Sign in for a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
+
+
+def _schemas(it: Resource) -> dict[str, Any]:
+    def written(columns: list[Column]) -> dict[str, Any]:
+        properties = {each.path: {"type": "integer", "title": each.label} if each.kind == "relation" else each.schema for each in columns}
+        return {"type": "object", "properties": properties}
+
+    shown = {each.path: each.schema for each in [*it.list, *it.show] if not each.secret}
+    always = {"id": KINDS["number"].schema, "version": KINDS["number"].schema}
+    return {
+        it.noun.__name__: {"type": "object", "properties": always | shown},
+        f"{it.noun.__name__}.post": written(it.add),
+        f"{it.noun.__name__}.put": written(it.edit),
+    }
+
+
+def _paths(it: Resource) -> dict[str, Any]:
+    name, tag, base = it.noun.__name__, it.label, f"/api/v1/{it.name}"
+    one = {"type": "object", "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}}}
+    many = {"type": "object", "properties": {"count": {"type": "integer"}, "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}}
+    pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
+    collection = {"get": _operation(tag, f"List {it.label.lower()}", many, parameters=_list_parameters(it))}
+    single = {"get": _operation(tag, f"Get a {it.one.lower()}", one, parameters=pk)}
+    if it.add:
+        collection["post"] = _operation(tag, f"Add a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
+    if it.edit:
+        single["put"] = _operation(tag, f"Change a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
+    if "delete" in it.verbs:
+        single["delete"] = _operation(tag, f"Delete a {it.one.lower()}", {"type": "object"}, parameters=pk)
+    moves = {f"{base}/{{pk}}/{m.name}": {"post": _move_operation(tag, m, one, pk)} for m in it.moves.values() if m.by}
+    return {f"{base}/": collection, f"{base}/{{pk}}": single} | moves
+
+
+def _list_parameters(it: Resource) -> list[dict[str, Any]]:
+    names = ["q", "order", "page", "size", *[f"f.{each.path}" for each in it.filters]]
+    return [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
+
+
+def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
+    asks = {each.name: _question(each) for each in questions(move.asks)} if move.asks else {}
+    body = {"type": "object", "properties": asks} if asks else None
+    summary = f"{move.label}: {' or '.join(move.sources)} → {move.to}"
+    return _operation(tag, summary, answer, body=body, parameters=parameters, description=move.does)
+
+
+def _question(question: Question) -> dict[str, Any]:
+    return {"type": _TYPES.get(question.kind.__name__, "string"), "title": question.label, "description": question.help}

@@ -1,0 +1,308 @@
+"""Column: how one column of a noun is read, shown, typed and written; the same on every screen and endpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time
+from functools import cached_property
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Boolean, Date, DateTime, Integer, Time, inspect
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Composite, RelationshipProperty
+from werkzeug.datastructures import FileStorage
+
+from app.kernel import access, clock
+from app.kernel.db import Noun, session, spaced
+from app.kernel.errors import Invalid, Missing
+from app.kernel.files import Picture
+from app.money.amount import Money
+
+NO = "–"
+
+
+@dataclass(frozen=True)
+class House:
+    """What staff read and type in: one zone and one currency."""
+
+    timezone: str = "Asia/Kolkata"
+    currency: str = "INR"
+
+
+house = House()
+
+
+def live_in(timezone: str, currency: str) -> None:
+    global house
+    house = House(timezone, currency)
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column, possibly of a neighbour: "slot.starts_at" of a booking."""
+
+    noun: type[Noun]
+    path: str
+    steps: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", tuple(self.path.split(".")))
+        if self.kind not in KINDS:
+            raise TypeError(f"{self.noun.__name__}.{self.path} cannot be shown: no kind for it.")
+
+    @cached_property
+    def owner(self) -> type[Noun]:
+        """The noun that the last step belongs to."""
+        here = self.noun
+        for step in self.steps[:-1]:
+            here = inspect(here).relationships[step].mapper.class_
+        return here
+
+    @property
+    def name(self) -> str:
+        return self.steps[-1]
+
+    @cached_property
+    def attribute(self) -> Any:
+        return inspect(self.owner).attrs[self.name]
+
+    @cached_property
+    def info(self) -> Mapping[str, Any]:
+        columns = getattr(self.attribute, "columns", None)
+        return columns[0].info if columns else {}
+
+    @cached_property
+    def label(self) -> str:
+        return str(self.info.get("label") or spaced(self.name))
+
+    @cached_property
+    def kind(self) -> str:
+        prop = self.attribute
+        if isinstance(prop, RelationshipProperty):
+            return "picture" if prop.mapper.class_ is Picture else "relation"
+        if isinstance(prop, Composite):
+            return "money"
+        if self.name == "state" and self.owner.states:
+            return "state"
+        if self.info.get("choices"):
+            return "choice"
+        of = prop.columns[0].type
+        kinds = {Boolean: "yesno", DateTime: "moment", Date: "day", Time: "time", Integer: "number", JSONB: "facts"}
+        return next((kind for each, kind in kinds.items() if isinstance(of, each)), "long" if self.info.get("long") else "text")
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:
+        return self.owner.states if self.kind == "state" else tuple(self.info.get("choices", ()))
+
+    @cached_property
+    def target(self) -> type[Noun]:
+        """The noun on the other side of a relation."""
+        target: type[Noun] = self.attribute.mapper.class_
+        return target
+
+    @cached_property
+    def required(self) -> bool:
+        if self.kind in ("relation", "picture"):
+            return not next(iter(self.attribute.local_columns)).nullable
+        if self.kind == "yesno":
+            return False
+        column = self.attribute.columns[0]
+        return not column.nullable and column.default is None
+
+    @property
+    def secret(self) -> bool:
+        return bool(self.info.get("secret"))
+
+    def value(self, row: Any) -> Any:
+        for step in self.steps:
+            row = getattr(row, step) if row is not None else None
+        return row
+
+    def said(self, row: Any) -> str:
+        """For a person, on a screen."""
+        value = self.value(row)
+        return NO if value is None or value == "" else KINDS[self.kind].said(value)
+
+    def plain(self, row: Any) -> str:
+        """For a spreadsheet. A cell that begins like a formula is told to be text."""
+        value = self.value(row)
+        text = "" if value is None else KINDS[self.kind].plain(value)
+        return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text.lstrip("-").replace(".", "").isdigit() else text
+
+    def json(self, row: Any) -> Any:
+        value = self.value(row)
+        return None if value is None else KINDS[self.kind].json(value)
+
+    def typed(self, row: Any) -> str:
+        """What stands in the form before anybody types."""
+        value = self.value(row)
+        return "" if value is None else KINDS[self.kind].typed(value)
+
+    def read(self, given: Any) -> Any:
+        """What was typed or sent, as the value to keep; ValueError says what is wrong with it."""
+        empty = given is None or given == "" or (isinstance(given, FileStorage) and not given.filename)
+        if empty and self.kind != "yesno":
+            if self.required:
+                raise ValueError("Please fill this in.")
+            return "" if self.kind in ("text", "long") and not self.attribute.columns[0].nullable else self._default()
+        return KINDS[self.kind].read(self, given)
+
+    def _default(self) -> Any:
+        default = getattr(self.attribute, "columns", [None])[0]
+        scalar = getattr(default, "default", None)
+        return scalar.arg if scalar is not None and scalar.is_scalar else None
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        known: dict[str, Any] = dict(KINDS[self.kind].schema)
+        return known | ({"enum": list(self.choices)} if self.choices else {}) | {"title": self.label}
+
+
+# --- the kinds --------------------------------------------------------------------------------------------------------
+
+
+def _text(column: Column, given: Any) -> str:
+    if not isinstance(given, str):
+        raise ValueError("This has to be text.")
+    limit = getattr(column.attribute.columns[0].type, "length", None) or (20_000 if column.kind == "long" else 500)
+    if "\x00" in given:
+        raise ValueError("This holds a character that cannot be kept.")
+    if len(given) > limit:
+        raise ValueError(f"At most {limit} characters, please.")
+    return given.strip()
+
+
+def _number(column: Column, given: Any) -> int:
+    try:
+        number = int(given) if not isinstance(given, (bool, float)) else None
+    except (TypeError, ValueError):
+        number = None
+    if number is None:
+        raise ValueError("This is not a whole number.")
+    if abs(number) >= 2**31:
+        raise ValueError("This number is too large.")
+    return number
+
+
+def _money(column: Column, given: Any) -> Money:
+    if isinstance(given, Mapping):  # as the API says it: whole minor units and a currency
+        if set(given) != {"amount", "currency"} or not isinstance(given["amount"], int) or not isinstance(given["currency"], str):
+            raise ValueError('Write it like {"amount": 99900, "currency": "INR"}.')
+        money = Money(given["amount"], given["currency"])
+    else:
+        money = Money.read(str(given), house.currency)
+    if abs(money.amount) >= 2**62 or len(money.currency) != 3:
+        raise ValueError("This is not an amount that can be kept.")
+    return money
+
+
+def _choice(column: Column, given: Any) -> str:
+    if given not in column.choices:
+        raise ValueError(f"One of: {', '.join(column.choices)}.")
+    return str(given)
+
+
+def _moment(column: Column, given: Any) -> datetime:
+    try:
+        moment = datetime.fromisoformat(given)
+    except (TypeError, ValueError):
+        raise ValueError("This is not a moment in time. Write it like 2026-11-24T09:00.") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(house.timezone))).astimezone(UTC)
+
+
+def _iso(kind: type[date] | type[time], wrong: str) -> Callable[[Column, Any], Any]:
+    def read(column: Column, given: Any) -> Any:
+        try:
+            return kind.fromisoformat(given)
+        except (TypeError, ValueError):
+            raise ValueError(wrong) from None
+
+    return read
+
+
+def _relation(column: Column, given: Any) -> Any:
+    """ "12" or "12 · Asha Rao"; only rows that whoever asks may see can be pointed at."""
+    if isinstance(given, bool) or not isinstance(given, (int, str)):
+        raise ValueError("This has to be the number of a record.")
+    head = str(given).split("·")[0].strip()
+    if not head.isdigit():
+        raise ValueError("Choose one from the list.")
+    try:
+        return access.find(column.target, int(head))
+    except Missing:
+        raise ValueError("There is no such record, or it is not for you.") from None
+
+
+def _picture(column: Column, given: Any) -> Picture:
+    if not isinstance(given, FileStorage):
+        raise ValueError("Send the picture as a file.")
+    try:
+        picture = Picture.keep(given.stream, given.filename or "picture")
+    except Invalid as error:
+        raise ValueError(next(iter(error.fields.values()))) from None
+    session.flush()
+    return picture
+
+
+def _facts_said(facts: Any) -> str:
+    pairs = facts.items() if isinstance(facts, dict) else enumerate(facts)
+    return ", ".join(f"{spaced(str(name))}: {value}" for name, value in pairs) or NO
+
+
+def _unwritable(column: Column, given: Any) -> Any:
+    raise ValueError("This is not written by hand.")
+
+
+def _yes(column: Column, given: Any) -> bool:
+    return given in (True, "on", "true", "1", "yes")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Four ways to say a value and one to hear it."""
+
+    said: Callable[[Any], str] = str
+    plain: Callable[[Any], str] = str
+    json: Callable[[Any], Any] = lambda value: value
+    typed: Callable[[Any], str] = str
+    read: Callable[[Column, Any], Any] = _unwritable
+    schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
+
+
+def _local(moment: datetime) -> datetime:
+    return moment.astimezone(ZoneInfo(house.timezone))
+
+
+def _iso_said(value: Any) -> str:
+    return str(value.isoformat())
+
+
+MONEY_SCHEMA = {"type": "object", "properties": {"amount": {"type": "integer"}, "currency": {"type": "string"}}}
+
+KINDS: dict[str, Kind] = {
+    "text": Kind(read=_text),
+    "long": Kind(read=_text),
+    "number": Kind(read=_number, schema={"type": "integer"}),
+    "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),
+    "day": Kind(json=_iso_said, read=_iso(date, "This is not a date."), schema={"type": "string", "format": "date"}),
+    "time": Kind(json=_iso_said, read=_iso(time, "This is not a time of day."), schema={"type": "string", "format": "time"}),
+    "moment": Kind(
+        said=lambda v: clock.said(v, house.timezone), plain=lambda v: _local(v).isoformat(timespec="minutes"), json=lambda v: v.astimezone(UTC).isoformat(),
+        typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}", read=_moment, schema={"type": "string", "format": "date-time"},
+    ),
+    "money": Kind(plain=lambda v: v.plain, json=lambda v: v.as_json(), typed=lambda v: v.plain, read=_money, schema=MONEY_SCHEMA),
+    "state": Kind(said=lambda v: spaced(v), read=_unwritable),
+    "choice": Kind(said=lambda v: spaced(v), read=_choice),
+    "facts": Kind(said=_facts_said, plain=_facts_said, schema={"type": "object"}),
+    "relation": Kind(
+        json=lambda v: {"id": v.id, "name": str(v)}, typed=lambda v: f"{v.id} · {v}", read=_relation,
+        schema={"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},
+    ),
+    "picture": Kind(said=lambda v: v.name, json=lambda v: {"id": v.id, "name": v.name}, typed=lambda v: "", read=_picture, schema={"type": "object"}),
+}  # fmt: skip
+
+
+def columns(noun: type[Noun], names: str) -> list[Column]:
+    return [Column(noun, name) for name in names.split()]

@@ -1,0 +1,206 @@
+"""A list of rows: searched, filtered, ordered and paged in the database, within what the reader may see."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from datetime import time as midnight
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.orm import aliased, contains_eager, joinedload
+from sqlalchemy.orm.util import AliasedClass
+
+from app.desk import column as kinds
+from app.desk.column import Column
+from app.desk.resource import Resource
+from app.kernel.access import visible
+from app.kernel.db import Noun, session
+from app.kernel.errors import Unreadable
+
+PAGE = 25
+LARGEST = 100
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the reader wants to see. Only declared columns can be named: an undeclared one cannot be asked about."""
+
+    words: str = ""
+    filters: tuple[tuple[str, str, str], ...] = ()  # path, how, value
+    order: str = ""
+    page: int = 0
+    size: int = PAGE
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> Asked:
+        """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&order=-id&page=2."""
+        found = []
+        for name, value in args.items():
+            if name.startswith("f.") and value:
+                path, _, how = name[2:].rpartition(".")
+                found.append((path, how, value) if how in ("from", "to") else (name[2:], "is", value))
+        page, size = whole(args, "page", 1), whole(args, "size", PAGE)
+        return cls(args.get("q", "").strip()[:200], tuple(found), args.get("order", ""), page - 1, min(size, LARGEST))
+
+
+def whole(args: Mapping[str, Any], name: str, default: int) -> int:
+    """A page number or a size: a whole number above zero, or a clear no."""
+    given = args.get(name, default)
+    text = str(given)
+    if not text.isdigit() or not 0 < int(text[:10]) < 10**7:
+        raise Unreadable(f"“{name}” is a whole number above zero, not {text[:40]!r}.")
+    return int(text)
+
+
+@dataclass
+class Page:
+    """What came of it."""
+
+    rows: list[Any]
+    count: int
+    asked: Asked
+    order: str
+
+    @property
+    def last(self) -> int:
+        return max(1, -(-self.count // self.asked.size))
+
+    @property
+    def number(self) -> int:
+        return self.asked.page + 1
+
+    @property
+    def first_row(self) -> int:
+        return self.asked.page * self.asked.size + 1 if self.count else 0
+
+    @property
+    def last_row(self) -> int:
+        return min(self.count, (self.asked.page + 1) * self.asked.size)
+
+
+@dataclass
+class _Query:
+    """One SELECT whose neighbours are joined once, whoever names them."""
+
+    noun: type[Noun]
+    statement: Select[Any]
+    joined: dict[tuple[str, ...], AliasedClass[Any]] = field(default_factory=dict)
+
+    def at(self, steps: tuple[str, ...]) -> Any:
+        """The (aliased) noun at the end of these relations."""
+        if not steps:
+            return self.noun
+        if steps not in self.joined:
+            before = self.at(steps[:-1])
+            relation = getattr(before, steps[-1])
+            self.joined[steps] = aliased(relation.property.mapper.class_)
+            self.statement = self.statement.outerjoin(relation.of_type(self.joined[steps]))
+        return self.joined[steps]
+
+    def expression(self, column: Column) -> Any:
+        """What to compare or to order by: a relation by its id, money by its amount."""
+        owner = self.at(column.steps[:-1])
+        if column.kind in ("relation", "picture"):
+            (local,) = column.attribute.local_columns
+            return getattr(owner, column.owner.__mapper__.get_property_by_column(local).key)
+        attribute = getattr(owner, column.name)
+        return attribute.amount if column.kind == "money" else attribute
+
+
+def listed(resource: Resource, asked: Asked) -> Page:
+    query = _narrowed(resource, asked)
+    count = session.scalar(select(func.count()).select_from(query.statement.with_only_columns(resource.noun.id).order_by(None).subquery())) or 0
+    order = asked.order or resource.order
+    _order(query, resource, order)
+    statement = _with_neighbours(query, resource.list).limit(asked.size).offset(asked.page * asked.size)
+    return Page(list(session.scalars(statement).unique()), count, asked, order)
+
+
+def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:
+    """For an export: the same rows without pages, a thousand at a time."""
+    query = _narrowed(resource, asked)
+    _order(query, resource, asked.order or resource.order)
+    statement = _with_neighbours(query, resource.list).execution_options(yield_per=1000)
+    return iter(session.scalars(statement))
+
+
+def _narrowed(resource: Resource, asked: Asked) -> _Query:
+    query = _Query(resource.noun, visible(resource.noun))
+    if asked.words:
+        pattern = "%" + asked.words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        query.statement = query.statement.where(or_(*[query.expression(each).ilike(pattern) for each in _searched(query, resource)]))
+    for path, how, value in asked.filters:
+        column = resource.column(path, resource.filters)
+        if column is None:
+            raise Unreadable(f"{resource.label} cannot be filtered by {path[:40]!r}.")
+        query.statement = query.statement.where(_condition(query.expression(column), column, how, value))
+    return query
+
+
+def _searched(query: _Query, resource: Resource) -> list[Column]:
+    for each in resource.search:  # joins first: the condition is built from the aliases
+        query.at(each.steps[:-1])
+    if not resource.search:
+        raise Unreadable(f"{resource.label} cannot be searched.")
+    return resource.search
+
+
+def _condition(expression: Any, column: Column, how: str, value: str) -> ColumnElement[bool]:
+    try:
+        if column.kind == "moment":
+            return _between(expression, how, date.fromisoformat(value[:10]))
+        if column.kind == "state":
+            wanted = [each for each in value.split(",") if each]
+            if set(wanted) - set(column.choices):
+                raise ValueError(f"One of: {', '.join(column.choices)}.")
+            return expression.in_(wanted)  # type: ignore[no-any-return]
+        given: Any = int(value.split("·")[0]) if column.kind in ("relation", "number") else column.read(value)
+        if isinstance(given, int) and abs(given) >= 2**31:
+            raise ValueError("This number is too large.")
+        if how in ("from", "to"):
+            return expression >= given if how == "from" else expression <= given  # type: ignore[no-any-return]
+        return expression == given  # type: ignore[no-any-return]
+    except ValueError as error:
+        raise Unreadable(f"{column.label}: {error}") from None
+
+
+def _between(expression: Any, how: str, day: date) -> ColumnElement[bool]:
+    """A day of the house's zone, from its first instant to its last."""
+    start = datetime.combine(day, midnight(), ZoneInfo(kinds.house.timezone))
+    if how == "from":
+        return expression >= start  # type: ignore[no-any-return]
+    if how == "to":
+        return expression < start + timedelta(days=1)  # type: ignore[no-any-return]
+    return (expression >= start) & (expression < start + timedelta(days=1))  # type: ignore[no-any-return]
+
+
+def _order(query: _Query, resource: Resource, order: str) -> None:
+    path = order.removeprefix("-")
+    column = resource.column(path, resource.list)
+    if column is None and path != "id":
+        raise Unreadable(f"{resource.label} cannot be ordered by {path[:40]!r}.")
+    expression = query.expression(column) if column else resource.noun.id
+    # The id breaks ties, so that no row is shown twice or never while paging.
+    ends = (expression.desc(), resource.noun.id.desc()) if order.startswith("-") else (expression, resource.noun.id)
+    query.statement = query.statement.order_by(*ends)
+
+
+def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
+    """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
+    paths = {column.steps[:-1] for column in shown} | {column.steps for column in shown if column.kind in ("relation", "picture")}
+    for path in sorted(paths):
+        option: Any = None
+        for depth in range(len(path)):
+            here = path[: depth + 1]
+            relation = getattr(query.at(path[:depth]), path[depth])
+            if here in query.joined:
+                of = relation.of_type(query.joined[here])
+                option = option.contains_eager(of) if option else contains_eager(of)
+            else:
+                option = option.joinedload(relation) if option else joinedload(relation)
+        if option is not None:
+            query.statement = query.statement.options(option)
+    return query.statement

@@ -1,0 +1,52 @@
+"""Rows: Flask-AppBuilder's view of a table, which only ever sees what the reader may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask_appbuilder.models.sqla.interface import SQLAInterface
+from sqlalchemy.orm import Query, Session
+
+from app.kernel import access, db
+from app.kernel.db import transaction
+
+
+class _Scoped:
+    """A session whose queries begin inside the reader's rows: also where Flask-AppBuilder forgets its base filters."""
+
+    def __init__(self, real: Session) -> None:
+        self._real = real
+
+    def query(self, *entities: Any) -> Query[Any]:
+        query = self._real.query(*entities)
+        for entity in entities:
+            if isinstance(entity, type) and issubclass(entity, db.Noun):
+                query = query.filter(access.within(entity))
+        return query
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+
+class Rows(SQLAInterface):  # type: ignore[misc]
+    """What is inherited from Flask-AppBuilder and ever reads or writes a row comes through here."""
+
+    @property
+    def session(self) -> Any:
+        return _Scoped(db.session())
+
+    def add(self, item: Any, commit: bool = True) -> None:
+        self._keep(item, lambda: self.session.add(item))
+
+    def edit(self, item: Any, commit: bool = True) -> None:
+        self._keep(item, lambda: self.session.merge(item))
+
+    def delete(self, item: Any, commit: bool = True) -> None:
+        with transaction():
+            self.session.delete(item)
+
+    @staticmethod
+    def _keep(item: Any, change: Any) -> None:
+        with transaction():
+            change()
+            access.keep_within(item)

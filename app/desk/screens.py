@@ -1,0 +1,280 @@
+"""The screens of one resource: list, show, add, edit, moves, bulk moves and export, on Flask-AppBuilder's ModelView."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from io import StringIO
+from typing import Any, ClassVar
+
+from flask import Response, flash, g, redirect, render_template, request, stream_with_context, url_for
+from flask_appbuilder import ModelView, expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import cast, or_, select
+from sqlalchemy.types import String
+
+from app.desk import security
+from app.desk.column import Column
+from app.desk.listing import PAGE, Asked, Page, every_row, listed
+from app.desk.resource import Resource, resource_of
+from app.desk.rows import Rows
+from app.kernel import access
+from app.kernel.audit import Change
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid, Missing, Refused, Unreadable
+from app.kernel.workflow import Move, legal, press, questions
+from app.messages.message import Message
+
+AT_ONCE = 500
+MANY = 50  # more rows than this are searched for, not listed in a select
+
+
+class Screens(ModelView):  # type: ignore[misc]
+    """Flask-AppBuilder registers, guards and names; what it does with rows is done here, once for every resource."""
+
+    resource: ClassVar[Resource]
+    method_permission_name: ClassVar[dict[str, str]] = {
+        "list": "read", "show": "read", "export": "read", "choices": "read", "go": "read", "bulk": "read",
+        "add": "add", "edit": "edit", "delete": "delete",
+    }  # fmt: skip
+
+    def _init_properties(self) -> None:
+        """The declaration has said it all: nothing is guessed from the table, so nothing slips into a list by default."""
+        self.label_columns = {each.path: each.label for each in self.resource.list}
+        self.search_columns, self.related_views, self._related_views = [], [], []
+
+    def _init_forms(self) -> None:
+        """Forms are made of columns, when they are shown."""
+
+    def _init_titles(self) -> None:
+        self.title = self.list_title = self.resource.label
+
+    # --- reading ---
+
+    @expose("/")
+    @has_access
+    def list(self) -> Any:
+        page = listed(self.resource, Asked.read(request.args))
+        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page))
+
+    @expose("/<int:pk>")
+    @has_access
+    def show(self, pk: int) -> Any:
+        row = access.find(self.resource.noun, pk)
+        return self._page("desk/show.html", row=row, moves=legal(row, access.actor()), history=_history(row), messages=_messages(row))
+
+    @expose("/export.csv")
+    @has_access
+    def export(self) -> Response:
+        """Streamed, within the reader's rows, with the filters of the list; safe to open in a spreadsheet."""
+        rows = every_row(self.resource, Asked.read(request.args))
+        name = f"{self.resource.name}s.csv"
+        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+        return Response(stream_with_context(_csv(self.resource.list, rows)), mimetype="text/csv", headers=headers)
+
+    @expose("/choices/<path>")
+    @has_access
+    def choices(self, path: str) -> Any:
+        """What can be pointed at in a form or a filter: a few rows that fit the words, never a whole table."""
+        column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters])
+        if column is None or column.kind != "relation":
+            raise Missing
+        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column, request.args.get("q", ""))]}
+
+    # --- writing ---
+
+    @expose("/new", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        return self._form(self.resource.add, self.resource.noun())
+
+    @expose("/<int:pk>/edit", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: int) -> Any:
+        return self._form(self.resource.edit, access.find(self.resource.noun, pk))
+
+    @expose("/<int:pk>/delete", methods=["GET", "POST"])
+    @has_access
+    def delete(self, pk: int) -> Any:
+        row = access.find(self.resource.noun, pk)
+        if request.method == "GET":
+            return self._page("desk/confirm.html", row=row, move=None, asked=[], typed={}, wrong={}, refusal=None)
+        with transaction():
+            session.delete(row)
+        flash(f"{self.resource.one} {row} was deleted.", "success")
+        return redirect(url_for(f"{self.endpoint}.list"))
+
+    def _form(self, columns: list[Column], row: Any) -> Any:
+        """A refusal is shown above the form, and what was typed is still in it."""
+        new = row.id is None
+        if request.method == "GET":
+            typed = request.args if new else {each.path: each.typed(row) for each in columns}
+            return self._page("desk/form.html", row=row, columns=columns, typed=typed, wrong={}, refusal=None)
+        given = {**request.form, **request.files}
+        try:
+            write(row, columns, given)
+        except Refused as no:
+            session.rollback()
+            row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
+            return self._page("desk/form.html", row=row, columns=columns, typed=request.form, wrong=no.fields, refusal=no.words), no.status
+        flash(f"{self.resource.one} {row} was {'added' if new else 'changed'}.", "success")
+        return redirect(url_for(f"{self.endpoint}.show", pk=row.id))
+
+    # --- moving ---
+
+    @expose("/<int:pk>/do/<name>", methods=["GET", "POST"])
+    @has_access
+    def go(self, pk: int, name: str) -> Any:
+        """GET asks, POST does: nothing ever changes because a link was followed."""
+        row, move = access.find(self.resource.noun, pk), self._move(name)
+        if request.method == "GET":
+            no = move.refuses(row)
+            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move), typed={}, wrong={}, refusal=no), 409 if no else 200
+        typed = {key: value for key, value in request.form.items() if key != "csrf_token"}
+        try:
+            with transaction():
+                press(row, name, typed)
+                access.keep_within(row)
+        except Refused as no:
+            session.rollback()
+            row = access.find(self.resource.noun, pk)
+            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move), typed=typed, wrong=no.fields, refusal=no.words), no.status
+        flash(f"{row}: {move.label.lower()}, done.", "success")
+        return redirect(url_for(f"{self.endpoint}.show", pk=pk))
+
+    @expose("/bulk", methods=["POST"])
+    @has_access
+    def bulk(self) -> Any:
+        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
+        move = self._move(request.form.get("move", ""))
+        ids = [int(id) for id in request.form.getlist("id") if id.isdigit()][:AT_ONCE]
+        if move.asks:
+            raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
+        report = [self._one_of_many(id, move.name) for id in ids]
+        return self._page("desk/report.html", move=move, report=report)
+
+    def _one_of_many(self, id: int, name: str) -> tuple[str, int, str]:
+        row = None
+        try:
+            row = access.find(self.resource.noun, id)
+            with transaction():
+                press(row, name, {})
+                access.keep_within(row)
+        except Refused as no:
+            session.rollback()
+            return (str(row or f"{self.resource.one} {id}"), id, no.words)
+        return (str(row), id, "")
+
+    def _move(self, name: str) -> Move:
+        move = self.resource.moves.get(name)
+        if move is None or not move.by:
+            raise Missing
+        security.must(self.resource.noun, name)
+        return move
+
+    def _bulk_moves(self, page: Page) -> list[Move]:
+        """Moves that need no form and that at least one row of this page could make."""
+        who, rows = access.actor(), page.rows
+        fits = (it for it in self.resource.moves.values() if not it.asks and it.by_hand_of(who, self.resource.noun))
+        return [it for it in fits if any(row.state in it.sources for row in rows)]
+
+    def _page(self, template: str, **context: Any) -> str:
+        g.resource = self.resource
+        return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **context)
+
+
+def screens_of(resource: Resource) -> type[Screens]:
+    noun = resource.noun
+    body = {
+        "resource": resource,
+        "datamodel": Rows(noun),
+        "route_base": f"/desk/{resource.name}",
+        "class_permission_name": noun.__name__,
+        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
+        "include_route_methods": {"list", "show", "export", "choices", "go", "bulk"} | ({"add", "edit", "delete"} & set(resource.verbs)),
+    }
+    return type(f"{noun.__name__}Screens", (Screens,), body)
+
+
+def _may(resource: Resource) -> set[str]:
+    who = access.actor()
+    return {verb for verb in resource.verbs if who.may(resource.noun, verb)}
+
+
+def write(row: Any, columns: list[Column], given: Mapping[str, Any]) -> None:
+    """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
+    with transaction():
+        _still_current(row, given)
+        values = _read_all(columns, given)
+        for path, value in values.items():
+            try:
+                setattr(row, path, value)
+            except Invalid as error:
+                raise Invalid.fields_said({path: next(iter(error.fields.values()))}) from None
+        if hasattr(row, "tidy"):
+            row.tidy()
+        session.add(row)
+        access.keep_within(row)
+
+
+def _read_all(columns: list[Column], given: Mapping[str, Any]) -> dict[str, Any]:
+    values, wrong = {}, {}
+    with session.no_autoflush:
+        for column in columns:
+            if column.kind == "picture" and not getattr(given.get(column.path), "filename", ""):
+                continue  # no new picture chosen: the old one stays
+            try:
+                values[column.path] = column.read(given.get(column.path))
+            except ValueError as error:
+                wrong[column.path] = str(error)
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    return values
+
+
+def _still_current(row: Any, given: Mapping[str, Any]) -> None:
+    if row.id is None:
+        return
+    row.lock()
+    seen = str(given.get("version", row.version))
+    if seen != str(row.version):
+        raise Refused("Somebody else changed this while you were typing. What you typed is still here; look at what is new before you save again.")
+
+
+def pick(column: Column, words: str = "") -> list[Any]:
+    """At most fifty rows of the other side that the reader may see and that fit the words."""
+    target = column.target
+    statement = access.visible(target)
+    resource = resource_of(target)
+    named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
+    if words:
+        pattern = "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+        texts = [cast(getattr(target, each.name), String).ilike(pattern) for each in named] or [cast(target.id, String).ilike(pattern)]
+        statement = statement.where(or_(*texts))
+    return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
+
+
+def _asked(move: Move) -> list[Any]:
+    return questions(move.asks) if move.asks else []
+
+
+def _history(row: Noun) -> list[Change]:
+    return [*session.scalars(select(Change).where(*Change.of(row)).order_by(Change.id.desc()).limit(PAGE * 2))] if row.audited else []
+
+
+def _messages(row: Noun) -> list[Message]:
+    about = select(Message).where(Message.noun == row.__tablename__, Message.row_id == row.id)
+    return [*session.scalars(about.order_by(Message.due_at, Message.id).limit(PAGE * 2))]
+
+
+def _csv(columns: list[Column], rows: Iterator[Any]) -> Iterator[str]:
+    line = StringIO()
+    writer = csv.writer(line)
+    yield "\ufeff"  # tells a spreadsheet that this is UTF-8
+    writer.writerow([each.label for each in columns])
+    for row in rows:
+        writer.writerow([each.plain(row) for each in columns])
+        yield line.getvalue()
+        line.seek(0)
+        line.truncate()
+    yield line.getvalue()

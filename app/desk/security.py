@@ -1,0 +1,172 @@
+"""Who staff are and what they may: Flask-AppBuilder's users, roles and permissions, asked once a request."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any, cast
+
+from flask import Response, current_app, g, has_request_context, request
+from flask_appbuilder.security.api import SecurityApi
+from flask_appbuilder.security.sqla.manager import SecurityManager
+from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu, assoc_permissionview_role
+from flask_appbuilder.security.views import RoleModelView, UserDBModelView
+from flask_jwt_extended import current_user as jwt_user
+from flask_jwt_extended import get_jwt_identity
+from flask_limiter.util import get_remote_address
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.desk.resource import resources
+from app.kernel.access import ADMIN, Actor
+from app.kernel.db import session, transaction
+from app.kernel.errors import Forbidden, NotSignedIn, Unreadable
+
+SIGN_INS = "10 per minute"  # at each door, for one address and one name
+_CAN = "can_"
+
+
+class Users(UserDBModelView):
+    include_route_methods = {"list", "show", "add", "edit", "userinfo"}
+
+
+class Roles(RoleModelView):
+    include_route_methods = {"list", "show"}
+
+
+class SignIn(SecurityApi):
+    """Flask-AppBuilder's token endpoint, with our words for a refusal."""
+
+    @staticmethod
+    def response(code: int, **body: Any) -> Response:
+        match code:
+            case 401:
+                raise NotSignedIn("This user name and password do not fit together.")
+            case 400:
+                raise Unreadable("Send JSON with username, password and provider “db”.")
+        return cast(Response, SecurityApi.response(code, **body))
+
+
+class Desk(SecurityManager):  # type: ignore[misc]
+    """One query for all rights of a request, instead of one for each button and menu entry."""
+
+    userstatschartview = None  # draws with charts fetched from outside
+    userdbmodelview = Users
+    rolemodelview = Roles
+    security_api = SignIn
+
+    def create_login_manager(self, app: Any) -> Any:
+        manager = super().create_login_manager(app)
+        manager.login_view = "AuthDBView.login"  # "login", as it comes, is no endpoint and ends in a 500
+        return manager
+
+    def is_item_public(self, permission_name: str, view_name: str) -> bool:
+        """Nothing of the desk is public, so nobody has to ask the database."""
+        return False
+
+    def has_access(self, permission_name: str, view_name: str) -> bool:
+        who = actor()
+        return ADMIN in who.roles or f"{view_name}.{permission_name}" in who.rights
+
+    def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
+        return set(menu_names or []) if ADMIN in actor().roles else set()
+
+    @cached_property
+    def sign_in_limit(self) -> Any:
+        return self.limiter.shared_limit(SIGN_INS, scope="sign-in", key_func=_who_signs_in, methods=["POST"])
+
+    def register_views(self) -> None:
+        super().register_views()
+        app = current_app
+        for endpoint in ("AuthDBView.login", "SignIn.login"):
+            app.view_functions[endpoint] = self.sign_in_limit(app.view_functions[endpoint])
+
+
+def _who_signs_in() -> str:
+    """One door or the other, the same count: an address together with the name it tries."""
+    given = request.get_json(silent=True) if request.is_json else request.form
+    name = given.get("username", "") if hasattr(given, "get") else ""
+    return f"{get_remote_address()} {str(name)[:64].lower()}"
+
+
+def actor() -> Actor:
+    """Whoever is signed in, with their roles and rights: read once a request."""
+    user = _user()
+    if user is None or not user.is_active:
+        return Actor("a visitor", door())
+    known: tuple[int, Actor] | None = getattr(g, "_actor", None)
+    if known is None or known[0] != user.id:
+        known = g._actor = (user.id, _read(user))
+    return known[1]
+
+
+def door() -> str:
+    if not has_request_context():
+        return "command"
+    return next((name for start, name in (("/api/v1/", "api"), ("/desk", "desk"), ("/api/", "public api")) if request.path.startswith(start)), "site")
+
+
+def _user() -> Any:
+    """A token and a cookie never mix: the API hears tokens only, the screens cookies only."""
+    if door() == "api":
+        return jwt_user._get_current_object() if getattr(g, "_jwt_extended_jwt_user", None) and get_jwt_identity() else None
+    return current_user._get_current_object() if current_user and current_user.is_authenticated else None
+
+
+def _read(user: Any) -> Actor:
+    with session.no_autoflush:
+        roles = {role.name for role in [*user.roles, *(role for group in user.groups for role in group.roles)]}
+        ids = [role.id for role in [*user.roles, *(role for group in user.groups for role in group.roles)]]
+        granted = (
+            select(ViewMenu.name, Permission.name)
+            .join(PermissionView, PermissionView.view_menu_id == ViewMenu.id)
+            .join(Permission, Permission.id == PermissionView.permission_id)
+            .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
+            .where(assoc_permissionview_role.c.role_id.in_(ids))
+        )
+        rights = {f"{view}.{permission}" for view, permission in session.execute(granted)} if ADMIN not in roles else set()
+    name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
+    return Actor(name, door(), user.id, frozenset(roles), frozenset(rights))
+
+
+def must(noun: type[Any], verb: str) -> None:
+    """This person may do that to this noun, or hears no."""
+    if not actor().may(noun, verb):
+        raise Forbidden("This is not yours to do.")
+
+
+def write_roles(sm: Any) -> None:
+    """Make the roles of the declarations true in the database. Run at a release, never while serving."""
+    named = {role for resource in resources() for role in resource.roles}
+    for name in sorted(named | {ADMIN, "Public"}):
+        if sm.find_role(name) is None:
+            sm.add_role(name)
+    for resource in resources():
+        sm.add_permissions_view([_CAN + verb for verb in resource.verbs], resource.noun.__name__)
+    with transaction():
+        for name in sorted(named):
+            role = sm.find_role(name)
+            wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name)}
+            own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
+            role.permissions = [_existing(sm, permission, view) for permission, view in sorted(wanted | own)]
+
+
+def _existing(sm: Any, permission: str, view: str) -> Any:
+    found = sm.find_permission_view_menu(permission, view)
+    if found is None:
+        raise LookupError(f"No page has the permission {permission} on {view}.")
+    return found
+
+
+# What everybody who signs in may do with their own account, and the pages that belong to no noun.
+_OWN_PAGES = [
+    ("userinfo", "Users"),
+    ("this_form_get", "ResetMyPasswordView"),
+    ("this_form_post", "ResetMyPasswordView"),
+    ("get", "OpenApi"),
+    ("show", "SwaggerView"),
+]
+
+
+def add_user(sm: Any, username: str, name: str, email: str, role: str, password: str) -> Any:
+    first, _, last = name.partition(" ")
+    return sm.find_user(username=username) or sm.add_user(username, first, last, email, sm.find_role(role), password=password)

@@ -1,0 +1,182 @@
+"""Who is here, whose rows are whose (read and write), and signed links for the public."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from sqlalchemy import ColumnElement, Select, String, false, or_, select, true
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.db import Noun, session
+from app.kernel.errors import Missing
+
+ADMIN = "Admin"
+
+
+@dataclass(frozen=True)
+class Actor:
+    """Whoever is acting, and through which door they came in."""
+
+    name: str
+    door: str
+    user_id: int | None = None
+    roles: frozenset[str] = frozenset()
+    rights: frozenset[str] = frozenset()  # "Booking.can_confirm", as the roles in the database grant them
+
+    @property
+    def is_house(self) -> bool:
+        """The worker, the webhook and the command line act for the house itself; rights are for people."""
+        return self.door in ("worker", "webhook", "command", "clock")
+
+    @property
+    def may_all(self) -> bool:
+        return self.is_house or ADMIN in self.roles
+
+    def may(self, noun: type[Any], verb: str) -> bool:
+        return self.may_all or f"{noun.__name__}.can_{verb}" in self.rights
+
+
+_here: ContextVar[Callable[[], Actor] | None] = ContextVar("actor", default=None)
+_COMMAND = Actor("the command line", "command")
+
+
+def actor() -> Actor:
+    told = _here.get()
+    return told() if told else _COMMAND
+
+
+@contextmanager
+def acting(who: Actor) -> Iterator[None]:
+    token = _here.set(lambda: who)
+    try:
+        yield
+    finally:
+        _here.reset(token)
+
+
+def comes_in(told: Callable[[], Actor] | None) -> None:
+    """A request begins, and asks later who it is: a token is only checked further inside."""
+    _here.set(told)
+
+
+# --- whose rows are whose ---------------------------------------------------------------------------------------------
+
+Policy = Callable[[type[Any]], ColumnElement[bool]]
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Which roles may read a noun, and for some of them which rows; a role without a policy sees every row."""
+
+    readers: frozenset[str]
+    policies: Mapping[str, Policy]
+
+
+_scopes: dict[type[Any], Scope] = {}
+
+
+def everything(noun: type[Any]) -> ColumnElement[bool]:
+    return true()
+
+
+def own(path: str) -> Policy:
+    """Rows that lead, along these relations, to the user who is here: own("slot.practitioner.user")."""
+    *steps, last = path.split(".")
+
+    def policy(noun: type[Any]) -> ColumnElement[bool]:
+        chain, here = [], noun
+        for step in steps:
+            relation = getattr(here, step)
+            chain.append(relation)
+            here = relation.property.mapper.class_
+        (column,) = getattr(here, last).property.local_columns
+        condition: ColumnElement[bool] = getattr(here, here.__mapper__.get_property_by_column(column).key) == actor().user_id
+        for relation in reversed(chain):
+            condition = relation.has(condition)
+        return condition
+
+    return policy
+
+
+def declare(noun: type[Any], readers: frozenset[str], policies: Mapping[str, Policy]) -> None:
+    _scopes[noun] = Scope(readers, policies)
+
+
+def within(noun: type[Any]) -> ColumnElement[bool]:
+    """The condition under which a row of this noun is for whoever is here; undeclared nouns are for nobody."""
+    who, scope = actor(), _scopes.get(noun)
+    if who.may_all:
+        return true()
+    if scope is None:
+        return false()
+    roles = who.roles & scope.readers
+    if roles - scope.policies.keys():
+        return true()
+    return or_(false(), *(scope.policies[role](noun) for role in sorted(roles)))
+
+
+def visible(noun: type[Any]) -> Select[Any]:
+    return select(noun).where(within(noun))
+
+
+def find(noun: type[Any], id: int) -> Any:
+    """The row, if it is there and for whoever asks; otherwise the same 404 for both."""
+    if not -(2**31) < id < 2**31:
+        raise Missing
+    row = session.scalar(visible(noun).where(noun.id == id))
+    if row is None:
+        raise Missing
+    return row
+
+
+def keep_within(row: Noun) -> None:
+    """After a change: what was written must still be for the one who wrote it. Called inside the transaction."""
+    session.flush()
+    if session.scalar(select(type(row).id).where(type(row).id == row.id, within(type(row)))) is None:
+        raise Missing
+
+
+# --- signed links -----------------------------------------------------------------------------------------------------
+
+_keys: tuple[bytes, ...] = ()
+
+
+def sign_with(*keys: str) -> None:
+    """The first key signs; older ones are still believed, so that a key can be changed without breaking links."""
+    global _keys
+    _keys = tuple(key.encode() for key in keys if key)
+
+
+def signature(text: str, key: bytes | None = None) -> str:
+    digest = hmac.new(key or _keys[0], text.encode(), hashlib.sha256).digest()
+    return urlsafe_b64encode(digest[:18]).decode()
+
+
+class Linked:
+    """A noun that the public reaches by a link nobody can guess: 128 random bits, and a signature that a stolen database lacks."""
+
+    link_kind: ClassVar[str]
+    handle: Mapped[str] = mapped_column(String(22), unique=True, default=lambda: secrets.token_urlsafe(16))
+
+    @property
+    def token(self) -> str:
+        return self.handle + signature(f"{self.link_kind}:{self.handle}")
+
+    @classmethod
+    def by_token(cls, token: str) -> Self:
+        handle, given = token[:22], token[22:]
+        expected = (signature(f"{cls.link_kind}:{handle}", key) for key in _keys)
+        if not any([hmac.compare_digest(given.encode(), each.encode()) for each in expected]):
+            raise Missing
+        found = session.scalar(select(cls).where(cls.handle == handle))
+        if found is None:
+            raise Missing
+        return found

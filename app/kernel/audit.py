@@ -1,0 +1,135 @@
+"""Who changed what, before and after, why and through which door; written by the session, so no door can forget."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Index, event, insert, inspect
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, mapped_column
+
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun
+
+# Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
+_NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
+_HIDDEN = {"password"}
+MASK = "•••"
+
+
+class Change(Noun):
+    """One line of history. The database itself refuses to alter or remove it."""
+
+    audited = False
+    __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
+
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    verb: Mapped[str]
+    before: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    after: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    why: Mapped[str] = mapped_column(default="")
+    user_id: Mapped[int | None]
+    name: Mapped[str]
+    door: Mapped[str]
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.noun} {self.row_id}"
+
+    @classmethod
+    def of(cls, row: Any) -> Any:
+        return cls.noun == row.__tablename__, cls.row_id == row.id
+
+
+def note(row: Any, verb: str, why: str = "") -> None:
+    """Say how the change that follows will be called in the history."""
+    state = inspect(row)
+    assert state.session is not None
+    state.session.info.setdefault("verbs", {})[state] = (verb, why)
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case None | bool() | int() | float() | str() | dict() | list():
+            return value
+        case datetime() | date() | time():
+            return value.isoformat()
+        case Decimal():
+            return str(value)
+    return str(value)
+
+
+def _kept(row: Any, key: str, value: Any) -> Any:
+    secret = key in _HIDDEN or inspect(type(row)).columns[key].info.get("secret")
+    return MASK if secret and value is not None else _plain(value)
+
+
+@event.listens_for(Session, "after_flush")
+def _collect(session: Session, context: UOWTransaction) -> None:
+    for row in session.new:
+        _remember(session, row, "added", {}, {k: v for k, (_, v) in _differences(row).items() if v is not None})
+    for row in session.dirty:
+        if different := _differences(row):
+            before = {key: old for key, (old, _) in different.items()}
+            _remember(session, row, "changed", before, {key: new for key, (_, new) in different.items()})
+    for row in session.deleted:
+        _remember(session, row, "removed", {key: _kept(row, key, getattr(row, key)) for key in _columns(row)}, {})
+
+
+def _columns(row: Any) -> list[str]:
+    return [attr.key for attr in inspect(type(row)).column_attrs if attr.key not in _NOISE]
+
+
+def _differences(row: Any) -> dict[str, tuple[Any, Any]]:
+    found = {}
+    for key in _columns(row):
+        history = inspect(row).attrs[key].history
+        if history.has_changes():
+            old = history.deleted[0] if history.deleted else None
+            new = history.added[0] if history.added else None
+            if old != new:
+                found[key] = (_kept(row, key, old), _kept(row, key, new))
+    return found
+
+
+def _remember(session: Session, row: Any, verb: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Several flushes of one transaction make one line: the first 'before' and the last 'after'."""
+    if not getattr(row, "audited", True) or not hasattr(row, "id"):
+        return
+    lines = session.info.setdefault("history", {})
+    named, why = session.info.get("verbs", {}).get(inspect(row), ("", ""))  # some of Flask-AppBuilder's rows have no hash
+    line = lines.setdefault((row.__tablename__, row.id), {"verb": verb, "why": "", "before": {}, "after": {}})
+    line["before"] = before | line["before"]
+    line["after"] |= after
+    if verb == "removed" or (named and line["verb"] == "changed"):
+        line["verb"] = named or verb
+    line["why"] = why or line["why"]
+
+
+@event.listens_for(Session, "before_commit")
+def _write(session: Session) -> None:
+    session.flush()
+    lines, who = session.info.pop("history", {}), actor()
+    session.info.pop("verbs", None)
+    if not lines:
+        return
+    always = {"user_id": who.user_id, "name": who.name, "door": who.door, "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
+    rows = [{"noun": noun, "row_id": row_id} | line | always for (noun, row_id), line in lines.items()]
+    session.connection().execute(insert(Change.__table__), rows)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(session: Session) -> None:
+    session.info.pop("history", None)
+    session.info.pop("verbs", None)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _no_silent_changes(state: ORMExecuteState) -> None:
+    """A bulk UPDATE or DELETE writes no history, so it has to say why it needs none."""
+    if (state.is_update or state.is_delete) and state.bind_mapper is not None:
+        noun = state.bind_mapper.class_
+        if getattr(noun, "audited", True) and issubclass(noun, Noun) and not state.execution_options.get("unaudited"):
+            raise RuntimeError(f"A bulk change of {noun.__name__} would leave no history. Change the rows, or say execution_options(unaudited=why).")

@@ -1,0 +1,46 @@
+"""What time it is, in UTC, and how an instant is said to a person in their own zone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, available_timezones
+
+_read: Callable[[], datetime] = lambda: datetime.now(UTC)
+_ZONES = frozenset(available_timezones())
+
+
+def now() -> datetime:
+    return _read()
+
+
+@contextmanager
+def standing_at(instant: datetime) -> Iterator[None]:
+    """Hold the clock still, so that a story of a year is told in a second."""
+    global _read
+    before, _read = _read, lambda: instant
+    try:
+        yield
+    finally:
+        _read = before
+
+
+def ahead(**span: float) -> datetime:
+    return now() + timedelta(**span)
+
+
+def is_zone(name: str) -> bool:
+    return name in _ZONES
+
+
+def said(instant: datetime, zone: str) -> str:
+    """ "Tue 24 Nov 2026, 09:00 IST": an instant never goes out without its zone."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return f"{local:%a} {local.day} {local:%b %Y, %H:%M} {zone_said(local)}"
+
+
+def zone_said(local: datetime) -> str:
+    """IST where the zone has letters, GMT+05:30 where it only has numbers."""
+    name = local.tzname() or "UTC"
+    return name if name.isalpha() else f"GMT{name[:3]}:{name[3:] or '00'}"

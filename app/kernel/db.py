@@ -1,0 +1,189 @@
+"""The base of every table and the one place that commits."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+# The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
+from flask_appbuilder.models.sqla import Model
+from sqlalchemy import CheckConstraint, DateTime, Engine, String, Text, create_engine
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column, scoped_session, sessionmaker
+from sqlalchemy.orm.exc import StaleDataError
+
+from app.kernel import clock
+from app.kernel.errors import Busy, Missing, Refused
+
+metadata = Model.metadata
+metadata.naming_convention = {
+    "pk": "%(table_name)s_pkey",
+    "ix": "%(table_name)s_%(column_0_N_name)s",
+    "uq": "%(table_name)s_%(column_0_N_name)s_key",
+    "fk": "%(table_name)s_%(column_0_name)s_fkey",
+    "ck": "%(table_name)s_%(constraint_name)s",
+}
+Model.registry.update_type_annotation_map({datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB, str: Text})
+
+# Rows are read again under their lock by every move, so what was loaded need not be thrown away at each commit.
+session: scoped_session[Session] = scoped_session(sessionmaker(expire_on_commit=False))
+
+# What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
+_words: dict[str, str] = {}
+_nouns: dict[str, type[Noun]] = {}
+
+
+def connect(url: str) -> Engine:
+    """Bind the one session to the one database. UTC inside; nobody waits for a lock longer than five seconds."""
+    engine = create_engine(
+        re.sub(r"^postgresql(\+\w+)?://", "postgresql+psycopg://", url),
+        pool_pre_ping=True,
+        pool_size=5,
+        max_overflow=5,
+        connect_args={"options": "-c timezone=UTC -c lock_timeout=5s"},
+    )
+    session.remove()
+    session.configure(bind=engine)
+    return engine
+
+
+def engine() -> Engine:
+    bound = session.session_factory.kw["bind"]
+    assert isinstance(bound, Engine)
+    return bound
+
+
+class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
+    """A thing that staff would name. One file holds its columns, its states and its verbs."""
+
+    __abstract__ = True
+
+    states: ClassVar[tuple[str, ...]] = ()
+    audited: ClassVar[bool] = True
+    refusals: ClassVar[dict[str, str]] = {}
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    created_at: Mapped[datetime] = mapped_column(default=clock.now)
+    changed_at: Mapped[datetime] = mapped_column(default=clock.now, onupdate=clock.now)
+    version: Mapped[int] = mapped_column(default=1)
+
+    if TYPE_CHECKING:
+        state: Mapped[str]
+        __tablename__: str
+
+    @declared_attr.directive
+    def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805  # a declared attribute is given the class
+        return {"version_id_col": cls.version}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        cls.__tablename__ = snake(cls.__name__)
+        if cls.states:
+            cls.state = mapped_column(String(20), default=cls.states[0], index=True)
+            listed = ", ".join(f"'{each}'" for each in cls.states)
+            known = CheckConstraint(f"state in ({listed})", name="state_known")
+            cls.__table_args__ = (*vars(cls).get("__table_args__", ()), known)
+        _words.update(cls.refusals)
+        _nouns[cls.__tablename__] = cls
+        super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def get(cls, id: int) -> Self:
+        found = session.get(cls, id)
+        if found is None:
+            raise Missing
+        return found
+
+    def lock(self) -> Self:
+        """Read this row again and keep it ours until the commit."""
+        session.refresh(self, with_for_update={"of": type(self), "key_share": True})
+        return self
+
+    def __str__(self) -> str:
+        return str(getattr(self, "number", None) or getattr(self, "name", None) or f"{spaced(type(self).__name__)} {self.id}")
+
+
+def noun_called(table: str) -> type[Noun]:
+    """The noun behind a table's name: how a job, a bill or a line of history finds what it is about."""
+    return _nouns[table]
+
+
+def snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def spaced(name: str) -> str:
+    return snake(name).replace("_", " ").capitalize()
+
+
+@contextmanager
+def transaction() -> Iterator[None]:
+    """All of this or none of it. A transaction inside a transaction is the same one."""
+    here = session()
+    if here.info.get("open"):
+        yield
+        return
+    here.info["open"] = True
+    here.info["afterwards"] = []
+    try:
+        yield
+        here.commit()
+    except BaseException as error:
+        here.rollback()
+        raise in_words(error) from error
+    finally:
+        here.info["open"] = False
+    for each in here.info["afterwards"]:
+        each()
+
+
+def afterwards(call: Callable[[], None]) -> None:
+    """Once, when the transaction that is open now has really happened."""
+    waiting = session().info["afterwards"]
+    if call not in waiting:
+        waiting.append(call)
+
+
+def in_transaction() -> bool:
+    return bool(session().info.get("open"))
+
+
+def step_outside() -> None:
+    """Called at every stranger's door: nobody keeps a lock, or a connection, while a stranger takes their time."""
+    here = session()
+    if here.info.get("open") or here.new or here.dirty or here.deleted:
+        raise RuntimeError("A stranger is called while a transaction is open. Commit first, call, then begin another.")
+    here.commit()
+
+
+def in_words(error: BaseException) -> BaseException:
+    """A broken constraint is a refusal, not a crash; everything else stays what it is."""
+    match error:
+        case IntegrityError():
+            return _integrity(error)
+        case StaleDataError():
+            return Refused("Somebody else changed this in the meantime. Load it again to see what is new.")
+        case OperationalError() if getattr(error.orig, "sqlstate", "") in ("55P03", "40P01"):
+            return Busy("Somebody else is working on exactly this. Please try again in a moment.")
+        case DBAPIError() if getattr(error.orig, "sqlstate", "") in ("22003", "22001", "22007", "22008"):
+            return Refused("A value is too large to be kept.")
+    return error
+
+
+def _integrity(error: IntegrityError) -> Refused:
+    diagnosis = getattr(error.orig, "diag", None)
+    name = getattr(diagnosis, "constraint_name", None) or ""
+    if name in _words:
+        return Refused(_words[name])
+    match getattr(error.orig, "sqlstate", ""):
+        case "23505":
+            return Refused("There is one like this already.")
+        case "23503":
+            return Refused("Other records still refer to this.")
+        case "23502":
+            column = getattr(diagnosis, "column_name", "") or "a field"
+            return Refused(f"{spaced(column)} is missing.", fields={column: "Please fill this in."})
+    return Refused("This does not fit together with what is already written down.")

@@ -1,0 +1,241 @@
+"""later() and every(): a job is a row written with the change; Redis only carries the news that there is work."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+from rq import Queue
+from rq.serializers import JSONSerializer
+from sqlalchemy import Index, func, or_, select, text, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import clock, db
+from app.kernel.access import Actor, acting
+from app.kernel.db import Noun, session, transaction
+from app.kernel.workflow import move
+
+log = logging.getLogger(__name__)
+
+DOORBELL = "frontdesk"
+LEASE = timedelta(seconds=90)  # longer than any stranger is waited for
+ATTEMPTS = 8
+WORKER = Actor("the worker", "worker")
+
+Work = Callable[..., None]
+_work: dict[str, Work] = {}
+_clockwork: dict[str, timedelta] = {}
+_bell: Queue | None = None
+
+
+class Job(Noun):
+    """Something owed. It is done once, or it stays here with the reason why not."""
+
+    states = "waiting", "running", "done", "failed"
+    audited = False  # a job is its own record; only a person's "Try again" is worth a line, and the row shows it
+    __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
+
+    name: Mapped[str] = mapped_column(index=True)
+    noun: Mapped[str | None]
+    row_id: Mapped[int | None]
+    due_at: Mapped[datetime]
+    key: Mapped[str | None] = mapped_column(unique=True)
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease: Mapped[str | None]
+    leased_until: Mapped[datetime | None]
+    error: Mapped[str] = mapped_column(default="")
+    finished_at: Mapped[datetime | None]
+
+    @move("failed", to="waiting", by="Desk", label="Try again")
+    def try_again(self) -> None:
+        self.attempts, self.due_at, self.error = 0, clock.now(), ""
+        db.afterwards(ring)
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.noun or ''} {self.row_id or ''}".strip()
+
+
+class Tick(Noun):
+    """When the clock does something next. A row, so that a stopped clock goes on where it was."""
+
+    audited = False
+    name: Mapped[str] = mapped_column(unique=True)
+    next_at: Mapped[datetime]
+
+
+def job(work: Work) -> Work:
+    """A function that a worker may be asked to call: one line that calls a noun."""
+    _work[work.__name__] = work
+    return work
+
+
+def every(**span: float) -> Callable[[Work], Work]:
+    """The clock asks for this again and again: @every(minutes=1)."""
+
+    def mark(work: Work) -> Work:
+        _clockwork[work.__name__] = timedelta(**span)
+        return job(work)
+
+    return mark
+
+
+def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, key: str | None = None) -> None:
+    """Owe this. Written with the change that is being made: no commit, no job; commit, and it will be done.
+
+    With a key it is owed once, however often it is asked for.
+    """
+    if work.__name__ not in _work:
+        raise RuntimeError(f"{work.__name__} is not a @job.")
+    if row is not None:
+        session.flush()
+    owed = {"name": work.__name__, "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key}
+    always = {"state": "waiting", "attempts": 0, "error": "", "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
+    session.execute(insert(Job).values(owed | always).on_conflict_do_nothing(index_elements=[Job.key]))
+    if at is None or at <= clock.now():
+        db.afterwards(ring)
+
+
+# --- the worker's side ------------------------------------------------------------------------------------------------
+
+
+def answer() -> None:
+    """The bell rang: do what is due, one row after the other, until nothing is or half a minute is over."""
+    began = time.monotonic()
+    while time.monotonic() - began < 30:
+        if not do_one():
+            return
+    ring()
+
+
+def do_one() -> bool:
+    claimed = _claim()
+    if claimed is None:
+        return False
+    id, name, noun, row_id, attempts, lease = claimed
+    try:
+        with acting(WORKER):
+            _call(name, noun, row_id)
+    except Exception as error:  # whatever it was, it must end in the row: that is where staff look
+        log.exception("job %s (%s) failed, attempt %s", id, name, attempts)
+        session.rollback()
+        _put_off(id, lease, attempts, error)
+    else:
+        _settle(id, lease, state="done", error="", finished_at=clock.now())
+    finally:
+        session.remove()
+    return True
+
+
+def _call(name: str, noun: str | None, row_id: int | None) -> None:
+    work = _work.get(name)
+    if work is None:
+        raise LookupError(f"No pack of this build knows the job {name!r}.")
+    if noun is None:
+        work()
+        return
+    assert row_id is not None
+    work(db.noun_called(noun).get(row_id))
+
+
+# The states of a job are moved here by one statement each, not by a @move: two workers must never both read "waiting".
+
+
+def _claim() -> tuple[int, str, str | None, int | None, int, str] | None:
+    lease = secrets.token_hex(8)
+    due = or_(
+        (Job.state == "waiting") & (Job.due_at <= clock.now()),
+        (Job.state == "running") & (Job.leased_until < clock.now()),  # its worker was killed
+    )
+    first = select(Job.id).where(due).order_by(Job.due_at, Job.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    taken = (
+        update(Job.__table__)
+        .where(Job.id == first)
+        .values(state="running", lease=lease, leased_until=clock.now() + LEASE, attempts=Job.attempts + 1)
+        .returning(Job.id, Job.name, Job.noun, Job.row_id, Job.attempts)
+    )
+    with transaction():
+        row = session.execute(taken).one_or_none()
+    return (*row, lease) if row else None
+
+
+def _put_off(id: int, lease: str, attempts: int, error: Exception) -> None:
+    told = "".join(traceback.format_exception(error))[-4000:]
+    if attempts >= ATTEMPTS:
+        _settle(id, lease, state="failed", error=told)
+    else:
+        _settle(id, lease, state="waiting", error=told, due_at=clock.now() + timedelta(seconds=min(5 * 3 ** (attempts - 1), 3600)))
+
+
+def _settle(id: int, lease: str, **values: Any) -> None:
+    """Only whoever holds the lease may say how it ended."""
+    with transaction():
+        session.execute(update(Job.__table__).where(Job.id == id, Job.lease == lease).values(lease=None, leased_until=None, **values))
+
+
+# --- the clock's side -------------------------------------------------------------------------------------------------
+
+
+def tick() -> None:
+    """Write down what the clock owes by now, and ring while anything is due."""
+    with transaction():
+        for name, span in _clockwork.items():
+            _begin(name)
+            due = session.scalar(select(Tick).where(Tick.name == name, Tick.next_at <= clock.now()).with_for_update(skip_locked=True))
+            if due:
+                later(_work[name], key=f"{name}:{due.next_at.isoformat()}")
+                due.next_at = clock.now() + span
+    if is_anything_due():
+        ring()
+    session.remove()
+
+
+def _begin(name: str) -> None:
+    always = {"created_at": clock.now(), "changed_at": clock.now(), "version": 1}
+    session.execute(insert(Tick).values(name=name, next_at=clock.now(), **always).on_conflict_do_nothing())
+
+
+def is_anything_due() -> bool:
+    waiting = (Job.state == "waiting") & (Job.due_at <= clock.now())
+    abandoned = (Job.state == "running") & (Job.leased_until < clock.now())
+    return session.scalar(select(Job.id).where(or_(waiting, abandoned)).limit(1)) is not None
+
+
+def sweep_done(days: int = 30) -> None:
+    """A job that is done is kept for a month, so that staff can see what happened."""
+    with transaction():
+        session.execute(Job.__table__.delete().where(Job.state == "done", Job.finished_at < clock.ahead(days=-days)))
+
+
+def counts() -> dict[str, int]:
+    return {state: count for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state))}
+
+
+def clockwork() -> dict[str, timedelta]:
+    return dict(_clockwork)
+
+
+# --- the doorbell: the only thing that Redis is used for here ---------------------------------------------------------
+
+
+def hang_bell(url: str) -> None:
+    global _bell
+    connection = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
+    _bell = Queue(DOORBELL, connection=connection, serializer=JSONSerializer)
+
+
+def ring() -> None:
+    """Best effort: if Redis is away, the clock rings again in a second, and the row is still there."""
+    if _bell is None:
+        return
+    try:
+        if _bell.count < 4:  # one ring empties the whole list; more would only queue up
+            _bell.enqueue(answer, result_ttl=0, failure_ttl=60, job_timeout=600)
+    except redis.RedisError as error:
+        log.warning("the doorbell is silent: %s", error)

@@ -1,0 +1,23 @@
+"""Pack: what a line of business brings; the app is put together from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from app.kernel.db import Noun
+
+
+@dataclass(frozen=True)
+class Pack:
+    """A contents page: nouns, screens, public pages, messages, and a small believable world to show it with."""
+
+    name: str
+    label: str
+    nouns: Sequence[type[Noun]]
+    resources: Sequence[Any] = ()
+    blueprints: Sequence[Any] = ()
+    messages: Sequence[str] = ()
+    demo: Callable[[], None] | None = None
+    constraints: Sequence[Any] = field(default=())

@@ -1,0 +1,77 @@
+"""Person: the customer, parent, seller or passenger everywhere."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from sqlalchemy import Index, func, select
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from app.kernel import clock
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid
+
+
+class Person(Noun):
+    """Somebody we deal with. Never merged by guessing: two people may share a mailbox."""
+
+    __table_args__ = (Index("person_email_lower", func.lower("email")),)
+
+    name: Mapped[str]
+    email: Mapped[str]
+    phone: Mapped[str] = mapped_column(default="")
+    timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
+    locale: Mapped[str] = mapped_column(default="en")
+    notes: Mapped[str] = mapped_column(default="")
+
+    @validates("name", "email", "phone", "timezone")
+    def _checked(self, key: str, value: str) -> str:
+        return _CHECKS[key](value)
+
+    @classmethod
+    def meet(cls, *, name: str, email: str, phone: str, timezone: str) -> Self:
+        """The person of exactly this name, mailbox and telephone, or a new one. What a stranger types changes nobody we know."""
+        told = cls(name=name, email=email, phone=phone, timezone=timezone)
+        same = select(cls).where(func.lower(cls.email) == told.email.lower(), func.lower(cls.name) == told.name.lower(), cls.phone == told.phone)
+        known = session.scalar(same.order_by(cls.id).limit(1))
+        if known is None:
+            session.add(told)
+        return known or told
+
+
+def _name(value: str) -> str:
+    text = " ".join(str(value).split())
+    if not 2 <= len(text) <= 100:
+        raise Invalid.fields_said({"name": "A name has 2 to 100 characters."})
+    return text
+
+
+def _email(value: str) -> str:
+    try:
+        return validate_email(str(value), check_deliverability=False, test_environment=True).normalized
+    except EmailNotValidError:
+        raise Invalid.fields_said({"email": "This is not an email address."}) from None
+
+
+def _phone(value: str) -> str:
+    """E.164, read as an Indian number when no country is given."""
+    if not value:
+        return ""
+    try:
+        parsed = phonenumbers.parse(str(value), "IN")
+    except phonenumbers.NumberParseException:
+        parsed = None
+    if parsed is None or not phonenumbers.is_possible_number(parsed):
+        raise Invalid.fields_said({"phone": "This is not a telephone number. Write it like +91 98765 43210."})
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _zone(value: str) -> str:
+    if not clock.is_zone(str(value)):
+        raise Invalid.fields_said({"timezone": f"“{str(value)[:60]}” is not a time zone. Write it like Asia/Kolkata."})
+    return str(value)
+
+
+_CHECKS: dict[str, Any] = {"name": _name, "email": _email, "phone": _phone, "timezone": _zone}

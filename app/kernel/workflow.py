@@ -1,0 +1,209 @@
+"""States and the moves between them: a state changes only by a @move, at whatever door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import date, datetime, time
+from functools import wraps
+from inspect import getdoc
+from types import UnionType
+from typing import Any, Concatenate, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from sqlalchemy import event, inspect
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
+
+from app.kernel import audit, db
+from app.kernel.access import Actor, actor
+from app.kernel.db import Noun, transaction
+from app.kernel.errors import Forbidden, Invalid, Refused
+
+Row = TypeVar("Row", bound=Noun)
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Move:
+    """What may happen to a noun: from where, to where, by whom, and what must be asked first."""
+
+    name: str
+    sources: tuple[str, ...]
+    to: str
+    by: frozenset[str]
+    label: str
+    asks: type[Any] | None
+    confirm: str
+    when: Callable[[Any], str | None] | None
+    careful: bool
+    does: str
+
+    def refuses(self, row: Noun) -> str | None:
+        """Why not now, in words; None when the row's state and the guard allow it."""
+        if row.state not in self.sources:
+            return f"{row} is {row.state.replace('_', ' ')}, so “{self.label}” is not possible any more."
+        return self.when(row) if self.when else None
+
+    def by_hand_of(self, who: Actor, noun: type[Noun]) -> bool:
+        """May this person press it? A move that names no role has no button at all."""
+        return bool(self.by) and who.may(noun, self.name)
+
+
+def move(
+    *sources: str,
+    to: str,
+    by: str = "",
+    label: str = "",
+    asks: type[Any] | None = None,
+    confirm: str = "",
+    when: Callable[[Any], str | None] | None = None,
+    careful: bool = False,
+) -> Callable[[Callable[Concatenate[Row, Given], Answer]], Callable[Concatenate[Row, Given], Answer]]:
+    """Mark a method as the only way from these states to that one.
+
+    `by` names the roles whose screens get a button, `asks` is a dataclass that becomes a small form, `confirm` is asked
+    before pressing, `when` answers why not (or None), and `careful` paints the button as one that cannot be taken back.
+    """
+
+    def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
+        spoken = label or body.__name__.replace("_", " ").capitalize()
+        it = Move(body.__name__, sources, to, frozenset(by.split()), spoken, asks, confirm, when, careful, getdoc(body) or "")
+
+        @wraps(body)
+        def go(row: Row, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
+            with transaction():
+                row.lock()
+                if no := it.refuses(row):
+                    raise Refused(no)
+                audit.note(row, it.name, why=_why(args, kwargs))
+                db.session().info.setdefault("moved", {})[row] = it.to
+                row.state = it.to
+                return body(row, *args, **kwargs)
+
+        go.move = it  # type: ignore[attr-defined]
+        return go
+
+    return mark
+
+
+def _why(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
+    """The reason somebody typed into the move's small form, if it asked for one."""
+    given = [*args, *kwargs.values()]
+    return next((each.why for each in given if isinstance(getattr(each, "why", None), str)), "")
+
+
+def moves(noun: type[Noun]) -> dict[str, Move]:
+    found = (getattr(each, "move", None) for kind in reversed(noun.__mro__) for each in vars(kind).values())
+    return {it.name: it for it in found if isinstance(it, Move)}
+
+
+def legal(row: Noun, who: Actor) -> list[Move]:
+    """The buttons for this row, in this state, for this person."""
+    return [it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and not it.refuses(row)]
+
+
+def press(row: Noun, name: str, typed: Mapping[str, Any]) -> None:
+    """Somebody pressed a button: check the hand, read the small form, make the move."""
+    it = moves(type(row)).get(name)
+    if it is None or not it.by_hand_of(actor(), type(row)):
+        raise Forbidden("This is not yours to do.")
+    given = (read(it.asks, typed),) if it.asks else ()
+    getattr(row, name)(*given)
+
+
+# --- the small form that a move asks ----------------------------------------------------------------------------------
+
+
+def asked(label: str, *, default: Any = MISSING, help: str = "", longest: int = 500) -> Any:
+    """A question of a move's form: `reference: str = asked("Reference")`."""
+    return field(default=default, metadata={"label": label, "help": help, "longest": longest})
+
+
+@dataclass(frozen=True)
+class Question:
+    name: str
+    label: str
+    kind: type[Any]
+    required: bool
+    help: str
+    longest: int
+    default: Any
+
+
+def questions(asks: type[Any]) -> list[Question]:
+    kinds = get_type_hints(asks)
+    return [_question(each.name, kinds[each.name], each.default, each.metadata) for each in fields(asks)]
+
+
+def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Question:
+    options = [part for part in get_args(hint) if part is not type(None)] if get_origin(hint) in (Union, UnionType) else [hint]
+    required = default is MISSING
+    label = said.get("label") or name.replace("_", " ").capitalize()
+    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default)
+
+
+def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
+    """Make the small form's answer from what was typed, or say which fields are wrong."""
+    values: dict[str, Any] = {}
+    wrong = {name: "There is no such field." for name in typed.keys() - {each.name for each in fields(asks)}}
+    for each in questions(asks):
+        try:
+            values[each.name] = _answer(each, typed.get(each.name))
+        except ValueError as error:
+            wrong[each.name] = str(error)
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    return asks(**values)
+
+
+_SAID = {int: "This is not a whole number.", date: "This is not a date.", time: "This is not a time of day.", datetime: "This is not a moment in time."}
+
+
+def _answer(question: Question, typed: Any) -> Any:
+    if question.kind is bool:
+        return typed in (True, "on", "true", "1", "yes")
+    if typed is None or typed == "":
+        if question.required:
+            raise ValueError("Please fill this in.")
+        return question.default
+    if question.kind is str:
+        text = str(typed).strip()
+        if len(text) > question.longest:
+            raise ValueError(f"At most {question.longest} characters, please.")
+        return text
+    try:
+        return question.kind(typed) if question.kind is int else question.kind.fromisoformat(str(typed))
+    except (ValueError, TypeError):
+        raise ValueError(_SAID.get(question.kind, "This cannot be read.")) from None
+
+
+# --- the guard at the only gate that every door goes through ----------------------------------------------------------
+
+
+@event.listens_for(Session, "before_flush")
+def _only_by_a_move(session: Session, context: UOWTransaction, instances: Any) -> None:
+    moved = session.info.get("moved", {})
+    for row in session.dirty | session.new:
+        if not getattr(row, "states", ()):
+            continue
+        if row in session.new:
+            allowed = row.state in (None, row.states[0])
+        else:
+            allowed = not inspect(row).attrs.state.history.has_changes() or moved.get(row) == row.state
+        if not allowed:
+            raise RuntimeError(f"{type(row).__name__}.state was set to {row.state!r} without a move.")
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _nor_by_a_bulk_update(state: ORMExecuteState) -> None:
+    if state.is_update and state.bind_mapper is not None and getattr(state.bind_mapper.class_, "states", ()):
+        if "state" in {getattr(column, "key", column) for column in state.statement._values or {}}:  # type: ignore[attr-defined]
+            raise RuntimeError(f"{state.bind_mapper.class_.__name__}.state was set by a bulk update, without a move.")
+
+
+def _done(session: Session) -> None:
+    session.info.pop("moved", None)
+
+
+event.listen(Session, "after_commit", _done)
+event.listen(Session, "after_rollback", _done)

@@ -1,0 +1,82 @@
+"""Money: whole minor units and a currency, which never mix."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from sqlalchemy import BigInteger, String
+from sqlalchemy.orm import Composite, composite, mapped_column
+
+_DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3, "BHD": 3, "OMR": 3, "JOD": 3, "TND": 3}
+_SIGNS = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
+
+
+@dataclass(frozen=True, order=False)
+class Money:
+    """An amount in the currency's smallest coin: Money(99900, "INR") is ₹999.00."""
+
+    amount: int
+    currency: str
+
+    def __add__(self, other: Money) -> Money:
+        return Money(self.amount + self._same(other), self.currency)
+
+    def __sub__(self, other: Money) -> Money:
+        return Money(self.amount - self._same(other), self.currency)
+
+    def __bool__(self) -> bool:
+        return self.amount != 0
+
+    def __str__(self) -> str:
+        digits = _digits(self.currency)
+        whole, coins = divmod(abs(self.amount), 10**digits)
+        minus, sign = "-" if self.amount < 0 else "", _SIGNS.get(self.currency, f"{self.currency} ")
+        return f"{minus}{sign}{_grouped(whole, self.currency)}" + (f".{coins:0{digits}d}" if digits else "")
+
+    @property
+    def plain(self) -> str:
+        """999.00, as a person types it into a form."""
+        return f"{Decimal(self.amount).scaleb(-_digits(self.currency)):f}"
+
+    @classmethod
+    def read(cls, typed: str, currency: str) -> Money:
+        """Read what a person typed. A fraction of the smallest coin is refused, not rounded away."""
+        try:
+            coins = Decimal(str(typed).replace(",", "").strip()).scaleb(_digits(currency))
+        except InvalidOperation:
+            raise ValueError("This is not an amount. Write it like 999.00.") from None
+        if not coins.is_finite() or coins != coins.to_integral_value():
+            raise ValueError("This is finer than the smallest coin.")
+        return cls(int(coins), currency)
+
+    def as_json(self) -> dict[str, int | str]:
+        return {"amount": self.amount, "currency": self.currency}
+
+    def _same(self, other: Money) -> int:
+        if other.currency != self.currency:
+            raise ValueError(f"{self} and {other} are not the same currency.")
+        return other.amount
+
+
+def _digits(currency: str) -> int:
+    return _DIGITS.get(currency, 2)
+
+
+def _grouped(whole: int, currency: str) -> str:
+    """12,34,567 in rupees, 1,234,567 elsewhere."""
+    if currency != "INR" or whole < 1000:
+        return f"{whole:,}"
+    head, tail = divmod(whole, 1000)
+    pairs = []
+    while head:
+        head, pair = divmod(head, 100)
+        pairs.append(f"{pair:02d}" if head else str(pair))
+    return ",".join([*reversed(pairs), f"{tail:03d}"])
+
+
+def money_column(name: str, **options: Any) -> Composite[Money]:
+    """Two columns, `<name>_amount` and `<name>_currency`, that are one Money to whoever reads the noun."""
+    amount = mapped_column(f"{name}_amount", BigInteger, **options)
+    return composite(Money, amount, mapped_column(f"{name}_currency", String(3), **options))

@@ -1,0 +1,14 @@
+"""How the house is run: health, commands, and the map of what this build holds."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.ops import commands, health
+
+
+def open(app: Flask) -> None:
+    app.register_blueprint(health.health)
+    app.cli.add_command(commands.migrate)
+    app.cli.add_command(commands.clock)
+    app.cli.add_command(commands.show_map)

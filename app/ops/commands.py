@@ -1,0 +1,100 @@
+"""What is run by hand or by a release: `flask migrate`, `flask clock`, `flask map`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from flask import current_app
+from flask.cli import with_appcontext
+from flask_migrate import upgrade
+from sqlalchemy import select
+
+from app.desk import security
+from app.desk.resource import resource_of
+from app.kernel import jobs
+from app.kernel.access import Actor, acting
+from app.kernel.db import Noun, session
+from app.kernel.pack import Pack
+from app.kernel.workflow import moves
+
+CLOCK = Actor("the clock", "clock")
+
+
+@click.command("migrate")
+@with_appcontext
+def migrate() -> None:
+    """Bring the database up to date: tables, roles, the first administrator, and in a demo a small world."""
+    upgrade()
+    settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
+    desk.add_permissions(update_perms=True)
+    security.write_roles(desk.sm)
+    _first_administrator(desk.sm, settings)
+    if settings.env == "demo":
+        for pack in _packs():
+            if pack.demo:
+                pack.demo()
+
+
+def _first_administrator(sm: Any, settings: Any) -> None:
+    if session.scalar(select(sm.user_model.id).limit(1)):
+        return
+    given = os.environ.get("ADMIN_PASSWORD", "")
+    password = given or ("admin" if settings.env == "demo" else secrets.token_urlsafe(12))
+    security.add_user(sm, "admin", "The Administrator", settings.business_email, "Admin", password)
+    click.echo("Sign in to the desk as admin" + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD."))
+
+
+@click.command("clock")
+@with_appcontext
+def clock() -> None:
+    """Once a second: write down what is owed by now, and ring the doorbell while anything is due."""
+    over = threading.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda *_: over.set())
+    with acting(CLOCK):
+        while not over.wait(1):
+            try:
+                jobs.tick()
+            except Exception:  # the database may be away for a while; the clock must not stop for that
+                logging.getLogger(__name__).exception("the clock missed a tick")
+                session.remove()
+
+
+@click.command("map")
+@with_appcontext
+def show_map() -> None:
+    """What this build holds: packs, nouns, states, moves, roles, messages, clock."""
+    for line in described():
+        click.echo(line)
+
+
+def described() -> Iterator[str]:
+    for pack in _packs():
+        yield f"{pack.label}"
+        for noun in pack.nouns:
+            yield from _noun(noun)
+        yield from (f"    says {name}" for name in pack.messages)
+    yield "Clock"
+    yield from (f"    every {span}  {name}" for name, span in jobs.clockwork().items())
+
+
+def _noun(noun: type[Noun]) -> Iterator[str]:
+    yield f"    {noun.__name__}" + (f"  [{' · '.join(noun.states)}]" if noun.states else "")
+    for move in moves(noun).values():
+        by = f"  by {', '.join(sorted(move.by))}" if move.by else ""
+        yield f"        {move.name}: {' | '.join(move.sources)} → {move.to}{by}"
+    resource = resource_of(noun)
+    for role, rights in (resource.roles if resource else {}).items():
+        yield f"        {role} may {rights}"
+
+
+def _packs() -> list[Pack]:
+    packs: list[Pack] = current_app.extensions["packs"]
+    return packs

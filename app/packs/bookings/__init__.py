@@ -1,0 +1,21 @@
+"""Paid consultations: services, practitioners, slots, bookings, and the customer's way through them."""
+
+from app.kernel.pack import Pack
+from app.packs.bookings.api import api
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.demo import demo
+from app.packs.bookings.desk import resources
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
+from app.packs.bookings.site import site
+from app.packs.bookings.slot import Slot
+
+pack = Pack(
+    name="bookings",
+    label="Bookings",
+    nouns=[Service, Practitioner, Slot, Booking],
+    resources=resources,
+    blueprints=[site, api],
+    messages=["received", "confirmed", "payment_failed", "cancelled", "reminder"],
+    demo=demo,
+)

@@ -1,0 +1,279 @@
+"""Booking: one person's claim on one seat of one slot, from the hold to the end of the hour."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index, Select, func, select, text, true
+from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import Linked
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import job, later
+from app.kernel.numbering import number
+from app.kernel.people import Person
+from app.kernel.workflow import asked, move
+from app.messages.message import Message, remind, tell
+from app.money.amount import Money, money_column
+from app.money.bill import Bill
+from app.money.payment import Payment
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
+
+TAKING = ("held", "confirmed", "completed", "no_show")
+GONE = "This time has just been taken. Please choose another one."
+_TAKING = text(f"state in {TAKING}")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How it was paid, when no gateway knows."""
+
+    reference: str = asked("Reference", help="The receipt's number, or the bank's reference", longest=80)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why, for the history."""
+
+    why: str = asked("Why?", help="It stays in the history of this booking.", longest=300)
+
+
+def _has_begun(booking: Booking) -> str | None:
+    return None if booking.slot.starts_at <= clock.now() else "It has not begun yet."
+
+
+class Booking(Noun, Linked):
+    """One person's claim on one seat. The row is the hold, and the same constraint guards it before and after the money."""
+
+    link_kind = "booking"
+    states = "held", "confirmed", "completed", "no_show", "cancelled", "expired"
+    __table_args__ = (
+        Index("booking_one_per_seat", "slot_id", "seat", unique=True, postgresql_where=_TAKING),
+        # Nobody is in two places: two claims on one practitioner overlap only when they share the slot.
+        ExcludeConstraint(("practitioner_id", "="), ("slot_id", "<>"), ("during", "&&"), name="booking_one_place_at_a_time", using="gist", where=_TAKING),
+    )
+    refusals: ClassVar[dict[str, str]] = {"booking_one_per_seat": GONE, "booking_one_place_at_a_time": GONE}
+
+    number: Mapped[str] = mapped_column(unique=True)
+    slot_id: Mapped[int] = mapped_column(ForeignKey("slot.id"), index=True)
+    slot: Mapped[Slot] = relationship(lazy="joined", innerjoin=True)
+    seat: Mapped[int]
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
+    practitioner: Mapped[Practitioner] = relationship()
+    during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+    timezone: Mapped[str]
+    price: Mapped[Money] = money_column("price")  # copied when promised; tomorrow's price list cannot rewrite it
+    answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"secret": True})
+    hold_expires_at: Mapped[datetime]
+    paid_with: Mapped[str] = mapped_column(default="")
+    request_key: Mapped[str | None] = mapped_column(unique=True)
+    request_hash: Mapped[str | None]
+
+    # --- from the hold to the money ---
+
+    @classmethod
+    def hold(cls, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], *, request: tuple[str, str] | None = None) -> Booking:
+        """Take a seat for as long as paying takes, and ask for the money: one transaction, and the customer hears of it."""
+        with transaction():
+            seat = cls.take_seat(slot)
+            service, zone = slot.service, person["timezone"]
+            booking = cls(
+                number=number("BK"), slot=slot, seat=seat, practitioner=slot.practitioner, during=Range(slot.starts_at, slot.ends_at),
+                person=Person.meet(**person), timezone=zone, price=service.price, answers=service.read_answers(answers),
+                hold_expires_at=clock.ahead(minutes=service.hold_minutes), request_key=request and request[0], request_hash=request and request[1],
+            )  # fmt: skip
+            session.add(booking)
+            session.flush()
+            if booking.price:
+                Bill.ask(booking, booking.person, booking.price)
+                tell(booking.person, "bookings/received", booking=booking)
+                later(lapse, booking, at=booking.hold_expires_at)
+            else:
+                booking.confirm("free of charge")
+        return booking
+
+    @property
+    def bill(self) -> Bill | None:
+        return Bill.of(self)
+
+    @property
+    def is_payable(self) -> bool:
+        return self.state == "held" and self.hold_expires_at > clock.now()
+
+    def hold_still(self) -> None:
+        """The order that everybody keeps: slot, booking, bill, payment."""
+        self.slot.lock()
+        self.lock()
+
+    def paid(self, payment: Payment) -> str | None:
+        """The money is here. In time, or late with the seat still free: confirmed. Otherwise it goes back."""
+        match self.state:
+            case "held":
+                self.confirm(f"{payment.gateway} {payment.gateway_id}")
+            case "expired":
+                try:
+                    seat = self.free_seat(self.slot)
+                except Refused:
+                    return "The hold was over when the money came, and somebody else has the time now."
+                if self.slot.starts_at <= clock.now():
+                    return "The money came after the time that was booked."
+                self.confirm_late(f"{payment.gateway} {payment.gateway_id}", seat)
+            case _:
+                return f"The booking was {self.state.replace('_', ' ')} when the money came."
+        return None
+
+    def payment_failed(self, payment: Payment) -> None:
+        if self.is_payable:
+            tell(self.person, "bookings/payment_failed", key=f"payment failed:{payment.id}", booking=self)
+
+    @move("held", to="confirmed")
+    def confirm(self, paid_with: str) -> None:
+        """Paid: the time is theirs."""
+        self._confirmed(paid_with)
+
+    @move("held", to="confirmed", by="Desk", label="Mark as paid", asks=Reference)
+    def mark_paid(self, asked: Reference) -> None:
+        """Paid at the counter: cash, cheque or transfer."""
+        self._confirmed(f"offline {asked.reference}")
+        self._void_bill()
+
+    @move("expired", to="confirmed")
+    def confirm_late(self, paid_with: str, seat: int) -> None:
+        """The money came late, and the seat was still free."""
+        self.seat = seat
+        self._confirmed(paid_with)
+
+    @move("held", to="expired")
+    def lapse(self) -> None:
+        """The hold is over, and the seat is free again. The bill stays open: late money is still money."""
+
+    @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel", asks=Reason, careful=True,
+          confirm="The seat is freed, and what was paid goes back to the customer.")  # fmt: skip
+    def cancel(self, asked: Reason) -> None:
+        """Called off by the practice: the seat is free, the money goes back."""
+        bill = self._void_bill()
+        for payment in bill.payments if bill else []:
+            if payment.state == "captured" and not payment.owed_back:
+                payment.owe_back(f"{self.number} was cancelled.")
+        tell(self.person, "bookings/cancelled", booking=self)
+
+    # --- the hour itself ---
+
+    @move("confirmed", to="completed", by="Desk Practitioner", label="Complete", when=_has_begun)
+    def complete(self) -> None:
+        """They came."""
+
+    @move("confirmed", to="no_show", by="Desk Practitioner", label="No-show", when=_has_begun)
+    def miss(self) -> None:
+        """They did not come."""
+
+    # --- seats ---
+
+    @classmethod
+    def take_seat(cls, slot: Slot) -> int:
+        """Whoever comes at the same moment waits at this lock, and then hears that the time is gone."""
+        slot.lock()
+        if no := slot.refuses():
+            raise Refused(no)
+        return cls.free_seat(slot)
+
+    @classmethod
+    def free_seat(cls, slot: Slot) -> int:
+        """The lowest free seat; refuses when there is none, or when the practitioner is elsewhere at that time."""
+        near = []
+        for booking in session.scalars(cls._near(slot)).all():
+            if booking.state == "held" and booking.hold_expires_at <= clock.now():
+                booking.lapse()  # a hold that is over frees its seat for the next one at once, not when the clock comes by
+            else:
+                near.append(booking)
+        free = set(range(1, slot.seats + 1)) - {each.seat for each in near}
+        if not free or any(each.slot_id != slot.id for each in near):
+            raise Refused(GONE)
+        session.flush()
+        return min(free)
+
+    @classmethod
+    def _near(cls, slot: Slot) -> Select[tuple[Booking]]:
+        """Bookings that need this practitioner during this time, for this slot or for another."""
+        during = Range(slot.starts_at, slot.ends_at)
+        return select(cls).where(cls.practitioner_id == slot.practitioner_id, cls.during.overlaps(during), cls.state.in_(TAKING))
+
+    @classmethod
+    def free_slots(cls, service: Service, since: datetime, until: datetime) -> Sequence[tuple[Slot, int]]:
+        """The slots of a stretch of time that have a seat left, and how many: one query, however long the stretch."""
+        alive = cls.state.in_(TAKING[1:]) | ((cls.state == "held") & (cls.hold_expires_at > clock.now()))
+        overlaps = cls.during.op("&&")(func.tstzrange(Slot.starts_at, Slot.ends_at))
+        here, elsewhere = func.count().filter(cls.slot_id == Slot.id), func.count().filter(cls.slot_id != Slot.id)
+        counted = (
+            select(here.label("here"), elsewhere.label("elsewhere")).where(cls.practitioner_id == Slot.practitioner_id, overlaps, alive).lateral("counted")
+        )
+        first, last = max(since, clock.ahead(minutes=service.notice_minutes)), min(until, clock.ahead(days=service.days_ahead))
+        found = (
+            select(Slot, Slot.seats - counted.c.here)
+            .join(Slot.practitioner)
+            .join(counted, true())
+            .where(Slot.service_id == service.id, Slot.state == "open", Slot.starts_at >= first, Slot.starts_at < last)
+            .where(Practitioner.state == "active", counted.c.elsewhere == 0, counted.c.here < Slot.seats)
+            .order_by(Slot.starts_at, Slot.id)
+        )
+        return [(slot, left) for slot, left in session.execute(found)]
+
+    # --- what others ask of it ---
+
+    def wants(self, message: Message) -> bool:
+        """Is this still worth saying? A reminder is for a confirmed booking that has not begun."""
+        match message.template:
+            case "bookings/reminder":
+                return self.state == "confirmed" and self.slot.starts_at > clock.now()
+            case "bookings/received" | "bookings/payment_failed":
+                return self.is_payable
+        return True
+
+    def _confirmed(self, paid_with: str) -> None:
+        self.paid_with = paid_with
+        tell(self.person, "bookings/confirmed", booking=self)
+        remind(self.person, "bookings/reminder", at=self.slot.starts_at - timedelta(hours=24), booking=self)
+
+    def _void_bill(self) -> Bill | None:
+        bill = self.bill
+        if bill and bill.state == "open":
+            bill.cancel()
+        return bill
+
+    # --- the same request twice ---
+
+    @classmethod
+    def by_request(cls, key: str, body: Any) -> Booking | None:
+        """The booking that this very request made before; another body under the same key is refused."""
+        made = session.scalar(select(cls).where(cls.request_key == key))
+        if made and made.request_hash != fingerprint(body):
+            raise Refused("This Idempotency-Key was used for another request.")
+        return made
+
+    @classmethod
+    def upcoming(cls) -> int:
+        """How many confirmed bookings lie ahead, for the desk's first page."""
+        ahead = select(func.count()).select_from(cls).join(cls.slot).where(cls.state == "confirmed", Slot.starts_at > clock.now())
+        return session.scalar(ahead) or 0
+
+
+def fingerprint(body: Any) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+@job
+def lapse(booking: Booking) -> None:
+    if booking.state == "held":
+        booking.lapse()

@@ -1,0 +1,57 @@
+"""What staff see of bookings: one declaration a noun."""
+
+from app.desk.resource import Resource
+from app.kernel.access import everything, own
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
+
+resources = [
+    Resource(
+        Booking,
+        icon="calendar-check",
+        list="number person slot.service slot.practitioner slot.starts_at state price",
+        show="number state person person.phone slot slot.service price paid_with hold_expires_at timezone answers",
+        search="number person.name person.email person.phone",
+        filters="state slot.practitioner slot.service slot.starts_at",
+        order="-id",
+        roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
+        scope={"Practitioner": own("slot.practitioner.user")},
+    ),
+    Resource(
+        Slot,
+        icon="clock",
+        list="starts_at service practitioner seats state",
+        add="practitioner service starts_at seats",
+        edit="seats",
+        filters="state practitioner service starts_at",
+        order="starts_at",
+        roles={"Desk": "read write delete moves", "Practitioner": "read moves", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
+    ),
+    Resource(
+        Service,
+        icon="sparkles",
+        list="name minutes price seats state",
+        show="name slug description minutes price seats hold_minutes notice_minutes days_ahead intake state",
+        add="name slug description minutes price seats hold_minutes notice_minutes days_ahead intake",
+        search="name slug description",
+        filters="state",
+        order="name",
+        roles={"Desk": "read write moves", "Practitioner": "read", "Auditor": "read"},
+        scope=everything,
+    ),
+    Resource(
+        Practitioner,
+        icon="user",
+        list="name title timezone state",
+        show="photo name title about timezone user state",
+        add="name title about timezone user photo",
+        search="name title",
+        filters="state",
+        order="name",
+        roles={"Desk": "read write moves", "Practitioner": "read", "Auditor": "read"},
+        scope={"Practitioner": own("user")},
+    ),
+]

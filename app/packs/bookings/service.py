@@ -1,0 +1,102 @@
+"""Service: what a customer books, how long it takes and what it costs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, time
+from typing import Any, ClassVar
+
+from sqlalchemy import CheckConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from app.kernel import clock
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid, Missing
+from app.kernel.workflow import asked, move, read
+from app.money.amount import Money, money_column
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """No questions."""
+
+
+@dataclass(frozen=True)
+class Birth:
+    """What an astrologer works with. All of it may be told later."""
+
+    birth_date: date | None = asked("Date of birth", default=None, help="You can also tell us later.")
+    birth_time: time | None = asked("Time of birth", default=None, help="Leave it empty if you do not know.")
+    birth_place: str = asked("Place of birth", default="", longest=120)
+
+    def __post_init__(self) -> None:
+        if self.birth_date and not date(1900, 1, 1) <= self.birth_date <= clock.now().date():
+            raise Invalid.fields_said({"birth_date": "A date of birth lies between 1900 and today."})
+
+
+INTAKES: dict[str, type[Any]] = {"nothing": Nothing, "birth": Birth}
+
+
+class Service(Noun):
+    """Something the practice offers."""
+
+    states = "offered", "retired"
+    __table_args__ = (
+        CheckConstraint("minutes between 5 and 480", name="minutes"),
+        CheckConstraint("price_amount >= 0", name="price"),
+        CheckConstraint("hold_minutes between 5 and 60", name="hold"),
+        CheckConstraint("seats between 1 and 500", name="seats"),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "service_slug_key": "Another service has this address already.",
+        "service_minutes": "A service takes 5 to 480 minutes.",
+        "service_price": "A price cannot be below zero.",
+        "service_hold": "A seat is held for 5 to 60 minutes.",
+        "service_seats": "A slot has 1 to 500 seats.",
+    }
+
+    name: Mapped[str]
+    slug: Mapped[str] = mapped_column(unique=True)
+    description: Mapped[str] = mapped_column(default="")
+    minutes: Mapped[int] = mapped_column(default=60)
+    price: Mapped[Money] = money_column("price")
+    seats: Mapped[int] = mapped_column(default=1)
+    hold_minutes: Mapped[int] = mapped_column(default=15)
+    notice_minutes: Mapped[int] = mapped_column(default=120)
+    days_ahead: Mapped[int] = mapped_column(default=60)
+    intake: Mapped[str] = mapped_column(default="nothing", info={"choices": tuple(INTAKES)})
+
+    @validates("slug")
+    def _slug(self, key: str, value: str) -> str:
+        if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value or ""):
+            raise Invalid.fields_said({"slug": "Small letters, digits and dashes, please: first-consultation."})
+        return value
+
+    @classmethod
+    def offered(cls) -> list[Service]:
+        return list(session.scalars(select(cls).where(cls.state == "offered").order_by(cls.price.amount, cls.name)))  # type: ignore[attr-defined]
+
+    @classmethod
+    def called(cls, slug: str) -> Service:
+        found = session.scalar(select(cls).where(cls.slug == slug, cls.state == "offered"))
+        if found is None:
+            raise Missing("We do not offer this, or not any more.")
+        return found
+
+    @property
+    def asks(self) -> type[Any]:
+        return INTAKES[self.intake]
+
+    def read_answers(self, typed: dict[str, Any]) -> dict[str, Any]:
+        """The intake answers, checked; empty ones are not kept."""
+        answers = vars(read(self.asks, typed))
+        return {name: str(value) for name, value in answers.items() if value not in (None, "")}
+
+    @move("offered", to="retired", by="Desk", confirm="Customers will not see this service any more. Bookings stay.")
+    def retire(self) -> None:
+        """Not offered any more."""
+
+    @move("retired", to="offered", by="Desk", label="Offer again")
+    def offer(self) -> None:
+        """Back on the public page."""

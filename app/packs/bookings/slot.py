@@ -1,0 +1,75 @@
+"""Slot: a time at which somebody can be met, and how many seats it has. Whether one is free, the bookings say."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.db import Noun
+from app.kernel.errors import Invalid
+from app.kernel.workflow import move
+from app.packs.bookings.service import Service
+
+if TYPE_CHECKING:  # a practitioner makes slots; for the type checker alone, a slot knows its practitioner
+    from app.packs.bookings.practitioner import Practitioner
+
+
+class Slot(Noun):
+    """An offered time."""
+
+    states = "open", "closed"
+    __table_args__ = (
+        UniqueConstraint("practitioner_id", "service_id", "starts_at"),
+        CheckConstraint("ends_at > starts_at", name="order"),
+        CheckConstraint("seats between 1 and 500", name="seats"),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "slot_practitioner_id_service_id_starts_at_key": "There is a slot at this time already.",
+        "slot_order": "A slot ends after it starts.",
+        "slot_seats": "A slot has 1 to 500 seats.",
+    }
+
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
+    practitioner: Mapped[Practitioner] = relationship("Practitioner", lazy="joined", innerjoin=True)
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
+    service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
+    starts_at: Mapped[datetime] = mapped_column(index=True)
+    ends_at: Mapped[datetime]
+    seats: Mapped[int] = mapped_column(default=1)
+
+    @classmethod
+    def at(cls, practitioner: Practitioner, service: Service, start: datetime) -> Slot:
+        end = start + timedelta(minutes=service.minutes)
+        return cls(practitioner=practitioner, service=service, starts_at=start, ends_at=end, seats=service.seats)
+
+    def tidy(self) -> None:
+        """Typed by hand: it lasts as long as its service does."""
+        if self.ends_at is None:
+            if self.starts_at <= clock.now():
+                raise Invalid.fields_said({"starts_at": "This time is over already."})
+            self.ends_at = self.starts_at + timedelta(minutes=self.service.minutes)
+
+    def refuses(self) -> str | None:
+        """Why nobody can book this now, in words; None when only the seats decide."""
+        if self.state != "open" or self.service.state != "offered" or self.practitioner.state != "active":
+            return "This time is not offered any more. Please choose another one."
+        if self.starts_at < clock.ahead(minutes=self.service.notice_minutes):
+            return "This time is too soon. Please choose a later one."
+        if self.starts_at > clock.ahead(days=self.service.days_ahead):
+            return "This time is too far ahead. Please choose an earlier one."
+        return None
+
+    @move("open", to="closed", by="Desk Practitioner", label="Close")
+    def close(self) -> None:
+        """Not offered; bookings that are there stay."""
+
+    @move("closed", to="open", by="Desk Practitioner", label="Open again")
+    def reopen(self) -> None:
+        """Offered again."""
+
+    def __str__(self) -> str:
+        return f"{clock.said(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"

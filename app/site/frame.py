@@ -1,0 +1,140 @@
+"""What every answer carries, and how every refusal looks: JSON to programs, a kind page to people."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from datetime import datetime
+from typing import Any
+
+from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
+from flask_limiter.errors import RateLimitExceeded
+from flask_wtf.csrf import CSRFError
+from werkzeug.exceptions import HTTPException
+
+from app.kernel import clock
+from app.kernel.db import in_words, session
+from app.kernel.errors import NotSignedIn, Refused
+from config import Settings
+
+log = logging.getLogger(__name__)
+
+
+def put_up(app: Flask) -> None:
+    settings: Settings = app.extensions["settings"]
+    app.after_request(_carry)
+    app.register_error_handler(Refused, _refused)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(Exception, _broken)
+    app.jinja_env.globals.update(csp_nonce=_nonce, settings=settings, said=said, now=clock.now)
+    app.jinja_env.filters.update(said=said)
+
+
+def said(instant: datetime, zone: str) -> str:
+    return clock.said(instant, zone)
+
+
+# --- headers ----------------------------------------------------------------------------------------------------------
+
+
+def _nonce() -> str:
+    """One for each answer; only scripts that carry it run."""
+    if "nonce" not in g:
+        g.nonce = secrets.token_urlsafe(16)
+    return str(g.nonce)
+
+
+def _carry(response: Response) -> Response:
+    settings: Settings = _settings()
+    nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
+    pays_at = "" if settings.sandboxed else f" {settings.razorpay_url}"
+    policy = (
+        f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style(nonce)}; img-src 'self' data:; font-src 'self' data:; "
+        f"form-action 'self'{pays_at}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+    )
+    response.headers.setdefault("Content-Security-Policy", policy)
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("X-Frame-Options", "DENY")
+    response.headers.setdefault("Referrer-Policy", "same-origin")
+    response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
+    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+    if settings.base_url.startswith("https://"):
+        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+    if not request.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _style(nonce: str) -> str:
+    """Flask-AppBuilder's own pages and Swagger set styles in attributes; ours never do."""
+    theirs = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
+    return " 'unsafe-inline'" if request.path.startswith(theirs) else ""
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+# --- refusals ---------------------------------------------------------------------------------------------------------
+
+
+def _refused(no: Refused) -> Any:
+    session.rollback()
+    if _is_program():
+        return jsonify(no.as_json()), no.status
+    if isinstance(no, NotSignedIn):
+        return redirect(url_for("AuthDBView.login", next=request.full_path))
+    return _page(no.status, no.words)
+
+
+_WORDS = {
+    400: "This request could not be read.",
+    401: "Sign in first.",
+    403: "This is not yours to do.",
+    404: "There is nothing here, or it is not for you.",
+    405: "This cannot be done at this address.",
+    413: "That is too large.",
+    415: "Send JSON, with Content-Type: application/json.",
+    429: "That was a little too often. Please wait a moment and try again.",
+}
+_CODES = {400: "unreadable", 401: "not_signed_in", 403: "forbidden", 404: "missing", 405: "not_here", 413: "too_large", 415: "not_json", 429: "too_often"}
+
+
+def _http(error: HTTPException) -> Any:
+    status = error.code or 500
+    if error.response is not None and status < 400:
+        return error
+    words = _WORDS.get(status, error.description or "This did not work.")
+    if isinstance(error, CSRFError):
+        words = "This page was open for too long, or was sent from somewhere else. Please go back, load it again and send it once more."
+    if _is_program():
+        response: Any = jsonify({"error": {"code": _CODES.get(status, "refused"), "message": words, "fields": {}}})
+        response.status_code = status
+    else:
+        response = Response(_page(status, words)[0], status)
+    if isinstance(error, RateLimitExceeded):
+        response.headers["Retry-After"] = "60"
+    return response
+
+
+def _broken(error: Exception) -> Any:
+    """A constraint that broke outside of a transaction() is still a refusal; everything else is a bug, and is seen."""
+    session.rollback()
+    told = in_words(error)
+    if isinstance(told, Refused):
+        return _refused(told)
+    log.exception("%s %s broke", request.method, request.path)
+    words = "Something broke on our side. It was written down, and nothing of yours was lost or charged twice."
+    if _is_program():
+        return jsonify({"error": {"code": "broken", "message": words, "fields": {}}}), 500
+    return _page(500, words)
+
+
+def _is_program() -> bool:
+    return request.path.startswith("/api/") or request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+
+
+def _page(status: int, words: str) -> tuple[str, int]:
+    staff = request.path.startswith("/desk")
+    return render_template("desk/refused.html" if staff else "site/refused.html", status=status, words=words), status

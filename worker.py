@@ -1,0 +1,35 @@
+"""Does the jobs; start as many as you need. Redis only says that there is work: what the work is stands in the database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis import Redis
+from rq import Queue, Worker
+from rq.serializers import JSONSerializer
+
+from app import create_app
+from app.kernel import db, jobs
+
+
+class Hand(Worker):
+    """A worker whose forked child opens a database connection of its own."""
+
+    def main_work_horse(self, *args: Any, **kwargs: Any) -> None:
+        db.engine().dispose(close=False)
+        super().main_work_horse(*args, **kwargs)
+
+
+def main() -> None:
+    app = create_app()
+    connection = Redis.from_url(app.extensions["settings"].redis_url)
+    with app.app_context():
+        # One queue, no scheduler, short waits: what is killed here is found again within a minute, by its lease.
+        queue = Queue(jobs.DOORBELL, connection=connection, serializer=JSONSerializer)
+        hand = Hand([queue], connection=connection, serializer=JSONSerializer, worker_ttl=30, maintenance_interval=30, job_monitoring_interval=10)
+        jobs.ring()
+        hand.work(with_scheduler=False, logging_level="WARNING")
+
+
+if __name__ == "__main__":
+    main()
