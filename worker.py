@@ -12,7 +12,7 @@ from app import create_app
 from app.kernel import db, jobs
 
 
-class Hand(Worker):
+class Hand(Worker):  # type: ignore[misc]  # RQ publishes no types
     """A worker whose forked child opens a database connection of its own."""
 
     def main_work_horse(self, *args: Any, **kwargs: Any) -> None:

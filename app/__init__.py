@@ -6,7 +6,6 @@ from pathlib import Path
 
 import flask_mail
 from flask import Flask
-from flask_migrate import Migrate
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -48,7 +47,6 @@ def create_app(settings: Settings | None = None) -> Flask:
 def _open_rooms(app: Flask, settings: Settings) -> None:
     """Hand each door of the kernel, money and messages what it needs to know, and nothing more."""
     db.connect(settings.database_url)
-    Migrate(app, db, directory=str(ROOT / "migrations"))
     app.teardown_appcontext(lambda error: db.session.remove())
     access.sign_with(settings.secret_key, settings.old_secret_key)
     files.keep_in(settings.files)

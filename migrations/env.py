@@ -1,12 +1,9 @@
 """One history for all packs, read from the one metadata that Flask-AppBuilder and our nouns share."""
 
 from alembic import context
-from flask import current_app
 from sqlalchemy import text
 
 from app.kernel import db
-
-assert current_app  # every noun is loaded by now: the app has been put together
 
 
 def run() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, request
+from flask import Flask, has_request_context, request
 from flask_appbuilder import AppBuilder
 
 from app.desk import column, home, house, security
@@ -84,7 +84,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             builder.add_api(api_of(resource))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
-    app.context_processor(lambda: {"menu": _menu} if request and request.path.startswith(_STAFF) else {})
+    app.context_processor(lambda: {"menu": _menu} if has_request_context() and request.path.startswith(_STAFF) else {})
     return builder
 
 
@@ -98,8 +98,7 @@ def _menu() -> list[tuple[str, list[Any]]]:
     for resource in resources():
         if who.may(resource.noun, "read"):
             found.setdefault(resource.pack, []).append(resource)
-    packs = sorted(found.items(), key=lambda item: item[0] == house.house.label)
-    return packs
+    return sorted(found.items(), key=lambda item: item[0] == house.house.label)
 
 
 def _speak_plainly(jwt: Any) -> None:

@@ -27,7 +27,7 @@ _HOW = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
 _TYPES = {"str": "string", "int": "integer", "bool": "boolean", "date": "string", "time": "string", "datetime": "string"}
 
 
-class Api(ModelRestApi):  # type: ignore[misc]
+class Api(ModelRestApi):
     """Refusals travel as exceptions and become the one error shape at the edge; nothing here answers 500 for bad input."""
 
     resource: ClassVar[Resource]
@@ -37,8 +37,7 @@ class Api(ModelRestApi):  # type: ignore[misc]
     responses: ClassVar[dict[str, Any]] = {}  # one Error component instead of a copy for each code
 
     def _init_properties(self) -> None:
-        self.label_columns, self.base_filters, self.search_columns = {}, [], []
-        self.list_columns = self.show_columns = self.add_columns = self.edit_columns = self.order_columns = []
+        """The declaration has said it all: nothing is guessed from the table."""
 
     def _init_model_schemas(self) -> None:
         """The columns know their schemas; the ones that are guessed from tables list what nobody declared."""
@@ -189,7 +188,7 @@ def _asked_by_api() -> Asked:
         order, direction = str(given.get("order_column", "")), given.get("order_direction", "asc")
     except Refused:
         raise
-    except Exception:  # prison raises whatever it stumbles over
+    except Exception:  # noqa: BLE001  # prison raises whatever it stumbles over
         raise Unreadable("“q” cannot be read: it is neither rison nor JSON.") from None
     size = min(whole(given, "page_size", 25), LARGEST) if "page_size" in given else 25
     page = int(str(given["page"])) if str(given.get("page", "0")).isdigit() and "page" in given else 0
@@ -207,7 +206,7 @@ def _filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
 # --- the description of it all ----------------------------------------------------------------------------------------
 
 
-class Docs(OpenApi):  # type: ignore[misc]
+class Docs(OpenApi):
     """The OpenAPI description, made once a process: made anew for each reader it costs more than a second."""
 
     class_permission_name = "OpenApi"
@@ -224,7 +223,7 @@ class Docs(OpenApi):  # type: ignore[misc]
     response_403, response_401 = Api.response_403, Api.response_401
 
 
-class DocsPage(SwaggerView):  # type: ignore[misc]
+class DocsPage(SwaggerView):
     """Swagger's page, from our own disk."""
 
     class_permission_name = "SwaggerView"

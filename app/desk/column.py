@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Boolean, Date, DateTime, Integer, Time, inspect
@@ -239,7 +239,7 @@ def _picture(column: Column, given: Any) -> Picture:
     if not isinstance(given, FileStorage):
         raise ValueError("Send the picture as a file.")
     try:
-        picture = Picture.keep(given.stream, given.filename or "picture")
+        picture = Picture.keep(cast(BinaryIO, given.stream), given.filename or "picture")
     except Invalid as error:
         raise ValueError(next(iter(error.fields.values()))) from None
     session.flush()
@@ -293,8 +293,8 @@ KINDS: dict[str, Kind] = {
         typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}", read=_moment, schema={"type": "string", "format": "date-time"},
     ),
     "money": Kind(plain=lambda v: v.plain, json=lambda v: v.as_json(), typed=lambda v: v.plain, read=_money, schema=MONEY_SCHEMA),
-    "state": Kind(said=lambda v: spaced(v), read=_unwritable),
-    "choice": Kind(said=lambda v: spaced(v), read=_choice),
+    "state": Kind(said=spaced, read=_unwritable),
+    "choice": Kind(said=spaced, read=_choice),
     "facts": Kind(said=_facts_said, plain=_facts_said, schema={"type": "object"}),
     "relation": Kind(
         json=lambda v: {"id": v.id, "name": str(v)}, typed=lambda v: f"{v.id} · {v}", read=_relation,

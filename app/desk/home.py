@@ -14,7 +14,7 @@ from app.kernel.audit import Change
 from app.kernel.db import session
 
 
-class Home(IndexView):  # type: ignore[misc]
+class Home(IndexView):
     route_base = "/desk"
 
     @expose("/")

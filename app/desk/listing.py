@@ -157,7 +157,7 @@ def _condition(expression: Any, column: Column, how: str, value: str) -> ColumnE
             if set(wanted) - set(column.choices):
                 raise ValueError(f"One of: {', '.join(column.choices)}.")
             return expression.in_(wanted)  # type: ignore[no-any-return]
-        given: Any = int(value.split("·")[0]) if column.kind in ("relation", "number") else column.read(value)
+        given: Any = int(value.split("·", maxsplit=1)[0]) if column.kind in ("relation", "number") else column.read(value)
         if isinstance(given, int) and abs(given) >= 2**31:
             raise ValueError("This number is too large.")
         if how in ("from", "to"):

@@ -98,8 +98,8 @@ def resources() -> list[Resource]:
     return [*_registered.values()]
 
 
-def resource_of(noun: type[object]) -> Resource | None:
-    return _registered.get(noun)  # type: ignore[call-overload, no-any-return]
+def resource_of(noun: type[Noun]) -> Resource | None:
+    return _registered.get(noun)
 
 
 def forget_all() -> None:

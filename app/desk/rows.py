@@ -18,7 +18,7 @@ class _Scoped:
         self._real = real
 
     def query(self, *entities: Any) -> Query[Any]:
-        query = self._real.query(*entities)
+        query: Query[Any] = self._real.query(*entities)
         for entity in entities:
             if isinstance(entity, type) and issubclass(entity, db.Noun):
                 query = query.filter(access.within(entity))
@@ -28,7 +28,7 @@ class _Scoped:
         return getattr(self._real, name)
 
 
-class Rows(SQLAInterface):  # type: ignore[misc]
+class Rows(SQLAInterface):
     """What is inherited from Flask-AppBuilder and ever reads or writes a row comes through here."""
 
     @property

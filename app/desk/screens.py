@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any, ClassVar
 
@@ -25,14 +25,16 @@ from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.workflow import Move, legal, press, questions
 from app.messages.message import Message
 
+
 AT_ONCE = 500
 MANY = 50  # more rows than this are searched for, not listed in a select
 
 
-class Screens(ModelView):  # type: ignore[misc]
+class Screens(ModelView):
     """Flask-AppBuilder registers, guards and names; what it does with rows is done here, once for every resource."""
 
     resource: ClassVar[Resource]
+    related_views: ClassVar[tuple[Any, ...]] = ()
     method_permission_name: ClassVar[dict[str, str]] = {
         "list": "read", "show": "read", "export": "read", "choices": "read", "go": "read", "bulk": "read",
         "add": "add", "edit": "edit", "delete": "delete",
@@ -40,8 +42,6 @@ class Screens(ModelView):  # type: ignore[misc]
 
     def _init_properties(self) -> None:
         """The declaration has said it all: nothing is guessed from the table, so nothing slips into a list by default."""
-        self.label_columns = {each.path: each.label for each in self.resource.list}
-        self.search_columns, self.related_views, self._related_views = [], [], []
 
     def _init_forms(self) -> None:
         """Forms are made of columns, when they are shown."""
@@ -104,7 +104,7 @@ class Screens(ModelView):  # type: ignore[misc]
         flash(f"{self.resource.one} {row} was deleted.", "success")
         return redirect(url_for(f"{self.endpoint}.list"))
 
-    def _form(self, columns: list[Column], row: Any) -> Any:
+    def _form(self, columns: Sequence[Column], row: Any) -> Any:
         """A refusal is shown above the form, and what was typed is still in it."""
         new = row.id is None
         if request.method == "GET":
@@ -172,7 +172,7 @@ class Screens(ModelView):  # type: ignore[misc]
         security.must(self.resource.noun, name)
         return move
 
-    def _bulk_moves(self, page: Page) -> list[Move]:
+    def _bulk_moves(self, page: Page) -> Sequence[Move]:
         """Moves that need no form and that at least one row of this page could make."""
         who, rows = access.actor(), page.rows
         fits = (it for it in self.resource.moves.values() if not it.asks and it.by_hand_of(who, self.resource.noun))
@@ -201,7 +201,7 @@ def _may(resource: Resource) -> set[str]:
     return {verb for verb in resource.verbs if who.may(resource.noun, verb)}
 
 
-def write(row: Any, columns: list[Column], given: Mapping[str, Any]) -> None:
+def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
     """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
     with transaction():
         _still_current(row, given)
@@ -217,7 +217,7 @@ def write(row: Any, columns: list[Column], given: Mapping[str, Any]) -> None:
         access.keep_within(row)
 
 
-def _read_all(columns: list[Column], given: Mapping[str, Any]) -> dict[str, Any]:
+def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[str, Any]:
     values, wrong = {}, {}
     with session.no_autoflush:
         for column in columns:

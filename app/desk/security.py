@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any, cast
 
@@ -46,7 +47,7 @@ class SignIn(SecurityApi):
         return cast(Response, SecurityApi.response(code, **body))
 
 
-class Desk(SecurityManager):  # type: ignore[misc]
+class Desk(SecurityManager):
     """One query for all rights of a request, instead of one for each button and menu entry."""
 
     userstatschartview = None  # draws with charts fetched from outside
@@ -84,7 +85,7 @@ class Desk(SecurityManager):  # type: ignore[misc]
 def _who_signs_in() -> str:
     """One door or the other, the same count: an address together with the name it tries."""
     given = request.get_json(silent=True) if request.is_json else request.form
-    name = given.get("username", "") if hasattr(given, "get") else ""
+    name = given.get("username", "") if isinstance(given, Mapping) else ""
     return f"{get_remote_address()} {str(name)[:64].lower()}"
 
 
@@ -167,6 +168,6 @@ _OWN_PAGES = [
 ]
 
 
-def add_user(sm: Any, username: str, name: str, email: str, role: str, password: str) -> Any:
+def add_user(sm: Any, username: str, *, name: str, email: str, role: str, password: str) -> Any:
     first, _, last = name.partition(" ")
     return sm.find_user(username=username) or sm.add_user(username, first, last, email, sm.find_role(role), password=password)

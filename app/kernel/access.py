@@ -174,7 +174,7 @@ class Linked:
     def by_token(cls, token: str) -> Self:
         handle, given = token[:22], token[22:]
         expected = (signature(f"{cls.link_kind}:{handle}", key) for key in _keys)
-        if not any([hmac.compare_digest(given.encode(), each.encode()) for each in expected]):
+        if not any(hmac.compare_digest(given.encode(), each.encode()) for each in expected):
             raise Missing
         found = session.scalar(select(cls).where(cls.handle == handle))
         if found is None:

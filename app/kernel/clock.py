@@ -7,7 +7,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
-_read: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+def _by_the_wall() -> datetime:
+    return datetime.now(UTC)
+
+
+_read: Callable[[], datetime] = _by_the_wall
 _ZONES = frozenset(available_timezones())
 
 

@@ -214,7 +214,7 @@ def sweep_done(days: int = 30) -> None:
 
 
 def counts() -> dict[str, int]:
-    return {state: count for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state))}
+    return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples())
 
 
 def clockwork() -> dict[str, timedelta]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from collections.abc import Callable
+from typing import Self
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -74,4 +75,4 @@ def _zone(value: str) -> str:
     return str(value)
 
 
-_CHECKS: dict[str, Any] = {"name": _name, "email": _email, "phone": _phone, "timezone": _zone}
+_CHECKS: dict[str, Callable[[str], str]] = {"name": _name, "email": _email, "phone": _phone, "timezone": _zone}

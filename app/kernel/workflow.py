@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from functools import wraps
 from inspect import getdoc
 from types import UnionType
-from typing import Any, Concatenate, ParamSpec, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Concatenate, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
@@ -81,7 +81,7 @@ def move(
                 return body(row, *args, **kwargs)
 
         go.move = it  # type: ignore[attr-defined]
-        return go
+        return cast(Callable[Concatenate[Row, Given], Answer], go)
 
     return mark
 
@@ -145,7 +145,7 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Qu
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     """Make the small form's answer from what was typed, or say which fields are wrong."""
     values: dict[str, Any] = {}
-    wrong = {name: "There is no such field." for name in typed.keys() - {each.name for each in fields(asks)}}
+    wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "There is no such field.")
     for each in questions(asks):
         try:
             values[each.name] = _answer(each, typed.get(each.name))
@@ -196,9 +196,11 @@ def _only_by_a_move(session: Session, context: UOWTransaction, instances: Any) -
 
 @event.listens_for(Session, "do_orm_execute")
 def _nor_by_a_bulk_update(state: ORMExecuteState) -> None:
-    if state.is_update and state.bind_mapper is not None and getattr(state.bind_mapper.class_, "states", ()):
-        if "state" in {getattr(column, "key", column) for column in state.statement._values or {}}:  # type: ignore[attr-defined]
-            raise RuntimeError(f"{state.bind_mapper.class_.__name__}.state was set by a bulk update, without a move.")
+    if not state.is_update or state.bind_mapper is None or not getattr(state.bind_mapper.class_, "states", ()):
+        return
+    written = getattr(state.statement, "_values", None) or {}
+    if "state" in {getattr(column, "key", column) for column in written}:
+        raise RuntimeError(f"{state.bind_mapper.class_.__name__}.state was set by a bulk update, without a move.")
 
 
 def _done(session: Session) -> None:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup
 
 from app.kernel import clock
 from app.kernel.people import Person
 
 _BUTTON = re.compile(r"^\[(?P<label>[^\]]+)\]\((?P<url>\S+)\)$")
 
-words = Environment(loader=FileSystemLoader("templates"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)
+words = Environment(
+    loader=FileSystemLoader("templates"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"])
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ def render(template: str, person: Person, about: Mapping[str, Any]) -> Said:
     page = words.get_template("messages/frame.html")
     # A newline in a subject would begin another header: somebody's name must not be able to do that.
     subject = " ".join(subject.removeprefix("Subject:").split())
-    return Said(subject, "\n\n".join(map(_as_text, blocks)) + "\n", page.render(subject=escape(subject), blocks=[_as_html(block) for block in blocks]))
+    return Said(subject, "\n\n".join(map(_as_text, blocks)) + "\n", page.render(subject=subject, blocks=[_as_html(block) for block in blocks]))
 
 
 def _as_text(block: str) -> str:

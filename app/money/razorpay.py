@@ -52,7 +52,7 @@ class Razorpay:
     def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
         given = headers.get("X-Razorpay-Signature", "")
         # After a change of secret, events of yesterday are still signed with the old one.
-        if not any([_signed(raw, given, secret) for secret in self.webhook_secrets]):
+        if not any(_signed(raw, given, secret) for secret in self.webhook_secrets):
             raise Forbidden("The signature does not fit the body.")
         return _read(raw, headers.get("X-Razorpay-Event-Id", ""))
 

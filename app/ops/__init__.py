@@ -10,5 +10,6 @@ from app.ops import commands, health
 def open(app: Flask) -> None:
     app.register_blueprint(health.health)
     app.cli.add_command(commands.migrate)
+    app.cli.add_command(commands.revision)
     app.cli.add_command(commands.clock)
     app.cli.add_command(commands.show_map)

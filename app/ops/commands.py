@@ -1,4 +1,4 @@
-"""What is run by hand or by a release: `flask migrate`, `flask clock`, `flask map`."""
+"""What is run by hand or by a release: `flask migrate`, `flask revision`, `flask clock`, `flask map`."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import secrets
 import signal
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import click
+from alembic import command
+from alembic.config import Config
 from flask import current_app
 from flask.cli import with_appcontext
-from flask_migrate import upgrade
 from sqlalchemy import select
 
 from app.desk import security
@@ -31,7 +33,7 @@ CLOCK = Actor("the clock", "clock")
 @with_appcontext
 def migrate() -> None:
     """Bring the database up to date: tables, roles, the first administrator, and in a demo a small world."""
-    upgrade()
+    command.upgrade(_alembic(), "head")
     settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
     desk.add_permissions(update_perms=True)
     security.write_roles(desk.sm)
@@ -42,12 +44,27 @@ def migrate() -> None:
                 pack.demo()
 
 
+@click.command("revision")
+@click.argument("message")
+@with_appcontext
+def revision(message: str) -> None:
+    """Write down what changed in the tables since the last migration, for a person to read before it runs."""
+    command.revision(_alembic(), message, autogenerate=True)
+
+
+def _alembic() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(current_app.root_path) / "migrations"))
+    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    return config
+
+
 def _first_administrator(sm: Any, settings: Any) -> None:
     if session.scalar(select(sm.user_model.id).limit(1)):
         return
     given = os.environ.get("ADMIN_PASSWORD", "")
     password = given or ("admin" if settings.env == "demo" else secrets.token_urlsafe(12))
-    security.add_user(sm, "admin", "The Administrator", settings.business_email, "Admin", password)
+    security.add_user(sm, "admin", name="The Administrator", email=settings.business_email, role="Admin", password=password)
     click.echo("Sign in to the desk as admin" + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD."))
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import secrets
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
@@ -26,12 +29,22 @@ def put_up(app: Flask) -> None:
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
-    app.jinja_env.globals.update(csp_nonce=_nonce, settings=settings, said=said, now=clock.now)
+    app.jinja_env.globals.update(csp_nonce=_nonce, asset=asset, settings=settings, said=said, now=clock.now)
     app.jinja_env.filters.update(said=said)
 
 
 def said(instant: datetime, zone: str) -> str:
     return clock.said(instant, zone)
+
+
+def asset(path: str) -> str:
+    """A file of ours, under a name that changes with its content: it may be kept for a year."""
+    return url_for("static", filename=path, v=_print_of(path))
+
+
+@cache
+def _print_of(path: str) -> str:
+    return hashlib.sha256((Path(current_app.static_folder or "static") / path).read_bytes()).hexdigest()[:10]
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
@@ -49,7 +62,7 @@ def _carry(response: Response) -> Response:
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
     pays_at = "" if settings.sandboxed else f" {settings.razorpay_url}"
     policy = (
-        f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style(nonce)}; img-src 'self' data:; font-src 'self' data:; "
+        f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style()}; img-src 'self' data:; font-src 'self' data:; "
         f"form-action 'self'{pays_at}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
     )
     response.headers.setdefault("Content-Security-Policy", policy)
@@ -65,7 +78,7 @@ def _carry(response: Response) -> Response:
     return response
 
 
-def _style(nonce: str) -> str:
+def _style() -> str:
     """Flask-AppBuilder's own pages and Swagger set styles in attributes; ours never do."""
     theirs = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
     return " 'unsafe-inline'" if request.path.startswith(theirs) else ""
@@ -124,7 +137,7 @@ def _broken(error: Exception) -> Any:
     told = in_words(error)
     if isinstance(told, Refused):
         return _refused(told)
-    log.exception("%s %s broke", request.method, request.path)
+    log.error("%s %s broke", request.method, request.path, exc_info=error)
     words = "Something broke on our side. It was written down, and nothing of yours was lost or charged twice."
     if _is_program():
         return jsonify({"error": {"code": "broken", "message": words, "fields": {}}}), 500

@@ -67,7 +67,7 @@ def verify() -> Any:
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
     names = ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")
     wrong = {name: "Please send this." for name in names if not isinstance(given.get(name), str) or not given[name]}
-    wrong |= {name: "Unknown field." for name in given.keys() - set(names)}
+    wrong |= dict.fromkeys(given.keys() - set(names), "Unknown field.")
     if wrong:
         raise Invalid.fields_said(wrong)
     bill = session.query(Bill).filter_by(order_id=given["razorpay_order_id"]).one_or_none()
@@ -83,5 +83,5 @@ def webhook(name: str) -> Response:
     """Checked, written down, answered: what it means is found out by a worker."""
     gateway.named(name)
     with acting(GATEWAY):
-        news = inbox.received(name, request.get_data(cache=False), request.headers)
+        news = inbox.received(name, request.get_data(cache=False), dict(request.headers))
     return jsonify(received=True, news=news)

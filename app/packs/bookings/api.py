@@ -81,7 +81,7 @@ def show(token: str) -> Any:
 
 def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
     """Every field, known and of its kind; prices are not among them."""
-    wrong = {name: "Unknown field." for name in given.keys() - FIELDS}
+    wrong = dict.fromkeys(given.keys() - FIELDS, "Unknown field.")
     slot, answers = given.get("slot"), given.get("answers") or {}
     if isinstance(slot, bool) or not isinstance(slot, int) or not 0 < slot < 2**31:
         wrong["slot"] = "Send the id of a free slot."
@@ -157,7 +157,7 @@ def _slot(it: Slot, left: int, zone: str) -> dict[str, Any]:
 
 def _booking(it: Booking, *, full: bool) -> dict[str, Any]:
     """What the holder of the link may know; never the birth data, never anybody else's."""
-    known = {"token": it.token, "number": it.number, "state": it.state, "price": it.price.as_json()}
+    known: dict[str, Any] = {"token": it.token, "number": it.number, "state": it.state, "price": it.price.as_json()}
     known["hold_expires_at"] = it.hold_expires_at.isoformat() if it.state == "held" else None
     known["checkout"] = _checkout(it.bill) if it.is_payable else None
     if full:

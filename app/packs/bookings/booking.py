@@ -192,7 +192,7 @@ class Booking(Noun, Linked):
     @classmethod
     def free_seat(cls, slot: Slot) -> int:
         """The lowest free seat; refuses when there is none, or when the practitioner is elsewhere at that time."""
-        near = []
+        near: list[Booking] = []
         for booking in session.scalars(cls._near(slot)).all():
             if booking.state == "held" and booking.hold_expires_at <= clock.now():
                 booking.lapse()  # a hold that is over frees its seat for the next one at once, not when the clock comes by
@@ -205,7 +205,7 @@ class Booking(Noun, Linked):
         return min(free)
 
     @classmethod
-    def _near(cls, slot: Slot) -> Select[tuple[Booking]]:
+    def _near(cls, slot: Slot) -> Select[Any]:
         """Bookings that need this practitioner during this time, for this slot or for another."""
         during = Range(slot.starts_at, slot.ends_at)
         return select(cls).where(cls.practitioner_id == slot.practitioner_id, cls.during.overlaps(during), cls.state.in_(TAKING))

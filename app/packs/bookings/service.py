@@ -75,11 +75,11 @@ class Service(Noun):
 
     @classmethod
     def offered(cls) -> list[Service]:
-        return list(session.scalars(select(cls).where(cls.state == "offered").order_by(cls.price.amount, cls.name)))  # type: ignore[attr-defined]
+        return list(session.scalars(select(cls).where(cls.state == "offered").order_by(cls.price.amount, cls.name)))
 
     @classmethod
     def called(cls, slug: str) -> Service:
-        found = session.scalar(select(cls).where(cls.slug == slug, cls.state == "offered"))
+        found: Service | None = session.scalar(select(cls).where(cls.slug == slug, cls.state == "offered"))
         if found is None:
             raise Missing("We do not offer this, or not any more.")
         return found

@@ -48,7 +48,7 @@ class Slot(Noun):
 
     def tidy(self) -> None:
         """Typed by hand: it lasts as long as its service does."""
-        if self.ends_at is None:
+        if not self.id:
             if self.starts_at <= clock.now():
                 raise Invalid.fields_said({"starts_at": "This time is over already."})
             self.ends_at = self.starts_at + timedelta(minutes=self.service.minutes)

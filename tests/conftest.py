@@ -1,0 +1,285 @@
+"""A house of its own for the suite: its servers, its sandbox, its cast. Never those of `make run`."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from flask import Flask
+from flask.testing import FlaskClient
+from flask_jwt_extended import create_access_token
+from sqlalchemy import text
+
+from app import create_app
+from app.desk import security
+from app.kernel import clock, db, jobs
+from app.kernel.access import Actor, acting
+from app.kernel.db import session, transaction
+from app.money.amount import Money
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
+from config import Settings
+from deploy.servers import servers
+
+ROOT = Path(__file__).parent.parent
+PASSWORD = "a long enough password"
+
+# The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
+CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "omar": "Auditor", "nobody": "Public"}
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    for name in ("DATABASE_URL", "REDIS_URL", "RAZORPAY_KEY_ID", "SMTP_HOST"):
+        os.environ.pop(name, None)  # whatever this machine's own installation uses is none of our business
+    home = tmp_path_factory.mktemp("house")
+    with servers(home, durable=False) as (database, redis):
+        yield {
+            "FRONTDESK_ENV": "test",
+            "DATABASE_URL": database,
+            "REDIS_URL": redis,
+            "SECRET_KEY": "only for the suite, and longer than it has to be",
+            "BASE_URL": f"http://127.0.0.1:{free_port()}",
+            "SANDBOX_URL": f"http://127.0.0.1:{free_port()}",
+            "SANDBOX_SMTP_PORT": str(free_port()),
+            "SANDBOX_DATA": str(home / "sandbox.db"),
+            "FILES_DIR": str(home / "files"),
+            "BUSINESS_NAME": "Asha & Dev",
+        }
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture(scope="session")
+def settings(environment: dict[str, str]) -> Settings:
+    return Settings.read(environment)
+
+
+@pytest.fixture(scope="session")
+def built(settings: Settings) -> Flask:
+    """The app as it is released: migrated, with its roles and the cast."""
+    app = create_app(settings)
+    told = app.test_cli_runner().invoke(args=["migrate"])
+    assert told.exit_code == 0, told.output
+    with app.app_context():
+        for name, role in CAST.items():
+            security.add_user(app.extensions["appbuilder"].sm, name, name=name.title(), email=f"{name}@example.com", role=role, password=PASSWORD)
+    return app
+
+
+@pytest.fixture(scope="session")
+def kept(built: Flask) -> list[str]:
+    """Every table but the users and the history of migrations."""
+    return [each.name for each in db.metadata.sorted_tables if not each.name.startswith("ab_")]
+
+
+@pytest.fixture
+def app(built: Flask, kept: list[str]) -> Iterator[Flask]:
+    """An empty house, as it is before the first customer."""
+    with db.engine().begin() as connection:
+        # The history refuses to be emptied, as it should; a suite that begins anew has to say that it is one.
+        connection.execute(text("set session_replication_role = replica"))
+        connection.execute(text(f"truncate {', '.join(kept)} restart identity cascade"))
+        connection.execute(text("set session_replication_role = default"))
+    built.extensions["appbuilder"].sm.limiter.reset()
+    with built.app_context():
+        yield built
+        session.remove()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """A visitor."""
+    return app.test_client()
+
+
+@pytest.fixture
+def enter(app: Flask) -> Callable[[str], FlaskClient]:
+    """Somebody of the cast, signed in to the desk: enter("dina")."""
+
+    def enter(name: str) -> FlaskClient:
+        client = app.test_client()
+        with client.session_transaction() as cookie:
+            cookie["_user_id"] = str(user_id(app, name))
+            cookie["_fresh"] = True
+        return client
+
+    return enter
+
+
+@pytest.fixture
+def token(app: Flask) -> Callable[[str], dict[str, str]]:
+    """Somebody of the cast at the API: the headers that prove it."""
+    return lambda name: {"Authorization": f"Bearer {create_access_token(identity=str(user_id(app, name)), fresh=True)}"}
+
+
+def user_id(app: Flask, name: str) -> int:
+    return int(app.extensions["appbuilder"].sm.find_user(username=name).id)
+
+
+@pytest.fixture
+def by(app: Flask) -> Callable[[str], Any]:
+    """Act as somebody of the cast without a door in between: with by("dina"): ..."""
+
+    def as_one(name: str) -> Any:
+        with app.test_request_context("/desk/"):
+            from flask_login import login_user
+
+            login_user(app.extensions["appbuilder"].sm.find_user(username=name))
+            who = security.actor()
+        return acting(replace(who, door="desk"))
+
+    return as_one
+
+
+# --- a small practice -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def service(app: Flask) -> Service:
+    with transaction():
+        made = Service(name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), intake="birth", notice_minutes=0)
+        session.add(made)
+    return made
+
+
+@pytest.fixture
+def practitioners(app: Flask) -> tuple[Practitioner, Practitioner]:
+    with transaction():
+        pair = Practitioner(name="Asha Rao", user_id=user_id(app, "asha")), Practitioner(name="Dev Mehta", user_id=user_id(app, "dev"))
+        session.add_all(pair)
+    return pair
+
+
+@pytest.fixture
+def asha(practitioners: tuple[Practitioner, Practitioner]) -> Practitioner:
+    return practitioners[0]
+
+
+@pytest.fixture
+def dev(practitioners: tuple[Practitioner, Practitioner]) -> Practitioner:
+    return practitioners[1]
+
+
+@pytest.fixture
+def open_slot(service: Service, asha: Practitioner) -> Callable[..., Slot]:
+    """A free hour: open_slot(), open_slot(hours=30), open_slot(of=dev)."""
+
+    def open_slot(*, hours: float = 48, of: Practitioner | None = None, **more: Any) -> Slot:
+        start = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
+        with transaction():
+            slot = Slot.at(of or asha, service, start)
+            for name, value in more.items():
+                setattr(slot, name, value)
+            session.add(slot)
+        return slot
+
+    return open_slot
+
+
+@pytest.fixture
+def slot(open_slot: Callable[..., Slot]) -> Slot:
+    return open_slot()
+
+
+MEERA = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+919845012345", "timezone": "Asia/Kolkata"}
+
+
+@pytest.fixture
+def hold(app: Flask) -> Callable[..., Booking]:
+    """Somebody takes a seat: hold(slot), hold(slot, name="Kabir Shah")."""
+    return lambda slot, **who: Booking.hold(slot, MEERA | who, {})
+
+
+@pytest.fixture
+def work_off(app: Flask) -> Callable[[], int]:
+    """Do what is owed by now, as the worker would; answers how many jobs that was."""
+
+    def work_off() -> int:
+        done = 0
+        while jobs.do_one():
+            done += 1
+        return done
+
+    return work_off
+
+
+@pytest.fixture
+def later() -> Callable[..., Any]:
+    """with later(minutes=16): ..."""
+    return lambda **span: clock.standing_at(clock.now() + timedelta(**span))
+
+
+HOUSE = Actor("the suite", "command")
+
+
+# --- programs beside the suite ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="session")
+def sandbox(environment: dict[str, str], settings: Settings) -> Iterator[str]:
+    """The stand-ins for Razorpay and the mail server, in a process of their own; answers their address."""
+    with program([sys.executable, "-m", "app.sandbox"], environment, f"{settings.sandbox_url}/sandbox/"):
+        yield f"{settings.sandbox_url}/sandbox"
+
+
+@pytest.fixture(scope="session")
+def web(built: Flask, environment: dict[str, str], settings: Settings, sandbox: str) -> Iterator[str]:
+    """The web as it is served: gunicorn with two workers; answers its address."""
+    port = settings.base_url.rpartition(":")[2]
+    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "app:create_app()"]
+    with program(command, environment | {"PORT": port, "HOST": "127.0.0.1"}, f"{settings.base_url}/health"):
+        yield settings.base_url
+
+
+@pytest.fixture(scope="session")
+def working(built: Flask, environment: dict[str, str]) -> Iterator[None]:
+    """A worker and the clock, as they run beside the web."""
+    with (
+        program([sys.executable, "worker.py"], environment),
+        program([sys.executable, "-m", "flask", "--app", "app", "clock"], environment),
+    ):
+        yield
+
+
+class program:
+    """One program beside the suite, ended with it."""
+
+    def __init__(self, command: list[str], environment: dict[str, str], ready: str = "") -> None:
+        self.ready = ready
+        self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, start_new_session=True)
+
+    def __enter__(self) -> subprocess.Popen[bytes]:
+        until = time.monotonic() + 60
+        while self.ready and time.monotonic() < until:
+            try:
+                if requests.get(self.ready, timeout=2).ok:
+                    break
+            except requests.ConnectionError:
+                assert self.process.poll() is None, "the program ended before it was ready"
+                time.sleep(0.1)
+        return self.process
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(15)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, 9)
+            self.process.wait()

@@ -1,0 +1,68 @@
+"""One place that commits, and a broken constraint is a refusal in words."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+
+from app.kernel import db
+from app.kernel.db import session, transaction
+from app.kernel.errors import Refused
+from app.kernel.people import Person
+from app.packs.bookings.service import Service
+from tests.conftest import MEERA, ROOT
+
+
+def test_a_transaction_keeps_all_of_it_or_none(app: Flask) -> None:
+    with pytest.raises(ZeroDivisionError), transaction():
+        Person.meet(**MEERA)
+        session.flush()
+        raise ZeroDivisionError
+    assert session.scalar(select(Person.id)) is None
+
+
+def test_a_transaction_inside_a_transaction_is_the_same_one(app: Flask) -> None:
+    with pytest.raises(ZeroDivisionError), transaction():
+        with transaction():
+            Person.meet(**MEERA)
+        raise ZeroDivisionError
+    assert session.scalar(select(Person.id)) is None
+
+
+def test_a_stranger_is_never_called_while_a_transaction_is_open(app: Flask) -> None:
+    with pytest.raises(RuntimeError, match="stranger"), transaction():
+        db.step_outside()
+
+
+def test_a_broken_constraint_is_a_sentence(app: Flask, service: Service) -> None:
+    with pytest.raises(Refused, match="Another service has this address already"), transaction():
+        session.add(Service(name="Copy", slug="first", price=service.price))
+    with pytest.raises(Refused, match="5 to 480 minutes"), transaction():
+        session.add(Service(name="Long", slug="long", price=service.price, minutes=481))
+
+
+def test_two_who_change_the_same_row_do_not_overwrite_each_other(app: Flask, service: Service) -> None:
+    with db.engine().begin() as elsewhere:
+        elsewhere.execute(text("update service set version = version + 1"))
+    with pytest.raises(Refused, match="Somebody else changed this"), transaction():
+        service.name = "Mine"
+
+
+def test_no_other_file_commits() -> None:
+    commits = [str(file.relative_to(ROOT)) for file in (ROOT / "app").rglob("*.py") if re.search(r"\.commit\(", file.read_text())]
+    assert commits == ["app/kernel/db.py"]
+
+
+def test_every_file_opens_with_a_sentence() -> None:
+    folders = ("app", "tests", "deploy", "migrations/versions")
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")] + [ROOT / "config.py", ROOT / "worker.py"]
+    silent = [str(file.relative_to(ROOT)) for file in files if not _first(file).startswith('"""')]
+    assert silent == []
+
+
+def _first(file: Path) -> str:
+    return file.read_text().lstrip()[:3]
