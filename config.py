@@ -11,6 +11,7 @@ from typing import Any
 from urllib.parse import urlsplit
 from zoneinfo import available_timezones
 
+ROOT = Path(__file__).parent
 SANDBOX_KEY = "rzp_test_sandbox"
 
 
@@ -68,6 +69,11 @@ class Settings:
     def sandboxed(self) -> bool:
         """No gateway keys, and a stand-in is running: payments and mail go to the sandbox."""
         return self.razorpay_key == SANDBOX_KEY
+
+    @property
+    def razorpay_checkout(self) -> str:
+        """Where a payer's browser goes: the sandbox is seen at our own address."""
+        return ("/sandbox/razorpay" if self.sandboxed else self.razorpay_url) + "/v1/checkout/embedded"
 
     @classmethod
     def read(cls, env: Mapping[str, str] = os.environ) -> Settings:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import flask_mail
 from flask import Flask
 from flask_wtf import CSRFProtect
@@ -17,9 +15,7 @@ from app.money import gateway
 from app.money.razorpay import Razorpay
 from app.packs import PACKS
 from app.sandbox.door import door
-from config import Settings
-
-ROOT = Path(__file__).parent.parent
+from config import ROOT, Settings
 
 
 def create_app(settings: Settings | None = None) -> Flask:
@@ -51,6 +47,17 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     access.sign_with(settings.secret_key, settings.old_secret_key)
     files.keep_in(settings.files)
     jobs.hang_bell(settings.redis_url)
-    gateway.use(Razorpay(settings.razorpay_key, settings.razorpay_secret, settings.razorpay_webhook_secrets, settings.razorpay_url, settings.business))
+    gateway.use(_razorpay(settings))
     email.use(flask_mail.Mail(app))
     template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))
+
+
+def _razorpay(it: Settings) -> Razorpay:
+    return Razorpay(
+        key=it.razorpay_key,
+        secret=it.razorpay_secret,
+        webhook_secrets=it.razorpay_webhook_secrets,
+        url=it.razorpay_url,
+        hosted=it.razorpay_checkout,
+        business=it.business,
+    )

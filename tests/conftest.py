@@ -18,12 +18,12 @@ import requests
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app import create_app
 from app.desk import security
 from app.kernel import clock, db, jobs
-from app.kernel.access import Actor, acting
+from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.money.amount import Money
 from app.packs.bookings.booking import Booking
@@ -75,6 +75,7 @@ def settings(environment: dict[str, str]) -> Settings:
 def built(settings: Settings) -> Flask:
     """The app as it is released: migrated, with its roles and the cast."""
     app = create_app(settings)
+    app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context():
@@ -226,7 +227,24 @@ def later() -> Callable[..., Any]:
     return lambda **span: clock.standing_at(clock.now() + timedelta(**span))
 
 
-HOUSE = Actor("the suite", "command")
+@pytest.fixture
+def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
+    """How often the database is asked while something is done."""
+
+    def count(done: Callable[[], Any]) -> int:
+        asked: list[str] = []
+
+        def note(*call: Any) -> None:
+            asked.append(call[2])
+
+        event.listen(db.engine(), "before_cursor_execute", note)
+        try:
+            done()
+        finally:
+            event.remove(db.engine(), "before_cursor_execute", note)
+        return len(asked)
+
+    return count
 
 
 # --- programs beside the suite ----------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from flask import Flask, has_request_context, request
+from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
 from app.desk import column, home, house, security
@@ -105,7 +105,8 @@ def _speak_plainly(jwt: Any) -> None:
     """Every way in which a token can be wrong is one 401 of the one shape."""
 
     def no(*_: Any) -> Any:
-        raise NotSignedIn("Send a valid token: Authorization: Bearer …")
+        refusal = NotSignedIn("Send a valid token: Authorization: Bearer …")
+        return jsonify(refusal.as_json()), refusal.status
 
     for hears in (
         "unauthorized_loader",

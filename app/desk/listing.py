@@ -106,8 +106,9 @@ class _Query:
         if column.kind in ("relation", "picture"):
             (local,) = column.attribute.local_columns
             return getattr(owner, column.owner.__mapper__.get_property_by_column(local).key)
-        attribute = getattr(owner, column.name)
-        return attribute.amount if column.kind == "money" else attribute
+        if column.kind == "money":
+            return getattr(owner, column.owner.__mapper__.get_property_by_column(column.attribute.columns[0]).key)
+        return getattr(owner, column.name)
 
 
 def listed(resource: Resource, asked: Asked) -> Page:
@@ -129,23 +130,25 @@ def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:
 
 def _narrowed(resource: Resource, asked: Asked) -> _Query:
     query = _Query(resource.noun, visible(resource.noun))
+    conditions = [_filtered(query, resource, *each) for each in asked.filters]
     if asked.words:
-        pattern = "%" + asked.words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        query.statement = query.statement.where(or_(*[query.expression(each).ilike(pattern) for each in _searched(query, resource)]))
-    for path, how, value in asked.filters:
-        column = resource.column(path, resource.filters)
-        if column is None:
-            raise Unreadable(f"{resource.label} cannot be filtered by {path[:40]!r}.")
-        query.statement = query.statement.where(_condition(query.expression(column), column, how, value))
+        if not resource.search:
+            raise Unreadable(f"{resource.label} cannot be searched.")
+        conditions.append(or_(*[query.expression(each).ilike(containing(asked.words)) for each in resource.search]))
+    query.statement = query.statement.where(*conditions)  # last: naming a neighbour joins it to the statement
     return query
 
 
-def _searched(query: _Query, resource: Resource) -> list[Column]:
-    for each in resource.search:  # joins first: the condition is built from the aliases
-        query.at(each.steps[:-1])
-    if not resource.search:
-        raise Unreadable(f"{resource.label} cannot be searched.")
-    return resource.search
+def containing(words: str) -> str:
+    """A pattern for LIKE in which a percent sign is a percent sign."""
+    return "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+
+
+def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
+    column = resource.column(path, resource.filters)
+    if column is None:
+        raise Unreadable(f"{resource.label} cannot be filtered by {path[:40]!r}.")
+    return _condition(query.expression(column), column, how, value)
 
 
 def _condition(expression: Any, column: Column, how: str, value: str) -> ColumnElement[bool]:
@@ -191,16 +194,16 @@ def _order(query: _Query, resource: Resource, order: str) -> None:
 def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
     """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
     paths = {column.steps[:-1] for column in shown} | {column.steps for column in shown if column.kind in ("relation", "picture")}
-    for path in sorted(paths):
+    for path in sorted(paths - {()}):
         option: Any = None
-        for depth in range(len(path)):
-            here = path[: depth + 1]
-            relation = getattr(query.at(path[:depth]), path[depth])
-            if here in query.joined:
-                of = relation.of_type(query.joined[here])
-                option = option.contains_eager(of) if option else contains_eager(of)
+        here: Any = query.noun
+        for depth, step in enumerate(path, 1):
+            relation = getattr(here, step)
+            if joined := query.joined.get(path[:depth]):
+                here = joined
+                option = (option.contains_eager if option else contains_eager)(relation.of_type(joined))
             else:
-                option = option.joinedload(relation) if option else joinedload(relation)
-        if option is not None:
-            query.statement = query.statement.options(option)
+                here = relation.property.mapper.class_
+                option = (option.joinedload if option else joinedload)(relation)
+        query.statement = query.statement.options(option)
     return query.statement

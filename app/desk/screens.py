@@ -15,7 +15,7 @@ from sqlalchemy.types import String
 
 from app.desk import security
 from app.desk.column import Column
-from app.desk.listing import PAGE, Asked, Page, every_row, listed
+from app.desk.listing import PAGE, Asked, Page, containing, every_row, listed
 from app.desk.resource import Resource, resource_of
 from app.desk.rows import Rows
 from app.kernel import access
@@ -248,8 +248,7 @@ def pick(column: Column, words: str = "") -> list[Any]:
     resource = resource_of(target)
     named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
     if words:
-        pattern = "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
-        texts = [cast(getattr(target, each.name), String).ilike(pattern) for each in named] or [cast(target.id, String).ilike(pattern)]
+        texts: list[Any] = [cast(getattr(target, each.name), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
         statement = statement.where(or_(*texts))
     return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
 

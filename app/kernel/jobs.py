@@ -144,7 +144,8 @@ def _call(name: str, noun: str | None, row_id: int | None) -> None:
     work(db.noun_called(noun).get(row_id))
 
 
-# The states of a job are moved here by one statement each, not by a @move: two workers must never both read "waiting".
+# Two workers must never both read "waiting", so here one statement reads and writes; everywhere else a @move does.
+_ONE_STATEMENT = {"without_a_move": "claimed and settled in one statement"}
 
 
 def _claim() -> tuple[int, str, str | None, int | None, int, str] | None:
@@ -161,7 +162,7 @@ def _claim() -> tuple[int, str, str | None, int | None, int, str] | None:
         .returning(Job.id, Job.name, Job.noun, Job.row_id, Job.attempts)
     )
     with transaction():
-        row = session.execute(taken).one_or_none()
+        row = session.execute(taken, execution_options=_ONE_STATEMENT).one_or_none()
     return (*row, lease) if row else None
 
 
@@ -176,7 +177,9 @@ def _put_off(id: int, lease: str, attempts: int, error: Exception) -> None:
 def _settle(id: int, lease: str, **values: Any) -> None:
     """Only whoever holds the lease may say how it ended."""
     with transaction():
-        session.execute(update(Job.__table__).where(Job.id == id, Job.lease == lease).values(lease=None, leased_until=None, **values))
+        session.execute(
+            update(Job.__table__).where(Job.id == id, Job.lease == lease).values(lease=None, leased_until=None, **values), execution_options=_ONE_STATEMENT
+        )
 
 
 # --- the clock's side -------------------------------------------------------------------------------------------------

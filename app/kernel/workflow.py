@@ -199,7 +199,7 @@ def _nor_by_a_bulk_update(state: ORMExecuteState) -> None:
     if not state.is_update or state.bind_mapper is None or not getattr(state.bind_mapper.class_, "states", ()):
         return
     written = getattr(state.statement, "_values", None) or {}
-    if "state" in {getattr(column, "key", column) for column in written}:
+    if not state.execution_options.get("without_a_move") and "state" in {getattr(column, "key", column) for column in written}:
         raise RuntimeError(f"{state.bind_mapper.class_.__name__}.state was set by a bulk update, without a move.")
 
 

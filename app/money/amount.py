@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any
 
 from sqlalchemy import BigInteger, String
@@ -45,7 +45,7 @@ class Money:
         """Read what a person typed. A fraction of the smallest coin is refused, not rounded away."""
         try:
             coins = Decimal(str(typed).replace(",", "").strip()).scaleb(_digits(currency))
-        except InvalidOperation:
+        except (InvalidOperation, Overflow):
             raise ValueError("This is not an amount. Write it like 999.00.") from None
         if not coins.is_finite() or coins != coins.to_integral_value():
             raise ValueError("This is finer than the smallest coin.")

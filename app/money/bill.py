@@ -73,6 +73,11 @@ class Bill(Noun, Linked):
         return session.scalar(select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id))
 
     @property
+    def receipt(self) -> str:
+        """What the gateway files it under: with a random part, because a number may come again after a restored backup."""
+        return f"{self.number}-{self.handle[:8]}"
+
+    @property
     def thing(self) -> Payable:
         return cast(Payable, noun_called(self.noun).get(self.row_id))
 
@@ -81,7 +86,7 @@ class Bill(Noun, Linked):
         if self.state != "open":
             raise Refused("There is nothing to pay here any more.")
         if self.order_id is None:
-            order_id = gateway.named(self.gateway).order(self.price, self.number)
+            order_id = gateway.named(self.gateway).order(self.price, self.receipt)
             with transaction():
                 self.lock().order_id = order_id
         assert self.order_id is not None

@@ -24,9 +24,8 @@ _STATES = {"created": "created", "failed": "failed", "authorized": "authorized",
 class Razorpay:
     name = "razorpay"
 
-    def __init__(self, key: str, secret: str, webhook_secrets: tuple[str, ...], url: str, business: str) -> None:
-        self.key, self.secret, self.webhook_secrets, self.business = key, secret, webhook_secrets, business
-        self.hosted = f"{url}/v1/checkout/embedded"
+    def __init__(self, *, key: str, secret: str, webhook_secrets: tuple[str, ...], url: str, hosted: str, business: str) -> None:
+        self.key, self.secret, self.webhook_secrets, self.hosted, self.business = key, secret, webhook_secrets, hosted, business
         self.client = razorpay.Client(auth=(key, secret), base_url=url)
         self.client.cert_path = certifi.where()  # the SDK's own bundle is of 2015
 

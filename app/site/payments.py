@@ -22,7 +22,7 @@ GATEWAY = Actor("the payment gateway", "webhook")
 def checkout(token: str) -> Any:
     """One plain form that leads to the gateway; it works without JavaScript."""
     bill = Bill.by_token(token)
-    if bill.state != "open":
+    if bill.state != "open" or not getattr(bill.thing, "is_payable", True):
         return redirect(_home(bill))
     back = url_for("pay.came_back", token=token, _external=True)
     away = url_for("pay.went_away", token=token, _external=True)

@@ -75,7 +75,8 @@ class Service(Noun):
 
     @classmethod
     def offered(cls) -> list[Service]:
-        return list(session.scalars(select(cls).where(cls.state == "offered").order_by(cls.price.amount, cls.name)))
+        offered = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.name))
+        return sorted(offered, key=lambda each: each.price.amount)
 
     @classmethod
     def called(cls, slug: str) -> Service:

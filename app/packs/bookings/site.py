@@ -29,6 +29,12 @@ CUSTOMER = Actor("the customer", "site")
 WHO = ("name", "email", "phone")
 
 
+@site.app_template_filter()
+def local(instant: datetime, zone: str) -> datetime:
+    """The same instant on the wall of another zone, for pages that say its day and its hour apart."""
+    return instant.astimezone(ZoneInfo(zone))
+
+
 @site.get("/")
 def home() -> str:
     return render_template("bookings/home.html", services=Service.offered(), practitioners=_practitioners())

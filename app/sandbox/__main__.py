@@ -1,0 +1,42 @@
+"""Starts the sandbox: a web server for Razorpay's side, a mail server, and the postman who brings the webhooks."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from urllib.parse import urlsplit
+
+from aiosmtpd.controller import Controller
+from werkzeug.serving import make_server
+
+from app.sandbox import create_sandbox
+from app.sandbox.mailbox import Letterbox
+from app.sandbox.store import Store
+from app.sandbox.webhooks import Postman
+from config import Settings
+
+
+def main() -> None:
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    settings = Settings.read()
+    here = urlsplit(settings.sandbox_url)
+    if not here.hostname or not here.port:
+        raise SystemExit("SANDBOX_URL needs a host and a port, such as http://127.0.0.1:8001.")
+    store = Store(settings.sandbox_data)
+    hooks = os.environ.get("SANDBOX_WEBHOOK_URL") or settings.base_url.rstrip("/") + "/api/payment/webhook/razorpay"
+    postman = Postman(store, hooks, settings.razorpay_webhook_secrets[0])
+    web = make_server(here.hostname, here.port, create_sandbox(settings, store, postman), threaded=True)
+    mail = Controller(Letterbox(store), hostname=here.hostname, port=settings.sandbox_smtp_port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    mail.start()
+    postman.start()
+    try:
+        web.serve_forever()
+    finally:
+        mail.stop()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,298 @@
+"""Every resource of every pack keeps every promise of the desk, without a test of its own.
+
+A new resource is proved by being declared, and by being in its pack's demo world.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import func, select, text
+
+from app.desk.house import house
+from app.desk.resource import Resource
+from app.kernel import db
+from app.kernel.access import within
+from app.kernel.audit import Change
+from app.kernel.db import session, transaction
+from app.kernel.workflow import moves, questions
+from app.money.amount import Money
+from app.money.bill import Bill
+from app.money.inbox import Event
+from app.money.payment import Payment
+from app.packs import PACKS
+from app.packs.bookings.practitioner import Practitioner
+from tests.conftest import CAST, user_id
+
+RESOURCES: list[Resource] = [each for pack in [house, *PACKS] for each in pack.resources]
+STAFF = [name for name in CAST if name != "nobody"]
+Token = Callable[[str], dict[str, str]]
+Enter = Callable[[str], FlaskClient]
+
+every_resource = pytest.mark.parametrize("resource", RESOURCES, ids=lambda each: each.name)
+
+
+@pytest.fixture
+def world(app: Flask) -> None:
+    """The demo worlds of all packs, with a payment and a webhook, and with practitioners who can sign in."""
+    for pack in PACKS:
+        assert pack.demo
+        pack.demo()
+    with transaction():
+        for name in ("Asha Rao", "Dev Mehta"):
+            practitioner = session.scalars(select(Practitioner).where(Practitioner.name == name)).one()
+            practitioner.user_id = user_id(app, name.split()[0].lower())
+        bill = session.scalars(select(Bill)).first()
+        assert bill
+        session.add(Payment(bill=bill, gateway="razorpay", gateway_id="pay_1", money=Money(1, "INR")))
+        session.add(Event(gateway="razorpay", event_id="evt_1", kind="order.paid", body="{}"))
+    session.remove()
+
+
+def reads(resource: Resource, name: str) -> bool:
+    return name == "ada" or "read" in resource.rights(CAST[name])
+
+
+def may(resource: Resource, name: str, verb: str) -> bool:
+    return verb in resource.verbs if name == "ada" else verb in resource.rights(CAST[name])
+
+
+def visible_ids(resource: Resource, name: str, by: Any) -> set[int]:
+    with by(name):
+        return set(session.scalars(select(resource.noun.id).where(within(resource.noun))))
+
+
+def all_ids(resource: Resource) -> set[int]:
+    return set(session.scalars(select(resource.noun.id)))
+
+
+def error_of(response: Any) -> dict[str, Any]:
+    """The one shape of every error."""
+    body = response.get_json()
+    assert body.keys() == {"error"}, body
+    assert body["error"].keys() == {"code", "message", "fields"}, body
+    assert body["error"]["message"].endswith((".", "…", "?")), body
+    return dict(body["error"])
+
+
+@every_resource
+def test_a_stranger_is_sent_away_at_every_door(resource: Resource, client: FlaskClient, world: None) -> None:
+    for path in ("", "1", "_info"):
+        response = client.get(f"/api/v1/{resource.name}/{path}")
+        assert response.status_code == 401
+        assert error_of(response)["code"] == "not_signed_in"
+    for path in ("", "1", "export.csv"):
+        assert client.get(f"/desk/{resource.name}/{path}").status_code == 302
+
+
+@every_resource
+@pytest.mark.parametrize("name", CAST)
+def test_reading_is_for_the_roles_that_may_and_for_their_rows(resource: Resource, name: str, client: FlaskClient, token: Token, by: Any, world: None) -> None:
+    listed = client.get(f"/api/v1/{resource.name}/?size=100", headers=token(name))
+    assert listed.status_code == (200 if reads(resource, name) else 403)
+    if not reads(resource, name):
+        return
+    mine = visible_ids(resource, name, by)
+    assert listed.get_json()["count"] == len(mine)
+    assert set(listed.get_json()["ids"]) <= mine
+    assert mine, f"the demo world shows no {resource.label.lower()}"
+    one = client.get(f"/api/v1/{resource.name}/{min(mine)}", headers=token(name))
+    assert one.status_code == 200
+    assert not [path for path in one.get_json()["result"] if any(each.path == path and each.secret for each in resource.show)]
+    for foreign in sorted(all_ids(resource) - mine)[:1]:
+        assert client.get(f"/api/v1/{resource.name}/{foreign}", headers=token(name)).status_code == 404
+
+
+@every_resource
+@pytest.mark.parametrize("name", STAFF)
+def test_the_screens_show_the_same_rows(resource: Resource, name: str, enter: Enter, by: Any, world: None) -> None:
+    desk, mine = enter(name), visible_ids(resource, name, by)
+    page = desk.get(f"/desk/{resource.name}/")
+    assert page.status_code == (200 if reads(resource, name) else 403)
+    if not reads(resource, name):
+        return
+    assert desk.get(f"/desk/{resource.name}/{min(mine)}").status_code == 200
+    for foreign in sorted(all_ids(resource) - mine)[:1]:
+        assert desk.get(f"/desk/{resource.name}/{foreign}").status_code == 404
+        assert f'href="/desk/{resource.name}/{foreign}"' not in desk.get(f"/desk/{resource.name}/?size=100").text
+
+
+@every_resource
+def test_the_export_holds_the_readers_rows_and_the_columns_of_the_list(resource: Resource, enter: Enter, by: Any, world: None) -> None:
+    for name in STAFF:
+        if reads(resource, name):
+            rows = list(csv.reader(StringIO(enter(name).get(f"/desk/{resource.name}/export.csv").text.removeprefix("\ufeff"))))
+            assert rows[0] == [each.label for each in resource.list]
+            assert len(rows) - 1 == len(visible_ids(resource, name, by))
+
+
+@every_resource
+def test_the_number_of_queries_does_not_grow_with_the_rows(
+    resource: Resource, client: FlaskClient, token: Token, enter: Enter, world: None, count_queries: Any
+) -> None:
+    who, desk = token("dina") if reads(resource, "dina") else token("ada"), enter("dina" if reads(resource, "dina") else "ada")
+    for path in (f"/api/v1/{resource.name}/", f"/desk/{resource.name}/"):
+        caller = client if "api" in path else desk
+        few = count_queries(lambda: caller.get(f"{path}?size=1", headers=who if "api" in path else {}))  # noqa: B023  # called at once
+        many = count_queries(lambda: caller.get(f"{path}?size=100", headers=who if "api" in path else {}))  # noqa: B023
+        assert many <= few, f"{path} asks {few} times for one row and {many} times for many"
+
+
+BAD_LISTS = [
+    "page=abc",
+    "page=-1",
+    "page=0",
+    "page=99999999999999999999",
+    "size=abc",
+    "order=nosuch",
+    "order=-password",
+    "f.nosuch=1",
+    "f.id.from=x",
+    "q=(filters:!((col:password,opr:sw,value:s)))",
+    "q=(((",
+    "q=(page:x)",
+]
+
+
+@every_resource
+@pytest.mark.parametrize("query", BAD_LISTS)
+def test_a_bad_question_is_a_clear_no_and_never_a_crash(resource: Resource, query: str, client: FlaskClient, token: Token, enter: Enter, app: Flask) -> None:
+    response = client.get(f"/api/v1/{resource.name}/?{query}", headers=token("ada"))
+    assert response.status_code == 400, response.text
+    error_of(response)
+    if not query.startswith("q="):
+        assert enter("ada").get(f"/desk/{resource.name}/?{query}").status_code == 400
+
+
+@every_resource
+def test_a_page_is_never_larger_than_a_hundred(resource: Resource, client: FlaskClient, token: Token, world: None) -> None:
+    for query in ("size=100000", "q=(page_size:100000)"):
+        assert client.get(f"/api/v1/{resource.name}/?{query}", headers=token("ada")).get_json()["page_size"] == 100
+
+
+@every_resource
+def test_every_declared_filter_order_and_search_works(resource: Resource, client: FlaskClient, token: Token, world: None) -> None:
+    samples = {
+        "state": lambda each: each.choices[0],
+        "moment": lambda each: "2026-11-24",
+        "relation": lambda each: "1",
+        "choice": lambda each: each.choices[0],
+        "yesno": lambda each: "on",
+    }
+    questions_ = [f"f.{each.path}={samples.get(each.kind, lambda _: '1')(each)}" for each in resource.filters]
+    questions_ += [f"f.{each.path}.{how}=2026-11-24" for each in resource.filters if each.kind == "moment" for how in ("from", "to")]
+    questions_ += [f"order={sign}{each.path}" for each in resource.list for sign in ("", "-")]
+    questions_ += ["q=100%25_x"] if resource.search else []
+    for query in questions_:
+        response = client.get(f"/api/v1/{resource.name}/?{query}", headers=token("ada"))
+        assert response.status_code == 200, (query, response.text)
+
+
+WRONG: list[Any] = [[], {}, "x" * 30_000, -1, 2**40, 1.5, True, "\x00", "1 · x", {"amount": "1"}, "2026-13-45", None]
+
+
+@every_resource
+def test_bad_fields_are_named_and_never_crash(resource: Resource, client: FlaskClient, token: Token, world: None) -> None:
+    if "add" not in resource.verbs:
+        assert client.post(f"/api/v1/{resource.name}/", json={}, headers=token("ada")).status_code == 405
+        return
+    unknown = client.post(f"/api/v1/{resource.name}/", json={"state": "x", "id": 7, "nosuch": 1}, headers=token("ada"))
+    assert unknown.status_code == 422
+    assert error_of(unknown)["fields"].keys() >= {"state", "id", "nosuch"}
+    for column in resource.add:
+        for wrong in WRONG:
+            response = client.post(f"/api/v1/{resource.name}/", json={column.path: wrong}, headers=token("ada"))
+            assert response.status_code in (201, 409, 422), (column.path, wrong, response.text)
+            session.rollback()
+    for body in (b"", b"[]", b"{", b'"x"'):
+        response = client.post(f"/api/v1/{resource.name}/", data=body, headers=token("ada"), content_type="application/json")
+        assert response.status_code == 400
+        error_of(response)
+
+
+@every_resource
+def test_writing_is_for_the_roles_that_may_and_leaves_a_line(resource: Resource, client: FlaskClient, token: Token, by: Any, world: None) -> None:
+    if "edit" not in resource.verbs:
+        return
+    for name in CAST:
+        mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
+        row = min(mine)
+        current = client.get(f"/api/v1/{resource.name}/{row}", headers=token("ada")).get_json()["result"]
+        before = session.scalar(select(func.count()).select_from(Change))
+        column = next(each for each in resource.edit if each.kind in ("text", "number", "long"))
+        changed = f"{current.get(column.path)}x" if column.kind != "number" else (current.get(column.path) or 0) + 1
+        response = client.put(
+            f"/api/v1/{resource.name}/{row}", json={column.path: changed.strip() if isinstance(changed, str) else changed}, headers=token(name)
+        )
+        assert response.status_code == (200 if may(resource, name, "edit") else 403), (name, response.text)
+        session.rollback()
+        written = session.scalar(select(func.count()).select_from(Change))
+        assert (written or 0) - (before or 0) == (1 if may(resource, name, "edit") and resource.noun.audited else 0)
+
+
+@every_resource
+@pytest.mark.parametrize("name", CAST)
+def test_every_move_from_every_state_by_everybody(resource: Resource, name: str, client: FlaskClient, token: Token, by: Any, world: None) -> None:
+    """Right hand, right state: it moves. Anything else: refused, with the state as it was."""
+    noun = resource.noun
+    if not noun.states:
+        return
+    mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
+    row = max(mine)
+    for move in moves(noun).values():
+        asks = {each.name: "2026-11-24" for each in questions(move.asks)} if move.asks else {}
+        for state in noun.states:
+            force(noun, row, state)
+            response = client.post(f"/api/v1/{resource.name}/{row}/{move.name}", json=asks, headers=token(name))
+            after = state_of(noun, row)
+            expected = (404, 405) if not move.by else (200, 409, 422) if may(resource, name, move.name) else (403,)
+            assert response.status_code in expected, (move.name, state, response.text)
+            assert response.status_code != 200 or state in move.sources, (move.name, state)
+            assert after == (move.to if response.status_code == 200 else state)
+
+
+@every_resource
+def test_a_move_on_somebody_elses_row_finds_nothing(resource: Resource, client: FlaskClient, token: Token, enter: Enter, by: Any, world: None) -> None:
+    for name in STAFF:
+        if not reads(resource, name):
+            continue
+        for foreign in sorted(all_ids(resource) - visible_ids(resource, name, by))[:1]:
+            for move in (each for each in resource.moves.values() if may(resource, name, each.name)):
+                assert client.post(f"/api/v1/{resource.name}/{foreign}/{move.name}", headers=token(name)).status_code == 404
+                assert enter(name).get(f"/desk/{resource.name}/{foreign}/do/{move.name}").status_code == 404
+
+
+@every_resource
+def test_every_operation_is_in_the_description(resource: Resource, client: FlaskClient, token: Token) -> None:
+    paths = client.get("/api/v1/_openapi", headers=token("ada")).get_json()["paths"]
+    assert f"/api/v1/{resource.name}/" in paths
+    for move in (each for each in resource.moves.values() if each.by):
+        assert "post" in paths[f"/api/v1/{resource.name}/{{pk}}/{move.name}"]
+    assert ("post" in paths[f"/api/v1/{resource.name}/"]) == ("add" in resource.verbs)
+
+
+@every_resource
+def test_nothing_is_listed_by_default(resource: Resource) -> None:
+    """Flask-AppBuilder lists every column of a table that says nothing, password hashes among them."""
+    assert resource.list
+    assert all(each.kind != "facts" for each in resource.search)
+    assert not any("password" in each.path for each in [*resource.list, *resource.show, *resource.search, *resource.filters])
+
+
+def force(noun: Any, row: int, state: str) -> None:
+    session.rollback()
+    session.expire_all()
+    with db.engine().begin() as connection:
+        connection.execute(text(f"update {noun.__tablename__} set state = :state where id = :row"), {"state": state, "row": row})
+
+
+def state_of(noun: Any, row: int) -> str:
+    session.rollback()
+    with db.engine().connect() as connection:
+        return str(connection.execute(text(f"select state from {noun.__tablename__} where id = :row"), {"row": row}).scalar_one())

@@ -1,0 +1,83 @@
+"""Whose rows are whose, for reading and for writing; and links that nobody can guess."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from app.desk.resource import Resource
+from app.kernel import access
+from app.kernel.access import everything, own, visible
+from app.kernel.db import session
+from app.kernel.errors import Missing
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.slot import Slot
+
+OpenSlot = Callable[..., Slot]
+
+
+def test_a_practitioner_sees_their_own_bookings_and_nobody_elses(open_slot: OpenSlot, dev: Practitioner, hold: Any, by: Any) -> None:
+    hers, his = hold(open_slot()), hold(open_slot(of=dev))
+    with by("asha"):
+        assert list(session.scalars(visible(Booking))) == [hers]
+        with pytest.raises(Missing):
+            access.find(Booking, his.id)
+    with by("dina"):
+        assert len(session.scalars(visible(Booking)).all()) == 2
+
+
+def test_somebody_without_a_role_sees_nothing(slot: Slot, hold: Any, by: Any) -> None:
+    hold(slot)
+    with by("nobody"):
+        assert session.scalars(visible(Booking)).all() == []
+
+
+def test_a_noun_that_nobody_declared_is_for_nobody(app: Any, by: Any) -> None:
+    from app.kernel.numbering import Series
+
+    with by("dina"):
+        assert session.scalar(select(access.within(Series))) is False
+
+
+def test_a_resource_without_a_scope_does_not_load() -> None:
+    with pytest.raises(TypeError, match="scope"):
+        Resource(Slot, list="starts_at", roles={"Desk": "read"})  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="no right to read"):
+        Resource(Slot, list="starts_at", roles={"Desk": "read"}, scope={"Practitioner": own("practitioner.user")})
+
+
+def test_state_and_secrets_cannot_be_declared_as_written_or_searched() -> None:
+    for wrong in ({"add": "state"}, {"edit": "answers"}, {"search": "answers"}, {"filters": "answers"}, {"list": "answers"} | {}):
+        with pytest.raises(TypeError):
+            Resource(Booking, **({"list": "number"} | wrong), roles={"Desk": "read"}, scope=everything)  # type: ignore[arg-type]
+
+
+def test_a_link_works_and_a_wrong_and_a_foreign_one_sound_the_same(slot: Slot, hold: Any) -> None:
+    booking = hold(slot)
+    assert Booking.by_token(booking.token) is booking
+    bill = booking.bill
+    assert bill is not None
+    for wrong in ("", "x", booking.token[:-1], booking.token[:-1] + "é", booking.handle, bill.token, "A" * 46):
+        with pytest.raises(Missing, match="nothing here"):
+            Booking.by_token(wrong)
+
+
+def test_a_link_has_128_random_bits_and_a_signature(slot: Slot, hold: Any) -> None:
+    booking = hold(slot)
+    assert len(booking.handle) == 22
+    assert len(booking.token) == 22 + 24
+
+
+def test_a_changed_key_still_believes_the_old_links(app: Any, slot: Slot, hold: Any, settings: Any) -> None:
+    booking = hold(slot)
+    old = booking.token
+    access.sign_with("a new key that is long enough to be one", settings.secret_key)
+    try:
+        assert booking.token != old
+        assert Booking.by_token(old) is booking
+    finally:
+        access.sign_with(settings.secret_key)

@@ -1,0 +1,217 @@
+"""A job is a row written with the change: nothing is lost with Redis or with a worker, and nothing is done twice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import redis
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.kernel import clock, jobs
+from app.kernel.db import session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import ATTEMPTS, LEASE, Job, Tick, every, job, later
+from app.kernel.people import Person
+from tests.conftest import MEERA
+
+WorkOff = Callable[[], int]
+calls: list[str] = []
+
+
+@job
+def greet(person: Person) -> None:
+    calls.append(person.name)
+
+
+@job
+def stumble(person: Person) -> None:
+    calls.append("stumbled")
+    raise RuntimeError(f"no answer for {person.name}")
+
+
+@pytest.fixture(autouse=True)
+def _silence() -> Iterator[None]:
+    calls.clear()
+    yield
+
+
+@pytest.fixture
+def meera(app: Flask) -> Person:
+    with transaction():
+        return Person.meet(**MEERA)
+
+
+def only_job() -> Job:
+    return session.scalars(select(Job).execution_options(populate_existing=True)).one()
+
+
+def test_no_commit_no_job(meera: Person) -> None:
+    with pytest.raises(ZeroDivisionError), transaction():
+        later(greet, meera)
+        raise ZeroDivisionError
+    assert session.scalar(select(Job.id)) is None
+
+
+def test_a_job_is_done_once_and_says_so(meera: Person, work_off: WorkOff) -> None:
+    with transaction():
+        later(greet, meera)
+    assert work_off() == 1
+    assert work_off() == 0
+    assert calls == ["Meera Iyer"]
+    assert only_job().state == "done"
+
+
+def test_a_job_waits_for_its_time(meera: Person, work_off: WorkOff, later: Any) -> None:
+    with transaction():
+        jobs.later(greet, meera, at=clock.ahead(hours=1))
+    assert work_off() == 0
+    with later(minutes=61):
+        assert work_off() == 1
+
+
+def test_with_a_key_it_is_owed_once(meera: Person, work_off: WorkOff) -> None:
+    for _ in range(3):
+        with transaction():
+            later(greet, meera, key="greet:1")
+    assert work_off() == 1
+
+
+def test_a_function_that_is_no_job_is_refused_when_it_is_asked_for(meera: Person) -> None:
+    with pytest.raises(RuntimeError, match="not a @job"), transaction():
+        later(lambda person: None, meera)
+
+
+def test_a_failing_job_backs_off_and_ends_on_the_screen_where_it_is_tried_again(
+    meera: Person, work_off: WorkOff, later: Any, enter: Callable[[str], FlaskClient]
+) -> None:
+    with transaction():
+        jobs.later(stumble, meera)
+    for attempt in range(ATTEMPTS):
+        with later(hours=attempt * 2):
+            work_off()
+    failed = only_job()
+    assert (failed.state, failed.attempts) == ("failed", ATTEMPTS)
+    assert "RuntimeError: no answer for Meera Iyer" in failed.error
+    assert calls == ["stumbled"] * ATTEMPTS
+    page = enter("dina").get(f"/desk/job/{failed.id}").text
+    assert "no answer for Meera Iyer" in page
+    assert "Try again" in page
+    failed.try_again()
+    assert (only_job().state, only_job().attempts) == ("waiting", 0)
+
+
+def test_the_wait_grows_between_attempts(meera: Person, work_off: WorkOff) -> None:
+    with transaction():
+        later(stumble, meera)
+    waits = []
+    for _ in range(4):
+        due = only_job().due_at
+        with clock.standing_at(max(due, clock.now())):
+            work_off()
+            waits.append((only_job().due_at - clock.now()).total_seconds())
+    assert waits == [5, 15, 45, 135]
+
+
+def test_what_a_killed_worker_held_is_taken_up_again_when_its_lease_is_over(meera: Person, work_off: WorkOff, later: Any) -> None:
+    with transaction():
+        jobs.later(greet, meera)
+    assert jobs._claim() is not None  # and this worker is never heard of again
+    assert work_off() == 0
+    with later(seconds=LEASE.total_seconds() + 1):
+        assert work_off() == 1
+    assert calls == ["Meera Iyer"]
+
+
+def test_a_worker_that_lost_its_lease_cannot_say_how_it_ended(meera: Person, later: Any) -> None:
+    with transaction():
+        jobs.later(greet, meera)
+    first = jobs._claim()
+    assert first is not None
+    with later(seconds=LEASE.total_seconds() + 1):
+        second = jobs._claim()
+        assert second is not None
+        jobs._settle(first[0], first[-1], state="failed", error="too late")
+        assert only_job().state == "running"
+        jobs._settle(second[0], second[-1], state="done", error="")
+        assert only_job().state == "done"
+
+
+def test_many_workers_at_once_do_each_job_once(meera: Person, app: Flask) -> None:
+    with transaction():
+        for n in range(60):
+            later(greet, meera, key=f"many:{n}")
+
+    def work(_: int) -> int:
+        with app.app_context():
+            done = 0
+            while jobs.do_one():
+                done += 1
+            return done
+
+    with ThreadPoolExecutor(4) as hands:
+        assert sum(hands.map(work, range(4))) == 60
+    assert len(calls) == 60
+
+
+def test_a_wiped_redis_loses_nothing(meera: Person, work_off: WorkOff, settings: Any) -> None:
+    with transaction():
+        later(greet, meera)
+    redis.Redis.from_url(settings.redis_url).flushall()
+    jobs.tick()
+    work_off()
+    assert calls == ["Meera Iyer"]
+
+
+def test_a_silent_doorbell_stops_nobody(meera: Person, settings: Any, work_off: WorkOff) -> None:
+    jobs.hang_bell("redis://127.0.0.1:1/0")
+    try:
+        with transaction():
+            later(greet, meera)
+    finally:
+        jobs.hang_bell(settings.redis_url)
+    assert work_off() == 1
+
+
+def test_the_clock_owes_each_beat_once_however_many_clocks_there_are(app: Flask, work_off: WorkOff, later: Any) -> None:
+    beats = []
+
+    def count_the_beat() -> None:
+        beats.append(clock.now())
+
+    every(minutes=1)(count_the_beat)
+    try:
+        for minutes in (0, 1, 2):
+            with later(minutes=minutes, seconds=minutes):
+                jobs.tick()
+                jobs.tick()
+                work_off()
+        assert len(beats) == 3
+    finally:
+        jobs._clockwork.pop("count_the_beat")
+
+
+def test_a_clock_that_stood_still_does_not_catch_up_beat_by_beat(app: Flask, later: Any) -> None:
+    jobs.tick()
+    with later(hours=5):
+        jobs.tick()
+        assert all(tick.next_at > clock.now() for tick in session.scalars(select(Tick)))
+
+
+def test_a_job_that_no_pack_knows_any_more_ends_in_words(meera: Person, work_off: WorkOff) -> None:
+    with transaction():
+        later(greet, meera)
+        only_job().name = "forgotten"
+    work_off()
+    assert "No pack of this build knows the job 'forgotten'" in only_job().error
+
+
+def test_a_person_may_press_try_again_and_only_on_what_failed(meera: Person) -> None:
+    with transaction():
+        later(greet, meera)
+    with pytest.raises(Refused):
+        only_job().try_again()

@@ -1,0 +1,39 @@
+"""Numbers without gaps and without twins, also when many ask at once and some change their mind."""
+
+from __future__ import annotations
+
+import random
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+from flask import Flask
+
+from app.kernel import clock
+from app.kernel.db import session, transaction
+from app.kernel.numbering import number
+
+
+def test_a_series_counts_by_kind_and_year(app: Flask) -> None:
+    with transaction():
+        assert [number("BK"), number("BK"), number("B")] == [f"BK-{clock.now().year}-000001", f"BK-{clock.now().year}-000002", f"B-{clock.now().year}-000001"]
+    with clock.standing_at(datetime(2031, 1, 1, tzinfo=UTC)), transaction():
+        assert number("BK") == "BK-2031-000001"
+
+
+def test_a_change_of_mind_leaves_no_gap_and_a_crowd_no_twin(app: Flask) -> None:
+    def ask(seed: int) -> str | None:
+        with app.app_context():
+            try:
+                with transaction():
+                    mine = number("X")
+                    if random.Random(seed).random() < 0.3:
+                        raise ZeroDivisionError
+                return mine
+            except ZeroDivisionError:
+                return None
+            finally:
+                session.remove()
+
+    with ThreadPoolExecutor(4) as crowd:
+        given = sorted(each for each in crowd.map(ask, range(80)) if each)
+    assert given == [f"X-{clock.now().year}-{n:06d}" for n in range(1, len(given) + 1)]

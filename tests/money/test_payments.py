@@ -1,0 +1,279 @@
+"""Money through the real SDK: every capture ends in what it paid for or goes back, in whatever order we hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+from typing import Any
+
+import pytest
+import requests
+from flask.testing import FlaskClient
+from sqlalchemy import func, select
+
+from app.kernel.db import session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import Job
+from app.messages.message import Message
+from app.money import gateway
+from app.money.amount import Money
+from app.money.bill import Bill
+from app.money.gateway import Charge, Unreachable
+from app.money.inbox import Event, received
+from app.money.payment import Payment
+from app.packs.bookings.booking import Booking, Reason
+from app.packs.bookings.slot import Slot
+
+Hold = Callable[..., Booking]
+WorkOff = Callable[[], int]
+
+
+@pytest.fixture
+def bill(slot: Slot, hold: Hold) -> Bill:
+    found = hold(slot).bill
+    assert found
+    return found
+
+
+@pytest.fixture
+def play(sandbox: str) -> Callable[..., dict[str, Any]]:
+    """The payer's side, at the sandbox: play(bill, "captured")."""
+
+    def play(bill: Bill, outcome: str, **how: Any) -> dict[str, Any]:
+        answer = requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=10)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    return play
+
+
+@pytest.fixture
+def go_wrong(sandbox: str) -> Callable[..., None]:
+    """The gateway's bad day: go_wrong("502")."""
+    return lambda fault, times=1, path="": requests.post(f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=10)
+
+
+def booking_of(bill: Bill) -> Booking:
+    session.expire_all()
+    return Booking.get(bill.row_id)
+
+
+def payments_of(bill: Bill) -> list[Payment]:
+    session.expire_all()
+    return list(session.scalars(select(Payment).where(Payment.bill_id == bill.id).order_by(Payment.id)))
+
+
+def captured(bill: Bill, id: str = "pay_1", money: Money | None = None) -> Charge:
+    return Charge(id, "captured", money or bill.price, "card")
+
+
+def test_a_payment_confirms_the_booking(bill: Bill, play: Any) -> None:
+    play(bill, "captured")
+    bill.look()
+    assert booking_of(bill).state == "confirmed"
+    assert (bill.state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == ("paid", "captured", "")
+
+
+def test_the_gateways_order_is_made_once_even_when_its_reply_is_lost(bill: Bill, go_wrong: Any, sandbox: str, settings: Any) -> None:
+    go_wrong("reply_lost", path="/v1/orders")  # the look-up fails first …
+    with pytest.raises(Unreachable):
+        bill.announce()
+    go_wrong("none", path="/v1/orders")  # … then it answers, and now the reply to the order itself is lost
+    go_wrong("reply_lost", path="/v1/orders")
+    with pytest.raises(Unreachable):
+        bill.announce()
+    order = bill.announce()
+    known = requests.get(f"{sandbox}/razorpay/v1/orders?receipt={bill.receipt}", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=10).json()
+    assert [each["id"] for each in known["items"]] == [order]
+
+
+@pytest.mark.parametrize("fault", ["502", "500", "429"])
+def test_a_gateway_on_a_bad_day_is_a_sentence_and_nothing_is_lost(bill: Bill, go_wrong: Any, client: FlaskClient, fault: str) -> None:
+    go_wrong(fault, path="/v1/orders")
+    answer = client.get(f"/pay/{bill.token}")
+    assert answer.status_code == 503
+    assert "payment gateway" in answer.text
+    assert client.get(f"/pay/{bill.token}").status_code == 200
+    assert booking_of(bill).state == "held"
+
+
+def test_no_transaction_is_open_while_the_gateway_is_asked(bill: Bill) -> None:
+    with pytest.raises(RuntimeError, match="stranger"), transaction():
+        bill.announce()
+
+
+def test_less_money_than_asked_for_goes_back(bill: Bill, play: Any, work_off: WorkOff) -> None:
+    play(bill, "captured", amount=bill.price.amount - 1)
+    bill.look()
+    assert booking_of(bill).state == "held"
+    assert "₹998.99 was paid where ₹999.00 was asked for" in payments_of(bill)[0].owed_back
+    work_off()
+    assert payments_of(bill)[0].state == "refunded"
+
+
+def test_another_currency_goes_back(bill: Bill) -> None:
+    bill.heard([captured(bill, money=Money(99900, "USD"))])
+    assert booking_of(bill).state == "held"
+    assert payments_of(bill)[0].owed_back
+
+
+def test_paying_twice_confirms_once_and_gives_the_second_back(bill: Bill) -> None:
+    bill.heard([captured(bill, "pay_1")])
+    bill.heard([captured(bill, "pay_1"), captured(bill, "pay_2")])
+    assert booking_of(bill).state == "confirmed"
+    assert [bool(each.owed_back) for each in payments_of(bill)] == [False, True]
+
+
+def test_late_money_takes_the_seat_again_if_it_is_free(bill: Bill, play: Any, later: Any, work_off: WorkOff) -> None:
+    play(bill, "late", after=0)
+    with later(minutes=16):
+        work_off()
+        assert booking_of(bill).state == "expired"
+        Bill.get(bill.id).look()
+        assert booking_of(bill).state == "confirmed"
+
+
+def test_late_money_for_a_seat_that_is_gone_goes_back_and_says_so(bill: Bill, slot: Slot, hold: Hold, play: Any, later: Any, work_off: WorkOff) -> None:
+    play(bill, "late", after=0)
+    with later(minutes=16):
+        other = hold(slot, name="Kabir Shah", email="kabir@example.com")
+        bill.look()
+        assert booking_of(bill).state == "expired"
+        assert Booking.get(other.id).state == "held"
+        work_off()
+        assert payments_of(bill)[0].state == "refunded"
+        assert payments_of(bill)[0].refund_id
+        assert session.scalar(select(Message.id).where(Message.template == "money/refunded"))
+
+
+def test_money_for_a_cancelled_booking_goes_back(bill: Bill) -> None:
+    booking_of(bill).cancel(Reason("Asked to."))
+    bill.heard([captured(bill)])
+    assert booking_of(bill).state == "cancelled"
+    assert payments_of(bill)[0].owed_back
+
+
+def test_cancelling_a_paid_booking_gives_the_money_back_once(bill: Bill, play: Any, work_off: WorkOff, sandbox: str, settings: Any) -> None:
+    paid = play(bill, "captured")
+    bill.look()
+    booking_of(bill).cancel(Reason("Ill."))
+    work_off()
+    work_off()
+    assert payments_of(bill)[0].state == "refunded"
+    refunds = requests.get(f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=10).json()
+    assert [each["amount"] for each in refunds["items"]] == [99900]
+
+
+def test_a_refund_whose_reply_is_lost_is_not_made_twice(
+    bill: Bill, play: Any, go_wrong: Any, later: Any, work_off: WorkOff, sandbox: str, settings: Any
+) -> None:
+    paid = play(bill, "captured")
+    bill.look()
+    booking_of(bill).cancel(Reason("Ill."))
+    go_wrong("reply_lost", path="/refund")
+    work_off()
+    with later(minutes=1):
+        work_off()
+    assert payments_of(bill)[0].state == "refunded"
+    refunds = requests.get(f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=10).json()
+    assert refunds["count"] == 1
+
+
+def test_every_order_of_what_is_heard_ends_the_same(slot: Slot, hold: Hold, later: Any, open_slot: Any) -> None:
+    """Created, failed, authorized, captured, captured again: 120 orders, one end."""
+    heard = ["failed", "authorized", "captured", "captured", "created"]
+    for n, order in enumerate(sorted(set(permutations(heard)))):
+        bill = hold(open_slot(hours=100 + 2 * n)).bill
+        assert bill
+        for state in order:
+            bill.heard([Charge(f"pay_{n}", state, bill.price)])
+        assert (booking_of(bill).state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == ("confirmed", "captured", ""), order
+    confirmations = session.scalar(select(func.count()).select_from(Message).where(Message.template == "bookings/confirmed"))
+    assert confirmations == n + 1
+
+
+def test_the_browsers_return_is_believed_only_with_its_signature(bill: Bill, play: Any) -> None:
+    proof = play(bill, "captured")
+    with pytest.raises(Refused, match="could not be verified"):
+        bill.returned(proof["razorpay_payment_id"], "0" * 64)
+    assert booking_of(bill).state == "held"
+    bill.returned(proof["razorpay_payment_id"], proof["razorpay_signature"])
+    bill.returned(proof["razorpay_payment_id"], proof["razorpay_signature"])
+    assert booking_of(bill).state == "confirmed"
+
+
+def test_a_lost_webhook_is_found_by_the_clock(bill: Bill, play: Any, later: Any, work_off: WorkOff) -> None:
+    from app.kernel import jobs
+
+    play(bill, "captured")
+    with later(minutes=3):
+        jobs.tick()
+        work_off()
+        assert booking_of(bill).state == "confirmed"
+
+
+# --- the inbox --------------------------------------------------------------------------------------------------------
+
+
+def headers(raw: bytes, settings: Any, event_id: str = "evt_1", secret: str | None = None) -> dict[str, str]:
+    import hashlib
+    import hmac
+
+    signature = hmac.new((secret or settings.razorpay_webhook_secrets[0]).encode(), raw, hashlib.sha256).hexdigest()
+    return {"X-Razorpay-Signature": signature, "X-Razorpay-Event-Id": event_id, "Content-Type": "application/json"}
+
+
+def event_about(order_id: str) -> bytes:
+    return b'{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"pay_x","order_id":"' + order_id.encode() + b'"}}}}'
+
+
+def test_a_webhook_is_written_down_once_and_handled_by_a_job(bill: Bill, play: Any, client: FlaskClient, settings: Any, work_off: WorkOff) -> None:
+    play(bill, "captured")
+    raw = event_about(bill.announce())
+    first, second = (client.post("/api/payment/webhook/razorpay", data=raw, headers=headers(raw, settings)) for _ in range(2))
+    assert (first.status_code, second.status_code) == (200, 200)
+    assert (first.get_json()["news"], second.get_json()["news"]) == (True, False)
+    assert booking_of(bill).state == "held"  # answered at once, acted on by the worker
+    work_off()
+    assert booking_of(bill).state == "confirmed"
+    assert session.scalar(select(func.count()).select_from(Event)) == 1
+
+
+@pytest.mark.parametrize("wrong", [{"X-Razorpay-Signature": "0" * 64}, {"X-Razorpay-Signature": ""}, {"X-Razorpay-Signature": "\xe9"}, {}])
+def test_a_webhook_without_its_signature_is_refused(client: FlaskClient, app: Any, wrong: dict[str, str]) -> None:
+    answer = client.post("/api/payment/webhook/razorpay", data=event_about("order_1"), headers=wrong)
+    assert answer.status_code == 403
+    assert session.scalar(select(Event.id)) is None
+
+
+def test_a_webhook_with_one_changed_byte_is_refused(client: FlaskClient, app: Any, settings: Any) -> None:
+    raw = event_about("order_1")
+    assert client.post("/api/payment/webhook/razorpay", data=raw.replace(b"order_1", b"order_2"), headers=headers(raw, settings)).status_code == 403
+
+
+def test_after_a_change_of_secret_yesterdays_events_are_still_believed(app: Any, settings: Any) -> None:
+    from app.money.razorpay import Razorpay
+
+    two = Razorpay(key="k", secret="s", webhook_secrets=("new", "old"), url="http://127.0.0.1:1", hosted="/", business="x")
+    raw = event_about("order_1")
+    assert two.hear(raw, headers(raw, settings, secret="old")).order_id == "order_1"
+
+
+def test_an_event_about_nobodys_order_is_parked_and_can_be_handled_again(app: Any, settings: Any, work_off: WorkOff) -> None:
+    raw = event_about("order_unknown")
+    received("razorpay", raw, headers(raw, settings))
+    work_off()
+    event = session.scalars(select(Event)).one()
+    assert (event.state, event.trouble) == ("parked", "No bill of ours belongs to this order.")
+    event.handle_again()
+    assert session.scalar(select(func.count()).select_from(Job).where(Job.name == "handle", Job.state == "waiting")) == 1
+
+
+def test_signed_rubbish_is_refused_and_an_unknown_gateway_is_not_there(client: FlaskClient, app: Any, settings: Any) -> None:
+    for raw in (b"", b"[]", b"{}", b'{"event": 1, "payload": []}', b"\xff\xfe"):
+        assert client.post("/api/payment/webhook/razorpay", data=raw, headers=headers(raw, settings)).status_code in (200, 400)
+    assert client.post("/api/payment/webhook/nosuch", data=b"{}").status_code == 404
+
+
+def test_there_is_one_gateway_and_it_tells_only_what_a_client_may_know(app: Any, settings: Any) -> None:
+    assert gateway.usual().public() == {"gateway": "razorpay", "key": settings.razorpay_key}
