@@ -19,7 +19,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from app.desk import security
-from app.desk.resource import resource_of
+from app.desk.resource import resource_of, resources
 from app.kernel import jobs
 from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, session
@@ -39,9 +39,18 @@ def migrate() -> None:
     security.write_roles(desk.sm)
     _first_administrator(desk.sm, settings)
     if settings.env == "demo":
+        _demo_staff(desk.sm)
         for pack in _packs():
             if pack.demo:
                 pack.demo()
+
+
+def _demo_staff(sm: Any) -> None:
+    """One account a role, so that each can be looked at; the password is the name."""
+    roles = sorted({role for resource in resources() for role in resource.roles})
+    for role in roles:
+        security.add_user(sm, role.lower(), name=f"Demo {role}", email=f"{role.lower()}@frontdesk.example", role=role, password=role.lower())
+    click.echo(f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}; each has its name as its password, until you change it.")
 
 
 @click.command("revision")
@@ -65,7 +74,8 @@ def _first_administrator(sm: Any, settings: Any) -> None:
     given = os.environ.get("ADMIN_PASSWORD", "")
     password = given or ("admin" if settings.env == "demo" else secrets.token_urlsafe(12))
     security.add_user(sm, "admin", name="The Administrator", email=settings.business_email, role="Admin", password=password)
-    click.echo("Sign in to the desk as admin" + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD."))
+    if settings.env != "demo":
+        click.echo("Sign in to the desk as admin" + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD."))
 
 
 @click.command("clock")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import select
+from sqlalchemy import inspect, select
 
 from app.kernel import clock
 from app.kernel.db import session, transaction
@@ -20,8 +20,8 @@ SERVICES = [
     ("Compatibility reading", "compatibility", 90, 179900, "Two charts read together, for couples and for partners in business."),
 ]
 PRACTITIONERS = [
-    ("Asha Rao", "Vedic astrologer", "Twenty years of practice in Bengaluru. Speaks Kannada, Hindi and English.", "asha"),
-    ("Dev Mehta", "Astrologer and counsellor", "Trained in Varanasi and in London. Calm, plain-spoken, on time.", "dev"),
+    ("Asha Rao", "Vedic astrologer", "Twenty years of practice in Bengaluru. Speaks Kannada, Hindi and English."),
+    ("Dev Mehta", "Astrologer and counsellor", "Trained in Varanasi and in London. Calm, plain-spoken, on time."),
 ]
 CUSTOMERS = [
     ("Meera Iyer", "meera@example.com", "+919845012345", "Asia/Kolkata"),
@@ -38,7 +38,9 @@ def demo() -> None:
         return
     with transaction():
         services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, intake="birth") for n, s, m, p, d in SERVICES]
-        people = [Practitioner(name=n, title=t, about=a) for n, t, a, _ in PRACTITIONERS]
+        user = inspect(Practitioner).relationships["user"].mapper.class_
+        people = [Practitioner(name=n, title=t, about=a) for n, t, a in PRACTITIONERS]
+        people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
         session.add_all([*services, *people])
     _open(people, services)
     _book(services[0])
