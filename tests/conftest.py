@@ -266,8 +266,8 @@ def web(built: Flask, environment: dict[str, str], settings: Settings, sandbox: 
         yield settings.base_url
 
 
-@pytest.fixture(scope="session")
-def working(built: Flask, environment: dict[str, str]) -> Iterator[None]:
+@pytest.fixture
+def working(app: Flask, environment: dict[str, str]) -> Iterator[None]:
     """A worker and the clock, as they run beside the web."""
     with (
         program([sys.executable, "worker.py"], environment),

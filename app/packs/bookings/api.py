@@ -12,12 +12,12 @@ from flask import Blueprint, current_app, jsonify, request
 from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
-from app.kernel.errors import Invalid, Missing, Refused, Unreadable
+from app.kernel.errors import Invalid, Missing, Unreadable
 from app.kernel.workflow import questions
 from app.money import gateway
 from app.money.bill import Bill
 from app.money.gateway import Unreachable
-from app.packs.bookings.booking import Booking, fingerprint
+from app.packs.bookings.booking import Booking
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 
@@ -51,24 +51,12 @@ def book() -> Any:
     if not isinstance(given, dict):
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
     slot, who, answers = _read(given)
-    key = request.headers.get("Idempotency-Key", "")[:200]
-    known = Booking.by_request(key, given) if key else None
-    with acting(CUSTOMER):
-        booking = known or _hold(slot, who, answers, key, given)
-    return jsonify(_booking(booking, full=False)), 201
-
-
-def _hold(slot: int, who: dict[str, str], answers: dict[str, Any], key: str, body: Any) -> Booking:
     chosen = session.get(Slot, slot)
     if chosen is None:
         raise Invalid.fields_said({"slot": "There is no such slot."})
-    try:
-        return Booking.hold(chosen, who, answers, request=(key, fingerprint(body)) if key else None)
-    except Refused:
-        made = Booking.by_request(key, body) if key else None  # the same request, a moment earlier, in the other worker
-        if made is None:
-            raise
-        return made
+    with acting(CUSTOMER):
+        booking = Booking.hold_once(request.headers.get("Idempotency-Key", "")[:200], chosen, who, answers)
+    return jsonify(_booking(booking, full=False)), 201
 
 
 @api.get("/bookings/<token>")

@@ -255,18 +255,35 @@ class Booking(Noun, Linked):
     # --- the same request twice ---
 
     @classmethod
-    def by_request(cls, key: str, body: Any) -> Booking | None:
-        """The booking that this very request made before; another body under the same key is refused."""
-        made = session.scalar(select(cls).where(cls.request_key == key))
-        if made and made.request_hash != fingerprint(body):
+    def hold_once(cls, key: str, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], *, corrects: bool = False) -> Booking:
+        """A double click or a retry is the same booking. Another request under the same key is refused, or `corrects` the first."""
+        mark = fingerprint([slot.id, dict(person), answers])
+        known = cls._asked_before(key)
+        if known and known.request_hash == mark:
+            return known
+        if known and not corrects:
             raise Refused("This Idempotency-Key was used for another request.")
-        return made
+        try:
+            with transaction():
+                if known:
+                    known.let_go()
+                return cls.hold(slot, person, answers, request=(key, mark) if key else None)
+        except Refused:
+            made = cls._asked_before(key)  # the same request, a moment earlier, in another process
+            if made and made.request_hash == mark:
+                return made
+            raise
 
     @classmethod
-    def upcoming(cls) -> int:
-        """How many confirmed bookings lie ahead, for the desk's first page."""
-        ahead = select(func.count()).select_from(cls).join(cls.slot).where(cls.state == "confirmed", Slot.starts_at > clock.now())
-        return session.scalar(ahead) or 0
+    def _asked_before(cls, key: str) -> Booking | None:
+        return session.scalar(select(cls).where(cls.request_key == key)) if key else None
+
+    def let_go(self) -> None:
+        """The customer went back to correct something: their own hold must not stand in their way."""
+        if self.state == "held":
+            self.lapse()
+        self.request_key = None
+        session.flush()
 
 
 def fingerprint(body: Any) -> str:

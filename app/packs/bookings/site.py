@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from calendar import Calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from datetime import time as midnight
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, send_file, url_for
 from sqlalchemy import select
 
 from app.kernel import clock
@@ -130,7 +131,10 @@ def form(slug: str, slot: int) -> Any:
     if (no := chosen.refuses()) or not _has_room(chosen):
         flash(no or "This time has just been taken. Please choose another one.", "warning")
         return redirect(_back(service, chosen))
-    return _form(service, chosen, {}, {}, None)
+    page = make_response(_form(service, chosen, {}, {}, None))
+    # Whoever goes back to correct something finds the page as they left it, not "taken" by their own hold.
+    page.headers["Cache-Control"] = "private, no-cache"
+    return page
 
 
 @site.post("/book/<slug>/<int:slot>")
@@ -142,7 +146,7 @@ def book(slug: str, slot: int) -> Any:
     answers = {each.name: request.form[each.name] for each in questions(service.asks) if each.name in request.form}
     try:
         with acting(CUSTOMER):
-            booking = Booking.hold(chosen, who, answers)
+            booking = Booking.hold_once(request.form.get("once", "")[:64], chosen, who, answers, corrects=True)
     except Refused as no:
         session.rollback()
         chosen = _slot(service, slot)
@@ -151,13 +155,23 @@ def book(slug: str, slot: int) -> Any:
         flash(no.words, "warning")
         return redirect(_back(service, chosen))
     bill = booking.bill
-    where = url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token)
+    where = url_for("pay.checkout", token=bill.token) if bill and booking.is_payable else url_for("booking.show", token=booking.token)
     return redirect(where, 303)
 
 
 def _form(service: Service, slot: Slot, typed: Mapping[str, Any], wrong: Mapping[str, str], refusal: str | None) -> str:
     asked = questions(service.asks)
-    return render_template("bookings/form.html", service=service, slot=slot, zone=_zone(), asked=asked, typed=typed, wrong=wrong, refusal=refusal)
+    return render_template(
+        "bookings/form.html",
+        service=service,
+        slot=slot,
+        zone=_zone(),
+        asked=asked,
+        typed=typed,
+        wrong=wrong,
+        refusal=refusal,
+        once=typed.get("once") or secrets.token_urlsafe(16),
+    )
 
 
 def _slot(service: Service, id: int) -> Slot:
