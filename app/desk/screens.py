@@ -25,7 +25,6 @@ from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.workflow import Move, legal, press, questions
 from app.messages.message import Message
 
-
 AT_ONCE = 500
 MANY = 50  # more rows than this are searched for, not listed in a select
 

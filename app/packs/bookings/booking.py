@@ -258,7 +258,7 @@ class Booking(Noun, Linked):
     def hold_once(cls, key: str, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], *, corrects: bool = False) -> Booking:
         """A double click or a retry is the same booking. Another request under the same key is refused, or `corrects` the first."""
         mark = fingerprint([slot.id, dict(person), answers])
-        known = cls._asked_before(key)
+        known = cls.asked_before(key)
         if known and known.request_hash == mark:
             return known
         if known and not corrects:
@@ -269,13 +269,13 @@ class Booking(Noun, Linked):
                     known.let_go()
                 return cls.hold(slot, person, answers, request=(key, mark) if key else None)
         except Refused:
-            made = cls._asked_before(key)  # the same request, a moment earlier, in another process
+            made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:
                 return made
             raise
 
     @classmethod
-    def _asked_before(cls, key: str) -> Booking | None:
+    def asked_before(cls, key: str) -> Booking | None:
         return session.scalar(select(cls).where(cls.request_key == key)) if key else None
 
     def let_go(self) -> None:

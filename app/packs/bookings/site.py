@@ -11,7 +11,8 @@ from datetime import time as midnight
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, current_app, flash, make_response, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, current_app, flash, redirect, render_template, request, send_file, url_for
+from flask import session as cookie
 from sqlalchemy import select
 
 from app.kernel import clock
@@ -128,13 +129,12 @@ def _zone() -> str:
 def form(slug: str, slot: int) -> Any:
     service = Service.called(slug)
     chosen = _slot(service, slot)
+    if mine := _held_from_here(chosen):
+        return _form(service, chosen, mine, {}, None)
     if (no := chosen.refuses()) or not _has_room(chosen):
         flash(no or "This time has just been taken. Please choose another one.", "warning")
         return redirect(_back(service, chosen))
-    page = make_response(_form(service, chosen, {}, {}, None))
-    # Whoever goes back to correct something finds the page as they left it, not "taken" by their own hold.
-    page.headers["Cache-Control"] = "private, no-cache"
-    return page
+    return _form(service, chosen, {}, {}, None)
 
 
 @site.post("/book/<slug>/<int:slot>")
@@ -154,9 +154,20 @@ def book(slug: str, slot: int) -> Any:
             return _form(service, chosen, request.form, no.fields, no.words), 422
         flash(no.words, "warning")
         return redirect(_back(service, chosen))
+    cookie["held"] = {"slot": slot, "once": booking.request_key}
     bill = booking.bill
     where = url_for("pay.checkout", token=bill.token) if bill and booking.is_payable else url_for("booking.show", token=booking.token)
     return redirect(where, 303)
+
+
+def _held_from_here(slot: Slot) -> dict[str, str] | None:
+    """Whoever goes back to correct something finds what they typed, not a time that is "taken" by their own hold."""
+    held = cookie.get("held") or {}
+    booking = Booking.asked_before(str(held.get("once") or "")) if held.get("slot") == slot.id else None
+    if booking is None or not booking.is_payable:
+        return None
+    who = booking.person
+    return {"once": held["once"], "name": who.name, "email": who.email, "phone": who.phone, "timezone": booking.timezone}
 
 
 def _form(service: Service, slot: Slot, typed: Mapping[str, Any], wrong: Mapping[str, str], refusal: str | None) -> str:
