@@ -84,7 +84,9 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             builder.add_api(api_of(resource))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
-    app.context_processor(lambda: {"menu": _menu} if has_request_context() and request.path.startswith(_STAFF) else {})
+    app.context_processor(
+        lambda: {"menu": _menu, "is_admin": lambda: access.ADMIN in access.actor().roles} if has_request_context() and request.path.startswith(_STAFF) else {}
+    )
     return builder
 
 

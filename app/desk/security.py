@@ -39,12 +39,14 @@ class SignIn(SecurityApi):
 
     @staticmethod
     def response(code: int, **body: Any) -> Response:
-        match code:
-            case 401:
-                raise NotSignedIn("This user name and password do not fit together.")
-            case 400:
-                raise Unreadable("Send JSON with username, password and provider “db”.")
-        return cast(Response, SecurityApi.response(code, **body))
+        refusal = _SIGN_IN_REFUSALS.get(code)
+        return cast(Response, SecurityApi.response(code, **(refusal.as_json() if refusal else body)))
+
+
+_SIGN_IN_REFUSALS = {
+    400: Unreadable("Send JSON with username, password and provider “db”."),
+    401: NotSignedIn("This user name and password do not fit together."),
+}
 
 
 class Desk(SecurityManager):

@@ -25,7 +25,7 @@ class Person(Noun):
     phone: Mapped[str] = mapped_column(default="")
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
     locale: Mapped[str] = mapped_column(default="en")
-    notes: Mapped[str] = mapped_column(default="")
+    notes: Mapped[str] = mapped_column(default="", info={"long": True})
 
     @validates("name", "email", "phone", "timezone")
     def _checked(self, key: str, value: str) -> str:

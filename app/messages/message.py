@@ -34,7 +34,7 @@ class Message(Noun):
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
     sent_at: Mapped[datetime | None]
     subject: Mapped[str] = mapped_column(default="")
-    body: Mapped[str] = mapped_column(default="")
+    body: Mapped[str] = mapped_column(default="", info={"long": True})
 
     refusals: ClassVar[dict[str, str]] = {"message_key_key": "This was said already."}
 

@@ -27,7 +27,7 @@ class Event(Noun):
     event_id: Mapped[str]
     kind: Mapped[str]
     order_id: Mapped[str | None] = mapped_column(index=True)
-    body: Mapped[str]
+    body: Mapped[str] = mapped_column(info={"long": True})
     trouble: Mapped[str] = mapped_column(default="")
 
     def handle(self) -> None:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
-from flask_limiter.errors import RateLimitExceeded
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
@@ -126,8 +125,6 @@ def _http(error: HTTPException) -> Any:
         response.status_code = status
     else:
         response = Response(_page(status, words)[0], status)
-    if isinstance(error, RateLimitExceeded):
-        response.headers["Retry-After"] = "60"
     return response
 
 

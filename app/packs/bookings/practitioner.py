@@ -38,7 +38,7 @@ class Practitioner(Noun):
 
     name: Mapped[str]
     title: Mapped[str] = mapped_column(default="")
-    about: Mapped[str] = mapped_column(default="")
+    about: Mapped[str] = mapped_column(default="", info={"long": True})
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
     user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     user: Mapped[Any] = relationship("User")

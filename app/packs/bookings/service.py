@@ -58,7 +58,7 @@ class Service(Noun):
 
     name: Mapped[str]
     slug: Mapped[str] = mapped_column(unique=True)
-    description: Mapped[str] = mapped_column(default="")
+    description: Mapped[str] = mapped_column(default="", info={"long": True})
     minutes: Mapped[int] = mapped_column(default=60)
     price: Mapped[Money] = money_column("price")
     seats: Mapped[int] = mapped_column(default=1)

@@ -1,0 +1,104 @@
+"""What the papers say is true: the settings, the map, the README, the migrations."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from flask import Flask
+from sqlalchemy import text
+
+from app.kernel import db
+from app.ops.commands import described
+from config import Settings, Unsafe
+from tests.conftest import ROOT
+
+SAFE = {
+    "FRONTDESK_ENV": "production",
+    "DATABASE_URL": "postgresql://x",
+    "REDIS_URL": "redis://x",
+    "SECRET_KEY": "x" * 40,
+    "BASE_URL": "https://book.example.com",
+    "RAZORPAY_KEY_ID": "rzp_live_x",
+    "RAZORPAY_KEY_SECRET": "x",
+    "RAZORPAY_WEBHOOK_SECRET": "new, old",
+    "SMTP_HOST": "smtp.example.com",
+}
+
+# Read by the programs around the app, not by the app.
+AROUND = {"HOST", "PORT", "WEB_CONCURRENCY", "ADMIN_PASSWORD"}
+
+
+def test_every_setting_is_named_and_explained_in_the_example() -> None:
+    lines = (ROOT / ".env.example").read_text().splitlines()
+    named = {match[1] for line in lines if (match := re.match(r"#? ?([A-Z_]+)=", line))}
+    assert named == {each.metadata["env"] for each in fields(Settings)} | AROUND
+
+
+def test_settings_that_are_safe_are_taken() -> None:
+    settings = Settings.read(SAFE)
+    assert settings.razorpay_webhook_secrets == ("new", "old")
+    assert not settings.sandboxed
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"SECRET_KEY": "short"}, "shorter than 32"), ({"SECRET_KEY": ""}, "SECRET_KEY is not set"), ({"DATABASE_URL": "sqlite:///x"}, "not a PostgreSQL"),
+        ({"SANDBOX_URL": "http://127.0.0.1:1"}, "beside a live"), ({"RAZORPAY_KEY_ID": "rzp_test_x"}, "test key"), ({"BASE_URL": "http://x"}, "https://"),
+        ({"RAZORPAY_KEY_ID": ""}, "nobody could pay"), ({"RAZORPAY_WEBHOOK_SECRET": ""}, "unsigned webhook"), ({"SMTP_HOST": ""}, "no email"),
+        ({"FRONTDESK_ENV": "demo"}, "live key"), ({"FRONTDESK_ENV": "prod"}, "production, demo, test"), ({"SMTP_PORT": "x"}, "whole number"),
+        ({"BUSINESS_TIMEZONE": "Mars/Phobos"}, "IANA"), ({"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "anybody could mark a booking as paid"),
+    ],
+)  # fmt: skip
+def test_an_unsafe_setting_stops_the_start_with_a_sentence(change: dict[str, str], words: str) -> None:
+    with pytest.raises(Unsafe, match=words):
+        Settings.read(SAFE | change)
+
+
+def test_no_secret_is_printed_with_the_settings() -> None:
+    assert "live-secret" not in repr(Settings.read(SAFE | {"RAZORPAY_KEY_SECRET": "live-secret", "SMTP_PASSWORD": "live-secret"}))
+
+
+def test_the_migrations_make_exactly_the_tables_that_the_nouns_declare(app: Flask) -> None:
+    with db.engine().connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), db.metadata) == []
+
+
+def test_a_second_release_changes_nothing(app: Flask) -> None:
+    def rights() -> list[tuple[object, ...]]:
+        with db.engine().connect() as connection:
+            return [tuple(row) for row in connection.execute(text("select role_id, permission_view_id from ab_permission_view_role order by 1, 2"))]
+
+    before = rights()
+    told = app.test_cli_runner().invoke(args=["migrate"])
+    assert told.exit_code == 0, told.output
+    assert rights() == before
+
+
+def test_the_map_names_every_noun_move_and_message(app: Flask) -> None:
+    drawn = "\n".join(described())
+    for pack in app.extensions["packs"]:
+        assert pack.label in drawn
+        assert all(noun.__name__ in drawn for noun in pack.nouns)
+        assert all(name in drawn for name in pack.messages)
+    assert "mark_paid: held → confirmed  by Desk" in drawn
+
+
+def test_the_commands_and_files_that_the_readme_names_exist() -> None:
+    readme = (ROOT / "README.md").read_text()
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    assert set(re.findall(r"`make ([a-z]+)`", readme)) <= targets
+    for path in re.findall(r"`((?:app|deploy|tests|migrations|static|templates)/[\w./]*)`", readme):
+        assert (ROOT / path.partition(":")[0]).exists(), path
+
+
+def test_every_message_that_a_pack_names_has_its_words(app: Flask) -> None:
+    for pack in app.extensions["packs"]:
+        for name in pack.messages:
+            folder, _, file = name.rpartition("/")
+            words = (ROOT / "templates" / (folder or pack.name) / "mail" / f"{file}.txt").read_text()
+            assert re.search(r"^Subject: \S", words, re.M), name
