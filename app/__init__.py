@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import flask_mail
 from flask import Blueprint, Flask
 from flask_wtf import CSRFProtect
@@ -10,6 +12,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import desk, ops, site
 from app.desk.house import house
 from app.kernel import access, db, files, jobs
+from app.kernel.pack import Pack
 from app.messages import email, template
 from app.money import gateway
 from app.money.razorpay import Razorpay
@@ -18,17 +21,17 @@ from app.sandbox.door import door
 from config import ROOT, Settings
 
 
-def create_app(settings: Settings | None = None) -> Flask:
+def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) -> Flask:
     settings = settings or Settings.read()
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config.from_mapping(desk.flask_settings(settings))
-    app.extensions["settings"], app.extensions["packs"] = settings, [house, *PACKS]
+    app.extensions["settings"], app.extensions["packs"] = settings, [house, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
     with app.app_context():
-        desk.open(app, PACKS)
-        for pack in PACKS:
+        desk.open(app, packs)
+        for pack in packs:
             for blueprint in pack.blueprints:
                 _admit(app, csrf, blueprint)
         site.open(app, csrf)

@@ -90,7 +90,7 @@ def test_the_map_names_every_noun_move_and_message(app: Flask) -> None:
 
 def test_the_commands_and_files_that_the_readme_names_exist() -> None:
     readme = (ROOT / "README.md").read_text()
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z]+)`", readme)) <= targets
     for path in re.findall(r"`((?:app|deploy|tests|migrations|static|templates)/[\w./]*)`", readme):
         assert (ROOT / path.partition(":")[0]).exists(), path
@@ -101,4 +101,4 @@ def test_every_message_that_a_pack_names_has_its_words(app: Flask) -> None:
         for name in pack.messages:
             folder, _, file = name.rpartition("/")
             words = (ROOT / "templates" / (folder or pack.name) / "mail" / f"{file}.txt").read_text()
-            assert re.search(r"^Subject: \S", words, re.M), name
+            assert re.search(r"^Subject: \S", words, re.MULTILINE), name

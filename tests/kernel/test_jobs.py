@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -35,9 +35,8 @@ def stumble(person: Person) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _silence() -> Iterator[None]:
+def _silence() -> None:
     calls.clear()
-    yield
 
 
 @pytest.fixture

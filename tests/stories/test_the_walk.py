@@ -54,7 +54,7 @@ def test_a_customer_books_and_pays(visit: Visit, web: str, sandbox: str, slot: S
     if not scripts:
         page.get_by_role("button", name="Return to the shop").click()
     expect(page.locator("main")).to_contain_text("BK-")
-    expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.I))
+    expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
     assert "Mysuru" not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth") <= width if scripts else True
     wait_for_mail(page, sandbox, "Confirmed")
@@ -67,7 +67,7 @@ def test_a_payment_that_fails_can_be_tried_again(visit: Visit, web: str, sandbox
     pay(page, "Fail")
     expect(page.get_by_role("alert")).to_contain_text("unsuccessful")
     page.get_by_role("button", name=re.compile("Pay INR")).click()
-    expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.I))
+    expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
 
 
 def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
@@ -78,7 +78,7 @@ def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sa
     expect(page.get_by_text("nothing was charged")).to_be_visible()
     page.get_by_role("link", name=re.compile("Pay")).first.click()
     pay(page)
-    expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.I))
+    expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
 
 
 def test_two_tabs_on_one_time_and_what_was_typed_is_not_lost_to_a_mistake(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
@@ -124,9 +124,9 @@ def test_staff_see_the_booking_and_call_it_off_and_the_money_goes_back(visit: Vi
     requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": "captured"}, timeout=5)
     page = visit()
     page.goto(f"{web}/desk/")
-    page.get_by_label(re.compile("user", re.I)).fill("dina")
-    page.get_by_label(re.compile("^password", re.I)).fill(PASSWORD)
-    page.get_by_role("button", name=re.compile("sign in", re.I)).click()
+    page.get_by_label(re.compile("user", re.IGNORECASE)).fill("dina")
+    page.get_by_label(re.compile("^password", re.IGNORECASE)).fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
     page.goto(f"{web}/desk/booking/")
     page.get_by_role("link", name=booking.number).first.click()
     until(page, lambda: page.locator("main").get_by_text("Confirmed").first.is_visible())
