@@ -1,6 +1,7 @@
 """Settings of the web process; the same for `make run`, the container and Kubernetes."""
 
 import os
+from pathlib import Path
 
 from app.kernel import db
 
@@ -15,7 +16,7 @@ preload_app = True  # the web writes no permissions at start-up (migrate does), 
 
 timeout = 30
 graceful_timeout = 20
-worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # a heartbeat on a busy disk can look like a dead worker
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a heartbeat on a busy disk can look like a dead worker
 
 forwarded_allow_ips = ""  # TRUSTED_PROXIES says how many proxies the app believes; gunicorn itself believes none
 control_socket_disable = True  # it would be a file in a home that a container does not have

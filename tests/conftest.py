@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
+from flask.globals import _cv_app
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token
 from sqlalchemy import event, text
@@ -38,6 +39,20 @@ PASSWORD = "a long enough password"
 
 # The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
 CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "omar": "Auditor", "nobody": "Public"}
+
+
+class Visitor(FlaskClient):
+    """A client whose every request stands alone, as it does when it is served, whatever the test itself has open."""
+
+    def open(self, *args: Any, **kwargs: Any) -> Any:
+        outside, kept = _cv_app.set(None), session()  # type: ignore[arg-type]
+        session.registry.clear()
+        try:
+            return super().open(*args, **kwargs | {"buffered": True})
+        finally:
+            session.remove()
+            session.registry.set(kept)
+            _cv_app.reset(outside)
 
 
 @pytest.fixture(scope="session")
@@ -75,6 +90,7 @@ def settings(environment: dict[str, str]) -> Settings:
 def built(settings: Settings) -> Flask:
     """The app as it is released: migrated, with its roles and the cast."""
     app = create_app(settings)
+    app.test_client_class = Visitor
     app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output

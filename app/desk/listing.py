@@ -12,12 +12,13 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.orm import aliased, contains_eager, joinedload
 from sqlalchemy.orm.util import AliasedClass
+from werkzeug.datastructures import MultiDict
 
 from app.desk import column as kinds
 from app.desk.column import Column
 from app.desk.resource import Resource
 from app.kernel.access import visible
-from app.kernel.db import Noun, session
+from app.kernel.db import Noun, aside, session
 from app.kernel.errors import Unreadable
 
 PAGE = 25
@@ -38,12 +39,28 @@ class Asked:
     def read(cls, args: Mapping[str, str]) -> Asked:
         """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&order=-id&page=2."""
         found = []
-        for name, value in args.items():
+        for name in args:
+            value = _every(args, name)
             if name.startswith("f.") and value:
                 path, _, how = name[2:].rpartition(".")
                 found.append((path, how, value) if how in ("from", "to") else (name[2:], "is", value))
         page, size = whole(args, "page", 1), whole(args, "size", PAGE)
         return cls(args.get("q", "").strip()[:200], tuple(found), args.get("order", ""), page - 1, min(size, LARGEST))
+
+    def args(self, **changes: str | None) -> dict[str, str]:
+        """The same list as an address, with these things changed; None takes one away. A new question begins at page one."""
+        same = {"q": self.words, "order": self.order, "size": str(self.size) if self.size != PAGE else ""}
+        same |= {f"f.{path}" + ("" if how == "is" else f".{how}"): value for path, how, value in self.filters}
+        return {name: value for name, value in (same | changes).items() if value}
+
+    def value(self, path: str, how: str = "is") -> str:
+        return next((value for *what, value in self.filters if what == [path, how]), "")
+
+
+def _every(args: Mapping[str, str], name: str) -> str:
+    """Three ticked boxes of one name are one value with commas."""
+    each: list[str] = args.getlist(name) if isinstance(args, MultiDict) else [args[name]]
+    return ",".join(filter(None, each))
 
 
 def whole(args: Mapping[str, Any], name: str, default: int) -> int:
@@ -121,11 +138,15 @@ def listed(resource: Resource, asked: Asked) -> Page:
 
 
 def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:
-    """For an export: the same rows without pages, a thousand at a time."""
+    """For an export: the same rows without pages, a thousand at a time. They are asked for now, as whoever asks now."""
     query = _narrowed(resource, asked)
     _order(query, resource, asked.order or resource.order)
-    statement = _with_neighbours(query, resource.list).execution_options(yield_per=1000)
-    return iter(session.scalars(statement))
+    return _one_by_one(_with_neighbours(query, resource.list).execution_options(yield_per=1000))
+
+
+def _one_by_one(statement: Select[Any]) -> Iterator[Any]:
+    with aside() as own:  # the answer is still being sent when the request and its session are over
+        yield from own.scalars(statement)
 
 
 def _narrowed(resource: Resource, asked: Asked) -> _Query:

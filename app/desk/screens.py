@@ -7,14 +7,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any, ClassVar
 
-from flask import Response, flash, g, redirect, render_template, request, stream_with_context, url_for
+from flask import Response, flash, g, redirect, render_template, request, send_file, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.security.decorators import has_access
 from sqlalchemy import cast, or_, select
 from sqlalchemy.types import String
 
 from app.desk import security
-from app.desk.column import Column
+from app.desk.column import KINDS, Column
+from app.desk.history import door_to, told
 from app.desk.listing import PAGE, Asked, Page, containing, every_row, listed
 from app.desk.resource import Resource, resource_of
 from app.desk.rows import Rows
@@ -35,7 +36,7 @@ class Screens(ModelView):
     resource: ClassVar[Resource]
     related_views: ClassVar[tuple[Any, ...]] = ()
     method_permission_name: ClassVar[dict[str, str]] = {
-        "list": "read", "show": "read", "export": "read", "choices": "read", "go": "read", "bulk": "read",
+        "list": "read", "show": "read", "export": "read", "choices": "read", "picture": "read", "go": "read", "bulk": "read",
         "add": "add", "edit": "edit", "delete": "delete",
     }  # fmt: skip
 
@@ -69,7 +70,7 @@ class Screens(ModelView):
         rows = every_row(self.resource, Asked.read(request.args))
         name = f"{self.resource.name}s.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(stream_with_context(_csv(self.resource.list, rows)), mimetype="text/csv", headers=headers)
+        return Response(_csv(self.resource.list, rows), mimetype="text/csv", headers=headers)
 
     @expose("/choices/<path>")
     @has_access
@@ -79,6 +80,16 @@ class Screens(ModelView):
         if column is None or column.kind != "relation":
             raise Missing
         return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column, request.args.get("q", ""))]}
+
+    @expose("/<int:pk>/picture/<path>")
+    @has_access
+    def picture(self, pk: int, path: str) -> Response:
+        """A picture of a row, for whoever may read the row."""
+        column = self.resource.column(path, self.resource.show)
+        picture = column.value(access.find(self.resource.noun, pk)) if column and column.kind == "picture" else None
+        if picture is None or not picture.path.exists():
+            raise Missing
+        return send_file(picture.path, mimetype="image/webp", max_age=3600)
 
     # --- writing ---
 
@@ -107,7 +118,7 @@ class Screens(ModelView):
         """A refusal is shown above the form, and what was typed is still in it."""
         new = row.id is None
         if request.method == "GET":
-            typed = request.args if new else {each.path: each.typed(row) for each in columns}
+            typed = {**_to_begin_with(columns), **request.args} if new else {each.path: each.typed(row) for each in columns}
             return self._page("desk/form.html", row=row, columns=columns, typed=typed, wrong={}, refusal=None)
         given = {**request.form, **request.files}
         try:
@@ -149,6 +160,9 @@ class Screens(ModelView):
         ids = [int(id) for id in request.form.getlist("id") if id.isdigit()][:AT_ONCE]
         if move.asks:
             raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
+        if (move.confirm or move.careful) and "sure" not in request.form:
+            rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
+            return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)
         report = [self._one_of_many(id, move.name) for id in ids]
         return self._page("desk/report.html", move=move, report=report)
 
@@ -179,7 +193,8 @@ class Screens(ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **context)
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, **context}
+        return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
 def screens_of(resource: Resource) -> type[Screens]:
@@ -190,7 +205,7 @@ def screens_of(resource: Resource) -> type[Screens]:
         "route_base": f"/desk/{resource.name}",
         "class_permission_name": noun.__name__,
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
-        "include_route_methods": {"list", "show", "export", "choices", "go", "bulk"} | ({"add", "edit", "delete"} & set(resource.verbs)),
+        "include_route_methods": {"list", "show", "export", "choices", "picture", "go", "bulk"} | ({"add", "edit", "delete"} & set(resource.verbs)),
     }
     return type(f"{noun.__name__}Screens", (Screens,), body)
 
@@ -198,6 +213,20 @@ def screens_of(resource: Resource) -> type[Screens]:
 def _may(resource: Resource) -> set[str]:
     who = access.actor()
     return {verb for verb in resource.verbs if who.may(resource.noun, verb)}
+
+
+def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
+    """What stands in an empty form: what the column would become anyway."""
+    defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
+    return {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
+
+
+def _link_to(column: Column, row: Any) -> str | None:
+    """The page of the record that this one points at, where the reader may open it."""
+    other = column.value(row) if column.kind == "relation" else None
+    if other is None or resource_of(column.target) is None or not access.actor().may(column.target, "read"):
+        return None
+    return url_for(f"{column.target.__name__}Screens.show", pk=other.id)
 
 
 def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:

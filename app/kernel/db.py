@@ -51,6 +51,11 @@ def connect(url: str) -> Engine:
     return engine
 
 
+def aside() -> Session:
+    """A session of its own, to read with what outlives a request."""
+    return session.session_factory()
+
+
 def engine() -> Engine:
     bound = session.session_factory.kw["bind"]
     assert isinstance(bound, Engine)

@@ -13,7 +13,7 @@ from typing import Any
 import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
-from sqlalchemy import Index, func, or_, select, text, update
+from sqlalchemy import Index, or_, select, text, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -72,15 +72,20 @@ class Tick(Noun):
 
 def job(work: Work) -> Work:
     """A function that a worker may be asked to call: one line that calls a noun."""
-    _work[work.__name__] = work
+    _work[called(work)] = work
     return work
+
+
+def called(work: Work) -> str:
+    """packs.bookings.booking.lapse: two packs may both have something to send."""
+    return f"{work.__module__.removeprefix('app.')}.{work.__name__}"
 
 
 def every(**span: float) -> Callable[[Work], Work]:
     """The clock asks for this again and again: @every(minutes=1)."""
 
     def mark(work: Work) -> Work:
-        _clockwork[work.__name__] = timedelta(**span)
+        _clockwork[called(work)] = timedelta(**span)
         return job(work)
 
     return mark
@@ -91,11 +96,11 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
 
     With a key it is owed once, however often it is asked for.
     """
-    if work.__name__ not in _work:
+    if called(work) not in _work:
         raise RuntimeError(f"{work.__name__} is not a @job.")
     if row is not None:
         session.flush()
-    owed = {"name": work.__name__, "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key}
+    owed = {"name": called(work), "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key}
     always = {"state": "waiting", "attempts": 0, "error": "", "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
     session.execute(insert(Job).values(owed | always).on_conflict_do_nothing(index_elements=[Job.key]))
     if at is None or at <= clock.now():
@@ -210,14 +215,11 @@ def is_anything_due() -> bool:
     return session.scalar(select(Job.id).where(or_(waiting, abandoned)).limit(1)) is not None
 
 
-def sweep_done(days: int = 30) -> None:
+@every(days=1)
+def forget_what_is_done() -> None:
     """A job that is done is kept for a month, so that staff can see what happened."""
     with transaction():
-        session.execute(Job.__table__.delete().where(Job.state == "done", Job.finished_at < clock.ahead(days=-days)))
-
-
-def counts() -> dict[str, int]:
-    return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples())
+        session.execute(Job.__table__.delete().where(Job.state == "done", Job.finished_at < clock.ahead(days=-30)))
 
 
 def clockwork() -> dict[str, timedelta]:

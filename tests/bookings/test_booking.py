@@ -175,7 +175,7 @@ def test_the_same_message_keeps_its_id_when_it_is_sent_again(slot: Slot, hold: H
         work_off()
         with db.engine().begin() as connection:
             connection.execute(text("update message set state = 'waiting'"))
-            connection.execute(text("update job set state = 'waiting' where name = 'send'"))
+            connection.execute(text("update job set state = 'waiting' where name = 'messages.message.send'"))
     ids = [each["message_id"] for each in requests.get(f"{sandbox}/mail.json", timeout=5).json()]
     assert len(ids) == 2
     assert set(ids) == {f"<message-{message.id}@frontdesk.example>"}

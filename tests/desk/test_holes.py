@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +21,7 @@ from app.kernel.people import Person
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
-from tests.conftest import MEERA, PASSWORD
+from tests.conftest import MEERA, PASSWORD, ROOT
 
 Token = Callable[[str], dict[str, str]]
 Enter = Callable[[str], FlaskClient]
@@ -193,24 +196,19 @@ def test_lists_of_two_readers_at_once_do_not_borrow_each_others_filters(app: Fla
     assert wrong == []
 
 
-def test_a_web_process_writes_no_permission_and_makes_no_table(built: Flask, settings: Any, count_queries: Any) -> None:
-    from app import create_app
+START = """
+from sqlalchemy import Engine, event
+asked = []
+event.listen(Engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+from app import create_app
+create_app()
+print(asked)
+"""
 
-    old = db.engine()
-    asked: list[str] = []
-    from sqlalchemy import Engine, event
 
-    def note(*call: Any) -> None:
-        asked.append(call[2])
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        create_app(settings)
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
-        db.engine().dispose()
-        session.configure(bind=old)
-    assert asked == []
+def test_a_web_process_that_starts_writes_no_permission_makes_no_table_and_asks_nothing(built: Flask, environment: dict[str, str]) -> None:
+    told = subprocess.run([sys.executable, "-c", START], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True)
+    assert told.stdout == "[]\n", told.stdout
 
 
 def test_the_description_of_the_api_is_made_once(client: FlaskClient, token: Token, count_queries: Any) -> None:

@@ -191,7 +191,7 @@ def test_the_clock_owes_each_beat_once_however_many_clocks_there_are(app: Flask,
                 work_off()
         assert len(beats) == 3
     finally:
-        jobs._clockwork.pop("count_the_beat")
+        jobs._clockwork.pop(jobs.called(count_the_beat))
 
 
 def test_a_clock_that_stood_still_does_not_catch_up_beat_by_beat(app: Flask, later: Any) -> None:

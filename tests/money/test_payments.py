@@ -266,7 +266,7 @@ def test_an_event_about_nobodys_order_is_parked_and_can_be_handled_again(app: An
     event = session.scalars(select(Event)).one()
     assert (event.state, event.trouble) == ("parked", "No bill of ours belongs to this order.")
     event.handle_again()
-    assert session.scalar(select(func.count()).select_from(Job).where(Job.name == "handle", Job.state == "waiting")) == 1
+    assert session.scalar(select(func.count()).select_from(Job).where(Job.name == "money.inbox.handle", Job.state == "waiting")) == 1
 
 
 def test_signed_rubbish_is_refused_and_an_unknown_gateway_is_not_there(client: FlaskClient, app: Any, settings: Any) -> None:

@@ -1,0 +1,52 @@
+"""History on a screen: what a change changed, as a person says it, and where the row behind a name is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import url_for
+
+from app.desk import column
+from app.desk.column import KINDS, NO
+from app.desk.resource import resources
+from app.kernel import access
+from app.kernel.audit import Change
+from app.kernel.db import spaced
+from app.money.amount import Money
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
+_UNSAID = {"handle", "request_key", "request_hash"}  # for programs: they tell a person nothing
+
+
+def told(change: Change) -> list[tuple[str, str, str]]:
+    """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
+    names = [*dict.fromkeys([*change.before, *change.after])]
+    said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
+    return [(spaced(name.removesuffix("_amount").removesuffix("_id")), _said(name, change.before), _said(name, change.after)) for name in said]
+
+
+def _said(name: str, side: Mapping[str, Any]) -> str:
+    value = side.get(name)
+    match value:
+        case None | "" | {} | []:
+            return NO
+        case bool() | dict() | list():
+            return KINDS["yesno" if isinstance(value, bool) else "facts"].said(value)
+        case int() if name.endswith("_amount"):
+            return str(Money(value, side.get(f"{name.removesuffix('_amount')}_currency") or column.house.currency))
+        case int() if name.endswith("_id"):
+            return f"No. {value}"
+        case str() if _INSTANT.fullmatch(value):
+            return KINDS["moment"].said(datetime.fromisoformat(value))
+    return spaced(str(value)) if name == "state" else str(value)
+
+
+def door_to(noun: type[Any] | str, id: int | None) -> str | None:
+    """Where a row of another noun is shown, if there is such a page and the reader may open it."""
+    named = [each for each in resources() if noun in (each.noun, each.name)]
+    if not named or id is None or not access.actor().may(named[0].noun, "read"):
+        return None
+    return url_for(f"{named[0].noun.__name__}Screens.show", pk=id)

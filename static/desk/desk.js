@@ -1,0 +1,107 @@
+// Makes the desk quicker to use; everything works without it.
+(() => {
+  const on = (what, call) => document.addEventListener(what, call);
+  const inText = (it) => it.closest("input, textarea, select, [contenteditable]");
+
+  // "/" goes to the search.
+  on("keydown", (event) => {
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || inText(event.target)) return;
+    const words = document.querySelector("[data-search]");
+    if (!words) return;
+    event.preventDefault();
+    words.focus();
+    words.select();
+  });
+
+  // Filters close like a menu.
+  const panels = document.querySelectorAll("details.sift");
+  on("click", (event) => panels.forEach((it) => { if (!it.contains(event.target)) it.open = false; }));
+  on("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    panels.forEach((it) => { if (it.open) { it.open = false; it.querySelector("summary").focus(); } });
+  });
+  // An address says only what was asked: empty fields stay out of it.
+  on("submit", (event) => {
+    if (event.target.matches("form[method=get]")) event.target.querySelectorAll("input, select").forEach((it) => { if (!it.value) it.disabled = true; });
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[method=get] :disabled").forEach((it) => { it.disabled = false; }));
+
+  // A whole row is a link, but text in it can still be marked.
+  on("click", (event) => {
+    const row = event.target.closest("tr[data-href]");
+    if (!row || event.target.closest("a, button, input, label") || String(getSelection())) return;
+    if (event.ctrlKey || event.metaKey) open(row.dataset.href, "_blank", "noopener");
+    else location.assign(row.dataset.href);
+  });
+
+  // All rows, and how many.
+  document.querySelectorAll("form[data-rows]").forEach((form) => {
+    const all = form.querySelector("[data-all]"), said = form.querySelector("[data-chosen]");
+    const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
+    if (!all || !boxes.length) return;
+    let last = null;
+    const count = () => {
+      const chosen = boxes.filter((it) => it.checked).length;
+      all.checked = chosen === boxes.length;
+      all.indeterminate = chosen > 0 && !all.checked;
+      said.textContent = chosen;
+    };
+    all.closest("label").hidden = false;
+    all.addEventListener("change", () => { boxes.forEach((it) => { it.checked = all.checked; }); count(); });
+    boxes.forEach((box, at) => {
+      box.addEventListener("click", (event) => {
+        if (event.shiftKey && last !== null) boxes.slice(Math.min(last, at), Math.max(last, at) + 1).forEach((it) => { it.checked = box.checked; });
+        last = at;
+      });
+      box.addEventListener("change", count);
+    });
+    form.querySelector("[data-none]")?.addEventListener("click", () => { boxes.forEach((it) => { it.checked = false; }); count(); });
+    count();
+  });
+
+  // Whoever is asked for by name is looked up while typing.
+  document.querySelectorAll("input[data-choices]").forEach((input) => {
+    let waiting, asked = input.value;
+    input.addEventListener("input", () => {
+      clearTimeout(waiting);
+      const words = input.value.trim();
+      if (words === asked || words.includes("·")) return;
+      waiting = setTimeout(async () => {
+        asked = words;
+        const answer = await fetch(`${input.dataset.choices}?q=${encodeURIComponent(words)}`, { headers: { Accept: "application/json" } });
+        if (!answer.ok || input.value.trim() !== words) return;
+        input.list.replaceChildren(...(await answer.json()).choices.map((it) => new Option("", `${it.id} · ${it.name}`)));
+      }, 200);
+    });
+  });
+
+  // Zones are known to the browser.
+  document.querySelectorAll("input[data-zones]").forEach((input) => {
+    if (!Intl.supportedValuesOf) return;
+    const list = document.createElement("datalist");
+    list.id = `${input.id}-zones`;
+    list.append(...Intl.supportedValuesOf("timeZone").map((zone) => new Option("", zone)));
+    input.after(list);
+    input.setAttribute("list", list.id);
+  });
+
+  // A form that is sent is sent once; one that was touched is not left by accident.
+  on("submit", (event) => {
+    const form = event.target;
+    if (form.method !== "post" || event.defaultPrevented) return;
+    form.dataset.sent = "yes";
+    setTimeout(() => form.querySelectorAll("button:not([type=button])").forEach((it) => { it.disabled = true; }));
+  });
+  addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach((form) => {
+    delete form.dataset.sent;
+    form.querySelectorAll("button").forEach((it) => { it.disabled = false; });
+  }));
+  document.querySelectorAll("form[data-keep]").forEach((form) => {
+    let touched = false;
+    form.addEventListener("input", () => { touched = true; });
+    addEventListener("beforeunload", (event) => { if (touched && !form.dataset.sent) event.preventDefault(); });
+  });
+
+  document.querySelector("[data-print]")?.addEventListener("click", () => print());
+  document.querySelectorAll("[data-with-script]").forEach((it) => { it.hidden = false; });
+})();
