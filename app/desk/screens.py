@@ -221,14 +221,6 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
     return {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
 
 
-def _link_to(column: Column, row: Any) -> str | None:
-    """The page of the record that this one points at, where the reader may open it."""
-    other = column.value(row) if column.kind == "relation" else None
-    if other is None or resource_of(column.target) is None or not access.actor().may(column.target, "read"):
-        return None
-    return url_for(f"{column.target.__name__}Screens.show", pk=other.id)
-
-
 def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
     """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
     with transaction():

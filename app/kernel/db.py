@@ -152,10 +152,6 @@ def afterwards(call: Callable[[], None]) -> None:
         waiting.append(call)
 
 
-def in_transaction() -> bool:
-    return bool(session().info.get("open"))
-
-
 def step_outside() -> None:
     """Called at every stranger's door: nobody keeps a lock, or a connection, while a stranger takes their time."""
     here = session()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from app.kernel.db import Noun
@@ -20,4 +20,3 @@ class Pack:
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] = ()
     demo: Callable[[], None] | None = None
-    constraints: Sequence[Any] = field(default=())
