@@ -309,4 +309,5 @@ def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters:
 
 
 def _question(question: Question) -> dict[str, Any]:
+    # What can be chosen is data, and this description is made once: so it is not listed here.
     return {"type": _TYPES.get(question.kind.__name__, "string"), "title": question.label, "description": question.help}

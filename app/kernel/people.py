@@ -34,7 +34,7 @@ class Person(Noun):
     @classmethod
     def meet(cls, *, name: str, email: str, phone: str, timezone: str) -> Self:
         """The person of exactly this name, mailbox and telephone, or a new one. What a stranger types changes nobody we know."""
-        told = cls(name=name, email=email, phone=phone, timezone=timezone)
+        told = cls(**_all_checked(name=name, email=email, phone=phone, timezone=timezone))
         same = select(cls).where(func.lower(cls.email) == told.email.lower(), func.lower(cls.name) == told.name.lower(), cls.phone == told.phone)
         known = session.scalar(same.order_by(cls.id).limit(1))
         if known is None:
@@ -73,6 +73,19 @@ def _zone(value: str) -> str:
     if not clock.is_zone(str(value)):
         raise Invalid.fields_said({"timezone": f"“{str(value)[:60]}” is not a time zone. Write it like Asia/Kolkata."})
     return str(value)
+
+
+def _all_checked(**typed: str) -> dict[str, str]:
+    """Everything that is wrong is said at once, not one mistake after the other."""
+    right, wrong = {}, {}
+    for key, value in typed.items():
+        try:
+            right[key] = _CHECKS[key](value)
+        except Invalid as no:
+            wrong |= no.fields
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    return right
 
 
 _CHECKS: dict[str, Callable[[str], str]] = {"name": _name, "email": _email, "phone": _phone, "timezone": _zone}

@@ -114,9 +114,9 @@ def press(row: Noun, name: str, typed: Mapping[str, Any]) -> None:
 # --- the small form that a move asks ----------------------------------------------------------------------------------
 
 
-def asked(label: str, *, default: Any = MISSING, help: str = "", longest: int = 500) -> Any:
-    """A question of a move's form: `reference: str = asked("Reference")`."""
-    return field(default=default, metadata={"label": label, "help": help, "longest": longest})
+def asked(label: str, *, default: Any = MISSING, help: str = "", longest: int = 500, among: Callable[[], Mapping[str, str]] | None = None) -> Any:
+    """A question of a move's form: `reference: str = asked("Reference")`; `among` says what can be chosen, and how each is called."""
+    return field(default=default, metadata={"label": label, "help": help, "longest": longest, "among": among})
 
 
 @dataclass(frozen=True)
@@ -128,6 +128,7 @@ class Question:
     help: str
     longest: int
     default: Any
+    among: Callable[[], Mapping[str, str]] | None
 
 
 def questions(asks: type[Any]) -> list[Question]:
@@ -139,7 +140,7 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Qu
     options = [part for part in get_args(hint) if part is not type(None)] if get_origin(hint) in (Union, UnionType) else [hint]
     required = default is MISSING
     label = said.get("label") or name.replace("_", " ").capitalize()
-    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default)
+    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default, said.get("among"))
 
 
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
@@ -170,6 +171,8 @@ def _answer(question: Question, typed: Any) -> Any:
         text = str(typed).strip()
         if len(text) > question.longest:
             raise ValueError(f"At most {question.longest} characters, please.")
+        if question.among and text not in question.among():
+            raise ValueError("Choose one from the list.")
         return text
     try:
         return question.kind(typed) if question.kind is int else question.kind.fromisoformat(str(typed))

@@ -48,6 +48,12 @@ def test_bad_input_names_its_field(field: str, typed: str) -> None:
     assert no.value.fields.keys() == {field}
 
 
+def test_every_mistake_is_said_at_once() -> None:
+    with pytest.raises(Invalid) as no:
+        Person.meet(name="", email="x", phone="abc", timezone="Mars/Phobos")
+    assert no.value.fields.keys() == {"name", "email", "phone", "timezone"}
+
+
 def test_telephone_numbers_are_kept_in_one_form(app: Flask) -> None:
     with transaction():
         assert Person.meet(**MEERA | {"phone": "098450 12345"}).phone == "+919845012345"

@@ -12,7 +12,7 @@ resources = [
         Booking,
         icon="calendar-check",
         list="number person slot.service slot.practitioner slot.starts_at state price",
-        show="number state person person.phone slot slot.service price paid_with hold_expires_at timezone answers",
+        show="number state person person.email person.phone slot slot.service price paid_with hold_expires_at timezone answers",
         search="number person.name person.email person.phone",
         filters="state slot.practitioner slot.service slot.starts_at",
         order="-id",

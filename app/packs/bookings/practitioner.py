@@ -23,7 +23,7 @@ from app.packs.bookings.slot import Slot
 class Hours:
     """A stretch of days with the same hours, in the practitioner's own zone."""
 
-    service: str = asked("Service", help="The address of the service: first-consultation")
+    service: str = asked("Service", among=lambda: {each.slug: each.name for each in Service.offered()})
     first_day: date = asked("First day")
     last_day: date = asked("Last day")
     opens: time = asked("From")
