@@ -77,7 +77,8 @@ def _zone(value: str) -> str:
 
 def _all_checked(**typed: str) -> dict[str, str]:
     """Everything that is wrong is said at once, not one mistake after the other."""
-    right, wrong = {}, {}
+    right: dict[str, str] = {}
+    wrong: dict[str, str] = {}
     for key, value in typed.items():
         try:
             right[key] = _CHECKS[key](value)
