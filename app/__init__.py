@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import desk, ops, site
 from app.desk.house import house
-from app.kernel import access, db, files, jobs
+from app.kernel import access, db, files, jobs, people
 from app.kernel.pack import Pack
 from app.messages import email, template
 from app.money import gateway
@@ -54,6 +54,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     app.teardown_appcontext(lambda error: db.session.remove())
     access.sign_with(settings.secret_key, settings.old_secret_key)
     files.keep_in(settings.files)
+    people.live_in(settings.country)
     jobs.hang_bell(settings.redis_url)
     gateway.use(_razorpay(settings))
     email.use(flask_mail.Mail(app))

@@ -55,7 +55,7 @@ class Api(ModelRestApi):
         asked = _asked_by_api()
         page = listed(self.resource, asked)
         result = [self._row(row, self.resource.list) for row in page.rows]
-        return jsonify(count=page.count, ids=[row.id for row in page.rows], page=asked.page, page_size=asked.size, result=result)
+        return jsonify(count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result)
 
     @expose("/<int:pk>", methods=["GET"])
     @protect()
@@ -191,8 +191,8 @@ def _asked_by_api() -> Asked:
     except Exception:  # noqa: BLE001  # prison raises whatever it stumbles over
         raise Unreadable("“q” cannot be read: it is neither rison nor JSON.") from None
     size = min(whole(given, "page_size", 25), LARGEST) if "page_size" in given else 25
-    page = int(str(given["page"])) if str(given.get("page", "0")).isdigit() and "page" in given else 0
-    if "page" in given and (not str(given["page"]).isdigit() or page > 10**6):
+    page = int(str(given["page"])) if str(given.get("page", "0")).isdecimal() and "page" in given else 0
+    if "page" in given and (not str(given["page"]).isdecimal() or page > 10**6):
         raise Unreadable("“page” is a whole number, zero or more.")
     return Asked("", filters, f"-{order}" if order and direction == "desc" else order, page, size)
 
@@ -218,7 +218,7 @@ class Docs(OpenApi):
         """The OpenAPI description."""
         if version != "v1":
             raise Missing
-        return Response(_described(current_app.config["APP_NAME"]), mimetype="application/json")
+        return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
 
     response_403, response_401 = Api.response_403, Api.response_401
 
@@ -231,7 +231,7 @@ class DocsPage(SwaggerView):
 
 
 @cache
-def _described(name: str) -> str:
+def described(name: str) -> str:
     paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for resource in resources():

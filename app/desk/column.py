@@ -193,8 +193,10 @@ def _money(column: Column, given: Any) -> Money:
         money = Money(given["amount"], given["currency"])
     else:
         money = Money.read(str(given), house.currency)
-    if abs(money.amount) >= 2**62 or len(money.currency) != 3:
-        raise ValueError("This is not an amount that can be kept.")
+    if money.currency != house.currency:
+        raise ValueError(f"Amounts here are in {house.currency}.")
+    if abs(money.amount) >= 10**12:
+        raise ValueError("This amount is too large.")
     return money
 
 
@@ -209,6 +211,8 @@ def _moment(column: Column, given: Any) -> datetime:
         moment = datetime.fromisoformat(given)
     except (TypeError, ValueError):
         raise ValueError("This is not a moment in time. Write it like 2026-11-24T09:00.") from None
+    if not 1900 <= moment.year <= 2200:
+        raise ValueError("This is too far away.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(house.timezone))).astimezone(UTC)
 
 
@@ -227,7 +231,7 @@ def _relation(column: Column, given: Any) -> Any:
     if isinstance(given, bool) or not isinstance(given, (int, str)):
         raise ValueError("This has to be the number of a record.")
     head = str(given).split("·")[0].strip()
-    if not head.isdigit():
+    if not head.isdecimal():
         raise ValueError("Choose one from the list.")
     try:
         return access.find(column.target, int(head))

@@ -8,7 +8,7 @@ from flask import Response, current_app, redirect, render_template, url_for
 from flask_appbuilder import IndexView, expose
 from sqlalchemy import func, select
 
-from app.desk.api import DocsPage, _described
+from app.desk.api import DocsPage, described
 from app.desk.history import door_to
 from app.desk.house import house
 from app.desk.resource import Resource, resources
@@ -36,7 +36,7 @@ class Home(IndexView):
         """The API's description for the page that draws it: the API itself hears tokens only, and that page has a cookie."""
         if not self.appbuilder.sm.has_access("can_show", DocsPage.class_permission_name):
             raise Forbidden("This is not yours to do.")
-        return Response(_described(current_app.config["APP_NAME"]), mimetype="application/json")
+        return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
 
 
 def _by_state(resource: Resource) -> dict[str, int]:

@@ -67,7 +67,7 @@ def whole(args: Mapping[str, Any], name: str, default: int) -> int:
     """A page number or a size: a whole number above zero, or a clear no."""
     given = args.get(name, default)
     text = str(given)
-    if not text.isdigit() or not 0 < int(text[:10]) < 10**7:
+    if not text.isdecimal() or len(text) > 7 or int(text) == 0:
         raise Unreadable(f"“{name}” is a whole number above zero, not {text[:40]!r}.")
     return int(text)
 
@@ -175,20 +175,35 @@ def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str
 def _condition(expression: Any, column: Column, how: str, value: str) -> ColumnElement[bool]:
     try:
         if column.kind == "moment":
-            return _between(expression, how, date.fromisoformat(value[:10]))
+            return _between(expression, how, _day(value))
         if column.kind == "state":
             wanted = [each for each in value.split(",") if each]
             if set(wanted) - set(column.choices):
                 raise ValueError(f"One of: {', '.join(column.choices)}.")
             return expression.in_(wanted)  # type: ignore[no-any-return]
-        given: Any = int(value.split("·", maxsplit=1)[0]) if column.kind in ("relation", "number") else column.read(value)
-        if isinstance(given, int) and abs(given) >= 2**31:
-            raise ValueError("This number is too large.")
+        given: Any = _number(value) if column.kind in ("relation", "number") else column.read(value)
         if how in ("from", "to"):
             return expression >= given if how == "from" else expression <= given  # type: ignore[no-any-return]
         return expression == given  # type: ignore[no-any-return]
     except ValueError as error:
         raise Unreadable(f"{column.label}: {error}") from None
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text[:10])
+    except ValueError:
+        raise ValueError("This is not a date. Write it like 2026-11-24.") from None
+    if not 1900 <= day.year <= 2200:
+        raise ValueError("This is too far away.")
+    return day
+
+
+def _number(text: str) -> int:
+    head = text.split("·", maxsplit=1)[0].strip()
+    if not head.removeprefix("-").isdecimal() or len(head) > 11 or abs(int(head)) >= 2**31:
+        raise ValueError("Choose one from the list, or give its number.")
+    return int(head)
 
 
 def _between(expression: Any, how: str, day: date) -> ColumnElement[bool]:

@@ -8,7 +8,6 @@ from flask_appbuilder.models.sqla.interface import SQLAInterface
 from sqlalchemy.orm import Query, Session
 
 from app.kernel import access, db
-from app.kernel.db import transaction
 
 
 class _Scoped:
@@ -34,19 +33,3 @@ class Rows(SQLAInterface):
     @property
     def session(self) -> Any:
         return _Scoped(db.session())
-
-    def add(self, item: Any, commit: bool = True) -> None:
-        self._keep(item, lambda: self.session.add(item))
-
-    def edit(self, item: Any, commit: bool = True) -> None:
-        self._keep(item, lambda: self.session.merge(item))
-
-    def delete(self, item: Any, commit: bool = True) -> None:
-        with transaction():
-            self.session.delete(item)
-
-    @staticmethod
-    def _keep(item: Any, change: Any) -> None:
-        with transaction():
-            change()
-            access.keep_within(item)

@@ -89,7 +89,9 @@ class Screens(ModelView):
         picture = column.value(access.find(self.resource.noun, pk)) if column and column.kind == "picture" else None
         if picture is None or not picture.path.exists():
             raise Missing
-        return send_file(picture.path, mimetype="image/webp", max_age=3600)
+        answer = send_file(picture.path, mimetype="image/webp")
+        answer.headers["Cache-Control"] = "private, no-cache"
+        return answer
 
     # --- writing ---
 
@@ -126,7 +128,8 @@ class Screens(ModelView):
         except Refused as no:
             session.rollback()
             row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
-            return self._page("desk/form.html", row=row, columns=columns, typed=request.form, wrong=no.fields, refusal=no.words), no.status
+            news = _what_is_new(row, columns) if isinstance(no, Overtaken) else []
+            return self._page("desk/form.html", row=row, columns=columns, typed=request.form, wrong=no.fields, refusal=no.words, news=news), no.status
         flash(f"{self.resource.one} {row} was {'added' if new else 'changed'}.", "success")
         return redirect(url_for(f"{self.endpoint}.show", pk=row.id))
 
@@ -157,7 +160,7 @@ class Screens(ModelView):
     def bulk(self) -> Any:
         """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
         move = self._move(request.form.get("move", ""))
-        ids = [int(id) for id in request.form.getlist("id") if id.isdigit()][:AT_ONCE]
+        ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
         if move.asks:
             raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
@@ -252,13 +255,23 @@ def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[str, 
     return values
 
 
+class Overtaken(Refused):
+    """Somebody else was quicker. What they wrote is shown beside what was typed, and saving again is then a choice."""
+
+    code = "overtaken"
+
+
+def _what_is_new(row: Any, columns: Sequence[Column]) -> list[tuple[str, str]]:
+    return [(each.label, each.said(row)) for each in columns if each.kind != "picture" and each.typed(row) != request.form.get(each.path, "")]
+
+
 def _still_current(row: Any, given: Mapping[str, Any]) -> None:
     if row.id is None:
         return
     row.lock()
     seen = str(given.get("version", row.version))
     if seen != str(row.version):
-        raise Refused("Somebody else changed this while you were typing. What you typed is still here; look at what is new before you save again.")
+        raise Overtaken("Somebody else changed this in the meantime. Look at what is new; saving again keeps yours.")
 
 
 def pick(column: Column, words: str = "") -> list[Any]:

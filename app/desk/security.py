@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 from flask import Response, current_app, g, has_request_context, request
+from flask_appbuilder.exceptions import PasswordComplexityValidationError
 from flask_appbuilder.security.api import SecurityApi
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu, assoc_permissionview_role
@@ -16,6 +17,8 @@ from flask_jwt_extended import get_jwt_identity
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from wtforms.validators import Email
 
 from app.desk.resource import resources
 from app.kernel.access import ADMIN, Actor
@@ -26,12 +29,29 @@ SIGN_INS = "10 per minute"  # at each door, for one address and one name
 _CAN = "can_"
 
 
-class Users(UserDBModelView):
+class _Careful:
+    """Flask-AppBuilder's own lists break on a page number that is none."""
+
+    def _list(self, **kwargs: Any) -> Any:
+        try:
+            return super()._list(**kwargs)  # type: ignore[misc]
+        except (ValueError, AttributeError, KeyError, SQLAlchemyError):
+            raise Unreadable("This list cannot be shown in that order, or on that page.") from None
+
+
+class Users(_Careful, UserDBModelView):
+    validators_columns: ClassVar[dict[str, Any]] = {"email": [Email("This is not an email address.")]}
     include_route_methods = {"list", "show", "add", "edit", "userinfo"}
 
 
-class Roles(RoleModelView):
+class Roles(_Careful, RoleModelView):
     include_route_methods = {"list", "show"}
+
+
+def long_enough(password: str) -> None:
+    """Length is what makes a password hard to guess; rules about digits and signs make it easy to forget."""
+    if len(password) < 10:
+        raise PasswordComplexityValidationError("At least ten characters that nobody else would think of.")
 
 
 class SignIn(SecurityApi):
@@ -105,7 +125,14 @@ def actor() -> Actor:
 def door() -> str:
     if not has_request_context():
         return "command"
-    return next((name for start, name in (("/api/v1/", "api"), ("/desk", "desk"), ("/api/", "public api")) if request.path.startswith(start)), "site")
+    return next(
+        (
+            name
+            for start, name in (("/api/v1/", "api"), ("/desk", "desk"), ("/users", "desk"), ("/roles", "desk"), ("/api/", "public api"))
+            if request.path.startswith(start)
+        ),
+        "site",
+    )
 
 
 def _user() -> Any:

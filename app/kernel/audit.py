@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, map
 
 from app.kernel import clock
 from app.kernel.access import actor
-from app.kernel.db import Noun
+from app.kernel.db import Noun, changed_in_bulk
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
@@ -91,16 +91,27 @@ def _differences(row: Any) -> dict[str, tuple[Any, Any]]:
             new = history.added[0] if history.added else None
             if old != new:
                 found[key] = (_kept(row, key, old), _kept(row, key, new))
+    return found | _links(row)
+
+
+def _links(row: Any) -> dict[str, tuple[Any, Any]]:
+    """Who is in which role stands in no column: the names on both sides of a many-to-many, before and after."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for relation in inspect(type(row)).relationships:
+        history = inspect(row).attrs[relation.key].history
+        if relation.secondary is not None and history.has_changes():
+            before, after = [*history.unchanged, *history.deleted], [*history.unchanged, *history.added]
+            found[relation.key] = (sorted(map(str, before)), sorted(map(str, after)))
     return found
 
 
 def _remember(session: Session, row: Any, verb: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Several flushes of one transaction make one line: the first 'before' and the last 'after'."""
-    if not getattr(row, "audited", True) or not hasattr(row, "id"):
-        return
-    lines = session.info.setdefault("history", {})
     named, why = session.info.get("verbs", {}).get(inspect(row), ("", ""))  # some of Flask-AppBuilder's rows have no hash
-    line = lines.setdefault((row.__tablename__, row.id), {"verb": verb, "why": "", "before": {}, "after": {}})
+    pressed = bool(named) and not actor().is_house
+    if not hasattr(row, "id") or not (getattr(row, "audited", True) or pressed):
+        return  # what keeps its own record is only worth a line when a person pressed a button
+    line = session.info.setdefault("history", {}).setdefault((row.__tablename__, row.id), {"verb": verb, "why": "", "before": {}, "after": {}})
     line["before"] = before | line["before"]
     line["after"] |= after
     if verb == "removed" or (named and line["verb"] == "changed"):
@@ -129,7 +140,6 @@ def _forget(session: Session) -> None:
 @event.listens_for(Session, "do_orm_execute")
 def _no_silent_changes(state: ORMExecuteState) -> None:
     """A bulk UPDATE or DELETE writes no history, so it has to say why it needs none."""
-    if (state.is_update or state.is_delete) and state.bind_mapper is not None:
-        noun = state.bind_mapper.class_
-        if getattr(noun, "audited", True) and issubclass(noun, Noun) and not state.execution_options.get("unaudited"):
-            raise RuntimeError(f"A bulk change of {noun.__name__} would leave no history. Change the rows, or say execution_options(unaudited=why).")
+    noun = changed_in_bulk(state)
+    if noun is not None and noun.audited and not state.execution_options.get("unaudited"):
+        raise RuntimeError(f"A bulk change of {noun.__name__} would leave no history. Change the rows, or say execution_options(unaudited=why).")

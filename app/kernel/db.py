@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from flask_appbuilder.models.sqla import Model
 from sqlalchemy import CheckConstraint, DateTime, Engine, String, Text, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.orm import Mapped, Session, declared_attr, mapped_column, scoped_session, sessionmaker
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, declared_attr, mapped_column, scoped_session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
 from app.kernel import clock
-from app.kernel.errors import Busy, Missing, Refused
+from app.kernel.errors import Busy, Missing, Refused, Unreadable
 
 metadata = Model.metadata
 metadata.naming_convention = {
@@ -116,6 +116,13 @@ def noun_called(table: str) -> type[Noun]:
     return _nouns[table]
 
 
+def changed_in_bulk(state: ORMExecuteState) -> type[Noun] | None:
+    """The noun whose rows an UPDATE or DELETE changes without loading them, whether it names the class or the table."""
+    if not (state.is_update or state.is_delete):
+        return None
+    return _nouns.get(getattr(getattr(state.statement, "table", None), "name", ""))
+
+
 def snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
@@ -138,7 +145,10 @@ def transaction() -> Iterator[None]:
         here.commit()
     except BaseException as error:
         here.rollback()
-        raise in_words(error) from error
+        told = in_words(error)
+        if told is error:
+            raise
+        raise told from error
     finally:
         here.info["open"] = False
     for each in here.info["afterwards"]:
@@ -147,6 +157,8 @@ def transaction() -> Iterator[None]:
 
 def afterwards(call: Callable[[], None]) -> None:
     """Once, when the transaction that is open now has really happened."""
+    if not session().info.get("open"):
+        raise RuntimeError("What comes after a change is written inside its transaction.")
     waiting = session().info["afterwards"]
     if call not in waiting:
         waiting.append(call)
@@ -160,7 +172,7 @@ def step_outside() -> None:
     here.commit()
 
 
-def in_words(error: BaseException) -> BaseException:
+def in_words(error: BaseException) -> BaseException:  # noqa: PLR0911  # one line for each way in which a database says no
     """A broken constraint is a refusal, not a crash; everything else stays what it is."""
     match error:
         case IntegrityError():
@@ -169,6 +181,10 @@ def in_words(error: BaseException) -> BaseException:
             return Refused("Somebody else changed this in the meantime. Load it again to see what is new.")
         case OperationalError() if getattr(error.orig, "sqlstate", "") in ("55P03", "40P01"):
             return Busy("Somebody else is working on exactly this. Please try again in a moment.")
+        case DataError() if getattr(error.orig, "sqlstate", None) is None:
+            return Unreadable("This holds a character that cannot be kept.")
+        case UnicodeEncodeError(reason="surrogates not allowed"):
+            return Unreadable("This holds a character that cannot be kept.")
         case DBAPIError() if getattr(error.orig, "sqlstate", "") in ("22003", "22001", "22007", "22008"):
             return Refused("A value is too large to be kept.")
     return error

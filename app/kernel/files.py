@@ -8,7 +8,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, Self
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from sqlalchemy.orm import Mapped
 
 from app.kernel.db import Noun, session
@@ -53,9 +53,10 @@ def _draw_again(raw: bytes) -> tuple[bytes, tuple[int, int]]:
         raise Invalid.fields_said({"photo": "At most 8 MB, please."})
     try:
         with Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP")) as image:
-            image.thumbnail((1600, 1600))
+            upright = ImageOps.exif_transpose(image)  # a telephone writes down which way it was held, and we drop what it wrote
+            upright.thumbnail((1600, 1600))
             out = BytesIO()
-            image.convert("RGB").save(out, "WEBP", quality=85)
-            return out.getvalue(), image.size
+            upright.convert("RGB").save(out, "WEBP", quality=85)
+            return out.getvalue(), upright.size
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
         raise Invalid.fields_said({"photo": "This is not a JPEG, PNG or WebP picture."}) from None

@@ -25,7 +25,7 @@ from app.kernel.workflow import move
 log = logging.getLogger(__name__)
 
 DOORBELL = "frontdesk"
-LEASE = timedelta(seconds=90)  # longer than any stranger is waited for
+LEASE = timedelta(seconds=90)  # longer than the slowest stranger may take: a mail has seven steps of ten seconds
 ATTEMPTS = 8
 WORKER = Actor("the worker", "worker")
 
@@ -98,6 +98,8 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
     """
     if called(work) not in _work:
         raise RuntimeError(f"{work.__name__} is not a @job.")
+    if not session().info.get("open"):
+        raise RuntimeError("later() is part of a change: call it inside the transaction.")
     if row is not None:
         session.flush()
     owed = {"name": called(work), "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key}
@@ -127,8 +129,8 @@ def do_one() -> bool:
     try:
         with acting(WORKER):
             _call(name, noun, row_id)
-    except Exception as error:  # whatever it was, it must end in the row: that is where staff look
-        log.exception("job %s (%s) failed, attempt %s", id, name, attempts)
+    except Exception as error:  # noqa: BLE001  # whatever it was, it must end in the row: that is where staff look
+        log.warning("%s %s did not work, attempt %s of %s: %r", name, row_id, attempts, ATTEMPTS, error)
         session.rollback()
         _put_off(id, lease, attempts, error)
     else:
@@ -157,7 +159,7 @@ def _claim() -> tuple[int, str, str | None, int | None, int, str] | None:
     lease = secrets.token_hex(8)
     due = or_(
         (Job.state == "waiting") & (Job.due_at <= clock.now()),
-        (Job.state == "running") & (Job.leased_until < clock.now()),  # its worker was killed
+        (Job.state == "running") & (Job.leased_until < clock.now()) & (Job.attempts < ATTEMPTS),  # its worker was killed
     )
     first = select(Job.id).where(due).order_by(Job.due_at, Job.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
     taken = (
@@ -199,9 +201,17 @@ def tick() -> None:
             if due:
                 later(_work[name], key=f"{name}:{due.next_at.isoformat()}")
                 due.next_at = clock.now() + span
+        _give_up()
     if is_anything_due():
         ring()
     session.remove()
+
+
+def _give_up() -> None:
+    """A job that killed its worker again and again ends on the screen, not in a circle."""
+    hopeless = (Job.state == "running") & (Job.leased_until < clock.now()) & (Job.attempts >= ATTEMPTS)
+    ended = update(Job.__table__).where(hopeless).values(state="failed", lease=None, leased_until=None, error=f"Its worker was killed {ATTEMPTS} times.")
+    session.execute(ended, execution_options=_ONE_STATEMENT)
 
 
 def _begin(name: str) -> None:
@@ -211,7 +221,7 @@ def _begin(name: str) -> None:
 
 def is_anything_due() -> bool:
     waiting = (Job.state == "waiting") & (Job.due_at <= clock.now())
-    abandoned = (Job.state == "running") & (Job.leased_until < clock.now())
+    abandoned = (Job.state == "running") & (Job.leased_until < clock.now()) & (Job.attempts < ATTEMPTS)
     return session.scalar(select(Job.id).where(or_(waiting, abandoned)).limit(1)) is not None
 
 

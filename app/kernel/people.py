@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Self
 
@@ -13,6 +14,13 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 from app.kernel import clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
+
+_country = "IN"
+
+
+def live_in(country: str) -> None:
+    global _country
+    _country = country
 
 
 class Person(Noun):
@@ -42,8 +50,12 @@ class Person(Noun):
         return known or told
 
 
+# Marks that turn the reading direction make one name look like another. Joiners stay: Indian scripts need them.
+_UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
+
+
 def _name(value: str) -> str:
-    text = " ".join(str(value).split())
+    text = " ".join(_UNSEEN.sub("", str(value)).split())
     if not 2 <= len(text) <= 100:
         raise Invalid.fields_said({"name": "A name has 2 to 100 characters."})
     return text
@@ -57,11 +69,11 @@ def _email(value: str) -> str:
 
 
 def _phone(value: str) -> str:
-    """E.164, read as an Indian number when no country is given."""
+    """E.164, read as a number of our own country when none is given."""
     if not value:
         return ""
     try:
-        parsed = phonenumbers.parse(str(value), "IN")
+        parsed = phonenumbers.parse(str(value), _country)
     except phonenumbers.NumberParseException:
         parsed = None
     if parsed is None or not phonenumbers.is_possible_number(parsed):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
 from app.kernel import audit, db
 from app.kernel.access import Actor, actor
-from app.kernel.db import Noun, transaction
+from app.kernel.db import Noun, changed_in_bulk, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
 
 Row = TypeVar("Row", bound=Noun)
@@ -160,9 +160,17 @@ def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
 _SAID = {int: "This is not a whole number.", date: "This is not a date.", time: "This is not a time of day.", datetime: "This is not a moment in time."}
 
 
+def _yes_or_no(typed: Any) -> bool:
+    if typed in (True, "on", "true", "1", "yes"):
+        return True
+    if typed in (None, False, "", "off", "false", "0", "no"):
+        return False
+    raise ValueError("This is neither yes nor no.")
+
+
 def _answer(question: Question, typed: Any) -> Any:
     if question.kind is bool:
-        return typed in (True, "on", "true", "1", "yes")
+        return _yes_or_no(typed)
     if typed is None or typed == "":
         if question.required:
             raise ValueError("Please fill this in.")
@@ -175,9 +183,12 @@ def _answer(question: Question, typed: Any) -> Any:
             raise ValueError("Choose one from the list.")
         return text
     try:
-        return question.kind(typed) if question.kind is int else question.kind.fromisoformat(str(typed))
+        answer = question.kind(typed) if question.kind is int else question.kind.fromisoformat(str(typed))
+        if isinstance(answer, date) and not 1900 <= answer.year <= 2200:
+            raise ValueError
     except (ValueError, TypeError):
         raise ValueError(_SAID.get(question.kind, "This cannot be read.")) from None
+    return answer
 
 
 # --- the guard at the only gate that every door goes through ----------------------------------------------------------
@@ -199,11 +210,12 @@ def _only_by_a_move(session: Session, context: UOWTransaction, instances: Any) -
 
 @event.listens_for(Session, "do_orm_execute")
 def _nor_by_a_bulk_update(state: ORMExecuteState) -> None:
-    if not state.is_update or state.bind_mapper is None or not getattr(state.bind_mapper.class_, "states", ()):
+    noun = changed_in_bulk(state)
+    if noun is None or not noun.states:
         return
     written = getattr(state.statement, "_values", None) or {}
     if not state.execution_options.get("without_a_move") and "state" in {getattr(column, "key", column) for column in written}:
-        raise RuntimeError(f"{state.bind_mapper.class_.__name__}.state was set by a bulk update, without a move.")
+        raise RuntimeError(f"{noun.__name__}.state was set by a bulk update, without a move.")
 
 
 def _done(session: Session) -> None:

@@ -10,7 +10,7 @@ import flask_mail
 from app.kernel import db
 from app.messages.template import Said
 
-WAIT = 20  # seconds; Flask-Mail by itself waits for ever
+WAIT = 10  # seconds for each step; Flask-Mail by itself waits for ever
 _mail: flask_mail.Mail | None = None
 
 

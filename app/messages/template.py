@@ -13,11 +13,12 @@ from markupsafe import Markup
 
 from app.kernel import clock
 from app.kernel.people import Person
+from config import ROOT
 
 _BUTTON = re.compile(r"^\[(?P<label>[^\]]+)\]\((?P<url>\S+)\)$")
 
 words = Environment(
-    loader=FileSystemLoader("templates"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"])
+    loader=FileSystemLoader(ROOT / "templates"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"])
 )
 
 

@@ -88,9 +88,15 @@ class Bill(Noun, Linked):
         if self.order_id is None:
             order_id = gateway.named(self.gateway).order(self.price, self.receipt)
             with transaction():
-                self.lock().order_id = order_id
+                self._keep(order_id)
         assert self.order_id is not None
         return self.order_id
+
+    def _keep(self, order_id: str) -> None:
+        """The first one stays: another click may have been quicker, and its order is the one that a payer holds."""
+        self.lock()
+        if self.order_id is None:
+            self.order_id = order_id
 
     def checkout(self, back: str, away: str) -> Checkout:
         payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
@@ -125,14 +131,17 @@ class Bill(Noun, Linked):
         """Nobody waits for this money any more. It may still come: the gateway cannot take an order back."""
 
     def look_again(self) -> None:
-        """Growing gaps: minutes at first, hours for the three days in which a bank may still change its mind."""
-        self.look()
-        gap = min(timedelta(minutes=2) * 2**self.looked, timedelta(hours=1))
+        """Growing gaps: minutes at first, hours for the days in which a bank may still change its mind.
+
+        The next look is written down before this one begins: however this one ends, the bill is not forgotten.
+        """
+        gap = min(timedelta(minutes=2) * 2 ** min(self.looked, 6), timedelta(hours=1))
         over = clock.now() > self.created_at + timedelta(days=4)
         with transaction():
             self.lock()
             self.looked += 1
             self.look_at = None if over or self.state == "paid" else clock.now() + gap
+        self.look()
 
 
 @job

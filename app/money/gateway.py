@@ -15,7 +15,7 @@ class Charge:
     """One attempt to pay, as the gateway sees it at the moment we asked."""
 
     id: str
-    state: str  # created, failed, authorized or captured
+    state: str  # created, failed, authorized, captured, or refunded by somebody else than us
     money: Money
     method: str = ""
     error: str = ""

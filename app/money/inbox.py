@@ -31,9 +31,10 @@ class Event(Noun):
     trouble: Mapped[str] = mapped_column(default="")
 
     def handle(self) -> None:
-        bill = session.scalar(select(Bill).where(Bill.gateway == self.gateway, Bill.order_id == self.order_id))
         if self.state == "handled":
             return
+        about = select(Bill).where(Bill.gateway == self.gateway, Bill.order_id == self.order_id)
+        bill = session.scalar(about) if self.order_id else None
         if bill is None:
             self.park()
         else:

@@ -48,7 +48,9 @@ class Payment(Noun):
 
     def hear(self, charge: Charge, thing: Payable) -> None:
         """Forward only: what is heard late, twice or in the wrong order changes nothing."""
-        if charge.state == "captured" and self.state in ("created", "failed", "authorized"):
+        if charge.state == "refunded" and self.state in ("created", "failed", "authorized"):
+            self.came_and_went(charge)
+        elif charge.state == "captured" and self.state in ("created", "failed", "authorized"):
             self.capture(charge, thing)
         elif charge.state == "authorized" and self.state in ("created", "failed"):
             self.authorize(charge)
@@ -77,6 +79,11 @@ class Payment(Noun):
         else:
             self.bill.settle()
 
+    @move("created", "failed", "authorized", to="refunded")
+    def came_and_went(self, charge: Charge) -> None:
+        """The gateway gave it back before we ever had it: it pays for nothing, and nothing is owed."""
+        self.method, self.money = charge.method, charge.money
+
     def owe_back(self, why: str) -> None:
         self.owed_back = why
         later(give_back, self, key=f"give back:{self.id}")
@@ -84,7 +91,7 @@ class Payment(Noun):
     def give_back(self) -> None:
         """To the way it came from, once: the key is the same however often this is tried."""
         if self.state == "captured" and self.owed_back:
-            refund_id = gateway.named(self.gateway).refund(self.gateway_id, self.money, f"give-back-{self.id:06d}")
+            refund_id = gateway.named(self.gateway).refund(self.gateway_id, self.money, f"give-back-{self.gateway_id}")
             self.gave_back(refund_id)
 
     @move("captured", to="refunded")

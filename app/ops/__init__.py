@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.ops import commands, health
+from app.ops import commands, health, logs
 
 
 def open(app: Flask) -> None:
+    logs.begin(app)
     app.register_blueprint(health.health)
+    app.extensions["appbuilder"].sm.limiter.exempt(health.health)
     app.cli.add_command(commands.migrate)
     app.cli.add_command(commands.revision)
     app.cli.add_command(commands.clock)

@@ -270,6 +270,8 @@ class Bank:
     def press(self, id: str) -> Any:
         """One of the payer's buttons. Success is sent back as Razorpay does it: a form, posted to the shop."""
         order, form = self.order(id), request.form
+        if order["status"] == "paid":
+            return redirect(form["cancel_url"], 303)  # paid in another tab: the shop knows, and says so
         match form.get("press"):
             case "pay":
                 if trouble := _card_trouble(form):

@@ -16,7 +16,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.kernel import clock
 from app.kernel.db import in_words, session
-from app.kernel.errors import NotSignedIn, Refused
+from app.kernel.errors import NotSignedIn, Refused, Unreadable
 from config import Settings
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 def put_up(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
+    app.before_request(_refuse_what_cannot_be_kept)
     app.after_request(_carry)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
@@ -44,6 +45,15 @@ def asset(path: str) -> str:
 @cache
 def _print_of(path: str) -> str:
     return hashlib.sha256((Path(current_app.static_folder or "static") / path).read_bytes()).hexdigest()[:10]
+
+
+def _refuse_what_cannot_be_kept() -> None:
+    """PostgreSQL keeps no NUL, and nobody types one: said once here, for every form, address and body."""
+    if request.mimetype == "application/x-www-form-urlencoded":
+        request.get_data()  # kept, so that whoever hands the body on still finds it after the form was read
+    typed = [*request.args.values(), *request.form.values()] if not request.is_json else []
+    if "\x00" in request.path or any("\x00" in each for each in typed) or (request.is_json and b"\\u0000" in request.get_data()):
+        raise Unreadable("This holds a character that cannot be kept.")
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
@@ -77,10 +87,12 @@ def _carry(response: Response) -> Response:
     return response
 
 
+_APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
+
+
 def _style() -> str:
     """Flask-AppBuilder's own pages and Swagger set styles in attributes; ours never do."""
-    theirs = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
-    return " 'unsafe-inline'" if request.path.startswith(theirs) else ""
+    return " 'unsafe-inline'" if request.path.startswith(_APPBUILDERS) else ""
 
 
 def _settings() -> Settings:
@@ -146,5 +158,5 @@ def _is_program() -> bool:
 
 
 def _page(status: int, words: str) -> tuple[str, int]:
-    staff = request.path.startswith("/desk")
+    staff = request.path.startswith(("/desk", *_APPBUILDERS))
     return render_template("desk/refused.html" if staff else "site/refused.html", status=status, words=words), status

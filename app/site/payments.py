@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, flash, jsonify, redirect, render_template, request, url_for
+from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
 
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.money import gateway, inbox
 from app.money.bill import Bill
+from config import Settings
 
 pay = Blueprint("pay", __name__, url_prefix="/pay")
 api = Blueprint("payment", __name__, url_prefix="/api/payment")
@@ -24,8 +25,7 @@ def checkout(token: str) -> Any:
     bill = Bill.by_token(token)
     if bill.state != "open" or not getattr(bill.thing, "is_payable", True):
         return redirect(_home(bill))
-    back = url_for("pay.came_back", token=token, _external=True)
-    away = url_for("pay.went_away", token=token, _external=True)
+    back, away = _from_outside("pay.came_back", token), _from_outside("pay.went_away", token)
     return render_template("site/pay.html", bill=bill, checkout=bill.checkout(back, away), home=_home(bill))
 
 
@@ -34,26 +34,38 @@ def came_back(token: str) -> Any:
     """The gateway sends the payer's browser back. It brings no cookie; its signature is the proof."""
     bill = Bill.by_token(token)
     if "razorpay_payment_id" not in request.form:
-        flash(request.form.get("error[description]", "The payment did not go through. Nothing was charged."), "warning")
-        return redirect(_home(bill), 303)
+        return redirect(_home(bill, payment="failed"), 303)
     try:
         with acting(GATEWAY):
             bill.returned(request.form["razorpay_payment_id"], request.form.get("razorpay_signature", ""))
-    except Refused as no:
-        flash(no.words, "warning")
+    except Refused:
+        return redirect(_home(bill, payment="unverified"), 303)
     return redirect(_home(bill), 303)
 
 
 @pay.get("/<token>/away")
 def went_away(token: str) -> Any:
     bill = Bill.by_token(token)
-    flash("You left the payment page, and nothing was charged.", "warning")
-    return redirect(_home(bill))
+    return redirect(_home(bill, payment="left"))
 
 
-def _home(bill: Bill) -> str:
+# Said on the page that is loaded next: the gateway's own redirect brings no cookie, and a flash would write a new one over it.
+AFTER_PAYING = {
+    "failed": "The payment did not go through.",
+    "unverified": "The payment could not be verified. If money left your account, it is found, and matched or given back.",
+    "left": "No payment has arrived yet. If you left the payment page, nothing was charged; if your bank is still busy, we hear of it and write to you.",
+}
+
+
+def _from_outside(endpoint: str, token: str) -> str:
+    """An address for the gateway: under our own name, not under whatever name the request came with."""
+    settings: Settings = current_app.extensions["settings"]
+    return ("" if settings.sandboxed else settings.base_url.rstrip("/")) + url_for(endpoint, token=token)
+
+
+def _home(bill: Bill, payment: str | None = None) -> str:
     """The page of whatever this bill is for."""
-    return url_for(f"{bill.noun}.show", token=bill.thing.token)  # type: ignore[attr-defined]
+    return url_for(f"{bill.noun}.show", token=bill.thing.token, payment=payment)  # type: ignore[attr-defined]
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------

@@ -37,7 +37,15 @@ def test_free_times_are_instants_in_the_zone_that_was_asked_for(client: FlaskCli
 
 
 @pytest.mark.parametrize(
-    "query", ["", "service=first&tz=Mars/Phobos", "service=first&from=yesterday", "service=first&from=2026-01-01&to=2027-01-01", "service=first&to=9999-12-31"]
+    "query",
+    [
+        "",
+        "service=first&tz=Mars/Phobos",
+        "service=first&from=yesterday",
+        "service=first&from=2026-01-01&to=2027-01-01",
+        "service=first&to=9999-12-31",
+        "service=first&from=9999-12-31",
+    ],
 )
 def test_a_question_that_cannot_be_read_is_a_400(client: FlaskClient, service: Any, query: str) -> None:
     answer = client.get(f"/api/slots?{query}")
@@ -48,6 +56,8 @@ def test_a_question_that_cannot_be_read_is_a_400(client: FlaskClient, service: A
 def test_a_service_that_is_not_offered_is_not_there(client: FlaskClient, app: Any) -> None:
     assert client.get("/api/slots?service=nosuch").status_code == 404
     assert client.get("/api/slots?service=99999999999999").status_code == 404
+    assert client.get("/api/slots?service=²").status_code == 404
+    assert client.get("/book/a%00b").status_code in (400, 404)
 
 
 def test_a_month_is_one_constant_number_of_queries(client: FlaskClient, open_slot: Any, count_queries: Any) -> None:
@@ -93,7 +103,7 @@ def test_a_taken_time_is_a_409(client: FlaskClient, slot: Slot, sandbox: str) ->
         ({"price": 1}, {"price"}), ({"slot": 10**9}, {"slot"}), ({"slot": "1"}, {"slot"}), ({"slot": True}, {"slot"}), ({"slot": -1}, {"slot"}),
         ({"email": "nobody"}, {"email"}), ({"email": "a@b.example\nBcc: x@y.example"}, {"email"}), ({"name": ""}, {"name"}), ({"name": "x" * 10_000}, {"name"}),
         ({"phone": "abc"}, {"phone"}), ({"tz": "Mars/Phobos"}, {"tz"}), ({"answers": {"birth_time": "25:00"}}, {"birth_time"}),
-        ({"answers": {"state": "confirmed"}}, {"state"}), ({"answers": "x"}, {"answers"}), ({"name": 7, "email": None}, {"name", "email"}),
+        ({"answers": {"state": "confirmed"}}, {"state"}), ({"answers": "x"}, {"answers"}),  ({"name": 7, "email": None}, {"name", "email"}),
     ],
 )  # fmt: skip
 def test_bad_input_names_its_fields(client: FlaskClient, slot: Slot, wrong: dict[str, Any], fields: set[str]) -> None:

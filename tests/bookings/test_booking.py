@@ -272,3 +272,20 @@ def test_without_lock_and_constraint_the_crowd_would_break_it(open_slot: OpenSlo
             connection.execute(
                 text("create unique index booking_one_per_seat on booking (slot_id, seat) where state in ('held', 'confirmed', 'completed', 'no_show')")
             )
+
+
+def test_nobody_else_can_let_go_of_a_hold(client: Any, slot: Slot, sandbox: str) -> None:
+    body = {"slot": slot.id, "name": "Meera Iyer", "email": "meera@example.com"}
+    held = client.post("/api/bookings", json=body, headers={"Idempotency-Key": "1"}).get_json()
+    for once in ("1", "api:1", "site:1"):
+        client.post(f"/book/first/{slot.id}", data={"once": once, "name": "Mallory", "email": "m@example.com", "timezone": "UTC"})
+    assert client.get(f"/api/bookings/{held['token']}").get_json()["state"] == "held"
+
+
+def test_a_confirmation_that_was_delayed_is_not_sent_after_a_cancellation(slot: Slot, hold: Hold, work_off: WorkOff) -> None:
+    booking = hold(slot)
+    booking.mark_paid(Reference("x"))
+    booking.cancel(Reason("Ill"))
+    work_off()
+    told = {each.template: each.state for each in session.scalars(select(Message))}
+    assert (told["bookings/confirmed"], told["bookings/cancelled"]) == ("dropped", "sent")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -157,6 +158,10 @@ def test_two_people_editing_the_same_record_do_not_overwrite_each_other(enter: E
     assert late.status_code == 409
     assert "Somebody else changed this" in late.text
     assert "Theirs" in late.text
+    assert "As it is now" in late.text
+    assert "<dd>Mine</dd>" in late.text
+    again = form | {"name": "Theirs", "version": re.search(r'name="version" value="(\d+)"', late.text)[1]}  # type: ignore[index]
+    assert enter("ada").post(f"/desk/service/{service.id}/edit", data=again).status_code == 302
 
 
 def test_rights_are_asked_once_a_request_however_many_buttons(enter: Enter, open_slot: Any, count_queries: Any) -> None:
@@ -253,3 +258,69 @@ def test_the_role_of_a_stranger_opens_nothing(enter: Enter) -> None:
     assert session.scalar(select(text("1"))) == 1
     for resource in resources():
         assert enter("nobody").get(f"/desk/{resource.name}/").status_code == 403
+
+
+@pytest.mark.parametrize(
+    "query", ["f.starts_at.to=9999-12-31", "f.starts_at.from=0001-01-01", "f.starts_at=abc", "f.practitioner=abc", "f.practitioner=99999999999999"]
+)
+def test_a_filter_that_makes_no_sense_says_so_in_words(enter: Enter, slot: Slot, query: str) -> None:
+    answer = enter("ada").get(f"/desk/slot/?{query}")
+    assert answer.status_code == 400
+    assert "invalid literal" not in answer.text.lower()
+    assert "isoformat" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/users/list/?page_Users=abc",
+        "/users/list/?psize_Users=abc",
+        "/users/list/?_oc_Users=nosuch&_od_Users=asc",
+        "/users/show/99999",
+        "/roles/list/",
+        "/users/list/",
+    ],
+)
+def test_the_pages_of_flask_appbuilder_do_not_break_either(enter: Enter, path: str) -> None:
+    answer = enter("ada").get(path)
+    assert answer.status_code in (200, 400, 404), answer.status_code
+    assert "See what can be booked" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/desk/nope/",
+        "/desk/booking/abc",
+        "/desk/booking/-1",
+        "/desk/booking/new",
+        "/desk/booking/1/edit",
+        "/desk/person/add",
+        "/desk/booking/99999999999999999999",
+    ],
+)
+def test_a_wrong_address_on_the_desk_is_a_kind_page(enter: Enter, path: str) -> None:
+    answer = enter("ada").get(path)
+    assert answer.status_code in (404, 405)
+    assert "/desk/" in answer.text
+
+
+def test_what_cannot_be_kept_is_refused_at_every_door(client: FlaskClient, enter: Enter, slot: Slot) -> None:
+    nul = "a\x00b"
+    answers = [
+        client.post(f"/book/first/{slot.id}", data={"name": nul, "email": "a@example.com"}),
+        client.post("/login/", data={"username": nul, "password": "x"}),
+        client.post("/api/v1/security/login", json={"username": nul, "password": "x", "provider": "db"}),
+        client.post("/api/bookings", json={"slot": slot.id, "name": nul, "email": "a@example.com"}),
+        enter("ada").get("/desk/slot/?q=%00"),
+        enter("ada").post(f"/desk/slot/{slot.id}/edit", data={"seats": nul}),
+    ]
+    assert {each.status_code for each in answers} == {400}
+
+
+def test_a_short_password_and_a_wrong_address_make_no_user(enter: Enter, app: Flask) -> None:
+    sm = app.extensions["appbuilder"].sm
+    user = {"first_name": "New", "last_name": "User", "username": "newu", "email": "new@example.com", "roles": [sm.find_role("Auditor").id], "active": "y"}
+    for wrong in ({"password": "short", "conf_password": "short"}, {"password": PASSWORD, "conf_password": PASSWORD, "email": "bad"}):
+        enter("ada").post("/users/add", data=user | wrong)
+        assert sm.find_user(username="newu") is None

@@ -82,3 +82,21 @@ def test_a_bulk_change_must_say_why_it_leaves_no_history(app: Flask) -> None:
     for statement in (update(Person).values(notes="x"), delete(Person)):
         with pytest.raises(RuntimeError, match="leave no history"), transaction():
             session.execute(statement)
+
+
+def test_who_was_given_which_role_is_in_the_history(app: Flask) -> None:
+    sm = app.extensions["appbuilder"].sm
+    user = sm.find_user(username="nobody")
+    before = list(user.roles)
+    user.roles = [*before, sm.find_role("Auditor")]
+    sm.update_user(user)
+    line = _lines("ab_user")[-1]
+    user.roles = before
+    sm.update_user(user)
+    assert (line.before["roles"], line.after["roles"]) == (["Public"], ["Auditor", "Public"])
+
+
+def test_naming_the_table_instead_of_the_noun_is_no_way_around(app: Flask) -> None:
+    table = Booking.__table__
+    with pytest.raises(RuntimeError, match="bulk"), transaction():
+        session.execute(update(table).where(table.c.id == 1).values(state="confirmed"))  # type: ignore[arg-type]

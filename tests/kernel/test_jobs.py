@@ -10,9 +10,10 @@ import pytest
 import redis
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
-from app.kernel import clock, jobs
+from app.kernel import clock, db, jobs
+from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import ATTEMPTS, LEASE, Job, Tick, every, job, later
@@ -214,3 +215,36 @@ def test_a_person_may_press_try_again_and_only_on_what_failed(meera: Person) -> 
         later(greet, meera)
     with pytest.raises(Refused):
         only_job().try_again()
+
+
+def test_a_job_that_kills_its_worker_again_and_again_ends_on_the_screen(meera: Person, later: Any) -> None:
+    with transaction():
+        jobs.later(greet, meera)
+    for n in range(ATTEMPTS):
+        with later(hours=n):
+            assert jobs._claim() is not None  # and its worker is never heard of again
+    with later(hours=ATTEMPTS):
+        assert jobs._claim() is None
+        jobs.tick()
+    hopeless = session.scalars(select(Job).where(Job.name == jobs.called(greet))).one()
+    assert (hopeless.state, hopeless.error) == ("failed", f"Its worker was killed {ATTEMPTS} times.")
+
+
+def test_what_is_owed_is_part_of_a_change(meera: Person) -> None:
+    with pytest.raises(RuntimeError, match="inside the transaction"):
+        later(greet, meera)
+
+
+def test_whoever_presses_try_again_is_in_the_history(meera: Person, by: Any) -> None:
+    with transaction():
+        later(stumble, meera)
+    force(only_job().id)
+    with by("dina"):
+        only_job().try_again()
+    assert session.scalars(select(Change.name).where(Change.noun == "job")).one() == "Dina"
+
+
+def force(id: int) -> None:
+    session.rollback()
+    with db.engine().begin() as connection:
+        connection.execute(text("update job set state = 'failed' where id = :id"), {"id": id})

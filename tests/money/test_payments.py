@@ -277,3 +277,65 @@ def test_signed_rubbish_is_refused_and_an_unknown_gateway_is_not_there(client: F
 
 def test_there_is_one_gateway_and_it_tells_only_what_a_client_may_know(app: Any, settings: Any) -> None:
     assert gateway.usual().public() == {"gateway": "razorpay", "key": settings.razorpay_key}
+
+
+# --- what fresh eyes found ----------------------------------------------------------------------------------------------
+
+
+def test_the_search_for_a_lost_payment_never_gets_stuck(bill: Bill, go_wrong: Any, later: Any, work_off: WorkOff) -> None:
+    """Four days of looking every hour at most, also past a gateway that was away for a while."""
+    from app.kernel import jobs
+
+    bill.announce()
+    go_wrong("502", times=5, path="/payments")
+    looks = []
+    for hours in range(0, 100, 2):
+        with later(hours=hours, minutes=5):
+            jobs.tick()
+            work_off()
+            looks.append(Bill.get(bill.id).looked)
+    assert looks[-1] > 45
+    assert Bill.get(bill.id).look_at is None
+
+
+def test_a_payment_that_the_gateway_gave_back_by_itself_pays_for_nothing(bill: Bill) -> None:
+    back = Charge("pay_A", "refunded", bill.price, "card")
+    bill.heard([back, captured(bill, "pay_B")])
+    assert booking_of(bill).paid_with == "razorpay pay_B"
+    assert [(each.gateway_id, each.state, each.owed_back) for each in payments_of(bill)] == [("pay_A", "refunded", ""), ("pay_B", "captured", "")]
+
+
+def test_a_refund_that_was_made_by_hand_at_the_gateway_is_found(bill: Bill, play: Any, work_off: WorkOff, settings: Any) -> None:
+    paid = play(bill, "captured")
+    bill.look()
+    key = (settings.razorpay_key, settings.razorpay_secret)
+    by_hand = requests.post(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refund", json={}, auth=key, timeout=5).json()
+    booking_of(bill).cancel(Reason("Ill."))
+    work_off()
+    assert (payments_of(bill)[0].state, payments_of(bill)[0].refund_id) == ("refunded", by_hand["id"])
+
+
+def test_the_first_order_that_was_announced_stays(bill: Bill) -> None:
+    for order_id in ("order_FIRST", "order_SECOND"):
+        with transaction():
+            bill._keep(order_id)
+    assert bill.announce() == "order_FIRST"
+
+
+def test_an_event_without_an_order_is_parked_and_touches_no_bill(bill: Bill, app: Any, settings: Any, work_off: WorkOff) -> None:
+    raw = b'{"entity":"event","event":"settlement.processed","payload":{"settlement":{"entity":{"id":"setl_1"}}}}'
+    received("razorpay", raw, headers(raw, settings))
+    work_off()
+    assert session.scalars(select(Event)).one().state == "parked"
+
+
+def test_the_gateway_sends_the_payer_back_to_us_whatever_name_the_request_came_with(client: FlaskClient, bill: Bill) -> None:
+    page = client.get(f"/pay/{bill.token}", headers={"Host": "evil.example"})
+    assert "evil.example" not in page.text
+
+
+def test_coming_back_from_the_gateway_writes_no_cookie(client: FlaskClient, bill: Bill) -> None:
+    answer = client.post(f"/pay/{bill.token}/back", data={"error[description]": "no"})
+    assert answer.status_code == 303
+    assert "Set-Cookie" not in answer.headers
+    assert "did not go through" in client.get(answer.headers["Location"]).text

@@ -54,8 +54,9 @@ def book() -> Any:
     chosen = session.get(Slot, slot)
     if chosen is None:
         raise Invalid.fields_said({"slot": "There is no such slot."})
+    key = request.headers.get("Idempotency-Key", "")[:200]
     with acting(CUSTOMER):
-        booking = Booking.hold_once(request.headers.get("Idempotency-Key", "")[:200], chosen, who, answers)
+        booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers)
     return jsonify(_booking(booking, full=False)), 201
 
 
@@ -91,7 +92,7 @@ def _called(name: str) -> Service:
     """By its address or its number."""
     if not name:
         raise Unreadable("Say which service: ?service=first-consultation.")
-    if name.isdigit() and int(name) < 2**31:
+    if name.isdecimal() and int(name) < 2**31:
         found = session.get(Service, int(name))
         if found is not None and found.state == "offered":
             return found
@@ -116,6 +117,8 @@ def _instant(name: str, default: datetime, zone: str, *, end: bool = False) -> d
             moment = datetime.combine(day, midnight(), ZoneInfo(zone))
         else:
             moment = datetime.fromisoformat(text.replace(" ", "+"))
+        if not 1900 <= moment.year <= 2200:
+            raise ValueError
         return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError):
         raise Unreadable(f"“{name}” is neither a date nor a moment. Write it like 2026-11-24.") from None

@@ -237,6 +237,8 @@ class Booking(Noun, Linked):
         match message.template:
             case "bookings/reminder":
                 return self.state == "confirmed" and self.slot.starts_at > clock.now()
+            case "bookings/confirmed":
+                return self.state in TAKING[1:]
             case "bookings/received" | "bookings/payment_failed":
                 return self.is_payable
         return True

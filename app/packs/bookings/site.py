@@ -24,6 +24,7 @@ from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.site.payments import AFTER_PAYING
 
 site = Blueprint("booking", __name__)
 
@@ -96,7 +97,7 @@ def _month(service: Service, zone: str, month: str, day: str) -> Month:
     today = clock.now().astimezone(here).date()
     last = clock.ahead(days=service.days_ahead).astimezone(here).date()
     chosen = _date(day) if day else None
-    first = (chosen or (_date(f"{month}-01") if month else today)).replace(day=1)
+    first = (chosen or (_date(month, "%Y-%m", "month") if month else today)).replace(day=1)
     weeks = Calendar().monthdatescalendar(first.year, first.month)
     # From the first to the last day on the page, as the visitor's zone counts them.
     since, until = (datetime.combine(each, midnight(), here).astimezone(UTC) for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
@@ -106,11 +107,11 @@ def _month(service: Service, zone: str, month: str, day: str) -> Month:
     return Month(first, weeks, free, chosen, today, last)
 
 
-def _date(text: str) -> date:
+def _date(text: str, form: str = "%Y-%m-%d", called: str = "date") -> date:
     try:
-        found = date.fromisoformat(text)
+        found = datetime.strptime(text, form).replace(tzinfo=UTC).date()
     except ValueError:
-        raise Unreadable(f"“{text[:40]}” is not a date.") from None
+        raise Unreadable(f"“{text[:40]}” is not a {called}.") from None
     if not 2000 <= found.year <= 2200:
         raise Unreadable(f"“{text[:40]}” is too far away.")
     return found
@@ -144,9 +145,11 @@ def book(slug: str, slot: int) -> Any:
     chosen = _slot(service, slot)
     who = {name: request.form.get(name, "") for name in WHO} | {"timezone": _zone()}
     answers = {each.name: request.form[each.name] for each in questions(service.asks) if each.name in request.form}
+    once = request.form.get("once", "")[:64]
+    corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
     try:
         with acting(CUSTOMER):
-            booking = Booking.hold_once(request.form.get("once", "")[:64], chosen, who, answers, corrects=True)
+            booking = Booking.hold_once(f"site:{once}" if once else "", chosen, who, answers, corrects=corrects)
     except Refused as no:
         session.rollback()
         chosen = _slot(service, slot)
@@ -154,7 +157,7 @@ def book(slug: str, slot: int) -> Any:
             return _form(service, chosen, request.form, no.fields, no.words), 422
         flash(no.words, "warning")
         return redirect(_back(service, chosen))
-    cookie["held"] = {"slot": slot, "once": booking.request_key}
+    cookie["held"] = {"slot": slot, "once": once}
     bill = booking.bill
     where = url_for("pay.checkout", token=bill.token) if bill and booking.is_payable else url_for("booking.show", token=booking.token)
     return redirect(where, 303)
@@ -163,7 +166,7 @@ def book(slug: str, slot: int) -> Any:
 def _held_from_here(slot: Slot) -> dict[str, str] | None:
     """Whoever goes back to correct something finds what they typed, not a time that is "taken" by their own hold."""
     held = cookie.get("held") or {}
-    booking = Booking.asked_before(str(held.get("once") or "")) if held.get("slot") == slot.id else None
+    booking = Booking.asked_before(f"site:{held.get('once')}") if held.get("slot") == slot.id else None
     if booking is None or not booking.is_payable:
         return None
     who = booking.person
@@ -207,6 +210,8 @@ def _back(service: Service, slot: Slot) -> str:
 @site.get("/booking/<token>")
 def show(token: str) -> str:
     booking = Booking.by_token(token)
+    if said := AFTER_PAYING.get(request.args.get("payment", "")) if booking.state == "held" else None:
+        flash(said, "warning")
     return render_template("bookings/booking.html", booking=booking, bill=booking.bill)
 
 
