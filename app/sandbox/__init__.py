@@ -14,7 +14,7 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     """A program of its own: it knows nothing of the product but the settings they share."""
     if not settings.sandboxed:
         raise Unsafe("The sandbox does not run beside real gateway keys. Unset RAZORPAY_KEY_ID, or do not start it.")
-    app = Flask("sandbox", root_path=str(ROOT), static_folder=None, template_folder="templates")
+    app = Flask("sandbox", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.register_blueprint(razorpay.gateway(settings, store, postman))
     app.register_blueprint(mailbox.pages(store))

@@ -28,7 +28,7 @@ def main() -> None:
     hooks = os.environ.get("SANDBOX_WEBHOOK_URL") or settings.base_url.rstrip("/") + "/api/payment/webhook/razorpay"
     postman = Postman(store, hooks, settings.razorpay_webhook_secrets[0])
     web = make_server(here.hostname, here.port, create_sandbox(settings, store, postman), threaded=True)
-    mail = Controller(Letterbox(store), hostname=here.hostname, port=settings.sandbox_smtp_port)
+    mail = Controller(Letterbox(store), hostname=here.hostname, port=settings.sandbox_smtp_port, enable_SMTPUTF8=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     mail.start()
     postman.start()

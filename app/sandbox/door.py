@@ -7,8 +7,8 @@ from flask import Blueprint, Response, request
 
 from config import Settings, Unsafe
 
-_METHODS = ["GET", "POST", "PATCH", "DELETE"]
-_HANDED_ON = ("Content-Type", "Location", "Content-Security-Policy", "X-Frame-Options")
+_METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_HANDED_ON = ("Content-Type", "Content-Disposition", "Location", "Content-Security-Policy", "X-Frame-Options")
 
 
 def door(settings: Settings) -> Blueprint:

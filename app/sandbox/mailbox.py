@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
+from io import BytesIO
 from typing import Any
 
-from flask import Blueprint, Response, abort, jsonify, render_template, request
+from flask import Blueprint, Response, abort, jsonify, render_template, request, send_file
 
 from app.sandbox.store import Store
 
@@ -47,24 +48,30 @@ def pages(store: Store) -> Blueprint:
 
     @mail.get("/mail/<int:id>")
     def letter(id: int) -> str:
-        found = next((each for each in letters(store) if each["id"] == id), None) or abort(404)
-        return render_template("sandbox/letter.html", letter=found)
+        return render_template("sandbox/letter.html", letter=_read(_row(store, id)))
 
     @mail.get("/mail/<int:id>.html")
     def html(id: int) -> Response:
         """Only ever shown in a frame that may do nothing."""
-        found = next((each for each in letters(store) if each["id"] == id), None) or abort(404)
         locked = {
             "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
             "X-Frame-Options": "SAMEORIGIN",
         }
-        return Response(found["html"], headers=locked)
+        return Response(_read(_row(store, id))["html"], headers=locked)
 
     @mail.get("/mail/<int:id>.eml")
     def raw(id: int) -> Response:
-        with store.open() as file:
-            row = file.execute("select raw from mail where id = ?", (id,)).fetchone() or abort(404)
-        return Response(row["raw"], mimetype="text/plain")
+        return Response(_row(store, id)["raw"], mimetype="text/plain")
+
+    @mail.get("/mail/<int:id>/<int:number>")
+    def attachment(id: int, number: int) -> Response:
+        """As a download, whatever it says it is: what was mailed to somebody is nothing that our pages run."""
+        found = _attachments(message_from_bytes(_row(store, id)["raw"], policy=policy.default))
+        if number >= len(found):
+            abort(404)
+        name = _name(found[number])
+        content = found[number].get_payload(decode=True) or b""
+        return send_file(BytesIO(content), mimetype="application/octet-stream", as_attachment=True, download_name=name)
 
     @mail.delete("/mail")
     def empty() -> Response:
@@ -78,19 +85,38 @@ def pages(store: Store) -> Blueprint:
 def letters(store: Store, to: str = "") -> list[dict[str, Any]]:
     """Newest first."""
     with store.open() as file:
-        rows = file.execute("select * from mail where recipients like ? order by id desc", (f"%{to}%",)).fetchall()
+        rows = file.execute("select * from mail where instr(lower(recipients), lower(?)) order by id desc", (to,)).fetchall()
     return [_read(row) for row in rows]
+
+
+def _row(store: Store, id: int) -> Any:
+    with store.open() as file:
+        return file.execute("select * from mail where id = ?", (id,)).fetchone() or abort(404)
 
 
 def _read(row: Any) -> dict[str, Any]:
     message = message_from_bytes(row["raw"], policy=policy.default)
     return {
         "id": row["id"], "to": row["recipients"], "from": str(message["From"]), "subject": str(message["Subject"]), "message_id": str(message["Message-ID"]),
-        "text": _part(message, "plain"), "html": _part(message, "html"), "attachments": [each.get_filename() for each in message.iter_attachments()],
+        "text": _part(message, "plain"), "html": _part(message, "html"), "attachments": [_name(each) for each in _attachments(message)],
         "received_at": datetime.fromtimestamp(row["received"], UTC).isoformat(timespec="seconds"),
     }  # fmt: skip
 
 
+def _attachments(message: Any) -> list[Any]:
+    return list(message.iter_attachments()) if message.is_multipart() else []
+
+
+def _name(part: Any) -> str:
+    return str(part.get_filename() or "attachment")
+
+
 def _part(message: Any, kind: str) -> str:
+    """One letter that lies about its alphabet must not close the whole mailbox."""
     body = message.get_body((kind,))
-    return str(body.get_content()) if body else ""
+    if body is None:  # and not merely false: a part without headers has the length nought
+        return ""
+    try:
+        return str(body.get_content())
+    except LookupError:
+        return str((body.get_payload(decode=True) or b"").decode("utf-8", "replace"))

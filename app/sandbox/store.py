@@ -16,6 +16,10 @@ create table if not exists thing (id text primary key, kind text not null, paren
 create index if not exists thing_parent on thing (kind, parent);
 create table if not exists event (id text primary key, made real not null, due real, tries integer not null default 0, answer text not null default '',
                                   secret text not null, body blob not null);
+create table if not exists attempt (event text not null, made real not null, answer text not null);
+create index if not exists attempt_event on attempt (event);
+create table if not exists repeat (event text not null, due real not null);
+create table if not exists late (payment text primary key, due real not null, delivery text not null);
 create table if not exists fault (path text not null, fault text not null, times integer not null);
 create table if not exists mail (id integer primary key, received real not null, sender text not null, recipients text not null, raw blob not null);
 """
@@ -26,20 +30,25 @@ class Store:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.one_at_a_time = threading.RLock()
+        self._file: sqlite3.Connection | None = None
         with self.open() as file:
             file.executescript("pragma journal_mode = wal;" + _TABLES)
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:
-        """Read and write in one transaction; the verbs of a gateway never overlap."""
+        """Read and write in one transaction; the verbs of a gateway never overlap. Opened within another, it joins that one."""
         with self.one_at_a_time:
-            file = sqlite3.connect(self.path, timeout=10)
-            file.row_factory = sqlite3.Row
+            if self._file is not None:
+                yield self._file
+                return
+            self._file = sqlite3.connect(self.path, timeout=10, check_same_thread=False)
+            self._file.row_factory = sqlite3.Row
             try:
-                with file:
-                    yield file
+                with self._file:
+                    yield self._file
             finally:
-                file.close()
+                self._file.close()
+                self._file = None
 
     # --- orders, payments and refunds ---
 
@@ -57,7 +66,7 @@ class Store:
     def all(self, kind: str, parent: str | None = None) -> list[dict[str, Any]]:
         """Oldest first; of one parent, or of all."""
         with self.open() as file:
-            rows = file.execute("select body from thing where kind = ? and (? is null or parent = ?) order by made, id", (kind, parent, parent)).fetchall()
+            rows = file.execute("select body from thing where kind = ? and (? is null or parent = ?) order by made, rowid", (kind, parent, parent)).fetchall()
         return [json.loads(row["body"]) for row in rows]
 
     # --- faults on demand ---
@@ -67,8 +76,9 @@ class Store:
             file.execute("insert into fault values (?, ?, ?)", (path, fault, times))
 
     def next_fault(self, path: str) -> str | None:
+        """The oldest fault that was planned for this path; each call uses it up once."""
         with self.open() as file:
-            row = file.execute("select rowid, fault, times from fault where ? like '%' || path || '%' limit 1", (path,)).fetchone()
+            row = file.execute("select rowid, fault from fault where instr(?, path) order by rowid limit 1", (path,)).fetchone()
             if row is None:
                 return None
             file.execute("update fault set times = times - 1 where rowid = ?", (row["rowid"],))

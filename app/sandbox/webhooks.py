@@ -8,6 +8,7 @@ import json
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import requests
@@ -25,43 +26,63 @@ class Postman(threading.Thread):
         super().__init__(daemon=True, name="postman")
         self.store, self.address, self.secret = store, address, secret
         self.news = threading.Event()
+        self.rounds: list[Callable[[], None]] = [self.deliver_due]  # what is looked after on each round; others add theirs
 
-    def post(self, event_id: str, body: dict[str, Any], *, after: float = 0, wrong_secret: bool = False, tampered: bool = False, hold: bool = False) -> None:
+    def post(self, event_id: str, body: dict[str, Any], *, wrong_secret: bool = False, tampered: bool = False, hold: bool = False, twice: bool = False) -> None:
         """Write the event down as it is now; `hold` leaves it undelivered until somebody asks."""
         raw = json.dumps(body).encode()
         signed = _sign(raw, "not the secret" if wrong_secret else self.secret)
         if tampered:
-            raw = raw.replace(b'"captured"', b'"CAPTURED"')
+            raw = raw.replace(b'"entity": "event"', b'"entity": "EVENT"')
+        now = time.time()
         with self.store.open() as file:
-            due = None if hold else time.time() + after
-            file.execute("insert into event (id, made, due, secret, body) values (?, ?, ?, ?, ?)", (event_id, time.time(), due, signed, raw))
+            due = None if hold else now
+            file.execute("insert into event (id, made, due, secret, body) values (?, ?, ?, ?, ?)", (event_id, now, due, signed, raw))
+            if twice:
+                file.execute("insert into repeat values (?, ?)", (event_id, now + 0.3))
         self.news.set()
 
     def run(self) -> None:
         while True:
             self.news.wait(0.2)
             self.news.clear()
-            try:
-                self.deliver_due()
-            except Exception:
-                log.exception("the postman stumbled")
+            for each in self.rounds:
+                try:
+                    each()
+                except Exception:
+                    log.exception("the postman stumbled")
 
     def deliver_due(self) -> None:
         with self.store.open() as file:
-            due = file.execute("select id from event where due <= ? order by due, made", (time.time(),)).fetchall()
-        for row in due:
+            due = file.execute("select id from event where due <= ? order by due, rowid", (time.time(),)).fetchall()
+            again = file.execute("select event as id from repeat where due <= ? order by due, rowid", (time.time(),)).fetchall()
+            file.executemany("delete from repeat where event = ?", [(row["id"],) for row in again])
+        for row in (*due, *again):
             self.deliver(row["id"])
 
-    def deliver(self, event_id: str) -> str:
-        """Once, now; anything but a 2xx within five seconds means later, with growing gaps, for a day."""
+    def deliver(self, event_id: str) -> str | None:
+        """Once, now; anything but a 2xx within five seconds means later, with growing gaps, for a day. None for an event that never was."""
         with self.store.open() as file:
             event = file.execute("select * from event where id = ?", (event_id,)).fetchone()
+        if event is None:
+            return None
         answer = self._bring(event["id"], event["secret"], event["body"])
         tries = event["tries"] + 1
         again = None if answer.startswith("2") or time.time() - event["made"] > GIVE_UP else time.time() + min(2**tries, 3600)
         with self.store.open() as file:
             file.execute("update event set tries = ?, answer = ?, due = ? where id = ?", (tries, answer, again, event_id))
+            file.execute("insert into attempt values (?, ?, ?)", (event_id, time.time(), answer))
         return answer
+
+    def events(self) -> list[dict[str, Any]]:
+        """The newest first, each with how often it was brought and what was answered."""
+        what = "select rowid, id, made, due, tries, answer, json_extract(cast(body as text), '$.event') as event from event order by made desc, rowid desc limit 200"
+        with self.store.open() as file:
+            rows = [dict(row) for row in file.execute(what)]
+            for row in rows:
+                del row["rowid"]
+                row["attempts"] = [dict(each) for each in file.execute("select made, answer from attempt where event = ? order by rowid", (row["id"],))]
+        return rows
 
     def _bring(self, event_id: str, signature: str, raw: bytes) -> str:
         headers = {"Content-Type": "application/json", "X-Razorpay-Signature": signature, "x-razorpay-event-id": event_id}

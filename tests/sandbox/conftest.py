@@ -1,0 +1,138 @@
+"""A sandbox of its own in a thread, and a shop that writes down what the postman brings; neither needs the rest of the house."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+import razorpay
+import requests
+from aiosmtpd.controller import Controller
+from werkzeug.serving import make_server
+
+from app.sandbox import create_sandbox
+from app.sandbox.mailbox import Letterbox
+from app.sandbox.store import Store
+from app.sandbox.webhooks import Postman
+from config import Settings
+
+
+class Shop:
+    """The other end of the webhooks: keeps each as it came, and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[dict[str, str], bytes]] = []
+        self.answers: list[int] = []
+        shop = self
+
+        class Ear(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                shop.heard.append(({name.lower(): value for name, value in self.headers.items()}, body))
+                self.send_response(shop.answers.pop(0) if shop.answers else 200)
+                self.end_headers()
+
+            def log_message(self, *_: Any) -> None: ...
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
+        self.address = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def events(self) -> list[dict[str, Any]]:
+        return [json.loads(body) for _, body in list(self.heard)]
+
+    def kinds(self) -> list[str]:
+        return [each["event"] for each in self.events()]
+
+    def hears(self, count: int, within: float = 5) -> list[str]:
+        """Wait for so many events, and a moment longer for one too many."""
+        until = time.monotonic() + within
+        while len(self.heard) < count and time.monotonic() < until:
+            time.sleep(0.02)
+        time.sleep(0.3)
+        return self.kinds()
+
+
+class Standing:
+    """One run of the sandbox on one file; a second on the same file is a restart."""
+
+    def __init__(self, settings: Settings, hooks: str) -> None:
+        self.store = Store(settings.sandbox_data)
+        self.postman = Postman(self.store, hooks, settings.razorpay_webhook_secrets[0])
+        self.web = make_server("127.0.0.1", 0, create_sandbox(settings, self.store, self.postman), threaded=True)
+        self.mail = Controller(Letterbox(self.store), hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+        self.url = f"http://127.0.0.1:{self.web.server_port}/sandbox"
+        self.api = f"{self.url}/razorpay"
+        self.client = razorpay.Client(auth=(settings.razorpay_key, settings.razorpay_secret), base_url=self.api)
+        threading.Thread(target=self.web.serve_forever, daemon=True).start()
+        self.mail.start()
+        self.postman.start()
+
+    def order(self, amount: int = 99900, **more: Any) -> dict[str, Any]:
+        return dict(self.client.order.create({"amount": amount, "currency": "INR", **more}))
+
+    def pay(self, order: dict[str, Any], outcome: str = "captured", **how: Any) -> dict[str, Any]:
+        answer = requests.post(f"{self.api}/orders/{order['id']}/pay", json={"outcome": outcome} | how, timeout=10)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    def wrong(self, fault: str, **more: Any) -> None:
+        assert requests.post(f"{self.api}/faults", json={"fault": fault} | more, timeout=10).ok
+
+    def close(self) -> None:
+        self.postman.rounds.clear()  # a thread cannot be stopped, but it can be left with nothing to do
+        self.web.shutdown()
+        self.web.server_close()
+        self.mail.stop()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Settings:
+    """Settings without gateway keys, so that the sandbox stands in."""
+    return Settings.read(
+        {
+            "FRONTDESK_ENV": "test", "DATABASE_URL": "postgresql://nobody/nothing", "REDIS_URL": "redis://nobody", "BASE_URL": "http://127.0.0.1:9",
+            "SECRET_KEY": "only for these tests, and longer than it has to be", "SANDBOX_URL": "http://127.0.0.1:9",
+            "SANDBOX_DATA": str(tmp_path / "not there yet" / "sandbox.db"),
+        }
+    )  # fmt: skip
+
+
+@pytest.fixture
+def shop() -> Iterator[Shop]:
+    shop = Shop()
+    yield shop
+    shop.server.shutdown()
+    shop.server.server_close()
+
+
+@pytest.fixture
+def start(keys: Settings, shop: Shop) -> Iterator[Callable[[], Standing]]:
+    """start() the sandbox; start() it again on the same file after close()."""
+    started: list[Standing] = []
+
+    def start() -> Standing:
+        started.append(Standing(keys, shop.address))
+        return started[-1]
+
+    yield start
+    if started:
+        started[-1].close()
+
+
+@pytest.fixture
+def bank(start: Callable[[], Standing]) -> Standing:
+    return start()
