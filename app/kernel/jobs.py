@@ -39,7 +39,7 @@ class Job(Noun):
     """Something owed. It is done once, or it stays here with the reason why not."""
 
     states = "waiting", "running", "done", "failed"
-    audited = False  # a job is its own record; only a person's "Try again" is worth a line, and the row shows it
+    audited = False  # a job is its own record; a line is only written when a person presses "Try again"
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
     name: Mapped[str] = mapped_column(index=True)
