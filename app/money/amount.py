@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation, Overflow
 from typing import Any
@@ -26,8 +27,53 @@ class Money:
     def __sub__(self, other: Money) -> Money:
         return Money(self.amount - self._same(other), self.currency)
 
+    def __neg__(self) -> Money:
+        return Money(-self.amount, self.currency)
+
+    def __lt__(self, other: Money) -> bool:
+        return self.amount < self._same(other)
+
+    def __le__(self, other: Money) -> bool:
+        return self.amount <= self._same(other)
+
+    def __gt__(self, other: Money) -> bool:
+        return self.amount > self._same(other)
+
+    def __ge__(self, other: Money) -> bool:
+        return self.amount >= self._same(other)
+
+    def __mul__(self, count: int) -> Money:
+        return Money(self.amount * count, self.currency)
+
     def __bool__(self) -> bool:
         return self.amount != 0
+
+    def part(self, of: int, whole: int) -> Money:
+        """`of` parts in `whole`: Money.part(18, 118) is the tax within. The one place where money is rounded."""
+        return Money(rounded(self.amount * of, whole), self.currency)
+
+    def percent(self, hundredths: int) -> Money:
+        """A rate in hundredths of a per cent: percent(1800) is 18 %."""
+        return self.part(hundredths, 10_000)
+
+    def split(self, weights: Sequence[int]) -> list[Money]:
+        """In these proportions, to the last coin: who is cut off most gets the next coin (largest remainder)."""
+        whole = sum(weights)
+        if whole <= 0 or min(weights) < 0:
+            raise ValueError("Money is split by weights of zero and above, and not all of them zero.")
+        shares = [divmod(abs(self.amount) * each, whole) for each in weights]
+        left = abs(self.amount) - sum(share for share, _ in shares)
+        first = sorted(range(len(shares)), key=lambda at: (-shares[at][1], at))[:left]
+        sign = -1 if self.amount < 0 else 1
+        return [Money(sign * (share + (at in first)), self.currency) for at, (share, _) in enumerate(shares)]
+
+    @classmethod
+    def total(cls, each: Iterable[Money], currency: str) -> Money:
+        """The sum, which has a currency even when there is nothing to add."""
+        found = cls(0, currency)
+        for money in each:
+            found += money
+        return found
 
     def __str__(self) -> str:
         digits = _digits(self.currency)
@@ -58,6 +104,12 @@ class Money:
         if other.currency != self.currency:
             raise ValueError(f"{self} and {other} are not the same currency.")
         return other.amount
+
+
+def rounded(amount: int, whole: int) -> int:
+    """The one rounding rule: to the nearest coin, and a half goes away from zero."""
+    sign = -1 if (amount < 0) != (whole < 0) else 1
+    return sign * ((2 * abs(amount) + abs(whole)) // (2 * abs(whole)))
 
 
 def _digits(currency: str) -> int:
