@@ -15,7 +15,7 @@ _TABLES = """
 create table if not exists thing (id text primary key, kind text not null, parent text, made real not null, body text not null);
 create index if not exists thing_parent on thing (kind, parent);
 create table if not exists event (id text primary key, made real not null, due real, tries integer not null default 0, answer text not null default '',
-                                  secret text not null, body blob not null);
+                                  secret text not null, body blob not null, stranger text not null default 'razorpay', tampered integer not null default 0);
 create table if not exists attempt (event text not null, made real not null, answer text not null);
 create index if not exists attempt_event on attempt (event);
 create table if not exists repeat (event text not null, due real not null);
@@ -33,6 +33,9 @@ class Store:
         self._file: sqlite3.Connection | None = None
         with self.open() as file:
             file.executescript("pragma journal_mode = wal;" + _TABLES)
+            if "stranger" not in {row["name"] for row in file.execute("pragma table_info(event)")}:  # a file from when Razorpay was the only one
+                file.execute("drop table event")
+                file.executescript(_TABLES)
 
     @contextmanager
     def open(self) -> Iterator[sqlite3.Connection]:

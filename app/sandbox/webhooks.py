@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import requests
@@ -21,23 +22,41 @@ PATIENCE = 5  # seconds an answer may take, as Razorpay's
 GIVE_UP = 24 * 60 * 60
 
 
+@dataclass(frozen=True)
+class Hand:
+    """How one stranger signs, and where its events are brought."""
+
+    address: str
+    secret: str
+    seal: Callable[[str, bytes, str], dict[str, str]]  # an event's id, its bytes and the secret make the headers
+
+
 class Postman(threading.Thread):
     def __init__(self, store: Store, address: str, secret: str) -> None:
         super().__init__(daemon=True, name="postman")
-        self.store, self.address, self.secret = store, address, secret
+        self.store = store
+        self.hands = {"razorpay": Hand(address, secret, _as_razorpay)}  # who else speaks adds theirs
         self.news = threading.Event()
         self.rounds: list[Callable[[], None]] = [self.deliver_due]  # what is looked after on each round; others add theirs
 
-    def post(self, event_id: str, body: dict[str, Any], *, wrong_secret: bool = False, tampered: bool = False, hold: bool = False, twice: bool = False) -> None:
+    def post(
+        self,
+        event_id: str,
+        body: dict[str, Any],
+        *,
+        by: str = "razorpay",
+        wrong_secret: bool = False,
+        tampered: bool = False,
+        hold: bool = False,
+        twice: bool = False,
+    ) -> None:
         """Write the event down as it is now; `hold` leaves it undelivered until somebody asks."""
-        raw = json.dumps(body).encode()
-        signed = _sign(raw, "not the secret" if wrong_secret else self.secret)
-        if tampered:
-            raw = raw.replace(b'"entity": "event"', b'"entity": "EVENT"')
+        secret = "not the secret" if wrong_secret else self.hands[by].secret
         now = time.time()
         with self.store.open() as file:
             due = None if hold else now
-            file.execute("insert into event (id, made, due, secret, body) values (?, ?, ?, ?, ?)", (event_id, now, due, signed, raw))
+            keep = "insert into event (id, made, due, secret, body, stranger, tampered) values (?, ?, ?, ?, ?, ?, ?)"
+            file.execute(keep, (event_id, now, due, secret, json.dumps(body).encode(), by, tampered))
             if twice:
                 file.execute("insert into repeat values (?, ?)", (event_id, now + 0.3))
         self.news.set()
@@ -66,7 +85,8 @@ class Postman(threading.Thread):
             event = file.execute("select * from event where id = ?", (event_id,)).fetchone()
         if event is None:
             return None
-        answer = self._bring(event["id"], event["secret"], event["body"])
+        hand, raw = self.hands[event["stranger"]], event["body"]
+        answer = _bring(hand.address, hand.seal(event_id, raw, event["secret"]), _tampered(raw) if event["tampered"] else raw)
         tries = event["tries"] + 1
         again = None if answer.startswith("2") or time.time() - event["made"] > GIVE_UP else time.time() + min(2**tries, 3600)
         with self.store.open() as file:
@@ -74,23 +94,32 @@ class Postman(threading.Thread):
             file.execute("insert into attempt values (?, ?, ?)", (event_id, time.time(), answer))
         return answer
 
-    def events(self) -> list[dict[str, Any]]:
-        """The newest first, each with how often it was brought and what was answered."""
-        what = "select rowid, id, made, due, tries, answer, json_extract(cast(body as text), '$.event') as event from event order by made desc, rowid desc limit 200"
+    def events(self, of: str = "razorpay") -> list[dict[str, Any]]:
+        """One stranger's, the newest first, each with how often it was brought and what was answered."""
+        kind = "coalesce(json_extract(cast(body as text), '$.event'), json_extract(cast(body as text), '$.type')) as event"
+        what = f"select rowid, id, made, due, tries, answer, {kind} from event where stranger = ? order by made desc, rowid desc limit 200"  # noqa: S608  # no word of it is a stranger's
         with self.store.open() as file:
-            rows = [dict(row) for row in file.execute(what)]
+            rows = [dict(row) for row in file.execute(what, (of,))]
             for row in rows:
                 del row["rowid"]
                 row["attempts"] = [dict(each) for each in file.execute("select made, answer from attempt where event = ? order by rowid", (row["id"],))]
         return rows
 
-    def _bring(self, event_id: str, signature: str, raw: bytes) -> str:
-        headers = {"Content-Type": "application/json", "X-Razorpay-Signature": signature, "x-razorpay-event-id": event_id}
-        try:
-            return str(requests.post(self.address, data=raw, headers=headers, timeout=PATIENCE).status_code)
-        except requests.RequestException as error:
-            return type(error).__name__
+
+def _bring(address: str, headers: dict[str, str], raw: bytes) -> str:
+    try:
+        return str(requests.post(address, data=raw, headers={"Content-Type": "application/json"} | headers, timeout=PATIENCE).status_code)
+    except requests.RequestException as error:
+        return type(error).__name__
 
 
-def _sign(raw: bytes, secret: str) -> str:
+def _as_razorpay(event_id: str, raw: bytes, secret: str) -> dict[str, str]:
+    return {"X-Razorpay-Signature": sign(raw, secret), "x-razorpay-event-id": event_id}
+
+
+def _tampered(raw: bytes) -> bytes:
+    return raw.replace(b': "event"', b': "EVENT"')
+
+
+def sign(raw: bytes, secret: str) -> str:
     return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
