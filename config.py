@@ -13,6 +13,10 @@ from zoneinfo import available_timezones
 
 ROOT = Path(__file__).parent
 SANDBOX_KEY = "rzp_test_sandbox"
+STRIPE_SANDBOX_KEY = "sk_test_sandbox"
+
+
+_STRIPE_LIVE, _STRIPE_TEST = ("sk_live_", "rk_live_"), ("sk_test_", "rk_test_")
 
 
 class Unsafe(SystemExit):
@@ -44,11 +48,21 @@ class Settings:
     timezone: str = setting("BUSINESS_TIMEZONE", "Asia/Kolkata")
     currency: str = setting("BUSINESS_CURRENCY", "INR")
     country: str = setting("BUSINESS_COUNTRY", "IN")
+    business_address: str = setting("BUSINESS_ADDRESS", "")
+    business_tax_number: str = setting("BUSINESS_TAX_NUMBER", "")
+    business_region: str = setting("BUSINESS_REGION", "")
+    business_upi: str = setting("BUSINESS_UPI", "")
+    books_open: int = setting("BOOKS_OPEN_IN_MONTH", "4")
+    four_eyes_above: str = setting("FOUR_EYES_ABOVE", "10000")
 
     razorpay_key: str = setting("RAZORPAY_KEY_ID", "")
     razorpay_secret: str = setting("RAZORPAY_KEY_SECRET", "", repr=False)
     razorpay_webhook_secrets: tuple[str, ...] = setting("RAZORPAY_WEBHOOK_SECRET", "", repr=False)
     razorpay_url: str = setting("RAZORPAY_API_URL", "https://api.razorpay.com")
+
+    stripe_key: str = setting("STRIPE_SECRET_KEY", "", repr=False)
+    stripe_webhook_secrets: tuple[str, ...] = setting("STRIPE_WEBHOOK_SECRET", "", repr=False)
+    stripe_url: str = setting("STRIPE_API_URL", "https://api.stripe.com")
 
     smtp_host: str = setting("SMTP_HOST", "")
     smtp_port: int = setting("SMTP_PORT", "587")
@@ -75,6 +89,12 @@ class Settings:
         """Where a payer's browser goes: the sandbox is seen at our own address."""
         return ("/sandbox/razorpay" if self.sandboxed else self.razorpay_url) + "/v1/checkout/embedded"
 
+    @property
+    def pays_at(self) -> tuple[str, ...]:
+        """The gateways' own pages to which a payer's browser may be sent."""
+        razorpay = () if self.sandboxed or not self.razorpay_key else (self.razorpay_url,)
+        return razorpay if self.stripe_key in ("", STRIPE_SANDBOX_KEY) else (*razorpay, "https://checkout.stripe.com")
+
     @classmethod
     def read(cls, env: Mapping[str, str] = os.environ) -> Settings:
         values: dict[str, Any] = {}
@@ -93,6 +113,8 @@ class Settings:
             _refuse_in_production(self)
         elif self.razorpay_key.startswith("rzp_live_"):
             raise Unsafe("RAZORPAY_KEY_ID is a live key, and FRONTDESK_ENV is not production: real cards would be charged.")
+        elif self.stripe_key.startswith(_STRIPE_LIVE):
+            raise Unsafe("STRIPE_SECRET_KEY is a live key, and FRONTDESK_ENV is not production: real cards would be charged.")
         return self
 
 
@@ -124,6 +146,12 @@ def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
             "razorpay_webhook_secrets": (_derived("sandbox webhook", values["secret_key"]),),
             "razorpay_url": values["sandbox_url"].rstrip("/") + "/sandbox/razorpay",
         }
+    if values["razorpay_key"] == SANDBOX_KEY and not values["stripe_key"]:
+        values |= {
+            "stripe_key": STRIPE_SANDBOX_KEY,
+            "stripe_webhook_secrets": ("whsec_" + _derived("sandbox stripe webhook", values["secret_key"]),),
+            "stripe_url": values["sandbox_url"].rstrip("/") + "/sandbox/stripe",
+        }
     if values["sandbox_url"] and not values["smtp_host"]:
         values |= {
             "smtp_host": urlsplit(values["sandbox_url"]).hostname,
@@ -142,14 +170,25 @@ def _refuse_unsafe(it: Settings) -> None:
         raise Unsafe("DATABASE_URL is not a PostgreSQL address; the constraints that keep bookings and money true live in PostgreSQL.")
     if it.timezone not in available_timezones():
         raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}, which is not an IANA time zone such as Asia/Kolkata.")
-    if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
-        raise Unsafe("RAZORPAY_KEY_ID is set without RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: an unsigned webhook could confirm a booking.")
-    if it.sandbox_url and it.razorpay_key.startswith("rzp_live_"):
-        raise Unsafe("SANDBOX_URL is set beside a live RAZORPAY_KEY_ID. The sandbox never runs beside live keys: unset one of them.")
-    if not it.razorpay_key:
-        raise Unsafe("RAZORPAY_KEY_ID is not set, and no SANDBOX_URL stands in for it: nobody could pay.")
+    _refuse_unpaid(it)
     if not it.smtp_host:
         raise Unsafe("SMTP_HOST is not set, and no SANDBOX_URL stands in for it: no email could be sent.")
+
+
+def _refuse_unpaid(it: Settings) -> None:
+    """Keys with which money would be lost, or taken from nobody."""
+    if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
+        raise Unsafe("RAZORPAY_KEY_ID is set without RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: an unsigned webhook could confirm a booking.")
+    if it.stripe_key and not it.stripe_key.startswith((*_STRIPE_LIVE, *_STRIPE_TEST)):
+        raise Unsafe("STRIPE_SECRET_KEY is not a secret key of Stripe's: those begin with sk_ or rk_, and the publishable one is of no use here.")
+    if it.stripe_key and not it.stripe_webhook_secrets:
+        raise Unsafe("STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET: an unsigned webhook could confirm a booking.")
+    if it.sandbox_url and it.razorpay_key.startswith("rzp_live_"):
+        raise Unsafe("SANDBOX_URL is set beside a live RAZORPAY_KEY_ID. The sandbox never runs beside live keys: unset one of them.")
+    if it.sandbox_url and it.stripe_key.startswith(_STRIPE_LIVE):
+        raise Unsafe("SANDBOX_URL is set beside a live STRIPE_SECRET_KEY. The sandbox never runs beside live keys: unset one of them.")
+    if not it.razorpay_key and not it.stripe_key:
+        raise Unsafe("Neither RAZORPAY_KEY_ID nor STRIPE_SECRET_KEY is set, and no SANDBOX_URL stands in for them: nobody could pay.")
 
 
 def _refuse_in_production(it: Settings) -> None:
@@ -157,5 +196,7 @@ def _refuse_in_production(it: Settings) -> None:
         raise Unsafe("SANDBOX_URL is set in production: anybody could mark a booking as paid. Unset it.")
     if it.razorpay_key.startswith("rzp_test_"):
         raise Unsafe("RAZORPAY_KEY_ID is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
+    if it.stripe_key.startswith(_STRIPE_TEST):
+        raise Unsafe("STRIPE_SECRET_KEY is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
     if not it.base_url.startswith("https://"):
         raise Unsafe("BASE_URL does not start with https:// in production: sessions and links would travel in the clear.")

@@ -28,6 +28,8 @@ SAFE = {
     "SMTP_HOST": "smtp.example.com",
 }
 
+STRIPE = {"STRIPE_SECRET_KEY": "sk_live_x", "STRIPE_WEBHOOK_SECRET": "whsec_new, whsec_old"}
+
 # Read by the programs around the app, not by the app.
 AROUND = {"HOST", "PORT", "WEB_CONCURRENCY", "ADMIN_PASSWORD"}
 
@@ -42,6 +44,24 @@ def test_settings_that_are_safe_are_taken() -> None:
     settings = Settings.read(SAFE)
     assert settings.razorpay_webhook_secrets == ("new", "old")
     assert not settings.sandboxed
+    assert (settings.stripe_key, settings.pays_at) == ("", ("https://api.razorpay.com",))
+
+
+def test_stripe_can_stand_beside_razorpay_or_instead_of_it() -> None:
+    both = Settings.read(SAFE | STRIPE)
+    assert both.stripe_webhook_secrets == ("whsec_new", "whsec_old")
+    assert both.pays_at == ("https://api.razorpay.com", "https://checkout.stripe.com")
+    alone = Settings.read(SAFE | STRIPE | {"RAZORPAY_KEY_ID": ""})
+    assert (alone.razorpay_key, alone.pays_at) == ("", ("https://checkout.stripe.com",))
+
+
+def test_without_keys_the_sandbox_stands_in_for_both() -> None:
+    here = {"FRONTDESK_ENV": "demo", "RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}
+    sandboxed = Settings.read(SAFE | here)
+    assert (sandboxed.stripe_url, sandboxed.pays_at) == ("http://127.0.0.1:1/sandbox/stripe", ())
+    assert sandboxed.stripe_webhook_secrets[0].startswith("whsec_")
+    tried = Settings.read(SAFE | here | STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"})
+    assert (tried.sandboxed, tried.stripe_url, tried.pays_at) == (True, "https://api.stripe.com", ("https://checkout.stripe.com",))
 
 
 @pytest.mark.parametrize(
@@ -52,6 +72,11 @@ def test_settings_that_are_safe_are_taken() -> None:
         ({"RAZORPAY_KEY_ID": ""}, "nobody could pay"), ({"RAZORPAY_WEBHOOK_SECRET": ""}, "unsigned webhook"), ({"SMTP_HOST": ""}, "no email"),
         ({"FRONTDESK_ENV": "demo"}, "live key"), ({"FRONTDESK_ENV": "prod"}, "production, demo, test"), ({"SMTP_PORT": "x"}, "whole number"),
         ({"BUSINESS_TIMEZONE": "Mars/Phobos"}, "IANA"), ({"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "anybody could mark a booking as paid"),
+        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "unsigned webhook"), ({"STRIPE_SECRET_KEY": "pk_live_x"}, "publishable one"),
+        (STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"}, "test key"), (STRIPE | {"STRIPE_SECRET_KEY": "rk_test_x"}, "test key"),
+        (STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo"}, "STRIPE_SECRET_KEY is a live key"),
+        (STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo", "STRIPE_SECRET_KEY": "rk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
+        (STRIPE | {"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "beside a live STRIPE_SECRET_KEY"),
     ],
 )  # fmt: skip
 def test_an_unsafe_setting_stops_the_start_with_a_sentence(change: dict[str, str], words: str) -> None:
@@ -61,6 +86,7 @@ def test_an_unsafe_setting_stops_the_start_with_a_sentence(change: dict[str, str
 
 def test_no_secret_is_printed_with_the_settings() -> None:
     assert "live-secret" not in repr(Settings.read(SAFE | {"RAZORPAY_KEY_SECRET": "live-secret", "SMTP_PASSWORD": "live-secret"}))
+    assert "sk_live_x" not in repr(Settings.read(SAFE | STRIPE))
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_nouns_declare(app: Flask) -> None:
