@@ -1,0 +1,83 @@
+"""Letters: what a printed page can say. Two faces are carried along, and what neither has is written in Latin letters or left out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache, lru_cache
+from importlib.resources import files
+
+from fontTools.ttLib import TTFont
+
+# Lato has Latin, Greek and Cyrillic, figures of one width, and the rupee sign; Hind has Devanagari, drawn to stand beside Latin.
+LATIN = {"": str(files("fontpkg_lato") / "files/Lato-Regular.ttf"), "B": str(files("fontpkg_lato") / "files/Lato-SemiBold.ttf")}
+INDIAN = {"": str(files("fontpkg_hind") / "files/Hind-Regular.ttf"), "B": str(files("fontpkg_hind") / "files/Hind-SemiBold.ttf")}
+
+JOINERS = "\u200c\u200d"
+_STRAY_JOINER = re.compile(f"(?<![\u0900-\u097f])[{JOINERS}]")
+_ALPHABETS = ("BENGALI", "GUJARATI", "GURMUKHI", "KANNADA", "MALAYALAM", "ORIYA", "TAMIL", "TELUGU")
+_DIGITS = dict(zip(("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"), "0123456789", strict=True))
+_SILENT = {"VIRAMA", "NUKTA", "ADDAK"}
+_SOUNDS = {
+    "AA": "ā", "II": "ī", "UU": "ū", "EE": "ē", "OO": "ō", "VOCALIC R": "r̥", "VOCALIC RR": "r̥̄", "NGA": "ṅa", "NYA": "ña", "TTA": "ṭa", "TTHA": "ṭha", "DDA": "ḍa",
+    "DDHA": "ḍha", "NNA": "ṇa", "NNNA": "ṉa", "CA": "ca", "CHA": "cha", "SHA": "śa", "SSA": "ṣa", "LLA": "ḷa", "LLLA": "ḻa", "RRA": "ṟa", "YYA": "ẏa",
+    "ANUSVARA": "ṁ", "BINDI": "ṁ", "TIPPI": "ṁ", "CANDRABINDU": "m̐", "VISARGA": "ḥ", "KHANDA TA": "t",
+}  # fmt: skip
+
+
+@cache
+def shapes(indian: bool) -> frozenset[int]:  # noqa: FBT001
+    """Every character that the face has a shape for, thin and bold alike."""
+    faces = INDIAN if indian else LATIN
+    return frozenset.intersection(*(frozenset(TTFont(face, lazy=True).getBestCmap()) for face in faces.values()))
+
+
+@lru_cache(maxsize=4096)
+def printable(text: str) -> str:
+    """One line of what can be drawn: no control characters, no line breaks, no character that would come out as an empty box."""
+    told = unicodedata.normalize("NFC", in_latin(" ".join(text.split())))
+    kept = _STRAY_JOINER.sub("", "".join(_drawable(each) for each in told))
+    return " ".join(kept.split())
+
+
+def lines_of(text: str) -> list[str]:
+    """The lines that were written as lines: an address, a note."""
+    return [line for each in text.splitlines() if (line := printable(each))]
+
+
+def in_latin(text: str) -> str:
+    """An Indian script that no face here has, by its sounds (ISO 15919): a name stays a name that can be read aloud."""
+    names = [_name(each) for each in text]
+    return "".join(_sound(name, after) if name else each for each, name, after in zip(text, names, [*names, ""][1:], strict=True))
+
+
+def _name(character: str) -> str:
+    """LETTER RA, VOWEL SIGN II; nothing for a script that needs no help."""
+    alphabet, _, name = unicodedata.name(character, "").partition(" ")
+    return name if alphabet in _ALPHABETS else ""
+
+
+def _sound(name: str, after: str) -> str:
+    """A consonant carries an a, unless a vowel sign or the sign that silences it comes next."""
+    which = name.removeprefix("LETTER ").removeprefix("VOWEL ").removeprefix("SIGN ").removeprefix("DIGIT ")
+    if which in _SILENT:
+        return ""
+    if name.startswith("DIGIT "):
+        return _DIGITS[which]
+    sound = _SOUNDS.get(which, which.lower())
+    bare = name.startswith("LETTER ") and len(which) > 1 and sound.endswith("a") and after.startswith(("VOWEL SIGN", "SIGN VIRAMA"))
+    return sound[:-1] if bare else sound
+
+
+def _drawable(character: str) -> str:
+    code = ord(character)
+    if character in JOINERS:
+        return character
+    if unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn"}:
+        return ""
+    if code in shapes(indian=False) or code in shapes(indian=True):
+        return character
+    plain = unicodedata.normalize("NFKD", character)
+    if plain != character:
+        return "".join(_drawable(each) for each in plain)
+    return "?" if unicodedata.category(character)[0] in "LN" else ""
