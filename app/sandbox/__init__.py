@@ -1,13 +1,13 @@
-"""Stand-ins that speak the real wire protocol of Razorpay and SMTP, for when there are no keys. Never beside live ones."""
+"""Stand-ins that speak the real wire protocol of Razorpay, Stripe and SMTP, for when there are no keys. Never beside live ones."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app.sandbox import mailbox, razorpay
+from app.sandbox import mailbox, razorpay, stripe
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
-from config import ROOT, Settings, Unsafe
+from config import ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
 
 
 def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
@@ -17,5 +17,7 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     app = Flask("sandbox", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.register_blueprint(razorpay.gateway(settings, store, postman))
+    if settings.stripe_key == STRIPE_SANDBOX_KEY:
+        app.register_blueprint(stripe.gateway(settings, store, postman))
     app.register_blueprint(mailbox.pages(store))
     return app

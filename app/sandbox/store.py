@@ -20,6 +20,7 @@ create table if not exists attempt (event text not null, made real not null, ans
 create index if not exists attempt_event on attempt (event);
 create table if not exists repeat (event text not null, due real not null);
 create table if not exists late (payment text primary key, due real not null, delivery text not null);
+create table if not exists alarm (thing text not null, due real not null, what text not null);
 create table if not exists fault (path text not null, fault text not null, times integer not null);
 create table if not exists mail (id integer primary key, received real not null, sender text not null, recipients text not null, raw blob not null);
 """

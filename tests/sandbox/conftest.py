@@ -49,7 +49,7 @@ class Shop:
         return [json.loads(body) for _, body in list(self.heard)]
 
     def kinds(self) -> list[str]:
-        return [each["event"] for each in self.events()]
+        return [each.get("event") or each["type"] for each in self.events()]
 
     def hears(self, count: int, within: float = 5) -> list[str]:
         """Wait for so many events, and a moment longer for one too many."""
