@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache, lru_cache
 from importlib.resources import files
 
-from fontTools.ttLib import TTFont
+import uharfbuzz as hb
 
 # Lato has Latin, Greek and Cyrillic, figures of one width, and the rupee sign; Hind has Devanagari, drawn to stand beside Latin.
-LATIN = {"": str(files("fontpkg_lato") / "files/Lato-Regular.ttf"), "B": str(files("fontpkg_lato") / "files/Lato-SemiBold.ttf")}
-INDIAN = {"": str(files("fontpkg_hind") / "files/Hind-Regular.ttf"), "B": str(files("fontpkg_hind") / "files/Hind-SemiBold.ttf")}
+_LATO, _HIND = str(files("fontpkg_lato") / "files/Lato"), str(files("fontpkg_hind") / "files/Hind")
+FACES = {"latin": {"": f"{_LATO}-Regular.ttf", "B": f"{_LATO}-SemiBold.ttf"}, "indian": {"": f"{_HIND}-Regular.ttf", "B": f"{_HIND}-SemiBold.ttf"}}
 
 JOINERS = "\u200c\u200d"
 _STRAY_JOINER = re.compile(f"(?<![\u0900-\u097f])[{JOINERS}]")
@@ -26,10 +27,23 @@ _SOUNDS = {
 
 
 @cache
-def shapes(indian: bool) -> frozenset[int]:  # noqa: FBT001
-    """Every character that the face has a shape for, thin and bold alike."""
-    faces = INDIAN if indian else LATIN
-    return frozenset.intersection(*(frozenset(TTFont(face, lazy=True).getBestCmap()) for face in faces.values()))
+def face(file: str) -> hb.Face:
+    """Read once, and kept."""
+    return hb.Face(hb.Blob.from_file_path(file))
+
+
+@cache
+def shapes(script: str) -> frozenset[int]:
+    """Every character that these faces have a shape for, thin and bold alike."""
+    return frozenset.intersection(*(frozenset(face(file).unicodes) for file in FACES[script].values()))
+
+
+def cut(file: str, letters: Iterable[int]) -> bytes:
+    """The face with these letters only. Done here, in C, a paper is drawn twice as fast as with whole faces."""
+    wanted = hb.SubsetInput()
+    wanted.flags = hb.SubsetFlags.NO_HINTING
+    wanted.unicode_set.update(letters)
+    return bytes(hb.subset(face(file), wanted).blob.data)
 
 
 @lru_cache(maxsize=4096)
@@ -75,7 +89,7 @@ def _drawable(character: str) -> str:
         return character
     if unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn"}:
         return ""
-    if code in shapes(indian=False) or code in shapes(indian=True):
+    if code in shapes("latin") or code in shapes("indian"):
         return character
     plain = unicodedata.normalize("NFKD", character)
     if plain != character:

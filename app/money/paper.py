@@ -12,11 +12,13 @@ from typing import Any
 import segno
 
 from app.money.amount import Money
+from app.money.columns import GUTTER, Column, Columns
 from app.money.in_words import in_words
 from app.money.letters import lines_of
-from app.money.sheet import ACCENT, GUTTER, INK, LEFT, MUTED, RIGHT, WIDTH, Column, Sheet, leading
+from app.money.sheet import ACCENT, INK, LEFT, MUTED, RIGHT, WIDTH, Sheet, leading
 from app.money.upi import payable_by_upi, upi_link
 
+_ROLES = {"Receipt": "Received from", "Credit note": "Credited to"}
 _GSTIN = re.compile(r"\d{2}[A-Z0-9]{13}")
 
 
@@ -71,7 +73,7 @@ def drawn(paper: Paper) -> bytes:
     sheet = Sheet(f"{paper.title} {paper.number}", paper.seller.name, paper.date, _texts(paper))
     _head(sheet, paper)
     _parties(sheet, paper)
-    sheet.columns(_lines(paper))
+    Columns(sheet, _lines(paper)).draw()
     _sums(sheet, paper)
     _tax_by_rate(sheet, paper)
     _payment(sheet, paper)
@@ -125,11 +127,12 @@ def _fact(sheet: Sheet, name: str, said: str) -> None:
 def _parties(sheet: Sheet, paper: Paper) -> None:
     """Who pays, and beside it what for."""
     top, half = sheet.y, WIDTH / 2
-    sheet.put("Billed to", LEFT, half, size=7.5, colour=MUTED)
+    sheet.put(_ROLES.get(paper.title, "Billed to"), LEFT, half, size=7.5, colour=MUTED)
     sheet.y += 4.2
     for line in sheet.wrapped(paper.buyer.name, half - GUTTER, 10.5, bold=True)[:4]:
         sheet.put(line, LEFT, half - GUTTER, size=10.5, bold=True)
         sheet.y += leading(10.5)
+    sheet.y += 0.6
     _about_party(sheet, paper.buyer, LEFT, half - GUTTER)
     left, sheet.y = sheet.y, top
     for name, said in (("For", paper.about), ("Place of supply", paper.place_of_supply)):
@@ -158,11 +161,11 @@ def _about_party(sheet: Sheet, party: Party, x: float, width: float) -> None:
 def _lines(paper: Paper) -> list[Column]:
     lines, names = paper.lines, _tax_names(paper)
     columns = [
-        Column("#", [(str(at), "") for at in range(1, len(lines) + 1)]),
-        Column("Description", [(each.label, "") for each in lines], figures=False),
+        Column("#", [(str(at), "") for at in range(1, len(lines) + 1)], figures=False),
+        Column("Description", [(each.label, "") for each in lines], figures=False, gives=True),
     ]
     if any(each.code for each in lines):
-        columns.append(Column("HSN/SAC", [(each.code, "") for each in lines]))
+        columns.append(Column("HSN/SAC", [(each.code[:12], "") for each in lines]))
     columns.append(Column("Qty", [(str(each.quantity), "") for each in lines]))
     if not names:
         return [*columns, Column(f"Amount ({paper.total.currency})", [(_figure(each.total), "") for each in lines])]
@@ -184,7 +187,7 @@ def _sums(sheet: Sheet, paper: Paper) -> None:
     sheet.need(len(sums) * 5.2 + 8)
     top, x, width = sheet.y, LEFT + 96, WIDTH - 96
     for name, money, strong in sums:
-        if strong:
+        if strong and sheet.y > top:
             sheet.rule(sheet.y + 0.6, x=x, width=width)
             sheet.y += 1.6
         size = 11 if strong else 9
@@ -224,12 +227,12 @@ def _tax_by_rate(sheet: Sheet, paper: Paper) -> None:
     groups = [lines for _, lines in sorted(rates.items())]
     zero = Money(0, paper.total.currency)
     columns = [
-        Column("Tax by rate", [(_rate(rate), "") for rate in sorted(rates)], figures=False),
+        Column("Tax by rate", [(_rate(rate), "") for rate in sorted(rates)], figures=False, gives=True),
         Column("Taxable value", [(_figure(sum((each.net for each in lines), zero)), "") for lines in groups]),
         *(Column(name, [(_figure(sum((each.taxes.get(name, zero) for each in lines), zero)), "") for lines in groups]) for name in names[:4]),
         Column("Tax", [(_figure(sum((_tax(each) for each in lines), zero)), "") for lines in groups]),
     ]
-    sheet.columns(columns, size=8, width=WIDTH if len(names) > 2 else 120)
+    Columns(sheet, columns, WIDTH if len(names) > 2 else 120).draw()
     sheet.y += 3
 
 
