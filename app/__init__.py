@@ -11,11 +11,16 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import desk, ops, site
 from app.desk.house import house
-from app.kernel import access, db, files, jobs, people
+from app.desk.money import money
+from app.kernel import access, clock, db, files, jobs, numbering, people
 from app.kernel.pack import Pack
-from app.messages import email, template
-from app.money import gateway
+from app.messages import email, message, template
+from app.money import gateway, invoice, limits, quote
+from app.money.amount import Money
+from app.money.offline import OFFLINE
+from app.money.paper import Party
 from app.money.razorpay import Razorpay
+from app.money.tax import STATES
 from app.packs import PACKS
 from app.sandbox.door import door
 from config import ROOT, Settings
@@ -25,7 +30,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     settings = settings or Settings.read()
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config.from_mapping(desk.flask_settings(settings))
-    app.extensions["settings"], app.extensions["packs"] = settings, [house, *packs]
+    app.extensions["settings"], app.extensions["packs"] = settings, [house, money, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
@@ -56,9 +61,21 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     files.keep_in(settings.files)
     people.live_in(settings.country)
     jobs.hang_bell(settings.redis_url)
-    gateway.use(_razorpay(settings))
+    gateway.use(_razorpay(settings), *OFFLINE)
+    gateway.reach_us_at("" if settings.sandboxed else settings.base_url)
+    clock.live_in(settings.timezone)
+    numbering.open_books_in(settings.books_open)
+    limits.four_eyes_above(Money.read(settings.four_eyes_above, settings.currency))
+    quote.sell_from(settings.business_region if settings.business_tax_number else "")
+    invoice.sell_as(_seller(settings), settings.business_upi)
+    message.write_to_the_house_at(name=settings.business, email=settings.business_email, timezone=settings.timezone)
     email.use(flask_mail.Mail(app))
     template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))
+
+
+def _seller(it: Settings) -> Party:
+    region = f"{it.business_region} {STATES[it.business_region]}" if it.business_region in STATES else it.business_region
+    return Party(it.business, it.business_address.replace("\\n", "\n"), it.business_email, it.business_phone, it.business_tax_number, region)
 
 
 def _razorpay(it: Settings) -> Razorpay:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import column, home, house, security
+from app.desk import column, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.resource import forget_all, resources
 from app.desk.screens import screens_of
@@ -81,7 +81,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
     builder.init_app(app, db.session)
     _speak_plainly(builder.sm.jwt_manager)
-    for pack in [house.house, *packs]:
+    for pack in [house.house, money.money, *packs]:
         for resource in pack.resources:
             resource.register(pack.label)
             builder.add_view_no_menu(screens_of(resource))
@@ -94,6 +94,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     return builder
 
 
+_LAST = [money.money.label, house.house.label]  # below the lines of business
 _STAFF = ("/desk", "/users", "/roles", "/resetmypassword", "/swagger", "/login", "/userinfo", "/groups")
 
 
@@ -104,7 +105,7 @@ def _menu() -> list[tuple[str, list[Any]]]:
     for resource in resources():
         if who.may(resource.noun, "read"):
             found.setdefault(resource.pack, []).append(resource)
-    return sorted(found.items(), key=lambda item: item[0] == house.house.label)
+    return sorted(found.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
 
 
 def _speak_plainly(jwt: Any) -> None:

@@ -304,7 +304,7 @@ def _list_parameters(it: Resource) -> list[dict[str, Any]]:
 def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
     asks = {each.name: _question(each) for each in questions(move.asks)} if move.asks else {}
     body = {"type": "object", "properties": asks} if asks else None
-    summary = f"{move.label}: {' or '.join(move.sources)} → {move.to}"
+    summary = f"{move.label}: {' or '.join(move.sources)} → {move.to or 'as it is'}"
     return _operation(tag, summary, answer, body=body, parameters=parameters, description=move.does)
 
 

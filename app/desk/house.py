@@ -1,4 +1,4 @@
-"""The house's own nouns on the desk: people, money, messages, jobs and the history."""
+"""The house's own nouns on the desk: people, messages, jobs and the history."""
 
 from __future__ import annotations
 
@@ -13,11 +13,8 @@ from app.kernel.jobs import Job
 from app.kernel.pack import Pack
 from app.kernel.people import Person
 from app.messages.message import Message
-from app.money.bill import Bill
-from app.money.inbox import Event
-from app.money.payment import Payment
 
-READ = {"Desk": "read moves", "Auditor": "read"}
+READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
 
 # Who may be chosen as somebody's user account, in a form of a noun that points at one.
 access.declare(User, frozenset({"Desk"}), {})
@@ -25,7 +22,7 @@ access.declare(User, frozenset({"Desk"}), {})
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, Bill, Payment, Event, Message, Job, Change, Picture],
+    nouns=[Person, Message, Job, Change, Picture],
     resources=[
         Resource(
             Person,
@@ -36,38 +33,7 @@ house = Pack(
             add="name email phone timezone notes",
             search="name email phone",
             order="name",
-            roles={"Desk": "read write", "Auditor": "read"},
-            scope=everything,
-        ),
-        Resource(
-            Payment,
-            icon="wallet",
-            list="gateway_id bill.number bill.person money state method owed_back",
-            show="gateway_id gateway bill.number bill.person money state method error captured_at owed_back refund_id",
-            search="gateway_id bill.number",
-            filters="state captured_at",
-            roles=READ,
-            scope=everything,
-        ),
-        Resource(
-            Bill,
-            icon="receipt",
-            list="number person price state gateway order_id",
-            show="number person price state noun row_id gateway order_id look_at looked",
-            search="number order_id",
-            filters="state",
-            roles=READ,
-            scope=everything,
-        ),
-        Resource(
-            Event,
-            icon="inbox",
-            label="Webhooks",
-            list="created_at gateway kind order_id state",
-            show="created_at gateway kind event_id order_id state trouble body",
-            search="event_id order_id",
-            filters="state kind created_at",
-            roles=READ,
+            roles={"Desk": "read write", "Accountant": "read", "Auditor": "read"},
             scope=everything,
         ),
         Resource(
@@ -102,5 +68,4 @@ house = Pack(
             scope=everything,
         ),
     ],
-    messages=["money/refunded"],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 
@@ -13,6 +13,7 @@ def _by_the_wall() -> datetime:
 
 
 _read: Callable[[], datetime] = _by_the_wall
+_house = ZoneInfo("Asia/Kolkata")
 _ZONES = frozenset(available_timezones())
 
 
@@ -29,6 +30,20 @@ def standing_at(instant: datetime) -> Iterator[None]:
         yield
     finally:
         _read = before
+
+
+def live_in(zone: str) -> None:
+    """The zone of the house: where its days, its months and its years begin."""
+    global _house
+    _house = ZoneInfo(zone)
+
+
+def today() -> date:
+    return now().astimezone(_house).date()
+
+
+def day_of(instant: datetime) -> date:
+    return instant.astimezone(_house).date()
 
 
 def ahead(**span: float) -> datetime:

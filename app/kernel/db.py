@@ -103,8 +103,14 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         return found
 
     def lock(self) -> Self:
-        """Read this row again and keep it ours until the commit."""
-        session.refresh(self, with_for_update={"of": type(self), "key_share": True})
+        """Read this row again and keep it ours until the commit. A noun that others stand on locks those first: one order for all."""
+        ours = session().info.get("locked")
+        if ours is None or self not in ours:
+            if self in session.dirty:
+                session.flush()  # reading again would forget what is not written yet
+            session.refresh(self, with_for_update={"of": type(self), "key_share": True})
+            if ours is not None:
+                ours.add(self)
         return self
 
     def __str__(self) -> str:
@@ -140,6 +146,7 @@ def transaction() -> Iterator[None]:
         return
     here.info["open"] = True
     here.info["afterwards"] = []
+    here.info["locked"] = set()
     try:
         yield
         here.commit()
@@ -151,6 +158,7 @@ def transaction() -> Iterator[None]:
         raise told from error
     finally:
         here.info["open"] = False
+        here.info["locked"] = None
     for each in here.info["afterwards"]:
         each()
 

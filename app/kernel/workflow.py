@@ -33,7 +33,7 @@ class Move:
     by: frozenset[str]
     label: str
     asks: type[Any] | None
-    confirm: str
+    confirm: str | Callable[[Any], str]
     when: Callable[[Any], str | None] | None
     careful: bool
     does: str
@@ -44,6 +44,12 @@ class Move:
             return f"{row} is {row.state.replace('_', ' ')}, so “{self.label}” is not possible any more."
         return self.when(row) if self.when else None
 
+    def warns(self, row: Noun | None) -> str:
+        """What is said before it is pressed; a move that works something out says it of this row, so only where there is one."""
+        if isinstance(self.confirm, str):
+            return self.confirm
+        return self.confirm(row) if row is not None else ""
+
     def by_hand_of(self, who: Actor, noun: type[Noun]) -> bool:
         """May this person press it? A move that names no role has no button at all."""
         return bool(self.by) and who.may(noun, self.name)
@@ -51,18 +57,19 @@ class Move:
 
 def move(
     *sources: str,
-    to: str,
+    to: str = "",
     by: str = "",
     label: str = "",
     asks: type[Any] | None = None,
-    confirm: str = "",
+    confirm: str | Callable[[Any], str] = "",
     when: Callable[[Any], str | None] | None = None,
     careful: bool = False,
 ) -> Callable[[Callable[Concatenate[Row, Given], Answer]], Callable[Concatenate[Row, Given], Answer]]:
     """Mark a method as the only way from these states to that one.
 
-    `by` names the roles whose screens get a button, `asks` is a dataclass that becomes a small form, `confirm` is asked
-    before pressing, `when` answers why not (or None), and `careful` paints the button as one that cannot be taken back.
+    Without a `to`, the state stays what it is, or is left to the other moves that the body makes. `by` names the roles whose
+    screens get a button, `asks` is a dataclass that becomes a small form, `confirm` is said before pressing (or works out what
+    to say of this row), `when` answers why not (or None), and `careful` paints the button as one that cannot be taken back.
     """
 
     def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
@@ -76,8 +83,9 @@ def move(
                 if no := it.refuses(row):
                     raise Refused(no)
                 audit.note(row, it.name, why=_why(args, kwargs))
-                db.session().info.setdefault("moved", {})[row] = it.to
-                row.state = it.to
+                if it.to:
+                    db.session().info.setdefault("moved", {})[row] = it.to
+                    row.state = it.to
                 return body(row, *args, **kwargs)
 
         go.move = it  # type: ignore[attr-defined]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Protocol, runtime_checkable
 
 from sqlalchemy import ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -14,7 +15,15 @@ from app.kernel.jobs import job, later
 from app.kernel.people import Person
 from app.kernel.workflow import move
 from app.messages import email
+from app.messages.email import Attachment
 from app.messages.template import render
+
+
+@runtime_checkable
+class Attaching(Protocol):
+    """A thing that goes along as a file whenever it is written about."""
+
+    def attached(self) -> Sequence[Attachment]: ...
 
 
 class Message(Noun):
@@ -47,7 +56,8 @@ class Message(Noun):
             self.drop()
             return
         said = render(self.template, self.person, {self.called: about})
-        email.send(to=self.person.email, said=said, stable_id=f"message-{self.id}")
+        attached = about.attached() if isinstance(about, Attaching) else ()
+        email.send(to=self.person.email, said=said, stable_id=f"message-{self.id}", attached=attached)
         self.was_sent(said.subject, said.text)
 
     def is_wanted(self, about: Noun) -> bool:
@@ -76,6 +86,19 @@ def tell(person: Person, template: str, *, at: datetime | None = None, key: str 
     message = Message(person=person, template=template, called=called, noun=thing.__tablename__, row_id=thing.id, key=key, due_at=at or clock.now())
     session.add(message)
     later(send, message, at=at)
+
+
+_house = {"name": "The practice", "email": "hello@frontdesk.example", "timezone": "Asia/Kolkata"}
+
+
+def write_to_the_house_at(*, name: str, email: str, timezone: str) -> None:
+    global _house
+    _house = {"name": name, "email": email, "timezone": timezone}
+
+
+def tell_the_house(template: str, *, key: str | None = None, **about: Noun) -> None:
+    """Something that staff should not have to find by themselves: it goes to the house's own mailbox."""
+    tell(Person.meet(**_house, phone=""), template, key=key, **about)
 
 
 def remind(person: Person, template: str, *, at: datetime, **about: Noun) -> None:

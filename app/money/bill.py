@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, Self, cast
 
 from sqlalchemy import ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
-from app.kernel.access import Linked
+from app.kernel.access import Linked, actor
 from app.kernel.db import Noun, noun_called, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every, job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.workflow import move
+from app.kernel.workflow import asked, move
+from app.messages.message import tell, tell_the_house
 from app.money import gateway
 from app.money.amount import Money, money_column
-from app.money.gateway import Charge, Checkout
+from app.money.gateway import Asked, Charge, Checkout, Lapsed, Returned
+from app.money.invoice import Invoice
+from app.money.ledger import Side, post
+from app.money.limits import above_four_eyes
 from app.money.payment import Payment
+from app.money.price import Price
+from app.money.refund import Refund
 
 
 class Payable(Protocol):
@@ -29,64 +36,156 @@ class Payable(Protocol):
     id: Mapped[int]
     __tablename__: str
 
-    def hold_still(self) -> None:
-        """Lock whatever paying could change, in the one order that everybody keeps."""
+    def lock(self) -> Any:
+        """Whatever paying could change, in the one order that everybody keeps."""
 
     def paid(self, payment: Payment) -> str | None:
         """The money is here. Take it, or say why it has to go back; say so before changing anything."""
 
     def payment_failed(self, payment: Payment) -> None: ...
 
+    def payment_waits(self, payment: Payment) -> None:
+        """It was promised, by a bank or over the counter, and is not here yet: wait for it."""
+
+    def payment_lost(self, payment: Payment) -> None:
+        """It was here, and was taken away again: a cheque bounced, a refund was made elsewhere."""
+
+    def awaits(self, bill: Bill) -> bool:
+        """Is there still something to be had for this money?"""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Has it happened already, so that what is paid now is earned at once?"""
+
+    @property
+    def said_on_paper(self) -> str:
+        """What the bill is for, in a line."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Money over the counter, or seen on the bank's statement."""
+
+    how: str = asked("How was it paid?", among=lambda: {"cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"})
+    reference: str = asked("Reference", help="The receipt's number, the cheque's, or the bank's reference", longest=80)
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why, for the history."""
+
+    why: str = asked("Why?", longest=300)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a bill is asked for, where it is not simply all of it, now."""
+
+    part: str = "whole"
+    buyer: Mapping[str, str] = field(default_factory=dict)
+    due: datetime | None = None
+
+
+def _reach_by_link(bill: Bill) -> str | None:
+    return None if bill.thing.awaits(bill) else "Nobody waits for this money any more."
+
 
 class Bill(Noun, Linked):
     """One request for money, and the gateway's order that collects it."""
 
     link_kind = "bill"
-    states = "open", "paid", "void"
-    __table_args__ = (UniqueConstraint("noun", "row_id"), UniqueConstraint("gateway", "order_id"))
-    refusals: ClassVar[dict[str, str]] = {"bill_noun_row_id_key": "There is a bill for this already."}
+    states = "open", "paid", "void", "unpaid"
+    __table_args__ = (UniqueConstraint("noun", "row_id", "part"), UniqueConstraint("gateway", "order_id"))
+    refusals: ClassVar[dict[str, str]] = {"bill_noun_row_id_part_key": "There is a bill for this already."}
 
     number: Mapped[str] = mapped_column(unique=True)
-    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     noun: Mapped[str]
     row_id: Mapped[int]
+    part: Mapped[str] = mapped_column(info={"choices": ("whole", "deposit", "rest")})
     price: Mapped[Money] = money_column("price")
+    lines: Mapped[list[Any]]  # what the price is made of; never changed
+    left: Mapped[list[Any]]  # what of it still stands, after what went back
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what the invoice says of them: tax number, state, address
+    due_at: Mapped[datetime | None]
     gateway: Mapped[str]
     order_id: Mapped[str | None]
+    orders: Mapped[int] = mapped_column(default=0)  # how many the gateway closed before they were paid
+    delivered_at: Mapped[datetime | None]
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
 
     payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
+    invoices: Mapped[list[Invoice]] = relationship(back_populates="bill", order_by="Invoice.id")
 
     @classmethod
-    def ask(cls, thing: Noun, person: Person, price: Money) -> Bill:
+    def ask(cls, thing: Noun, person: Person, price: Price, terms: Terms | None = None) -> Bill:
         """Written in the transaction of the thing it is for; the gateway hears of it afterwards."""
         session.flush()
-        bill = cls(number=number("B"), person=person, noun=thing.__tablename__, row_id=thing.id, price=price, gateway=gateway.usual().name)
-        bill.look_at = clock.ahead(minutes=2)
+        terms, lines = terms or Terms(), price.as_json()
+        bill = cls(
+            number=number("B"), person=person, noun=thing.__tablename__, row_id=thing.id, part=terms.part, price=price.total, lines=lines, left=lines,
+            buyer=dict(terms.buyer), due_at=terms.due, gateway=gateway.usual(price.currency).name, look_at=clock.ahead(minutes=2),
+        )  # fmt: skip
         session.add(bill)
         return bill
 
     @classmethod
+    def all_of(cls, thing: Noun) -> Sequence[Bill]:
+        return session.scalars(select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id).order_by(cls.id)).all()
+
+    @classmethod
     def of(cls, thing: Noun) -> Bill | None:
-        return session.scalar(select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id))
+        """The one to be paid next; when all are paid, the first."""
+        bills = cls.all_of(thing)
+        return next((each for each in bills if each.state in ("open", "unpaid")), next(iter(bills), None))
 
     @property
     def receipt(self) -> str:
         """What the gateway files it under: with a random part, because a number may come again after a restored backup."""
-        return f"{self.number}-{self.handle[:8]}"
+        return f"{self.number}-{self.handle[:8]}" + (f"-{self.orders}" if self.orders else "")
 
     @property
     def thing(self) -> Payable:
         return cast(Payable, noun_called(self.noun).get(self.row_id))
 
+    @property
+    def wants_money(self) -> bool:
+        return self.state in ("open", "unpaid")
+
+    @property
+    def whole_price(self) -> Price:
+        return Price.from_json(self.lines, self.price.currency)
+
+    @property
+    def standing(self) -> Price:
+        return Price.from_json(self.left, self.price.currency)
+
+    @property
+    def paying(self) -> Payment | None:
+        """The payment that pays for it."""
+        return next((each for each in self.payments if each.pays), None)
+
+    def lock(self) -> Self:
+        self.thing.lock()
+        return super().lock()
+
+    # --- asking for the money ---
+
+    @property
+    def asked(self) -> Asked:
+        payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
+        until = getattr(self.thing, "hold_expires_at", None) if self.part != "rest" else None
+        back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
+        return Asked(self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until)
+
     def announce(self) -> str:
         """Tell the gateway to expect this money, once. No transaction is open while it thinks."""
-        if self.state != "open":
+        if not self.wants_money:
             raise Refused("There is nothing to pay here any more.")
         if self.order_id is None:
-            order_id = gateway.named(self.gateway).order(self.price, self.receipt)
+            order_id = gateway.named(self.gateway).order(self.asked)
             with transaction():
                 self._keep(order_id)
         assert self.order_id is not None
@@ -98,37 +197,140 @@ class Bill(Noun, Linked):
         if self.order_id is None:
             self.order_id = order_id
 
-    def checkout(self, back: str, away: str) -> Checkout:
-        payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
-        return gateway.named(self.gateway).checkout(self.announce(), self.price, payer, back, away)
+    def checkout(self) -> Checkout:
+        """The way to the gateway's page. An order that the gateway has closed is looked at once more, and then asked for anew."""
+        here, order_id = gateway.named(self.gateway), self.announce()
+        try:
+            return here.checkout(order_id, self.asked)
+        except Lapsed:
+            self.look()
+            with transaction():
+                self.lock()
+                if self.order_id == order_id and self.wants_money:
+                    self.order_id, self.orders = None, self.orders + 1
+            return here.checkout(self.announce(), self.asked)
 
-    def returned(self, payment_id: str, signature: str) -> None:
-        """The payer's browser says that it is paid: believe only the gateway, and ask it."""
-        order_id = self.order_id or ""
-        if not gateway.named(self.gateway).is_genuine(order_id, payment_id, signature):
-            raise Refused("This payment could not be verified. If money left your account, it will be found and matched or returned.")
-        self.look()
+    @move("open", "unpaid", by="Desk Accountant", label="Send pay link", when=_reach_by_link,
+          confirm=lambda it: f"{it.person.name} gets an email to {it.person.email} with a link to pay {it.price}.")  # fmt: skip
+    def send_link(self) -> None:
+        """A link of our own: it leads to the same order at the gateway, so nobody can pay this twice with it."""
+        tell(self.person, "money/pay_link", bill=self)
+
+    # --- hearing of the money ---
+
+    def returned(self, fields: Mapping[str, str]) -> str:
+        """The payer's browser says that it is paid: believe only the gateway, and ask it. Answers "" or what is wrong."""
+        wrong = gateway.named(self.gateway).came_back(self.order_id or "", fields)
+        if not wrong:
+            self.look()
+        return wrong
 
     def look(self) -> None:
         """Ask the gateway what happened, and take it to heart. Webhook, browser and clock all end here; safe to do twice."""
         if self.order_id:
-            self.heard(gateway.named(self.gateway).charges(self.order_id))
+            here = gateway.named(self.gateway)
+            charges = here.charges(self.order_id)
+            self.heard(charges, {each.id: here.refunds(each.id) for each in charges if each.returned and each.state == "captured"})
 
-    def heard(self, charges: Iterable[Charge]) -> None:
+    def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
         with transaction():
-            thing = self.thing
-            thing.hold_still()
             self.lock()
+            thing = self.thing
             for charge in sorted(charges, key=lambda each: each.id):
-                Payment.known(self, charge).hear(charge, thing)
+                payment = Payment.known(self, charge).lock()
+                payment.hear(charge, thing, (returned or {}).get(charge.id, ()))
 
-    @move("open", "void", to="paid")
-    def settle(self) -> None:
+    @move("open", "void", "unpaid", to="paid")
+    def settle(self, payment: Payment) -> None:
+        """The money is here, and pays for this: it is in the books, on paper, and in the payer's mailbox."""
         self.look_at = None
+        price = self.standing
+        sides: list[Side] = [("received", price.total), ("deposits", -price.net)]
+        sides += [(f"tax {name}", -tax) for name, tax in price.taxes.items()]
+        post(f"for {payment.id}", f"{payment} pays for {self.number}", *sides, about=self, person=self.person)
+        invoice = Invoice.issue(self, price, payment)
+        Invoice.receipt(self, payment)
+        tell(self.person, "money/invoice", invoice=invoice)
+        if self.thing.is_delivered:
+            self.deliver()
 
-    @move("open", to="void")
+    @move("open", "unpaid", by="Desk Accountant", label="Take by hand", asks=ByHand)
+    def take_by_hand(self, asked: ByHand) -> Payment:
+        """Cash, a cheque or a transfer. A large sum counts when somebody else has seen it too."""
+        charge = Charge(f"{self.number}/{len(self.payments) + 1}", "captured", self.price, asked.reference)
+        payment = Payment.known(self, charge, through=asked.how)
+        payment.taken_by, payment.method = actor().user_id, asked.reference
+        if above_four_eyes(self.price):
+            payment.authorize(charge, self.thing)
+        else:
+            payment.capture(charge, self.thing)
+        return payment
+
+    @move("open", "unpaid", to="void")
     def cancel(self) -> None:
-        """Nobody waits for this money any more. It may still come: the gateway cannot take an order back."""
+        """Nobody waits for this money any more. It may still come: not every gateway can take an order back."""
+        self.close()
+
+    def close(self) -> None:
+        """Ask the gateway to take no more money for this."""
+        if self.order_id:
+            later(close, self, key=f"close:{self.id}:{self.orders}")
+
+    # --- delivering, and giving back ---
+
+    def deliver(self) -> None:
+        """What was paid for has happened, or will not be given back any more: from here on it is ours."""
+        with transaction():
+            self.lock()
+            if self.state == "paid" and self.delivered_at is None:
+                net, self.delivered_at = self.standing.net, clock.now()
+                post(f"earn {self.id}", f"{self.number} is earned", ("deposits", net), ("income", -net), about=self, person=self.person)
+
+    def give_back(self, money: Money, why: str, *, sure: bool = False) -> Refund | None:
+        """So much of what was paid for this goes back, as far as it is still here."""
+        payment = self.paying
+        most = min(money, payment.left) if payment else Money(0, self.price.currency)
+        return Refund.owe(payment, most, why, sure=sure) if payment and most else None
+
+    def owes(self, refund: Refund, money: Money) -> None:
+        """A refund is certain: what it takes back of the price, of the tax and of the earnings is owed to the payer from now on."""
+        payment = refund.payment
+        if not money:
+            return
+        sides: list[Side] = [("received", money)]
+        if payment.pays:
+            sides = self._taken_off(money, f"{refund.number}: {refund.why}", payment, refund)
+        post(f"owe {refund.id}", f"{refund.number} is owed", *sides, ("to-give-back", -money), about=self, person=self.person)
+
+    @property
+    def _where(self) -> str:
+        """Where the net of this bill lies in the books."""
+        return "income" if self.delivered_at else "deposits"
+
+    def _taken_off(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
+        """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it."""
+        off, left = self.standing.cut(money)
+        self.left = left.as_json()
+        Invoice.credit(self, off, why, payment, refund)
+        return [(self._where, off.net), *((f"tax {name}", tax) for name, tax in off.taxes.items())]
+
+    def taken_back(self, payment: Payment, why: str) -> None:
+        """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it."""
+        money = payment.money - payment.back
+        sides = self._taken_off(money, why, payment) if payment.pays else [("received", money)]
+        post(f"bounce {payment.id}", f"{payment} bounced", *sides, (payment.account, -money), about=self, person=self.person)
+        if payment.pays:
+            payment.pays, payment.owed_back = False, ""
+            self.become_unpaid()
+            self.thing.payment_lost(payment)
+            tell_the_house("money/bounced", payment=payment)
+
+    @move("paid", to="unpaid")
+    def become_unpaid(self) -> None:
+        """What was paid is gone again; all of it is to be paid anew."""
+        self.left, self.delivered_at = self.lines, None
+
+    # --- looking again and again ---
 
     def look_again(self) -> None:
         """Growing gaps: minutes at first, hours for the days in which a bank may still change its mind.
@@ -144,9 +346,36 @@ class Bill(Noun, Linked):
         self.look()
 
 
+def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
+    """So much of everything that was paid for this, the last first. Never more than is here."""
+    made: list[Refund] = []
+    for bill in reversed(Bill.all_of(thing)):
+        if money.amount > 0 and (refund := bill.give_back(money, why)):
+            money -= refund.money
+            made.append(refund)
+    return made
+
+
+def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
+    """What was paid for this, and how much of it is here and not promised back."""
+    payments = [each for each in (bill.paying for bill in Bill.all_of(thing)) if each]
+    return Money.total((each.money for each in payments), currency), Money.total((each.left for each in payments), currency)
+
+
+def refunds_of(thing: Noun) -> list[Refund]:
+    """Everything that goes back, or went, of what was paid for this."""
+    return [refund for bill in Bill.all_of(thing) for payment in bill.payments for refund in payment.refunds if refund.state != "declined"]
+
+
 @job
 def look_again(bill: Bill) -> None:
     bill.look_again()
+
+
+@job
+def close(bill: Bill) -> None:
+    if bill.order_id:
+        gateway.named(bill.gateway).close(bill.order_id)
 
 
 @every(minutes=1)

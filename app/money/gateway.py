@@ -35,6 +35,7 @@ class Charge:
     error: str = ""
     returned: int = 0  # how much of a captured one has gone back since, in the smallest coin
     order_id: str = ""
+    at: datetime | None = None  # when the payer made it, by the gateway's own clock
 
 
 @dataclass(frozen=True)
@@ -159,12 +160,23 @@ class Gateway(Protocol):
 
 
 _gateways: dict[str, Gateway] = {}
+_outside = ""
 
 
 def use(*gateways: Gateway) -> None:
     """The gateways of this installation, the usual one first."""
     _gateways.clear()
     _gateways.update({each.name: each for each in gateways})
+
+
+def reach_us_at(address: str) -> None:
+    """Under which name gateways and payers find us; empty where the pages' own name will do."""
+    global _outside
+    _outside = address.rstrip("/")
+
+
+def address(path: str) -> str:
+    return _outside + path
 
 
 def every() -> list[Gateway]:

@@ -10,10 +10,13 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Missing
 from app.kernel.jobs import job, later
 from app.kernel.workflow import move
-from app.money import gateway
+from app.money import gateway, settlement
 from app.money.bill import Bill
+from app.money.dispute import Dispute
+from app.money.payment import Payment
 
 
 class Event(Noun):
@@ -27,31 +30,69 @@ class Event(Noun):
     event_id: Mapped[str]
     kind: Mapped[str]
     order_id: Mapped[str | None] = mapped_column(index=True)
+    payment_id: Mapped[str | None]
+    dispute_id: Mapped[str | None]
     body: Mapped[str] = mapped_column(info={"long": True})
     trouble: Mapped[str] = mapped_column(default="")
 
     def handle(self) -> None:
         if self.state == "handled":
             return
-        about = select(Bill).where(Bill.gateway == self.gateway, Bill.order_id == self.order_id)
-        bill = session.scalar(about) if self.order_id else None
-        if bill is None:
-            self.park()
+        if trouble := self._look():
+            self.park(trouble)
         else:
-            bill.look()
             self.done()
+
+    def _look(self) -> str:
+        """Ask the gateway about whatever this names; answers what is odd about it, or nothing."""
+        if self.kind.startswith("settlement."):
+            settlement.fetch_soon(self.gateway)
+            return ""
+        bill = self._bill()
+        if bill is not None:
+            bill.look()
+        if self.dispute_id:
+            try:
+                Dispute.look(self.gateway, self.dispute_id)
+            except Missing as no:
+                return no.words
+        if bill is None and not self.dispute_id:
+            return "No bill of ours belongs to this." if self.order_id or self.payment_id else "This tells us nothing that we know how to use."
+        return self._mismatch()
+
+    def _bill(self) -> Bill | None:
+        if self.order_id:
+            found: Bill | None = session.scalar(select(Bill).where(Bill.gateway == self.gateway, Bill.order_id == self.order_id))
+            if found:
+                return found
+        payment = self._payment()
+        return payment.bill if payment else None
+
+    def _payment(self) -> Payment | None:
+        same = select(Payment).where(Payment.gateway == self.gateway, Payment.gateway_id == self.payment_id)
+        return session.scalar(same) if self.payment_id else None
+
+    def _mismatch(self) -> str:
+        """Somebody should see it when other money came than was asked for, though it goes back by itself."""
+        payment = self._payment()
+        return payment.owed_back if payment and payment.captured_at and payment.money != payment.bill.price else ""
 
     @move("waiting", "parked", to="handled")
     def done(self) -> None:
         self.trouble = ""
 
     @move("waiting", "parked", to="parked")
-    def park(self) -> None:
-        self.trouble = "No bill of ours belongs to this order."
+    def park(self, trouble: str) -> None:
+        self.trouble = trouble
 
-    @move("parked", to="waiting", by="Desk", label="Handle again")
+    @move("parked", to="waiting", by="Desk Accountant", label="Handle again")
     def handle_again(self) -> None:
+        """Look once more: what was missing may be here by now."""
         later(handle, self)
+
+    @move("parked", to="handled", by="Accountant", label="Nothing to do")
+    def set_aside(self) -> None:
+        """Somebody has looked at it, and it is not ours."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.event_id}"
@@ -61,7 +102,8 @@ def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
     told = gateway.named(name).hear(raw, headers)
     moment = clock.now()
-    values = {"gateway": name, "event_id": told.event_id, "kind": told.kind, "order_id": told.order_id, "body": raw.decode("utf-8", "replace")}
+    about = {"order_id": told.order_id, "payment_id": told.payment_id, "dispute_id": told.dispute_id}
+    values = {"gateway": name, "event_id": told.event_id, "kind": told.kind, "body": raw.decode("utf-8", "replace")} | about
     always = {"state": "waiting", "trouble": "", "created_at": moment, "changed_at": moment, "version": 1}
     with transaction():
         new = session.scalar(insert(Event).values(values | always).on_conflict_do_nothing().returning(Event.id))

@@ -2,64 +2,153 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar, Self
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
+from app.kernel.access import actor
 from app.kernel.db import Noun, session
-from app.kernel.jobs import job, later
-from app.kernel.workflow import move
-from app.messages.message import tell
+from app.kernel.errors import Invalid
+from app.kernel.workflow import asked, move
 from app.money import gateway
 from app.money.amount import Money, money_column
-from app.money.gateway import Charge
+from app.money.gateway import Charge, Returned
+from app.money.ledger import post
+from app.money.refund import Refund
 
 if TYPE_CHECKING:  # a bill knows its payments; for the type checker alone, a payment knows its bill
     from app.money.bill import Bill, Payable
+    from app.money.dispute import Dispute
+
+HERE = "captured", "partly_refunded"  # what can still go back, in whole or in part
+
+
+@dataclass(frozen=True, kw_only=True)
+class GiveBack:
+    """What goes back, and why."""
+
+    amount: str = asked("Amount", help="Empty for all that is left of it", default="", longest=30)
+    why: str = asked("Why?", help="The payer reads this.", longest=300)
+
+
+@dataclass(frozen=True)
+class Bounce:
+    """What the bank said."""
+
+    why: str = asked("What did the bank say?", longest=200)
+
+
+def _is_four_eyes(payment: Payment) -> str | None:
+    if not gateway.named(payment.gateway).by_hand:
+        return "The gateway says when this is paid; nobody decides it here."
+    if payment.taken_by is not None and payment.taken_by == actor().user_id:
+        return "You took this money yourself. Somebody else has to look at it."
+    return None
+
+
+def _is_cheque(payment: Payment) -> str | None:
+    return None if payment.gateway == "cheque" else "Only a cheque does that."
+
+
+def _not_cleared(payment: Payment) -> str | None:
+    return _is_cheque(payment) or ("It was cleared already." if payment.cleared_at else None)
+
+
+def _something_left(payment: Payment) -> str | None:
+    if payment.gateway == "cheque" and not payment.cleared_at:
+        return "The cheque is not cleared yet: let it bounce, or wait until the money is there."
+    if payment.is_disputed:
+        return "The payer's bank has taken this payment up: giving it back as well would be twice."
+    return None if payment.left else "All of it went back already, or is about to."
 
 
 class Payment(Noun):
     """What the gateway calls a payment: `failed` is not the end of it, `captured` is for ever."""
 
-    states = "created", "failed", "authorized", "captured", "refunded"
+    states = "created", "failed", "authorized", "captured", "partly_refunded", "refunded", "bounced"
+    __table_args__ = (
+        UniqueConstraint("gateway", "gateway_id"),
+        CheckConstraint("back_amount between 0 and money_amount", name="back"),
+        CheckConstraint("back_currency = money_currency", name="one_currency"),
+        CheckConstraint("not pays or owed_back = ''", name="one_end"),
+    )
+    refusals: ClassVar[dict[str, str]] = {"payment_back": "No more can go back than came."}
 
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
     bill: Mapped[Bill] = relationship("Bill", back_populates="payments", lazy="joined", innerjoin=True)
     gateway: Mapped[str]
-    gateway_id: Mapped[str] = mapped_column(unique=True)
+    gateway_id: Mapped[str]
     money: Mapped[Money] = money_column("money")
+    back: Mapped[Money] = money_column("back")  # what went back, or was promised to
     method: Mapped[str] = mapped_column(default="")
     error: Mapped[str] = mapped_column(default="")
-    captured_at: Mapped[datetime | None]
-    owed_back: Mapped[str] = mapped_column(default="")
-    refund_id: Mapped[str | None]
+    taken_at: Mapped[datetime | None] = mapped_column(index=True)  # by the gateway's clock
+    captured_at: Mapped[datetime | None] = mapped_column(index=True)  # by ours, when we heard of it
+    cleared_at: Mapped[datetime | None]
+    pays: Mapped[bool] = mapped_column(default=False)  # a captured one either pays for its bill …
+    owed_back: Mapped[str] = mapped_column(default="")  # … or says here why it has to go back
+    taken_by: Mapped[int | None]  # whose hands it went through, when it was cash, a cheque or a transfer
+
+    refunds: Mapped[list[Refund]] = relationship(back_populates="payment", order_by="Refund.id")
+    disputes: Mapped[list[Dispute]] = relationship("Dispute", back_populates="payment")
 
     @classmethod
-    def known(cls, bill: Bill, charge: Charge) -> Payment:
-        payment = session.scalar(select(cls).where(cls.gateway_id == charge.id))
+    def known(cls, bill: Bill, charge: Charge, *, through: str = "") -> Payment:
+        name = through or bill.gateway
+        payment = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == charge.id))
         if payment is None:
-            payment = cls(bill=bill, gateway=bill.gateway, gateway_id=charge.id, money=charge.money)
+            payment = cls(bill=bill, gateway=name, gateway_id=charge.id, money=charge.money, back=Money(0, charge.money.currency))
             session.add(payment)
             session.flush()
         return payment
 
-    def hear(self, charge: Charge, thing: Payable) -> None:
+    def lock(self) -> Self:
+        self.bill.lock()
+        return super().lock()
+
+    @property
+    def left(self) -> Money:
+        """What of it is still here, and not promised back."""
+        return self.money - self.back if self.state in HERE else Money(0, self.money.currency)
+
+    @property
+    def is_disputed(self) -> bool:
+        """Has the payer's bank taken it up, or even taken it?"""
+        return any(each.state in ("open", "under_review", "lost") for each in self.disputes)
+
+    @property
+    def account(self) -> str:
+        """Where in the books it lies."""
+        places = {"cash": "cash", "bank": "bank", "cheque": "bank" if self.cleared_at else "cheques"}
+        return places.get(self.gateway, f"gateway {self.gateway}")
+
+    # --- what the gateway says ---
+
+    def hear(self, charge: Charge, thing: Payable, returned: Sequence[Returned] = ()) -> None:
         """Forward only: what is heard late, twice or in the wrong order changes nothing."""
-        if charge.state == "refunded" and self.state in ("created", "failed", "authorized"):
+        waits = self.state in ("created", "failed", "authorized")
+        if charge.state == "refunded" and waits:
             self.came_and_went(charge)
-        elif charge.state == "captured" and self.state in ("created", "failed", "authorized"):
+        elif charge.state == "captured" and waits:
             self.capture(charge, thing)
         elif charge.state == "authorized" and self.state in ("created", "failed"):
-            self.authorize(charge)
+            self.authorize(charge, thing)
         elif charge.state == "failed" and self.state == "created":
             self.fail(charge, thing)
+        if self.state in (*HERE, "refunded"):
+            for each in returned:
+                Refund.heard(self, each)
 
     @move("created", "failed", to="authorized")
-    def authorize(self, charge: Charge) -> None:
+    def authorize(self, charge: Charge, thing: Payable) -> None:
+        """The payer's bank has said yes; it is not here yet."""
         self.method, self.error = charge.method, ""
+        thing.payment_waits(self)
 
     @move("created", to="failed")
     def fail(self, charge: Charge, thing: Payable) -> None:
@@ -69,40 +158,90 @@ class Payment(Noun):
     @move("created", "failed", "authorized", to="captured")
     def capture(self, charge: Charge, thing: Payable) -> None:
         """The money is here: it pays for its bill, or it is owed back."""
-        self.method, self.error, self.captured_at, self.money = charge.method, "", clock.now(), charge.money
-        if charge.money != self.bill.price:
+        self.method, self.error, self.captured_at = charge.method, "", clock.now()
+        self.taken_at = charge.at or self.captured_at
+        self.money, self.back = charge.money, Money(0, charge.money.currency)
+        session.flush()
+        post(f"capture {self.id}", f"{self} was paid", (self.account, self.money), ("received", -self.money), about=self.bill, person=self.bill.person)
+        if charge.returned >= charge.money.amount:
+            self.owed_back = "It was given back at the gateway before we heard of it."
+        elif charge.money != self.bill.price:
             self.owe_back(f"{charge.money} was paid where {self.bill.price} was asked for.")
         elif self.bill.state == "paid":
             self.owe_back("This was paid twice.")
         elif no := thing.paid(self):
             self.owe_back(no)
         else:
-            self.bill.settle()
+            self.pays = True
+            self.bill.settle(self)
 
     @move("created", "failed", "authorized", to="refunded")
     def came_and_went(self, charge: Charge) -> None:
-        """The gateway gave it back before we ever had it: it pays for nothing, and nothing is owed."""
-        self.method, self.money = charge.method, charge.money
+        """The gateway gave it back before we ever had it: it pays for nothing, nothing is owed, and it is not in our books."""
+        self.method, self.money, self.back = charge.method, charge.money, Money(0, charge.money.currency)
+
+    # --- going back ---
 
     def owe_back(self, why: str) -> None:
+        """It pays for nothing, so all of it goes back."""
         self.owed_back = why
-        later(give_back, self, key=f"give back:{self.id}")
+        Refund.owe(self, self.left, why, sure=True)
 
-    def give_back(self) -> None:
-        """To the way it came from, once: the key is the same however often this is tried."""
-        if self.state == "captured" and self.owed_back:
-            refund_id = gateway.named(self.gateway).refund(self.gateway_id, self.money, f"give-back-{self.gateway_id}")
-            self.gave_back(refund_id)
+    @move(*HERE, by="Desk Accountant", label="Give back", asks=GiveBack, when=_something_left, careful=True,
+          confirm=lambda it: f"{it.left} of {it.money} can still go back to {it.bill.person.name}, to {it.bill.person.email}, the way it came ({it.gateway}).")  # fmt: skip
+    def give_back(self, asked: GiveBack) -> None:
+        """All or part of it goes back to the way it came from."""
+        Refund.owe(self, typed(asked.amount, self.left), asked.why)
 
-    @move("captured", to="refunded")
-    def gave_back(self, refund_id: str) -> None:
-        self.refund_id = refund_id
-        tell(self.bill.person, "money/refunded", payment=self)
+    @move(*HERE, to="partly_refunded")
+    def went_back_in_part(self) -> None:
+        """Some of it is with the payer again."""
+
+    @move(*HERE, to="refunded")
+    def went_back(self) -> None:
+        """All of it is with the payer again."""
+
+    # --- money taken by hand ---
+
+    @move("authorized", by="Accountant", label="Approve", when=_is_four_eyes)
+    def approve(self) -> None:
+        """A second pair of eyes has seen the money: now it counts."""
+        self.capture(Charge(self.gateway_id, "captured", self.money, self.method), self.bill.thing)
+
+    @move("authorized", to="failed", by="Accountant", label="Reject", asks=Bounce, when=_is_four_eyes)
+    def reject(self, asked: Bounce) -> None:
+        """The money was not there."""
+        self.error = asked.why
+        self.bill.thing.payment_failed(self)
+
+    @move(*HERE, by="Accountant", label="Cheque is cleared", when=_not_cleared)
+    def clear(self) -> None:
+        """The bank has paid the cheque."""
+        here = self.money - self.back
+        post(f"clear {self.id}", f"{self} was cleared", ("bank", here), ("cheques", -here), about=self.bill, person=self.bill.person)
+        self.cleared_at = clock.now()
+
+    @move("captured", to="bounced", by="Accountant", label="Cheque bounced", asks=Bounce, when=_not_cleared, careful=True)
+    def bounce(self, asked: Bounce) -> None:
+        """The cheque was worth nothing: the bill is unpaid again, and whoever was promised something hears of it."""
+        self.error = asked.why
+        self.bill.taken_back(self, asked.why)
+
+    @property
+    def said(self) -> str:
+        """How it came, for a person: "cash, receipt 7", "razorpay pay_Nx12"."""
+        return f"{self.gateway}, {self.method}" if gateway.named(self.gateway).by_hand else f"{self.gateway} {self.gateway_id}"
 
     def __str__(self) -> str:
         return self.gateway_id
 
 
-@job
-def give_back(payment: Payment) -> None:
-    payment.give_back()
+def typed(amount: str, most: Money) -> Money:
+    """An amount that somebody typed into a small form: above zero, and no more than there is. Empty means all of it."""
+    try:
+        money = Money.read(amount, most.currency) if amount.strip() else most
+    except ValueError as error:
+        raise Invalid.fields_said({"amount": str(error)}) from None
+    if not Money(0, most.currency) < money <= most:
+        raise Invalid.fields_said({"amount": f"At most {most} can go back, and more than nothing."})
+    return money

@@ -116,7 +116,7 @@ def _noun(noun: type[Noun]) -> Iterator[str]:
     yield f"    {noun.__name__}" + (f"  [{' · '.join(noun.states)}]" if noun.states else "")
     for move in moves(noun).values():
         by = f"  by {', '.join(sorted(move.by))}" if move.by else ""
-        yield f"        {move.name}: {' | '.join(move.sources)} → {move.to}{by}"
+        yield f"        {move.name}: {' | '.join(move.sources)} → {move.to or 'as it is'}{by}"
     resource = resource_of(noun)
     for role, rights in (resource.roles if resource else {}).items():
         yield f"        {role} may {rights}"

@@ -13,4 +13,5 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     csrf.exempt(payments.came_back)  # the gateway's page sends the payer back with a signature instead of a token
     csrf.exempt(payments.api)
     app.register_blueprint(payments.pay)
+    app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)

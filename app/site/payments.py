@@ -11,9 +11,10 @@ from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.money import gateway, inbox
 from app.money.bill import Bill
-from config import Settings
+from app.money.invoice import Invoice, request_for
 
 pay = Blueprint("pay", __name__, url_prefix="/pay")
+papers = Blueprint("paper", __name__, url_prefix="/paper")
 api = Blueprint("payment", __name__, url_prefix="/api/payment")
 
 GATEWAY = Actor("the payment gateway", "webhook")
@@ -23,24 +24,44 @@ GATEWAY = Actor("the payment gateway", "webhook")
 def checkout(token: str) -> Any:
     """One plain form that leads to the gateway; it works without JavaScript."""
     bill = Bill.by_token(token)
-    if bill.state != "open" or not getattr(bill.thing, "is_payable", True):
+    if not bill.wants_money or not bill.thing.awaits(bill):
         return redirect(_home(bill))
-    back, away = _from_outside("pay.came_back", token), _from_outside("pay.went_away", token)
-    return render_template("site/pay.html", bill=bill, checkout=bill.checkout(back, away), home=_home(bill))
+    return render_template("site/pay.html", bill=bill, checkout=bill.checkout(), home=_home(bill))
+
+
+@pay.get("/<token>/request.pdf")
+def on_paper(token: str) -> Any:
+    """What is still to be paid, on paper."""
+    bill = Bill.by_token(token)
+    if not bill.wants_money:
+        raise Missing
+    link = current_app.extensions["settings"].base_url.rstrip("/") + url_for("pay.checkout", token=token)
+    return _pdf(request_for(bill, link), f"{bill.number}.pdf")
+
+
+@papers.get("/<token>")
+def paper(token: str) -> Any:
+    """An invoice, a receipt or a credit note, for whoever holds its link."""
+    found = Invoice.by_token(token)
+    return _pdf(found.drawn(), found.file_name)
+
+
+def _pdf(content: bytes, name: str) -> Response:
+    answer = Response(content, mimetype="application/pdf")
+    answer.headers["Content-Disposition"] = f'inline; filename="{name}"'
+    return answer
 
 
 @pay.route("/<token>/back", methods=["GET", "POST"])
 def came_back(token: str) -> Any:
     """The gateway sends the payer's browser back. It brings no cookie; its signature is the proof."""
     bill = Bill.by_token(token)
-    if "razorpay_payment_id" not in request.form:
-        return redirect(_home(bill, payment="failed"), 303)
     try:
         with acting(GATEWAY):
-            bill.returned(request.form["razorpay_payment_id"], request.form.get("razorpay_signature", ""))
+            wrong = bill.returned(request.values)
     except Refused:
-        return redirect(_home(bill, payment="unverified"), 303)
-    return redirect(_home(bill), 303)
+        wrong = "unverified"
+    return redirect(_home(bill, payment=wrong or None), 303)
 
 
 @pay.get("/<token>/away")
@@ -55,12 +76,6 @@ AFTER_PAYING = {
     "unverified": "The payment could not be verified. If money left your account, it is found, and matched or given back.",
     "left": "No payment has arrived yet. If you left the payment page, nothing was charged; if your bank is still busy, we hear of it and write to you.",
 }
-
-
-def _from_outside(endpoint: str, token: str) -> str:
-    """An address for the gateway: under our own name, not under whatever name the request came with."""
-    settings: Settings = current_app.extensions["settings"]
-    return ("" if settings.sandboxed else settings.base_url.rstrip("/")) + url_for(endpoint, token=token)
 
 
 def _home(bill: Bill, payment: str | None = None) -> str:
@@ -86,7 +101,9 @@ def verify() -> Any:
     if bill is None:
         raise Missing
     with acting(GATEWAY):
-        bill.returned(given["razorpay_payment_id"], given["razorpay_signature"])
+        trouble = bill.returned(given)
+    if trouble:
+        raise Refused(AFTER_PAYING[trouble])
     return jsonify(state=bill.state, thing=bill.noun, thing_state=bill.thing.state)  # type: ignore[attr-defined]
 
 

@@ -11,7 +11,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.kernel.db import session
-from app.packs.bookings.booking import Booking, Reference
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking
 from app.packs.bookings.slot import Slot
 
 GOOD = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91 98450 12345", "tz": "Europe/Rome", "answers": {"birth_place": "Mysuru"}}
@@ -143,7 +144,7 @@ def test_nobody_hears_birth_data_or_of_anybody_else(client: FlaskClient, slot: S
         {"birth_place": "Mysuru", "birth_date": "1990-05-01"},
     )
     hold(open_slot(hours=60), name="Kabir Shah", email="kabir@example.com")
-    mine.mark_paid(Reference("x"))
+    mine.mark_paid(ByHand("cash", "x"))
     for page in (client.get(f"/api/bookings/{mine.token}").text, client.get(f"/booking/{mine.token}").text):
         for secret in ("Mysuru", "1990", "Kabir", "kabir@", "meera@example.com"):
             assert secret not in page

@@ -17,7 +17,8 @@ from app.kernel import clock, db
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
-from app.packs.bookings.booking import Booking, Reason, Reference
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Hours, Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -95,7 +96,7 @@ def test_a_group_session_has_as_many_seats_as_it_says(open_slot: OpenSlot, hold:
     assert seats == [1, 2, 3]
     with pytest.raises(Refused):
         hold(group, name="Person 4")
-    Booking.get(2).cancel(Reason("Ill"))
+    Booking.get(2).cancel(CallOff("Ill"))
     assert hold(group, name="Person 5").seat == 2
 
 
@@ -143,7 +144,7 @@ def test_bad_answers_name_their_field_and_hold_nothing(slot: Slot, service: Serv
 
 def test_confirmation_and_reminder_are_owed_with_the_change_and_sent_once(slot: Slot, hold: Hold, work_off: WorkOff, later: Any, sandbox: str) -> None:
     requests.delete(f"{sandbox}/mail", timeout=5)
-    hold(slot).mark_paid(Reference("receipt 7"))
+    hold(slot).mark_paid(ByHand("cash", "receipt 7"))
     work_off()
     work_off()
     with later(hours=25):
@@ -158,9 +159,9 @@ def test_a_reminder_is_never_sent_for_a_cancelled_booking_nor_at_once_when_its_t
     slot: Slot, open_slot: OpenSlot, hold: Hold, work_off: WorkOff, later: Any
 ) -> None:
     booking, soon = hold(slot), hold(open_slot(hours=5), name="Kabir Shah")
-    booking.mark_paid(Reference("x"))
-    soon.mark_paid(Reference("x"))
-    booking.cancel(Reason("Ill"))
+    booking.mark_paid(ByHand("cash", "x"))
+    soon.mark_paid(ByHand("cash", "x"))
+    booking.cancel(CallOff("Ill"))
     with later(hours=25):
         work_off()
     reminders = session.scalars(select(Message).where(Message.template == "bookings/reminder")).all()
@@ -186,7 +187,7 @@ def test_a_mail_server_that_is_away_holds_up_no_booking(slot: Slot, hold: Hold, 
     port, mail.port = mail.port, 1
     try:
         booking = hold(slot)
-        booking.mark_paid(Reference("x"))
+        booking.mark_paid(ByHand("cash", "x"))
         work_off()
     finally:
         mail.port = port
@@ -196,7 +197,7 @@ def test_a_mail_server_that_is_away_holds_up_no_booking(slot: Slot, hold: Hold, 
 
 def test_a_name_cannot_smuggle_a_header_into_a_mail(slot: Slot, hold: Hold, work_off: WorkOff, sandbox: str) -> None:
     requests.delete(f"{sandbox}/mail", timeout=5)
-    hold(slot, name="Meera\r\nBcc: all@example.com").mark_paid(Reference("x"))
+    hold(slot, name="Meera\r\nBcc: all@example.com").mark_paid(ByHand("cash", "x"))
     work_off()
     letters = requests.get(f"{sandbox}/mail.json", timeout=5).json()
     assert letters
@@ -284,8 +285,8 @@ def test_nobody_else_can_let_go_of_a_hold(client: Any, slot: Slot, sandbox: str)
 
 def test_a_confirmation_that_was_delayed_is_not_sent_after_a_cancellation(slot: Slot, hold: Hold, work_off: WorkOff) -> None:
     booking = hold(slot)
-    booking.mark_paid(Reference("x"))
-    booking.cancel(Reason("Ill"))
+    booking.mark_paid(ByHand("cash", "x"))
+    booking.cancel(CallOff("Ill"))
     work_off()
     told = {each.template: each.state for each in session.scalars(select(Message))}
     assert (told["bookings/confirmed"], told["bookings/cancelled"]) == ("dropped", "sent")

@@ -5,6 +5,7 @@ from app.packs.bookings.api import api
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
+from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.site import site
@@ -13,9 +14,9 @@ from app.packs.bookings.slot import Slot
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Practitioner, Slot, Booking],
+    nouns=[Service, Extra, Practitioner, Slot, Booking],
     resources=resources,
     blueprints=[site, api],
-    messages=["received", "confirmed", "payment_failed", "cancelled", "reminder"],
+    messages=["received", "confirmed", "payment_failed", "unpaid_again", "cancelled", "reminder"],
     demo=demo,
 )

@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import ForeignKey, Index, Select, func, select, text, true
 from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
@@ -22,9 +22,15 @@ from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell
+from app.money import coupon
 from app.money.amount import Money, money_column
-from app.money.bill import Bill
+from app.money.bill import Bill, ByHand, Terms, give_back, paid_for, refunds_of
+from app.money.invoice import read_buyer
 from app.money.payment import Payment
+from app.money.policy import percent
+from app.money.price import Price
+from app.money.quote import Quote
+from app.money.refund import Refund
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -34,18 +40,34 @@ GONE = "This time has just been taken. Please choose another one."
 _TAKING = text(f"state in {TAKING}")
 
 
-@dataclass(frozen=True)
-class Reference:
-    """How it was paid, when no gateway knows."""
-
-    reference: str = asked("Reference", help="The receipt's number, or the bank's reference", longest=80)
+BACK = {"all": "All of it", "policy": "What the policy says", "nothing": "Nothing"}
 
 
 @dataclass(frozen=True)
-class Reason:
-    """Why, for the history."""
+class Choices:
+    """What a customer may choose beside the time; none of it says what anything costs."""
 
-    why: str = asked("Why?", help="It stays in the history of this booking.", longest=300)
+    extras: Sequence[int] = ()
+    coupon: str = ""
+    buyer: Mapping[str, str] = field(default_factory=dict)  # for the invoice: tax number, state, address
+    quote: str = ""  # a price that was named before, by its link
+
+
+@dataclass(frozen=True)
+class CallOff:
+    """Why, and what goes back."""
+
+    why: str = asked("Why?", help="The customer reads it, and it stays in the history.", longest=300)
+    back: str = asked("What goes back?", default="all", among=lambda: BACK)
+
+
+def _what_goes_back(booking: Booking) -> str:
+    """Said before it is pressed, with the sums."""
+    paid, left = paid_for(booking, booking.price.currency)
+    if not left:
+        return "The seat is freed. Nothing was paid, so nothing goes back." if not paid else "The seat is freed. All that was paid has gone back already."
+    policy = f"By the policy ({booking.policy or 'all of it, at any time'}) it would be {booking.back_by_policy()}."
+    return f"The seat is freed. {left} of {paid} is here and can go back, the way it came. {policy}"
 
 
 def _has_begun(booking: Booking) -> str | None:
@@ -75,6 +97,11 @@ class Booking(Noun, Linked):
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     timezone: Mapped[str]
     price: Mapped[Money] = money_column("price")  # copied when promised; tomorrow's price list cannot rewrite it
+    quote_id: Mapped[int | None] = mapped_column(ForeignKey("quote.id"))
+    quote: Mapped[Quote | None] = relationship()
+    deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
+    policy: Mapped[str] = mapped_column(default="")  # what goes back when it is called off, as it was promised
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict)
     answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"secret": True})
     hold_expires_at: Mapped[datetime]
     paid_with: Mapped[str] = mapped_column(default="")
@@ -84,44 +111,91 @@ class Booking(Noun, Linked):
     # --- from the hold to the money ---
 
     @classmethod
-    def hold(cls, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], *, request: tuple[str, str] | None = None) -> Booking:
+    def hold(
+        cls, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], choices: Choices | None = None, *, request: tuple[str, str] | None = None
+    ) -> Booking:
         """Take a seat for as long as paying takes, and ask for the money: one transaction, and the customer hears of it."""
         with transaction():
             seat = cls.take_seat(slot)
-            service, zone = slot.service, person["timezone"]
+            service, zone, wanted = slot.service, person["timezone"], choices or Choices()
+            quote = cls._priced(service, wanted)
             booking = cls(
                 number=number("BK"), slot=slot, seat=seat, practitioner=slot.practitioner, during=Range(slot.starts_at, slot.ends_at),
-                person=Person.meet(**person), timezone=zone, price=service.price, answers=service.read_answers(answers),
+                person=Person.meet(**person), timezone=zone, price=quote.total, quote=quote, deposit=service.deposit_of(quote.total),
+                policy=service.policy.tiers if service.policy else "", buyer=read_buyer(wanted.buyer), answers=service.read_answers(answers),
                 hold_expires_at=clock.ahead(minutes=service.hold_minutes), request_key=request and request[0], request_hash=request and request[1],
             )  # fmt: skip
             session.add(booking)
             session.flush()
-            if booking.price:
-                Bill.ask(booking, booking.person, booking.price)
-                tell(booking.person, "bookings/received", booking=booking)
-                later(lapse, booking, at=booking.hold_expires_at)
-            else:
-                booking.confirm("free of charge")
+            if quote.coupon:
+                quote.coupon.take(booking.person, booking)
+            booking._ask_for_money()
         return booking
+
+    @classmethod
+    def _priced(cls, service: Service, wanted: Choices) -> Quote:
+        """At the price that was named to them, if it still holds; else at today's."""
+        quote = Quote.by_token(wanted.quote) if wanted.quote else None
+        if quote is None:
+            quote = service.quote(wanted.extras, wanted.coupon, read_buyer(wanted.buyer).get("region", ""))
+        quote.must_be_for(service.slug)
+        quote.take()
+        return quote
+
+    def _ask_for_money(self) -> None:
+        if not self.price:
+            self.confirm("free of charge")
+            return
+        now, _ = self._parts()
+        Bill.ask(self, self.person, now, Terms("whole" if self.deposit == self.price else "deposit", self.buyer))
+        tell(self.person, "bookings/received", booking=self)
+        later(lapse, self, at=self.hold_expires_at)
+
+    def _parts(self) -> tuple[Price, Price]:
+        """What is paid at once, and what is left for later."""
+        assert self.quote is not None
+        return self.quote.price.cut(self.deposit)
 
     @property
     def bill(self) -> Bill | None:
         return Bill.of(self)
 
     @property
+    def bills(self) -> Sequence[Bill]:
+        return Bill.all_of(self)
+
+    @property
+    def going_back(self) -> list[Refund]:
+        return refunds_of(self)
+
+    @property
     def is_payable(self) -> bool:
         return self.state == "held" and self.hold_expires_at > clock.now()
 
-    def hold_still(self) -> None:
-        """The order that everybody keeps: slot, booking, bill, payment."""
+    def awaits(self, bill: Bill) -> bool:
+        """The rest of a deposit, and what bounced, can be paid for as long as the booking stands."""
+        return self.state in TAKING[1:] if bill.part == "rest" or bill.state == "unpaid" else self.is_payable
+
+    @property
+    def is_delivered(self) -> bool:
+        return self.state in ("completed", "no_show")
+
+    @property
+    def said_on_paper(self) -> str:
+        return f"Booking {self.number}, {self.slot.service.name}, {clock.said(self.slot.starts_at, self.timezone)}"
+
+    def lock(self) -> Self:
+        """The order that everybody keeps: slot, booking, coupon, bill, payment, refund."""
         self.slot.lock()
-        self.lock()
+        return super().lock()
 
     def paid(self, payment: Payment) -> str | None:
         """The money is here. In time, or late with the seat still free: confirmed. Otherwise it goes back."""
         match self.state:
+            case "confirmed" | "completed" | "no_show" if self.awaits(payment.bill):
+                return None
             case "held":
-                self.confirm(f"{payment.gateway} {payment.gateway_id}")
+                self.confirm(payment.said)
             case "expired":
                 try:
                     seat = self.free_seat(self.slot)
@@ -129,7 +203,9 @@ class Booking(Noun, Linked):
                     return "The hold was over when the money came, and somebody else has the time now."
                 if self.slot.starts_at <= clock.now():
                     return "The money came after the time that was booked."
-                self.confirm_late(f"{payment.gateway} {payment.gateway_id}", seat)
+                if no := coupon.take_again(self, self.person):
+                    return no
+                self.confirm_late(payment.said, seat)
             case _:
                 return f"The booking was {self.state.replace('_', ' ')} when the money came."
         return None
@@ -138,16 +214,28 @@ class Booking(Noun, Linked):
         if self.is_payable:
             tell(self.person, "bookings/payment_failed", key=f"payment failed:{payment.id}", booking=self)
 
+    def payment_waits(self, payment: Payment) -> None:
+        """Somebody has promised the money: the seat waits for it, a day at most, and never into the hour itself."""
+        if self.state == "held":
+            self.hold_expires_at = max(self.hold_expires_at, min(clock.ahead(days=1), self.slot.starts_at))
+            later(lapse, self, at=self.hold_expires_at)
+
+    def payment_lost(self, payment: Payment) -> None:
+        """The booking stands until staff decide; they were told, and the bill can be paid again."""
+        tell(self.person, "bookings/unpaid_again", key=f"unpaid again:{payment.id}", booking=self)
+
     @move("held", to="confirmed")
     def confirm(self, paid_with: str) -> None:
         """Paid: the time is theirs."""
         self._confirmed(paid_with)
 
-    @move("held", to="confirmed", by="Desk", label="Mark as paid", asks=Reference)
-    def mark_paid(self, asked: Reference) -> None:
-        """Paid at the counter: cash, cheque or transfer."""
-        self._confirmed(f"offline {asked.reference}")
-        self._void_bill()
+    @move("held", by="Desk", label="Mark as paid", asks=ByHand)
+    def mark_paid(self, asked: ByHand) -> None:
+        """Paid at the counter: cash, cheque or transfer. A large sum confirms it when somebody else has seen the money too."""
+        bill = self.bill
+        if bill is None:
+            raise Refused("There is nothing to pay here.")
+        bill.take_by_hand(asked)
 
     @move("expired", to="confirmed")
     def confirm_late(self, paid_with: str, seat: int) -> None:
@@ -158,26 +246,46 @@ class Booking(Noun, Linked):
     @move("held", to="expired")
     def lapse(self) -> None:
         """The hold is over, and the seat is free again. The bill stays open: late money is still money."""
+        coupon.give_back(self)
+        for bill in self.bills:
+            bill.close()
 
-    @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel", asks=Reason, careful=True,
-          confirm="The seat is freed, and what was paid goes back to the customer.")  # fmt: skip
-    def cancel(self, asked: Reason) -> None:
-        """Called off by the practice: the seat is free, the money goes back."""
-        bill = self._void_bill()
-        for payment in bill.payments if bill else []:
-            if payment.state == "captured" and not payment.owed_back:
-                payment.owe_back(f"{self.number} was cancelled.")
+    @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel", asks=CallOff, careful=True, confirm=_what_goes_back)
+    def cancel(self, asked: CallOff) -> None:
+        """Called off: the seat is free, and the money goes back, or as much of it as was decided."""
+        paid, left = paid_for(self, self.price.currency)
+        back = {"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back]
+        if not paid:
+            coupon.give_back(self)
+        give_back(self, back, f"{self.number} was cancelled: {asked.why}")
+        for bill in self.bills:
+            if bill.wants_money:
+                bill.cancel()
+            bill.deliver()  # what is kept is earned
         tell(self.person, "bookings/cancelled", booking=self)
+
+    def back_by_policy(self) -> Money:
+        """What goes back when it is called off now, by what was promised when it was booked."""
+        paid, left = paid_for(self, self.price.currency)
+        share = percent(self.policy, self.slot.starts_at - clock.now()) if self.policy else 100
+        owed, gone = paid.percent(share * 100), paid - left
+        return owed - gone if owed > gone else paid - paid
 
     # --- the hour itself ---
 
     @move("confirmed", to="completed", by="Desk Practitioner", label="Complete", when=_has_begun)
     def complete(self) -> None:
         """They came."""
+        self._earned()
 
     @move("confirmed", to="no_show", by="Desk Practitioner", label="No-show", when=_has_begun)
     def miss(self) -> None:
         """They did not come."""
+        self._earned()
+
+    def _earned(self) -> None:
+        for bill in self.bills:
+            bill.deliver()
 
     # --- seats ---
 
@@ -245,21 +353,21 @@ class Booking(Noun, Linked):
 
     def _confirmed(self, paid_with: str) -> None:
         self.paid_with = paid_with
+        if self.deposit != self.price:
+            _, rest = self._parts()
+            Bill.ask(self, self.person, rest, Terms("rest", self.buyer, self.slot.starts_at))
         tell(self.person, "bookings/confirmed", booking=self)
         remind(self.person, "bookings/reminder", at=self.slot.starts_at - timedelta(hours=24), booking=self)
-
-    def _void_bill(self) -> Bill | None:
-        bill = self.bill
-        if bill and bill.state == "open":
-            bill.cancel()
-        return bill
 
     # --- the same request twice ---
 
     @classmethod
-    def hold_once(cls, key: str, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], *, corrects: bool = False) -> Booking:
+    def hold_once(
+        cls, key: str, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], choices: Choices | None = None, *, corrects: bool = False
+    ) -> Booking:
         """A double click or a retry is the same booking. Another request under the same key is refused, or `corrects` the first."""
-        mark = fingerprint([slot.id, dict(person), answers])
+        wanted = choices or Choices()
+        mark = fingerprint([slot.id, dict(person), answers, [*wanted.extras], wanted.coupon, dict(wanted.buyer)])
         known = cls.asked_before(key)
         if known and known.request_hash == mark:
             return known
@@ -269,7 +377,7 @@ class Booking(Noun, Linked):
             with transaction():
                 if known:
                     known.let_go()
-                return cls.hold(slot, person, answers, request=(key, mark) if key else None)
+                return cls.hold(slot, person, answers, wanted, request=(key, mark) if key else None)
         except Refused:
             made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:
@@ -294,5 +402,5 @@ def fingerprint(body: Any) -> str:
 
 @job
 def lapse(booking: Booking) -> None:
-    if booking.state == "held":
+    if booking.state == "held" and booking.hold_expires_at <= clock.now():
         booking.lapse()

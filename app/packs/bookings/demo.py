@@ -10,7 +10,8 @@ from sqlalchemy import inspect, select
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.amount import Money
-from app.packs.bookings.booking import Booking, Reason, Reference
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Hours, Practitioner
 from app.packs.bookings.service import Service
 
@@ -62,6 +63,6 @@ def _book(service: Service) -> None:
         with transaction():
             booking = Booking.hold(slot, who, {"birth_place": "Mysuru"})
             if name != "Priya Nair":
-                booking.mark_paid(Reference("demo"))
+                booking.mark_paid(ByHand("cash", "demo"))
             if name == "Daniel Cohen":
-                booking.cancel(Reason("Asked by telephone to be called another month."))
+                booking.cancel(CallOff("Asked by telephone to be called another month."))

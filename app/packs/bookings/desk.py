@@ -3,6 +3,7 @@
 from app.desk.resource import Resource
 from app.kernel.access import everything, own
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -12,11 +13,11 @@ resources = [
         Booking,
         icon="calendar-check",
         list="number person slot.service slot.practitioner slot.starts_at state price",
-        show="number state person person.email person.phone slot slot.service price paid_with hold_expires_at timezone answers",
+        show="number state person person.email person.phone slot slot.service price deposit paid_with policy quote hold_expires_at timezone buyer answers",
         search="number person.name person.email person.phone",
         filters="state slot.practitioner slot.service slot.starts_at",
         order="-id",
-        roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
+        roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("slot.practitioner.user")},
     ),
     Resource(
@@ -27,19 +28,31 @@ resources = [
         edit="seats",
         filters="state practitioner service starts_at",
         order="starts_at",
-        roles={"Desk": "read write delete moves", "Practitioner": "read moves", "Auditor": "read"},
+        roles={"Desk": "read write delete moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
     ),
     Resource(
         Service,
         icon="sparkles",
         list="name minutes price seats state",
-        show="name slug description minutes price seats hold_minutes notice_minutes days_ahead intake state",
-        add="name slug description minutes price seats hold_minutes notice_minutes days_ahead intake",
+        show="name slug description minutes price tax_rate tax_included tax_code deposit_percent policy seats hold_minutes notice_minutes days_ahead intake state",
+        add="name slug description minutes price tax_rate tax_included tax_code deposit_percent policy seats hold_minutes notice_minutes days_ahead intake",
         search="name slug description",
         filters="state",
         order="name",
-        roles={"Desk": "read write moves", "Practitioner": "read", "Auditor": "read"},
+        roles={"Desk": "read write moves", "Practitioner": "read", "Accountant": "read", "Auditor": "read"},
+        scope=everything,
+    ),
+    Resource(
+        Extra,
+        icon="plus",
+        list="name service price state",
+        add="name service price",
+        edit="name price",
+        search="name",
+        filters="state service",
+        order="name",
+        roles={"Desk": "read write moves", "Practitioner": "read", "Accountant": "read", "Auditor": "read"},
         scope=everything,
     ),
     Resource(
@@ -51,7 +64,7 @@ resources = [
         search="name title",
         filters="state",
         order="name",
-        roles={"Desk": "read write moves", "Practitioner": "read", "Auditor": "read"},
+        roles={"Desk": "read write moves", "Practitioner": "read", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("user")},
     ),
 ]

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, ClassVar
 
-from sqlalchemy import CheckConstraint, select
-from sqlalchemy.orm import Mapped, mapped_column, validates
+from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.kernel import clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing
 from app.kernel.workflow import asked, move, read
 from app.money.amount import Money, money_column
+from app.money.policy import RefundPolicy
+from app.money.price import Item
+from app.money.quote import Quote
+from app.packs.bookings.extra import Extra
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,8 @@ class Service(Noun):
         CheckConstraint("price_amount >= 0", name="price"),
         CheckConstraint("hold_minutes between 5 and 60", name="hold"),
         CheckConstraint("seats between 1 and 500", name="seats"),
+        CheckConstraint("tax_rate between 0 and 10000", name="tax"),
+        CheckConstraint("deposit_percent between 1 and 100", name="deposit"),
     )
     refusals: ClassVar[dict[str, str]] = {
         "service_slug_key": "Another service has this address already.",
@@ -54,6 +61,8 @@ class Service(Noun):
         "service_price": "A price cannot be below zero.",
         "service_hold": "A seat is held for 5 to 60 minutes.",
         "service_seats": "A slot has 1 to 500 seats.",
+        "service_tax": "A tax rate is given in hundredths of a per cent: 1800 for 18 %.",
+        "service_deposit": "A deposit is 1 to 100 per cent; 100 means that all is paid at once.",
     }
 
     name: Mapped[str]
@@ -61,6 +70,13 @@ class Service(Noun):
     description: Mapped[str] = mapped_column(default="", info={"long": True})
     minutes: Mapped[int] = mapped_column(default=60)
     price: Mapped[Money] = money_column("price")
+    tax_rate: Mapped[int] = mapped_column(default=0, info={"label": "Tax, in hundredths of a per cent"})
+    tax_included: Mapped[bool] = mapped_column(default=True, info={"label": "The price includes the tax"})
+    tax_code: Mapped[str] = mapped_column(default="", info={"label": "SAC, for the invoice"})
+    deposit_percent: Mapped[int] = mapped_column(default=100, info={"label": "Paid at once, in per cent"})
+    policy_id: Mapped[int | None] = mapped_column(ForeignKey("refund_policy.id"))
+    policy: Mapped[RefundPolicy | None] = relationship(lazy="joined")
+    extras: Mapped[list[Extra]] = relationship(back_populates="service", order_by="Extra.id")
     seats: Mapped[int] = mapped_column(default=1)
     hold_minutes: Mapped[int] = mapped_column(default=15)
     notice_minutes: Mapped[int] = mapped_column(default=120)
@@ -84,6 +100,22 @@ class Service(Noun):
         if found is None:
             raise Missing("We do not offer this, or not any more.")
         return found
+
+    def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> Quote:
+        """What it costs with these extras and this coupon, worked out from the price list alone."""
+        chosen = [each for each in self.extras if each.state == "offered" and each.id in extras]
+        if len(chosen) != len(set(extras)):
+            raise Invalid.fields_said({"extras": "One of these is not offered any more."})
+        items = [self._item(self.name, self.price), *(self._item(each.name, each.price) for each in chosen)]
+        return Quote.name_price(self.slug, items, coupon=coupon, buyer_state=buyer_state)
+
+    def _item(self, label: str, price: Money) -> Item:
+        return Item(label, price, 1, self.tax_rate, self.tax_included, self.tax_code)
+
+    def deposit_of(self, total: Money) -> Money:
+        """What is paid at once; all of it, when either part would be too small for a gateway."""
+        now = total.percent(self.deposit_percent * 100)
+        return now if min(now.amount, total.amount - now.amount) >= 100 else total
 
     @property
     def asks(self) -> type[Any]:

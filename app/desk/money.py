@@ -1,0 +1,172 @@
+"""Money on the desk: what was asked for, what came, what went back, on paper and in the books."""
+
+from __future__ import annotations
+
+from app.desk.resource import Resource
+from app.kernel.access import everything
+from app.kernel.pack import Pack
+from app.money.bill import Bill
+from app.money.coupon import Coupon, CouponUse
+from app.money.dispute import Dispute
+from app.money.inbox import Event
+from app.money.invoice import Invoice
+from app.money.ledger import Account, Hold, Line, Posting
+from app.money.payment import Payment
+from app.money.policy import RefundPolicy
+from app.money.quote import Quote
+from app.money.refund import Refund
+from app.money.settlement import Settlement
+from app.money.tally import Tally
+
+COUNTER = {"Desk": "read moves", "Accountant": "read moves", "Auditor": "read"}
+BOOKS = {"Accountant": "read moves", "Auditor": "read"}
+
+money = Pack(
+    name="money",
+    label="Money",
+    nouns=[Quote, Coupon, CouponUse, RefundPolicy, Bill, Payment, Refund, Dispute, Invoice, Account, Hold, Posting, Line, Event, Settlement, Tally],
+    resources=[
+        Resource(
+            Payment,
+            icon="wallet",
+            list="gateway_id gateway bill.number bill.person money state back owed_back captured_at",
+            show="gateway_id gateway bill bill.person money back state method error captured_at taken_at cleared_at pays owed_back",
+            search="gateway_id bill.number bill.person.name bill.person.email",
+            filters="state gateway captured_at",
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Refund,
+            icon="arrow-left",
+            list="number payment.bill.person money state why created_at trouble",
+            show="number payment payment.bill payment.bill.person money state why gateway gateway_id reference tries trouble elsewhere owed_at done_at",
+            search="number gateway_id payment.gateway_id payment.bill.person.name",
+            filters="state gateway created_at",
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Bill,
+            icon="receipt",
+            list="number person price part state due_at gateway",
+            show="number person price part state due_at noun row_id gateway order_id delivered_at lines left buyer look_at looked",
+            search="number order_id person.name person.email",
+            filters="state part due_at created_at",
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Dispute,
+            icon="shield",
+            list="gateway_id payment payment.bill.person money reason respond_by state",
+            show="gateway_id payment payment.bill payment.bill.person money deducted reason respond_by state",
+            search="gateway_id payment.gateway_id",
+            filters="state respond_by",
+            order="respond_by",
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Invoice,
+            icon="receipt",
+            list="number kind day person total tax credits",
+            show="number kind day person total tax place about why bill payment refund credits seller buyer lines",
+            search="number person.name person.email",
+            filters="kind day",
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Coupon,
+            icon="tag",
+            list="code percent amount until used uses_at_most state",
+            show="code percent amount since until minimum off_at_most uses_at_most uses_each used note state",
+            add="code percent amount since until minimum off_at_most uses_at_most uses_each note",
+            search="code note",
+            filters="state",
+            order="code",
+            roles={"Desk": "read write moves", "Accountant": "read", "Auditor": "read"},
+            scope=everything,
+        ),
+        Resource(
+            RefundPolicy,
+            icon="arrow-left",
+            label="Refund policies",
+            list="name tiers state",
+            add="name tiers",
+            filters="state",
+            order="name",
+            roles={"Desk": "read write moves", "Accountant": "read", "Auditor": "read"},
+            scope=everything,
+        ),
+        Resource(
+            Quote,
+            icon="tag",
+            list="created_at about total state holds_until coupon",
+            show="created_at about total state holds_until coupon lines basis",
+            filters="state created_at",
+            roles={"Desk": "read", "Accountant": "read", "Auditor": "read"},
+            scope=everything,
+        ),
+        Resource(
+            Account,
+            icon="book",
+            list="name owner kind currency",
+            show="name owner kind currency guarded balance held",
+            search="name owner",
+            filters="kind",
+            order="name",
+            roles=BOOKS,
+            scope=everything,
+        ),
+        Resource(
+            Line,
+            icon="book",
+            label="Day book",
+            list="posting.day posting.what account money posting.person posting.by",
+            show="posting.day posting posting.key account money posting.person posting.by posting.noun posting.row_id",
+            search="posting.what posting.key account.name",
+            filters="account posting.day posting.person",
+            roles=BOOKS,
+            scope=everything,
+        ),
+        Resource(
+            Event,
+            icon="inbox",
+            label="Webhooks",
+            list="created_at gateway kind order_id state trouble",
+            show="created_at gateway kind event_id order_id payment_id dispute_id state trouble body",
+            search="event_id order_id payment_id",
+            filters="state kind gateway created_at",
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Settlement,
+            icon="download",
+            label="Settlement lines",
+            list="day gateway kind entity_id credit debit fee tax state",
+            show="day gateway kind entity_id reference settled_at credit debit fee tax state trouble",
+            search="entity_id reference",
+            filters="state gateway kind day",
+            roles=BOOKS,
+            scope=everything,
+        ),
+        Resource(
+            Tally,
+            icon="chart",
+            label="Reconciliation",
+            list="day gateway there here difference state counted_at",
+            show="day gateway there here difference state counted_at rows",
+            filters="state gateway day",
+            order="-day",
+            roles=COUNTER,
+            scope=everything,
+        ),
+    ],
+    messages=[
+        "money/refunded", "money/invoice", "money/pay_link", "money/bounced", "money/refund_failed", "money/refunded_elsewhere", "money/disputed",
+        "money/dispute_lost", "money/differs",
+    ],
+)  # fmt: skip

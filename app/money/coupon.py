@@ -1,0 +1,161 @@
+"""Coupon: something off, for those who have the word for it; so often and no more, whoever asks at the same moment."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any, ClassVar, Self
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, func, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from app.kernel import clock
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid
+from app.kernel.people import Person
+from app.kernel.workflow import move
+from app.money.amount import Money, money_column
+
+
+def _no(words: str) -> Invalid:
+    return Invalid("This coupon cannot be used here.", fields={"coupon": words})
+
+
+class Coupon(Noun):
+    """A word, and what it takes off."""
+
+    states = "active", "ended"
+    __table_args__ = (
+        CheckConstraint("percent between 0 and 100", name="percent"),
+        CheckConstraint("(percent > 0) <> (coalesce(amount_amount, 0) > 0)", name="one_kind"),
+        CheckConstraint("uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0", name="sense"),
+        CheckConstraint("until > since", name="window"),
+        CheckConstraint("used >= 0 and (uses_at_most is null or used <= uses_at_most)", name="used_up"),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "coupon_code_key": "There is a coupon with this word already.",
+        "coupon_percent": "A coupon takes off 1 to 100 per cent.",
+        "coupon_one_kind": "Say either how many per cent it takes off, or which amount.",
+        "coupon_sense": "Limits and amounts are above zero; leave them empty for none.",
+        "coupon_window": "A coupon ends after it begins.",
+        "coupon_used_up": "This coupon was used as often as it may be; the limit cannot be lower than that.",
+    }
+
+    code: Mapped[str] = mapped_column(unique=True)
+    percent: Mapped[int] = mapped_column(default=0)
+    amount: Mapped[Money | None] = money_column("amount", nullable=True)
+    since: Mapped[datetime | None]
+    until: Mapped[datetime | None]
+    uses_at_most: Mapped[int | None]
+    uses_each: Mapped[int | None]  # by one mailbox
+    minimum: Mapped[Money | None] = money_column("minimum", nullable=True)
+    off_at_most: Mapped[Money | None] = money_column("off_at_most", nullable=True)
+    used: Mapped[int] = mapped_column(default=0)
+    note: Mapped[str] = mapped_column(default="")
+
+    @validates("code")
+    def _code(self, key: str, value: str) -> str:
+        code = str(value or "").strip().upper()
+        if not re.fullmatch(r"[A-Z0-9][A-Z0-9-]{1,30}", code):
+            raise Invalid.fields_said({"code": "Two letters or digits and more, without spaces: WELCOME-10."})
+        return code
+
+    @classmethod
+    def called(cls, typed: str) -> Coupon:
+        """What somebody typed into the field; small letters and spaces around do not matter."""
+        found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
+        if found is None:
+            raise _no("There is no such coupon.")
+        return found
+
+    def off(self, price: Money) -> Money:
+        """How much it takes off this price, if it can be used for it at all. Never below zero."""
+        moment = clock.now()
+        if self.state != "active" or (self.until and moment >= self.until):
+            raise _no("This coupon is over.")
+        if self.since and moment < self.since:
+            raise _no("This coupon is not valid yet.")
+        if {each.currency for each in (self.amount, self.minimum, self.off_at_most) if each} - {price.currency}:
+            raise _no(f"This coupon is not for prices in {price.currency}.")
+        if self.minimum and price < self.minimum:
+            raise _no(f"This coupon is for {self.minimum} and more.")
+        off = self.amount or price.percent(self.percent * 100)
+        return min(off, price, *([self.off_at_most] if self.off_at_most else []))
+
+    def take(self, person: Person, thing: Noun) -> None:
+        """One use, for one thing. Whoever comes at the same moment waits at this lock, and then hears that it is used up."""
+        self.lock()
+        use = session.scalar(select(CouponUse).where(CouponUse.coupon_id == self.id, *_about(thing)))
+        if use is not None and use.state == "taken":
+            return
+        if self.uses_at_most is not None and self.used >= self.uses_at_most:
+            raise _no("This coupon is used up.")
+        mailbox = person.email.lower()
+        mine = select(func.count()).where(CouponUse.coupon_id == self.id, CouponUse.mailbox == mailbox, CouponUse.state == "taken")
+        if self.uses_each is not None and (session.scalar(mine) or 0) >= self.uses_each:
+            raise _no("You have used this coupon already.")
+        self.used += 1
+        if use is not None:
+            use.take_again()
+        else:
+            session.add(CouponUse(coupon=self, mailbox=mailbox, noun=thing.__tablename__, row_id=thing.id))
+        session.flush()
+
+    @move("active", to="ended", by="Desk", confirm="Nobody can use it any more. What was sold with it stays as it is.")
+    def end(self) -> None:
+        """Not given any more."""
+
+    @move("ended", to="active", by="Desk", label="Give again")
+    def give_again(self) -> None:
+        """Valid again, within its dates and limits."""
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class CouponUse(Noun):
+    """One use of a coupon. It comes back once, when what it was for is not paid."""
+
+    states = "taken", "given_back"
+    __table_args__ = (UniqueConstraint("coupon_id", "noun", "row_id"), Index("coupon_use_mailbox", "coupon_id", "mailbox"))
+
+    coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"))
+    coupon: Mapped[Coupon] = relationship(lazy="joined", innerjoin=True)
+    mailbox: Mapped[str]
+    noun: Mapped[str]
+    row_id: Mapped[int]
+
+    def lock(self) -> Self:
+        self.coupon.lock()
+        return super().lock()
+
+    @move("taken", to="given_back")
+    def give_back(self) -> None:
+        """It can be used again."""
+        self.coupon.used -= 1
+
+    @move("given_back", to="taken")
+    def take_again(self) -> None:
+        """What it was for is paid after all."""
+
+
+def give_back(thing: Noun) -> None:
+    """Whatever coupon this thing used can be used again."""
+    for use in session.scalars(select(CouponUse).where(*_about(thing), CouponUse.state == "taken")):
+        use.lock()
+        if use.state == "taken":
+            use.give_back()
+
+
+def take_again(thing: Noun, person: Person) -> str | None:
+    """The thing is wanted after all, at the price that was promised with a coupon: take it once more, or say why not."""
+    for use in session.scalars(select(CouponUse).where(*_about(thing), CouponUse.state == "given_back")):
+        try:
+            use.coupon.take(person, thing)
+        except Invalid as no:
+            return f"The coupon {use.coupon} does not count any more: {no.fields['coupon']}"
+    return None
+
+
+def _about(thing: Noun) -> tuple[Any, Any]:
+    return CouponUse.noun == thing.__tablename__, CouponUse.row_id == thing.id

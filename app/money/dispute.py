@@ -1,0 +1,131 @@
+"""Dispute: a payer's bank wants the money of a payment back, and there is a day by which somebody has to answer."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Missing
+from app.kernel.jobs import every, job, later
+from app.kernel.workflow import move
+from app.messages.message import tell_the_house
+from app.money import gateway
+from app.money.amount import Money, money_column
+from app.money.gateway import Disputed
+from app.money.ledger import post
+from app.money.payment import Payment
+
+
+class Dispute(Noun):
+    """One quarrel about one payment. What it was paid for stays as it is until staff decide otherwise."""
+
+    states = "open", "under_review", "won", "lost", "closed"
+    __table_args__ = (UniqueConstraint("gateway", "gateway_id"),)
+
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
+    payment: Mapped[Payment] = relationship(back_populates="disputes", lazy="joined", innerjoin=True)
+    gateway: Mapped[str]
+    gateway_id: Mapped[str]
+    money: Mapped[Money] = money_column("money")
+    deducted: Mapped[bool] = mapped_column(default=False)  # the gateway keeps the money back meanwhile
+    reason: Mapped[str] = mapped_column(default="")
+    respond_by: Mapped[datetime | None] = mapped_column(index=True)
+    look_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    @classmethod
+    def look(cls, name: str, id: str) -> Dispute:
+        """Ask the gateway how it stands. Safe to do twice."""
+        told = gateway.named(name).dispute(id)
+        with transaction():
+            payment = session.scalar(select(Payment).where(Payment.gateway == name, Payment.gateway_id == told.payment_id))
+            if payment is None:
+                raise Missing("No payment of ours belongs to this dispute.")
+            payment.lock()
+            found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._opened(payment, told)
+            found.hear(told)
+        return found
+
+    @classmethod
+    def _opened(cls, payment: Payment, told: Disputed) -> Dispute:
+        made = cls(payment=payment, gateway=payment.gateway, gateway_id=told.id, money=told.money, reason=told.reason, respond_by=told.respond_by)
+        session.add(made)
+        session.flush()
+        tell_the_house("money/disputed", dispute=made)
+        return made
+
+    def lock(self) -> Self:
+        self.payment.lock()
+        return super().lock()
+
+    def hear(self, told: Disputed) -> None:
+        """Forward only: what is decided stays decided."""
+        self.respond_by, self.look_at = told.respond_by, clock.ahead(hours=6)
+        if self.state not in ("open", "under_review"):
+            return
+        if told.deducted and not self.deducted:
+            self._keep_back()
+        if told.state == "under_review" and self.state == "open":
+            self.review()
+        elif told.state == "won":
+            self.win()
+        elif told.state == "lost":
+            self.lose()
+        elif told.state == "closed":
+            self.end()
+
+    def _keep_back(self) -> None:
+        self.deducted = True
+        self._post("keep back", ("disputed", self.money), (self.payment.account, -self.money))
+
+    @move("open", to="under_review")
+    def review(self) -> None:
+        """We have answered; the bank is thinking."""
+
+    @move("open", "under_review", to="won")
+    def win(self) -> None:
+        """The money stays ours."""
+        self._given_back_to_us()
+
+    @move("open", "under_review", to="closed")
+    def end(self) -> None:
+        """It came to nothing."""
+        self._given_back_to_us()
+
+    @move("open", "under_review", to="lost")
+    def lose(self) -> None:
+        """The payer's bank has the money. It is lost once, however often we hear of it."""
+        if not self.deducted:
+            self._keep_back()
+        self.look_at = None
+        self._post("lost", ("disputes-lost", self.money), ("disputed", -self.money))
+        tell_the_house("money/dispute_lost", dispute=self)
+
+    def _given_back_to_us(self) -> None:
+        self.look_at = None
+        if self.deducted:
+            self._post("came back", (self.payment.account, self.money), ("disputed", -self.money))
+
+    def _post(self, what: str, *sides: tuple[str, Money]) -> None:
+        bill = self.payment.bill
+        post(f"dispute {what} {self.id}", f"Dispute {self.gateway_id}: {what}", *sides, about=bill, person=bill.person)
+
+    def __str__(self) -> str:
+        return self.gateway_id
+
+
+@job
+def look(dispute: Dispute) -> None:
+    Dispute.look(dispute.gateway, dispute.gateway_id)
+
+
+@every(hours=1)
+def look_after_disputes() -> None:
+    with transaction():
+        due = select(Dispute).where(Dispute.look_at <= clock.now(), Dispute.state.in_(("open", "under_review")))
+        for dispute in session.scalars(due):
+            later(look, dispute, key=f"dispute:{dispute.id}:{clock.now():%Y%m%d%H}")

@@ -1,0 +1,61 @@
+"""Refund policy: how much goes back, by how long before it is called off; data that staff edit, and one pure function."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from app.kernel.db import Noun
+from app.kernel.errors import Invalid
+from app.kernel.workflow import move
+from app.money.amount import Money
+
+_TIER = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
+WRONG = "Write tiers like “48h: 100%, 24h: 50%”: so many hours before, so much goes back. Later than the last of them, nothing does."
+
+
+class RefundPolicy(Noun):
+    """Steps in time, each with its share. What is promised to a customer is copied, so that a change is not a change of old promises."""
+
+    states = "in_use", "retired"
+
+    name: Mapped[str] = mapped_column(unique=True)
+    tiers: Mapped[str] = mapped_column(info={"label": "Hours before: share that goes back"})
+
+    @validates("tiers")
+    def _readable(self, key: str, value: str) -> str:
+        return ", ".join(f"{hours}h: {percent}%" for hours, percent in read(value))
+
+    @move("in_use", to="retired", by="Desk")
+    def retire(self) -> None:
+        """Not for new services."""
+
+    @move("retired", to="in_use", by="Desk", label="Use again")
+    def use_again(self) -> None:
+        """For new services too."""
+
+    def percent(self, before: timedelta) -> int:
+        return percent(self.tiers, before)
+
+    def back(self, paid: Money, before: timedelta) -> Money:
+        return paid.percent(self.percent(before) * 100)
+
+
+def read(tiers: str) -> list[tuple[int, int]]:
+    """(48, 100), (24, 50): the longest first, and nobody gets more for calling off later."""
+    parts: list[Any] = [_TIER.fullmatch(each) for each in tiers.split(",") if each.strip()]
+    if not parts or not all(parts):
+        raise Invalid.fields_said({"tiers": WRONG})
+    found = sorted(((int(each["hours"]), int(each["percent"])) for each in parts), reverse=True)
+    shares = [share for _, share in found]
+    if len({hours for hours, _ in found}) != len(found) or max(shares) > 100 or shares != sorted(shares, reverse=True):
+        raise Invalid.fields_said({"tiers": WRONG})
+    return found
+
+
+def percent(tiers: str, before: timedelta) -> int:
+    """The share that goes back when it is called off so long before. Exactly at a step counts as in time."""
+    return next((share for hours, share in read(tiers) if before >= timedelta(hours=hours)), 0)

@@ -1,0 +1,90 @@
+"""Quote: a price that was named, with what it was worked out from, and until when it holds."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Self
+
+from sqlalchemy import ForeignKey, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import Linked
+from app.kernel.db import Noun, session
+from app.kernel.errors import Refused
+from app.kernel.jobs import every
+from app.kernel.workflow import move
+from app.money.amount import Money, money_column
+from app.money.coupon import Coupon
+from app.money.price import Item, Price, priced
+from app.money.tax import Place
+
+MINUTES = 30
+_seller_state = ""
+
+
+def sell_from(state: str) -> None:
+    """The state in which the house is registered for tax; empty when it is not."""
+    global _seller_state
+    _seller_state = state
+
+
+class Quote(Noun, Linked):
+    """What we said something costs. Whoever takes it in time gets it at this price, whatever the price list says by then."""
+
+    link_kind = "quote"
+    states = "named", "taken", "lapsed"
+
+    about: Mapped[str]  # what it is the price of, in the pack's own words: "first-consultation"
+    basis: Mapped[dict[str, Any]]  # what it was worked out from
+    lines: Mapped[list[Any]]
+    total: Mapped[Money] = money_column("total")
+    coupon_id: Mapped[int | None] = mapped_column(ForeignKey("coupon.id"))
+    coupon: Mapped[Coupon | None] = relationship(lazy="joined")
+    holds_until: Mapped[datetime]
+
+    @classmethod
+    def name_price(cls, about: str, items: list[Item], *, coupon: str = "", buyer_state: str = "") -> Self:
+        """Worked out here and now, from the price list alone; what a customer sends is what they want, never what it costs."""
+        found = Coupon.called(coupon) if coupon.strip() else None
+        listed = Money.total((each.listed for each in items), items[0].price.currency)
+        off = found.off(listed) if found else None
+        place = Place(_seller_state, buyer_state or _seller_state)
+        price = priced(items, off=off, place=place)
+        listed_items = [
+            {"label": each.label, "price": each.price.as_json(), "quantity": each.quantity, "rate": each.rate, "included": each.included} for each in items
+        ]
+        basis = {"items": listed_items, "coupon": found.code if found else "", "off": off.amount if off else 0, "seller": place.seller, "buyer": place.buyer}
+        quote = cls(about=about, basis=basis, lines=price.as_json(), total=price.total, coupon=found, holds_until=clock.ahead(minutes=MINUTES))
+        session.add(quote)
+        session.flush()
+        return quote
+
+    @property
+    def price(self) -> Price:
+        return Price.from_json(self.lines, self.total.currency)
+
+    @property
+    def still_holds(self) -> bool:
+        return self.state == "named" and self.holds_until > clock.now()
+
+    @move("named", to="taken", when=lambda it: None if it.holds_until > clock.now() else "This price was named too long ago. Please ask for it again.")
+    def take(self) -> None:
+        """Somebody takes it at this price."""
+
+    @move("named", to="lapsed")
+    def lapse(self) -> None:
+        """Nobody took it in time."""
+
+    def must_be_for(self, about: str) -> None:
+        if self.about != about:
+            raise Refused("This price is for something else.")
+
+    def __str__(self) -> str:
+        return f"{self.total} for {self.about}"
+
+
+@every(minutes=30)
+def forget_old_prices() -> None:
+    for quote in session.scalars(select(Quote).where(Quote.state == "named", Quote.holds_until <= clock.now()).limit(500)):
+        quote.lapse()

@@ -1,0 +1,297 @@
+"""Refund: money that goes back the way it came; promised once, sent until the gateway has it, and never more than was paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar, Self
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import every, job, later
+from app.kernel.numbering import number
+from app.kernel.workflow import asked, move
+from app.messages.message import tell, tell_the_house
+from app.money import gateway
+from app.money.amount import Money, money_column
+from app.money.gateway import Declined, Returned
+from app.money.ledger import post
+from app.money.limits import above_four_eyes
+
+if TYPE_CHECKING:  # a payment knows its refunds; for the type checker alone, a refund knows its payment
+    from app.money.payment import Payment
+
+ALIVE = "to_approve", "owed", "sent", "failed"  # promised, and not yet with the payer
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why not."""
+
+    why: str = asked("Why?", longest=300)
+
+
+@dataclass(frozen=True)
+class HandedOut:
+    """How it was given back."""
+
+    reference: str = asked("Reference", help="The receipt that was signed, or the bank's reference", longest=80)
+
+
+def _somebody_else(refund: Refund) -> str | None:
+    return "You asked for this refund. Somebody else has to approve it." if refund.asked_by and refund.asked_by == actor().user_id else None
+
+
+def _by_hand(refund: Refund) -> str | None:
+    return None if refund.is_by_hand else "This goes back by itself, the way it came."
+
+
+class Refund(Noun):
+    """So much of one payment, on its way back."""
+
+    states = "owed", "to_approve", "sent", "done", "failed", "declined"
+    __table_args__ = (UniqueConstraint("gateway", "gateway_id"), CheckConstraint("money_amount > 0", name="something"))
+    refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund is more than nothing."}
+
+    number: Mapped[str] = mapped_column(unique=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
+    payment: Mapped[Payment] = relationship("Payment", back_populates="refunds", lazy="joined", innerjoin=True)
+    money: Mapped[Money] = money_column("money")
+    why: Mapped[str]
+    gateway: Mapped[str]
+    gateway_id: Mapped[str | None]
+    reference: Mapped[str] = mapped_column(default="")
+    tries: Mapped[int] = mapped_column(default=1)
+    trouble: Mapped[str] = mapped_column(default="")
+    asked_by: Mapped[int | None]  # a member of staff; empty when the house owes it anyway
+    elsewhere: Mapped[bool] = mapped_column(default=False)  # made at the gateway's own dashboard, not here
+    look_at: Mapped[datetime | None] = mapped_column(index=True)
+    looked: Mapped[int] = mapped_column(default=0)
+    owed_at: Mapped[datetime | None]
+    done_at: Mapped[datetime | None]
+
+    @classmethod
+    def owe(cls, payment: Payment, money: Money, why: str, *, sure: bool = False) -> Refund:
+        """Promise it. What the house owes anyway (`sure`) goes at once; a large sum that somebody decided waits for a second pair of eyes."""
+        with transaction():
+            payment.lock()
+            decided = None if sure or actor().is_house else actor().user_id
+            refund = cls._of(payment, money, why, asked_by=decided)
+            if decided is not None and above_four_eyes(money):
+                refund.wait_for_approval()
+            else:
+                refund.begin()
+        return refund
+
+    @classmethod
+    def _of(cls, payment: Payment, money: Money, why: str, *, asked_by: int | None = None, elsewhere: bool = False) -> Refund:
+        if not Money(0, money.currency) < money <= payment.left:
+            raise Refused(f"{money} cannot go back: {payment.left} of {payment.money} is left.")
+        payment.back += money
+        refund = cls(number=number("RF"), payment=payment, money=money, why=why, gateway=payment.gateway, asked_by=asked_by, elsewhere=elsewhere)
+        session.add(refund)
+        session.flush()
+        return refund
+
+    def lock(self) -> Self:
+        self.payment.lock()
+        return super().lock()
+
+    @property
+    def key(self) -> str:
+        """The same for every try until the gateway has said no: so it gives back once, however often we ask."""
+        return f"{self.number}-{self.payment.bill.handle[:8]}-{self.tries}"
+
+    @property
+    def is_by_hand(self) -> bool:
+        return gateway.named(self.gateway).by_hand
+
+    # --- deciding ---
+
+    @move("owed", to="to_approve")
+    def wait_for_approval(self) -> None:
+        """Somebody else has to look at it first."""
+
+    @move("to_approve", to="owed", by="Accountant", label="Approve", when=_somebody_else,
+          confirm=lambda it: f"{it.money} goes back to {it.payment.bill.person.name}, the way it came ({it.gateway}): {it.why}")  # fmt: skip
+    def approve(self) -> None:
+        """A second pair of eyes agrees."""
+        self.begin()
+
+    @move("to_approve", to="declined", by="Accountant", label="Decline", asks=Why)
+    def decline(self, asked: Why) -> None:
+        """It does not go back."""
+        self.trouble = asked.why
+        self.payment.back -= self.money
+
+    def begin(self) -> None:
+        """From here on it is owed, whatever happens: so it stands in the books."""
+        self.stand(self.money)
+        if not self.is_by_hand:
+            self.look_at = clock.ahead(minutes=15)
+            later(send, self)
+
+    def stand(self, money: Money) -> None:
+        """What is owed from now on stands in the books, and on paper."""
+        self.owed_at = clock.now()
+        self.payment.bill.owes(self, money)
+
+    # --- going ---
+
+    def send(self) -> None:
+        """Ask the gateway. Whatever is lost on the way, the same key is the same refund."""
+        if self.state != "owed" or self.is_by_hand:
+            return
+        here = gateway.named(self.gateway)
+        if self.payment.is_disputed:
+            self.fail("The payer's bank has taken this payment up: giving it back as well would be twice.")
+            return
+        try:
+            told = here.refund(self.payment.gateway_id, self.money, self.key)
+        except Declined as no:
+            known = here.refunds(self.payment.gateway_id)
+            with transaction():
+                self.lock()
+                for each in known:  # it may have gone back at the gateway's dashboard meanwhile
+                    Refund.heard(self.payment, each)
+                if self.state == "owed":
+                    self.fail(no.words)
+            return
+        with transaction():
+            self.lock()
+            Refund.heard(self.payment, told, mine=self)
+
+    def look(self) -> None:
+        """How far is it? The clock asks with growing gaps until it is there."""
+        gap = min(timedelta(minutes=15) * 2 ** min(self.looked, 7), timedelta(days=1))
+        with transaction():
+            self.lock()
+            self.looked += 1
+            self.look_at = clock.now() + gap if self.state in ("owed", "sent") else None
+        if self.state == "owed":
+            self.send()
+        elif self.state == "sent":
+            self.hear_all(gateway.named(self.gateway).refunds(self.payment.gateway_id))
+
+    def hear_all(self, told: Iterable[Returned]) -> None:
+        with transaction():
+            self.lock()
+            for each in told:
+                Refund.heard(self.payment, each)
+
+    @classmethod
+    def heard(cls, payment: Payment, told: Returned, mine: Refund | None = None) -> None:
+        """One refund, as the gateway sees it: ours by its number or by our key, or one that was made elsewhere. Safe to hear twice."""
+        refund = mine if mine and mine.gateway_id in (None, told.id) else cls._known(payment, told)
+        if refund is None:
+            if told.state == "failed":
+                return
+            refund = cls._made_elsewhere(payment, told)
+        refund.gateway_id = told.id
+        if told.state == "pending" and refund.state == "owed":
+            refund.is_on_its_way()
+        elif told.state == "done" and refund.state in ("owed", "sent", "failed"):
+            refund.finish()
+        elif told.state == "failed" and refund.state in ("owed", "sent"):
+            refund.fail("The gateway could not bring it to the payer's account.")
+
+    @classmethod
+    def _known(cls, payment: Payment, told: Returned) -> Refund | None:
+        alike = [each for each in payment.refunds if each.gateway_id == told.id]
+        alike += [each for each in payment.refunds if told.key and each.key == told.key and each.gateway_id is None]
+        return next(iter(alike), None)
+
+    @classmethod
+    def _made_elsewhere(cls, payment: Payment, told: Returned) -> Refund:
+        """Somebody pressed a button at the gateway. Where that leaves no room for what we had promised ourselves, it takes its place."""
+        short, covered = told.money - payment.left, Money(0, told.money.currency)
+        for own in [each for each in payment.refunds if each.state in ("to_approve", "owed", "failed")]:
+            if short.amount > 0:
+                bite = min(own.money, short)
+                covered += own.give_way(bite)
+                short -= bite
+        refund = cls._of(payment, told.money, "It was given back at the gateway's own dashboard.", elsewhere=True)
+        refund.stand(told.money - covered)
+        tell_the_house("money/refunded_elsewhere", refund=refund)
+        return refund
+
+    def give_way(self, to: Money) -> Money:
+        """So much of this promise was kept by somebody else; answers how much of that is in the books already."""
+        self.payment.back -= to
+        if to == self.money:
+            self.overtake()
+        else:
+            self.money -= to
+            self.tries += 1  # another sum is another request, and needs another key
+        return to if self.owed_at else Money(0, to.currency)
+
+    @move("owed", to="sent")
+    def is_on_its_way(self) -> None:
+        """The gateway has it; the payer's bank takes some days."""
+        self.trouble = ""
+
+    @move("owed", "sent", "failed", to="done")
+    def finish(self) -> None:
+        """It is with the payer."""
+        self._is_there()
+
+    def _is_there(self) -> None:
+        self.done_at, self.look_at, self.trouble = clock.now(), None, ""
+        payment, person = self.payment, self.payment.bill.person
+        post(f"refund {self.id}", f"{self} went back", ("to-give-back", self.money), (payment.account, -self.money), about=payment.bill, person=person)
+        done = Money.total((each.money for each in payment.refunds if each.state == "done"), self.money.currency)
+        (payment.went_back if done == payment.money else payment.went_back_in_part)()
+        if not self.elsewhere:
+            tell(person, "money/refunded", refund=self)
+
+    @move("owed", "sent", to="failed")
+    def fail(self, words: str) -> None:
+        """It did not get there. It is still owed, and somebody has to look at it."""
+        self.trouble, self.look_at = words, None
+        tell_the_house("money/refund_failed", refund=self)
+
+    @move("failed", to="owed", by="Accountant", label="Try again")
+    def try_again(self) -> None:
+        """Ask the gateway once more, under a new key: to the old one it would only repeat its no."""
+        self.tries, self.gateway_id, self.trouble, self.looked = self.tries + 1, None, "", 0
+        self.look_at = clock.ahead(minutes=15)
+        later(send, self)
+
+    @move("owed", to="done", by="Desk Accountant", label="Handed out", asks=HandedOut, when=_by_hand)
+    def hand_out(self, asked: HandedOut) -> None:
+        """What came by hand goes back by hand."""
+        self.reference = asked.reference
+        self._is_there()
+
+    @move("to_approve", "owed", "failed", to="declined")
+    def overtake(self) -> None:
+        """The money has gone back another way."""
+        self.trouble, self.look_at = "It went back another way.", None
+
+    def wants(self, message: object) -> bool:
+        return self.state != "declined"
+
+
+@job
+def send(refund: Refund) -> None:
+    refund.send()
+
+
+@job
+def look(refund: Refund) -> None:
+    refund.look()
+
+
+@every(minutes=1)
+def look_after_refunds() -> None:
+    """A reply may be lost, and a bank may take its time; the payer's money is not forgotten."""
+    with transaction():
+        due = select(Refund).where(Refund.look_at <= clock.now(), Refund.state.in_(("owed", "sent"))).order_by(Refund.look_at).limit(200)
+        for refund in session.scalars(due):
+            later(look, refund, key=f"refund:{refund.id}:{refund.tries}:{refund.looked}")

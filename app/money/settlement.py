@@ -1,0 +1,119 @@
+"""Settlement: what really reached our bank, line by line against our books; fees and the tax on them are booked once."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import UniqueConstraint, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.jobs import every
+from app.kernel.workflow import move
+from app.money import gateway
+from app.money.amount import Money, money_column
+from app.money.gateway import Settled
+from app.money.ledger import post
+from app.money.payment import Payment
+from app.money.refund import Refund
+
+
+class Settlement(Noun):
+    """One line of a gateway's settlement report."""
+
+    states = "matched", "differs", "explained"
+    audited = False  # it is the gateway's own words
+    __table_args__ = (UniqueConstraint("gateway", "kind", "entity_id"),)
+    refusals: ClassVar[dict[str, str]] = {}
+
+    gateway: Mapped[str]
+    kind: Mapped[str]
+    entity_id: Mapped[str] = mapped_column(index=True)
+    reference: Mapped[str] = mapped_column(default="", index=True)
+    day: Mapped[date] = mapped_column(index=True)
+    settled_at: Mapped[datetime | None]
+    credit: Mapped[Money] = money_column("credit")
+    debit: Mapped[Money] = money_column("debit")
+    fee: Mapped[Money] = money_column("fee")
+    tax: Mapped[Money] = money_column("tax")
+    trouble: Mapped[str] = mapped_column(default="")
+
+    @property
+    def to_bank(self) -> Money:
+        return self.credit - self.debit - self.fee - self.tax
+
+    @classmethod
+    def hear(cls, name: str, day: date, told: Settled) -> None:
+        """Written down and booked once, whatever we had expected: the money has moved. What we cannot match waits for somebody."""
+        moment = clock.now()
+        values: dict[str, Any] = {"gateway": name, "kind": told.kind, "entity_id": told.id, "reference": told.reference, "day": day}
+        for called in ("credit", "debit", "fee", "tax"):
+            money: Money = getattr(told, called)
+            values |= {f"{called}_amount": money.amount, f"{called}_currency": money.currency}
+        always = {"state": "matched", "trouble": "", "settled_at": told.settled_at, "created_at": moment, "changed_at": moment, "version": 1}
+        new = session.scalar(insert(cls).values(values | always).on_conflict_do_nothing().returning(cls.id))
+        if new is not None:
+            line = cls.get(new)
+            line.book()
+            if trouble := line.what_differs():
+                line.differ(trouble)
+
+    def book(self) -> None:
+        sides = ("bank", self.to_bank), ("fees", self.fee), ("input-tax", self.tax), (f"gateway {self.gateway}", self.debit - self.credit)
+        post(f"settled {self.gateway} {self.kind} {self.entity_id}", f"Settled: {self.kind} {self.entity_id}", *sides, about=self)
+
+    def what_differs(self) -> str:
+        """Why this line is not what our books say."""
+        match self.kind:
+            case "payment":
+                payment = session.scalar(select(Payment).where(Payment.gateway == self.gateway, Payment.gateway_id == self.entity_id))
+                if payment is None or payment.captured_at is None:
+                    return "We know of no such payment."
+                return "" if payment.money == self.credit else f"We have {payment.money} for this payment."
+            case "refund":
+                refund = session.scalar(select(Refund).where(Refund.gateway == self.gateway, Refund.gateway_id == self.entity_id))
+                if refund is None:
+                    return "We know of no such refund."
+                return "" if refund.money == self.debit else f"We have {refund.money} for this refund."
+        return f"A gateway's {self.kind}: somebody should look at it."
+
+    @move("matched", to="differs")
+    def differ(self, trouble: str) -> None:
+        self.trouble = trouble
+
+    @move("differs", to="matched", by="Accountant", label="Match again", when=lambda it: it.what_differs() or None)
+    def match_again(self) -> None:
+        """What was missing is here by now."""
+        self.trouble = ""
+
+    @move("differs", to="explained", by="Accountant", label="Explained")
+    def explain(self) -> None:
+        """Somebody has looked at it, and knows why."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.entity_id}"
+
+
+def fetch(name: str, day: date) -> None:
+    """Read the report of one day. Safe to do again: every line is booked once."""
+    told = gateway.named(name).settled(day)
+    with transaction():
+        for each in sorted(told, key=lambda line: (line.kind, line.id)):
+            Settlement.hear(name, day, each)
+
+
+def fetch_soon(name: str) -> None:
+    for days in (1, 0):
+        fetch(name, clock.now().date() - timedelta(days=days))
+
+
+@every(hours=6)
+def fetch_settlements() -> None:
+    """The reports of the last three days, from every gateway that writes one."""
+    for each in gateway.every():
+        for days in range(3):
+            if not each.by_hand:
+                fetch(each.name, clock.now().date() - timedelta(days=days))

@@ -1,0 +1,128 @@
+"""Tally: one day at one gateway, counted there and counted here. The difference is nothing, or each row that differs is named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, Self
+
+from sqlalchemy import UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.jobs import every, job, later
+from app.kernel.workflow import move
+from app.messages.message import tell_the_house
+from app.money import gateway
+from app.money.amount import Money, money_column
+from app.money.bill import Bill
+from app.money.gateway import Charge
+from app.money.payment import Payment
+
+
+class Tally(Noun):
+    """What was captured on one day in UTC."""
+
+    states = "counted", "agrees", "differs"
+    audited = False  # a count is counted again, and only the last one matters
+    __table_args__ = (UniqueConstraint("gateway", "day", "there_currency"),)
+
+    gateway: Mapped[str]
+    day: Mapped[date] = mapped_column(index=True)
+    there: Mapped[Money] = money_column("there")
+    here: Mapped[Money] = money_column("here")
+    difference: Mapped[Money] = money_column("difference")
+    rows: Mapped[list[Any]] = mapped_column(default=list)
+    counted_at: Mapped[datetime] = mapped_column(default=clock.now)
+
+    @classmethod
+    def take(cls, name: str, day: date) -> list[Self]:
+        """Ask the gateway what it took on this day, look at what we have not heard of, and set both beside each other."""
+        told = gateway.named(name).taken(day)
+        for bill in _unheard(name, told):
+            bill.look()
+        with transaction():
+            ours = _ours(name, day)
+            currencies = {each.money.currency for each in told} | {each.money.currency for each in ours}
+            return [cls._counted(name, day, currency, told, ours) for currency in sorted(currencies)]
+
+    @classmethod
+    def _counted(cls, name: str, day: date, currency: str, told: Sequence[Charge], ours: Sequence[Payment]) -> Self:
+        there = [each for each in told if each.money.currency == currency]
+        here = [each for each in ours if each.money.currency == currency]
+        it = session.scalar(select(cls).where(cls.gateway == name, cls.day == day, cls.there_currency == currency))
+        zero = Money(0, currency)
+        if it is None:
+            it = cls(gateway=name, day=day, there=zero, here=zero, difference=zero)
+            session.add(it)
+            session.flush()
+        it.there = Money.total((each.money for each in there), currency)
+        it.here = Money.total((each.money for each in here), currency)
+        it.difference, it.rows, it.counted_at = it.there - it.here, list(_differing(there, here)), clock.now()
+        if it.rows and it.state != "differs":
+            it.differ()
+        elif not it.rows and it.state != "agrees":
+            it.agree()
+        return it
+
+    @move("counted", "differs", to="agrees")
+    def agree(self) -> None:
+        """Both say the same."""
+
+    @move("counted", "agrees", to="differs")
+    def differ(self) -> None:
+        """Somebody should look."""
+        tell_the_house("money/differs", key=f"differs:{self.id}:{clock.today()}", tally=self)
+
+    @move("agrees", "differs", by="Desk Accountant", label="Count again")
+    def count_again(self) -> None:
+        """Ask the gateway once more; the answer stands here in a moment."""
+        later(count, self)
+
+    def __str__(self) -> str:
+        return f"{self.gateway} {self.day}"
+
+
+def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill]:
+    """Bills of ours that were paid there, and we do not know it."""
+    for charge in told:
+        known = session.scalar(select(Payment).where(Payment.gateway == name, Payment.gateway_id == charge.id))
+        if known is None or known.captured_at is None or known.back.amount < charge.returned:
+            bill = known.bill if known else session.scalar(select(Bill).where(Bill.gateway == name, Bill.order_id == charge.order_id))
+            if bill is not None and bill.order_id:
+                yield bill
+
+
+def _ours(name: str, day: date) -> Sequence[Payment]:
+    """What we have of that day: by when the gateway took it where it says so, for that is how the gateway counts."""
+    since = datetime.combine(day, time(), UTC)
+    return session.scalars(select(Payment).where(Payment.gateway == name, Payment.taken_at >= since, Payment.taken_at < since + timedelta(days=1))).all()
+
+
+def _differing(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dict[str, Any]]:
+    known = {each.gateway_id: each for each in here}
+    for charge in there:
+        payment = known.pop(charge.id, None)
+        if payment is None:
+            yield {"payment": charge.id, "there": str(charge.money), "here": "nothing"}
+        elif payment.money != charge.money:
+            yield {"payment": charge.id, "there": str(charge.money), "here": str(payment.money)}
+    for payment in known.values():
+        yield {"payment": payment.gateway_id, "there": "nothing", "here": str(payment.money)}
+
+
+@job
+def count(tally: Tally) -> None:
+    Tally.take(tally.gateway, tally.day)
+
+
+@every(hours=6)
+def count_the_days() -> None:
+    """Yesterday, and today so far; a day that differed is counted again until it agrees."""
+    today = clock.now().date()
+    differing = select(Tally.gateway, Tally.day).where(Tally.state == "differs", Tally.day > today - timedelta(days=30)).distinct()
+    days = {(name, day) for name, day in session.execute(differing)}
+    days |= {(each.name, today - timedelta(days=ago)) for each in gateway.every() if not each.by_hand for ago in (0, 1)}
+    for name, day in sorted(days):
+        Tally.take(name, day)

@@ -1,0 +1,36 @@
+"""Extra: something that can be had with a service, for a price of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel.db import Noun
+from app.kernel.workflow import move
+from app.money.amount import Money, money_column
+
+if TYPE_CHECKING:  # a service knows its extras; for the type checker alone, an extra knows its service
+    from app.packs.bookings.service import Service
+
+
+class Extra(Noun):
+    """A recording, a printed chart, a longer hour."""
+
+    states = "offered", "retired"
+    __table_args__ = (CheckConstraint("price_amount >= 0", name="price"),)
+    refusals: ClassVar[dict[str, str]] = {"extra_price": "A price cannot be below zero."}
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
+    service: Mapped[Service] = relationship("Service", back_populates="extras", lazy="joined", innerjoin=True)
+    name: Mapped[str]
+    price: Mapped[Money] = money_column("price")
+
+    @move("offered", to="retired", by="Desk")
+    def retire(self) -> None:
+        """Not offered any more; who chose it has it."""
+
+    @move("retired", to="offered", by="Desk", label="Offer again")
+    def offer(self) -> None:
+        """Back on the form."""
