@@ -119,8 +119,8 @@ def _head(sheet: Sheet, paper: Paper) -> None:
 def _fact(sheet: Sheet, name: str, said: str) -> None:
     """A name in grey and what it is, both against the right edge."""
     room = min(sheet.wide(said, 9, bold=True), WIDTH / 2 - 30)
-    sheet.put(said, RIGHT - room, room, bold=True, right=True)
     sheet.put(name, RIGHT - room - 32, 30, colour=MUTED, right=True)
+    sheet.put(said, RIGHT - room, room, bold=True, right=True)
     sheet.y += leading(9) + 0.3
 
 
