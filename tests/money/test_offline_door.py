@@ -1,0 +1,44 @@
+"""Money taken by hand has a door, too, so that nobody has to ask which kind it is; it says no to whatever needs a wire."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from app.kernel.errors import Missing, Refused
+from app.money.amount import Money
+from app.money.gateway import Asked, Gateway
+from app.money.offline import OFFLINE, Offline
+
+ASKED = Asked(Money(1500, "INR"), "BK-1", "/back", "/away")
+
+
+def test_there_are_three_kinds_and_each_is_a_gateway() -> None:
+    gateways: tuple[Gateway, ...] = OFFLINE
+    assert [each.name for each in gateways] == ["cash", "cheque", "bank"]
+    assert all(each.by_hand and not each.currencies for each in gateways)
+    assert [each.public() for each in gateways] == [{"gateway": "cash"}, {"gateway": "cheque"}, {"gateway": "bank"}]
+
+
+@pytest.mark.parametrize("it", OFFLINE, ids=lambda it: it.name)
+def test_nothing_is_announced_paid_on_a_page_or_sent_back_by_wire(it: Offline) -> None:
+    with pytest.raises(Refused, match="at the desk: it cannot be asked for over the wire"):
+        it.order(ASKED)
+    with pytest.raises(Refused, match="at the desk: there is no page to pay it on"):
+        it.checkout("", ASKED)
+    with pytest.raises(Refused, match=r"at the desk: ₹15\.00 has to be handed out there, too"):
+        it.refund("1", Money(1500, "INR"), "RF-1")
+
+
+@pytest.mark.parametrize("it", OFFLINE, ids=lambda it: it.name)
+def test_whoever_asks_what_happened_hears_that_nothing_did(it: Offline) -> None:
+    it.close("")
+    assert [*it.charges(""), *it.refunds(""), *it.taken(date(2026, 1, 1)), *it.settled(date(2026, 1, 1))] == []
+
+
+@pytest.mark.parametrize("it", OFFLINE, ids=lambda it: it.name)
+def test_nobody_can_tell_it_anything_from_outside(it: Offline) -> None:
+    for tell in (lambda: it.hear(b"{}", {}), lambda: it.came_back("", {}), lambda: it.dispute("1")):
+        with pytest.raises(Missing):
+            tell()
