@@ -9,7 +9,7 @@ _SMALL = (
     "sixteen", "seventeen", "eighteen", "nineteen",
 )  # fmt: skip
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_INDIAN = (10_000_000, "crore"), (100_000, "lakh"), (1_000, "thousand"), (100, "hundred")
+_INDIAN = (10**12, "lakh crore"), (10_000_000, "crore"), (100_000, "lakh"), (1_000, "thousand"), (100, "hundred")
 _WESTERN = (
     (10**18, "quintillion"), (10**15, "quadrillion"), (10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1_000, "thousand"), (100, "hundred"),
 )  # fmt: skip
@@ -34,7 +34,7 @@ def in_words(money: Money) -> str:
 
 
 def counted(number: int, steps: tuple[tuple[int, str], ...] = _WESTERN) -> str:
-    """Each step says how many of it there are, and what is left goes to the next; past the last name the names repeat: one lakh crore."""
+    """Each step says how many of it there are, and what is left goes to the next. Without a step of its own, one crore one crore could be two things."""
     if number < 20:
         return _SMALL[number]
     if number < 100:

@@ -16,6 +16,7 @@ from app.money.columns import GUTTER, Column, Columns
 from app.money.in_words import in_words
 from app.money.letters import lines_of
 from app.money.sheet import ACCENT, INK, LEFT, MUTED, RIGHT, WIDTH, Sheet, leading
+from app.money.tax import STATES
 from app.money.upi import payable_by_upi, upi_link
 
 _ROLES = {"Receipt": "Received from", "Credit note": "Credited to"}
@@ -150,7 +151,8 @@ def _parties(sheet: Sheet, paper: Paper) -> None:
 def _about_party(sheet: Sheet, party: Party, x: float, width: float) -> None:
     """An address of any length keeps to its place: beyond ten lines it is cut."""
     reached = " · ".join(each for each in (party.email, party.phone) if each)
-    region = f"State: {party.region}" if party.region else ""
+    code = party.region.strip()
+    region = f"State: {code} {STATES[code]}" if code in STATES else f"State: {code}" if code else ""
     number = f"{'GSTIN' if _GSTIN.fullmatch(party.tax_number) else 'Tax number'}: {party.tax_number}" if party.tax_number else ""
     address = [line for each in lines_of(party.address) for line in sheet.wrapped(each, width, 8.5)][:10]
     for line in [*address, *(each for told in (region, number, reached) for each in sheet.wrapped(told, width, 8.5)[:3])]:

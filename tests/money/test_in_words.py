@@ -53,6 +53,7 @@ def read_back(said: str, currency: str) -> Money:
         (Money(5, "INR"), "Rupees zero and paise five only"),
         (Money(1_000_000_000_00, "INR"), "Rupees one hundred crore only"),
         (Money(10_00_000_00_00_000_00, "INR"), "Rupees ten lakh crore only"),
+        (Money(10_000_001_000_000_000, "INR"), "Rupees one hundred lakh crore one crore only"),
         (Money(123456789, "USD"), "US dollars one million two hundred thirty-four thousand five hundred sixty-seven and cents eighty-nine only"),
         (Money(1234567, "JPY"), "Yen one million two hundred thirty-four thousand five hundred sixty-seven only"),
         (Money(1500, "KWD"), "Kuwaiti dinars one and fils five hundred only"),
