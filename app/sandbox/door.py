@@ -8,6 +8,8 @@ from flask import Blueprint, Response, request
 from config import Settings, Unsafe
 
 _METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE"]
+_KEYS = ("Idempotency-Key", "X-Refund-Idempotency", "X-Transfer-Idempotency", "X-Payout-Idempotency")
+_HANDED_IN = ("Content-Type", "Authorization", *_KEYS)
 _HANDED_ON = ("Content-Type", "Content-Disposition", "Location", "Content-Security-Policy", "X-Frame-Options")
 
 
@@ -19,7 +21,7 @@ def door(settings: Settings) -> Blueprint:
     @it.route("/", defaults={"path": ""}, methods=_METHODS)
     @it.route("/<path:path>", methods=_METHODS)
     def hand_on(path: str) -> Response:
-        headers = {name: request.headers[name] for name in ("Content-Type", "Authorization", "X-Refund-Idempotency") if name in request.headers}
+        headers = {name: request.headers[name] for name in _HANDED_IN if name in request.headers}
         target = f"{settings.sandbox_url.rstrip('/')}/sandbox/{path}"
         try:
             answer = requests.request(

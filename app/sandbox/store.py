@@ -6,7 +6,7 @@ import json
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,9 @@ create table if not exists event (id text primary key, made real not null, due r
 create table if not exists attempt (event text not null, made real not null, answer text not null);
 create index if not exists attempt_event on attempt (event);
 create table if not exists repeat (event text not null, due real not null);
-create table if not exists late (payment text primary key, due real not null, delivery text not null);
+create table if not exists soon (what text not null, id text not null, due real not null, how text not null, primary key (what, id));
+create table if not exists once (endpoint text not null, key text not null, asked text not null, answer text not null, primary key (endpoint, key));
+create table if not exists plan (id integer primary key, kind text not null, how text not null, times integer not null);
 create table if not exists alarm (thing text not null, due real not null, what text not null);
 create table if not exists fault (path text not null, fault text not null, times integer not null);
 create table if not exists mail (id integer primary key, received real not null, sender text not null, recipients text not null, raw blob not null);
@@ -69,9 +71,57 @@ class Store:
 
     def all(self, kind: str, parent: str | None = None) -> list[dict[str, Any]]:
         """Oldest first; of one parent, or of all."""
+        one, of = ("and parent = ?", (kind, parent)) if parent is not None else ("", (kind,))
         with self.open() as file:
-            rows = file.execute("select body from thing where kind = ? and (? is null or parent = ?) order by made, rowid", (kind, parent, parent)).fetchall()
+            rows = file.execute(f"select body from thing where kind = ? {one} order by made, rowid", of).fetchall()  # noqa: S608  # both halves stand above
         return [json.loads(row["body"]) for row in rows]
+
+    # --- what happens in a moment, and what happens only once ---
+
+    def soon(self, what: str, id: str, after: float, how: Mapping[str, Any]) -> None:
+        with self.open() as file:
+            file.execute("insert or replace into soon values (?, ?, ?, ?)", (what, id, time.time() + after, json.dumps(how)))
+
+    def due(self, what: str) -> list[tuple[str, dict[str, Any]]]:
+        """What has come due; asked for once, it is the asker's to do."""
+        with self.open() as file:
+            rows = file.execute("delete from soon where what = ? and due <= ? returning id, how", (what, time.time())).fetchall()
+        return [(row["id"], json.loads(row["how"])) for row in rows]
+
+    def answered(self, endpoint: str, key: str) -> tuple[str, dict[str, Any]] | None:
+        """What was asked under this key, and what was said to it."""
+        with self.open() as file:
+            row = file.execute("select asked, answer from once where endpoint = ? and key = ?", (endpoint, key)).fetchone()
+        return (row["asked"], json.loads(row["answer"])) if row else None
+
+    def keep_answer(self, endpoint: str, key: str, asked: str, answer: Mapping[str, Any]) -> None:
+        with self.open() as file:
+            file.execute("insert into once values (?, ?, ?, ?)", (endpoint, key, asked, json.dumps(answer)))
+
+    # --- what is planned to go wrong ---
+
+    def plan(self, kind: str, how: Mapping[str, Any], times: int) -> None:
+        with self.open() as file:
+            file.execute("insert into plan (kind, how, times) values (?, ?, ?)", (kind, json.dumps(how), times))
+
+    def planned(self, kind: str, path: str = "") -> dict[str, Any] | None:
+        """The oldest plan of this kind that fits the path; each call uses it up once."""
+        with self.open() as file:
+            what = "select id, how from plan where kind = ? and instr(?, coalesce(json_extract(how, '$.path'), '')) order by id limit 1"
+            row = file.execute(what, (kind, path)).fetchone()
+            if row is None:
+                return None
+            file.execute("update plan set times = times - 1 where id = ?", (row["id"],))
+            file.execute("delete from plan where times <= 0")
+        return dict(json.loads(row["how"]))
+
+    def plans(self) -> list[dict[str, Any]]:
+        with self.open() as file:
+            return [json.loads(row["how"]) | {"times": row["times"]} for row in file.execute("select how, times from plan order by id").fetchall()]
+
+    def forget_plans(self) -> None:
+        with self.open() as file:
+            file.execute("delete from plan")
 
     # --- faults on demand ---
 

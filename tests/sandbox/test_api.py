@@ -85,7 +85,7 @@ def test_a_stranger_is_told_that_authentication_failed_and_nothing_more(bank: St
 def test_what_is_not_there_is_said_in_json(bank: Standing, keys: Settings) -> None:
     for path in ("/orders/order_none", "/payments/pay_none", "/refunds/rfnd_none", "/orders/order_none/payments", "/payments/pay_none/refunds"):
         assert asked(bank, keys, "GET", path).json()["error"]["description"] == "The id provided does not exist"
-    assert asked(bank, keys, "GET", "/settlements").json()["error"]["description"] == "The requested URL was not found on the server."
+    assert asked(bank, keys, "GET", "/virtual_accounts").json()["error"]["description"] == "The requested URL was not found on the server."
 
 
 def test_a_payment_is_captured_and_its_order_paid(bank: Standing) -> None:
