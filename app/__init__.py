@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import flask_mail
 from flask import Blueprint, Flask
@@ -20,6 +20,7 @@ from app.money.amount import Money
 from app.money.offline import OFFLINE
 from app.money.paper import Party
 from app.money.razorpay import Razorpay
+from app.money.stripe import Stripe
 from app.money.tax import STATES
 from app.packs import PACKS
 from app.sandbox.door import door
@@ -61,8 +62,8 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     files.keep_in(settings.files)
     people.live_in(settings.country)
     jobs.hang_bell(settings.redis_url)
-    gateway.use(_razorpay(settings), *OFFLINE)
-    gateway.reach_us_at("" if settings.sandboxed else settings.base_url)
+    gateway.use(*_gateways(settings))
+    gateway.reach_us_at(settings.base_url if settings.pays_at else "")
     clock.live_in(settings.timezone)
     numbering.open_books_in(settings.books_open)
     limits.four_eyes_above(Money.read(settings.four_eyes_above, settings.currency))
@@ -76,6 +77,15 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
 def _seller(it: Settings) -> Party:
     region = f"{it.business_region} {STATES[it.business_region]}" if it.business_region in STATES else it.business_region
     return Party(it.business, it.business_address.replace("\\n", "\n"), it.business_email, it.business_phone, it.business_tax_number, region)
+
+
+def _gateways(it: Settings) -> Iterator[gateway.Gateway]:
+    """The usual one first; what is taken by hand is never the usual one."""
+    if it.razorpay_key:
+        yield _razorpay(it)
+    if it.stripe_key:
+        yield Stripe(key=it.stripe_key, webhook_secrets=it.stripe_webhook_secrets, url=it.stripe_url)
+    yield from OFFLINE
 
 
 def _razorpay(it: Settings) -> Razorpay:

@@ -69,7 +69,7 @@ def _nonce() -> str:
 def _carry(response: Response) -> Response:
     settings: Settings = _settings()
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
-    pays_at = "" if settings.sandboxed else f" {settings.razorpay_url}"
+    pays_at = "".join(f" {each}" for each in settings.pays_at)
     policy = (
         f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style()}; img-src 'self' data:; font-src 'self' data:; "
         f"form-action 'self'{pays_at}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"

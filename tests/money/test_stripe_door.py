@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -19,7 +18,7 @@ import pytest
 import requests
 from flask import Flask
 
-from app.kernel.db import transaction
+from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 from app.money.amount import Money
 from app.money.gateway import Asked, Charge, Declined, Lapsed, Unreachable
@@ -32,29 +31,48 @@ ASKED = Asked(
 )
 
 
-@pytest.fixture
-def keys(tmp_path: Path) -> Settings:
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings.read(
         {
             "FRONTDESK_ENV": "test", "DATABASE_URL": "postgresql://nobody/nothing", "REDIS_URL": "redis://nobody", "BASE_URL": "http://127.0.0.1:9",
-            "SECRET_KEY": "only for these tests, and longer than it has to be", "SANDBOX_URL": "http://127.0.0.1:9", "SANDBOX_DATA": str(tmp_path / "s.db"),
+            "SECRET_KEY": "only for these tests, and longer than it has to be", "SANDBOX_URL": "http://127.0.0.1:9", "SANDBOX_DATA": str(tmp_path_factory.mktemp("stripe") / "s.db"),
         }
     )  # fmt: skip
 
 
-@pytest.fixture
-def shop() -> Iterator[Shop]:
+@pytest.fixture(scope="module")
+def standing(keys: Settings) -> Iterator[tuple[Standing, Shop]]:
+    """One sandbox for all of this; starting one takes longer than most of what is tried with it."""
     shop = Shop()
-    yield shop
+    standing = Standing(keys, shop.address)
+    yield standing, shop
+    standing.close()
     shop.server.shutdown()
     shop.server.server_close()
 
 
 @pytest.fixture
-def bank(app: Flask, keys: Settings, shop: Shop) -> Iterator[Standing]:
-    standing = Standing(keys, shop.address)
-    yield standing
-    standing.close()
+def house(built: Flask) -> Iterator[None]:
+    """A session to step outside of; the door keeps nothing of its own, so nothing has to be emptied."""
+    with built.app_context():
+        yield
+        session.remove()
+
+
+@pytest.fixture
+def bank(house: None, standing: tuple[Standing, Shop]) -> Standing:
+    with standing[0].store.open() as file:
+        for each in ("thing", "event", "repeat", "alarm", "fault"):
+            file.execute(f"delete from {each}")
+    return standing[0]
+
+
+@pytest.fixture
+def shop(bank: Standing, standing: tuple[Standing, Shop]) -> Shop:
+    time.sleep(0.3)  # what was on its way when the last test ended
+    standing[1].heard.clear()
+    return standing[1]
 
 
 @pytest.fixture
@@ -91,11 +109,11 @@ def sessions(bank: Standing) -> list[dict[str, Any]]:
 
 def test_what_is_asked_stands_in_the_session(stripe: Stripe, bank: Standing) -> None:
     order_id = stripe.order(ASKED)
-    [session] = sessions(bank)
-    assert (session["id"], session["amount_total"], session["currency"], session["mode"]) == (order_id, 1500, "usd", "payment")
-    assert (session["client_reference_id"], session["customer_email"], session["_about"]) == ("BK-1", "noor@example.com", "Booking BK-1")
-    assert (session["success_url"], session["cancel_url"]) == (ASKED.back, ASKED.away)
-    assert session["_intent"] == {"description": "Booking BK-1", "metadata": {"receipt": "BK-1"}}
+    [made] = sessions(bank)
+    assert (made["id"], made["amount_total"], made["currency"], made["mode"]) == (order_id, 1500, "usd", "payment")
+    assert (made["client_reference_id"], made["customer_email"], made["_about"]) == ("BK-1", "noor@example.com", "Booking BK-1")
+    assert (made["success_url"], made["cancel_url"]) == (ASKED.back, ASKED.away)
+    assert made["_intent"] == {"description": "Booking BK-1", "metadata": {"receipt": "BK-1"}}
 
 
 @pytest.mark.parametrize(("minutes", "ends"), [(15, 31), (45, 45), (60 * 48, 60 * 24 - 1), (-5, 31)])
@@ -351,7 +369,7 @@ def test_a_slow_gateway_is_not_waited_for_for_ever(stripe: Stripe, verb: Callabl
     assert time.monotonic() - began < 3
 
 
-def test_nobody_there_and_a_wrong_key_are_said_apart(app: Flask, bank: Standing) -> None:
+def test_nobody_there_and_a_wrong_key_are_said_apart(bank: Standing) -> None:
     with pytest.raises(Unreachable):
         Stripe(key="sk_test_x", webhook_secrets=("s",), url="http://127.0.0.1:9").refunds("pi_x")
     with pytest.raises(Declined, match="Invalid API Key provided") as no:
@@ -359,8 +377,8 @@ def test_nobody_there_and_a_wrong_key_are_said_apart(app: Flask, bank: Standing)
     assert no.value.their_status == 401
 
 
-@pytest.fixture
-def mumbling(app: Flask) -> Iterator[Callable[[int, bytes], Stripe]]:
+@pytest.fixture(scope="module")
+def mouth() -> Iterator[tuple[list[Any], str]]:
     """A gateway that answers whatever it is told to."""
     answer: list[Any] = [200, b""]
 
@@ -379,14 +397,18 @@ def mumbling(app: Flask) -> Iterator[Callable[[int, bytes], Stripe]]:
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mouth)
     Thread(target=server.serve_forever, daemon=True).start()
-
-    def say(status: int, body: bytes) -> Stripe:
-        answer[:] = status, body
-        return Stripe(key="sk_test_x", webhook_secrets=("s",), url=f"http://127.0.0.1:{server.server_address[1]}")
-
-    yield say
+    yield answer, f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def mumbling(house: None, mouth: tuple[list[Any], str]) -> Callable[[int, bytes], Stripe]:
+    def say(status: int, body: bytes) -> Stripe:
+        mouth[0][:] = status, body
+        return Stripe(key="sk_test_x", webhook_secrets=("s",), url=mouth[1])
+
+    return say
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b"17", b'"x"', b"{", b"\xff\xfe", b'{"id": "cs_1"}', b'{"object": "list"}', b'{"data": [17]}'])
