@@ -10,8 +10,6 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import desk, ops, site
-from app.desk.house import house
-from app.desk.money import money
 from app.kernel import access, clock, db, files, jobs, numbering, people
 from app.kernel.pack import Pack
 from app.messages import email, message, template
@@ -31,7 +29,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     settings = settings or Settings.read()
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config.from_mapping(desk.flask_settings(settings))
-    app.extensions["settings"], app.extensions["packs"] = settings, [house, money, *packs]
+    app.extensions["settings"], app.extensions["packs"] = settings, [*desk.OURS, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -38,7 +40,7 @@ ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
 
 # The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
-CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "omar": "Auditor", "nobody": "Public"}
+CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "anil": "Accountant", "omar": "Auditor", "nobody": "Public"}
 
 
 class Visitor(FlaskClient):
@@ -107,8 +109,12 @@ def kept(built: Flask) -> list[str]:
 
 
 @pytest.fixture
-def app(built: Flask, kept: list[str]) -> Iterator[Flask]:
-    """An empty house, as it is before the first customer."""
+def app(built: Flask, kept: list[str], settings: Settings) -> Iterator[Flask]:
+    """An empty house, as it is before the first customer; and no stranger who still brings what belonged to the last one."""
+    if settings.sandbox_data.exists():
+        with closing(sqlite3.connect(settings.sandbox_data, timeout=10)) as post, post:
+            for forget in ("update event set due = null", "delete from repeat"):
+                post.execute(forget)
     with db.engine().begin() as connection:
         # The history refuses to be emptied, as it should; a suite that begins anew has to say that it is one.
         connection.execute(text("set session_replication_role = replica"))

@@ -20,6 +20,9 @@ from app.kernel.pack import Pack
 from config import Settings
 
 
+OURS = money.money, house.house  # what every installation has, whatever its lines of business
+
+
 def flask_settings(settings: Settings) -> dict[str, Any]:
     """Flask's, Flask-AppBuilder's and their companions' own names for our settings."""
     secure = settings.base_url.startswith("https://")
@@ -81,7 +84,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
     builder.init_app(app, db.session)
     _speak_plainly(builder.sm.jwt_manager)
-    for pack in [house.house, money.money, *packs]:
+    for pack in [*OURS, *packs]:
         for resource in pack.resources:
             resource.register(pack.label)
             builder.add_view_no_menu(screens_of(resource))
@@ -94,7 +97,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     return builder
 
 
-_LAST = [money.money.label, house.house.label]  # below the lines of business
+_LAST = [each.label for each in OURS]  # below the lines of business
 _STAFF = ("/desk", "/users", "/roles", "/resetmypassword", "/swagger", "/login", "/userinfo", "/groups")
 
 

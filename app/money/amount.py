@@ -131,4 +131,5 @@ def _grouped(whole: int, currency: str) -> str:
 def money_column(name: str, **options: Any) -> Composite[Money]:
     """Two columns, `<name>_amount` and `<name>_currency`, that are one Money to whoever reads the noun."""
     amount = mapped_column(f"{name}_amount", BigInteger, **options)
-    return composite(Money, amount, mapped_column(f"{name}_currency", String(3), **options))
+    currency = mapped_column(f"{name}_currency", String(3), **options)
+    return composite(Money, amount, currency, return_none_on=lambda *both: None in both)

@@ -22,48 +22,10 @@ from app.money.inbox import Event, received
 from app.money.payment import Payment
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
+from tests.money.conftest import booking_of, captured, payments_of
 
 Hold = Callable[..., Booking]
 WorkOff = Callable[[], int]
-
-
-@pytest.fixture
-def bill(slot: Slot, hold: Hold) -> Bill:
-    found = hold(slot).bill
-    assert found
-    return found
-
-
-@pytest.fixture
-def play(sandbox: str) -> Callable[..., dict[str, Any]]:
-    """The payer's side, at the sandbox: play(bill, "captured")."""
-
-    def play(bill: Bill, outcome: str, **how: Any) -> dict[str, Any]:
-        answer = requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=10)
-        assert answer.ok, answer.text
-        return dict(answer.json())
-
-    return play
-
-
-@pytest.fixture
-def go_wrong(sandbox: str) -> Callable[..., None]:
-    """The gateway's bad day: go_wrong("502")."""
-    return lambda fault, times=1, path="": requests.post(f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=10)
-
-
-def booking_of(bill: Bill) -> Booking:
-    session.expire_all()
-    return Booking.get(bill.row_id)
-
-
-def payments_of(bill: Bill) -> list[Payment]:
-    session.expire_all()
-    return list(session.scalars(select(Payment).where(Payment.bill_id == bill.id).order_by(Payment.id)))
-
-
-def captured(bill: Bill, id: str = "pay_1", money: Money | None = None) -> Charge:
-    return Charge(id, "captured", money or bill.price, "card")
 
 
 def test_a_payment_confirms_the_booking(bill: Bill, play: Any) -> None:

@@ -1,0 +1,82 @@
+"""What the tests of money share: a bill, a payer, a gateway's bad day, and what the books say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import requests
+
+from app.kernel.db import session
+from app.money.amount import Money
+from app.money.bill import Bill
+from app.money.gateway import Charge
+from app.money.ledger import balance, imbalance
+from app.money.payment import Payment
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.slot import Slot
+
+Hold = Callable[..., Booking]
+
+
+def inr(amount: int) -> Money:
+    return Money(amount, "INR")
+
+
+@pytest.fixture
+def bill(slot: Slot, hold: Hold) -> Bill:
+    found = hold(slot).bill
+    assert found
+    return found
+
+
+@pytest.fixture
+def play(sandbox: str) -> Callable[..., dict[str, Any]]:
+    """The payer's side, at the sandbox: play(bill, "captured")."""
+
+    def play(bill: Bill, outcome: str, **how: Any) -> dict[str, Any]:
+        answer = requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=10)
+        assert answer.ok, answer.text
+        return dict(answer.json())
+
+    return play
+
+
+@pytest.fixture
+def go_wrong(sandbox: str) -> Callable[..., None]:
+    """The gateway's bad day: go_wrong("502")."""
+    return lambda fault, times=1, path="": requests.post(f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=10)
+
+
+@pytest.fixture
+def paid(bill: Bill, play: Any) -> Payment:
+    """A booking that was paid with a card."""
+    play(bill, "captured")
+    bill.look()
+    return payment_of(bill)
+
+
+def booking_of(bill: Bill) -> Booking:
+    session.expire_all()
+    return Booking.get(bill.row_id)
+
+
+def payments_of(bill: Bill) -> list[Payment]:
+    session.expire_all()
+    return list(Bill.get(bill.id).payments)
+
+
+def payment_of(bill: Bill) -> Payment:
+    (payment,) = payments_of(bill)
+    return payment
+
+
+def captured(bill: Bill, id: str = "pay_1", money: Money | None = None, **more: Any) -> Charge:
+    return Charge(id, "captured", money or bill.price, "card", **more)
+
+
+def books(*names: str) -> dict[str, int]:
+    """What these accounts come to, in paise; debits above zero. The books as a whole always add up."""
+    assert imbalance() == {}
+    return {name: balance(name, "INR").amount for name in names}
