@@ -12,6 +12,9 @@ from flask_appbuilder import AppBuilder
 
 from app.desk import column, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
+from app.desk.report import forget_all as forget_reports
+from app.desk.report import reports
+from app.desk.report_page import endpoint_of, page_of
 from app.desk.resource import forget_all, resources
 from app.desk.screens import screens_of
 from app.kernel import access, db
@@ -79,6 +82,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     settings: Settings = app.extensions["settings"]
     column.live_in(settings.timezone, settings.currency)
     forget_all()
+    forget_reports()
     app.before_request(lambda: access.comes_in(security.actor))
     app.teardown_request(lambda error: access.comes_in(None))
     builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
@@ -89,6 +93,10 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             resource.register(pack.label)
             builder.add_view_no_menu(screens_of(resource))
             builder.add_api(api_of(resource))
+        for report in pack.reports:
+            report.register(pack.label)
+            builder.add_view_no_menu(page_of(report))
+            builder.add_api(endpoint_of(report))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
     app.context_processor(
@@ -101,14 +109,15 @@ _LAST = [each.label for each in OURS]  # below the lines of business
 _STAFF = ("/desk", "/users", "/roles", "/resetmypassword", "/swagger", "/login", "/userinfo", "/groups")
 
 
-def _menu() -> list[tuple[str, list[Any]]]:
-    """What this person may open, by pack; read from rights that are loaded already."""
+def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
+    """What this person may open, by pack, its reports below its nouns; read from rights that are loaded already."""
     who = access.actor()
-    found: dict[str, list[Any]] = {}
-    for resource in resources():
-        if who.may(resource.noun, "read"):
-            found.setdefault(resource.pack, []).append(resource)
-    return sorted(found.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
+    nouns = [each for each in resources() if who.may(each.noun, "read")]
+    asked = [each for each in reports() if each.is_for(who)]
+    packs = dict.fromkeys([*(each.pack for each in nouns), *(each.pack for each in asked)])
+    parts: dict[str, list[tuple[str, list[Any]]]]
+    parts = {pack: [("", [it for it in nouns if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}
+    return sorted(parts.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
 
 
 def _speak_plainly(jwt: Any) -> None:

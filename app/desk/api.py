@@ -15,6 +15,7 @@ from flask_appbuilder.security.decorators import permission_name, protect
 
 from app.desk.column import KINDS, Column
 from app.desk.listing import LARGEST, Asked, listed, whole
+from app.desk.report import Report, reports
 from app.desk.resource import Resource, resources
 from app.desk.rows import Rows
 from app.desk.screens import write
@@ -237,6 +238,8 @@ def described(name: str) -> str:
     for resource in resources():
         schemas |= _schemas(resource)
         paths |= _paths(resource)
+    for report in reports():
+        paths[f"/api/v1/report/{report.name}"] = {"get": _report_operation(report)}
     jwt = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     info = {"title": name, "version": "v1", "description": "The same columns, rows and moves as the desk. Sign in for a token first."}
     return json.dumps({"openapi": "3.0.3", "info": info, "paths": paths, "components": {"schemas": schemas, "securitySchemes": jwt}, "security": [{"jwt": []}]})
@@ -306,6 +309,24 @@ def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters:
     body = {"type": "object", "properties": asks} if asks else None
     summary = f"{move.label}: {' or '.join(move.sources)} → {move.to or 'as it is'}"
     return _operation(tag, summary, answer, body=body, parameters=parameters, description=move.does)
+
+
+def _report_operation(it: Report) -> dict[str, Any]:
+    asks = [
+        {
+            "name": each.name,
+            "in": "query",
+            "required": False,
+            "description": each.help,
+            "schema": {"type": _TYPES.get(each.kind.__name__, "string"), "title": each.label},
+        }
+        for each in it.questions
+    ]
+    row = {"type": "object", "properties": {each.name: each.schema for each in it.columns}}
+    totals = {"type": "object", "description": "By currency; never summed across.", "additionalProperties": {"type": "object"}}
+    verdict = {"type": "object", "nullable": True, "properties": {"good": {"type": "boolean"}, "words": {"type": "string"}}}
+    answer = {"count": {"type": "integer"}, "result": {"type": "array", "items": row}, "totals": totals, "verdict": verdict}
+    return _operation(f"{it.pack}: reports", it.label, {"type": "object", "properties": answer}, parameters=asks, description=it.note)
 
 
 def _question(question: Question) -> dict[str, Any]:

@@ -126,10 +126,9 @@ class Column:
         return NO if value is None or value == "" else KINDS[self.kind].said(value)
 
     def plain(self, row: Any) -> str:
-        """For a spreadsheet. A cell that begins like a formula is told to be text."""
+        """For a spreadsheet."""
         value = self.value(row)
-        text = "" if value is None else KINDS[self.kind].plain(value)
-        return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text.lstrip("-").replace(".", "").isdigit() else text
+        return "" if value is None else safe(KINDS[self.kind].plain(value))
 
     def json(self, row: Any) -> Any:
         value = self.value(row)
@@ -158,6 +157,11 @@ class Column:
     def schema(self) -> dict[str, Any]:
         known: dict[str, Any] = dict(KINDS[self.kind].schema)
         return known | ({"enum": list(self.choices)} if self.choices else {}) | {"title": self.label}
+
+
+def safe(text: str) -> str:
+    """A cell that a spreadsheet cannot take for a formula."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text.lstrip("-").replace(".", "").isdigit() else text
 
 
 # --- the kinds --------------------------------------------------------------------------------------------------------

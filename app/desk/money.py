@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.desk.books import reports
 from app.desk.resource import Resource
 from app.kernel.access import everything
 from app.kernel.pack import Pack
@@ -123,7 +124,7 @@ money = Pack(
         Resource(
             Line,
             icon="book",
-            label="Day book",
+            label="Ledger lines",
             list="posting.day posting.what account money posting.person posting.by",
             show="posting.day posting posting.key account money posting.person posting.by posting.noun posting.row_id",
             search="posting.what posting.key account.name",
@@ -156,7 +157,7 @@ money = Pack(
         Resource(
             Tally,
             icon="chart",
-            label="Reconciliation",
+            label="Daily counts",
             list="day gateway there here difference state counted_at",
             show="day gateway there here difference state counted_at rows",
             filters="state gateway day",
@@ -165,6 +166,7 @@ money = Pack(
             scope=everything,
         ),
     ],
+    reports=reports,
     messages=[
         "money/refunded", "money/invoice", "money/pay_link", "money/bounced", "money/refund_failed", "money/refunded_elsewhere", "money/disputed",
         "money/dispute_lost", "money/differs",

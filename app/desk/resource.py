@@ -77,6 +77,11 @@ class Resource:
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
 
+    @property
+    def front(self) -> str:
+        """The endpoint of its list."""
+        return f"{self.noun.__name__}Screens.list"
+
     def rights(self, role: str) -> set[str]:
         """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs."""
         words = self.roles.get(role, "").split()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import StringIO
 from typing import Any, ClassVar
 
@@ -70,7 +70,7 @@ class Screens(ModelView):
         rows = every_row(self.resource, Asked.read(request.args))
         name = f"{self.resource.name}s.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(_csv(self.resource.list, rows), mimetype="text/csv", headers=headers)
+        return Response(csv_of(_lines(self.resource.list, rows)), mimetype="text/csv", headers=headers)
 
     @expose("/choices/<path>")
     @has_access
@@ -79,7 +79,7 @@ class Screens(ModelView):
         column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters])
         if column is None or column.kind != "relation":
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column, request.args.get("q", ""))]}
+        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column.target, request.args.get("q", ""))]}
 
     @expose("/<int:pk>/picture/<path>")
     @has_access
@@ -167,7 +167,7 @@ class Screens(ModelView):
             rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
             return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)
         report = [self._one_of_many(id, move.name) for id in ids]
-        return self._page("desk/report.html", move=move, report=report)
+        return self._page("desk/bulk.html", move=move, report=report)
 
     def _one_of_many(self, id: int, name: str) -> tuple[str, int, str]:
         row = None
@@ -274,9 +274,8 @@ def _still_current(row: Any, given: Mapping[str, Any]) -> None:
         raise Overtaken("Somebody else changed this in the meantime. Look at what is new; saving again keeps yours.")
 
 
-def pick(column: Column, words: str = "") -> list[Any]:
+def pick(target: type[Noun], words: str = "") -> list[Any]:
     """At most fifty rows of the other side that the reader may see and that fit the words."""
-    target = column.target
     statement = access.visible(target)
     resource = resource_of(target)
     named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
@@ -299,14 +298,19 @@ def _messages(row: Noun) -> list[Message]:
     return [*session.scalars(about.order_by(Message.due_at, Message.id).limit(PAGE * 2))]
 
 
-def _csv(columns: list[Column], rows: Iterator[Any]) -> Iterator[str]:
-    line = StringIO()
-    writer = csv.writer(line)
-    yield "\ufeff"  # tells a spreadsheet that this is UTF-8
-    writer.writerow([each.label for each in columns])
+def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    """A spreadsheet, line by line; the mark in front tells it that this is UTF-8."""
+    text = StringIO("\ufeff")
+    text.seek(1)
+    writer = csv.writer(text)
+    for line in lines:
+        writer.writerow(line)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+
+
+def _lines(columns: Sequence[Column], rows: Iterator[Any]) -> Iterator[list[str]]:
+    yield [each.label for each in columns]
     for row in rows:
-        writer.writerow([each.plain(row) for each in columns])
-        yield line.getvalue()
-        line.seek(0)
-        line.truncate()
-    yield line.getvalue()
+        yield [each.plain(row) for each in columns]

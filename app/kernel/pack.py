@@ -17,6 +17,7 @@ class Pack:
     label: str
     nouns: Sequence[type[Noun]]
     resources: Sequence[Any] = ()
+    reports: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] = ()
     demo: Callable[[], None] | None = None

@@ -11,7 +11,12 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.amount import Money
 from app.money.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff
+from app.money.coupon import Coupon
+from app.money.payment import GiveBack
+from app.money.policy import RefundPolicy
+from app.money.refund import HandedOut
+from app.packs.bookings.booking import Booking, CallOff, Choices
+from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Hours, Practitioner
 from app.packs.bookings.service import Service
 
@@ -24,6 +29,7 @@ PRACTITIONERS = [
     ("Asha Rao", "Vedic astrologer", "Twenty years of practice in Bengaluru. Speaks Kannada, Hindi and English."),
     ("Dev Mehta", "Astrologer and counsellor", "Trained in Varanasi and in London. Calm, plain-spoken, on time."),
 ]
+EXTRAS = [("Recording to keep", 19900), ("Printed chart", 34900)]
 CUSTOMERS = [
     ("Meera Iyer", "meera@example.com", "+919845012345", "Asia/Kolkata"),
     ("Kabir Shah", "kabir@example.com", "+919845067890", "Asia/Kolkata"),
@@ -34,15 +40,18 @@ CUSTOMERS = [
 
 
 def demo() -> None:
-    """Two practitioners, three services, four weeks of open hours, and a handful of bookings. Only in an empty practice."""
+    """Two practitioners, three services with extras, four weeks of open hours, and a handful of bookings. Only in an empty practice."""
     if session.scalar(select(Service.id).limit(1)):
         return
     with transaction():
-        services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, intake="birth") for n, s, m, p, d in SERVICES]
+        policy = RefundPolicy(name="Until the day before", tiers="48h: 100%, 24h: 50%")
+        taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "intake": "birth"}
+        services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed) for n, s, m, p, d in SERVICES]
         user = inspect(Practitioner).relationships["user"].mapper.class_
         people = [Practitioner(name=n, title=t, about=a) for n, t, a in PRACTITIONERS]
         people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
-        session.add_all([*services, *people])
+        extras = [Extra(service=services[0], name=name, price=Money(price, "INR")) for name, price in EXTRAS]
+        session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
     _open(people, services)
     _book(services[0])
 
@@ -57,12 +66,29 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
 
 
 def _book(service: Service) -> None:
+    """Everyday things of every kind: paid by hand with a coupon and for a company, called off, given back in part, and not paid yet."""
+    recording = service.extras[0]
+    ways = {
+        "Meera Iyer": (Choices(extras=[recording.id], coupon="WELCOME-10"), ByHand("cash", "R-104")),
+        "Kabir Shah": (Choices(buyer={"tax_number": "27AABCS1429B1ZU", "address": "Shah Textiles, Dadar, Mumbai"}), ByHand("bank", "UTR 90412")),
+        "Sofia Rossi": (Choices(), ByHand("cheque", "No. 004512")),
+        "Daniel Cohen": (Choices(), ByHand("cash", "R-105")),
+    }
     soon = Booking.free_slots(service, clock.now(), clock.ahead(days=14))
     for (slot, _), (name, email, phone, zone) in zip(soon[::3], CUSTOMERS, strict=False):
         who = {"name": name, "email": email, "phone": phone, "timezone": zone}
+        choices, by_hand = ways.get(name, (None, None))
         with transaction():
-            booking = Booking.hold(slot, who, {"birth_place": "Mysuru"})
-            if name != "Priya Nair":
-                booking.mark_paid(ByHand("cash", "demo"))
+            booking = Booking.hold(slot, who, {"birth_place": "Mysuru"}, choices)
+            if by_hand:
+                booking.mark_paid(by_hand)
+            if name == "Meera Iyer":
+                _give_back(booking, recording.price)
             if name == "Daniel Cohen":
                 booking.cancel(CallOff("Asked by telephone to be called another month."))
+
+
+def _give_back(booking: Booking, money: Money) -> None:
+    payment = booking.bills[0].payments[0]
+    payment.give_back(GiveBack(amount=money.plain, why="The recording failed."))
+    payment.refunds[0].hand_out(HandedOut("R-106"))

@@ -1,0 +1,250 @@
+"""Report: one declared question, from which the desk makes a page, a spreadsheet, an endpoint, a right and a menu entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe
+from app.kernel.access import Actor, find
+from app.kernel.db import Noun, spaced
+from app.kernel.errors import Invalid, Missing
+from app.kernel.workflow import Question, questions, read
+from app.money.amount import Money
+
+Row = Mapping[str, Any]
+
+# A page shows so many rows; the spreadsheet and the endpoint hold every one, and sums are always over all of them.
+AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A report that asks nothing."""
+
+
+@dataclass(frozen=True)
+class To:
+    """A cell that leads to a row."""
+
+    noun: str
+    id: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a report comes to, in a sentence: all is well, or what is wrong."""
+
+    good: bool
+    words: str
+
+
+def _on_its_side(money: Money) -> str:
+    """As accountants say it: 100 on the left is Dr, 100 on the right is Cr."""
+    return f"{money if money.amount >= 0 else -money} {'Dr' if money.amount > 0 else 'Cr'}" if money else str(money)
+
+
+CELLS = KINDS | {
+    "balance": Kind(said=_on_its_side, plain=lambda v: v.plain, json=lambda v: v.as_json(), schema=MONEY_SCHEMA),
+    "rate": Kind(said=lambda v: f"{v / 100:g} %", plain=lambda v: f"{v / 100:g}", schema={"type": "integer"}),
+}  # fmt: skip
+SUMS = "money", "balance"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """One column of a report: its name among the row's values, how it is said, and what stands above it."""
+
+    name: str
+    kind: str
+    label: str
+
+    def said(self, row: Row) -> str:
+        value = row.get(self.name)
+        return NO if value is None or value == "" else CELLS[self.kind].said(value)
+
+    def plain(self, row: Row) -> str:
+        value = row.get(self.name)
+        return "" if value is None else safe(CELLS[self.kind].plain(value))
+
+    def json(self, row: Row) -> Any:
+        value = row.get(self.name)
+        if self.kind == "relation" and isinstance(value, str):
+            return {"id": None, "name": value}
+        return None if value is None else CELLS[self.kind].json(value)
+
+    @property
+    def is_figure(self) -> bool:
+        return self.kind in (*SUMS, "number", "rate")
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {**CELLS[self.kind].schema, "title": self.label}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What came of it: the first rows, how many there are, and the sums of all of them in each currency."""
+
+    rows: list[Row]
+    count: int
+    totals: dict[str, dict[str, Money]]
+
+
+class Report:
+    """What staff may ask of the whole house. Who may has no default on purpose.
+
+    `asks` is a dataclass of `asked()` questions, each with a default; `points` says which of them name a row, and of which
+    noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
+    says how it stands out. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
+    a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        label: str = "",
+        icon: str = "chart",
+        asks: type[Any] = Nothing,
+        points: Mapping[str, type[Noun]] | None = None,
+        columns: Mapping[str, str],
+        labels: Mapping[str, str] | None = None,
+        rows: Callable[[Any], Iterable[Row]],
+        total: str = "",
+        groups: str = "",
+        roles: str,
+        note: str,
+        empty: str = "There is nothing to show. Ask for other days.",
+        verdict: Callable[[Any], Verdict] | None = None,
+        watched: bool = False,
+    ) -> None:
+        self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
+        self.label = label or spaced(name)
+        self.columns = [Heading(each, kind, (labels or {}).get(each) or spaced(each)) for each, kind in columns.items()]
+        self.rows, self.total, self.groups = rows, total.split(), groups.split()
+        self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
+        self.verdict, self.watched, self.pack = verdict, watched, ""
+        self._check()
+
+    def _check(self) -> None:
+        kinds = {each.name: each.kind for each in self.columns}
+        if strange := set(kinds.values()) - CELLS.keys():
+            raise TypeError(f"{self.name}: no kind {', '.join(sorted(strange))}.")
+        if stray := {*self.total, *self.groups} - kinds.keys():
+            raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))}.")
+        if unsummed := [each for each in self.total if kinds[each] not in SUMS]:
+            raise TypeError(f"{self.name}: {', '.join(unsummed)} cannot be summed.")
+        if needed := [each.name for each in self.questions if each.required]:
+            raise TypeError(f"{self.name}: {', '.join(needed)} needs a default, for whoever comes from the menu.")
+
+    def register(self, pack: str) -> None:
+        if self.name in _registered:
+            raise TypeError(f"{self.name} is declared twice.")
+        self.pack = pack
+        _registered[self.name] = self
+
+    @property
+    def right(self) -> str:
+        """What its permission is about."""
+        return "".join(each.capitalize() for each in self.name.split("_")) + "Report"
+
+    @property
+    def front(self) -> str:
+        """The endpoint of its page."""
+        return f"{self.right}Page.show"
+
+    def is_for(self, who: Actor) -> bool:
+        return who.may_all or f"{self.right}.can_read" in who.rights
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        return questions(self.asks)
+
+    # --- asking ---
+
+    def read(self, typed: Mapping[str, str]) -> Any:
+        """The parameters from what was typed, or which of them are wrong; nothing typed is nothing asked."""
+        given, wrong = {}, {}
+        for name, text in typed.items():
+            try:
+                given[name] = self._pointed(name, text)
+            except ValueError as error:
+                wrong[name] = str(error)
+        try:
+            asked = read(self.asks, given)
+        except Invalid as error:
+            raise Invalid.fields_said(error.fields | wrong) from None
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        return asked
+
+    def _pointed(self, name: str, text: str) -> str:
+        """ "12 · Asha Rao" is row 12, if whoever asks may see it."""
+        if name not in self.points or not text:
+            return text
+        head = text.split("·", maxsplit=1)[0].strip()
+        try:
+            found: Noun | None = find(self.points[name], int(head)) if head.isdecimal() and len(head) < 11 else None
+        except Missing:
+            found = None
+        if found is None:
+            raise ValueError("There is no such record, or it is not for you.")
+        return str(found.id)
+
+    def typed(self, asked: Any) -> dict[str, str]:
+        """What stands in the form, once the gaps are filled: an address that asks the same again."""
+        values = {each.name: getattr(asked, each.name) for each in self.questions}
+        return {name: _written(value) for name, value in values.items() if value not in (None, "")}
+
+    # --- answering ---
+
+    def table(self, asked: Any, at_once: int | None = AT_ONCE) -> Table:
+        shown: list[Row] = []
+        totals: dict[str, dict[str, Money]] = {}
+        count = 0
+        for count, row in enumerate(self.rows(asked), 1):
+            self._add_up(row, totals)
+            if at_once is None or count <= at_once:
+                shown.append(row)
+        return Table(shown, count, dict(sorted(totals.items())))
+
+    def _add_up(self, row: Row, totals: dict[str, dict[str, Money]]) -> None:
+        for name in self.total:
+            money: Money | None = row.get(name)
+            if money is not None:
+                sums = totals.setdefault(money.currency, {})
+                sums[name] = sums[name] + money if name in sums else money
+
+    def lines(self, asked: Any) -> Iterator[list[str]]:
+        """For a spreadsheet: what the page shows, and in a column of its own the currency of the row's figures."""
+        sums = [each.name for each in self.columns if each.kind in SUMS]
+        yield [each.label for each in self.columns] + (["Currency"] if sums else [])
+        for row in self.rows(asked):
+            currencies = sorted({row[name].currency for name in sums if row.get(name) is not None})
+            yield [each.plain(row) for each in self.columns] + ([", ".join(currencies)] if sums else [])
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else ""
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+_registered: dict[str, Report] = {}
+
+
+def reports() -> list[Report]:
+    return [*_registered.values()]
+
+
+def forget_all() -> None:
+    """Two apps in one process, as in tests, declare the same reports anew."""
+    _registered.clear()

@@ -1,0 +1,101 @@
+"""The page, the spreadsheet and the endpoint of one report, on Flask-AppBuilder's BaseView and BaseApi."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, cast
+
+from flask import Response, g, jsonify, render_template, request, stream_with_context
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.api import BaseApi
+from flask_appbuilder.security.decorators import has_access, permission_name, protect
+
+from app.desk.api import Api
+from app.desk.history import door_to
+from app.desk.report import Report, Table
+from app.desk.screens import MANY, csv_of, pick
+from app.kernel.errors import Missing, Refused
+
+
+class Page(BaseView):
+    """The question above, the answer below; GET alone, so that an answer has an address."""
+
+    report: ClassVar[Report]
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "choices": "read"}
+
+    @expose("/")
+    @has_access
+    def show(self) -> Any:
+        typed = _typed()
+        try:
+            asked = self.report.read(typed)
+        except Refused as no:
+            return self._page(typed=typed, wrong=no.fields, refusal=no.words, table=None), no.status
+        table, verdict = self.report.table(asked), self.report.verdict(asked) if self.report.verdict else None
+        return self._page(typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict)
+
+    @expose("/export.csv")
+    @has_access
+    def export(self) -> Response:
+        """The same rows, streamed; safe to open in a spreadsheet."""
+        lines = self.report.lines(self.report.read(_typed()))
+        headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
+        return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
+
+    @expose("/choices/<name>")
+    @has_access
+    def choices(self, name: str) -> Any:
+        """What a question can point at: a few rows that fit the words, never a whole table."""
+        if name not in self.report.points:
+            raise Missing
+        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(self.report.points[name], request.args.get("q", ""))]}
+
+    def _page(self, **context: Any) -> str:
+        g.resource = self.report
+        return render_template("desk/report.html", report=self.report, endpoint=self.endpoint, pick=pick, many=MANY, door_to=door_to, **context)
+
+
+class Endpoint(BaseApi):
+    """The same rows for programs: amounts in whole minor units with their currency, every row at once."""
+
+    report: ClassVar[Report]
+    route_base = "/api/v1/report"
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"get": "read"}
+    responses: ClassVar[dict[str, Any]] = {}
+    response_403, response_401 = Api.response_403, Api.response_401
+
+    def _answer(self) -> Response:
+        report = self.report
+        asked = report.read(_typed())
+        verdict = report.verdict(asked) if report.verdict else None
+        table = report.table(asked, at_once=None)
+        return jsonify(
+            asked=report.typed(asked),
+            count=table.count,
+            result=[{each.name: each.json(row) for each in report.columns} for row in table.rows],
+            totals=_totals(table),
+            verdict=verdict and {"good": verdict.good, "words": verdict.words},
+        )
+
+
+def _typed() -> dict[str, str]:
+    return {name: text.strip() for name, text in request.args.items() if text.strip()}
+
+
+def _totals(table: Table) -> dict[str, Any]:
+    return {currency: {name: money.as_json() for name, money in sums.items()} for currency, sums in table.totals.items()}
+
+
+def page_of(report: Report) -> type[Page]:
+    body = {"report": report, "route_base": f"/desk/reports/{report.name}", "class_permission_name": report.right}
+    return type(f"{report.right}Page", (Page,), body)
+
+
+def endpoint_of(report: Report) -> type[Endpoint]:
+    def get(self: Endpoint) -> Response:
+        return self._answer()
+
+    get.__doc__ = report.note
+    asked = cast(Any, expose(f"/{report.name}", methods=["GET"])(protect()(permission_name("get")(get))))
+    return type(f"{report.right}Endpoint", (Endpoint,), {"report": report, "class_permission_name": report.right, "get": asked})
