@@ -19,7 +19,6 @@ from app.money.amount import Money
 from app.money.bill import Bill
 from app.money.gateway import Charge, Unreachable
 from app.money.inbox import Event, received
-from app.money.payment import Payment
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
 from tests.money.conftest import booking_of, captured, payments_of
