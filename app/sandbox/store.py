@@ -22,8 +22,6 @@ create table if not exists repeat (event text not null, due real not null);
 create table if not exists soon (what text not null, id text not null, due real not null, how text not null, primary key (what, id));
 create table if not exists once (endpoint text not null, key text not null, asked text not null, answer text not null, primary key (endpoint, key));
 create table if not exists plan (id integer primary key, kind text not null, how text not null, times integer not null);
-create table if not exists alarm (thing text not null, due real not null, what text not null);
-create table if not exists fault (path text not null, fault text not null, times integer not null);
 create table if not exists mail (id integer primary key, received real not null, sender text not null, recipients text not null, raw blob not null);
 """
 
@@ -122,19 +120,3 @@ class Store:
     def forget_plans(self) -> None:
         with self.open() as file:
             file.execute("delete from plan")
-
-    # --- faults on demand ---
-
-    def expect_fault(self, path: str, fault: str, times: int) -> None:
-        with self.open() as file:
-            file.execute("insert into fault values (?, ?, ?)", (path, fault, times))
-
-    def next_fault(self, path: str) -> str | None:
-        """The oldest fault that was planned for this path; each call uses it up once."""
-        with self.open() as file:
-            row = file.execute("select rowid, fault from fault where instr(?, path) order by rowid limit 1", (path,)).fetchone()
-            if row is None:
-                return None
-            file.execute("update fault set times = times - 1 where rowid = ?", (row["rowid"],))
-            file.execute("delete from fault where times <= 0")
-            return str(row["fault"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
+import random
 import re
 import secrets
 import socket
@@ -17,13 +18,15 @@ from urllib.parse import urlsplit
 from flask import Blueprint, Response, g, jsonify, redirect, render_template, request
 
 from app.sandbox.store import Store
-from app.sandbox.webhooks import Hand, Postman, sign
+from app.sandbox.webhooks import PATIENCE, Hand, Postman, sign
 from config import Settings
 
 LATE = 20.0  # seconds until a bank says what became of a payment that takes its time
 DAY = 24 * 60 * 60
 _LETTERS = string.ascii_letters + string.digits
-_FAULTS = ("none", "reply_lost", "502", "429", "500", "slow")
+FAULTS = ("none", "reply_lost", "502", "429", "500", "slow", "empty", "list", "in_flight")
+DELIVERIES = ("now", "duplicate", "shuffled", "delayed", "dropped", "wrong_secret", "tampered")
+REFUNDS = ("succeeded", "pending", "failed")
 _WITHOUT_COINS = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
 _WITH_THREE = ("bhd", "jod", "kwd", "omr", "tnd")
 _LEAST = {"usd": 50, "eur": 50, "inr": 50, "gbp": 30, "jpy": 50}
@@ -82,8 +85,8 @@ def gateway(settings: Settings, store: Store, postman: Postman) -> Blueprint:
         ("/disputes/<id>/close", ["POST"], it.close_dispute_by_verb),
         ("/settle", ["POST"], it.settle),
         ("/events", ["GET"], lambda: jsonify(events=postman.events("stripe"))),
-        ("/events/<id>/deliver", ["POST"], lambda id: jsonify(answer=postman.deliver(id) or _missing("event", id))),
-        ("/faults", ["POST"], it.plan_fault),
+        ("/events/<id>/deliver", ["POST"], lambda id: _brought(id, postman.hurry(id, PATIENCE - 2))),
+        ("/faults", ["POST"], it.plan),
     ):
         pages.add_url_rule(rule, f"{methods[0]} {rule}".replace(".", ""), view, methods=methods)
     at = postman.hands["razorpay"].address.replace("/webhook/razorpay", "/webhook/stripe")
@@ -113,24 +116,34 @@ class Bank:
         return self._break_down(path)
 
     def _break_down(self, path: str) -> Any:
-        g.fault = self.store.next_fault(f"stripe{path}")
+        planned = self.store.planned("stripe fault", f"{request.method} {path}") or {}
+        g.fault = planned.get("fault", "")
         match g.fault:
             case "502":
                 return Response("<html><body><h1>502 Bad Gateway</h1></body></html>", 502, mimetype="text/html")
+            case "empty" | "list":
+                return Response("[]" if g.fault == "list" else "", 200, mimetype="application/json")
             case "429":
                 raise Wrong("Too many requests in a short period of time; please slow down.", 429, code="rate_limit")
             case "500":
                 raise Wrong("An unknown error occurred.", 500, type="api_error")
+            case "in_flight":
+                words = "There is currently another in-progress request using this Idempotency Key."
+                raise Wrong(words, 409, type="idempotency_error", code="idempotency_key_in_use")
             case "slow":
-                time.sleep(12)
+                time.sleep(planned["seconds"])
         return None
 
-    def plan_fault(self) -> Response:
+    def plan(self) -> Response:
+        """What shall go wrong, and how often: an answer of the API, how events are brought, or how refunds end."""
         given = _json()
-        fault, times = str(given.get("fault")), given.get("times", 1)
-        if fault not in _FAULTS or not isinstance(times, int):
-            raise Wrong(f"The fault is one of {', '.join(_FAULTS)}, and times is a whole number.", param="fault")
-        self.store.expect_fault(f"stripe{given.get('path', '')}", fault, times)
+        times, seconds = given.get("times", 1), given.get("seconds", 12)
+        kind, known = next((pair for pair in (("deliver", DELIVERIES), ("refund", REFUNDS)) if pair[0] in given), ("fault", FAULTS))
+        if str(given.get(kind)) not in known:
+            raise Wrong(f"The {kind} is one of {', '.join(known)}.", param=kind)
+        if not isinstance(times, int) or times < 1 or not isinstance(seconds, int | float):
+            raise Wrong("Times is a whole number from 1, and seconds is a number.", param="times")
+        self.store.plan(f"stripe {kind}", {kind: given[kind], "seconds": seconds, "path": str(given.get("path", ""))}, times)
         return jsonify(planned=given)
 
     def once(self, act: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
@@ -138,13 +151,13 @@ class Bank:
         given, key = _unfolded(request.form), request.headers.get("Idempotency-Key", "")
         asked = hashlib.sha256(json.dumps([request.path, given], sort_keys=True).encode()).hexdigest()
         with self.store.open():
-            known = self.store.get("stripe key", f"stripe key {key}") if key else None
+            known = self.store.answered("stripe", key) if key else None
             if known is None:
                 return self._first(act, given, key, asked)
-            if known["asked"] != asked:
+            if known[0] != asked:
                 words = "Keys for idempotent requests can only be used with the same parameters they were first used with."
                 raise Wrong(f"{words} Try using a key other than '{key}' if you meant to execute a different request.", type="idempotency_error")
-            return jsonify(known["body"]), known["status"], {"Idempotent-Replayed": "true"}
+            return jsonify(known[1]["body"]), known[1]["status"], {"Idempotent-Replayed": "true"}
 
     def _first(self, act: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any], key: str, asked: str) -> Any:
         try:
@@ -154,7 +167,7 @@ class Bank:
                 raise
             body, status = wrong.body, wrong.status
         if key:
-            self.store.put("stripe key", {"id": f"stripe key {key}", "asked": asked, "body": body, "status": status})
+            self.store.keep_answer("stripe", key, asked, {"body": body, "status": status})
         return jsonify(body), status
 
     # --- what is kept, and how it is read ---
@@ -214,7 +227,7 @@ class Bank:
             "status": "open", "success_url": success, "url": f"{_origin(success)}/sandbox/stripe/pay/{id}",
             "_about": about, "_intent": _inside(given, "payment_intent_data"),
         }  # fmt: skip
-        self._later(id, end, {"act": "lapse"})
+        self.store.soon("stripe lapse", id, end - now, {})
         return self.put(session)
 
     def expire(self, id: str, how: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -229,18 +242,12 @@ class Bank:
 
     def keep_time(self) -> None:
         """What comes by itself: a session lapses, a bank answers; looked after by the postman, so that a restart forgets nothing."""
-        with self.store.open() as file:
-            due = file.execute("delete from alarm where due <= ? returning thing, what", (time.time(),)).fetchall()
-            for row in due:
-                what = json.loads(row["what"])
-                if what["act"] == "settle":
-                    self._settle_late(row["thing"], what["then"], what["how"])
-                elif self.find("checkout.session", row["thing"])["status"] == "open":
-                    self.expire(row["thing"])
-
-    def _later(self, thing: str, due: float, what: dict[str, Any]) -> None:
-        with self.store.open() as file:
-            file.execute("insert into alarm values (?, ?, ?)", (thing, due, json.dumps(what)))
+        with self.store.open():
+            for id, told in self.store.due("stripe bank"):
+                self._settle_late(id, told["then"], told["how"])
+            for id, _ in self.store.due("stripe lapse"):
+                if self.find("checkout.session", id)["status"] == "open":
+                    self.expire(id)
 
     # --- paying ---
 
@@ -260,7 +267,7 @@ class Bank:
             if outcome == "captured":
                 return self._succeed(session, intent, charge, "checkout.session.completed", how)
             self._tell("checkout.session.completed", session, how)
-            self._later(intent["id"], time.time() + after, {"act": "settle", "then": then, "how": dict(how)})
+            self.store.soon("stripe bank", intent["id"], after, {"then": then, "how": dict(how)})
             return self.put(intent | {"status": "processing", "last_payment_error": None}, session["id"])
 
     def _with_intent(self, session: dict[str, Any]) -> dict[str, Any]:
@@ -308,7 +315,8 @@ class Bank:
             raise Wrong("One of the following params should be provided for this request: payment_intent or charge.")
         if "amount" in given and not re.fullmatch(r"[1-9][0-9]{0,11}", str(given["amount"])):
             raise Wrong("Invalid positive integer", code="parameter_invalid_integer", param="amount")
-        return self.give_back(str(given["payment_intent"]), int(given["amount"]) if "amount" in given else None, _inside(given, "metadata"), {})
+        amount, planned = int(given["amount"]) if "amount" in given else None, self.store.planned("stripe refund") or {}
+        return self.give_back(str(given["payment_intent"]), amount, _inside(given, "metadata"), {}, planned.get("refund", "succeeded"))
 
     def give_back(self, intent_id: str, amount: int | None, metadata: dict[str, Any], how: Mapping[str, Any], status: str = "succeeded") -> dict[str, Any]:
         with self.store.open():
@@ -409,9 +417,10 @@ class Bank:
             "id": _id("evt"), "object": "event", "api_version": "2026-10-28.endive", "created": int(time.time()), "data": {"object": _public(thing)},
             "livemode": False, "pending_webhooks": 1, "request": {"id": None, "idempotency_key": None}, "type": kind,
         }  # fmt: skip
-        deliver = how.get("deliver", True)
-        faults = {name: bool(how.get(name)) for name in ("wrong_secret", "tampered")}
-        self.postman.post(str(event["id"]), event, "stripe", hold=deliver is False, twice=deliver == "twice", **faults)
+        planned = {} if "deliver" in how else self.store.planned("stripe deliver") or {}
+        if planned.get("deliver") == "shuffled":
+            planned = {"deliver": "delayed", "seconds": random.uniform(0, 1.5)}  # noqa: S311  # nobody has to guess it
+        self.postman.post(str(event["id"]), event, "stripe", **_delivery({**how, **planned}))
 
     # --- what the payer sees ---
 
@@ -640,7 +649,21 @@ def _as_stripe(event_id: str, raw: bytes, secret: str) -> dict[str, str]:
 
 
 def _how(given: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: given[name] for name in ("deliver", "wrong_secret", "tampered") if name in given}
+    how = {name: given[name] for name in ("deliver", "seconds", "wrong_secret", "tampered") if name in given}
+    _delivery(how)
+    return how
+
+
+def _delivery(how: Mapping[str, Any]) -> dict[str, Any]:
+    """How an event is brought, in the postman's words."""
+    way = {True: "now", False: "dropped", "twice": "duplicate"}.get(how.get("deliver", True), how.get("deliver"))
+    seconds = how.get("seconds", 10)
+    if way not in DELIVERIES or not isinstance(seconds, int | float):
+        raise Wrong(f"To deliver is one of {', '.join(DELIVERIES)}, and seconds is a number.", param="deliver")
+    return {
+        "hold": way == "dropped", "twice": way == "duplicate", "after": float(seconds) if way == "delayed" else 0.0,
+        "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")), "tampered": way == "tampered" or bool(how.get("tampered")),
+    }  # fmt: skip
 
 
 def _public(body: dict[str, Any]) -> dict[str, Any]:
@@ -654,6 +677,10 @@ def _id(kind: str, letters: int = 24) -> str:
 def _json() -> dict[str, Any]:
     given = request.get_json(silent=True)
     return given if isinstance(given, dict) else {}
+
+
+def _brought(id: str, answer: str | None) -> dict[str, str]:
+    return _missing("event", id) if answer is None else {"answer": answer}
 
 
 def _missing(kind: str, id: str) -> NoReturn:

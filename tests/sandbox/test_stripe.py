@@ -126,7 +126,7 @@ def test_a_session_is_expired_once_and_told(play: Play, shop: Shop) -> None:
 def test_a_session_lapses_when_its_time_is_over(play: Play, shop: Shop) -> None:
     session = play.session()
     with play.store.open() as file:
-        file.execute("update alarm set due = 0 where thing = ?", (session.id,))
+        file.execute("update soon set due = 0 where id = ?", (session.id,))
     assert shop.hears(1) == ["checkout.session.expired"]
     assert play.sdk.checkout.sessions.retrieve(session.id).status == "expired"
 
@@ -135,7 +135,7 @@ def test_a_session_that_was_paid_does_not_lapse(play: Play, shop: Shop) -> None:
     session = play.session()
     play.verb(f"sessions/{session.id}/pay", outcome="captured")
     with play.store.open() as file:
-        file.execute("update alarm set due = 0 where thing = ?", (session.id,))
+        file.execute("update soon set due = 0 where id = ?", (session.id,))
     assert shop.hears(1) == ["checkout.session.completed"]
     assert play.sdk.checkout.sessions.retrieve(session.id).status == "complete"
 
@@ -328,6 +328,22 @@ def test_events_come_twice_shuffled_late_or_not_at_all(play: Play, shop: Shop, k
     assert stripe.Webhook.construct_event(raw, headers["stripe-signature"], keys.stripe_webhook_secrets[0])
 
 
+def test_how_events_are_brought_and_how_refunds_end_can_be_planned(play: Play, shop: Shop) -> None:
+    play.verb("faults", deliver="duplicate")
+    play.verb("faults", deliver="delayed", seconds=0.5)
+    play.paid()
+    assert shop.hears(2) == ["checkout.session.completed"] * 2
+    began = time.monotonic()
+    paid = play.paid()
+    assert len(shop.hears(3)) == 3
+    assert time.monotonic() - began > 0.5
+    play.verb("faults", refund="pending")
+    assert play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 1}).status == "pending"
+    assert play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 1}).status == "succeeded"
+    for plan in ({"deliver": "by pigeon"}, {"refund": "maybe"}, {"fault": "502", "times": 0}):
+        assert requests.post(f"{play.url}/faults", json=plan, timeout=5).status_code == 400
+
+
 def test_each_stranger_lists_its_own_events(play: Play, bank: Standing) -> None:
     play.paid(deliver=False)
     bank.pay(bank.order(), "failed", deliver=False)
@@ -339,7 +355,14 @@ def test_each_stranger_lists_its_own_events(play: Play, bank: Standing) -> None:
 
 
 def test_faults_come_when_they_are_ordered_and_hit_stripe_alone(play: Play, bank: Standing) -> None:
-    for fault, error in (("502", stripe.APIError), ("429", stripe.RateLimitError), ("500", stripe.APIError), ("reply_lost", stripe.APIConnectionError)):
+    for fault, error in (
+        ("502", stripe.APIError),
+        ("429", stripe.RateLimitError),
+        ("500", stripe.APIError),
+        ("empty", stripe.APIError),
+        ("in_flight", stripe.APIError),
+        ("reply_lost", stripe.APIConnectionError),
+    ):
         play.verb("faults", fault=fault, path="/v1/checkout/sessions")
         bank.order()
         with pytest.raises(error):
