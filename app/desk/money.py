@@ -61,7 +61,7 @@ money = Pack(
             Dispute,
             icon="shield",
             list="gateway_id payment payment.bill.person money reason respond_by state",
-            show="gateway_id payment payment.bill payment.bill.person money deducted reason respond_by state",
+            show="gateway_id payment payment.bill payment.bill.person money kept_back reason respond_by state",
             search="gateway_id payment.gateway_id",
             filters="state respond_by",
             order="respond_by",

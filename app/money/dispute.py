@@ -32,7 +32,7 @@ class Dispute(Noun):
     gateway: Mapped[str]
     gateway_id: Mapped[str]
     money: Mapped[Money] = money_column("money")
-    deducted: Mapped[bool] = mapped_column(default=False)  # the gateway keeps the money back meanwhile
+    kept_back: Mapped[Money] = money_column("kept_back")  # what the gateway has taken from us meanwhile
     reason: Mapped[str] = mapped_column(default="")
     respond_by: Mapped[datetime | None] = mapped_column(index=True)
     look_at: Mapped[datetime | None] = mapped_column(index=True)
@@ -52,7 +52,8 @@ class Dispute(Noun):
 
     @classmethod
     def _opened(cls, payment: Payment, told: Disputed) -> Dispute:
-        made = cls(payment=payment, gateway=payment.gateway, gateway_id=told.id, money=told.money, reason=told.reason, respond_by=told.respond_by)
+        nothing = Money(0, told.money.currency)
+        made = cls(payment=payment, gateway=payment.gateway, gateway_id=told.id, money=told.money, kept_back=nothing, reason=told.reason)
         session.add(made)
         session.flush()
         tell_the_house("money/disputed", dispute=made)
@@ -67,8 +68,8 @@ class Dispute(Noun):
         self.respond_by, self.look_at = told.respond_by, clock.ahead(hours=6)
         if self.state not in ("open", "under_review"):
             return
-        if told.deducted and not self.deducted:
-            self._keep_back()
+        if told.state not in ("won", "closed"):
+            self._keep_back(Money(told.deducted, self.money.currency))
         if told.state == "under_review" and self.state == "open":
             self.review()
         elif told.state == "won":
@@ -78,9 +79,12 @@ class Dispute(Noun):
         elif told.state == "closed":
             self.end()
 
-    def _keep_back(self) -> None:
-        self.deducted = True
-        self._post("keep back", ("disputed", self.money), (self.payment.account, -self.money))
+    def _keep_back(self, so_far: Money) -> None:
+        """The gateway has taken so much from us by now, part of it perhaps since the last time we asked."""
+        if so_far > self.kept_back:
+            more = so_far - self.kept_back
+            self._post(f"keeps back {so_far.amount}", ("disputed", more), (self.payment.account, -more))
+            self.kept_back = so_far
 
     @move("open", to="under_review")
     def review(self) -> None:
@@ -99,16 +103,15 @@ class Dispute(Noun):
     @move("open", "under_review", to="lost")
     def lose(self) -> None:
         """The payer's bank has the money. It is lost once, however often we hear of it."""
-        if not self.deducted:
-            self._keep_back()
+        if not self.kept_back:
+            self._keep_back(self.money)
         self.look_at = None
-        self._post("lost", ("disputes-lost", self.money), ("disputed", -self.money))
+        self._post("lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))
         tell_the_house("money/dispute_lost", dispute=self)
 
     def _given_back_to_us(self) -> None:
         self.look_at = None
-        if self.deducted:
-            self._post("came back", (self.payment.account, self.money), ("disputed", -self.money))
+        self._post("came back", (self.payment.account, self.kept_back), ("disputed", -self.kept_back))
 
     def _post(self, what: str, *sides: tuple[str, Money]) -> None:
         bill = self.payment.bill

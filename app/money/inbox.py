@@ -16,6 +16,7 @@ from app.kernel.workflow import move
 from app.money import gateway, settlement
 from app.money.bill import Bill
 from app.money.dispute import Dispute
+from app.money.gateway import Declined
 from app.money.payment import Payment
 
 
@@ -38,7 +39,11 @@ class Event(Noun):
     def handle(self) -> None:
         if self.state == "handled":
             return
-        if trouble := self._look():
+        try:
+            trouble = self._look()
+        except (Missing, Declined) as no:  # they know nothing of what their own event names, and would say so again
+            trouble = no.words
+        if trouble:
             self.park(trouble)
         else:
             self.done()
@@ -52,10 +57,7 @@ class Event(Noun):
         if bill is not None:
             bill.look()
         if self.dispute_id:
-            try:
-                Dispute.look(self.gateway, self.dispute_id)
-            except Missing as no:
-                return no.words
+            Dispute.look(self.gateway, self.dispute_id)
         if bill is None and not self.dispute_id:
             return "No bill of ours belongs to this." if self.order_id or self.payment_id else "This tells us nothing that we know how to use."
         return self._mismatch()

@@ -17,13 +17,17 @@ from typing import Any
 import pytest
 import requests
 from flask import Flask
+from flask.testing import FlaskClient
 
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 from app.money.amount import Money
+from app.money.bill import Bill
 from app.money.gateway import Asked, Charge, Declined, Lapsed, Unreachable
+from app.money.payment import GiveBack
 from app.money.stripe import Stripe
 from config import Settings
+from tests.money.conftest import booking_of, payment_of
 from tests.sandbox.conftest import Shop, Standing
 
 ASKED = Asked(
@@ -577,6 +581,44 @@ def test_none_of_two_thousand_forgeries_is_believed_and_none_breaks_the_door(ear
         except Refused as no:
             outcomes[type(no).__name__] = outcomes.get(type(no).__name__, 0) + 1
     assert outcomes == {"Forbidden": 2000}
+
+
+# --- the whole way ---
+
+
+@pytest.fixture
+def billed(bill: Bill) -> Bill:
+    """A booking whose bill goes to Stripe."""
+    with transaction():
+        bill.lock().gateway = "stripe"
+    return bill
+
+
+def test_a_booking_is_paid_with_stripe_and_given_back(billed: Bill, client: FlaskClient, sandbox: str, work_off: Callable[[], int]) -> None:
+    page = client.get(f"/pay/{billed.token}").text
+    assert f'<form method="get" action="/sandbox/stripe/pay/{billed.order_id}">' in page
+    pressed = requests.post(f"{sandbox}/stripe/pay/{billed.order_id}", data={"press": "pay", "card": "4242424242424242"}, timeout=10, allow_redirects=False)
+    assert client.get(pressed.headers["Location"]).status_code == 303
+    assert booking_of(billed).state == "confirmed"
+    with transaction():
+        payment = payment_of(billed)
+        payment.lock().give_back(GiveBack(why="The room is flooded."))
+    work_off()
+    assert [(each.state, each.gateway_id[:3]) for each in payment_of(billed).refunds] == [("done", "re_")]
+    assert payment_of(billed).state == "refunded"
+
+
+def test_a_booking_is_paid_when_stripe_tells_us_whatever_the_browser_does(
+    billed: Bill, client: FlaskClient, sandbox: str, settings: Settings, work_off: Callable[[], int]
+) -> None:
+    order_id = billed.announce()
+    requests.post(f"{sandbox}/stripe/sessions/{order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=10)
+    raw = event(object="checkout.session", id=order_id)
+    tell = lambda secret: client.post("/api/payment/webhook/stripe", data=raw, headers=sealed(raw, secret))  # noqa: E731
+    assert tell("whsec_guessed").status_code == 403
+    assert [tell(settings.stripe_webhook_secrets[0]).get_json()["news"] for _ in range(3)] == [True, False, False]
+    work_off()
+    assert booking_of(billed).state == "confirmed"
 
 
 def test_a_client_is_told_the_name_and_no_key(ear: Stripe) -> None:
