@@ -303,13 +303,13 @@ def refunds(period: Period) -> Iterator[Row]:
 
 
 def reconciliation(period: Period) -> Iterator[Row]:
-    sums = _counted(period), _settled(period), _not_settled(period)
+    sums, differing = (_counted(period), _settled(period), _not_settled(period)), [*_differing(period)]
     for gateway, currency in sorted({key for each in sums for key in each}):
         shown: dict[str, Any] = {"gateway": gateway, "what": "All days"}
         for each in sums:
             shown |= {name: value if name == "unmatched" else Money(int(value), currency) for name, value in each.get((gateway, currency), {}).items()}
         yield shown | {"mark": "bad" if shown.get("difference") or shown.get("unmatched") else ""}
-        yield from (row for row in _differing(period) if row["gateway"] == gateway and row["currency"] == currency)
+        yield from (row for row in differing if row["gateway"] == gateway and row["currency"] == currency)
 
 
 Sums = dict[tuple[str, str], dict[str, int]]

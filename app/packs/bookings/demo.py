@@ -40,13 +40,14 @@ CUSTOMERS = [
 
 
 def demo() -> None:
-    """Two practitioners, three services with extras, four weeks of open hours, and a handful of bookings. Only in an empty practice."""
+    """Two practitioners, three services with extras, four weeks of open hours, and bookings of every kind. Only in an empty practice."""
     if session.scalar(select(Service.id).limit(1)):
         return
     with transaction():
         policy = RefundPolicy(name="Until the day before", tiers="48h: 100%, 24h: 50%")
         taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "intake": "birth"}
         services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed) for n, s, m, p, d in SERVICES]
+        services[2].deposit_percent = 40
         user = inspect(Practitioner).relationships["user"].mapper.class_
         people = [Practitioner(name=n, title=t, about=a) for n, t, a in PRACTITIONERS]
         people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
@@ -54,6 +55,7 @@ def demo() -> None:
         session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
     _open(people, services)
     _book(services[0])
+    _deposit(services[2])
 
 
 def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
@@ -86,6 +88,14 @@ def _book(service: Service) -> None:
                 _give_back(booking, recording.price)
             if name == "Daniel Cohen":
                 booking.cancel(CallOff("Asked by telephone to be called another month."))
+
+
+def _deposit(service: Service) -> None:
+    """Part of it is paid, and the rest is owed until the hour begins."""
+    slot, _ = Booking.free_slots(service, clock.ahead(days=3), clock.ahead(days=14))[0]
+    with transaction():
+        booking = Booking.hold(slot, {"name": "Arjun Menon", "email": "arjun@example.com", "phone": "+919847012345", "timezone": "Asia/Kolkata"}, {})
+        booking.mark_paid(ByHand("bank", "UTR 90455"))
 
 
 def _give_back(booking: Booking, money: Money) -> None:

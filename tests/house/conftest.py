@@ -1,0 +1,106 @@
+"""The demo worlds of all packs, built once for a whole file of tests that mostly look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, text
+
+from app.kernel import clock, db
+from app.kernel.db import session, transaction
+from app.money.amount import Money
+from app.money.bill import Bill
+from app.money.dispute import Dispute
+from app.money.gateway import Charge, Disputed, Settled
+from app.money.inbox import Event
+from app.money.settlement import Settlement
+from app.money.tally import Tally
+from app.packs import PACKS
+from app.packs.bookings.practitioner import Practitioner
+from tests.conftest import user_id
+
+
+class Stage:
+    """The world is built once; where a test has written, it is put back from a copy before the next one looks."""
+
+    def __init__(self, tables: list[str]) -> None:
+        self.tables, self.touched = tables, False
+
+    def _run(self, *statements: str) -> None:
+        with db.engine().begin() as connection:
+            connection.execute(text("set session_replication_role = replica"))  # the history and the books refuse to be emptied
+            for statement in statements:
+                connection.execute(text(statement))
+            connection.execute(text("set session_replication_role = default"))
+
+    def clear(self) -> None:
+        self._run(f"truncate {', '.join(self.tables)} restart identity cascade")
+
+    def remember(self) -> None:
+        self._run("drop schema if exists remembered cascade", "create schema remembered")
+        self._run(*(f"create table remembered.{each} as select * from {each}" for each in self.tables))
+
+    def put_back(self) -> None:
+        if self.touched:
+            self._run(
+                f"truncate {', '.join(self.tables)} restart identity cascade", *(f"insert into {each} select * from remembered.{each}" for each in self.tables)
+            )
+            self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}))" for each in self.tables))
+            self.touched = False
+
+
+@pytest.fixture(scope="module")
+def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
+    """The demo worlds of all packs, with what only a gateway can bring, and with practitioners who can sign in."""
+    stage = Stage(kept)
+    stage.clear()
+    with built.app_context():
+        for pack in PACKS:
+            assert pack.demo
+            pack.demo()
+        with transaction():
+            for name in ("Asha Rao", "Dev Mehta"):
+                practitioner = session.scalars(select(Practitioner).where(Practitioner.name == name)).one()
+                practitioner.user_id = user_id(built, name.split()[0].lower())
+        _hear_from_a_gateway()
+        session.remove()
+    stage.remember()
+    yield stage
+    with db.engine().begin() as connection:
+        connection.execute(text("drop schema remembered cascade"))
+
+
+def _hear_from_a_gateway() -> None:
+    """A payment through it, a dispute about that, a webhook, a line of its report, and a day that was counted."""
+    bill = session.scalars(select(Bill).where(Bill.state == "open").order_by(Bill.id)).first()
+    assert bill
+    bill.heard([Charge("pay_1", "captured", bill.price, "upi")])
+    zero = Money(0, "INR")
+    with transaction():
+        told = Disputed("disp_1", "pay_1", "open", bill.price, reason="goods_not_received", respond_by=clock.ahead(days=7))
+        Dispute._opened(bill.payments[0], told).hear(told)
+        session.add(Event(gateway="razorpay", event_id="evt_1", kind="order.paid", body="{}"))
+        session.add(Tally(gateway="razorpay", day=date(2026, 11, 20), there=bill.price, here=bill.price, difference=zero))
+        Settlement.hear(
+            "razorpay", date(2026, 11, 21), Settled("pay_1", "payment", bill.price, zero, Money(2000, "INR"), Money(360, "INR"), "UTR1", clock.now())
+        )
+
+
+@pytest.fixture
+def peopled(stage: Stage, built: Flask) -> Iterator[Flask]:
+    """The house with this world in it, instead of an empty one."""
+    stage.put_back()
+    built.extensions["appbuilder"].sm.limiter.reset()
+    with built.app_context():
+        yield built
+        session.remove()
+
+
+@pytest.fixture
+def writing(stage: Stage) -> Iterator[None]:
+    """Asked for by a test that changes something."""
+    yield
+    stage.touched = True
