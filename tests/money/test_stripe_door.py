@@ -596,6 +596,7 @@ def billed(bill: Bill) -> Bill:
 
 def test_a_booking_is_paid_with_stripe_and_given_back(billed: Bill, client: FlaskClient, sandbox: str, work_off: Callable[[], int]) -> None:
     page = client.get(f"/pay/{billed.token}").text
+    session.expire_all()
     assert f'<form method="get" action="/sandbox/stripe/pay/{billed.order_id}">' in page
     pressed = requests.post(f"{sandbox}/stripe/pay/{billed.order_id}", data={"press": "pay", "card": "4242424242424242"}, timeout=10, allow_redirects=False)
     assert client.get(pressed.headers["Location"]).status_code == 303
