@@ -16,6 +16,10 @@ from app.kernel.people import Person
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
 
+# A stranger who tries words out does not hear which of them exist; nor, with somebody else's mailbox, whether they came here before.
+UNKNOWN = "There is no such coupon, or it is not valid today."
+SPENT = "This coupon is used up, or was used with this email address before."
+
 
 def _no(words: str) -> Invalid:
     return Invalid("This coupon cannot be used here.", fields={"coupon": words})
@@ -65,16 +69,14 @@ class Coupon(Noun):
         """What somebody typed into the field; small letters and spaces around do not matter."""
         found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
         if found is None:
-            raise _no("There is no such coupon.")
+            raise _no(UNKNOWN)
         return found
 
     def off(self, price: Money) -> Money:
         """How much it takes off this price, if it can be used for it at all. Never below zero."""
         moment = clock.now()
-        if self.state != "active" or (self.until and moment >= self.until):
-            raise _no("This coupon is over.")
-        if self.since and moment < self.since:
-            raise _no("This coupon is not valid yet.")
+        if self.state != "active" or (self.until and moment >= self.until) or (self.since and moment < self.since):
+            raise _no(UNKNOWN)
         if {each.currency for each in (self.amount, self.minimum, self.off_at_most) if each} - {price.currency}:
             raise _no(f"This coupon is not for prices in {price.currency}.")
         if self.minimum and price < self.minimum:
@@ -89,11 +91,11 @@ class Coupon(Noun):
         if use is not None and use.state == "taken":
             return
         if self.uses_at_most is not None and self.used >= self.uses_at_most:
-            raise _no("This coupon is used up.")
+            raise _no(SPENT)
         mailbox = person.email.lower()
         mine = select(func.count()).where(CouponUse.coupon_id == self.id, CouponUse.mailbox == mailbox, CouponUse.state == "taken")
         if self.uses_each is not None and (session.scalar(mine) or 0) >= self.uses_each:
-            raise _no("You have used this coupon already.")
+            raise _no(SPENT)
         self.used += 1
         if use is not None:
             use.take_again()

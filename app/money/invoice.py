@@ -134,7 +134,7 @@ def read_buyer(typed: Mapping[str, str]) -> dict[str, str]:
     told["tax_number"] = told["tax_number"].upper()
     wrong = {}
     if told["tax_number"] and not is_gstin(told["tax_number"]):
-        wrong["tax_number"] = "This is not a GSTIN. It has fifteen characters, such as 29ABCDE1234F1Z5."
+        wrong["tax_number"] = "This is not a GSTIN. It has fifteen characters, such as 29ABCDE1234F1ZW."
     if told["region"] and told["region"] not in STATES:
         wrong["region"] = "Choose a state from the list."
     if len(told["address"]) > 300:

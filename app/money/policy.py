@@ -56,6 +56,36 @@ def read(tiers: str) -> list[tuple[int, int]]:
     return found
 
 
+_SHARES = {25: "a quarter", 50: "half", 75: "three quarters"}
+
+
+def in_words(tiers: str, left: timedelta | None = None) -> str:
+    """For whoever has to decide: "Free to call off until 48 hours before; half goes back until 24 hours before; after that, nothing does."
+
+    With the time that is `left`, only the steps that can still be reached are said.
+    """
+    latest = {share: hours for hours, share in read(tiers)}  # two steps with one share are one step
+    steps = [(hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)]
+    if not steps:
+        return "If you call it off, nothing goes back."
+    said = [f"{_share(share, first=at == 0)} until {_before(hours)}" for at, (hours, share) in enumerate(steps)]
+    return "; ".join([*said, *(["after that, nothing does"] if steps[-1][0] else [])]) + "."
+
+
+def _share(share: int, *, first: bool) -> str:
+    if share == 100:
+        return "Free to call off"
+    goes = f"{_SHARES.get(share, f'{share} %')} {'go' if share == 75 else 'goes'} back"
+    return f"{goes[0].upper()}{goes[1:]} if you call it off" if first else goes
+
+
+def _before(hours: int) -> str:
+    if not hours:
+        return "it begins"
+    count, word = (hours // 24, "day") if hours % 24 == 0 and hours > 48 else (hours, "hour")
+    return f"{count} {word}{'' if count == 1 else 's'} before"
+
+
 def percent(tiers: str, before: timedelta) -> int:
     """The share that goes back when it is called off so long before. Exactly at a step counts as in time."""
     return next((share for hours, share in read(tiers) if before >= timedelta(hours=hours)), 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -11,7 +12,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.access import Linked
 from app.kernel.db import Noun, session
-from app.kernel.errors import Refused
 from app.kernel.jobs import every
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
@@ -44,7 +44,7 @@ class Quote(Noun, Linked):
     holds_until: Mapped[datetime]
 
     @classmethod
-    def name_price(cls, about: str, items: list[Item], *, coupon: str = "", buyer_state: str = "") -> Self:
+    def name_price(cls, about: str, items: list[Item], *, coupon: str = "", buyer_state: str = "", asked: Mapping[str, Any] | None = None) -> Self:
         """Worked out here and now, from the price list alone; what a customer sends is what they want, never what it costs."""
         found = Coupon.called(coupon) if coupon.strip() else None
         listed = Money.total((each.listed for each in items), items[0].price.currency)
@@ -55,6 +55,7 @@ class Quote(Noun, Linked):
             {"label": each.label, "price": each.price.as_json(), "quantity": each.quantity, "rate": each.rate, "included": each.included} for each in items
         ]
         basis = {"items": listed_items, "coupon": found.code if found else "", "off": off.amount if off else 0, "seller": place.seller, "buyer": place.buyer}
+        basis["asked"] = dict(asked or {})  # the customer's own choices, so that this price is not taken for other ones
         quote = cls(about=about, basis=basis, lines=price.as_json(), total=price.total, coupon=found, holds_until=clock.ahead(minutes=MINUTES))
         session.add(quote)
         session.flush()
@@ -76,9 +77,8 @@ class Quote(Noun, Linked):
     def lapse(self) -> None:
         """Nobody took it in time."""
 
-    def must_be_for(self, about: str) -> None:
-        if self.about != about:
-            raise Refused("This price is for something else.")
+    def is_for(self, about: str, asked: Mapping[str, Any]) -> bool:
+        return self.about == about and self.basis.get("asked") == asked
 
     def __str__(self) -> str:
         return f"{self.total} for {self.about}"

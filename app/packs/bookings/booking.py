@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.access import Linked
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Refused
+from app.kernel.errors import Invalid, Refused
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
@@ -134,11 +134,11 @@ class Booking(Noun, Linked):
 
     @classmethod
     def _priced(cls, service: Service, wanted: Choices) -> Quote:
-        """At the price that was named to them, if it still holds; else at today's."""
-        quote = Quote.by_token(wanted.quote) if wanted.quote else None
-        if quote is None:
-            quote = service.quote(wanted.extras, wanted.coupon, read_buyer(wanted.buyer).get("region", ""))
-        quote.must_be_for(service.slug)
+        """At the price that was named to them for just this, if it still holds; at today's, when they were named none."""
+        choices = wanted.extras, wanted.coupon, read_buyer(wanted.buyer).get("region", "")
+        quote = Quote.by_token(wanted.quote) if wanted.quote else service.quote(*choices)
+        if not service.is_price(quote, *choices):
+            raise Invalid.fields_said({"quote": "This price was named for something else. Please ask for the price of what you want now."})
         quote.take()
         return quote
 

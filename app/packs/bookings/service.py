@@ -43,6 +43,10 @@ class Birth:
 INTAKES: dict[str, type[Any]] = {"nothing": Nothing, "birth": Birth}
 
 
+def _asked(extras: Sequence[int], coupon: str, buyer_state: str) -> dict[str, Any]:
+    return {"extras": sorted(set(extras)), "coupon": coupon.strip().upper(), "state": buyer_state}
+
+
 class Service(Noun):
     """Something the practice offers."""
 
@@ -107,7 +111,11 @@ class Service(Noun):
         if len(chosen) != len(set(extras)):
             raise Invalid.fields_said({"extras": "One of these is not offered any more."})
         items = [self._item(self.name, self.price), *(self._item(each.name, each.price) for each in chosen)]
-        return Quote.name_price(self.slug, items, coupon=coupon, buyer_state=buyer_state)
+        return Quote.name_price(self.slug, items, coupon=coupon, buyer_state=buyer_state, asked=_asked(extras, coupon, buyer_state))
+
+    def is_price(self, quote: Quote, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> bool:
+        """Was this price named for just these choices?"""
+        return quote.is_for(self.slug, _asked(extras, coupon, buyer_state))
 
     def _item(self, label: str, price: Money) -> Item:
         return Item(label, price, 1, self.tax_rate, self.tax_included, self.tax_code)

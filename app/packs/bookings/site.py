@@ -5,7 +5,8 @@ from __future__ import annotations
 import secrets
 from calendar import Calendar
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as midnight
 from typing import Any
@@ -17,25 +18,38 @@ from sqlalchemy import select
 
 from app.kernel import clock
 from app.kernel.access import Actor, acting
-from app.kernel.db import session
-from app.kernel.errors import Missing, Refused, Unreadable
+from app.kernel.db import session, transaction
+from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.workflow import questions
-from app.packs.bookings.booking import Booking
+from app.money import policy
+from app.money.amount import Money
+from app.money.invoice import read_buyer
+from app.money.quote import Quote
+from app.money.tax import STATES
+from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
 
 site = Blueprint("booking", __name__)
 
 CUSTOMER = Actor("the customer", "site")
 WHO = ("name", "email", "phone")
+BUYER = ("tax_number", "region", "address")
 
 
 @site.app_template_filter()
 def local(instant: datetime, zone: str) -> datetime:
     """The same instant on the wall of another zone, for pages that say its day and its hour apart."""
     return instant.astimezone(ZoneInfo(zone))
+
+
+@site.app_template_filter()
+def policy_said(tiers: str, begins: datetime) -> str:
+    """What goes back when it is called off, as far as that can still be reached."""
+    return policy.in_words(tiers, begins - clock.now())
 
 
 @site.get("/")
@@ -126,65 +140,158 @@ def _zone() -> str:
 # --- booking it -------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Typed:
+    """What stands in the form: every field as it was typed, so that nothing is lost, and what was ticked."""
+
+    fields: Mapping[str, str]
+    extras: Sequence[int] = ()
+
+    @property
+    def buyer(self) -> dict[str, str]:
+        return {name: self.fields.get(name, "") for name in BUYER}
+
+    @property
+    def choices(self) -> Choices:
+        return Choices(self.extras, self.fields.get("coupon", ""), self.buyer)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What the form says that it costs: now, and later."""
+
+    quote: Quote
+    now: Money
+    says: str = ""  # that it is another price than the page showed before
+
+    @property
+    def later(self) -> Money:
+        return self.quote.total - self.now
+
+
 @site.get("/book/<slug>/<int:slot>")
 def form(slug: str, slot: int) -> Any:
     service = Service.called(slug)
     chosen = _slot(service, slot)
     if mine := _held_from_here(chosen):
-        return _form(service, chosen, mine, {}, None)
+        return _form(service, chosen, mine)
     if (no := chosen.refuses()) or not _has_room(chosen):
         flash(no or "This time has just been taken. Please choose another one.", "warning")
         return redirect(_back(service, chosen))
-    return _form(service, chosen, {}, {}, None)
+    return _form(service, chosen, Typed({}))
 
 
 @site.post("/book/<slug>/<int:slot>")
 def book(slug: str, slot: int) -> Any:
-    """Reads the form, holds the seat, and leads to the payment. A refusal keeps what was typed."""
+    """Reads the form, holds the seat, and leads to the payment. A refusal keeps what was typed, and so does another price."""
     service = Service.called(slug)
     chosen = _slot(service, slot)
-    who = {name: request.form.get(name, "") for name in WHO} | {"timezone": _zone()}
-    answers = {each.name: request.form[each.name] for each in questions(service.asks) if each.name in request.form}
-    once = request.form.get("once", "")[:64]
-    corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
+    typed = Typed(request.form, [int(each) if each.isdecimal() else 0 for each in request.form.getlist("extra")[:50]])
     try:
-        with acting(CUSTOMER):
-            booking = Booking.hold_once(f"site:{once}" if once else "", chosen, who, answers, corrects=corrects)
+        with _guessing(typed):
+            quote, shown = _price(service, typed), _shown(service)
+            if "apply" in request.form:
+                return _form(service, chosen, typed, offer=_offer(service, quote))
+            if shown and shown.total != quote.total:
+                says = f"It costs {quote.total or 'nothing'} now, not {shown.total or 'nothing'} as it said here before. Nothing is held or charged yet."
+                return _form(service, chosen, typed, offer=_offer(service, quote, says)), 409
+            booking = _hold(chosen, typed, quote)
     except Refused as no:
         session.rollback()
         chosen = _slot(service, slot)
-        if no.status == 422:
-            return _form(service, chosen, request.form, no.fields, no.words), 422
+        if no.status in (422, 429):
+            return _form(service, chosen, typed, no), no.status
         flash(no.words, "warning")
         return redirect(_back(service, chosen))
-    cookie["held"] = {"slot": slot, "once": once}
     bill = booking.bill
     where = url_for("pay.checkout", token=bill.token) if bill and booking.is_payable else url_for("booking.show", token=booking.token)
     return redirect(where, 303)
 
 
-def _held_from_here(slot: Slot) -> dict[str, str] | None:
+def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
+    who = {name: typed.fields.get(name, "") for name in WHO} | {"timezone": _zone()}
+    answers = {each.name: typed.fields[each.name] for each in questions(slot.service.asks) if each.name in typed.fields}
+    once = typed.fields.get("once", "")[:64]
+    corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
+    with acting(CUSTOMER):
+        choices = replace(typed.choices, quote=quote.token)
+        booking = Booking.hold_once(f"site:{once}" if once else "", slot, who, answers, choices, corrects=corrects)
+    cookie["held"] = {"slot": slot.id, "once": once}
+    return booking
+
+
+def _guessing(typed: Typed) -> AbstractContextManager[None]:
+    return guessing("coupon") if typed.choices.coupon.strip() else nullcontext()
+
+
+# --- what it costs ----------------------------------------------------------------------------------------------------
+
+
+def _price(service: Service, typed: Typed) -> Quote:
+    """The price that the page named, if it still holds and was named for just these choices; else today's."""
+    wants = typed.choices.extras, typed.choices.coupon, read_buyer(typed.buyer).get("region", "")
+    named = _shown(service)
+    if named and named.still_holds and service.is_price(named, *wants):
+        return named
+    with transaction():
+        return service.quote(*wants)
+
+
+def _shown(service: Service) -> Quote | None:
+    """What the page said it costs, if it was this page that said it."""
+    try:
+        named = Quote.by_token(request.form.get("quote", ""))
+    except Missing:
+        return None
+    return named if named.about == service.slug else None
+
+
+def _offer(service: Service, quote: Quote, says: str = "") -> Offer:
+    return Offer(quote, service.deposit_of(quote.total), says)
+
+
+def _some_price(service: Service, typed: Typed, wrong: Mapping[str, str]) -> Quote:
+    """A price for the page in any case: of everything that can be had."""
+    offered = {each.id for each in service.extras if each.state == "offered"}
+    coupon = "" if "coupon" in wrong else typed.choices.coupon
+    region = "" if wrong.keys() & set(BUYER) else read_buyer(typed.buyer).get("region", "")
+    with transaction():
+        return service.quote([each for each in typed.extras if each in offered], coupon, region)
+
+
+def _held_from_here(slot: Slot) -> Typed | None:
     """Whoever goes back to correct something finds what they typed, not a time that is "taken" by their own hold."""
     held = cookie.get("held") or {}
     booking = Booking.asked_before(f"site:{held.get('once')}") if held.get("slot") == slot.id else None
     if booking is None or not booking.is_payable:
         return None
-    who = booking.person
-    return {"once": held["once"], "name": who.name, "email": who.email, "phone": who.phone, "timezone": booking.timezone}
+    who, chosen = booking.person, booking.quote.basis["asked"] if booking.quote else {}
+    typed = {"once": held["once"], "name": who.name, "email": who.email, "phone": who.phone, "timezone": booking.timezone}
+    return Typed(typed | booking.buyer | {"coupon": chosen.get("coupon", "")}, chosen.get("extras", ()))
 
 
-def _form(service: Service, slot: Slot, typed: Mapping[str, Any], wrong: Mapping[str, str], refusal: str | None) -> str:
-    asked = questions(service.asks)
+def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None, *, offer: Offer | None = None) -> str:
+    wrong = no.fields if no else {}
+    if offer is None:
+        try:
+            offer = _offer(service, _some_price(service, typed, wrong))
+        except Invalid as also:  # a coupon that has ended since it was typed
+            wrong = also.fields | wrong
+            offer = _offer(service, _some_price(service, typed, wrong))
     return render_template(
         "bookings/form.html",
         service=service,
         slot=slot,
         zone=_zone(),
-        asked=asked,
-        typed=typed,
+        asked=questions(service.asks),
+        typed=typed.fields,
+        extras=[each for each in service.extras if each.state == "offered"],
+        ticked=typed.extras,
+        offer=offer,
+        states=STATES,
         wrong=wrong,
-        refusal=refusal,
-        once=typed.get("once") or secrets.token_urlsafe(16),
+        refusal=no.words if no else offer.says,
+        once=typed.fields.get("once") or secrets.token_urlsafe(16),
     )
 
 

@@ -1,0 +1,36 @@
+"""Limits: how often a stranger may guess at something before they have to wait."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from flask import current_app
+from flask_limiter.util import get_remote_address
+from limits import parse_many
+
+from app.kernel.errors import Invalid, Refused
+
+WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # for one address
+
+
+class TooOften(Refused):
+    status = 429
+    code = "too_often"
+
+
+@contextmanager
+def guessing(field: str) -> Iterator[None]:
+    """Only a wrong one counts. Whoever has guessed wrong too often waits, and hears no more about any: a right one sounds like a wrong one."""
+    (limiter,) = current_app.extensions["limiter"]
+    here = "guess", field, get_remote_address()
+    if not all(limiter.limiter.test(each, *here) for each in WRONG_GUESSES):
+        words = "That was a wrong one too often. Please wait ten minutes, or go on without it."
+        raise TooOften(words, fields={field: words})
+    try:
+        yield
+    except Invalid as no:
+        if field in no.fields:
+            for each in WRONG_GUESSES:
+                limiter.limiter.hit(each, *here)
+        raise
