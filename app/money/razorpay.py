@@ -150,7 +150,7 @@ def _check(answer: requests.Response) -> None:
         told = answer.json()
     except ValueError:
         _unreadable()
-    if answer.ok:
+    if 200 <= answer.status_code < 300:
         return
     error = told.get("error") if isinstance(told, dict) else None
     words = str(error.get("description") or "") if isinstance(error, dict) else ""

@@ -72,7 +72,7 @@ class Out:
         return self.bank.once("transfer", request.headers.get("X-Transfer-Idempotency"), given, lambda: public(self._send(self._new(given, "acc_sandbox", ""))))
 
     def _new(self, given: Thing, source: str, where: str) -> Thing:
-        asked = amount(given, words=f"The {where}amount must be at least 100.")
+        asked = amount(given, words=f"The {where}amount must be at least 100.", field=f"{where}amount")
         if not re.fullmatch(r"acc_[A-Za-z0-9]{14}", str(given.get("account"))):
             no(f"{given.get('account')} is an invalid account_code.", field=f"{where}account")
         if given.get("currency") != "INR":

@@ -84,15 +84,15 @@ def whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def amount(given: Mapping[str, Any], least: int = 100, words: str = "") -> int:
+def amount(given: Mapping[str, Any], least: int = 100, words: str = "", field: str = "amount") -> int:
     """What is asked for, in the smallest coin."""
     asked = given.get("amount")
     if asked is None:
-        no("The amount field is required.", field="amount")
+        no(f"The {field} field is required.", field=field)
     if not isinstance(asked, int) or isinstance(asked, bool):
-        no("The amount must be an integer.", field="amount")
+        no(f"The {field} must be an integer.", field=field)
     if asked < least:
-        no(words or f"The amount must be at least INR {least / 100:.2f}", field="amount")
+        no(words or f"The amount must be at least INR {least / 100:.2f}", field=field)
     return asked
 
 
