@@ -13,6 +13,7 @@ from app.kernel import clock
 from app.kernel.access import actor
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
+from app.kernel.jobs import every
 from app.kernel.people import Person
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
@@ -227,6 +228,13 @@ def imbalance() -> dict[str, int]:
         if true != account.balance:
             found[str(account)] = true - account.balance
     return found
+
+
+@every(days=1)
+def check_the_books() -> None:
+    """Nobody can write books that are wrong; should they be wrong all the same, this job fails and stays where staff look."""
+    if wrong := imbalance():
+        raise RuntimeError(f"The books do not add up: {wrong}")
 
 
 def stands(moment: datetime | None = None) -> list[Any]:

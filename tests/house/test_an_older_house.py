@@ -1,0 +1,66 @@
+"""An installation from before there were books is brought up to date, and what it had taken stands in them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from flask import Flask
+from sqlalchemy import create_engine, text
+
+from app.kernel import db
+from tests.conftest import ROOT
+
+BRING_TO = """
+import sys
+from alembic import command
+from app import create_app
+from app.ops.commands import _alembic
+app = create_app()
+with app.app_context():
+    command.upgrade(_alembic(), sys.argv[1])
+"""
+
+BEFORE = """
+insert into person (id, name, email, phone, timezone, locale, notes, created_at, changed_at, version)
+values (1, 'Meera Iyer', 'meera@example.com', '', 'Asia/Kolkata', 'en', '', now(), now(), 1);
+insert into service (id, name, slug, description, minutes, price_amount, price_currency, seats, hold_minutes, notice_minutes, days_ahead, intake, state,
+                     created_at, changed_at, version)
+values (1, 'First', 'first', '', 60, 99900, 'INR', 1, 15, 0, 60, 'nothing', 'offered', now(), now(), 1);
+insert into bill (id, number, person_id, noun, row_id, price_amount, price_currency, gateway, order_id, looked, handle, state, created_at, changed_at, version)
+select n, 'B-2026-' || n, 1, 'booking', n, 99900, 'INR', 'razorpay', 'order_' || n, 0, 'handle' || n, 'paid', now(), now(), 1 from generate_series(1, 2) n;
+insert into payment (id, bill_id, gateway, gateway_id, money_amount, money_currency, method, error, captured_at, owed_back, refund_id, state,
+                     created_at, changed_at, version)
+values (1, 1, 'razorpay', 'pay_1', 99900, 'INR', 'card', '', now(), '', null, 'captured', now(), now(), 1),
+       (2, 2, 'razorpay', 'pay_2', 99900, 'INR', 'card', '', now(), 'Cancelled.', 'rfnd_2', 'refunded', now(), now(), 1);
+"""
+
+
+def bring_to(version: str, environment: dict[str, str], url: str) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", BRING_TO, version], cwd=ROOT, env=os.environ | environment | {"DATABASE_URL": url}, capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+
+
+def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, environment: dict[str, str]) -> None:
+    url = environment["DATABASE_URL"].rpartition("/")[0] + "/older"
+    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text("create database older"))
+    older = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    try:
+        bring_to("0001", environment, url)
+        with older.begin() as connection:
+            connection.execute(text(BEFORE))
+        bring_to("head", environment, url)
+        with older.connect() as connection:
+            balances = "select account.name, sum(money_amount) from line join account on account.id = account_id group by account.name order by 1"
+            assert connection.execute(text(balances)).all() == [("deposits", -99900), ("gateway razorpay", 99900)]
+            kept = "select pays, back_amount from payment order by id"
+            assert connection.execute(text(kept)).all() == [(True, 0), (False, 99900)]
+            assert connection.execute(text("""select "left"->0->>'total' from bill order by id""")).scalars().all() == ["99900", "99900"]
+    finally:
+        older.dispose()
+        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text("drop database older"))
