@@ -59,7 +59,7 @@ class Visitor(FlaskClient):
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    for name in ("DATABASE_URL", "REDIS_URL", "RAZORPAY_KEY_ID", "SMTP_HOST"):
+    for name in ("DATABASE_URL", "REDIS_URL", "RAZORPAY_KEY_ID", "STRIPE_SECRET_KEY", "SMTP_HOST"):
         os.environ.pop(name, None)  # whatever this machine's own installation uses is none of our business
     home = tmp_path_factory.mktemp("house")
     with servers(home, durable=False) as (database, redis):

@@ -28,6 +28,7 @@ DAY = 24 * 60 * 60
 _WITHOUT_COINS = frozenset(["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"])
 _WITH_THREE = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 _PAID = {"succeeded": "captured", "requires_capture": "authorized", "canceled": "failed"}
+_UNDER_WAY = ("succeeded", "processing", "requires_capture")
 _RETURNED = {"succeeded": "done", "failed": "failed", "canceled": "failed"}
 _DISPUTED = {"under_review": "under_review", "won": "won", "lost": "lost", "closed": "closed", "prevented": "closed"}
 _SETTLED = {"charge": "payment", "payment": "payment", "refund": "refund", "payment_refund": "refund"}
@@ -76,9 +77,12 @@ class Stripe:
                 raise
 
     def checkout(self, order_id: str, asked: Asked) -> Checkout:
-        session = self._session(order_id)
-        if session["status"] == "complete":
+        session = self._session(order_id, expand=["payment_intent"])
+        with _making_sense():
+            paid = session["status"] == "complete" and (session["payment_intent"] or {}).get("status") in _UNDER_WAY
+        if paid:
             return _way_to(asked.back)  # paid in another tab
+        # A bank debit that failed leaves a session behind that is complete, unpaid, and takes no other card.
         if session["status"] != "open" or not session["url"]:
             raise Lapsed("The time to pay this is over.")
         return _way_to(str(session["url"]))

@@ -201,6 +201,16 @@ def test_a_bank_debit_is_created_until_the_bank_has_answered(stripe: Stripe, ban
     assert stripe.charges(order_id)[0].state == "captured"
 
 
+def test_a_bank_debit_that_fails_leaves_the_bill_to_be_paid_another_way(stripe: Stripe, verb: Callable[..., Any], shop: Shop) -> None:
+    order_id = stripe.order(ASKED)
+    verb(f"sessions/{order_id}/pay", outcome="async", then="failed", after=0.5)
+    assert stripe.checkout(order_id, ASKED).action == "https://shop.example/back/1"
+    assert shop.hears(2) == ["checkout.session.completed", "checkout.session.async_payment_failed"]
+    assert stripe.charges(order_id)[0].state == "failed"
+    with pytest.raises(Lapsed):
+        stripe.checkout(order_id, ASKED)
+
+
 @pytest.mark.parametrize(
     ("status", "attempt", "state"),
     [
