@@ -208,3 +208,12 @@ def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(open_slot
     Bill.get(bad.id).take_by_hand(ByHand("cash", "at last"))
     assert Bill.get(bad.id).state == "paid"
     assert books("cash", "deposits") == {"cash": 99900, "deposits": -199800}
+
+
+def test_the_page_about_money_names_every_account(app: Flask) -> None:
+    from app.money.ledger import KINDS, MEANS
+    from tests.conftest import ROOT
+
+    page = (ROOT / "app/money/README.md").read_text().partition("## On paper")[0]
+    assert [name for name in KINDS if f"`{name}`" not in page and f"`{name} …`" not in page] == []
+    assert KINDS.keys() == MEANS.keys()
