@@ -18,7 +18,7 @@ from app.kernel.jobs import every, job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.workflow import asked, move
-from app.messages.message import tell, tell_the_house
+from app.messages.message import Message, remind, tell, tell_the_house
 from app.money import gateway
 from app.money.amount import Money, money_column
 from app.money.gateway import Asked, Charge, Checkout, Lapsed, Returned
@@ -129,6 +129,8 @@ class Bill(Noun, Linked):
             buyer=dict(terms.buyer), due_at=terms.due, gateway=gateway.usual(price.currency).name, look_at=clock.ahead(minutes=2),
         )  # fmt: skip
         session.add(bill)
+        if terms.due:
+            remind(person, "money/pay_link", at=terms.due - timedelta(days=3), bill=bill)
         return bill
 
     @classmethod
@@ -315,10 +317,12 @@ class Bill(Noun, Linked):
         return [(self._where, off.net), *((f"tax {name}", tax) for name, tax in off.taxes.items())]
 
     def taken_back(self, payment: Payment, why: str) -> None:
-        """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it."""
-        money = payment.money - payment.back
-        sides = self._taken_off(money, why, payment) if payment.pays else [("received", money)]
-        post(f"bounce {payment.id}", f"{payment} bounced", *sides, (payment.account, -money), about=self, person=self.person)
+        """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it. What was to go back of it was never here."""
+        promised = [each.give_way(each.money) for each in payment.refunds if each.state in ("owed", "to_approve")]
+        owed = Money.total(promised, payment.money.currency)
+        rest = payment.money - owed
+        sides: list[Side] = self._taken_off(rest, why, payment) if payment.pays else [("received", rest)]
+        post(f"bounce {payment.id}", f"{payment} bounced", *sides, ("to-give-back", owed), (payment.account, -payment.money), about=self, person=self.person)
         if payment.pays:
             payment.pays, payment.owed_back = False, ""
             self.become_unpaid()
@@ -329,6 +333,10 @@ class Bill(Noun, Linked):
     def become_unpaid(self) -> None:
         """What was paid is gone again; all of it is to be paid anew."""
         self.left, self.delivered_at = self.lines, None
+
+    def wants(self, message: Message) -> bool:
+        """Nobody is asked for money that is here, or that nobody waits for."""
+        return message.template != "money/pay_link" or (self.wants_money and self.thing.awaits(self))
 
     # --- looking again and again ---
 

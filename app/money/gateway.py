@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Protocol
@@ -181,6 +181,18 @@ def address(path: str) -> str:
 
 def every() -> list[Gateway]:
     return [*_gateways.values()]
+
+
+def ask_each(ask: Callable[[str], object]) -> None:
+    """Each that answers over the wire; one that is away does not keep the others from being asked, and is said at the end."""
+    troubles = []
+    for each in [each for each in every() if not each.by_hand]:
+        try:
+            ask(each.name)
+        except Refused as no:
+            troubles.append(f"{each.name}: {no.words}")
+    if troubles:
+        raise Unreachable(" ".join(troubles))
 
 
 def named(name: str) -> Gateway:

@@ -22,14 +22,14 @@ from app.money.amount import Money, money_column
 KINDS = {
     "gateway": "asset", "cash": "asset", "cheques": "asset", "bank": "asset", "disputed": "asset", "input-tax": "asset",
     "received": "liability", "deposits": "liability", "to-give-back": "liability", "tax": "liability", "wallet": "liability",
-    "income": "income", "fees": "expense", "disputes-lost": "expense", "rounding": "expense",
+    "income": "income", "fees": "expense", "disputes-lost": "expense",
 }  # fmt: skip
 MEANS = {
     "gateway": "Taken for us and not yet paid out", "cash": "In the till", "cheques": "Cheques not yet cleared", "bank": "At the bank",
     "disputed": "Kept back by a gateway during a dispute", "input-tax": "Tax that others charged us",
     "received": "Received, and not yet for anything", "deposits": "Paid for, not yet delivered", "to-give-back": "Owed to payers",
     "tax": "Tax that is the state's", "wallet": "What we keep for somebody", "income": "Earned", "fees": "What gateways charge",
-    "disputes-lost": "Lost to payers' banks", "rounding": "Differences of a coin",
+    "disputes-lost": "Lost to payers' banks",
 }  # fmt: skip
 OVERDRAWN = "There is not enough on this account."
 

@@ -217,8 +217,7 @@ class Payment(Noun):
     @move(*HERE, by="Accountant", label="Cheque is cleared", when=_not_cleared)
     def clear(self) -> None:
         """The bank has paid the cheque."""
-        here = self.money - self.back
-        post(f"clear {self.id}", f"{self} was cleared", ("bank", here), ("cheques", -here), about=self.bill, person=self.bill.person)
+        post(f"clear {self.id}", f"{self} was cleared", ("bank", self.money), ("cheques", -self.money), about=self.bill, person=self.bill.person)
         self.cleared_at = clock.now()
 
     @move("captured", to="bounced", by="Accountant", label="Cheque bounced", asks=Bounce, when=_not_cleared, careful=True)

@@ -49,7 +49,13 @@ def _somebody_else(refund: Refund) -> str | None:
 
 
 def _by_hand(refund: Refund) -> str | None:
-    return None if refund.is_by_hand else "This goes back by itself, the way it came."
+    if refund.state == "owed" and not refund.is_by_hand:
+        return "This goes back by itself, the way it came."
+    return "The cheque is not cleared yet: let it bounce, or wait until the money is here." if refund.payment.account == "cheques" else None
+
+
+def _by_dispute(refund: Refund) -> str | None:
+    return None if any(each.state == "lost" for each in refund.payment.disputes) else "No dispute about this payment was lost."
 
 
 class Refund(Noun):
@@ -244,7 +250,7 @@ class Refund(Noun):
     def _is_there(self) -> None:
         self.done_at, self.look_at, self.trouble = clock.now(), None, ""
         payment, person = self.payment, self.payment.bill.person
-        post(f"refund {self.id}", f"{self} went back", ("to-give-back", self.money), (payment.account, -self.money), about=payment.bill, person=person)
+        self._post("refund", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))
         done = Money.total((each.money for each in payment.refunds if each.state == "done"), self.money.currency)
         (payment.went_back if done == payment.money else payment.went_back_in_part)()
         if not self.elsewhere:
@@ -263,11 +269,24 @@ class Refund(Noun):
         self.look_at = clock.ahead(minutes=15)
         later(send, self)
 
-    @move("owed", to="done", by="Desk Accountant", label="Handed out", asks=HandedOut, when=_by_hand)
+    @move("owed", "failed", to="done", by="Accountant", label="Handed out", asks=HandedOut, when=_by_hand)
     def hand_out(self, asked: HandedOut) -> None:
-        """What came by hand goes back by hand."""
+        """What came by hand goes back by hand; and what the gateway cannot bring, by a transfer from our bank."""
         self.reference = asked.reference
+        if not self.is_by_hand:
+            self.gateway, self.gateway_id = "bank", None
         self._is_there()
+
+    @move("failed", to="declined", by="Accountant", label="They have it by dispute", when=_by_dispute)
+    def settle_by_dispute(self) -> None:
+        """The payer's bank took it before we could give it back: once is enough."""
+        self.payment.back -= self.money
+        self._post("settled by dispute", ("disputes-lost", -self.money))
+
+    def _post(self, what: str, from_where: tuple[str, Money]) -> None:
+        """It is owed no more, and this is where it was taken from."""
+        bill = self.payment.bill
+        post(f"{what} {self.id}", f"{self.number}: {what}", ("to-give-back", self.money), from_where, about=bill, person=bill.person)
 
     @move("to_approve", "owed", "failed", to="declined")
     def overtake(self) -> None:

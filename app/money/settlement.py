@@ -113,7 +113,4 @@ def fetch_soon(name: str) -> None:
 @every(hours=6)
 def fetch_settlements() -> None:
     """The reports of the last three days, from every gateway that writes one."""
-    for each in gateway.every():
-        for days in range(3):
-            if not each.by_hand:
-                fetch(each.name, clock.now().date() - timedelta(days=days))
+    gateway.ask_each(lambda name: [fetch(name, clock.now().date() - timedelta(days=days)) for days in range(3)])

@@ -122,7 +122,8 @@ def count_the_days() -> None:
     """Yesterday, and today so far; a day that differed is counted again until it agrees."""
     today = clock.now().date()
     differing = select(Tally.gateway, Tally.day).where(Tally.state == "differs", Tally.day > today - timedelta(days=30)).distinct()
-    days = {(name, day) for name, day in session.execute(differing)}
-    days |= {(each.name, today - timedelta(days=ago)) for each in gateway.every() if not each.by_hand for ago in (0, 1)}
-    for name, day in sorted(days):
-        Tally.take(name, day)
+    days: dict[str, set[date]] = {}
+    for name, day in session.execute(differing):
+        days.setdefault(name, set()).add(day)
+    recent = {today, today - timedelta(days=1)}
+    gateway.ask_each(lambda name: [Tally.take(name, day) for day in sorted(recent | days.get(name, set()))])

@@ -18,8 +18,9 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
 from app.money.bill import Bill, ByHand
+from app.money.dispute import Dispute
 from app.money.gateway import Charge, Returned
-from app.money.payment import GiveBack, Payment
+from app.money.payment import Bounce, GiveBack, Payment
 from app.money.policy import RefundPolicy
 from app.money.refund import HandedOut, Refund, Why
 from app.packs.bookings.booking import CallOff
@@ -223,3 +224,48 @@ def test_what_went_back_already_counts_towards_the_policy(policy: RefundPolicy, 
     assert booking_of(bill).back_by_policy() == inr(19950)
     payment_of(bill).give_back(GiveBack(amount="300", why="Another"))
     assert booking_of(bill).back_by_policy() == inr(0)
+
+
+# --- cheques, and what cannot be brought back ---------------------------------------------------------------------------
+
+
+def test_a_cheque_that_bounces_takes_what_was_to_go_back_of_it_along(bill: Bill) -> None:
+    booking_of(bill).mark_paid(ByHand("cheque", "000123"))
+    booking_of(bill).cancel(CallOff("Ill."))
+    with pytest.raises(Refused, match="not cleared"):
+        refunds_of(bill)[0].hand_out(HandedOut("signed 12"))
+    payment_of(bill).bounce(Bounce("Insufficient funds"))
+    assert (refunds_of(bill)[0].state, payment_of(bill).back, Bill.get(bill.id).state) == ("declined", inr(0), "unpaid")
+    assert books("cheques", "to-give-back", "deposits") == {"cheques": 0, "to-give-back": 0, "deposits": 0}
+
+
+def test_a_cheque_that_is_cleared_can_go_back(bill: Bill) -> None:
+    booking_of(bill).mark_paid(ByHand("cheque", "000123"))
+    booking_of(bill).cancel(CallOff("Ill."))
+    payment_of(bill).clear()
+    refunds_of(bill)[0].hand_out(HandedOut("UTR 77"))
+    assert books("cheques", "bank", "to-give-back") == {"cheques": 0, "bank": 0, "to-give-back": 0}
+
+
+def test_what_the_gateway_cannot_bring_goes_by_transfer(bill: Bill, paid: Payment) -> None:
+    refund = Refund.owe(paid, inr(99900), "x")
+    refund.fail("The card is closed.")
+    refund.hand_out(HandedOut("UTR 99"))
+    assert (refunds_of(bill)[0].gateway, payment_of(bill).state) == ("bank", "refunded")
+    assert books("gateway razorpay", "bank", "to-give-back") == {"gateway razorpay": 99900, "bank": -99900, "to-give-back": 0}
+
+
+def test_a_refund_that_a_lost_dispute_has_settled_is_not_paid_twice(bill: Bill, paid: Payment) -> None:
+    refund = Refund.owe(paid, inr(99900), "x")
+    dispute = Dispute(payment=paid, gateway="razorpay", gateway_id="disp_1", money=inr(99900), kept_back=inr(0))
+    with transaction():
+        session.add(dispute)
+    refund.send()
+    assert refunds_of(bill)[0].state == "failed"
+    with pytest.raises(Refused, match="was lost"):
+        refunds_of(bill)[0].settle_by_dispute()
+    Dispute.get(dispute.id).lose()
+    refunds_of(bill)[0].settle_by_dispute()
+    assert books("gateway razorpay", "to-give-back", "disputes-lost", "disputed") == {
+        "gateway razorpay": 0, "to-give-back": 0, "disputes-lost": 0, "disputed": 0,
+    }  # fmt: skip
