@@ -1,30 +1,39 @@
-"""The public JSON endpoints: services, free slots, and a booking by its link."""
+"""The public JSON endpoints: services, free slots, what it costs, and a booking by its link."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as midnight
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, current_app, jsonify, request
+from flask import Blueprint, current_app, jsonify, request, url_for
 
 from app.kernel import clock
 from app.kernel.access import Actor, acting
-from app.kernel.db import session
+from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Unreadable
 from app.kernel.workflow import questions
-from app.money import gateway
+from app.money import gateway, policy
 from app.money.bill import Bill
 from app.money.gateway import Unreachable
-from app.packs.bookings.booking import Booking
+from app.money.invoice import Invoice, read_buyer
+from app.money.price import Line, Price
+from app.money.quote import Quote
+from app.money.refund import Refund
+from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.site.limits import guessing
 
 api = Blueprint("bookings_api", __name__, url_prefix="/api")
 
 CUSTOMER = Actor("the customer", "public api")
-FIELDS = {"slot", "name", "email", "phone", "tz", "answers"}
+CHOICES = {"extras", "coupon", "buyer"}
+FIELDS = {"slot", "name", "email", "phone", "tz", "answers", "quote"} | CHOICES
+BUYER = {"tax_number", "region", "address"}
+MOST_EXTRAS = 50
 LONGEST = timedelta(days=62)
 
 
@@ -44,48 +53,100 @@ def slots() -> Any:
     return jsonify(slots=[_slot(slot, left, zone) for slot, left in Booking.free_slots(service, since, until)])
 
 
+@api.post("/bookings/quote")
+def quote() -> Any:
+    """What it would cost: nothing is held, and no coupon is used up. Whoever sends the token with the booking gets it at this price."""
+    given = _object()
+    service, choices = _service_and_choices(given)
+    with guessing("coupon", choices.coupon), transaction():
+        named = service.quote(choices.extras, choices.coupon, read_buyer(choices.buyer).get("region", ""))
+    return jsonify(_quote(service, named)), 201
+
+
 @api.post("/bookings")
 def book() -> Any:
     """Hold a seat. Sent again with the same Idempotency-Key, the answer is the same booking."""
-    given = request.get_json(silent=True)
-    if not isinstance(given, dict):
-        raise Unreadable("Send a JSON object, with Content-Type: application/json.")
-    slot, who, answers = _read(given)
+    slot, who, answers, choices = _read(_object())
     chosen = session.get(Slot, slot)
     if chosen is None:
         raise Invalid.fields_said({"slot": "There is no such slot."})
     key = request.headers.get("Idempotency-Key", "")[:200]
-    with acting(CUSTOMER):
-        booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers)
-    return jsonify(_booking(booking, full=False)), 201
+    with acting(CUSTOMER), guessing("coupon", choices.coupon):
+        booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers, choices)
+    return jsonify(_booking(booking)), 201
 
 
 @api.get("/bookings/<token>")
 def show(token: str) -> Any:
-    return jsonify(_booking(Booking.by_token(token), full=True))
+    return jsonify(_booking(Booking.by_token(token)))
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any]]:
+def _object() -> dict[str, Any]:
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        raise Unreadable("Send a JSON object, with Content-Type: application/json.")
+    return given
+
+
+def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any], Choices]:
     """Every field, known and of its kind; prices are not among them."""
-    wrong = dict.fromkeys(given.keys() - FIELDS, "Unknown field.")
+    wrong = dict.fromkeys(given.keys() - FIELDS, "Unknown field.") | _wrong_choices(given)
     slot, answers = given.get("slot"), given.get("answers") or {}
-    if isinstance(slot, bool) or not isinstance(slot, int) or not 0 < slot < 2**31:
+    if not _is_id(slot):
         wrong["slot"] = "Send the id of a free slot."
     if not isinstance(answers, dict):
         wrong["answers"] = "Send an object."
-    for name in ("name", "email", "phone", "tz"):
-        if not isinstance(given.get(name, ""), str):
-            wrong[name] = "This has to be text."
+    wrong |= _not_text(given, "name", "email", "phone", "tz", "quote")
     wrong |= {name: "Please fill this in." for name in ("name", "email") if not given.get(name) and name not in wrong}
     if wrong:
         raise Invalid.fields_said(wrong)
     zone = given.get("tz") or current_app.extensions["settings"].timezone
     if not clock.is_zone(zone):
         raise Invalid.fields_said({"tz": "This is not a time zone. Write it like Asia/Kolkata."})
-    return slot or 0, {"name": given["name"], "email": given["email"], "phone": given.get("phone", ""), "timezone": zone}, answers
+    who = {"name": given["name"], "email": given["email"], "phone": given.get("phone", ""), "timezone": zone}
+    return slot or 0, who, answers, replace(_choices(given), quote=_named_before(given.get("quote", "")))
+
+
+def _service_and_choices(given: dict[str, Any]) -> tuple[Service, Choices]:
+    wrong = dict.fromkeys(given.keys() - CHOICES - {"service"}, "Unknown field.") | _wrong_choices(given)
+    name = given.get("service")
+    if not name or not isinstance(name, str | int) or isinstance(name, bool):
+        wrong["service"] = "Say which service, by its slug or its id."
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    return _called(str(name)), _choices(given)
+
+
+def _wrong_choices(given: dict[str, Any]) -> dict[str, str]:
+    extras, buyer = given.get("extras", []), given.get("buyer", {})
+    wrong = _not_text(given, "coupon")
+    if not isinstance(extras, list) or len(extras) > MOST_EXTRAS or not all(map(_is_id, extras)):
+        wrong["extras"] = "Send a list of ids."
+    if not isinstance(buyer, dict):
+        return wrong | {"buyer": "Send an object."}
+    return wrong | dict.fromkeys(buyer.keys() - BUYER, "Unknown field.") | _not_text(buyer, *sorted(BUYER))
+
+
+def _not_text(given: dict[str, Any], *names: str) -> dict[str, str]:
+    return {name: "This has to be text." for name in names if not isinstance(given.get(name, ""), str)}
+
+
+def _is_id(given: Any) -> bool:
+    return isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31
+
+
+def _choices(given: dict[str, Any]) -> Choices:
+    return Choices(given.get("extras", []), given.get("coupon", ""), given.get("buyer", {}))
+
+
+def _named_before(token: str) -> str:
+    try:
+        return Quote.by_token(token).token if token else ""
+    except Missing:
+        raise Invalid.fields_said({"quote": "This price was not named by us."}) from None
 
 
 def _called(name: str) -> Service:
@@ -136,6 +197,10 @@ def _service(it: Service) -> dict[str, Any]:
         "description": it.description,
         "minutes": it.minutes,
         "price": it.price.as_json(),
+        "tax": {"percent": it.tax_rate / 100, "included": it.tax_included} if it.tax_rate else None,
+        "extras": [{"id": each.id, "name": each.name, "price": each.price.as_json()} for each in it.extras if each.state == "offered"],
+        "deposit_percent": it.deposit_percent,
+        "policy": policy.in_words(it.policy.tiers) if it.policy else None,
         "questions": asked,
     }
 
@@ -146,21 +211,86 @@ def _slot(it: Slot, left: int, zone: str) -> dict[str, Any]:
     return {"id": it.id, "starts_at": starts_at, "ends_at": ends_at, "practitioner": it.practitioner.name, "seats_left": left}
 
 
-def _booking(it: Booking, *, full: bool) -> dict[str, Any]:
+def _quote(service: Service, it: Quote) -> dict[str, Any]:
+    deposit = service.deposit_of(it.total)
+    return {
+        "token": it.token,
+        "holds_until": it.holds_until.isoformat(),
+        "lines": _lines(it.price),
+        "coupon": it.coupon.code if it.coupon else None,
+        "total": it.total.as_json(),
+        "deposit": deposit.as_json(),
+        "later": (it.total - deposit).as_json(),
+        "policy": policy.in_words(service.policy.tiers) if service.policy else None,
+    }
+
+
+def _lines(price: Price) -> list[dict[str, Any]]:
+    return [_line(each) for each in price.lines]
+
+
+def _line(it: Line) -> dict[str, Any]:
+    """What is on the price list, what the coupon takes off, and what of the rest is tax: net + taxes = total."""
+    sums = {"listed": it.listed, "off": it.off, "net": it.net, "total": it.total}
+    taxes = {name: tax.as_json() for name, tax in it.taxes.items()}
+    return {"label": it.label, "quantity": it.quantity, **{name: each.as_json() for name, each in sums.items()}, "taxes": taxes}
+
+
+def _booking(it: Booking) -> dict[str, Any]:
     """What the holder of the link may know; never the birth data, never anybody else's."""
-    known: dict[str, Any] = {"token": it.token, "number": it.number, "state": it.state, "price": it.price.as_json()}
-    known["hold_expires_at"] = it.hold_expires_at.isoformat() if it.state == "held" else None
-    known["checkout"] = _checkout(it.bill) if it.is_payable else None
-    if full:
-        slot = _slot(it.slot, 0, it.timezone)
-        del slot["seats_left"]
-        known |= {"service": it.slot.service.slug, "slot": slot, "timezone": it.timezone}
-    return known
+    slot = _slot(it.slot, 0, it.timezone)
+    del slot["seats_left"]
+    return {
+        "token": it.token,
+        "number": it.number,
+        "state": it.state,
+        "service": it.slot.service.slug,
+        "slot": slot,
+        "timezone": it.timezone,
+        "hold_expires_at": it.hold_expires_at.isoformat() if it.state == "held" else None,
+        "price": it.price.as_json(),
+        "deposit": it.deposit.as_json(),
+        "lines": _lines(it.quote.price) if it.quote else [],
+        "policy": policy.in_words(it.policy) if it.policy else None,
+        "bills": [_bill(each, it) for each in it.bills],
+        "refunds": [_refund(each) for each in it.going_back],
+        "papers": [_paper(each) for bill in it.bills for each in bill.invoices],
+        "checkout": _checkout(it.bill, it),
+    }
 
 
-def _checkout(bill: Bill | None) -> dict[str, Any] | None:
+def _bill(it: Bill, booking: Booking) -> dict[str, Any]:
+    pays = it.wants_money and booking.awaits(it)
+    return {
+        "number": it.number,
+        "part": it.part,
+        "price": it.price.as_json(),
+        "state": it.state,
+        "due": it.due_at.isoformat() if it.due_at else None,
+        "pay": _address("pay.checkout", it.token) if pays else None,
+        "on_paper": _address("pay.on_paper", it.token) if pays else None,
+    }
+
+
+REFUND_STATES = {"to_approve": "considered", "owed": "promised", "failed": "promised", "sent": "on_its_way", "done": "done"}
+
+
+def _refund(it: Refund) -> dict[str, Any]:
+    """How it stands for the one who gets it; what went wrong on the way is ours to mend."""
+    return {"number": it.number, "price": it.money.as_json(), "state": REFUND_STATES[it.state], "by_hand": it.is_by_hand}
+
+
+def _paper(it: Invoice) -> dict[str, Any]:
+    return {"number": it.number, "kind": it.kind, "day": it.day.isoformat(), "total": it.total.as_json(), "pdf": _address("paper.paper", it.token)}
+
+
+def _address(endpoint: str, token: str) -> str:
+    return str(current_app.extensions["settings"].base_url).rstrip("/") + url_for(endpoint, token=token)
+
+
+def _checkout(bill: Bill | None, booking: Booking) -> dict[str, Any] | None:
     """None when the gateway is away just now: the seat is held, and asking for the booking again tries again."""
-    if bill is None or bill.state != "open":
+    if bill is None or not bill.wants_money or not booking.awaits(bill):
         return None
     try:
         order_id = bill.announce()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import secrets
 from calendar import Calendar
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as midnight
@@ -21,10 +20,13 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.workflow import questions
-from app.money import policy
+from app.money import gateway, policy
 from app.money.amount import Money
-from app.money.invoice import read_buyer
+from app.money.bill import Bill, paid_for
+from app.money.invoice import Invoice, read_buyer
+from app.money.payment import Payment
 from app.money.quote import Quote
+from app.money.refund import Refund
 from app.money.tax import STATES
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.practitioner import Practitioner
@@ -188,7 +190,7 @@ def book(slug: str, slot: int) -> Any:
     chosen = _slot(service, slot)
     typed = Typed(request.form, [int(each) if each.isdecimal() else 0 for each in request.form.getlist("extra")[:50]])
     try:
-        with _guessing(typed):
+        with guessing("coupon", typed.choices.coupon):
             quote, shown = _price(service, typed), _shown(service)
             if "apply" in request.form:
                 return _form(service, chosen, typed, offer=_offer(service, quote))
@@ -218,10 +220,6 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
         booking = Booking.hold_once(f"site:{once}" if once else "", slot, who, answers, choices, corrects=corrects)
     cookie["held"] = {"slot": slot.id, "once": once}
     return booking
-
-
-def _guessing(typed: Typed) -> AbstractContextManager[None]:
-    return guessing("coupon") if typed.choices.coupon.strip() else nullcontext()
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------
@@ -319,7 +317,43 @@ def show(token: str) -> str:
     booking = Booking.by_token(token)
     if said := AFTER_PAYING.get(request.args.get("payment", "")) if booking.state == "held" else None:
         flash(said, "warning")
-    return render_template("bookings/booking.html", booking=booking, bill=booking.bill)
+    return render_template("bookings/booking.html", booking=booking, bill=booking.bill, money=Story.of(booking))
+
+
+@dataclass(frozen=True)
+class Story:
+    """What became of the money of one booking, as its page tells it."""
+
+    bills: Sequence[Bill]
+    refunds: Sequence[Refund]
+    promised: Sequence[Payment]  # said to be here, by a bank or over the counter, and not counted yet
+    noted: bool  # it was over the counter
+    open: Sequence[Bill]  # can be paid now
+    papers: Sequence[Invoice]
+    paid: Money
+    back: Money
+
+    @classmethod
+    def of(cls, booking: Booking) -> Story:
+        bills, refunds = booking.bills, booking.going_back
+        promised = [each for bill in bills for each in bill.payments if each.state == "authorized"]
+        noted = any(gateway.named(each.gateway).by_hand for each in promised)
+        waits = {each.bill_id for each in promised}
+        payable = [each for each in bills if each.wants_money and each.id not in waits and booking.awaits(each)]
+        papers = [each for bill in bills for each in bill.invoices]
+        paid, _ = paid_for(booking, booking.price.currency)
+        back = Money.total((each.money for each in refunds if each.payment.pays and each.state != "to_approve"), booking.price.currency)
+        return cls(bills, refunds, promised, noted, payable, papers, paid, back)
+
+    @property
+    def kept(self) -> Money:
+        return self.paid - min(self.paid, self.back)
+
+    @property
+    def failed(self) -> bool:
+        """Was the last attempt in vain?"""
+        attempts = [each for bill in self.bills for each in bill.payments]
+        return bool(attempts) and attempts[-1].state == "failed"
 
 
 def _practitioners() -> Sequence[Practitioner]:
