@@ -296,7 +296,8 @@ class Bank:
 
 def delivery(how: How) -> dict[str, Any]:
     """How an event is brought, in the postman's words."""
-    way = {True: "now", False: "dropped", "twice": "duplicate"}.get(how.get("deliver", True), how.get("deliver"))
+    said = how.get("deliver", True)
+    way = {True: "now", False: "dropped", "twice": "duplicate"}.get(said, said) if isinstance(said, str | bool) else ""
     seconds = how.get("seconds", 10)
     if way not in DELIVERIES or isinstance(seconds, bool) or not isinstance(seconds, int | float):
         no(f"To deliver is one of {', '.join(DELIVERIES)}, and seconds is a number.", field="deliver")

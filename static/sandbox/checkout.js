@@ -47,12 +47,13 @@
       form.remove();
     }
 
-    hear({ razorpay }) {
-      if (!razorpay) return;
+    hear(told) {
+      if (!told.razorpay) return;
+      const { left, ...razorpay } = told.razorpay;
       if (razorpay.razorpay_payment_id) {
         this.close();
         this.options.handler?.(razorpay);
-      } else if (razorpay.left) {
+      } else if (left) {
         this.dismiss();
       } else {
         const said = Object.fromEntries(["code", "description", "source", "step", "reason"].map((each) => [each, razorpay[`error[${each}]`]]));
