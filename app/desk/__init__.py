@@ -22,7 +22,6 @@ from app.kernel.errors import NotSignedIn
 from app.kernel.pack import Pack
 from config import Settings
 
-
 OURS = money.money, house.house  # what every installation has, whatever its lines of business
 
 

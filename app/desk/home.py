@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from flask import Response, current_app, redirect, render_template, url_for
 from flask_appbuilder import IndexView, expose
-from sqlalchemy import func, select
+from sqlalchemy import func, null, select
 
 from app.desk.api import DocsPage, described
 from app.desk.history import door_to
 from app.desk.house import house
+from app.desk.report import reports
 from app.desk.resource import Resource, resources
-from app.kernel import access
+from app.kernel import access, clock
 from app.kernel.audit import Change
 from app.kernel.db import session
 from app.kernel.errors import Forbidden
@@ -29,7 +33,7 @@ class Home(IndexView):
         mine = sorted((each for each in resources() if who.may(each.noun, "read")), key=lambda each: each.pack == house.label)
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
         figures = [(each, _by_state(each)) for each in mine if each.noun.states]
-        return render_template("desk/home.html", figures=figures, recent=recent, who=who, door_to=door_to)
+        return render_template("desk/home.html", figures=figures, waiting=[*_waiting(mine), *_alarms()], recent=recent, who=who, door_to=door_to)
 
     @expose("/openapi.json")
     def openapi(self) -> Response:
@@ -37,6 +41,38 @@ class Home(IndexView):
         if not self.appbuilder.sm.has_access("can_show", DocsPage.class_permission_name):
             raise Forbidden("This is not yours to do.")
         return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
+
+
+def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
+    """What waits for whoever is here, with how long it can."""
+    for resource in mine:
+        for it in resource.waits:
+            if it.is_for(access.actor().roles):
+                first = func.min(getattr(resource.noun, it.until)) if it.until else null()
+                count, until = session.execute(select(func.count(), first).where(access.within(resource.noun), it.where())).one()
+                if count:
+                    found = {"tone": it.tone, "count": count, "label": it.label, "more": _how_long(until) or resource.label}
+                    yield found | {"url": f"{url_for(resource.front)}?{urlencode(it.filters)}"}
+
+
+def _how_long(until: datetime | None) -> str:
+    if until is None:
+        return ""
+    days = (clock.day_of(until) - clock.today()).days
+    return (
+        f"{'One' if days == -1 else -days} day{'s' if days < -1 else ''} too late"
+        if days < 0
+        else f"The first {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
+    )
+
+
+def _alarms() -> Iterator[dict[str, Any]]:
+    """Reports that are watched, and are not as they should be."""
+    for report in reports():
+        if report.watched and report.verdict and report.is_for(access.actor()):
+            verdict = report.verdict(report.read({}))
+            if not verdict.good:
+                yield {"tone": "bad", "count": "!", "label": verdict.words, "more": report.label, "url": url_for(report.front)}
 
 
 def _by_state(resource: Resource) -> dict[str, int]:

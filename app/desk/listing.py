@@ -227,6 +227,10 @@ def _order(query: _Query, resource: Resource, order: str) -> None:
     query.statement = query.statement.order_by(*ends)
 
 
+def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:
+    return _with_neighbours(_Query(noun, statement), shown)
+
+
 def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
     """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
     paths = {column.steps[:-1] for column in shown} | {column.steps for column in shown if column.kind in ("relation", "picture")}

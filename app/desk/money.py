@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from sqlalchemy import ColumnElement, and_
+
 from app.desk.books import reports
-from app.desk.resource import Resource
-from app.kernel.access import everything
+from app.desk.resource import Link, Resource, Waits
+from app.kernel.access import actor, everything
 from app.kernel.pack import Pack
+from app.money import gateway
 from app.money.bill import Bill
 from app.money.coupon import Coupon, CouponUse
 from app.money.dispute import Dispute
 from app.money.inbox import Event
 from app.money.invoice import Invoice
 from app.money.ledger import Account, Hold, Line, Posting
-from app.money.payment import Payment
+from app.money.payment import HERE, Payment
 from app.money.policy import RefundPolicy
 from app.money.quote import Quote
 from app.money.refund import Refund
@@ -21,6 +24,23 @@ from app.money.tally import Tally
 
 COUNTER = {"Desk": "read moves", "Accountant": "read moves", "Auditor": "read"}
 BOOKS = {"Accountant": "read moves", "Auditor": "read"}
+
+
+def _by_hand() -> list[str]:
+    return [each.name for each in gateway.every() if each.by_hand]
+
+
+def _taken_by_somebody_else() -> ColumnElement[bool]:
+    return and_(Payment.state == "authorized", Payment.gateway.in_(_by_hand()), Payment.taken_by.is_distinct_from(actor().user_id))
+
+
+def _asked_by_somebody_else() -> ColumnElement[bool]:
+    return and_(Refund.state == "to_approve", Refund.asked_by.is_distinct_from(actor().user_id))
+
+
+def _can_be_paid(bill: Bill) -> bool:
+    return bill.wants_money and bill.thing.awaits(bill)
+
 
 money = Pack(
     name="money",
@@ -34,6 +54,15 @@ money = Pack(
             show="gateway_id gateway bill bill.person money back state method error captured_at taken_at cleared_at pays owed_back",
             search="gateway_id bill.number bill.person.name bill.person.email",
             filters="state gateway captured_at",
+            related="refunds disputes",
+            waits=[
+                Waits("Payments for a second pair of eyes", "Accountant", _taken_by_somebody_else, {"f.state": "authorized"}),
+                Waits(
+                    "Cheques to clear", "Accountant", lambda: and_(Payment.gateway == "cheque", Payment.state.in_(HERE), Payment.cleared_at.is_(None)),
+                    {"f.gateway": "cheque", "f.state": ",".join(HERE)}, tone="info",
+                ),
+            ],
+            tones={"authorized": "warn"},
             roles=COUNTER,
             scope=everything,
         ),
@@ -44,6 +73,14 @@ money = Pack(
             show="number payment payment.bill payment.bill.person money state why gateway gateway_id reference tries trouble elsewhere owed_at done_at",
             search="number gateway_id payment.gateway_id payment.bill.person.name",
             filters="state gateway created_at",
+            waits=[
+                Waits("Refunds to approve", "Accountant", _asked_by_somebody_else, {"f.state": "to_approve"}),
+                Waits("Refunds that failed", "Desk Accountant", lambda: Refund.state == "failed", {"f.state": "failed"}, tone="bad"),
+                Waits(
+                    "Refunds to hand out", "Desk Accountant", lambda: and_(Refund.state == "owed", Refund.gateway.in_(_by_hand())), {"f.state": "owed"},
+                ),
+            ],
+            tones={"sent": "info", "declined": "quiet"},
             roles=COUNTER,
             scope=everything,
         ),
@@ -54,6 +91,12 @@ money = Pack(
             show="number person price part state due_at noun row_id gateway order_id delivered_at lines left buyer look_at looked",
             search="number order_id person.name person.email",
             filters="state part due_at created_at",
+            related="payments payments.refunds invoices",
+            links=[
+                Link("Payment request (PDF)", "pay.on_paper", _can_be_paid),
+                Link("Pay link", "pay.checkout", _can_be_paid, copied=True),
+            ],
+            waits=[Waits("Bills that are unpaid again", "Desk Accountant", lambda: Bill.state == "unpaid", {"f.state": "unpaid"}, tone="bad")],
             roles=COUNTER,
             scope=everything,
         ),
@@ -65,6 +108,10 @@ money = Pack(
             search="gateway_id payment.gateway_id",
             filters="state respond_by",
             order="respond_by",
+            waits=[
+                Waits("Disputes to answer", "Desk Accountant", lambda: Dispute.state == "open", {"f.state": "open"}, until="respond_by", tone="bad"),
+            ],
+            tones={"open": "warn"},
             roles=COUNTER,
             scope=everything,
         ),
@@ -75,6 +122,7 @@ money = Pack(
             show="number kind day person total tax place about why bill payment refund credits seller buyer lines",
             search="number person.name person.email",
             filters="kind day",
+            links=[Link("PDF", "paper.paper")],
             roles=COUNTER,
             scope=everything,
         ),
@@ -140,6 +188,7 @@ money = Pack(
             show="created_at gateway kind event_id order_id payment_id dispute_id state trouble body",
             search="event_id order_id payment_id",
             filters="state kind gateway created_at",
+            waits=[Waits("Webhooks that nobody understood", "Desk Accountant", lambda: Event.state == "parked", {"f.state": "parked"})],
             roles=COUNTER,
             scope=everything,
         ),
@@ -151,6 +200,7 @@ money = Pack(
             show="day gateway kind entity_id reference settled_at credit debit fee tax state trouble",
             search="entity_id reference",
             filters="state gateway kind day",
+            waits=[Waits("Settled lines without a match", "Accountant", lambda: Settlement.state == "differs", {"f.state": "differs"}, tone="bad")],
             roles=BOOKS,
             scope=everything,
         ),
@@ -162,6 +212,7 @@ money = Pack(
             show="day gateway there here difference state counted_at rows",
             filters="state gateway day",
             order="-day",
+            waits=[Waits("Days that differ from the gateway's", "Desk Accountant", lambda: Tally.state == "differs", {"f.state": "differs"}, tone="bad")],
             roles=COUNTER,
             scope=everything,
         ),

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+from sqlalchemy import ColumnElement
 
 from app.desk.column import Column, columns
 from app.kernel import access
@@ -17,11 +21,39 @@ _RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {
 _registered: dict[type[Noun], Resource] = {}
 
 
+@dataclass(frozen=True)
+class Link:
+    """A page of the house, outside the desk, that shows a row to whoever holds its signed link."""
+
+    label: str
+    endpoint: str
+    when: Callable[[Any], bool] = lambda row: True
+    copied: bool = False  # an address to be sent to somebody, not a page to be opened
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Rows that wait for somebody of these roles: counted on the first page, with a link to the list of them."""
+
+    label: str
+    by: str
+    where: Callable[[], ColumnElement[bool]]  # asked anew each time, for whoever is here
+    filters: Mapping[str, str] = field(default_factory=dict)
+    until: str = ""  # the column that says by when
+    tone: str = "warn"
+
+    def is_for(self, roles: frozenset[str]) -> bool:
+        return bool(roles & {*self.by.split(), access.ADMIN})
+
+
 class Resource:
     """What staff may see and do of one noun. Roles, and whose rows are whose, have no default on purpose.
 
     `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
     neighbour ("slot.starts_at"). `scope` is `everything`, or the policy of each role that does not see every row.
+    `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
+    ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, and `tones` gives a
+    state another colour than its name suggests: good, info, warn, bad, quiet.
     """
 
     def __init__(
@@ -37,6 +69,10 @@ class Resource:
         order: str = "-id",
         icon: str = "square",
         label: str = "",
+        related: str = "",
+        links: Sequence[Link] = (),
+        waits: Sequence[Waits] = (),
+        tones: Mapping[str, str] | None = None,
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -51,6 +87,7 @@ class Resource:
         self.search = columns(noun, search)
         self.filters = columns(noun, filters)
         self.order = order
+        self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.moves: dict[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()
@@ -62,6 +99,10 @@ class Resource:
             raise TypeError(f"{self.noun.__name__}: rights are {', '.join(_RIGHTS)}, not {', '.join(sorted(unknown))}.")
         if stray := self.policies.keys() - self.roles.keys():
             raise TypeError(f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it.")
+        if stray := self.tones.keys() - set(self.noun.states):
+            raise TypeError(f"{self.noun.__name__}: a tone for {', '.join(sorted(stray))}, which is no state of it.")
+        if self.links and not issubclass(self.noun, access.Linked):
+            raise TypeError(f"{self.noun.__name__} has no signed link.")
         for each in [*self.add, *self.edit]:
             if each.kind == "state" or len(each.steps) > 1 or each.secret:
                 raise TypeError(f"{self.noun.__name__}.{each.path} is not written by hand.")

@@ -15,15 +15,17 @@ from sqlalchemy.types import String
 
 from app.desk import security
 from app.desk.column import KINDS, Column
+from app.desk.facts import readable
 from app.desk.history import door_to, told
 from app.desk.listing import PAGE, Asked, Page, containing, every_row, listed
+from app.desk.related import Related
 from app.desk.resource import Resource, resource_of
 from app.desk.rows import Rows
 from app.kernel import access
 from app.kernel.audit import Change
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
-from app.kernel.workflow import Move, legal, press, questions
+from app.kernel.workflow import Move, legal, moves, press, questions
 from app.messages.message import Message
 
 AT_ONCE = 500
@@ -61,7 +63,9 @@ class Screens(ModelView):
     @has_access
     def show(self, pk: int) -> Any:
         row = access.find(self.resource.noun, pk)
-        return self._page("desk/show.html", row=row, moves=legal(row, access.actor()), history=_history(row), messages=_messages(row))
+        who = access.actor()
+        known = {"moves": legal(row, who), "not_now": _not_now(row, who), "history": _history(row), "messages": _messages(row)}
+        return self._page("desk/show.html", row=row, related=_related(row, self.resource, who), readable=readable, **known)
 
     @expose("/export.csv")
     @has_access
@@ -196,7 +200,7 @@ class Screens(ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, **context}
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, "tones_of": _tones, **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
@@ -287,6 +291,22 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
 
 def _asked(move: Move) -> list[Any]:
     return questions(move.asks) if move.asks else []
+
+
+def _not_now(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
+    """What this person could do in this state, were it not for something; and for what."""
+    mine = (it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and row.state in it.sources)
+    return [(it, no) for it in mine if (no := it.refuses(row))]
+
+
+def _related(row: Noun, resource: Resource, who: access.Actor) -> list[tuple[Related, list[Any], bool]]:
+    every = (Related(resource.noun, path) for path in resource.related)
+    return [(each, *each.rows(row)) for each in every if each.is_for(who)]
+
+
+def _tones(noun: type[Noun]) -> Mapping[str, str]:
+    resource = resource_of(noun)
+    return resource.tones if resource else {}
 
 
 def _history(row: Noun) -> list[Change]:

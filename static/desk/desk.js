@@ -102,6 +102,15 @@
     addEventListener("beforeunload", (event) => { if (touched && !form.dataset.sent) event.preventDefault(); });
   });
 
+  // An address is copied, and the button says so for a moment.
+  document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
+    const field = document.getElementById(button.dataset.copy), said = button.textContent;
+    field.select();
+    try { await navigator.clipboard.writeText(field.value); } catch { document.execCommand("copy"); }
+    button.textContent = "Copied";
+    setTimeout(() => { button.textContent = said; }, 2000);
+  }));
+
   document.querySelector("[data-print]")?.addEventListener("click", () => print());
   document.querySelectorAll("[data-with-script]").forEach((it) => { it.hidden = false; });
 })();

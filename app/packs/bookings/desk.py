@@ -16,6 +16,7 @@ resources = [
         show="number state person person.email person.phone slot slot.service price deposit paid_with policy quote hold_expires_at timezone buyer answers",
         search="number person.name person.email person.phone",
         filters="state slot.practitioner slot.service slot.starts_at",
+        related="bill bill.payments bill.invoices",
         order="-id",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("slot.practitioner.user")},
