@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 # The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
 from flask_appbuilder.models.sqla import Model
-from sqlalchemy import CheckConstraint, DateTime, Engine, String, Text, create_engine
+from sqlalchemy import CheckConstraint, DateTime, Engine, Executable, String, Text, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, declared_attr, mapped_column, scoped_session, sessionmaker
@@ -161,6 +161,12 @@ def transaction() -> Iterator[None]:
         here.info["locked"] = None
     for each in here.info["afterwards"]:
         each()
+
+
+def at_once(statement: Executable) -> None:
+    """Kept whatever becomes of the transaction around it, and locked for nobody: for rows that are only there to be pointed at."""
+    with engine().begin() as connection:
+        connection.execute(statement)
 
 
 def afterwards(call: Callable[[], None]) -> None:

@@ -51,7 +51,7 @@ class Event(Noun):
     def _look(self) -> str:
         """Ask the gateway about whatever this names; answers what is odd about it, or nothing."""
         if self.kind.startswith(("settlement.", "payout.paid")):
-            settlement.fetch_soon(self.gateway)
+            settlement.fetch_last(self.gateway)
             return ""
         bill = self._bill()
         if bill is not None:

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import actor
-from app.kernel.db import Noun, session, transaction
+from app.kernel.db import Noun, at_once, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
@@ -60,7 +60,7 @@ class Account(Noun):
         if found is None:
             always = {"created_at": clock.now(), "changed_at": clock.now(), "version": 1, "balance": 0, "held": 0}
             values = {"name": name, "kind": KINDS[name.split(maxsplit=1)[0]], "owner": owner, "currency": currency, "guarded": guarded}
-            session.execute(insert(cls).values(values | always).on_conflict_do_nothing())
+            at_once(insert(cls).values(values | always).on_conflict_do_nothing())  # two who open an account at one moment never wait in a ring
             found = session.scalars(same).one()
         return found
 

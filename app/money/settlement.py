@@ -105,12 +105,13 @@ def fetch(name: str, day: date) -> None:
             Settlement.hear(name, day, each)
 
 
-def fetch_soon(name: str) -> None:
-    for days in (1, 0):
-        fetch(name, clock.now().date() - timedelta(days=days))
+def fetch_last(name: str, *, days: int = 2) -> None:
+    """The reports of today and of the days before."""
+    for ago in range(days):
+        fetch(name, clock.now().date() - timedelta(days=ago))
 
 
 @every(hours=6)
 def fetch_settlements() -> None:
     """The reports of the last three days, from every gateway that writes one."""
-    gateway.ask_each(lambda name: [fetch(name, clock.now().date() - timedelta(days=days)) for days in range(3)])
+    gateway.ask_each(lambda name: fetch_last(name, days=3))
