@@ -21,7 +21,7 @@ from app.sandbox.webhooks import PATIENCE, Postman
 from config import Settings
 
 HOME = "/sandbox/razorpay/"
-FAULTS = ("none", "reply_lost", "502", "429", "500", "slow", "empty", "no_content", "list", "in_flight")
+FAULTS = ("reply_lost", "502", "429", "500", "slow", "empty", "no_content", "list", "in_flight", "none")
 OUTCOMES = ("captured", "failed", "late", "authorized")
 ENDS = {"refund": ("processed", "pending", "failed"), "payout": ("processed", "pending", "reversed", "failed")}
 

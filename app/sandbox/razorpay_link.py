@@ -53,6 +53,8 @@ class Links:
                 "short_url": f"{self.bank.settings.base_url.rstrip('/')}/sandbox/razorpay/l/{id}", "status": "created", "upi_link": False,
                 "callback_url": back, "callback_method": "get" if back else "", "created_at": now(), "updated_at": now(), "user_id": "",
             }  # fmt: skip
+            if until:
+                self.store.soon("link", id, until - now(), {})
             return self.store.put("payment_link", link, str(reference or ""))
 
     def list_all(self) -> Thing:
@@ -78,9 +80,10 @@ class Links:
 
     def let_run_out(self) -> None:
         with self.store.open():
-            for link in self.store.all("payment_link"):
-                if link["status"] in ("created", "partially_paid") and 0 < link["expire_by"] <= now():
-                    self._end(link, "expired", {})
+            for id, how in self.store.due("link"):
+                link = self.find(id)
+                if link["status"] in ("created", "partially_paid"):
+                    self._end(link, "expired", how)
 
     def expire(self, id: str, how: How) -> Thing:
         """Its time is over now, whatever it said."""

@@ -262,7 +262,7 @@ def test_everything_has_a_page_with_buttons_that_lead_back_to_it(bank: Standing)
     paid = bank.pay(order, deliver=False)
     dispute = verb(bank, f"payments/{paid['id']}/dispute", deliver=False)
     link = bank.client.payment_link.create({"amount": 500, "currency": "INR", "description": "A <b>lesson</b>"})
-    for path, words in (("", "Refund at the dashboard"), ("books", dispute["id"]), ("out", link["id"]), ("webhooks", "held back"), ("trouble", "reply_lost")):
+    for path, words in (("", "How much goes back"), ("books", dispute["id"]), ("out", link["id"]), ("webhooks", "held back"), ("trouble", "reply lost")):
         page = requests.get(f"{bank.api}/{path}", timeout=5)
         assert (page.status_code, words in page.text, "<b>lesson" in page.text) == (200, True, False), path
     press = lambda to, **form: requests.post(f"{bank.api}/{to}", data=form, timeout=5, allow_redirects=False)  # noqa: E731
