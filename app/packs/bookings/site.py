@@ -202,7 +202,8 @@ def book(slug: str, slot: int) -> Any:
         session.rollback()
         chosen = _slot(service, slot)
         if no.status in (422, 429):
-            return _form(service, chosen, typed, no), no.status
+            asked_only = "apply" in request.form and no.status == 422
+            return _form(service, chosen, typed, no), 200 if asked_only else no.status
         flash(no.words, "warning")
         return redirect(_back(service, chosen))
     bill = booking.bill
