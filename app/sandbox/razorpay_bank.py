@@ -133,12 +133,14 @@ class Bank:
             self.store.soon("capture", payment_id, after, how)
 
     def settle_late(self) -> None:
-        """The bank answered after all; looked after by the postman, so that a restart forgets nobody's money."""
+        """The bank answered after all; looked after by the postman, so that a restart forgets nobody's money. A person may have been quicker."""
         with self.store.open():
             for id, how in self.store.due("capture"):
-                self.succeed(id, how)
+                if self.find("payment", id)["status"] == "failed":
+                    self.succeed(id, how)
             for id, how in self.store.due("refund"):
-                self.decide_refund(id, "failed", how)
+                if self.find("refund", id)["status"] == "pending":
+                    self.decide_refund(id, "failed", how)
 
     def succeed(self, payment_id: str, how: How, *, waits: bool = False) -> Thing:
         """Authorized, then captured by itself, unless it waits for a hand or its order was paid by another attempt meanwhile."""

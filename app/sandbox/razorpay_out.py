@@ -43,10 +43,12 @@ class Out:
     def keep_going(self) -> None:
         with self.store.open():
             for id, how in self.store.due("transfer"):
-                done = self.store.put("transfer", self.bank.find("transfer", id) | {"status": "processed", "processed_at": now()})
-                self.bank.tell("transfer.processed", how, transfer=done)
+                transfer = self.bank.find("transfer", id)
+                if transfer["status"] == "pending":
+                    self.bank.tell("transfer.processed", how, transfer=self.store.put("transfer", transfer | {"status": "processed", "processed_at": now()}))
             for id, how in self.store.due("payout"):
-                self.decide(id, str(how["ends"]), {})
+                if self.bank.find("payout", id)["status"] == "processing":  # nobody was quicker
+                    self.decide(id, str(how["ends"]), {})
 
     # --- transfers ---
 

@@ -53,6 +53,18 @@ def test_a_failed_payment_turns_out_to_have_gone_through_when_somebody_says_so(b
     assert requests.post(f"{bank.api}/payments/{failed['id']}/late-authorise", json={}, timeout=5).status_code == 400
 
 
+def test_whoever_is_quicker_than_the_bank_does_not_stop_it(bank: Standing, shop: Shop) -> None:
+    quick, slow = (bank.pay(bank.order(), "late", after=0.3, deliver=False) for _ in range(2))
+    verb(bank, f"payments/{quick['id']}/late-authorise", deliver=False)
+    paid = bank.pay(bank.order(), deliver=False)
+    refund = bank.client.payment.refund(paid["id"], {"amount": 2468})
+    verb(bank, f"refunds/{refund['id']}/processed", deliver=False)
+    time.sleep(1.2)
+    assert bank.client.payment.fetch(slow["id"])["status"] == "captured"
+    assert bank.client.refund.fetch(refund["id"])["status"] == "processed"
+    assert shop.kinds() == ["refund.created"]
+
+
 def test_somebody_pays_without_an_order(bank: Standing, shop: Shop) -> None:
     stray = verb(bank, "payments", amount=12300)
     assert (stray["order_id"], stray["status"], stray["currency"]) == (None, "captured", "INR")
