@@ -497,7 +497,7 @@ reports = [
             "tax": "money", "not_settled": "money", "unmatched": "number",
         },
         labels={
-            "what": "", "there": "Captured there", "here": "In our books", "settled": "Settled to bank", "tax": "Tax on fees", "not_settled": "Not yet settled",
+            "there": "Captured there", "here": "In our books", "settled": "Settled to bank", "tax": "Tax on fees", "not_settled": "Not yet settled",
             "unmatched": "Unmatched lines",
         },
         rows=reconciliation,

@@ -45,6 +45,7 @@ class Column:
 
     noun: type[Noun]
     path: str
+    called: str = ""
     steps: tuple[str, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -75,7 +76,7 @@ class Column:
 
     @cached_property
     def label(self) -> str:
-        return str(self.info.get("label") or spaced(self.name))
+        return str(self.called or self.info.get("label") or spaced(self.name))
 
     @cached_property
     def kind(self) -> str:
@@ -255,8 +256,17 @@ def _picture(column: Column, given: Any) -> Picture:
 
 
 def _facts_said(facts: Any) -> str:
-    pairs = facts.items() if isinstance(facts, dict) else enumerate(facts)
-    return ", ".join(f"{spaced(str(name))}: {value}" for name, value in pairs) or NO
+    """In one line: a thing with a label by its label, an amount as an amount, and the rest by its names."""
+    match facts:
+        case {"amount": int(amount), "currency": str(currency), **rest} if not rest:
+            return str(Money(amount, currency))
+        case {"label": str(label)}:
+            return label
+        case Mapping():
+            return ", ".join(f"{spaced(str(name))}: {_facts_said(value)}" for name, value in facts.items()) or NO
+        case list():
+            return ", ".join(_facts_said(each) for each in facts) or NO
+    return NO if facts in (None, "") else str(facts)
 
 
 def _unwritable(column: Column, given: Any) -> Any:
@@ -294,7 +304,7 @@ KINDS: dict[str, Kind] = {
     "long": Kind(read=_text),
     "number": Kind(read=_number, schema={"type": "integer"}),
     "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),
-    "day": Kind(json=_iso_said, read=_iso(date, "This is not a date."), schema={"type": "string", "format": "date"}),
+    "day": Kind(said=lambda v: f"{v.day} {v:%b %Y}", json=_iso_said, read=_iso(date, "This is not a date."), schema={"type": "string", "format": "date"}),
     "time": Kind(json=_iso_said, read=_iso(time, "This is not a time of day."), schema={"type": "string", "format": "time"}),
     "moment": Kind(
         said=lambda v: clock.said(v, house.timezone), plain=lambda v: _local(v).isoformat(timespec="minutes"), json=lambda v: v.astimezone(UTC).isoformat(),
@@ -312,5 +322,5 @@ KINDS: dict[str, Kind] = {
 }  # fmt: skip
 
 
-def columns(noun: type[Noun], names: str) -> list[Column]:
-    return [Column(noun, name) for name in names.split()]
+def columns(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[Column]:
+    return [Column(noun, name, labels.get(name, "")) for name in names.split()]

@@ -14,6 +14,7 @@ from sqlalchemy import func, null, select
 from app.desk.api import DocsPage, described
 from app.desk.history import door_to
 from app.desk.house import house
+from app.desk.money import money
 from app.desk.report import reports
 from app.desk.resource import Resource, resources
 from app.kernel import access, clock
@@ -30,7 +31,7 @@ class Home(IndexView):
         who = access.actor()
         if who.user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/"))
-        mine = sorted((each for each in resources() if who.may(each.noun, "read")), key=lambda each: each.pack == house.label)
+        mine = sorted((each for each in resources() if who.may(each.noun, "read")), key=lambda each: (each.pack == house.label, each.pack == money.label))
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
         figures = [(each, _by_state(each)) for each in mine if each.noun.states]
         return render_template("desk/home.html", figures=figures, waiting=[*_waiting(mine), *_alarms()], recent=recent, who=who, door_to=door_to)

@@ -54,6 +54,10 @@ money = Pack(
             show="gateway_id gateway bill bill.person money back state method error captured_at taken_at cleared_at pays owed_back",
             search="gateway_id bill.number bill.person.name bill.person.email",
             filters="state gateway captured_at",
+            labels={
+                "gateway_id": "Payment", "money": "Amount", "back": "Given back", "owed_back": "Why it goes back", "pays": "Pays the bill",
+                "bill.number": "Bill", "taken_at": "Taken, by the gateway's clock",
+            },
             related="refunds disputes",
             waits=[
                 Waits("Payments for a second pair of eyes", "Accountant", _taken_by_somebody_else, {"f.state": "authorized"}),
@@ -72,6 +76,9 @@ money = Pack(
             list="number payment.bill.person money state why created_at trouble",
             show="number payment payment.bill payment.bill.person money state why gateway gateway_id reference tries trouble elsewhere owed_at done_at",
             search="number gateway_id payment.gateway_id payment.bill.person.name",
+            labels={
+                "money": "Amount", "created_at": "Asked", "gateway_id": "At the gateway", "payment.gateway_id": "Payment", "elsewhere": "Made at the gateway's own pages",
+            },
             filters="state gateway created_at",
             waits=[
                 Waits("Refunds to approve", "Accountant", _asked_by_somebody_else, {"f.state": "to_approve"}),
@@ -88,8 +95,9 @@ money = Pack(
             Bill,
             icon="receipt",
             list="number person price part state due_at gateway",
-            show="number person price part state due_at noun row_id gateway order_id delivered_at lines left buyer look_at looked",
+            show="number person price part state due_at noun row_id gateway order_id delivered_at buyer lines left",
             search="number order_id person.name person.email",
+            labels={"left": "What still stands", "order_id": "Order at the gateway", "delivered_at": "Delivered"},
             filters="state part due_at created_at",
             related="payments payments.refunds invoices",
             links=[
@@ -106,6 +114,7 @@ money = Pack(
             list="gateway_id payment payment.bill.person money reason respond_by state",
             show="gateway_id payment payment.bill payment.bill.person money kept_back reason respond_by state",
             search="gateway_id payment.gateway_id",
+            labels={"gateway_id": "Dispute", "money": "Amount", "respond_by": "Answer by", "payment.gateway_id": "Payment"},
             filters="state respond_by",
             order="respond_by",
             waits=[
@@ -176,6 +185,7 @@ money = Pack(
             list="posting.day posting.what account money posting.person posting.by",
             show="posting.day posting posting.key account money posting.person posting.by posting.noun posting.row_id",
             search="posting.what posting.key account.name",
+            labels={"money": "Amount"},
             filters="account posting.day posting.person",
             roles=BOOKS,
             scope=everything,
@@ -199,6 +209,7 @@ money = Pack(
             list="day gateway kind entity_id credit debit fee tax state",
             show="day gateway kind entity_id reference settled_at credit debit fee tax state trouble",
             search="entity_id reference",
+            labels={"entity_id": "Payment or refund"},
             filters="state gateway kind day",
             waits=[Waits("Settled lines without a match", "Accountant", lambda: Settlement.state == "differs", {"f.state": "differs"}, tone="bad")],
             roles=BOOKS,

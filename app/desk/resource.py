@@ -50,7 +50,7 @@ class Resource:
     """What staff may see and do of one noun. Roles, and whose rows are whose, have no default on purpose.
 
     `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
-    neighbour ("slot.starts_at"). `scope` is `everything`, or the policy of each role that does not see every row.
+    neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
     ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, and `tones` gives a
     state another colour than its name suggests: good, info, warn, bad, quiet.
@@ -69,6 +69,7 @@ class Resource:
         order: str = "-id",
         icon: str = "square",
         label: str = "",
+        labels: Mapping[str, str] | None = None,
         related: str = "",
         links: Sequence[Link] = (),
         waits: Sequence[Waits] = (),
@@ -80,12 +81,13 @@ class Resource:
         self.name = noun.__tablename__
         self.one = spaced(noun.__name__)
         self.label = label or f"{self.one}s"
-        self.list = columns(noun, list)
-        self.show = columns(noun, show or list)
-        self.add = columns(noun, add)
-        self.edit = columns(noun, add if edit is None else edit)
-        self.search = columns(noun, search)
-        self.filters = columns(noun, filters)
+        called = labels or {}
+        self.list = columns(noun, list, called)
+        self.show = columns(noun, show or list, called)
+        self.add = columns(noun, add, called)
+        self.edit = columns(noun, add if edit is None else edit, called)
+        self.search = columns(noun, search, called)
+        self.filters = columns(noun, filters, called)
         self.order = order
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.moves: dict[str, Move] = moves(noun) if noun.states else {}

@@ -26,6 +26,10 @@
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[method=get] :disabled").forEach((it) => { it.disabled = false; }));
 
+  // The menu begins where the reader is.
+  const here = document.querySelector(".side [aria-current]"), side = here?.closest(".side");
+  if (side && here.offsetTop > side.clientHeight - 200) side.scrollTop = here.offsetTop - side.clientHeight / 2;
+
   // A whole row is a link, but text in it can still be marked.
   on("click", (event) => {
     const row = event.target.closest("tr[data-href]");

@@ -85,7 +85,8 @@ def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(report: Report, 
     assert rows[0] == [each.label for each in report.columns] + ["Currency"] * has_sums
     assert told["count"] == len(told["result"]) == len(rows) - 1 == len(cells(page.text)), "the three doors hold different rows"
     assert told["count"], f"the demo world shows nothing in {report.label.lower()}"
-    for shown, line, row in zip(cells(page.text), rows[1:], told["result"], strict=True):
+    for said, line, row in zip(cells(page.text), rows[1:], told["result"], strict=True):
+        shown = said + [""] * (len(report.columns) - len(said))  # where the rest of a row is empty, its last words run on
         for at, column in enumerate(report.columns):
             value = row[column.name]
             assert (value is None) == (line[at] == "") or value == "", (column.name, value, line[at])

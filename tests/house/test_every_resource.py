@@ -23,7 +23,6 @@ from app.kernel.access import within
 from app.kernel.audit import Change
 from app.kernel.db import session
 from app.kernel.workflow import moves, questions
-from app.money.amount import Money
 from app.packs import PACKS
 from tests.conftest import CAST
 

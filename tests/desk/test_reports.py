@@ -1,0 +1,407 @@
+"""What the books say, against figures worked out by hand; what waits for whom; and what belongs to a record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import text
+
+from app.kernel import clock, db
+from app.kernel.db import session, transaction
+from app.kernel.people import Person
+from app.money import invoice, quote
+from app.money.amount import Money
+from app.money.bill import Bill, ByHand
+from app.money.dispute import Dispute
+from app.money.gateway import Charge, Disputed, Settled
+from app.money.ledger import post
+from app.money.paper import Party
+from app.money.payment import GiveBack
+from app.money.policy import RefundPolicy
+from app.money.settlement import Settlement
+from app.money.tally import Tally
+from app.packs.bookings.booking import Booking, Choices
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
+from tests.conftest import MEERA
+
+NOON = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)  # of a Friday in Kolkata
+ZERO = Money(0, "INR")
+Enter = Callable[[str], FlaskClient]
+
+
+def inr(rupees: float) -> Money:
+    return Money(round(rupees * 100), "INR")
+
+
+@pytest.fixture
+def ask(client: FlaskClient, token: Any) -> Callable[..., Any]:
+    """ask("statement", account=1): what the endpoint answers, as the accountant hears it."""
+
+    def ask(report: str, **asked: Any) -> Any:
+        answer = client.get(f"/api/v1/report/{report}", query_string=asked, headers=token("anil"))
+        assert answer.status_code == 200, answer.text
+        return answer.get_json()
+
+    return ask
+
+
+@pytest.fixture
+def registered(app: Flask) -> Iterator[None]:
+    """A house in Karnataka that is registered for GST."""
+    quote.sell_from("29")
+    invoice.sell_as(Party("Asha & Dev", tax_number="29AAGCK4512L1ZA", region="29 Karnataka"))
+    yield
+    quote.sell_from("")
+    invoice.sell_as(Party("Asha & Dev"))
+
+
+@pytest.fixture
+def taxed(service: Service) -> Service:
+    with transaction():
+        service.price, service.tax_rate = inr(1180), 1800
+    return service
+
+
+@pytest.fixture
+def paid(taxed: Service, hold: Any, by: Any) -> Callable[..., Booking]:
+    """A booking that is paid in cash by dina: paid(slot), paid(slot, Choices(...))."""
+
+    def paid(slot: Slot, choices: Choices | None = None, **who: str) -> Booking:
+        booking = Booking.hold(slot, MEERA | who, {}, choices)
+        with by("dina"), transaction():
+            booking.mark_paid(ByHand("cash", "R-1"))
+        return booking
+
+    return paid
+
+
+def figures(told: Any, *names: str) -> list[tuple[Any, ...]]:
+    def plain(value: Any) -> Any:
+        return (value["amount"] / 100 if "amount" in value else value["name"]) if isinstance(value, dict) else value
+
+    return [tuple(plain(row[name]) for name in names) for row in told["result"]]
+
+
+def by_force(statement: str) -> None:
+    """What no door allows, done in the database itself."""
+    session.rollback()
+    with db.engine().begin() as connection:
+        connection.execute(text("set session_replication_role = replica"))
+        connection.execute(text(statement))
+        connection.execute(text("set session_replication_role = default"))
+
+
+# --- the ledger -------------------------------------------------------------------------------------------------------
+
+
+def test_both_sides_of_the_trial_balance_come_to_the_same(paid: Any, slot: Slot, ask: Any) -> None:
+    paid(slot)
+    told = ask("trial_balance")
+    assert figures(told, "account", "debit", "credit", "balance") == [
+        ("cash", 1180, 0, 1180), ("deposits", 0, 1000, -1000), ("received", 1180, 1180, 0), ("tax Tax", 0, 180, -180),
+    ]  # fmt: skip
+    assert {name: money["amount"] for name, money in told["totals"]["INR"].items()} == {"debit": 236000, "credit": 236000, "balance": 0}
+    assert told["verdict"]["good"]
+    assert ask("trial_balance", day=clock.today() - timedelta(days=1))["count"] == 0
+
+
+def test_books_that_do_not_balance_are_red_and_wait_on_the_first_page(paid: Any, slot: Slot, ask: Any, enter: Enter) -> None:
+    paid(slot)
+    by_force("update line set money_amount = money_amount + 500 where id = 1")
+    assert not ask("trial_balance")["verdict"]["good"]
+    page = enter("anil").get("/desk/reports/trial_balance/").text
+    assert "The books do not balance. The difference is ₹5.00" in page
+    assert 'class="notice is-bad"' in page
+    assert "The books do not balance" in enter("anil").get("/desk/").text
+    assert "The books do not balance" not in enter("dina").get("/desk/").text, "whoever may not open a report is not told of it"
+
+
+def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: Any) -> None:
+    with transaction():
+        person = Person.meet(**MEERA)
+        session.flush()
+    for days, rupees in ((0, 100), (3, 50), (4, -30)):
+        with clock.standing_at(NOON + timedelta(days=days)), transaction():
+            post(f"trial {days}", f"Day {days}", ("cash", inr(rupees)), ("received", inr(-rupees)), about=person, person=person)
+    told = ask("statement", account=1, since="2026-11-22", until="2026-11-30")
+    assert figures(told, "what", "debit", "credit", "balance") == [
+        ("Opening balance", None, None, 100), ("Day 3", 50, None, 150), ("Day 4", None, 30, 120), ("Closing balance", None, None, 120),
+    ]  # fmt: skip
+    own = ask("statement", person=f"{person.id} · Meera Iyer", since="2026-11-01", until="2026-11-30")
+    assert figures(own, "account", "balance")[-2:] == [("received", -120), (None, -120)]
+
+
+def test_sums_are_never_made_across_currencies(app: Flask, ask: Any, enter: Enter) -> None:
+    with transaction():
+        person = Person.meet(**MEERA)
+        session.flush()
+        post("rupees", "Rupees", ("cash", inr(100)), ("received", inr(-100)), about=person, person=person)
+        post("dollars", "Dollars", ("cash", Money(700, "USD")), ("received", Money(-700, "USD")), about=person, person=person)
+    assert {currency: sums["debit"]["amount"] for currency, sums in ask("day_book")["totals"].items()} == {"INR": 10000, "USD": 700}
+    page = enter("omar").get("/desk/reports/day_book/").text
+    assert "$7.00" in page
+    rows = enter("omar").get("/desk/reports/day_book/export.csv").text.splitlines()
+    assert [row.rpartition(",")[2] for row in rows] == ["Currency", "INR", "INR", "USD", "USD"]
+
+
+# --- papers -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_tax_of_invoices_less_credit_notes_by_place_and_rate(registered: None, paid: Any, open_slot: Any, ask: Any, by: Any) -> None:
+    paid(open_slot(hours=48))
+    elsewhere = paid(open_slot(hours=50), Choices(buyer={"tax_number": "27AABCS1429B1ZU"}), name="Kabir Shah", email="kabir@example.com")
+    with by("dina"), transaction():
+        elsewhere.bills[0].payments[0].give_back(GiveBack(amount="590", why="Half of it was enough."))
+    assert figures(ask("tax_summary"), "place", "name", "rate", "sold", "credited", "taxable", "tax") == [
+        ("27 Maharashtra", "IGST", 1800, 1000, 500, 500, 90),
+        ("29 Karnataka", "CGST", 900, 1000, 0, 1000, 90),
+        ("29 Karnataka", "SGST", 900, 1000, 0, 1000, 90),
+    ]
+    told = ask("gst_return")
+    assert figures(told, "part", "gstin", "number", "rate", "taxable", "cgst", "sgst", "igst", "total") == [
+        ("B2B", "27AABCS1429B1ZU", elsewhere.bills[0].invoices[0].number, 1800, 1000, 0, 0, 180, 1180),
+        ("B2C", "", None, 1800, 1000, 90, 90, 0, 1180),
+        ("CDNR", "27AABCS1429B1ZU", elsewhere.bills[0].invoices[-1].number, 1800, -500, 0, 0, -90, -590),
+    ]
+    assert told["totals"]["INR"]["total"]["amount"] == 177000
+
+
+def test_what_is_not_taxed_is_in_the_return_too(registered: None, service: Service, slot: Slot, hold: Any, by: Any, ask: Any) -> None:
+    booking = hold(slot)
+    with by("dina"), transaction():
+        booking.mark_paid(ByHand("cash", "R-1"))
+    assert figures(ask("tax_summary"), "name", "rate", "taxable", "tax") == [("No tax", 0, 999, 0)]
+    assert figures(ask("gst_return"), "part", "rate", "total") == [("B2C", 0, 999)]
+
+
+def test_a_number_that_is_missing_is_flagged(paid: Any, open_slot: Any, ask: Any) -> None:
+    for hours in (48, 50, 52):
+        paid(open_slot(hours=hours))
+    told = ask("invoice_register")
+    numbers = [number for (number,) in figures(told, "number")]
+    assert numbers == sorted(numbers)
+    assert told["verdict"] == {"good": True, "words": "No number is missing among 3 papers."}
+    by_force(f"delete from invoice where number = '{numbers[1]}'")
+    told = ask("invoice_register")
+    assert figures(told, "number", "kind")[1] == (numbers[1], "Missing")
+    assert not told["verdict"]["good"]
+    assert ask("invoice_register", papers="received")["verdict"]["good"], "another series has no gap"
+
+
+# --- what is still to come, and what went back ------------------------------------------------------------------------
+
+
+def test_what_is_owed_is_put_by_age_and_a_lapsed_hold_is_owed_by_nobody(service: Service, open_slot: Any, hold: Any, by: Any, ask: Any) -> None:
+    with transaction():
+        service.price, service.deposit_percent = inr(1000), 40
+    with clock.standing_at(NOON):
+        rest = hold(open_slot(hours=48))
+        with by("dina"), transaction():
+            rest.mark_paid(ByHand("bank", "UTR-1"))
+        lapsed = hold(open_slot(hours=50), name="Kabir Shah")
+        with transaction():
+            lapsed.lapse()
+    ages = ("not_due", "month", "two_months", "older", "days")
+    for day, expected in (
+        (date(2026, 11, 21), (600, None, None, None, 0)),
+        (date(2026, 11, 22), (None, 600, None, None, 0)),
+        (date(2026, 12, 22), (None, 600, None, None, 30)),
+        (date(2026, 12, 23), (None, None, 600, None, 31)),
+        (date(2027, 1, 22), (None, None, None, 600, 61)),
+    ):
+        told = ask("owed", day=day)
+        assert figures(told, *ages) == [expected]
+        assert told["totals"]["INR"]["total"]["amount"] == 60000
+
+
+def test_refunds_that_failed_stand_first_with_their_age(paid: Any, open_slot: Any, ask: Any, enter: Enter) -> None:
+    with clock.standing_at(NOON):
+        for hours, why in ((48, "=1+1"), (50, "Late")):
+            payment = paid(open_slot(hours=hours)).bills[0].payments[0]
+            with transaction():
+                payment.give_back(GiveBack(amount="10", why=why))
+        with transaction():
+            paid_first = Bill.get(1).payments[0].refunds[0]
+            paid_first.fail("The till was empty.")
+    with clock.standing_at(NOON + timedelta(days=4)):
+        told = ask("refunds", since="2026-11-01")
+        assert figures(told, "state", "money", "days", "trouble") == [("failed", 10, 4, "The till was empty."), ("owed", 10, 4, "")]
+        assert told["totals"]["INR"]["money"]["amount"] == 2000
+        assert "'=1+1" in enter("anil").get("/desk/reports/refunds/export.csv").text
+
+
+# --- gateways ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask: Any) -> None:
+    bill = hold(slot).bill
+    bill.heard([Charge("pay_1", "captured", bill.price, "upi")])
+    with transaction():
+        session.add(Tally(gateway="razorpay", day=clock.today(), there=inr(999), here=inr(999), difference=ZERO))
+        Settlement.hear("razorpay", clock.today(), Settled("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()))
+    told = ask("reconciliation", until=clock.today() + timedelta(days=1))
+    names = ("gateway", "there", "here", "difference", "settled", "fees", "tax", "not_settled", "unmatched")
+    assert figures(told, *names) == [("razorpay", 999, 999, 0, 975.4, 20, 3.6, 0, 0)]
+    assert told["verdict"]["good"]
+    with transaction():
+        tally = Tally(
+            gateway="stripe", day=clock.today(), there=inr(50), here=ZERO, difference=inr(50), rows=[{"payment": "ch_9", "there": "₹50.00", "here": "nothing"}]
+        )
+        session.add(tally)
+        session.flush()
+        tally.differ()
+        Settlement.hear("stripe", clock.today(), Settled("ch_7", "payment", inr(10), ZERO, ZERO, ZERO))
+    told = ask("reconciliation", until=clock.today() + timedelta(days=1))
+    said = [row["what"]["name"] for row in told["result"] if row["gateway"] == "stripe"]
+    assert said[0] == "All days"
+    assert "ch_9: ₹50.00 there, nothing here" in said[1]
+    assert "payment ch_7: We know of no such payment." in said[2]
+    assert not told["verdict"]["good"]
+
+
+# --- a period ---------------------------------------------------------------------------------------------------------
+
+
+def test_days_are_days_of_the_house_and_not_of_greenwich(paid: Any, slot: Slot, ask: Any) -> None:
+    with clock.standing_at(datetime(2026, 11, 20, 19, 0, tzinfo=UTC)):  # half past midnight of the 21st in Kolkata
+        paid(slot)
+    assert ask("day_book", since="2026-11-21", until="2026-11-21")["count"]
+    assert not ask("day_book", since="2026-11-20", until="2026-11-20")["count"]
+
+
+def test_a_period_that_ends_before_it_begins_is_refused_and_stays_in_the_form(app: Flask, enter: Enter) -> None:
+    page = enter("anil").get("/desk/reports/day_book/?since=2026-11-20&until=2026-11-01")
+    assert page.status_code == 422
+    assert "This is before the first day." in page.text
+    assert 'value="2026-11-01"' in page.text
+
+
+def test_a_long_report_is_cut_on_the_page_and_whole_in_the_spreadsheet(app: Flask, enter: Enter) -> None:
+    with transaction():
+        person = Person.meet(**MEERA)
+        session.flush()
+        for each in range(260):
+            post(f"trial {each}", "Trial", ("cash", inr(1)), ("received", inr(-1)), about=person)
+    page = enter("anil").get("/desk/reports/day_book/").text
+    assert "These are the first 500 of 520 rows." in page
+    assert "₹260.00" in page, "the total is over all of them"
+    assert len(enter("anil").get("/desk/reports/day_book/export.csv").text.splitlines()) == 521
+
+
+# --- the first page ---------------------------------------------------------------------------------------------------
+
+
+def test_where_nothing_waits_the_first_page_says_so(app: Flask, enter: Enter) -> None:
+    for name in ("anil", "omar"):
+        assert "Nothing waits for you." in enter(name).get("/desk/").text
+
+
+def test_what_waits_is_for_those_who_can_do_it_and_not_for_who_asked(paid: Any, service: Service, open_slot: Any, hold: Any, by: Any, enter: Enter) -> None:
+    with transaction():
+        service.price = inr(20000)
+    large = hold(open_slot(hours=48))
+    with by("dina"), transaction():
+        large.mark_paid(ByHand("cash", "R-9"))
+    assert "Payments for a second pair of eyes" in enter("anil").get("/desk/").text
+    assert "Payments for a second pair of eyes" not in enter("dina").get("/desk/").text
+    payment = large.bills[0].payments[0]
+    with by("anil"), transaction():
+        payment.approve()
+    with by("anil"), transaction():
+        payment.give_back(GiveBack(amount="", why="All of it"))
+    assert "Refunds to approve" not in enter("anil").get("/desk/").text, "who asked for it cannot approve it"
+    assert "Refunds to approve" in enter("ada").get("/desk/").text
+    page = enter("anil").get(f"/desk/refund/{payment.refunds[0].id}").text
+    assert "You asked for this refund. Somebody else has to approve it." in page
+
+
+def test_a_dispute_says_how_many_days_are_left(hold: Any, slot: Slot, enter: Enter) -> None:
+    bill = hold(slot).bill
+    bill.heard([Charge("pay_1", "captured", bill.price, "card")])
+    told = Disputed("disp_1", "pay_1", "open", bill.price, respond_by=clock.ahead(days=3))
+    with transaction():
+        Dispute._opened(bill.payments[0], told).hear(told)
+    for name in ("dina", "anil"):
+        page = enter(name).get("/desk/").text
+        assert "Disputes to answer" in page
+        assert "The first in 3 days" in page
+        assert 'href="/desk/dispute/?f.state=open"' in page
+    assert "Disputes to answer" not in enter("omar").get("/desk/").text, "an auditor changes nothing, so nothing waits for them"
+
+
+# --- a record and what belongs to it ----------------------------------------------------------------------------------
+
+
+def test_a_bill_shows_its_payments_refunds_and_papers(paid: Any, slot: Slot, enter: Enter, count_queries: Any) -> None:
+    booking = paid(slot)
+    payment = booking.bills[0].payments[0]
+    with transaction():
+        payment.give_back(GiveBack(amount="180", why="Too long"))
+    page = enter("dina").get(f"/desk/bill/{payment.bill_id}").text
+    for url in (f"/desk/payment/{payment.id}", f"/desk/refund/{payment.refunds[0].id}", *(f"/desk/invoice/{each.id}" for each in payment.bill.invoices)):
+        assert f'data-href="{url}"' in page
+    assert "First consultation" in page, "the lines of the price are a table"
+    assert "18 %" in page
+    assert f'data-href="/desk/refund/{payment.refunds[0].id}"' in enter("dina").get(f"/desk/payment/{payment.id}").text
+    assert f'data-href="/desk/bill/{payment.bill_id}"' in enter("dina").get(f"/desk/booking/{booking.id}").text
+    few = count_queries(lambda: enter("dina").get(f"/desk/payment/{payment.id}"))
+    for _ in range(5):
+        with transaction():
+            payment.give_back(GiveBack(amount="10", why="Once more"))
+    assert count_queries(lambda: enter("dina").get(f"/desk/payment/{payment.id}")) <= few
+
+
+def test_what_a_reader_may_not_read_is_not_shown_below_a_record_either(paid: Any, slot: Slot, enter: Enter) -> None:
+    booking = paid(slot)
+    page = enter("asha").get(f"/desk/booking/{booking.id}")
+    assert page.status_code == 200
+    assert "/desk/bill/" not in page.text
+    assert "/desk/invoice/" not in page.text
+
+
+def test_papers_and_the_pay_link_are_one_click_away(hold: Any, open_slot: Any, paid: Any, enter: Enter, client: FlaskClient) -> None:
+    bill = hold(open_slot(hours=48)).bill
+    page = enter("dina").get(f"/desk/bill/{bill.id}").text
+    assert f'href="/pay/{bill.token}/request.pdf"' in page
+    assert f'/pay/{bill.token}"' in page
+    assert client.get(f"/pay/{bill.token}/request.pdf").mimetype == "application/pdf"
+    done = paid(open_slot(hours=50), name="Kabir Shah").bills[0]
+    page = enter("dina").get(f"/desk/bill/{done.id}").text
+    assert "/pay/" not in page, "what is paid is not asked for"
+    paper = done.invoices[0]
+    assert f'href="/paper/{paper.token}"' in enter("omar").get(f"/desk/invoice/{paper.id}").text
+
+
+def test_facts_are_read_as_what_they_are(paid: Any, slot: Slot, enter: Enter) -> None:
+    booking = paid(slot)
+    page = enter("dina").get(f"/desk/quote/{booking.quote_id}").text
+    assert "₹1,180.00" in page
+    assert "{&#39;" not in page
+    assert "{'" not in page
+    with transaction():
+        tally = Tally(
+            gateway="razorpay", day=clock.today(), there=inr(1), here=ZERO, difference=inr(1), rows=[{"payment": "pay_x", "there": "₹1.00", "here": "nothing"}]
+        )
+        session.add(tally)
+    assert "<td>pay_x</td>" in enter("dina").get(f"/desk/tally/{tally.id}").text.replace("\n", "")
+
+
+def test_a_day_is_filtered_from_one_to_another(paid: Any, slot: Slot, enter: Enter) -> None:
+    paid(slot)
+    desk = enter("dina")
+    assert 'name="f.day.from"' in desk.get("/desk/invoice/").text
+    today = clock.today().isoformat()
+    assert "INV/" in desk.get(f"/desk/invoice/?f.day.from={today}&f.day.to={today}").text
+    assert "INV/" not in desk.get("/desk/invoice/?f.day.to=2020-01-01").text
+
+
+def test_a_policy_is_typed_as_a_person_writes_it(app: Flask, enter: Enter) -> None:
+    answer = enter("dina").post("/desk/refund_policy/new", data={"name": "Strict", "tiers": "24h: 50%, 48h: 100%"})
+    assert answer.status_code == 302
+    assert session.get(RefundPolicy, 1).tiers == "48h: 100%, 24h: 50%"  # type: ignore[union-attr]
