@@ -475,6 +475,7 @@ reports = [
     ),
     Report(
         "refunds",
+        label="Refunds by age",
         icon="arrow-left",
         asks=Period,
         columns={
