@@ -11,8 +11,12 @@ import requests
 from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
-from app.kernel.db import session
+from app.kernel.db import session, transaction
+from app.money.amount import Money
+from app.money.coupon import Coupon
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.extra import Extra
+from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from tests.conftest import PASSWORD
 
@@ -58,6 +62,59 @@ def test_a_customer_books_and_pays(visit: Visit, web: str, sandbox: str, slot: S
     assert "Mysuru" not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth") <= width if scripts else True
     wait_for_mail(page, sandbox, "Confirmed")
+
+
+@pytest.fixture
+def with_more(service: Service) -> None:
+    """Something to add, a word that takes something off, and half of it paid later."""
+    with transaction():
+        service.deposit_percent = 50
+        session.add_all([Extra(service=service, name="Recording", price=Money(20000, "INR")), Coupon(code="WELCOME-10", percent=10)])
+
+
+@pytest.mark.parametrize(("width", "scripts"), [(1280, True), (390, False)], ids=["wide, with scripts", "a phone, without"])
+def test_extras_a_coupon_a_deposit_and_the_rest(visit: Visit, web: str, sandbox: str, slot: Slot, with_more: None, width: int, scripts: bool) -> None:
+    page = visit(width=width, java_script_enabled=scripts)
+    choose_a_time(page, web)
+    page.get_by_label("Name", exact=True).fill("Meera Iyer")
+    page.get_by_label("Recording").check()
+    if not scripts:
+        page.get_by_role("button", name="Work out the price").click()
+    costs = page.locator("#price")
+    expect(costs).to_contain_text("₹1,199.00")
+    page.get_by_text("I have a coupon").click()
+    page.get_by_label("Coupon", exact=True).fill("nosuch")
+    page.get_by_role("button", name="Apply").click()
+    expect(costs).to_contain_text("There is no such coupon")
+    page.get_by_label("Coupon", exact=True).fill("welcome-10")
+    page.get_by_role("button", name="Apply").click()
+    expect(costs).to_contain_text("₹1,079.10")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Meera Iyer")
+    assert session.scalars(select(Booking)).all() == []
+    page.get_by_label("Email").fill("meera@example.com")
+    page.locator("main form button").last.click()
+    for part, sum in ("Deposit", "₹539.55"), ("The rest", "₹539.55"):
+        expect(page.locator("main")).to_contain_text(f"{part}, to pay now")
+        page.get_by_role("button", name=f"Pay {sum}").click()
+        page.get_by_role("button", name=re.compile("Pay INR")).click()
+        if not scripts:
+            page.get_by_role("button", name="Return to the shop").click()
+        expect(page.locator("main")).to_contain_text(f"{part}, paid")
+        if part == "Deposit":
+            page.get_by_role("link", name=f"Pay {sum}").click()
+    expect(page.locator("main")).to_contain_text("Your time is booked")
+    expect(page.get_by_role("link", name=re.compile("Receipt"))).to_have_count(2)
+
+
+def test_a_tick_that_nobody_saw_the_price_of_is_said_before_anything_is_held(visit: Visit, web: str, sandbox: str, slot: Slot, with_more: None) -> None:
+    page = visit(java_script_enabled=False)
+    choose_a_time(page, web)
+    page.get_by_label("Recording").check()
+    fill_in(page)
+    expect(page.get_by_role("alert")).to_contain_text("It costs ₹1,199.00 now, not ₹999.00")
+    assert session.scalars(select(Booking)).all() == []
+    page.locator("main form button").last.click()
+    expect(page.get_by_role("button", name="Pay ₹599.50")).to_be_visible()
 
 
 def test_a_payment_that_fails_can_be_tried_again(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:

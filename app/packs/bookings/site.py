@@ -49,9 +49,9 @@ def local(instant: datetime, zone: str) -> datetime:
 
 
 @site.app_template_filter()
-def policy_said(tiers: str, begins: datetime) -> str:
-    """What goes back when it is called off, as far as that can still be reached."""
-    return policy.in_words(tiers, begins - clock.now())
+def policy_said(tiers: str, begins: datetime | None = None) -> str:
+    """What goes back when it is called off; for a time to come, as far as that can still be reached."""
+    return policy.in_words(tiers, begins - clock.now() if begins else None)
 
 
 @site.get("/")
