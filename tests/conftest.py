@@ -109,12 +109,10 @@ def kept(built: Flask) -> list[str]:
 
 
 @pytest.fixture
-def app(built: Flask, kept: list[str], settings: Settings) -> Iterator[Flask]:
-    """An empty house, as it is before the first customer; and no stranger who still brings what belonged to the last one."""
+def app(built: Flask, kept: list[str], settings: Settings, request: pytest.FixtureRequest) -> Iterator[Flask]:
+    """An empty house, as it is before the first customer."""
     if settings.sandbox_data.exists():
-        with closing(sqlite3.connect(settings.sandbox_data, timeout=10)) as post, post:
-            for forget in ("update event set due = null", "delete from repeat"):
-                post.execute(forget)
+        _quiet(settings, hears="web" in request.fixturenames)
     with db.engine().begin() as connection:
         # The history refuses to be emptied, as it should; a suite that begins anew has to say that it is one.
         connection.execute(text("set session_replication_role = replica"))
@@ -124,6 +122,18 @@ def app(built: Flask, kept: list[str], settings: Settings) -> Iterator[Flask]:
     with built.app_context():
         yield built
         session.remove()
+
+
+def _quiet(settings: Settings, *, hears: bool) -> None:
+    """No stranger brings what belonged to the last test; and where nobody serves, nothing is brought unless the test asks for it."""
+    with closing(sqlite3.connect(settings.sandbox_data, timeout=10)) as post, post:
+        for forget in ("update event set due = null", "delete from repeat"):
+            post.execute(forget)
+    for stranger in ("razorpay", "stripe"):
+        faults = f"{settings.sandbox_url}/sandbox/{stranger}/faults"
+        requests.delete(faults, timeout=10)
+        if not hears:
+            requests.post(faults, json={"deliver": "dropped", "times": 10**6}, timeout=10)
 
 
 @pytest.fixture

@@ -196,7 +196,7 @@ def test_other_money_than_was_asked_for_goes_back_and_somebody_sees_it(bill: Bil
     )
     received("razorpay", raw, headers(raw, settings))
     work_off()
-    event = session.scalars(select(Event)).one()
+    event = session.scalars(select(Event).where(Event.event_id == "evt_1")).one()
     assert (event.state, event.trouble) == ("parked", "₹50.00 was paid where ₹999.00 was asked for.")
     event.set_aside()
     assert event.state == "handled"
