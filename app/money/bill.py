@@ -286,7 +286,8 @@ class Bill(Noun, Linked):
             self.lock()
             if self.state == "paid" and self.delivered_at is None:
                 net, self.delivered_at = self.standing.net, clock.now()
-                post(f"earn {self.id}", f"{self.number} is earned", ("deposits", net), ("income", -net), about=self, person=self.person)
+                key = f"earn {self.id}/{self.paying.id if self.paying else 0}"  # once for each payment: a cheque may bounce after it was earned
+                post(key, f"{self.number} is earned", ("deposits", net), ("income", -net), about=self, person=self.person)
 
     def give_back(self, money: Money, why: str, *, sure: bool = False) -> Refund | None:
         """So much of what was paid for this goes back, as far as it is still here."""
@@ -326,7 +327,10 @@ class Bill(Noun, Linked):
         if payment.pays:
             payment.pays, payment.owed_back = False, ""
             self.become_unpaid()
-            self.thing.payment_lost(payment)
+            if self.thing.awaits(self):
+                self.thing.payment_lost(payment)
+            else:
+                self.cancel()
             tell_the_house("money/bounced", payment=payment)
 
     @move("paid", to="unpaid")

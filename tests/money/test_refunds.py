@@ -235,7 +235,7 @@ def test_a_cheque_that_bounces_takes_what_was_to_go_back_of_it_along(bill: Bill)
     with pytest.raises(Refused, match="not cleared"):
         refunds_of(bill)[0].hand_out(HandedOut("signed 12"))
     payment_of(bill).bounce(Bounce("Insufficient funds"))
-    assert (refunds_of(bill)[0].state, payment_of(bill).back, Bill.get(bill.id).state) == ("declined", inr(0), "unpaid")
+    assert (refunds_of(bill)[0].state, payment_of(bill).back, Bill.get(bill.id).state) == ("declined", inr(0), "void")  # nobody waits for it any more
     assert books("cheques", "to-give-back", "deposits") == {"cheques": 0, "to-give-back": 0, "deposits": 0}
 
 
