@@ -117,6 +117,11 @@ class Payment(Noun):
         return self.money - self.back if self.state in HERE else Money(0, self.money.currency)
 
     @property
+    def gone(self) -> Money:
+        """What the gateway has sent back of it, as far as we have heard."""
+        return Money.total((each.money for each in self.refunds if each.gateway_id and each.state in ("sent", "done")), self.money.currency)
+
+    @property
     def is_disputed(self) -> bool:
         """Has the payer's bank taken it up, or even taken it?"""
         return any(each.state in ("open", "under_review", "lost") for each in self.disputes)
@@ -141,8 +146,7 @@ class Payment(Noun):
         elif charge.state == "failed" and self.state == "created":
             self.fail(charge, thing)
         if self.state in (*HERE, "refunded"):
-            for each in returned:
-                Refund.heard(self, each)
+            Refund.all_heard(self, returned)
 
     @move("created", "failed", to="authorized")
     def authorize(self, charge: Charge, thing: Payable) -> None:

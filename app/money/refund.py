@@ -164,8 +164,7 @@ class Refund(Noun):
             known = here.refunds(self.payment.gateway_id)
             with transaction():
                 self.lock()
-                for each in known:  # it may have gone back at the gateway's dashboard meanwhile
-                    Refund.heard(self.payment, each)
+                Refund.all_heard(self.payment, known)  # it may have gone back at the gateway's dashboard meanwhile
                 if self.state == "owed":
                     self.fail(no.words)
             return
@@ -188,8 +187,13 @@ class Refund(Noun):
     def hear_all(self, told: Iterable[Returned]) -> None:
         with transaction():
             self.lock()
-            for each in told:
-                Refund.heard(self.payment, each)
+            Refund.all_heard(self.payment, told)
+
+    @classmethod
+    def all_heard(cls, payment: Payment, told: Iterable[Returned]) -> None:
+        """What we know of comes first: one that did not get there makes room for one that was made elsewhere."""
+        for each in sorted(told, key=lambda it: cls._known(payment, it) is None):
+            cls.heard(payment, each)
 
     @classmethod
     def heard(cls, payment: Payment, told: Returned, mine: Refund | None = None) -> None:
@@ -223,6 +227,7 @@ class Refund(Noun):
                 covered += own.give_way(bite)
                 short -= bite
         refund = cls._of(payment, told.money, "It was given back at the gateway's own dashboard.", elsewhere=True)
+        refund.look_at = clock.ahead(minutes=15)
         refund.stand(told.money - covered)
         tell_the_house("money/refunded_elsewhere", refund=refund)
         return refund
@@ -279,8 +284,7 @@ class Refund(Noun):
 
     @move("failed", to="declined", by="Accountant", label="They have it by dispute", when=_by_dispute)
     def settle_by_dispute(self) -> None:
-        """The payer's bank took it before we could give it back: once is enough."""
-        self.payment.back -= self.money
+        """The payer's bank took it before we could give it back: once is enough. It is gone all the same, so it stays in what went back."""
         self._post("settled by dispute", ("disputes-lost", -self.money))
 
     def _post(self, what: str, from_where: tuple[str, Money]) -> None:

@@ -88,7 +88,7 @@ def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill]:
     """Bills of ours that were paid there, and we do not know it."""
     for charge in told:
         known = session.scalar(select(Payment).where(Payment.gateway == name, Payment.gateway_id == charge.id))
-        if known is None or known.captured_at is None or known.back.amount < charge.returned:
+        if known is None or known.captured_at is None or known.gone.amount != charge.returned:
             bill = known.bill if known else session.scalar(select(Bill).where(Bill.gateway == name, Bill.order_id == charge.order_id))
             if bill is not None and bill.order_id:
                 yield bill
