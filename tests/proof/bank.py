@@ -1,0 +1,307 @@
+"""A gateway inside this process, for speed: it keeps to the contract, and to whatever goes wrong between two houses."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
+from threading import RLock
+from typing import Any, TypeVar
+
+from app.kernel import clock, db
+from app.kernel.errors import Forbidden, Unreadable
+from app.money.amount import Money
+from app.money.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
+
+SECRET = b"between the bank and us"
+AWAY = "The payment gateway does not answer just now. Please try again in a minute."
+
+_T = TypeVar("_T")
+
+
+class Killed(BaseException):
+    """The process ends here, as with kill -9: nobody catches it, and nothing is tidied up."""
+
+
+@dataclass
+class Order:
+    id: str
+    receipt: str
+    money: Money
+    paid: bool = False
+
+
+@dataclass
+class Attempt:
+    id: str
+    order_id: str
+    money: Money
+    state: str
+    at: datetime
+    captured: bool = False
+    settled: bool = False
+
+
+@dataclass
+class Back:
+    id: str
+    payment_id: str
+    money: Money
+    state: str
+    key: str = ""
+    settled: bool = False
+
+
+@dataclass
+class Quarrel:
+    told: Disputed
+
+
+@dataclass
+class News:
+    """An event on its way to us."""
+
+    id: str
+    kind: str
+    order_id: str = ""
+    payment_id: str = ""
+    dispute_id: str = ""
+    brought: int = 0
+
+    def letter(self) -> tuple[bytes, dict[str, str]]:
+        raw = json.dumps({"id": self.id, "kind": self.kind, "order": self.order_id, "payment": self.payment_id, "dispute": self.dispute_id}).encode()
+        return raw, {"X-Signature": hmac.new(SECRET, raw, hashlib.sha256).hexdigest()}
+
+
+@dataclass
+class Bank:
+    """Takes money, gives it back, quarrels about it, and pays it out; one lock stands for its database."""
+
+    name: str = "razorpay"
+    currencies: frozenset[str] = frozenset()
+    by_hand: bool = False
+    orders: dict[str, Order] = field(default_factory=dict)
+    attempts: dict[str, Attempt] = field(default_factory=dict)
+    backs: dict[str, Back] = field(default_factory=dict)
+    quarrels: dict[str, Quarrel] = field(default_factory=dict)
+    news: list[News] = field(default_factory=list)
+    reports: dict[date, list[Settled]] = field(default_factory=dict)
+    trouble: list[str] = field(default_factory=list)  # what happens to the next calls: away, lost, killed before, killed after, fine
+    fate: list[str] = field(default_factory=list)  # how the next refunds end: done, pending, declined
+    calls: int = 0
+    on_call: Callable[[str], str] | None = None  # decides the trouble of each call, where a list of it is not enough
+    _lock: Any = field(default_factory=RLock)
+    _count: int = 0
+
+    # --- what we ask of it ---
+
+    def _call(self, what: str, effect: Callable[[], _T]) -> _T:
+        """A request and its reply; either may get lost, and so may whoever asks."""
+        db.step_outside()
+        self.calls += 1
+        trouble = self.on_call(what) if self.on_call else self.trouble.pop(0) if self.trouble else "fine"
+        if trouble == "away":
+            raise Unreachable(AWAY)
+        if trouble == "killed before":
+            raise Killed
+        with self._lock:
+            answer = effect()
+        if trouble == "lost":
+            raise Unreachable(AWAY)
+        if trouble == "killed after":
+            raise Killed
+        return answer
+
+    def order(self, asked: Asked) -> str:
+        def effect() -> str:
+            known = next((each for each in self.orders.values() if each.receipt == asked.receipt and each.money == asked.money), None)
+            made = known or Order(self._id("order"), asked.receipt, asked.money)
+            self.orders[made.id] = made
+            return made.id
+
+        return self._call("order", effect)
+
+    def close(self, order_id: str) -> None:
+        """Like Razorpay, it cannot take an order back."""
+
+    def checkout(self, order_id: str, asked: Asked) -> Checkout:
+        return Checkout("/checkout", {"order_id": order_id})
+
+    def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
+        return "" if fields.get("proof") == order_id else "unverified"
+
+    def charges(self, order_id: str) -> Sequence[Charge]:
+        return self._call("charges", lambda: [self._charge(each) for each in self.attempts.values() if each.order_id == order_id])
+
+    def refund(self, payment_id: str, money: Money, key: str) -> Returned:
+        def effect() -> Returned:
+            known = next((each for each in self.backs.values() if each.key == key), None)
+            if known is None:
+                fate = self.fate.pop(0) if self.fate else "done"
+                if fate == "declined":
+                    raise Declined("The payer's bank takes no refunds today.")
+                known = self._give(payment_id, money, fate, key)
+            elif (known.payment_id, known.money) != (payment_id, money):
+                raise Declined("Different request with the same idempotency key has already been processed.")
+            return self._returned(known)
+
+        return self._call("refund", effect)
+
+    def refunds(self, payment_id: str) -> Sequence[Returned]:
+        return self._call("refunds", lambda: [self._returned(each) for each in reversed(self.backs.values()) if each.payment_id == payment_id])
+
+    def dispute(self, id: str) -> Disputed:
+        return self._call("dispute", lambda: self.quarrels[id].told)
+
+    def taken(self, day: date) -> Sequence[Charge]:
+        return self._call("taken", lambda: [self._charge(each) for each in self.attempts.values() if each.captured and each.at.date() == day])
+
+    def settled(self, day: date) -> Sequence[Settled]:
+        return self._call("settled", lambda: list(self.reports.get(day, ())))
+
+    def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
+        if not hmac.compare_digest(hmac.new(SECRET, raw, hashlib.sha256).hexdigest(), headers.get("X-Signature", "")):
+            raise Forbidden("The signature does not fit the body.")
+        try:
+            told = json.loads(raw)
+            return Told(told["id"], told["kind"], told["order"] or None, told["payment"] or None, told["dispute"] or None)
+        except (ValueError, KeyError, TypeError):
+            raise Unreadable("This is signed, but it is not an event.") from None
+
+    def public(self) -> dict[str, str]:
+        return {"gateway": self.name}
+
+    # --- what payers, their banks and people at its dashboard do ---
+
+    def pay(self, order_id: str, outcome: str, money: Money | None = None, *, twice: bool = False) -> Attempt | None:
+        """An attempt. One on an order that is paid is not let in, unless two were under way at once (`twice`)."""
+        with self._lock:
+            order = self.orders[order_id]
+            if order.paid and not twice:
+                return None
+            made = Attempt(self._id("pay"), order_id, money or order.money, "created", clock.now())
+            self.attempts[made.id] = made
+            if outcome == "captured":
+                self._capture(made, twice=twice)
+            else:
+                made.state = outcome
+                self.tell(f"payment.{outcome}", made)
+            return made
+
+    def come_late(self, attempt: Attempt, *, twice: bool = False) -> None:
+        """What had failed, or was only authorized, goes through after all."""
+        with self._lock:
+            if not attempt.captured and attempt.state in ("created", "failed", "authorized"):
+                self._capture(attempt, twice=twice)
+
+    def _capture(self, attempt: Attempt, *, twice: bool) -> None:
+        order = self.orders[attempt.order_id]
+        self.tell("payment.authorized", attempt)
+        if order.paid and not twice:  # it came too late: given back by itself, and never ours
+            attempt.state = "refunded"
+            self._refunded(attempt, attempt.money, "done", "")
+            return
+        attempt.state, attempt.captured, attempt.at, order.paid = "captured", True, clock.now(), True
+        self.tell("payment.captured", attempt)
+        self.tell("order.paid", attempt)
+
+    def from_the_dashboard(self, payment_id: str, amount: int, fate: str = "done") -> Back | None:
+        """Somebody presses a button over there."""
+        with self._lock:
+            left = self._left(payment_id)
+            if left <= 0 or not self.attempts[payment_id].captured:
+                return None
+            return self._give(payment_id, Money(min(amount, left), self.attempts[payment_id].money.currency), fate, "")
+
+    def decide(self, back: Back, state: str) -> None:
+        """A refund that was pending reaches the payer, or does not."""
+        with self._lock:
+            if back.state == "pending":
+                back.state = state
+                self.tell(f"refund.{state}", self.attempts[back.payment_id])
+
+    def quarrel(self, payment_id: str, *, deducted: bool) -> str:
+        """The payer's bank wants what is still here of a payment back."""
+        with self._lock:
+            attempt, id = self.attempts[payment_id], self._id("disp")
+            money = Money(self._left(payment_id), attempt.money.currency)
+            reply_by = clock.ahead(days=7)
+            self.quarrels[id] = Quarrel(Disputed(id, payment_id, "open", money, money.amount if deducted else 0, "fraud", reply_by))
+            self.tell("payment.dispute.created", attempt, id)
+            return id
+
+    def rule(self, id: str, state: str) -> None:
+        with self._lock:
+            quarrel = self.quarrels[id]
+            if quarrel.told.state not in ("open", "under_review"):
+                return
+            deducted = quarrel.told.money.amount if state == "lost" else quarrel.told.deducted
+            quarrel.told = replace(quarrel.told, state=state, deducted=deducted)
+            self.tell(f"payment.dispute.{state}", self.attempts[quarrel.told.payment_id], id)
+
+    def pay_out(self) -> None:
+        """Everything that was not settled yet goes to our bank, and stands in today's report."""
+        with self._lock:
+            report = self.reports.setdefault(clock.now().date(), [])
+            for attempt in self.attempts.values():
+                if attempt.captured and not attempt.settled:
+                    attempt.settled = True
+                    fee = attempt.money.percent(200)
+                    report.append(Settled(attempt.id, "payment", attempt.money, attempt.money - attempt.money, fee, fee.percent(1800), "utr"))
+            for back in self.backs.values():
+                if back.state == "done" and not back.settled and self.attempts[back.payment_id].captured:
+                    back.settled = True
+                    zero = back.money - back.money
+                    report.append(Settled(back.id, "refund", zero, back.money, zero, zero, "utr"))
+            if report:
+                self.news.append(News(self._id("evt"), "settlement.processed"))
+
+    # --- what it is asked about at the end ---
+
+    def kept(self, order_id: str) -> int:
+        """What it still has for us of one order, in the smallest coin."""
+        captured = [each for each in self.attempts.values() if each.order_id == order_id and each.captured]
+        return sum(each.money.amount - sum(back.money.amount for back in self._of(each.id) if back.state == "done") for each in captured)
+
+    # --- inside ---
+
+    def _give(self, payment_id: str, money: Money, fate: str, key: str) -> Back:
+        if not 0 < money.amount <= self._left(payment_id):
+            raise Declined("The total refund amount is greater than the refund payment amount")
+        return self._refunded(self.attempts[payment_id], money, fate, key)
+
+    def _refunded(self, attempt: Attempt, money: Money, fate: str, key: str) -> Back:
+        made = Back(self._id("rfnd"), attempt.id, money, fate, key)
+        self.backs[made.id] = made
+        self.tell("refund.created", attempt)
+        if fate == "done":
+            self.tell("refund.processed", attempt)
+        return made
+
+    def _of(self, payment_id: str) -> list[Back]:
+        return [each for each in self.backs.values() if each.payment_id == payment_id]
+
+    def _left(self, payment_id: str) -> int:
+        return self.attempts[payment_id].money.amount - sum(each.money.amount for each in self._of(payment_id) if each.state != "failed")
+
+    def _charge(self, attempt: Attempt) -> Charge:
+        back = attempt.money.amount - self._left(attempt.id)
+        error = "The bank did not answer." if attempt.state == "failed" else ""
+        return Charge(attempt.id, attempt.state, attempt.money, "card", error, back, attempt.order_id, attempt.at)
+
+    def _returned(self, back: Back) -> Returned:
+        return Returned(back.id, back.payment_id, back.state, back.money, back.key)
+
+    def tell(self, kind: str, attempt: Attempt, dispute_id: str = "") -> None:
+        self.news.append(News(self._id("evt"), kind, attempt.order_id, attempt.id, dispute_id))
+
+    def _id(self, kind: str) -> str:
+        self._count += 1
+        return f"{kind}_{self._count:05d}"
+
+
+def days(since: datetime, until: datetime) -> list[date]:
+    return [(since + timedelta(days=each)).date() for each in range((until - since).days + 2)]

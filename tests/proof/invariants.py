@@ -1,0 +1,205 @@
+"""What is always true of the money, said in SQL over the tables alone: no code of the program is asked whether it was right."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+TAKING = "('held', 'confirmed', 'completed', 'no_show')"
+STANDING = "('confirmed', 'completed', 'no_show')"
+BY_HAND = "('cash', 'cheque', 'bank')"
+
+# What a bill's lines come to; `left` is what of them still stands.
+NET = """(select coalesce(sum((each->>'net')::bigint), 0) from jsonb_array_elements(b."left") each)"""
+TOTAL = """(select coalesce(sum((each->>'total')::bigint), 0) from jsonb_array_elements(b."left") each)"""
+ASKED = "(select coalesce(sum((each->>'total')::bigint), 0) from jsonb_array_elements(b.lines) each)"
+
+
+def _lines(accounts: str, postings: str) -> str:
+    """What these accounts come to over these postings: debits above zero."""
+    return f"""(select coalesce(sum(l.money_amount), 0) from line l join account a on a.id = l.account_id join posting p on p.id = l.posting_id
+                where {accounts} and {postings})"""
+
+
+def _of_bill(accounts: str) -> str:
+    return _lines(accounts, "p.noun = 'bill' and p.row_id = b.id")
+
+
+FIRST_BILL = "b.noun = 'booking' and b.row_id = k.id and b.part in ('whole', 'deposit')"
+BY_DISPUTE = "exists (select from posting p where p.key = 'settled by dispute ' || f.id)"  # the payer's bank was quicker: it went, and we owe it no more
+PROMISED = f"(f.state <> 'declined' and f.owed_at is not null or {BY_DISPUTE})"
+
+# Each sentence says what would be wrong; its query finds where.
+SENTENCES: dict[str, str] = {
+    # --- seats, and what they are paid with ---
+    "a seat is claimed twice": f"select slot_id || '/' || seat from booking where state in {TAKING} group by slot_id, seat having count(*) > 1",
+    "a practitioner is in two places": f"""
+        select k.number || ' and ' || o.number from booking k join booking o on o.practitioner_id = k.practitioner_id and o.id > k.id
+        and o.slot_id <> k.slot_id and o.during && k.during where k.state in {TAKING} and o.state in {TAKING}""",
+    "a booking stands and its first bill was not paid": f"""
+        select k.number from booking k where k.state in {STANDING} and k.price_amount > 0
+        and not exists (select from bill b where {FIRST_BILL} and b.state in ('paid', 'unpaid'))""",
+    "a first bill was paid and its booking does not stand": f"""
+        select k.number from booking k join bill b on {FIRST_BILL} where k.state in ('held', 'expired') and b.state in ('paid', 'unpaid')""",
+    "a cancelled booking still asks for money": """
+        select k.number from booking k join bill b on b.noun = 'booking' and b.row_id = k.id where k.state = 'cancelled' and b.state in ('open', 'unpaid')""",
+    "a paid bill is not paid by exactly one payment of exactly its price": """
+        select b.number from bill b where (b.state = 'paid') <> (1 = (select count(*) from payment p where p.bill_id = b.id and p.pays
+        and p.money_amount = b.price_amount and p.money_currency = b.price_currency and p.state in ('captured', 'partly_refunded', 'refunded')))""",
+    "a payment pays and is of another sum": """
+        select p.gateway_id from payment p join bill b on b.id = p.bill_id where p.pays
+        and (p.money_amount, p.money_currency) is distinct from (b.price_amount, b.price_currency)""",
+    "a bill is paid by two payments": "select bill_id::text from payment where pays group by bill_id having count(*) > 1",
+    "a bill is unpaid again and no cheque bounced": """
+        select b.number from bill b where b.state = 'unpaid' and not exists (select from payment p where p.bill_id = b.id and p.state = 'bounced')""",
+    "a bill asks for other money than its lines": f"select b.number from bill b where {ASKED} <> b.price_amount",
+    "the bills of a booking come to more than its price": """
+        select k.number from booking k join bill b on b.noun = 'booking' and b.row_id = k.id group by k.id having sum(b.price_amount) > k.price_amount""",
+    "a deposit is paid and the rest is not asked for": f"""
+        select k.number from booking k where k.state in {STANDING} and k.price_amount <>
+        (select coalesce(sum(b.price_amount), 0) from bill b where b.noun = 'booking' and b.row_id = k.id)""",
+    # --- the books ---
+    "a posting does not add up": """
+        select p.key || ' ' || l.money_currency from posting p join line l on l.posting_id = p.id group by p.id, l.money_currency
+        having sum(l.money_amount) <> 0""",
+    "a posting has no lines": "select key from posting p where not exists (select from line l where l.posting_id = p.id)",
+    "the books do not add up": "select money_currency from line group by money_currency having sum(money_amount) <> 0",
+    "a captured payment has not exactly one capture in the books": """
+        select y.gateway_id from payment y where y.captured_at is not null and (y.money_amount) is distinct from
+        (select sum(l.money_amount) from posting p join line l on l.posting_id = p.id where p.key = 'capture ' || y.id and l.money_amount > 0)""",
+    "what was never ours is in the books": """
+        select y.gateway_id from payment y join posting p on p.key = 'capture ' || y.id where y.captured_at is null""",
+    "something is received and is for nothing": f"""
+        select b.number from bill b where {_of_bill("a.name = 'received'")} <> 0""",
+    "the deposits of a bill are not what still stands of it": f"""
+        select b.number from bill b where {_of_bill("a.name = 'deposits'")} <>
+        case when b.state = 'paid' and b.delivered_at is null then -{NET} else 0 end""",
+    "the earnings of a bill are not what still stands of it": f"""
+        select b.number from bill b where {_of_bill("a.name = 'income'")} <>
+        case when b.state = 'paid' and b.delivered_at is not null then -{NET} else 0 end""",
+    "the tax of a bill is not what still stands of it": f"""
+        select b.number from bill b where {_of_bill("a.name like 'tax %'")} <> case when b.state = 'paid' then {NET} - {TOTAL} else 0 end""",
+    "deposits are below zero": """
+        select p.row_id::text from line l join posting p on p.id = l.posting_id join account a on a.id = l.account_id where a.name = 'deposits'
+        group by p.noun, p.row_id, l.money_currency having sum(l.money_amount) > 0""",
+    "what happened was not delivered in the books": """
+        select k.number from booking k join bill b on b.noun = 'booking' and b.row_id = k.id
+        where b.state = 'paid' and (k.state in ('completed', 'no_show', 'cancelled')) <> (b.delivered_at is not null) and k.state <> 'confirmed'""",
+    "a guarded account is below what is promised": "select owner from account where guarded and (held < 0 or balance < held)",
+    "a guarded account does not say what its lines come to": """
+        select a.owner from account a where a.guarded and a.balance <> case when a.kind in ('asset', 'expense') then 1 else -1 end *
+        (select coalesce(sum(l.money_amount), 0) from line l where l.account_id = a.id)""",
+    "a guarded account does not say what is held of it": """
+        select a.owner from account a where a.guarded and a.held <> (select coalesce(sum(h.money_amount), 0) from hold h
+        where h.account_id = a.id and h.state = 'held')""",
+    "what a gateway owes us is not what it took, less what went from it": """
+        select a.name || ' ' || a.currency from account a where a.name like 'gateway %' and
+        (select coalesce(sum(l.money_amount), 0) from line l where l.account_id = a.id) <>
+        (select coalesce(sum(y.money_amount), 0) from payment y
+         where 'gateway ' || y.gateway = a.name and y.money_currency = a.currency and y.captured_at is not null)
+        - (select coalesce(sum(f.money_amount), 0) from refund f where 'gateway ' || f.gateway = a.name and f.money_currency = a.currency and f.state = 'done')
+        - (select coalesce(sum(s.credit_amount - s.debit_amount), 0) from settlement s where 'gateway ' || s.gateway = a.name and s.credit_currency = a.currency)
+        - (select coalesce(sum(d.kept_back_amount), 0) from dispute d where 'gateway ' || d.gateway = a.name and d.money_currency = a.currency
+           and d.state in ('open', 'under_review', 'lost'))""",
+    "a cheque lies where it does not belong": f"""
+        select b.number from bill b where {_of_bill("a.name = 'cheques'")} <>
+        (select coalesce(sum(y.money_amount), 0) from payment y where y.bill_id = b.id and y.gateway = 'cheque' and y.captured_at is not null and y.cleared_at is null and y.state <> 'bounced')""",
+    "the till and the bank do not hold what was taken by hand": f"""
+        select b.number from bill b where {_of_bill("a.name in ('cash', 'bank')")} <>
+        (select coalesce(sum(y.money_amount), 0) from payment y where y.bill_id = b.id and y.captured_at is not null
+         and (y.gateway in ('cash', 'bank') or y.cleared_at is not null) and y.state <> 'bounced')
+        - (select coalesce(sum(f.money_amount), 0) from refund f join payment y on y.id = f.payment_id
+           where y.bill_id = b.id and f.state = 'done' and f.gateway in {BY_HAND})""",
+    "what we owe to payers is not what is on its way": """
+        select a.currency from account a where a.name = 'to-give-back' and (select coalesce(-sum(l.money_amount), 0) from line l where l.account_id = a.id) <>
+        (select coalesce(sum(f.money_amount), 0) from refund f where f.state in ('owed', 'sent', 'failed') and f.money_currency = a.currency)""",
+    # --- what goes back ---
+    "a captured payment has not exactly one end": """
+        select gateway_id from payment where captured_at is not null and state <> 'bounced' and pays = (owed_back <> '')""",
+    "a payment that pays for nothing is not promised back in full": """
+        select gateway_id from payment where captured_at is not null and state <> 'bounced' and owed_back <> '' and back_amount <> money_amount""",
+    "more is promised back than came": "select gateway_id from payment where captured_at is not null and back_amount not between 0 and money_amount",
+    "what is promised back is not what its refunds come to": f"""
+        select y.gateway_id from payment y where y.back_amount <>
+        (select coalesce(sum(f.money_amount), 0) from refund f where f.payment_id = y.id and (f.state <> 'declined' or {BY_DISPUTE}))""",
+    "a refund is of money that never came": """
+        select f.number from refund f join payment y on y.id = f.payment_id where y.captured_at is null""",
+    "a refund that is done is not once in the books": """
+        select f.number from refund f where (f.state = 'done') <> exists (select from posting p where p.key = 'refund ' || f.id)""",
+    "what is owed back is not what was promised": f"""
+        select y.gateway_id from payment y where
+        {_lines("a.name = 'to-give-back'", "p.key in (select 'owe ' || f.id from refund f where f.payment_id = y.id)")} <>
+        -(select coalesce(sum(f.money_amount), 0) from refund f where f.payment_id = y.id and {PROMISED}) and y.state <> 'bounced'""",
+    "a payment says that it went back, and it did not": """
+        select y.gateway_id from payment y where y.captured_at is not null and y.state in ('captured', 'partly_refunded', 'refunded') and y.state <>
+        (select case when coalesce(sum(f.money_amount), 0) = 0 then 'captured' when sum(f.money_amount) = y.money_amount then 'refunded'
+         else 'partly_refunded' end from refund f where f.payment_id = y.id and f.state = 'done')""",
+    # --- papers ---
+    "a series has a gap": """
+        select split_part(number, '/', 1) from invoice group by 1 having count(*) <> max(split_part(number, '/', 3)::int)""",
+    "a series has counted further than it was used": """
+        select s.kind from series s where s.kind like '% fiscal' and
+        s.last <> (select count(*) from invoice i where split_part(i.number, '/', 1) || ' fiscal' = s.kind and i.number like '%/' || (s.year % 100) || '-%')""",
+    "a payment that pays has not one invoice and one receipt": """
+        select y.gateway_id from payment y where y.pays and (select array_agg(i.kind order by i.kind) from invoice i where i.payment_id = y.id
+        and i.kind <> 'credit_note') is distinct from '{invoice,receipt}'""",
+    "a paper is not over the sum that was paid": """
+        select i.number from invoice i join payment y on y.id = i.payment_id
+        where i.kind <> 'credit_note' and (i.total_amount, i.total_currency) <> (y.money_amount, y.money_currency)""",
+    "the credit notes of a payment are not what goes back of it": f"""
+        select y.gateway_id from payment y where y.pays and (select coalesce(sum(i.total_amount), 0) from invoice i where i.payment_id = y.id
+        and i.kind = 'credit_note') <> (select coalesce(sum(f.money_amount), 0) from refund f where f.payment_id = y.id and {PROMISED})""",
+    "a payment was invoiced and lost, and not all of it is credited": """
+        select y.gateway_id from payment y where not y.pays and exists (select from invoice i where i.payment_id = y.id and i.kind = 'invoice')
+        and (select sum(case i.kind when 'invoice' then i.total_amount when 'credit_note' then -i.total_amount else 0 end)
+        from invoice i where i.payment_id = y.id) <> 0""",
+    "the tax in the books is not the tax on paper": """
+        select total_currency from (select total_currency, sum(case kind when 'invoice' then tax_amount when 'credit_note' then -tax_amount else 0 end) as said
+        from invoice group by 1) papers where said <> (select coalesce(-sum(l.money_amount), 0) from line l join account a on a.id = l.account_id
+        where a.name like 'tax %' and a.currency = total_currency)""",
+    "what still stands of a bill is not its invoice less its credit notes": f"""
+        select b.number from bill b where case when b.state = 'paid' then {TOTAL} <> b.price_amount - (select coalesce(sum(i.total_amount), 0)
+        from invoice i join payment y on y.id = i.payment_id where y.bill_id = b.id and y.pays and i.kind = 'credit_note') else {TOTAL} <> b.price_amount end""",
+    # --- coupons, messages, quarrels, settlements ---
+    "a coupon has counted other uses than there are": """
+        select code from coupon c where used <> (select count(*) from coupon_use u where u.coupon_id = c.id and u.state = 'taken')
+        or used > coalesce(uses_at_most, used)""",
+    "a coupon is used by a booking that is gone, or not by one that stands": """
+        select k.number from coupon_use u join booking k on u.noun = 'booking' and u.row_id = k.id
+        where (u.state = 'taken') <> (k.state in ('held', 'confirmed', 'completed', 'no_show')) and k.state <> 'cancelled'""",
+    "one mailbox used a coupon more often than it may": """
+        select c.code || ' ' || u.mailbox from coupon c join coupon_use u on u.coupon_id = c.id and u.state = 'taken' where c.uses_each is not null
+        group by c.id, u.mailbox having count(*) > c.uses_each""",
+    "a booking was not confirmed to its person exactly once": f"""
+        select k.number from booking k where (select count(*) from message m where m.template = 'bookings/confirmed' and m.noun = 'booking' and m.row_id = k.id)
+        not between case when k.state in {STANDING} then 1 else 0 end and case when k.state in ('held', 'expired') then 0 else 1 end""",
+    "a reminder went out for a booking that did not stand": """
+        select k.number from booking k join message m on m.template = 'bookings/reminder' and m.noun = 'booking' and m.row_id = k.id
+        where m.state = 'sent' and k.state in ('held', 'expired')""",
+    "fees are not what the settlements say": """
+        select currency from (values ('INR'), ('USD')) as of(currency), (values ('fees'), ('input-tax')) as what(name)
+        where (select coalesce(sum(l.money_amount), 0) from line l join account a on a.id = l.account_id where a.name = what.name and a.currency = of.currency)
+        <> (select coalesce(sum(case what.name when 'fees' then s.fee_amount else s.tax_amount end), 0) from settlement s where s.fee_currency = of.currency)""",
+    "a dispute is booked other than it stands": f"""
+        select currency from (values ('INR'), ('USD')) as of(currency), (values ('disputes-lost'), ('disputed')) as what(name)
+        where (select coalesce(sum(l.money_amount), 0) from line l join account a on a.id = l.account_id where a.name = what.name and a.currency = of.currency)
+        <> (select coalesce(sum(d.kept_back_amount), 0) from dispute d where d.money_currency = of.currency
+            and case what.name when 'disputes-lost' then d.state = 'lost' else d.state in ('open', 'under_review') end)
+        - case what.name when 'disputes-lost' then (select coalesce(sum(f.money_amount), 0) from refund f where f.money_currency = of.currency
+          and {BY_DISPUTE}) else 0 end""",
+    # --- one currency ---
+    "a refund is in another currency than its payment": """
+        select f.number from refund f join payment y on y.id = f.payment_id where f.money_currency <> y.money_currency or y.back_currency <> y.money_currency""",
+    "a bill is in another currency than its booking": """
+        select k.number from bill b join booking k on b.noun = 'booking' and b.row_id = k.id
+        where b.price_currency <> k.price_currency or k.deposit_currency <> k.price_currency""",
+    "a paper is in another currency than what it is about": """
+        select i.number from invoice i join payment y on y.id = i.payment_id where i.total_currency <> y.money_currency or i.tax_currency <> i.total_currency""",
+}  # fmt: skip
+
+_ALL = text(" union all ".join(f"select '{said}: ' || coalesce(at, '?') from ({query}) as found(at)" for said, query in SENTENCES.items()))
+
+
+def broken(connection: Connection) -> list[str]:
+    """Everything that is not as it must be, in sentences; an empty list when all of it is."""
+    connection.execute(text("set local jit = off"))  # fifty small questions are answered sooner than they are compiled
+    return [str(said) for (said,) in connection.execute(_ALL)]
