@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Self
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ForeignKey, delete, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import Linked
-from app.kernel.db import Noun, session
+from app.kernel.db import Noun, session, transaction
 from app.kernel.jobs import every
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
@@ -32,6 +32,7 @@ def sell_from(state: str) -> None:
 class Quote(Noun, Linked):
     """What we said something costs. Whoever takes it in time gets it at this price, whatever the price list says by then."""
 
+    audited = False  # it is its own record, and every visitor who opens a form is named one
     link_kind = "quote"
     states = "named", "taken", "lapsed"
 
@@ -88,3 +89,5 @@ class Quote(Noun, Linked):
 def forget_old_prices() -> None:
     for quote in session.scalars(select(Quote).where(Quote.state == "named", Quote.holds_until <= clock.now()).limit(500)):
         quote.lapse()
+    with transaction():
+        session.execute(delete(Quote).where(Quote.state == "lapsed", Quote.holds_until < clock.ahead(days=-30)))
