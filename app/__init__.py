@@ -19,10 +19,11 @@ from app.money.offline import OFFLINE
 from app.money.paper import Party
 from app.money.razorpay import Razorpay
 from app.money.stripe import Stripe
-from app.money.tax import STATES
+from app.money.tax import STATES, is_gstin
+from app.money.upi import is_vpa
 from app.packs import PACKS
 from app.sandbox.door import door
-from config import ROOT, Settings
+from config import ROOT, Settings, Unsafe
 
 
 def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) -> Flask:
@@ -54,6 +55,7 @@ def _admit(app: Flask, csrf: CSRFProtect, blueprint: Blueprint) -> None:
 
 def _open_rooms(app: Flask, settings: Settings) -> None:
     """Hand each door of the kernel, money and messages what it needs to know, and nothing more."""
+    _refuse_wrong_papers(settings)
     db.connect(settings.database_url)
     app.teardown_appcontext(lambda error: db.session.remove())
     access.sign_with(settings.secret_key, settings.old_secret_key)
@@ -70,6 +72,22 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     message.write_to_the_house_at(name=settings.business, email=settings.business_email, timezone=settings.timezone)
     email.use(flask_mail.Mail(app))
     template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))
+
+
+def _refuse_wrong_papers(it: Settings) -> None:
+    """What is printed on every invoice is right from the first one on: a number that was issued cannot be taken back."""
+    if it.business_tax_number and it.country == "IN" and not is_gstin(it.business_tax_number):
+        raise Unsafe("BUSINESS_TAX_NUMBER is not a GSTIN: fifteen characters whose last one fits the others, such as 29AAGCB7383J1Z4.")
+    if it.business_tax_number and it.country == "IN" and it.business_region != it.business_tax_number[:2]:
+        raise Unsafe("BUSINESS_REGION is the state of BUSINESS_TAX_NUMBER, by the two digits it begins with.")
+    if it.business_upi and not is_vpa(it.business_upi):
+        raise Unsafe("BUSINESS_UPI is not a UPI address such as practice@upi.")
+    if not 1 <= it.books_open <= 12:
+        raise Unsafe("BOOKS_OPEN_IN_MONTH is a month, 1 to 12.")
+    try:
+        Money.read(it.four_eyes_above, it.currency)
+    except ValueError as error:
+        raise Unsafe(f"FOUR_EYES_ABOVE is {it.four_eyes_above!r}. {error}") from None
 
 
 def _seller(it: Settings) -> Party:

@@ -145,9 +145,20 @@ def _stand_in(home: Path) -> bool:
     keys = os.environ.get("RAZORPAY_KEY_ID") or os.environ.get("SANDBOX_URL")
     if keys or os.environ["FRONTDESK_ENV"] == "production":
         return False
+    for name, value in _DEMO.items():
+        _default(name, value)
     os.environ["SANDBOX_URL"] = f"http://127.0.0.1:{port(home / 'sandbox.port')}"
     os.environ["SANDBOX_SMTP_PORT"] = str(port(home / "sandbox-smtp.port"))
     return True
+
+
+# Who the demo is on paper: invoices with GST, and a code to scan on what is still to be paid.
+_DEMO = {
+    "BUSINESS_ADDRESS": r"12 MG Road\nBengaluru 560001",
+    "BUSINESS_TAX_NUMBER": "29AAGCK4512L1ZA",
+    "BUSINESS_REGION": "29",
+    "BUSINESS_UPI": "frontdesk@upi",
+}
 
 
 def _default(name: str, value: str) -> None:
@@ -178,7 +189,7 @@ def _unquoted(text: str) -> str:
 def announce(root: Path, both: tuple[Server, Server]) -> None:
     """Put the addresses into our environment, and into a file for `exec` beside us."""
     os.environ |= {"DATABASE_URL": both[0].url, "REDIS_URL": both[1].url}
-    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FRONTDESK_ENV", "BASE_URL", "SANDBOX_URL", "SANDBOX_SMTP_PORT")
+    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FRONTDESK_ENV", "BASE_URL", "SANDBOX_URL", "SANDBOX_SMTP_PORT", *_DEMO)
     file = _environment_file(root)
     file.unlink(missing_ok=True)  # a launcher that was killed has left its own
     kept(file, lambda: "\n".join(f"{name}='{os.environ[name]}'" for name in names if os.environ.get(name)))

@@ -11,6 +11,7 @@ from alembic.migration import MigrationContext
 from flask import Flask
 from sqlalchemy import text
 
+from app import create_app
 from app.kernel import db
 from app.ops.commands import described
 from config import Settings, Unsafe
@@ -53,6 +54,22 @@ def test_stripe_can_stand_beside_razorpay_or_instead_of_it() -> None:
     assert both.pays_at == ("https://api.razorpay.com", "https://checkout.stripe.com")
     alone = Settings.read(SAFE | STRIPE | {"RAZORPAY_KEY_ID": ""})
     assert (alone.razorpay_key, alone.pays_at) == ("", ("https://checkout.stripe.com",))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"BUSINESS_TAX_NUMBER": "29AAGCB7383J1Z5", "BUSINESS_REGION": "29"}, "not a GSTIN"),
+        ({"BUSINESS_TAX_NUMBER": "29AAGCB7383J1Z4"}, "BUSINESS_REGION"),
+        ({"BUSINESS_TAX_NUMBER": "29AAGCB7383J1Z4", "BUSINESS_REGION": "27"}, "BUSINESS_REGION"),
+        ({"BUSINESS_UPI": "practice"}, "UPI"),
+        ({"BOOKS_OPEN_IN_MONTH": "13"}, "month"),
+        ({"FOUR_EYES_ABOVE": "much"}, "FOUR_EYES_ABOVE"),
+    ],
+)
+def test_what_would_be_wrong_on_every_invoice_is_refused_before_the_first(wrong: dict[str, str], words: str) -> None:
+    with pytest.raises(Unsafe, match=words):
+        create_app(Settings.read(SAFE | wrong))
 
 
 def test_without_keys_the_sandbox_stands_in_for_both() -> None:
