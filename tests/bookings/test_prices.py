@@ -457,7 +457,7 @@ def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client:
         assert client.get(paper).data.startswith(b"%PDF")
     work_off()
     confirmed = mail(sandbox, "Confirmed")
-    assert "Paid: ₹299.70" in confirmed
+    assert "Deposit, paid: ₹299.70" in confirmed
     assert "₹699.30 is left to pay" in confirmed
     rest = only().bill
     assert rest
