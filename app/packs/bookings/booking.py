@@ -119,6 +119,8 @@ class Booking(Noun, Linked):
             seat = cls.take_seat(slot)
             service, zone, wanted = slot.service, person["timezone"], choices or Choices()
             quote = cls._priced(service, wanted)
+            if quote.coupon:
+                quote.coupon.lock()  # before any number is counted, as in every other place
             booking = cls(
                 number=number("BK"), slot=slot, seat=seat, practitioner=slot.practitioner, during=Range(slot.starts_at, slot.ends_at),
                 person=Person.meet(**person), timezone=zone, price=quote.total, quote=quote, deposit=service.deposit_of(quote.total),
