@@ -157,6 +157,11 @@ class Bill(Noun, Linked):
         return self.state in ("open", "unpaid")
 
     @property
+    def is_promised(self) -> bool:
+        """Somebody took the money by hand, and a second pair of eyes has not seen it yet."""
+        return any(each.state == "authorized" and gateway.named(each.gateway).by_hand for each in self.payments)
+
+    @property
     def whole_price(self) -> Price:
         return Price.from_json(self.lines, self.price.currency)
 

@@ -112,7 +112,7 @@ class Invoice(Noun, Linked):
         """The PDF: made anew each time from what is written, so it is the same each time."""
         zero = Money(0, self.total.currency)
         paid = zero if self.kind == "credit_note" else self.total
-        said = (f"Paid with {self.payment.gateway}, {self.payment}",) if self.kind != "credit_note" else (self.why,)
+        said = (f"Paid: {self.payment.said}",) if self.kind != "credit_note" else (self.why,)
         return drawn(
             Paper(
                 title=self.title, number=self.number, date=self.day, seller=_party(self.seller), buyer=_party(self.buyer), place_of_supply=self.place,

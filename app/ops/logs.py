@@ -15,6 +15,8 @@ log = logging.getLogger("frontdesk")
 def begin(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     logging.basicConfig(level=settings.log_level, format="%(levelname)s %(name)s: %(message)s")
+    for talkative in ("fontTools", "stripe"):
+        logging.getLogger(talkative).setLevel(logging.WARNING)  # they say at length that all is well
     app.before_request(_look_at_the_clock)
     app.after_request(_write_it_down)
 

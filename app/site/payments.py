@@ -24,7 +24,7 @@ GATEWAY = Actor("the payment gateway", "webhook")
 def checkout(token: str) -> Any:
     """One plain form that leads to the gateway; it works without JavaScript."""
     bill = Bill.by_token(token)
-    if not bill.wants_money or not bill.thing.awaits(bill):
+    if not bill.wants_money or bill.is_promised or not bill.thing.awaits(bill):
         return redirect(_home(bill))
     return render_template("site/pay.html", bill=bill, checkout=bill.checkout(), home=_home(bill))
 

@@ -12,14 +12,19 @@ from sqlalchemy import create_engine, text
 from app.kernel import db
 from tests.conftest import ROOT
 
-BRING_TO = """
+BRING_UP = """
 import sys
 from alembic import command
+from sqlalchemy import text
 from app import create_app
+from app.kernel import db
 from app.ops.commands import _alembic
 app = create_app()
 with app.app_context():
-    command.upgrade(_alembic(), sys.argv[1])
+    command.upgrade(_alembic(), "0001")
+    with db.engine().begin() as connection:
+        connection.execute(text(sys.stdin.read()))
+    command.upgrade(_alembic(), "head")
 """
 
 BEFORE = """
@@ -37,23 +42,22 @@ values (1, 1, 'razorpay', 'pay_1', 99900, 'INR', 'card', '', now(), '', null, 'c
 """
 
 
-def bring_to(version: str, environment: dict[str, str], url: str) -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", BRING_TO, version], cwd=ROOT, env=os.environ | environment | {"DATABASE_URL": url}, capture_output=True, text=True, check=False
-    )
-    assert told.returncode == 0, told.stderr
-
-
 def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, environment: dict[str, str]) -> None:
     url = environment["DATABASE_URL"].rpartition("/")[0] + "/older"
     with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("create database older"))
     older = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     try:
-        bring_to("0001", environment, url)
-        with older.begin() as connection:
-            connection.execute(text(BEFORE))
-        bring_to("head", environment, url)
+        told = subprocess.run(
+            [sys.executable, "-c", BRING_UP],
+            cwd=ROOT,
+            env=os.environ | environment | {"DATABASE_URL": url},
+            input=BEFORE,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert told.returncode == 0, told.stderr
         with older.connect() as connection:
             balances = "select account.name, sum(money_amount) from line join account on account.id = account_id group by account.name order by 1"
             assert connection.execute(text(balances)).all() == [("deposits", -99900), ("gateway razorpay", 99900)]

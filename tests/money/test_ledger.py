@@ -217,3 +217,12 @@ def test_the_page_about_money_names_every_account(app: Flask) -> None:
     page = (ROOT / "app/money/README.md").read_text().partition("## On paper")[0]
     assert [name for name in KINDS if f"`{name}`" not in page and f"`{name} …`" not in page] == []
     assert KINDS.keys() == MEANS.keys()
+
+
+def test_what_somebody_has_to_look_at_is_not_asked_for_twice(open_slot: Any, hold: Any, by: Any, service: Any, client: Any) -> None:
+    with transaction():
+        service.price = inr(1_500_000)
+    bill = hold(open_slot()).bill
+    with by("dina"):
+        booking_of(bill).mark_paid(ByHand("bank", "UTR 12345"))
+    assert client.get(f"/pay/{bill.token}").status_code == 302
