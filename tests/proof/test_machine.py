@@ -11,7 +11,7 @@ from collections.abc import Callable
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from tests.proof.house import House
+from tests.proof.house import House, say
 from tests.proof.machine import Everything
 
 EXAMPLES, STEPS = int(os.environ.get("PROOF_EXAMPLES") or 40), int(os.environ.get("PROOF_STEPS") or 30)
@@ -26,10 +26,10 @@ def test_whatever_happens_the_money_is_true(build: Callable[[], House]) -> None:
         max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, print_blob=False, report_multiple_bugs=False,
         suppress_health_check=[*HealthCheck], phases=[Phase.generate, Phase.shrink] if not os.environ.get("PROOF_QUICK") else [Phase.generate],
     )  # fmt: skip
-    print(f"\nPROOF_SEED={told}")
+    say(f"\nPROOF_SEED={told}")
     try:
         run_state_machine_as_test(seed(int(told))(type("Everything", (Everything,), {})), settings=rules)
     finally:
-        print(dict(Everything.steps), f"{time.monotonic() - began:.0f} s")
+        say(f"{dict(Everything.steps)}, {time.monotonic() - began:.0f} s")
         for name, times in sorted(Everything.reached.items()):
-            print(f"{times:6} {name}")
+            say(f"{times:6} {name}")
