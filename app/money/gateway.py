@@ -74,6 +74,7 @@ class Settled:
     tax: Money
     reference: str = ""  # the bank's own reference for the transfer
     settled_at: datetime | None = None
+    dispute_id: str = ""  # when it is a correction because of one
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Missing
+from app.kernel.errors import Missing, Unreadable
 from app.kernel.jobs import job, later
 from app.kernel.workflow import move
 from app.money import gateway, settlement
@@ -18,6 +18,9 @@ from app.money.bill import Bill
 from app.money.dispute import Dispute
 from app.money.gateway import Declined
 from app.money.payment import Payment
+
+
+LONGEST = 255  # of a name that a gateway gives; what is longer does not fit into an index, and is none
 
 
 class Event(Noun):
@@ -103,6 +106,8 @@ class Event(Noun):
 def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
     told = gateway.named(name).hear(raw, headers)
+    if any(len(each or "") > LONGEST for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)):
+        raise Unreadable("This is signed, but nothing of ours has such a name.")
     moment = clock.now()
     about = {"order_id": told.order_id, "payment_id": told.payment_id, "dispute_id": told.dispute_id}
     values = {"gateway": name, "event_id": told.event_id, "kind": told.kind, "body": raw.decode("utf-8", "replace")} | about

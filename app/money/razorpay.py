@@ -236,6 +236,7 @@ def _settled(told: Mapping[str, Any]) -> Settled:
         tax=Money(tax, currency),
         reference=str(told.get("settlement_utr") or ""),
         settled_at=_moment(told.get("settled_at")),
+        dispute_id=str(told.get("dispute_id") or ""),
     )
 
 

@@ -15,6 +15,7 @@ from app.kernel.jobs import every
 from app.kernel.workflow import move
 from app.money import gateway
 from app.money.amount import Money, money_column
+from app.money.dispute import Dispute
 from app.money.gateway import Settled
 from app.money.ledger import post
 from app.money.payment import Payment
@@ -33,6 +34,7 @@ class Settlement(Noun):
     kind: Mapped[str]
     entity_id: Mapped[str] = mapped_column(index=True)
     reference: Mapped[str] = mapped_column(default="", index=True)
+    dispute_id: Mapped[str] = mapped_column(default="")
     day: Mapped[date] = mapped_column(index=True)
     settled_at: Mapped[datetime | None]
     credit: Mapped[Money] = money_column("credit")
@@ -49,7 +51,14 @@ class Settlement(Noun):
     def hear(cls, name: str, day: date, told: Settled) -> None:
         """Written down and booked once, whatever we had expected: the money has moved. What we cannot match waits for somebody."""
         moment = clock.now()
-        values: dict[str, Any] = {"gateway": name, "kind": told.kind, "entity_id": told.id, "reference": told.reference, "day": day}
+        values: dict[str, Any] = {
+            "gateway": name,
+            "kind": told.kind,
+            "entity_id": told.id,
+            "reference": told.reference,
+            "dispute_id": told.dispute_id,
+            "day": day,
+        }
         for called in ("credit", "debit", "fee", "tax"):
             money: Money = getattr(told, called)
             values |= {f"{called}_amount": money.amount, f"{called}_currency": money.currency}
@@ -78,6 +87,8 @@ class Settlement(Noun):
                 if refund is None:
                     return "We know of no such refund."
                 return "" if refund.money == self.debit else f"We have {refund.money} for this refund."
+        if self.dispute_id and session.scalar(select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)):
+            return ""
         return f"A gateway's {self.kind}: somebody should look at it."
 
     @move("matched", to="differs")

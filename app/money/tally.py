@@ -117,7 +117,7 @@ def count(tally: Tally) -> None:
     Tally.take(tally.gateway, tally.day)
 
 
-@every(hours=6)
+@every(hours=1)
 def count_the_days() -> None:
     """Yesterday, and today so far; a day that differed is counted again until it agrees."""
     today = clock.now().date()

@@ -165,6 +165,7 @@ def upgrade() -> None:
         sa.Column("gateway", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("entity_id", sa.Text(), nullable=False),
+        sa.Column("dispute_id", sa.Text(), nullable=False),
         sa.Column("reference", sa.Text(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
         sa.Column("settled_at", sa.DateTime(timezone=True), nullable=True),

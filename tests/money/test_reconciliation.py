@@ -177,6 +177,13 @@ def test_how_a_dispute_ends_is_booked_once(bill: Bill, paid: Payment, verb: Any,
     assert booking_of(bill).state == "confirmed"
 
 
+def test_what_a_dispute_took_is_settled_as_what_it_is(bill: Bill, paid: Payment, verb: Any, settle: Any, settings: Any, work_off: Any) -> None:
+    hear_of(verb(f"payments/{paid.gateway_id}/dispute", amount_deducted=99900), paid, settings, work_off)
+    settle()
+    assert {(each.kind, each.state) for each in session.scalars(select(Settlement))} == {("payment", "matched"), ("adjustment", "matched")}
+    assert books("gateway razorpay", "disputed", "bank") == {"gateway razorpay": 0, "disputed": 99900, "bank": -2358}
+
+
 def test_a_dispute_about_nobodys_payment_is_parked(app: Any, settings: Any, work_off: Any) -> None:
     raw = b'{"entity":"event","event":"payment.dispute.created","payload":{"dispute":{"entity":{"id":"disp_nosuch"}}}}'
     received("razorpay", raw, headers(raw, settings, event_id="evt_nosuch"))
