@@ -387,7 +387,7 @@ class House:
         self.bank.trouble.clear()
         self.bank.fate.clear()
         self.bank.on_call = None
-        for span in ({"minutes": 2}, {"minutes": 20}, {"hours": 3}, {"hours": 26}, {"hours": 26}):
+        for span in ({"minutes": 20}, {"hours": 3}, {"hours": 27}):
             self.wait(**span)
             self.work()
             self.must_hold()

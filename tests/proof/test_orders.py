@@ -91,6 +91,9 @@ def test_every_order_ends_the_same(build: Callable[[], House], way: Callable[[Ho
 
 @pytest.mark.parametrize("lost", ["captured", "order.paid", "authorized", "failed", "everything"])
 def test_what_is_lost_is_found_by_the_clock(house: House, lost: str) -> None:
+    """By the look at this one bill, and not only when the hour's takings are counted."""
+    house.wait(seconds=1)
+    house.work()
     house.hold(0, 0)
     house.pay(0, "captured")
     for each in house.bank.news:

@@ -1,0 +1,93 @@
+"""Faults put into a copy of the house on purpose: each has to be noticed, or the proof proves nothing."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+COPIED = ("app", "deploy", "migrations", "static", "templates", "tests", "config.py", "worker.py", "pyproject.toml")
+STORIES, ORDERS, RACES = (f"tests/proof/test_{name}.py" for name in ("stories", "orders", "races"))
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One word of the program changed, what that breaks, and which part of the proof is asked."""
+
+    breaks: str
+    file: str
+    old: str
+    new: str
+    asked: str = STORIES
+    about: str = ""  # the tests that are likeliest to notice, for speed; empty asks all of the file
+
+    def applies(self) -> bool:
+        return (ROOT / self.file).read_text().count(self.old) == 1
+
+
+MUTANTS = [
+    Mutant("another sum than was asked for pays", "app/money/payment.py", "elif charge.money != self.bill.price:", "elif False:", about="another"),
+    Mutant("a second payment is not told from the first", "app/money/payment.py", 'elif self.bill.state == "paid":', "elif False:", about="twice or counter"),
+    Mutant("a capture is booked once for a bill, not for a payment", "app/money/payment.py", 'post(f"capture {self.id}"', 'post(f"capture {self.bill_id}"',
+           about="twice or counter"),
+    Mutant("what failed cannot be captured any more", "app/money/payment.py", 'waits = self.state in ("created", "failed", "authorized")',
+           'waits = self.state in ("created", "authorized")', ORDERS),
+    Mutant("an old failure undoes what came after it", "app/money/payment.py", 'elif charge.state == "failed" and self.state == "created":',
+           'elif charge.state == "failed":', ORDERS),
+    Mutant("what goes back is not taken off the bill", "app/money/bill.py", "        self.left = left.as_json()\n", "", about="cancelled or part"),
+    Mutant("a refund is taken from what is for nothing", "app/money/bill.py", "        if payment.pays:\n            sides = self._taken_off(money, f",
+           "        if not payment.pays:\n            sides = self._taken_off(money, f", about="cancelled or part"),
+    Mutant("what is paid after the hour is not earned", "app/money/bill.py", "        if self.thing.is_delivered:\n            self.deliver()\n", "", about="hour"),
+    Mutant("what is earned twice is booked once", "app/money/bill.py", 'key = f"earn {self.id}/{self.paying.id if self.paying else 0}"', 'key = f"earn {self.id}"',
+           about="hour"),
+    Mutant("a bounced cheque still pays", "app/money/bill.py", 'payment.pays, payment.owed_back = False, ""', 'payment.owed_back = ""', about="bounces"),
+    Mutant("nobody looks for a lost payment", "app/money/bill.py", "look_at=clock.ahead(minutes=2),", "look_at=None,", ORDERS, "lost"),
+    Mutant("a refund that is done is not booked", "app/money/refund.py",
+           '        self._post("refund", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))\n', "", about="cancelled or part"),
+    Mutant("a refund is tried again under its old key", "app/money/refund.py", "self.tries, self.gateway_id, self.trouble, self.looked = self.tries + 1,",
+           "self.tries, self.gateway_id, self.trouble, self.looked = self.tries,", about="tried"),
+    Mutant("a dashboard refund takes nobody's place", "app/money/refund.py", "            if short.amount > 0:\n", "            if False:\n", about="dashboard or before_we"),
+    Mutant("what is unknown is heard before what is known", "app/money/refund.py", "key=lambda it: cls._known(payment, it) is None)",
+           "key=lambda it: cls._known(payment, it) is not None)", about="dashboard"),
+    Mutant("a declined refund is still promised", "app/money/refund.py", '        self.trouble = asked.why\n        self.payment.back -= self.money\n',
+           "        self.trouble = asked.why\n", about="declined"),
+    Mutant("a coupon does not count its way back", "app/money/coupon.py", "        self.coupon.used -= 1\n", "        pass\n", about="coupon"),
+    Mutant("late money needs no coupon", "app/packs/bookings/booking.py", "if no := coupon.take_again(self, self.person):", "if no := None:", about="coupon"),
+    Mutant("late money does not look for a seat", "app/packs/bookings/booking.py", "seat = self.free_seat(self.slot)", "seat = self.seat", about="seat"),
+    Mutant("calling off gives nothing back", "app/packs/bookings/booking.py", '        give_back(self, back, f"{self.number} was cancelled: {asked.why}")\n', "",
+           about="cancelled"),
+    Mutant("calling off earns nothing", "app/packs/bookings/booking.py", "            bill.deliver()  # what is kept is earned\n", "", about="cancelled"),
+    Mutant("a lost dispute is not booked", "app/money/dispute.py", '        self._post("lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))\n', "",
+           about="dispute"),
+    Mutant("a settlement's second line is not booked", "app/money/settlement.py", 'post(f"settled {self.gateway} {self.kind} {self.entity_id}"',
+           'post(f"settled {self.gateway}"', about="paid_out or paid"),
+    Mutant("numbers are left out", "app/kernel/numbering.py", "Series.last + 1", "Series.last + 2", about="part"),
+    Mutant("rows are read and not locked", "app/kernel/db.py", 'session.refresh(self, with_for_update={"of": type(self), "key_share": True})', "session.refresh(self)",
+           RACES, "holds"),
+]  # fmt: skip
+
+
+def run(mutant: Mutant) -> tuple[bool, float]:
+    """Was it noticed, and after how many seconds?"""
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="mutant-") as place:
+        home = Path(place)
+        for name in COPIED:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, home / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / name, home / name)
+        file = home / mutant.file
+        file.write_text(file.read_text().replace(mutant.old, mutant.new))
+        asked = [sys.executable, "-m", "pytest", mutant.asked, "-x", "-q", "-p", "no:cacheprovider", *(["-k", mutant.about] if mutant.about else [])]
+        quick = {name: value for name, value in os.environ.items() if not name.startswith("PROOF_")} | {"PYTHONPATH": place}
+        answer = subprocess.run(asked, cwd=home, env=quick, capture_output=True, text=True, check=False)
+    if answer.returncode not in (0, 1):
+        raise RuntimeError(f"{mutant.breaks}: the tests could not be asked\n{answer.stdout[-3000:]}{answer.stderr[-1000:]}")
+    return answer.returncode == 1, time.monotonic() - began

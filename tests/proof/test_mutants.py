@@ -1,0 +1,26 @@
+"""The list of mutants does not rot; the long proof runs them all."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.proof.conftest import LONG
+from tests.proof.house import say
+from tests.proof.mutants import MUTANTS, Mutant, run
+
+
+def named(mutant: Mutant) -> str:
+    return mutant.breaks
+
+
+def test_each_mutant_still_fits_its_place() -> None:
+    assert [each.breaks for each in MUTANTS if not each.applies()] == []
+    assert len({each.breaks for each in MUTANTS}) == len(MUTANTS) >= 14
+
+
+@pytest.mark.skipif(not LONG, reason="make proof runs the mutants, which takes minutes")
+@pytest.mark.parametrize("mutant", MUTANTS, ids=named)
+def test_it_is_noticed(mutant: Mutant) -> None:
+    noticed, seconds = run(mutant)
+    say(f"{mutant.breaks}: {'noticed' if noticed else 'SURVIVED'} in {seconds:.0f} s")
+    assert noticed
