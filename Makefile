@@ -8,7 +8,7 @@ LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check shell lock clean
+.PHONY: help run test proof check shell lock clean
 
 help: ## List what there is
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
@@ -18,6 +18,9 @@ run: .venv/installed-local ## Start all of Frontdesk here, with its own PostgreS
 
 test: .venv/installed-dev ## Run the tests, with servers of their own
 	@$(BIN)/python -m pytest
+
+proof: .venv/installed-dev ## Prove the money at length, with a new seed each time (half an hour and more; PROOF_SEED=… repeats one)
+	@PROOF_EXAMPLES=$${PROOF_EXAMPLES:-500} PROOF_STEPS=$${PROOF_STEPS:-60} $(BIN)/python -m pytest -s tests/proof
 
 check: .venv/installed-dev ## Style, types, and who may import whom
 	@$(BIN)/python -m ruff check

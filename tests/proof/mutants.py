@@ -55,7 +55,7 @@ MUTANTS = [
     Mutant("a dashboard refund takes nobody's place", "app/money/refund.py", "            if short.amount > 0:\n", "            if False:\n", about="dashboard or before_we"),
     Mutant("what is unknown is heard before what is known", "app/money/refund.py", "key=lambda it: cls._known(payment, it) is None)",
            "key=lambda it: cls._known(payment, it) is not None)", about="dashboard"),
-    Mutant("a declined refund is still promised", "app/money/refund.py", '        self.trouble = asked.why\n        self.payment.back -= self.money\n',
+    Mutant("a declined refund is still promised", "app/money/refund.py", "        self.trouble = asked.why\n        self.payment.back -= self.money\n",
            "        self.trouble = asked.why\n", about="declined"),
     Mutant("a coupon does not count its way back", "app/money/coupon.py", "        self.coupon.used -= 1\n", "        pass\n", about="coupon"),
     Mutant("late money needs no coupon", "app/packs/bookings/booking.py", "if no := coupon.take_again(self, self.person):", "if no := None:", about="coupon"),

@@ -126,7 +126,7 @@ def test_signed_nonsense_ends_on_a_list_and_never_in_an_accident(
         answers[answer] += 1
         assert answer in (200, 400, 413), (answer, raw[:300], headers)
     done = work_off()
-    ends = {state: times for state, times in session.execute(select(Event.state, func.count()).group_by(Event.state))}
+    ends = dict(map(tuple, session.execute(select(Event.state, func.count()).group_by(Event.state))))
     say(f"{answers} {done} jobs, {ends}")
     assert answers[200] > LETTERS // 10
     assert set(ends) <= {"parked", "handled"}, ends
