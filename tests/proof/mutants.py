@@ -88,6 +88,6 @@ def run(mutant: Mutant) -> tuple[bool, float]:
         asked = [sys.executable, "-m", "pytest", mutant.asked, "-x", "-q", "-p", "no:cacheprovider", *(["-k", mutant.about] if mutant.about else [])]
         quick = {name: value for name, value in os.environ.items() if not name.startswith("PROOF_")} | {"PYTHONPATH": place}
         answer = subprocess.run(asked, cwd=home, env=quick, capture_output=True, text=True, check=False)
-    if answer.returncode not in (0, 1):
+    if answer.returncode not in (0, 1) or "\nERROR " in answer.stdout:
         raise RuntimeError(f"{mutant.breaks}: the tests could not be asked\n{answer.stdout[-3000:]}{answer.stderr[-1000:]}")
     return answer.returncode == 1, time.monotonic() - began
