@@ -19,7 +19,6 @@ from app.money.dispute import Dispute
 from app.money.gateway import Declined
 from app.money.payment import Payment
 
-
 LONGEST = 255  # of a name that a gateway gives; what is longer does not fit into an index, and is none
 
 
