@@ -1,0 +1,14 @@
+"""The customer's account, and forgetting somebody."""
+
+revision = "0008"
+down_revision = "0007"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    pass
+
+
+def downgrade() -> None:
+    raise RuntimeError("What was promised to customers is not unwritten: go back by restoring a backup.")
