@@ -146,7 +146,7 @@ class Screens(ModelView):
         row, move = access.find(self.resource.noun, pk), self._move(name)
         if request.method == "GET":
             no = move.refuses(row)
-            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move), typed={}, wrong={}, refusal=no), 409 if no else 200
+            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed={}, wrong={}, refusal=no), 409 if no else 200
         typed = {key: value for key, value in request.form.items() if key != "csrf_token"}
         try:
             with transaction():
@@ -155,7 +155,7 @@ class Screens(ModelView):
         except Refused as no:
             session.rollback()
             row = access.find(self.resource.noun, pk)
-            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move), typed=typed, wrong=no.fields, refusal=no.words), no.status
+            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed=typed, wrong=no.fields, refusal=no.words), no.status
         flash(f"{row}: {move.label.lower()}, done.", "success")
         return redirect(url_for(f"{self.endpoint}.show", pk=pk))
 
@@ -289,8 +289,8 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
     return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
 
 
-def _asked(move: Move) -> list[Any]:
-    return questions(move.asks) if move.asks else []
+def _asked(move: Move, row: Noun) -> list[Any]:
+    return questions(move.asks, row) if move.asks else []
 
 
 def _not_now(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:

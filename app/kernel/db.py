@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from flask_appbuilder.models.sqla import Model
 from sqlalchemy import CheckConstraint, DateTime, Engine, Executable, String, Text, create_engine
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidRequestError, OperationalError
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, declared_attr, mapped_column, scoped_session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -108,7 +108,10 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         if ours is None or self not in ours:
             if self in session.dirty:
                 session.flush()  # reading again would forget what is not written yet
-            session.refresh(self, with_for_update={"of": type(self), "key_share": True})
+            try:
+                session.refresh(self, with_for_update={"of": type(self), "key_share": True})
+            except InvalidRequestError:
+                raise Missing("This is not here any more.") from None
             if ours is not None:
                 ours.add(self)
         return self

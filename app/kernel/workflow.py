@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, datetime, time
-from functools import wraps
+from functools import partial, wraps
 from inspect import getdoc
 from types import UnionType
 from typing import Any, Concatenate, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -122,9 +122,20 @@ def press(row: Noun, name: str, typed: Mapping[str, Any]) -> None:
 # --- the small form that a move asks ----------------------------------------------------------------------------------
 
 
-def asked(label: str, *, default: Any = MISSING, help: str = "", longest: int = 500, among: Callable[[], Mapping[str, str]] | None = None) -> Any:
-    """A question of a move's form: `reference: str = asked("Reference")`; `among` says what can be chosen, and how each is called."""
-    return field(default=default, metadata={"label": label, "help": help, "longest": longest, "among": among})
+def asked(
+    label: str,
+    *,
+    default: Any = MISSING,
+    help: str = "",
+    longest: int = 500,
+    among: Callable[[], Mapping[str, str]] | None = None,
+    of: Callable[[Any], Mapping[str, str]] | None = None,
+) -> Any:
+    """A question of a move's form: `reference: str = asked("Reference")`.
+
+    `among` says what can be chosen, and how each is called; `of` says the same of one row, and the move itself refuses what is not among it.
+    """
+    return field(default=default, metadata={"label": label, "help": help, "longest": longest, "among": among, "of": of})
 
 
 @dataclass(frozen=True)
@@ -139,16 +150,17 @@ class Question:
     among: Callable[[], Mapping[str, str]] | None
 
 
-def questions(asks: type[Any]) -> list[Question]:
+def questions(asks: type[Any], row: Any = None) -> list[Question]:
     kinds = get_type_hints(asks)
-    return [_question(each.name, kinds[each.name], each.default, each.metadata) for each in fields(asks)]
+    return [_question(each.name, kinds[each.name], each.default, each.metadata, row) for each in fields(asks)]
 
 
-def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any]) -> Question:
+def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: Any) -> Question:
     options = [part for part in get_args(hint) if part is not type(None)] if get_origin(hint) in (Union, UnionType) else [hint]
     required = default is MISSING
     label = said.get("label") or name.replace("_", " ").capitalize()
-    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default, said.get("among"))
+    among = partial(said["of"], row) if row is not None and said.get("of") else said.get("among")
+    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default, among)
 
 
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:

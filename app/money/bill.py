@@ -278,6 +278,12 @@ class Bill(Noun, Linked):
         """Nobody waits for this money any more. It may still come: not every gateway can take an order back."""
         self.close()
 
+    def fall_due(self, when: datetime) -> None:
+        """What it is for has moved to another time, and so has the day by which its rest is owed."""
+        if self.due_at and self.wants_money:
+            self.due_at = when
+            remind(self.person, "money/pay_link", at=when - timedelta(days=3), bill=self)
+
     def close(self) -> None:
         """Ask the gateway to take no more money for this."""
         if self.order_id:

@@ -1,13 +1,91 @@
 """Hours, other hours, closures and who gives what; slots that follow them; one practitioner is in one place."""
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision = "0003"
 down_revision = "0002"
 branch_labels = None
 depends_on = None
 
+TAKING = "state in ('held', 'requested', 'confirmed', 'completed', 'no_show')"
+SERVICE = {
+    "before_minutes": (sa.Integer(), "0"),
+    "after_minutes": (sa.Integer(), "0"),
+    "step_minutes": (sa.Integer(), "0"),
+    "day_cap": (sa.Integer(), "0"),
+    "week_cap": (sa.Integer(), "0"),
+    "together": (sa.Boolean(), "false"),
+    "by_approval": (sa.Boolean(), "false"),
+    "reminds_again": (sa.Boolean(), "false"),
+}
+CHECKS = {
+    "quiet": "before_minutes between 0 and 240 and after_minutes between 0 and 240",
+    "step": "step_minutes between 0 and 480",
+    "cap": "day_cap between 0 and 500 and week_cap between 0 and 500",
+    "change": "change_hours between 0 and 2000",
+}
+
 
 def upgrade() -> None:
-    pass
+    for name, (kind, value) in SERVICE.items():
+        op.add_column("service", sa.Column(name, kind, nullable=False, server_default=value))
+        op.alter_column("service", name, server_default=None)
+    op.add_column("service", sa.Column("change_hours", sa.Integer(), nullable=True))  # empty: nobody was promised that they may
+    for name, condition in CHECKS.items():
+        op.create_check_constraint(op.f(f"service_{name}"), "service", condition)
+    op.add_column("slot", sa.Column("partner_id", sa.Integer(), nullable=True))
+    op.create_foreign_key(op.f("slot_partner_id_fkey"), "slot", "practitioner", ["partner_id"], ["id"])
+    op.add_column("slot", sa.Column("kept", postgresql.TSTZRANGE(), nullable=True))
+    op.execute("update slot set kept = tstzrange(starts_at, ends_at)")
+    op.alter_column("slot", "kept", nullable=False)
+    _presences()
+
+
+def _presences() -> None:
+    """What a booking takes of a practitioner becomes rows of its own, since a booking may take two of them."""
+    op.create_table(
+        "presence",
+        sa.Column("booking_id", sa.Integer(), nullable=False),
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
+        sa.Column("slot_id", sa.Integer(), nullable=False),
+        sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        postgresql.ExcludeConstraint(
+            (sa.column("practitioner_id"), "="),
+            (sa.column("slot_id"), "<>"),
+            (sa.column("during"), "&&"),
+            using="gist",
+            name="presence_one_place_at_a_time",
+        ),
+        sa.ForeignKeyConstraint(["booking_id"], ["booking.id"], name=op.f("presence_booking_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("presence_practitioner_id_fkey")),
+        sa.ForeignKeyConstraint(["slot_id"], ["slot.id"], name=op.f("presence_slot_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("presence_pkey")),
+    )
+    op.create_index(op.f("presence_booking_id"), "presence", ["booking_id"], unique=False)
+    op.create_index(op.f("presence_slot_id"), "presence", ["slot_id"], unique=False)
+    op.execute(
+        f"""
+        insert into presence (booking_id, practitioner_id, slot_id, during, created_at, changed_at, version)
+        select id, practitioner_id, slot_id, during, created_at, changed_at, 1 from booking where {TAKING}
+        """
+    )
+    op.drop_constraint("booking_one_place_at_a_time", "booking")
+    op.drop_column("booking", "practitioner_id")
+    op.drop_column("booking", "during")
+    op.add_column("booking", sa.Column("edition", sa.Integer(), nullable=False, server_default="0"))
+    op.alter_column("booking", "edition", server_default=None)
+    op.drop_index("booking_one_per_seat", "booking")
+    op.create_index("booking_one_per_seat", "booking", ["slot_id", "seat"], unique=True, postgresql_where=sa.text(TAKING))
+    op.drop_constraint(op.f("booking_state_known"), "booking")
+    op.create_check_constraint(
+        op.f("booking_state_known"), "booking", "state in ('held', 'requested', 'confirmed', 'completed', 'no_show', 'cancelled', 'expired')"
+    )
 
 
 def downgrade() -> None:

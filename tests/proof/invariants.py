@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-TAKING = "('held', 'confirmed', 'completed', 'no_show')"
+TAKING = "('held', 'requested', 'confirmed', 'completed', 'no_show')"
 STANDING = "('confirmed', 'completed', 'no_show')"
 BY_HAND = "('cash', 'cheque', 'bank')"
 
@@ -33,8 +33,14 @@ SENTENCES: dict[str, str] = {
     # --- seats, and what they are paid with ---
     "a seat is claimed twice": f"select slot_id || '/' || seat from booking where state in {TAKING} group by slot_id, seat having count(*) > 1",
     "a practitioner is in two places": f"""
-        select k.number || ' and ' || o.number from booking k join booking o on o.practitioner_id = k.practitioner_id and o.id > k.id
-        and o.slot_id <> k.slot_id and o.during && k.during where k.state in {TAKING} and o.state in {TAKING}""",
+        select k.number || ' and ' || o.number from booking k join slot ks on ks.id = k.slot_id
+        join slot os on os.practitioner_id = ks.practitioner_id and os.id <> ks.id and os.kept && ks.kept
+        join booking o on o.slot_id = os.id and o.id > k.id where k.state in {TAKING} and o.state in {TAKING}""",
+    "somebody's time is taken otherwise than the bookings say": f"""
+        select k.number from booking k join slot s on s.id = k.slot_id
+        where (k.state in {TAKING}) <> exists (select from presence p where p.booking_id = k.id
+            and p.slot_id = s.id and p.practitioner_id = s.practitioner_id and p.during = s.kept)
+        or (select count(*) from presence p where p.booking_id = k.id) > 1 + (s.partner_id is not null)::int""",
     "a booking stands and its first bill was not paid": f"""
         select k.number from booking k where k.state in {STANDING} and k.price_amount > 0
         and not exists (select from bill b where {FIRST_BILL} and b.state in ('paid', 'unpaid'))""",

@@ -7,6 +7,7 @@ from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
 from app.packs.bookings.site import site
 from app.packs.bookings.slot import Slot
@@ -14,9 +15,12 @@ from app.packs.bookings.slot import Slot
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Extra, Practitioner, Slot, Booking],
+    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence],
     resources=resources,
     blueprints=[site, api],
-    messages=["received", "confirmed", "payment_failed", "unpaid_again", "cancelled", "reminder"],
+    messages=[
+        *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
+        *("requested", "declined", "to_approve", "new"),
+    ],
     demo=demo,
 )

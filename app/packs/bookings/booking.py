@@ -7,24 +7,24 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import ForeignKey, Index, Select, func, select, text, true
-from sqlalchemy.dialects.postgresql import TSTZRANGE, ExcludeConstraint, Range
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import ColumnElement, ForeignKey, Index, ScalarSelect, Select, func, or_, select, text, true
+from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import Linked
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Invalid, Refused
+from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.workflow import asked, move
-from app.messages.message import Message, remind, tell
+from app.messages.message import Message, remind, tell, tell_the_house
 from app.money import coupon
 from app.money.amount import Money, money_column
-from app.money.bill import Bill, ByHand, Terms, give_back, paid_for, refunds_of
+from app.money.bill import Bill, ByHand, Terms, Why, give_back, paid_for, refunds_of
 from app.money.invoice import read_buyer
 from app.money.payment import Payment
 from app.money.policy import percent
@@ -32,12 +32,14 @@ from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
 from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.slot import GONE, Slot
 
-TAKING = ("held", "confirmed", "completed", "no_show")
-GONE = "This time has just been taken. Please choose another one."
+STANDING = ("confirmed", "completed", "no_show")
+TAKING = ("held", "requested", *STANDING)
 _TAKING = text(f"state in {TAKING}")
+_LAST_CALL = timedelta(minutes=5)
 
 
 BACK = {"all": "All of it", "policy": "What the policy says", "nothing": "Nothing"}
@@ -61,6 +63,14 @@ class CallOff:
     back: str = asked("What goes back?", default="all", among=lambda: BACK)
 
 
+@dataclass(frozen=True)
+class NewTime:
+    """Another time of the same service."""
+
+    slot: int = asked("New time", of=lambda booking: booking.other_times)
+    why: str = asked("Why?", default="", help="The customer reads it, and it stays in the history.", longest=300)
+
+
 def _what_goes_back(booking: Booking) -> str:
     """Said before it is pressed, with the sums."""
     paid, left = paid_for(booking, booking.price.currency)
@@ -74,25 +84,24 @@ def _has_begun(booking: Booking) -> str | None:
     return None if booking.slot.starts_at <= clock.now() else "It has not begun yet."
 
 
+def _is_to_come(booking: Booking) -> str | None:
+    return "It has begun already." if booking.slot.starts_at <= clock.now() else None
+
+
 class Booking(Noun, Linked):
     """One person's claim on one seat. The row is the hold, and the same constraint guards it before and after the money."""
 
     link_kind = "booking"
-    states = "held", "confirmed", "completed", "no_show", "cancelled", "expired"
-    __table_args__ = (
-        Index("booking_one_per_seat", "slot_id", "seat", unique=True, postgresql_where=_TAKING),
-        # Nobody is in two places: two claims on one practitioner overlap only when they share the slot.
-        ExcludeConstraint(("practitioner_id", "="), ("slot_id", "<>"), ("during", "&&"), name="booking_one_place_at_a_time", using="gist", where=_TAKING),
-    )
-    refusals: ClassVar[dict[str, str]] = {"booking_one_per_seat": GONE, "booking_one_place_at_a_time": GONE}
+    states = "held", "requested", "confirmed", "completed", "no_show", "cancelled", "expired"
+    __table_args__ = (Index("booking_one_per_seat", "slot_id", "seat", unique=True, postgresql_where=_TAKING),)
+    refusals: ClassVar[dict[str, str]] = {"booking_one_per_seat": GONE}
 
     number: Mapped[str] = mapped_column(unique=True)
     slot_id: Mapped[int] = mapped_column(ForeignKey("slot.id"), index=True)
     slot: Mapped[Slot] = relationship(lazy="joined", innerjoin=True)
     seat: Mapped[int]
-    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
-    practitioner: Mapped[Practitioner] = relationship()
-    during: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)
+    presences: Mapped[list[Presence]] = relationship(cascade="all, delete-orphan")
+    edition: Mapped[int] = mapped_column(default=0)  # how often it was moved: what is said of an earlier time is not said any more
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     timezone: Mapped[str]
@@ -122,7 +131,7 @@ class Booking(Noun, Linked):
             if quote.coupon:
                 quote.coupon.lock()  # before any number is counted, as in every other place
             booking = cls(
-                number=number("BK"), slot=slot, seat=seat, practitioner=slot.practitioner, during=Range(slot.starts_at, slot.ends_at),
+                number=number("BK"), slot=slot, seat=seat, presences=cls._present(slot),
                 person=Person.meet(**person), timezone=zone, price=quote.total, quote=quote, deposit=service.deposit_of(quote.total),
                 policy=service.policy.tiers if service.policy else "", buyer=read_buyer(wanted.buyer), answers=service.read_answers(answers),
                 hold_expires_at=clock.ahead(minutes=service.hold_minutes), request_key=request and request[0], request_hash=request and request[1],
@@ -131,7 +140,10 @@ class Booking(Noun, Linked):
             session.flush()
             if quote.coupon:
                 quote.coupon.take(booking.person, booking)
-            booking._ask_for_money()
+            if service.by_approval:
+                booking.ask()
+            else:
+                booking._ask_for_money()
         return booking
 
     @classmethod
@@ -151,6 +163,8 @@ class Booking(Noun, Linked):
         now, _ = self._parts()
         Bill.ask(self, self.person, now, Terms("whole" if self.deposit == self.price else "deposit", self.buyer))
         tell(self.person, "bookings/received", booking=self)
+        if self.hold_expires_at - clock.now() > 3 * _LAST_CALL:
+            remind(self.person, "bookings/hold_ends", at=self.hold_expires_at - _LAST_CALL, booking=self)
         later(lapse, self, at=self.hold_expires_at)
 
     def _parts(self) -> tuple[Price, Price]:
@@ -176,7 +190,7 @@ class Booking(Noun, Linked):
 
     def awaits(self, bill: Bill) -> bool:
         """The rest of a deposit, and what bounced, can be paid for as long as the booking stands."""
-        return self.state in TAKING[1:] if bill.part == "rest" or bill.state == "unpaid" else self.is_payable
+        return self.state in STANDING if bill.part == "rest" or bill.state == "unpaid" else self.is_payable
 
     @property
     def is_delivered(self) -> bool:
@@ -199,17 +213,23 @@ class Booking(Noun, Linked):
             case "held":
                 self.confirm(payment.said)
             case "expired":
-                try:
-                    seat = self.free_seat(self.slot)
-                except Refused:
-                    return "The hold was over when the money came, and somebody else has the time now."
-                if self.slot.starts_at <= clock.now():
-                    return "The money came after the time that was booked."
-                if no := coupon.take_again(self, self.person):
-                    return no
-                self.confirm_late(payment.said, seat)
+                return self._paid_late(payment)
             case _:
                 return f"The booking was {self.state.replace('_', ' ')} when the money came."
+        return None
+
+    def _paid_late(self, payment: Payment) -> str | None:
+        if self.slot.state != "open":
+            return "The hold was over when the money came, and this time is not offered any more."
+        try:
+            seat = self.free_seat(self.slot)
+        except Refused:
+            return "The hold was over when the money came, and somebody else has the time now."
+        if self.slot.starts_at <= clock.now():
+            return "The money came after the time that was booked."
+        if no := coupon.take_again(self, self.person):
+            return no
+        self.confirm_late(payment.said, seat)
         return None
 
     def payment_failed(self, payment: Payment) -> None:
@@ -242,24 +262,102 @@ class Booking(Noun, Linked):
     @move("expired", to="confirmed")
     def confirm_late(self, paid_with: str, seat: int) -> None:
         """The money came late, and the seat was still free."""
-        self.seat = seat
+        self.seat, self.presences = seat, self._present(self.slot)
         self._confirmed(paid_with)
 
     @move("held", to="expired")
     def lapse(self) -> None:
         """The hold is over, and the seat is free again. The bill stays open: late money is still money."""
+        self._leave_seat()
         coupon.give_back(self)
         for bill in self.bills:
             bill.close()
 
+    # --- where somebody looks at each request ---
+
+    @move("held", to="requested")
+    def ask(self) -> None:
+        """The seat is theirs while somebody of the practice thinks about it, three days at most."""
+        self.hold_expires_at = min(clock.ahead(days=3), self.slot.starts_at)
+        tell(self.person, "bookings/requested", booking=self)
+        tell_the_house("bookings/to_approve", booking=self)
+        later(lapse, self, at=self.hold_expires_at)
+
+    @move("requested", to="held", by="Desk Practitioner", label="Approve", when=_is_to_come)
+    def approve(self) -> None:
+        """Yes: there is a day to pay it, and what is free is confirmed at once."""
+        self.hold_expires_at = min(clock.ahead(days=1), self.slot.starts_at)
+        self._ask_for_money()
+
+    @move("requested", to="cancelled", by="Desk Practitioner", label="Decline", asks=Why, careful=True)
+    def decline(self, asked: Why) -> None:
+        """No, and why: the seat is free again, and nothing was paid."""
+        self._leave_seat()
+        coupon.give_back(self)
+        tell(self.person, "bookings/declined", booking=self)
+
+    @move("requested", to="expired")
+    def go_unanswered(self) -> None:
+        """Nobody answered in time."""
+        self._leave_seat()
+        coupon.give_back(self)
+        tell(self.person, "bookings/declined", booking=self)
+
+    # --- another time, or none ---
+
+    @property
+    def other_times(self) -> dict[str, str]:
+        """The next free times of the same service, as staff choose among them."""
+        slots = (slot for slot, _ in self.free_slots(self.slot.service, clock.now(), clock.ahead(days=400)) if slot.id != self.slot_id)
+        return {str(slot.id): str(slot) for slot in islice(slots, 200)}
+
+    def keeps(self) -> str | None:
+        """Why its customer cannot move it or call it off any more; None while they can."""
+        hours = self.slot.service.change_hours
+        if self.state not in ("requested", "held", "confirmed"):
+            return f"This booking is {self.state.replace('_', ' ')}."
+        if self.slot.starts_at <= clock.now():
+            return "It has begun already."
+        if hours is None:
+            return "This cannot be changed online."
+        if self.state == "confirmed" and self.slot.starts_at < clock.ahead(hours=hours):
+            return f"This can be changed online until {hours} hours before it begins."
+        return None
+
+    @move("requested", "held", "confirmed", by="Desk Practitioner", label="Reschedule", asks=NewTime, when=_is_to_come)
+    def reschedule(self, asked: NewTime) -> None:
+        """Another time of the same service: the old seat and the new one change hands in one transaction, and all else moves along."""
+        new = session.get(Slot, asked.slot)
+        if new is None or new.service_id != self.slot.service_id:
+            raise Invalid.fields_said({"slot": "Choose one of the free times of this service."})
+        if new.id == self.slot_id:
+            raise Invalid.fields_said({"slot": "It is at this time already. Choose another one."})
+        seat = self.take_seat(new, besides=self)
+        self._leave_seat()
+        self.slot, self.seat, self.presences, self.edition = new, seat, self._present(new), self.edition + 1
+        self.hold_expires_at = min(self.hold_expires_at, new.starts_at)
+        for bill in self.bills:
+            bill.fall_due(new.starts_at)
+        tell(self.person, "bookings/rescheduled", booking=self)
+        if self.state == "confirmed":
+            self._remind()
+
+    @move("requested", "held", "confirmed", to="cancelled", when=keeps)
+    def call_off(self, why: str = "") -> None:
+        """By the customer: what goes back is what was promised when they booked."""
+        self._called_off(self.back_by_policy(), why or "Called off by the customer.")
+
     @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel", asks=CallOff, careful=True, confirm=_what_goes_back)
     def cancel(self, asked: CallOff) -> None:
         """Called off: the seat is free, and the money goes back, or as much of it as was decided."""
-        paid, left = paid_for(self, self.price.currency)
-        back = {"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back]
-        if not paid:
+        _, left = paid_for(self, self.price.currency)
+        self._called_off({"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back], asked.why)
+
+    def _called_off(self, back: Money, why: str) -> None:
+        self._leave_seat()
+        if not paid_for(self, self.price.currency)[0]:
             coupon.give_back(self)
-        give_back(self, back, f"{self.number} was cancelled: {asked.why}")
+        give_back(self, back, f"{self.number} was cancelled: {why}")
         for bill in self.bills:
             if bill.wants_money:
                 bill.cancel()
@@ -291,51 +389,90 @@ class Booking(Noun, Linked):
 
     # --- seats ---
 
-    @classmethod
-    def take_seat(cls, slot: Slot) -> int:
-        """Whoever comes at the same moment waits at this lock, and then hears that the time is gone."""
-        slot.lock()
-        if no := slot.refuses():
-            raise Refused(no)
-        return cls.free_seat(slot)
+    @staticmethod
+    def _present(slot: Slot) -> list[Presence]:
+        return [Presence(practitioner=each, slot=slot, during=slot.kept) for each in slot.givers]
+
+    def _leave_seat(self) -> None:
+        """At once, so that whoever takes it next in this very transaction finds it free."""
+        self.presences = []
+        session.flush()
 
     @classmethod
-    def free_seat(cls, slot: Slot) -> int:
-        """The lowest free seat; refuses when there is none, or when the practitioner is elsewhere at that time."""
+    def take_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
+        """Whoever comes at the same moment waits at this lock, and then hears that the time is gone."""
+        try:
+            slot.lock()
+        except Missing:  # the hours of the practice have changed
+            raise Refused(GONE) from None
+        if no := slot.refuses():
+            raise Refused(no)
+        return cls.free_seat(slot, besides)
+
+    @classmethod
+    def free_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
+        """The lowest free seat; refuses when there is none, or when whoever gives it is elsewhere at that time, or has enough for that day."""
         near: list[Booking] = []
-        for booking in session.scalars(cls._near(slot)).all():
+        for booking in session.scalars(cls._near(slot)).unique().all():
             if booking.state == "held" and booking.hold_expires_at <= clock.now():
                 booking.lapse()  # a hold that is over frees its seat for the next one at once, not when the clock comes by
-            else:
+            elif booking is not besides:
                 near.append(booking)
         free = set(range(1, slot.seats + 1)) - {each.seat for each in near}
         if not free or any(each.slot_id != slot.id for each in near):
             raise Refused(GONE)
         session.flush()
+        if not cls._under_caps(slot, besides):
+            raise Refused("There is enough on that day already. Please choose another day.")
         return min(free)
 
     @classmethod
     def _near(cls, slot: Slot) -> Select[Any]:
-        """Bookings that need this practitioner during this time, for this slot or for another."""
-        during = Range(slot.starts_at, slot.ends_at)
-        return select(cls).where(cls.practitioner_id == slot.practitioner_id, cls.during.overlaps(during), cls.state.in_(TAKING))
+        """Bookings that need whoever gives this during this time, for this slot or for another."""
+        theirs = Presence.practitioner_id.in_([each.id for each in slot.givers])
+        return select(cls).where(cls.presences.any(theirs & Presence.during.overlaps(slot.kept)), cls.state.in_(TAKING))
+
+    @classmethod
+    def _alive(cls) -> ColumnElement[bool]:
+        """It takes its time still, whether or not the clock has come by to say that a hold is over."""
+        return cls.state.in_(TAKING) & ((cls.state != "held") | (cls.hold_expires_at > clock.now()))
+
+    @classmethod
+    def _under_caps(cls, slot: Slot, besides: Booking | None) -> bool:
+        caps = cls._caps(slot.service, besides.id if besides else 0)
+        here = select(Slot.id).join(Practitioner, Slot.practitioner_id == Practitioner.id)
+        return not caps or session.scalar(here.where(Slot.id == slot.id, *caps)) is not None
+
+    @classmethod
+    def _caps(cls, service: Service, besides: int = 0) -> list[ColumnElement[bool]]:
+        """Of a Slot and its Practitioner: that there is less of this service in their day and in their week than there may be."""
+        return [cls._count(span, besides) < cap for span, cap in (("day", service.day_cap), ("week", service.week_cap)) if cap]
+
+    @classmethod
+    def _count(cls, span: str, besides: int) -> ScalarSelect[int]:
+        other = aliased(Slot)
+        local, there = (func.date_trunc(span, func.timezone(Practitioner.timezone, each.starts_at)) for each in (Slot, other))
+        same = (other.practitioner_id == Slot.practitioner_id) & (other.service_id == Slot.service_id) & (local == there)
+        counted = select(func.count()).select_from(cls).join(other, cls.slot_id == other.id).where(same, cls._alive(), cls.id != besides)
+        return counted.correlate(Slot, Practitioner).scalar_subquery()
 
     @classmethod
     def free_slots(cls, service: Service, since: datetime, until: datetime) -> Sequence[tuple[Slot, int]]:
         """The slots of a stretch of time that have a seat left, and how many: one query, however long the stretch."""
-        alive = cls.state.in_(TAKING[1:]) | ((cls.state == "held") & (cls.hold_expires_at > clock.now()))
-        overlaps = cls.during.op("&&")(func.tstzrange(Slot.starts_at, Slot.ends_at))
-        here, elsewhere = func.count().filter(cls.slot_id == Slot.id), func.count().filter(cls.slot_id != Slot.id)
-        counted = (
-            select(here.label("here"), elsewhere.label("elsewhere")).where(cls.practitioner_id == Slot.practitioner_id, overlaps, alive).lateral("counted")
-        )
+        here, elsewhere = (func.count(cls.id.distinct()).filter(each) for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id))
+        theirs = or_(Presence.practitioner_id == Slot.practitioner_id, Presence.practitioner_id == Slot.partner_id)
+        taken = select(here.label("here"), elsewhere.label("elsewhere")).select_from(cls).join(Presence, Presence.booking_id == cls.id)
+        counted = taken.where(theirs, Presence.during.overlaps(Slot.kept), cls._alive()).lateral("counted")
         first, last = max(since, clock.ahead(minutes=service.notice_minutes)), min(until, clock.ahead(days=service.days_ahead))
+        partner = aliased(Practitioner)
         found = (
             select(Slot, Slot.seats - counted.c.here)
-            .join(Slot.practitioner)
+            .join(Practitioner, Slot.practitioner_id == Practitioner.id)
+            .outerjoin(partner, Slot.partner_id == partner.id)
             .join(counted, true())
             .where(Slot.service_id == service.id, Slot.state == "open", Slot.starts_at >= first, Slot.starts_at < last)
-            .where(Practitioner.state == "active", counted.c.elsewhere == 0, counted.c.here < Slot.seats)
+            .where(Practitioner.state == "active", func.coalesce(partner.state, "active") == "active", *cls._caps(service))
+            .where(counted.c.elsewhere == 0, counted.c.here < Slot.seats)
             .order_by(Slot.starts_at, Slot.id)
         )
         return [(slot, left) for slot, left in session.execute(found)]
@@ -345,11 +482,11 @@ class Booking(Noun, Linked):
     def wants(self, message: Message) -> bool:
         """Is this still worth saying? A reminder is for a confirmed booking that has not begun."""
         match message.template:
-            case "bookings/reminder":
+            case "bookings/reminder" | "bookings/soon":
                 return self.state == "confirmed" and self.slot.starts_at > clock.now()
             case "bookings/confirmed":
-                return self.state in TAKING[1:]
-            case "bookings/received" | "bookings/payment_failed":
+                return self.state in STANDING
+            case "bookings/received" | "bookings/payment_failed" | "bookings/hold_ends":
                 return self.is_payable
         return True
 
@@ -359,7 +496,13 @@ class Booking(Noun, Linked):
             _, rest = self._parts()
             Bill.ask(self, self.person, rest, Terms("rest", self.buyer, self.slot.starts_at))
         tell(self.person, "bookings/confirmed", booking=self)
+        tell_the_house("bookings/new", booking=self)
+        self._remind()
+
+    def _remind(self) -> None:
         remind(self.person, "bookings/reminder", at=self.slot.starts_at - timedelta(hours=24), booking=self)
+        if self.slot.service.reminds_again:
+            remind(self.person, "bookings/soon", at=self.slot.starts_at - timedelta(hours=1), booking=self)
 
     # --- the same request twice ---
 
@@ -394,6 +537,8 @@ class Booking(Noun, Linked):
         """The customer went back to correct something: their own hold must not stand in their way."""
         if self.state == "held":
             self.lapse()
+        elif self.state == "requested":
+            self.go_unanswered()
         self.request_key = None
         session.flush()
 
@@ -404,5 +549,9 @@ def fingerprint(body: Any) -> str:
 
 @job
 def lapse(booking: Booking) -> None:
-    if booking.state == "held" and booking.hold_expires_at <= clock.now():
+    if booking.hold_expires_at > clock.now():
+        return
+    if booking.state == "held":
         booking.lapse()
+    elif booking.state == "requested":
+        booking.go_unanswered()

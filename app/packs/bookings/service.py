@@ -58,6 +58,10 @@ class Service(Noun):
         CheckConstraint("seats between 1 and 500", name="seats"),
         CheckConstraint("tax_rate between 0 and 10000", name="tax"),
         CheckConstraint("deposit_percent between 1 and 100", name="deposit"),
+        CheckConstraint("before_minutes between 0 and 240 and after_minutes between 0 and 240", name="quiet"),
+        CheckConstraint("step_minutes between 0 and 480", name="step"),
+        CheckConstraint("day_cap between 0 and 500 and week_cap between 0 and 500", name="cap"),
+        CheckConstraint("change_hours between 0 and 2000", name="change"),
     )
     refusals: ClassVar[dict[str, str]] = {
         "service_slug_key": "Another service has this address already.",
@@ -66,6 +70,10 @@ class Service(Noun):
         "service_hold": "A seat is held for 5 to 60 minutes.",
         "service_seats": "A slot has 1 to 500 seats.",
         "service_tax": "A tax rate is given in hundredths of a per cent: 1800 for 18 %.",
+        "service_quiet": "The quiet before and after is 0 to 240 minutes each.",
+        "service_step": "A time every 0 to 480 minutes; 0 puts one after the other.",
+        "service_cap": "A cap is 0 to 500; 0 is none.",
+        "service_change": "Customers may change it until 0 to 2000 hours before.",
         "service_deposit": "A deposit is 1 to 100 per cent; 100 means that all is paid at once.",
     }
 
@@ -85,6 +93,15 @@ class Service(Noun):
     hold_minutes: Mapped[int] = mapped_column(default=15)
     notice_minutes: Mapped[int] = mapped_column(default=120)
     days_ahead: Mapped[int] = mapped_column(default=60)
+    before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet before, in minutes"})
+    after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet after, in minutes"})
+    step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "A time every so many minutes (0: one after the other)"})
+    day_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a day for one practitioner (0: as many as fit)"})
+    week_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a week for one practitioner (0: as many as fit)"})
+    together: Mapped[bool] = mapped_column(default=False, info={"label": "Two practitioners give it together"})
+    by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Somebody looks at each request before it is confirmed"})
+    change_hours: Mapped[int | None] = mapped_column(default=24, info={"label": "Customers may change it until so many hours before (empty: never)"})
+    reminds_again: Mapped[bool] = mapped_column(default=False, info={"label": "A second reminder an hour before"})
     intake: Mapped[str] = mapped_column(default="nothing", info={"choices": tuple(INTAKES)})
 
     @validates("slug")

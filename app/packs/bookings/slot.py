@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
@@ -16,6 +18,9 @@ from app.packs.bookings.service import Service
 
 if TYPE_CHECKING:  # a practitioner makes slots; for the type checker alone, a slot knows its practitioner
     from app.packs.bookings.practitioner import Practitioner
+
+
+GONE = "This time has just been taken. Please choose another one."
 
 
 class Slot(Noun):
@@ -34,24 +39,45 @@ class Slot(Noun):
     }
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
-    practitioner: Mapped[Practitioner] = relationship("Practitioner", lazy="joined", innerjoin=True)
+    practitioner: Mapped[Practitioner] = relationship("Practitioner", lazy="joined", innerjoin=True, foreign_keys=practitioner_id)
+    partner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioner.id"))  # where two give it together
+    partner: Mapped[Practitioner | None] = relationship("Practitioner", lazy="joined", foreign_keys=partner_id)
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     starts_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime]
+    kept: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)  # the time it takes of whoever gives it: with the quiet before and after
     seats: Mapped[int] = mapped_column(default=1)
 
     @classmethod
-    def at(cls, practitioner: Practitioner, service: Service, start: datetime) -> Slot:
-        end = start + timedelta(minutes=service.minutes)
-        return cls(practitioner=practitioner, service=service, starts_at=start, ends_at=end, seats=service.seats)
+    def at(cls, practitioner: Practitioner, service: Service, start: datetime, partner: Practitioner | None = None) -> Slot:
+        made = cls(practitioner=practitioner, partner=partner, service=service, starts_at=start, seats=service.seats)
+        made._last()
+        return made
 
     def tidy(self) -> None:
         """Typed by hand: it lasts as long as its service does."""
         if not self.id:
             if self.starts_at <= clock.now():
                 raise Invalid.fields_said({"starts_at": "This time is over already."})
-            self.ends_at = self.starts_at + timedelta(minutes=self.service.minutes)
+            self._last()
+
+    def _last(self) -> None:
+        """As long as its service, which may want some quiet before and after."""
+        self.ends_at = self.starts_at + timedelta(minutes=self.service.minutes)
+        before, after = timedelta(minutes=self.service.before_minutes or 0), timedelta(minutes=self.service.after_minutes or 0)
+        self.kept = Range(self.starts_at - before, self.ends_at + after)
+
+    @property
+    def givers(self) -> Sequence[Practitioner]:
+        """Whoever has to be there."""
+        return [self.practitioner, self.partner] if self.partner else [self.practitioner]
+
+    def lock(self) -> Self:
+        """Whoever gives it comes first: what one person's day can hold is decided by one at a time."""
+        for each in sorted(self.givers, key=lambda it: it.id):
+            each.lock()
+        return super().lock()
 
     def refuses(self) -> str | None:
         """Why nobody can book this now, in words; None when only the seats decide."""
