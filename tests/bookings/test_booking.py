@@ -201,7 +201,7 @@ def test_a_name_cannot_smuggle_a_header_into_a_mail(slot: Slot, hold: Hold, work
     work_off()
     letters = requests.get(f"{sandbox}/mail.json", timeout=5).json()
     assert letters
-    assert {each["to"] for each in letters} == {"meera@example.com"}
+    assert {each["to"] for each in letters} == {"meera@example.com", "hello@frontdesk.example"}
 
 
 # --- opening hours ----------------------------------------------------------------------------------------------------

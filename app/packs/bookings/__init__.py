@@ -3,6 +3,7 @@
 from app.kernel.pack import Pack
 from app.packs.bookings.api import api
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.changing import changing
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.extra import Extra
@@ -17,7 +18,7 @@ pack = Pack(
     label="Bookings",
     nouns=[Service, Extra, Practitioner, Slot, Booking, Presence],
     resources=resources,
-    blueprints=[site, api],
+    blueprints=[site, changing, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
         *("requested", "declined", "to_approve", "new"),

@@ -81,6 +81,33 @@ def show(token: str) -> Any:
     return jsonify(_booking(Booking.by_token(token)))
 
 
+@api.post("/bookings/<token>/reschedule")
+def reschedule(token: str) -> Any:
+    """Another time of the same service; sent twice it is one move."""
+    booking, given = Booking.by_token(token), _object()
+    if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | ({} if _is_id(given.get("slot")) else {"slot": "Send the id of a free slot."}):
+        raise Invalid.fields_said(wrong)
+    slot = session.get(Slot, given["slot"])
+    if slot is None:
+        raise Invalid.fields_said({"slot": "There is no such slot."})
+    if slot.id != booking.slot_id:
+        with acting(CUSTOMER):
+            booking.move_to(slot)
+    return jsonify(_booking(booking))
+
+
+@api.post("/bookings/<token>/cancel")
+def cancel(token: str) -> Any:
+    """What goes back is what was promised; `changes` of the booking says the sum before."""
+    booking, given = Booking.by_token(token), _object()
+    if wrong := dict.fromkeys(given.keys() - {"why"}, "Unknown field.") | _not_text(given, "why"):
+        raise Invalid.fields_said(wrong)
+    if booking.state != "cancelled":
+        with acting(CUSTOMER):
+            booking.call_off(given.get("why", "").strip()[:300])
+    return jsonify(_booking(booking))
+
+
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
@@ -247,7 +274,7 @@ def _booking(it: Booking) -> dict[str, Any]:
         "service": it.slot.service.slug,
         "slot": slot,
         "timezone": it.timezone,
-        "hold_expires_at": it.hold_expires_at.isoformat() if it.state == "held" else None,
+        "hold_expires_at": it.hold_expires_at.isoformat() if it.state in ("held", "requested") else None,
         "price": it.price.as_json(),
         "deposit": it.deposit.as_json(),
         "lines": _lines(it.quote.price) if it.quote else [],
@@ -255,6 +282,7 @@ def _booking(it: Booking) -> dict[str, Any]:
         "bills": [_bill(each, it) for each in it.bills],
         "refunds": [_refund(each) for each in it.going_back],
         "papers": [_paper(each) for bill in it.bills for each in bill.invoices],
+        "changes": {"why_not": it.keeps(), "back": it.back_by_policy().as_json()},
         "checkout": _checkout(it.bill, it),
     }
 

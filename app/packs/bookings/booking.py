@@ -40,6 +40,7 @@ STANDING = ("confirmed", "completed", "no_show")
 TAKING = ("held", "requested", *STANDING)
 _TAKING = text(f"state in {TAKING}")
 _LAST_CALL = timedelta(minutes=5)
+REMINDS = {"bookings/reminder": timedelta(hours=24), "bookings/soon": timedelta(hours=1)}
 
 
 BACK = {"all": "All of it", "policy": "What the policy says", "nothing": "Nothing"}
@@ -342,6 +343,14 @@ class Booking(Noun, Linked):
         if self.state == "confirmed":
             self._remind()
 
+    def move_to(self, slot: Slot) -> None:
+        """By the customer, for as long as that was promised."""
+        with transaction():
+            self.lock()
+            if no := self.keeps():
+                raise Refused(no)
+            self.reschedule(NewTime(slot.id))
+
     @move("requested", "held", "confirmed", to="cancelled", when=keeps)
     def call_off(self, why: str = "") -> None:
         """By the customer: what goes back is what was promised when they booked."""
@@ -363,6 +372,10 @@ class Booking(Noun, Linked):
                 bill.cancel()
             bill.deliver()  # what is kept is earned
         tell(self.person, "bookings/cancelled", booking=self)
+
+    def preview(self) -> tuple[Money, Money]:
+        """What is here of what was paid, and what of it would go back when it is called off now."""
+        return paid_for(self, self.price.currency)[1], self.back_by_policy()
 
     def back_by_policy(self) -> Money:
         """What goes back when it is called off now, by what was promised when it was booked."""
@@ -477,13 +490,27 @@ class Booking(Noun, Linked):
         )
         return [(slot, left) for slot, left in session.execute(found)]
 
+    @classmethod
+    def turns(cls, service: Service) -> dict[int, float]:
+        """How much of this service each practitioner has had lately and has to come; whoever has least is next."""
+        lately = Slot.starts_at.between(clock.ahead(days=-30), clock.ahead(days=60))
+        had = select(Slot.practitioner_id, func.count()).join(cls, cls.slot_id == Slot.id).where(Slot.service_id == service.id, lately, cls._alive())
+        return {id: float(count) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
+
+    @staticmethod
+    def givers_to_come(service: Service) -> set[int]:
+        """Whoever has any time for it on the calendar."""
+        open_ = (Slot.service_id == service.id) & (Slot.state == "open") & (Slot.starts_at > clock.now())
+        return set(session.scalars(select(Slot.practitioner_id).where(open_).distinct()))
+
     # --- what others ask of it ---
 
     def wants(self, message: Message) -> bool:
         """Is this still worth saying? A reminder is for a confirmed booking that has not begun."""
         match message.template:
             case "bookings/reminder" | "bookings/soon":
-                return self.state == "confirmed" and self.slot.starts_at > clock.now()
+                meant = message.due_at + REMINDS[message.template]  # for this time, and not for one that it has moved away from
+                return self.state == "confirmed" and self.slot.starts_at > clock.now() and self.slot.starts_at == meant
             case "bookings/confirmed":
                 return self.state in STANDING
             case "bookings/received" | "bookings/payment_failed" | "bookings/hold_ends":
@@ -500,17 +527,28 @@ class Booking(Noun, Linked):
         self._remind()
 
     def _remind(self) -> None:
-        remind(self.person, "bookings/reminder", at=self.slot.starts_at - timedelta(hours=24), booking=self)
-        if self.slot.service.reminds_again:
-            remind(self.person, "bookings/soon", at=self.slot.starts_at - timedelta(hours=1), booking=self)
+        for template, span in REMINDS.items():
+            if template == "bookings/reminder" or self.slot.service.reminds_again:
+                remind(self.person, template, at=self.slot.starts_at - span, booking=self)
 
     # --- the same request twice ---
 
     @classmethod
     def hold_once(
-        cls, key: str, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], choices: Choices | None = None, *, corrects: bool = False
+        cls,
+        key: str,
+        slot: Slot,
+        person: Mapping[str, str],
+        answers: dict[str, Any],
+        choices: Choices | None = None,
+        *,
+        corrects: bool = False,
+        anybody: bool = False,
     ) -> Booking:
-        """A double click or a retry is the same booking. Another request under the same key is refused, or `corrects` the first."""
+        """A double click or a retry is the same booking. Another request under the same key is refused, or `corrects` the first.
+
+        Whoever takes `anybody` gets the same time with another practitioner, when somebody was quicker with this one.
+        """
         wanted = choices or Choices()
         mark = fingerprint([slot.id, dict(person), answers, [*wanted.extras], wanted.coupon, dict(wanted.buyer)])
         known = cls.asked_before(key)
@@ -523,11 +561,20 @@ class Booking(Noun, Linked):
                 if known:
                     known.let_go()
                 return cls.hold(slot, person, answers, wanted, request=(key, mark) if key else None)
-        except Refused:
+        except Refused as no:
             made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:
                 return made
+            for other in cls.same_time(slot) if anybody and no.words == GONE else ():
+                return cls.hold_once(key, other, person, answers, wanted, corrects=corrects, anybody=True)
             raise
+
+    @classmethod
+    def same_time(cls, slot: Slot) -> Sequence[Slot]:
+        """Where the same can be had at the same time, whoever's turn it is first."""
+        turn = cls.turns(slot.service)
+        found = (each for each, _ in cls.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1)) if each.id != slot.id)
+        return sorted(found, key=lambda each: (turn.get(each.practitioner_id, 0), each.id))
 
     @classmethod
     def asked_before(cls, key: str) -> Booking | None:

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import secrets
-from calendar import Calendar
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
-from datetime import time as midnight
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from flask import Blueprint, current_app, flash, redirect, render_template, request, send_file, url_for
+from flask import Blueprint, flash, redirect, render_template, request, send_file, url_for
 from flask import session as cookie
 from sqlalchemy import select
 
 from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
-from app.kernel.errors import Invalid, Missing, Refused, Unreadable
+from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.workflow import questions
 from app.money import gateway, policy
 from app.money.amount import Money
@@ -29,6 +27,7 @@ from app.money.quote import Quote
 from app.money.refund import Refund
 from app.money.tax import STATES
 from app.packs.bookings.booking import Booking, Choices
+from app.packs.bookings.month import ZONES, Month, zone_asked
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -75,68 +74,29 @@ def photo(id: int) -> Any:
 # --- choosing a time --------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Month:
-    """A month of the visitor's own calendar: which days have a free time, and the times of the day they chose."""
-
-    first: date
-    weeks: Sequence[Sequence[date]]
-    free: Mapping[date, Sequence[tuple[Slot, int]]]
-    chosen: date | None
-    today: date
-    last: date
-
-    @property
-    def times(self) -> Sequence[tuple[Slot, int]]:
-        return self.free.get(self.chosen, ()) if self.chosen else ()
-
-    @property
-    def before(self) -> date | None:
-        earlier = (self.first - timedelta(days=1)).replace(day=1)
-        return earlier if earlier >= self.today.replace(day=1) else None
-
-    @property
-    def after(self) -> date | None:
-        later = (self.first + timedelta(days=31)).replace(day=1)
-        return later if later <= self.last else None
-
-
 @site.get("/book/<slug>")
 def choose(slug: str) -> str:
-    service, zone = Service.called(slug), _zone()
-    month = _month(service, zone, request.args.get("month", ""), request.args.get("day", ""))
-    return render_template("bookings/choose.html", service=service, zone=zone, month=month, zones=ZONES)
+    service, zone = Service.called(slug), zone_asked()
+    whose = whose_asked()
+    month = Month.asked_for(service, whose)
+    who = {"with": whose or None}
+    return render_template(
+        "bookings/choose.html",
+        service=service,
+        zone=zone,
+        zones=ZONES,
+        month=month,
+        whose=whose,
+        givers=[each for each in _practitioners() if each.id == whose or each.id in Booking.givers_to_come(service)],
+        page=lambda **more: url_for("booking.choose", slug=slug, tz=zone, **who, **more),
+        form_of=lambda time: url_for("booking.form", slug=slug, slot=time.slot.id, tz=zone, **who),
+    )
 
 
-def _month(service: Service, zone: str, month: str, day: str) -> Month:
-    here = ZoneInfo(zone)
-    today = clock.now().astimezone(here).date()
-    last = clock.ahead(days=service.days_ahead).astimezone(here).date()
-    chosen = _date(day) if day else None
-    first = (chosen or (_date(month, "%Y-%m", "month") if month else today)).replace(day=1)
-    weeks = Calendar().monthdatescalendar(first.year, first.month)
-    # From the first to the last day on the page, as the visitor's zone counts them.
-    since, until = (datetime.combine(each, midnight(), here).astimezone(UTC) for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
-    free: dict[date, list[tuple[Slot, int]]] = {}
-    for slot, left in Booking.free_slots(service, since, until):
-        free.setdefault(slot.starts_at.astimezone(here).date(), []).append((slot, left))
-    return Month(first, weeks, free, chosen, today, last)
-
-
-def _date(text: str, form: str = "%Y-%m-%d", called: str = "date") -> date:
-    try:
-        found = datetime.strptime(text, form).replace(tzinfo=UTC).date()
-    except ValueError:
-        raise Unreadable(f"“{text[:40]}” is not a {called}.") from None
-    if not 2000 <= found.year <= 2200:
-        raise Unreadable(f"“{text[:40]}” is too far away.")
-    return found
-
-
-def _zone() -> str:
-    """The visitor's zone: chosen, remembered, or the practice's own."""
-    asked = request.args.get("tz") or request.form.get("timezone") or request.cookies.get("zone", "")
-    return asked if clock.is_zone(asked) else str(current_app.extensions["settings"].timezone)
+def whose_asked() -> int:
+    """The practitioner that somebody wants to see; 0 for whoever's turn it is."""
+    asked = request.values.get("with", "")
+    return int(asked) if asked.isdecimal() and len(asked) < 10 else 0
 
 
 # --- booking it -------------------------------------------------------------------------------------------------------
@@ -212,14 +172,14 @@ def book(slug: str, slot: int) -> Any:
 
 
 def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
-    who = {name: typed.fields.get(name, "") for name in WHO} | {"timezone": _zone()}
+    who = {name: typed.fields.get(name, "") for name in WHO} | {"timezone": zone_asked()}
     answers = {each.name: typed.fields[each.name] for each in questions(slot.service.asks) if each.name in typed.fields}
     once = typed.fields.get("once", "")[:64]
     corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
     with acting(CUSTOMER):
         choices = replace(typed.choices, quote=quote.token)
-        booking = Booking.hold_once(f"site:{once}" if once else "", slot, who, answers, choices, corrects=corrects)
-    cookie["held"] = {"slot": slot.id, "once": once}
+        booking = Booking.hold_once(f"site:{once}" if once else "", slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
+    cookie["held"] = {"slot": booking.slot_id, "once": once}
     return booking
 
 
@@ -281,7 +241,7 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
         "bookings/form.html",
         service=service,
         slot=slot,
-        zone=_zone(),
+        zone=zone_asked(),
         asked=questions(service.asks),
         typed=typed.fields,
         extras=[each for each in service.extras if each.state == "offered"],
@@ -291,6 +251,7 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
         wrong=wrong,
         refusal=no.words if no else offer.says,
         once=typed.fields.get("once") or secrets.token_urlsafe(16),
+        whose=whose_asked(),
     )
 
 
@@ -306,8 +267,8 @@ def _has_room(slot: Slot) -> bool:
 
 
 def _back(service: Service, slot: Slot) -> str:
-    day = slot.starts_at.astimezone(ZoneInfo(_zone())).date()
-    return url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=_zone())
+    day = slot.starts_at.astimezone(ZoneInfo(zone_asked())).date()
+    return url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=zone_asked(), **{"with": whose_asked() or None})
 
 
 # --- the booking ------------------------------------------------------------------------------------------------------
@@ -359,10 +320,3 @@ class Story:
 
 def _practitioners() -> Sequence[Practitioner]:
     return session.scalars(select(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)).all()
-
-
-# The zones offered without JavaScript; any other may be asked for by ?tz=.
-ZONES = (
-    "Asia/Kolkata", "Asia/Dubai", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "Europe/London", "Europe/Berlin", "Africa/Nairobi",
-    "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo", "UTC",
-)  # fmt: skip
