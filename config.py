@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 ROOT = Path(__file__).parent
 SANDBOX_KEY = "rzp_test_sandbox"
 STRIPE_SANDBOX_KEY = "sk_test_sandbox"
+PHONES_SANDBOX = "sandbox"  # the WhatsApp number and the Twilio account that only the sandbox has
 
 
 _STRIPE_LIVE, _STRIPE_TEST = ("sk_live_", "rk_live_"), ("sk_test_", "rk_test_")
@@ -70,6 +71,17 @@ class Settings:
     smtp_password: str = setting("SMTP_PASSWORD", "", repr=False)
     smtp_tls: bool = setting("SMTP_TLS", "1")
     mail_from: str = setting("MAIL_FROM", "Frontdesk <hello@frontdesk.example>")
+
+    whatsapp_phone_id: str = setting("WHATSAPP_PHONE_ID", "")
+    whatsapp_token: str = setting("WHATSAPP_TOKEN", "", repr=False)
+    whatsapp_app_secrets: tuple[str, ...] = setting("WHATSAPP_APP_SECRET", "", repr=False)
+    whatsapp_verify_token: str = setting("WHATSAPP_VERIFY_TOKEN", "", repr=False)
+    whatsapp_url: str = setting("WHATSAPP_API_URL", "https://graph.facebook.com/v23.0")
+
+    twilio_account: str = setting("TWILIO_ACCOUNT_SID", "")
+    twilio_token: str = setting("TWILIO_AUTH_TOKEN", "", repr=False)
+    twilio_sender: str = setting("TWILIO_FROM", "")
+    twilio_url: str = setting("TWILIO_API_URL", "https://api.twilio.com")
 
     sandbox_url: str = setting("SANDBOX_URL", "")
     sandbox_smtp_port: int = setting("SANDBOX_SMTP_PORT", "8025")
@@ -152,6 +164,8 @@ def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
             "stripe_webhook_secrets": ("whsec_" + _derived("sandbox stripe webhook", values["secret_key"]),),
             "stripe_url": values["sandbox_url"].rstrip("/") + "/sandbox/stripe",
         }
+    if values["razorpay_key"] == SANDBOX_KEY:
+        values |= _sandbox_phones(values)
     if values["sandbox_url"] and not values["smtp_host"]:
         values |= {
             "smtp_host": urlsplit(values["sandbox_url"]).hostname,
@@ -159,6 +173,24 @@ def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
             "smtp_tls": False,
         }
     return values
+
+
+def _sandbox_phones(values: dict[str, Any]) -> dict[str, Any]:
+    here, secret = values["sandbox_url"].rstrip("/"), values["secret_key"]
+    whatsapp = {
+        "whatsapp_phone_id": PHONES_SANDBOX,
+        "whatsapp_token": _derived("sandbox whatsapp", secret),
+        "whatsapp_app_secrets": (_derived("sandbox whatsapp webhook", secret),),
+        "whatsapp_verify_token": _derived("sandbox whatsapp greeting", secret),
+        "whatsapp_url": f"{here}/sandbox/whatsapp/v23.0",
+    }
+    sms = {
+        "twilio_account": PHONES_SANDBOX,
+        "twilio_token": _derived("sandbox sms", secret),
+        "twilio_sender": "+15005550006",
+        "twilio_url": f"{here}/sandbox/sms",
+    }
+    return ({} if values["whatsapp_phone_id"] else whatsapp) | ({} if values["twilio_account"] else sms)
 
 
 def _refuse_unsafe(it: Settings) -> None:
@@ -171,8 +203,19 @@ def _refuse_unsafe(it: Settings) -> None:
     if it.timezone not in available_timezones():
         raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}, which is not an IANA time zone such as Asia/Kolkata.")
     _refuse_unpaid(it)
+    _refuse_unheard(it)
+
+
+def _refuse_unheard(it: Settings) -> None:
+    """Doors through which nothing could be said, or anybody could say that it was."""
     if not it.smtp_host:
         raise Unsafe("SMTP_HOST is not set, and no SANDBOX_URL stands in for it: no email could be sent.")
+    if it.whatsapp_phone_id and not (it.whatsapp_token and it.whatsapp_app_secrets and it.whatsapp_verify_token):
+        raise Unsafe(
+            "WHATSAPP_PHONE_ID is set without WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: anybody could say what became of a message."
+        )
+    if it.twilio_account and not (it.twilio_token and it.twilio_sender):
+        raise Unsafe("TWILIO_ACCOUNT_SID is set without TWILIO_AUTH_TOKEN and TWILIO_FROM: no text message could be sent.")
 
 
 def _refuse_unpaid(it: Settings) -> None:
