@@ -31,7 +31,7 @@ from app.money.payment import Bounce, GiveBack, Payment
 from app.money.policy import RefundPolicy
 from app.money.refund import HandedOut, Refund, Why
 from app.money.tally import Tally
-from app.packs.bookings.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking import Booking, CallOff, Choices, NewTime
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
@@ -251,6 +251,12 @@ class House:
 
     def cancel(self, n: int, back: str, by: Actor | None = None) -> None:
         self.press("cancel", self.pick(Booking, n, "held", "confirmed"), CallOff("Ill.", back), by=by)
+
+    def move(self, n: int, slot: int, by: Actor | None = None) -> None:
+        self.press("reschedule", self.pick(Booking, n, "held", "confirmed"), NewTime(self.pick(Slot, slot).id), by=by)
+
+    def call_off(self, n: int) -> None:
+        self.press("call_off", self.pick(Booking, n, "held", "confirmed"))
 
     def must_cancel(self, n: int) -> None:
         self.pick(Booking, n, "held", "confirmed").cancel(CallOff("Ill.", "all"))

@@ -36,7 +36,7 @@ SENTENCES: dict[str, str] = {
         select k.number || ' and ' || o.number from booking k join slot ks on ks.id = k.slot_id
         join slot os on os.practitioner_id = ks.practitioner_id and os.id <> ks.id and os.kept && ks.kept
         join booking o on o.slot_id = os.id and o.id > k.id where k.state in {TAKING} and o.state in {TAKING}""",
-    "somebody's time is taken otherwise than the bookings say": f"""
+    "time is taken otherwise than the bookings say": f"""
         select k.number from booking k join slot s on s.id = k.slot_id
         where (k.state in {TAKING}) <> exists (select from presence p where p.booking_id = k.id
             and p.slot_id = s.id and p.practitioner_id = s.practitioner_id and p.during = s.kept)

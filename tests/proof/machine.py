@@ -66,6 +66,14 @@ class Everything(RuleBasedStateMachine):
     def come_back(self, n: int, honest: bool) -> None:
         self.house.come_back(n, honest=honest)
 
+    @rule(n=few, slot=st.integers(0, 5))
+    def move(self, n: int, slot: int) -> None:
+        self.house.move(n, slot)
+
+    @rule(n=few)
+    def call_off(self, n: int) -> None:
+        self.house.call_off(n)
+
     # --- hearing of it ---
 
     @rule(n=st.integers(0, 9), times=st.integers(1, 2), handled=yes)

@@ -67,6 +67,11 @@ def _refund_again(house: House) -> None:
         _refund(house)
 
 
+def _move(house: House) -> None:
+    house.move(0, 5)
+    house.work()
+
+
 def _states() -> list[str]:
     return [each.state for each in session.scalars(select(Booking))]
 
@@ -79,7 +84,11 @@ FLOWS = {
     ),
     "cancel": Flow(_paid, _cancel, _cancel, lambda house: _states() == ["cancelled"] and _kept(house) == 0 and len(house.bank.backs) == 1),
     "refund": Flow(_paid, _refund, _refund_again, lambda house: _states() == ["confirmed"] and _kept(house) == 49950 and len(house.bank.backs) == 1),
+    "move": Flow(_paid, _move, _move, lambda house: _states() == ["confirmed"] and _kept(house) == 99900 and session.scalar(select(Booking.edition)) == 1),
 }  # fmt: skip
+
+
+ONCE = "bookings/confirmed", "bookings/cancelled", "bookings/rescheduled", "money/refunded"
 
 
 @contextmanager
@@ -106,7 +115,7 @@ def recovers(house: House, flow: Flow, where: str) -> None:
     flow.again(house)
     house.drain()
     assert flow.ends(house), (where, _states(), house.bank.backs)
-    told = [each.template for each in session.scalars(select(Message)) if each.template in ("bookings/confirmed", "bookings/cancelled", "money/refunded")]
+    told = [each.template for each in session.scalars(select(Message)) if each.template in ONCE]
     assert len(told) == len(set(told)), (where, told)
 
 

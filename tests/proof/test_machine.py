@@ -14,7 +14,7 @@ from hypothesis.stateful import run_state_machine_as_test
 from tests.proof.house import ENDS, House, say
 from tests.proof.machine import Everything
 
-EXAMPLES, STEPS = int(os.environ.get("PROOF_EXAMPLES") or 40), int(os.environ.get("PROOF_STEPS") or 30)
+EXAMPLES, STEPS = int(os.environ.get("PROOF_EXAMPLES") or 20), int(os.environ.get("PROOF_STEPS") or 25)
 
 
 OFTEN = {"confirmed", "expired", "given back elsewhere", "coupon given back", "settled"}  # in so few days; the stories reach every end on purpose
