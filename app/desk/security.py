@@ -20,6 +20,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import Email
 
+from app.desk.page import pages
 from app.desk.report import reports
 from app.desk.resource import resources
 from app.kernel.access import ADMIN, Actor
@@ -167,19 +168,20 @@ def must(noun: type[Any], verb: str) -> None:
 
 def write_roles(sm: Any) -> None:
     """Make the roles of the declarations true in the database. Run at a release, never while serving."""
-    named = {role for resource in resources() for role in resource.roles} | {role for report in reports() for role in report.roles}
+    asked = [*reports(), *pages()]
+    named = {role for each in [*resources(), *asked] for role in each.roles}
     for name in sorted(named | {ADMIN, "Public"}):
         if sm.find_role(name) is None:
             sm.add_role(name)
     for resource in resources():
         sm.add_permissions_view([_CAN + verb for verb in resource.verbs], resource.noun.__name__)
-    for report in reports():
-        sm.add_permissions_view([f"{_CAN}read"], report.right)
+    for each in asked:
+        sm.add_permissions_view([f"{_CAN}read"], each.right)
     with transaction():
         for name in sorted(named):
             role = sm.find_role(name)
             wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name)}
-            wanted |= {(f"{_CAN}read", report.right) for report in reports() if name in report.roles}
+            wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
             role.permissions = [_existing(sm, permission, view) for permission, view in sorted(wanted | own)]
 

@@ -18,6 +18,7 @@ class Pack:
     nouns: Sequence[type[Noun]]
     resources: Sequence[Any] = ()
     reports: Sequence[Any] = ()
+    pages: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] = ()
     demo: Callable[[], None] | None = None

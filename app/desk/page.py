@@ -1,0 +1,73 @@
+"""Page: one page of a line of business on the staff's side that belongs to no single noun: its right, its menu entry, its door."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flask import g
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access
+
+from app.kernel.access import Actor
+from app.kernel.db import spaced
+
+
+class Page:
+    """What staff open beside lists and reports. Who may has no default on purpose.
+
+    `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
+    is here, so what it reads it reads through `access`, and what it changes it changes by a move.
+    """
+
+    def __init__(self, name: str, *, label: str = "", icon: str = "square", roles: str, answers: Callable[[], Any]) -> None:
+        self.name, self.label, self.icon = name, label or spaced(name), icon
+        self.roles, self.answers, self.pack = frozenset(roles.split()), answers, ""
+
+    def register(self, pack: str) -> None:
+        if self.name in _registered:
+            raise TypeError(f"{self.name} is declared twice.")
+        self.pack = pack
+        _registered[self.name] = self
+
+    @property
+    def right(self) -> str:
+        """What its permission is about."""
+        return "".join(each.capitalize() for each in self.name.split("_")) + "Page"
+
+    @property
+    def front(self) -> str:
+        return f"{self.right}.show"
+
+    def is_for(self, who: Actor) -> bool:
+        return who.may_all or f"{self.right}.can_read" in who.rights
+
+
+class Door(BaseView):
+    """Lets in whoever may."""
+
+    page: ClassVar[Page]
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read"}
+
+    @expose("/", methods=["GET", "POST"])
+    @has_access
+    def show(self) -> Any:
+        g.resource = self.page
+        return self.page.answers()
+
+
+def door_of(page: Page) -> type[Door]:
+    return type(page.right, (Door,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right})
+
+
+_registered: dict[str, Page] = {}
+
+
+def pages() -> list[Page]:
+    return [*_registered.values()]
+
+
+def forget_all() -> None:
+    """Two apps in one process, as in tests, declare the same pages anew."""
+    _registered.clear()
