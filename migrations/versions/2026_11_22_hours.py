@@ -41,6 +41,7 @@ def upgrade() -> None:
     op.execute("update slot set kept = tstzrange(starts_at, ends_at)")
     op.alter_column("slot", "kept", nullable=False)
     _presences()
+    _line()
 
 
 def _presences() -> None:
@@ -86,6 +87,37 @@ def _presences() -> None:
     op.create_check_constraint(
         op.f("booking_state_known"), "booking", "state in ('held', 'requested', 'confirmed', 'completed', 'no_show', 'cancelled', 'expired')"
     )
+
+
+def _line() -> None:
+    op.create_table(
+        "waiting",
+        sa.Column("service_id", sa.Integer(), nullable=False),
+        sa.Column("practitioner_id", sa.Integer(), nullable=True),
+        sa.Column("person_id", sa.Integer(), nullable=False),
+        sa.Column("timezone", sa.Text(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=False),
+        sa.Column("last_day", sa.Date(), nullable=False),
+        sa.Column("booking_id", sa.Integer(), nullable=True),
+        sa.Column("state", sa.String(length=20), nullable=True),
+        sa.Column("handle", sa.String(length=22), nullable=False),
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.CheckConstraint("last_day >= first_day", name=op.f("waiting_days")),
+        sa.CheckConstraint("state in ('waiting', 'offered', 'taken', 'passed', 'left')", name=op.f("waiting_state_known")),
+        sa.ForeignKeyConstraint(["booking_id"], ["booking.id"], name=op.f("waiting_booking_id_fkey")),
+        sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("waiting_person_id_fkey")),
+        sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("waiting_practitioner_id_fkey")),
+        sa.ForeignKeyConstraint(["service_id"], ["service.id"], name=op.f("waiting_service_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("waiting_pkey")),
+        sa.UniqueConstraint("handle", name=op.f("waiting_handle_key")),
+    )
+    op.create_index(op.f("waiting_person_id"), "waiting", ["person_id"], unique=False)
+    op.create_index(op.f("waiting_service_id"), "waiting", ["service_id"], unique=False)
+    op.create_index(op.f("waiting_state"), "waiting", ["state"], unique=False)
+    op.create_index("waiting_once", "waiting", ["service_id", "person_id"], unique=True, postgresql_where=sa.text("state in ('waiting', 'offered')"))
 
 
 def downgrade() -> None:

@@ -7,21 +7,23 @@ from app.packs.bookings.changing import changing
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.in_line import in_line
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
 from app.packs.bookings.site import site
 from app.packs.bookings.slot import Slot
+from app.packs.bookings.waiting import Waiting
 
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence],
+    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Waiting],
     resources=resources,
-    blueprints=[site, changing, api],
+    blueprints=[site, changing, in_line, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
-        *("requested", "declined", "to_approve", "new"),
+        *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed"),
     ],
     demo=demo,
 )

@@ -34,7 +34,7 @@ from app.money.refund import Refund
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
-from app.packs.bookings.slot import GONE, Slot
+from app.packs.bookings.slot import GONE, Slot, came_free
 
 STANDING = ("confirmed", "completed", "no_show")
 TAKING = ("held", "requested", *STANDING)
@@ -122,10 +122,22 @@ class Booking(Noun, Linked):
 
     @classmethod
     def hold(
-        cls, slot: Slot, person: Mapping[str, str], answers: dict[str, Any], choices: Choices | None = None, *, request: tuple[str, str] | None = None
+        cls,
+        slot: Slot,
+        person: Mapping[str, str],
+        answers: dict[str, Any],
+        choices: Choices | None = None,
+        *,
+        request: tuple[str, str] | None = None,
+        instead_of: Booking | None = None,
     ) -> Booking:
-        """Take a seat for as long as paying takes, and ask for the money: one transaction, and the customer hears of it."""
+        """Take a seat for as long as paying takes, and ask for the money: one transaction, and the customer hears of it.
+
+        `instead_of` is what was kept for them until now: it gives way to this.
+        """
         with transaction():
+            if instead_of and instead_of.lock().state == "held":
+                instead_of.lapse()
             seat = cls.take_seat(slot)
             service, zone, wanted = slot.service, person["timezone"], choices or Choices()
             quote = cls._priced(service, wanted)
@@ -146,6 +158,20 @@ class Booking(Noun, Linked):
             else:
                 booking._ask_for_money()
         return booking
+
+    @classmethod
+    def keep_for(cls, person: Person, timezone: str, slot: Slot, until: datetime) -> Booking:
+        """A seat that is offered to somebody who waited: nothing is asked and nothing costs until they take it."""
+        with transaction():
+            seat, nothing = cls.take_seat(slot), slot.service.price - slot.service.price
+            kept = cls(
+                number=number("BK"), slot=slot, seat=seat, presences=cls._present(slot), person=person, timezone=timezone, price=nothing, deposit=nothing,
+                hold_expires_at=until,
+            )  # fmt: skip
+            session.add(kept)
+            session.flush()
+            later(lapse, kept, at=until)
+        return kept
 
     @classmethod
     def _priced(cls, service: Service, wanted: Choices) -> Quote:
@@ -407,8 +433,9 @@ class Booking(Noun, Linked):
         return [Presence(practitioner=each, slot=slot, during=slot.kept) for each in slot.givers]
 
     def _leave_seat(self) -> None:
-        """At once, so that whoever takes it next in this very transaction finds it free."""
+        """At once, so that whoever takes it next in this very transaction finds it free; and whoever waits for one hears of it."""
         self.presences = []
+        later(came_free, self.slot)
         session.flush()
 
     @classmethod
@@ -544,6 +571,7 @@ class Booking(Noun, Linked):
         *,
         corrects: bool = False,
         anybody: bool = False,
+        instead_of: Booking | None = None,
     ) -> Booking:
         """A double click or a retry is the same booking. Another request under the same key is refused, or `corrects` the first.
 
@@ -560,7 +588,7 @@ class Booking(Noun, Linked):
             with transaction():
                 if known:
                     known.let_go()
-                return cls.hold(slot, person, answers, wanted, request=(key, mark) if key else None)
+                return cls.hold(slot, person, answers, wanted, request=(key, mark) if key else None, instead_of=instead_of)
         except Refused as no:
             made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:

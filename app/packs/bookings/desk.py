@@ -7,6 +7,7 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.packs.bookings.waiting import Waiting
 
 resources = [
     Resource(
@@ -20,6 +21,19 @@ resources = [
         order="-id",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("slot.practitioner.user")},
+    ),
+    Resource(
+        Waiting,
+        icon="clock",
+        label="Waiting list",
+        list="service person practitioner first_day last_day state",
+        show="service person person.email person.phone practitioner first_day last_day timezone state booking",
+        search="person.name person.email",
+        filters="state service practitioner",
+        order="id",
+        tones={"waiting": "info", "offered": "warn", "taken": "good", "passed": "quiet", "left": "quiet"},
+        roles={"Desk": "read moves", "Practitioner": "read", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
     ),
     Resource(
         Slot,

@@ -31,6 +31,7 @@ from app.packs.bookings.month import ZONES, Month, zone_asked
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.packs.bookings.waiting import Waiting
 from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
 
@@ -137,6 +138,9 @@ def form(slug: str, slot: int) -> Any:
     chosen = _slot(service, slot)
     if mine := _held_from_here(chosen):
         return _form(service, chosen, mine)
+    if kept := _kept(chosen):
+        who = kept.person
+        return _form(service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token}))
     if (no := chosen.refuses()) or not _has_room(chosen):
         flash(no or "This time has just been taken. Please choose another one.", "warning")
         return redirect(_back(service, chosen))
@@ -178,7 +182,14 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
     corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
     with acting(CUSTOMER):
         choices = replace(typed.choices, quote=quote.token)
-        booking = Booking.hold_once(f"site:{once}" if once else "", slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
+        key, kept = f"site:{once}" if once else "", _kept(slot)
+        if kept:
+            with transaction():
+                kept.lock()
+                booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, instead_of=kept.booking)
+                kept.take(booking)
+        else:
+            booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
     cookie["held"] = {"slot": booking.slot_id, "once": once}
     return booking
 
@@ -253,6 +264,15 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
         once=typed.fields.get("once") or secrets.token_urlsafe(16),
         whose=whose_asked(),
     )
+
+
+def _kept(slot: Slot) -> Waiting | None:
+    """What came free for somebody in the line, and is kept for them."""
+    try:
+        kept = Waiting.by_token(request.values.get("offer", ""))
+    except Missing:
+        return None
+    return kept if kept.is_kept and kept.booking and kept.booking.slot_id == slot.id else None
 
 
 def _slot(service: Service, id: int) -> Slot:

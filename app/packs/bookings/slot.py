@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar, Self
 
@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.db import Noun
 from app.kernel.errors import Invalid
+from app.kernel.jobs import job
 from app.kernel.workflow import move
 from app.packs.bookings.service import Service
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:  # a practitioner makes slots; for the type checker alone, a s
 
 
 GONE = "This time has just been taken. Please choose another one."
+_hear_of_it: list[Callable[[Slot], None]] = []
 
 
 class Slot(Noun):
@@ -99,3 +101,14 @@ class Slot(Noun):
 
     def __str__(self) -> str:
         return f"{clock.said(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"
+
+
+def hears_of_a_free_seat(told: Callable[[Slot], None]) -> None:
+    """Whoever waits for one: called by a job, after the seat has really come free."""
+    _hear_of_it.append(told)
+
+
+@job
+def came_free(slot: Slot) -> None:
+    for told in _hear_of_it:
+        told(slot)

@@ -1,0 +1,142 @@
+"""Waiting: somebody would like a time that is taken; what comes free is kept for the first of them, for a while."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import ClassVar, Self
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, func, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import Linked
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid, Refused
+from app.kernel.jobs import every
+from app.kernel.people import Person
+from app.kernel.workflow import move
+from app.messages.message import Message, tell
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot, hears_of_a_free_seat
+
+FOR_SO_LONG = 2  # hours in which an offer can be taken
+
+
+class Waiting(Noun, Linked):
+    """One person's place in the line for one service, between two days."""
+
+    link_kind = "waiting"
+    states = "waiting", "offered", "taken", "passed", "left"
+    __table_args__ = (
+        CheckConstraint("last_day >= first_day", name="days"),
+        Index("waiting_once", "service_id", "person_id", unique=True, postgresql_where=text("state in ('waiting', 'offered')")),
+    )
+    refusals: ClassVar[dict[str, str]] = {"waiting_days": "The last day comes after the first.", "waiting_once": "You are in this line already."}
+
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
+    service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
+    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioner.id"))
+    practitioner: Mapped[Practitioner | None] = relationship(lazy="joined")
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+    timezone: Mapped[str]
+    first_day: Mapped[date]
+    last_day: Mapped[date]
+    booking_id: Mapped[int | None] = mapped_column(ForeignKey("booking.id"))
+    booking: Mapped[Booking | None] = relationship(lazy="joined")  # what is kept for them, or what came of it
+
+    @classmethod
+    def join(cls, service: Service, who: Mapping[str, str], first_day: date, last_day: date, whose: int = 0) -> Self:
+        """At the end of the line."""
+        today = clock.now().astimezone(ZoneInfo(who["timezone"])).date()
+        if last_day < max(first_day, today) or (last_day - today).days > 366:
+            raise Invalid.fields_said({"last_day": "Choose days from today on, within a year, the last not before the first."})
+        with transaction():
+            here = cls(
+                service=service, practitioner_id=whose or None, person=Person.meet(**who), timezone=who["timezone"], first_day=first_day, last_day=last_day
+            )
+            session.add(here)
+            session.flush()
+            tell(here.person, "bookings/waiting", waiting=here)
+        return here
+
+    @property
+    def before(self) -> int:
+        """How many stand before them."""
+        line = select(func.count()).where(Waiting.service_id == self.service_id, Waiting.state.in_(("waiting", "offered")), Waiting.id < self.id)
+        return session.scalar(line) or 0
+
+    def suits(self, slot: Slot) -> bool:
+        day = slot.starts_at.astimezone(ZoneInfo(self.timezone)).date()
+        return self.first_day <= day <= self.last_day and self.practitioner_id in (None, slot.practitioner_id)
+
+    @move("waiting", to="offered")
+    def offer(self, kept: Booking) -> None:
+        """Nobody else can take it while they think about it."""
+        self.booking = kept
+        tell(self.person, "bookings/offer", key=f"offer:{kept.id}", waiting=self)
+
+    @property
+    def is_kept(self) -> bool:
+        return self.state == "offered" and self.booking is not None and self.booking.is_payable
+
+    @move("offered", to="taken")
+    def take(self, booking: Booking) -> None:
+        """They took it, through the same form as everybody."""
+        self.booking = booking
+
+    @move("offered", to="passed")
+    def pass_by(self) -> None:
+        """They did not take it in time; the next one is asked."""
+        tell(self.person, "bookings/passed", key=f"passed:{self.booking_id}", waiting=self)
+
+    @move("waiting", "offered", to="left", by="Desk", label="Take off the line")
+    def leave(self) -> None:
+        """Not wanted any more: what was kept for them is free for the next one."""
+        if self.booking and self.booking.state == "held":
+            self.booking.lapse()
+
+    def wants(self, message: Message) -> bool:
+        return self.is_kept if message.template == "bookings/offer" else self.state in ("waiting", "passed")
+
+    def __str__(self) -> str:
+        return f"{self.person.name}, for {self.service.name}"
+
+
+def offer_to_the_next(slot: Slot) -> None:
+    """A seat came free: the first in the line whom it suits hears of it."""
+    with transaction():
+        _pass_by(slot)
+        line = select(Waiting).where(Waiting.service_id == slot.service_id, Waiting.state == "waiting").order_by(Waiting.id)
+        first = next((each for each in session.scalars(line) if each.suits(slot)), None)
+        if first is None:
+            return
+        try:
+            kept = Booking.keep_for(first.person, first.timezone, slot, min(clock.ahead(hours=FOR_SO_LONG), slot.starts_at))
+        except Refused:  # somebody was quicker; whatever comes free next is offered again
+            return
+        first.offer(kept)
+
+
+def _pass_by(slot: Slot) -> None:
+    offered = select(Waiting).join(Booking, Waiting.booking_id == Booking.id).where(Waiting.state == "offered", Booking.slot_id == slot.id)
+    for each in session.scalars(offered.where(Booking.state != "held")):
+        each.pass_by()
+
+
+hears_of_a_free_seat(offer_to_the_next)
+
+
+@every(minutes=5)
+def offer_what_is_free() -> None:
+    """Times that came on the calendar, or came back to it, without a booking that was called off."""
+    now: datetime = clock.now()
+    waited_for = select(Service).where(Service.id.in_(select(Waiting.service_id).where(Waiting.state == "waiting")))
+    for service in session.scalars(waited_for).all():
+        for slot, left in Booking.free_slots(service, now, clock.ahead(days=service.days_ahead)):
+            for _ in range(left):
+                offer_to_the_next(slot)
