@@ -97,6 +97,11 @@ class Settings:
         return self.razorpay_key == SANDBOX_KEY
 
     @property
+    def listener(self) -> str:
+        """The sandbox's own program that hears webhooks."""
+        return f"{self.sandbox_url.rstrip('/')}/sandbox/listener" if self.sandboxed and self.sandbox_url else ""
+
+    @property
     def razorpay_checkout(self) -> str:
         """Where a payer's browser goes: the sandbox is seen at our own address."""
         return ("/sandbox/razorpay" if self.sandboxed else self.razorpay_url) + "/v1/checkout/embedded"

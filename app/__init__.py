@@ -13,6 +13,7 @@ from app import desk, ops, site
 from app.kernel import access, clock, db, files, jobs, numbering, people
 from app.kernel.pack import Pack
 from app.messages import email, message, template
+from app.messages.outside import live_beside
 from app.money import gateway, invoice, limits, quote
 from app.money.amount import Money
 from app.money.offline import OFFLINE
@@ -62,6 +63,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     files.keep_in(settings.files)
     people.live_in(settings.country)
     jobs.hang_bell(settings.redis_url)
+    live_beside(settings.listener)
     gateway.use(*_gateways(settings))
     gateway.reach_us_at(settings.base_url if settings.pays_at else "")
     clock.live_in(settings.timezone)

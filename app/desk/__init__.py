@@ -12,6 +12,7 @@ from flask_appbuilder import AppBuilder
 
 from app.desk import column, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
+from app.desk.hooks import HookSecret
 from app.desk.report import forget_all as forget_reports
 from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
@@ -98,6 +99,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             builder.add_api(endpoint_of(report))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
+    builder.add_view_no_menu(HookSecret)
     app.context_processor(
         lambda: {"menu": _menu, "is_admin": lambda: access.ADMIN in access.actor().roles} if has_request_context() and request.path.startswith(_STAFF) else {}
     )

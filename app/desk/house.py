@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask_appbuilder.security.sqla.models import User
 
+from app.desk.hooks import hooks
 from app.desk.resource import Resource
 from app.kernel import access
 from app.kernel.access import everything
@@ -12,6 +13,8 @@ from app.kernel.files import Picture
 from app.kernel.jobs import Job
 from app.kernel.pack import Pack
 from app.kernel.people import Person
+from app.messages.call import Call
+from app.messages.hook import Hook
 from app.messages.message import Message
 
 READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
@@ -22,7 +25,7 @@ access.declare(User, frozenset({"Desk"}), {})
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, Message, Job, Change, Picture],
+    nouns=[Person, Message, Job, Change, Picture, Hook, Call],
     resources=[
         Resource(
             Person,
@@ -46,6 +49,7 @@ house = Pack(
             roles=READ,
             scope=everything,
         ),
+        *hooks,
         Resource(
             Job,
             icon="gear",

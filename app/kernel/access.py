@@ -160,6 +160,11 @@ def signature(text: str, key: bytes | None = None) -> str:
     return urlsafe_b64encode(digest[:18]).decode()
 
 
+def signatures(text: str) -> list[str]:
+    """The one of today's key first, and after it those of keys that are still believed."""
+    return [signature(text, key) for key in _keys]
+
+
 class Linked:
     """A noun that the public reaches by a link nobody can guess: 128 random bits, and a signature that a stolen database lacks."""
 
@@ -173,7 +178,7 @@ class Linked:
     @classmethod
     def by_token(cls, token: str) -> Self:
         handle, given = token[:22], token[22:]
-        expected = (signature(f"{cls.link_kind}:{handle}", key) for key in _keys)
+        expected = signatures(f"{cls.link_kind}:{handle}")
         if not any(hmac.compare_digest(given.encode(), each.encode()) for each in expected):
             raise Missing
         found = session.scalar(select(cls).where(cls.handle == handle))

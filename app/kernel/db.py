@@ -125,6 +125,10 @@ def noun_called(table: str) -> type[Noun]:
     return _nouns[table]
 
 
+def nouns() -> list[type[Noun]]:
+    return [*_nouns.values()]
+
+
 def changed_in_bulk(state: ORMExecuteState) -> type[Noun] | None:
     """The noun whose rows an UPDATE or DELETE changes without loading them, whether it names the class or the table."""
     if not (state.is_update or state.is_delete):

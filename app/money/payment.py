@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -229,6 +229,14 @@ class Payment(Noun):
         """The cheque was worth nothing: the bill is unpaid again, and whoever was promised something hears of it."""
         self.error = asked.why
         self.bill.taken_back(self, asked.why)
+
+    def news(self) -> dict[str, Any]:
+        """What a hook hears of it."""
+        bill, captured = self.bill, self.captured_at
+        return {
+            "state": self.state, "bill": bill.number, "about": {"noun": bill.noun, "id": bill.row_id}, "person": bill.person_id, "gateway": self.gateway,
+            "gateway_id": self.gateway_id, "money": self.money.as_json(), "back": self.back.as_json(), "captured_at": captured and captured.isoformat(),
+        }  # fmt: skip
 
     @property
     def said(self) -> str:

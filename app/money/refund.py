@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -296,6 +296,13 @@ class Refund(Noun):
     def overtake(self) -> None:
         """The money has gone back another way."""
         self.trouble, self.look_at = "It went back another way.", None
+
+    def news(self) -> dict[str, Any]:
+        """What a hook hears of it."""
+        return {
+            "number": self.number, "state": self.state, "payment": self.payment_id, "gateway": self.gateway, "gateway_id": self.gateway_id,
+            "money": self.money.as_json(), "done_at": self.done_at and self.done_at.isoformat(),
+        }  # fmt: skip
 
     def wants(self, message: object) -> bool:
         return self.state != "declined"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.sandbox import mailbox, razorpay, stripe
+from app.sandbox import listener, mailbox, razorpay, stripe
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from config import ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
@@ -20,4 +20,5 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     if settings.stripe_key == STRIPE_SANDBOX_KEY:
         app.register_blueprint(stripe.gateway(settings, store, postman))
     app.register_blueprint(mailbox.pages(store))
+    app.register_blueprint(listener.pages(store))
     return app

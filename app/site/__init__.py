@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from app.site import frame, payments
+from app.site import frame, hooks, payments
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
@@ -15,3 +15,4 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     app.register_blueprint(payments.pay)
     app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)
+    app.register_blueprint(hooks.api)

@@ -532,6 +532,15 @@ class Booking(Noun, Linked):
 
     # --- what others ask of it ---
 
+    def news(self) -> dict[str, Any]:
+        """What a hook hears of it: nothing that is the customer's own."""
+        slot = self.slot
+        return {
+            "number": self.number, "state": self.state, "person": self.person_id, "service": slot.service.slug, "practitioner": slot.practitioner_id,
+            "slot": slot.id, "starts_at": slot.starts_at.isoformat(), "ends_at": slot.ends_at.isoformat(), "timezone": self.timezone,
+            "price": self.price.as_json(),
+        }  # fmt: skip
+
     def wants(self, message: Message) -> bool:
         """Is this still worth saying? A reminder is for a confirmed booking that has not begun."""
         match message.template:

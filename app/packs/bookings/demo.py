@@ -9,6 +9,8 @@ from sqlalchemy import inspect, select
 
 from app.kernel import clock
 from app.kernel.db import session, transaction
+from app.messages.hook import Hook
+from app.messages.outside import neighbour
 from app.money.amount import Money
 from app.money.bill import ByHand
 from app.money.coupon import Coupon
@@ -53,9 +55,17 @@ def demo() -> None:
         people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
         extras = [Extra(service=services[0], name=name, price=Money(price, "INR")) for name, price in EXTRAS]
         session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
+    _be_heard()
     _open(people, services)
     _book(services[0])
     _deposit(services[2])
+
+
+def _be_heard() -> None:
+    """A program in the sandbox hears what happens: /sandbox/listener shows it."""
+    if neighbour():
+        with transaction():
+            session.add(Hook(name="The sandbox's listener", address=neighbour()))
 
 
 def _open(practitioners: list[Practitioner], services: list[Service]) -> None:

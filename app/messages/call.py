@@ -1,0 +1,154 @@
+"""Call: one thing that happened, told to one hook; a row until it is there, or until three days are over."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from secrets import token_hex
+from typing import Any, Protocol, Self, cast
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock, news
+from app.kernel.db import Noun, session, transaction
+from app.kernel.jobs import job, later
+from app.kernel.workflow import move
+from app.messages import outside
+from app.messages.hook import Hook, listening
+from app.messages.message import tell_the_house
+from app.messages.outside import Heard
+
+FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)
+GIVES_UP = timedelta(days=3)
+GONE = 410
+KEPT = 500  # characters of an answer
+
+
+class Newsworthy(Protocol):
+    """A noun that is worth telling of: numbers, states, times and sums, and nothing that is somebody's own."""
+
+    def news(self) -> dict[str, Any]: ...
+
+
+class Call(Noun):
+    """One call of a hook, with what was told, and what was answered last."""
+
+    states = "waiting", "delivered", "failed"
+    audited = False  # a call is its own record
+
+    hook_id: Mapped[int] = mapped_column(ForeignKey("hook.id"), index=True)
+    hook: Mapped[Hook] = relationship(lazy="joined", innerjoin=True)
+    event: Mapped[str] = mapped_column(index=True)
+    event_id: Mapped[str] = mapped_column(unique=True)
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    body: Mapped[str] = mapped_column(info={"long": True})
+    since: Mapped[datetime] = mapped_column(default=clock.now)
+    due_at: Mapped[datetime] = mapped_column(default=clock.now)
+    attempts: Mapped[int] = mapped_column(default=0)
+    status: Mapped[int | None]
+    answer: Mapped[str] = mapped_column(default="", info={"long": True})
+    took: Mapped[int | None] = mapped_column(info={"label": "Took (ms)"})
+    trouble: Mapped[str] = mapped_column(default="")
+
+    @classmethod
+    def write(cls, hook: Hook, event: str, row: Noun) -> Call:
+        event_id, now = f"evt_{token_hex(16)}", clock.now()
+        told = cast(Newsworthy, row).news() | {"id": row.id, "version": row.version}
+        body = {"id": event_id, "event": event, "at": now.astimezone(UTC).isoformat(timespec="seconds"), "about": row.__tablename__, "data": told}
+        call = cls(hook=hook, event=event, event_id=event_id, noun=row.__tablename__, row_id=row.id, body=json.dumps(body, ensure_ascii=False))
+        session.add(call)
+        later(bring, call)
+        return call
+
+    def lock(self) -> Self:
+        self.hook.lock()
+        return super().lock()
+
+    # --- bringing it ---
+
+    def bring(self) -> None:
+        """Safe to do twice: whoever hears it again knows it by its id."""
+        if self.state != "waiting":
+            return
+        if self.hook.state == "off":
+            self.give_up("The hook was switched off.")
+        elif self.hook.rests_until and self.hook.rests_until > clock.now() and not self._is_over():
+            with transaction():
+                self._wait(self.hook.rests_until)
+        else:
+            headers = {
+                "Content-Type": "application/json", "User-Agent": "Frontdesk", "Frontdesk-Event": self.event_id,
+                "Frontdesk-Signature": self.hook.signed(self.body, clock.now()),
+            }  # fmt: skip
+            self._heard(outside.call(self.hook.address, self.body.encode(), headers))
+
+    def _heard(self, told: Heard) -> None:
+        with transaction():
+            self.lock()
+            self.attempts += 1
+            self.status, self.answer, self.took, self.trouble = told.status, told.answer[:KEPT], told.took, told.trouble
+            if self.state != "waiting":
+                return
+            if told.is_good:
+                self.arrive()
+            elif told.status == GONE:
+                self._is_gone()
+            else:
+                self._wait_or_give_up(told.trouble)
+
+    def _is_gone(self) -> None:
+        self.give_up("It answered 410: it wants to hear nothing more, so the hook was switched off.")
+        if self.hook.state == "on":
+            self.hook.is_gone()
+        self.hook.fails(self.trouble, clock.now())
+        tell_the_house("house/hook_failed", key=f"hook gone:{self.hook.id}:{self.hook.version}", hook=self.hook)
+
+    def _is_over(self) -> bool:
+        return clock.now() >= self.since + GIVES_UP
+
+    def _wait_or_give_up(self, trouble: str) -> None:
+        gap = min(FIRST * 3 ** min(self.attempts - 1, 10), LONGEST)
+        self.hook.fails(trouble, clock.now() + gap)
+        if clock.now() + gap >= self.since + GIVES_UP:
+            self.give_up(trouble)
+            tell_the_house("house/hook_failed", key=f"hook failed:{self.hook.id}:{self.hook.failing_since}", hook=self.hook)
+        else:
+            self._wait(clock.now() + gap)
+
+    def _wait(self, until: datetime) -> None:
+        self.due_at = until
+        later(bring, self, at=until)
+
+    @move("waiting", to="delivered")
+    def arrive(self) -> None:
+        """They have it."""
+        self.hook.works()
+
+    @move("waiting", to="failed")
+    def give_up(self, trouble: str) -> None:
+        """It was not taken in three days, or it is not wanted any more."""
+        self.trouble = trouble
+
+    @move("delivered", "failed", to="waiting", by="Desk", label="Send again", when=lambda it: None if it.hook.state == "on" else "The hook is switched off.")
+    def send_again(self) -> None:
+        """The same words under the same id: whoever has heard it can tell."""
+        self.since, self.trouble = clock.now(), ""
+        self.hook.works()
+        self._wait(clock.now())
+
+    def __str__(self) -> str:
+        return f"{self.event} {self.row_id}"
+
+
+@news.hear
+def _write_down(row: Noun, verb: str) -> None:
+    event = f"{row.__tablename__}.{verb}"
+    for hook in listening(event):
+        Call.write(hook, event, row)
+
+
+@job
+def bring(call: Call) -> None:
+    call.bring()

@@ -1,0 +1,158 @@
+"""Hook: somebody's program that wants to hear what happens here, at an address of theirs."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from app.kernel import clock
+from app.kernel.access import Linked, signatures
+from app.kernel.db import Noun, nouns, session, spaced, transaction
+from app.kernel.errors import Invalid, Refused
+from app.kernel.news import ADDED, is_newsworthy
+from app.kernel.workflow import move, moves
+from app.messages import outside
+
+EVERYTHING = "*"
+
+
+@dataclass(frozen=True)
+class Happening:
+    """One thing that a hook can listen to."""
+
+    name: str
+    label: str
+    means: str
+
+
+def happenings() -> Iterator[Happening]:
+    """Everything that can be heard: each move of each noun that says what it would tell, and that it came to be."""
+    for noun in sorted((each for each in nouns() if is_newsworthy(each)), key=lambda each: each.__tablename__):
+        one = spaced(noun.__name__)
+        yield Happening(f"{noun.__tablename__}.{ADDED}", f"{one}: added", "It is there.")
+        for it in moves(noun).values():
+            yield Happening(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)
+
+
+class Hook(Noun, Linked):
+    """An address that hears of what happens. Its secret is worked out, not stored: a stolen database does not hold it."""
+
+    link_kind = "hook"
+    states = "on", "off"
+
+    name: Mapped[str]
+    address: Mapped[str]
+    events: Mapped[str] = mapped_column(default=EVERYTHING, info={"label": "Listens to"})
+    edition: Mapped[int] = mapped_column(default=1)  # of its secret
+    seen_at: Mapped[datetime | None]  # when its secret was shown
+    failing_since: Mapped[datetime | None]
+    rests_until: Mapped[datetime | None]
+    trouble: Mapped[str] = mapped_column(default="")
+
+    @validates("address", "events")
+    def _checked(self, key: str, value: str) -> str:
+        return _address(value) if key == "address" else _events(value)
+
+    def listens_to(self, event: str) -> bool:
+        noun = event.partition(".")[0]
+        return not {EVERYTHING, f"{noun}.*", event}.isdisjoint(self.events.split())
+
+    # --- its secret ---
+
+    @property
+    def _secrets(self) -> list[str]:
+        return [f"whsec_{each}" for each in signatures(f"hook secret:{self.handle}:{self.edition}")]
+
+    def show_secret(self) -> str:
+        """Once. Whoever needs it again makes a new one, so that nobody has it unseen."""
+        with transaction():
+            self.lock()
+            if self.seen_at:
+                raise Refused("This secret was shown already. Make a new one; the old one ends then.")
+            self.seen_at = clock.now()
+        return self._secrets[0]
+
+    def signed(self, body: str, at: datetime) -> str:
+        """While the house changes its own key, there are two signatures: one of each secret."""
+        moment = int(at.timestamp())
+        told = f"{moment}.{body}".encode()
+        return f"t={moment}," + ",".join(f"v1={hmac.new(each.encode(), told, hashlib.sha256).hexdigest()}" for each in self._secrets)
+
+    # --- how it goes ---
+
+    def works(self) -> None:
+        if self.failing_since or self.rests_until:
+            self._keep(failing_since=None, rests_until=None, trouble="")
+
+    def fails(self, trouble: str, until: datetime) -> None:
+        """It is left alone for a while: what waits behind it must not wait for it in a worker's hands."""
+        self._keep(failing_since=self.failing_since or clock.now(), rests_until=until, trouble=trouble)
+
+    def _keep(self, **how_it_goes: object) -> None:
+        session.execute(update(Hook).where(Hook.id == self.id).values(**how_it_goes), execution_options={"unaudited": "each of its calls is a record of it"})
+
+    @move("on", "off", by="Admin", label="New secret", careful=True, confirm="The old secret ends at once: calls are signed with the new one from now on.")
+    def renew_secret(self) -> None:
+        """Another secret, which is shown once."""
+        self.edition, self.seen_at = self.edition + 1, None
+
+    @move("on", to="off", by="Admin", label="Switch off")
+    def switch_off(self) -> None:
+        """Nothing is told to it any more, and what waits is not sent."""
+
+    @move("off", to="on", by="Admin", label="Switch on")
+    def switch_on(self) -> None:
+        """It hears of what happens from now on."""
+        self.works()
+
+    @move("on", to="off")
+    def is_gone(self) -> None:
+        """It answered 410: it wants to hear nothing more."""
+
+
+def listening(event: str) -> list[Hook]:
+    return [each for each in session.scalars(select(Hook).where(Hook.state == "on").order_by(Hook.id)) if each.listens_to(event)]
+
+
+def _address(value: str) -> str:
+    text = str(value).strip()
+    if outside.neighbour() and text == outside.neighbour():
+        return text
+    no = Invalid.fields_said({"address": "Write a public address that begins with https://, such as https://example.com/frontdesk."})
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise no from None
+    named = parts.scheme == "https" and parts.hostname and not parts.username and len(text) <= 500 and port != 0 and text.isascii() and " " not in text
+    if not named or not _may_be_public(parts.hostname or ""):
+        raise no
+    return text
+
+
+def _may_be_public(host: str) -> bool:
+    """Where a name leads is looked up at each call; here only what is plain to see is refused."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return "." in host.rstrip(".") and not host.rstrip(".").endswith((".local", ".internal", ".localhost"))
+    return outside.is_public(host)
+
+
+def _events(value: str) -> str:
+    given = dict.fromkeys(str(value).replace(",", " ").split())
+    known = {each.name for each in happenings()}
+    known |= {EVERYTHING} | {f"{each.partition('.')[0]}.*" for each in known}
+    if not given or given.keys() - known:
+        strange = ", ".join(sorted(given.keys() - known))[:200]
+        words = f"Nothing here is called {strange}. " if strange else ""
+        raise Invalid.fields_said({"events": f"{words}Write names such as booking.confirm, booking.* or * for all; /api/hooks/events lists them."})
+    return " ".join(given)

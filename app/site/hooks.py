@@ -1,0 +1,17 @@
+"""What a hook can listen to, for whoever writes the program that hears it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Blueprint, jsonify
+
+from app.messages.hook import happenings
+
+api = Blueprint("hooks", __name__, url_prefix="/api/hooks")
+
+
+@api.get("/events")
+def events() -> Any:
+    return jsonify(events=[asdict(each) for each in happenings()])
