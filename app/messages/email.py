@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 import smtplib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from email.utils import parseaddr
 
 import flask_mail
 
 from app.kernel import db
-from app.messages.template import Said
+from app.kernel.errors import Missing
+from app.kernel.people import Person
+from app.messages.channel import Declined, Letter, News
 
 WAIT = 10  # seconds for each step; Flask-Mail by itself waits for ever
-_mail: flask_mail.Mail | None = None
-
-
-@dataclass(frozen=True)
-class Attachment:
-    """A file that goes with a message."""
-
-    name: str
-    kind: str
-    content: bytes
+FOR_GOOD = 500  # what a mail server refuses from here on, it will refuse again
 
 
 class _Connection(flask_mail.Connection):
@@ -36,19 +28,37 @@ class _Connection(flask_mail.Connection):
         return host
 
 
-def use(mail: flask_mail.Mail) -> None:
-    global _mail
-    _mail = mail
+class Email:
+    name = "email"
+    label = "Email"
+    repeats = True
+    tells = False
 
+    def __init__(self, mail: flask_mail.Mail) -> None:
+        self.mail = mail
 
-def send(*, to: str, said: Said, stable_id: str, attached: Sequence[Attachment] = ()) -> None:
-    if _mail is None:
-        raise RuntimeError("No mail server is set.")
-    db.step_outside()
-    message = flask_mail.Message(subject=said.subject, recipients=[to], body=said.text, html=said.html)
-    for each in attached:
-        message.attach(each.name, each.kind, each.content)
-    _, sender = parseaddr(str(message.sender))
-    message.msgId = f"<{stable_id}@{sender.partition('@')[2] or 'frontdesk'}>"
-    with _Connection(_mail) as connection:
-        connection.send(message)
+    def address(self, person: Person) -> str:
+        return person.email
+
+    def send(self, letter: Letter) -> str:
+        db.step_outside()
+        message = flask_mail.Message(subject=letter.said.subject, recipients=[letter.to], body=letter.said.text, html=letter.said.html)
+        for each in letter.attached:
+            message.attach(each.name, each.kind, each.content)
+        _, sender = parseaddr(str(message.sender))
+        message.msgId = f"<message-{letter.id}@{sender.partition('@')[2] or 'frontdesk'}>"
+        try:
+            with _Connection(self.mail) as connection:
+                connection.send(message)
+        except smtplib.SMTPRecipientsRefused as no:
+            code, words = next(iter(no.recipients.values()), (0, b""))
+            if code < FOR_GOOD:
+                raise
+            raise Declined(f"The mail server does not take mail for {letter.to}: {code} {words.decode('utf-8', 'replace')[:300]}") from None
+        return str(message.msgId)
+
+    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+        raise Missing
+
+    def greet(self, asked: Mapping[str, str]) -> str:
+        raise Missing

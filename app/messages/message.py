@@ -1,89 +1,275 @@
-"""Message: something we owe somebody to say, and whether it was said."""
+"""Message: something we owe somebody to say, and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
-from typing import ClassVar, Protocol, runtime_checkable
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
-from app.kernel.db import Noun, noun_called, session
+from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.errors import Missing
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
 from app.kernel.workflow import move
-from app.messages import email
-from app.messages.email import Attachment
-from app.messages.template import render
+from app.messages import channel
+from app.messages.channel import Attachment, Channel, Declined, Letter, NotTaken, Told, Unheard
+from app.messages.opt_in import OptIn
+from app.messages.template import Said, render
+from app.messages.wording import CHANNELS, Wording, has_words
+
+log = logging.getLogger(__name__)
+
+SILENCE = timedelta(minutes=15)  # after which a carrier that tells what it took has taken nothing
+TRIES = 2
 
 
 @runtime_checkable
 class Attaching(Protocol):
-    """A thing that goes along as a file whenever it is written about."""
+    """A thing that goes along as a file when it is written about."""
 
-    def attached(self) -> Sequence[Attachment]: ...
+    def attached(self, template: str) -> Sequence[Attachment]: ...
+
+
+def _before_again(message: Any) -> str:
+    """Said before it is pressed."""
+    return "Nobody knows whether it arrived: it may come twice." if message.state == "handed" else message.trouble
 
 
 class Message(Noun):
-    """One message to one person about one thing. Its words are made when it is sent, so they are never out of date."""
+    """One message to one person about one thing on one channel. Its words are made when it is sent, so they are never out of date.
 
-    states = "waiting", "sent", "dropped"
-    audited = False  # a message is its own record
-    __table_args__ = (Index("message_about", "noun", "row_id"),)
+    `handed` stands before a carrier that cannot be asked twice is asked once: whatever happens then, the message is not
+    brought again without knowing more.
+    """
+
+    states = "waiting", "handed", "sent", "delivered", "read", "failed", "dropped"
+    audited = False  # a message is its own record; a line is only written when a person presses "Send again"
+    __table_args__ = (Index("message_about", "noun", "row_id"), UniqueConstraint("key", "channel"))
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     template: Mapped[str]
+    channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
+    kind: Mapped[str] = mapped_column(default="")  # what sort of reminder it is; empty when it is none
     called: Mapped[str]
     noun: Mapped[str]
     row_id: Mapped[int]
-    key: Mapped[str | None] = mapped_column(unique=True)
+    edition: Mapped[int] = mapped_column(default=0)  # of the thing, when this was owed
+    key: Mapped[str | None]
     due_at: Mapped[datetime] = mapped_column(default=clock.now)
     sent_at: Mapped[datetime | None]
+    delivered_at: Mapped[datetime | None]
+    read_at: Mapped[datetime | None]
     subject: Mapped[str] = mapped_column(default="")
     body: Mapped[str] = mapped_column(default="", info={"long": True})
+    wording_id: Mapped[int | None] = mapped_column(ForeignKey("wording.id"))
+    wording: Mapped[Wording | None] = relationship()
+    provider_id: Mapped[str | None] = mapped_column(index=True)
+    tries: Mapped[int] = mapped_column(default=0)
+    trouble: Mapped[str] = mapped_column(default="")
 
-    refusals: ClassVar[dict[str, str]] = {"message_key_key": "This was said already."}
+    refusals: ClassVar[dict[str, str]] = {"message_key_channel_key": "This was said already."}
+
+    # --- sending ---
 
     def send(self) -> None:
-        """The mail goes first, the mark after it: a crash in between sends the same Message-ID again, never nothing."""
         if self.state != "waiting":
             return
         about = noun_called(self.noun).get(self.row_id)
-        if not self.is_wanted(about):
+        carrier = self.carrier
+        if carrier is None or not carrier.address(self.person):
+            self.fail(f"{self.person.name} cannot be reached by {carrier.label if carrier else self.channel} any more.")
+        elif not self.is_wanted(about):
             self.drop()
-            return
-        said = render(self.template, self.person, {self.called: about})
-        attached = about.attached() if isinstance(about, Attaching) else ()
-        email.send(to=self.person.email, said=said, stable_id=f"message-{self.id}", attached=attached)
-        self.was_sent(said.subject, said.text)
+        elif carrier.repeats:
+            self._send_and_mark(carrier, about)
+        else:
+            self._mark_and_send(carrier, about)
+
+    @property
+    def carrier(self) -> Channel | None:
+        try:
+            return channel.named(self.channel)
+        except Missing:
+            return None
+
+    def _send_and_mark(self, carrier: Channel, about: Noun) -> None:
+        """The mail goes first, the mark after it: a crash in between sends the same Message-ID again, never nothing."""
+        said, wording = self.words(about)
+        attached = about.attached(self.template) if isinstance(about, Attaching) else ()
+        try:
+            provider_id = carrier.send(Letter(self.id, carrier.address(self.person), said, attached))
+        except Declined as no:
+            self.fail(no.words)
+        else:
+            with transaction():
+                self._keep(said, wording)
+                self.was_sent(provider_id)
+
+    def _mark_and_send(self, carrier: Channel, about: Noun) -> None:
+        """The mark goes first: a crash after it leaves a message that waits for news, never two."""
+        said, wording = self.words(about)
+        with transaction():
+            self.hand_over(carrier)
+            self._keep(said, wording)
+        try:
+            provider_id = carrier.send(Letter(self.id, carrier.address(self.person), said))
+        except Declined as no:
+            self.hear(Told("failed", self.id, "", no.words))
+        except NotTaken as no:
+            self.come_back(no.words)
+            raise
+        except Unheard as no:
+            with transaction():
+                self.lock().trouble = no.words if self.state == "handed" else self.trouble
+        else:
+            self.hear(Told("sent", self.id, provider_id))
+
+    def words(self, about: Noun) -> tuple[Said, Wording | None]:
+        """What staff have written, if that can be said; what came with the program otherwise."""
+        if self.is_trial:
+            assert isinstance(about, Wording)
+            return about.trial(self.person), about
+        given = {self.called: about}
+        own = Wording.used(self.template, self.person.locale, self.channel)
+        if own is not None:
+            try:
+                return own.said(self.person, given), own
+            except Exception as error:  # noqa: BLE001  # nothing that staff can write keeps a message from going out
+                log.warning("%s cannot be said: %r", own, error)
+                session.rollback()
+                with transaction():
+                    tell_the_house("house/words_broken", key=f"words broken:{own.id}", wording=own)
+        return render(self.template, self.person, given, self.channel), None
+
+    @property
+    def is_trial(self) -> bool:
+        """Words that are tried out are a message about themselves."""
+        return self.noun == Wording.__tablename__ and self.called == "trial"
 
     def is_wanted(self, about: Noun) -> bool:
-        """The thing itself knows whether this still makes sense: a reminder of a cancelled booking does not."""
+        """The thing itself knows whether this still makes sense: a reminder of a cancelled booking, or of its former time, does not."""
+        if self.channel != "email" and not self.is_trial and self.channel not in OptIn.channels_of(self.person):
+            return False
+        if self.kind and getattr(about, "edition", 0) > self.edition:
+            return False
         wants = getattr(about, "wants", None)
         return wants is None or bool(wants(self))
 
-    @move("waiting", to="sent")
-    def was_sent(self, subject: str, body: str) -> None:
-        self.subject, self.body, self.sent_at = subject, body, clock.now()
+    def _keep(self, said: Said, wording: Wording | None) -> None:
+        self.subject, self.body, self.wording_id = said.subject, said.text, wording.id if wording else None
+
+    # --- what became of it ---
+
+    def hear(self, told: Told) -> None:
+        """Forward only, in whatever order news comes, and however often."""
+        with transaction():
+            self.lock()
+            if self.provider_id is None and told.state != "failed":
+                self.provider_id = told.provider_id
+            match told.state:
+                case "sent" if self.state in ("waiting", "handed"):
+                    self.was_sent(told.provider_id)
+                case "delivered" if self.state in ("waiting", "handed", "sent", "failed"):
+                    self.arrive()
+                case "read" if self.state in ("waiting", "handed", "sent", "failed", "delivered"):
+                    self.was_read()
+                case "failed" if self._is_of_this_try(told):
+                    self.fail(told.trouble)
+
+    def _is_of_this_try(self, told: Told) -> bool:
+        """A former try that failed says nothing of the one that is under way; while that is handed over, the id we know is the former's."""
+        if self.state == "handed":
+            return not told.provider_id or told.provider_id != self.provider_id
+        return self.state == "sent" and told.provider_id in ("", self.provider_id)
+
+    @move("waiting", to="handed")
+    def hand_over(self, carrier: Channel) -> None:
+        self.tries += 1
+        self.trouble = f"{carrier.label} has not answered yet, so it may have been sent."
+        if carrier.tells:
+            later(look_again, self, at=clock.now() + SILENCE)
+
+    @move("handed", to="waiting")
+    def come_back(self, why: str) -> None:
+        """They took nothing, so it is brought again later."""
+        self.tries -= 1
+        self.trouble = why
+
+    @move("waiting", "handed", to="sent")
+    def was_sent(self, provider_id: str) -> None:
+        self.provider_id, self.sent_at, self.trouble = provider_id, clock.now(), ""
+
+    @move("waiting", "handed", "sent", "failed", to="delivered")
+    def arrive(self) -> None:
+        self.sent_at, self.delivered_at, self.trouble = self.sent_at or clock.now(), clock.now(), ""
+
+    @move("waiting", "handed", "sent", "failed", "delivered", to="read")
+    def was_read(self) -> None:
+        self.sent_at, self.delivered_at = self.sent_at or clock.now(), self.delivered_at or clock.now()
+        self.read_at, self.trouble = clock.now(), ""
+
+    @move("waiting", "handed", "sent", to="failed")
+    def fail(self, why: str) -> None:
+        self.trouble = why
 
     @move("waiting", to="dropped")
     def drop(self) -> None:
         """Not needed any more."""
 
+    @move("handed", "failed", to="waiting", by="Desk", label="Send again", confirm=_before_again)
+    def send_again(self) -> None:
+        """It goes out once more, with the words as they are now."""
+        self.trouble, self.due_at, self.tries = "", clock.now(), 0
+        later(send, self)
+
+    def look_again(self) -> None:
+        """They tell what they took, and told nothing of this: once more, and then somebody has to decide."""
+        if self.state != "handed" or clock.now() - self.changed_at < SILENCE - timedelta(minutes=1):
+            return
+        with transaction():
+            if self.tries < TRIES:
+                self.come_back_unheard()
+            else:
+                self.fail("It was handed over twice, and nothing was ever heard of it.")
+
+    @move("handed", to="waiting")
+    def come_back_unheard(self) -> None:
+        later(send, self)
+
     def __str__(self) -> str:
-        return f"{self.template} to {self.person.email}"
+        return f"{self.template} to {self.person.email if self.channel == 'email' else self.person.phone}"
 
 
-def tell(person: Person, template: str, *, at: datetime | None = None, key: str | None = None, **about: Noun) -> None:
-    """Owe somebody these words about one thing: tell(person, "bookings/confirmed", booking=self)."""
+# --- owing it ---------------------------------------------------------------------------------------------------------
+
+
+def tell(person: Person, template: str, *, at: datetime | None = None, key: str | None = None, kind: str = "", **about: Noun) -> None:
+    """Owe somebody these words about one thing, by email and wherever else they want it: tell(person, "bookings/confirmed", booking=self)."""
     ((called, thing),) = about.items()
     session.flush()
-    if key and session.scalar(select(Message.id).where(Message.key == key)):
-        return
-    message = Message(person=person, template=template, called=called, noun=thing.__tablename__, row_id=thing.id, key=key, due_at=at or clock.now())
+    for by in ("email", *_opted_into(person, template)):
+        if key and session.scalar(select(Message.id).where(Message.key == key, Message.channel == by)):
+            continue
+        what = {"template": template, "channel": by, "kind": kind, "key": key}
+        _owe(person, called, thing, at, what)
+
+
+def _opted_into(person: Person, template: str) -> list[str]:
+    """Where they want it beside their mailbox, as far as there are words for it there."""
+    others = [each.name for each in channel.every() if each.name != "email" and each.address(person)]
+    given = OptIn.channels_of(person) if others else set()
+    return [by for by in others if by in given and has_words(template, person.locale, by)]
+
+
+def _owe(person: Person, called: str, thing: Noun, at: datetime | None, what: Mapping[str, Any]) -> None:
+    about = {"called": called, "noun": thing.__tablename__, "row_id": thing.id, "edition": getattr(thing, "edition", 0)}
+    message = Message(person=person, due_at=at or clock.now(), **about, **what)
     session.add(message)
     later(send, message, at=at)
 
@@ -101,13 +287,26 @@ def tell_the_house(template: str, *, key: str | None = None, **about: Noun) -> N
     tell(Person.meet(**_house, phone=""), template, key=key, **about)
 
 
-def remind(person: Person, template: str, *, at: datetime, **about: Noun) -> None:
-    """Like tell, at a time to come. When that time is over already, a reminder would only confuse."""
+def remind(person: Person, template: str, *, at: datetime, kind: str = "reminder", **about: Noun) -> None:
+    """Like tell, at a time to come, of the thing as it is now. When that time is over already, a reminder would only confuse."""
     ((_, thing),) = about.items()
+    session.flush()
     if at > clock.now():
-        tell(person, template, at=at, key=f"{template}:{thing.id}:{at.isoformat()}", **about)
+        key = f"{template}:{thing.id}:{getattr(thing, 'edition', 0)}:{kind}:{at.isoformat()}"
+        tell(person, template, at=at, key=key, kind=kind, **about)
+
+
+def try_out(wording: Wording, person: Person) -> None:
+    """Owe somebody of the house a look at words, on their own channel."""
+    session.flush()
+    _owe(person, "trial", wording, None, {"template": wording.template, "channel": wording.channel})
 
 
 @job
 def send(message: Message) -> None:
     message.send()
+
+
+@job
+def look_again(message: Message) -> None:
+    message.look_again()

@@ -15,7 +15,7 @@ from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.numbering import fiscal_number
 from app.kernel.people import Person
-from app.messages.email import Attachment
+from app.messages.channel import Attachment
 from app.money.amount import Money, money_column
 from app.money.paper import Paper, PaperLine, Party, drawn
 from app.money.price import Price
@@ -121,7 +121,7 @@ class Invoice(Noun, Linked):
             )
         )  # fmt: skip
 
-    def attached(self) -> list[Attachment]:
+    def attached(self, template: str) -> list[Attachment]:
         return [Attachment(self.file_name, "application/pdf", self.drawn())]
 
     def __str__(self) -> str:

@@ -1,0 +1,77 @@
+"""OptIn: somebody's word that we may write to them on a channel other than email, and how they gave it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar, Self
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid
+from app.kernel.people import Person
+from app.kernel.workflow import move
+
+CHANNELS = ("whatsapp", "sms")
+STOP = frozenset(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
+
+
+class OptIn(Noun):
+    """It holds until it is taken back, and then it says so: that we were once allowed has to be shown too."""
+
+    states = "given", "taken_back"
+    __table_args__ = (UniqueConstraint("person_id", "channel"),)
+    refusals: ClassVar[dict[str, str]] = {"opt_in_person_id_channel_key": "There is one for this person and channel already; it can be given again there."}
+
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+    channel: Mapped[str] = mapped_column(info={"choices": CHANNELS})
+    how: Mapped[str] = mapped_column(info={"label": "How it was given", "help": "Such as: ticked on the form, said by telephone."})
+    given_at: Mapped[datetime] = mapped_column(default=clock.now)
+    taken_back_at: Mapped[datetime | None]
+
+    @classmethod
+    def give(cls, person: Person, channel: str, how: str) -> Self:
+        """Somebody has said yes, for the first time or again."""
+        known = session.scalar(select(cls).where(cls.person_id == person.id, cls.channel == channel)) if person.id else None
+        if known is None:
+            known = cls(person=person, channel=channel, how=how)
+            known.tidy()
+            session.add(known)
+        elif known.state == "taken_back":
+            known.give_again()
+            known.how = how
+        return known
+
+    @classmethod
+    def channels_of(cls, person: Person) -> set[str]:
+        return {*session.scalars(select(cls.channel).where(cls.person_id == person.id, cls.state == "given"))}
+
+    @classmethod
+    def stop(cls, phone: str, channel: str) -> int:
+        """Whoever has this telephone wants no more of it; answers for how many people that was taken down."""
+        with transaction():
+            theirs = select(cls).join(cls.person).where(Person.phone == phone, cls.channel == channel, cls.state == "given").order_by(cls.id)
+            found = session.scalars(theirs).all()
+            for each in found:
+                each.take_back()
+        return len(found)
+
+    def tidy(self) -> None:
+        if self.person is not None and not self.person.phone:
+            raise Invalid.fields_said({"person": "We have no telephone number of theirs."})
+
+    @move("given", to="taken_back", by="Desk", label="Take back")
+    def take_back(self) -> None:
+        """Nothing more is sent to them on this channel."""
+        self.taken_back_at = clock.now()
+
+    @move("taken_back", to="given", by="Desk", label="Give again")
+    def give_again(self) -> None:
+        """They have changed their mind, and said so."""
+        self.given_at, self.taken_back_at = clock.now(), None
+
+    def __str__(self) -> str:
+        return f"{self.person.name}, {self.channel}"

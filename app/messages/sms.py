@@ -1,0 +1,97 @@
+"""The one door to text messages: Twilio's Messages, with our own timeouts and error reading."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from urllib.parse import parse_qs, parse_qsl, urlsplit
+
+import httpx
+
+from app.kernel import db
+from app.kernel.errors import Forbidden, Missing, Unreadable
+from app.kernel.people import Person
+from app.messages.channel import Declined, Letter, News, NotTaken, Reply, Told, Unheard
+
+WAIT = httpx.Timeout(10, connect=3)
+HERE = "/api/messages/webhook/sms"
+STATES = {"sent": "sent", "delivered": "delivered", "read": "read", "undelivered": "failed", "failed": "failed", "canceled": "failed"}
+
+
+class Sms:
+    name = "sms"
+    label = "SMS"
+    repeats = False
+    tells = False  # its reports may be hours late, so silence proves nothing
+
+    def __init__(self, *, account: str, token: str, sender: str, url: str, reach_us_at: str) -> None:
+        self.account, self.token, self.here = account, token, reach_us_at.rstrip("/")
+        self.sender = {"MessagingServiceSid" if sender.startswith("MG") else "From": sender}
+        self.address_there = f"{url.rstrip('/')}/2010-04-01/Accounts/{account}/Messages.json"
+
+    def address(self, person: Person) -> str:
+        return person.phone
+
+    # --- saying ---
+
+    def send(self, letter: Letter) -> str:
+        db.step_outside()
+        form = self.sender | {"To": letter.to, "Body": letter.said.text.strip(), "StatusCallback": f"{self.here}{HERE}?message={letter.id}"}
+        try:
+            answer = httpx.post(self.address_there, data=form, auth=(self.account, self.token), timeout=WAIT)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise NotTaken("The text message service cannot be reached.") from None
+        except httpx.HTTPError:
+            raise Unheard("The text message service did not answer. The message may have been sent.") from None
+        said = _read(answer)
+        if answer.is_success and said.get("sid"):
+            return said["sid"]
+        raise _no(answer.status_code, said)
+
+    # --- hearing ---
+
+    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+        """Signed is the whole address as we gave it, and every field after it, in the order of their names."""
+        given = next((value for name, value in headers.items() if name.lower() == "x-twilio-signature"), "")
+        try:
+            fields = parse_qsl(raw.decode(), keep_blank_values=True)
+        except UnicodeDecodeError:
+            raise Unreadable("This is not a form.") from None
+        text = self.here + path + "".join(f"{name}{value}" for name, value in sorted(fields))
+        wanted = base64.b64encode(hmac.new(self.token.encode(), text.encode(), hashlib.sha1).digest())
+        if not hmac.compare_digest(given.encode(), wanted):
+            raise Forbidden("This is not signed by the text message service.")
+        return _news(dict(fields), path)
+
+    def greet(self, asked: Mapping[str, str]) -> str:
+        raise Missing
+
+
+def _news(said: Mapping[str, str], path: str) -> News:
+    if "Body" in said and "From" in said and said.get("SmsStatus", "received") == "received":
+        return News(replies=[Reply(said["From"], said["Body"])])
+    state = STATES.get(said.get("MessageStatus", ""))
+    if state is None or not said.get("MessageSid"):
+        return News()  # queued and sending are nothing that anybody waits for
+    (ours, *_) = parse_qs(urlsplit(path).query).get("message", [""])
+    trouble = f"The text message could not be delivered (error {said.get('ErrorCode') or 'without a number'})." if state == "failed" else ""
+    return News([Told(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, said["MessageSid"], trouble)])
+
+
+def _read(answer: httpx.Response) -> dict[str, str]:
+    try:
+        said = answer.json()
+    except ValueError:
+        return {}
+    return {name: str(value) for name, value in said.items()} if isinstance(said, dict) else {}
+
+
+def _no(status: int, said: Mapping[str, str]) -> NotTaken | Declined | Unheard:
+    """Below 500 nothing was sent; above, only the carrier knows."""
+    if status == 429:
+        return NotTaken("The text message service takes no more messages for the moment.")
+    if status >= 500 or not said.get("message"):
+        return Unheard(f"The text message service answered {status}, and nothing that says whether it sent the message.")
+    return Declined(f"The text message service does not carry this: {said['message'][:300]} ({said.get('code', 'no code')})")

@@ -1,0 +1,144 @@
+"""The one door to WhatsApp: Meta's Cloud API, with our own timeouts and error reading.
+
+A business may only begin to speak in words that Meta has approved. So our words name such a template, and each of their
+lines fills one of its places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import httpx
+
+from app.kernel import db
+from app.kernel.errors import Forbidden, Unreadable
+from app.kernel.people import Person
+from app.messages.channel import Declined, Letter, News, NotTaken, Reply, Told, Unheard
+
+WAIT = httpx.Timeout(10, connect=3)
+TOO_MUCH = frozenset([4, 80007, 130429, 131048, 131056])  # so many messages, in so short a time
+LATER = frozenset([131016, 133004])  # their own house is not in order
+STATES = ("sent", "delivered", "read", "failed")
+
+
+class WhatsApp:
+    name = "whatsapp"
+    label = "WhatsApp"
+    repeats = False
+    tells = True
+
+    def __init__(self, *, phone_id: str, token: str, app_secrets: tuple[str, ...], verify_token: str, url: str) -> None:
+        self.app_secrets, self.verify_token = app_secrets, verify_token
+        self.address_there = f"{url.rstrip('/')}/{phone_id}/messages"
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    def address(self, person: Person) -> str:
+        return person.phone
+
+    # --- saying ---
+
+    def send(self, letter: Letter) -> str:
+        db.step_outside()
+        try:
+            answer = httpx.post(self.address_there, json=_template(letter), headers=self.headers, timeout=WAIT)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
+            raise NotTaken("WhatsApp cannot be reached.") from None
+        except httpx.HTTPError:
+            raise Unheard("WhatsApp did not answer. If it took the message, it tells us soon.") from None
+        said = _read(answer)
+        if answer.is_success and said:
+            return _id(said)
+        raise _no(answer.status_code, said)
+
+    # --- hearing ---
+
+    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+        given = next((value for name, value in headers.items() if name.lower() == "x-hub-signature-256"), "")
+        wanted = (f"sha256={hmac.new(each.encode(), raw, hashlib.sha256).hexdigest()}" for each in self.app_secrets)
+        if not any(hmac.compare_digest(given.encode(), each.encode()) for each in wanted):
+            raise Forbidden("This is not signed by WhatsApp.")
+        try:
+            values = [*_values(json.loads(raw))]
+            told = [_told(each) for value in values for each in value.get("statuses", []) if each["status"] in STATES]
+            return News(told, [reply for value in values for reply in _replies(value)])
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise Unreadable("This is signed, but it is nothing that WhatsApp says.") from None
+
+    def greet(self, asked: Mapping[str, str]) -> str:
+        """Meta asks once, when the address is entered there."""
+        right = hmac.compare_digest(asked.get("hub.verify_token", "").encode(), self.verify_token.encode())
+        if asked.get("hub.mode") != "subscribe" or not right:
+            raise Forbidden("This is not asked by WhatsApp.")
+        return asked.get("hub.challenge", "")
+
+
+def _template(letter: Letter) -> dict[str, Any]:
+    places = [{"type": "text", "text": " ".join(line.split())} for line in letter.said.text.splitlines() if line.strip()]
+    return {
+        "messaging_product": "whatsapp",
+        "to": letter.to.removeprefix("+"),
+        "type": "template",
+        "template": {
+            "name": letter.said.subject,
+            "language": {"code": letter.said.locale},
+            "components": [{"type": "body", "parameters": places}] if places else [],
+        },
+        "biz_opaque_callback_data": str(letter.id),
+    }
+
+
+def _read(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        said = answer.json()
+    except ValueError:
+        return {}
+    return said if isinstance(said, dict) else {}
+
+
+def _id(said: Mapping[str, Any]) -> str:
+    try:
+        return str(said["messages"][0]["id"])
+    except (KeyError, IndexError, TypeError):
+        raise Unheard("WhatsApp took something, but did not say what. If it was this message, it tells us soon.") from None
+
+
+def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unheard:
+    """A refusal that can be read is a no; after anything else the message may be on its way."""
+    error = said.get("error")
+    if status == 429 or (isinstance(error, dict) and error.get("code") in TOO_MUCH):
+        return NotTaken("WhatsApp takes no more messages for the moment.")
+    if not isinstance(error, dict) or (status >= 500 and error.get("code") not in LATER):
+        return Unheard(f"WhatsApp answered {status} and nothing that says whether it took the message. If it did, it tells us soon.")
+    if error.get("code") in LATER:
+        return NotTaken("WhatsApp is not working at the moment.")
+    return Declined(_words(error))
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    detail = error.get("error_data")
+    more = detail.get("details", "") if isinstance(detail, dict) else ""
+    said = more or error.get("title") or error.get("message") or "no reason given"
+    return f"WhatsApp does not carry this: {str(said)[:300]} ({error.get('code', 'no code')})"
+
+
+def _values(body: Any) -> Iterator[dict[str, Any]]:
+    for entry in body.get("entry", []):
+        for change in entry.get("changes", []):
+            if change.get("field") == "messages":
+                yield change["value"]
+
+
+def _told(status: Mapping[str, Any]) -> Told:
+    ours = str(status.get("biz_opaque_callback_data") or "")
+    trouble = next((_words(each) for each in status.get("errors", [])), "WhatsApp could not deliver this.") if status["status"] == "failed" else ""
+    return Told(status["status"], int(ours) if ours.isdecimal() and len(ours) < 10 else None, str(status["id"]), trouble)
+
+
+def _replies(value: Mapping[str, Any]) -> Iterator[Reply]:
+    for each in value.get("messages", []):
+        if each.get("type") == "text":
+            yield Reply(f"+{each['from']}", str(each["text"]["body"]))

@@ -1,0 +1,193 @@
+"""Wording: the words that staff give a message instead of those that came with the program, edition after edition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from sqlalchemy import Index, UniqueConstraint, func, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import db
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid
+from app.kernel.people import Person
+from app.kernel.workflow import move
+from app.messages import guarded, template
+from app.messages.guarded import MadeUp
+from app.messages.template import LOCALE, Said
+
+LOCALES = {
+    "en": "English",
+    "hi": "Hindi",
+    "kn": "Kannada",
+    "ta": "Tamil",
+    "te": "Telugu",
+    "mr": "Marathi",
+    "bn": "Bengali",
+    "gu": "Gujarati",
+    "ml": "Malayalam",
+}
+CHANNELS = tuple(template.FOLDERS)
+MANY = 5  # samples that are tried
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Somebody, and something that a message could be about."""
+
+    person: Person | MadeUp
+    about: Mapping[str, Any]
+    is_real: bool
+
+    @property
+    def says(self) -> str:
+        return f"{', '.join(map(str, self.about.values()))}, for {self.person.name}" if self.is_real else "made up, because there is none yet"
+
+
+class Wording(Noun):
+    """One edition of the words of one message in one language on one channel. An edition is never changed: there is a next one."""
+
+    states = "draft", "used", "retired"
+    __table_args__ = (
+        UniqueConstraint("template", "locale", "channel", "edition"),
+        Index("wording_one_in_use", "template", "locale", "channel", unique=True, postgresql_where=text("state = 'used'")),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "wording_template_locale_channel_edition_key": "Somebody else has just saved an edition of this. Please save yours again.",
+        "wording_one_in_use": "Somebody else has just put another edition to use. Look at that one first.",
+    }
+
+    template: Mapped[str]
+    locale: Mapped[str] = mapped_column(default=LOCALE, info={"choices": tuple(LOCALES), "label": "Language"})
+    channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
+    edition: Mapped[int]
+    subject: Mapped[str] = mapped_column(default="", info={"label": "Heading"})
+    body: Mapped[str] = mapped_column(info={"long": True, "label": "Words"})
+
+    # --- which words are said ---
+
+    @classmethod
+    def used(cls, name: str, locale: str, by: str) -> Self | None:
+        """What is in use in this language, or else in the house's own."""
+        here = select(cls).where(cls.template == name, cls.channel == by, cls.state == "used", cls.locale.in_([locale, LOCALE]))
+        return session.scalar(here.order_by((cls.locale == locale).desc()).limit(1))
+
+    @classmethod
+    def of(cls, name: str, locale: str, by: str) -> list[Self]:
+        """Every edition, the newest first."""
+        return [*session.scalars(select(cls).where(cls.template == name, cls.locale == locale, cls.channel == by).order_by(cls.edition.desc()))]
+
+    def said(self, person: Person | MadeUp, about: Mapping[str, Any]) -> Said:
+        return template.shaped(self.channel, guarded.say(self.source, person, about), self.locale)
+
+    def trial(self, person: Person) -> Said:
+        """To somebody who wants to see it, with a sample."""
+        return self.said(person, _sampled(self.source)[1].about)
+
+    @property
+    def source(self) -> str:
+        return template.joined(self.subject, self.body, self.channel)
+
+    # --- writing ---
+
+    @classmethod
+    def write(cls, name: str, locale: str, by: str, subject: str, body: str) -> Self:
+        """The next edition, as a draft."""
+        made = cls(template=name, locale=locale, channel=by, subject=subject.strip(), body=body.replace("\r\n", "\n").strip())
+        made.tidy()
+        session.add(made)
+        session.flush()
+        return made
+
+    def tidy(self) -> None:
+        """What is saved has been read once, with something that it could be about."""
+        self.locale, self.channel, self.subject = self.locale or LOCALE, self.channel or "email", self.subject or ""
+        if self.template not in template.known():
+            raise Invalid.fields_said({"template": "No message is called that."})
+        tried(self.channel, self.subject, self.body, self.locale)
+        with session.no_autoflush:
+            same = Wording.template == self.template, Wording.locale == self.locale, Wording.channel == self.channel
+            self.edition = 1 + (session.scalar(select(func.max(Wording.edition)).where(*same)) or 0)
+
+    @move("draft", "retired", by="Desk", label="Use these words")
+    def use(self) -> None:
+        """From now on this is what is said; the edition before it is kept, and can be used again."""
+        for other in self.of(self.template, self.locale, self.channel):
+            if other.state == "used":
+                other.retire()
+        session.flush()
+        self.come_into_use()
+
+    @move("draft", "retired", to="used")
+    def come_into_use(self) -> None:
+        """The only one of its kind that is."""
+
+    @move("used", to="retired", by="Desk", label="Back to the original", confirm="The words that came with the program are said again.")
+    def retire(self) -> None:
+        """Kept, but not said any more."""
+
+    def __str__(self) -> str:
+        return f"{self.template}, {LOCALES.get(self.locale, self.locale)}, {self.channel}, edition {self.edition}"
+
+
+def tried(by: str, subject: str, body: str, locale: str = LOCALE) -> Said:
+    """The words with a sample in them, or what is wrong with them."""
+    wrong = {}
+    if by != "sms" and not subject.strip():
+        wrong["subject"] = "Please fill this in."
+    if "\n" in subject or len(subject) > 500:
+        wrong["subject"] = "A heading is one line of at most 500 characters."
+    if not body.strip() and by != "whatsapp":
+        wrong["body"] = "Please fill this in."
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    said = template.shaped(by, _sampled(template.joined(subject, body, by))[0], locale)
+    if no := _misfit(said, by):
+        raise Invalid.fields_said(no)
+    return said
+
+
+def _sampled(source: str) -> tuple[str, Sample]:
+    """Not every thing has all that can be said of its kind, so the first sample that fits will do."""
+    wrong: Invalid | None = None
+    for sample in samples_of(source):
+        try:
+            return guarded.check(source, sample.person, sample.about), sample
+        except Invalid as no:
+            wrong = wrong or no
+    assert wrong
+    raise wrong
+
+
+def _misfit(said: Said, by: str) -> dict[str, str]:
+    """What the channel itself would refuse."""
+    if by == "whatsapp" and not all(letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in said.subject):
+        return {"subject": "The name of a template at WhatsApp is made of small letters, digits and underscores."}
+    if by == "sms" and len(said.text) > 1600:
+        return {"body": f"A text message has 1600 characters at most, and this has {len(said.text)}."}
+    return {}
+
+
+def samples_of(source: str) -> Iterator[Sample]:
+    """The latest things that such a message could be about; made up, when there are none."""
+    called = next(iter(sorted(guarded.undeclared(source))), "")
+    noun = _noun(called)
+    rows = session.scalars(select(noun).order_by(noun.id.desc()).limit(MANY)).unique().all() if noun else []
+    for row in rows:
+        whose = getattr(row, "person", None)
+        yield Sample(whose if isinstance(whose, Person) else MadeUp(Person, "person"), {called: row}, is_real=True)
+    if not rows:
+        yield Sample(MadeUp(Person, "person"), {called: MadeUp(noun, called)} if called else {}, is_real=False)
+
+
+def _noun(called: str) -> type[Noun] | None:
+    try:
+        return db.noun_called(called)
+    except KeyError:
+        return None
+
+
+def has_words(name: str, locale: str, by: str) -> bool:
+    return template.original(name, by) is not None or Wording.used(name, locale, by) is not None
