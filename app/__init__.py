@@ -12,8 +12,11 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import desk, ops, site
 from app.kernel import access, clock, db, files, jobs, numbering, people
 from app.kernel.pack import Pack
-from app.messages import email, message, template
+from app.messages import channel, message, template
+from app.messages.email import Email
 from app.messages.outside import live_beside
+from app.messages.sms import Sms
+from app.messages.whatsapp import WhatsApp
 from app.money import gateway, invoice, limits, quote
 from app.money.amount import Money
 from app.money.offline import OFFLINE
@@ -35,6 +38,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
+    template.know(name if "/" in name else f"{pack.name}/{name}" for pack in app.extensions["packs"] for name in pack.messages)
     with app.app_context():
         desk.open(app, packs)
         for pack in packs:
@@ -72,7 +76,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     quote.sell_from(settings.business_region if settings.business_tax_number else "")
     invoice.sell_as(_seller(settings), settings.business_upi)
     message.write_to_the_house_at(name=settings.business, email=settings.business_email, timezone=settings.timezone)
-    email.use(flask_mail.Mail(app))
+    channel.use(*_channels(app, settings))
     template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))
 
 
@@ -95,6 +99,21 @@ def _refuse_wrong_papers(it: Settings) -> None:
 def _seller(it: Settings) -> Party:
     region = f"{it.business_region} {STATES[it.business_region]}" if it.business_region in STATES else it.business_region
     return Party(it.business, it.business_address.replace("\\n", "\n"), it.business_email, it.business_phone, it.business_tax_number, region)
+
+
+def _channels(app: Flask, it: Settings) -> Iterator[channel.Channel]:
+    """Email always; what else there is only where it was set up."""
+    yield Email(flask_mail.Mail(app))
+    if it.whatsapp_phone_id:
+        yield WhatsApp(
+            phone_id=it.whatsapp_phone_id,
+            token=it.whatsapp_token,
+            app_secrets=it.whatsapp_app_secrets,
+            verify_token=it.whatsapp_verify_token,
+            url=it.whatsapp_url,
+        )
+    if it.twilio_account:
+        yield Sms(account=it.twilio_account, token=it.twilio_token, sender=it.twilio_sender, url=it.twilio_url, reach_us_at=it.base_url)
 
 
 def _gateways(it: Settings) -> Iterator[gateway.Gateway]:

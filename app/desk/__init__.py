@@ -18,6 +18,7 @@ from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
 from app.desk.resource import forget_all, resources
 from app.desk.screens import screens_of
+from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
 from app.kernel.pack import Pack
@@ -99,6 +100,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             builder.add_api(endpoint_of(report))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
+    builder.add_view_no_menu(Words)
     builder.add_view_no_menu(HookSecret)
     app.context_processor(
         lambda: {"menu": _menu, "is_admin": lambda: access.ADMIN in access.actor().roles} if has_request_context() and request.path.startswith(_STAFF) else {}

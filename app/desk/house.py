@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ColumnElement
 
 from app.desk.hooks import hooks
-from app.desk.resource import Resource
-from app.kernel import access
+from app.desk.resource import Resource, Waits
+from app.desk.words import words
+from app.kernel import access, clock
 from app.kernel.access import everything
 from app.kernel.audit import Change
 from app.kernel.files import Picture
@@ -16,16 +18,24 @@ from app.kernel.people import Person
 from app.messages.call import Call
 from app.messages.hook import Hook
 from app.messages.message import Message
+from app.messages.opt_in import OptIn
+from app.messages.wording import Wording
 
 READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
 
 # Who may be chosen as somebody's user account, in a form of a noun that points at one.
 access.declare(User, frozenset({"Desk"}), {})
 
+
+def _unheard() -> ColumnElement[bool]:
+    """Handed over, and long enough ago for an answer."""
+    return (Message.state == "handed") & (Message.changed_at < clock.ahead(minutes=-20))
+
+
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, Message, Job, Change, Picture, Hook, Call],
+    nouns=[Person, OptIn, Message, Wording, Job, Change, Picture, Hook, Call],
     resources=[
         Resource(
             Person,
@@ -40,15 +50,35 @@ house = Pack(
             scope=everything,
         ),
         Resource(
+            OptIn,
+            icon="phone",
+            label="Opt-ins",
+            list="person channel state given_at taken_back_at",
+            show="person channel how state given_at taken_back_at",
+            add="person channel how",
+            edit="how",
+            search="person.name person.phone",
+            filters="state channel",
+            roles={"Desk": "read write moves", "Auditor": "read"},
+            scope=everything,
+        ),
+        Resource(
             Message,
             icon="mail",
-            list="person template state due_at sent_at",
-            show="person template state due_at sent_at subject body",
-            search="person.email template subject",
-            filters="state due_at",
+            list="person template channel state due_at sent_at",
+            show="person template channel state trouble due_at sent_at delivered_at read_at tries noun row_id edition wording subject body",
+            search="person.email person.phone template subject",
+            filters="state channel due_at",
+            labels={"wording": "Words of our own"},
+            tones={"handed": "warn", "read": "good"},
+            waits=[
+                Waits("Messages that did not go out", "Desk", lambda: Message.state == "failed", {"f.state": "failed"}, tone="bad"),
+                Waits("Messages that may not have gone out", "Desk", _unheard, {"f.state": "handed"}),
+            ],
             roles=READ,
             scope=everything,
         ),
+        words,
         *hooks,
         Resource(
             Job,
@@ -72,4 +102,5 @@ house = Pack(
             scope=everything,
         ),
     ],
+    messages=["words_broken", "hook_failed"],
 )

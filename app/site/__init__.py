@@ -5,14 +5,16 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from app.site import frame, hooks, payments
+from app.site import frame, hooks, messages, payments
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
     frame.put_up(app)
     csrf.exempt(payments.came_back)  # the gateway's page sends the payer back with a signature instead of a token
     csrf.exempt(payments.api)
+    csrf.exempt(messages.hooks)
     app.register_blueprint(payments.pay)
     app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)
     app.register_blueprint(hooks.api)
+    app.register_blueprint(messages.hooks)

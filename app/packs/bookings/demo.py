@@ -9,8 +9,11 @@ from sqlalchemy import inspect, select
 
 from app.kernel import clock
 from app.kernel.db import session, transaction
+from app.kernel.people import Person
 from app.messages.hook import Hook
+from app.messages.opt_in import OptIn
 from app.messages.outside import neighbour
+from app.messages.wording import Wording
 from app.money.amount import Money
 from app.money.bill import ByHand
 from app.money.coupon import Coupon
@@ -32,6 +35,11 @@ PRACTITIONERS = [
     ("Dev Mehta", "Astrologer and counsellor", "Trained in Varanasi and in London. Calm, plain-spoken, on time."),
 ]
 EXTRAS = [("Recording to keep", 19900), ("Printed chart", 34900)]
+REMINDER = (
+    "{{ person.name }}, see you {{ when(booking.slot.starts_at, booking.timezone) }}",
+    "Hello {{ person.name }},\n\nwe look forward to {{ booking.slot.service.name }} with you. Have your questions ready; we have the tea.\n\n"
+    "[See your booking]({{ base_url }}/booking/{{ booking.token }})\n\n{{ business }}",
+)
 CUSTOMERS = [
     ("Meera Iyer", "meera@example.com", "+919845012345", "Asia/Kolkata"),
     ("Kabir Shah", "kabir@example.com", "+919845067890", "Asia/Kolkata"),
@@ -55,10 +63,21 @@ def demo() -> None:
         people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
         extras = [Extra(service=services[0], name=name, price=Money(price, "INR")) for name, price in EXTRAS]
         session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
+    _say_it_our_way()
     _be_heard()
     _open(people, services)
     _book(services[0])
     _deposit(services[2])
+
+
+def _say_it_our_way() -> None:
+    """One customer wants to be written to by WhatsApp too, and one message waits for somebody to like its new words."""
+    name, email, phone, zone = CUSTOMERS[1]
+    with transaction():
+        person = Person.meet(name=name, email=email, phone=phone, timezone=zone)
+        session.flush()
+        OptIn.give(person, "whatsapp", "Said so by telephone")
+        session.add(Wording(template="bookings/reminder", edition=1, subject=REMINDER[0], body=REMINDER[1]))
 
 
 def _be_heard() -> None:
