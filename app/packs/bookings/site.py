@@ -80,7 +80,7 @@ def choose(slug: str) -> str:
     service, zone = Service.called(slug), zone_asked()
     whose = whose_asked()
     month = Month.asked_for(service, whose)
-    who = {"with": whose or None}
+    who: dict[str, Any] = {"with": whose or None}
     return render_template(
         "bookings/choose.html",
         service=service,
@@ -288,7 +288,8 @@ def _has_room(slot: Slot) -> bool:
 
 def _back(service: Service, slot: Slot) -> str:
     day = slot.starts_at.astimezone(ZoneInfo(zone_asked())).date()
-    return url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=zone_asked(), **{"with": whose_asked() or None})
+    who: dict[str, Any] = {"with": whose_asked() or None}
+    return url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=zone_asked(), **who)
 
 
 # --- the booking ------------------------------------------------------------------------------------------------------
