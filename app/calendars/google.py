@@ -1,0 +1,272 @@
+"""The one door to Google: meetings with a Meet link in a calendar there, and when that calendar is busy.
+
+Google lets nobody but a person make a Meet link. So whoever signs in is either a service account that may act for a
+person of the same domain (domain-wide delegation), or this program with a refresh token that a person gave it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+from google.auth import exceptions, transport
+from google.oauth2 import credentials, service_account
+
+from app.calendars.place import Again, Made, Never, Wanted
+from app.kernel import clock, db
+
+WAIT = httpx.Timeout(10, connect=3)
+PAUSES = (0.3, 1.0)  # seconds after which a link that is still being made is asked for again
+SCOPES = ("https://www.googleapis.com/auth/calendar.events", "https://www.googleapis.com/auth/calendar.freebusy")
+_LATER = frozenset([408, 429, 500, 502, 503, 504])
+_TOO_MUCH = frozenset(["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"])
+_NO_PERSON = (
+    "Google made no link: a service account cannot make Meet links for itself. In the admin console of your domain, let it act for people "
+    "(domain-wide delegation, for the calendar scopes), and say in GOOGLE_HOST for whom."
+)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How this program signs in: as a service account that acts for a host, or with a refresh token."""
+
+    service_account: str = ""  # the file that Google gave, or what is in it
+    host: str = ""
+    client_id: str = ""
+    client_secret: str = ""
+    refresh_token: str = ""
+    token_url: str = "https://oauth2.googleapis.com/token"  # noqa: S105  # an address
+
+    def signed_in(self) -> Any:
+        if not self.service_account:
+            return credentials.Credentials(  # type: ignore[no-untyped-call]
+                None, refresh_token=self.refresh_token, client_id=self.client_id, client_secret=self.client_secret, token_uri=self.token_url
+            )
+        text = self.service_account if self.service_account.startswith("{") else Path(self.service_account).read_text()
+        return service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
+            json.loads(text) | {"token_uri": self.token_url}, scopes=SCOPES, subject=self.host or None
+        )
+
+
+class _Gone(Exception):
+    """It is not there, or not any more."""
+
+
+class _Known(Exception):
+    """It is there already."""
+
+
+class Google:
+    name = "google"
+    label = "Google Meet"
+    far = True
+
+    def __init__(self, *, practice: str, keys: Keys, calendar: str, url: str) -> None:
+        self.practice, self.calendar, self.url = practice, calendar, f"{url.rstrip('/')}/calendar/v3"
+        self.credentials = keys.signed_in()
+
+    # --- meetings ---
+
+    def make(self, wanted: Wanted) -> Made:
+        """The event's id is ours, so whoever asks again after a lost reply is told that it is there, and finds it."""
+        calendar, id = self._calendar(wanted.room), self._id(wanted.key)
+        conference = {"createRequest": {"requestId": id, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
+        try:
+            made = self._events("POST", calendar, json=_event(wanted) | {"id": id, "conferenceData": conference})
+        except _Known:
+            made = self._moved(calendar, id, wanted)
+        return self._with_link(calendar, made)
+
+    def move(self, external_id: str, wanted: Wanted) -> Made:
+        calendar, _, id = external_id.rpartition("/")
+        try:
+            return self._with_link(calendar, self._events("PATCH", calendar, id, json=_event(wanted)))
+        except _Gone:  # somebody took it off the calendar by hand
+            return self.make(wanted)
+
+    def cancel(self, external_id: str) -> None:
+        calendar, _, id = external_id.rpartition("/")
+        try:
+            self._events("DELETE", calendar, id)
+        except _Gone:
+            return
+
+    def try_out(self, room: str) -> str:
+        """Makes a meeting an hour from now, and takes it away again: there is no other way to know."""
+        start = clock.ahead(hours=1)
+        wanted = Wanted(f"trial {start.isoformat()}", "Trying the meeting link", "", start, start + timedelta(minutes=1), "UTC", (), room)
+        self.cancel(self.make(wanted).external_id)
+        return f"Google made a link in the calendar {self._calendar(room)}, and took it away again."
+
+    # --- when somebody is busy ---
+
+    def busy(self, calendar: str, since: datetime, until: datetime) -> Sequence[tuple[datetime, datetime]]:
+        asked = {"timeMin": _moment(since), "timeMax": _moment(until), "items": [{"id": calendar}]}
+        told = self._call("POST", f"{self.url}/freeBusy", json=asked).get("calendars", {}).get(calendar, {})
+        if no := told.get("errors"):
+            raise Never(f"Google does not show when {calendar} is busy: {no[0].get('reason', 'no reason given')}. Share it with whoever signs in here.")
+        return [(datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"])) for each in told.get("busy", ())]
+
+    # --- the wire ---
+
+    def _calendar(self, room: str) -> str:
+        return room if "@" in room and "/" not in room else self.calendar
+
+    def _id(self, key: str) -> str:
+        """Google takes small letters up to v and figures: what base32hex is written in."""
+        return base64.b32hexencode(hashlib.sha256(f"{self.practice} {key}".encode()).digest()[:20]).decode().lower()
+
+    def _moved(self, calendar: str, id: str, wanted: Wanted) -> dict[str, Any]:
+        try:
+            return self._events("PATCH", calendar, id, json=_event(wanted))
+        except _Gone:
+            raise Again("Google says that this meeting is there, and that it is not.") from None
+
+    def _with_link(self, calendar: str, event: dict[str, Any]) -> Made:
+        for pause in PAUSES:
+            if _link(event) or _stands(event) != "pending":
+                break
+            time.sleep(pause)
+            event = self._events("GET", calendar, str(event["id"]))
+        link, stands = _link(event), _stands(event)
+        if not link and stands == "pending":
+            raise Again("Google is still making the link.")
+        if not link:
+            raise Never("Google made the meeting, but no link for it.")
+        return Made(f"{calendar}/{event['id']}", link, str(event.get("htmlLink", "")))
+
+    def _events(self, method: str, calendar: str, id: str = "", json: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        how = {} if method == "GET" else {"conferenceDataVersion": "1", "sendUpdates": "none"}
+        where = f"{self.url}/calendars/{quote(calendar, safe='@')}/events" + (f"/{id}" if id else "")
+        return self._call(method, where, params=how, json=json)
+
+    def _call(self, method: str, url: str, **what: Any) -> dict[str, Any]:
+        db.step_outside()
+        try:
+            answer = httpx.request(method, url, headers=self._signed(), timeout=WAIT, **what)
+        except httpx.HTTPError:
+            raise Again("Google does not answer.") from None
+        if answer.is_success:
+            return _read(answer)
+        raise _no(answer.status_code, _read(answer).get("error"))
+
+    def _signed(self) -> dict[str, str]:
+        headers: dict[str, str] = {}
+        try:
+            if not self.credentials.valid:
+                self.credentials.refresh(_Line())
+        except exceptions.TransportError:
+            raise Again("Google does not answer.") from None
+        except exceptions.RefreshError as no:
+            raise (Again("Google lets nobody sign in for the moment.") if no.retryable else Never(_not_let_in(no))) from None
+        self.credentials.apply(headers)
+        return headers
+
+
+def _event(wanted: Wanted) -> dict[str, Any]:
+    return {
+        "summary": wanted.title,
+        "description": wanted.about,
+        "start": {"dateTime": _moment(wanted.starts_at), "timeZone": wanted.timezone},
+        "end": {"dateTime": _moment(wanted.ends_at), "timeZone": wanted.timezone},
+        "attendees": [{"email": each} for each in wanted.guests],
+        "guestsCanInviteOthers": False,
+        "guestsCanSeeOtherGuests": False,
+        "status": "confirmed",
+    }
+
+
+def _moment(instant: datetime) -> str:
+    return instant.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def _link(event: Mapping[str, Any]) -> str:
+    points = (event.get("conferenceData") or {}).get("entryPoints") or ()
+    return str(event.get("hangoutLink") or next((each.get("uri", "") for each in points if each.get("entryPointType") == "video"), ""))
+
+
+def _stands(event: Mapping[str, Any]) -> str:
+    request = (event.get("conferenceData") or {}).get("createRequest") or {}
+    return str((request.get("status") or {}).get("statusCode", ""))
+
+
+def _read(answer: httpx.Response) -> dict[str, Any]:
+    try:
+        said = answer.json() if answer.content else {}
+    except ValueError:
+        said = None
+    if isinstance(said, dict):
+        return said
+    if answer.is_success:
+        raise Again("Google answered something that cannot be read.")
+    return {}
+
+
+def _no(status: int, error: Any) -> Exception:
+    """What can be asked again, what is there already or not any more, and what is a no for good."""
+    said = error if isinstance(error, dict) else {}
+    words = str(said.get("message", "")) or "no reason given"
+    if status in _LATER or (status == 403 and _TOO_MUCH & {*_reasons(said)}):
+        return Again(f"Google takes nothing for the moment ({status}).")
+    if status == 409:
+        return _Known()
+    if status in (404, 410):
+        return _Gone()
+    if "Invalid conference type value" in words:
+        return Never(_NO_PERSON)
+    if status == 401:
+        return Never("Google does not let this program in: its keys do not count any more.")
+    return Never(f"Google says no ({status}): {words[:300]}")
+
+
+def _reasons(said: Mapping[str, Any]) -> Iterator[str]:
+    for each in said.get("errors") or ():
+        yield str(each.get("reason", ""))
+
+
+def _not_let_in(no: exceptions.RefreshError) -> str:
+    told = " ".join(str(each) for each in no.args)
+    if "unauthorized_client" in told:
+        return "Google does not let the service account act for GOOGLE_HOST: allow it in the admin console of your domain (domain-wide delegation)."
+    if "invalid_grant" in told:
+        return "Google does not let this program in: the refresh token has ended, or the key of the service account does not count. Sign in again."
+    return f"Google does not let this program in: {told[:200]}"
+
+
+# --- the line on which google-auth signs and renews -------------------------------------------------------------------
+
+
+class _Answer(transport.Response):
+    def __init__(self, answer: httpx.Response) -> None:
+        self.answer = answer
+
+    @property
+    def status(self) -> int:
+        return self.answer.status_code
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self.answer.headers
+
+    @property
+    def data(self) -> bytes:
+        return self.answer.content
+
+
+class _Line(transport.Request):
+    """httpx in the shape that google-auth asks for."""
+
+    def __call__(self, url: str, method: str = "GET", body: bytes | None = None, headers: Any = None, timeout: Any = None, **more: Any) -> _Answer:
+        try:
+            return _Answer(httpx.request(method, url, content=body, headers=headers, timeout=WAIT))
+        except httpx.HTTPError as error:
+            raise exceptions.TransportError(error) from error  # type: ignore[no-untyped-call]

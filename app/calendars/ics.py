@@ -1,0 +1,173 @@
+"""The format of calendars (RFC 5545): what we say in it, and what is read from others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import recurring_ical_events
+from icalendar import Calendar, Event, vCalAddress, vText
+
+from app.calendars.place import Never
+
+KIND = "text/calendar"
+RULES = 1000  # things that happen again and again, in one calendar
+_TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY", "FREQ=HOURLY", "BYSECOND=", "BYMINUTE=", "BYHOUR=")
+
+_house = {"name": "The practice", "email": "hello@frontdesk.example", "host": "frontdesk.example"}
+
+
+def speak_for(*, name: str, email: str, host: str) -> None:
+    """Who invites, and what our own entries are known by."""
+    global _house
+    _house = {"name": name, "email": email, "host": host}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One time, as a calendar has to know it."""
+
+    id: str  # the same for as long as it is the same thing, whatever moves
+    edition: int
+    title: str
+    about: str
+    starts_at: datetime
+    ends_at: datetime
+    changed_at: datetime
+    status: str  # confirmed, tentative, cancelled
+    where: str = ""
+    link: str = ""
+    guest: tuple[str, str] | None = None  # a name and a mailbox
+
+
+# --- what we say ------------------------------------------------------------------------------------------------------
+
+
+def invitation(entry: Entry) -> bytes:
+    """What goes with an email: the calendar of whoever gets it puts it in, moves it, or takes it out."""
+    method = "CANCEL" if entry.status == "cancelled" else "REQUEST"
+    return _calendar([entry], method).to_ical()
+
+
+def feed(name: str, timezone: str, entries: Iterable[Entry]) -> bytes:
+    """What a calendar fetches again and again."""
+    calendar = _calendar(entries, "PUBLISH")
+    calendar.add("X-WR-CALNAME", name)
+    calendar.add("X-WR-TIMEZONE", timezone)
+    calendar.add("REFRESH-INTERVAL", timedelta(minutes=15), parameters={"VALUE": "DURATION"})
+    calendar.add("X-PUBLISHED-TTL", "PT15M")
+    return calendar.to_ical()
+
+
+def _calendar(entries: Iterable[Entry], method: str) -> Calendar:
+    calendar = Calendar()
+    calendar.add("PRODID", "-//Frontdesk//Bookings//EN")
+    calendar.add("VERSION", "2.0")
+    calendar.add("CALSCALE", "GREGORIAN")
+    calendar.add("METHOD", method)
+    for each in entries:
+        calendar.add_component(_event(each))
+    return calendar
+
+
+def _event(entry: Entry) -> Event:
+    """Instants are said in UTC, which every calendar knows and no zone's next change of rules can move."""
+    event = Event()
+    event.add("UID", f"{entry.id}@{_house['host']}")
+    event.add("SEQUENCE", entry.edition)
+    event.add("DTSTAMP", entry.changed_at.astimezone(UTC))
+    event.add("LAST-MODIFIED", entry.changed_at.astimezone(UTC))
+    event.add("DTSTART", entry.starts_at.astimezone(UTC))
+    event.add("DTEND", entry.ends_at.astimezone(UTC))
+    event.add("SUMMARY", entry.title)
+    event.add("STATUS", entry.status.upper())
+    event.add("TRANSP", "TRANSPARENT" if entry.status == "cancelled" else "OPAQUE")
+    for name, value in (("DESCRIPTION", entry.about), ("LOCATION", entry.where), ("URL", entry.link)):
+        if value:
+            event.add(name, value)
+    if entry.guest:
+        _invite(event, *entry.guest)
+    return event
+
+
+def _invite(event: Event, name: str, mailbox: str) -> None:
+    """Nobody is asked for an answer: they have booked it themselves."""
+    event.add("ORGANIZER", _address(_house["name"], _house["email"]), encode=False)
+    guest = _address(name, mailbox)
+    for what, value in (("ROLE", "REQ-PARTICIPANT"), ("PARTSTAT", "ACCEPTED"), ("RSVP", "FALSE")):
+        guest.params[what] = vText(value)
+    event.add("ATTENDEE", guest, encode=False)
+
+
+def _address(name: str, mailbox: str) -> vCalAddress:
+    address = vCalAddress(f"mailto:{mailbox}")
+    address.params["CN"] = vText(name.replace('"', "'"))
+    return address
+
+
+# --- what others say --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, order=True)
+class Taken:
+    """A time at which somebody has something else to do."""
+
+    starts_at: datetime
+    ends_at: datetime
+    uid: str = ""
+
+
+def taken(content: bytes, timezone: str, since: datetime, until: datetime) -> Sequence[Taken]:
+    """The busy times of somebody's calendar; days and times without a zone are theirs, in the zone where they live."""
+    try:
+        calendar = Calendar.from_ical(content)
+        calendar.subcomponents = [*_busy(calendar)]
+        found = recurring_ical_events.of(calendar, skip_bad_series=True).between(since, until)
+        spans = {Taken(*_span(each, ZoneInfo(timezone)), str(each.get("UID", ""))[:300]) for each in found if not _is_cancelled(each)}
+    except Never:
+        raise
+    except Exception as error:  # noqa: BLE001  # whatever a stranger's calendar holds, staff hear that it cannot be read
+        raise Never(f"This is not a calendar that can be read ({type(error).__name__}).") from None
+    return sorted(each for each in spans if each.starts_at < each.ends_at and since < each.ends_at and each.starts_at < until)
+
+
+def _busy(calendar: Calendar) -> Iterator[Any]:
+    """What takes time, with the zones it is said in; nothing of ours."""
+    rules = 0
+    for each in calendar.subcomponents:
+        if each.name == "VTIMEZONE":
+            yield each
+        elif each.name == "VEVENT" and not _is_free(each):
+            rule = each.get("RRULE")
+            rules += rule is not None
+            if rules > RULES or (rule is not None and _is_too_often(rule)):
+                raise Never("This calendar holds things that happen too often to be followed.")
+            yield each
+
+
+def _is_free(event: Any) -> bool:
+    if str(event.get("UID", "")).endswith(f"@{_house['host']}"):
+        return True
+    return str(event.get("TRANSP", "")).upper() == "TRANSPARENT" or str(event.get("X-MICROSOFT-CDO-BUSYSTATUS", "")).upper() == "FREE"
+
+
+def _is_cancelled(event: Any) -> bool:
+    """Looked at after its rule was followed: one Tuesday that is called off takes its time out of all Tuesdays."""
+    return str(event.get("STATUS", "")).upper() == "CANCELLED"
+
+
+def _is_too_often(rule: Any) -> bool:
+    said = " ".join(each.to_ical().decode() for each in (rule if isinstance(rule, list) else [rule])).upper()
+    return any(each in said for each in _TOO_OFTEN)
+
+
+def _span(event: Any, zone: ZoneInfo) -> tuple[datetime, datetime]:
+    return _instant(event.start, zone), _instant(event.end, zone)
+
+
+def _instant(said: date | datetime, zone: ZoneInfo) -> datetime:
+    moment = said if isinstance(said, datetime) else datetime(said.year, said.month, said.day)  # noqa: DTZ001  # the zone comes in the next line
+    return (moment if moment.tzinfo else moment.replace(tzinfo=zone)).astimezone(UTC)

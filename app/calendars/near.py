@@ -1,0 +1,61 @@
+"""Places that nobody has to be asked for: a link of one's own that always stays the same, and an address."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from app.calendars.place import Made, Never, Wanted
+
+
+class OwnRoom:
+    """A permanent room of the one who is met."""
+
+    name = "room"
+    label = "A link that stays the same"
+    far = False
+
+    def make(self, wanted: Wanted) -> Made:
+        return Made(join_url=_link(wanted.room))
+
+    def move(self, external_id: str, wanted: Wanted) -> Made:
+        return self.make(wanted)
+
+    def cancel(self, external_id: str) -> None:
+        """The room stays."""
+
+    def try_out(self, room: str) -> str:
+        return f"People are sent to {_link(room)}."
+
+
+class InPerson:
+    name = "in_person"
+    label = "In person"
+    far = False
+
+    def make(self, wanted: Wanted) -> Made:
+        return Made()
+
+    def move(self, external_id: str, wanted: Wanted) -> Made:
+        return Made()
+
+    def cancel(self, external_id: str) -> None:
+        """The house stays."""
+
+    def try_out(self, room: str) -> str:
+        if not room:
+            raise Never("There is no address yet: write it into “Room”, and it is shown with every booking.")
+        return f"People come to {room}."
+
+
+def is_link(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme == "https" and bool(parts.hostname) and not set(text) & set(" \t\n<>\"'")
+    except ValueError:
+        return False
+
+
+def _link(room: str) -> str:
+    if not is_link(room):
+        raise Never("There is no link yet: write it into “Room”. It begins with https://.")
+    return room
