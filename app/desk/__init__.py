@@ -13,6 +13,8 @@ from flask_appbuilder import AppBuilder
 from app.desk import column, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.hooks import HookSecret
+from app.desk.page import door_of, pages
+from app.desk.page import forget_all as forget_pages
 from app.desk.report import forget_all as forget_reports
 from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
@@ -84,6 +86,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     column.live_in(settings.timezone, settings.currency)
     forget_all()
     forget_reports()
+    forget_pages()
     app.before_request(lambda: access.comes_in(security.actor))
     app.teardown_request(lambda error: access.comes_in(None))
     builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
@@ -98,6 +101,9 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             report.register(pack.label)
             builder.add_view_no_menu(page_of(report))
             builder.add_api(endpoint_of(report))
+        for page in pack.pages:
+            page.register(pack.label)
+            builder.add_view_no_menu(door_of(page))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
     builder.add_view_no_menu(Words)
@@ -113,13 +119,14 @@ _STAFF = ("/desk", "/users", "/roles", "/resetmypassword", "/swagger", "/login",
 
 
 def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
-    """What this person may open, by pack, its reports below its nouns; read from rights that are loaded already."""
+    """What this person may open, by pack: its pages, its nouns, its reports; read from rights that are loaded already."""
     who = access.actor()
     nouns = [each for each in resources() if who.may(each.noun, "read")]
     asked = [each for each in reports() if each.is_for(who)]
-    packs = dict.fromkeys([*(each.pack for each in nouns), *(each.pack for each in asked)])
+    open_: list[Any] = [*(each for each in pages() if each.is_for(who)), *nouns]
+    packs = dict.fromkeys([*(each.pack for each in open_), *(each.pack for each in asked)])
     parts: dict[str, list[tuple[str, list[Any]]]]
-    parts = {pack: [("", [it for it in nouns if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}
+    parts = {pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}
     return sorted(parts.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
 
 

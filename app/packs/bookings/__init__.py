@@ -7,6 +7,7 @@ from app.packs.bookings.changing import changing
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.figures import reports
 from app.packs.bookings.in_line import in_line
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
@@ -20,6 +21,7 @@ pack = Pack(
     label="Bookings",
     nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Waiting],
     resources=resources,
+    reports=reports,
     blueprints=[site, changing, in_line, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),

@@ -24,6 +24,7 @@ from app.packs.bookings.booking import Booking, CallOff, Choices
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Hours, Practitioner
 from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
 
 SERVICES = [
     ("First consultation", "first-consultation", 60, 99900, "A full reading of your chart, with time for your questions. We meet by video."),
@@ -65,6 +66,7 @@ def demo() -> None:
         session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
     _say_it_our_way()
     _be_heard()
+    _before(people[0], services[1])
     _open(people, services)
     _book(services[0])
     _deposit(services[2])
@@ -94,6 +96,20 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
     for practitioner in practitioners:
         for service, (opens, closes) in zip(services, hours, strict=True):
             practitioner.open_hours(Hours(service.slug, first, last, opens, closes))
+
+
+def _before(practitioner: Practitioner, service: Service) -> None:
+    """What was: two who came last week, and one who did not."""
+    for days, (name, email, phone, zone) in zip((5, 4, 3), CUSTOMERS, strict=False):
+        start = clock.ahead(days=-days).replace(minute=30, second=0, microsecond=0)
+        with clock.standing_at(start - timedelta(days=2)), transaction():
+            slot = Slot.at(practitioner, service, start)
+            session.add(slot)
+            session.flush()
+            booking = Booking.hold(slot, {"name": name, "email": email, "phone": phone, "timezone": zone}, {})
+            booking.mark_paid(ByHand("cash", f"R-{100 + days}"))
+        with clock.standing_at(start + timedelta(minutes=40)), transaction():
+            booking.miss() if days == 3 else booking.complete()
 
 
 def _book(service: Service) -> None:

@@ -1,0 +1,258 @@
+"""The figures of a practice: what comes in, how full the hours are, who comes and who does not, and whether reminders arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sqlalchemy import Row as Found
+from sqlalchemy import TextClause, text
+
+from app.desk import column
+from app.desk.books import Period
+from app.desk.report import Report, Row, To
+from app.kernel import clock
+from app.kernel.db import session
+from app.money.amount import Money
+from app.packs.bookings.booking import STANDING
+
+READERS = "Desk Accountant Auditor"
+
+_OF_A_BOOKING = """
+    join bill on bill.id = it.bill_id and bill.noun = 'booking' join booking on booking.id = bill.row_id
+    join slot on slot.id = booking.slot_id join service on service.id = slot.service_id
+"""
+
+_REVENUE = text(f"""
+    select date_trunc('week', it.day)::date as week, service.id, service.name, it.total_currency as currency,
+           count(distinct booking.id) filter (where sign > 0) as bookings,
+           sum(sign * (it.total_amount - it.tax_amount)) as net, sum(sign * it.tax_amount) as tax, sum(sign * it.total_amount) as total
+    from (select invoice.*, case kind when 'credit_note' then -1 else 1 end as sign from invoice where kind <> 'receipt') it {_OF_A_BOOKING}
+    where it.day between :since and :until group by 1, 2, 3, 4 order by 1, 4, 3, 2
+""")  # noqa: S608  # put together from constants
+
+# Hours that several services offer at the same time are open once, and booked once.
+_OCCUPANCY = text(f"""
+    with times as (
+        select practitioner.id, practitioner.name, slot.state, tstzrange(slot.starts_at, slot.ends_at) as during,
+               exists (select from booking where booking.slot_id = slot.id and booking.state in {STANDING}) as booked
+        from slot join practitioner on practitioner.id in (slot.practitioner_id, slot.partner_id)
+        where slot.starts_at >= :first and slot.starts_at < :after
+    ), counted as (
+        select id, name, range_agg(during) filter (where booked) as booked, range_agg(during) filter (where booked or state = 'open') as open
+        from times group by id, name
+    )
+    select id, name, (select sum(extract(epoch from upper(each) - lower(each))) from unnest(booked) each)::int / 60 as booked,
+           (select sum(extract(epoch from upper(each) - lower(each))) from unnest(open) each)::int / 60 as open
+    from counted where open is not null order by name, id
+""")  # noqa: S608
+
+_LEAD = text(f"""
+    select id, name, count(*) as bookings, count(*) filter (where days = 0) as today, count(*) filter (where days between 1 and 3) as soon,
+           count(*) filter (where days between 4 and 7) as week, count(*) filter (where days between 8 and 30) as month,
+           count(*) filter (where days > 30) as later, percentile_disc(0.5) within group (order by days) as median
+    from (
+        select service.id, service.name, (slot.starts_at at time zone :zone)::date - (booking.created_at at time zone :zone)::date as days
+        from booking join slot on slot.id = booking.slot_id join service on service.id = slot.service_id
+        where booking.state in {STANDING} and booking.created_at >= :first and booking.created_at < :after
+    ) it group by id, name order by name, id
+""")  # noqa: S608
+
+# A hold that its customer let go to correct something is no hold that was lost: its key was taken off it.
+_KEPT = text("""
+    select service.id, service.name, count(*) as held, count(*) filter (where paid_with <> '') as paid,
+           count(*) filter (where paid_with = '' and booking.state = 'expired') as lapsed,
+           count(*) filter (where paid_with = '' and booking.state = 'cancelled') as called_off,
+           count(*) filter (where paid_with = '' and booking.state in ('held', 'requested')) as waiting
+    from booking join slot on slot.id = booking.slot_id join service on service.id = slot.service_id
+    where booking.created_at >= :first and booking.created_at < :after
+          and not (booking.state = 'expired' and request_hash is not null and request_key is null)
+    group by service.id, service.name order by service.name, service.id
+""")
+
+_CAME = text("""
+    select practitioner.id, practitioner.name, count(*) filter (where booking.state = 'completed') as came,
+           count(*) filter (where booking.state = 'no_show') as missed, count(*) filter (where booking.state = 'confirmed') as unsaid
+    from booking join slot on slot.id = booking.slot_id join practitioner on practitioner.id = slot.practitioner_id
+    where booking.state in ('confirmed', 'completed', 'no_show') and slot.starts_at >= :first and slot.starts_at < least(:after, :now)
+    group by practitioner.id, practitioner.name order by practitioner.name, practitioner.id
+""")
+
+_BACK = text(f"""
+    select service.id, service.name, it.money_currency as currency, count(*) as payments, count(*) filter (where it.back_amount > 0) as given_back,
+           sum(it.money_amount) as paid, sum(it.back_amount) as back
+    from payment it {_OF_A_BOOKING}
+    where it.captured_at >= :first and it.captured_at < :after group by 1, 2, 3 order by 3, 2, 1
+""")  # noqa: S608
+
+_REMINDED = text("""
+    select date_trunc('week', due_at at time zone :zone)::date as week, template, count(*) as all, count(sent_at) as sent,
+           count(*) filter (where state = 'dropped') as dropped, count(*) filter (where state = 'failed') as failed,
+           count(*) filter (where state = 'waiting' and due_at > :now) as to_come
+    from message where template in ('bookings/reminder', 'bookings/soon') and due_at >= :first and due_at < :after
+    group by 1, 2 order by 1, 2
+""")
+
+
+def _asked(question: TextClause, period: Period) -> Iterator[Found[Any]]:
+    first, after = period.instants
+    known: Mapping[str, Any] = {
+        "since": period.since, "until": period.until, "first": first, "after": after, "now": clock.now(), "zone": column.house.timezone,
+    }  # fmt: skip
+    yield from session.execute(question, {name: known[name] for name in question.compile().params})
+
+
+def _rate(part: int, whole: int) -> int | None:
+    """In hundredths of a per cent; of nothing there is none."""
+    return round(10_000 * part / whole) if whole else None
+
+
+def _service(it: Found[Any]) -> To:
+    return To("service", it.id, it.name)
+
+
+def _practitioner(it: Found[Any]) -> To:
+    return To("practitioner", it.id, it.name)
+
+
+def revenue(period: Period) -> Iterator[Row]:
+    for it in _asked(_REVENUE, period):
+        sums = {name: Money(int(getattr(it, name)), it.currency) for name in ("net", "tax", "total")}
+        yield {"week": it.week, "service": _service(it), "bookings": it.bookings} | sums
+
+
+def occupancy(period: Period) -> Iterator[Row]:
+    for it in _asked(_OCCUPANCY, period):
+        booked = it.booked or 0
+        yield {"practitioner": _practitioner(it), "open": it.open, "booked": booked, "free": it.open - booked, "rate": _rate(booked, it.open)}
+
+
+def lead_time(period: Period) -> Iterator[Row]:
+    for it in _asked(_LEAD, period):
+        yield {"service": _service(it)} | {name: getattr(it, name) for name in ("bookings", "today", "soon", "week", "month", "later", "median")}
+
+
+def conversion(period: Period) -> Iterator[Row]:
+    for it in _asked(_KEPT, period):
+        counts = {name: getattr(it, name) for name in ("held", "paid", "lapsed", "called_off", "waiting")}
+        yield {"service": _service(it)} | counts | {"rate": _rate(it.paid, it.held - it.waiting)}
+
+
+def no_shows(period: Period) -> Iterator[Row]:
+    for it in _asked(_CAME, period):
+        yield {
+            "practitioner": _practitioner(it), "came": it.came, "missed": it.missed, "unsaid": it.unsaid, "rate": _rate(it.missed, it.came + it.missed),
+        }  # fmt: skip
+
+
+def given_back(period: Period) -> Iterator[Row]:
+    for it in _asked(_BACK, period):
+        sums = {name: Money(int(getattr(it, name)), it.currency) for name in ("paid", "back")}
+        yield {"service": _service(it), "payments": it.payments, "given_back": it.given_back, "rate": _rate(int(it.back), int(it.paid))} | sums
+
+
+_WHEN = {"bookings/reminder": "The day before", "bookings/soon": "The hour before"}
+
+
+def reminders(period: Period) -> Iterator[Row]:
+    for it in _asked(_REMINDED, period):
+        counts = {name: getattr(it, name) for name in ("sent", "failed", "dropped", "to_come")}
+        late = it.all - sum(counts.values())
+        yield {"week": it.week, "what": _WHEN[it.template], "late": late, "rate": _rate(it.sent, it.sent + it.failed + late)} | counts
+
+
+reports = [
+    Report(
+        "revenue",
+        icon="chart",
+        asks=Period,
+        columns={"week": "day", "service": "relation", "bookings": "number", "net": "money", "tax": "money", "total": "money"},
+        labels={"week": "Week of"},
+        rows=revenue,
+        total="net tax total",
+        groups="week",
+        roles=READERS,
+        note="What was invoiced for bookings in these days, less what was credited, by week and service. It agrees with the tax summary.",
+        empty="Nothing was invoiced in these days. Choose others.",
+    ),
+    Report(
+        "occupancy",
+        icon="clock",
+        asks=Period,
+        columns={"practitioner": "relation", "open": "number", "booked": "number", "free": "number", "rate": "rate"},
+        labels={"open": "Open minutes", "booked": "Booked minutes", "free": "Free minutes", "rate": "Booked"},
+        rows=occupancy,
+        roles=READERS,
+        note="How much of the open time of these days was booked and paid. An hour that several services offer is counted once, and an hour with several seats is "
+        "booked when one of them is.",
+        empty="No hours were open in these days. Choose others, or open some.",
+    ),
+    Report(
+        "lead_time",
+        icon="calendar",
+        asks=Period,
+        columns={
+            "service": "relation", "bookings": "number", "today": "number", "soon": "number", "week": "number", "month": "number", "later": "number",
+            "median": "number",
+        },
+        labels={
+            "today": "The same day", "soon": "1–3 days", "week": "4–7 days", "month": "8–30 days", "later": "31 days and more", "median": "Half within, in days",
+        },
+        rows=lead_time,
+        roles=READERS,
+        note="How many days ahead people book, of the bookings that were made in these days and that stand.",
+        empty="Nothing that was booked in these days stands. Choose others.",
+    ),
+    Report(
+        "conversion",
+        label="From hold to paid",
+        icon="wallet",
+        asks=Period,
+        columns={
+            "service": "relation", "held": "number", "paid": "number", "lapsed": "number", "called_off": "number", "waiting": "number", "rate": "rate",
+        },
+        labels={"held": "Holds", "called_off": "Called off unpaid", "waiting": "Still waiting", "rate": "Paid of those that ended"},
+        rows=conversion,
+        roles=READERS,
+        note="How many of the seats that were held in these days were paid for. What is free counts as paid; what was only let go to be corrected is not counted.",
+        empty="No seat was held in these days. Choose others.",
+    ),
+    Report(
+        "no_shows",
+        icon="user",
+        asks=Period,
+        columns={"practitioner": "relation", "came": "number", "missed": "number", "unsaid": "number", "rate": "rate"},
+        labels={"missed": "Did not come", "unsaid": "Nobody has said yet", "rate": "No-shows"},
+        rows=no_shows,
+        roles=READERS,
+        note="Of the bookings that began in these days: who came and who did not. The share is of those of which somebody said so.",
+        empty="No booking began in these days. Choose others.",
+    ),
+    Report(
+        "given_back",
+        label="Given back",
+        icon="arrow-left",
+        asks=Period,
+        columns={"service": "relation", "payments": "number", "given_back": "number", "paid": "money", "back": "money", "rate": "rate"},
+        labels={"given_back": "Given back, in whole or in part", "back": "Of that, given back", "rate": "Share"},
+        rows=given_back,
+        total="paid back",
+        roles=READERS,
+        note="Of the money for bookings that came in these days: how much of it has gone back since, or is promised to.",
+        empty="No money came for bookings in these days. Choose others.",
+    ),
+    Report(
+        "reminders",
+        icon="mail",
+        asks=Period,
+        columns={
+            "week": "day", "what": "text", "sent": "number", "failed": "number", "late": "number", "dropped": "number", "to_come": "number", "rate": "rate",
+        },
+        labels={"week": "Week of", "what": "Reminder", "late": "Due, not sent", "dropped": "Not needed any more", "rate": "Sent of those that were needed"},
+        rows=reminders,
+        groups="week",
+        roles=READERS,
+        note="Reminders that fell due in these days. Those of bookings that were moved or called off are not needed any more, and are not counted as missing.",
+        empty="No reminder falls due in these days. Choose others.",
+    ),
+]  # fmt: skip
