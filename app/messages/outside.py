@@ -17,15 +17,17 @@ from app.kernel import db
 
 PATIENCE = 5.0  # seconds for all of it, however slowly they speak
 ENOUGH = 2000  # bytes of an answer that anybody would read
+HOPS = 3  # how often whoever is read may say that it is elsewhere
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 _neighbour = ""
+_shelf = ""
 
 
-def live_beside(address: str) -> None:
-    """Where the sandbox listens: the one address inside our own walls that may be called. Empty where there is none."""
-    global _neighbour
-    _neighbour = address
+def live_beside(address: str, shelf: str = "") -> None:
+    """Where the sandbox listens, and below which address it has something to read: all that may be called inside our own walls."""
+    global _neighbour, _shelf
+    _neighbour, _shelf = address, shelf
 
 
 def neighbour() -> str:
@@ -61,6 +63,60 @@ def call(address: str, body: bytes, headers: Mapping[str, str]) -> Heard:
 
 def _is_neighbour(address: str) -> bool:
     return bool(_neighbour) and address == _neighbour
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What is there, or why it could not be read."""
+
+    status: int | None
+    content: bytes = b""
+    tag: str = ""  # under which it can be asked whether it has changed
+    trouble: str = ""
+
+
+def fetch(address: str, headers: Mapping[str, str], most: int) -> Fetched:
+    """One GET, followed to where they say it is; each address on the way is looked at anew, and all of it shares the time."""
+    db.step_outside()
+    until = time.monotonic() + PATIENCE
+    try:
+        for _ in range(HOPS + 1):
+            answer = _get(address, headers, until, most)
+            if not isinstance(answer, str):
+                return answer
+            address = answer
+    except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
+        return Fetched(None, trouble=_in_words(error))
+    return Fetched(None, trouble="It leads from one address to the next, and to no end.")
+
+
+def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> Fetched | str:
+    """What is there, or where else it is."""
+    beside = bool(_shelf) and address.startswith(_shelf)
+    if not beside and not address.startswith("https://"):
+        raise ValueError("it is no address that begins with https://.")
+    with httpx.Client(transport=_Transport(guarded=not beside, until=until), trust_env=False) as client:
+        request = client.build_request("GET", address, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE)
+        answer = client.send(request, stream=True, follow_redirects=False)
+        try:
+            if answer.has_redirect_location:
+                return str(httpx.URL(address).join(answer.headers["Location"]))
+            return _fetched(answer, most)
+        finally:
+            answer.close()
+
+
+def _fetched(answer: httpx.Response, most: int) -> Fetched:
+    if answer.status_code == 304:
+        return Fetched(304)
+    if answer.status_code != 200:
+        return Fetched(answer.status_code, trouble=f"It answered {answer.status_code}.")
+    content = b""
+    for piece in answer.iter_raw():
+        content += piece
+        if len(content) > most:
+            return Fetched(200, trouble=f"It is larger than {most // 1000} kB.")
+    return Fetched(200, content, answer.headers.get("ETag", ""))
 
 
 def _since(began: float) -> int:
