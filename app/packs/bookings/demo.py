@@ -25,6 +25,7 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Hours, Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.packs.bookings.waiting import Waiting
 
 SERVICES = [
     ("First consultation", "first-consultation", 60, 99900, "A full reading of your chart, with time for your questions. We meet by video."),
@@ -38,8 +39,10 @@ PRACTITIONERS = [
 EXTRAS = [("Recording to keep", 19900), ("Printed chart", 34900)]
 REMINDER = (
     "{{ person.name }}, see you {{ when(booking.slot.starts_at, booking.timezone) }}",
-    "Hello {{ person.name }},\n\nwe look forward to {{ booking.slot.service.name }} with you. Have your questions ready; we have the tea.\n\n"
-    "[See your booking]({{ base_url }}/booking/{{ booking.token }})\n\n{{ business }}",
+    (
+        "Hello {{ person.name }},\n\nwe look forward to {{ booking.slot.service.name }} with you. Have your questions ready; we have the tea.\n\n"
+        "[See your booking]({{ base_url }}/booking/{{ booking.token }})\n\n{{ business }}"
+    ),
 )
 CUSTOMERS = [
     ("Meera Iyer", "meera@example.com", "+919845012345", "Asia/Kolkata"),
@@ -70,6 +73,7 @@ def demo() -> None:
     _open(people, services)
     _book(services[0])
     _deposit(services[2])
+    _wait(people, services[2])
 
 
 def _say_it_our_way() -> None:
@@ -141,6 +145,14 @@ def _deposit(service: Service) -> None:
     with transaction():
         booking = Booking.hold(slot, {"name": "Arjun Menon", "email": "arjun@example.com", "phone": "+919847012345", "timezone": "Asia/Kolkata"}, {})
         booking.mark_paid(ByHand("bank", "UTR 90455"))
+
+
+def _wait(practitioners: list[Practitioner], service: Service) -> None:
+    """Two would like to come when nothing is open yet, and hear of it first when something is."""
+    first = clock.today() + timedelta(days=45)
+    for practitioner, (name, email, phone, zone) in zip(practitioners, CUSTOMERS[3:], strict=True):
+        who = {"name": name, "email": email, "phone": phone, "timezone": zone}
+        Waiting.join(service, who, first, first + timedelta(days=10), whose=practitioner.id)
 
 
 def _give_back(booking: Booking, money: Money) -> None:
