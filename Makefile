@@ -8,10 +8,10 @@ LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof check shell lock clean
+.PHONY: help run test proof check demo-large shell lock clean
 
 help: ## List what there is
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-7s %s\n", $$1, $$2 }'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 run: .venv/installed-local ## Start all of Frontdesk here, with its own PostgreSQL and Redis: http://localhost:8000
 	@exec $(BIN)/python deploy/launch.py run
@@ -27,6 +27,10 @@ check: .venv/installed-dev ## Style, types, and who may import whom
 	@$(BIN)/python -m ruff format --check
 	@$(BIN)/python -m mypy
 	@$(BIN)/python -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
+
+demo-large: .venv/installed-local ## Fill the demo with ten thousand bookings (some minutes); COUNT=2000 for fewer
+	@$(BIN)/python deploy/launch.py exec -- flask --app app migrate
+	@$(BIN)/python deploy/launch.py exec -- flask --app app demo-large $(COUNT)
 
 shell: .venv/installed-local ## A Python shell inside the app, beside a running Frontdesk or alone
 	@exec $(BIN)/python deploy/launch.py exec -- flask --app app shell

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,3 +22,4 @@ class Pack:
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] = ()
     demo: Callable[[], None] | None = None
+    large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows

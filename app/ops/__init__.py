@@ -13,5 +13,6 @@ def open(app: Flask) -> None:
     app.extensions["appbuilder"].sm.limiter.exempt(health.health)
     app.cli.add_command(commands.migrate)
     app.cli.add_command(commands.revision)
+    app.cli.add_command(commands.demo_large)
     app.cli.add_command(commands.clock)
     app.cli.add_command(commands.show_map)

@@ -53,6 +53,19 @@ def _demo_staff(sm: Any) -> None:
     click.echo(f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}; each has its name as its password, until you change it.")
 
 
+@click.command("demo-large")
+@click.argument("count", default=10_000)
+@with_appcontext
+def demo_large(count: int) -> None:
+    """Fill the demo with as much as a busy practice has after a year; never anything but a demo."""
+    if current_app.extensions["settings"].env != "demo":
+        raise click.ClickException("This fills the house with invented people: it only does so with FRONTDESK_ENV=demo.")
+    for pack in _packs():
+        for made in pack.large(count) if pack.large else ():
+            click.echo(f"\r{pack.label}: {made} of {count}", nl=False)
+    click.echo("")
+
+
 @click.command("revision")
 @click.argument("message")
 @with_appcontext

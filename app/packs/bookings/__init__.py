@@ -9,6 +9,7 @@ from app.packs.bookings.desk import resources
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.figures import reports
 from app.packs.bookings.in_line import in_line
+from app.packs.bookings.large import large
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -28,4 +29,5 @@ pack = Pack(
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed"),
     ],
     demo=demo,
+    large=large,
 )
