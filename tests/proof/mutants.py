@@ -60,7 +60,7 @@ MUTANTS = [
     Mutant("a coupon does not count its way back", "app/money/coupon.py", "        self.coupon.used -= 1\n", "        pass\n", about="coupon"),
     Mutant("late money needs no coupon", "app/packs/bookings/booking.py", "if no := coupon.take_again(self, self.person):", "if no := None:", about="coupon"),
     Mutant("late money does not look for a seat", "app/packs/bookings/booking.py", "seat = self.free_seat(self.slot)", "seat = self.seat", about="seat"),
-    Mutant("calling off gives nothing back", "app/packs/bookings/booking.py", '        give_back(self, back, f"{self.number} was cancelled: {asked.why}")\n', "",
+    Mutant("calling off gives nothing back", "app/packs/bookings/booking.py", '        give_back(self, back, f"{self.number} was cancelled: {why}")\n', "",
            about="cancelled"),
     Mutant("calling off earns nothing", "app/packs/bookings/booking.py", "            bill.deliver()  # what is kept is earned\n", "", about="cancelled"),
     Mutant("a lost dispute is not booked", "app/money/dispute.py", '        self._post("lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))\n', "",
