@@ -52,20 +52,17 @@ def _practitioners() -> list[Practitioner]:
 
 
 def _slots(service: Service, people: list[Practitioner]) -> list[int]:
-    """Eight hours a day, Monday to Saturday, beside what is on the calendar already."""
+    """Eight hours a day, Monday to Saturday, beside what is on the calendar already; those that nobody has booked yet."""
     today = clock.today()
     days = [day for n in range(-BACK, AHEAD) if (day := today + timedelta(days=n)).weekday() < 6]
-    made: list[int] = []
     for person in people:
         zone = ZoneInfo(person.timezone)
         taken = set(session.scalars(select(Slot.starts_at).where(Slot.practitioner_id == person.id)))
         starts = (datetime.combine(day, time(hour), zone).astimezone(UTC) for day in days for hour in range(10, 18))
         with transaction():
-            slots = [Slot.at(person, service, start) for start in starts if start not in taken]
-            session.add_all(slots)
-            session.flush()
-            made += [each.id for each in slots]
-    return made
+            session.add_all([Slot.at(person, service, start) for start in starts if start not in taken])
+    booked = select(Booking.slot_id).where(Booking.slot_id == Slot.id).exists()
+    return [*session.scalars(select(Slot.id).where(Slot.service_id == service.id, Slot.starts_at > clock.ahead(days=-BACK), ~booked).order_by(Slot.id))]
 
 
 def _live(id: int, chance: random.Random) -> None:
