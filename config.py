@@ -38,6 +38,7 @@ class Settings:
     redis_url: str = setting("REDIS_URL")
     secret_key: str = setting("SECRET_KEY", repr=False)
     old_secret_key: str = setting("SECRET_KEY_OLD", "", repr=False)
+    data_keys: tuple[str, ...] = setting("DATA_KEYS", "", repr=False)
     base_url: str = setting("BASE_URL")
     proxies: int = setting("TRUSTED_PROXIES", "0")
     files: Path = setting("FILES_DIR", "var/files")
@@ -121,7 +122,7 @@ class Settings:
             if text is None:
                 raise Unsafe(f"{name} is not set. See .env.example for what it means; `make run` sets it for you.")
             values[each.name] = _parse(name, text, str(each.type))
-        return cls(**_sandbox(values)).checked()
+        return cls(**_sandbox(_keyed(values))).checked()
 
     def checked(self) -> Settings:
         """Say no at the door rather than in the middle of a payment."""
@@ -152,6 +153,13 @@ def _parse(name: str, text: str, kind: str) -> Any:
 
 def _derived(purpose: str, secret: str) -> str:
     return hashlib.sha256(f"{purpose} {secret}".encode()).hexdigest()
+
+
+def _keyed(values: dict[str, Any]) -> dict[str, Any]:
+    """Outside of production, what is kept secret is sealed with a key made of the other one."""
+    if values["env"] != "production" and not values["data_keys"]:
+        values["data_keys"] = tuple(_derived("data", each) for each in (values["secret_key"], values["old_secret_key"]) if each)
+    return values
 
 
 def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
@@ -207,6 +215,8 @@ def _refuse_unsafe(it: Settings) -> None:
         raise Unsafe("DATABASE_URL is not a PostgreSQL address; the constraints that keep bookings and money true live in PostgreSQL.")
     if it.timezone not in available_timezones():
         raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}, which is not an IANA time zone such as Asia/Kolkata.")
+    if any(len(each) < 32 for each in it.data_keys):
+        raise Unsafe("A key of DATA_KEYS is shorter than 32 characters. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
     _refuse_unpaid(it)
     _refuse_unheard(it)
 
@@ -246,5 +256,9 @@ def _refuse_in_production(it: Settings) -> None:
         raise Unsafe("RAZORPAY_KEY_ID is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
     if it.stripe_key.startswith(_STRIPE_TEST):
         raise Unsafe("STRIPE_SECRET_KEY is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
+    if not it.data_keys:
+        raise Unsafe("DATA_KEYS is not set: what customers confide could not be sealed. See .env.example for how to make a key.")
+    if {it.secret_key, it.old_secret_key} & {*it.data_keys}:
+        raise Unsafe("DATA_KEYS holds the SECRET_KEY: whoever learns the one must not know the other. Make a key of its own.")
     if not it.base_url.startswith("https://"):
         raise Unsafe("BASE_URL does not start with https:// in production: sessions and links would travel in the clear.")

@@ -10,7 +10,7 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import desk, ops, site
-from app.kernel import access, clock, db, files, jobs, numbering, people
+from app.kernel import access, clock, db, files, jobs, numbering, people, secrets
 from app.kernel.pack import Pack
 from app.messages import channel, message, template
 from app.messages.email import Email
@@ -64,6 +64,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     db.connect(settings.database_url)
     app.teardown_appcontext(lambda error: db.session.remove())
     access.sign_with(settings.secret_key, settings.old_secret_key)
+    secrets.lock_with(*settings.data_keys)
     files.keep_in(settings.files)
     people.live_in(settings.country)
     jobs.hang_bell(settings.redis_url)

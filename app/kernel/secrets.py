@@ -1,0 +1,86 @@
+"""The encrypted column and its key ring: what is sealed is read with a key of this house, in the place it was sealed for, or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from sqlalchemy import Dialect, LargeBinary
+from sqlalchemy.orm import MappedColumn, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+_FORM = b"\x01"  # of the bytes: this mark, which key, a nonce, and what it sealed
+_ID, _NONCE = 4, 12
+
+_ring: dict[bytes, AESGCM] = {}
+_writes = b""
+
+
+class Unsealable(Exception):
+    """No key of this house opens it here: the key is gone, the bytes were changed, or they were taken from another place."""
+
+
+def lock_with(*keys: str) -> None:
+    """The first key seals; the others still open what they sealed, so that a key can be changed without breaking what is kept."""
+    global _ring, _writes
+    made = [(_derived("which", key)[:_ID], AESGCM(_derived("seals", key))) for key in keys if key]
+    _ring, _writes = dict(reversed(made)), made[0][0] if made else b""
+
+
+def _derived(purpose: str, key: str) -> bytes:
+    return hashlib.sha256(f"frontdesk data key, {purpose}: {key}".encode()).digest()
+
+
+def seal(value: Any, place: str) -> bytes:
+    """What can be said in JSON, for one place alone: "booking.sealed_answers"."""
+    if not _ring:
+        raise Unsealable("There is no data key.")
+    head, nonce = _FORM + _writes, secrets.token_bytes(_NONCE)
+    return head + nonce + _ring[_writes].encrypt(nonce, json.dumps(value, ensure_ascii=False).encode(), _bound(head, place))
+
+
+def unseal(sealed: bytes, place: str) -> Any:
+    head, nonce, rest = sealed[: 1 + _ID], sealed[1 + _ID : 1 + _ID + _NONCE], sealed[1 + _ID + _NONCE :]
+    key = _ring.get(head[1:])
+    if head[:1] != _FORM or key is None:
+        raise Unsealable(f"{place} was sealed with a key that is not among DATA_KEYS.")
+    try:
+        return json.loads(key.decrypt(nonce, rest, _bound(head, place)))
+    except (InvalidTag, ValueError):
+        raise Unsealable(f"{place} was changed after it was sealed, or sealed for another place.") from None
+
+
+def is_fresh(sealed: bytes) -> bool:
+    """Was it sealed with the key that seals today?"""
+    return sealed[: 1 + _ID] == _FORM + _writes
+
+
+def _bound(head: bytes, place: str) -> bytes:
+    """What is not secret and must not be changed either: how, with which key, and where."""
+    return head + place.encode()
+
+
+class Sealed(TypeDecorator[Any]):
+    """Bytes in the database, and in the program what they mean."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def __init__(self, place: str = "") -> None:
+        super().__init__()
+        self.place = place
+
+    def process_bind_param(self, value: Any, dialect: Dialect) -> bytes | None:
+        return None if value is None else seal(value, self.place)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        return None if value is None else unseal(bytes(value), self.place)
+
+
+def sealed(place: str) -> MappedColumn[Any]:
+    """A column that is not even opened until somebody asks for it: `diagnosis: Mapped[Any] = sealed("patient.diagnosis")`."""
+    return mapped_column(Sealed(place), nullable=True, deferred=True, info={"secret": True})

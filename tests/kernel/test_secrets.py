@@ -1,0 +1,68 @@
+"""What is sealed opens with the right key in the right place, and otherwise not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.kernel import secrets
+from app.kernel.secrets import Unsealable, is_fresh, lock_with, seal, unseal
+
+HERE, NEW, OLD = "booking.sealed_answers", "n" * 40, "o" * 40
+
+
+@pytest.fixture(autouse=True)
+def ring() -> Iterator[None]:
+    """The suite's own keys are put back, whatever a test locks with."""
+    before = secrets._ring, secrets._writes
+    lock_with(NEW, OLD)
+    yield
+    secrets._ring, secrets._writes = before
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+def test_whatever_json_can_say_comes_back_as_it_was(value: Any) -> None:
+    lock_with(NEW)
+    assert unseal(seal(value, HERE), HERE) == value
+
+
+def test_the_same_value_never_looks_the_same_and_never_shows_through() -> None:
+    first, second = seal({"birth_place": "Mysuru"}, HERE), seal({"birth_place": "Mysuru"}, HERE)
+    assert first != second
+    assert b"Mysuru" not in first + second
+
+
+def test_a_single_flipped_byte_anywhere_is_noticed() -> None:
+    whole = seal({"birth_place": "Mysuru"}, HERE)
+    for at in range(len(whole)):
+        with pytest.raises(Unsealable):
+            unseal(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :], HERE)
+    for cut in (b"", whole[:4], whole[:17], whole[:-1], whole + b"\0"):
+        with pytest.raises(Unsealable):
+            unseal(cut, HERE)
+
+
+def test_what_was_sealed_in_one_place_does_not_open_in_another() -> None:
+    with pytest.raises(Unsealable, match="another place"):
+        unseal(seal("x", "person.notes"), HERE)
+
+
+def test_a_key_can_be_changed_and_what_the_old_one_sealed_still_opens() -> None:
+    lock_with(OLD)
+    before = seal("Mysuru", HERE)
+    lock_with(NEW, OLD)
+    assert unseal(before, HERE) == "Mysuru"
+    assert (is_fresh(before), is_fresh(seal("Mysuru", HERE))) == (False, True)
+    lock_with(NEW)
+    with pytest.raises(Unsealable, match="not among DATA_KEYS"):
+        unseal(before, HERE)
+
+
+def test_without_a_key_nothing_is_sealed() -> None:
+    lock_with("")
+    with pytest.raises(Unsealable, match="no data key"):
+        seal("x", HERE)
