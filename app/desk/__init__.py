@@ -12,6 +12,7 @@ from flask_appbuilder import AppBuilder
 
 from app.desk import column, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
+from app.desk.calendar import page_of as calendar_of
 from app.desk.hooks import HookSecret
 from app.desk.page import door_of, pages
 from app.desk.page import forget_all as forget_pages
@@ -96,6 +97,8 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
         for resource in pack.resources:
             resource.register(pack.label)
             builder.add_view_no_menu(screens_of(resource))
+            if resource.calendar:
+                builder.add_view_no_menu(calendar_of(resource, resource.calendar))
             builder.add_api(api_of(resource))
         for report in pack.reports:
             report.register(pack.label)
@@ -123,7 +126,8 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
     who = access.actor()
     nouns = [each for each in resources() if who.may(each.noun, "read")]
     asked = [each for each in reports() if each.is_for(who)]
-    open_: list[Any] = [*(each for each in pages() if each.is_for(who)), *nouns]
+    drawn = [each.calendar for each in nouns if each.calendar]
+    open_: list[Any] = [*(each for each in pages() if each.is_for(who)), *drawn, *nouns]
     packs = dict.fromkeys([*(each.pack for each in open_), *(each.pack for each in asked)])
     parts: dict[str, list[tuple[str, list[Any]]]]
     parts = {pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}

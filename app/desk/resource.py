@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
 
@@ -14,6 +14,9 @@ from app.kernel import access
 from app.kernel.access import Policy
 from app.kernel.db import Noun, spaced
 from app.kernel.workflow import Move, moves
+
+if TYPE_CHECKING:  # a calendar draws a resource; for the type checker alone, a resource knows its calendar
+    from app.desk.calendar import Calendar
 
 # What one word of a role's rights allows; "moves" stands for every move whose `by` names the role.
 _RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {"edit"}, "delete": {"delete"}, "moves": set()}
@@ -52,8 +55,8 @@ class Resource:
     `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
     neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
-    ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, and `tones` gives a
-    state another colour than its name suggests: good, info, warn, bad, quiet.
+    ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
+    their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Resource:
         links: Sequence[Link] = (),
         waits: Sequence[Waits] = (),
         tones: Mapping[str, str] | None = None,
+        calendar: Calendar | None = None,
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -90,6 +94,7 @@ class Resource:
         self.filters = columns(noun, filters, called)
         self.order = order
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
+        self.calendar = calendar.of(noun) if calendar else None
         self.moves: dict[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()

@@ -168,7 +168,7 @@ def must(noun: type[Any], verb: str) -> None:
 
 def write_roles(sm: Any) -> None:
     """Make the roles of the declarations true in the database. Run at a release, never while serving."""
-    asked = [*reports(), *pages()]
+    asked: list[Any] = [*reports(), *pages()]
     named = {role for each in [*resources(), *asked] for role in each.roles}
     for name in sorted(named | {ADMIN, "Public"}):
         if sm.find_role(name) is None:

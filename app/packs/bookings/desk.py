@@ -1,7 +1,9 @@
 """What staff see of bookings: one declaration a noun."""
 
+from app.desk.calendar import Calendar
 from app.desk.resource import Resource
 from app.kernel.access import everything, own
+from app.packs.bookings.around import around
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
@@ -18,6 +20,17 @@ resources = [
         search="number person.name person.email person.phone",
         filters="state slot.practitioner slot.service slot.starts_at",
         related="bill bill.payments bill.invoices",
+        calendar=Calendar(
+            starts="slot.starts_at",
+            ends="slot.ends_at",
+            group="slot.practitioner slot.partner",
+            title="person",
+            notes="slot.service",
+            hides="cancelled expired",
+            kin="slot.service",
+            drop="reschedule slot",
+            around=around,
+        ),
         order="-id",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("slot.practitioner.user")},
