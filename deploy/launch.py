@@ -367,7 +367,7 @@ def _welcome(told: str) -> str:
     base = os.environ["BASE_URL"].rstrip("/")
     addresses = {"Public site": "/", "Desk": "/desk/", "API": "/swagger/v1"}
     if os.environ.get("SANDBOX_URL"):
-        addresses["Mailbox"] = "/sandbox/mail"
+        addresses |= {"Mailbox": "/sandbox/mail", "Telephones": "/sandbox/phones"}
     lines = [f"  {name:<12} {base}{path}" for name, path in addresses.items()]
     return "\n".join(["", "Frontdesk is running.", "", *lines, "", *([told, ""] if told else []), "Ctrl-C stops everything.", ""])
 

@@ -28,6 +28,7 @@ from app.desk import security
 from app.kernel import clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
+from app.kernel.forms import Form
 from app.money.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
@@ -127,13 +128,15 @@ def app(built: Flask, kept: list[str], settings: Settings, request: pytest.Fixtu
 def _quiet(settings: Settings, *, hears: bool) -> None:
     """No stranger brings what belonged to the last test; and where nobody serves, nothing is brought unless the test asks for it."""
     with closing(sqlite3.connect(settings.sandbox_data, timeout=10)) as post, post:
-        for forget in ("update event set due = null", "delete from repeat"):
+        for forget in ("update event set due = null", "delete from repeat", "delete from soon where what = 'report'"):
             post.execute(forget)
     for stranger in ("razorpay", "stripe"):
         faults = f"{settings.sandbox_url}/sandbox/{stranger}/faults"
         requests.delete(faults, timeout=10)
         if not hears:
             requests.post(faults, json={"deliver": "dropped", "times": 10**6}, timeout=10)
+    if not hears:
+        requests.post(f"{settings.sandbox_url}/sandbox/phones/faults", json={"fault": "silent", "times": 10**6}, timeout=10)
 
 
 @pytest.fixture
@@ -185,10 +188,28 @@ def by(app: Flask) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def service(app: Flask) -> Service:
+def service(form: Form) -> Service:
     with transaction():
-        made = Service(name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), intake="birth", notice_minutes=0)
+        made = Service(name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), form=form, notice_minutes=0)
         session.add(made)
+    return made
+
+
+BIRTH: list[dict[str, Any]] = [
+    {"name": "birth_date", "kind": "date", "label": {"en": "Date of birth"}, "secret": True, "earliest": "1900-01-01", "latest": "today"},
+    {"name": "birth_time", "kind": "time", "label": {"en": "Time of birth"}, "secret": True, "unknown": True},
+    {"name": "birth_place", "kind": "place", "label": {"en": "Place of birth"}, "secret": True, "longest": 120},
+]
+
+
+@pytest.fixture
+def form(app: Flask) -> Form:
+    """What the practice asks whoever comes."""
+    with transaction():
+        made = Form(name="Birth details", draft=BIRTH)
+        session.add(made)
+        session.flush()
+        made.publish()
     return made
 
 

@@ -1,13 +1,16 @@
-"""Stand-ins that speak the real wire protocol of Razorpay, Stripe and SMTP, for when there are no keys. Never beside live ones."""
+"""Stand-ins that speak the real wire protocol of Razorpay, Stripe, SMTP, WhatsApp and Twilio, for when there are no keys. Never beside live ones."""
 
 from __future__ import annotations
 
 from flask import Flask
 
 from app.sandbox import listener, mailbox, razorpay, stripe
+from app.sandbox.phones import Carrier, Phones
+from app.sandbox.sms import Sms
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
-from config import ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
+from app.sandbox.whatsapp import WhatsApp
+from config import PHONES_SANDBOX, ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
 
 
 def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
@@ -21,4 +24,14 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
         app.register_blueprint(stripe.gateway(settings, store, postman))
     app.register_blueprint(mailbox.pages(store))
     app.register_blueprint(listener.pages(store))
+    _put_up_phones(app, settings, Phones(store, postman))
     return app
+
+
+def _put_up_phones(app: Flask, settings: Settings, phones: Phones) -> None:
+    """A carrier is stood in for when there are no keys for it."""
+    app.register_blueprint(phones.pages())
+    for carrier, key in ((WhatsApp(settings, phones), settings.whatsapp_phone_id), (Sms(settings, phones), settings.twilio_account)):
+        if key == PHONES_SANDBOX:
+            phones.carriers[carrier.name] = Carrier(carrier.status, carrier.reply)
+            app.register_blueprint(carrier.pages())

@@ -1,0 +1,115 @@
+"""WhatsApp's side of the wire: the Cloud API's one verb that we use, its refusals, and its webhooks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import secrets
+import time
+from typing import Any, NoReturn
+
+from flask import Blueprint, Response, jsonify, request
+
+from app.sandbox.phones import Phones, Report, Thing
+from app.sandbox.webhooks import sign
+from config import Settings
+
+
+class Wrong(Exception):
+    """An error as Meta says it."""
+
+    def __init__(self, code: int, title: str, details: str = "", status: int = 400) -> None:
+        super().__init__(title)
+        self.status = status
+        self.error: Thing = {"message": f"(#{code}) {title}", "type": "OAuthException", "code": code, "fbtrace_id": secrets.token_urlsafe(12)}
+        if details:
+            self.error["error_data"] = {"messaging_product": "whatsapp", "details": details}
+
+
+def no(code: int, title: str, details: str = "", status: int = 400) -> NoReturn:
+    raise Wrong(code, title, details, status)
+
+
+class WhatsApp:
+    name = "whatsapp"
+
+    def __init__(self, settings: Settings, phones: Phones) -> None:
+        self.settings, self.phones = settings, phones
+        self.hook = settings.base_url.rstrip("/") + "/api/messages/webhook/whatsapp"
+
+    def pages(self) -> Blueprint:
+        pages = Blueprint("whatsapp", __name__, url_prefix="/sandbox/whatsapp/v23.0")
+        pages.register_error_handler(Wrong, lambda wrong: (jsonify(error=wrong.error), wrong.status))
+        pages.add_url_rule("/<phone_id>/messages", "send", self.send, methods=["POST"])
+        pages.after_request(self.phones.lose_the_reply)
+        return pages
+
+    def send(self, phone_id: str) -> Any:
+        if request.headers.get("Authorization") != f"Bearer {self.settings.whatsapp_token}":
+            no(190, "Authentication Error", status=401)
+        if phone_id != self.settings.whatsapp_phone_id:
+            no(100, f"Unsupported post request. Object with ID '{phone_id}' does not exist")
+        given = request.get_json(silent=True) or {}
+        to, text = _read(given)
+        broken = self._break_down()
+        if broken is not None:
+            return broken
+        id = "wamid." + base64.b64encode(f"HB{secrets.token_hex(12)}".encode()).decode().rstrip("=")
+        self.phones.take(self.name, {"id": id, "to": f"+{to}", "ours": given.get("biz_opaque_callback_data"), **text})
+        return jsonify(messaging_product="whatsapp", contacts=[{"input": to, "wa_id": to}], messages=[{"id": id, "message_status": "accepted"}])
+
+    def _break_down(self) -> Any:
+        match self.phones.fault(self.name):
+            case "429":
+                no(130429, "Rate limit hit", "Cloud API message throughput has been reached.", 429)
+            case "500":
+                return Response("<html><body>Sorry, something went wrong.</body></html>", 500, mimetype="text/html")
+            case "refused":
+                no(131026, "Message undeliverable", "Message Undeliverable.")
+            case "swallowed":
+                return Response("", 502)
+        return None
+
+    # --- its webhooks ---
+
+    def status(self, text: Thing, status: str) -> Report:
+        told: Thing = {"id": text["id"], "status": status, "timestamp": str(int(time.time())), "recipient_id": text["to"].removeprefix("+")}
+        if text.get("ours"):
+            told["biz_opaque_callback_data"] = text["ours"]
+        if status == "failed":
+            told["errors"] = [
+                {"code": 131026, "title": "Message undeliverable", "message": "Message undeliverable", "error_data": {"details": "Message Undeliverable."}}
+            ]
+        return self._signed({"statuses": [told]}, wrong=bool(text.get("wrong_signature")))
+
+    def reply(self, phone: str, words: str) -> Report:
+        wa_id = phone.removeprefix("+")
+        message = {"from": wa_id, "id": f"wamid.{secrets.token_hex(12)}", "timestamp": str(int(time.time())), "type": "text", "text": {"body": words}}
+        return self._signed({"contacts": [{"profile": {"name": "Somebody"}, "wa_id": wa_id}], "messages": [message]})
+
+    def _signed(self, value: Thing, *, wrong: bool = False) -> Report:
+        known = {"messaging_product": "whatsapp", "metadata": {"display_phone_number": "15550783881", "phone_number_id": self.settings.whatsapp_phone_id}}
+        entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": known | value}]}
+        raw = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
+        secret = "not the secret" if wrong else self.settings.whatsapp_app_secrets[0]
+        return Report(self.hook, {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={sign(raw, secret)}"}, raw)
+
+
+def _read(given: Thing) -> tuple[str, Thing]:
+    """A template with its places filled, to one number."""
+    if given.get("messaging_product") != "whatsapp":
+        no(100, "Invalid parameter", "The parameter messaging_product is required.")
+    to = str(given.get("to", ""))
+    if not re.fullmatch(r"[0-9]{7,15}", to):
+        no(131009, "Parameter value is not valid", "The parameter to is not a telephone number.")
+    template = given.get("template")
+    if given.get("type") != "template" or not isinstance(template, dict):
+        no(131047, "Re-engagement message", "More than 24 hours have passed since the recipient last replied: only a template can be sent.")
+    name, language = str(template.get("name", "")), str((template.get("language") or {}).get("code", ""))
+    if not re.fullmatch(r"[a-z0-9_]{1,512}", name) or not language:
+        no(132001, "Template name does not exist in the translation", f"template name ({name}) does not exist in {language or 'no language'}")
+    places = [each.get("text", "") for part in template.get("components", []) if part.get("type") == "body" for each in part.get("parameters", [])]
+    if any(not place or re.search(r"[\n\t]| {5,}", place) for place in places):
+        no(132018, "There's an issue with the parameters in your template", "Param text cannot have new-line/tab characters or more than 4 consecutive spaces")
+    return to, {"template": name, "language": language, "places": places, "body": "\n".join(places)}
