@@ -19,7 +19,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta,
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from sqlalchemy import Boolean, Date, DateTime, Integer, Time, inspect
+from sqlalchemy import JSON, Boolean, Date, DateTime, Integer, Time, inspect
 
 from app.kernel import clock
 from app.kernel.db import Noun, spaced
@@ -39,7 +39,7 @@ _GRAMMAR = (
 )  # fmt: skip
 _CHOOSE = frozenset(["d", "default", "first", "last", "length", "list", "rejectattr", "reject", "select", "selectattr", "sort"])
 _FILTERS = _CHOOSE | {"abs", "capitalize", "count", "e", "escape", "float", "int", "lower", "replace", "round", "string", "sum", "title", "trim", "upper"}
-_ASKED = frozenset(["get", "startswith", "endswith", "strip", "title", "upper", "lower"])  # what may be called on a word or a small table
+_ASKED = frozenset(["strftime", "get", "startswith", "endswith", "strip", "title", "upper", "lower"])  # what may be called on a word or a small table
 _GROWS = (nodes.Concat, nodes.Add, nodes.List, nodes.Dict)  # what is made of itself again and again would fill the house
 
 
@@ -142,6 +142,9 @@ class MadeUp:
     def __iter__(self) -> Iterator[MadeUp]:
         return iter(())
 
+    def __getitem__(self, key: Any) -> MadeUp:
+        return MadeUp(None, self._called)
+
     def __len__(self) -> int:
         return 1
 
@@ -156,7 +159,7 @@ class MadeUp:
     __gt__ = __le__ = __ge__ = __lt__
 
 
-_SAMPLES = {Boolean: True, Integer: 1, DateTime: None, Date: date(2026, 11, 24), Time: time(9)}
+_SAMPLES = {Boolean: True, Integer: 1, Date: date(2026, 11, 24), Time: time(9)}
 
 
 def _made_up(attr: Any, name: str) -> Any:
@@ -169,6 +172,8 @@ def _made_up(attr: Any, name: str) -> Any:
     of = attr.columns[0].type
     if isinstance(of, DateTime):
         return clock.ahead(days=2)
+    if isinstance(of, JSON):
+        return MadeUp(None, name)
     sample = next((sample for kind, sample in _SAMPLES.items() if isinstance(of, kind)), f"[{spaced(name)}]")
     return {"timezone": "Asia/Kolkata", "locale": "en", "state": attr.parent.class_.states[0] if name == "state" else ""}.get(name) or sample
 
@@ -221,24 +226,35 @@ def _within(node: nodes.Node, loops: int = 0) -> Iterator[nodes.Node]:
 
 def _refuse(node: nodes.Node) -> None:
     match node:
+        case nodes.Call():
+            _refuse_call(node)
         case nodes.Filter(name=name) if name not in _FILTERS:
             _no(f"There is no “{name}” here.", node)
-        case nodes.Getattr(attr=attr) if attr.startswith("_"):
-            _no(f"“{attr}” is not for words.", node)
-        case nodes.Call() if not isinstance(node.node, (nodes.Name, nodes.Getattr)) or node.dyn_args or node.dyn_kwargs:
-            _no("Nothing is called like this.", node)
-        case nodes.Call(node=nodes.Getattr(attr=attr)) if attr not in _ASKED:
-            _no(f"“{attr}” is not to be called.", node)
-        case nodes.FromImport(template=nodes.Const(value=str(name))) if _PIECES.fullmatch(name):
-            return
-        case nodes.FromImport():
-            _no("Only pieces of words can be brought in.", node)
         case nodes.Filter(name="replace") if any(len(str(getattr(each, "value", "?" * 9))) > 3 for each in node.args):
             _no("“replace” takes a sign or two for a sign or two.", node)
+        case nodes.Getattr(attr=attr) if attr.startswith("_"):
+            _no(f"“{attr}” is not for words.", node)
+        case nodes.FromImport() if not _PIECES.fullmatch(str(getattr(node.template, "value", ""))):
+            _no("Only pieces of words can be brought in.", node)
         case nodes.Assign() if any(node.find_all(_GROWS)) or any(each.name not in _CHOOSE for each in node.find_all(nodes.Filter)):
             _no("What is set can be chosen from what is there, and not be joined from it.", node)
         case _ if not isinstance(node, _GRAMMAR):
             _no(f"“{type(node).__name__.lower()}” is not understood here.", node)
+
+
+def _refuse_call(node: nodes.Call) -> None:
+    if not isinstance(node.node, (nodes.Name, nodes.Getattr)) or node.dyn_args or node.dyn_kwargs:
+        _no("Nothing is called like this.", node)
+    called = node.node.attr if isinstance(node.node, nodes.Getattr) else ""
+    if called and called not in _ASKED:
+        _no(f"“{called}” is not to be called.", node)
+    if called == "strftime" and not all(_is_date_form(each) for each in node.args):
+        _no("A date is said by letters such as %d %B %Y.", node)
+
+
+def _is_date_form(node: nodes.Node) -> bool:
+    """A width in it, as in %999999999d, would fill the house."""
+    return isinstance(node, nodes.Const) and not re.search(r"\d", str(node.value))
 
 
 def _no(words: str, node: nodes.Node) -> NoReturn:
