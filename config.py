@@ -14,6 +14,7 @@ from zoneinfo import available_timezones
 ROOT = Path(__file__).parent
 SANDBOX_KEY = "rzp_test_sandbox"
 STRIPE_SANDBOX_KEY = "sk_test_sandbox"
+GOOGLE_SANDBOX = "sandbox"  # the client that only the sandbox knows
 PHONES_SANDBOX = "sandbox"  # the WhatsApp number and the Twilio account that only the sandbox has
 
 
@@ -84,6 +85,16 @@ class Settings:
     twilio_sender: str = setting("TWILIO_FROM", "")
     twilio_url: str = setting("TWILIO_API_URL", "https://api.twilio.com")
 
+    google_account: str = setting("GOOGLE_SERVICE_ACCOUNT", "", repr=False)
+    google_host: str = setting("GOOGLE_HOST", "")
+    google_client: str = setting("GOOGLE_CLIENT_ID", "")
+    google_secret: str = setting("GOOGLE_CLIENT_SECRET", "", repr=False)
+    google_refresh_token: str = setting("GOOGLE_REFRESH_TOKEN", "", repr=False)
+    google_calendar: str = setting("GOOGLE_CALENDAR", "primary")
+    google_url: str = setting("GOOGLE_API_URL", "https://www.googleapis.com")
+    google_token_url: str = setting("GOOGLE_TOKEN_URL", "https://oauth2.googleapis.com/token")
+    jitsi_url: str = setting("JITSI_URL", "")
+
     sandbox_url: str = setting("SANDBOX_URL", "")
     sandbox_smtp_port: int = setting("SANDBOX_SMTP_PORT", "8025")
     sandbox_data: Path = setting("SANDBOX_DATA", "var/sandbox.db")
@@ -101,6 +112,11 @@ class Settings:
     def listener(self) -> str:
         """The sandbox's own program that hears webhooks."""
         return f"{self.sandbox_url.rstrip('/')}/sandbox/listener" if self.sandboxed and self.sandbox_url else ""
+
+    @property
+    def shelf(self) -> str:
+        """Below it, the sandbox has calendars to be read."""
+        return f"{self.sandbox_url.rstrip('/')}/sandbox/google/ical/" if self.sandboxed and self.sandbox_url else ""
 
     @property
     def razorpay_checkout(self) -> str:
@@ -179,6 +195,8 @@ def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
         }
     if values["razorpay_key"] == SANDBOX_KEY:
         values |= _sandbox_phones(values)
+        if not values["google_account"] and not values["google_refresh_token"]:
+            values |= _sandbox_google(values)
     if values["sandbox_url"] and not values["smtp_host"]:
         values |= {
             "smtp_host": urlsplit(values["sandbox_url"]).hostname,
@@ -206,6 +224,17 @@ def _sandbox_phones(values: dict[str, Any]) -> dict[str, Any]:
     return ({} if values["whatsapp_phone_id"] else whatsapp) | ({} if values["twilio_account"] else sms)
 
 
+def _sandbox_google(values: dict[str, Any]) -> dict[str, Any]:
+    here, secret = values["sandbox_url"].rstrip("/"), values["secret_key"]
+    return {
+        "google_client": GOOGLE_SANDBOX,
+        "google_secret": _derived("sandbox google", secret),
+        "google_refresh_token": _derived("sandbox google host", secret),
+        "google_url": f"{here}/sandbox/google",
+        "google_token_url": f"{here}/sandbox/google/token",
+    }
+
+
 def _refuse_unsafe(it: Settings) -> None:
     if it.env not in ("production", "demo", "test"):
         raise Unsafe(f"FRONTDESK_ENV is {it.env!r}; it is one of production, demo, test.")
@@ -229,6 +258,10 @@ def _refuse_unheard(it: Settings) -> None:
         raise Unsafe(
             "WHATSAPP_PHONE_ID is set without WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: anybody could say what became of a message."
         )
+    if it.google_refresh_token and not (it.google_client and it.google_secret):
+        raise Unsafe("GOOGLE_REFRESH_TOKEN is set without GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google would let nobody in with it.")
+    if it.jitsi_url and not it.jitsi_url.startswith("https://"):
+        raise Unsafe("JITSI_URL does not begin with https://: customers would meet in the clear.")
     if it.twilio_account and not (it.twilio_token and it.twilio_sender):
         raise Unsafe("TWILIO_ACCOUNT_SID is set without TWILIO_AUTH_TOKEN and TWILIO_FROM: no text message could be sent.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
 
 import flask_mail
 from flask import Blueprint, Flask
@@ -10,6 +11,10 @@ from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import desk, ops, site
+from app.calendars import ics, place
+from app.calendars.google import Google, Keys
+from app.calendars.jitsi import Jitsi
+from app.calendars.near import InPerson, OwnRoom
 from app.kernel import access, clock, db, files, jobs, numbering, people, secrets
 from app.kernel.pack import Pack
 from app.messages import channel, message, template
@@ -68,7 +73,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     files.keep_in(settings.files)
     people.live_in(settings.country)
     jobs.hang_bell(settings.redis_url)
-    live_beside(settings.listener)
+    live_beside(settings.listener, settings.shelf)
     gateway.use(*_gateways(settings))
     gateway.reach_us_at(settings.base_url if settings.pays_at else "")
     clock.live_in(settings.timezone)
@@ -78,6 +83,8 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     invoice.sell_as(_seller(settings), settings.business_upi)
     message.write_to_the_house_at(name=settings.business, email=settings.business_email, timezone=settings.timezone)
     channel.use(*_channels(app, settings))
+    place.use(*_places(settings))
+    ics.speak_for(name=settings.business, email=settings.business_email, host=urlsplit(settings.base_url).hostname or "frontdesk")
     template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))
 
 
@@ -115,6 +122,18 @@ def _channels(app: Flask, it: Settings) -> Iterator[channel.Channel]:
         )
     if it.twilio_account:
         yield Sms(account=it.twilio_account, token=it.twilio_token, sender=it.twilio_sender, url=it.twilio_url, reach_us_at=it.base_url)
+
+
+def _places(it: Settings) -> Iterator[place.Place]:
+    if it.google_account or it.google_refresh_token:
+        keys = Keys(it.google_account, it.google_host, it.google_client, it.google_secret, it.google_refresh_token, it.google_token_url)
+        try:
+            yield Google(practice=it.base_url, keys=keys, calendar=it.google_calendar, url=it.google_url)
+        except (OSError, ValueError):
+            raise Unsafe("GOOGLE_SERVICE_ACCOUNT is neither the key file of a service account nor what is in one.") from None
+    if it.jitsi_url:
+        yield Jitsi(it.jitsi_url)
+    yield from (OwnRoom(), InPerson())
 
 
 def _gateways(it: Settings) -> Iterator[gateway.Gateway]:

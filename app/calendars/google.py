@@ -140,9 +140,11 @@ class Google:
         link, stands = _link(event), _stands(event)
         if not link and stands == "pending":
             raise Again("Google is still making the link.")
+        external_id = f"{calendar}/{event['id']}"
         if not link:
+            self.cancel(external_id)
             raise Never("Google made the meeting, but no link for it.")
-        return Made(f"{calendar}/{event['id']}", link, str(event.get("htmlLink", "")))
+        return Made(external_id, link, str(event.get("htmlLink", "")))
 
     def _events(self, method: str, calendar: str, id: str = "", json: Mapping[str, Any] | None = None) -> dict[str, Any]:
         how = {} if method == "GET" else {"conferenceDataVersion": "1", "sendUpdates": "none"}

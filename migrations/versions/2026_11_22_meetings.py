@@ -1,13 +1,64 @@
 """Meetings, and the calendars whose busy times are read."""
 
+import secrets
+
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0006"
 down_revision = "0005"
 branch_labels = None
 depends_on = None
 
 
+def _always() -> list[sa.Column]:
+    return [
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+    ]
+
+
 def upgrade() -> None:
-    pass
+    _practitioners()
+    op.create_table(
+        "meeting",
+        sa.Column("booking_id", sa.Integer(), nullable=False),
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("driver", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("join_url", sa.Text(), nullable=False),
+        sa.Column("host_url", sa.Text(), nullable=False),
+        sa.Column("recording_requested", sa.Boolean(), nullable=False),
+        sa.Column("edition", sa.Integer(), nullable=False),
+        sa.Column("tries", sa.Integer(), nullable=False),
+        sa.Column("trouble", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=True),
+        *_always(),
+        sa.CheckConstraint("state in ('requested', 'ready', 'cancelled', 'failed')", name=op.f("meeting_state_known")),
+        sa.ForeignKeyConstraint(["booking_id"], ["booking.id"], name=op.f("meeting_booking_id_fkey")),
+        sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("meeting_practitioner_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("meeting_pkey")),
+    )
+    op.create_index(op.f("meeting_booking_id"), "meeting", ["booking_id"], unique=False)
+    op.create_index(op.f("meeting_key"), "meeting", ["key"], unique=False)
+    op.create_index(op.f("meeting_state"), "meeting", ["state"], unique=False)
+    op.create_index("meeting_one_each", "meeting", ["booking_id"], unique=True, postgresql_where=sa.text("state != 'cancelled'"))
+
+
+def _practitioners() -> None:
+    """Until somebody says otherwise, people meet in person, and everybody's calendar has an address that nobody knows."""
+    for name, value in (("meets_by", "in_person"), ("room", ""), ("link_says", "")):
+        op.add_column("practitioner", sa.Column(name, sa.Text(), nullable=False, server_default=value))
+        op.alter_column("practitioner", name, server_default=None)
+    op.add_column("practitioner", sa.Column("handle", sa.String(length=22), nullable=True))
+    here = op.get_bind()
+    for (id,) in here.execute(sa.text("select id from practitioner")).fetchall():
+        here.execute(sa.text("update practitioner set handle = :handle where id = :id"), {"handle": secrets.token_urlsafe(16), "id": id})
+    op.alter_column("practitioner", "handle", nullable=False)
+    op.create_unique_constraint(op.f("practitioner_handle_key"), "practitioner", ["handle"])
 
 
 def downgrade() -> None:

@@ -10,6 +10,7 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.figures import reports
 from app.packs.bookings.in_line import in_line
 from app.packs.bookings.large import large
+from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -20,13 +21,13 @@ from app.packs.bookings.waiting import Waiting
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Waiting],
+    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Meeting, Waiting],
     resources=resources,
     reports=reports,
     blueprints=[site, changing, in_line, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
-        *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed"),
+        *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed"),
     ],
     demo=demo,
     large=large,

@@ -31,6 +31,7 @@ from app.money.policy import percent
 from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
+from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -368,6 +369,7 @@ class Booking(Noun, Linked):
         tell(self.person, "bookings/rescheduled", booking=self)
         if self.state == "confirmed":
             self._remind()
+            Meeting.follow(self)
 
     def move_to(self, slot: Slot) -> None:
         """By the customer, for as long as that was promised."""
@@ -398,6 +400,7 @@ class Booking(Noun, Linked):
                 bill.cancel()
             bill.deliver()  # what is kept is earned
         tell(self.person, "bookings/cancelled", booking=self)
+        Meeting.call_off(self)
 
     def preview(self) -> tuple[Money, Money]:
         """What is here of what was paid, and what of it would go back when it is called off now."""
@@ -561,6 +564,11 @@ class Booking(Noun, Linked):
         tell(self.person, "bookings/confirmed", booking=self)
         tell_the_house("bookings/new", booking=self)
         self._remind()
+        Meeting.request(self)
+
+    @property
+    def meeting(self) -> Meeting | None:
+        return Meeting.of(self)
 
     def _remind(self) -> None:
         for template, span in REMINDS.items():

@@ -1,11 +1,12 @@
 """What staff see of bookings: one declaration a noun."""
 
 from app.desk.calendar import Calendar
-from app.desk.resource import Resource
+from app.desk.resource import Resource, Waits
 from app.kernel.access import everything, own
 from app.packs.bookings.around import around
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -34,6 +35,17 @@ resources = [
         order="-id",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("slot.practitioner.user")},
+    ),
+    Resource(
+        Meeting,
+        icon="user",
+        list="booking booking.slot.starts_at practitioner driver state trouble",
+        show="booking booking.slot.starts_at practitioner driver join_url host_url recording_requested state trouble tries external_id",
+        search="booking.number join_url",
+        filters="state driver practitioner",
+        roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
+        waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"state": "failed"})],
     ),
     Resource(
         Waiting,
@@ -88,8 +100,8 @@ resources = [
         Practitioner,
         icon="user",
         list="name title timezone state",
-        show="photo name title about timezone user state",
-        add="name title about timezone user photo",
+        show="photo name title about meets_by room link_says timezone user state",
+        add="name title about meets_by room timezone user photo",
         search="name title",
         filters="state",
         order="name",

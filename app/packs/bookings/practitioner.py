@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from secrets import token_urlsafe
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
+from app.calendars import place
+from app.calendars.near import is_link
+from app.calendars.place import Again, Never
 from app.kernel import clock
-from app.kernel.db import Noun, session
+from app.kernel.access import Linked
+from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.files import Picture
+from app.kernel.jobs import job, later
 from app.kernel.workflow import asked, move
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -31,9 +37,13 @@ class Hours:
     weekends: bool = asked("Saturdays and Sundays too", default=False)
 
 
-class Practitioner(Noun):
-    """A person customers can meet."""
+PLACES = {"in_person": "In person", "google": "Google Meet", "jitsi": "Jitsi", "room": "A link that stays the same"}
 
+
+class Practitioner(Noun, Linked):
+    """A person customers can meet. Their link is the one under which calendars fetch their bookings."""
+
+    link_kind = "calendar"
     states = "active", "away"
 
     name: Mapped[str]
@@ -44,6 +54,10 @@ class Practitioner(Noun):
     user: Mapped[Any] = relationship("User")
     photo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     photo: Mapped[Picture | None] = relationship(lazy="joined")
+
+    meets_by: Mapped[str] = mapped_column(default="in_person", info={"choices": tuple(PLACES)})
+    room: Mapped[str] = mapped_column(default="", info={"label": "Room (a link, an address, or the calendar at Google)"})
+    link_says: Mapped[str] = mapped_column(default="", info={"label": "When the meeting link was tried"})
 
     @validates("timezone")
     def _zone(self, key: str, value: str) -> str:
@@ -69,6 +83,31 @@ class Practitioner(Noun):
     def come_back(self) -> None:
         """Bookable again."""
 
+    # --- where they meet ---
+
+    def tidy(self) -> None:
+        if self.meets_by == "room" and not is_link(self.room):
+            raise Invalid.fields_said({"room": "Write the link of the room. It begins with https://."})
+
+    @move("active", "away", by="Desk Practitioner", label="Try the meeting link")
+    def try_link(self) -> None:
+        """See whether a meeting could be made, without a customer who waits for it."""
+        self.link_says = "It is being tried. Load this page again in a moment."
+        later(try_out, self)
+
+    def try_out(self) -> None:
+        try:
+            says = place.named(self.meets_by).try_out(self.room) if place.is_here(self.meets_by) else f"{PLACES[self.meets_by]} is not set up here."
+        except (Again, Never) as no:
+            says = no.words
+        with transaction():
+            self.lock().link_says = f"{clock.said(clock.now(), self.timezone)}: {says}"
+
+    @move("active", "away", by="Desk Practitioner", label="New calendar link", careful=True, confirm="Calendars that fetch the old link get nothing any more.")
+    def renew_link(self) -> None:
+        """Another secret address for their calendar; the old one ends at once."""
+        self.handle = token_urlsafe(16)
+
     def _starts(self, service: Service, hours: Hours) -> list[datetime]:
         if not 0 <= (hours.last_day - hours.first_day).days <= 366:
             raise Invalid.fields_said({"last_day": "Choose a stretch of one day to one year."})
@@ -85,3 +124,8 @@ class Practitioner(Noun):
                 found.append(start)
             start += step
         return found
+
+
+@job
+def try_out(practitioner: Practitioner) -> None:
+    practitioner.try_out()
