@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from functools import cache
 from typing import Any, NoReturn
 
 from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta, nodes
@@ -115,7 +114,6 @@ def shown(value: Any) -> Any:
     raise SecurityError("This is nothing that words can say.")
 
 
-@cache
 def names(noun: type[Any]) -> dict[str, Any]:
     """What words may know of a noun, and how it comes to be known: a column, an amount, a neighbour, or a property."""
     mapper = inspect(noun)

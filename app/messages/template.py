@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -64,7 +64,7 @@ def render(template: str, person: Person, about: Mapping[str, Any], channel: str
     return shaped(channel, source.render(person=person, when=when(person.timezone), **about))
 
 
-def when(own: str) -> Any:
+def when(own: str) -> Callable[..., str]:
     def when(instant: datetime, zone: str = "") -> str:
         return clock.said(instant, zone or own)
 
