@@ -1,5 +1,8 @@
 """The staff's calendar."""
 
+import sqlalchemy as sa
+from alembic import op
+
 revision = "0009"
 down_revision = "0008"
 branch_labels = None
@@ -7,7 +10,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    pass
+    op.add_column("booking", sa.Column("came_at", sa.DateTime(timezone=True), nullable=True))
 
 
 def downgrade() -> None:

@@ -86,6 +86,12 @@ def _has_begun(booking: Booking) -> str | None:
     return None if booking.slot.starts_at <= clock.now() else "It has not begun yet."
 
 
+def _may_come(booking: Booking) -> str | None:
+    if booking.came_at:
+        return "They are here already."
+    return None if booking.slot.starts_at <= clock.ahead(hours=3) else "It is more than three hours until then."
+
+
 def _is_to_come(booking: Booking) -> str | None:
     return "It has begun already." if booking.slot.starts_at <= clock.now() else None
 
@@ -116,6 +122,7 @@ class Booking(Noun, Linked):
     answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"secret": True})
     hold_expires_at: Mapped[datetime]
     paid_with: Mapped[str] = mapped_column(default="")
+    came_at: Mapped[datetime | None]  # they are in the waiting room, or on the line
     request_key: Mapped[str | None] = mapped_column(unique=True)
     request_hash: Mapped[str | None]
 
@@ -414,6 +421,11 @@ class Booking(Noun, Linked):
         return owed - gone if owed > gone else paid - paid
 
     # --- the hour itself ---
+
+    @move("confirmed", by="Desk Practitioner", label="Check in", when=_may_come)
+    def arrive(self) -> None:
+        """They are here, and wait."""
+        self.came_at = clock.now()
 
     @move("confirmed", to="completed", by="Desk Practitioner", label="Complete", when=_has_begun)
     def complete(self) -> None:
