@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -42,6 +43,7 @@ class Settings:
     data_keys: tuple[str, ...] = setting("DATA_KEYS", "", repr=False)
     base_url: str = setting("BASE_URL")
     proxies: int = setting("TRUSTED_PROXIES", "0")
+    embed_on: tuple[str, ...] = setting("EMBED_ON", "")
     files: Path = setting("FILES_DIR", "var/files")
     log_level: str = setting("LOG_LEVEL", "INFO")
 
@@ -246,6 +248,9 @@ def _refuse_unsafe(it: Settings) -> None:
         raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}, which is not an IANA time zone such as Asia/Kolkata.")
     if any(len(each) < 32 for each in it.data_keys):
         raise Unsafe("A key of DATA_KEYS is shorter than 32 characters. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
+    for each in it.embed_on:
+        if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", each):
+            raise Unsafe(f"EMBED_ON holds {each!r}, which is not an origin such as https://www.example.com: no path, no star, no slash at its end.")
     _refuse_unpaid(it)
     _refuse_unheard(it)
 
@@ -293,5 +298,7 @@ def _refuse_in_production(it: Settings) -> None:
         raise Unsafe("DATA_KEYS is not set: what customers confide could not be sealed. See .env.example for how to make a key.")
     if {it.secret_key, it.old_secret_key} & {*it.data_keys}:
         raise Unsafe("DATA_KEYS holds the SECRET_KEY: whoever learns the one must not know the other. Make a key of its own.")
+    if any(not each.startswith("https://") for each in it.embed_on):
+        raise Unsafe("EMBED_ON holds an origin that does not start with https:// in production: whoever is in between could change the page around ours.")
     if not it.base_url.startswith("https://"):
         raise Unsafe("BASE_URL does not start with https:// in production: sessions and links would travel in the clear.")

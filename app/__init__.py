@@ -32,6 +32,7 @@ from app.money.tax import STATES, is_gstin
 from app.money.upi import is_vpa
 from app.packs import PACKS
 from app.sandbox.door import door
+from app.site import frame
 from config import ROOT, Settings, Unsafe
 
 
@@ -57,8 +58,8 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
 
 
 def _admit(app: Flask, csrf: CSRFProtect, blueprint: Blueprint) -> None:
-    """Programs bring no cookie of ours, so there is none that a stranger's page could borrow; everybody else brings a form's token."""
-    if (blueprint.url_prefix or "").startswith(("/api", "/sandbox")):
+    """Programs bring no cookie of ours, and within a stranger's page we hear none: nothing to borrow there. Everybody else brings a form's token."""
+    if (blueprint.url_prefix or "").startswith(("/api", "/sandbox", frame.FRAMED)):
         csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
 

@@ -74,6 +74,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
             "SANDBOX_DATA": str(home / "sandbox.db"),
             "FILES_DIR": str(home / "files"),
             "BUSINESS_NAME": "Asha & Dev",
+            "EMBED_ON": f"http://localhost:{free_port()}",
         }
 
 

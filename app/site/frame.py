@@ -21,6 +21,8 @@ from config import Settings
 
 log = logging.getLogger(__name__)
 
+FRAMED = "/embed"  # below it are the pages that others may show within a page of theirs
+
 
 def put_up(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
@@ -29,8 +31,13 @@ def put_up(app: Flask) -> None:
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
-    app.jinja_env.globals.update(csp_nonce=_nonce, asset=asset, settings=settings, said=said, now=clock.now)
+    app.jinja_env.globals.update(csp_nonce=_nonce, asset=asset, settings=settings, said=said, now=clock.now, framed=framed)
     app.jinja_env.filters.update(said=said)
+
+
+def framed() -> bool:
+    """Is this page shown within a page of somebody else?"""
+    return request.path.startswith(f"{FRAMED}/")
 
 
 def said(instant: datetime, zone: str) -> str:
@@ -70,13 +77,15 @@ def _carry(response: Response) -> Response:
     settings: Settings = _settings()
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
     pays_at = "".join(f" {each}" for each in settings.pays_at)
+    around = " ".join(settings.embed_on if framed() else ()) or "'none'"
     policy = (
         f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style()}; img-src 'self' data:; font-src 'self' data:; "
-        f"form-action 'self'{pays_at}; frame-ancestors 'none'; base-uri 'none'; object-src 'none'"
+        f"form-action 'self'{pays_at}; frame-ancestors {around}; base-uri 'none'; object-src 'none'"
     )
     response.headers.setdefault("Content-Security-Policy", policy)
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("X-Frame-Options", "DENY")
+    if around == "'none'":
+        response.headers.setdefault("X-Frame-Options", "DENY")
     response.headers.setdefault("Referrer-Policy", "same-origin")
     response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
     response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")

@@ -6,6 +6,7 @@ from app.packs.bookings.booking import Booking
 from app.packs.bookings.changing import changing
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
+from app.packs.bookings.embed import embed, script
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.figures import reports
 from app.packs.bookings.in_line import in_line
@@ -24,7 +25,7 @@ pack = Pack(
     nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Meeting, Waiting],
     resources=resources,
     reports=reports,
-    blueprints=[site, changing, in_line, api],
+    blueprints=[site, changing, in_line, embed, script, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed"),

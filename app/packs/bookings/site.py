@@ -32,6 +32,7 @@ from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
+from app.site.frame import framed
 from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
 
@@ -89,8 +90,8 @@ def choose(slug: str) -> str:
         month=month,
         whose=whose,
         givers=[each for each in _practitioners() if each.id == whose or each.id in Booking.givers_to_come(service)],
-        page=lambda **more: url_for("booking.choose", slug=slug, tz=zone, **who, **more),
-        form_of=lambda time: url_for("booking.form", slug=slug, slot=time.slot.id, tz=zone, **who),
+        page=lambda **more: url_for(".choose", slug=slug, tz=zone, **who, **more),
+        form_of=lambda time: url_for(".form", slug=slug, slot=time.slot.id, tz=zone, **who),
     )
 
 
@@ -142,8 +143,7 @@ def form(slug: str, slot: int) -> Any:
         who = kept.person
         return _form(service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token}))
     if (no := chosen.refuses()) or not _has_room(chosen):
-        flash(no or "This time has just been taken. Please choose another one.", "warning")
-        return redirect(_back(service, chosen))
+        return _back(service, chosen, no or "This time has just been taken. Please choose another one.")
     return _form(service, chosen, Typed({}))
 
 
@@ -168,11 +168,11 @@ def book(slug: str, slot: int) -> Any:
         if no.status in (422, 429):
             asked_only = "apply" in request.form and no.status == 422
             return _form(service, chosen, typed, no), 200 if asked_only else no.status
-        flash(no.words, "warning")
-        return redirect(_back(service, chosen))
-    bill = booking.bill
-    where = url_for("pay.checkout", token=bill.token) if bill and booking.is_payable else url_for("booking.show", token=booking.token)
-    return redirect(where, 303)
+        return _back(service, chosen, no.words)
+    bill = booking.bill if booking.is_payable else None
+    if framed():
+        return render_template("bookings/embed.html", booking=booking, bill=bill)
+    return redirect(url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303)
 
 
 def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
@@ -286,10 +286,14 @@ def _has_room(slot: Slot) -> bool:
     return any(each.id == slot.id for each, _ in Booking.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1)))
 
 
-def _back(service: Service, slot: Slot) -> str:
+def _back(service: Service, slot: Slot, why: str) -> Any:
+    """To the times of that day. Within somebody else's page there is no cookie to carry the words there, so the calendar comes at once."""
+    flash(why, "warning")
+    if framed():
+        return choose(service.slug), 409
     day = slot.starts_at.astimezone(ZoneInfo(zone_asked())).date()
     who: dict[str, Any] = {"with": whose_asked() or None}
-    return url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=zone_asked(), **who)
+    return redirect(url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=zone_asked(), **who))
 
 
 # --- the booking ------------------------------------------------------------------------------------------------------
