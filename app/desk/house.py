@@ -16,6 +16,7 @@ from app.kernel.jobs import Job
 from app.kernel.pack import Pack
 from app.kernel.people import Person
 from app.messages.call import Call
+from app.messages.code import Code
 from app.messages.hook import Hook
 from app.messages.message import Message
 from app.messages.opt_in import OptIn
@@ -35,18 +36,19 @@ def _unheard() -> ColumnElement[bool]:
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, OptIn, Message, Wording, Job, Change, Picture, Hook, Call],
+    nouns=[Person, OptIn, Message, Wording, Job, Change, Picture, Hook, Call, Code],
     resources=[
         Resource(
             Person,
             icon="users",
             label="People",
             list="name email phone timezone",
-            show="name email phone timezone locale notes created_at",
+            show="name email phone timezone locale notes state created_at",
+            tones={"forgotten": "quiet"},
             add="name email phone timezone notes",
             search="name email phone",
             order="name",
-            roles={"Desk": "read write", "Accountant": "read", "Auditor": "read"},
+            roles={"Desk": "read write moves", "Accountant": "read", "Auditor": "read"},
             scope=everything,
         ),
         Resource(

@@ -50,7 +50,7 @@ class Job(Noun):
     attempts: Mapped[int] = mapped_column(default=0)
     lease: Mapped[str | None]
     leased_until: Mapped[datetime | None]
-    error: Mapped[str] = mapped_column(default="", info={"long": True})
+    error: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
     finished_at: Mapped[datetime | None]
 
     @move("failed", to="waiting", by="Desk", label="Try again")

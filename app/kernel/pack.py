@@ -4,9 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from app.kernel.db import Noun
+from app.kernel.people import Person
+
+
+@dataclass(frozen=True)
+class Card:
+    """One thing of somebody's, as their account shows it: what, how it stands, when and in which zone, and where to read on."""
+
+    title: str
+    number: str
+    state: str
+    tone: str
+    at: datetime
+    timezone: str
+    link: str
+    is_over: bool
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,4 +39,5 @@ class Pack:
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] = ()
     demo: Callable[[], None] | None = None
+    mine: Callable[[Sequence[Person]], Sequence[Card]] | None = None  # what of it is theirs, for the account of these people
     large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows

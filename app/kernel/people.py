@@ -8,12 +8,15 @@ from typing import Self
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from sqlalchemy import Index, func, select
+from sqlalchemy import Index, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.kernel import clock
+from app.kernel import clock, privacy
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
+from app.kernel.workflow import move
+
+LOCALES = {"en": "English", "hi": "हिन्दी"}
 
 _country = "IN"
 
@@ -23,17 +26,23 @@ def live_in(country: str) -> None:
     _country = country
 
 
+def _is_needed(person: Person) -> str | None:
+    """Why not yet; the first few of the reasons, so that it can be read."""
+    return " ".join(privacy.needs([person.id])[:3]) or None
+
+
 class Person(Noun):
     """Somebody we deal with. Never merged by guessing: two people may share a mailbox."""
 
-    __table_args__ = (Index("person_email_lower", func.lower("email")),)
+    states = "known", "forgotten"
+    __table_args__ = (Index("person_email_lower", text("lower(email)")),)
 
-    name: Mapped[str]
-    email: Mapped[str]
-    phone: Mapped[str] = mapped_column(default="")
+    name: Mapped[str] = mapped_column(info={"personal": "Forgotten customer {id}"})
+    email: Mapped[str] = mapped_column(info={"personal": True})
+    phone: Mapped[str] = mapped_column(default="", info={"personal": True})
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
     locale: Mapped[str] = mapped_column(default="en")
-    notes: Mapped[str] = mapped_column(default="", info={"long": True})
+    notes: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
 
     @validates("name", "email", "phone", "timezone")
     def _checked(self, key: str, value: str) -> str:
@@ -49,6 +58,20 @@ class Person(Noun):
             session.add(told)
         return known or told
 
+    def prefer(self, locale: str, timezone: str) -> None:
+        """How they want to be written to, as they say it themselves."""
+        if locale not in LOCALES:
+            raise Invalid.fields_said({"locale": "Choose a language from the list."})
+        self.locale, self.timezone = locale, timezone
+
+    @move(
+        "known", to="forgotten", by="Desk", label="Forget this person", careful=True, when=_is_needed,
+        confirm="Name, email, telephone, notes, answers and the words of messages are gone for good, from the history too. Invoices and the books stay, as the law asks.",
+    )  # fmt: skip
+    def forget(self) -> None:
+        """Nothing that is left says who they were, but for what the law wants to be kept."""
+        privacy.forget([self.id])
+
 
 # Marks that turn the reading direction make one name look like another. Joiners stay: Indian scripts need them.
 _UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
@@ -61,7 +84,7 @@ def _name(value: str) -> str:
     return text
 
 
-def _email(value: str) -> str:
+def mailbox(value: str) -> str:
     try:
         return validate_email(str(value), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
@@ -101,4 +124,4 @@ def _all_checked(**typed: str) -> dict[str, str]:
     return right
 
 
-_CHECKS: dict[str, Callable[[str], str]] = {"name": _name, "email": _email, "phone": _phone, "timezone": _zone}
+_CHECKS: dict[str, Callable[[str], str]] = {"name": _name, "email": mailbox, "phone": _phone, "timezone": _zone}

@@ -65,13 +65,13 @@ class Message(Noun):
     sent_at: Mapped[datetime | None]
     delivered_at: Mapped[datetime | None]
     read_at: Mapped[datetime | None]
-    subject: Mapped[str] = mapped_column(default="")
-    body: Mapped[str] = mapped_column(default="", info={"long": True})
+    subject: Mapped[str] = mapped_column(default="", info={"personal": True})
+    body: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
     wording_id: Mapped[int | None] = mapped_column(ForeignKey("wording.id"))
     wording: Mapped[Wording | None] = relationship()
     provider_id: Mapped[str | None] = mapped_column(index=True)
     tries: Mapped[int] = mapped_column(default=0)
-    trouble: Mapped[str] = mapped_column(default="")
+    trouble: Mapped[str] = mapped_column(default="", info={"personal": True})
 
     refusals: ClassVar[dict[str, str]] = {"message_key_channel_key": "This was said already."}
 
@@ -79,6 +79,9 @@ class Message(Noun):
 
     def send(self) -> None:
         if self.state != "waiting":
+            return
+        if self.person.state == "forgotten":
+            self.drop()
             return
         about = noun_called(self.noun).get(self.row_id)
         carrier = self.carrier

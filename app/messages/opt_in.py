@@ -28,7 +28,7 @@ class OptIn(Noun):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     channel: Mapped[str] = mapped_column(info={"choices": CHANNELS})
-    how: Mapped[str] = mapped_column(info={"label": "How it was given", "help": "Such as: ticked on the form, said by telephone."})
+    how: Mapped[str] = mapped_column(info={"personal": True, "label": "How it was given", "help": "Such as: ticked on the form, said by telephone."})
     given_at: Mapped[datetime] = mapped_column(default=clock.now)
     taken_back_at: Mapped[datetime | None]
 

@@ -107,7 +107,7 @@ class Bill(Noun, Linked):
     price: Mapped[Money] = money_column("price")
     lines: Mapped[list[Any]]  # what the price is made of; never changed
     left: Mapped[list[Any]]  # what of it still stands, after what went back
-    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what the invoice says of them: tax number, state, address
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})  # what the invoice says of them: tax number, state, address
     due_at: Mapped[datetime | None]
     gateway: Mapped[str]
     order_id: Mapped[str | None]
@@ -173,6 +173,10 @@ class Bill(Noun, Linked):
     def paying(self) -> Payment | None:
         """The payment that pays for it."""
         return next((each for each in self.payments if each.pays), None)
+
+    def still_needs(self) -> str:
+        """Why nobody can forget yet whom it is for."""
+        return f"{self.number} over {self.price} is still to be paid." if self.wants_money and (self.is_promised or self.thing.awaits(self)) else ""
 
     def lock(self) -> Self:
         self.thing.lock()

@@ -123,7 +123,7 @@ class CouponUse(Noun):
 
     coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"))
     coupon: Mapped[Coupon] = relationship(lazy="joined", innerjoin=True)
-    mailbox: Mapped[str]
+    mailbox: Mapped[str] = mapped_column(info={"personal": True})
     noun: Mapped[str]
     row_id: Mapped[int]
 

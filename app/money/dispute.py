@@ -26,6 +26,7 @@ class Dispute(Noun):
 
     states = "open", "under_review", "won", "lost", "closed"
     __table_args__ = (UniqueConstraint("gateway", "gateway_id"),)
+    whose = "payment.bill.person"
 
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
     payment: Mapped[Payment] = relationship(back_populates="disputes", lazy="joined", innerjoin=True)
@@ -36,6 +37,10 @@ class Dispute(Noun):
     reason: Mapped[str] = mapped_column(default="")
     respond_by: Mapped[datetime | None] = mapped_column(index=True)
     look_at: Mapped[datetime | None] = mapped_column(index=True)
+
+    def still_needs(self) -> str:
+        """Why nobody can forget yet who quarrels."""
+        return f"The dispute {self.gateway_id} over {self.money} is not decided yet." if self.state in ("open", "under_review") else ""
 
     @classmethod
     def look(cls, name: str, id: str) -> Dispute:

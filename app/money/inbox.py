@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import UniqueConstraint, select
+from sqlalchemy import ColumnElement, UniqueConstraint, or_, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -35,8 +35,15 @@ class Event(Noun):
     order_id: Mapped[str | None] = mapped_column(index=True)
     payment_id: Mapped[str | None]
     dispute_id: Mapped[str | None]
-    body: Mapped[str] = mapped_column(info={"long": True})
+    body: Mapped[str] = mapped_column(info={"long": True, "personal": "{}"})
     trouble: Mapped[str] = mapped_column(default="")
+
+    @classmethod
+    def of_people(cls, ids: Sequence[int]) -> ColumnElement[bool]:
+        """A gateway's news names its payer: what is about one of their orders or payments."""
+        orders = select(Bill.order_id).where(Bill.person_id.in_(ids), Bill.order_id.is_not(None))
+        payments = select(Payment.gateway_id).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(ids))
+        return or_(cls.order_id.in_(orders), cls.payment_id.in_(payments))
 
     def handle(self) -> None:
         if self.state == "handled":

@@ -127,6 +127,7 @@ class Posting(Noun):
     """One thing that happened to money: its lines add up to nothing, and the database sees to it. Never changed, never removed."""
 
     audited = False
+    kept_by_law = "The books are kept as they are; they hold sums and numbers, and no name."
     __table_args__ = (Index("posting_about", "noun", "row_id"),)
 
     key: Mapped[str] = mapped_column(unique=True)

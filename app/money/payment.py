@@ -78,6 +78,7 @@ class Payment(Noun):
         CheckConstraint("not pays or owed_back = ''", name="one_end"),
     )
     refusals: ClassVar[dict[str, str]] = {"payment_back": "No more can go back than came."}
+    whose = "bill.person"
 
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
     bill: Mapped[Bill] = relationship("Bill", back_populates="payments", lazy="joined", innerjoin=True)

@@ -64,6 +64,7 @@ class Refund(Noun):
     states = "owed", "to_approve", "sent", "done", "failed", "declined"
     __table_args__ = (UniqueConstraint("gateway", "gateway_id"), CheckConstraint("money_amount > 0", name="something"))
     refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund is more than nothing."}
+    whose = "payment.bill.person"
 
     number: Mapped[str] = mapped_column(unique=True)
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
@@ -303,6 +304,10 @@ class Refund(Noun):
             "number": self.number, "state": self.state, "payment": self.payment_id, "gateway": self.gateway, "gateway_id": self.gateway_id,
             "money": self.money.as_json(), "done_at": self.done_at and self.done_at.isoformat(),
         }  # fmt: skip
+
+    def still_needs(self) -> str:
+        """Why nobody can forget yet to whom it goes."""
+        return f"{self.money} is still to go back ({self.number})." if self.state in ALIVE else ""
 
     def wants(self, message: object) -> bool:
         return self.state != "declined"

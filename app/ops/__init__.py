@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.ops import commands, health, logs
+from app.ops import commands, health, logs, privacy
 
 
 def open(app: Flask) -> None:
     logs.begin(app)
     app.register_blueprint(health.health)
     app.extensions["appbuilder"].sm.limiter.exempt(health.health)
+    app.register_blueprint(privacy.privacy)
     app.cli.add_command(commands.migrate)
     app.cli.add_command(commands.revision)
     app.cli.add_command(commands.demo_large)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 
 from flask import current_app
 from flask_limiter.util import get_remote_address
@@ -12,6 +13,10 @@ from limits import parse_many
 from app.kernel.errors import Invalid, Refused
 
 WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # for one address
+
+
+CODES_FOR_ONE_MAILBOX = parse_many("3 per 15 minutes; 10 per day")
+CODES_FOR_ONE_ADDRESS = parse_many("20 per hour")
 
 
 class TooOften(Refused):
@@ -37,3 +42,13 @@ def guessing(field: str, typed: str) -> Iterator[None]:
             for each in WRONG_GUESSES:
                 limiter.limiter.hit(each, *here)
         raise
+
+
+def asking(mailbox: str) -> None:
+    """A code is asked for. Whoever has asked too often waits; it counts in the same way for a mailbox that nobody here has."""
+    (limiter,) = current_app.extensions["limiter"]
+    whose = sha256(mailbox.lower().encode()).hexdigest()
+    counted = [(each, ("code", whose)) for each in CODES_FOR_ONE_MAILBOX] + [(each, ("code from", get_remote_address())) for each in CODES_FOR_ONE_ADDRESS]
+    within = [limiter.limiter.hit(each, *key) for each, key in counted]  # each of them counts, also after one that is full
+    if not all(within):
+        raise TooOften("That is a code too many in a short time. Please wait a quarter of an hour, or write to us.")

@@ -12,6 +12,7 @@ from app.packs.bookings.figures import reports
 from app.packs.bookings.in_line import in_line
 from app.packs.bookings.large import large
 from app.packs.bookings.meeting import Meeting
+from app.packs.bookings.mine import mine
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -31,5 +32,6 @@ pack = Pack(
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed"),
     ],
     demo=demo,
+    mine=mine,
     large=large,
 )

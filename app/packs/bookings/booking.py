@@ -118,13 +118,13 @@ class Booking(Noun, Linked):
     quote: Mapped[Quote | None] = relationship()
     deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
     policy: Mapped[str] = mapped_column(default="")  # what goes back when it is called off, as it was promised
-    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"secret": True})
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})
+    answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"secret": True, "personal": True})
     hold_expires_at: Mapped[datetime]
     paid_with: Mapped[str] = mapped_column(default="")
     came_at: Mapped[datetime | None]  # they are in the waiting room, or on the line
     request_key: Mapped[str | None] = mapped_column(unique=True)
-    request_hash: Mapped[str | None]
+    request_hash: Mapped[str | None] = mapped_column(info={"personal": True})
 
     # --- from the hold to the money ---
 
@@ -546,6 +546,10 @@ class Booking(Noun, Linked):
         return set(session.scalars(select(Slot.practitioner_id).where(open_).distinct()))
 
     # --- what others ask of it ---
+
+    def still_needs(self) -> str:
+        """Why nobody can forget yet whose it is."""
+        return f"{self.number} is {self.state}, and not over yet." if self.state in ("requested", "confirmed") or self.is_payable else ""
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it: nothing that is the customer's own."""

@@ -64,6 +64,10 @@ class Waiting(Noun, Linked):
             tell(here.person, "bookings/waiting", waiting=here)
         return here
 
+    def still_needs(self) -> str:
+        """Why nobody can forget yet who waits."""
+        return f"There is still a place in the line for {self.service.name}." if self.state in ("waiting", "offered") else ""
+
     @property
     def before(self) -> int:
         """How many stand before them."""

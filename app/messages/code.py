@@ -1,0 +1,104 @@
+"""Code: six digits sent to a mailbox, so that whoever types them has shown that they read it."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+from datetime import datetime
+from hashlib import sha256
+
+from sqlalchemy import ForeignKey, String, func, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import signature
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid
+from app.kernel.jobs import job, later
+from app.kernel.people import Person
+from app.kernel.workflow import move
+from app.messages import channel
+from app.messages.channel import Letter
+from app.messages.template import render
+
+MINUTES = 10
+TRIES = 5
+WRONG = "This is not the code we sent last, or it is too old. Look again, or ask for another one."
+
+
+class Code(Noun):
+    """One code for one mailbox. There is a row for a mailbox that nobody here has, too, so that nothing tells the two apart.
+
+    Neither the digits nor the mailbox stand in it: the digits are worked out of the house's key, and of the mailbox there is a print.
+    """
+
+    states = "open", "used", "over"
+    audited = False  # a code is its own record
+
+    handle: Mapped[str] = mapped_column(String(22), unique=True, default=lambda: secrets.token_urlsafe(16))
+    mailbox: Mapped[str] = mapped_column(index=True, info={"personal": True})
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    person: Mapped[Person | None] = relationship(lazy="joined")
+    expires_at: Mapped[datetime]
+    tries: Mapped[int] = mapped_column(default=0)
+    used_at: Mapped[datetime | None]
+
+    @classmethod
+    def ask(cls, mailbox: str) -> Code:
+        """The last one counts, and the ones before it do not any more."""
+        with transaction():
+            whose = select(Person.id).where(func.lower(Person.email) == mailbox.lower(), Person.state == "known").order_by(Person.id.desc()).limit(1)
+            for each in session.scalars(select(cls).where(cls.mailbox == _print(mailbox), cls.state == "open")):
+                each.lapse()
+            code = cls(mailbox=_print(mailbox), person_id=session.scalar(whose), expires_at=clock.ahead(minutes=MINUTES))
+            session.add(code)
+            later(send, code)
+        return code
+
+    @classmethod
+    def known_by(cls, handle: str) -> Code | None:
+        return session.scalar(select(cls).where(cls.handle == handle))
+
+    @property
+    def digits(self) -> str:
+        return f"{int(sha256(signature(f'code:{self.handle}').encode()).hexdigest(), 16) % 10**6:06}"
+
+    def is_for(self, mailbox: str) -> bool:
+        return hmac.compare_digest(self.mailbox, _print(mailbox))
+
+    def enter(self, typed: str) -> None:
+        """Each try is counted, also the ones that are refused."""
+        given = "".join(each for each in typed if each.isascii() and each.isdecimal())
+        with transaction():
+            self.lock()
+            right = self.state == "open" and self.expires_at > clock.now() and self.tries < TRIES
+            self.tries += 1
+            right = hmac.compare_digest(given, self.digits) and self.person_id is not None and right
+            if right:
+                self.use()
+        if not right:
+            raise Invalid.fields_said({"code": WRONG})
+
+    @move("open", to="used")
+    def use(self) -> None:
+        """It was typed in time, and opens the account once."""
+        self.used_at = clock.now()
+
+    @move("open", "used", to="over")
+    def lapse(self) -> None:
+        """Another one was asked for, or whoever used it has signed out."""
+
+    def send(self) -> None:
+        """Not a message of the log: its words are the key itself."""
+        if self.person is not None and self.state == "open" and self.expires_at > clock.now():
+            said = render("house/code", self.person, {"code": self})
+            channel.named("email").send(Letter(-self.id, self.person.email, said))  # below nought, where no message has its number
+
+
+def _print(mailbox: str) -> str:
+    return signature(f"mailbox:{mailbox.lower()}")
+
+
+@job
+def send(code: Code) -> None:
+    code.send()
