@@ -18,9 +18,9 @@ from app.desk.listing import LARGEST, Asked, listed, whole
 from app.desk.report import Report, reports
 from app.desk.resource import Resource, resources
 from app.desk.rows import Rows
-from app.desk.screens import write
+from app.desk.screens import remove, write
 from app.kernel import access
-from app.kernel.db import session, transaction
+from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
 from app.kernel.workflow import Move, Question, press, questions
 
@@ -83,7 +83,7 @@ class Api(ModelRestApi):
     def post(self) -> Response:
         """Add a row."""
         given = _body()
-        _only(given, self.resource.add)
+        _only(given.keys() - self._asides, self.resource.add)
         row = self.resource.noun()
         write(row, self.resource.add, given)
         return self._answer(row, 201)
@@ -95,7 +95,7 @@ class Api(ModelRestApi):
         """Change the fields that are sent. With `version`, only if nobody else changed it since."""
         given = _body()
         row = access.find(self.resource.noun, pk)
-        _only(given.keys() - {"version"}, self.resource.edit)
+        _only(given.keys() - {"version"} - self._asides, self.resource.edit)
         write(row, [each for each in self.resource.edit if each.path in given], given)
         return self._answer(row)
 
@@ -105,9 +105,13 @@ class Api(ModelRestApi):
     def delete(self, pk: int) -> Response:
         """Remove a row that nothing refers to."""
         row = access.find(self.resource.noun, pk)
-        with transaction():
-            session.delete(row)
+        remove(row, request.args)
         return jsonify(id=pk)
+
+    @property
+    def _asides(self) -> set[str]:
+        """What is said beside the fields."""
+        return {"sure"} if self.resource.strands else set()
 
     # --- answering ---
 
@@ -268,10 +272,13 @@ def _operation(tag: str, summary: str, answer: Mapping[str, Any], *, body: Mappi
 _SIGN_IN = {"post": _operation("Security", "Sign in for a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
 
 
+_SURE = {"type": "boolean", "description": "Without it, a change that leaves others behind is refused with 409, and `fields` lists them by number."}
+
+
 def _schemas(it: Resource) -> dict[str, Any]:
     def written(columns: list[Column]) -> dict[str, Any]:
         properties = {each.path: {"type": "integer", "title": each.label} if each.kind == "relation" else each.schema for each in columns}
-        return {"type": "object", "properties": properties}
+        return {"type": "object", "properties": properties | ({"sure": _SURE} if it.strands else {})}
 
     shown = {each.path: each.schema for each in [*it.list, *it.show] if not each.secret}
     always = {"id": KINDS["number"].schema, "version": KINDS["number"].schema}
@@ -294,7 +301,8 @@ def _paths(it: Resource) -> dict[str, Any]:
     if it.edit:
         single["put"] = _operation(tag, f"Change a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
     if "delete" in it.verbs:
-        single["delete"] = _operation(tag, f"Delete a {it.one.lower()}", {"type": "object"}, parameters=pk)
+        sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
+        single["delete"] = _operation(tag, f"Delete a {it.one.lower()}", {"type": "object"}, parameters=[*pk, *sure])
     moves = {f"{base}/{{pk}}/{m.name}": {"post": _move_operation(tag, m, one, pk)} for m in it.moves.values() if m.by}
     return {f"{base}/": collection, f"{base}/{{pk}}": single} | moves
 

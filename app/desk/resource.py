@@ -57,6 +57,7 @@ class Resource:
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
     ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
     their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
+    `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Resource:
         waits: Sequence[Waits] = (),
         tones: Mapping[str, str] | None = None,
         calendar: Calendar | None = None,
+        strands: Callable[[Any], Mapping[str, str]] | None = None,
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -95,6 +97,7 @@ class Resource:
         self.order = order
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.calendar = calendar.of(noun) if calendar else None
+        self.strands = strands
         self.moves: dict[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()

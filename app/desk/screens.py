@@ -113,10 +113,13 @@ class Screens(ModelView):
     @has_access
     def delete(self, pk: int) -> Any:
         row = access.find(self.resource.noun, pk)
+        asked: dict[str, Any] = {"row": row, "move": None, "asked": [], "typed": {}, "wrong": {}}
         if request.method == "GET":
-            return self._page("desk/confirm.html", row=row, move=None, asked=[], typed={}, wrong={}, refusal=None)
-        with transaction():
-            session.delete(row)
+            return self._page("desk/confirm.html", **asked, refusal=None)
+        try:
+            remove(row, request.form)
+        except Stranding as no:
+            return self._page("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
         flash(f"{self.resource.one} {row} was deleted.", "success")
         return redirect(url_for(f"{self.endpoint}.list"))
 
@@ -133,7 +136,8 @@ class Screens(ModelView):
             session.rollback()
             row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
             news = _what_is_new(row, columns) if isinstance(no, Overtaken) else []
-            return self._page("desk/form.html", row=row, columns=columns, typed=request.form, wrong=no.fields, refusal=no.words, news=news), no.status
+            left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
+            return self._page("desk/form.html", row=row, columns=columns, typed=request.form, refusal=no.words, news=news, **left), no.status
         flash(f"{self.resource.one} {row} was {'added' if new else 'changed'}.", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=row.id))
 
@@ -250,6 +254,30 @@ def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None
             row.tidy()
         session.add(row)
         access.keep_within(row)
+        _strands_nobody(row, given)
+
+
+def remove(row: Any, given: Mapping[str, Any]) -> None:
+    """Take the row away, if nothing refers to it and nobody is left behind."""
+    with transaction():
+        session.delete(row)
+        session.flush()
+        _strands_nobody(row, given)
+
+
+class Stranding(Refused):
+    """What others have would be left behind: said once, with what it is, and done when they are sure."""
+
+    code = "strands"
+
+
+def _strands_nobody(row: Any, given: Mapping[str, Any]) -> None:
+    resource = resource_of(type(row))
+    if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
+        return
+    if left := resource.strands(row):
+        many = "One record would be" if len(left) == 1 else f"{len(left)} records would be"
+        raise Stranding(f"{many} left behind. They stay as they are; look at them, and say that you are sure.", fields=left)
 
 
 def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[str, Any]:
