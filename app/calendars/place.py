@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from app.kernel.errors import Missing, Refused
 
@@ -63,6 +63,13 @@ class Place(Protocol):
 
     def try_out(self, room: str) -> str:
         """Whether a meeting could be made for this one, in a sentence. Raises Again or Never, which say what is wrong."""
+
+
+@runtime_checkable
+class ShowsBusy(Protocol):
+    """A place that also knows when a calendar of its own is busy."""
+
+    def busy(self, calendar: str, since: datetime, until: datetime) -> Sequence[tuple[datetime, datetime]]: ...
 
 
 _places: dict[str, Place] = {}

@@ -34,6 +34,11 @@ def neighbour() -> str:
     return _neighbour
 
 
+def is_beside(address: str) -> bool:
+    """Is this one of the sandbox's things to read?"""
+    return bool(_shelf) and address.startswith(_shelf)
+
+
 @dataclass(frozen=True)
 class Heard:
     """What came of one call: an answer, or why there was none."""
@@ -92,7 +97,7 @@ def fetch(address: str, headers: Mapping[str, str], most: int) -> Fetched:
 
 def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> Fetched | str:
     """What is there, or where else it is."""
-    beside = bool(_shelf) and address.startswith(_shelf)
+    beside = is_beside(address)
     if not beside and not address.startswith("https://"):
         raise ValueError("it is no address that begins with https://.")
     with httpx.Client(transport=_Transport(guarded=not beside, until=until), trust_env=False) as client:

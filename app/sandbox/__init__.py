@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.sandbox import listener, mailbox, razorpay, stripe
+from app.sandbox import google, listener, mailbox, razorpay, stripe
 from app.sandbox.phones import Carrier, Phones
 from app.sandbox.sms import Sms
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from app.sandbox.whatsapp import WhatsApp
-from config import PHONES_SANDBOX, ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
+from config import GOOGLE_SANDBOX, PHONES_SANDBOX, ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
 
 
 def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
@@ -24,6 +24,8 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
         app.register_blueprint(stripe.gateway(settings, store, postman))
     app.register_blueprint(mailbox.pages(store))
     app.register_blueprint(listener.pages(store))
+    if settings.google_client == GOOGLE_SANDBOX:
+        app.register_blueprint(google.pages(settings, store))
     _put_up_phones(app, settings, Phones(store, postman))
     return app
 

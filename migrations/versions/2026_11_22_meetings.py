@@ -4,6 +4,7 @@ import secrets
 
 import sqlalchemy as sa
 from alembic import op
+from sqlalchemy.dialects import postgresql
 
 revision = "0006"
 down_revision = "0005"
@@ -46,6 +47,40 @@ def upgrade() -> None:
     op.create_index(op.f("meeting_key"), "meeting", ["key"], unique=False)
     op.create_index(op.f("meeting_state"), "meeting", ["state"], unique=False)
     op.create_index("meeting_one_each", "meeting", ["booking_id"], unique=True, postgresql_where=sa.text("state != 'cancelled'"))
+    _busy()
+
+
+def _busy() -> None:
+    op.create_table(
+        "busy_calendar",
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("address", sa.LargeBinary(), nullable=True),
+        sa.Column("edition", sa.Integer(), nullable=False),
+        sa.Column("tag", sa.Text(), nullable=False),
+        sa.Column("checked_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("refreshed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("trouble", sa.Text(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=True),
+        *_always(),
+        sa.CheckConstraint("state in ('new', 'read', 'stopped')", name=op.f("busy_calendar_state_known")),
+        sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("busy_calendar_practitioner_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f("busy_calendar_pkey")),
+    )
+    op.create_index(op.f("busy_calendar_practitioner_id"), "busy_calendar", ["practitioner_id"], unique=False)
+    op.create_index(op.f("busy_calendar_state"), "busy_calendar", ["state"], unique=False)
+    op.create_table(
+        "busy",
+        sa.Column("calendar_id", sa.Integer(), nullable=False),
+        sa.Column("uid", sa.Text(), nullable=False),
+        sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
+        *_always(),
+        sa.ForeignKeyConstraint(["calendar_id"], ["busy_calendar.id"], name=op.f("busy_calendar_id_fkey"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("busy_pkey")),
+    )
+    op.create_index(op.f("busy_calendar_id"), "busy", ["calendar_id"], unique=False)
+    op.create_index("busy_during", "busy", ["during"], unique=False, postgresql_using="gist")
 
 
 def _practitioners() -> None:

@@ -3,11 +3,13 @@
 from app.kernel.pack import Pack
 from app.packs.bookings.api import api
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.busy import Busy, BusyCalendar
 from app.packs.bookings.changing import changing
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.embed import embed, script
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.feeds import feeds
 from app.packs.bookings.figures import reports
 from app.packs.bookings.in_line import in_line
 from app.packs.bookings.large import large
@@ -23,10 +25,10 @@ from app.packs.bookings.waiting import Waiting
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Meeting, Waiting],
+    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Meeting, BusyCalendar, Busy, Waiting],
     resources=resources,
     reports=reports,
-    blueprints=[site, changing, in_line, embed, script, api],
+    blueprints=[site, changing, feeds, in_line, embed, script, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed"),

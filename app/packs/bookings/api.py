@@ -23,6 +23,7 @@ from app.money.price import Line, Price
 from app.money.quote import Quote
 from app.money.refund import Refund
 from app.packs.bookings.booking import Booking, Choices
+from app.packs.bookings.meeting import EARLY
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.site.limits import guessing
@@ -282,9 +283,19 @@ def _booking(it: Booking) -> dict[str, Any]:
         "bills": [_bill(each, it) for each in it.bills],
         "refunds": [_refund(each) for each in it.going_back],
         "papers": [_paper(each) for bill in it.bills for each in bill.invoices],
+        "meeting": _meeting(it),
         "changes": {"why_not": it.keeps(), "back": it.back_by_policy().as_json()},
         "checkout": _checkout(it.bill, it),
     }
+
+
+def _meeting(it: Booking) -> dict[str, Any] | None:
+    """Where it is, and the link when it is time for it; never what only its host may have."""
+    meeting = it.meeting if it.state == "confirmed" else None
+    if meeting is None:
+        return None
+    opens = None if meeting.driver == "in_person" else (it.slot.starts_at - EARLY).isoformat()
+    return {"online": meeting.driver != "in_person", "address": meeting.address, "opens_at": opens, "link": meeting.join_url if meeting.is_open else None}
 
 
 def _bill(it: Bill, booking: Booking) -> dict[str, Any]:

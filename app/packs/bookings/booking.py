@@ -21,6 +21,7 @@ from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.workflow import asked, move
+from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house
 from app.money import coupon
 from app.money.amount import Money, money_column
@@ -31,6 +32,7 @@ from app.money.policy import percent
 from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
+from app.packs.bookings.invitation import attached
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
@@ -581,6 +583,9 @@ class Booking(Noun, Linked):
         tell_the_house("bookings/new", booking=self)
         self._remind()
         Meeting.request(self)
+
+    def attached(self, template: str) -> list[Attachment]:
+        return attached(self, template)
 
     @property
     def meeting(self) -> Meeting | None:

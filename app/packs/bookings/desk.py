@@ -1,10 +1,11 @@
 """What staff see of bookings: one declaration a noun."""
 
 from app.desk.calendar import Calendar
-from app.desk.resource import Resource, Waits
+from app.desk.resource import Link, Resource, Waits
 from app.kernel.access import everything, own
 from app.packs.bookings.around import around
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.busy import BusyCalendar
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
@@ -46,6 +47,23 @@ resources = [
         roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
         waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"state": "failed"})],
+    ),
+    Resource(
+        BusyCalendar,
+        icon="calendar",
+        label="Busy times",
+        list="name practitioner kind refreshed_at state trouble",
+        show="name practitioner kind checked_at refreshed_at state trouble",
+        add="name practitioner",
+        edit="name",
+        search="name practitioner.name",
+        filters="state practitioner",
+        tones={"new": "warn", "read": "good", "stopped": "quiet"},
+        roles={"Desk": "read write delete moves", "Practitioner": "read write delete moves", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
+        waits=[
+            Waits("Calendars that cannot be read", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"state": "read"})
+        ],
     ),
     Resource(
         Waiting,
@@ -105,7 +123,8 @@ resources = [
         search="name title",
         filters="state",
         order="name",
-        roles={"Desk": "read write moves", "Practitioner": "read", "Accountant": "read", "Auditor": "read"},
+        roles={"Desk": "read write moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("user")},
+        links=[Link("Calendar feed", "feeds.calendar", copied=True)],
     ),
 ]

@@ -80,7 +80,7 @@ class Meeting(Noun):
     def follow(cls, booking: Booking) -> None:
         """The booking has moved: the same meeting moves along, unless somebody else gives it now."""
         meeting = cls.of(booking)
-        if meeting and (meeting.practitioner_id, meeting.key) == (booking.slot.practitioner_id, _key(booking)):
+        if meeting and meeting.key == _key(booking):
             meeting.move_along()
         elif meeting:
             meeting.cancel()
@@ -264,7 +264,7 @@ class Meeting(Noun):
 def _key(booking: Booking) -> str:
     """Those who share a time share the room."""
     slot = booking.slot
-    return f"slot {slot.id} {slot.starts_at.isoformat()}" if slot.seats > 1 else f"booking {booking.handle}"
+    return f"slot {slot.id} {slot.starts_at.isoformat()}" if slot.seats > 1 else f"booking {booking.handle} {slot.practitioner_id}"
 
 
 @job
