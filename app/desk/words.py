@@ -15,13 +15,13 @@ from app.desk import column
 from app.desk.resource import Resource
 from app.kernel import access
 from app.kernel.access import everything
-from app.kernel.db import noun_called, session, transaction
+from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
 from app.kernel.workflow import press
 from app.messages import channel, guarded, template
 from app.messages.message import try_out
-from app.messages.wording import LOCALES, Wording, tried
+from app.messages.wording import LOCALES, Wording, things, tried
 
 LABELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 # What is said in a preview is only ever looked at: it runs nothing, fetches nothing, and sends nothing.
@@ -73,7 +73,7 @@ class Words(BaseView):
         used: dict[str, dict[str, list[Wording]]] = {}
         for each in session.scalars(select(Wording).where(Wording.state == "used").order_by(Wording.locale)):
             used.setdefault(each.template, {}).setdefault(each.channel, []).append(each)
-        packs = [(pack.label, _named(pack)) for pack in current_app.extensions["packs"] if pack.messages]
+        packs = [(pack.label, _named(pack)) for pack in reversed(current_app.extensions["packs"]) if pack.messages]
         return self._page("desk/words.html", packs=packs, used=used, channels=_channels(), original=template.original, locales=LOCALES)
 
     @expose("/<folder>/<name>/<by>/<locale>")
@@ -105,14 +105,14 @@ class Words(BaseView):
         """An edition, or what came with the program, with a sample in it."""
         it = _Place(folder, name, by, locale)
         chosen = it.edition(request.args.get("edition", ""))
-        return _seen(by, *((chosen.subject, chosen.body) if chosen else it.original))
+        return _seen(it.template, by, *((chosen.subject, chosen.body) if chosen else it.original))
 
     @expose("/<folder>/<name>/<by>/<locale>/preview", methods=["POST"])
     @has_access
     def preview(self, folder: str, name: str, by: str, locale: str) -> Response:
         """What is typed just now, with a sample in it; nothing is kept."""
-        _Place(folder, name, by, locale)
-        return _seen(by, request.form.get("subject", ""), request.form.get("body", ""))
+        it = _Place(folder, name, by, locale)
+        return _seen(it.template, by, request.form.get("subject", ""), request.form.get("body", ""))
 
     @expose("/<folder>/<name>/<by>/<locale>/use/<int:id>", methods=["POST"])
     @has_access
@@ -217,20 +217,13 @@ def _channels() -> list[str]:
 
 
 def _names(it: _Place) -> dict[str, list[str]]:
-    """What can be said, for whoever writes: by the thing that the message is about."""
-    source = template.original(it.template, it.by) or template.original(it.template, "email") or ""
-    found: dict[str, list[str]] = {"person": [*guarded.names(Person)]}
-    for called in sorted(guarded.undeclared(source)):
-        try:
-            found[called] = [*guarded.names(noun_called(called))]
-        except KeyError:
-            continue
-    return found
+    """What can be said, for whoever writes: of the person, and of the thing that the message is about."""
+    return {called: [*guarded.names(noun)] for called, noun in {"person": Person, **things(it.template)}.items() if noun}
 
 
-def _seen(by: str, subject: str, body: str) -> Response:
+def _seen(name: str, by: str, subject: str, body: str) -> Response:
     try:
-        said = tried(by, subject.strip(), body.replace("\r\n", "\n"))
+        said = tried(name, by, subject.strip(), body.replace("\r\n", "\n"))
     except Refused as no:
         page = render_template("desk/words_preview.html", wrong=[*no.fields.values()] or [no.words], said=None)
     else:

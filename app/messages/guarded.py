@@ -255,17 +255,35 @@ def _is_date_form(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Const) and not re.search(r"\d", str(node.value))
 
 
+class Unsayable(SecurityError):
+    """What the grammar does not know, and in which line."""
+
+    def __init__(self, words: str, line: int) -> None:
+        super().__init__(words)
+        self.line = line
+
+
 def _no(words: str, node: nodes.Node) -> NoReturn:
-    raise SecurityError(f"{words} (line {node.lineno})")
+    raise Unsayable(words, node.lineno)
 
 
-def check(source: str, person: Person | MadeUp, about: Mapping[str, Any], field: str = "body") -> str:
-    """Read them once to see that they can be read; says in a sentence what is wrong."""
+def check(source: str, person: Person | MadeUp, about: Mapping[str, Any], heading: int = 0) -> str:
+    """Read them once to see that they can be read; says in a sentence what is wrong, and where: one of the lines is the heading."""
     try:
         return say(source, person, about)
     except TemplateSyntaxError as error:
-        raise Invalid.fields_said({field: f"Line {error.lineno}: {error.message}"}) from None
+        raise _wrong(error.message or "This cannot be read.", error.lineno, heading) from None
+    except Unsayable as error:
+        raise _wrong(error.message or "", error.line, heading) from None
     except TemplateError as error:
-        raise Invalid.fields_said({field: f"{error.message or 'This cannot be read.'}"}) from None
+        raise _wrong(error.message or "This cannot be read.") from None
     except Exception as error:  # noqa: BLE001  # whatever staff wrote, they hear what is wrong with it
-        raise Invalid.fields_said({field: f"This cannot be said: {str(error)[:200] or type(error).__name__}"}) from None
+        raise _wrong(f"This cannot be said: {str(error)[:200] or type(error).__name__}") from None
+
+
+def _wrong(words: str, line: int = 0, heading: int = 0) -> Invalid:
+    if not line:
+        return Invalid.fields_said({"body": words})
+    if line == heading:
+        return Invalid.fields_said({"subject": words})
+    return Invalid.fields_said({"body": f"Line {line - (0 < heading < line)}: {words}"})

@@ -89,6 +89,13 @@ def joined(heading: str, body: str, channel: str) -> str:
     return f"{preparing[0]}{HEADINGS[channel]} {heading}\n{body[preparing.end() :]}"
 
 
+def heading_line(body: str, channel: str) -> int:
+    """In which line of the whole the heading stands; 0 where there is none."""
+    preparing = _PREPARING.match(f"{body}\n")
+    assert preparing
+    return preparing[0].count("\n") + 1 if HEADINGS[channel] else 0
+
+
 def shaped(channel: str, rendered: str, locale: str = LOCALE) -> Said:
     """Words as their channel takes them: a letter with its page, the name of an approved template with its places, or plain text."""
     heading, _, body = rendered.strip().partition("\n") if HEADINGS[channel] else ("", "", rendered)

@@ -39,11 +39,6 @@ class Sample:
 
     person: Person | MadeUp
     about: Mapping[str, Any]
-    is_real: bool
-
-    @property
-    def says(self) -> str:
-        return f"{', '.join(map(str, self.about.values()))}, for {self.person.name}" if self.is_real else "made up, because there is none yet"
 
 
 class Wording(Noun):
@@ -84,7 +79,7 @@ class Wording(Noun):
 
     def trial(self, person: Person) -> Said:
         """To somebody who wants to see it, with a sample."""
-        return self.said(person, _sampled(self.source)[1].about)
+        return self.said(person, _sampled(self.template, self.source)[1].about)
 
     @property
     def source(self) -> str:
@@ -106,7 +101,7 @@ class Wording(Noun):
         self.locale, self.channel, self.subject = self.locale or LOCALE, self.channel or "email", self.subject or ""
         if self.template not in template.known():
             raise Invalid.fields_said({"template": "No message is called that."})
-        tried(self.channel, self.subject, self.body, self.locale)
+        tried(self.template, self.channel, self.subject, self.body, self.locale)
         with session.no_autoflush:
             same = Wording.template == self.template, Wording.locale == self.locale, Wording.channel == self.channel
             self.edition = 1 + (session.scalar(select(func.max(Wording.edition)).where(*same)) or 0)
@@ -132,7 +127,7 @@ class Wording(Noun):
         return f"{self.template}, {LOCALES.get(self.locale, self.locale)}, {self.channel}, edition {self.edition}"
 
 
-def tried(by: str, subject: str, body: str, locale: str = LOCALE) -> Said:
+def tried(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> Said:
     """The words with a sample in them, or what is wrong with them."""
     wrong = {}
     if by != "sms" and not subject.strip():
@@ -143,18 +138,19 @@ def tried(by: str, subject: str, body: str, locale: str = LOCALE) -> Said:
         wrong["body"] = "Please fill this in."
     if wrong:
         raise Invalid.fields_said(wrong)
-    said = template.shaped(by, _sampled(template.joined(subject, body, by))[0], locale)
+    source, heading = template.joined(subject, body, by), template.heading_line(body, by)
+    said = template.shaped(by, _sampled(name, source, heading)[0], locale)
     if no := _misfit(said, by):
         raise Invalid.fields_said(no)
     return said
 
 
-def _sampled(source: str) -> tuple[str, Sample]:
+def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
     """Not every thing has all that can be said of its kind, so the first sample that fits will do."""
     wrong: Invalid | None = None
-    for sample in samples_of(source):
+    for sample in samples_of(name):
         try:
-            return guarded.check(source, sample.person, sample.about), sample
+            return guarded.check(source, sample.person, sample.about, heading), sample
         except Invalid as no:
             wrong = wrong or no
     assert wrong
@@ -170,16 +166,22 @@ def _misfit(said: Said, by: str) -> dict[str, str]:
     return {}
 
 
-def samples_of(source: str) -> Iterator[Sample]:
+def samples_of(name: str) -> Iterator[Sample]:
     """The latest things that such a message could be about; made up, when there are none."""
-    called = next(iter(sorted(guarded.undeclared(source))), "")
-    noun = _noun(called)
+    called, noun = next(iter(things(name).items()), ("", None))
     rows = session.scalars(select(noun).order_by(noun.id.desc()).limit(MANY)).unique().all() if noun else []
     for row in rows:
         whose = getattr(row, "person", None)
-        yield Sample(whose if isinstance(whose, Person) else MadeUp(Person, "person"), {called: row}, is_real=True)
+        yield Sample(whose if isinstance(whose, Person) else MadeUp(Person, "person"), {called: row})
     if not rows:
-        yield Sample(MadeUp(Person, "person"), {called: MadeUp(noun, called)} if called else {}, is_real=False)
+        yield Sample(MadeUp(Person, "person"), {called: MadeUp(noun, called)} if called else {})
+
+
+def things(name: str) -> dict[str, type[Noun] | None]:
+    """What a message is about, and how that is called in its words: as they came with the program, whatever the channel."""
+    originals = (template.original(name, by) for by in CHANNELS)
+    called = sorted({each for source in originals if source for each in guarded.undeclared(source)})
+    return {each: _noun(each) for each in called}
 
 
 def _noun(called: str) -> type[Noun] | None:
