@@ -81,6 +81,6 @@ class Sealed(TypeDecorator[Any]):
         return None if value is None else unseal(bytes(value), self.place)
 
 
-def sealed(place: str) -> MappedColumn[Any]:
+def sealed(place: str, **info: Any) -> MappedColumn[Any]:
     """A column that is not even opened until somebody asks for it: `diagnosis: Mapped[Any] = sealed("patient.diagnosis")`."""
-    return mapped_column(Sealed(place), nullable=True, deferred=True, info={"secret": True})
+    return mapped_column(Sealed(place), nullable=True, deferred=True, info={"secret": True} | info)

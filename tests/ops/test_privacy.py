@@ -32,10 +32,10 @@ KEPT = {"invoice"}  # what the law wants as it was written
 
 
 @pytest.fixture
-def planted(app: Flask, slot: Any, open_slot: Any, work_off: Any, sandbox: str, service: Any) -> Booking:
+def planted(app: Flask, slot: Any, work_off: Any, sandbox: str) -> Booking:
     """A customer who has left traces everywhere: booked, asked, paid, complained, was written to, and came."""
     choices = Choices(buyer={"address": "7 Planted Street"})
-    booking = Booking.hold_once("once", slot, PLANTED, {"birth_place": "Plantville"} if service.intake == "birth" else {}, choices)
+    booking = Booking.hold_once("once", slot, PLANTED, {"birth_place": "Plantville"}, choices)
     booking.mark_paid(ByHand("cash", "R-1"))
     with transaction():
         booking.person.notes = "planted note: likes to be called Zenobia"
