@@ -30,7 +30,9 @@ from config import ROOT
 LONGEST = 20_000
 HOUSE = ("business", "business_email", "base_url")
 _PIECES = re.compile(r"[a-z_]+/(?:mail|whatsapp|sms)/_[a-z_]+\.txt")
-_NEVER = frozenset(["answers", "notes", "handle", "request_key", "request_hash", "user", "metadata", "registry", "query", "link_kind"])
+_NEVER = frozenset(
+    ["answers", "sealed_answers", "form_edition", "notes", "handle", "request_key", "request_hash", "user", "metadata", "registry", "query", "link_kind"]
+)
 _GRAMMAR = (
     nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.NSRef, nodes.Const, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.Keyword,
     nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.If, nodes.For, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Call, nodes.Compare, nodes.Operand,
