@@ -42,6 +42,7 @@ def upgrade() -> None:
     op.alter_column("slot", "kept", nullable=False)
     _presences()
     _line()
+    _hours()
 
 
 def _presences() -> None:
@@ -118,6 +119,83 @@ def _line() -> None:
     op.create_index(op.f("waiting_service_id"), "waiting", ["service_id"], unique=False)
     op.create_index(op.f("waiting_state"), "waiting", ["state"], unique=False)
     op.create_index("waiting_once", "waiting", ["service_id", "person_id"], unique=True, postgresql_where=sa.text("state in ('waiting', 'offered')"))
+
+
+def _hours() -> None:
+    op.add_column("practitioner", sa.Column("holidays", sa.Text(), nullable=False, server_default=""))
+    op.alter_column("practitioner", "holidays", server_default=None)
+    op.add_column("slot", sa.Column("made", sa.Boolean(), nullable=False, server_default="false"))  # whatever is there was made by hand
+    op.alter_column("slot", "made", server_default=None)
+    op.drop_constraint(op.f("slot_state_known"), "slot")
+    op.create_check_constraint(op.f("slot_state_known"), "slot", "state in ('open', 'closed', 'withdrawn')")
+    op.drop_constraint(op.f("slot_practitioner_id_service_id_starts_at_key"), "slot")
+    op.create_unique_constraint(
+        op.f("slot_practitioner_id_partner_id_service_id_starts_at_key"),
+        "slot",
+        ["practitioner_id", "partner_id", "service_id", "starts_at"],
+        postgresql_nulls_not_distinct=True,
+    )
+    _table(
+        "hours",
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
+        sa.Column("service_id", sa.Integer(), nullable=True),
+        sa.Column("weekday", sa.Text(), nullable=False),
+        sa.Column("opens", sa.Time(), nullable=False),
+        sa.Column("closes", sa.Time(), nullable=False),
+        sa.Column("first_day", sa.Date(), nullable=True),
+        sa.Column("last_day", sa.Date(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.CheckConstraint("closes > opens or closes = '00:00'", name=op.f("hours_order")),
+        sa.CheckConstraint("last_day >= first_day", name=op.f("hours_days")),
+        sa.ForeignKeyConstraint(["service_id"], ["service.id"], name=op.f("hours_service_id_fkey")),
+    )
+    _table(
+        "other_hours",
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("how", sa.Text(), nullable=False),
+        sa.Column("opens", sa.Time(), nullable=True),
+        sa.Column("closes", sa.Time(), nullable=True),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.CheckConstraint("(how = 'closed') = (opens is null) and (opens is null) = (closes is null)", name=op.f("other_hours_times")),
+        sa.CheckConstraint("closes > opens or closes = '00:00'", name=op.f("other_hours_order")),
+    )
+    _table(
+        "closure",
+        sa.Column("practitioner_id", sa.Integer(), nullable=True),
+        sa.Column("starts_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.CheckConstraint("ends_at > starts_at", name=op.f("closure_order")),
+    )
+    _table(
+        "giver",
+        sa.Column("service_id", sa.Integer(), nullable=False),
+        sa.Column("practitioner_id", sa.Integer(), nullable=False),
+        sa.Column("weight", sa.Integer(), nullable=False),
+        sa.CheckConstraint("weight between 1 and 100", name=op.f("giver_weight")),
+        sa.ForeignKeyConstraint(["service_id"], ["service.id"], name=op.f("giver_service_id_fkey")),
+        sa.UniqueConstraint("service_id", "practitioner_id", name=op.f("giver_service_id_practitioner_id_key")),
+    )
+    for table, columns in (
+        ("hours", ["practitioner_id"]), ("hours", ["service_id"]), ("other_hours", ["practitioner_id", "day"]),
+        ("closure", ["practitioner_id"]), ("closure", ["ends_at"]), ("giver", ["practitioner_id"]),
+    ):  # fmt: skip
+        op.create_index(op.f("_".join((table, *columns))), table, columns, unique=False)
+
+
+def _table(name: str, *columns: sa.schema.SchemaItem) -> None:
+    """Of a practitioner, with what every row has."""
+    op.create_table(
+        name,
+        *columns,
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f(f"{name}_practitioner_id_fkey")),
+        sa.PrimaryKeyConstraint("id", name=op.f(f"{name}_pkey")),
+    )
 
 
 def downgrade() -> None:

@@ -19,7 +19,7 @@ from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
 from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.practitioner import Hours, Practitioner
+from app.packs.bookings.practitioner import Practitioner, Stretch
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from tests.conftest import MEERA
@@ -212,8 +212,8 @@ def test_opening_hours_makes_slots_in_the_practitioners_own_zone(asha: Practitio
     day += timedelta(days=(7 - day.weekday()) % 7)  # a Monday
     from datetime import time
 
-    asha.open_hours(Hours("first", day, day, time(9), time(12)))
-    asha.open_hours(Hours("first", day, day, time(9), time(12)))  # twice is once
+    asha.open_hours(Stretch("first", day, day, time(9), time(12)))
+    asha.open_hours(Stretch("first", day, day, time(9), time(12)))  # twice is once
     starts = [slot.starts_at.isoformat() for slot, _ in Booking.free_slots(service, clock.now(), clock.ahead(days=30))]
     assert starts == [f"{day}T{hour}:30:00+00:00" for hour in ("03", "04", "05")]
 
@@ -225,7 +225,7 @@ def test_a_day_has_as_many_hours_as_it_really_has(asha: Practitioner, service: S
     from datetime import date, time
 
     asha.timezone, here = zone, date.fromisoformat(day)
-    made = list(asha._on(here, service, Hours("first", here, here, time(0), time(23, 59, 59))))
+    made = list(asha._on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
     assert len(made) == slots - 1  # the last hour of the day ends after 23:59:59
 
 

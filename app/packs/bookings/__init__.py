@@ -5,16 +5,20 @@ from app.packs.bookings.api import api
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.busy import Busy, BusyCalendar
 from app.packs.bookings.changing import changing
+from app.packs.bookings.closure import Closure
 from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.embed import embed, script
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.feeds import feeds
 from app.packs.bookings.figures import reports
+from app.packs.bookings.giver import Giver
+from app.packs.bookings.hours import Hours
 from app.packs.bookings.in_line import in_line
 from app.packs.bookings.large import large
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.mine import mine
+from app.packs.bookings.other_hours import OtherHours
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -25,7 +29,7 @@ from app.packs.bookings.waiting import Waiting
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Extra, Practitioner, Slot, Booking, Presence, Meeting, BusyCalendar, Busy, Waiting],
+    nouns=[Service, Extra, Practitioner, Giver, Hours, OtherHours, Closure, Slot, Booking, Presence, Meeting, BusyCalendar, Busy, Waiting],
     resources=resources,
     reports=reports,
     blueprints=[site, changing, feeds, in_line, embed, script, api],

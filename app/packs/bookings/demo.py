@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import time, timedelta
+from datetime import datetime, time, timedelta
+from itertools import product
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import inspect, select
@@ -20,9 +21,14 @@ from app.money.coupon import Coupon
 from app.money.payment import GiveBack
 from app.money.policy import RefundPolicy
 from app.money.refund import HandedOut
+from app.packs.bookings.arrange import arrange
 from app.packs.bookings.booking import Booking, CallOff, Choices
+from app.packs.bookings.closure import Closure
 from app.packs.bookings.extra import Extra
-from app.packs.bookings.practitioner import Hours, Practitioner
+from app.packs.bookings.giver import Giver
+from app.packs.bookings.hours import WEEKDAYS, Hours
+from app.packs.bookings.other_hours import OtherHours
+from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
@@ -54,7 +60,7 @@ CUSTOMERS = [
 
 
 def demo() -> None:
-    """Two practitioners, three services with extras, four weeks of open hours, and bookings of every kind. Only in an empty practice."""
+    """Two practitioners, three services with extras, their hours, and bookings of every kind. Only in an empty practice."""
     if session.scalar(select(Service.id).limit(1)):
         return
     with transaction():
@@ -94,12 +100,30 @@ def _be_heard() -> None:
 
 
 def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
-    first = clock.now().astimezone(ZoneInfo("Asia/Kolkata")).date()
-    last = first + timedelta(days=28)
+    """Monday to Saturday, by the hour of the day; an evening more, an hour less, and the holidays of the one."""
+    asha, dev = practitioners
     hours = [(time(10), time(13)), (time(14), time(16)), (time(16), time(19))]
+    week, zone = clock.today() + timedelta(days=7), ZoneInfo(asha.timezone)
+    next_monday = week - timedelta(days=week.weekday())
+    noon = datetime.combine(next_monday + timedelta(days=1), time(12), zone)
+    with transaction():
+        asha.holidays = "IN-KA"
+        session.add_all(
+            Hours(practitioner=each, service=service, weekday=day, opens=opens, closes=closes)
+            for each, day in product(practitioners, WEEKDAYS[:6])
+            for service, (opens, closes) in zip(services, hours, strict=True)
+        )
+        session.add_all(Giver(service=service, practitioner=each) for service, each in product(services, practitioners))
+        session.add(
+            OtherHours(
+                practitioner=asha, day=next_monday + timedelta(days=6), how="extra", opens=time(10), closes=time(12), note="A Sunday, for those who work"
+            )
+        )
+        session.add(OtherHours(practitioner=dev, day=next_monday + timedelta(days=2), how="closed", note="A wedding"))
+        session.add(Closure(practitioner=asha, starts_at=noon, ends_at=noon + timedelta(hours=3), reason="Dentist"))
+        session.add(Closure(practitioner=dev, starts_at=noon + timedelta(days=3), ends_at=noon + timedelta(days=6), reason="Leave"))
     for practitioner in practitioners:
-        for service, (opens, closes) in zip(services, hours, strict=True):
-            practitioner.open_hours(Hours(service.slug, first, last, opens, closes))
+        arrange(practitioner)
 
 
 def _before(practitioner: Practitioner, service: Service) -> None:

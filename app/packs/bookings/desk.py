@@ -4,10 +4,15 @@ from app.desk.calendar import Calendar
 from app.desk.resource import Link, Resource, Waits
 from app.kernel.access import everything, own
 from app.packs.bookings.around import around
+from app.packs.bookings.arrange import stranded
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.busy import BusyCalendar
+from app.packs.bookings.closure import Closure
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.giver import Giver
+from app.packs.bookings.hours import Hours
 from app.packs.bookings.meeting import Meeting
+from app.packs.bookings.other_hours import OtherHours
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -82,11 +87,12 @@ resources = [
         Slot,
         icon="clock",
         list="starts_at service practitioner seats state",
-        show="starts_at ends_at service practitioner partner seats state",
+        show="starts_at ends_at service practitioner partner seats made state",
         add="practitioner partner service starts_at seats",
         edit="seats",
-        filters="state practitioner service starts_at",
+        filters="state practitioner service starts_at made",
         order="starts_at",
+        tones={"withdrawn": "quiet"},
         roles={"Desk": "read write delete moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
     ),
@@ -118,13 +124,64 @@ resources = [
         Practitioner,
         icon="user",
         list="name title timezone state",
-        show="photo name title about meets_by room link_says timezone user state",
-        add="name title about meets_by room timezone user photo",
+        show="photo name title about meets_by room link_says timezone holidays user state",
+        add="name title about meets_by room timezone holidays user photo",
         search="name title",
         filters="state",
         order="name",
         roles={"Desk": "read write moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": own("user")},
         links=[Link("Calendar feed", "feeds.calendar", copied=True)],
+    ),
+    Resource(
+        Hours,
+        icon="clock",
+        label="Hours",
+        list="practitioner weekday opens closes service first_day last_day",
+        show="practitioner weekday opens closes service first_day last_day note",
+        add="practitioner weekday opens closes service first_day last_day note",
+        edit="weekday opens closes service first_day last_day note",
+        filters="practitioner weekday service",
+        order="id",
+        strands=stranded,
+        roles={"Desk": "read write delete", "Practitioner": "read write delete", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
+    ),
+    Resource(
+        OtherHours,
+        icon="clock",
+        label="Other hours",
+        list="practitioner day how opens closes note",
+        add="practitioner day how opens closes note",
+        edit="day how opens closes note",
+        filters="practitioner day how",
+        order="day",
+        strands=stranded,
+        roles={"Desk": "read write delete", "Practitioner": "read write delete", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
+    ),
+    Resource(
+        Closure,
+        icon="lock",
+        list="practitioner starts_at ends_at reason",
+        add="practitioner starts_at ends_at reason",
+        edit="starts_at ends_at reason",
+        filters="practitioner starts_at",
+        order="-starts_at",
+        strands=stranded,
+        roles={"Desk": "read write delete", "Practitioner": "read write delete", "Auditor": "read"},
+        scope={"Practitioner": own("practitioner.user")},
+    ),
+    Resource(
+        Giver,
+        icon="user",
+        label="Who gives what",
+        list="service practitioner weight",
+        add="service practitioner weight",
+        edit="weight",
+        filters="service practitioner",
+        order="id",
+        roles={"Desk": "read write delete", "Practitioner": "read", "Auditor": "read"},
+        scope=everything,
     ),
 ]

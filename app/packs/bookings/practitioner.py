@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from secrets import token_urlsafe
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import ForeignKey, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -21,12 +20,14 @@ from app.kernel.errors import Invalid, Refused
 from app.kernel.files import Picture
 from app.kernel.jobs import job, later
 from app.kernel.workflow import asked, move
+from app.packs.bookings.holiday import check_region
+from app.packs.bookings.opening import Rule, Timetable
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 
 
 @dataclass(frozen=True)
-class Hours:
+class Stretch:
     """A stretch of days with the same hours, in the practitioner's own zone."""
 
     service: str = asked("Service", among=lambda: {each.slug: each.name for each in Service.offered()})
@@ -50,6 +51,7 @@ class Practitioner(Noun, Linked):
     title: Mapped[str] = mapped_column(default="")
     about: Mapped[str] = mapped_column(default="", info={"long": True})
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
+    holidays: Mapped[str] = mapped_column(default="", info={"label": "Public holidays of (like IN-KA, IT or US-NY; empty: none)"})
     user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     user: Mapped[Any] = relationship("User")
     photo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
@@ -65,14 +67,18 @@ class Practitioner(Noun, Linked):
             raise Invalid.fields_said({"timezone": "This is not a time zone. Write it like Asia/Kolkata."})
         return value
 
-    @move("active", to="active", by="Desk", label="Open hours", asks=Hours)
-    def open_hours(self, hours: Hours) -> None:
+    @validates("holidays")
+    def _holidays(self, key: str, value: str) -> str:
+        return check_region(value or "")
+
+    @move("active", to="active", by="Desk", label="Open hours", asks=Stretch)
+    def open_hours(self, hours: Stretch) -> None:
         """Make the slots of these days. What is there already stays as it is."""
         service = Service.called(hours.service)
         starts = list(self._starts(service, hours))
         if not starts:
             raise Refused("There is no slot in these hours: look at the days, the times and how long the service takes.")
-        taken = set(session.scalars(select(Slot.starts_at).where(Slot.practitioner_id == self.id, Slot.starts_at.in_(starts))))
+        taken = set(session.scalars(select(Slot.starts_at).where(Slot.practitioner_id == self.id, Slot.service_id == service.id, Slot.starts_at.in_(starts))))
         session.add_all(Slot.at(self, service, start) for start in starts if start not in taken)
 
     @move("active", to="away", by="Desk", confirm="Customers will not see this practitioner any more. Bookings stay.")
@@ -108,22 +114,15 @@ class Practitioner(Noun, Linked):
         """Another secret address for their calendar; the old one ends at once."""
         self.handle = token_urlsafe(16)
 
-    def _starts(self, service: Service, hours: Hours) -> list[datetime]:
+    def _starts(self, service: Service, hours: Stretch) -> list[datetime]:
         if not 0 <= (hours.last_day - hours.first_day).days <= 366:
             raise Invalid.fields_said({"last_day": "Choose a stretch of one day to one year."})
         days = [hours.first_day + timedelta(n) for n in range((hours.last_day - hours.first_day).days + 1)]
         return [start for day in days if hours.weekends or day.weekday() < 5 for start in self._on(day, service, hours)]
 
-    def _on(self, day: date, service: Service, hours: Hours) -> list[datetime]:
-        """Counted in instants, so that a day with a missing or a doubled hour has as many slots as it really holds."""
-        zone, step = ZoneInfo(self.timezone), timedelta(minutes=service.minutes)
-        start, end = (datetime.combine(day, each, zone).astimezone(ZoneInfo("UTC")) for each in (hours.opens, hours.closes))
-        found = []
-        while start + step <= end:
-            if start > clock.now():
-                found.append(start)
-            start += step
-        return found
+    def _on(self, day: date, service: Service, hours: Stretch) -> list[datetime]:
+        only = Timetable(self.timezone, [Rule(day.weekday(), hours.opens, hours.closes)])
+        return [start for start in only.starts(service.lasting, day, day) if start > clock.now()]
 
 
 @job

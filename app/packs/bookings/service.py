@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
@@ -20,6 +20,7 @@ from app.money.policy import RefundPolicy
 from app.money.price import Item
 from app.money.quote import Quote
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.opening import Lasting
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,11 @@ class Service(Noun):
 
     def _item(self, label: str, price: Money) -> Item:
         return Item(label, price, 1, self.tax_rate, self.tax_included, self.tax_code)
+
+    @property
+    def lasting(self) -> Lasting:
+        takes, before, after, step = (timedelta(minutes=each or 0) for each in (self.minutes, self.before_minutes, self.after_minutes, self.step_minutes))
+        return Lasting(takes, before, after, step)
 
     def deposit_of(self, total: Money) -> Money:
         """What is paid at once; all of it, when either part would be too small for a gateway."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
@@ -28,14 +28,14 @@ _hear_of_it: list[Callable[[Slot], None]] = []
 class Slot(Noun):
     """An offered time."""
 
-    states = "open", "closed"
+    states = "open", "closed", "withdrawn"
     __table_args__ = (
-        UniqueConstraint("practitioner_id", "service_id", "starts_at"),
+        UniqueConstraint("practitioner_id", "partner_id", "service_id", "starts_at", postgresql_nulls_not_distinct=True),
         CheckConstraint("ends_at > starts_at", name="order"),
         CheckConstraint("seats between 1 and 500", name="seats"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "slot_practitioner_id_service_id_starts_at_key": "There is a slot at this time already.",
+        "slot_practitioner_id_partner_id_service_id_starts_at_key": "There is a slot at this time already.",
         "slot_order": "A slot ends after it starts.",
         "slot_seats": "A slot has 1 to 500 seats.",
     }
@@ -50,25 +50,32 @@ class Slot(Noun):
     ends_at: Mapped[datetime]
     kept: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)  # the time it takes of whoever gives it: with the quiet before and after
     seats: Mapped[int] = mapped_column(default=1)
+    made: Mapped[bool] = mapped_column(default=False, info={"label": "Made by the hours"})
 
     @classmethod
     def at(cls, practitioner: Practitioner, service: Service, start: datetime, partner: Practitioner | None = None) -> Slot:
         made = cls(practitioner=practitioner, partner=partner, service=service, starts_at=start, seats=service.seats)
-        made._last()
+        made.last()
         return made
 
     def tidy(self) -> None:
-        """Typed by hand: it lasts as long as its service does."""
+        """Typed by hand: it lasts as long as its service does. What somebody has changed is theirs from then on, and no hours change it back."""
         if not self.id:
             if self.starts_at <= clock.now():
                 raise Invalid.fields_said({"starts_at": "This time is over already."})
-            self._last()
+            self.last()
+        self.made = False
 
-    def _last(self) -> None:
+    def last(self) -> None:
         """As long as its service, which may want some quiet before and after."""
-        self.ends_at = self.starts_at + timedelta(minutes=self.service.minutes)
-        before, after = timedelta(minutes=self.service.before_minutes or 0), timedelta(minutes=self.service.after_minutes or 0)
-        self.kept = Range(self.starts_at - before, self.ends_at + after)
+        lasting = self.service.lasting
+        self.ends_at = self.starts_at + lasting.takes
+        self.kept = Range(self.starts_at - lasting.before, self.ends_at + lasting.after)
+
+    def remake(self) -> None:
+        """As its service is now; only while nobody has it."""
+        self.seats = self.service.seats
+        self.last()
 
     @property
     def givers(self) -> Sequence[Practitioner]:
@@ -98,6 +105,14 @@ class Slot(Noun):
     @move("closed", to="open", by="Desk Practitioner", label="Open again")
     def reopen(self) -> None:
         """Offered again."""
+
+    @move("open", to="withdrawn")
+    def withdraw(self) -> None:
+        """The hours do not hold it any more; bookings that are there stay."""
+
+    @move("withdrawn", to="open")
+    def offer(self) -> None:
+        """The hours hold it again."""
 
     def __str__(self) -> str:
         return f"{clock.said(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"

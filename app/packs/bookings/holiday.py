@@ -1,0 +1,27 @@
+"""Holiday: the public holidays of a country or of one of its regions."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import holidays
+
+from app.kernel.errors import Invalid
+
+_KNOWN = holidays.list_supported_countries(include_aliases=True)
+
+
+def check_region(region: str) -> str:
+    """Nothing, "IT", or "IN-KA"."""
+    country, _, part = region.strip().upper().partition("-")
+    if country and (country not in _KNOWN or (part and part not in _KNOWN[country]) or region.strip().endswith("-")):
+        raise Invalid.fields_said({"holidays": "We do not know the holidays of this place. Write a country or one of its regions, like IN-KA, IT or US-NY."})
+    return f"{country}-{part}" if part else country
+
+
+def holidays_of(region: str, first: date, last: date) -> frozenset[date]:
+    country, _, part = region.partition("-")
+    if not country:
+        return frozenset()
+    found = holidays.country_holidays(country, subdiv=part or None, years=range(first.year, last.year + 1))
+    return frozenset(day for day in found if first <= day <= last)
