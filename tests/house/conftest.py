@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date
+from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 
 from app.kernel import clock, db
 from app.kernel.db import session, transaction
@@ -22,12 +24,18 @@ from app.packs import PACKS
 from app.packs.bookings.practitioner import Practitioner
 from tests.conftest import user_id
 
+WRITES = re.compile(r"\s*(?:insert into|update|delete from)\s+\"?(\w+)", re.IGNORECASE)
+
 
 class Stage:
-    """The world is built once; where a test has written, it is put back from a copy before the next one looks."""
+    """The world is built once; what a test has written to is put back from a copy before the next one looks."""
 
     def __init__(self, tables: list[str]) -> None:
-        self.tables, self.touched = tables, False
+        self.tables, self.written = tables, set[str]()
+
+    def watch(self, connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if found := WRITES.match(statement):
+            self.written.add(found[1])
 
     def _run(self, *statements: str) -> None:
         with db.engine().begin() as connection:
@@ -42,14 +50,16 @@ class Stage:
     def remember(self) -> None:
         self._run("drop schema if exists remembered cascade", "create schema remembered")
         self._run(*(f"create table remembered.{each} as select * from {each}" for each in self.tables))
+        self.written.clear()
 
     def put_back(self) -> None:
-        if self.touched:
-            self._run(
-                f"truncate {', '.join(self.tables)} restart identity cascade", *(f"insert into {each} select * from remembered.{each}" for each in self.tables)
-            )
-            self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}))" for each in self.tables))
-            self.touched = False
+        follows = {each.name for each in db.metadata.sorted_tables for key in each.foreign_keys if key.ondelete and key.column.table.name in self.written}
+        by_trigger = {"account"} if self.written & {"line", "hold"} else set()
+        tables = [each for each in self.tables if each in self.written | follows | by_trigger]
+        if tables:
+            self._run(*(f"delete from {each}" for each in tables), *(f"insert into {each} select * from remembered.{each}" for each in tables))
+            self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}))" for each in tables))
+            self.written.clear()
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +78,9 @@ def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
         _hear_from_a_gateway()
         session.remove()
     stage.remember()
+    event.listen(db.engine(), "before_cursor_execute", stage.watch)
     yield stage
+    event.remove(db.engine(), "before_cursor_execute", stage.watch)
     with db.engine().begin() as connection:
         connection.execute(text("drop schema remembered cascade"))
 
@@ -97,10 +109,3 @@ def peopled(stage: Stage, built: Flask) -> Iterator[Flask]:
     with built.app_context():
         yield built
         session.remove()
-
-
-@pytest.fixture
-def writing(stage: Stage) -> Iterator[None]:
-    """Asked for by a test that changes something."""
-    yield
-    stage.touched = True
