@@ -35,7 +35,7 @@ pack = Pack(
     blueprints=[site, changing, feeds, in_line, embed, script, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
-        *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed"),
+        *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed", "late"),
     ],
     demo=demo,
     mine=mine,

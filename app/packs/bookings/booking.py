@@ -33,6 +33,7 @@ from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
 from app.packs.bookings.invitation import attached
+from app.packs.bookings.giver import Giver
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
@@ -256,6 +257,7 @@ class Booking(Noun, Linked):
         return None
 
     def _paid_late(self, payment: Payment) -> str | None:
+        tell_the_house("bookings/late", key=f"late:{payment.id}", booking=self)
         if self.slot.state != "open":
             return "The hold was over when the money came, and this time is not offered any more."
         try:
@@ -536,10 +538,11 @@ class Booking(Noun, Linked):
 
     @classmethod
     def turns(cls, service: Service) -> dict[int, float]:
-        """How much of this service each practitioner has had lately and has to come; whoever has least is next."""
+        """How much of this service each practitioner has had lately and has to come, for their share; whoever has least is next."""
         lately = Slot.starts_at.between(clock.ahead(days=-30), clock.ahead(days=60))
         had = select(Slot.practitioner_id, func.count()).join(cls, cls.slot_id == Slot.id).where(Slot.service_id == service.id, lately, cls._alive())
-        return {id: float(count) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
+        share = dict(session.execute(select(Giver.practitioner_id, Giver.weight).where(Giver.service_id == service.id)).all())
+        return {id: count / share.get(id, 10) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
 
     @staticmethod
     def givers_to_come(service: Service) -> set[int]:
