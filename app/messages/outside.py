@@ -34,6 +34,10 @@ def neighbour() -> str:
     return _neighbour
 
 
+def shelf() -> str:
+    return _shelf
+
+
 def is_beside(address: str) -> bool:
     """Is this one of the sandbox's things to read?"""
     return bool(_shelf) and address.startswith(_shelf)

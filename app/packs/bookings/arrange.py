@@ -18,6 +18,7 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.jobs import every, job, later
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.busy import BusyCalendar, busy_times
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.holiday import holidays_of
@@ -86,6 +87,8 @@ class Practice:
         for closure in session.scalars(select(Closure).where(theirs, Closure.ends_at > self.now)):
             for id in [closure.practitioner_id] if closure.practitioner_id else whose:
                 self.away[id].append(closure.span)
+        for id, span in busy_times(whose, self.now):
+            self.away[id].append(span)
 
     def wanted(self, practitioner: Practitioner) -> dict[Key, Shape]:
         """Every slot that the hours ask for, of this practitioner alone and with others, for as long as each service can be booked, and a day more."""
@@ -248,6 +251,8 @@ def _note(session: Session, context: UOWTransaction) -> None:
     for row in (*session.new, *session.dirty, *session.deleted):
         if isinstance(row, (Hours, OtherHours, Closure, Giver, Service, Practitioner)) and (row in session.deleted or session.is_modified(row)):
             session.info.setdefault("hours_changed", set()).add(row)
+        if isinstance(row, BusyCalendar) and (row in session.deleted or inspect(row).attrs.times.history.has_changes()):
+            session.info.setdefault("hours_changed", set()).add(row)
 
 
 @event.listens_for(Session, "before_commit")
@@ -261,7 +266,7 @@ def _owe(here: Session) -> None:
 
 def _whose(row: Any) -> Iterable[Practitioner]:
     match row:
-        case Hours() | OtherHours() | Closure(practitioner=Practitioner()):
+        case Hours() | OtherHours() | BusyCalendar() | Closure(practitioner=Practitioner()):
             return [row.practitioner]
         case Closure():
             return _with_hours(or_slots=True)

@@ -13,7 +13,7 @@ from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.messages.hook import Hook
 from app.messages.opt_in import OptIn
-from app.messages.outside import neighbour
+from app.messages.outside import neighbour, shelf
 from app.messages.wording import Wording
 from app.money.amount import Money
 from app.money.bill import ByHand
@@ -23,6 +23,7 @@ from app.money.policy import RefundPolicy
 from app.money.refund import HandedOut
 from app.packs.bookings.arrange import arrange
 from app.packs.bookings.booking import Booking, CallOff, Choices
+from app.packs.bookings.busy import Address, BusyCalendar
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.giver import Giver
@@ -75,6 +76,7 @@ def demo() -> None:
         session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
     _say_it_our_way()
     _be_heard()
+    _meet(*people)
     _before(people[0], services[1])
     _open(people, services)
     _book(services[0])
@@ -97,6 +99,19 @@ def _be_heard() -> None:
     if neighbour():
         with transaction():
             session.add(Hook(name="The sandbox's listener", address=neighbour()))
+
+
+def _meet(asha: Practitioner, dev: Practitioner) -> None:
+    """One meets people by video and the other where the practice is; what else they do, calendars of their own say."""
+    with transaction():
+        asha.meets_by = "google"
+        dev.room = "12 Church Street, Bengaluru"
+        for each in (asha, dev):
+            own = BusyCalendar(practitioner=each, name="Private")
+            session.add(own)
+            session.flush()
+            if shelf():
+                own.connect(Address(f"{shelf()}{each.name.split()[0].lower()}.ics"))
 
 
 def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
