@@ -141,8 +141,9 @@ class Box:
         return f"at-{at[0]} past-{at[1]} for-{how_long[0]} and-{how_long[1]} lane-{min(self.lane, 5)} lanes-{min(self.lanes, 6)}"
 
     @property
-    def hours(self) -> str:
-        return f"{self.starts_at:%H:%M}–{self.ends_at:%H:%M}"
+    def till(self) -> str:
+        """A day ends at 24:00, not at the 00:00 of the next."""
+        return "24:00" if self.ends_at.date() > self.starts_at.date() else f"{self.ends_at:%H:%M}"
 
 
 @dataclass(frozen=True)
@@ -308,10 +309,11 @@ class Page(BaseView):
             raise Unreadable("There is no such calendar, or it is not for you.")
         stretch = replace(asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone))
         days = self._days(stretch, [chosen] if chosen else groups)
-        g.resource = self.calendar
+        g.resource, theirs = self.calendar, resource_of(self.calendar.whose[0].target)
         return render_template(
             "desk/calendar.html", resource=self.resource, calendar=self.calendar, stretch=stretch, groups=groups, chosen=chosen, days=days,
             hours=_hours(days), today=clock.now().astimezone(ZoneInfo(stretch.zone)), drop=self._drop(), shut_url=self._shut_url(), in_a_cell=IN_A_CELL,
+            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.label.lower() if theirs else "",
             here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(stretch.args())}",
         )  # fmt: skip
 

@@ -24,6 +24,7 @@ from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
 from app.packs.bookings.site import site
 from app.packs.bookings.slot import Slot
+from app.packs.bookings.today import page as today
 from app.packs.bookings.waiting import Waiting
 
 pack = Pack(
@@ -32,6 +33,7 @@ pack = Pack(
     nouns=[Service, Extra, Practitioner, Giver, Hours, OtherHours, Closure, Slot, Booking, Presence, Meeting, BusyCalendar, Busy, Waiting],
     resources=resources,
     reports=reports,
+    pages=[today],
     blueprints=[site, changing, feeds, in_line, embed, script, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),

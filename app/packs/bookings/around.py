@@ -1,4 +1,4 @@
-"""What lies around the bookings on the staff's calendar: the times that can still be taken."""
+"""What lies around the bookings on the staff's calendar: the times that can still be taken, and those that are blocked."""
 
 from __future__ import annotations
 
@@ -6,16 +6,20 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from flask import url_for
+from sqlalchemy import select
 
 from app.desk.calendar import Span, together
 from app.desk.page import pages
 from app.kernel import access
+from app.kernel.db import session
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.closure import Closure
 from app.packs.bookings.service import Service
 
 
 def around(since: datetime, until: datetime) -> Iterator[Span]:
     yield from together(_free(since, until))
+    yield from _shut(since, until)
 
 
 def _free(since: datetime, until: datetime) -> Iterator[Span]:
@@ -26,3 +30,11 @@ def _free(since: datetime, until: datetime) -> Iterator[Span]:
             url = url_for(takes.front, slot=slot.id) if takes else ""
             for giver in slot.givers:
                 yield Span("free", slot.starts_at, slot.ends_at, service.name, giver.id, {service.id: slot.id}, url)
+
+
+def _shut(since: datetime, until: datetime) -> Iterator[Span]:
+    """Why the whole practice is closed is everybody's to know, though only its own closures are a practitioner's to change."""
+    found = select(Closure, access.within(Closure)).where(Closure.starts_at < until, Closure.ends_at > since).order_by(Closure.starts_at, Closure.id)
+    for it, mine in session.execute(found):
+        url = url_for("ClosureScreens.show", pk=it.id) if mine else ""
+        yield Span("shut", it.starts_at, it.ends_at, it.reason or "Closed", it.practitioner_id, url=url)

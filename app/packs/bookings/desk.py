@@ -1,6 +1,6 @@
 """What staff see of bookings: one declaration a noun."""
 
-from app.desk.calendar import Calendar
+from app.desk.calendar import Calendar, Shuts
 from app.desk.resource import Link, Resource, Waits
 from app.kernel.access import everything, own
 from app.packs.bookings.around import around
@@ -37,6 +37,7 @@ resources = [
             kin="slot.service",
             drop="reschedule slot",
             around=around,
+            shuts=Shuts(Closure, whose="practitioner", starts="starts_at", ends="ends_at", why="reason"),
         ),
         order="-id",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
