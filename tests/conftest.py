@@ -28,6 +28,7 @@ from app.desk import security
 from app.kernel import clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
+from app.kernel.forms import Form
 from app.money.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
@@ -188,10 +189,28 @@ def by(app: Flask) -> Callable[[str], Any]:
 
 
 @pytest.fixture
-def service(app: Flask) -> Service:
+def service(birth: Form) -> Service:
     with transaction():
-        made = Service(name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), intake="birth", notice_minutes=0)
+        made = Service(name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), form=birth, notice_minutes=0)
         session.add(made)
+    return made
+
+
+BIRTH: list[dict[str, Any]] = [
+    {"name": "birth_date", "kind": "date", "label": {"en": "Date of birth"}, "secret": True, "earliest": "1900-01-01", "latest": "today"},
+    {"name": "birth_time", "kind": "time", "label": {"en": "Time of birth"}, "secret": True, "unknown": True},
+    {"name": "birth_place", "kind": "place", "label": {"en": "Place of birth"}, "secret": True, "longest": 120},
+]
+
+
+@pytest.fixture
+def birth(app: Flask) -> Form:
+    """What the practice asks whoever comes."""
+    with transaction():
+        made = Form(name="Birth details", draft=BIRTH)
+        session.add(made)
+        session.flush()
+        made.publish()
     return made
 
 

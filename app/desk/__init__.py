@@ -13,6 +13,7 @@ from flask_appbuilder import AppBuilder
 from app.desk import column, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
+from app.desk.forms import FormDesign
 from app.desk.hooks import HookSecret
 from app.desk.page import door_of, pages
 from app.desk.page import forget_all as forget_pages
@@ -109,8 +110,9 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             builder.add_view_no_menu(door_of(page))
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
-    builder.add_view_no_menu(Words)
     builder.add_view_no_menu(HookSecret)
+    builder.add_view_no_menu(Words)
+    builder.add_view_no_menu(FormDesign)
     app.context_processor(
         lambda: {"menu": _menu, "is_admin": lambda: access.ADMIN in access.actor().roles} if has_request_context() and request.path.startswith(_STAFF) else {}
     )

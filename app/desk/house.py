@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement
 
+from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
 from app.desk.resource import Resource, Waits
 from app.desk.words import words
@@ -12,6 +13,7 @@ from app.kernel import access, clock
 from app.kernel.access import everything
 from app.kernel.audit import Change
 from app.kernel.files import Picture
+from app.kernel.forms import Edition, Form
 from app.kernel.jobs import Job
 from app.kernel.pack import Pack
 from app.kernel.people import Person
@@ -36,7 +38,7 @@ def _unheard() -> ColumnElement[bool]:
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, OptIn, Message, Wording, Job, Change, Picture, Hook, Call, Code],
+    nouns=[Person, OptIn, Form, Edition, Message, Wording, Job, Change, Picture, Hook, Call, Code],
     resources=[
         Resource(
             Person,
@@ -80,6 +82,8 @@ house = Pack(
             roles=READ,
             scope=everything,
         ),
+        forms,
+        editions,
         words,
         *hooks,
         Resource(

@@ -67,7 +67,7 @@ def test_what_was_rolled_back_did_not_happen(app: Flask) -> None:
 def test_secrets_are_not_copied_into_the_history(slot: Slot, hold: Callable[..., Booking]) -> None:
     booking = Booking.hold(slot, MEERA, {"birth_place": "Mysuru", "birth_date": "1990-05-01"})
     (line,) = [each for each in _lines("booking") if each.row_id == booking.id]
-    assert line.after["answers"] == MASK
+    assert line.after["sealed_answers"] == MASK
     assert "Mysuru" not in str([each.after for each in session.scalars(select(Change))])
 
 

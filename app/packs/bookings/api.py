@@ -14,7 +14,7 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Unreadable
-from app.kernel.workflow import questions
+from app.kernel.question import Question
 from app.money import gateway, policy
 from app.money.bill import Bill
 from app.money.gateway import Unreachable
@@ -217,7 +217,7 @@ def _instant(name: str, default: datetime, zone: str, *, end: bool = False) -> d
 
 
 def _service(it: Service) -> dict[str, Any]:
-    asked = [{"name": each.name, "label": each.label, "type": each.kind.__name__, "required": each.required} for each in questions(it.asks)]
+    asked = it.asks.asked if it.asks else []
     return {
         "id": it.id,
         "slug": it.slug,
@@ -229,7 +229,26 @@ def _service(it: Service) -> dict[str, Any]:
         "extras": [{"id": each.id, "name": each.name, "price": each.price.as_json()} for each in it.extras if each.state == "offered"],
         "deposit_percent": it.deposit_percent,
         "policy": policy.in_words(it.policy.tiers) if it.policy else None,
-        "questions": asked,
+        "questions": [_question(each) for each in asked],
+    }
+
+
+def _question(it: Question) -> dict[str, Any]:
+    """What has to be known to ask it elsewhere; `only_if` says after which answer it is asked at all."""
+    limits = {name: value for name in ("least", "most") if (value := getattr(it, name)) is not None}
+    if it.kind == "date":
+        limits = {"earliest": it.first_day.isoformat(), "latest": it.last_day.isoformat()}
+    return {
+        "name": it.name,
+        "type": it.kind,
+        "label": it.says(),
+        "help": it.helps(),
+        "labels": dict(it.label),
+        "required": it.required,
+        "only_if": {it.asked_if: it.equals} if it.asked_if else None,
+        "options": [dict(each) for each in it.options],
+        "may_be_unknown": it.unknown,
+        "limits": limits | ({"longest": it.most_letters} if it.most_letters else {}),
     }
 
 

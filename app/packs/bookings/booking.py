@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +13,10 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, ScalarSelect, Select, f
 from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
 
 from app.kernel import clock
-from app.kernel.access import Linked
+from app.kernel.access import Linked, signature
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
@@ -32,8 +32,8 @@ from app.money.policy import percent
 from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
-from app.packs.bookings.invitation import attached
 from app.packs.bookings.giver import Giver
+from app.packs.bookings.invitation import attached
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
@@ -99,7 +99,7 @@ def _is_to_come(booking: Booking) -> str | None:
     return "It has begun already." if booking.slot.starts_at <= clock.now() else None
 
 
-class Booking(Noun, Linked):
+class Booking(Noun, Linked, Answered):
     """One person's claim on one seat. The row is the hold, and the same constraint guards it before and after the money."""
 
     link_kind = "booking"
@@ -122,7 +122,6 @@ class Booking(Noun, Linked):
     deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
     policy: Mapped[str] = mapped_column(default="")  # what goes back when it is called off, as it was promised
     buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})
-    answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"secret": True, "personal": True})
     hold_expires_at: Mapped[datetime]
     paid_with: Mapped[str] = mapped_column(default="")
     came_at: Mapped[datetime | None]  # they are in the waiting room, or on the line
@@ -157,8 +156,8 @@ class Booking(Noun, Linked):
             booking = cls(
                 number=number("BK"), slot=slot, seat=seat, presences=cls._present(slot),
                 person=Person.meet(**person), timezone=zone, price=quote.total, quote=quote, deposit=service.deposit_of(quote.total),
-                policy=service.policy.tiers if service.policy else "", buyer=read_buyer(wanted.buyer), answers=service.read_answers(answers),
-                hold_expires_at=clock.ahead(minutes=service.hold_minutes), request_key=request and request[0], request_hash=request and request[1],
+                policy=service.policy.tiers if service.policy else "", buyer=read_buyer(wanted.buyer), hold_expires_at=clock.ahead(minutes=service.hold_minutes),
+                request_key=request and request[0], request_hash=request and request[1], **service.read_answers(answers).kept,
             )  # fmt: skip
             session.add(booking)
             session.flush()
@@ -660,7 +659,8 @@ class Booking(Noun, Linked):
 
 
 def fingerprint(body: Any) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    """Signed, not only summed: what was answered is not to be found by trying every day there was."""
+    return signature(f"request:{json.dumps(body, sort_keys=True)}")
 
 
 @job

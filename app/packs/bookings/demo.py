@@ -10,6 +10,7 @@ from sqlalchemy import inspect, select
 
 from app.kernel import clock
 from app.kernel.db import session, transaction
+from app.kernel.forms import Form
 from app.kernel.people import Person
 from app.messages.hook import Hook
 from app.messages.opt_in import OptIn
@@ -51,6 +52,21 @@ REMINDER = (
         "[See your booking]({{ base_url }}/booking/{{ booking.token }})\n\n{{ business }}"
     ),
 )
+BIRTH = [
+    {
+        "name": "birth_date",
+        "kind": "date",
+        "label": {"en": "Date of birth", "hi": "जन्म तिथि"},
+        "help": {"en": "You can also tell us later."},
+        "secret": True,
+        "earliest": "1900-01-01",
+        "latest": "today",
+    },
+    {"name": "birth_time", "kind": "time", "label": {"en": "Time of birth", "hi": "जन्म का समय"}, "secret": True, "unknown": True},
+    {"name": "birth_place", "kind": "place", "label": {"en": "Place of birth", "hi": "जन्म स्थान"}, "secret": True, "longest": 120},
+    {"name": "been_before", "kind": "yes_no", "label": {"en": "Have you had a reading before?", "hi": "क्या आपने पहले परामर्श लिया है?"}},
+    {"name": "last_time", "kind": "text", "label": {"en": "What was it about?", "hi": "वह किस बारे में था?"}, "asked_if": "been_before", "equals": "yes"},
+]
 CUSTOMERS = [
     ("Meera Iyer", "meera@example.com", "+919845012345", "Asia/Kolkata"),
     ("Kabir Shah", "kabir@example.com", "+919845067890", "Asia/Kolkata"),
@@ -66,7 +82,7 @@ def demo() -> None:
         return
     with transaction():
         policy = RefundPolicy(name="Until the day before", tiers="48h: 100%, 24h: 50%")
-        taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "intake": "birth"}
+        taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "form": _birth()}
         services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed) for n, s, m, p, d in SERVICES]
         services[2].deposit_percent = 40
         user = inspect(Practitioner).relationships["user"].mapper.class_
@@ -82,6 +98,15 @@ def demo() -> None:
     _book(services[0])
     _deposit(services[2])
     _wait(people, services[2])
+
+
+def _birth() -> Form:
+    """What the practice asks before anybody comes; where they were born is sealed as soon as it is told."""
+    form = Form(name="Birth details", draft=BIRTH)
+    session.add(form)
+    session.flush()
+    form.publish()
+    return form
 
 
 def _say_it_our_way() -> None:
@@ -169,7 +194,7 @@ def _book(service: Service) -> None:
         who = {"name": name, "email": email, "phone": phone, "timezone": zone}
         choices, by_hand = ways.get(name, (None, None))
         with transaction():
-            booking = Booking.hold(slot, who, {"birth_place": "Mysuru"}, choices)
+            booking = Booking.hold(slot, who, {"birth_place": "Mysuru", "birth_time": "unknown", "been_before": "no"}, choices)
             if by_hand:
                 booking.mark_paid(by_hand)
             if name == "Meera Iyer":

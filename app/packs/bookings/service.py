@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import date, time, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from app.kernel import clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing
-from app.kernel.workflow import asked, move, read
+from app.kernel.forms import Answers, Edition, Form, answered
+from app.kernel.workflow import move
 from app.money.amount import Money, money_column
 from app.money.policy import RefundPolicy
 from app.money.price import Item
 from app.money.quote import Quote
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.opening import Lasting
-
-
-@dataclass(frozen=True)
-class Nothing:
-    """No questions."""
-
-
-@dataclass(frozen=True)
-class Birth:
-    """What an astrologer works with. All of it may be told later."""
-
-    birth_date: date | None = asked("Date of birth", default=None, help="You can also tell us later.")
-    birth_time: time | None = asked("Time of birth", default=None, help="Leave it empty if you do not know.")
-    birth_place: str = asked("Place of birth", default="", longest=120)
-
-    def __post_init__(self) -> None:
-        if self.birth_date and not date(1900, 1, 1) <= self.birth_date <= clock.now().date():
-            raise Invalid.fields_said({"birth_date": "A date of birth lies between 1900 and today."})
-
-
-INTAKES: dict[str, type[Any]] = {"nothing": Nothing, "birth": Birth}
 
 
 def _asked(extras: Sequence[int], coupon: str, buyer_state: str) -> dict[str, Any]:
@@ -103,7 +81,8 @@ class Service(Noun):
     by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Somebody looks at each request before it is confirmed"})
     change_hours: Mapped[int | None] = mapped_column(default=24, info={"label": "Customers may change it until so many hours before (empty: never)"})
     reminds_again: Mapped[bool] = mapped_column(default=False, info={"label": "A second reminder an hour before"})
-    intake: Mapped[str] = mapped_column(default="nothing", info={"choices": tuple(INTAKES)})
+    form_id: Mapped[int | None] = mapped_column(ForeignKey("form.id"))
+    form: Mapped[Form | None] = relationship()
 
     @validates("slug")
     def _slug(self, key: str, value: str) -> str:
@@ -149,13 +128,12 @@ class Service(Noun):
         return now if min(now.amount, total.amount - now.amount) >= 100 else total
 
     @property
-    def asks(self) -> type[Any]:
-        return INTAKES[self.intake]
+    def asks(self) -> Edition | None:
+        """The questions to whoever books it, as they are today."""
+        return self.form.current if self.form else None
 
-    def read_answers(self, typed: dict[str, Any]) -> dict[str, Any]:
-        """The intake answers, checked; empty ones are not kept."""
-        answers = vars(read(self.asks, typed))
-        return {name: str(value) for name, value in answers.items() if value not in (None, "")}
+    def read_answers(self, typed: Mapping[str, Any]) -> Answers:
+        return answered(self.form, typed)
 
     @move("offered", to="retired", by="Desk", confirm="Customers will not see this service any more. Bookings stay.")
     def retire(self) -> None:

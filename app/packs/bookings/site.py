@@ -17,7 +17,7 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
-from app.kernel.workflow import questions
+from app.kernel.question import LOCALES
 from app.money import gateway, policy
 from app.money.amount import Money
 from app.money.bill import Bill, paid_for
@@ -177,7 +177,7 @@ def book(slug: str, slot: int) -> Any:
 
 def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
     who = {name: typed.fields.get(name, "") for name in WHO} | {"timezone": zone_asked()}
-    answers = {each.name: typed.fields[each.name] for each in questions(slot.service.asks) if each.name in typed.fields}
+    answers = _answered(slot.service)
     once = typed.fields.get("once", "")[:64]
     corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
     with acting(CUSTOMER):
@@ -192,6 +192,12 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
             booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
     cookie["held"] = {"slot": booking.slot_id, "once": once}
     return booking
+
+
+def _answered(service: Service) -> dict[str, Any]:
+    """What stands in the fields of the service's form."""
+    edition = service.asks
+    return edition.picked(request.form.getlist) if edition else {}
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------
@@ -253,7 +259,9 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
         service=service,
         slot=slot,
         zone=zone_asked(),
-        asked=questions(service.asks),
+        asked=service.asks.asked if service.asks else [],
+        answers=_answered(service),
+        language=request.accept_languages.best_match([*LOCALES], "en"),
         typed=typed.fields,
         extras=[each for each in service.extras if each.state == "offered"],
         ticked=typed.extras,

@@ -1,0 +1,351 @@
+"""Question: one question of a form: what it says, what it takes for an answer, when it is asked, and how staff write it."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
+from datetime import date, time
+from typing import Any, Self
+
+from app.kernel import clock
+from app.kernel.errors import Invalid
+
+LOCALES = {"en": "English", "hi": "Hindi"}
+KINDS = {
+    "text": "A line of text",
+    "long": "A longer text",
+    "number": "A whole number",
+    "date": "A date",
+    "time": "A time of day",
+    "place": "A place",
+    "choice": "One of several",
+    "many": "Some of several",
+    "yes_no": "Yes or no",
+    "consent": "A consent to tick",
+}
+DECIDES = ("choice", "many", "yes_no", "consent")  # what another question can depend on
+UNKNOWN, TODAY = "unknown", "today"
+LONGEST = {"text": 200, "long": 2000, "place": 120}
+MOST_TEXT, MOST_OPTIONS, FAR = 10_000, 50, 10**12
+# Doors take these words for themselves, so a question is never called one of them.
+_TAKEN = {
+    *("name", "email", "phone", "tz", "timezone", "slot", "answers", "quote", "extras", "extra", "coupon", "buyer", "tax_number", "region", "address"),
+    *("once", "offer", "with", "apply", "back", "version", "csrf_token"),
+}
+
+
+@dataclass(frozen=True)
+class Question:
+    """Written by staff, kept as JSON, and never changed once it was asked."""
+
+    name: str
+    kind: str
+    label: Mapping[str, str]
+    help: Mapping[str, str] = field(default_factory=dict)
+    required: bool = False
+    secret: bool = False  # its answers are sealed before they are written down
+    unknown: bool = False  # of a time: that nobody knows it is an answer, too
+    longest: int = 0
+    least: int | None = None
+    most: int | None = None
+    earliest: str = ""
+    latest: str = ""
+    options: Sequence[Mapping[str, str]] = ()  # an answer is the English one, whatever language it was read in
+    asked_if: str = ""  # the name of a question before this one
+    equals: str = ""
+
+    @classmethod
+    def from_json(cls, facts: Mapping[str, Any]) -> Self:
+        return cls(**facts)
+
+    def as_json(self) -> dict[str, Any]:
+        """Only what differs from a question that says nothing of it."""
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
+        plain = {each.name: [] if each.name == "options" else {} if each.name == "help" else each.default for each in fields(self)}
+        return {name: [*value] if name == "options" else value for name, value in values.items() if plain[name] is MISSING or value not in (plain[name], ())}
+
+    def says(self, locale: str = "en") -> str:
+        return self.label.get(locale) or self.label["en"]
+
+    def helps(self, locale: str = "en") -> str:
+        return self.help.get(locale) or self.help.get("en", "")
+
+    def option(self, value: str, locale: str = "en") -> str:
+        return next((each.get(locale) or value for each in self.options if each["en"] == value), value)
+
+    @property
+    def choices(self) -> list[str]:
+        return [each["en"] for each in self.options]
+
+    @property
+    def most_letters(self) -> int:
+        return self.longest or LONGEST.get(self.kind, 0)
+
+    @property
+    def first_day(self) -> date:
+        return _day(self.earliest) or date(1900, 1, 1)
+
+    @property
+    def last_day(self) -> date:
+        return _day(self.latest) or date(2200, 12, 31)
+
+    # --- answering ---
+
+    def applies(self, answers: Mapping[str, Any]) -> bool:
+        """Is it asked at all, after these answers to the questions before it?"""
+        if not self.asked_if:
+            return True
+        match answers.get(self.asked_if):
+            case bool(ticked):
+                return ("yes" if ticked else "no") == self.equals
+            case list(several):
+                return self.equals in several
+            case one:
+                return bool(one == self.equals)
+
+    def read(self, typed: Any) -> Any:
+        """The answer as it is kept, or None where there is none; ValueError says what is wrong with it."""
+        empty = typed is None or typed == [] or (isinstance(typed, str) and not typed.strip())
+        answer = None if empty else _READS[self.kind](self, typed)
+        if answer is None and self.required:
+            raise ValueError("Please tick this to go on." if self.kind == "consent" else "Please fill this in.")
+        return answer
+
+    def said(self, answer: Any, locale: str = "en") -> str:
+        """An answer for a person."""
+        match answer:
+            case bool():
+                return "Yes" if answer else "No"
+            case list():
+                return ", ".join(self.option(each, locale) for each in answer)
+            case str() if self.kind == "time":
+                return "Not known" if answer == UNKNOWN else answer[:5]
+            case str() if self.kind == "date":
+                return day_said(date.fromisoformat(answer))
+            case str() if self.kind == "choice":
+                return self.option(answer, locale)
+        return str(answer)
+
+    # --- writing one ---
+
+    @classmethod
+    def written(cls, typed: Mapping[str, str], others: Sequence[Question]) -> Self:
+        """A question as staff wrote it, or all that is wrong with it. `others` are those that stand beside it."""
+        given = _Written(typed, others)
+        kind = given.kind()
+        facts: dict[str, Any] = {"name": given.name(), "kind": kind, "label": given.words("label", required=True), "help": given.words("help")}
+        facts |= {"required": given.ticked("required"), "secret": given.ticked("secret")}
+        if kind in LONGEST:
+            facts["longest"] = given.number("longest", 1, MOST_TEXT) or 0
+        if kind == "number":
+            facts |= {"least": given.number("least", -FAR, FAR), "most": given.number("most", -FAR, FAR)}
+        if kind == "date":
+            facts |= {"earliest": given.day("earliest"), "latest": given.day("latest")}
+        if kind == "time":
+            facts["unknown"] = given.ticked("unknown")
+        if kind in ("choice", "many"):
+            facts["options"] = given.options()
+        facts |= given.condition()
+        made = cls(**facts)
+        given.in_order(made)
+        if given.wrong:
+            raise Invalid.fields_said(given.wrong)
+        return made
+
+
+def day_said(day: date) -> str:
+    return f"{day.day} {day:%b %Y}"
+
+
+def _day(text: str) -> date | None:
+    return clock.today() if text == TODAY else date.fromisoformat(text) if text else None
+
+
+# --- reading an answer ------------------------------------------------------------------------------------------------
+
+
+def _text(it: Question, typed: Any) -> str | None:
+    if not isinstance(typed, str):
+        raise ValueError("This has to be text.")
+    if len(typed) > 2 * MOST_TEXT or len(typed.strip()) > it.most_letters:
+        raise ValueError(f"At most {it.most_letters} characters, please.")
+    text = typed.replace("\r\n", "\n").strip() if it.kind == "long" else " ".join(typed.split())
+    if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
+        raise ValueError("This holds a character that cannot be kept.")
+    return text or None
+
+
+def _number(it: Question, typed: Any) -> int:
+    try:
+        number = int(typed) if isinstance(typed, (int, str)) and not isinstance(typed, bool) else None
+    except ValueError:
+        number = None
+    if number is None or abs(number) > FAR:
+        raise ValueError("This is not a whole number.")
+    if it.least is not None and number < it.least:
+        raise ValueError(f"At least {it.least}, please.")
+    if it.most is not None and number > it.most:
+        raise ValueError(f"At most {it.most}, please.")
+    return number
+
+
+def _date(it: Question, typed: Any) -> str:
+    try:
+        day = date.fromisoformat(typed.strip()) if isinstance(typed, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", typed.strip(), re.ASCII) else None
+    except ValueError:
+        day = None
+    if day is None:
+        raise ValueError("This is not a date.")
+    if not it.first_day <= day <= it.last_day:
+        last = TODAY if it.latest == TODAY else day_said(it.last_day)
+        raise ValueError(f"A date from {TODAY if it.earliest == TODAY else day_said(it.first_day)} to {last}, please.")
+    return day.isoformat()
+
+
+def _time(it: Question, typed: Any) -> str:
+    if it.unknown and typed == UNKNOWN:
+        return UNKNOWN
+    try:
+        if not isinstance(typed, str) or not re.fullmatch(r"\d\d:\d\d(:\d\d)?", typed.strip(), re.ASCII):
+            raise ValueError
+        return time.fromisoformat(typed.strip()).strftime("%H:%M")
+    except ValueError:
+        raise ValueError("This is not a time of day.") from None
+
+
+def _choice(it: Question, typed: Any) -> str:
+    if not isinstance(typed, str) or typed not in it.choices:
+        raise ValueError("Choose one from the list.")
+    return typed
+
+
+def _many(it: Question, typed: Any) -> list[str] | None:
+    chosen = [typed] if isinstance(typed, str) else typed
+    if not isinstance(chosen, list) or not all(isinstance(each, str) and (each in it.choices or not each) for each in chosen):
+        raise ValueError("Choose from the list.")
+    return [each for each in it.choices if each in chosen] or None
+
+
+def _yes_no(it: Question, typed: Any) -> bool:
+    if typed is True or typed in ("yes", "true", "on", "1"):
+        return True
+    if typed is False or typed in ("no", "false", "off", "0"):
+        return False
+    raise ValueError("This is neither yes nor no.")
+
+
+def _consent(it: Question, typed: Any) -> bool | None:
+    return _yes_no(it, typed) or None
+
+
+_READS: dict[str, Callable[[Question, Any], Any]] = {
+    **dict.fromkeys(("text", "long", "place"), _text),
+    "number": _number,
+    "date": _date,
+    "time": _time,
+    "choice": _choice,
+    "many": _many,
+    "yes_no": _yes_no,
+    "consent": _consent,
+}
+
+
+# --- reading a question ------------------------------------------------------------------------------------------------
+
+
+class _Written:
+    """The fields of the page on which a question is written, and what is wrong with them."""
+
+    def __init__(self, typed: Mapping[str, str], others: Sequence[Question]) -> None:
+        self.typed, self.others = typed, {each.name: each for each in others}
+        self.wrong: dict[str, str] = {}
+
+    def _line(self, name: str, longest: int) -> str:
+        text = " ".join(self.typed.get(name, "").split())
+        if len(text) > longest:
+            self.wrong[name] = f"At most {longest} characters, please."
+        if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
+            self.wrong[name] = "This holds a character that cannot be kept."
+        return text
+
+    def kind(self) -> str:
+        kind = self.typed.get("kind", "")
+        if kind not in KINDS:
+            self.wrong["kind"] = "Choose one from the list."
+        return kind
+
+    def name(self) -> str:
+        """What answers are kept under; made of what it says, when nobody gives it a name."""
+        name = self._line("name", 40) or re.sub(r"[^a-z0-9]+", "_", self.typed.get("label", "").lower()).strip("_")[:40]
+        if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
+            self.wrong["name"] = "Small letters, digits and underscores, please: place_of_birth."
+        elif name in self.others:
+            self.wrong["name"] = "Another question of this form has this name."
+        elif name in _TAKEN:
+            self.wrong["name"] = "Forms use this name for something else. Please choose another one."
+        return name
+
+    def words(self, name: str, *, required: bool = False) -> dict[str, str]:
+        said = {locale: self._line(name if locale == "en" else f"{name}_{locale}", 500) for locale in LOCALES}
+        if required and not said["en"]:
+            self.wrong[name] = "Please fill this in."
+        return {locale: text for locale, text in said.items() if text or (required and locale == "en")}
+
+    def ticked(self, name: str) -> bool:
+        return bool(self.typed.get(name))
+
+    def number(self, name: str, least: int, most: int) -> int | None:
+        text = self.typed.get(name, "").strip()
+        try:
+            number = int(text) if text else None
+        except ValueError:
+            number = most + 1
+        if number is not None and not least <= number <= most:
+            self.wrong[name] = f"A whole number from {least} to {most}, please." if least > 0 else "This is not a whole number, or it is too large."
+        return number
+
+    def day(self, name: str) -> str:
+        text = self.typed.get(name, "").strip().lower()
+        try:
+            if text not in ("", TODAY) and not 1900 <= date.fromisoformat(text).year <= 2200:
+                raise ValueError
+        except ValueError:
+            self.wrong[name] = "A date such as 1900-01-31, or the word today."
+            return ""
+        return text
+
+    def options(self) -> list[dict[str, str]]:
+        """One a line: "Morning", or "Morning | सुबह"."""
+        lines = [[part.strip() for part in line.split("|", 1)] for line in self.typed.get("options", "").splitlines() if line.strip()]
+        english = [line[0] for line in lines]
+        if not 2 <= len(english) <= MOST_OPTIONS or not all(english) or len({*english}) < len(english):
+            self.wrong["options"] = f"2 to {MOST_OPTIONS} different ones, each in a line of its own."
+        elif any(len(part) > 200 for line in lines for part in line):
+            self.wrong["options"] = "At most 200 characters each, please."
+        elif any(unicodedata.category(each) in ("Cc", "Cs") for line in lines for part in line for each in part):
+            self.wrong["options"] = "This holds a character that cannot be kept."
+        return [dict(zip(LOCALES, line, strict=False)) for line in lines]
+
+    def condition(self) -> dict[str, str]:
+        name, equals = self.typed.get("asked_if", ""), self.typed.get("equals", "").strip()
+        if not name:
+            return {}
+        other = self.others.get(name)
+        if other is None or other.kind not in DECIDES:
+            self.wrong["asked_if"] = "Choose one from the list."
+        elif equals not in (possible := answers_of(other)):
+            self.wrong["equals"] = f"One of: {', '.join(possible)}."
+        return {"asked_if": name, "equals": equals}
+
+    def in_order(self, made: Question) -> None:
+        if made.least is not None and made.most is not None and made.least > made.most:
+            self.wrong["most"] = "This is less than the least."
+        if not {"earliest", "latest"} & self.wrong.keys() and made.first_day > made.last_day:
+            self.wrong["latest"] = "This is before the earliest."
+
+
+def answers_of(it: Question) -> list[str]:
+    """What another question can depend on."""
+    return {"yes_no": ["yes", "no"], "consent": ["yes"]}.get(it.kind) or it.choices
