@@ -16,7 +16,7 @@ from app.messages.hook import Hook
 hooks = [
     Resource(
         Hook,
-        icon="bell",
+        icon="code",
         label="Webhooks",
         list="name address events state failing_since",
         show="name address events state trouble failing_since rests_until seen_at",
@@ -25,14 +25,15 @@ hooks = [
         filters="state",
         labels={"seen_at": "Secret shown"},
         order="name",
-        links=[Link("Signing secret", "HookSecret.show", lambda hook: hook.seen_at is None)],
+        links=[Link("Signing secret", "HookSecret.show", lambda hook: hook.seen_at is None and ADMIN in actor().roles)],
         waits=[Waits("Webhooks that do not answer", "Desk", lambda: Hook.failing_since.is_not(None) & (Hook.state == "on"), {"f.state": "on"}, tone="bad")],
+        tones={"on": "good"},
         roles={"Desk": "read", "Auditor": "read"},
         scope=everything,
     ),
     Resource(
         Call,
-        icon="arrow-right",
+        icon="external",
         label="Webhook calls",
         list="created_at hook event state attempts status took due_at",
         show="hook event event_id noun row_id state attempts status took trouble since due_at body answer",

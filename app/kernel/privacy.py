@@ -119,7 +119,8 @@ def _plain(value: Any) -> Any:
 
 def needs(ids: Sequence[int]) -> list[str]:
     """Why these people cannot be forgotten yet: each row that still needs to know whom it is about says so."""
-    return [words for _, rows in held(ids) for row in rows if hasattr(row, "still_needs") and (words := row.still_needs())]
+    asked = {noun: theirs for noun in nouns() if hasattr(noun, "still_needs") and (theirs := _theirs(noun, ids)) is not None}
+    return [words for noun, theirs in asked.items() for row in _rows(noun, theirs) if (words := row.still_needs())]
 
 
 def forget(ids: Sequence[int]) -> None:
