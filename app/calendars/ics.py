@@ -49,7 +49,7 @@ class Entry:
 def invitation(entry: Entry) -> bytes:
     """What goes with an email: the calendar of whoever gets it puts it in, moves it, or takes it out."""
     method = "CANCEL" if entry.status == "cancelled" else "REQUEST"
-    return _calendar([entry], method).to_ical()
+    return bytes(_calendar([entry], method).to_ical())
 
 
 def feed(name: str, timezone: str, entries: Iterable[Entry]) -> bytes:
@@ -59,7 +59,7 @@ def feed(name: str, timezone: str, entries: Iterable[Entry]) -> bytes:
     calendar.add("X-WR-TIMEZONE", timezone)
     calendar.add("REFRESH-INTERVAL", timedelta(minutes=15), parameters={"VALUE": "DURATION"})
     calendar.add("X-PUBLISHED-TTL", "PT15M")
-    return calendar.to_ical()
+    return bytes(calendar.to_ical())
 
 
 def _calendar(entries: Iterable[Entry], method: str) -> Calendar:

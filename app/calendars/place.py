@@ -89,3 +89,11 @@ def named(name: str) -> Place:
 
 def is_here(name: str) -> bool:
     return name in _places
+
+
+def that_shows_busy() -> ShowsBusy | None:
+    each: object
+    for each in _places.values():
+        if isinstance(each, ShowsBusy):
+            return each
+    return None

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.calendars import ics, place
 from app.calendars.near import is_link
-from app.calendars.place import Again, Never, ShowsBusy
+from app.calendars.place import Again, Never
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
@@ -72,7 +72,7 @@ class BusyCalendar(Noun):
         address = asked.address.strip().replace("webcal://", "https://", 1)
         if is_link(address) or outside.is_beside(address):
             self.kind = "ics"
-        elif place.is_here("google") and "@" in address and not set(address) & set("/ <>"):
+        elif place.that_shows_busy() and "@" in address and not set(address) & set("/ <>"):
             self.kind = "google"
         else:
             raise Invalid.fields_said({"address": "Write the whole address. It begins with https://."})
@@ -122,8 +122,8 @@ class BusyCalendar(Noun):
         return Read(spans, told.tag)
 
     def _at_google(self, since: datetime, until: datetime) -> Sequence[Span]:
-        google = place.named("google") if place.is_here("google") else None
-        if not isinstance(google, ShowsBusy):
+        google = place.that_shows_busy()
+        if google is None:
             raise Never("Google is not set up here any more.")
         return google.busy(self.address, since, until)
 

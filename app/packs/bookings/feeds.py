@@ -48,4 +48,5 @@ def _feed(whose: Practitioner) -> bytes:
 def _file(content: bytes, name: str) -> Response:
     answer = Response(content, mimetype=ics.KIND, headers={"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-cache"})
     answer.add_etag()
-    return answer.make_conditional(request)
+    answer.make_conditional(request)
+    return answer
