@@ -12,6 +12,7 @@ from app.packs.bookings.embed import embed, script
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.feeds import feeds
 from app.packs.bookings.figures import reports
+from app.packs.bookings.found import found
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.hours import Hours
 from app.packs.bookings.in_line import in_line
@@ -34,7 +35,7 @@ pack = Pack(
     resources=resources,
     reports=reports,
     pages=[today],
-    blueprints=[site, changing, feeds, in_line, embed, script, api],
+    blueprints=[site, changing, feeds, in_line, embed, script, found, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed", "late"),

@@ -1,0 +1,217 @@
+"""Pages that everybody can use and every search engine can read: WCAG 2.2 AA by axe, a booking by keyboard alone, large text, and what robots are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from flask.testing import FlaskClient
+from playwright.sync_api import Browser, Page, expect
+
+from app.kernel import clock
+from app.kernel.db import session, transaction
+from app.money.amount import Money
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, CallOff
+from app.packs.bookings.extra import Extra
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
+from app.packs.bookings.waiting import Waiting
+from tests.conftest import MEERA
+
+OpenSlot = Callable[..., Slot]
+AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+WHOLE = {"runOnly": {"type": "tag", "values": AA}, "rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}, "resultTypes": ["violations"]}
+
+# Each width and each shade: everything where the layout differs, and what colours alone can break where it does not.
+LOOKS = [(1280, "light", WHOLE), (1280, "dark", COLOURS), (390, "dark", WHOLE), (390, "light", COLOURS)]
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800}, timezone_id="Asia/Kolkata", reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    yield page
+    context.close()
+
+
+def faults(page: Page, larger: str = "200%") -> list[str]:
+    """What axe finds wrong with the page that is open, and what does not fit on a phone, in a window that is zoomed, or with larger letters."""
+    page.evaluate(AXE_SCRIPT)
+    found = []
+    for width, shade, rules in LOOKS:
+        page.set_viewport_size({"width": width, "height": 2400})  # so tall that no menu that scrolls cuts a target in two
+        page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
+        wrong = page.evaluate(CHECK, rules)["violations"]
+        found += [f"{page.url} {width} {shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in wrong]
+    for width, letters in (320, "100%"), (640, "100%"), (1280, larger):
+        page.set_viewport_size({"width": width, "height": 800})
+        page.evaluate("size => { document.documentElement.style.fontSize = size }", letters)
+        found += [f"{page.url} {width} wide, letters {letters}: {each}" for each in page.evaluate(TOO_WIDE)]
+    page.evaluate("document.documentElement.style.fontSize = ''")
+    return found
+
+
+# Once no colour is on its way to another one.
+CHECK = "async (rules) => { await Promise.allSettled(document.getAnimations().map((it) => it.finished)); return axe.run(document, rules); }"
+
+# What makes the page scroll sideways, or is cut off where nothing can scroll.
+TOO_WIDE = """() => {
+  const wide = document.documentElement.clientWidth, kept = (it) => it && (getComputedStyle(it).overflowX !== 'visible' || kept(it.parentElement));
+  const all = [...document.querySelectorAll('body *')].filter((it) => it.checkVisibility() && !it.closest('.unseen, svg') && !kept(it.parentElement));
+  const over = document.documentElement.scrollWidth > wide ? all.filter((it) => it.getBoundingClientRect().right > wide + 0.5) : [];
+  const cut = all.filter((it) => getComputedStyle(it).overflowX === 'hidden' && it.clientWidth > 1 && it.scrollWidth > it.clientWidth + 1);
+  return [...over.slice(-4), ...cut].map((it) => it.outerHTML.slice(0, 150));
+}"""
+
+
+@pytest.fixture
+def busy(service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], later: Any) -> dict[str, Booking]:
+    """One booking in each state."""
+    states = "held", "confirmed", "requested", "cancelled", "expired", "completed", "no_show"
+    each = {state: hold(open_slot(hours=24 + 2 * nth)) for nth, state in enumerate(states)}
+    for state in "confirmed", "cancelled", "completed", "no_show":
+        each[state].mark_paid(ByHand("cash", "R-1"))
+    each["requested"].ask()
+    each["expired"].lapse()
+    each["cancelled"].cancel(CallOff("The practitioner is ill.", "all"))
+    with later(hours=72):
+        each["completed"].complete()
+        each["no_show"].miss()
+    with transaction():
+        session.add(Extra(service=service, name="Recording", price=Money(20000, "INR")))
+    return each
+
+
+@pytest.mark.browser
+def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service, open_slot: OpenSlot, busy: dict[str, Booking]) -> None:
+    free, stands, today = open_slot(hours=48), busy["confirmed"], clock.today()
+    waiting = Waiting.join(service, MEERA, today, today + timedelta(days=20))
+    bill = busy["held"].bill
+    assert bill
+    day = free.starts_at.date()
+    found = []
+    for path in (
+        *("/", "/services", f"/book/first?day={day}", "/book/first?month=2031-01", f"/book/first/{free.id}", "/book/first/wait", "/embed/first"),
+        *(f"/pay/{bill.token}", *(f"/booking/{each.token}" for each in busy.values()), f"/waiting/{waiting.token}", "/nosuch"),
+        *(f"/booking/{stands.token}/move?day={day}", f"/booking/{stands.token}/move/{free.id}", f"/booking/{stands.token}/call-off"),
+    ):
+        page.goto(f"{web}{path}")
+        found += faults(page)
+    page.goto(f"{web}/book/first/{free.id}")
+    page.get_by_label("Name", exact=True).fill("Meera Iyer")
+    page.get_by_label("Email").fill("meera@nowhere")
+    page.get_by_role("button", name="Continue to payment").click()
+    expect(page.get_by_role("alert")).to_be_focused()
+    found += faults(page)
+    assert not found, "\n".join(found)
+
+
+# --- by keyboard ------------------------------------------------------------------------------------------------------
+
+# An outline of its own, of the sheet that it spreads over its card, or of the label that holds it.
+SEEN = """() => {
+  const it = document.activeElement, drawn = (el, part) => { const s = getComputedStyle(el, part); return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2; };
+  const box = it.getBoundingClientRect(), inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  return it === document.body || inside && (drawn(it) || drawn(it, '::after') || (it.closest('label') && drawn(it.closest('label'))));
+}"""
+
+
+class Keys:
+    """Somebody who has a keyboard, and eyes to see where they are."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def go_to(self, name: str) -> None:
+        """Tab on until something of this name has the focus."""
+        for _ in range(60):
+            self.page.keyboard.press("Tab")
+            assert self.page.evaluate(SEEN), self.page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
+            said = self.page.evaluate("(it => it.ariaLabel || it.labels?.[0]?.innerText || it.innerText || '')(document.activeElement)")
+            if re.search(name, said):
+                return
+        raise AssertionError(f"no way to {name}")
+
+    def press(self, name: str, key: str = "Enter") -> None:
+        self.go_to(name)
+        with self.page.expect_navigation():
+            self.page.keyboard.press(key)
+
+
+@pytest.mark.browser
+@pytest.mark.usefixtures("working")
+def test_a_whole_booking_by_keyboard_alone(page: Page, web: str, sandbox: str, slot: Slot) -> None:
+    page.goto(f"{web}/")
+    keys = Keys(page)
+    keys.go_to("Skip to the content")
+    keys.press("Choose a service")
+    keys.press("First consultation")
+    if "day=" not in page.url:
+        keys.press("free time")
+    keys.press("with Asha Rao")
+    for label, words in ("^Name", "Meera Iyer"), ("^Email", "meera@example.com"):
+        keys.go_to(label)
+        page.keyboard.type(words)
+    keys.press("Continue to payment", "Space")
+    keys.press("Pay ₹999.00", "Space")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if "Pay INR" in page.evaluate("document.activeElement.innerText"):
+            break
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("Your time is booked")
+
+
+# --- for search engines -----------------------------------------------------------------------------------------------
+
+
+def described(text: str) -> dict[str, Any]:
+    said = re.search(r'<script type="application/ld\+json" nonce="[^"]+">(.*?)</script>', text, re.DOTALL)
+    assert said
+    return dict(json.loads(said[1]))
+
+
+def test_a_service_is_told_to_search_engines_in_words_that_they_know(client: FlaskClient, service: Service, settings: Any) -> None:
+    with transaction():
+        service.description = "A </script><b>reading</b>"
+    home, page = client.get("/").text, client.get("/book/first?day=2026-12-01&tz=UTC").text
+    practice, said = described(home), described(page)
+    assert (practice["name"], practice["@type"]) == ("Asha & Dev", "ProfessionalService")
+    assert practice["hasOfferCatalog"]["itemListElement"][0]["itemOffered"]["name"] == "First consultation"
+    assert said["description"] == "A </script><b>reading</b>"
+    assert said["offers"]["priceSpecification"] == {"@type": "UnitPriceSpecification", "priceCurrency": "INR", "price": "999.00"}
+    assert said["url"] == f"{settings.base_url}/book/first"
+    assert f'<link rel="canonical" href="{settings.base_url}/book/first">' in page
+
+
+def test_every_public_page_has_a_title_and_a_description_of_its_own(client: FlaskClient, slot: Slot) -> None:
+    pages = [client.get(path).text for path in ("/", "/services", "/book/first")]
+    for part in r"<title>(.+?)</title>", r'<meta name="description" content="(.+?)">':
+        assert len({re.findall(part, each)[0] for each in pages}) == 3
+
+
+def test_robots_find_what_is_offered_and_nothing_of_anybodys_own(client: FlaskClient, open_slot: OpenSlot, hold: Callable[..., Booking], settings: Any) -> None:
+    booking, free = hold(open_slot(hours=30)), open_slot()
+    assert re.findall("<loc>(.+?)</loc>", client.get("/sitemap.xml").text) == [f"{settings.base_url}{path}" for path in ("/", "/services", "/book/first")]
+    told = client.get("/robots.txt").text
+    assert f"Sitemap: {settings.base_url}/sitemap.xml" in told
+    for path in "/booking/", "/pay/", "/waiting/", "/desk", "/embed/":
+        assert f"Disallow: {path}\n" in told
+    assert booking.bill
+    for path in (
+        f"/booking/{booking.token}",
+        f"/booking/{booking.token}/move",
+        f"/pay/{booking.bill.token}",
+        f"/book/first/{free.id}",
+        "/embed/first",
+        "/nosuch",
+    ):
+        assert 'name="robots" content="noindex"' in client.get(path).text, path
