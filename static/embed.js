@@ -43,9 +43,9 @@
 
   const dialog = document.createElement("dialog");
   const shut = () => dialog.close();
-  const button = (name, words, label, press) => {
+  const button = (name, words, heard, press) => {
     const made = Object.assign(document.createElement("button"), { type: "button", className: name, textContent: words });
-    if (label) made.setAttribute("aria-label", label);
+    if (heard) made.setAttribute("aria-label", heard);
     made.setAttribute("part", name);
     made.addEventListener("click", press);
     return made;
