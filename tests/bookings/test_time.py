@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import Range
 
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
@@ -23,6 +24,7 @@ from app.kernel.errors import Invalid, Refused
 from app.packs.bookings import arrange as arranging
 from app.packs.bookings.arrange import arrange, arrange_everybody
 from app.packs.bookings.booking import Booking, CallOff
+from app.packs.bookings.busy import Busy, BusyCalendar
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.hours import WEEKDAYS, Hours
@@ -262,6 +264,19 @@ def test_any_change_of_the_hours_is_followed_without_being_asked(asha: Practitio
     assert [f"{slot.starts_at.astimezone(KOLKATA):%H:%M}" for slot, _ in Booking.free_slots(service, tomorrow(0), tomorrow(20))] == [
         "10:00", "10:30", "15:00", "15:30", "16:00", "16:30",
     ]  # fmt: skip
+
+
+def test_what_is_taken_elsewhere_is_not_offered_here_until_it_is_free_again(
+    asha: Practitioner, service: Service, weekly: Any, written: Any, work_off: Any
+) -> None:
+    weekly(asha, 10, 13)
+    written(elsewhere := BusyCalendar(practitioner=asha, name="Mine", times=[Busy(uid="1", during=Range(tomorrow(11), tomorrow(12)))]))
+    assert hours_tomorrow(service) == [10, 12]
+    with transaction():
+        (calendar := again(elsewhere)).times.clear()
+        assert calendar.times == []
+    follow(work_off)
+    assert hours_tomorrow(service) == [10, 11, 12]
 
 
 def test_on_a_public_holiday_nothing_is_offered_unless_it_is_said(asha: Practitioner, service: Service, weekly: Any, written: Any) -> None:
@@ -522,3 +537,13 @@ def test_hours_that_end_before_they_begin_are_refused_in_words(asha: Practitione
     day = {"practitioner": asha.id, "day": "2026-11-24", "how": "extra"}
     told = client.post("/api/v1/other_hours/", json=day, headers=token("dina"))
     assert (told.status_code, "from when and until when" in told.get_json()["error"]["message"]) == (409, True)
+
+
+def test_ending_a_closure_leaves_nobody_behind(asha: Practitioner, service: Service, weekly: Any, written: Any, client: FlaskClient, token: Any) -> None:
+    weekly(asha, 10, 13)
+    written(closure := Closure(practitioner=asha, starts_at=tomorrow(11), ends_at=tomorrow(13)))
+    held(at(10))
+    longer = {"starts_at": tomorrow(10).isoformat()}
+    assert client.put(f"/api/v1/closure/{closure.id}", json=longer, headers=token("dina")).status_code == 409
+    assert client.put(f"/api/v1/closure/{closure.id}", json=longer | {"sure": True}, headers=token("dina")).status_code == 200
+    assert client.delete(f"/api/v1/closure/{closure.id}", headers=token("dina")).status_code == 200

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import combinations
-from typing import Any
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, delete, event, false, inspect, or_, select, true, union
+from sqlalchemy import ColumnElement, and_, delete, event, false, inspect, or_, select, true, union
 from sqlalchemy.dialects.postgresql import Range, insert
 from sqlalchemy.orm import Session, UOWTransaction
 
@@ -131,7 +131,7 @@ class Plan:
         return cls(there, practice.wanted(practitioner), practice.away)
 
     def holds(self, each: There) -> bool:
-        """By the hours, for what they made; what is by hand only gives way to a closure."""
+        """By the hours, for what they made; what is by hand only gives way where its giver is away."""
         return each.key in self.wanted if each.made else not each.is_within(self.away)
 
     @property
@@ -239,10 +239,10 @@ def stranded(row: Hours | OtherHours | Closure) -> dict[str, str]:
 
 
 def _inside(closure: Closure) -> ColumnElement[bool]:
-    if inspect(closure).deleted:
+    if closure not in session:  # it is being taken away
         return false()
     theirs = or_(Slot.practitioner_id == closure.practitioner_id, Slot.partner_id == closure.practitioner_id) if closure.practitioner_id else true()
-    return theirs & (Slot.state == "open") & (Slot.starts_at > clock.now()) & Slot.kept.overlaps(Range(*closure.span))
+    return and_(theirs, Slot.state == "open", Slot.starts_at > clock.now(), Slot.kept.overlaps(Range(*closure.span)))
 
 
 @event.listens_for(Session, "after_flush")
@@ -267,7 +267,7 @@ def _owe(here: Session) -> None:
 def _whose(row: Any) -> Iterable[Practitioner]:
     match row:
         case Hours() | OtherHours() | BusyCalendar() | Closure(practitioner=Practitioner()):
-            return [row.practitioner]
+            return [cast(Practitioner, row.practitioner)]
         case Closure():
             return _with_hours(or_slots=True)
         case Practitioner():
