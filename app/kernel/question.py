@@ -63,7 +63,7 @@ class Question:
     def as_json(self) -> dict[str, Any]:
         """Only what differs from a question that says nothing of it."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        plain = {each.name: [] if each.name == "options" else {} if each.name == "help" else each.default for each in fields(self)}
+        plain: dict[str, Any] = {each.name: [] if each.name == "options" else {} if each.name == "help" else each.default for each in fields(self)}
         return {name: [*value] if name == "options" else value for name, value in values.items() if plain[name] is MISSING or value not in (plain[name], ())}
 
     def says(self, locale: str = "en") -> str:
