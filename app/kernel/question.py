@@ -279,6 +279,8 @@ class _Written:
     def name(self) -> str:
         """What answers are kept under; made of what it says, when nobody gives it a name."""
         name = self._line("name", 40) or re.sub(r"[^a-z0-9]+", "_", self.typed.get("label", "").lower()).strip("_")[:40]
+        if not name and not self.typed.get("label", "").strip():
+            return name  # the words are missing, and that is said already
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
             self.wrong["name"] = "Small letters, digits and underscores, please: place_of_birth."
         elif name in self.others:

@@ -202,7 +202,7 @@ def test_what_is_sealed_stands_nowhere_in_the_database(slot: Slot, work_off: Cal
 
 
 def test_births_are_on_the_bookings_own_page_and_nowhere_else(
-    slot: Slot, client: FlaskClient, enter: Callable[[str], FlaskClient], token: Callable[[str], dict[str, str]], caplog: pytest.LogCaptureFixture
+    slot: Slot, client: FlaskClient, enter: Callable[[str], FlaskClient], token: Callable[[str], dict[str, str]], sandbox: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     booking = Booking.hold(slot, MEERA, PLANTED)
     desk = enter("dina")
