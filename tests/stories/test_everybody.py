@@ -22,7 +22,7 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PASSWORD
 
 OpenSlot = Callable[..., Slot]
 AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -111,6 +111,22 @@ def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service
     page.get_by_role("button", name="Continue to payment").click()
     expect(page.get_by_role("alert")).to_be_focused()
     found += faults(page)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.browser
+def test_no_page_of_the_desk_shuts_anybody_out(page: Page, web: str, busy: dict[str, Booking]) -> None:
+    page.goto(f"{web}/desk/")
+    found = faults(page, "100%")
+    page.get_by_label(re.compile("user", re.IGNORECASE)).fill("ada")
+    page.get_by_label(re.compile("^password", re.IGNORECASE)).fill(PASSWORD)
+    page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
+    for path in (
+        *("/desk/", "/desk/booking/", f"/desk/booking/{busy['held'].id}", "/desk/service/new", "/desk/service/1/edit"),
+        *(f"/desk/booking/{busy['confirmed'].id}/do/cancel", "/desk/reports/invoice_register/", "/desk/nosuch"),
+    ):
+        page.goto(f"{web}{path}")
+        found += faults(page, "100%")
     assert not found, "\n".join(found)
 
 
