@@ -20,6 +20,7 @@ from app.packs.bookings.large import large
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.mine import mine
 from app.packs.bookings.other_hours import OtherHours
+from app.packs.bookings.phone import page as by_phone
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -34,7 +35,7 @@ pack = Pack(
     nouns=[Service, Extra, Practitioner, Giver, Hours, OtherHours, Closure, Slot, Booking, Presence, Meeting, BusyCalendar, Busy, Waiting],
     resources=resources,
     reports=reports,
-    pages=[today],
+    pages=[today, by_phone],
     blueprints=[site, changing, feeds, in_line, embed, script, found, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
