@@ -72,7 +72,7 @@ def _day() -> date:
 
 
 def _address(day: date, of: str) -> str:
-    asked = {"day": day.isoformat() if request.args.get("day") else None, "of": of or None}
+    asked: dict[str, Any] = {"day": day.isoformat() if request.args.get("day") else None, "of": of or None}
     return url_for(page.front, **asked)
 
 
