@@ -54,7 +54,7 @@ def _service(service: Service) -> dict[str, Any]:
 
 
 def _offer(service: Service) -> dict[str, Any]:
-    price = {"priceCurrency": service.price.currency, "price": service.price.plain}
+    price: dict[str, Any] = {"priceCurrency": service.price.currency, "price": service.price.plain}
     if service.tax_rate:
         price["valueAddedTaxIncluded"] = service.tax_included
     return {"@type": "Offer", "url": _page_of(service), "priceSpecification": {"@type": "UnitPriceSpecification"} | price}
@@ -64,7 +64,7 @@ def _page_of(service: Service) -> str:
     return _address("booking.choose", slug=service.slug)
 
 
-def _address(endpoint: str, **values: str) -> str:
+def _address(endpoint: str, **values: Any) -> str:
     """The one address by which the page is known, however it was asked for."""
     return _settings().base_url.rstrip("/") + url_for(endpoint, **values)
 
