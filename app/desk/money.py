@@ -95,7 +95,7 @@ money = Pack(
             Bill,
             icon="receipt",
             list="number person price part state due_at gateway",
-            show="number person price part state due_at noun row_id gateway order_id delivered_at buyer lines left",
+            show="number person price part state due_at noun row_id gateway order_id earned delivered_at buyer lines left",
             search="number order_id person.name person.email",
             labels={"left": "What still stands", "order_id": "Order at the gateway", "delivered_at": "Delivered"},
             filters="state part due_at created_at",

@@ -23,7 +23,7 @@ from app.money import gateway
 from app.money.amount import Money, money_column
 from app.money.gateway import Asked, Charge, Checkout, Lapsed, Returned
 from app.money.invoice import Invoice
-from app.money.ledger import Side, post
+from app.money.ledger import Side, is_booked, post
 from app.money.limits import above_four_eyes
 from app.money.payment import Payment
 from app.money.price import Price
@@ -112,7 +112,8 @@ class Bill(Noun, Linked):
     gateway: Mapped[str]
     order_id: Mapped[str | None]
     orders: Mapped[int] = mapped_column(default=0)  # how many the gateway closed before they were paid
-    delivered_at: Mapped[datetime | None]
+    earned: Mapped[Money] = money_column("earned")  # what of its net is delivered, and ours
+    delivered_at: Mapped[datetime | None]  # when all that stands of it was
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
 
@@ -126,7 +127,7 @@ class Bill(Noun, Linked):
         terms, lines = terms or Terms(), price.as_json()
         bill = cls(
             number=number("B"), person=person, noun=thing.__tablename__, row_id=thing.id, part=terms.part, price=price.total, lines=lines, left=lines,
-            buyer=dict(terms.buyer), due_at=terms.due, gateway=gateway.usual(price.currency).name, look_at=clock.ahead(minutes=2),
+            earned=Money(0, price.currency), buyer=dict(terms.buyer), due_at=terms.due, gateway=gateway.usual(price.currency).name, look_at=clock.ahead(minutes=2),
         )  # fmt: skip
         session.add(bill)
         if terms.due:
@@ -295,14 +296,25 @@ class Bill(Noun, Linked):
 
     # --- delivering, and giving back ---
 
-    def deliver(self) -> None:
-        """What was paid for has happened, or will not be given back any more: from here on it is ours."""
+    def deliver(self, part: Money | None = None, of: str = "") -> None:
+        """What was paid for has happened, or will not be given back any more: from here on it is ours.
+
+        Where one bill pays for several things, `part` of its net is, once for the one that it is a part `of`; without a part, all that is left is.
+        """
         with transaction():
             self.lock()
-            if self.state == "paid" and self.delivered_at is None:
-                net, self.delivered_at = self.standing.net, clock.now()
-                key = f"earn {self.id}/{self.paying.id if self.paying else 0}"  # once for each payment: a cheque may bounce after it was earned
+            key = f"earn {self.id}/{self.paying.id if self.paying else 0}"  # once for each payment: a cheque may bounce after it was earned
+            key += f" {of}" if of else ""
+            if self.state == "paid" and self.delivered_at is None and not is_booked(key):
+                net = self.unearned if part is None else min(part, self.unearned)
+                self.earned += net
+                self.delivered_at = clock.now() if part is None or not self.unearned else None
                 post(key, f"{self.number} is earned", ("deposits", net), ("income", -net), about=self, person=self.person)
+
+    @property
+    def unearned(self) -> Money:
+        """What stands of its net, and is a deposit until it is delivered."""
+        return self.standing.net - self.earned
 
     def give_back(self, money: Money, why: str, *, sure: bool = False) -> Refund | None:
         """So much of what was paid for this goes back, as far as it is still here."""
@@ -320,17 +332,14 @@ class Bill(Noun, Linked):
             sides = self._taken_off(money, f"{refund.number}: {refund.why}", payment, refund)
         post(f"owe {refund.id}", f"{refund.number} is owed", *sides, ("to-give-back", -money), about=self, person=self.person)
 
-    @property
-    def _where(self) -> str:
-        """Where the net of this bill lies in the books."""
-        return "income" if self.delivered_at else "deposits"
-
     def _taken_off(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
-        """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it."""
+        """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it: first what is not earned yet."""
         off, left = self.standing.cut(money)
+        waits = min(off.net, self.unearned)
+        self.earned -= off.net - waits
         self.left = left.as_json()
         Invoice.credit(self, off, why, payment, refund)
-        return [(self._where, off.net), *((f"tax {name}", tax) for name, tax in off.taxes.items())]
+        return [("deposits", waits), ("income", off.net - waits), *((f"tax {name}", tax) for name, tax in off.taxes.items())]
 
     def taken_back(self, payment: Payment, why: str) -> None:
         """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it. What was to go back of it was never here."""
@@ -351,7 +360,7 @@ class Bill(Noun, Linked):
     @move("paid", to="unpaid")
     def become_unpaid(self) -> None:
         """What was paid is gone again; all of it is to be paid anew."""
-        self.left, self.delivered_at = self.lines, None
+        self.left, self.earned, self.delivered_at = self.lines, self.earned - self.earned, None
 
     def wants(self, message: Message) -> bool:
         """Nobody is asked for money that is here, or that nobody waits for."""

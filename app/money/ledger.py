@@ -205,6 +205,10 @@ def write(key: str, what: str, *sides: Side, noun: str, row_id: int | None, pers
     return Posting.get(new)
 
 
+def is_booked(key: str) -> bool:
+    return session.scalar(select(Posting.id).where(Posting.key == key)) is not None
+
+
 def _named(account: str | Account, money: Money) -> Account:
     return account if isinstance(account, Account) else Account.called(account, money.currency)
 

@@ -78,10 +78,13 @@ SENTENCES: dict[str, str] = {
         select b.number from bill b where {_of_bill("a.name = 'received'")} <> 0""",
     "the deposits of a bill are not what still stands of it": f"""
         select b.number from bill b where {_of_bill("a.name = 'deposits'")} <>
-        case when b.state = 'paid' and b.delivered_at is null then -{NET} else 0 end""",
+        case when b.state = 'paid' then b.earned_amount - {NET} else 0 end""",
     "the earnings of a bill are not what still stands of it": f"""
         select b.number from bill b where {_of_bill("a.name = 'income'")} <>
-        case when b.state = 'paid' and b.delivered_at is not null then -{NET} else 0 end""",
+        case when b.state = 'paid' then -b.earned_amount else 0 end""",
+    "more is earned of a bill than stands of it, or it is delivered and not all of it is": f"""
+        select b.number from bill b where b.earned_amount not between 0 and greatest({NET}, 0) or b.state <> 'paid' and b.earned_amount <> 0
+        or b.delivered_at is not null and b.earned_amount <> {NET}""",
     "the tax of a bill is not what still stands of it": f"""
         select b.number from bill b where {_of_bill("a.name like 'tax %'")} <> case when b.state = 'paid' then {NET} - {TOTAL} else 0 end""",
     "deposits are below zero": """
@@ -172,6 +175,19 @@ SENTENCES: dict[str, str] = {
     "a coupon is used by a booking that is gone, or not by one that stands": """
         select k.number from coupon_use u join booking k on u.noun = 'booking' and u.row_id = k.id
         where (u.state = 'taken') <> (k.state in ('held', 'confirmed', 'completed', 'no_show')) and k.state <> 'cancelled'""",
+    "a pass has counted other uses than there are": """
+        select code from pass p where uses_left <> uses - (select count(*) from pass_use u where u.pass_id = p.id and u.state <> 'given_back')""",
+    "a use of a pass is taken by a booking that is gone, or given back by one that stands, or not spent by one that is over": """
+        select k.number from pass_use u join booking k on k.id = u.booking_id where case u.state
+        when 'taken' then k.state not in ('held', 'requested', 'confirmed')
+        when 'given_back' then k.state not in ('expired', 'cancelled') else k.state not in ('completed', 'no_show', 'cancelled') end""",
+    "a pass can be used and was not paid": """
+        select p.code from pass p where p.state not in ('open', 'cancelled')
+        and not exists (select from bill b where b.noun = 'pass' and b.row_id = p.id and b.state in ('paid', 'unpaid'))""",
+    "all of a pass is over, and its bill is not delivered": """
+        select p.code from pass p join bill b on b.noun = 'pass' and b.row_id = p.id where b.state = 'paid' and b.delivered_at is null and p.uses =
+        case when p.state in ('expired', 'cancelled') then p.uses_left else 0 end
+        + (select count(*) from pass_use u where u.pass_id = p.id and u.state = 'spent')""",
     "one mailbox used a coupon more often than it may": """
         select c.code || ' ' || u.mailbox from coupon c join coupon_use u on u.coupon_id = c.id and u.state = 'taken' where c.uses_each is not null
         group by c.id, u.mailbox having count(*) > c.uses_each""",

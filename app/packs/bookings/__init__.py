@@ -4,6 +4,7 @@ from app.kernel.pack import Pack
 from app.packs.bookings.api import api
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.busy import Busy, BusyCalendar
+from app.packs.bookings.buying import buying
 from app.packs.bookings.changing import changing
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.demo import demo
@@ -20,6 +21,8 @@ from app.packs.bookings.large import large
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.mine import mine
 from app.packs.bookings.other_hours import OtherHours
+from app.packs.bookings.package import Package
+from app.packs.bookings.pass_ import Pass, PassUse
 from app.packs.bookings.phone import page as by_phone
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
@@ -32,14 +35,33 @@ from app.packs.bookings.waiting import Waiting
 pack = Pack(
     name="bookings",
     label="Bookings",
-    nouns=[Service, Extra, Practitioner, Giver, Hours, OtherHours, Closure, Slot, Booking, Presence, Meeting, BusyCalendar, Busy, Waiting],
+    nouns=[
+        Service,
+        Extra,
+        Practitioner,
+        Giver,
+        Hours,
+        OtherHours,
+        Closure,
+        Slot,
+        Booking,
+        Presence,
+        Meeting,
+        BusyCalendar,
+        Busy,
+        Waiting,
+        Package,
+        Pass,
+        PassUse,
+    ],
     resources=resources,
     reports=reports,
     pages=[today, by_phone],
-    blueprints=[site, changing, feeds, in_line, embed, script, found, api],
+    blueprints=[site, changing, feeds, in_line, buying, embed, script, found, api],
     messages=[
         *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed", "late"),
+        *("pass_received", "pass_bought", "pass_ends", "pass_cancelled"),
     ],
     demo=demo,
     mine=mine,

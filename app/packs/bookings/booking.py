@@ -32,9 +32,11 @@ from app.money.policy import percent
 from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
+from app.packs.bookings import pass_
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.invitation import attached
 from app.packs.bookings.meeting import Meeting
+from app.packs.bookings.pass_ import Pass, PassUse
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -79,6 +81,9 @@ class NewTime:
 def _what_goes_back(booking: Booking) -> str:
     """Said before it is pressed, with the sums."""
     paid, left = paid_for(booking, booking.price.currency)
+    if booking.package and not paid:
+        policy = "does too" if booking.use_comes_back else "does not"
+        return f"The seat is freed. It was paid with the package {booking.package.code}: with “All of it” the use comes back, by the policy it {policy}."
     if not left:
         return "The seat is freed. Nothing was paid, so nothing goes back." if not paid else "The seat is freed. All that was paid has gone back already."
     policy = f"By the policy ({booking.policy or 'all of it, at any time'}) it would be {booking.back_by_policy()}."
@@ -151,8 +156,10 @@ class Booking(Noun, Linked, Answered):
             seat = cls.take_seat(slot)
             service, zone, wanted = slot.service, person["timezone"], choices or Choices()
             quote = cls._priced(service, wanted)
-            if quote.coupon:
-                quote.coupon.lock()  # before any number is counted, as in every other place
+            bought = Pass.called(wanted.coupon)
+            for each in (quote.coupon, bought):
+                if each:
+                    each.lock()  # before any number is counted, as in every other place
             booking = cls(
                 number=number("BK"), slot=slot, seat=seat, presences=cls._present(slot),
                 person=Person.meet(**person), timezone=zone, price=quote.total, quote=quote, deposit=service.deposit_of(quote.total),
@@ -163,6 +170,8 @@ class Booking(Noun, Linked, Answered):
             session.flush()
             if quote.coupon:
                 quote.coupon.take(booking.person, booking)
+            if bought:
+                bought.use(booking)
             if service.by_approval:
                 booking.ask()
             else:
@@ -195,7 +204,7 @@ class Booking(Noun, Linked, Answered):
 
     def _ask_for_money(self) -> None:
         if not self.price:
-            self.confirm("free of charge")
+            self.confirm(f"package {self.package.code}" if self.package else "free of charge")
             return
         now, _ = self._parts()
         Bill.ask(self, self.person, now, Terms("whole" if self.deposit == self.price else "deposit", self.buyer))
@@ -238,7 +247,7 @@ class Booking(Noun, Linked, Answered):
         return f"Booking {self.number}, {self.slot.service.name}, {clock.said(self.slot.starts_at, self.timezone)}"
 
     def lock(self) -> Self:
-        """The order that everybody keeps: slot, booking, coupon, bill, payment, refund."""
+        """The order that everybody keeps: slot, booking, coupon, pass, bill, payment, refund."""
         self.slot.lock()
         return super().lock()
 
@@ -266,6 +275,8 @@ class Booking(Noun, Linked, Answered):
         if self.slot.starts_at <= clock.now():
             return "The money came after the time that was booked."
         if no := coupon.take_again(self, self.person):
+            return no
+        if no := pass_.take_again(self):
             return no
         self.confirm_late(payment.said, seat)
         return None
@@ -307,7 +318,7 @@ class Booking(Noun, Linked, Answered):
     def lapse(self) -> None:
         """The hold is over, and the seat is free again. The bill stays open: late money is still money."""
         self._leave_seat()
-        coupon.give_back(self)
+        self._let_go_of_what_paid()
         for bill in self.bills:
             bill.close()
 
@@ -331,14 +342,14 @@ class Booking(Noun, Linked, Answered):
     def decline(self, asked: Why) -> None:
         """No, and why: the seat is free again, and nothing was paid."""
         self._leave_seat()
-        coupon.give_back(self)
+        self._let_go_of_what_paid()
         tell(self.person, "bookings/declined", booking=self)
 
     @move("requested", to="expired")
     def go_unanswered(self) -> None:
         """Nobody answered in time."""
         self._leave_seat()
-        coupon.give_back(self)
+        self._let_go_of_what_paid()
         tell(self.person, "bookings/declined", booking=self)
 
     # --- another time, or none ---
@@ -392,18 +403,20 @@ class Booking(Noun, Linked, Answered):
     @move("requested", "held", "confirmed", to="cancelled", when=keeps)
     def call_off(self, why: str = "") -> None:
         """By the customer: what goes back is what was promised when they booked."""
-        self._called_off(self.back_by_policy(), why or "Called off by the customer.")
+        self._called_off(self.back_by_policy(), why or "Called off by the customer.", again=self.use_comes_back)
 
     @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel", asks=CallOff, careful=True, confirm=_what_goes_back)
     def cancel(self, asked: CallOff) -> None:
         """Called off: the seat is free, and the money goes back, or as much of it as was decided."""
         _, left = paid_for(self, self.price.currency)
-        self._called_off({"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back], asked.why)
+        back = {"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back]
+        self._called_off(back, asked.why, again={"all": True, "policy": self.use_comes_back, "nothing": False}[asked.back])
 
-    def _called_off(self, back: Money, why: str) -> None:
+    def _called_off(self, back: Money, why: str, *, again: bool) -> None:
         self._leave_seat()
         if not paid_for(self, self.price.currency)[0]:
             coupon.give_back(self)
+        (pass_.give_back if again or not self.paid_with else pass_.spend)(self)
         give_back(self, back, f"{self.number} was cancelled: {why}")
         for bill in self.bills:
             if bill.wants_money:
@@ -411,6 +424,24 @@ class Booking(Noun, Linked, Answered):
             bill.deliver()  # what is kept is earned
         tell(self.person, "bookings/cancelled", booking=self)
         Meeting.call_off(self)
+
+    def _let_go_of_what_paid(self) -> None:
+        coupon.give_back(self)
+        pass_.give_back(self)
+
+    @property
+    def use(self) -> PassUse | None:
+        """Of a package, when that is what pays for the hour itself."""
+        return PassUse.of(self)
+
+    @property
+    def package(self) -> Pass | None:
+        return self.use.bought if self.use else None
+
+    @property
+    def use_comes_back(self) -> bool:
+        """Of a package, when it is called off now: before it is confirmed, and then while anything would go back of money."""
+        return not self.paid_with or not self.policy or percent(self.policy, self.slot.starts_at - clock.now()) > 0
 
     def preview(self) -> tuple[Money, Money]:
         """What is here of what was paid, and what of it would go back when it is called off now."""
@@ -443,6 +474,7 @@ class Booking(Noun, Linked, Answered):
     def _earned(self) -> None:
         for bill in self.bills:
             bill.deliver()
+        pass_.spend(self)
 
     # --- seats ---
 

@@ -30,6 +30,8 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.hours import WEEKDAYS, Hours
 from app.packs.bookings.other_hours import OtherHours
+from app.packs.bookings.package import Buyer, Package
+from app.packs.bookings.pass_ import Pass
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -98,6 +100,7 @@ def demo() -> None:
     _book(services[0])
     _deposit(services[2])
     _wait(people, services[2])
+    _sell(services[1])
 
 
 def _birth() -> Form:
@@ -217,6 +220,22 @@ def _wait(practitioners: list[Practitioner], service: Service) -> None:
     for practitioner, (name, email, phone, zone) in zip(practitioners, CUSTOMERS[3:], strict=True):
         who = {"name": name, "email": email, "phone": phone, "timezone": zone}
         Waiting.join(service, who, first, first + timedelta(days=10), whose=practitioner.id)
+
+
+def _sell(service: Service) -> None:
+    """Five for the price of four: one is paid and used once, and one is not paid yet."""
+    with transaction():
+        package = Package(name="Five follow-ups", service=service, uses=5, price=service.price * 4)
+        session.add(package)
+        session.flush()
+        for name, email, phone, _ in (CUSTOMERS[0], CUSTOMERS[2]):
+            package.sell(Buyer(name, email, phone))
+        bought = session.scalars(select(Pass).order_by(Pass.id)).first()
+        assert bought
+        bought.mark_paid(ByHand("cash", "R-107"))
+    slot, _ = Booking.free_slots(service, clock.ahead(days=4), clock.ahead(days=20))[0]
+    name, email, phone, zone = CUSTOMERS[0]
+    Booking.hold(slot, {"name": name, "email": email, "phone": phone, "timezone": zone}, {}, Choices(coupon=bought.code))
 
 
 def _give_back(booking: Booking, money: Money) -> None:

@@ -13,6 +13,8 @@ from app.packs.bookings.giver import Giver
 from app.packs.bookings.hours import Hours
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.other_hours import OtherHours
+from app.packs.bookings.package import Package
+from app.packs.bookings.pass_ import Pass
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -68,7 +70,9 @@ resources = [
         roles={"Desk": "read write delete moves", "Practitioner": "read write delete moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
         waits=[
-            Waits("Calendars that cannot be read", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"state": "read"})
+            Waits(
+                "Calendars that cannot be read", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"state": "read"}
+            )
         ],
     ),
     Resource(
@@ -119,6 +123,33 @@ resources = [
         filters="state service",
         order="name",
         roles={"Desk": "read write moves", "Practitioner": "read", "Accountant": "read", "Auditor": "read"},
+        scope=everything,
+    ),
+    Resource(
+        Package,
+        icon="plus",
+        list="name service uses price valid_days state",
+        add="name service uses price valid_days",
+        edit="name price valid_days",
+        search="name service.name",
+        filters="state service",
+        order="name",
+        roles={"Desk": "read write moves", "Accountant": "read", "Auditor": "read"},
+        scope=everything,
+    ),
+    Resource(
+        Pass,
+        icon="receipt",
+        label="Sold packages",
+        list="number person package uses uses_left expires_at state",
+        show="number code person person.email package package.service uses uses_left price paid_with expires_at quote state",
+        search="number code person.name person.email",
+        filters="state package expires_at",
+        order="-id",
+        tones={"open": "warn", "active": "good", "used_up": "quiet", "expired": "quiet", "cancelled": "bad"},
+        related="bill bill.payments bill.invoices",
+        links=[Link("The customer’s page", "pass.show", copied=True)],
+        roles={"Desk": "read moves", "Accountant": "read", "Auditor": "read"},
         scope=everything,
     ),
     Resource(

@@ -10,7 +10,7 @@ from sqlalchemy import TextClause, text
 
 from app.desk import column
 from app.desk.books import Period
-from app.desk.report import Report, Row, To
+from app.desk.report import Nothing, Report, Row, To
 from app.kernel import clock
 from app.kernel.db import session
 from app.money.amount import Money
@@ -94,6 +94,20 @@ _REMINDED = text("""
 """)
 
 
+_PACKAGES = text("""
+    select package.id, package.name, it.price_currency as currency, count(*) as sold, sum(it.uses) as uses,
+           sum(it.uses_left) filter (where it.state = 'active') as unused,
+           (select count(*) from pass_use join pass on pass.id = pass_use.pass_id where pass.package_id = package.id and pass_use.state = 'taken') as booked,
+           sum(coming.net) as worth
+    from pass it join package on package.id = it.package_id
+    cross join lateral (
+        select coalesce(sum((each->>'net')::bigint), 0) - max(bill.earned_amount) as net from bill, jsonb_array_elements(bill."left") each
+        where bill.noun = 'pass' and bill.row_id = it.id and bill.state = 'paid'
+    ) coming
+    where it.paid_with <> '' group by 1, 2, 3 order by 3, 2, 1
+""")
+
+
 def _asked(question: TextClause, period: Period) -> Iterator[Found[Any]]:
     first, after = period.instants
     known: Mapping[str, Any] = {
@@ -130,6 +144,12 @@ def occupancy(period: Period) -> Iterator[Row]:
 def lead_time(period: Period) -> Iterator[Row]:
     for it in _asked(_LEAD, period):
         yield {"service": _service(it)} | {name: getattr(it, name) for name in ("bookings", "today", "soon", "week", "month", "later", "median")}
+
+
+def packages(asked: Nothing) -> Iterator[Row]:
+    for it in session.execute(_PACKAGES):
+        counts = {"sold": it.sold, "uses": it.uses, "unused": it.unused or 0, "booked": it.booked}
+        yield {"package": To("package", it.id, it.name)} | counts | {"worth": Money(int(it.worth or 0), it.currency)}
 
 
 def conversion(period: Period) -> Iterator[Row]:
@@ -240,6 +260,18 @@ reports = [
         roles=READERS,
         note="Of the money for bookings that came in these days: how much of it has gone back since, or is promised to.",
         empty="No money came for bookings in these days. Choose others.",
+    ),
+    Report(
+        "packages",
+        label="Packages",
+        icon="receipt",
+        columns={"package": "relation", "sold": "number", "uses": "number", "unused": "number", "booked": "number", "worth": "money"},
+        labels={"unused": "Unused, and valid", "booked": "Booked, still to come", "worth": "Paid for, not yet delivered"},
+        rows=packages,
+        total="worth",
+        roles=READERS,
+        note="What was sold as packages and paid, and how much of it customers can still use. What is not delivered is net, and stands in the books as deposits.",
+        empty="No package was paid yet.",
     ),
     Report(
         "reminders",

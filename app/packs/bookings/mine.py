@@ -12,6 +12,7 @@ from app.kernel.db import session, spaced
 from app.kernel.pack import Card
 from app.kernel.people import Person
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.pass_ import Pass
 
 TONES = {"held": "warn", "requested": "info", "confirmed": "good", "cancelled": "bad"}
 
@@ -19,7 +20,24 @@ TONES = {"held": "warn", "requested": "info", "confirmed": "good", "cancelled": 
 def mine(people: Sequence[Person]) -> list[Card]:
     """Every booking of theirs, each with its own page."""
     theirs = select(Booking).where(Booking.person_id.in_([each.id for each in people])).order_by(Booking.id)
-    return [_card(each) for each in session.scalars(theirs).unique()]
+    bought = select(Pass).where(Pass.person_id.in_([each.id for each in people])).order_by(Pass.id)
+    return [*(_card(each) for each in session.scalars(theirs).unique()), *(_pass(each) for each in session.scalars(bought).unique())]
+
+
+def _pass(bought: Pass) -> Card:
+    """With the day until which it can be used; before it is paid, the day on which it was asked for."""
+    state = "expired" if bought.state == "active" and bought.is_over else bought.state
+    return Card(
+        title=f"{bought.package.name}: {bought.uses_left} of {bought.uses} left",
+        number=bought.number,
+        state=spaced(state),
+        tone={"open": "warn", "active": "good", "cancelled": "bad"}.get(state, ""),
+        at=bought.expires_at or bought.created_at,
+        timezone=bought.person.timezone,
+        link=url_for("pass.show", token=bought.token),
+        is_over=state not in ("open", "active"),
+        name=bought.person.name,
+    )
 
 
 def _card(booking: Booking) -> Card:

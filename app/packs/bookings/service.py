@@ -20,6 +20,7 @@ from app.money.price import Item
 from app.money.quote import Quote
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.opening import Lasting
+from app.packs.bookings.pass_ import Pass
 
 
 def _asked(extras: Sequence[int], coupon: str, buyer_state: str) -> dict[str, Any]:
@@ -103,18 +104,20 @@ class Service(Noun):
         return found
 
     def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> Quote:
-        """What it costs with these extras and this coupon, worked out from the price list alone."""
+        """What it costs with these extras and this coupon or package, worked out from the price list alone."""
         chosen = [each for each in self.extras if each.state == "offered" and each.id in extras]
         if len(chosen) != len(set(extras)):
             raise Invalid.fields_said({"extras": "One of these is not offered any more."})
-        items = [self._item(self.name, self.price), *(self._item(each.name, each.price) for each in chosen)]
-        return Quote.name_price(self.slug, items, coupon=coupon, buyer_state=buyer_state, asked=_asked(extras, coupon, buyer_state))
+        bought = Pass.for_this(coupon, self)
+        first = self.item(f"{self.name}, from your package {bought.code}", Money(0, self.price.currency)) if bought else self.item(self.name, self.price)
+        items = [first, *(self.item(each.name, each.price) for each in chosen)]
+        return Quote.name_price(self.slug, items, coupon="" if bought else coupon, buyer_state=buyer_state, asked=_asked(extras, coupon, buyer_state))
 
     def is_price(self, quote: Quote, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> bool:
         """Was this price named for just these choices?"""
         return quote.is_for(self.slug, _asked(extras, coupon, buyer_state))
 
-    def _item(self, label: str, price: Money) -> Item:
+    def item(self, label: str, price: Money) -> Item:
         return Item(label, price, 1, self.tax_rate, self.tax_included, self.tax_code)
 
     @property

@@ -28,6 +28,7 @@ from app.money.refund import Refund
 from app.money.tax import STATES
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.month import ZONES, Month, zone_asked
+from app.packs.bookings.package import Package
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -62,7 +63,7 @@ def home() -> str:
 
 @site.get("/services")
 def services() -> str:
-    return render_template("bookings/services.html", services=Service.offered(), practitioners=_practitioners())
+    return render_template("bookings/services.html", services=Service.offered(), packages=Package.offered(), practitioners=_practitioners())
 
 
 @site.get("/practitioners/<int:id>/photo")
@@ -87,6 +88,7 @@ def choose(slug: str) -> str:
         service=service,
         zone=zone,
         zones=ZONES,
+        packages=Package.offered(service),
         month=month,
         whose=whose,
         givers=[each for each in _practitioners() if each.id == whose or each.id in Booking.givers_to_come(service)],

@@ -1,0 +1,98 @@
+"""Buying: the pages on which somebody buys a package, and sees what is left of it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+
+from flask import Blueprint, redirect, render_template, request, url_for
+
+from app.kernel.access import Actor, acting
+from app.kernel.db import session, transaction
+from app.kernel.errors import Missing, Refused
+from app.kernel.people import Person
+from app.money.invoice import read_buyer
+from app.money.quote import Quote
+from app.money.tax import STATES
+from app.packs.bookings.month import zone_asked
+from app.packs.bookings.package import Package
+from app.packs.bookings.pass_ import Pass
+from app.packs.bookings.site import BUYER, WHO
+from app.site.payments import AFTER_PAYING
+
+buying = Blueprint("pass", __name__)  # the payment pages lead back to the page of a pass by its noun's name
+
+CUSTOMER = Actor("the customer", "site")
+
+
+@buying.get("/packages")
+def packages() -> str:
+    return render_template("bookings/packages.html", packages=Package.offered())
+
+
+@buying.get("/packages/<int:id>")
+def form(id: int) -> str:
+    return _form(Package.numbered(id), {})
+
+
+@buying.post("/packages/<int:id>")
+def buy(id: int) -> Any:
+    """Reads the form, and leads to the payment. A refusal keeps what was typed, and so does another price."""
+    package = Package.numbered(id)
+    try:
+        buyer = read_buyer({name: request.form.get(name, "") for name in BUYER})
+        quote, shown = _price(package, buyer), _shown()
+        if shown and shown.total != quote.total:
+            says = f"It costs {quote.total} now, not {shown.total} as it said here before. Nothing is charged yet."
+            return _form(package, request.form, says=says, quote=quote), 409
+        who = {name: request.form.get(name, "") for name in WHO} | {"timezone": zone_asked()}
+        once = request.form.get("once", "")[:100]
+        with acting(CUSTOMER), transaction():
+            bought = Pass.sell(package, quote, Person.meet(**who), buyer, key=f"site:{once}" if once else "")
+    except Refused as no:
+        session.rollback()
+        return _form(Package.numbered(id), request.form, no), no.status
+    bill = bought.bill
+    return redirect(url_for("pay.checkout", token=bill.token) if bill else url_for("pass.show", token=bought.token), 303)
+
+
+@buying.get("/pass/<token>")
+def show(token: str) -> str:
+    bought = Pass.by_token(token)
+    papers = [paper for bill in bought.bills for paper in bill.invoices]
+    said = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
+    return render_template("bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, warning=said)
+
+
+def _price(package: Package, buyer: Mapping[str, str]) -> Quote:
+    """The one that was named on the page, if it was for this and still holds; otherwise today's."""
+    region, named = buyer.get("region", ""), _shown()
+    if named and named.still_holds and named.is_for(package.address, {"state": region}):
+        return named
+    with transaction():
+        return package.quote(region)
+
+
+def _shown() -> Quote | None:
+    try:
+        return Quote.by_token(request.form.get("quote", ""))
+    except Missing:
+        return None
+
+
+def _form(package: Package, typed: Mapping[str, str], no: Refused | None = None, *, says: str = "", quote: Quote | None = None) -> str:
+    if quote is None:
+        with transaction():
+            quote = package.quote()
+    return render_template(
+        "bookings/package.html",
+        package=package,
+        quote=quote,
+        typed=typed,
+        zone=zone_asked(),
+        states=STATES,
+        wrong=no.fields if no else {},
+        refusal=no.words if no else says,
+        once=typed.get("once") or secrets.token_urlsafe(16),
+    )

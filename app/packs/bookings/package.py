@@ -1,0 +1,89 @@
+"""Package: several uses of one service, bought at once and used one by one, until a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel.db import Noun, session
+from app.kernel.errors import Missing
+from app.kernel.people import Person
+from app.kernel.workflow import asked, move
+from app.money.amount import Money, money_column
+from app.money.quote import Quote
+from app.packs.bookings.pass_ import Pass
+
+if TYPE_CHECKING:  # a service asks a pass what it pays for; for the type checker alone, a package knows its service
+    from app.packs.bookings.service import Service
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """Who buys it, at the desk or by telephone."""
+
+    name: str = asked("Name", longest=100)
+    email: str = asked("Email", help="The code and the invoice go here.", longest=254)
+    phone: str = asked("Phone", default="", longest=30)
+
+
+class Package(Noun):
+    """Five consultations for the price of four."""
+
+    states = "offered", "retired"
+    __table_args__ = (
+        CheckConstraint("uses between 2 and 100", name="uses"),
+        CheckConstraint("price_amount >= 100", name="price"),
+        CheckConstraint("valid_days between 1 and 1825", name="valid"),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "package_uses": "A package has 2 to 100 uses.",
+        "package_price": "A package costs something.",
+        "package_valid": "A package is valid for 1 to 1825 days.",
+    }
+
+    name: Mapped[str]
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
+    service: Mapped[Service] = relationship("Service", lazy="joined", innerjoin=True)
+    uses: Mapped[int] = mapped_column(default=5)
+    price: Mapped[Money] = money_column("price")
+    valid_days: Mapped[int] = mapped_column(default=365, info={"label": "Valid for so many days after it is paid"})
+
+    @classmethod
+    def offered(cls, service: Service | None = None) -> list[Package]:
+        """What can be bought; of one service, or of all that are offered themselves."""
+        found = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.service_id, cls.uses, cls.id))
+        return [each for each in found if each.service.state == "offered" and each.service_id == (service or each.service).id]
+
+    @classmethod
+    def numbered(cls, id: int) -> Package:
+        found = session.get(cls, id) if id < 2**31 else None
+        if found is None or found not in cls.offered():
+            raise Missing("We do not offer this, or not any more.")
+        return found
+
+    @property
+    def address(self) -> str:
+        """What a price is named for."""
+        return f"package {self.id}"
+
+    def quote(self, buyer_state: str = "") -> Quote:
+        """Taxed like the service that it is for."""
+        label = f"{self.name}: {self.uses} × {self.service.name}"
+        return Quote.name_price(self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state})
+
+    @move("offered", by="Desk", label="Sell", asks=Buyer)
+    def sell(self, asked: Buyer) -> None:
+        """At the desk or by telephone: they get an email with the link to pay, and what they pay by hand is marked on the pass."""
+        person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
+        Pass.sell(self, self.quote(), person)
+
+    @move("offered", to="retired", by="Desk", confirm="Nobody can buy it any more. What was bought can be used as it was promised.")
+    def retire(self) -> None:
+        """Not offered any more."""
+
+    @move("retired", to="offered", by="Desk", label="Offer again")
+    def offer(self) -> None:
+        """Back on the public page."""
