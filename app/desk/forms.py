@@ -168,7 +168,7 @@ class FormDesign(BaseView):
 
     def _index(self, **context: Any) -> str:
         there = [*session.scalars(access.visible(Form).order_by(Form.name))]
-        newest = {each.form_id: each for each in session.scalars(select(Edition).distinct(Edition.form_id).order_by(Edition.form_id, Edition.number.desc()))}
+        newest = {each.form_id: each for each in session.scalars(select(Edition).order_by(Edition.number))}
         return self._page("desk/forms.html", forms=there, newest=newest, **context)
 
     def _question(self, form: Form, before: Question | None, typed: Any, refusal: Refused | None = None) -> str:

@@ -24,6 +24,7 @@ import redis
 from config import Settings
 from deploy import launch
 from deploy.servers import Busy, Trouble, alone, port, postgres, servers
+from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -90,12 +91,6 @@ def ask(database: str, question: LiteralString) -> object:
     with psycopg.connect(database) as line:
         answer = line.execute(question).fetchone()
     return answer and answer[0]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_a_first_start_gives_an_empty_database_in_utf8_and_utc(home: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from app.sandbox.mailbox import Letterbox
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from config import Settings
+from tests.conftest import free_port
 
 
 class Shop:
@@ -91,12 +91,6 @@ class Standing:
         self.web.shutdown()
         self.web.server_close()
         self.mail.stop()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from flask.testing import FlaskClient
 
 from app.sandbox.door import door
 from config import Settings
-from tests.sandbox.conftest import Standing, free_port
+from tests.conftest import free_port
+from tests.sandbox.conftest import Standing
 
 
 def web(keys: Settings, address: str) -> FlaskClient:

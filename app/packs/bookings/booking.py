@@ -375,7 +375,7 @@ class Booking(Noun, Linked, Answered):
 
     @move("requested", "held", "confirmed", by="Desk Practitioner", label="Reschedule", asks=NewTime, when=_is_to_come)
     def reschedule(self, asked: NewTime) -> None:
-        """Another time of the same service: the old seat and the new one change hands in one transaction, and all else moves along."""
+        """Another time of the same service: the old seat and the new one change hands at once, and all else moves along."""
         new = session.get(Slot, asked.slot)
         if new is None or new.service_id != self.slot.service_id:
             raise Invalid.fields_said({"slot": "Choose one of the free times of this service."})

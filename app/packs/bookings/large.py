@@ -22,8 +22,50 @@ from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 
-NAMES = ["Aarav", "Diya", "Vihaan", "Ananya", "Arjun", "Ishita", "Kabir", "Meera", "Rohan", "Priya", "Sanjay", "Tara", "Usha", "Vikram", "Zoya", "Daniel", "Sofia", "Emma", "Luca", "Noor"]
-FAMILIES = ["Iyer", "Shah", "Nair", "Menon", "Rao", "Mehta", "Khan", "Das", "Bose", "Gupta", "Reddy", "Singh", "Pillai", "Joshi", "Kapoor", "Rossi", "Cohen", "Meyer", "Silva", "Okafor"]
+NAMES = [
+    "Aarav",
+    "Diya",
+    "Vihaan",
+    "Ananya",
+    "Arjun",
+    "Ishita",
+    "Kabir",
+    "Meera",
+    "Rohan",
+    "Priya",
+    "Sanjay",
+    "Tara",
+    "Usha",
+    "Vikram",
+    "Zoya",
+    "Daniel",
+    "Sofia",
+    "Emma",
+    "Luca",
+    "Noor",
+]
+FAMILIES = [
+    "Iyer",
+    "Shah",
+    "Nair",
+    "Menon",
+    "Rao",
+    "Mehta",
+    "Khan",
+    "Das",
+    "Bose",
+    "Gupta",
+    "Reddy",
+    "Singh",
+    "Pillai",
+    "Joshi",
+    "Kapoor",
+    "Rossi",
+    "Cohen",
+    "Meyer",
+    "Silva",
+    "Okafor",
+]
 COLLEAGUES = ("Leela Varma", "Farah Khan", "Ravi Kulkarni")
 HOUR, BACK, AHEAD = 60, 330, 35  # minutes of a slot, days behind and before today
 
