@@ -173,7 +173,7 @@ def test_a_price_that_was_named_holds_for_half_an_hour_whatever_the_list_says(se
 
 def test_a_price_is_taken_once_and_for_its_own_service_only(service: Any, open_slot: Any) -> None:
     with transaction():
-        quote, other = service.quote(), Quote.name_price("something else", [service._item("x", inr(1))])
+        quote, other = service.quote(), Quote.name_price("something else", [service.item("x", inr(1))])
     Booking.hold(open_slot(hours=48), MEERA, {}, Choices(quote=quote.token))
     slot = open_slot(hours=50)
     for token in (quote.token, other.token):
