@@ -16,6 +16,7 @@ from app.kernel import clock, db
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
+from app.messages.opt_in import OptIn
 from app.money.bill import ByHand
 from app.money.policy import RefundPolicy
 from app.packs.bookings.booking import Booking, NewTime
@@ -268,3 +269,10 @@ def test_two_together_are_both_taken(open_slot: OpenSlot, hold: Hold, service: S
     assert Booking.free_slots(service, clock.now(), clock.ahead(days=9)) == []
     with pytest.raises(Refused, match="just been taken"):
         hold(his, name="Kabir Shah")
+
+
+def test_a_tick_on_the_form_is_kept_as_their_word(slot: Slot, client: Any) -> None:
+    assert 'name="by" value="whatsapp"' in client.get(f"/book/first/{slot.id}").text
+    form = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+919845012345", "by": ["whatsapp", "pigeon"]}
+    assert client.post(f"/book/first/{slot.id}", data=form).status_code == 303
+    assert [(each.channel, each.how) for each in session.scalars(select(OptIn))] == [("whatsapp", "Ticked on the form")]

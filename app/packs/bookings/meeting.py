@@ -43,6 +43,7 @@ def _is_to_come(meeting: Meeting) -> str | None:
 class Meeting(Noun):
     """Where one booking takes place. It is asked for with the confirmation, which never waits for it."""
 
+    whose = "booking.person"
     states = "requested", "ready", "cancelled", "failed"
     __table_args__ = (Index("meeting_one_each", "booking_id", unique=True, postgresql_where=text("state != 'cancelled'")),)
     refusals: ClassVar[dict[str, str]] = {"meeting_one_each": "This booking has a meeting already."}

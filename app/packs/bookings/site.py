@@ -18,6 +18,8 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.question import LOCALES
+from app.messages import channel
+from app.messages.opt_in import OptIn
 from app.money import gateway, policy
 from app.money.amount import Money
 from app.money.bill import Bill, paid_for
@@ -192,6 +194,7 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
                 kept.take(booking)
         else:
             booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
+    _write_also_by(booking)
     cookie["held"] = {"slot": booking.slot_id, "once": once}
     return booking
 
@@ -200,6 +203,14 @@ def _answered(service: Service) -> dict[str, Any]:
     """What stands in the fields of the service's form."""
     edition = service.asks
     return edition.picked(request.form.getlist) if edition else {}
+
+
+def _write_also_by(booking: Booking) -> None:
+    """Where they have ticked that they want to be written to, beside their mailbox."""
+    wanted = set(request.form.getlist("by")) & {each.name for each in channel.every() if each.name != "email" and each.address(booking.person)}
+    with acting(CUSTOMER), transaction():
+        for by in sorted(wanted):
+            OptIn.give(booking.person, by, "Ticked on the form")
 
 
 # --- what it costs ----------------------------------------------------------------------------------------------------
@@ -273,6 +284,8 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
         refusal=no.words if no else offer.says,
         once=typed.fields.get("once") or secrets.token_urlsafe(16),
         whose=whose_asked(),
+        channels=[each for each in channel.every() if each.name != "email"],
+        by=request.form.getlist("by"),
     )
 
 

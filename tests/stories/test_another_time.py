@@ -1,0 +1,110 @@
+"""Money that comes late, a move across the night on which clocks change, and a place in the line: in a real browser, through the real programs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+import requests
+from icalendar import Calendar
+from playwright.sync_api import Page, expect
+from sqlalchemy import select
+
+from app.kernel import clock
+from app.kernel.audit import Change
+from app.kernel.db import session, transaction
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, CallOff
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
+from app.packs.bookings.slot import Slot
+from app.packs.bookings.waiting import Waiting
+from tests.conftest import MEERA
+from tests.stories.test_the_walk import choose_a_time, fill_in, pay, wait_for_mail
+
+pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("working")]
+
+Visit = Callable[..., Page]
+ROME = ZoneInfo("Europe/Rome")
+
+
+def test_money_that_comes_late_still_takes_the_time_that_is_free(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
+    page = visit()
+    choose_a_time(page, web)
+    fill_in(page)
+    page.get_by_role("button", name=re.compile("Pay ₹999.00")).click()
+    expect(page.get_by_role("button", name=re.compile("Pay INR"))).to_be_visible()
+    booking = session.get(Booking, 1)
+    assert booking
+    with transaction():
+        booking.hold_expires_at = clock.ahead(minutes=-1)
+    booking.lapse()
+    page.get_by_role("button", name=re.compile("Pay INR")).click()
+    expect(page.locator("main")).to_contain_text("Your time is booked")
+    assert session.scalars(select(Change.verb).where(Change.noun == "booking", Change.verb == "confirm_late")).all()
+
+
+def the_night_clocks_change() -> date:
+    """The next one in Rome on which an hour is left out."""
+    day = clock.today() + timedelta(days=2)
+    while _noon(day).utcoffset() >= _noon(day + timedelta(days=1)).utcoffset():  # type: ignore[operator]
+        day += timedelta(days=1)
+    return day
+
+
+def _noon(day: date) -> datetime:
+    return datetime.combine(day, time(12), ROME)
+
+
+def test_nine_oclock_stays_nine_oclock_when_a_booking_moves_into_summer(visit: Visit, web: str, sandbox: str, service: Service, asha: Practitioner) -> None:
+    """Page, JSON, invitation, email and database mean the same instant."""
+    requests.delete(f"{sandbox}/mail", timeout=5)
+    night = the_night_clocks_change()
+    winter, summer = (datetime.combine(night + timedelta(days=n), time(9), ROME).astimezone(UTC) for n in (-1, 2))
+    with transaction():
+        asha.timezone, service.days_ahead = "Europe/Rome", 365
+        slots = [Slot.at(asha, service, each) for each in (winter, summer)]
+        session.add_all(slots)
+    booking = Booking.hold(slots[0], MEERA | {"timezone": "Europe/Rome"}, {})
+    booking.mark_paid(ByHand("cash", "R-1"))
+    page = visit()
+    page.goto(f"{web}/booking/{booking.token}")
+    page.get_by_role("link", name="Take another time").click()
+    page.goto(f"{page.url.split('?')[0]}?day={night + timedelta(days=2)}")
+    page.get_by_role("link", name=re.compile("09:00")).click()
+    page.get_by_role("button", name="Move my booking").click()
+    expect(page.locator("main")).to_contain_text("09:00 – 10:00 CEST")
+    told = requests.get(f"{web}/api/bookings/{booking.token}", timeout=10).json()
+    assert datetime.fromisoformat(told["slot"]["starts_at"]) == summer
+    assert told["slot"]["starts_at"].endswith("T09:00:00+02:00")
+    (event,) = Calendar.from_ical(requests.get(f"{web}/booking/{booking.token}/calendar.ics", timeout=10).text).walk("VEVENT")
+    assert event["DTSTART"].dt.astimezone(UTC) == summer
+    session.expire_all()
+    assert Booking.get(booking.id).slot.starts_at == summer
+    wait_for_mail(page, sandbox, "New time")
+    (letter,) = (each for each in requests.get(f"{sandbox}/mail.json", timeout=5).json() if each["subject"].startswith("New time"))
+    assert "09:00 CEST" in letter["subject"]
+
+
+def test_what_comes_free_is_offered_kept_and_taken(visit: Visit, web: str, sandbox: str, slot: Slot, hold: Callable[..., Booking]) -> None:
+    requests.delete(f"{sandbox}/mail", timeout=5)
+    booking = hold(slot)
+    page = visit(width=390)
+    page.goto(f"{web}/book/first")
+    page.get_by_role("link", name="Tell us when").click()
+    page.get_by_label("Name", exact=True).fill("Kabir Shah")
+    page.get_by_label("Email").fill("kabir@example.com")
+    page.get_by_role("button", name="Tell me").click()
+    expect(page.locator("main")).to_contain_text("You are next.")
+    booking.cancel(CallOff("Ill."))
+    wait_for_mail(page, sandbox, "A time came free")
+    waiting = session.scalars(select(Waiting)).one()
+    page.goto(f"{web}/waiting/{waiting.token}")
+    page.get_by_role("link", name="Take it").click()
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Kabir Shah")
+    page.locator("main form button").last.click()
+    pay(page)
+    expect(page.locator("main")).to_contain_text("Your time is booked")
