@@ -99,10 +99,10 @@ def _line(change: Change) -> dict[str, Any]:
 def _told(row: Noun) -> dict[str, Any]:
     """A noun adds what stands in no column of its own, such as answers that are sealed."""
     mapper = inspect(type(row))
-    says_more = hasattr(row, "disclosed")
-    ours = {column.key for column in mapper.columns if column.foreign_keys or (says_more and column.info.get("secret"))} | _OURS
+    ours = {column.key for column in mapper.columns if column.foreign_keys or column.info.get("secret")} | _OURS
     plain = {spaced(key): _plain(getattr(row, key)) for key in (attr.key for attr in mapper.column_attrs) if key not in ours}
-    return plain | (row.disclosed() if says_more else {})
+    disclosed = getattr(row, "disclosed", dict)
+    return plain | disclosed()
 
 
 def _plain(value: Any) -> Any:

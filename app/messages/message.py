@@ -228,7 +228,7 @@ class Message(Noun):
     @move("handed", "failed", to="waiting", by="Desk", label="Send again", confirm=_before_again)
     def send_again(self) -> None:
         """It goes out once more, with the words as they are now."""
-        self.trouble, self.due_at, self.tries = "", clock.now(), 0
+        self.trouble, self.tries = "", 0  # of which time it reminds, its due_at says
         later(send, self)
 
     def look_again(self) -> None:

@@ -90,6 +90,10 @@ def _reach_by_link(bill: Bill) -> str | None:
     return None if bill.thing.awaits(bill) else "Nobody waits for this money any more."
 
 
+def _is_taken(bill: Bill) -> str | None:
+    return "This money was taken already. Somebody else has to see it first." if bill.is_promised else None
+
+
 class Bill(Noun, Linked):
     """One request for money, and the gateway's order that collects it."""
 
@@ -266,7 +270,7 @@ class Bill(Noun, Linked):
         if self.thing.is_delivered:
             self.deliver()
 
-    @move("open", "unpaid", by="Desk Accountant", label="Take by hand", asks=ByHand)
+    @move("open", "unpaid", by="Desk Accountant", label="Take by hand", asks=ByHand, when=_is_taken)
     def take_by_hand(self, asked: ByHand) -> Payment:
         """Cash, a cheque or a transfer. A large sum counts when somebody else has seen it too."""
         charge = Charge(f"{self.number}/{len(self.payments) + 1}", "captured", self.price, asked.reference)
@@ -378,7 +382,8 @@ class Bill(Noun, Linked):
         with transaction():
             self.lock()
             self.looked += 1
-            self.look_at = None if over or self.state == "paid" else clock.now() + gap
+            waits = self.wants_money and self.thing.awaits(self)  # the rest of a deposit may be paid weeks later
+            self.look_at = None if self.state == "paid" or (over and not waits) else clock.now() + gap
         self.look()
 
 

@@ -89,3 +89,8 @@ def _before(hours: int) -> str:
 def percent(tiers: str, before: timedelta) -> int:
     """The share that goes back when it is called off so long before. Exactly at a step counts as in time."""
     return next((share for hours, share in read(tiers) if before >= timedelta(hours=hours)), 0)
+
+
+def at_most(tiers: str, share: int) -> str:
+    """The same steps, none of which gives back more than this."""
+    return ", ".join(f"{hours}h: {min(each, share)}%" for hours, each in read(tiers)) if tiers else ""

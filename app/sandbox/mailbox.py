@@ -97,7 +97,7 @@ def _row(store: Store, id: int) -> Any:
 def _read(row: Any) -> dict[str, Any]:
     message = message_from_bytes(row["raw"], policy=policy.default)
     return {
-        "id": row["id"], "to": row["recipients"], "from": str(message["From"]), "subject": str(message["Subject"]), "message_id": str(message["Message-ID"]),
+        "id": row["id"], "to": row["recipients"], "from": str(message["From"]), "subject": " ".join(str(message["Subject"]).split()), "message_id": str(message["Message-ID"]),
         "text": _part(message, "plain"), "html": _part(message, "html"), "attachments": [_name(each) for each in _attachments(message)],
         "received_at": datetime.fromtimestamp(row["received"], UTC).isoformat(timespec="seconds"),
     }  # fmt: skip

@@ -75,7 +75,7 @@ def test_a_booking_answers_with_what_paying_needs(client: FlaskClient, slot: Slo
     assert answer.status_code == 201
     assert told.keys() == {
         "token", "number", "state", "service", "slot", "timezone", "hold_expires_at",
-        "price", "deposit", "lines", "policy", "bills", "refunds", "papers", "changes", "checkout",
+        "price", "deposit", "lines", "policy", "bills", "refunds", "papers", "meeting", "changes", "checkout",
     }  # fmt: skip
     assert (told["state"], told["price"]) == ("held", {"amount": 99900, "currency": "INR"})
     assert told["checkout"].keys() == {"gateway", "key", "order_id", "amount", "currency"}

@@ -18,8 +18,9 @@ from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.messages.opt_in import OptIn
 from app.money.bill import ByHand
+from app.money.coupon import Coupon
 from app.money.policy import RefundPolicy
-from app.packs.bookings.booking import Booking, NewTime
+from app.packs.bookings.booking import Booking, Choices, NewTime
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
@@ -276,3 +277,21 @@ def test_a_tick_on_the_form_is_kept_as_their_word(slot: Slot, client: Any) -> No
     form = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+919845012345", "by": ["whatsapp", "pigeon"]}
     assert client.post(f"/book/first/{slot.id}", data=form).status_code == 303
     assert [(each.channel, each.how) for each in session.scalars(select(OptIn))] == [("whatsapp", "Ticked on the form")]
+
+
+def test_moving_far_away_first_brings_nothing_back_that_was_gone(open_slot: OpenSlot, hold: Hold, service: Service) -> None:
+    with transaction():
+        service.policy = RefundPolicy(name="Steps", tiers="48h: 100%, 24h: 50%")
+    booking = hold(open_slot(hours=30))
+    booking.mark_paid(ByHand("cash", "R-1"))
+    booking.move_to(open_slot(hours=200))
+    assert booking.back_by_policy().amount == 49950
+
+
+def test_a_refusal_inside_another_change_is_never_taken_for_a_booking(slot: Slot, hold: Hold, service: Service, open_slot: OpenSlot) -> None:
+    with transaction():
+        session.add(Coupon(code="ONCE", percent=10, uses_each=1))
+    Booking.hold(slot, MEERA, {}, Choices(coupon="ONCE"))
+    with pytest.raises(Refused), transaction():
+        Booking.hold_once("phone:1", open_slot(hours=60), MEERA, {}, Choices(coupon="ONCE"))
+    assert len(session.scalars(select(Booking)).all()) == 1

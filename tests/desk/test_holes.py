@@ -92,7 +92,9 @@ def test_a_link_that_is_followed_changes_nothing(enter: Enter, slot: Slot) -> No
 def state_of_everything() -> dict[str, int]:
     session.rollback()
     with db.engine().connect() as connection:
-        tables = [each.name for each in db.metadata.sorted_tables if not each.name.startswith("ab_")]
+        tables = [
+            each.name for each in db.metadata.sorted_tables if not each.name.startswith("ab_") and each.name != "quote"
+        ]  # a price that was named holds for a while
         return {name: int(connection.execute(text(f"select coalesce(sum(version), 0) + count(*) from {name}")).scalar_one()) for name in tables}
 
 

@@ -14,6 +14,7 @@ from app.kernel.access import everything, own, visible
 from app.kernel.db import session
 from app.kernel.errors import Missing
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
 
@@ -51,9 +52,9 @@ def test_a_resource_without_a_scope_does_not_load() -> None:
 
 
 def test_state_and_secrets_cannot_be_declared_as_written_or_searched() -> None:
-    for wrong in ({"add": "state"}, {"edit": "answers"}, {"search": "answers"}, {"filters": "answers"}, {"list": "answers"} | {}):
+    for wrong in ({"add": "state"}, {"edit": "host_url"}, {"search": "host_url"}, {"filters": "host_url"}, {"list": "host_url"}):
         with pytest.raises(TypeError):
-            Resource(Booking, **({"list": "number"} | wrong), roles={"Desk": "read"}, scope=everything)  # type: ignore[arg-type]
+            Resource(Meeting, **({"list": "booking"} | wrong), roles={"Desk": "read"}, scope=everything)  # type: ignore[arg-type]
 
 
 def test_a_link_works_and_a_wrong_and_a_foreign_one_sound_the_same(slot: Slot, hold: Any) -> None:

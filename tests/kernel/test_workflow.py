@@ -60,7 +60,7 @@ def test_buttons_are_only_those_of_this_state_and_this_person(slot: Slot, hold: 
     with by("dina") as _:
         from app.kernel.access import actor
 
-        assert [move.name for move in legal(booking, actor())] == ["mark_paid", "cancel"]
+        assert [move.name for move in legal(booking, actor())] == ["mark_paid", "reschedule", "cancel"]
     with by("omar"):
         assert legal(booking, actor()) == []
 

@@ -86,7 +86,7 @@ def run(mutant: Mutant) -> tuple[bool, float]:
         file = home / mutant.file
         file.write_text(file.read_text().replace(mutant.old, mutant.new))
         asked = [sys.executable, "-m", "pytest", mutant.asked, "-x", "-q", "-p", "no:cacheprovider", *(["-k", mutant.about] if mutant.about else [])]
-        quick = {name: value for name, value in os.environ.items() if not name.startswith("PROOF_")} | {"PYTHONPATH": place}
+        quick = {name: value for name, value in os.environ.items() if not name.startswith("PROOF_")} | {"PYTHONPATH": place, "ORDERS": "60"}
         answer = subprocess.run(asked, cwd=home, env=quick, capture_output=True, text=True, check=False)
     if answer.returncode not in (0, 1) or "\nERROR " in answer.stdout:
         raise RuntimeError(f"{mutant.breaks}: the tests could not be asked\n{answer.stdout[-3000:]}{answer.stderr[-1000:]}")

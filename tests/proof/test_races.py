@@ -22,6 +22,7 @@ from app.money.gateway import Charge
 from app.money.ledger import Account
 from app.money.payment import GiveBack, Payment
 from app.packs.bookings.booking import Booking, CallOff, Choices
+from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
 from tests.proof.conftest import LONG
 from tests.proof.house import CROWD, House, inr
@@ -74,7 +75,7 @@ def without_locks(meet_at: type[Noun], *, in_turn: bool = False) -> Iterator[Non
         if isinstance(self, meet_at) and not getattr(seen, "met", False):
             seen.met = True
             with suppress(threading.BrokenBarrierError):
-                both.wait(1)
+                both.wait(3)
             if in_turn and threading.current_thread().name == "1":
                 time.sleep(0.2)  # so that the second writes last, over what the first has written
         return self
@@ -129,7 +130,7 @@ def counting_without_a_lock() -> Iterator[None]:
         last = session.scalar(select(numbering.Series.last).where(numbering.Series.kind == kind)) or 0
         if kind == "INV fiscal":
             with suppress(threading.BrokenBarrierError):
-                both.wait(1)
+                both.wait(3)
         counted(kind, year)
         return last + 1
 
@@ -222,7 +223,7 @@ RACES: dict[str, Race] = {
         _paid, lambda house: [_give_back(""), _give_back("")], lambda: [without_locks(Payment), without_check("payment", "payment_back")]
     ),
     "the webhook and the browser bring one payment": Race(
-        _tried, lambda house: [_captured(), _captured()], lambda: [without_locks(Payment), without_index("invoice_once")]
+        _tried, lambda house: [_captured(), _captured()], lambda: [without_locks(Payment), without_index("invoice_once"), without_index("meeting_one_each")]
     ),
     "two take the last use of a coupon": Race(
         _one_use, lambda house: [_hold(_slots()[0], 0, "few"), _hold(_slots()[5], 1, "few")],
@@ -230,7 +231,7 @@ RACES: dict[str, Race] = {
     ),
     "two promise what is in a purse": Race(lambda house: house.fill_purse(500), _promise, lambda: [without_locks(Account)]),
     "two invoices want one number": Race(
-        _two_bills, lambda house: [_captured(0), _captured(1)], lambda: [counting_without_a_lock(), without_index("invoice_number_key")]
+        _two_bills, lambda house: [_captured(0), _captured(1)], lambda: [without_locks(Practitioner), counting_without_a_lock(), without_index("invoice_number_key")]
     ),
 }  # fmt: skip
 
@@ -243,7 +244,11 @@ def wrong() -> list[str]:
 
 @pytest.mark.parametrize("race", RACES)
 def test_without_its_guards_it_breaks(build: Callable[[], House], race: str) -> None:
-    house, it = build(), RACES[race]
+    """The two have to meet, which on a busy machine takes more than one try."""
+    assert any(_breaks(build(), RACES[race]) for _ in range(10)), "the race is not real: nothing broke without the guards"
+
+
+def _breaks(house: House, it: Race) -> bool:
     it.prepare(house)
     acts = it.acts(house)
     session.remove()
@@ -251,7 +256,7 @@ def test_without_its_guards_it_breaks(build: Callable[[], House], race: str) -> 
         for guard in it.off():
             off.enter_context(guard)
         at_once(*acts)
-        assert wrong(), "the race is not real: nothing broke without the guards"
+        return bool(wrong())
 
 
 @pytest.mark.parametrize("race", RACES)

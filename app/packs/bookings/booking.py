@@ -28,7 +28,7 @@ from app.money.amount import Money, money_column
 from app.money.bill import Bill, ByHand, Terms, Why, give_back, paid_for, refunds_of
 from app.money.invoice import read_buyer
 from app.money.payment import Payment
-from app.money.policy import percent
+from app.money.policy import at_most, percent
 from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
@@ -398,7 +398,10 @@ class Booking(Noun, Linked, Answered):
             self.lock()
             if no := self.keeps():
                 raise Refused(no)
+            share = percent(self.policy, self.slot.starts_at - clock.now()) if self.policy else 100
             self.reschedule(NewTime(slot.id))
+            if self.state == "confirmed":
+                self.policy = at_most(self.policy, share)  # moving far away first does not bring back what was gone already
 
     @move("requested", "held", "confirmed", to="cancelled", when=keeps)
     def call_off(self, why: str = "") -> None:
@@ -662,6 +665,8 @@ class Booking(Noun, Linked, Answered):
                     known.let_go()
                 return cls.hold(slot, person, answers, wanted, request=(key, mark) if key else None, instead_of=instead_of)
         except Refused as no:
+            if session.info.get("open"):  # inside another change nothing is undone yet: what is found now would be this one's own half
+                raise
             made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:
                 return made

@@ -55,7 +55,7 @@ class Meeting(Noun):
     key: Mapped[str] = mapped_column(index=True, info={"secret": True})  # what the place knows it by; of a group, all have the same
     driver: Mapped[str] = mapped_column(info={"choices": (*PLACES, "by_hand"), "label": "Made by"})
     external_id: Mapped[str] = mapped_column(default="")
-    join_url: Mapped[str] = mapped_column(default="", info={"label": "Link"})
+    join_url: Mapped[str] = mapped_column(default="", info={"label": "Link", "secret": True})
     host_url: Mapped[str] = mapped_column(default="", info={"secret": True})
     recording_requested: Mapped[bool] = mapped_column(default=False)
     edition: Mapped[int]  # of the booking, that it was last asked for

@@ -114,7 +114,7 @@ def _book(call: Call) -> Booking:
     try:
         with transaction():
             booking = Booking.hold_once(key, slot, call.who, answers, Choices(call.extras, call.said("coupon"), quote=call.said("quote")))
-            if way != "link" and booking.state == "held":
+            if way != "link" and booking.state == "held" and not (booking.bill and booking.bill.is_promised):
                 press(booking, "mark_paid", {"how": way, "reference": call.said("reference")})
     except Refused:
         made = Booking.asked_before(key)

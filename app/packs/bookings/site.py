@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
-from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.errors import Missing, Refused
 from app.kernel.question import LOCALES
 from app.messages import channel
 from app.messages.opt_in import OptIn
@@ -244,7 +244,7 @@ def _some_price(service: Service, typed: Typed, wrong: Mapping[str, str]) -> Quo
     offered = {each.id for each in service.extras if each.state == "offered"}
     coupon = "" if "coupon" in wrong else typed.choices.coupon
     region = "" if wrong.keys() & set(BUYER) else read_buyer(typed.buyer).get("region", "")
-    with transaction():
+    with guessing("coupon", coupon), transaction():
         return service.quote([each for each in typed.extras if each in offered], coupon, region)
 
 
@@ -264,8 +264,8 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
     if offer is None:
         try:
             offer = _offer(service, _some_price(service, typed, wrong))
-        except Invalid as also:  # a coupon that has ended since it was typed
-            wrong = also.fields | wrong
+        except Refused as also:  # a coupon that has ended since it was typed, or a guess too many
+            wrong = (also.fields or {"coupon": also.words}) | wrong
             offer = _offer(service, _some_price(service, typed, wrong))
     return render_template(
         "bookings/form.html",

@@ -22,7 +22,7 @@ if TYPE_CHECKING:  # a practitioner makes slots; for the type checker alone, a s
 
 
 GONE = "This time has just been taken. Please choose another one."
-_hear_of_it: list[Callable[[Slot], None]] = []
+_hear_of_it: list[Callable[[Slot], object]] = []
 
 
 class Slot(Noun):
@@ -90,7 +90,7 @@ class Slot(Noun):
 
     def refuses(self) -> str | None:
         """Why nobody can book this now, in words; None when only the seats decide."""
-        if self.state != "open" or self.service.state != "offered" or self.practitioner.state != "active":
+        if self.state != "open" or self.service.state != "offered" or any(each.state != "active" for each in self.givers):
             return "This time is not offered any more. Please choose another one."
         if self.starts_at < clock.ahead(minutes=self.service.notice_minutes):
             return "This time is too soon. Please choose a later one."
@@ -118,7 +118,7 @@ class Slot(Noun):
         return f"{clock.said(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"
 
 
-def hears_of_a_free_seat(told: Callable[[Slot], None]) -> None:
+def hears_of_a_free_seat(told: Callable[[Slot], object]) -> None:
     """Whoever waits for one: called by a job, after the seat has really come free."""
     _hear_of_it.append(told)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -66,7 +66,11 @@ class Waiting(Noun, Linked):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet who waits."""
-        return f"There is still a place in the line for {self.service.name}." if self.state in ("waiting", "offered") else ""
+        return (
+            f"There is still a place in the line for {self.service.name}."
+            if self.state == "offered" or (self.state == "waiting" and self.last_day >= clock.today())
+            else ""
+        )
 
     @property
     def before(self) -> int:
@@ -111,19 +115,21 @@ class Waiting(Noun, Linked):
         return f"{self.person.name}, for {self.service.name}"
 
 
-def offer_to_the_next(slot: Slot) -> None:
-    """A seat came free: the first in the line whom it suits hears of it."""
+def offer_to_the_next(slot: Slot) -> bool:
+    """A seat came free: the first in the line whom it suits hears of it. Answers whether there was one."""
     with transaction():
         _pass_by(slot)
         line = select(Waiting).where(Waiting.service_id == slot.service_id, Waiting.state == "waiting").order_by(Waiting.id)
         first = next((each for each in session.scalars(line) if each.suits(slot)), None)
         if first is None:
-            return
+            return False
         try:
-            kept = Booking.keep_for(first.person, first.timezone, slot, min(clock.ahead(hours=FOR_SO_LONG), slot.starts_at))
+            last = slot.starts_at - timedelta(minutes=slot.service.notice_minutes)  # from then on nobody can book it
+            kept = Booking.keep_for(first.person, first.timezone, slot, min(clock.ahead(hours=FOR_SO_LONG), last))
         except Refused:  # somebody was quicker; whatever comes free next is offered again
-            return
+            return False
         first.offer(kept)
+    return True
 
 
 def _pass_by(slot: Slot) -> None:
@@ -143,4 +149,5 @@ def offer_what_is_free() -> None:
     for service in session.scalars(waited_for).all():
         for slot, left in Booking.free_slots(service, now, clock.ahead(days=service.days_ahead)):
             for _ in range(left):
-                offer_to_the_next(slot)
+                if not offer_to_the_next(slot):
+                    break
