@@ -268,7 +268,7 @@ def test_without_lock_and_constraint_the_crowd_would_break_it(open_slot: OpenSlo
             assert sum(crowd.map(ask, range(8))) > 1
     finally:
         with db.engine().begin() as connection:
-            connection.execute(text("set session_replication_role = replica"))
+            connection.execute(text("set local session_replication_role = replica"))
             connection.execute(text("truncate booking cascade"))
             connection.execute(
                 text(

@@ -160,7 +160,7 @@ def test_without_lock_and_constraint_they_would_share_it(
         assert sum(_move_at_once(app, ids, new)) > 1
     finally:
         with db.engine().begin() as connection:
-            connection.execute(text("set session_replication_role = replica"))
+            connection.execute(text("set local session_replication_role = replica"))
             connection.execute(text("truncate booking cascade"))
             connection.execute(text("alter table booking enable trigger all"))
             taking = "state in ('held', 'requested', 'confirmed', 'completed', 'no_show')"

@@ -92,9 +92,8 @@ def by_force(statement: str) -> None:
     """What no door allows, done in the database itself."""
     session.rollback()
     with db.engine().begin() as connection:
-        connection.execute(text("set session_replication_role = replica"))
+        connection.execute(text("set local session_replication_role = replica"))
         connection.execute(text(statement))
-        connection.execute(text("set session_replication_role = default"))
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------

@@ -39,10 +39,9 @@ class Stage:
 
     def _run(self, *statements: str) -> None:
         with db.engine().begin() as connection:
-            connection.execute(text("set session_replication_role = replica"))  # the history and the books refuse to be emptied
+            connection.execute(text("set local session_replication_role = replica"))  # the history and the books refuse to be emptied
             for statement in statements:
                 connection.execute(text(statement))
-            connection.execute(text("set session_replication_role = default"))
 
     def clear(self) -> None:
         self._run(f"truncate {', '.join(self.tables)} restart identity cascade")

@@ -47,7 +47,7 @@ def faults(page: Page, larger: str = "200%") -> list[str]:
     page.evaluate(AXE_SCRIPT)
     found = []
     for width, shade, rules in LOOKS:
-        page.set_viewport_size({"width": width, "height": 2400})  # so tall that no menu that scrolls cuts a target in two
+        page.set_viewport_size({"width": width, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
         page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
         wrong = page.evaluate(CHECK, rules)["violations"]
         found += [f"{page.url} {width} {shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in wrong]

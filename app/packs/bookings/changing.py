@@ -25,14 +25,15 @@ def move(token: str) -> Any:
     booking = Booking.by_token(token)
     if no := booking.keeps():
         return _too_late(booking, no)
-    service, zone, whose = booking.slot.service, request.args.get("tz") or booking.timezone, whose_asked()
+    service, whose = booking.slot.service, whose_asked()
+    zone = zone_asked() if "tz" in request.args else booking.timezone
     return render_template(
         "bookings/choose.html",
         moving=booking,
         service=service,
-        zone=zone if zone in ZONES or zone == booking.timezone else zone_asked(),
+        zone=zone,
         zones=ZONES,
-        month=Month.asked_for(service, whose, besides=booking.slot_id),
+        month=Month.asked_for(service, whose, besides=booking.slot_id, zone=zone),
         whose=whose,
         givers=[],
         page=lambda **more: url_for("changing.move", token=token, tz=zone, **more),

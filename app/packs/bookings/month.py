@@ -39,9 +39,9 @@ class Month:
     last: date
 
     @classmethod
-    def asked_for(cls, service: Service, whose: int = 0, besides: int = 0) -> Month:
+    def asked_for(cls, service: Service, whose: int = 0, besides: int = 0, zone: str = "") -> Month:
         """The one that the page's address names; of one practitioner, or of whoever's turn it is. `besides` is a slot that is no choice."""
-        here = ZoneInfo(zone_asked())
+        here = ZoneInfo(zone or zone_asked())
         today = clock.now().astimezone(here).date()
         last = clock.ahead(days=service.days_ahead).astimezone(here).date()
         month, day = request.args.get("month", ""), request.args.get("day", "")

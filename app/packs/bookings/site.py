@@ -156,7 +156,7 @@ def book(slug: str, slot: int) -> Any:
     """Reads the form, holds the seat, and leads to the payment. A refusal keeps what was typed, and so does another price."""
     service = Service.called(slug)
     chosen = _slot(service, slot)
-    typed = Typed(request.form, [int(each) if each.isdecimal() else 0 for each in request.form.getlist("extra")[:50]])
+    typed = Typed(request.form, [int(each) if each.isdecimal() and len(each) < 10 else 0 for each in request.form.getlist("extra")[:50]])
     try:
         with guessing("coupon", typed.choices.coupon):
             quote, shown = _price(service, typed), _shown(service)
