@@ -305,7 +305,7 @@ KINDS: dict[str, Kind] = {
     "number": Kind(read=_number, schema={"type": "integer"}),
     "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),
     "day": Kind(said=lambda v: f"{v.day} {v:%b %Y}", json=_iso_said, read=_iso(date, "This is not a date."), schema={"type": "string", "format": "date"}),
-    "time": Kind(json=_iso_said, read=_iso(time, "This is not a time of day."), schema={"type": "string", "format": "time"}),
+    "time": Kind(said=lambda v: f"{v:%H:%M}", json=_iso_said, read=_iso(time, "This is not a time of day."), schema={"type": "string", "format": "time"}),
     "moment": Kind(
         said=lambda v: clock.said(v, house.timezone), plain=lambda v: _local(v).isoformat(timespec="minutes"), json=lambda v: v.astimezone(UTC).isoformat(),
         typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}", read=_moment, schema={"type": "string", "format": "date-time"},
