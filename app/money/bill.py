@@ -29,6 +29,8 @@ from app.money.payment import Payment
 from app.money.price import Price
 from app.money.refund import Refund
 
+_BEFORE = timedelta(days=3)  # it falls due, somebody is reminded
+
 
 class Payable(Protocol):
     """Anything with a price and a paid() can be paid for."""
@@ -135,7 +137,7 @@ class Bill(Noun, Linked):
         )  # fmt: skip
         session.add(bill)
         if terms.due:
-            remind(person, "money/pay_link", at=terms.due - timedelta(days=3), bill=bill)
+            remind(person, "money/pay_link", at=terms.due - _BEFORE, bill=bill)
         return bill
 
     @classmethod
@@ -291,7 +293,7 @@ class Bill(Noun, Linked):
         """What it is for has moved to another time, and so has the day by which its rest is owed."""
         if self.due_at and self.wants_money:
             self.due_at = when
-            remind(self.person, "money/pay_link", at=when - timedelta(days=3), bill=self)
+            remind(self.person, "money/pay_link", at=when - _BEFORE, bill=self)
 
     def close(self) -> None:
         """Ask the gateway to take no more money for this."""
@@ -368,7 +370,10 @@ class Bill(Noun, Linked):
 
     def wants(self, message: Message) -> bool:
         """Nobody is asked for money that is here, or that nobody waits for."""
-        return message.template != "money/pay_link" or (self.wants_money and self.thing.awaits(self))
+        if message.template != "money/pay_link":
+            return True
+        is_now = not message.kind or (self.due_at is not None and message.due_at == self.due_at - _BEFORE)  # not of a time that it has moved away from
+        return is_now and self.wants_money and self.thing.awaits(self)
 
     # --- looking again and again ---
 

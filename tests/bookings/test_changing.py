@@ -92,6 +92,18 @@ def test_a_reminder_is_never_for_the_old_time(paid: Callable[..., Booking], open
     assert [each.state for each in said(booking, "bookings/reminder")] == ["dropped", "waiting"]
 
 
+def test_the_rest_of_a_deposit_is_asked_for_once_before_the_new_time(open_slot: OpenSlot, hold: Hold, service: Service, work_off: Any, sandbox: str) -> None:
+    with transaction():
+        service.deposit_percent = 50
+    booking = hold(open_slot(hours=24 * 10))
+    booking.mark_paid(ByHand("cash", "R-1"))
+    booking.reschedule(NewTime(open_slot(hours=24 * 20).id))
+    with clock.standing_at(booking.slot.starts_at - timedelta(days=2)):
+        work_off()
+    asked = session.scalars(select(Message).where(Message.template == "money/pay_link").order_by(Message.due_at)).all()
+    assert [each.state for each in asked] == ["dropped", "sent"]
+
+
 def test_too_late_leads_to_the_practice_and_not_to_a_bare_no(paid: Callable[..., Booking], open_slot: OpenSlot, client: Any) -> None:
     booking, new = paid(hours=20), open_slot(hours=96)
     for way in ("move", f"move/{new.id}", "call-off"):
