@@ -13,18 +13,18 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.access import Linked, actor
 from app.kernel.db import Noun, noun_called, session, transaction
-from app.kernel.errors import Refused
-from app.kernel.jobs import every, job, later
+from app.kernel.jobs import every, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell, tell_the_house
 from app.money import gateway
 from app.money.amount import Money, money_column
-from app.money.gateway import Asked, Charge, Checkout, Lapsed, Returned
+from app.money.gateway import Asked, Charge, Returned
 from app.money.invoice import Invoice
 from app.money.ledger import Side, is_booked, post
 from app.money.limits import above_four_eyes
+from app.money.order import Ordered, look_again
 from app.money.payment import Payment
 from app.money.price import Price
 from app.money.refund import Refund
@@ -96,7 +96,7 @@ def _is_taken(bill: Bill) -> str | None:
     return "This money was taken already. Somebody else has to see it first." if bill.is_promised else None
 
 
-class Bill(Noun, Linked):
+class Bill(Noun, Linked, Ordered):
     """One request for money, and the gateway's order that collects it."""
 
     link_kind = "bill"
@@ -115,13 +115,8 @@ class Bill(Noun, Linked):
     left: Mapped[list[Any]]  # what of it still stands, after what went back
     buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})  # what the invoice says of them: tax number, state, address
     due_at: Mapped[datetime | None]
-    gateway: Mapped[str]
-    order_id: Mapped[str | None]
-    orders: Mapped[int] = mapped_column(default=0)  # how many the gateway closed before they were paid
     earned: Mapped[Money] = money_column("earned")  # what of its net is delivered, and ours
     delivered_at: Mapped[datetime | None]  # when all that stands of it was
-    look_at: Mapped[datetime | None] = mapped_column(index=True)
-    looked: Mapped[int] = mapped_column(default=0)
 
     payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
     invoices: Mapped[list[Invoice]] = relationship(back_populates="bill", order_by="Invoice.id")
@@ -151,17 +146,20 @@ class Bill(Noun, Linked):
         return next((each for each in bills if each.state in ("open", "unpaid")), next(iter(bills), None))
 
     @property
-    def receipt(self) -> str:
-        """What the gateway files it under: with a random part, because a number may come again after a restored backup."""
-        return f"{self.number}-{self.handle[:8]}" + (f"-{self.orders}" if self.orders else "")
-
-    @property
     def thing(self) -> Payable:
         return cast(Payable, noun_called(self.noun).get(self.row_id))
 
     @property
     def wants_money(self) -> bool:
         return self.state in ("open", "unpaid")
+
+    @property
+    def is_awaited(self) -> bool:
+        return self.thing.awaits(self)
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state == "paid"
 
     @property
     def is_promised(self) -> bool:
@@ -198,36 +196,6 @@ class Bill(Noun, Linked):
         back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
         return Asked(self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until)
 
-    def announce(self) -> str:
-        """Tell the gateway to expect this money, once. No transaction is open while it thinks."""
-        if not self.wants_money:
-            raise Refused("There is nothing to pay here any more.")
-        if self.order_id is None:
-            order_id = gateway.named(self.gateway).order(self.asked)
-            with transaction():
-                self._keep(order_id)
-        assert self.order_id is not None
-        return self.order_id
-
-    def _keep(self, order_id: str) -> None:
-        """The first one stays: another click may have been quicker, and its order is the one that a payer holds."""
-        self.lock()
-        if self.order_id is None:
-            self.order_id = order_id
-
-    def checkout(self) -> Checkout:
-        """The way to the gateway's page. An order that the gateway has closed is looked at once more, and then asked for anew."""
-        here, order_id = gateway.named(self.gateway), self.announce()
-        try:
-            return here.checkout(order_id, self.asked)
-        except Lapsed:
-            self.look()
-            with transaction():
-                self.lock()
-                if self.order_id == order_id and self.wants_money:
-                    self.order_id, self.orders = None, self.orders + 1
-            return here.checkout(self.announce(), self.asked)
-
     @move("open", "unpaid", by="Desk Accountant", label="Send pay link", when=_reach_by_link,
           confirm=lambda it: f"{it.person.name} gets an email to {it.person.email} with a link to pay {it.price}.")  # fmt: skip
     def send_link(self) -> None:
@@ -235,20 +203,6 @@ class Bill(Noun, Linked):
         tell(self.person, "money/pay_link", bill=self)
 
     # --- hearing of the money ---
-
-    def returned(self, fields: Mapping[str, str]) -> str:
-        """The payer's browser says that it is paid: believe only the gateway, and ask it. Answers "" or what is wrong."""
-        wrong = gateway.named(self.gateway).came_back(self.order_id or "", fields)
-        if not wrong:
-            self.look()
-        return wrong
-
-    def look(self) -> None:
-        """Ask the gateway what happened, and take it to heart. Webhook, browser and clock all end here; safe to do twice."""
-        if self.order_id:
-            here = gateway.named(self.gateway)
-            charges = here.charges(self.order_id)
-            self.heard(charges, {each.id: here.refunds(each.id) for each in charges if each.returned and each.state == "captured"})
 
     def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
         with transaction():
@@ -294,11 +248,6 @@ class Bill(Noun, Linked):
         if self.due_at and self.wants_money:
             self.due_at = when
             remind(self.person, "money/pay_link", at=when - _BEFORE, bill=self)
-
-    def close(self) -> None:
-        """Ask the gateway to take no more money for this."""
-        if self.order_id:
-            later(close, self, key=f"close:{self.id}:{self.orders}")
 
     # --- delivering, and giving back ---
 
@@ -375,22 +324,6 @@ class Bill(Noun, Linked):
         is_now = not message.kind or (self.due_at is not None and message.due_at == self.due_at - _BEFORE)  # not of a time that it has moved away from
         return is_now and self.wants_money and self.thing.awaits(self)
 
-    # --- looking again and again ---
-
-    def look_again(self) -> None:
-        """Growing gaps: minutes at first, hours for the days in which a bank may still change its mind.
-
-        The next look is written down before this one begins: however this one ends, the bill is not forgotten.
-        """
-        gap = min(timedelta(minutes=2) * 2 ** min(self.looked, 6), timedelta(hours=1))
-        over = clock.now() > self.created_at + timedelta(days=4)
-        with transaction():
-            self.lock()
-            self.looked += 1
-            waits = self.wants_money and self.thing.awaits(self)  # the rest of a deposit may be paid weeks later
-            self.look_at = None if self.state == "paid" or (over and not waits) else clock.now() + gap
-        self.look()
-
 
 def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
     """So much of everything that was paid for this, the last first. Never more than is here."""
@@ -413,21 +346,10 @@ def refunds_of(thing: Noun) -> list[Refund]:
     return [refund for bill in Bill.all_of(thing) for payment in bill.payments for refund in payment.refunds if refund.state != "declined"]
 
 
-@job
-def look_again(bill: Bill) -> None:
-    bill.look_again()
-
-
-@job
-def close(bill: Bill) -> None:
-    if bill.order_id:
-        gateway.named(bill.gateway).close(bill.order_id)
-
-
 @every(minutes=1)
 def look_for_lost_payments() -> None:
     """A webhook may be lost; the money is not."""
     with transaction():
         due = select(Bill).where(Bill.look_at <= clock.now(), Bill.order_id.is_not(None)).order_by(Bill.look_at).limit(200)
         for bill in session.scalars(due):
-            later(look_again, bill, key=f"look:{bill.id}:{bill.looked}")
+            later(look_again, bill, key=f"look:{bill.number}:{bill.looked}")
