@@ -18,6 +18,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from app.kernel import clock
 from app.kernel.errors import Busy, Missing, Refused, Unreadable
+from app.kernel.words import say
 
 metadata = Model.metadata
 metadata.naming_convention = {
@@ -111,7 +112,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
             try:
                 session.refresh(self, with_for_update={"of": type(self), "key_share": True})
             except InvalidRequestError:
-                raise Missing("This is not here any more.") from None
+                raise Missing(say("This is not here any more.")) from None
             if ours is not None:
                 ours.add(self)
         return self
@@ -199,13 +200,13 @@ def in_words(error: BaseException) -> BaseException:  # noqa: PLR0911  # one lin
         case IntegrityError():
             return _integrity(error)
         case StaleDataError():
-            return Refused("Somebody else changed this in the meantime. Load it again to see what is new.")
+            return Refused(say("Somebody else changed this in the meantime. Load it again to see what is new."))
         case OperationalError() if getattr(error.orig, "sqlstate", "") in ("55P03", "40P01"):
-            return Busy("Somebody else is working on exactly this. Please try again in a moment.")
+            return Busy(say("Somebody else is working on exactly this. Please try again in a moment."))
         case DataError() if getattr(error.orig, "sqlstate", None) is None:
-            return Unreadable("This holds a character that cannot be kept.")
+            return Unreadable(say("This holds a character that cannot be kept."))
         case UnicodeEncodeError(reason="surrogates not allowed"):
-            return Unreadable("This holds a character that cannot be kept.")
+            return Unreadable(say("This holds a character that cannot be kept."))
         case DBAPIError() if getattr(error.orig, "sqlstate", "") in ("22003", "22001", "22007", "22008"):
             return Refused("A value is too large to be kept.")
     return error
@@ -215,10 +216,10 @@ def _integrity(error: IntegrityError) -> Refused:
     diagnosis = getattr(error.orig, "diag", None)
     name = getattr(diagnosis, "constraint_name", None) or ""
     if name in _words:
-        return Refused(_words[name])
+        return Refused(say(_words[name]))
     match getattr(error.orig, "sqlstate", ""):
         case "23505":
-            return Refused("There is one like this already.")
+            return Refused(say("There is one like this already."))
         case "23503":
             return Refused("Other records still refer to this.")
         case "23502":

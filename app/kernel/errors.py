@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from app.kernel.words import say
+
 
 class Refused(Exception):
     """No, and why, in the user's words. Nothing was changed; what was typed is kept by the door that asked."""
@@ -29,7 +31,7 @@ class Invalid(Refused):
 
     @classmethod
     def fields_said(cls, fields: Mapping[str, str]) -> Invalid:
-        return cls("Please look at the marked fields.", fields=fields)
+        return cls(say("Please look at the marked fields."), fields=fields)
 
 
 class Unreadable(Refused):
@@ -55,8 +57,8 @@ class Missing(Refused):
     status = 404
     code = "missing"
 
-    def __init__(self, words: str = "There is nothing here, or it is not for you.") -> None:
-        super().__init__(words)
+    def __init__(self, words: str = "") -> None:
+        super().__init__(words or say("There is nothing here, or it is not for you."))
 
 
 class Busy(Refused):

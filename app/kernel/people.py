@@ -11,12 +11,11 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Index, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.kernel import clock, privacy
+from app.kernel import clock, privacy, words
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
+from app.kernel.words import say
 from app.kernel.workflow import move
-
-LOCALES = {"en": "English", "hi": "हिन्दी"}
 
 _country = "IN"
 
@@ -50,8 +49,11 @@ class Person(Noun):
 
     @classmethod
     def meet(cls, *, name: str, email: str, phone: str, timezone: str) -> Self:
-        """The person of exactly this name, mailbox and telephone, or a new one. What a stranger types changes nobody we know."""
-        told = cls(**_all_checked(name=name, email=email, phone=phone, timezone=timezone))
+        """The person of exactly this name, mailbox and telephone, or a new one, who is written to in the language that they read.
+
+        What a stranger types changes nobody we know.
+        """
+        told = cls(**_all_checked(name=name, email=email, phone=phone, timezone=timezone), locale=words.language())
         same = select(cls).where(func.lower(cls.email) == told.email.lower(), func.lower(cls.name) == told.name.lower(), cls.phone == told.phone)
         known = session.scalar(same.order_by(cls.id).limit(1))
         if known is None:
@@ -60,8 +62,8 @@ class Person(Noun):
 
     def prefer(self, locale: str, timezone: str) -> None:
         """How they want to be written to, as they say it themselves."""
-        if locale not in LOCALES:
-            raise Invalid.fields_said({"locale": "Choose a language from the list."})
+        if locale not in words.languages():
+            raise Invalid.fields_said({"locale": say("Choose a language from the list.")})
         self.locale, self.timezone = locale, timezone
 
     @move(
@@ -80,7 +82,7 @@ _UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
 def _name(value: str) -> str:
     text = " ".join(_UNSEEN.sub("", str(value)).split())
     if not 2 <= len(text) <= 100:
-        raise Invalid.fields_said({"name": "A name has 2 to 100 characters."})
+        raise Invalid.fields_said({"name": say("A name has 2 to 100 characters.")})
     return text
 
 
@@ -88,7 +90,7 @@ def mailbox(value: str) -> str:
     try:
         return validate_email(str(value), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        raise Invalid.fields_said({"email": "This is not an email address."}) from None
+        raise Invalid.fields_said({"email": say("This is not an email address.")}) from None
 
 
 def _phone(value: str) -> str:
@@ -100,13 +102,13 @@ def _phone(value: str) -> str:
     except phonenumbers.NumberParseException:
         parsed = None
     if parsed is None or not phonenumbers.is_possible_number(parsed):
-        raise Invalid.fields_said({"phone": "This is not a telephone number. Write it like +91 98765 43210."})
+        raise Invalid.fields_said({"phone": say("This is not a telephone number. Write it like +91 98765 43210.")})
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _zone(value: str) -> str:
     if not clock.is_zone(str(value)):
-        raise Invalid.fields_said({"timezone": f"“{str(value)[:60]}” is not a time zone. Write it like Asia/Kolkata."})
+        raise Invalid.fields_said({"timezone": say("“%(zone)s” is not a time zone. Write it like Asia/Kolkata.", zone=str(value)[:60])})
     return str(value)
 
 

@@ -9,8 +9,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, time
 from typing import Any, Self
 
-from app.kernel import clock
+from app.kernel import clock, words
 from app.kernel.errors import Invalid
+from app.kernel.words import say
 
 LOCALES = {"en": "English", "hi": "Hindi"}
 KINDS = {
@@ -110,7 +111,7 @@ class Question:
         empty = typed is None or typed == [] or (isinstance(typed, str) and not typed.strip())
         answer = None if empty else _READS[self.kind](self, typed)
         if answer is None and self.required:
-            raise ValueError("Please tick this to go on." if self.kind == "consent" else "Please fill this in.")
+            raise ValueError(say("Please tick this to go on.") if self.kind == "consent" else say("Please fill this in."))
         return answer
 
     def said(self, answer: Any, locale: str = "en") -> str:
@@ -168,12 +169,12 @@ def _day(text: str) -> date | None:
 
 def _text(it: Question, typed: Any) -> str | None:
     if not isinstance(typed, str):
-        raise ValueError("This has to be text.")
+        raise ValueError(say("This has to be text."))
     if len(typed) > 2 * MOST_TEXT or len(typed.strip()) > it.most_letters:
-        raise ValueError(f"At most {it.most_letters} characters, please.")
+        raise ValueError(say("At most %(n)s characters, please.", n=it.most_letters))
     text = typed.replace("\r\n", "\n").strip() if it.kind == "long" else " ".join(typed.split())
     if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
-        raise ValueError("This holds a character that cannot be kept.")
+        raise ValueError(say("This holds a character that cannot be kept."))
     return text or None
 
 
@@ -183,11 +184,11 @@ def _number(it: Question, typed: Any) -> int:
     except ValueError:
         number = None
     if number is None or abs(number) > FAR:
-        raise ValueError("This is not a whole number.")
+        raise ValueError(say("This is not a whole number."))
     if it.least is not None and number < it.least:
-        raise ValueError(f"At least {it.least}, please.")
+        raise ValueError(say("At least %(n)s, please.", n=it.least))
     if it.most is not None and number > it.most:
-        raise ValueError(f"At most {it.most}, please.")
+        raise ValueError(say("At most %(n)s, please.", n=it.most))
     return number
 
 
@@ -197,10 +198,11 @@ def _date(it: Question, typed: Any) -> str:
     except ValueError:
         day = None
     if day is None:
-        raise ValueError("This is not a date.")
+        raise ValueError(say("This is not a date."))
     if not it.first_day <= day <= it.last_day:
-        last = TODAY if it.latest == TODAY else day_said(it.last_day)
-        raise ValueError(f"A date from {TODAY if it.earliest == TODAY else day_said(it.first_day)} to {last}, please.")
+        first = say("today") if it.earliest == TODAY else words.day(it.first_day)
+        last = say("today") if it.latest == TODAY else words.day(it.last_day)
+        raise ValueError(say("A date from %(first)s to %(last)s, please.", first=first, last=last))
     return day.isoformat()
 
 
@@ -212,19 +214,19 @@ def _time(it: Question, typed: Any) -> str:
             raise ValueError
         return time.fromisoformat(typed.strip()).strftime("%H:%M")
     except ValueError:
-        raise ValueError("This is not a time of day.") from None
+        raise ValueError(say("This is not a time of day.")) from None
 
 
 def _choice(it: Question, typed: Any) -> str:
     if not isinstance(typed, str) or typed not in it.choices:
-        raise ValueError("Choose one from the list.")
+        raise ValueError(say("Choose one from the list."))
     return typed
 
 
 def _many(it: Question, typed: Any) -> list[str] | None:
     chosen = [typed] if isinstance(typed, str) else typed
     if not isinstance(chosen, list) or not all(isinstance(each, str) and (each in it.choices or not each) for each in chosen):
-        raise ValueError("Choose from the list.")
+        raise ValueError(say("Choose from the list."))
     return [each for each in it.choices if each in chosen] or None
 
 
@@ -233,7 +235,7 @@ def _yes_no(it: Question, typed: Any) -> bool:
         return True
     if typed is False or typed in ("no", "false", "off", "0"):
         return False
-    raise ValueError("This is neither yes nor no.")
+    raise ValueError(say("This is neither yes nor no."))
 
 
 def _consent(it: Question, typed: Any) -> bool | None:

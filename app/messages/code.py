@@ -16,6 +16,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
+from app.kernel.words import say, unsaid
 from app.kernel.workflow import move
 from app.messages import channel
 from app.messages.channel import Letter
@@ -23,7 +24,7 @@ from app.messages.template import render
 
 MINUTES = 10
 TRIES = 5
-WRONG = "This is not the code we sent last, or it is too old. Look again, or ask for another one."
+WRONG = unsaid("This is not the code we sent last, or it is too old. Look again, or ask for another one.")
 
 
 class Code(Noun):
@@ -77,7 +78,7 @@ class Code(Noun):
             if right:
                 self.use()
         if not right:
-            raise Invalid.fields_said({"code": WRONG})
+            raise Invalid.fields_said({"code": say(WRONG)})
 
     @move("open", to="used")
     def use(self) -> None:

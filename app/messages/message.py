@@ -15,6 +15,7 @@ from app.kernel.db import Noun, noun_called, session, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
+from app.kernel.words import ENGLISH, speaking
 from app.kernel.workflow import move
 from app.messages import channel
 from app.messages.channel import Attachment, Channel, Declined, Letter, NotTaken, Told, Unheard
@@ -287,7 +288,9 @@ def write_to_the_house_at(*, name: str, email: str, timezone: str) -> None:
 
 def tell_the_house(template: str, *, key: str | None = None, **about: Noun) -> None:
     """Something that staff should not have to find by themselves: it goes to the house's own mailbox."""
-    tell(Person.meet(**_house, phone=""), template, key=key, **about)
+    with speaking(ENGLISH):  # whoever was here when it happened
+        here = Person.meet(**_house, phone="")
+    tell(here, template, key=key, **about)
 
 
 def remind(person: Person, template: str, *, at: datetime, kind: str = "reminder", **about: Noun) -> None:

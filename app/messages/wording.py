@@ -13,6 +13,7 @@ from app.kernel import db
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
+from app.kernel.words import languages
 from app.kernel.workflow import move
 from app.messages import guarded, template
 from app.messages.guarded import MadeUp
@@ -65,8 +66,9 @@ class Wording(Noun):
 
     @classmethod
     def used(cls, name: str, locale: str, by: str) -> Self | None:
-        """What is in use in this language, or else in the house's own."""
-        here = select(cls).where(cls.template == name, cls.channel == by, cls.state == "used", cls.locale.in_([locale, LOCALE]))
+        """What is in use in this language; or else in the house's own, where the program does not speak this one itself."""
+        locales = [locale] if locale in languages() else [locale, LOCALE]
+        here = select(cls).where(cls.template == name, cls.channel == by, cls.state == "used", cls.locale.in_(locales))
         return session.scalar(here.order_by((cls.locale == locale).desc()).limit(1))
 
     @classmethod

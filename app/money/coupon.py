@@ -13,16 +13,17 @@ from app.kernel import clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
+from app.kernel.words import say, unsaid
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
 
 # A stranger who tries words out does not hear which of them exist; nor, with somebody else's mailbox, whether they came here before.
-UNKNOWN = "There is no such coupon, or it is not valid today."
-SPENT = "This coupon is used up, or was used with this email address before."
+UNKNOWN = unsaid("There is no such coupon, or it is not valid today.")
+SPENT = unsaid("This coupon is used up, or was used with this email address before.")
 
 
 def _no(words: str) -> Invalid:
-    return Invalid("This coupon cannot be used here.", fields={"coupon": words})
+    return Invalid(say("This coupon cannot be used here."), fields={"coupon": words})
 
 
 class Coupon(Noun):
@@ -69,18 +70,18 @@ class Coupon(Noun):
         """What somebody typed into the field; small letters and spaces around do not matter."""
         found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
         if found is None:
-            raise _no(UNKNOWN)
+            raise _no(say(UNKNOWN))
         return found
 
     def off(self, price: Money) -> Money:
         """How much it takes off this price, if it can be used for it at all. Never below zero."""
         moment = clock.now()
         if self.state != "active" or (self.until and moment >= self.until) or (self.since and moment < self.since):
-            raise _no(UNKNOWN)
+            raise _no(say(UNKNOWN))
         if {each.currency for each in (self.amount, self.minimum, self.off_at_most) if each} - {price.currency}:
-            raise _no(f"This coupon is not for prices in {price.currency}.")
+            raise _no(say("This coupon is not for prices in %(currency)s.", currency=price.currency))
         if self.minimum and price < self.minimum:
-            raise _no(f"This coupon is for {self.minimum} and more.")
+            raise _no(say("This coupon is for %(sum)s and more.", sum=self.minimum))
         off = self.amount or price.percent(self.percent * 100)
         return min(off, price, *([self.off_at_most] if self.off_at_most else []))
 
@@ -91,11 +92,11 @@ class Coupon(Noun):
         if use is not None and use.state == "taken":
             return
         if self.uses_at_most is not None and self.used >= self.uses_at_most:
-            raise _no(SPENT)
+            raise _no(say(SPENT))
         mailbox = person.email.lower()
         mine = select(func.count()).where(CouponUse.coupon_id == self.id, CouponUse.mailbox == mailbox, CouponUse.state == "taken")
         if self.uses_each is not None and (session.scalar(mine) or 0) >= self.uses_each:
-            raise _no(SPENT)
+            raise _no(say(SPENT))
         self.used += 1
         if use is not None:
             use.take_again()

@@ -15,6 +15,7 @@ from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.numbering import fiscal_number
 from app.kernel.people import Person
+from app.kernel.words import say, unsaid
 from app.messages.channel import Attachment
 from app.money.amount import Money, money_column
 from app.money.paper import Paper, PaperLine, Party, drawn
@@ -26,7 +27,8 @@ if TYPE_CHECKING:  # a bill, a payment and a refund write invoices; for the type
     from app.money.payment import Payment
     from app.money.refund import Refund
 
-TITLES = {"invoice": "Invoice", "receipt": "Receipt", "credit_note": "Credit note"}
+TITLES = {"invoice": unsaid("Invoice"), "receipt": unsaid("Receipt"), "credit_note": unsaid("Credit note")}
+TAX_INVOICE = unsaid("Tax invoice")
 _SERIES = {"invoice": "INV", "receipt": "RC", "credit_note": "CN"}
 
 _seller = Party("Frontdesk")
@@ -103,7 +105,7 @@ class Invoice(Noun, Linked):
 
     @property
     def title(self) -> str:
-        return f"Tax {TITLES[self.kind].lower()}" if self.kind == "invoice" and self.seller.get("tax_number") else TITLES[self.kind]
+        return TAX_INVOICE if self.kind == "invoice" and self.seller.get("tax_number") else TITLES[self.kind]
 
     @property
     def file_name(self) -> str:
@@ -135,11 +137,11 @@ def read_buyer(typed: Mapping[str, str]) -> dict[str, str]:
     told["tax_number"] = told["tax_number"].upper()
     wrong = {}
     if told["tax_number"] and not is_gstin(told["tax_number"]):
-        wrong["tax_number"] = "This is not a GSTIN. It has fifteen characters, such as 29ABCDE1234F1ZW."
+        wrong["tax_number"] = say("This is not a GSTIN. It has fifteen characters, such as 29ABCDE1234F1ZW.")
     if told["region"] and told["region"] not in STATES:
-        wrong["region"] = "Choose a state from the list."
+        wrong["region"] = say("Choose a state from the list.")
     if len(told["address"]) > 300:
-        wrong["address"] = "At most 300 characters, please."
+        wrong["address"] = say("At most %(n)s characters, please.", n=300)
     if not wrong and told["tax_number"]:
         told["region"] = told["tax_number"][:2]
     if wrong:

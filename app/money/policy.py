@@ -10,6 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.kernel.db import Noun
 from app.kernel.errors import Invalid
+from app.kernel.words import counted, say, unsaid
 from app.kernel.workflow import move
 from app.money.amount import Money
 
@@ -56,7 +57,7 @@ def read(tiers: str) -> list[tuple[int, int]]:
     return found
 
 
-_SHARES = {25: "a quarter", 50: "half", 75: "three quarters"}
+_SHARES = {25: unsaid("a quarter goes back"), 50: unsaid("half goes back"), 75: unsaid("three quarters go back")}
 
 
 def in_words(tiers: str, left: timedelta | None = None) -> str:
@@ -67,23 +68,26 @@ def in_words(tiers: str, left: timedelta | None = None) -> str:
     latest = {share: hours for hours, share in read(tiers)}  # two steps with one share are one step
     steps = [(hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)]
     if not steps:
-        return "If you call it off, nothing goes back."
-    said = [f"{_share(share, first=at == 0)} until {_before(hours)}" for at, (hours, share) in enumerate(steps)]
-    return "; ".join([*said, *(["after that, nothing does"] if steps[-1][0] else [])]) + "."
+        return say("If you call it off, nothing goes back.")
+    said = [_step(share, _before(hours), first=at == 0) for at, (hours, share) in enumerate(steps)]
+    return say("%(steps)s.", steps="; ".join([*said, *([say("after that, nothing does")] if steps[-1][0] else [])]))
 
 
-def _share(share: int, *, first: bool) -> str:
+def _step(share: int, before: str, *, first: bool) -> str:
     if share == 100:
-        return "Free to call off"
-    goes = f"{_SHARES.get(share, f'{share} %')} {'go' if share == 75 else 'goes'} back"
-    return f"{goes[0].upper()}{goes[1:]} if you call it off" if first else goes
+        return say("Free to call off until %(before)s", before=before)
+    goes = say(_SHARES[share]) if share in _SHARES else say("%(share)s %% goes back", share=share)
+    if not first:
+        return say("%(goes)s until %(before)s", goes=goes, before=before)
+    return say("%(goes)s if you call it off until %(before)s", goes=f"{goes[0].upper()}{goes[1:]}", before=before)
 
 
 def _before(hours: int) -> str:
     if not hours:
-        return "it begins"
-    count, word = (hours // 24, "day") if hours % 24 == 0 and hours > 48 else (hours, "hour")
-    return f"{count} {word}{'' if count == 1 else 's'} before"
+        return say("it begins")
+    if hours % 24 == 0 and hours > 48:
+        return counted("%(n)s day before", "%(n)s days before", hours // 24)
+    return counted("%(n)s hour before", "%(n)s hours before", hours)
 
 
 def percent(tiers: str, before: timedelta) -> int:

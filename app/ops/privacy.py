@@ -14,6 +14,7 @@ from app.kernel import privacy as kept
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
+from app.kernel.words import say
 from app.site.account import CUSTOMER, Closed, Opened, closed, opened
 
 privacy = Blueprint("privacy", __name__, url_prefix="/account")
@@ -48,7 +49,7 @@ def forget() -> Any:
     """Everybody of this mailbox, or nobody; and then it is not theirs any more."""
     who = opened()
     if request.form.get("sure") != "yes":
-        return _again(who, Refused("Please tick that you are sure: what is forgotten cannot be brought back.")), 422
+        return _again(who, Refused(say("Please tick that you are sure: what is forgotten cannot be brought back."))), 422
     left = kept.left(who.ids)
     try:
         with acting(CUSTOMER), transaction():

@@ -15,7 +15,8 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.kernel.people import LOCALES, Person, mailbox
+from app.kernel.people import Person, mailbox
+from app.kernel.words import languages, say, speak
 from app.messages.code import MINUTES, Code
 from app.money.amount import Money
 from app.money.bill import Bill
@@ -56,9 +57,9 @@ def opened() -> Opened:
     code = Code.known_by(str(kept.get("code", "")))
     now = clock.now()
     if code is None or code.state != "used" or code.used_at is None or not code.is_for(str(kept.get("mailbox", ""))):
-        raise Closed("Please sign in with a code.")
+        raise Closed(say("Please sign in with a code."))
     if now - datetime.fromisoformat(kept["seen"]) > IDLE or now - code.used_at > LONGEST:
-        raise Closed("You were away for a while, so the account was closed. Please sign in again.")
+        raise Closed(say("You were away for a while, so the account was closed. Please sign in again."))
     cookie["account"] = kept | {"seen": now.isoformat()}
     return Opened(kept["mailbox"], code, everybody_at(kept["mailbox"]))
 
@@ -124,6 +125,8 @@ def check() -> Any:
         return _enter(no), no.status
     cookie.pop("asking")
     cookie["account"] = {"code": found.handle, "mailbox": asked["mailbox"], "seen": clock.now().isoformat()}
+    if (theirs := everybody_at(asked["mailbox"])) and "lang" not in cookie:
+        cookie["lang"] = theirs[-1].locale
     return redirect(url_for("account.show"), 303)
 
 
@@ -138,7 +141,7 @@ def leave() -> Any:
     with acting(CUSTOMER), transaction():
         opened().code.lapse()
     cookie.pop("account", None)
-    flash("You are signed out.", "success")
+    flash(say("You are signed out."), "success")
     return redirect(url_for("account.enter"), 303)
 
 
@@ -159,7 +162,8 @@ def page(who: Opened, no: Refused | None = None) -> str:
         over=[card for card in reversed(cards) if card.is_over],
         papers=session.scalars(select(Invoice).where(Invoice.person_id.in_(who.ids)).order_by(Invoice.id.desc())).all(),
         sums=_sums(who),
-        locales=LOCALES,
+        locales=languages(),
+        thing_said=thing_said,
         timezone=who.people[-1].timezone if who.people else current_app.extensions["settings"].timezone,
         refusal=no,
     )
@@ -178,13 +182,17 @@ class Sum:
 def _sums(who: Opened) -> list[Sum]:
     paid = select(Payment).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(who.ids), Payment.captured_at.is_not(None))
     payments = session.scalars(paid.order_by(Payment.id)).unique().all()
-    came = [Sum(each.captured_at, each.money, f"Paid for {each.bill.thing.said_on_paper}") for each in payments if each.captured_at]
+    came = [Sum(each.captured_at, each.money, say("Paid for %(thing)s", thing=thing_said(each.bill))) for each in payments if each.captured_at]
     back = [_back(each) for payment in payments for each in payment.refunds if each.state in ("owed", "sent", "done", "failed")]
     return sorted(came + back, key=lambda each: each.at, reverse=True)
 
 
+def thing_said(bill: Bill) -> str:
+    return str(getattr(bill.thing, "spoken", bill.thing.said_on_paper))
+
+
 def _back(refund: Refund) -> Sum:
-    says = "Went back to you" if refund.state == "done" else "On its way back to you"
+    says = say("Went back to you") if refund.state == "done" else say("On its way back to you")
     return Sum(refund.done_at or refund.created_at, refund.money, f"{says} ({refund.number})", went_back=True)
 
 
@@ -199,5 +207,7 @@ def settle() -> Any:
     except Refused as no:
         session.rollback()
         return page(opened(), no), no.status
-    flash("We write to you like that from now on.", "success")
+    cookie["lang"] = request.form["locale"]
+    speak(cookie["lang"])
+    flash(say("We write to you like that from now on."), "success")
     return redirect(url_for("account.show"), 303)

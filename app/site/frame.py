@@ -5,43 +5,49 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
-from flask import Flask, Response, current_app, g, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Response, current_app, g, has_request_context, jsonify, redirect, render_template, request, url_for
+from flask import session as cookie
 from flask_wtf.csrf import CSRFError
+from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException
 
-from app.kernel import clock
+from app.kernel import clock, words
 from app.kernel.db import in_words, session
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
+from app.kernel.people import Person
+from app.kernel.words import ENGLISH, counted, language, languages, say, speak, unsaid
 from config import Settings
 
 log = logging.getLogger(__name__)
 
+_APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
 FRAMED = "/embed"  # below it are the pages that others may show within a page of theirs
 
 
 def put_up(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
+    app.before_request(_listen)
     app.before_request(_refuse_what_cannot_be_kept)
+    app.url_defaults(_go_on_in)
     app.after_request(_carry)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
-    app.jinja_env.globals.update(csp_nonce=_nonce, asset=asset, settings=settings, said=said, now=clock.now, framed=framed)
-    app.jinja_env.filters.update(said=said)
+    app.jinja_env.globals.update(csp_nonce=_nonce, asset=asset, settings=settings, said=words.moment, now=clock.now, framed=framed)
+    app.jinja_env.globals.update(
+        say=_say, counted=_counted, language=language, languages=languages, in_language=in_language, hour=words.hour, dated=words.day, stretch=words.stretch
+    )
+    app.jinja_env.filters.update(said=words.moment, spoken=say)
 
 
 def framed() -> bool:
     """Is this page shown within a page of somebody else?"""
     return request.path.startswith(f"{FRAMED}/")
-
-
-def said(instant: datetime, zone: str) -> str:
-    return clock.said(instant, zone)
 
 
 def asset(path: str) -> str:
@@ -60,7 +66,54 @@ def _refuse_what_cannot_be_kept() -> None:
         request.get_data()  # kept, so that whoever hands the body on still finds it after the form was read
     typed = [*request.args.values(), *request.form.values()] if not request.is_json else []
     if "\x00" in request.path or any("\x00" in each for each in typed) or (request.is_json and b"\\u0000" in request.get_data()):
-        raise Unreadable("This holds a character that cannot be kept.")
+        raise Unreadable(say("This holds a character that cannot be kept."))
+
+
+# --- languages --------------------------------------------------------------------------------------------------------
+
+OURS_ALONE = ("/desk", "/api", "/ops", "/sandbox", "/static", *_APPBUILDERS)  # for staff and for programs, which we speak English with
+
+
+def _listen() -> None:
+    """The reader's language: asked for and kept, else what their browser says. Within somebody else's page nothing can be kept."""
+    if request.path.startswith(OURS_ALONE):
+        speak(ENGLISH)
+        return
+    asked = request.args.get("lang", "")
+    if asked in languages() and not framed() and cookie.get("lang") != asked:
+        cookie["lang"] = asked
+    speak(asked if asked in languages() else _kept() or request.accept_languages.best_match([*languages()], ENGLISH))
+
+
+def _kept() -> str:
+    return "" if framed() else str(cookie.get("lang", ""))
+
+
+def speak_to(person: Person) -> None:
+    """Whoever holds somebody's own link reads their language, until they ask for another one."""
+    if request.args.get("lang", "") not in languages() and not _kept():
+        speak(person.locale)
+
+
+def in_language(name: str) -> str:
+    """This page again, in that language."""
+    return f"{request.path}?{urlencode([*((key, value) for key, value in request.args.items(multi=True) if key != 'lang'), ('lang', name)])}"
+
+
+def _go_on_in(endpoint: str, values: dict[str, Any]) -> None:
+    """Links of a page that can keep nothing carry the language that it was asked for in."""
+    if has_request_context() and framed() and request.args.get("lang") in languages() and endpoint != "static":
+        values.setdefault("lang", language())
+
+
+def _say(sentence: str, **values: object) -> Markup:
+    """For templates, whose sentences are ours and may hold a link; what is put into them may not."""
+    said = Markup(say(sentence))  # noqa: S704  # tests/site/test_languages.py: only sentences that stand in a template come here
+    return said % values if values else said
+
+
+def _counted(one: str, many: str, n: int, **values: object) -> Markup:
+    return Markup(counted(one, many, n, **{key: escape(value) for key, value in values.items()}))  # noqa: S704  # as above
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
@@ -96,9 +149,6 @@ def _carry(response: Response) -> Response:
     return response
 
 
-_APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
-
-
 def _style() -> str:
     """Swagger's page sets styles in attributes; no other page does."""
     return " 'unsafe-inline'" if request.path.startswith("/swagger") else ""
@@ -122,14 +172,14 @@ def _refused(no: Refused) -> Any:
 
 
 _WORDS = {
-    400: "This request could not be read.",
-    401: "Sign in first.",
-    403: "This is not yours to do.",
-    404: "There is nothing here, or it is not for you.",
-    405: "This cannot be done at this address.",
-    413: "That is too large.",
-    415: "Send JSON, with Content-Type: application/json.",
-    429: "That was a little too often. Please wait a moment and try again.",
+    400: unsaid("This request could not be read."),
+    401: unsaid("Sign in first."),
+    403: unsaid("This is not yours to do."),
+    404: unsaid("There is nothing here, or it is not for you."),
+    405: unsaid("This cannot be done at this address."),
+    413: unsaid("That is too large."),
+    415: unsaid("Send JSON, with Content-Type: application/json."),
+    429: unsaid("That was a little too often. Please wait a moment and try again."),
 }
 _CODES = {400: "unreadable", 401: "not_signed_in", 403: "forbidden", 404: "missing", 405: "not_here", 413: "too_large", 415: "not_json", 429: "too_often"}
 
@@ -138,34 +188,34 @@ def _http(error: HTTPException) -> Any:
     status = error.code or 500
     if error.response is not None and status < 400:
         return error
-    words = _WORDS.get(status, error.description or "This did not work.")
+    told = say(_WORDS[status]) if status in _WORDS else error.description or say("This did not work.")
     if isinstance(error, CSRFError):
-        words = "This page was open for too long, or was sent from somewhere else. Please go back, load it again and send it once more."
+        told = say("This page was open for too long, or was sent from somewhere else. Please go back, load it again and send it once more.")
     if _is_program():
-        response: Any = jsonify({"error": {"code": _CODES.get(status, "refused"), "message": words, "fields": {}}})
+        response: Any = jsonify({"error": {"code": _CODES.get(status, "refused"), "message": told, "fields": {}}})
         response.status_code = status
     else:
-        response = Response(_page(status, words)[0], status)
+        response = Response(_page(status, told)[0], status)
     return response
 
 
 def _broken(error: Exception) -> Any:
     """A constraint that broke outside of a transaction() is still a refusal; everything else is a bug, and is seen."""
     session.rollback()
-    told = in_words(error)
-    if isinstance(told, Refused):
-        return _refused(told)
+    no = in_words(error)
+    if isinstance(no, Refused):
+        return _refused(no)
     log.error("%s %s broke", request.method, request.path, exc_info=error)
-    words = "Something broke on our side. It was written down, and nothing of yours was lost or charged twice."
+    sorry = say("Something broke on our side. It was written down, and nothing of yours was lost or charged twice.")
     if _is_program():
-        return jsonify({"error": {"code": "broken", "message": words, "fields": {}}}), 500
-    return _page(500, words)
+        return jsonify({"error": {"code": "broken", "message": sorry, "fields": {}}}), 500
+    return _page(500, sorry)
 
 
 def _is_program() -> bool:
     return request.path.startswith("/api/") or request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
 
 
-def _page(status: int, words: str) -> tuple[str, int]:
+def _page(status: int, told: str) -> tuple[str, int]:
     staff = request.path.startswith(("/desk", *_APPBUILDERS))
-    return render_template("desk/refused.html" if staff else "site/refused.html", status=status, words=words), status
+    return render_template("desk/refused.html" if staff else "site/refused.html", status=status, words=told), status

@@ -11,6 +11,7 @@ from flask_limiter.util import get_remote_address
 from limits import parse_many
 
 from app.kernel.errors import Invalid, Refused
+from app.kernel.words import say
 
 WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # for one address
 
@@ -33,7 +34,7 @@ def guessing(field: str, typed: str) -> Iterator[None]:
     (limiter,) = current_app.extensions["limiter"]
     here = "guess", field, get_remote_address()
     if not all(limiter.limiter.test(each, *here) for each in WRONG_GUESSES):
-        words = "That was a wrong one too often. Please wait ten minutes, or go on without it."
+        words = say("That was a wrong one too often. Please wait ten minutes, or go on without it.")
         raise TooOften(words, fields={field: words})
     try:
         yield
@@ -51,4 +52,4 @@ def asking(mailbox: str) -> None:
     counted = [(each, ("code", whose)) for each in CODES_FOR_ONE_MAILBOX] + [(each, ("code from", get_remote_address())) for each in CODES_FOR_ONE_ADDRESS]
     within = [limiter.limiter.hit(each, *key) for each, key in counted]  # each of them counts, also after one that is full
     if not all(within):
-        raise TooOften("That is a code too many in a short time. Please wait a quarter of an hour, or write to us.")
+        raise TooOften(say("That is a code too many in a short time. Please wait a quarter of an hour, or write to us."))

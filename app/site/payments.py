@@ -9,9 +9,11 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
+from app.kernel.words import ENGLISH, speaking, unsaid
 from app.money import gateway, inbox
 from app.money.bill import Bill
 from app.money.invoice import Invoice, request_for
+from app.site.frame import speak_to
 
 pay = Blueprint("pay", __name__, url_prefix="/pay")
 papers = Blueprint("paper", __name__, url_prefix="/paper")
@@ -24,6 +26,7 @@ GATEWAY = Actor("the payment gateway", "webhook")
 def checkout(token: str) -> Any:
     """One plain form that leads to the gateway; it works without JavaScript."""
     bill = Bill.by_token(token)
+    speak_to(bill.person)
     if not bill.wants_money or bill.is_promised or not bill.thing.awaits(bill):
         return redirect(_home(bill))
     return render_template("site/pay.html", bill=bill, checkout=bill.checkout(), home=_home(bill))
@@ -57,7 +60,7 @@ def came_back(token: str) -> Any:
     """The gateway sends the payer's browser back. It brings no cookie; its signature is the proof."""
     bill = Bill.by_token(token)
     try:
-        with acting(GATEWAY):
+        with acting(GATEWAY), speaking(ENGLISH):  # what is written down now is read by others
             wrong = bill.returned(request.values)
     except Refused:
         wrong = "unverified"
@@ -72,9 +75,11 @@ def went_away(token: str) -> Any:
 
 # Said on the page that is loaded next: the gateway's own redirect brings no cookie, and a flash would write a new one over it.
 AFTER_PAYING = {
-    "failed": "The payment did not go through.",
-    "unverified": "The payment could not be verified. If money left your account, it is found, and matched or given back.",
-    "left": "No payment has arrived yet. If you left the payment page, nothing was charged; if your bank is still busy, we hear of it and write to you.",
+    "failed": unsaid("The payment did not go through."),
+    "unverified": unsaid("The payment could not be verified. If money left your account, it is found, and matched or given back."),
+    "left": unsaid(
+        "No payment has arrived yet. If you left the payment page, nothing was charged; if your bank is still busy, we hear of it and write to you."
+    ),
 }
 
 

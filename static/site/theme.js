@@ -10,7 +10,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     const button = document.getElementById("shade");
     if (!button) return;
-    const say = () => { button.querySelector("span").textContent = shown() === "dark" ? "Light" : "Dark"; };
+    const say = () => { button.querySelector("span").textContent = shown() === "dark" ? button.dataset.light || "Light" : button.dataset.dark || "Dark"; };
     button.addEventListener("click", () => {
       root.dataset.theme = shown() === "dark" ? "light" : "dark";
       keep(root.dataset.theme);

@@ -20,6 +20,7 @@ from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
+from app.kernel.words import ENGLISH, moment, say, speaking, unsaid
 from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house
@@ -49,6 +50,12 @@ _LAST_CALL = timedelta(minutes=5)
 REMINDS = {"bookings/reminder": timedelta(hours=24), "bookings/soon": timedelta(hours=1)}
 
 
+OVER = {
+    "completed": unsaid("This booking is completed."),
+    "no_show": unsaid("This booking is no show."),
+    "cancelled": unsaid("This booking is cancelled."),
+    "expired": unsaid("This booking is expired."),
+}
 BACK = {"all": "All of it", "policy": "What the policy says", "nothing": "Nothing"}
 
 
@@ -198,7 +205,7 @@ class Booking(Noun, Linked, Answered):
         choices = wanted.extras, wanted.coupon, read_buyer(wanted.buyer).get("region", "")
         quote = Quote.by_token(wanted.quote) if wanted.quote else service.quote(*choices)
         if not service.is_price(quote, *choices):
-            raise Invalid.fields_said({"quote": "This price was named for something else. Please ask for the price of what you want now."})
+            raise Invalid.fields_said({"quote": say("This price was named for something else. Please ask for the price of what you want now.")})
         quote.take()
         return quote
 
@@ -243,8 +250,16 @@ class Booking(Noun, Linked, Answered):
         return self.state in ("completed", "no_show")
 
     @property
+    def spoken(self) -> str:
+        """To whoever reads it now."""
+        return say(
+            "Booking %(number)s, %(service)s, %(when)s", number=self.number, service=self.slot.service.name, when=moment(self.slot.starts_at, self.timezone)
+        )
+
+    @property
     def said_on_paper(self) -> str:
-        return f"Booking {self.number}, {self.slot.service.name}, {clock.said(self.slot.starts_at, self.timezone)}"
+        with speaking(ENGLISH):
+            return self.spoken
 
     def lock(self) -> Self:
         """The order that everybody keeps: slot, booking, coupon, pass, bill, payment, refund."""
@@ -267,13 +282,13 @@ class Booking(Noun, Linked, Answered):
     def _paid_late(self, payment: Payment) -> str | None:
         tell_the_house("bookings/late", key=f"late:{payment.id}", booking=self)
         if self.slot.state != "open":
-            return "The hold was over when the money came, and this time is not offered any more."
+            return unsaid("The hold was over when the money came, and this time is not offered any more.")
         try:
             seat = self.free_seat(self.slot)
         except Refused:
-            return "The hold was over when the money came, and somebody else has the time now."
+            return unsaid("The hold was over when the money came, and somebody else has the time now.")
         if self.slot.starts_at <= clock.now():
-            return "The money came after the time that was booked."
+            return unsaid("The money came after the time that was booked.")
         if no := coupon.take_again(self, self.person):
             return no
         if no := pass_.take_again(self):
@@ -364,13 +379,13 @@ class Booking(Noun, Linked, Answered):
         """Why its customer cannot move it or call it off any more; None while they can."""
         hours = self.slot.service.change_hours
         if self.state not in ("requested", "held", "confirmed"):
-            return f"This booking is {self.state.replace('_', ' ')}."
+            return say(OVER[self.state])
         if self.slot.starts_at <= clock.now():
-            return "It has begun already."
+            return say("It has begun already.")
         if hours is None:
-            return "This cannot be changed online."
+            return say("This cannot be changed online.")
         if self.state == "confirmed" and self.slot.starts_at < clock.ahead(hours=hours):
-            return f"This can be changed online until {hours} hours before it begins."
+            return say("This can be changed online until %(n)s hours before it begins.", n=hours)
         return None
 
     @move("requested", "held", "confirmed", by="Desk Practitioner", label="Reschedule", asks=NewTime, when=_is_to_come)
@@ -378,9 +393,9 @@ class Booking(Noun, Linked, Answered):
         """Another time of the same service: the old seat and the new one change hands at once, and all else moves along."""
         new = session.get(Slot, asked.slot)
         if new is None or new.service_id != self.slot.service_id:
-            raise Invalid.fields_said({"slot": "Choose one of the free times of this service."})
+            raise Invalid.fields_said({"slot": say("Choose one of the free times of this service.")})
         if new.id == self.slot_id:
-            raise Invalid.fields_said({"slot": "It is at this time already. Choose another one."})
+            raise Invalid.fields_said({"slot": say("It is at this time already. Choose another one.")})
         seat = self.take_seat(new, besides=self)
         self._leave_seat()
         self.slot, self.seat, self.presences, self.edition = new, seat, self._present(new), self.edition + 1
@@ -497,7 +512,7 @@ class Booking(Noun, Linked, Answered):
         try:
             slot.lock()
         except Missing:  # the hours of the practice have changed
-            raise Refused(GONE) from None
+            raise Refused(say(GONE)) from None
         if no := slot.refuses():
             raise Refused(no)
         return cls.free_seat(slot, besides)
@@ -513,10 +528,10 @@ class Booking(Noun, Linked, Answered):
                 near.append(booking)
         free = set(range(1, slot.seats + 1)) - {each.seat for each in near}
         if not free or any(each.slot_id != slot.id for each in near):
-            raise Refused(GONE)
+            raise Refused(say(GONE))
         session.flush()
         if not cls._under_caps(slot, besides):
-            raise Refused("There is enough on that day already. Please choose another day.")
+            raise Refused(say("There is enough on that day already. Please choose another day."))
         return min(free)
 
     @classmethod
@@ -670,7 +685,7 @@ class Booking(Noun, Linked, Answered):
             made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:
                 return made
-            for other in cls.same_time(slot) if anybody and no.words == GONE else ():
+            for other in cls.same_time(slot) if anybody and no.words == say(GONE) else ():
                 return cls.hold_once(key, other, person, answers, wanted, corrects=corrects, anybody=True)
             raise
 

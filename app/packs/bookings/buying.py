@@ -12,6 +12,7 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
+from app.kernel.words import say
 from app.money.invoice import read_buyer
 from app.money.quote import Quote
 from app.money.tax import STATES
@@ -19,6 +20,7 @@ from app.packs.bookings.month import zone_asked
 from app.packs.bookings.package import Package
 from app.packs.bookings.pass_ import Pass
 from app.packs.bookings.site import BUYER, WHO
+from app.site.frame import speak_to
 from app.site.payments import AFTER_PAYING
 
 buying = Blueprint("pass", __name__)  # the payment pages lead back to the page of a pass by its noun's name
@@ -44,7 +46,7 @@ def buy(id: int) -> Any:
         buyer = read_buyer({name: request.form.get(name, "") for name in BUYER})
         quote, shown = _price(package, buyer), _shown()
         if shown and shown.total != quote.total:
-            says = f"It costs {quote.total} now, not {shown.total} as it said here before. Nothing is charged yet."
+            says = say("It costs %(now)s now, not %(before)s as it said here before. Nothing is charged yet.", now=quote.total, before=shown.total)
             return _form(package, request.form, says=says, quote=quote), 409
         who = {name: request.form.get(name, "") for name in WHO} | {"timezone": zone_asked()}
         once = request.form.get("once", "")[:100]
@@ -60,9 +62,10 @@ def buy(id: int) -> Any:
 @buying.get("/pass/<token>")
 def show(token: str) -> str:
     bought = Pass.by_token(token)
+    speak_to(bought.person)
     papers = [paper for bill in bought.bills for paper in bill.invoices]
     said = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
-    return render_template("bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, warning=said)
+    return render_template("bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, warning=said and say(said))
 
 
 def _price(package: Package, buyer: Mapping[str, str]) -> Quote:

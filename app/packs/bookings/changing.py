@@ -9,20 +9,28 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Missing, Refused
+from app.kernel.words import say
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.month import ZONES, Month, zone_asked
 from app.packs.bookings.site import whose_asked
 from app.packs.bookings.slot import Slot
+from app.site.frame import speak_to
 
 changing = Blueprint("changing", __name__, url_prefix="/booking/<token>")
 
 CUSTOMER = Actor("the customer", "site")
 
 
+def _booking(token: str) -> Booking:
+    booking = Booking.by_token(token)
+    speak_to(booking.person)
+    return booking
+
+
 @changing.get("/move")
 def move(token: str) -> Any:
     """The calendar of the same service, with the time that is theirs left out."""
-    booking = Booking.by_token(token)
+    booking = _booking(token)
     if no := booking.keeps():
         return _too_late(booking, no)
     service, whose = booking.slot.service, whose_asked()
@@ -43,7 +51,7 @@ def move(token: str) -> Any:
 
 @changing.get("/move/<int:slot>")
 def sure(token: str, slot: int) -> Any:
-    booking, new = Booking.by_token(token), _slot(slot)
+    booking, new = _booking(token), _slot(slot)
     if no := booking.keeps():
         return _too_late(booking, no)
     return render_template("bookings/move.html", booking=booking, new=new, zone=booking.timezone)
@@ -52,7 +60,7 @@ def sure(token: str, slot: int) -> Any:
 @changing.post("/move/<int:slot>")
 def do_move(token: str, slot: int) -> Any:
     """A refusal leads back to the calendar of that day, and the old time stays theirs."""
-    booking, new = Booking.by_token(token), _slot(slot)
+    booking, new = _booking(token), _slot(slot)
     if booking.slot_id == slot:  # pressed twice
         return redirect(url_for("booking.show", token=token), 303)
     try:
@@ -64,13 +72,13 @@ def do_move(token: str, slot: int) -> Any:
             return _too_late(booking, no.words)
         flash(next(iter(no.fields.values()), no.words), "warning")
         return redirect(url_for("changing.move", token=token), 303)
-    flash("Your booking has moved. You get an email that says so.", "success")
+    flash(say("Your booking has moved. You get an email that says so."), "success")
     return redirect(url_for("booking.show", token=token), 303)
 
 
 @changing.get("/call-off")
 def call_off(token: str) -> Any:
-    booking = Booking.by_token(token)
+    booking = _booking(token)
     if no := booking.keeps():
         return _too_late(booking, no)
     return _ask(booking)
@@ -79,13 +87,13 @@ def call_off(token: str) -> Any:
 @changing.post("/call-off")
 def do_call_off(token: str) -> Any:
     """What goes back was said before it was pressed; when that is another sum by now, it is said again and nothing happens."""
-    booking = Booking.by_token(token)
+    booking = _booking(token)
     if booking.state == "cancelled":  # pressed twice
         return redirect(url_for("booking.show", token=token), 303)
     if no := booking.keeps():
         return _too_late(booking, no)
     if request.form.get("back", "") != str(booking.back_by_policy().amount):
-        return _ask(booking, "What goes back has changed since this page was opened. Nothing was called off yet."), 409
+        return _ask(booking, say("What goes back has changed since this page was opened. Nothing was called off yet.")), 409
     with acting(CUSTOMER):
         booking.call_off(request.form.get("why", "").strip()[:300])
     return redirect(url_for("booking.show", token=token), 303)

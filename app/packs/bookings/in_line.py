@@ -11,10 +11,12 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Refused
+from app.kernel.words import say
 from app.packs.bookings.month import zone_asked
 from app.packs.bookings.service import Service
 from app.packs.bookings.site import WHO, whose_asked
 from app.packs.bookings.waiting import Waiting
+from app.site.frame import speak_to
 
 in_line = Blueprint("in_line", __name__)
 
@@ -43,7 +45,9 @@ def join(slug: str) -> Any:
 
 @in_line.get("/waiting/<token>")
 def show(token: str) -> str:
-    return render_template("bookings/waiting.html", waiting=Waiting.by_token(token))
+    waiting = Waiting.by_token(token)
+    speak_to(waiting.person)
+    return render_template("bookings/waiting.html", waiting=waiting)
 
 
 @in_line.post("/waiting/<token>")
@@ -52,7 +56,7 @@ def leave(token: str) -> Any:
     if waiting.state in ("waiting", "offered"):
         with acting(CUSTOMER):
             waiting.leave()
-        flash("You are off the list.", "success")
+        flash(say("You are off the list."), "success")
     return redirect(url_for("in_line.show", token=token), 303)
 
 
@@ -62,7 +66,7 @@ def _days() -> tuple[date, date]:
         try:
             days[name] = date.fromisoformat(request.form.get(name, ""))
         except ValueError:
-            wrong[name] = "This is not a date."
+            wrong[name] = say("This is not a date.")
     if wrong:
         raise Invalid.fields_said(wrong)
     return days["first_day"], days["last_day"]

@@ -8,12 +8,25 @@ from flask import url_for
 from sqlalchemy import select
 
 from app.kernel import clock
-from app.kernel.db import session, spaced
+from app.kernel.db import session
 from app.kernel.pack import Card
 from app.kernel.people import Person
+from app.kernel.words import say, unsaid
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.pass_ import Pass
 
+SAID = {
+    "held": unsaid("Held"),
+    "requested": unsaid("Requested"),
+    "confirmed": unsaid("Confirmed"),
+    "completed": unsaid("Completed"),
+    "no_show": unsaid("No show"),
+    "cancelled": unsaid("Cancelled"),
+    "expired": unsaid("Expired"),
+    "open": unsaid("Open"),
+    "active": unsaid("Active"),
+    "used_up": unsaid("Used up"),
+}
 TONES = {"held": "warn", "requested": "info", "confirmed": "good", "cancelled": "bad"}
 
 
@@ -28,9 +41,9 @@ def _pass(bought: Pass) -> Card:
     """With the day until which it can be used; before it is paid, the day on which it was asked for."""
     state = "expired" if bought.state == "active" and bought.is_over else bought.state
     return Card(
-        title=f"{bought.package.name}: {bought.uses_left} of {bought.uses} left",
+        title=say("%(package)s: %(n)s of %(all)s left", package=bought.package.name, n=bought.uses_left, all=bought.uses),
         number=bought.number,
-        state=spaced(state),
+        state=say(SAID[state]),
         tone={"open": "warn", "active": "good", "cancelled": "bad"}.get(state, ""),
         at=bought.expires_at or bought.created_at,
         timezone=bought.person.timezone,
@@ -44,9 +57,9 @@ def _card(booking: Booking) -> Card:
     slot = booking.slot
     state = "expired" if booking.state == "held" and not booking.is_payable else booking.state
     return Card(
-        title=f"{slot.service.name} with {slot.practitioner.name}",
+        title=say("%(service)s with %(practitioner)s", service=slot.service.name, practitioner=slot.practitioner.name),
         number=booking.number,
-        state=spaced(state),
+        state=say(SAID[state]),
         tone=TONES.get(state, ""),
         at=slot.starts_at,
         timezone=booking.timezone,

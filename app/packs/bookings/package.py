@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel.db import Noun, session
 from app.kernel.errors import Missing
 from app.kernel.people import Person
+from app.kernel.words import say
 from app.kernel.workflow import asked, move
 from app.money.amount import Money, money_column
 from app.money.quote import Quote
@@ -61,7 +62,7 @@ class Package(Noun):
     def numbered(cls, id: int) -> Package:
         found = session.get(cls, id) if id < 2**31 else None
         if found is None or found not in cls.offered():
-            raise Missing("We do not offer this, or not any more.")
+            raise Missing(say("We do not offer this, or not any more."))
         return found
 
     @property

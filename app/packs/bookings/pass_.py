@@ -19,6 +19,7 @@ from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
+from app.kernel.words import ENGLISH, moment, say, speaking
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell
 from app.money import bill as money
@@ -48,7 +49,7 @@ class CallOff:
 
 
 def _no(words: str) -> Invalid:
-    return Invalid("This package cannot be used here.", fields={"coupon": words})
+    return Invalid(say("This package cannot be used here."), fields={"coupon": words})
 
 
 def _what_goes_back(bought: Pass) -> str:
@@ -131,8 +132,14 @@ class Pass(Noun, Linked):
         return self.state in ("active", "used_up", "expired") if bill.state == "unpaid" else self.state == "open"
 
     @property
+    def spoken(self) -> str:
+        """To whoever reads it now."""
+        return say("Package %(number)s, %(n)s × %(service)s", number=self.number, n=self.uses, service=self.service.name)
+
+    @property
     def said_on_paper(self) -> str:
-        return f"Package {self.number}, {self.uses} × {self.service.name}"
+        with speaking(ENGLISH):
+            return self.spoken
 
     def paid(self, payment: Payment) -> str | None:
         if not self.awaits(payment.bill):
@@ -186,16 +193,16 @@ class Pass(Noun, Linked):
         """Or say why not."""
         bill = self.bill
         if self.service.id != service.id:
-            raise _no(f"This package is for {self.service.name}.")
+            raise _no(say("This package is for %(service)s.", service=self.service.name))
         if self.state == "cancelled":
-            raise _no("This package was called off.")
+            raise _no(say("This package was called off."))
         if self.is_over:
             assert self.expires_at is not None
-            raise _no(f"This package was valid until {clock.said(self.expires_at, self.person.timezone)}.")
+            raise _no(say("This package was valid until %(when)s.", when=moment(self.expires_at, self.person.timezone)))
         if not self.uses_left:
-            raise _no("Nothing is left of this package.")
+            raise _no(say("Nothing is left of this package."))
         if bill is None or bill.state != "paid":
-            raise _no("This package is not paid. Please pay it first, or write to us.")
+            raise _no(say("This package is not paid. Please pay it first, or write to us."))
 
     @property
     def is_over(self) -> bool:

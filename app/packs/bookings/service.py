@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing
 from app.kernel.forms import Answers, Edition, Form, answered
+from app.kernel.words import say
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
 from app.money.policy import RefundPolicy
@@ -100,14 +101,14 @@ class Service(Noun):
     def called(cls, slug: str) -> Service:
         found: Service | None = session.scalar(select(cls).where(cls.slug == slug, cls.state == "offered"))
         if found is None:
-            raise Missing("We do not offer this, or not any more.")
+            raise Missing(say("We do not offer this, or not any more."))
         return found
 
     def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> Quote:
         """What it costs with these extras and this coupon or package, worked out from the price list alone."""
         chosen = [each for each in self.extras if each.state == "offered" and each.id in extras]
         if len(chosen) != len(set(extras)):
-            raise Invalid.fields_said({"extras": "One of these is not offered any more."})
+            raise Invalid.fields_said({"extras": say("One of these is not offered any more.")})
         bought = Pass.for_this(coupon, self)
         first = self.item(f"{self.name}, from your package {bought.code}", Money(0, self.price.currency)) if bought else self.item(self.name, self.price)
         items = [first, *(self.item(each.name, each.price) for each in chosen)]

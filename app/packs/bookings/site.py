@@ -17,7 +17,7 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
-from app.kernel.question import LOCALES
+from app.kernel.words import language, say
 from app.messages import channel
 from app.messages.opt_in import OptIn
 from app.money import gateway, policy
@@ -33,9 +33,9 @@ from app.packs.bookings.month import ZONES, Month, zone_asked
 from app.packs.bookings.package import Package
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.slot import GONE, Slot
 from app.packs.bookings.waiting import Waiting
-from app.site.frame import framed
+from app.site.frame import framed, speak_to
 from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
 
@@ -147,7 +147,7 @@ def form(slug: str, slot: int) -> Any:
         who = kept.person
         return _form(service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token}))
     if (no := chosen.refuses()) or not _has_room(chosen):
-        return _back(service, chosen, no or "This time has just been taken. Please choose another one.")
+        return _back(service, chosen, no or say(GONE))
     return _form(service, chosen, Typed({}))
 
 
@@ -163,7 +163,8 @@ def book(slug: str, slot: int) -> Any:
             if "apply" in request.form:
                 return _form(service, chosen, typed, offer=_offer(service, quote))
             if shown and shown.total != quote.total:
-                says = f"It costs {quote.total or 'nothing'} now, not {shown.total or 'nothing'} as it said here before. Nothing is held or charged yet."
+                costs = {"now": quote.total or say("nothing"), "before": shown.total or say("nothing")}
+                says = say("It costs %(now)s now, not %(before)s as it said here before. Nothing is held or charged yet.", **costs)
                 return _form(service, chosen, typed, offer=_offer(service, quote, says)), 409
             booking = _hold(chosen, typed, quote)
     except Refused as no:
@@ -195,7 +196,7 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
         else:
             booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
     _write_also_by(booking)
-    cookie["held"] = {"slot": booking.slot_id, "once": once}
+    cookie["held"], cookie["lang"] = {"slot": booking.slot_id, "once": once}, language()
     return booking
 
 
@@ -274,7 +275,6 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
         zone=zone_asked(),
         asked=service.asks.asked if service.asks else [],
         answers=_answered(service),
-        language=request.accept_languages.best_match([*LOCALES], "en"),
         typed=typed.fields,
         extras=[each for each in service.extras if each.state == "offered"],
         ticked=typed.extras,
@@ -325,8 +325,9 @@ def _back(service: Service, slot: Slot, why: str) -> Any:
 @site.get("/booking/<token>")
 def show(token: str) -> str:
     booking = Booking.by_token(token)
+    speak_to(booking.person)
     if said := AFTER_PAYING.get(request.args.get("payment", "")) if booking.state == "held" else None:
-        flash(said, "warning")
+        flash(say(said), "warning")
     return render_template("bookings/booking.html", booking=booking, bill=booking.bill, money=Story.of(booking))
 
 

@@ -14,6 +14,7 @@ from app.kernel import clock
 from app.kernel.db import Noun
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job
+from app.kernel.words import say, unsaid
 from app.kernel.workflow import move
 from app.packs.bookings.service import Service
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:  # a practitioner makes slots; for the type checker alone, a s
     from app.packs.bookings.practitioner import Practitioner
 
 
-GONE = "This time has just been taken. Please choose another one."
+GONE = unsaid("This time has just been taken. Please choose another one.")
 _hear_of_it: list[Callable[[Slot], object]] = []
 
 
@@ -91,11 +92,11 @@ class Slot(Noun):
     def refuses(self) -> str | None:
         """Why nobody can book this now, in words; None when only the seats decide."""
         if self.state != "open" or self.service.state != "offered" or any(each.state != "active" for each in self.givers):
-            return "This time is not offered any more. Please choose another one."
+            return say("This time is not offered any more. Please choose another one.")
         if self.starts_at < clock.ahead(minutes=self.service.notice_minutes):
-            return "This time is too soon. Please choose a later one."
+            return say("This time is too soon. Please choose a later one.")
         if self.starts_at > clock.ahead(days=self.service.days_ahead):
-            return "This time is too far ahead. Please choose an earlier one."
+            return say("This time is too far ahead. Please choose an earlier one.")
         return None
 
     @move("open", to="closed", by="Desk Practitioner", label="Close")

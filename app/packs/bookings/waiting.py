@@ -16,6 +16,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
+from app.kernel.words import say, unsaid
 from app.kernel.workflow import move
 from app.messages.message import Message, tell
 from app.packs.bookings.booking import Booking
@@ -35,7 +36,10 @@ class Waiting(Noun, Linked):
         CheckConstraint("last_day >= first_day", name="days"),
         Index("waiting_once", "service_id", "person_id", unique=True, postgresql_where=text("state in ('waiting', 'offered')")),
     )
-    refusals: ClassVar[dict[str, str]] = {"waiting_days": "The last day comes after the first.", "waiting_once": "You are in this line already."}
+    refusals: ClassVar[dict[str, str]] = {
+        "waiting_days": unsaid("The last day comes after the first."),
+        "waiting_once": unsaid("You are in this line already."),
+    }
 
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
@@ -54,7 +58,7 @@ class Waiting(Noun, Linked):
         """At the end of the line."""
         today = clock.now().astimezone(ZoneInfo(who["timezone"])).date()
         if last_day < max(first_day, today) or (last_day - today).days > 366:
-            raise Invalid.fields_said({"last_day": "Choose days from today on, within a year, the last not before the first."})
+            raise Invalid.fields_said({"last_day": say("Choose days from today on, within a year, the last not before the first.")})
         with transaction():
             here = cls(
                 service=service, practitioner_id=whose or None, person=Person.meet(**who), timezone=who["timezone"], first_day=first_day, last_day=last_day

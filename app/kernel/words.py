@@ -1,0 +1,147 @@
+"""Words: what a customer reads, in their own language: the English sentence is the key, and a catalogue in `translations/` has the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_skeleton
+from babel.messages.pofile import read_po
+from babel.units import format_unit
+
+from app.kernel import clock
+from config import ROOT
+
+ENGLISH = "en"
+CATALOGUES = ROOT / "translations"
+
+_speaking: ContextVar[str] = ContextVar("language", default=ENGLISH)
+
+
+@cache
+def languages() -> Mapping[str, str]:
+    """What we can speak, each under its own name: English, and whatever has a catalogue."""
+    found = sorted(each.parent.parent.name for each in CATALOGUES.glob("*/LC_MESSAGES/messages.po"))
+    return {name: str(Locale.parse(name).get_display_name(name)) for name in (ENGLISH, *found)}
+
+
+def language() -> str:
+    """That of whoever reads what is being said now."""
+    return _speaking.get()
+
+
+def speak(name: str) -> None:
+    """For the rest of this request."""
+    _speaking.set(name if name in languages() else ENGLISH)
+
+
+@contextmanager
+def speaking(name: str) -> Iterator[None]:
+    """While something is said to somebody else: a message to a customer, a word to the house."""
+    before = _speaking.set(name if name in languages() else ENGLISH)
+    try:
+        yield
+    finally:
+        _speaking.reset(before)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def say(words: str, **values: object) -> str:
+    """The sentence in the language of whoever reads it: say("This coupon is for %(sum)s and more.", sum=self.minimum).
+
+    It is said at once. What is kept in the database or on paper is never said, so that it does not depend on who was there.
+    """
+    (found,) = _catalogue(language()).get(words) or (words,)
+    return found % values if values else found
+
+
+def counted(one: str, many: str, n: int, **values: object) -> str:
+    """Like say, of so many: counted("%(n)s seat left", "%(n)s seats left", left)."""
+    forms = _catalogue(language()).get(one) or (one, many)
+    return forms[min(_plural(language())(n), len(forms) - 1)] % {"n": n, **values}
+
+
+def unsaid(words: str) -> str:
+    """Marks a sentence that say() says elsewhere, so that the catalogues have it."""
+    return words
+
+
+@cache
+def _catalogue(name: str) -> Mapping[str, tuple[str, ...]]:
+    if name == ENGLISH:
+        return {}
+    with (CATALOGUES / name / "LC_MESSAGES" / "messages.po").open("rb") as file:
+        found = read_po(file, locale=name)
+    return {(each.id if isinstance(each.id, str) else each.id[0]): _forms(each.string) for each in found if each.id and each.string and not each.fuzzy}
+
+
+def _forms(string: Any) -> tuple[str, ...]:
+    return (string,) if isinstance(string, str) else tuple(string)
+
+
+@cache
+def _plural(name: str) -> Any:
+    """Which of its forms a language uses for so many; CLDR knows."""
+    rule = Locale.parse(name).plural_form
+    order = [each for each in ("zero", "one", "two", "few", "many", "other") if each in {*rule.tags, "other"}]
+    return lambda n: order.index(rule(n))
+
+
+# --- days and hours ---------------------------------------------------------------------------------------------------
+
+
+def moment(instant: datetime, zone: str) -> str:
+    """An instant to whoever reads; on paper, in the history and for staff it is clock.said()."""
+    if language() == ENGLISH:
+        return clock.said(instant, zone)
+    return f"{day(instant.astimezone(ZoneInfo(zone)), 'short')}, {hour(instant, zone)}"
+
+
+def hour(instant: datetime, zone: str) -> str:
+    """ "09:00 IST" """
+    local = instant.astimezone(ZoneInfo(zone))
+    return f"{local:%H:%M} {clock.zone_said(local)}"
+
+
+_IN_ENGLISH = {
+    "short": "%a {day} %b %Y",
+    "date": "{day} %b %Y",
+    "day": "{day} %B",
+    "day of week": "%A {day} %B",
+    "day of year": "{day} %B %Y",
+    "day of week and year": "%A {day} %B %Y",
+    "month": "%B",
+    "month of year": "%B %Y",
+    "weekday": "%A",
+    "weekday, short": "%a",
+}
+
+
+def day(it: date, how: str = "date") -> str:
+    """A day, or a part of one, as a calendar says it: Tue 24 Nov 2026, 24 Nov 2026, Tuesday 24 November, November 2026, Tuesday."""
+    name = language()
+    if name == ENGLISH:
+        return f"{it:%a}"[:2] if how == "letters" else it.strftime(_IN_ENGLISH[how]).format(day=it.day)
+    match how:
+        case "short" | "date" | "day" | "month of year":
+            return format_skeleton({"short": "yMMMEd", "date": "yMMMd", "day": "MMMMd", "month of year": "yMMMM"}[how], it, locale=name)
+        case "day of week" | "day of week and year":
+            return f"{format_date(it, 'EEEE', locale=name)}, {day(it, 'day' if how == 'day of week' else 'day of year')}"
+    return format_date(it, {"day of year": "long", "month": "LLLL", "weekday": "EEEE", "weekday, short": "EEE", "letters": "EEEEE"}[how], locale=name)
+
+
+def stretch(seconds: int) -> str:
+    """The two largest parts of a stretch of time: 3 days 4 hours, 14 minutes."""
+    parts = ("day", seconds // 86400), ("hour", seconds % 86400 // 3600), ("minute", seconds % 3600 // 60)
+    first = next((at for at, (_, count) in enumerate(parts) if count), None)
+    if first is None:
+        return say("less than a minute")
+    return " ".join(format_unit(count, f"duration-{unit}", "long", locale=language()) for unit, count in parts[first : first + 2] if count)
