@@ -70,6 +70,9 @@ class Tick(Noun):
     next_at: Mapped[datetime]
 
 
+_OWE = insert(Job.__table__).on_conflict_do_nothing(index_elements=["key"])
+
+
 def job(work: Work) -> Work:
     """A function that a worker may be asked to call: one line that calls a noun."""
     _work[called(work)] = work
@@ -104,7 +107,7 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
         session.flush()
     owed = {"name": called(work), "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key}
     always = {"state": "waiting", "attempts": 0, "error": "", "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
-    session.execute(insert(Job).values(owed | always).on_conflict_do_nothing(index_elements=[Job.key]))
+    session.execute(_OWE, owed | always)
     if at is None or at <= clock.now():
         db.afterwards(ring)
 
@@ -195,12 +198,11 @@ def _settle(id: int, lease: str, **values: Any) -> None:
 def tick() -> None:
     """Write down what the clock owes by now, and ring while anything is due."""
     with transaction():
-        for name, span in _clockwork.items():
-            _begin(name)
-            due = session.scalar(select(Tick).where(Tick.name == name, Tick.next_at <= clock.now()).with_for_update(skip_locked=True))
-            if due:
-                later(_work[name], key=f"{name}:{due.next_at.isoformat()}")
-                due.next_at = clock.now() + span
+        _begin()
+        due = select(Tick).where(Tick.name.in_(_clockwork), Tick.next_at <= clock.now()).order_by(Tick.id)
+        for each in session.scalars(due.with_for_update(skip_locked=True)).all():
+            later(_work[each.name], key=f"{each.name}:{each.next_at.isoformat()}")
+            each.next_at = clock.now() + _clockwork[each.name]
         _give_up()
     if is_anything_due():
         ring()
@@ -214,9 +216,12 @@ def _give_up() -> None:
     session.execute(ended, execution_options=_ONE_STATEMENT)
 
 
-def _begin(name: str) -> None:
-    always = {"created_at": clock.now(), "changed_at": clock.now(), "version": 1}
-    session.execute(insert(Tick).values(name=name, next_at=clock.now(), **always).on_conflict_do_nothing())
+def _begin() -> None:
+    """What this build is the first to know begins at once; an insert that finds its row there would use up a number each second."""
+    known = {*session.scalars(select(Tick.name))}
+    always = {"next_at": clock.now(), "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
+    if new := [{"name": name} | always for name in _clockwork if name not in known]:
+        session.execute(insert(Tick.__table__).on_conflict_do_nothing(), new)
 
 
 def is_anything_due() -> bool:

@@ -195,6 +195,16 @@ def test_the_clock_owes_each_beat_once_however_many_clocks_there_are(app: Flask,
         jobs._clockwork.pop(jobs.called(count_the_beat))
 
 
+def test_a_beat_with_nothing_to_do_asks_four_times_and_uses_up_nothing(app: Flask, later: Any, count_queries: Any) -> None:
+    jobs.tick()
+    with later(seconds=1):
+        assert count_queries(jobs.tick) <= 4
+    counted = session.scalar(text("select last_value from tick_id_seq"))
+    with later(seconds=2):
+        jobs.tick()
+    assert session.scalar(text("select last_value from tick_id_seq")) == counted
+
+
 def test_a_clock_that_stood_still_does_not_catch_up_beat_by_beat(app: Flask, later: Any) -> None:
     jobs.tick()
     with later(hours=5):
