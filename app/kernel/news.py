@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import event
@@ -13,12 +13,13 @@ from app.kernel.db import Noun
 
 ADDED = "added"
 
-Listener = Callable[[Noun, str], None]
+Happened = Sequence[tuple[Noun, str]]
+Listener = Callable[[Happened], None]
 _listeners: list[Listener] = []
 
 
 def hear(listener: Listener) -> Listener:
-    """Asked at each commit with the row and the verb, while whatever is written still becomes part of the change."""
+    """Asked at each commit with the rows and what became of them, while whatever is written still becomes part of the change."""
     _listeners.append(listener)
     return listener
 
@@ -45,9 +46,9 @@ def _tell(session: Session) -> None:
     """Only now, so that everything of one transaction is told as it ended, and not as it was in between."""
     if session.info.get("news"):
         session.flush()
-    for row, verb in session.info.pop("news", {}):
+    if happened := [*session.info.pop("news", {})]:
         for each in _listeners:
-            each(row, verb)
+            each(happened)
 
 
 @event.listens_for(Session, "after_rollback")

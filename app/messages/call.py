@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock, news
 from app.kernel.db import Noun, session, transaction
 from app.kernel.jobs import job, later
+from app.kernel.news import Happened
 from app.kernel.workflow import move
 from app.messages import outside
 from app.messages.hook import Hook, listening
@@ -53,14 +54,11 @@ class Call(Noun):
     trouble: Mapped[str] = mapped_column(default="")
 
     @classmethod
-    def write(cls, hook: Hook, event: str, row: Noun) -> Call:
+    def telling(cls, hook: Hook, event: str, row: Noun) -> Call:
         event_id, now = f"evt_{token_hex(16)}", clock.now()
         told = cast(Newsworthy, row).news() | {"id": row.id, "version": row.version}
         body = {"id": event_id, "event": event, "at": now.astimezone(UTC).isoformat(timespec="seconds"), "about": row.__tablename__, "data": told}
-        call = cls(hook=hook, event=event, event_id=event_id, noun=row.__tablename__, row_id=row.id, body=json.dumps(body, ensure_ascii=False))
-        session.add(call)
-        later(bring, call)
-        return call
+        return cls(hook=hook, event=event, event_id=event_id, noun=row.__tablename__, row_id=row.id, body=json.dumps(body, ensure_ascii=False))
 
     def lock(self) -> Self:
         self.hook.lock()
@@ -143,10 +141,13 @@ class Call(Noun):
 
 
 @news.hear
-def _write_down(row: Noun, verb: str) -> None:
-    event = f"{row.__tablename__}.{verb}"
-    for hook in listening(event):
-        Call.write(hook, event, row)
+def _write_down(happened: Happened) -> None:
+    hooks = listening()
+    named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]
+    calls = [Call.telling(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)]
+    session.add_all(calls)
+    for each in calls:
+        later(bring, each)
 
 
 @job

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit
@@ -118,8 +118,8 @@ class Hook(Noun, Linked):
         """It answered 410: it wants to hear nothing more."""
 
 
-def listening(event: str) -> list[Hook]:
-    return [each for each in session.scalars(select(Hook).where(Hook.state == "on").order_by(Hook.id)) if each.listens_to(event)]
+def listening() -> Sequence[Hook]:
+    return session.scalars(select(Hook).where(Hook.state == "on").order_by(Hook.id)).all()
 
 
 def _address(value: str) -> str:
