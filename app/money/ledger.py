@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
@@ -193,12 +194,12 @@ def write(key: str, what: str, *sides: Side, noun: str, row_id: int | None, pers
     new = session.scalar(insert(Posting).values(values | always).on_conflict_do_nothing(index_elements=[Posting.key]).returning(Posting.id))
     if new is None:
         return session.scalars(select(Posting).where(Posting.key == key)).one()
-    rows = [
-        {"posting_id": new, "account_id": _named(account, money).id, "money_amount": money.amount, "money_currency": money.currency}
-        for account, money in together
-    ]
     times = {"created_at": moment, "changed_at": moment, "version": 1}
-    session.execute(insert(Line.__table__).values([row | times for row in sorted(rows, key=lambda row: row["account_id"])]))
+    rows = [
+        {"posting_id": new, "account_id": account.id, "money_amount": money.amount, "money_currency": money.currency} | times
+        for account, (_, money) in zip(_accounts(together), together, strict=True)
+    ]
+    session.execute(insert(Line.__table__), sorted(rows, key=lambda row: row["account_id"]))
     for account, _ in together:
         if isinstance(account, Account) and account.guarded:
             session.expire(account, ["balance"])
@@ -209,8 +210,14 @@ def is_booked(key: str) -> bool:
     return session.scalar(select(Posting.id).where(Posting.key == key)) is not None
 
 
-def _named(account: str | Account, money: Money) -> Account:
-    return account if isinstance(account, Account) else Account.called(account, money.currency)
+def _accounts(sides: Sequence[Side]) -> list[Account]:
+    """Those that are only named are read together, and opened where nobody has used them before."""
+    names = [account for account, _ in sides if isinstance(account, str)]
+    found = session.scalars(select(Account).where(Account.name.in_(names), Account.owner == "")) if names else ()
+    known = {(each.name, each.currency): each for each in found}
+    return [
+        account if isinstance(account, Account) else known.get((account, money.currency)) or Account.called(account, money.currency) for account, money in sides
+    ]
 
 
 def balance(name: str, currency: str, *, owner: str = "", about: Noun | None = None) -> Money:
