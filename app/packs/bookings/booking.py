@@ -561,7 +561,10 @@ class Booking(Noun, Linked, Answered):
         other = aliased(Slot)
         local, there = (func.date_trunc(span, func.timezone(Practitioner.timezone, each.starts_at)) for each in (Slot, other))
         same = (other.practitioner_id == Slot.practitioner_id) & (other.service_id == Slot.service_id) & (local == there)
-        counted = select(func.count()).select_from(cls).join(other, cls.slot_id == other.id).where(same, cls._alive(), cls.id != besides)
+        near = other.starts_at.between(
+            Slot.starts_at - timedelta(days=8), Slot.starts_at + timedelta(days=8)
+        )  # what a year holds is not read for a week's count
+        counted = select(func.count()).select_from(cls).join(other, cls.slot_id == other.id).where(same, near, cls._alive(), cls.id != besides)
         return counted.correlate(Slot, Practitioner).scalar_subquery()
 
     @classmethod

@@ -179,7 +179,7 @@ class Pass(Noun, Linked):
     def called(cls, typed: str) -> Pass | None:
         """What somebody typed into the field for a coupon; None when that is no code of ours."""
         letters = re.sub(r"[\s-]", "", typed[:40]).upper()
-        return session.scalar(select(cls).where(cls.code == f"{letters[:4]}-{letters[4:]}", cls.state != "open"))
+        return session.scalar(select(cls).where(cls.code == f"{letters[:4]}-{letters[4:]}", cls.state != "open")) if letters else None
 
     @classmethod
     def for_this(cls, typed: str, service: Service) -> Pass | None:
