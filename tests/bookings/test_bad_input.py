@@ -117,7 +117,7 @@ class House:
     def written(self) -> dict[str, Any]:
         asked = " union all ".join(f"select '{each}', md5(string_agg(it::text, '' order by it::text)) from {each} it" for each in self.kept if each != "quote")
         with db.engine().connect() as connection:
-            return dict(connection.execute(text(asked)).tuples().all())
+            return dict(connection.execute(text(asked)).all())
 
 
 @pytest.fixture
