@@ -9,6 +9,7 @@ from app.desk.resource import Link, Resource, Waits
 from app.kernel.access import actor, everything
 from app.kernel.pack import Pack
 from app.money import gateway
+from app.money.basket import Basket, InBasket
 from app.money.bill import Bill
 from app.money.coupon import Coupon, CouponUse
 from app.money.dispute import Dispute
@@ -39,13 +40,13 @@ def _asked_by_somebody_else() -> ColumnElement[bool]:
 
 
 def _can_be_paid(bill: Bill) -> bool:
-    return bill.wants_money and bill.thing.awaits(bill)
+    return bill.wants_money and bill.is_awaited
 
 
 money = Pack(
     name="money",
     label="Money",
-    nouns=[Quote, Coupon, CouponUse, RefundPolicy, Bill, Payment, Refund, Dispute, Invoice, Account, Hold, Posting, Line, Event, Settlement, Tally],
+    nouns=[Quote, Coupon, CouponUse, RefundPolicy, Bill, Basket, InBasket, Payment, Refund, Dispute, Invoice, Account, Hold, Posting, Line, Event, Settlement, Tally],
     resources=[
         Resource(
             Payment,
@@ -105,6 +106,18 @@ money = Pack(
                 Link("Pay link", "pay.checkout", _can_be_paid, copied=True),
             ],
             waits=[Waits("Bills that are unpaid again", "Desk Accountant", lambda: Bill.state == "unpaid", {"f.state": "unpaid"}, tone="bad")],
+            roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Basket,
+            icon="receipt",
+            list="number person price gateway created_at",
+            show="number person price gateway order_id created_at",
+            search="number order_id person.name person.email",
+            labels={"order_id": "Order at the gateway", "created_at": "Asked"},
+            filters="gateway created_at",
+            related="payments payments.refunds",
             roles=COUNTER,
             scope=everything,
         ),

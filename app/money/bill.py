@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, ClassVar, Protocol, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
 
 from sqlalchemy import ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -13,7 +13,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.access import Linked, actor
 from app.kernel.db import Noun, noun_called, session, transaction
-from app.kernel.jobs import every, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.workflow import asked, move
@@ -24,10 +23,13 @@ from app.money.gateway import Asked, Charge, Returned
 from app.money.invoice import Invoice
 from app.money.ledger import Side, is_booked, post
 from app.money.limits import above_four_eyes
-from app.money.order import Ordered, look_again
+from app.money.order import Ordered
 from app.money.payment import Payment
 from app.money.price import Price
 from app.money.refund import Refund
+
+if TYPE_CHECKING:  # a basket holds bills; for the type checker alone, a bill knows in which it is
+    from app.money.basket import InBasket
 
 _BEFORE = timedelta(days=3)  # it falls due, somebody is reminded
 
@@ -119,6 +121,7 @@ class Bill(Noun, Linked, Ordered):
     delivered_at: Mapped[datetime | None]  # when all that stands of it was
 
     payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
+    in_baskets: Mapped[list[InBasket]] = relationship("InBasket", back_populates="bill")
     invoices: Mapped[list[Invoice]] = relationship(back_populates="bill", order_by="Invoice.id")
 
     @classmethod
@@ -156,6 +159,16 @@ class Bill(Noun, Linked, Ordered):
     @property
     def is_awaited(self) -> bool:
         return self.thing.awaits(self)
+
+    @property
+    def can_be_paid(self) -> bool:
+        return self.wants_money and not self.is_promised and self.is_awaited
+
+    def close(self) -> None:
+        super().close()
+        for each in self.in_baskets:
+            if each.basket.wants_money:
+                each.basket.close()
 
     @property
     def is_settled(self) -> bool:
@@ -344,12 +357,3 @@ def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
 def refunds_of(thing: Noun) -> list[Refund]:
     """Everything that goes back, or went, of what was paid for this."""
     return [refund for bill in Bill.all_of(thing) for payment in bill.payments for refund in payment.refunds if refund.state != "declined"]
-
-
-@every(minutes=1)
-def look_for_lost_payments() -> None:
-    """A webhook may be lost; the money is not."""
-    with transaction():
-        due = select(Bill).where(Bill.look_at <= clock.now(), Bill.order_id.is_not(None)).order_by(Bill.look_at).limit(200)
-        for bill in session.scalars(due):
-            later(look_again, bill, key=f"look:{bill.number}:{bill.looked}")

@@ -47,7 +47,7 @@ class Dispute(Noun):
         """Ask the gateway how it stands. Safe to do twice."""
         told = gateway.named(name).dispute(id)
         with transaction():
-            payment = session.scalar(select(Payment).where(Payment.gateway == name, Payment.gateway_id == told.payment_id))
+            payment = next(iter(Payment.shares_of(name, told.payment_id)), None)
             if payment is None:
                 raise Missing("No payment of ours belongs to this dispute.")
             payment.lock()

@@ -14,6 +14,7 @@ from app.kernel.errors import Missing, Unreadable
 from app.kernel.jobs import job, later
 from app.kernel.workflow import move
 from app.money import gateway, settlement
+from app.money.basket import Basket, collected_by
 from app.money.bill import Bill
 from app.money.dispute import Dispute
 from app.money.gateway import Declined
@@ -41,9 +42,9 @@ class Event(Noun):
     @classmethod
     def of_people(cls, ids: Sequence[int]) -> ColumnElement[bool]:
         """A gateway's news names its payer: what is about one of their orders or payments."""
-        orders = select(Bill.order_id).where(Bill.person_id.in_(ids), Bill.order_id.is_not(None))
+        bills, baskets = (select(each.order_id).where(each.person_id.in_(ids), each.order_id.is_not(None)) for each in (Bill, Basket))
         payments = select(Payment.gateway_id).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(ids))
-        return or_(cls.order_id.in_(orders), cls.payment_id.in_(payments))
+        return or_(cls.order_id.in_(bills), cls.order_id.in_(baskets), cls.payment_id.in_(payments))
 
     def handle(self) -> None:
         if self.state == "handled":
@@ -62,31 +63,25 @@ class Event(Noun):
         if self.kind.startswith(("settlement.", "payout.paid")):
             settlement.fetch_last(self.gateway)
             return ""
-        bill = self._bill()
-        if bill is not None:
-            bill.look()
+        order = self._order()
+        if order is not None:
+            order.look()
         if self.dispute_id:
             Dispute.look(self.gateway, self.dispute_id)
-        if bill is None and not self.dispute_id:
+        if order is None and not self.dispute_id:
             return "No bill of ours belongs to this." if self.order_id or self.payment_id else "This tells us nothing that we know how to use."
         return self._mismatch()
 
-    def _bill(self) -> Bill | None:
-        if self.order_id:
-            found: Bill | None = session.scalar(select(Bill).where(Bill.gateway == self.gateway, Bill.order_id == self.order_id))
-            if found:
-                return found
-        payment = self._payment()
-        return payment.bill if payment else None
+    def _order(self) -> Bill | Basket | None:
+        found = collected_by(self.gateway, self.order_id) if self.order_id else None
+        return found or next((each.order for each in self._payments()), None)
 
-    def _payment(self) -> Payment | None:
-        same = select(Payment).where(Payment.gateway == self.gateway, Payment.gateway_id == self.payment_id)
-        return session.scalar(same) if self.payment_id else None
+    def _payments(self) -> Sequence[Payment]:
+        return Payment.shares_of(self.gateway, self.payment_id) if self.payment_id else ()
 
     def _mismatch(self) -> str:
         """Somebody should see it when other money came than was asked for, though it goes back by itself."""
-        payment = self._payment()
-        return payment.owed_back if payment and payment.captured_at and payment.money != payment.bill.price else ""
+        return next((each.owed_back for each in self._payments() if each.captured_at and each.money != each.bill.price), "")
 
     @move("waiting", "parked", to="handled")
     def done(self) -> None:

@@ -22,6 +22,7 @@ from app.money.ledger import post
 from app.money.refund import Refund
 
 if TYPE_CHECKING:  # a bill knows its payments; for the type checker alone, a payment knows its bill
+    from app.money.basket import Basket
     from app.money.bill import Bill, Payable
     from app.money.dispute import Dispute
 
@@ -72,7 +73,7 @@ class Payment(Noun):
 
     states = "created", "failed", "authorized", "captured", "partly_refunded", "refunded", "bounced"
     __table_args__ = (
-        UniqueConstraint("gateway", "gateway_id"),
+        UniqueConstraint("gateway", "gateway_id", "bill_id"),  # what was paid for several bills at once is a share for each
         CheckConstraint("back_amount between 0 and money_amount", name="back"),
         CheckConstraint("back_currency = money_currency", name="one_currency"),
         CheckConstraint("not pays or owed_back = ''", name="one_end"),
@@ -82,6 +83,8 @@ class Payment(Noun):
 
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
     bill: Mapped[Bill] = relationship("Bill", back_populates="payments", lazy="joined", innerjoin=True)
+    basket_id: Mapped[int | None] = mapped_column(ForeignKey("basket.id"), index=True)
+    basket: Mapped[Basket | None] = relationship("Basket", back_populates="payments")  # with which it was paid, together with others
     gateway: Mapped[str]
     gateway_id: Mapped[str]
     money: Mapped[Money] = money_column("money")
@@ -99,11 +102,12 @@ class Payment(Noun):
     disputes: Mapped[list[Dispute]] = relationship("Dispute", back_populates="payment")
 
     @classmethod
-    def known(cls, bill: Bill, charge: Charge, *, through: str = "") -> Payment:
-        name = through or bill.gateway
-        payment = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == charge.id))
+    def known(cls, bill: Bill, charge: Charge, *, through: str = "", basket: Basket | None = None) -> Payment:
+        name = through or (basket or bill).gateway
+        same = select(cls).where(cls.gateway == name, cls.gateway_id == charge.id)
+        payment = session.scalar(same.where(cls.bill_id == bill.id) if basket else same)
         if payment is None:
-            payment = cls(bill=bill, gateway=name, gateway_id=charge.id, money=charge.money, back=Money(0, charge.money.currency))
+            payment = cls(bill=bill, basket=basket, gateway=name, gateway_id=charge.id, money=charge.money, back=Money(0, charge.money.currency))
             session.add(payment)
             session.flush()
         return payment
@@ -122,10 +126,21 @@ class Payment(Noun):
         """What the gateway has sent back of it, as far as we have heard."""
         return Money.total((each.money for each in self.refunds if each.gateway_id and each.state in ("sent", "done")), self.money.currency)
 
+    @classmethod
+    def shares_of(cls, name: str, id: str) -> Sequence[Payment]:
+        """What the gateway knows as one payment: one row, or with a basket one for each bill."""
+        return session.scalars(select(cls).where(cls.gateway == name, cls.gateway_id == id).order_by(cls.bill_id)).all()
+
+    @property
+    def order(self) -> Bill | Basket:
+        """What the gateway was asked to collect when this was paid."""
+        return self.basket or self.bill
+
     @property
     def is_disputed(self) -> bool:
         """Has the payer's bank taken it up, or even taken it?"""
-        return any(each.state in ("open", "under_review", "lost") for each in self.disputes)
+        shares = self.shares_of(self.gateway, self.gateway_id) if self.basket_id else [self]
+        return any(dispute.state in ("open", "under_review", "lost") for each in shares for dispute in each.disputes)
 
     @property
     def account(self) -> str:

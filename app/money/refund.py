@@ -62,7 +62,7 @@ class Refund(Noun):
     """So much of one payment, on its way back."""
 
     states = "owed", "to_approve", "sent", "done", "failed", "declined"
-    __table_args__ = (UniqueConstraint("gateway", "gateway_id"), CheckConstraint("money_amount > 0", name="something"))
+    __table_args__ = (UniqueConstraint("gateway", "gateway_id", "payment_id"), CheckConstraint("money_amount > 0", name="something"))
     refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund is more than nothing."}
     whose = "payment.bill.person"
 
@@ -192,14 +192,19 @@ class Refund(Noun):
 
     @classmethod
     def all_heard(cls, payment: Payment, told: Iterable[Returned]) -> None:
-        """What we know of comes first: one that did not get there makes room for one that was made elsewhere."""
-        for each in sorted(told, key=lambda it: cls._known(payment, it) is None):
+        """What we know of comes first: one that did not get there makes room for one that was made elsewhere.
+
+        Of a share, what was made elsewhere is told by its basket.
+        """
+        if payment.basket_id:
+            told = [each for each in told if cls.known(payment, each)]
+        for each in sorted(told, key=lambda it: cls.known(payment, it) is None):
             cls.heard(payment, each)
 
     @classmethod
     def heard(cls, payment: Payment, told: Returned, mine: Refund | None = None) -> None:
         """One refund, as the gateway sees it: ours by its number or by our key, or one that was made elsewhere. Safe to hear twice."""
-        refund = mine if mine and mine.gateway_id in (None, told.id) else cls._known(payment, told)
+        refund = mine if mine and mine.gateway_id in (None, told.id) else cls.known(payment, told)
         if refund is None:
             if told.state == "failed":
                 return
@@ -213,7 +218,7 @@ class Refund(Noun):
             refund.fail("The gateway could not bring it to the payer's account.")
 
     @classmethod
-    def _known(cls, payment: Payment, told: Returned) -> Refund | None:
+    def known(cls, payment: Payment, told: Returned) -> Refund | None:
         alike = [each for each in payment.refunds if each.gateway_id == told.id]
         alike += [each for each in payment.refunds if told.key and each.key == told.key and each.gateway_id is None]
         return next(iter(alike), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -78,18 +79,21 @@ class Settlement(Noun):
         """Why this line is not what our books say."""
         match self.kind:
             case "payment":
-                payment = session.scalar(select(Payment).where(Payment.gateway == self.gateway, Payment.gateway_id == self.entity_id))
-                if payment is None or payment.captured_at is None:
-                    return "We know of no such payment."
-                return "" if payment.money == self.credit else f"We have {payment.money} for this payment."
+                shares = [each.money for each in Payment.shares_of(self.gateway, self.entity_id) if each.captured_at]
+                return self._not_the_same(shares, self.credit, "payment")
             case "refund":
-                refund = session.scalar(select(Refund).where(Refund.gateway == self.gateway, Refund.gateway_id == self.entity_id))
-                if refund is None:
-                    return "We know of no such refund."
-                return "" if refund.money == self.debit else f"We have {refund.money} for this refund."
+                same = select(Refund).where(Refund.gateway == self.gateway, Refund.gateway_id == self.entity_id)
+                return self._not_the_same([each.money for each in session.scalars(same)], self.debit, "refund")
         if self.dispute_id and session.scalar(select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)):
             return ""
         return f"A gateway's {self.kind}: somebody should look at it."
+
+    @staticmethod
+    def _not_the_same(ours: Sequence[Money], theirs: Money, what: str) -> str:
+        if not ours:
+            return f"We know of no such {what}."
+        total = Money.total(ours, ours[0].currency)
+        return "" if total == theirs else f"We have {total} for this {what}."
 
     @move("matched", to="differs")
     def differ(self, trouble: str) -> None:

@@ -16,6 +16,7 @@ from app.kernel.workflow import move
 from app.messages.message import tell_the_house
 from app.money import gateway
 from app.money.amount import Money, money_column
+from app.money.basket import Basket, collected_by
 from app.money.bill import Bill
 from app.money.gateway import Charge
 from app.money.payment import Payment
@@ -40,8 +41,8 @@ class Tally(Noun):
     def take(cls, name: str, day: date) -> list[Self]:
         """Ask the gateway what it took on this day, look at what we have not heard of, and set both beside each other."""
         told = gateway.named(name).taken(day)
-        for bill in _unheard(name, told):
-            bill.look()
+        for order in _unheard(name, told):
+            order.look()
         with transaction():
             ours = _ours(name, day)
             currencies = {each.money.currency for each in told} | {each.money.currency for each in ours}
@@ -84,14 +85,16 @@ class Tally(Noun):
         return f"{self.gateway} {self.day}"
 
 
-def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill]:
-    """Bills of ours that were paid there, and we do not know it."""
+def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
+    """What was paid there, and we do not know it, or not all of it."""
     for charge in told:
-        known = session.scalar(select(Payment).where(Payment.gateway == name, Payment.gateway_id == charge.id))
-        if known is None or known.captured_at is None or known.gone.amount != charge.returned:
-            bill = known.bill if known else session.scalar(select(Bill).where(Bill.gateway == name, Bill.order_id == charge.order_id))
-            if bill is not None and bill.order_id:
-                yield bill
+        shares = Payment.shares_of(name, charge.id)
+        here = sum(each.money.amount for each in shares if each.captured_at)
+        gone = sum(each.gone.amount for each in shares)
+        if here != charge.money.amount or gone != charge.returned:
+            order = shares[0].order if shares else collected_by(name, charge.order_id)
+            if order is not None and order.order_id:
+                yield order
 
 
 def _ours(name: str, day: date) -> Sequence[Payment]:
@@ -101,15 +104,15 @@ def _ours(name: str, day: date) -> Sequence[Payment]:
 
 
 def _differing(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dict[str, Any]]:
-    known = {each.gateway_id: each for each in here}
+    known: dict[str, Money] = {}
+    for payment in here:  # the shares of one payment are one sum there
+        known[payment.gateway_id] = Money.total([payment.money, known.get(payment.gateway_id, payment.money - payment.money)], payment.money.currency)
     for charge in there:
-        payment = known.pop(charge.id, None)
-        if payment is None:
-            yield {"payment": charge.id, "there": str(charge.money), "here": "nothing"}
-        elif payment.money != charge.money:
-            yield {"payment": charge.id, "there": str(charge.money), "here": str(payment.money)}
-    for payment in known.values():
-        yield {"payment": payment.gateway_id, "there": "nothing", "here": str(payment.money)}
+        money = known.pop(charge.id, None)
+        if money != charge.money:
+            yield {"payment": charge.id, "there": str(charge.money), "here": str(money or "nothing")}
+    for id, money in known.items():
+        yield {"payment": id, "there": "nothing", "here": str(money)}
 
 
 @job

@@ -17,6 +17,7 @@ from app.messages.opt_in import OptIn
 from app.messages.outside import neighbour, shelf
 from app.messages.wording import Wording
 from app.money.amount import Money
+from app.money.basket import Basket
 from app.money.bill import ByHand
 from app.money.coupon import Coupon
 from app.money.payment import GiveBack
@@ -99,6 +100,7 @@ def demo() -> None:
     _open(people, services)
     _book(services[0])
     _deposit(services[2])
+    _together(services[1])
     _wait(people, services[2])
     _sell(services[1])
 
@@ -212,6 +214,16 @@ def _deposit(service: Service) -> None:
     with transaction():
         booking = Booking.hold(slot, {"name": "Arjun Menon", "email": "arjun@example.com", "phone": "+919847012345", "timezone": "Asia/Kolkata"}, {})
         booking.mark_paid(ByHand("bank", "UTR 90455"))
+
+
+def _together(service: Service) -> None:
+    """Two hours that one payment is asked for."""
+    soon = Booking.free_slots(service, clock.ahead(days=5), clock.ahead(days=20))
+    name, email, phone, zone = CUSTOMERS[4]
+    who = {"name": name, "email": email, "phone": phone, "timezone": zone}
+    with transaction():
+        held = [Booking.hold(slot, who, {}) for slot, _ in soon[::7][:2]]
+        Basket.of(bill for each in held if (bill := each.bill))
 
 
 def _wait(practitioners: list[Practitioner], service: Service) -> None:
