@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, Self
 
 from sqlalchemy import UniqueConstraint, select
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.orm import Mapped, mapped_column, selectinload
 
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
@@ -87,14 +88,24 @@ class Tally(Noun):
 
 def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
     """What was paid there, and we do not know it, or not all of it."""
+    ours = select(Payment).where(Payment.gateway == name, Payment.gateway_id.in_([each.id for each in told])).options(selectinload(Payment.refunds))
+    at_first: dict[str, list[Payment]] = defaultdict(list)
+    for payment in session.scalars(ours):
+        at_first[payment.gateway_id].append(payment)
     for charge in told:
-        shares = Payment.shares_of(name, charge.id)
-        here = sum(each.money.amount for each in shares if each.captured_at)
-        gone = sum(each.gone.amount for each in shares)
-        if here != charge.money.amount or gone != charge.returned:
+        if _is_heard(charge, at_first[charge.id]):
+            continue
+        shares = Payment.shares_of(name, charge.id)  # a look at the one before may have told of this one too
+        if not _is_heard(charge, shares):
             order = shares[0].order if shares else collected_by(name, charge.order_id)
             if order is not None and order.order_id:
                 yield order
+
+
+def _is_heard(charge: Charge, shares: Sequence[Payment]) -> bool:
+    here = sum(each.money.amount for each in shares if each.captured_at)
+    gone = sum(each.gone.amount for each in shares)
+    return (here, gone) == (charge.money.amount, charge.returned)
 
 
 def _ours(name: str, day: date) -> Sequence[Payment]:

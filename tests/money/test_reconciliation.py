@@ -14,8 +14,8 @@ from app.kernel import clock, jobs
 from app.kernel.db import session
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.money import settlement
-from app.money.bill import Bill
+from app.money import settlement, tally
+from app.money.bill import Bill, ByHand
 from app.money.dispute import Dispute
 from app.money.gateway import Charge
 from app.money.inbox import Event, received
@@ -118,6 +118,20 @@ def test_the_days_count_agrees_and_finds_what_no_webhook_told(bill: Bill, play: 
     assert booking_of(bill).state == "confirmed"
     assert mine["id"] not in [row["payment"] for row in tally.rows]
     assert tally.there - tally.here == tally.difference
+
+
+def test_a_day_that_agrees_is_counted_in_as_many_questions_whatever_was_paid(app: Any, open_slot: Any, hold: Any, count_queries: Any) -> None:
+    def unheard() -> list[Any]:
+        session.expunge_all()
+        payments = session.scalars(select(Payment)).all()
+        return [*tally._unheard("cash", [Charge(each.gateway_id, "captured", each.money) for each in payments])]
+
+    hold(open_slot()).mark_paid(ByHand("cash", "1"))
+    few = count_queries(unheard)
+    for hours in (60, 70, 80):
+        hold(open_slot(hours=hours)).mark_paid(ByHand("cash", str(hours)))
+    assert count_queries(unheard) == few
+    assert unheard() == []
 
 
 def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, work_off: Any) -> None:
