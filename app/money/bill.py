@@ -54,6 +54,9 @@ class Payable(Protocol):
     def payment_lost(self, payment: Payment) -> None:
         """It was here, and was taken away again: a cheque bounced, a refund was made elsewhere."""
 
+    def give_up(self) -> None:
+        """Whoever was to pay it does not want it any more, and nothing was paid."""
+
     def awaits(self, bill: Bill) -> bool:
         """Is there still something to be had for this money?"""
 

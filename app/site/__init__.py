@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from app.site import account, frame, hooks, messages, payments
+from app.site import account, basket, frame, hooks, messages, payments
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
@@ -14,6 +14,8 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     csrf.exempt(payments.api)
     csrf.exempt(messages.hooks)
     app.register_blueprint(payments.pay)
+    app.register_blueprint(basket.basket)
+    app.jinja_env.globals.update(collected=basket.collected, thing_said=account.thing_said)
     app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)
     app.register_blueprint(hooks.api)

@@ -7,10 +7,10 @@ from typing import Any
 from flask import Blueprint, Response, current_app, jsonify, redirect, render_template, request, url_for
 
 from app.kernel.access import Actor, acting
-from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.words import ENGLISH, speaking, unsaid
 from app.money import gateway, inbox
+from app.money.basket import MOST, Basket, collected_by
 from app.money.bill import Bill
 from app.money.invoice import Invoice, request_for
 from app.site.frame import speak_to
@@ -20,16 +20,26 @@ papers = Blueprint("paper", __name__, url_prefix="/paper")
 api = Blueprint("payment", __name__, url_prefix="/api/payment")
 
 GATEWAY = Actor("the payment gateway", "webhook")
+CUSTOMER = Actor("the customer", "public api")
 
 
 @pay.get("/<token>")
 def checkout(token: str) -> Any:
     """One plain form that leads to the gateway; it works without JavaScript."""
-    bill = Bill.by_token(token)
-    speak_to(bill.person)
-    if not bill.wants_money or bill.is_promised or not bill.thing.awaits(bill):
-        return redirect(_home(bill))
-    return render_template("site/pay.html", bill=bill, checkout=bill.checkout(), home=_home(bill))
+    order = _asked(token)
+    speak_to(order.person)
+    if not order.can_be_paid:
+        return redirect(_home(order))
+    page = "site/pay.html" if isinstance(order, Bill) else "site/pay_together.html"
+    return render_template(page, bill=order, checkout=order.checkout(), home=_home(order))
+
+
+def _asked(token: str) -> Bill | Basket:
+    """One bill, or several at once; a link says which."""
+    try:
+        return Bill.by_token(token)
+    except Missing:
+        return Basket.by_token(token)
 
 
 @pay.get("/<token>/request.pdf")
@@ -58,19 +68,18 @@ def _pdf(content: bytes, name: str) -> Response:
 @pay.route("/<token>/back", methods=["GET", "POST"])
 def came_back(token: str) -> Any:
     """The gateway sends the payer's browser back. It brings no cookie; its signature is the proof."""
-    bill = Bill.by_token(token)
+    order = _asked(token)
     try:
         with acting(GATEWAY), speaking(ENGLISH):  # what is written down now is read by others
-            wrong = bill.returned(request.values)
+            wrong = order.returned(request.values)
     except Refused:
         wrong = "unverified"
-    return redirect(_home(bill, payment=wrong or None), 303)
+    return redirect(_home(order, payment=wrong or None), 303)
 
 
 @pay.get("/<token>/away")
 def went_away(token: str) -> Any:
-    bill = Bill.by_token(token)
-    return redirect(_home(bill, payment="left"))
+    return redirect(_home(_asked(token), payment="left"))
 
 
 # Said on the page that is loaded next: the gateway's own redirect brings no cookie, and a flash would write a new one over it.
@@ -83,9 +92,11 @@ AFTER_PAYING = {
 }
 
 
-def _home(bill: Bill, payment: str | None = None) -> str:
-    """The page of whatever this bill is for."""
-    return url_for(f"{bill.noun}.show", token=bill.thing.token, payment=payment)  # type: ignore[attr-defined]
+def _home(order: Bill | Basket, payment: str | None = None) -> str:
+    """The page of whatever this is for."""
+    if isinstance(order, Basket):
+        return url_for("basket.show", token=order.token, payment=payment)
+    return url_for(f"{order.noun}.show", token=order.thing.token, payment=payment)  # type: ignore[attr-defined]
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------
@@ -102,14 +113,44 @@ def verify() -> Any:
     wrong |= dict.fromkeys(given.keys() - set(names), "Unknown field.")
     if wrong:
         raise Invalid.fields_said(wrong)
-    bill = session.query(Bill).filter_by(order_id=given["razorpay_order_id"]).one_or_none()
-    if bill is None:
+    order = collected_by("razorpay", given["razorpay_order_id"])
+    if order is None:
         raise Missing
     with acting(GATEWAY):
-        trouble = bill.returned(given)
+        trouble = order.returned(given)
     if trouble:
         raise Refused(AFTER_PAYING[trouble])
-    return jsonify(state=bill.state, thing=bill.noun, thing_state=bill.thing.state)  # type: ignore[attr-defined]
+    if isinstance(order, Basket):
+        return jsonify(_basket(order))
+    return jsonify(state=order.state, thing=order.noun, thing_state=order.thing.state)  # type: ignore[attr-defined]
+
+
+@api.post("/baskets")
+def put_together() -> Any:
+    """Several bills, by the tokens they came with, as one payment. The same ones are the same basket."""
+    given = request.get_json(silent=True)
+    tokens = given.get("bills") if isinstance(given, dict) and given.keys() == {"bills"} else None
+    if not isinstance(tokens, list) or not all(isinstance(each, str) for each in tokens) or len(tokens) > MOST:
+        raise Invalid.fields_said({"bills": f"Send a list of at most {MOST} tokens of bills, and nothing else."})
+    with acting(CUSTOMER):
+        made = Basket.of(Bill.by_token(each) for each in tokens)
+    return jsonify(_basket(made)), 201
+
+
+@api.get("/baskets/<token>")
+def basket(token: str) -> Any:
+    return jsonify(_basket(Basket.by_token(token)))
+
+
+def _basket(it: Basket) -> dict[str, Any]:
+    return {
+        "token": it.token,
+        "number": it.number,
+        "price": it.price.as_json(),
+        "state": "paid" if it.is_settled else "open" if it.can_be_paid else "over",
+        "bills": [{"number": each.number, "price": each.price.as_json(), "state": each.state, "for": each.thing.said_on_paper} for each in it.bills],
+        "pay": gateway.address(f"/pay/{it.token}") if it.can_be_paid else None,
+    }
 
 
 @api.post("/webhook/<name>")

@@ -320,6 +320,7 @@ def _meeting(it: Booking) -> dict[str, Any] | None:
 def _bill(it: Bill, booking: Booking) -> dict[str, Any]:
     pays = it.wants_money and booking.awaits(it)
     return {
+        "token": it.token,
         "number": it.number,
         "part": it.part,
         "price": it.price.as_json(),

@@ -306,6 +306,18 @@ class Booking(Noun, Linked, Answered):
             self.hold_expires_at = max(self.hold_expires_at, min(clock.ahead(days=1), self.slot.starts_at))
             later(lapse, self, at=self.hold_expires_at)
 
+    def give_up(self) -> None:
+        if self.state == "held":
+            self.lapse()
+
+    def stay(self, until: datetime) -> None:
+        """Its customer chooses another time to be paid with it: it is kept as long as that one, an hour at most after it was taken."""
+        with transaction():
+            self.lock()
+            if self.is_payable and (later_on := min(until, self.created_at + timedelta(hours=1), self.slot.starts_at)) > self.hold_expires_at:
+                self.hold_expires_at = later_on
+                later(lapse, self, at=later_on)
+
     def payment_lost(self, payment: Payment) -> None:
         """The booking stands until staff decide; they were told, and the bill can be paid again."""
         tell(self.person, "bookings/unpaid_again", key=f"unpaid again:{payment.id}", booking=self)

@@ -150,6 +150,10 @@ class Pass(Noun, Linked):
             later(earn, self)  # what was used before the money came back is ours again
         return None
 
+    def give_up(self) -> None:
+        if self.state == "open":
+            self.lapse()
+
     def payment_failed(self, payment: Payment) -> None: ...
 
     def payment_waits(self, payment: Payment) -> None: ...

@@ -35,6 +35,7 @@ from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import GONE, Slot
 from app.packs.bookings.waiting import Waiting
+from app.site.basket import collected, put
 from app.site.frame import framed, speak_to
 from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
@@ -148,7 +149,14 @@ def form(slug: str, slot: int) -> Any:
         return _form(service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token}))
     if (no := chosen.refuses()) or not _has_room(chosen):
         return _back(service, chosen, no or say(GONE))
-    return _form(service, chosen, Typed({}))
+    return _form(service, chosen, Typed(_who_before()))
+
+
+def _who_before() -> dict[str, str]:
+    """Whoever has kept another time a moment ago need not say again who they are."""
+    for bill in collected()[:1]:
+        return {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone}
+    return {}
 
 
 @site.post("/book/<slug>/<int:slot>")
@@ -174,10 +182,30 @@ def book(slug: str, slot: int) -> Any:
             asked_only = "apply" in request.form and no.status == 422
             return _form(service, chosen, typed, no), 200 if asked_only else no.status
         return _back(service, chosen, no.words)
+    return _onward(booking)
+
+
+def _onward(booking: Booking) -> Any:
+    """To the payment, by itself or with what is kept already; or to the booking, when there is nothing to pay now."""
     bill = booking.bill if booking.is_payable else None
     if framed():
         return render_template("bookings/embed.html", booking=booking, bill=bill)
+    if bill and ("more" in request.form or collected()):
+        return _together(booking, bill)
     return redirect(url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303)
+
+
+def _together(booking: Booking, bill: Bill) -> Any:
+    """To be paid with others: those wait as long as this one does."""
+    put(bill)
+    with acting(CUSTOMER):
+        for each in collected():
+            if isinstance(each.thing, Booking):
+                each.thing.stay(booking.hold_expires_at)
+    if "more" in request.form:
+        flash(say("%(thing)s is kept for you. Choose another one, then pay for all of them at once.", thing=booking.slot.service.name), "success")
+        return redirect(url_for("booking.services"), 303)
+    return redirect(url_for("basket.show_collected"), 303)
 
 
 def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
