@@ -24,7 +24,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.money.policy import RefundPolicy
-from app.packs.bookings.booking import STANDING, Booking, CallOff, NewTime
+from app.packs.bookings.booking import Booking, CallOff, NewTime
+from app.packs.bookings.booking_seats import STANDING
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.hours import WEEKDAYS, Hours
 from app.packs.bookings.practitioner import Practitioner

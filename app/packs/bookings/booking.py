@@ -9,13 +9,13 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar, Self
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, ScalarSelect, Select, func, or_, select, text, true
-from sqlalchemy.orm import Mapped, aliased, mapped_column, relationship
+from sqlalchemy import ForeignKey, Index, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import Linked, signature
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.errors import Invalid, Refused
 from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
@@ -34,17 +34,14 @@ from app.money.price import Price
 from app.money.quote import Quote
 from app.money.refund import Refund
 from app.packs.bookings import pass_
-from app.packs.bookings.giver import Giver
+from app.packs.bookings.booking_seats import STANDING, TAKING, Seated
 from app.packs.bookings.invitation import attached
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.pass_ import Pass, PassUse
-from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence
 from app.packs.bookings.service import Service
-from app.packs.bookings.slot import GONE, Slot, came_free
+from app.packs.bookings.slot import GONE, Slot
 
-STANDING = ("confirmed", "completed", "no_show")
-TAKING = ("held", "requested", *STANDING)
 _TAKING = text(f"state in {TAKING}")
 _LAST_CALL = timedelta(minutes=5)
 REMINDS = {"bookings/reminder": timedelta(hours=24), "bookings/soon": timedelta(hours=1)}
@@ -111,7 +108,7 @@ def _is_to_come(booking: Booking) -> str | None:
     return "It has begun already." if booking.slot.starts_at <= clock.now() else None
 
 
-class Booking(Noun, Linked, Answered):
+class Booking(Noun, Seated, Linked, Answered):
     """One person's claim on one seat. The row is the hold, and the same constraint guards it before and after the money."""
 
     link_kind = "booking"
@@ -506,119 +503,11 @@ class Booking(Noun, Linked, Answered):
             bill.deliver()
         pass_.spend(self)
 
-    # --- seats ---
-
-    @staticmethod
-    def _present(slot: Slot) -> list[Presence]:
-        return [Presence(practitioner=each, slot=slot, during=slot.kept) for each in slot.givers]
-
-    def _leave_seat(self) -> None:
-        """At once, so that whoever takes it next in this very transaction finds it free; and whoever waits for one hears of it."""
-        self.presences = []
-        later(came_free, self.slot)
-        session.flush()
-
-    @classmethod
-    def take_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
-        """Whoever comes at the same moment waits at this lock, and then hears that the time is gone."""
-        try:
-            slot.lock()
-        except Missing:  # the hours of the practice have changed
-            raise Refused(say(GONE)) from None
-        if no := slot.refuses():
-            raise Refused(no)
-        return cls.free_seat(slot, besides)
-
-    @classmethod
-    def free_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
-        """The lowest free seat; refuses when there is none, or when whoever gives it is elsewhere at that time, or has enough for that day."""
-        near: list[Booking] = []
-        for booking in session.scalars(cls._near(slot)).unique().all():
-            if booking.state == "held" and booking.hold_expires_at <= clock.now():
-                booking.lapse()  # a hold that is over frees its seat for the next one at once, not when the clock comes by
-            elif booking is not besides:
-                near.append(booking)
-        free = set(range(1, slot.seats + 1)) - {each.seat for each in near}
-        if not free or any(each.slot_id != slot.id for each in near):
-            raise Refused(say(GONE))
-        session.flush()
-        if not cls._under_caps(slot, besides):
-            raise Refused(say("There is enough on that day already. Please choose another day."))
-        return min(free)
-
-    @classmethod
-    def _near(cls, slot: Slot) -> Select[Any]:
-        """Bookings that need whoever gives this during this time, for this slot or for another."""
-        theirs = Presence.practitioner_id.in_([each.id for each in slot.givers])
-        return select(cls).where(cls.presences.any(theirs & Presence.during.overlaps(slot.kept)), cls.state.in_(TAKING))
-
-    @classmethod
-    def _alive(cls) -> ColumnElement[bool]:
-        """It takes its time still, whether or not the clock has come by to say that a hold is over."""
-        return cls.state.in_(TAKING) & ((cls.state != "held") | (cls.hold_expires_at > clock.now()))
-
-    @classmethod
-    def _under_caps(cls, slot: Slot, besides: Booking | None) -> bool:
-        caps = cls._caps(slot.service, besides.id if besides else 0)
-        here = select(Slot.id).join(Practitioner, Slot.practitioner_id == Practitioner.id)
-        return not caps or session.scalar(here.where(Slot.id == slot.id, *caps)) is not None
-
-    @classmethod
-    def _caps(cls, service: Service, besides: int = 0) -> list[ColumnElement[bool]]:
-        """Of a Slot and its Practitioner: that there is less of this service in their day and in their week than there may be."""
-        return [cls._count(span, besides) < cap for span, cap in (("day", service.day_cap), ("week", service.week_cap)) if cap]
-
-    @classmethod
-    def _count(cls, span: str, besides: int) -> ScalarSelect[int]:
-        other = aliased(Slot)
-        local, there = (func.date_trunc(span, func.timezone(Practitioner.timezone, each.starts_at)) for each in (Slot, other))
-        same = (other.practitioner_id == Slot.practitioner_id) & (other.service_id == Slot.service_id) & (local == there)
-        near = other.starts_at.between(
-            Slot.starts_at - timedelta(days=8), Slot.starts_at + timedelta(days=8)
-        )  # what a year holds is not read for a week's count
-        counted = select(func.count()).select_from(cls).join(other, cls.slot_id == other.id).where(same, near, cls._alive(), cls.id != besides)
-        return counted.correlate(Slot, Practitioner).scalar_subquery()
-
-    @classmethod
-    def free_slots(cls, service: Service, since: datetime, until: datetime) -> Sequence[tuple[Slot, int]]:
-        """The slots of a stretch of time that have a seat left, and how many: one query, however long the stretch."""
-        here, elsewhere = (func.count(cls.id.distinct()).filter(each) for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id))
-        theirs = or_(Presence.practitioner_id == Slot.practitioner_id, Presence.practitioner_id == Slot.partner_id)
-        taken = select(here.label("here"), elsewhere.label("elsewhere")).select_from(cls).join(Presence, Presence.booking_id == cls.id)
-        counted = taken.where(theirs, Presence.during.overlaps(Slot.kept), cls._alive()).lateral("counted")
-        first, last = max(since, clock.ahead(minutes=service.notice_minutes)), min(until, clock.ahead(days=service.days_ahead))
-        partner = aliased(Practitioner)
-        found = (
-            select(Slot, Slot.seats - counted.c.here)
-            .join(Practitioner, Slot.practitioner_id == Practitioner.id)
-            .outerjoin(partner, Slot.partner_id == partner.id)
-            .join(counted, true())
-            .where(Slot.service_id == service.id, Slot.state == "open", Slot.starts_at >= first, Slot.starts_at < last)
-            .where(Practitioner.state == "active", func.coalesce(partner.state, "active") == "active", *cls._caps(service))
-            .where(counted.c.elsewhere == 0, counted.c.here < Slot.seats)
-            .order_by(Slot.starts_at, Slot.id)
-        )
-        return [(slot, left) for slot, left in session.execute(found)]
-
-    @classmethod
-    def turns(cls, service: Service) -> dict[int, float]:
-        """How much of this service each practitioner has had lately and has to come, for their share; whoever has least is next."""
-        lately = Slot.starts_at.between(clock.ahead(days=-30), clock.ahead(days=60))
-        had = select(Slot.practitioner_id, func.count()).join(cls, cls.slot_id == Slot.id).where(Slot.service_id == service.id, lately, cls._alive())
-        share = dict(session.execute(select(Giver.practitioner_id, Giver.weight).where(Giver.service_id == service.id)).all())
-        return {id: count / share.get(id, 10) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
-
-    @staticmethod
-    def givers_to_come(service: Service) -> set[int]:
-        """Whoever has any time for it on the calendar."""
-        open_ = (Slot.service_id == service.id) & (Slot.state == "open") & (Slot.starts_at > clock.now())
-        return set(session.scalars(select(Slot.practitioner_id).where(open_).distinct()))
-
     # --- what others ask of it ---
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whose it is."""
-        return f"{self.number} is {self.state}, and not over yet." if self.state in ("requested", "confirmed") or self.is_payable else ""
+        return say("%(number)s is %(state)s, and not over yet.", number=self.number, state=say(self.state.capitalize()).lower()) if self.state in ("requested", "confirmed") or self.is_payable else ""
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it: nothing that is the customer's own."""
@@ -703,13 +592,6 @@ class Booking(Noun, Linked, Answered):
             for other in cls.same_time(slot) if anybody and no.words == say(GONE) else ():
                 return cls.hold_once(key, other, person, answers, wanted, corrects=corrects, anybody=True)
             raise
-
-    @classmethod
-    def same_time(cls, slot: Slot) -> Sequence[Slot]:
-        """Where the same can be had at the same time, whoever's turn it is first."""
-        turn = cls.turns(slot.service)
-        found = (each for each, _ in cls.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1)) if each.id != slot.id)
-        return sorted(found, key=lambda each: (turn.get(each.practitioner_id, 0), each.id))
 
     @classmethod
     def asked_before(cls, key: str) -> Booking | None:

@@ -11,7 +11,8 @@ from app.calendars import ics
 from app.kernel import clock
 from app.kernel.db import session
 from app.kernel.errors import Missing
-from app.packs.bookings.booking import TAKING, Booking
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking_seats import TAKING
 from app.packs.bookings.invitation import entry, house, invitation
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot

@@ -14,7 +14,7 @@ from app.desk.report import Nothing, Report, Row, To
 from app.kernel import clock
 from app.kernel.db import session
 from app.money.amount import Money
-from app.packs.bookings.booking import STANDING
+from app.packs.bookings.booking_seats import STANDING
 
 READERS = "Desk Accountant Auditor"
 
