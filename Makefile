@@ -8,7 +8,7 @@ LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof check demo-large shell lock clean
+.PHONY: help run test proof check demo-large shell words lock clean
 
 help: ## List what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -34,6 +34,9 @@ demo-large: .venv/installed-local ## Fill the demo with ten thousand bookings (s
 
 shell: .venv/installed-local ## A Python shell inside the app, beside a running Frontdesk or alone
 	@exec $(BIN)/python deploy/launch.py exec -- flask --app app shell
+
+words: .venv/installed-local ## Bring the catalogues of translations/ into step with what is said, and tell what they lack
+	@$(BIN)/python deploy/launch.py exec -- flask --app app words
 
 lock: .venv/installed-dev ## Pin every library anew from pyproject.toml; add UPGRADE=--upgrade for the newest
 	@$(LOCK) $(UPGRADE) -o requirements.txt

@@ -5,6 +5,9 @@
   const label = script.dataset.button, title = script.dataset.title || label || "Book a time";
   const address = new URL(`/embed/${encodeURIComponent(script.dataset.service)}`, ours);
   address.searchParams.set("tz", Intl.DateTimeFormat().resolvedOptions().timeZone);
+  // The language of the page around it; one that we do not speak is not heard.
+  const lang = script.dataset.lang || document.documentElement.lang.split("-")[0];
+  if (lang) address.searchParams.set("lang", lang);
 
   // A sheet that was made by script is no inline style, and the shadow keeps their style and ours apart.
   const place = document.createElement("div"), inside = place.attachShadow({ mode: "open" }), sheet = new CSSStyleSheet();

@@ -182,7 +182,7 @@ class _Place:
 
     @property
     def original(self) -> tuple[str, str]:
-        return template.parted(template.original(self.template, self.by) or "", self.by)
+        return template.parted(template.original(self.template, self.by, self.locale) or "", self.by)
 
     def edition(self, asked: str) -> Wording | None:
         """The one that is asked for; what is in use, when none is."""

@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, false, func, inspect, 
 from app.kernel.access import actor
 from app.kernel.audit import Change
 from app.kernel.db import Noun, noun_called, nouns, session, spaced
+from app.kernel.words import say
 
 Held = list[tuple[type[Noun], list[Any]]]
 
@@ -156,4 +157,4 @@ def kept_by_law(noun: type[Noun]) -> str:
 
 def left(ids: Sequence[int]) -> list[str]:
     """What stays after somebody was forgotten, and why, in a sentence each."""
-    return [f"{spaced(noun.__name__)}: {len(rows)}. {kept_by_law(noun)}" for noun, rows in held(ids) if kept_by_law(noun)]
+    return [f"{say(spaced(noun.__name__))}: {len(rows)}. {say(kept_by_law(noun))}" for noun, rows in held(ids) if kept_by_law(noun)]

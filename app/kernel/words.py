@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import date, datetime
 from functools import cache
-from typing import Any
+from gettext import c2py
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale
 from babel.dates import format_date, format_skeleton
+from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po
 from babel.units import format_unit
 
@@ -19,15 +21,18 @@ from app.kernel import clock
 from config import ROOT
 
 ENGLISH = "en"
-CATALOGUES = ROOT / "translations"
 
 _speaking: ContextVar[str] = ContextVar("language", default=ENGLISH)
+
+
+def catalogue(name: str) -> Path:
+    return ROOT / "translations" / name / "LC_MESSAGES" / "messages.po"
 
 
 @cache
 def languages() -> Mapping[str, str]:
     """What we can speak, each under its own name: English, and whatever has a catalogue."""
-    found = sorted(each.parent.parent.name for each in CATALOGUES.glob("*/LC_MESSAGES/messages.po"))
+    found = sorted(each.parent.parent.name for each in ROOT.glob("translations/*/LC_MESSAGES/messages.po"))
     return {name: str(Locale.parse(name).get_display_name(name)) for name in (ENGLISH, *found)}
 
 
@@ -59,14 +64,15 @@ def say(words: str, **values: object) -> str:
 
     It is said at once. What is kept in the database or on paper is never said, so that it does not depend on who was there.
     """
-    (found,) = _catalogue(language()).get(words) or (words,)
+    (found,) = _sentences(language()).get(words) or (words,)
     return found % values if values else found
 
 
 def counted(one: str, many: str, n: int, **values: object) -> str:
     """Like say, of so many: counted("%(n)s seat left", "%(n)s seats left", left)."""
-    forms = _catalogue(language()).get(one) or (one, many)
-    return forms[min(_plural(language())(n), len(forms) - 1)] % {"n": n, **values}
+    name = language() if one in _sentences(language()) else ENGLISH
+    forms = _sentences(name).get(one, (one, many))
+    return forms[_plural(name)(n)] % {"n": n, **values}
 
 
 def unsaid(words: str) -> str:
@@ -75,24 +81,24 @@ def unsaid(words: str) -> str:
 
 
 @cache
-def _catalogue(name: str) -> Mapping[str, tuple[str, ...]]:
-    if name == ENGLISH:
-        return {}
-    with (CATALOGUES / name / "LC_MESSAGES" / "messages.po").open("rb") as file:
-        found = read_po(file, locale=name)
-    return {(each.id if isinstance(each.id, str) else each.id[0]): _forms(each.string) for each in found if each.id and each.string and not each.fuzzy}
-
-
-def _forms(string: Any) -> tuple[str, ...]:
-    return (string,) if isinstance(string, str) else tuple(string)
+def _read(name: str) -> Catalog:
+    with catalogue(name).open("rb") as file:
+        return read_po(file, locale=name)
 
 
 @cache
-def _plural(name: str) -> Any:
-    """Which of its forms a language uses for so many; CLDR knows."""
-    rule = Locale.parse(name).plural_form
-    order = [each for each in ("zero", "one", "two", "few", "many", "other") if each in {*rule.tags, "other"}]
-    return lambda n: order.index(rule(n))
+def _sentences(name: str) -> Mapping[str, tuple[str, ...]]:
+    if name == ENGLISH:
+        return {}
+    found = (each for each in _read(name) if each.id and not each.fuzzy)
+    forms = {(each.id if isinstance(each.id, str) else each.id[0]): (each.string,) if isinstance(each.string, str) else tuple(each.string) for each in found}
+    return {sentence: said for sentence, said in forms.items() if all(said)}
+
+
+@cache
+def _plural(name: str) -> Callable[[int], int]:
+    """Which of its forms a language uses for so many, as the head of its catalogue says."""
+    return c2py("n != 1" if name == ENGLISH else _read(name).plural_expr)
 
 
 # --- days and hours ---------------------------------------------------------------------------------------------------

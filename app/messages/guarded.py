@@ -12,20 +12,20 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import is_dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from functools import cache
 from typing import Any, NoReturn
 
-from jinja2 import FileSystemLoader, StrictUndefined, TemplateSyntaxError, meta, nodes
+from jinja2 import Environment, StrictUndefined, TemplateSyntaxError, meta, nodes
 from jinja2.exceptions import SecurityError, TemplateError
 from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sqlalchemy import JSON, Boolean, Date, DateTime, Integer, Time, inspect
 
-from app.kernel import clock
+from app.kernel import clock, words
 from app.kernel.db import Noun, spaced
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.messages import template
-from config import ROOT
 
 LONGEST = 20_000
 HOUSE = ("business", "business_email", "base_url")
@@ -39,7 +39,25 @@ _GRAMMAR = (
     nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Add, nodes.Sub, nodes.Div, nodes.FloorDiv, nodes.Concat, nodes.Assign, nodes.FromImport,
 )  # fmt: skip
 _CHOOSE = frozenset(["d", "default", "first", "last", "length", "list", "rejectattr", "reject", "select", "selectattr", "sort"])
-_FILTERS = _CHOOSE | {"abs", "capitalize", "count", "e", "escape", "float", "int", "lower", "replace", "round", "string", "sum", "title", "trim", "upper"}
+_FILTERS = _CHOOSE | {
+    "abs",
+    "capitalize",
+    "count",
+    "dated",
+    "e",
+    "escape",
+    "float",
+    "int",
+    "lower",
+    "replace",
+    "round",
+    "spoken",
+    "string",
+    "sum",
+    "title",
+    "trim",
+    "upper",
+}
 _ASKED = frozenset(["strftime", "get", "startswith", "endswith", "strip", "title", "upper", "lower"])  # what may be called on a word or a small table
 _GROWS = (nodes.Concat, nodes.Add, nodes.List, nodes.Dict)  # what is made of itself again and again would fill the house
 
@@ -61,7 +79,7 @@ def _behind_its_view(value: Any) -> Any:
     return Shown(value) if isinstance(value, Noun) else value
 
 
-class _OnlyPieces(FileSystemLoader):
+class _OnlyPieces(template.InLanguage):
     """Of the files, only the pieces that other words are made of."""
 
     def get_source(self, environment: Any, name: str) -> tuple[str, str, Callable[[], bool]]:
@@ -70,8 +88,14 @@ class _OnlyPieces(FileSystemLoader):
         return super().get_source(environment, name)
 
 
-guarded = _Guarded(loader=_OnlyPieces(ROOT / "templates"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+guarded = _Guarded(loader=_OnlyPieces(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 guarded.globals.clear()
+guarded.filters.update(spoken=words.say, dated=words.day)
+
+
+@cache
+def _guarded(locale: str) -> Environment:
+    return guarded.overlay(loader=_OnlyPieces(locale))
 
 
 # --- what is shown of a thing -----------------------------------------------------------------------------------------
@@ -185,7 +209,7 @@ def say(source: str, person: Person | MadeUp, about: Mapping[str, Any]) -> str:
     """Read words that staff wrote. Whatever is wrong with them is an error of Jinja's, or of theirs."""
     known = {name: shown(value) for name, value in about.items()}
     house = {name: template.words.globals.get(name, "") for name in HOUSE}
-    return guarded.from_string(allowed(source)).render(person=shown(person), when=_when(person.timezone), **house, **known)
+    return _guarded(words.language()).from_string(allowed(source)).render(person=shown(person), when=_when(person.timezone), **house, **known)
 
 
 def _when(own: str) -> Callable[..., str]:

@@ -12,20 +12,37 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
-from app.kernel import clock
 from app.kernel.people import Person
+from app.kernel.words import day, languages, moment, say, speaking
 from config import ROOT
 
 FOLDERS = {"email": "mail", "whatsapp": "whatsapp", "sms": "sms"}
 HEADINGS = {"email": "Subject:", "whatsapp": "Template:", "sms": ""}  # what the first line begins with
 LOCALE = "en"  # what the files are written in
 
+_HEADING = re.compile(r"(?P<before>Subject: *)(?P<words>.+)(?P<after>)")
+_PRESSED = re.compile(r"(?P<before>\[)(?P<words>[^\]]+)(?P<after>\]\(.+\))")
+_ADDRESS = re.compile(r"\{\{ base_url \}\}(?:[^\s{]|\{\{.*?\}\})*")
+_ASKED = re.compile(r"\{[%{#].*?[#}%]\}")
+_LITERAL = re.compile(r"\{\{[^}]*\"(?=[^\"]*[A-Z ])[^\"]*[A-Za-z]{2}[^\"]*\"[^}]*\}\}")
 _BUTTON = re.compile(r"^\[(?P<label>[^\]]+)\]\((?P<url>\S+)\)$")
 _PREPARING = re.compile(r"(?:\s*(?:\{%-?\s*(?:from|set|import)\b.*?%\}|\{#.*?#\})[ \t]*\n)*", re.DOTALL)
 
-words = Environment(
-    loader=FileSystemLoader(ROOT / "templates"), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"])
-)
+
+class InLanguage(FileSystemLoader):
+    """The files, in one language. Their English lines are the keys, so that staff find plain words when they make words of their own of them."""
+
+    def __init__(self, locale: str) -> None:
+        super().__init__(ROOT / "templates")
+        self.locale = locale
+
+    def get_source(self, environment: Environment, name: str) -> tuple[str, str, Callable[[], bool]]:
+        source, file, fresh = super().get_source(environment, name)
+        return translated(source, self.locale) if name.endswith(".txt") else source, file, fresh
+
+
+words = Environment(loader=InLanguage(LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"]))
+words.filters.update(spoken=say, dated=day)
 _known: tuple[str, ...] = ()
 
 
@@ -53,20 +70,55 @@ def path(template: str, channel: str) -> str:
 
 
 @cache
-def original(template: str, channel: str) -> str | None:
+def original(template: str, channel: str, locale: str = LOCALE) -> str | None:
     """What stands in the file, if there is one."""
     file = ROOT / "templates" / path(template, channel)
-    return file.read_text() if file.exists() else None
+    return translated(file.read_text(), locale) if file.exists() else None
 
 
 def render(template: str, person: Person, about: Mapping[str, Any], channel: str = "email") -> Said:
-    source = words.get_template(path(template, channel))
-    return shaped(channel, source.render(person=person, when=when(person.timezone), **about))
+    locale = person.locale if person.locale in languages() else LOCALE
+    source = _words(locale).get_template(path(template, channel))
+    with speaking(locale):
+        return shaped(channel, source.render(person=person, when=when(person.timezone), **about), locale)
+
+
+@cache
+def _words(locale: str) -> Environment:
+    return words.overlay(loader=InLanguage(locale))
+
+
+def translated(source: str, locale: str) -> str:
+    """The same file, line by line; a line that no catalogue knows stays as it is."""
+    with speaking(locale):
+        return _each(source, say)
+
+
+def sentences(source: str) -> list[str]:
+    """What there is to be said in another language."""
+    found: list[str] = []
+    _each(source, lambda sentence: found.append(sentence) or sentence)  # type: ignore[func-returns-value]  # append says nothing
+    return found
+
+
+def _each(source: str, into: Callable[[str], str]) -> str:
+    return "".join(_line(line, into) for line in source.splitlines(keepends=True))
+
+
+def _line(line: str, into: Callable[[str], str]) -> str:
+    """A heading without its mark, a button without its address, or the whole line, if there are words in it."""
+    text = line.strip()
+    parts = _HEADING.fullmatch(text) or _PRESSED.fullmatch(text)
+    before, sentence, after = (parts["before"], parts["words"], parts["after"]) if parts else ("", text, "")
+    plain = _ASKED.sub("", _ADDRESS.sub("", sentence))
+    if text.startswith("Template:") or not (re.search("[A-Za-z]", plain) or _LITERAL.search(sentence)):
+        return line
+    return f"{before}{into(sentence)}{after}{line[len(line.rstrip()) :]}"
 
 
 def when(own: str) -> Callable[..., str]:
     def when(instant: datetime, zone: str = "") -> str:
-        return clock.said(instant, zone or own)
+        return moment(instant, zone or own)
 
     return when
 

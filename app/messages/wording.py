@@ -13,7 +13,7 @@ from app.kernel import db
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
-from app.kernel.words import languages
+from app.kernel.words import languages, speaking
 from app.kernel.workflow import move
 from app.messages import guarded, template
 from app.messages.guarded import MadeUp
@@ -77,7 +77,8 @@ class Wording(Noun):
         return [*session.scalars(select(cls).where(cls.template == name, cls.locale == locale, cls.channel == by).order_by(cls.edition.desc()))]
 
     def said(self, person: Person | MadeUp, about: Mapping[str, Any]) -> Said:
-        return template.shaped(self.channel, guarded.say(self.source, person, about), self.locale)
+        with speaking(self.locale):
+            return template.shaped(self.channel, guarded.say(self.source, person, about), self.locale)
 
     def trial(self, person: Person) -> Said:
         """To somebody who wants to see it, with a sample."""
@@ -141,7 +142,8 @@ def tried(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> 
     if wrong:
         raise Invalid.fields_said(wrong)
     source, heading = template.joined(subject, body, by), template.heading_line(body, by)
-    said = template.shaped(by, _sampled(name, source, heading)[0], locale)
+    with speaking(locale):
+        said = template.shaped(by, _sampled(name, source, heading)[0], locale)
     if no := _misfit(said, by):
         raise Invalid.fields_said(no)
     return said

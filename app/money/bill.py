@@ -15,6 +15,7 @@ from app.kernel.access import Linked, actor
 from app.kernel.db import Noun, noun_called, session, transaction
 from app.kernel.numbering import number
 from app.kernel.people import Person
+from app.kernel.words import say
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell, tell_the_house
 from app.money import gateway
@@ -197,7 +198,11 @@ class Bill(Noun, Linked, Ordered):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whom it is for."""
-        return f"{self.number} over {self.price} is still to be paid." if self.wants_money and (self.is_promised or self.thing.awaits(self)) else ""
+        return (
+            say("%(number)s over %(sum)s is still to be paid.", number=self.number, sum=self.price)
+            if self.wants_money and (self.is_promised or self.thing.awaits(self))
+            else ""
+        )
 
     def lock(self) -> Self:
         self.thing.lock()

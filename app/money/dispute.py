@@ -12,6 +12,7 @@ from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import every, job, later
+from app.kernel.words import say
 from app.kernel.workflow import move
 from app.messages.message import tell_the_house
 from app.money import gateway
@@ -40,7 +41,11 @@ class Dispute(Noun):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet who quarrels."""
-        return f"The dispute {self.gateway_id} over {self.money} is not decided yet." if self.state in ("open", "under_review") else ""
+        return (
+            say("The dispute %(number)s over %(sum)s is not decided yet.", number=self.gateway_id, sum=self.money)
+            if self.state in ("open", "under_review")
+            else ""
+        )
 
     @classmethod
     def look(cls, name: str, id: str) -> Dispute:

@@ -45,7 +45,7 @@ class Invoice(Noun, Linked):
     """One paper: an invoice, a receipt or a credit note. The database refuses to change or remove it."""
 
     link_kind = "invoice"
-    kept_by_law = "Tax law wants every invoice, receipt and credit note to be kept as it was written."
+    kept_by_law = unsaid("Tax law wants every invoice, receipt and credit note to be kept as it was written.")
     audited = False
     __table_args__ = (
         # One bill that is paid is invoiced once for that payment, one payment receipted once, one refund credited once.

@@ -16,6 +16,7 @@ from app.kernel.db import Noun, at_once, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
+from app.kernel.words import unsaid
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
 
@@ -128,7 +129,7 @@ class Posting(Noun):
     """One thing that happened to money: its lines add up to nothing, and the database sees to it. Never changed, never removed."""
 
     audited = False
-    kept_by_law = "The books are kept as they are; they hold sums and numbers, and no name."
+    kept_by_law = unsaid("The books are kept as they are; they hold sums and numbers, and no name.")
     __table_args__ = (Index("posting_about", "noun", "row_id"),)
 
     key: Mapped[str] = mapped_column(unique=True)

@@ -16,6 +16,7 @@ import requests
 
 from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
+from app.kernel.words import say
 from app.money.amount import Money
 from app.money.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
 
@@ -140,7 +141,7 @@ class _Line(requests.Session):
         try:
             answer = super().request(method, url, *args, **kwargs | {"timeout": WAIT, "allow_redirects": False})
         except requests.RequestException as error:
-            raise Unreachable("The payment gateway does not answer just now. Please try again in a minute.") from error
+            raise Unreachable(say("The payment gateway does not answer just now. Please try again in a minute.")) from error
         _check(answer)
         return answer
 
@@ -155,7 +156,7 @@ def _check(answer: requests.Response) -> None:
     error = told.get("error") if isinstance(told, dict) else None
     words = str(error.get("description") or "") if isinstance(error, dict) else ""
     if not words or not 400 <= answer.status_code < 500 or answer.status_code in (408, 429) or _is_under_way(answer.status_code, words):
-        raise Unreachable("The payment gateway cannot do this just now. Please try again in a minute.")
+        raise Unreachable(say("The payment gateway cannot do this just now. Please try again in a minute."))
     assert isinstance(error, dict)
     code, field, reason = (str(error.get(name) or "") for name in ("code", "field", "reason"))
     raise Declined(words, status=answer.status_code, code=code, field=field, reason=reason)
@@ -167,7 +168,7 @@ def _is_under_way(status: int, words: str) -> bool:
 
 
 def _unreadable() -> NoReturn:
-    raise Unreachable("The payment gateway answered something that cannot be read. Please try again in a minute.")
+    raise Unreachable(say("The payment gateway answered something that cannot be read. Please try again in a minute."))
 
 
 @contextmanager

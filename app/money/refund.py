@@ -16,6 +16,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every, job, later
 from app.kernel.numbering import number
+from app.kernel.words import say
 from app.kernel.workflow import asked, move
 from app.messages.message import tell, tell_the_house
 from app.money import gateway
@@ -312,7 +313,7 @@ class Refund(Noun):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet to whom it goes."""
-        return f"{self.money} is still to go back ({self.number})." if self.state in ALIVE else ""
+        return say("%(sum)s is still to go back (%(number)s).", sum=self.money, number=self.number) if self.state in ALIVE else ""
 
     def wants(self, message: object) -> bool:
         return self.state != "declined"

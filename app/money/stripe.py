@@ -18,6 +18,7 @@ import stripe
 
 from app.kernel import db
 from app.kernel.errors import Forbidden, Unreadable
+from app.kernel.words import say
 from app.money.amount import Money
 from app.money.gateway import Asked, Charge, Checkout, Declined, Disputed, Lapsed, Returned, Settled, Told, Unreachable
 
@@ -166,7 +167,7 @@ def _call(ask: Callable[[], Any]) -> Any:
         with _making_sense():  # the SDK trusts that a good answer is an object
             return ask()
     except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
-        raise Unreachable("The payment gateway does not answer just now. Please try again in a minute.") from error
+        raise Unreachable(say("The payment gateway does not answer just now. Please try again in a minute.")) from error
     except stripe.StripeError as error:
         raise _declined(error) from error
 
@@ -179,7 +180,7 @@ def _declined(error: stripe.StripeError) -> Declined:
 
 
 def _unreadable() -> NoReturn:
-    raise Unreachable("The payment gateway answered something that cannot be read. Please try again in a minute.")
+    raise Unreachable(say("The payment gateway answered something that cannot be read. Please try again in a minute."))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""What is run by hand or by a release: `flask migrate`, `flask revision`, `flask clock`, `flask map`."""
+"""What is run by hand or by a release: `flask migrate`, `flask revision`, `flask clock`, `flask map`, `flask words`."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, session
 from app.kernel.pack import Pack
 from app.kernel.workflow import moves
+from app.ops import catalogue
 
 CLOCK = Actor("the clock", "clock")
 
@@ -113,6 +114,13 @@ def show_map() -> None:
     """What this build holds: packs, nouns, states, moves, roles, messages, clock."""
     for line in described():
         click.echo(line)
+
+
+@click.command("words")
+def update_words() -> None:
+    """Bring the catalogues of translations/ into step with what is said, and tell what they lack."""
+    for name, missing in catalogue.update():
+        click.echo(f"{name}: {missing} sentences are to be written." if missing else f"{name} is whole.")
 
 
 def described() -> Iterator[str]:

@@ -34,6 +34,7 @@ def put_up(app: Flask) -> None:
     app.before_request(_listen)
     app.before_request(_refuse_what_cannot_be_kept)
     app.url_defaults(_go_on_in)
+    app.teardown_request(lambda error: speak(ENGLISH))
     app.after_request(_carry)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)

@@ -307,7 +307,7 @@ class Pass(Noun, Linked):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whose it is."""
-        return f"{self.uses_left} uses of {self.number} are left." if self.state == "active" and not self.is_over else ""
+        return say("%(n)s uses of %(number)s are left.", n=self.uses_left, number=self.number) if self.state == "active" and not self.is_over else ""
 
     def wants(self, message: Message) -> bool:
         """Is this still worth saying?"""

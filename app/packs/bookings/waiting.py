@@ -71,7 +71,7 @@ class Waiting(Noun, Linked):
     def still_needs(self) -> str:
         """Why nobody can forget yet who waits."""
         return (
-            f"There is still a place in the line for {self.service.name}."
+            say("There is still a place in the line for %(service)s.", service=self.service.name)
             if self.state == "offered" or (self.state == "waiting" and self.last_day >= clock.today())
             else ""
         )
