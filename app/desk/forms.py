@@ -192,7 +192,7 @@ def _typed(it: Question | None) -> dict[str, str]:
     """A question as the fields of its page."""
     if it is None:
         return {"kind": "text"}
-    facts = {name: str(value) for name in ("name", "kind", "longest", "earliest", "latest", "asked_if", "equals") if (value := getattr(it, name))}
+    facts = {name: str(value) for name in ("name", "kind", "longest", "megabytes", "earliest", "latest", "asked_if", "equals") if (value := getattr(it, name))}
     facts |= {name: str(value) for name in ("least", "most") if (value := getattr(it, name)) is not None}
     words = {f"{name}_{locale}".removesuffix("_en"): text for name in ("label", "help") for locale, text in getattr(it, name).items()}
     options = "\n".join(" | ".join(filter(None, (each["en"], each.get("hi")))) for each in it.options)

@@ -12,7 +12,7 @@ from app.desk.words import words
 from app.kernel import access, clock
 from app.kernel.access import everything
 from app.kernel.audit import Change
-from app.kernel.files import Picture
+from app.kernel.files import Picture, Upload
 from app.kernel.forms import Edition, Form
 from app.kernel.jobs import Job
 from app.kernel.pack import Pack
@@ -38,7 +38,7 @@ def _unheard() -> ColumnElement[bool]:
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, OptIn, Form, Edition, Message, Wording, Job, Change, Picture, Hook, Call, Code],
+    nouns=[Person, OptIn, Form, Edition, Message, Wording, Job, Change, Picture, Upload, Hook, Call, Code],
     resources=[
         Resource(
             Person,

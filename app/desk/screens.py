@@ -21,6 +21,7 @@ from app.desk.listing import PAGE, Asked, Page, containing, every_row, listed
 from app.desk.related import Related
 from app.desk.resource import Resource, resource_of
 from app.desk.rows import Rows
+from app.desk.sent import handed_out
 from app.kernel import access
 from app.kernel.audit import Change
 from app.kernel.db import Noun, session, transaction
@@ -38,7 +39,7 @@ class Screens(ModelView):
     resource: ClassVar[Resource]
     related_views: ClassVar[tuple[Any, ...]] = ()
     method_permission_name: ClassVar[dict[str, str]] = {
-        "list": "read", "show": "read", "export": "read", "choices": "read", "picture": "read", "go": "read", "bulk": "read",
+        "list": "read", "show": "read", "export": "read", "choices": "read", "picture": "read", "file": "read", "go": "read", "bulk": "read",
         "add": "add", "edit": "edit", "delete": "delete",
     }  # fmt: skip
 
@@ -96,6 +97,15 @@ class Screens(ModelView):
         answer = send_file(picture.path, mimetype="image/webp")
         answer.headers["Cache-Control"] = "private, no-cache"
         return answer
+
+    @expose("/<int:pk>/file/<int:file>")
+    @has_access
+    def file(self, pk: int, file: int) -> Response:
+        """What somebody sent with their answers, for whoever may read the row."""
+        found = next((each for each in getattr(access.find(self.resource.noun, pk), "files", ()) if each.id == file), None)
+        if found is None:
+            raise Missing
+        return handed_out(found)
 
     # --- writing ---
 
@@ -218,7 +228,7 @@ def screens_of(resource: Resource) -> type[Screens]:
         "route_base": f"/desk/{resource.name}",
         "class_permission_name": noun.__name__,
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
-        "include_route_methods": {"list", "show", "export", "choices", "picture", "go", "bulk"} | ({"add", "edit", "delete"} & set(resource.verbs)),
+        "include_route_methods": {"list", "show", "export", "choices", "picture", "file", "go", "bulk"} | ({"add", "edit", "delete"} & set(resource.verbs)),
     }
     return type(f"{noun.__name__}Screens", (Screens,), body)
 

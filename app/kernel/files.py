@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
+from datetime import datetime
 from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, ClassVar, Self
 
 from PIL import Image, ImageOps, UnidentifiedImageError
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy.orm import Mapped, mapped_column, undefer
 
-from app.kernel.db import Noun, session
-from app.kernel.errors import Invalid
+from app.kernel import clock
+from app.kernel.access import Linked, signature
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.jobs import every, job, later
+from app.kernel.question import Question
+from app.kernel.secrets import seal_bytes, sealed, unseal_bytes
+from app.kernel.words import say, unsaid
+from app.kernel.workflow import move
 
 LARGEST = 8 * 1024 * 1024
 Image.MAX_IMAGE_PIXELS = 40_000_000
@@ -35,7 +45,13 @@ class Picture(Noun):
 
     @classmethod
     def keep(cls, upload: BinaryIO, name: str) -> Self:
-        drawn, (width, height) = _draw_again(upload.read(LARGEST + 1))
+        raw = upload.read(LARGEST + 1)
+        if len(raw) > LARGEST:
+            raise Invalid.fields_said({"photo": "At most 8 MB, please."})
+        try:
+            drawn, (width, height) = _draw_again(raw, 1600)
+        except ValueError:
+            raise Invalid.fields_said({"photo": "This is not a JPEG, PNG or WebP picture."}) from None
         place = f"{secrets.token_hex(16)}.webp"
         _folder.mkdir(parents=True, exist_ok=True)
         (_folder / place).write_bytes(drawn)
@@ -48,15 +64,174 @@ class Picture(Noun):
         return (_folder / self.place).resolve()
 
 
-def _draw_again(raw: bytes) -> tuple[bytes, tuple[int, int]]:
-    if len(raw) > LARGEST:
-        raise Invalid.fields_said({"photo": "At most 8 MB, please."})
+def _draw_again(raw: bytes, longest: int) -> tuple[bytes, tuple[int, int]]:
     try:
         with Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP")) as image:
             upright = ImageOps.exif_transpose(image)  # a telephone writes down which way it was held, and we drop what it wrote
-            upright.thumbnail((1600, 1600))
+            upright.thumbnail((longest, longest))
             out = BytesIO()
             upright.convert("RGB").save(out, "WEBP", quality=85)
             return out.getvalue(), upright.size
     except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError):
-        raise Invalid.fields_said({"photo": "This is not a JPEG, PNG or WebP picture."}) from None
+        raise ValueError("no picture") from None
+
+
+# --- what somebody sends as an answer -----------------------------------------------------------------------------------
+
+GONE = unsaid("This file is not here any more. Please choose it again.")
+_PDF, _WEBP = "application/pdf", "image/webp"
+
+
+def _is_over(upload: Upload) -> str | None:
+    return say(GONE) if upload.expires_at <= clock.now() else None
+
+
+class Upload(Noun, Linked):
+    """A file that somebody sent as an answer. Until there is something that it belongs to, its token alone stands for it."""
+
+    link_kind = "upload"
+    states = "waiting", "kept", "gone"
+    audited = False  # what it belongs to is in the history, and its name is nobody else's business
+    __table_args__ = (Index("upload_row", "noun", "row_id"),)
+    refusals: ClassVar[dict[str, str]] = {"upload_mark_key": "This file has just been sent already."}
+
+    form_id: Mapped[int] = mapped_column(ForeignKey("form.id"))
+    question: Mapped[str]
+    noun: Mapped[str | None]
+    row_id: Mapped[int | None]
+    name: Mapped[str | None] = sealed("upload.name", personal=True)
+    kind: Mapped[str]
+    length: Mapped[int]
+    place: Mapped[str] = mapped_column(info={"secret": True})
+    is_sealed: Mapped[bool]
+    mark: Mapped[str | None] = mapped_column(unique=True, info={"secret": True})
+    expires_at: Mapped[datetime]
+
+    @classmethod
+    def keep(cls, stream: BinaryIO, name: str, asked: Question, form_id: int, *, minutes: int, once: str = "") -> Self:
+        """Checked by what is in it, whatever it is called; ValueError says what is wrong. The same file of the same page is one."""
+        most = asked.most_megabytes * 1024 * 1024
+        raw = stream.read(most + 1)
+        if len(raw) > most:
+            raise ValueError(say("At most %(n)s MB, please.", n=asked.most_megabytes))
+        content, kind = _read(raw)
+        mark = signature(f"{once}:{form_id}:{asked.name}:{hashlib.sha256(content).hexdigest()}") if once else None
+        if known := cls._again(mark, minutes):
+            return known
+        place = secrets.token_hex(16)
+        _path(place).parent.mkdir(parents=True, exist_ok=True)
+        _path(place).write_bytes(seal_bytes(content, place) if asked.secret else content)
+        made = cls(
+            form_id=form_id, question=asked.name, name=_called(name, kind), kind=kind, length=len(content), place=place, is_sealed=asked.secret,
+            mark=mark, expires_at=clock.ahead(minutes=minutes),
+        )  # fmt: skip
+        try:
+            with transaction():
+                session.add(made)
+        except Refused:
+            _path(place).unlink()
+            if first := cls._again(mark, minutes):  # the same page, a moment earlier, in another process
+                return first
+            raise
+        return made
+
+    @classmethod
+    def _again(cls, mark: str | None, minutes: int) -> Self | None:
+        with transaction():
+            known = session.scalars(select(cls).where(cls.mark == mark, cls.state != "gone")).one_or_none() if mark else None
+            if known:
+                known.expires_at = clock.ahead(minutes=minutes)
+        return known
+
+    @classmethod
+    def offered(cls, token: str, form_id: int, question: str) -> Self:
+        """What waits to be taken, for this very question; ValueError where there is no such thing."""
+        try:
+            found = cls.by_token(token)
+        except Missing:
+            raise ValueError(say(GONE)) from None
+        if (found.form_id, found.question, found.state) != (form_id, question, "waiting") or _is_over(found):
+            raise ValueError(say(GONE))
+        return found
+
+    @classmethod
+    def of(cls, row: Noun) -> Sequence[Self]:
+        return session.scalars(select(cls).where(cls.noun == row.__tablename__, cls.row_id == row.id, cls.state == "kept").order_by(cls.id)).all()
+
+    @property
+    def as_answer(self) -> dict[str, Any]:
+        return {"file": self.id, "name": self.name}
+
+    @property
+    def content(self) -> bytes:
+        try:
+            raw = _path(self.place).read_bytes()
+        except FileNotFoundError:
+            raise Missing from None
+        return unseal_bytes(raw, self.place) if self.is_sealed else raw
+
+    @property
+    def size(self) -> str:
+        return f"{self.length / 1024 / 1024:.1f} MB" if self.length >= 100 * 1024 else f"{max(self.length // 1024, 1)} kB"
+
+    @move("waiting", to="kept", when=_is_over)
+    def take(self, row: Noun) -> None:
+        """It belongs to something now, and goes only with it."""
+        self.noun, self.row_id = row.__tablename__, row.id
+
+    @move("kept", to="waiting")
+    def hand_back(self) -> None:
+        """What it belonged to is corrected."""
+        self.expires_at = clock.ahead(minutes=15)
+
+    @move("kept", to="gone")
+    def go(self) -> None:
+        """Whose it was has asked to be forgotten."""
+        later(unlink, self)
+
+    def forgotten(self) -> None:
+        if self.state == "kept":
+            self.go()
+
+    def unlink(self) -> None:
+        _path(self.place).unlink(missing_ok=True)
+
+    def disclosed(self) -> dict[str, Any]:
+        """For whose it is: what it is called, and where it is to be had."""
+        return {"Name": self.name, "Address": f"/file/{self.token}"}
+
+
+def _path(place: str) -> Path:
+    return (_folder / "sent" / place).resolve()
+
+
+def _called(name: str, kind: str) -> str:
+    """Its own name, without what only a file system understands."""
+    stem = Path(name.replace("\\", "/")).stem
+    shown = "".join(each for each in stem if each.isprintable() and each not in '<>:"/|?*').strip(" .")[:80]
+    return f"{shown or 'file'}.{'pdf' if kind == _PDF else 'webp'}"
+
+
+def _read(raw: bytes) -> tuple[bytes, str]:
+    """A PDF as it is, if it begins and ends like one; a picture as we draw it. A page of the web that also reads as a PDF does not begin like one."""
+    if raw.startswith(b"%PDF-") and b"%%EOF" in raw[-2048:]:
+        return raw, _PDF
+    try:
+        return _draw_again(raw, 2400)[0], _WEBP
+    except ValueError:
+        raise ValueError(say("This is neither a PDF nor a JPEG, PNG or WebP picture.")) from None
+
+
+@job
+def unlink(upload: Upload) -> None:
+    upload.unlink()
+
+
+@every(minutes=5)
+def sweep_what_nobody_took() -> None:
+    """Sent, and then the form was left: nothing of it stays."""
+    with transaction():
+        over = select(Upload).options(undefer(Upload.name)).where(Upload.state == "waiting", Upload.expires_at <= clock.now())
+        for each in session.scalars(over.with_for_update(skip_locked=True)).all():
+            each.unlink()
+            session.delete(each)

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.files import Upload
 from app.kernel.question import Question
 from app.kernel.secrets import sealed
 from app.kernel.workflow import move
@@ -21,7 +22,7 @@ MOST = 60  # questions of one form
 _PARTS = {
     "label": "what it says", "help": "its explanation", "kind": "what kind of answer it takes", "required": "whether it has to be answered",
     "unknown": "whether it may be unknown", "options": "what can be chosen", "asked_if": "when it is asked", "equals": "when it is asked",
-    **dict.fromkeys(("longest", "least", "most", "earliest", "latest"), "its limits"),
+    **dict.fromkeys(("longest", "least", "most", "earliest", "latest", "megabytes"), "its limits"),
 }  # fmt: skip
 
 
@@ -167,7 +168,7 @@ class Edition(Noun):
             if not each.applies(given):
                 continue
             try:
-                answer = each.read(typed.get(each.name))
+                answer = self._answer(each, typed.get(each.name))
             except ValueError as no:
                 wrong[each.name] = str(no)
             else:
@@ -176,6 +177,10 @@ class Edition(Noun):
             raise Invalid.fields_said(wrong)
         secret = {each.name for each in asked if each.secret}
         return Answers(self, *({name: it for name, it in given.items() if (name in secret) == hidden} for hidden in (False, True)))
+
+    def _answer(self, asked: Question, typed: Any) -> Any:
+        answer = asked.read(typed)
+        return answer if asked.kind != "file" or answer is None else Upload.offered(answer, self.form_id, asked.name).as_answer
 
     def __str__(self) -> str:
         return f"{self.form.name}, edition {self.number}"
@@ -227,6 +232,21 @@ class Answered:
         for each in self.form_edition.asked if self.form_edition else ():
             if each.name in given:
                 yield each.says(locale), each.said(given[each.name], locale), each.secret
+
+    def take_files(self) -> None:
+        """What was sent for these answers is theirs from now on: called as soon as there is a row."""
+        for each in (self.answers | (self.sealed_answers or {})).values():
+            if isinstance(each, dict) and "file" in each:
+                Upload.get(each["file"]).take(self)  # type: ignore[arg-type]  # whatever keeps answers is a noun
+
+    def hand_files_back(self) -> None:
+        """Whoever corrects something does not have to send them again."""
+        for each in self.files:
+            each.hand_back()
+
+    @property
+    def files(self) -> Sequence[Upload]:
+        return Upload.of(self)  # type: ignore[arg-type]
 
     def disclosed(self) -> dict[str, Any]:
         """For the person who answered: everything, by what was asked."""

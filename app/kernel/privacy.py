@@ -137,6 +137,9 @@ def forget(ids: Sequence[int]) -> None:
         session.execute(update(noun).where(noun.id.in_(mine)).values(blanks), execution_options={"unaudited": "forgetting", "synchronize_session": False})
         for each in rows:
             session.expire(each)
+        if hasattr(noun, "forgotten"):
+            for each in rows:
+                each.forgotten()
         if noun.audited:
             _redact(noun, mine, [*blanks])
 

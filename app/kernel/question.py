@@ -25,11 +25,13 @@ KINDS = {
     "many": "Some of several",
     "yes_no": "Yes or no",
     "consent": "A consent to tick",
+    "file": "A file: PDF or picture",
 }
 DECIDES = ("choice", "many", "yes_no", "consent")  # what another question can depend on
 UNKNOWN, TODAY = "unknown", "today"
 LONGEST = {"text": 200, "long": 2000, "place": 120}
 MOST_TEXT, MOST_OPTIONS, FAR = 10_000, 50, 10**12
+MEGABYTES, MOST_MEGABYTES = 5, 10
 # Doors take these words for themselves, so a question is never called one of them.
 _TAKEN = {
     *("name", "email", "phone", "tz", "timezone", "slot", "answers", "quote", "extras", "extra", "coupon", "buyer", "tax_number", "region", "address"),
@@ -54,6 +56,7 @@ class Question:
     earliest: str = ""
     latest: str = ""
     options: Sequence[Mapping[str, str]] = ()  # an answer is the English one, whatever language it was read in
+    megabytes: int = 0
     asked_if: str = ""  # the name of a question before this one
     equals: str = ""
 
@@ -83,6 +86,10 @@ class Question:
     @property
     def most_letters(self) -> int:
         return self.longest or LONGEST.get(self.kind, 0)
+
+    @property
+    def most_megabytes(self) -> int:
+        return self.megabytes or MEGABYTES
 
     @property
     def first_day(self) -> date:
@@ -127,7 +134,7 @@ class Question:
                 return day_said(date.fromisoformat(answer))
             case str() if self.kind == "choice":
                 return self.option(answer, locale)
-        return str(answer)
+        return str(answer["name"] if self.kind == "file" else answer)
 
     # --- writing one ---
 
@@ -146,6 +153,8 @@ class Question:
             facts |= {"earliest": given.day("earliest"), "latest": given.day("latest")}
         if kind == "time":
             facts["unknown"] = given.ticked("unknown")
+        if kind == "file":
+            facts["megabytes"] = given.number("megabytes", 1, MOST_MEGABYTES) or 0
         if kind in ("choice", "many"):
             facts["options"] = given.options()
         facts |= given.condition()
@@ -242,6 +251,13 @@ def _consent(it: Question, typed: Any) -> bool | None:
     return _yes_no(it, typed) or None
 
 
+def _file(it: Question, typed: Any) -> str:
+    """The token that stands for a file which was sent before."""
+    if not isinstance(typed, str) or len(typed) > 60:
+        raise ValueError(say("Send the file first, and its token here."))
+    return typed
+
+
 _READS: dict[str, Callable[[Question, Any], Any]] = {
     **dict.fromkeys(("text", "long", "place"), _text),
     "number": _number,
@@ -251,6 +267,7 @@ _READS: dict[str, Callable[[Question, Any], Any]] = {
     "many": _many,
     "yes_no": _yes_no,
     "consent": _consent,
+    "file": _file,
 }
 
 

@@ -37,20 +37,29 @@ def _derived(purpose: str, key: str) -> bytes:
 
 def seal(value: Any, place: str) -> bytes:
     """What can be said in JSON, for one place alone: "booking.sealed_answers"."""
-    if not _ring:
-        raise Unsealable("There is no data key.")
-    head, nonce = _FORM + _writes, secrets.token_bytes(_NONCE)
-    return head + nonce + _ring[_writes].encrypt(nonce, json.dumps(value, ensure_ascii=False).encode(), _bound(head, place))
+    return seal_bytes(json.dumps(value, ensure_ascii=False).encode(), place)
 
 
 def unseal(sealed: bytes, place: str) -> Any:
+    return json.loads(unseal_bytes(sealed, place))
+
+
+def seal_bytes(content: bytes, place: str) -> bytes:
+    """The same for bytes, such as a file that is kept outside the database."""
+    if not _ring:
+        raise Unsealable("There is no data key.")
+    head, nonce = _FORM + _writes, secrets.token_bytes(_NONCE)
+    return head + nonce + _ring[_writes].encrypt(nonce, content, _bound(head, place))
+
+
+def unseal_bytes(sealed: bytes, place: str) -> bytes:
     head, nonce, rest = sealed[: 1 + _ID], sealed[1 + _ID : 1 + _ID + _NONCE], sealed[1 + _ID + _NONCE :]
     key = _ring.get(head[1:])
     if head[:1] != _FORM or key is None:
         raise Unsealable(f"{place} was sealed with a key that is not among DATA_KEYS.")
     try:
-        return json.loads(key.decrypt(nonce, rest, _bound(head, place)))
-    except (InvalidTag, ValueError):
+        return key.decrypt(nonce, rest, _bound(head, place))
+    except InvalidTag:
         raise Unsealable(f"{place} was changed after it was sealed, or sealed for another place.") from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from app.site import account, basket, frame, hooks, messages, payments
+from app.site import account, basket, files, frame, hooks, messages, payments
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
@@ -20,4 +20,5 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     app.register_blueprint(payments.api)
     app.register_blueprint(hooks.api)
     app.register_blueprint(account.account)
+    app.register_blueprint(files.files)
     app.register_blueprint(messages.hooks)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import Flask, Response, current_app, g, has_request_context, jsonify, redirect, render_template, request, url_for
+from flask import Flask, Request, Response, current_app, g, has_request_context, jsonify, redirect, render_template, request, url_for
 from flask import session as cookie
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup, escape
@@ -26,10 +27,36 @@ from config import Settings
 log = logging.getLogger(__name__)
 
 _APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
+
+View = TypeVar("View", bound=Callable[..., Any])
+
 FRAMED = "/embed"  # below it are the pages that others may show within a page of theirs
 
 
+ROOM_FOR_FILES = 32 * 1024 * 1024  # of one form: three of the largest, and what else is typed
+
+
+def takes_files(view: View) -> View:
+    """A form with which files are sent may be larger than any other."""
+    view.room = ROOM_FOR_FILES  # type: ignore[attr-defined]
+    return view
+
+
+class Asked(Request):
+    """How much may be sent depends on where it is sent to."""
+
+    @property
+    def max_content_length(self) -> int | None:
+        room = getattr(current_app.view_functions.get(self.endpoint or ""), "room", None)
+        return room if room is not None else super().max_content_length
+
+    @max_content_length.setter
+    def max_content_length(self, value: int | None) -> None:
+        self._max_content_length = value
+
+
 def put_up(app: Flask) -> None:
+    app.request_class = Asked
     settings: Settings = app.extensions["settings"]
     app.before_request(_listen)
     app.before_request(_refuse_what_cannot_be_kept)

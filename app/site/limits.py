@@ -13,6 +13,7 @@ from limits import parse_many
 from app.kernel.errors import Invalid, Refused
 from app.kernel.words import say
 
+FILES = parse_many("30 per hour; 100 per day")  # from one address
 WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # for one address
 
 
@@ -53,3 +54,14 @@ def asking(mailbox: str) -> None:
     within = [limiter.limiter.hit(each, *key) for each, key in counted]  # each of them counts, also after one that is full
     if not all(within):
         raise TooOften(say("That is a code too many in a short time. Please wait a quarter of an hour, or write to us."))
+
+
+@contextmanager
+def sending(field: str) -> Iterator[None]:
+    """A file is sent. Whoever has sent too many waits; the rest of the form goes on without it."""
+    (limiter,) = current_app.extensions["limiter"]
+    within = [limiter.limiter.hit(each, "files from", get_remote_address()) for each in FILES]
+    if not all(within):
+        words = say("These are many files in a short time. Please wait an hour.")
+        raise TooOften(words, fields={field: words})
+    yield

@@ -8,6 +8,7 @@
 
   const look = async () => {
     const mine = ++asked, told = new FormData(form);
+    for (const [name, value] of [...told]) if (value instanceof File) told.delete(name);
     told.set("look", "again");
     let answer;
     try { answer = await fetch(form.action, { method: "POST", body: new URLSearchParams(told) }); } catch { return; }

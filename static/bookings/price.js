@@ -7,6 +7,7 @@
   async function anew(button) {
     const mine = ++turn;
     const typed = new FormData(form);
+    for (const [name, value] of [...typed]) if (value instanceof File) typed.delete(name); // a file is sent with the form, not with each look at the price
     typed.set("apply", button ? button.value : "extras");
     try {
       const answer = await fetch(form.action, { method: "POST", body: typed });

@@ -14,6 +14,13 @@
     }
   };
   for (const each of document.querySelectorAll("[data-when]")) each.hidden = true;
+  // Said before a large file is sent in vain; the server says the same.
+  const weigh = (field) => {
+    const most = Number(field.dataset.most), file = field.files[0];
+    field.setCustomValidity(file && file.size > most * 1024 * 1024 ? field.dataset.said : "");
+    field.reportValidity();
+  };
+  document.addEventListener("change", (event) => { if (event.target.matches("[data-most]")) weigh(event.target); });
   document.addEventListener("change", look);
   look();
 })();

@@ -26,6 +26,8 @@ from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.meeting import EARLY
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.site.files import kept
+from app.site.frame import takes_files
 from app.site.limits import guessing
 
 api = Blueprint("bookings_api", __name__, url_prefix="/api")
@@ -75,6 +77,21 @@ def book() -> Any:
     with acting(CUSTOMER), guessing("coupon", choices.coupon):
         booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers, choices)
     return jsonify(_booking(booking)), 201
+
+
+@api.post("/services/<slug>/files")
+@takes_files
+def send(slug: str) -> Any:
+    """A file first, for one of the questions of a service; its token is the answer to that question, for as long as a hold."""
+    service = Service.called(slug)
+    name, chosen = request.form.get("question", ""), request.files.get("file")
+    asked = next((each for each in (service.asks.asked if service.asks else ()) if each.kind == "file" and each.name == name), None)
+    wrong = {} if asked else {"question": "Say which question it answers."}
+    wrong |= {} if chosen and chosen.filename else {"file": "Send a file."}
+    if wrong or asked is None or chosen is None or service.asks is None:
+        raise Invalid.fields_said(wrong)
+    upload = kept(chosen, asked, service.asks, service.hold_minutes)
+    return jsonify(token=upload.token, name=upload.name, type=upload.kind, bytes=upload.length, keeps_until=upload.expires_at.isoformat()), 201
 
 
 @api.get("/bookings/<token>")
@@ -248,7 +265,7 @@ def _question(it: Question) -> dict[str, Any]:
         "only_if": {it.asked_if: it.equals} if it.asked_if else None,
         "options": [dict(each) for each in it.options],
         "may_be_unknown": it.unknown,
-        "limits": limits | ({"longest": it.most_letters} if it.most_letters else {}),
+        "limits": limits | ({"megabytes": it.most_megabytes} if it.kind == "file" else {}) | ({"longest": it.most_letters} if it.most_letters else {}),
     }
 
 

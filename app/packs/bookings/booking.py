@@ -172,6 +172,7 @@ class Booking(Noun, Seated, Linked, Answered):
             )  # fmt: skip
             session.add(booking)
             session.flush()
+            booking.take_files()
             if quote.coupon:
                 quote.coupon.take(booking.person, booking)
             if bought:
@@ -507,7 +508,11 @@ class Booking(Noun, Seated, Linked, Answered):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whose it is."""
-        return say("%(number)s is %(state)s, and not over yet.", number=self.number, state=say(self.state.capitalize()).lower()) if self.state in ("requested", "confirmed") or self.is_payable else ""
+        return (
+            say("%(number)s is %(state)s, and not over yet.", number=self.number, state=say(self.state.capitalize()).lower())
+            if self.state in ("requested", "confirmed") or self.is_payable
+            else ""
+        )
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it: nothing that is the customer's own."""
@@ -603,6 +608,7 @@ class Booking(Noun, Seated, Linked, Answered):
             self.lapse()
         elif self.state == "requested":
             self.go_unanswered()
+        self.hand_files_back()
         self.request_key = None
         session.flush()
 

@@ -29,6 +29,7 @@ from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from app.site.files import answers_sent
 
 FOUND, TIMES = 8, 24  # as many as are looked through while somebody waits on the line
 WAYS = {"link": "Send a link to pay", "cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"}
@@ -110,7 +111,9 @@ def _book(call: Call) -> Booking:
     if wrong or slot is None:
         raise Invalid.fields_said(wrong)
     key = f"desk:{call.said('once')[:64]}"
-    answers = slot.service.asks.picked(call.typed.getlist) if slot.service.asks else {}
+    answers, wrong = answers_sent(slot.service.asks, slot.service.hold_minutes)
+    if wrong:
+        raise Invalid.fields_said(wrong)
     try:
         with transaction():
             booking = Booking.hold_once(key, slot, call.who, answers, Choices(call.extras, call.said("coupon"), quote=call.said("quote")))
@@ -141,7 +144,7 @@ def _page(call: Call, no: Refused | None = None) -> str:
         practitioners=session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)).all(),
         days=_times(call, service, since) if service else [], quote=quote, now=service.deposit_of(quote.total) if service and quote else None,
         asked=service.asks.asked if service and service.asks else [],
-        answers=service.asks.picked(call.typed.getlist) if service and service.asks else {},
+        answers=answers_sent(service.asks, service.hold_minutes)[0] if service else {},
         wrong=wrong, refusal=no.words if no else None, zone=column.house.timezone, ways=WAYS, once=call.said("once") or secrets.token_urlsafe(16),
     )  # fmt: skip
 

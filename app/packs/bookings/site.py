@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
-from app.kernel.errors import Missing, Refused
+from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.words import language, say
 from app.messages import channel
 from app.messages.opt_in import OptIn
@@ -36,7 +36,8 @@ from app.packs.bookings.service import Service
 from app.packs.bookings.slot import GONE, Slot
 from app.packs.bookings.waiting import Waiting
 from app.site.basket import collected, put
-from app.site.frame import framed, speak_to
+from app.site.files import answers_sent
+from app.site.frame import framed, speak_to, takes_files
 from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
 
@@ -160,12 +161,15 @@ def _who_before() -> dict[str, str]:
 
 
 @site.post("/book/<slug>/<int:slot>")
+@takes_files
 def book(slug: str, slot: int) -> Any:
     """Reads the form, holds the seat, and leads to the payment. A refusal keeps what was typed, and so does another price."""
     service = Service.called(slug)
     chosen = _slot(service, slot)
     typed = Typed(request.form, [int(each) if each.isdecimal() and len(each) < 10 else 0 for each in request.form.getlist("extra")[:50]])
     try:
+        if wrong := answers_sent(service.asks, service.hold_minutes)[1]:
+            raise Invalid.fields_said(wrong)
         with guessing("coupon", typed.choices.coupon):
             quote, shown = _price(service, typed), _shown(service)
             if "apply" in request.form:
@@ -230,8 +234,7 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
 
 def _answered(service: Service) -> dict[str, Any]:
     """What stands in the fields of the service's form."""
-    edition = service.asks
-    return edition.picked(request.form.getlist) if edition else {}
+    return answers_sent(service.asks, service.hold_minutes)[0]
 
 
 def _write_also_by(booking: Booking) -> None:
