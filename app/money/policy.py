@@ -70,7 +70,9 @@ def in_words(tiers: str, left: timedelta | None = None) -> str:
     if not steps:
         return say("If you call it off, nothing goes back.")
     said = [_step(share, _before(hours), first=at == 0) for at, (hours, share) in enumerate(steps)]
-    return say("%(steps)s.", steps="; ".join([*said, *([say("after that, nothing does")] if steps[-1][0] else [])]))
+    if steps[-1][0]:
+        said.append(say("after that, nothing does"))
+    return say("%(steps)s.", steps="; ".join(said))
 
 
 def _step(share: int, before: str, *, first: bool) -> str:

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from html import unescape
 from typing import Any
 
 import pytest
+import requests
 from babel.messages.pofile import read_po
 from flask.testing import FlaskClient
-from jinja2 import Environment, nodes
+from jinja2 import Environment, UndefinedError, nodes
+from sqlalchemy import select
 
 from app.kernel import clock, words
 from app.kernel.db import session, transaction
+from app.kernel.errors import Invalid
+from app.kernel.people import Person
+from app.kernel.words import speaking
+from app.messages import template
+from app.messages.wording import samples_of
 from app.money.bill import ByHand
+from app.money.invoice import Invoice
+from app.money.policy import in_words
 from app.ops import catalogue
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.package import Package
@@ -114,9 +124,10 @@ OURS = re.compile(
 
 
 def english(page: str, known: set[str]) -> set[str]:
-    text = OURS.sub("", sentences_of(page))
+    text = sentences_of(page)
     for each in sorted(known, key=len, reverse=True):
         text = text.replace(each, "")
+    text = OURS.sub("", text)
     return set(re.findall(r"[A-Za-z]{2,}(?:[ ,.’'-]+[A-Za-z]{2,})*", text))
 
 
@@ -142,3 +153,128 @@ def test_no_public_page_in_hindi_holds_an_english_word(client: FlaskClient, walk
         if found := english(page, known):
             left[path] = found
     assert not left, "\n".join(f"{path}: {sorted(found)}" for path, found in left.items())
+
+
+# --- which language ---------------------------------------------------------------------------------------------------
+
+
+def test_the_language_is_asked_for_and_kept_else_the_browsers_else_english(app: Any, slot: Slot) -> None:
+    hindi, stranger = {"Accept-Language": "hi-IN,hi;q=0.9,en;q=0.5"}, app.test_client()
+    assert '<html lang="en">' in stranger.get("/", headers={"Accept-Language": "fr,kn"}).text
+    assert '<html lang="hi">' in stranger.get("/", headers=hindi).text
+    page = stranger.get("/services?lang=hi&tz=UTC").text
+    assert '<html lang="hi">' in page
+    assert '<a href="/services?tz=UTC&amp;lang=en" lang="en" hreflang="en" rel="nofollow">English</a>' in page
+    assert '<html lang="hi">' in stranger.get("/book/first").text, "it is kept"
+    assert '<html lang="hi">' in stranger.get("/?lang=xx").text
+    assert '<html lang="en">' in stranger.get("/?lang=en", headers=hindi).text
+    assert '<html lang="en">' in stranger.get("/", headers=hindi).text
+
+
+def test_search_engines_find_each_language_and_the_readers_own(client: FlaskClient, service: Service, settings: Any) -> None:
+    for path in "/", "/services", "/book/first", "/packages":
+        here, page = settings.base_url.rstrip("/") + path, client.get(f"{path}?lang=hi").text
+        assert f'<link rel="canonical" href="{here}?lang=hi">' in page
+        for name in words.languages():
+            assert f'<link rel="alternate" hreflang="{name}" href="{here}?lang={name}">' in page
+        assert f'<link rel="alternate" hreflang="x-default" href="{here}">' in page
+
+
+def test_staff_and_programs_hear_english_whatever_the_reader_chose(enter: Any, slot: Slot) -> None:
+    dina = enter("dina")
+    dina.get("/?lang=hi")
+    assert '<html lang="en' in dina.get("/desk/", headers={"Accept-Language": "hi"}).text
+    assert dina.get("/api/slots?service=nosuch", headers={"Accept-Language": "hi"}).json["error"]["message"] == "We do not offer this, or not any more."
+    assert words.language() == words.ENGLISH, "and nothing of it is left for whoever comes next"
+
+
+# --- the walk ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_booking_in_hindi_is_hindi_to_its_end_and_in_what_is_written(app: Any, slot: Slot, sandbox: str, work_off: Any, settings: Any) -> None:
+    ravi, hindi = app.test_client(), {"Accept-Language": "hi"}
+    wrong = ravi.post(f"/book/first/{slot.id}", data=RAVI | {"email": "ravi@nowhere"}, headers=hindi)
+    assert wrong.status_code == 422
+    assert "यह ईमेल पता सही नहीं है।" in wrong.text
+    assert 'value="रवि कुमार"' in wrong.text, "what was typed is kept"
+    paying = ravi.post(f"/book/first/{slot.id}", data=RAVI, headers=hindi)
+    assert paying.status_code == 303
+    booking = session.scalars(select(Booking)).one()
+    assert booking.person.locale == "hi"
+    assert "एक बार देख लें, फिर भुगतान करें" in ravi.get(paying.headers["Location"]).text, "kept, without the header"
+    elsewhere = app.test_client().get(f"/booking/{booking.token}")
+    assert '<html lang="hi">' in elsewhere.text, "whoever holds their link reads their language"
+    assert '<html lang="en">' in app.test_client().get(f"/booking/{booking.token}?lang=en").text
+    work_off()
+    letter = requests.get(f"{sandbox}/mail.json", params={"to": RAVI["email"]}, timeout=5).json()[0]
+    assert letter["text"].startswith("नमस्ते रवि कुमार जी,")
+    assert "₹999.00 का भुगतान करें" in letter["text"]
+    assert '<html lang="hi">' in letter["html"]
+    session.scalars(select(Booking)).one().mark_paid(ByHand("cash", "R-1"))
+    work_off()
+    house = requests.get(f"{sandbox}/mail.json", params={"to": settings.business_email}, timeout=5).json()[0]
+    assert house["subject"].startswith("New booking:"), "staff are written to in English"
+    papers = session.scalars(select(Invoice)).all()
+    assert papers
+    assert all(each.about.startswith("Booking BK-") for each in papers), "and so is what is kept on paper"
+
+
+def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service: Service, settings: Any) -> None:
+    reader = Person(name="रवि कुमार", email="ravi@example.com", phone="", timezone="Asia/Kolkata", locale="hi")
+    code = session.scalars(select(Pass)).one().code
+    known = {settings.business, service.name, "Asha Rao", "Dev Mehta", "Meera Iyer", code}
+    left, said, bought = {}, set(), {"bought": session.scalars(select(Pass)).one()}
+    bought["bought"].mark_paid(ByHand("cash", "R-2"))
+    for name in (each for each in template.known() if "Hello {{ person.name }}," in (template.original(each, "email") or "")):
+        for sample in samples_of(name):
+            try:
+                letter = template.render(name, reader, bought if "bought" in sample.about else sample.about)
+            except (UndefinedError, TypeError, AttributeError):  # not every row has all that can be said of its kind
+                continue
+            said.add(name)
+            if found := english(re.sub(r"https?://\S+", "", f"{letter.subject}\n{letter.text}"), known):
+                left[name] = found
+    assert not left
+    assert len(said) > 20
+
+
+@pytest.mark.parametrize(
+    ("tiers", "said"),
+    [
+        ("48h: 100%, 24h: 50%", "48 घंटे पहले तक निःशुल्क रद्द करें; 24 घंटे पहले तक आधी राशि वापस होती है; उसके बाद कुछ वापस नहीं होता।"),
+        ("72h: 30%", "3 दिन पहले तक रद्द करने पर 30 % राशि वापस होती है; उसके बाद कुछ वापस नहीं होता।"),
+    ],
+)
+def test_a_promise_is_a_sentence_in_hindi_too(tiers: str, said: str) -> None:
+    with speaking("hi"):
+        assert in_words(tiers) == said
+
+
+def test_what_somebody_typed_is_never_taken_for_a_page(client: FlaskClient, slot: Slot) -> None:
+    with speaking("hi"), pytest.raises(Invalid) as no:
+        Person(name="x", email="a@example.com", phone="", timezone="<b>Asia</b>")
+    assert no.value.fields
+    page = client.get("/book/first?lang=hi&month=<b>soon</b>").text
+    assert "“&lt;b&gt;soon&lt;/b&gt;” कोई महीना नहीं है।" in page
+
+
+# --- within somebody else's page --------------------------------------------------------------------------------------
+
+
+def test_a_frame_carries_the_language_in_its_links(client: FlaskClient, slot: Slot, app: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(app.extensions, "settings", replace(settings, embed_on=("https://shop.example",)))
+    day = slot.starts_at.date()
+    page = client.get(f"/embed/first?lang=hi&day={day}")
+    assert "Set-Cookie" not in page.headers
+    assert '<html lang="hi">' in page.text
+    links = [unescape(each) for each in re.findall(r'href="(/embed/[^"]+)"', page.text)]
+    assert links
+    assert all("lang=hi" in each for each in links)
+    assert '<input type="hidden" name="lang" value="hi">' in page.text
+    form = client.get(f"/embed/first/{slot.id}?lang=hi").text
+    action = re.search(r'<form[^>]*action="([^"]+)"', form)
+    assert action
+    held = client.post(unescape(action[1]), data=RAVI)
+    assert "यह समय आपके लिए रखा गया है" in held.text
+    assert re.search(r'href="/pay/[^"]+lang=hi"', held.text)
+    assert '<html lang="en">' in client.get("/embed/first").text

@@ -100,6 +100,7 @@ def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service
     found = []
     for path in (
         *("/", "/services", f"/book/first?day={day}", "/book/first?month=2031-01", f"/book/first/{free.id}", "/book/first/wait", "/embed/first"),
+        *("/embed/first?lang=hi", f"/embed/first/{free.id}?lang=hi"),
         *(f"/pay/{bill.token}", *(f"/booking/{each.token}" for each in busy.values()), f"/waiting/{waiting.token}", "/nosuch"),
         *(f"/booking/{stands.token}/move?day={day}", f"/booking/{stands.token}/move/{free.id}", f"/booking/{stands.token}/call-off"),
     ):
