@@ -285,7 +285,9 @@ def _same_width(knot: Sequence[Box]) -> Iterator[Box]:
 
 
 def _stripe(day: date, stretch: Stretch, group: Any, boxes: Iterable[Box]) -> Stripe:
-    here = [box for each in boxes if (box := _on(day, stretch, each))]
+    first, after = stretch.starts(day), stretch.starts(day + timedelta(1))
+    near = (each for each in boxes if each.starts_at < after and each.ends_at > first)  # a month asks this of each box forty times
+    here = [box for each in near if (box := _on(day, stretch, each))]
     placed = [*(each for each in here if each.kind != "row"), *_side_by_side([each for each in here if each.kind == "row"])]
     order = {"shut": 0, "row": 1, "free": 2}
     return Stripe(group, sorted(placed, key=lambda it: (it.starts_at, order[it.kind], it.ends_at)))
@@ -329,7 +331,7 @@ class Page(BaseView):
             groups = [*groups, *{each.id: each for each, _ in rows if each.id not in {it.id for it in groups}}.values()]
         spans = [*self._spans(stretch, groups)]
         if stretch.view == "week" and len(groups) > SIDE_BY_SIDE:
-            columns_ = [(None, [*dict.fromkeys(box for _, box in rows)])]
+            columns_ = [(None, [*{box.row.id: box for _, box in rows}.values()])]
         else:
             columns_ = [(it, [*(box for each, box in rows if each.id == it.id), *(box for of, box in spans if of in (None, it.id))]) for it in groups]
         return [Day(day, [_stripe(day, stretch, group, its) for group, its in columns_]) for day in stretch.days]

@@ -124,6 +124,13 @@ def test_the_zone_of_whoever_is_looked_at_counts(a_day: dict[str, Booking], ente
     assert boxes(page, "row")[0].startswith("08:00 –09:00 Kabir")
 
 
+def test_a_week_of_many_practitioners_is_one_column_with_each_booking_once(a_day: dict[str, Booking], enter: Enter) -> None:
+    with transaction():
+        session.add_all(Practitioner(name=f"Colleague {n}") for n in range(3))
+    drawn = boxes(look(enter("dina"), "view=week&day=2026-11-22"), "row")
+    assert len(drawn) == len(a_day)
+
+
 def test_a_closure_is_drawn_for_whom_it_shuts(a_day: dict[str, Booking], enter: Enter, asha: Practitioner) -> None:
     with transaction():
         session.add(Closure(practitioner=asha, starts_at=NOON + timedelta(days=2, hours=4), ends_at=NOON + timedelta(days=2, hours=5), reason="Dentist"))
