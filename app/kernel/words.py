@@ -91,8 +91,10 @@ def _sentences(name: str) -> Mapping[str, tuple[str, ...]]:
     if name == ENGLISH:
         return {}
     found = (each for each in _read(name) if each.id and not each.fuzzy)
-    forms = {(each.id if isinstance(each.id, str) else each.id[0]): (each.string,) if isinstance(each.string, str) else tuple(each.string) for each in found}
-    return {sentence: said for sentence, said in forms.items() if all(said)}
+    forms = {
+        (each.id if isinstance(each.id, str) else each.id[0]): (each.string,) if isinstance(each.string, str) else tuple(each.string or ()) for each in found
+    }
+    return {sentence: said for sentence, said in forms.items() if said and all(said)}
 
 
 @cache

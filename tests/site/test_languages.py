@@ -235,7 +235,7 @@ def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service:
             if found := english(re.sub(r"https?://\S+", "", f"{letter.subject}\n{letter.text}"), known):
                 left[name] = found
     assert not left
-    assert len(said) > 20
+    assert len(said) >= 20
 
 
 @pytest.mark.parametrize(
