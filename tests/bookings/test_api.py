@@ -10,9 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
-from app.kernel.db import session
+from app.kernel.db import session, transaction
 from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
 
 GOOD = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91 98450 12345", "tz": "Europe/Rome", "answers": {"birth_place": "Mysuru"}}
@@ -67,6 +68,18 @@ def test_a_month_is_one_constant_number_of_queries(client: FlaskClient, open_slo
     for hours in range(50, 90):
         open_slot(hours=hours)
     assert count_queries(lambda: client.get("/api/slots?service=first")) == few <= 3
+
+
+def test_the_page_of_times_asks_as_often_for_many_practitioners_as_for_two(client: FlaskClient, open_slot: Any, dev: Any, count_queries: Any) -> None:
+    open_slot()
+    open_slot(of=dev)
+    few = count_queries(lambda: client.get("/book/first"))
+    for n in range(3):
+        with transaction():
+            another = Practitioner(name=f"Colleague {n}")
+            session.add(another)
+        open_slot(of=another, hours=50 + n)
+    assert count_queries(lambda: client.get("/book/first")) == few
 
 
 def test_a_booking_answers_with_what_paying_needs(client: FlaskClient, slot: Slot, sandbox: str, settings: Any) -> None:

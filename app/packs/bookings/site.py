@@ -85,7 +85,7 @@ def photo(id: int) -> Any:
 def choose(slug: str) -> str:
     service, zone = Service.called(slug), zone_asked()
     whose = whose_asked()
-    month = Month.asked_for(service, whose)
+    month, to_come = Month.asked_for(service, whose), Booking.givers_to_come(service)
     who: dict[str, Any] = {"with": whose or None}
     return render_template(
         "bookings/choose.html",
@@ -95,7 +95,7 @@ def choose(slug: str) -> str:
         packages=Package.offered(service),
         month=month,
         whose=whose,
-        givers=[each for each in _practitioners() if each.id == whose or each.id in Booking.givers_to_come(service)],
+        givers=[each for each in _practitioners() if each.id == whose or each.id in to_come],
         page=lambda **more: url_for(".choose", slug=slug, tz=zone, **who, **more),
         form_of=lambda time: url_for(".form", slug=slug, slot=time.slot.id, tz=zone, **who),
     )
