@@ -18,7 +18,7 @@ from app.money.amount import Money
 Row = Mapping[str, Any]
 
 # A page shows so many rows; the spreadsheet and the endpoint hold every one, and sums are always over all of them.
-AT_ONCE = 500
+AT_ONCE = 200
 
 
 @dataclass(frozen=True)
