@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import flask_mail
@@ -44,7 +44,8 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
-    template.know(name if "/" in name else f"{pack.name}/{name}" for pack in app.extensions["packs"] for name in pack.messages)
+    said = {name if "/" in name else f"{pack.name}/{name}": _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
+    template.know(said, {name: words for name, words in said.items() if words})
     with app.app_context():
         desk.open(app, packs)
         for pack in packs:
@@ -55,6 +56,11 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
         if settings.sandboxed:
             _admit(app, csrf, door(settings))
     return app
+
+
+def _words_of(pack: Pack, name: str) -> str:
+    """Where they stand beside the name; elsewhere they are a file."""
+    return pack.messages[name].strip() + "\n" if isinstance(pack.messages, Mapping) else ""
 
 
 def _admit(app: Flask, csrf: CSRFProtect, blueprint: Blueprint) -> None:

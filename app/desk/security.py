@@ -180,7 +180,7 @@ def write_roles(sm: Any) -> None:
     with transaction():
         for name in sorted(named):
             role = sm.find_role(name)
-            wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name)}
+            wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name) & {*resource.verbs}}
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
             role.permissions = [_existing(sm, permission, view) for permission, view in sorted(wanted | own)]

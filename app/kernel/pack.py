@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -37,7 +37,7 @@ class Pack:
     reports: Sequence[Any] = ()
     pages: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
-    messages: Sequence[str] = ()
+    messages: Sequence[str] | Mapping[str, str] = ()  # their names, whose words are files; or the words themselves, by name
     demo: Callable[[], None] | None = None
     mine: Callable[[Sequence[Person]], Sequence[Card]] | None = None  # what of it is theirs, for the account of these people
     large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows

@@ -37,13 +37,14 @@ class InLanguage(FileSystemLoader):
         self.locale = locale
 
     def get_source(self, environment: Environment, name: str) -> tuple[str, str, Callable[[], bool]]:
-        source, file, fresh = super().get_source(environment, name)
+        source, file, fresh = (_given[name], name, lambda: True) if name in _given else super().get_source(environment, name)
         return translated(source, self.locale) if name.endswith(".txt") else source, file, fresh
 
 
 words = Environment(loader=InLanguage(LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"]))
 words.filters.update(spoken=say, dated=day)
 _known: tuple[str, ...] = ()
+_given: dict[str, str] = {}  # words that stand in a pack's own file, by the path that a file of theirs would have
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,12 @@ class Said:
     locale: str = LOCALE
 
 
-def know(names: Iterable[str]) -> None:
-    """Every template that a pack of this build has words for."""
+def know(names: Iterable[str], given: Mapping[str, str] | None = None) -> None:
+    """Every template that a pack of this build has words for, and what is `given` for an email without a file."""
     global _known
     _known = tuple(dict.fromkeys(names))
+    _given.clear()
+    _given.update({path(name, "email"): source for name, source in (given or {}).items()})
 
 
 def known() -> tuple[str, ...]:
@@ -72,8 +75,10 @@ def path(template: str, channel: str) -> str:
 @cache
 def original(template: str, channel: str, locale: str = LOCALE) -> str | None:
     """What stands in the file, if there is one."""
-    file = ROOT / "templates" / path(template, channel)
-    return translated(file.read_text(), locale) if file.exists() else None
+    name = path(template, channel)
+    file = ROOT / "templates" / name
+    source = _given.get(name) or (file.read_text() if file.exists() else None)
+    return None if source is None else translated(source, locale)
 
 
 def render(template: str, person: Person, about: Mapping[str, Any], channel: str = "email") -> Said:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from app.site import account, basket, files, frame, hooks, messages, payments
+from app.site import account, basket, files, frame, hooks, messages, payments, thing
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
@@ -15,7 +15,8 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     csrf.exempt(messages.hooks)
     app.register_blueprint(payments.pay)
     app.register_blueprint(basket.basket)
-    app.jinja_env.globals.update(collected=basket.collected, thing_said=account.thing_said)
+    app.register_blueprint(thing.thing)
+    app.jinja_env.globals.update(collected=basket.collected, thing_said=account.thing_said, home_of=thing.home_of, after_paying=payments.AFTER_PAYING)
     app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)
     app.register_blueprint(hooks.api)

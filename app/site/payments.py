@@ -14,6 +14,7 @@ from app.money.basket import MOST, Basket, collected_by
 from app.money.bill import Bill
 from app.money.invoice import Invoice, request_for
 from app.site.frame import speak_to
+from app.site.thing import home_of
 
 pay = Blueprint("pay", __name__, url_prefix="/pay")
 papers = Blueprint("paper", __name__, url_prefix="/paper")
@@ -96,7 +97,7 @@ def _home(order: Bill | Basket, payment: str | None = None) -> str:
     """The page of whatever this is for."""
     if isinstance(order, Basket):
         return url_for("basket.show", token=order.token, payment=payment)
-    return url_for(f"{order.noun}.show", token=order.thing.token, payment=payment)  # type: ignore[attr-defined]
+    return home_of(order, payment=payment)
 
 
 # --- for programs -----------------------------------------------------------------------------------------------------

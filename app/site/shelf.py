@@ -1,0 +1,34 @@
+"""Shelf: a public page that shows the rows of a noun to everybody, from one declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from flask import Blueprint, render_template, request
+from sqlalchemy import ColumnElement, String, cast, or_, select
+
+from app.desk.column import columns
+from app.kernel.db import Noun, session
+
+AT_ONCE = 100
+
+
+def shelf(noun: type[Noun], address: str, *, heading: str, shows: str, where: Callable[[], ColumnElement[bool]], search: str = "") -> Blueprint:
+    """`shows` are columns with spaces between, the first of which names a row; only rows of `where` are for everybody."""
+    shown, searched = columns(noun, shows, {}), columns(noun, search, {})
+    if secret := [each.path for each in [*shown, *searched] if each.secret]:
+        raise TypeError(f"{noun.__name__}.{secret[0]} is secret: not for everybody.")
+    page = Blueprint(f"{noun.__tablename__}_shelf", __name__)
+
+    @page.get(address, endpoint="show")
+    def show() -> Any:
+        words = request.args.get("q", "").strip()[:100]
+        rows = select(noun).where(where()).order_by(noun.id).limit(AT_ONCE + 1)
+        if words and searched:
+            rows = rows.where(or_(*(cast(getattr(noun, each.path), String).icontains(words, autoescape=True) for each in searched)))
+        found = session.scalars(rows).unique().all()
+        given = {"rows": found[:AT_ONCE], "more": len(found) > AT_ONCE, "words": words, "searched": bool(searched)}
+        return render_template("site/shelf.html", heading=heading, columns=shown, **given)
+
+    return page
