@@ -1,10 +1,10 @@
-"""How the house is run: health, commands, and the map of what this build holds."""
+"""How the house is run: health, the console, commands, and the map of what this build holds."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app.ops import commands, health, logs, privacy
+from app.ops import commands, console, health, logs, privacy
 
 
 def open(app: Flask) -> None:
@@ -12,6 +12,7 @@ def open(app: Flask) -> None:
     app.register_blueprint(health.health)
     app.extensions["appbuilder"].sm.limiter.exempt(health.health)
     app.register_blueprint(privacy.privacy)
+    console.open(app)
     app.cli.add_command(commands.migrate)
     app.cli.add_command(commands.revision)
     app.cli.add_command(commands.demo_large)

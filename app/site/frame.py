@@ -245,5 +245,5 @@ def _is_program() -> bool:
 
 
 def _page(status: int, told: str) -> tuple[str, int]:
-    staff = request.path.startswith(("/desk", *_APPBUILDERS))
+    staff = request.path.startswith(("/desk", "/ops", *_APPBUILDERS))
     return render_template("desk/refused.html" if staff else "site/refused.html", status=status, words=told), status

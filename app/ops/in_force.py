@@ -1,0 +1,131 @@
+"""What this installation runs with: its settings without its secrets, its files, and what its processes remember."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import current_app
+from sqlalchemy import inspect, select
+
+from app.kernel.audit import MASK
+from app.kernel.db import nouns, session
+from app.ops.card import Card, Cell, Tile, number, size, told_size
+from config import Settings
+
+FULL = 0.9  # of a disk
+_CACHE = type(cache(lambda: None))
+LIBRARIES = "flask", "flask-appbuilder", "flask-admin", "sqlalchemy", "psycopg", "redis", "rq", "gunicorn"
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["settings"]
+    return settings
+
+
+# --- settings ---------------------------------------------------------------------------------------------------------
+
+
+def settings() -> Iterator[Card]:
+    it = _settings()
+    rows = [[Cell(each.metadata["env"]), Cell(told(each, getattr(it, each.name)), long=True), Cell(_origin(each, it))] for each in fields(it)]
+    note = "Read once, when the process began. What is secret is never shown, to nobody."
+    yield Card("Settings in force", "gear", heads=("Setting", "Value", "Where from"), rows=rows, note=note)
+    libraries = [(name, Cell(version(name))) for name in LIBRARIES]
+    yield Card("What it runs on", "code", facts=[("Python", Cell(sys.version.partition(" ")[0])), *libraries])
+
+
+def told(setting: Any, value: Any) -> str:
+    """A setting for a reader: a secret only as being set, an address without its password."""
+    if not setting.repr:
+        many = len(value) if isinstance(value, tuple) else 1
+        return ", ".join([MASK] * many) if value else "not set"
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value)) or "none"
+    return _without_password(value) if isinstance(value, str) and "://" in value else str(value) or "not set"
+
+
+def _without_password(address: str) -> str:
+    """Whatever follows a question mark may be a password too."""
+    parts = urlsplit(address)
+    place = parts.netloc.rpartition("@")[2]
+    who = f"{parts.username or ''}:{MASK}@" if parts.password else f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme}://{who}{place}{parts.path}" + (f"?{MASK}" if parts.query else "")
+
+
+def _origin(setting: Any, it: Settings) -> str:
+    if os.environ.get(setting.metadata["env"], "").strip():
+        return "environment"
+    default = setting.metadata["default"] or ""
+    return "as it comes" if str(getattr(it, setting.name)) in (default, str(default)) or not getattr(it, setting.name) else "worked out"
+
+
+# --- files ------------------------------------------------------------------------------------------------------------
+
+
+def files() -> Iterator[Card]:
+    folder = _settings().files
+    there = {each.name: each.stat().st_size for each in folder.rglob("*") if each.is_file()} if folder.exists() else {}
+    known = {noun: set(session.scalars(select(noun.place))) for noun in _stored()}
+    disk = _disk(folder)
+    facts = {
+        "Folder": Cell(folder.name),
+        "Files": number(len(there)),
+        "Size": size(sum(there.values())),
+        "Free on this disk": Cell(f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""),
+    }
+    yield Card("Stored files", "file", facts=[*facts.items()])
+    rows = [[Cell(noun.__name__), number(len(places)), _missing(places - there.keys())] for noun, places in known.items()]
+    yield Card("By what they belong to", "box", heads=("Noun", "Rows", "Whose file is not there"), rows=rows)
+    strays = sorted(there.keys() - set().union(*known.values()))
+    rows = [[Cell(name), size(there[name])] for name in strays[:50]]
+    yield Card("Files that no row knows", "search", heads=("File", "Size"), rows=rows, empty="None.", note=f"{len(strays):,} in all" if strays else "")
+
+
+def _stored() -> list[Any]:
+    """Every noun whose rows say at which place their file lies."""
+    return [each for each in nouns() if {"place", "sha256"} <= {column.key for column in inspect(each).column_attrs}]
+
+
+def _missing(names: set[str]) -> Cell:
+    return Cell(f"{len(names):,}", figure=True, tone="bad" if names else "")
+
+
+def _disk(folder: Path) -> Any:
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return shutil.disk_usage(there)
+
+
+def tiles() -> Iterator[Tile]:
+    disk = _disk(_settings().files)
+    yield Tile("Disk", f"{disk.used / disk.total:.0%}", "ops_files", f"{told_size(disk.free)} free", "bad" if disk.used > disk.total * FULL else "good")
+
+
+# --- what is remembered -----------------------------------------------------------------------------------------------
+
+
+def caches() -> Iterator[Card]:
+    """Each process remembers for itself, and forgets when it ends: this is what the one that answers just now has."""
+    found = sorted((f"{name.removeprefix('app.')}.{key}", it.cache_info()) for name, key, it in _remembering())
+    rows = [
+        [Cell(name), number(it.currsize), Cell(f"{it.maxsize:,}" if it.maxsize else "no end", figure=True), number(it.hits), number(it.misses)]
+        for name, it in found
+    ]
+    heads = ("What", "Kept", "At most", "Found", "Made")
+    yield Card("Remembered by this process", "history", heads=heads, rows=rows, note=f"Process {os.getpid()}; another one may answer next time.")
+    pages = current_app.jinja_env.cache
+    yield Card("Templates", "file", facts=[("Compiled", number(len(pages) if pages is not None else 0))])
+
+
+def _remembering() -> Iterator[tuple[str, str, Any]]:
+    for name, module in [*sys.modules.items()]:
+        if name.startswith("app."):
+            yield from ((name, key, it) for key, it in vars(module).items() if isinstance(it, _CACHE) and it.__module__ == name)

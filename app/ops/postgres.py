@@ -1,0 +1,109 @@
+"""PostgreSQL as it is just now: how large, who is connected, what takes long, and what each table holds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import text
+
+from app.kernel.db import session
+from app.ops.card import Card, Cell, Tile, ago, number, size, told_size, told_span
+
+LONG = 5  # seconds: nothing of ours waits longer for a lock
+TABLES = 40
+
+_WHOLE = text(
+    "select current_setting('server_version') as version, pg_postmaster_start_time() as since, pg_database_size(current_database()) as bytes, "
+    "current_setting('max_connections')::int as most, (select count(*) from pg_stat_activity) as connected, xact_commit as kept, xact_rollback as undone, "
+    "deadlocks, blks_hit::float / nullif(blks_hit + blks_read, 0) as warm from pg_stat_database where datname = current_database()"
+)
+_CONNECTED = text(
+    "select coalesce(application_name, '') as program, coalesce(state, 'unknown') as state, count(*) as many, min(state_change) as since "
+    "from pg_stat_activity where datname = current_database() group by 1, 2 order by 3 desc"
+)
+_LONG = text(
+    "select pid, usename, state, wait_event_type, xact_start, extract(epoch from clock_timestamp() - xact_start)::float as age, left(query, 300) as query, "
+    "cardinality(pg_blocking_pids(pid)) as blocked from pg_stat_activity "
+    "where datname = current_database() and pid <> pg_backend_pid() and xact_start < clock_timestamp() - make_interval(secs => :long) order by xact_start limit 50"
+)
+_TABLES = text(
+    "select relname, n_live_tup as alive, n_dead_tup as dead, pg_table_size(relid) as bytes, pg_indexes_size(relid) as indexes, "
+    "seq_scan, idx_scan, greatest(last_vacuum, last_autovacuum) as swept from pg_stat_user_tables order by pg_total_relation_size(relid) desc, relname limit :most"
+)
+_SLOW = text(
+    "select left(query, 300) as query, calls, mean_exec_time as usual, total_exec_time as total, rows from pg_stat_statements "
+    "where dbid = (select oid from pg_database where datname = current_database()) order by total_exec_time desc limit 25"
+)
+
+
+def _all(asked: Any, **values: Any) -> list[Any]:
+    return [*session.execute(asked, values)]
+
+
+def cards() -> Iterator[Card]:
+    it = session.execute(_WHOLE).one()
+    facts = {
+        "Version": Cell(it.version),
+        "Up since": Cell(ago(it.since)),
+        "Size": Cell(told_size(it.bytes)),
+        "Connections": Cell(f"{it.connected} of {it.most}", tone="warn" if it.connected > it.most * 0.8 else ""),
+        "Transactions": Cell(f"{it.kept:,} kept, {it.undone:,} undone"),
+        "Deadlocks": number(it.deadlocks),
+        "Read from memory": Cell(f"{it.warm:.1%}" if it.warm is not None else "–"),
+    }
+    yield Card("PostgreSQL", "box", facts=[*facts.items()])
+    yield _long()
+    rows = [[Cell(each.program or "–"), Cell(each.state), number(each.many), Cell(ago(each.since))] for each in _all(_CONNECTED)]
+    yield Card("Connections", "users", heads=("Program", "State", "How many", "Longest so"), rows=rows)
+    yield from _slow()
+    tables = ("Table", "Rows, about", "Dead", "Size", "Indexes", "Read through", "By an index", "Swept")
+    yield Card("Tables", "book", heads=tables, rows=[_table(each) for each in _all(_TABLES, most=TABLES)], note=f"The {TABLES} largest.")
+
+
+def _long() -> Card:
+    heads = ("Process", "Open for", "State", "Waits for", "Last said")
+    rows = [
+        [
+            Cell(each.pid, figure=True),
+            Cell(told_span(each.age), tone="bad"),
+            Cell(each.state or "–"),
+            Cell(f"{each.wait_event_type or '–'}" + (f", behind {each.blocked}" if each.blocked else "")),
+            Cell(each.query, long=True),
+        ]
+        for each in _all(_LONG, long=LONG)
+    ]
+    return Card(f"Transactions open for more than {LONG} s", "clock", heads=heads, rows=rows, empty="None: whatever begins ends soon.")
+
+
+def _slow() -> Iterator[Card]:
+    """Only where the extension keeps count of it; a database without it is none the worse."""
+    if session.scalar(text("select to_regclass('pg_stat_statements')")) is None:
+        yield Card("What costs most", "chart", facts=[("Not counted", Cell("The extension pg_stat_statements would tell; it is not in this database."))])
+        return
+    heads = ("Statement", "Calls", "Usually", "In all", "Rows")
+    rows = [
+        [
+            Cell(each.query, long=True),
+            number(each.calls),
+            Cell(told_span(each.usual / 1000), figure=True),
+            Cell(told_span(each.total / 1000), figure=True),
+            number(each.rows),
+        ]
+        for each in _all(_SLOW)
+    ]
+    yield Card("What costs most", "chart", heads=heads, rows=rows)
+
+
+def _table(each: Any) -> list[Cell]:
+    heavy = each.dead > 10_000 and each.dead > each.alive
+    dead = Cell(f"{each.dead:,}", figure=True, tone="warn" if heavy else "")
+    counts = [number(each.seq_scan), number(each.idx_scan)]
+    return [Cell(each.relname), number(each.alive), dead, size(each.bytes), size(each.indexes), *counts, Cell(ago(each.swept) if each.swept else "not yet")]
+
+
+def tiles() -> Iterator[Tile]:
+    it, long = session.execute(_WHOLE).one(), _all(_LONG, long=LONG)
+    tone = "bad" if long else "warn" if it.connected > it.most * 0.8 else "good"
+    told = f"{len(long)} open for too long" if long else f"{it.connected} of {it.most} connections"
+    yield Tile("PostgreSQL", told_size(it.bytes), "ops_database", told, tone)
