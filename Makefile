@@ -17,7 +17,7 @@ run: .venv/installed-local ## Start all of Frontdesk here, with its own PostgreS
 	@exec $(BIN)/python deploy/launch.py run
 
 test: .venv/installed-dev ## Run the tests on two cores, each with servers of its own
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 proof: .venv/installed-dev ## Prove the money at length, with a new seed each time (half an hour and more; PROOF_SEED=… repeats one)
 	@PROOF_EXAMPLES=$${PROOF_EXAMPLES:-500} PROOF_STEPS=$${PROOF_STEPS:-60} $(BIN)/python -m pytest -s tests/proof
