@@ -106,6 +106,11 @@ def own(path: str) -> Policy:
     return policy
 
 
+def either(*policies: Policy) -> Policy:
+    """Rows that are somebody's one way or the other."""
+    return lambda noun: or_(*(policy(noun) for policy in policies))
+
+
 def declare(noun: type[Any], readers: frozenset[str], policies: Mapping[str, Policy]) -> None:
     _scopes[noun] = Scope(readers, policies)
 

@@ -20,7 +20,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.jobs import every, job, later
 from app.kernel.question import Question
-from app.kernel.secrets import seal_bytes, sealed, unseal_bytes
+from app.kernel.secrets import is_fresh, seal_bytes, sealed, unseal_bytes
 from app.kernel.words import say, unsaid
 from app.kernel.workflow import move
 
@@ -195,6 +195,16 @@ class Upload(Noun, Linked):
 
     def unlink(self) -> None:
         _path(self.place).unlink(missing_ok=True)
+
+    def seal_anew(self) -> bool:
+        """With the key that seals today, if it was another one: written beside it and put in its place at once, so that it is never half a file."""
+        here = _path(self.place)
+        if not self.is_sealed or not here.exists() or is_fresh(here.read_bytes()):
+            return False
+        beside = here.with_suffix(".new")
+        beside.write_bytes(seal_bytes(self.content, self.place))
+        beside.replace(here)
+        return True
 
     def disclosed(self) -> dict[str, Any]:
         """For whose it is: what it is called, and where it is to be had."""

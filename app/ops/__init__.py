@@ -18,4 +18,5 @@ def open(app: Flask) -> None:
     app.cli.add_command(commands.demo_large)
     app.cli.add_command(commands.clock)
     app.cli.add_command(commands.show_map)
+    app.cli.add_command(commands.reseal_all)
     app.cli.add_command(commands.update_words)

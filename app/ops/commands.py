@@ -26,6 +26,7 @@ from app.kernel.db import Noun, session
 from app.kernel.pack import Pack
 from app.kernel.workflow import moves
 from app.ops import catalogue
+from app.ops.reseal import reseal
 
 CLOCK = Actor("the clock", "clock")
 
@@ -106,6 +107,14 @@ def clock() -> None:
             except Exception:  # the database may be away for a while; the clock must not stop for that
                 logging.getLogger(__name__).exception("the clock missed a tick")
                 session.remove()
+
+
+@click.command("reseal")
+@with_appcontext
+def reseal_all() -> None:
+    """After a change of DATA_KEYS: seal with the first key what an older one sealed."""
+    for where, done in reseal():
+        click.echo(f"{where}: {done} sealed anew.")
 
 
 @click.command("map")

@@ -556,3 +556,19 @@ def test_ending_a_closure_leaves_nobody_behind(asha: Practitioner, service: Serv
     assert client.put(f"/api/v1/closure/{closure.id}", json=longer, headers=token("dina")).status_code == 409
     assert client.put(f"/api/v1/closure/{closure.id}", json=longer | {"sure": True}, headers=token("dina")).status_code == 200
     assert client.delete(f"/api/v1/closure/{closure.id}", headers=token("dina")).status_code == 200
+
+
+def test_whoever_gives_it_as_the_second_finds_it_among_their_own(by: Any, open_slot: Any, hold: Any, dev: Practitioner, app: Flask) -> None:
+    from app.desk.security import add_user
+    from app.kernel.access import visible
+
+    sm = app.extensions["appbuilder"].sm
+    user = add_user(sm, "devm", name="Dev Mehta", email="dev.mehta@example.com", role="Practitioner", password="a long password")
+    with transaction():
+        dev.user_id = user.id
+    both = open_slot(hours=72, partner=dev)
+    booking = hold(both)
+    hold(open_slot(hours=80))
+    with by("devm"):
+        assert [each.id for each in session.scalars(visible(Slot))] == [both.id]
+        assert [each.id for each in session.scalars(visible(Booking))] == [booking.id]

@@ -2,7 +2,7 @@
 
 from app.desk.calendar import Calendar, Shuts
 from app.desk.resource import Link, Resource, Waits
-from app.kernel.access import everything, own
+from app.kernel.access import either, everything, own
 from app.packs.bookings.around import around
 from app.packs.bookings.arrange import stranded
 from app.packs.bookings.booking import Booking
@@ -43,7 +43,7 @@ resources = [
         ),
         order="-id",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
-        scope={"Practitioner": own("slot.practitioner.user")},
+        scope={"Practitioner": either(own("slot.practitioner.user"), own("slot.partner.user"))},
     ),
     Resource(
         Meeting,
@@ -99,7 +99,7 @@ resources = [
         order="starts_at",
         tones={"withdrawn": "quiet"},
         roles={"Desk": "read write delete moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
-        scope={"Practitioner": own("practitioner.user")},
+        scope={"Practitioner": either(own("practitioner.user"), own("partner.user"))},
     ),
     Resource(
         Service,
