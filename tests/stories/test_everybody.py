@@ -16,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.amount import Money
+from app.money.basket import Basket
 from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.extra import Extra
@@ -91,11 +92,13 @@ def busy(service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], la
 
 
 @pytest.mark.browser
-def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service, open_slot: OpenSlot, busy: dict[str, Booking]) -> None:
+def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], busy: dict[str, Booking]) -> None:
     free, stands, today = open_slot(hours=48), busy["confirmed"], clock.today()
     waiting = Waiting.join(service, MEERA, today, today + timedelta(days=20))
-    bill = busy["held"].bill
+    bill, another = busy["held"].bill, hold(open_slot(hours=60)).bill
     assert bill
+    assert another
+    basket = Basket.of([bill, another])
     day = free.starts_at.date()
     found = []
     for path in (
@@ -103,6 +106,7 @@ def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service
         *("/embed/first?lang=hi", f"/embed/first/{free.id}?lang=hi"),
         *(f"/pay/{bill.token}", *(f"/booking/{each.token}" for each in busy.values()), f"/waiting/{waiting.token}", "/nosuch"),
         *(f"/booking/{stands.token}/move?day={day}", f"/booking/{stands.token}/move/{free.id}", f"/booking/{stands.token}/call-off"),
+        *("/basket", f"/basket/{basket.token}", f"/pay/{basket.token}", "/account/in"),
     ):
         page.goto(f"{web}{path}")
         found += faults(page)
@@ -111,6 +115,11 @@ def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service
     page.get_by_label("Email").fill("meera@nowhere")
     page.get_by_role("button", name="Continue to payment").click()
     expect(page.get_by_role("alert")).to_be_focused()
+    found += faults(page)
+    page.get_by_label("Email").fill("meera@example.com")
+    page.get_by_role("button", name="Keep it, and choose another time").click()
+    found += faults(page)
+    page.get_by_role("link", name="Look it over and pay").click()
     found += faults(page)
     assert not found, "\n".join(found)
 
