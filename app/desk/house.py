@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement
 
+from app.desk.first_steps import page as first_steps
 from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
 from app.desk.resource import Resource, Waits
@@ -108,5 +109,6 @@ house = Pack(
             scope=everything,
         ),
     ],
+    pages=[first_steps],
     messages=["words_broken", "hook_failed"],
 )

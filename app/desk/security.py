@@ -178,7 +178,7 @@ def write_roles(sm: Any) -> None:
     for each in asked:
         sm.add_permissions_view([f"{_CAN}read"], each.right)
     with transaction():
-        for name in sorted(named):
+        for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
             role = sm.find_role(name)
             wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name) & {*resource.verbs}}
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}

@@ -27,6 +27,17 @@ class Card:
 
 
 @dataclass(frozen=True)
+class Step:
+    """One thing that a new owner does first: what, why, whether it is done, and where."""
+
+    label: str
+    why: str
+    is_done: Callable[[], bool]
+    endpoint: str = ""
+    address: str = ""
+
+
+@dataclass(frozen=True)
 class Pack:
     """A contents page: nouns, screens, public pages, messages, and a small believable world to show it with."""
 
@@ -38,6 +49,7 @@ class Pack:
     pages: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] | Mapping[str, str] = ()  # their names, whose words are files; or the words themselves, by name
+    first_steps: Sequence[Step] = ()
     demo: Callable[[], None] | None = None
     mine: Callable[[Sequence[Person]], Sequence[Card]] | None = None  # what of it is theirs, for the account of these people
     large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows

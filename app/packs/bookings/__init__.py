@@ -13,6 +13,7 @@ from app.packs.bookings.embed import embed, script
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.feeds import feeds
 from app.packs.bookings.figures import reports
+from app.packs.bookings.first_steps import first_steps
 from app.packs.bookings.found import found
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.hours import Hours
@@ -63,6 +64,7 @@ pack = Pack(
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed", "late"),
         *("pass_received", "pass_bought", "pass_ends", "pass_cancelled"),
     ],
+    first_steps=first_steps,
     demo=demo,
     mine=mine,
     large=large,

@@ -1,0 +1,30 @@
+"""A new owner is led from an empty house to the first payment, and each step ticks itself."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask.testing import FlaskClient
+
+from app.money.bill import ByHand
+
+
+def test_each_step_is_ticked_by_what_is_there(enter: Any, hold: Any) -> None:
+    desk: FlaskClient = enter("ada")
+    empty = desk.get("/desk/first_steps/").text
+    assert "Say what you offer" in empty
+    assert 'href="/desk/service/new"' in empty
+    assert "Say what you offer<span" not in empty
+
+
+def test_it_is_done_when_somebody_has_paid(enter: Any, slot: Any, hold: Any) -> None:
+    desk: FlaskClient = enter("ada")
+    before = desk.get("/desk/first_steps/").text
+    assert "Say what you offer<span" in before
+    assert "Pay for something yourself<span" not in before
+    hold(slot).mark_paid(ByHand("cash", "R-1"))
+    assert "Pay for something yourself<span" in desk.get("/desk/first_steps/").text
+
+
+def test_only_the_administrator_is_led(enter: Any) -> None:
+    assert enter("dina").get("/desk/first_steps/").status_code == 403
