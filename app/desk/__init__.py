@@ -15,13 +15,13 @@ from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
 from app.desk.hooks import HookSecret
+from app.desk.lists import screens_of
 from app.desk.page import door_of, pages
 from app.desk.page import forget_all as forget_pages
 from app.desk.report import forget_all as forget_reports
 from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
 from app.desk.resource import forget_all, resources
-from app.desk.screens import screens_of
 from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn

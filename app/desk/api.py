@@ -54,8 +54,8 @@ class Api(ModelRestApi):
     def get_list(self) -> Response:
         """Rows, searched, filtered, ordered and paged."""
         asked = _asked_by_api()
-        page = listed(self.resource, asked)
-        result = [self._row(row, self.resource.list) for row in page.rows]
+        page = listed(self.resource, asked, exactly=True)
+        result = [self._row(row, page.columns) for row in page.rows]
         return jsonify(count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result)
 
     @expose("/<int:pk>", methods=["GET"])

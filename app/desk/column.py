@@ -21,6 +21,7 @@ from app.kernel.files import Picture
 from app.money.amount import Money
 
 NO = "–"
+_TOLD_APART = ("_id", "_rate", "_percent", "_cap", "percent")
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,12 @@ class Column:
     @property
     def secret(self) -> bool:
         return bool(self.info.get("secret"))
+
+    @cached_property
+    def adds(self) -> bool:
+        """Does the sum of it say anything? A price and the seats do; a year, a rate and the number of a row do not."""
+        told = self.name.endswith(_TOLD_APART) or self.name in ("year", "number", "edition", "weight")
+        return self.kind == "money" or (self.kind == "number" and not told)
 
     def value(self, row: Any) -> Any:
         for step in self.steps:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement
 
+from app.desk.batch import Batch
 from app.desk.first_steps import page as first_steps
 from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
 from app.desk.resource import Resource, Waits
+from app.desk.view import View
 from app.desk.words import words
 from app.kernel import access, clock
 from app.kernel.access import everything
@@ -39,7 +41,7 @@ def _unheard() -> ColumnElement[bool]:
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, OptIn, Form, Edition, Message, Wording, Job, Change, Picture, Upload, Hook, Call, Code],
+    nouns=[Person, OptIn, Form, Edition, Message, Wording, Job, Change, Picture, Upload, Hook, Call, Code, View, Batch],
     resources=[
         Resource(
             Person,

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from datetime import time as midnight
+from datetime import date, datetime, time
 from typing import Any
-from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Select, func, or_, select
-from sqlalchemy.orm import aliased, contains_eager, joinedload
+from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy.orm import MANYTOONE, aliased, contains_eager, joinedload
 from sqlalchemy.orm.util import AliasedClass
 from werkzeug.datastructures import MultiDict
 
-from app.desk import column as kinds
+from app.desk import filtering
 from app.desk.column import Column
+from app.desk.filtering import containing
 from app.desk.resource import Resource
 from app.kernel.access import visible
 from app.kernel.db import Noun, aside, session
 from app.kernel.errors import Unreadable
+from app.money.amount import Money
 
 PAGE = 25
 LARGEST = 100
+KNOWN = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
+NO_ORDER = ("facts", "picture")
 
 
 @dataclass(frozen=True)
@@ -34,10 +36,16 @@ class Asked:
     order: str = ""
     page: int = 0
     size: int = PAGE
+    columns: tuple[str, ...] = ()
+    groups: filtering.Groups = ()
+    view: str = ""
+    after: str = ""  # the row that the page before ended with, so that rows which arrive move nothing
+    before: str = ""
+    all: bool = False  # count and add up every row, however many there are
 
     @classmethod
     def read(cls, args: Mapping[str, str]) -> Asked:
-        """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&order=-id&page=2."""
+        """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&w=price:from:500&cols=number,price&order=-id&page=2."""
         found = []
         for name in args:
             value = _every(args, name)
@@ -45,11 +53,17 @@ class Asked:
                 path, _, how = name[2:].rpartition(".")
                 found.append((path, how, value) if how in ("from", "to") else (name[2:], "is", value))
         page, size = whole(args, "page", 1), whole(args, "size", PAGE)
-        return cls(args.get("q", "").strip()[:200], tuple(found), args.get("order", ""), page - 1, min(size, LARGEST))
+        columns = _moved(_every(args, "cols").split(",") if args.get("cols") else [], args.get("up", ""))
+        rest = {name: args.get(name, "") for name in ("view", "after", "before")}
+        groups, all = filtering.read(args.get("w", "")), bool(args.get("all"))
+        return cls(
+            args.get("q", "").strip()[:200], tuple(found), args.get("order", ""), page - 1, min(size, LARGEST), columns=columns, groups=groups, all=all, **rest
+        )
 
     def args(self, **changes: str | None) -> dict[str, str]:
         """The same list as an address, with these things changed; None takes one away. A new question begins at page one."""
-        same = {"q": self.words, "order": self.order, "size": str(self.size) if self.size != PAGE else ""}
+        same = {"view": self.view, "q": self.words, "w": filtering.written(self.groups), "cols": ",".join(self.columns), "order": self.order}
+        same |= {"size": str(self.size) if self.size != PAGE else ""}
         same |= {f"f.{path}" + ("" if how == "is" else f".{how}"): value for path, how, value in self.filters}
         return {name: value for name, value in (same | changes).items() if value}
 
@@ -61,6 +75,15 @@ def _every(args: Mapping[str, str], name: str) -> str:
     """Three ticked boxes of one name are one value with commas."""
     each: list[str] = args.getlist(name) if isinstance(args, MultiDict) else [args[name]]
     return ",".join(filter(None, each))
+
+
+def _moved(columns: Sequence[str], up: str) -> tuple[str, ...]:
+    """Each column once, and the one whose button was pressed a place further to the front."""
+    each = [*dict.fromkeys(filter(None, columns))]
+    if up in each[1:]:
+        at = each.index(up)
+        each[at - 1 : at + 1] = [up, each[at - 1]]
+    return tuple(each)
 
 
 def whole(args: Mapping[str, Any], name: str, default: int) -> int:
@@ -80,6 +103,11 @@ class Page:
     count: int
     asked: Asked
     order: str
+    columns: list[Column]
+    more: bool = False  # than were counted
+    totals: dict[str, list[str]] = field(default_factory=dict)  # by column, a line for each currency
+    next: dict[str, str] | None = None  # how the address of the page after this one differs
+    previous: dict[str, str] | None = None
 
     @property
     def last(self) -> int:
@@ -95,7 +123,15 @@ class Page:
 
     @property
     def last_row(self) -> int:
-        return min(self.count, (self.asked.page + 1) * self.asked.size)
+        return self.asked.page * self.asked.size + len(self.rows)
+
+    @property
+    def counted(self) -> str:
+        return f"more than {KNOWN:,}" if self.more else f"{self.count:,}"
+
+    @property
+    def adds(self) -> bool:
+        return any(each.adds for each in self.columns)
 
 
 @dataclass
@@ -114,7 +150,8 @@ class _Query:
             before = self.at(steps[:-1])
             relation = getattr(before, steps[-1])
             self.joined[steps] = aliased(relation.property.mapper.class_)
-            self.statement = self.statement.outerjoin(relation.of_type(self.joined[steps]))
+            # A neighbour that is always there may be read first, which is what an order by one of its columns is quick with.
+            self.statement = self.statement.join(relation.of_type(self.joined[steps]), isouter=may_lack(self.noun, steps))
         return self.joined[steps]
 
     def expression(self, column: Column) -> Any:
@@ -127,21 +164,66 @@ class _Query:
             return getattr(owner, column.owner.__mapper__.get_property_by_column(column.attribute.columns[0]).key)
         return getattr(owner, column.name)
 
+    def currency(self, column: Column) -> Any:
+        return getattr(self.at(column.steps[:-1]), column.owner.__mapper__.get_property_by_column(column.attribute.columns[1]).key)
 
-def listed(resource: Resource, asked: Asked) -> Page:
+
+def may_lack(noun: type[Noun], steps: Sequence[str]) -> bool:
+    """Is there nobody at the end of these relations, now and then?"""
+    here: Any = noun
+    for step in steps:
+        relation = getattr(here, step).property
+        if relation.direction is not MANYTOONE or any(each.nullable for each in relation.local_columns):
+            return True
+        here = relation.mapper.class_
+    return False
+
+
+def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
+    columns, order = shown(resource, asked), asked.order or resource.order
     query = _narrowed(resource, asked)
-    count = session.scalar(select(func.count()).select_from(query.statement.with_only_columns(resource.noun.id).order_by(None).subquery())) or 0
-    order = asked.order or resource.order
-    _order(query, resource, order)
-    statement = _with_neighbours(query, resource.list).limit(asked.size).offset(asked.page * asked.size)
-    return Page(list(session.scalars(statement).unique()), count, asked, order)
+    counting, joined = query.statement, {**query.joined}
+    _order(query, resource, order, backwards=bool(asked.before))
+    _go_on(query, resource, order, asked)
+    statement = _with_neighbours(query, columns).limit(asked.size + 1)
+    if not (asked.after or asked.before):
+        statement = statement.offset(asked.page * asked.size)
+    rows = [*session.scalars(statement).unique()]
+    page = Page(rows[: asked.size], len(rows), asked, order, columns)
+    if asked.page or len(rows) > asked.size:
+        query.statement, query.joined = counting, joined
+        most = None if exactly or asked.all else KNOWN
+        page.count, page.totals = _counted(query, resource, columns, most)
+        if most is not None and page.count > most:
+            page.count, page.totals, page.more = most, {}, True
+    else:
+        page.totals = _said(columns, [_added(rows, each) for each in columns if each.adds])
+    return _leading_on(page, resource, over=len(rows) > asked.size)
+
+
+def shown(resource: Resource, asked: Asked) -> list[Column]:
+    """The columns that the reader chose, in their order; what the declaration says where nobody chose."""
+    found = [(path, resource.column(path, resource.choosable)) for path in asked.columns]
+    if stray := [path for path, column in found if column is None]:
+        raise Unreadable(f"{resource.label} have no column {stray[0][:40]!r} to show.")
+    return [column for _, column in found if column] or resource.list
+
+
+def fits(resource: Resource, asked: Asked) -> bool:
+    """Can the list still be asked for like this? A declaration may have lost a column since."""
+    try:
+        shown(resource, asked)
+        _order(_narrowed(resource, asked), resource, asked.order or resource.order)
+    except Unreadable:
+        return False
+    return True
 
 
 def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:
     """For an export: the same rows without pages, a thousand at a time. They are asked for now, as whoever asks now."""
     query = _narrowed(resource, asked)
     _order(query, resource, asked.order or resource.order)
-    return _one_by_one(_with_neighbours(query, resource.list).execution_options(yield_per=1000))
+    return _one_by_one(_with_neighbours(query, shown(resource, asked)).execution_options(yield_per=1000))
 
 
 def within_days(resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]) -> list[Any]:
@@ -160,6 +242,8 @@ def _one_by_one(statement: Select[Any]) -> Iterator[Any]:
 def _narrowed(resource: Resource, asked: Asked) -> _Query:
     query = _Query(resource.noun, visible(resource.noun))
     conditions = [_filtered(query, resource, *each) for each in asked.filters]
+    if asked.groups:
+        conditions.append(filtering.narrowed(resource, asked.groups, query.expression, query.currency))
     if asked.words:
         if not resource.search:
             raise Unreadable(f"{resource.label} cannot be searched.")
@@ -168,71 +252,142 @@ def _narrowed(resource: Resource, asked: Asked) -> _Query:
     return query
 
 
-def containing(words: str) -> str:
-    """A pattern for LIKE in which a percent sign is a percent sign."""
-    return "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
-
-
 def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
     column = resource.column(path, resource.filters)
     if column is None:
         raise Unreadable(f"{resource.label} cannot be filtered by {path[:40]!r}.")
-    return _condition(query.expression(column), column, how, value)
+    return filtering.condition(query.expression(column), column, how, value)
 
 
-def _condition(expression: Any, column: Column, how: str, value: str) -> ColumnElement[bool]:
-    try:
-        if column.kind == "moment":
-            return _between(expression, how, _day(value))
-        if column.kind == "state":
-            wanted = [each for each in value.split(",") if each]
-            if set(wanted) - set(column.choices):
-                raise ValueError(f"One of: {', '.join(column.choices)}.")
-            return expression.in_(wanted)  # type: ignore[no-any-return]
-        given: Any = _number(value) if column.kind in ("relation", "number") else column.read(value)
-        if how in ("from", "to"):
-            return expression >= given if how == "from" else expression <= given  # type: ignore[no-any-return]
-        return expression == given  # type: ignore[no-any-return]
-    except ValueError as error:
-        raise Unreadable(f"{column.label}: {error}") from None
+def _counted(query: _Query, resource: Resource, columns: Sequence[Column], most: int | None) -> tuple[int, dict[str, list[str]]]:
+    """How many there are and what they come to, in one question: one line for each mixture of currencies."""
+    adding = [each for each in columns if each.adds]
+    amounts = [query.expression(each).label(f"amount_{at}") for at, each in enumerate(adding)]
+    currencies = {at: query.currency(each).label(f"currency_{at}") for at, each in enumerate(adding) if each.kind == "money"}
+    statement = query.statement.with_only_columns(resource.noun.id, *amounts, *currencies.values()).order_by(None)
+    within = (statement.limit(most + 1) if most else statement).subquery().c
+    by = [within[each.name] for each in currencies.values()]
+    lines = session.execute(select(func.count(within.id), *(func.sum(within[each.name]) for each in amounts), *by).group_by(*by)).all()
+    sums: list[dict[str, int]] = [{} for _ in adding]
+    for _, *rest in lines:
+        called = dict(zip(currencies, rest[len(adding) :], strict=True))
+        for at, amount in enumerate(rest[: len(adding)]):
+            if amount is not None:
+                sums[at][called.get(at, "")] = sums[at].get(called.get(at, ""), 0) + int(amount)
+    return sum(line[0] for line in lines), _said(columns, sums)
 
 
-def _day(text: str) -> date:
-    try:
-        day = date.fromisoformat(text[:10])
-    except ValueError:
-        raise ValueError("This is not a date. Write it like 2026-11-24.") from None
-    if not 1900 <= day.year <= 2200:
-        raise ValueError("This is too far away.")
-    return day
+def _added(rows: Iterable[Any], column: Column) -> dict[str, int]:
+    """The same where every row is here already."""
+    found: dict[str, int] = {}
+    for value in (column.value(row) for row in rows):
+        amount, currency = (value.amount, value.currency) if isinstance(value, Money) else (value, "")
+        if amount is not None:
+            found[currency] = found.get(currency, 0) + amount
+    return found
 
 
-def _number(text: str) -> int:
-    head = text.split("·", maxsplit=1)[0].strip()
-    if not head.removeprefix("-").isdecimal() or len(head) > 11 or abs(int(head)) >= 2**31:
-        raise ValueError("Choose one from the list, or give its number.")
-    return int(head)
+def _said(columns: Iterable[Column], sums: Iterable[Mapping[str, int]]) -> dict[str, list[str]]:
+    adding = [each for each in columns if each.adds]
+    return {
+        column.path: [str(Money(amount, name)) if name else f"{amount:,}" for name, amount in sorted(sum_.items())]
+        for column, sum_ in zip(adding, sums, strict=True)
+    }
 
 
-def _between(expression: Any, how: str, day: date) -> ColumnElement[bool]:
-    """A day of the house's zone, from its first instant to its last."""
-    start = datetime.combine(day, midnight(), ZoneInfo(kinds.house.timezone))
-    if how == "from":
-        return expression >= start  # type: ignore[no-any-return]
-    if how == "to":
-        return expression < start + timedelta(days=1)  # type: ignore[no-any-return]
-    return (expression >= start) & (expression < start + timedelta(days=1))  # type: ignore[no-any-return]
-
-
-def _order(query: _Query, resource: Resource, order: str) -> None:
-    path = order.removeprefix("-")
-    column = resource.column(path, resource.list)
-    if column is None and path != "id":
-        raise Unreadable(f"{resource.label} cannot be ordered by {path[:40]!r}.")
+def _order(query: _Query, resource: Resource, order: str, *, backwards: bool = False) -> None:
+    column = _ordering(resource, order)
     expression = query.expression(column) if column else resource.noun.id
     # The id breaks ties, so that no row is shown twice or never while paging.
-    ends = (expression.desc(), resource.noun.id.desc()) if order.startswith("-") else (expression, resource.noun.id)
+    ends = (expression.desc(), resource.noun.id.desc()) if order.startswith("-") != backwards else (expression, resource.noun.id)
     query.statement = query.statement.order_by(*ends)
+
+
+def _ordering(resource: Resource, order: str) -> Column | None:
+    path = order.removeprefix("-")
+    column = resource.column(path, resource.choosable)
+    if (column is None and path != "id") or (column and column.kind in NO_ORDER):
+        raise Unreadable(f"{resource.label} cannot be ordered by {path[:40]!r}.")
+    return column
+
+
+# --- where a page begins ----------------------------------------------------------------------------------------------
+
+
+def _leading_on(page: Page, resource: Resource, *, over: bool) -> Page:
+    """The pages before and after begin at a row, not at a number: rows that arrive meanwhile are neither shown twice nor passed over."""
+    asked, column = page.asked, _ordering(resource, page.order)
+    if asked.before:
+        page.rows.reverse()
+    if page.rows and (over or asked.before):
+        page.next = {"page": str(page.number + 1), "after": _place(page.rows[-1], column)}
+    if page.number == 2:
+        page.previous = {}
+    elif page.number > 2:
+        page.previous = {"page": str(page.number - 1)} | ({"before": _place(page.rows[0], column)} if page.rows else {})
+    return page
+
+
+def _place(row: Any, column: Column | None) -> str:
+    """The row's id, and what it is ordered by: 17, or 17:2026-11-24T03:30:00+00:00."""
+    value = column.value(row) if column else None
+    match value:
+        case None:
+            return f"{row.id}"
+        case Noun():
+            value = value.id
+        case Money():
+            value = value.amount
+        case datetime() | date() | time():
+            value = value.isoformat()
+    return f"{row.id}:{value}"
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "moment": datetime.fromisoformat, "day": date.fromisoformat, "time": time.fromisoformat, "number": int, "money": int, "relation": int,
+    "yesno": lambda text: text == "True",
+}  # fmt: skip
+
+
+def _go_on(query: _Query, resource: Resource, order: str, asked: Asked) -> None:
+    """Begin after that row. Where nothing stands in the column, the database puts it last when it rises, and first when it falls."""
+    text, falls = asked.after or asked.before, order.startswith("-") != bool(asked.before)
+    if not text:
+        return
+    column, id_ = _ordering(resource, order), resource.noun.id
+    id, value = _read_place(text, column)
+    beyond: ColumnElement[bool] = id_ < id if falls else id_ > id
+    if column is not None:
+        expression = query.expression(column)
+        nothing, here = expression.is_(None), tuple_(expression, id_)
+        if value is None:
+            beyond = (nothing & beyond) | (expression.is_not(None) if falls else nothing & beyond)
+        else:
+            beyond = here < tuple_(value, id) if falls else here > tuple_(value, id)
+            if not falls and _may_be_empty(resource, column):
+                beyond |= nothing
+    query.statement = query.statement.where(beyond)
+
+
+def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
+    head, told, value = text.partition(":")
+    try:
+        if not head.isdecimal() or len(head) > 10 or int(head) >= 2**31:
+            raise ValueError
+        found: Any = _READ.get(column.kind, str)(value) if told and column else None
+        if (isinstance(found, datetime) and found.tzinfo is None) or (type(found) is int and abs(found) >= 2**63) or "\x00" in text:
+            raise ValueError
+    except ValueError:
+        raise Unreadable("This is no place in the list. Begin again at its first page.") from None
+    return int(head), found
+
+
+def _may_be_empty(resource: Resource, column: Column) -> bool:
+    own = column.attribute.local_columns if column.kind == "relation" else column.attribute.columns
+    return may_lack(resource.noun, column.steps[:-1]) or any(each.nullable for each in own)
+
+
+# --- their neighbours -------------------------------------------------------------------------------------------------
 
 
 def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:

@@ -12,7 +12,8 @@ from flask_appbuilder.security.decorators import has_access, permission_name, pr
 from app.desk.api import Api
 from app.desk.history import door_to
 from app.desk.report import Report, Table
-from app.desk.screens import MANY, csv_of, pick
+from app.desk.screens import MANY, pick
+from app.desk.sheet import csv_of
 from app.kernel.errors import Missing, Refused
 
 

@@ -146,6 +146,12 @@ class Resource:
         verbs = {"read"} | ({"add"} if self.add else set()) | ({"edit"} if self.edit else set()) | (given & {"delete"})
         return sorted(verbs | {name for name, move in self.moves.items() if move.by})
 
+    @cached_property
+    def choosable(self) -> list[Column]:
+        """What a reader may take as a column of the list: whatever is shown anywhere, is no secret and is one thing."""
+        every = {each.path: each for each in [*self.list, *self.show]}
+        return [each for each in every.values() if not each.secret and not getattr(each.attribute, "uselist", False)]
+
     def column(self, path: str, among: list[Column]) -> Column | None:
         return next((each for each in among if each.path == path), None)
 

@@ -1,10 +1,8 @@
-"""The screens of one resource: list, show, add, edit, moves, bulk moves and export, on Flask-AppBuilder's ModelView."""
+"""The screens of one row: show, add, edit, delete and moves, on Flask-AppBuilder's ModelView."""
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from io import StringIO
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from flask import Response, flash, g, redirect, render_template, request, send_file, url_for
@@ -16,20 +14,19 @@ from sqlalchemy.types import String
 from app.desk import security
 from app.desk.column import KINDS, Column
 from app.desk.facts import readable
+from app.desk.filtering import containing
 from app.desk.history import door_to, told
-from app.desk.listing import PAGE, Asked, Page, containing, every_row, listed
+from app.desk.listing import PAGE
 from app.desk.related import Related
 from app.desk.resource import Resource, resource_of
-from app.desk.rows import Rows
 from app.desk.sent import handed_out
 from app.kernel import access
 from app.kernel.audit import Change
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Invalid, Missing, Refused, Unreadable
+from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.workflow import Move, legal, moves, press, questions
 from app.messages.message import Message
 
-AT_ONCE = 500
 MANY = 50  # more rows than this are searched for, not listed in a select
 
 
@@ -39,8 +36,7 @@ class Screens(ModelView):
     resource: ClassVar[Resource]
     related_views: ClassVar[tuple[Any, ...]] = ()
     method_permission_name: ClassVar[dict[str, str]] = {
-        "list": "read", "show": "read", "export": "read", "choices": "read", "picture": "read", "file": "read", "go": "read", "bulk": "read",
-        "add": "add", "edit": "edit", "delete": "delete",
+        "show": "read", "choices": "read", "picture": "read", "file": "read", "go": "read", "add": "add", "edit": "edit", "delete": "delete",
     }  # fmt: skip
 
     def _init_properties(self) -> None:
@@ -54,12 +50,6 @@ class Screens(ModelView):
 
     # --- reading ---
 
-    @expose("/")
-    @has_access
-    def list(self) -> Any:
-        page = listed(self.resource, Asked.read(request.args))
-        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page))
-
     @expose("/<int:pk>")
     @has_access
     def show(self, pk: int) -> Any:
@@ -68,20 +58,11 @@ class Screens(ModelView):
         known = {"moves": legal(row, who), "not_now": _not_now(row, who), "history": _history(row), "messages": _messages(row)}
         return self._page("desk/show.html", row=row, related=_related(row, self.resource, who), readable=readable, **known)
 
-    @expose("/export.csv")
-    @has_access
-    def export(self) -> Response:
-        """Streamed, within the reader's rows, with the filters of the list; safe to open in a spreadsheet."""
-        rows = every_row(self.resource, Asked.read(request.args))
-        name = f"{self.resource.name}s.csv"
-        headers = {"Content-Disposition": f'attachment; filename="{name}"'}
-        return Response(csv_of(_lines(self.resource.list, rows)), mimetype="text/csv", headers=headers)
-
     @expose("/choices/<path>")
     @has_access
     def choices(self, path: str) -> Any:
         """What can be pointed at in a form or a filter: a few rows that fit the words, never a whole table."""
-        column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters])
+        column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters, *self.resource.list])
         if column is None or column.kind != "relation":
             raise Missing
         return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column.target, request.args.get("q", ""))]}
@@ -175,32 +156,6 @@ class Screens(ModelView):
         flash(f"{row}: {move.label.lower()}, done.", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
 
-    @expose("/bulk", methods=["POST"])
-    @has_access
-    def bulk(self) -> Any:
-        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
-        move = self._move(request.form.get("move", ""))
-        ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
-        if move.asks:
-            raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
-        if (move.confirm or move.careful) and "sure" not in request.form:
-            rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
-            return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)
-        report = [self._one_of_many(id, move.name) for id in ids]
-        return self._page("desk/bulk.html", move=move, report=report)
-
-    def _one_of_many(self, id: int, name: str) -> tuple[str, int, str]:
-        row = None
-        try:
-            row = access.find(self.resource.noun, id)
-            with transaction():
-                press(row, name, {})
-                access.keep_within(row)
-        except Refused as no:
-            session.rollback()
-            return (str(row or f"{self.resource.one} {id}"), id, no.words)
-        return (str(row), id, "")
-
     def _move(self, name: str) -> Move:
         move = self.resource.moves.get(name)
         if move is None or not move.by:
@@ -208,29 +163,10 @@ class Screens(ModelView):
         security.must(self.resource.noun, name)
         return move
 
-    def _bulk_moves(self, page: Page) -> Sequence[Move]:
-        """Moves that need no form and that at least one row of this page could make."""
-        who, rows = access.actor(), page.rows
-        fits = (it for it in self.resource.moves.values() if not it.asks and it.by_hand_of(who, self.resource.noun))
-        return [it for it in fits if any(row.state in it.sources for row in rows)]
-
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
         given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, "tones_of": _tones, **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
-
-
-def screens_of(resource: Resource) -> type[Screens]:
-    noun = resource.noun
-    body = {
-        "resource": resource,
-        "datamodel": Rows(noun),
-        "route_base": f"/desk/{resource.name}",
-        "class_permission_name": noun.__name__,
-        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
-        "include_route_methods": {"list", "show", "export", "choices", "picture", "file", "go", "bulk"} | ({"add", "edit", "delete"} & set(resource.verbs)),
-    }
-    return type(f"{noun.__name__}Screens", (Screens,), body)
 
 
 def _may(resource: Resource) -> set[str]:
@@ -362,21 +298,3 @@ def _history(row: Noun) -> list[Change]:
 def _messages(row: Noun) -> list[Message]:
     about = select(Message).where(Message.noun == row.__tablename__, Message.row_id == row.id)
     return [*session.scalars(about.order_by(Message.due_at, Message.id).limit(PAGE * 2))]
-
-
-def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    """A spreadsheet, line by line; the mark in front tells it that this is UTF-8."""
-    text = StringIO("\ufeff")
-    text.seek(1)
-    writer = csv.writer(text)
-    for line in lines:
-        writer.writerow(line)
-        yield text.getvalue()
-        text.seek(0)
-        text.truncate()
-
-
-def _lines(columns: Sequence[Column], rows: Iterator[Any]) -> Iterator[list[str]]:
-    yield [each.label for each in columns]
-    for row in rows:
-        yield [each.plain(row) for each in columns]

@@ -17,7 +17,7 @@ from sqlalchemy import or_
 from werkzeug.datastructures import MultiDict
 
 from app.desk import column
-from app.desk.listing import containing
+from app.desk.filtering import containing
 from app.desk.page import Page
 from app.kernel import access, clock
 from app.kernel.db import session, transaction

@@ -1,0 +1,167 @@
+"""The screens of many rows: the list and its views, moves of many at once, and export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from flask import Response, flash, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+
+from app.desk.listing import Asked, Page, every_row, fits, listed, shown
+from app.desk.resource import Resource
+from app.desk.rows import Rows
+from app.desk.screens import Screens
+from app.desk.sheet import csv_of, lines
+from app.desk.view import View
+from app.kernel import access
+from app.kernel.db import session, transaction
+from app.kernel.errors import Refused, Unreadable
+from app.kernel.workflow import Move, press
+
+AT_ONCE = 500
+
+
+class Lists(Screens):
+    """What is seen and done here is the reader's own rows, whatever an address says."""
+
+    method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {
+        "list": "read", "export": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
+    }  # fmt: skip
+
+    @expose("/")
+    @has_access
+    def list(self) -> Any:
+        asked, views = Asked.read(request.args), View.all(self.resource.name)
+        first = next((each for each in views if each.first and each.is_mine), None)
+        if first and not request.args and fits(self.resource, Asked.read(first.asked)):
+            return redirect(self._address(first))
+        page = listed(self.resource, asked)
+        given = {"views": views, "address": self._address, "everything": self._everything(first), "now": _now(views, asked), "shown": shown}
+        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given)
+
+    @expose("/export.csv")
+    @has_access
+    def export(self) -> Response:
+        """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
+        asked = Asked.read(request.args)
+        headers = {"Content-Disposition": f'attachment; filename="{self.resource.name}s.csv"'}
+        return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
+
+    # --- views ---
+
+    @expose("/views", methods=["GET", "POST"])
+    @has_access
+    def views(self) -> Any:
+        """Keep the list as it is in this address, and look after what was kept before."""
+        asked = Asked.read(request.args)
+        if not fits(self.resource, asked):
+            raise Unreadable("This list cannot be shown like that, so it is not kept either.")
+        if request.method == "GET":
+            return self._views(asked)
+        try:
+            with transaction():
+                view = View.keep(self.resource.name, asked.args(view=None), **_called(request.form))
+        except Refused as no:
+            return self._views(asked, typed=request.form, refusal=no)
+        flash(f"“{view.name}” was kept.", "success")
+        return redirect(self._address(view))
+
+    @expose("/views/<int:id>", methods=["POST"])
+    @has_access
+    def view(self, id: int) -> Any:
+        """Another name, seen by others or not, the first one or not; or the list as it is now in place of what it kept."""
+        view = View.mine(self.resource.name, id)
+        try:
+            with transaction():
+                view.lock()
+                if "now" in request.form:
+                    view.asked = Asked.read(request.args).args(view=None)
+                else:
+                    view.call(**_called(request.form))
+        except Refused as no:
+            return self._views(Asked(), refusal=no)
+        flash(f"“{view.name}” was changed.", "success")
+        return redirect(self._address(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
+
+    @expose("/views/<int:id>/delete", methods=["POST"])
+    @has_access
+    def unkeep(self, id: int) -> Any:
+        view = View.mine(self.resource.name, id)
+        with transaction():
+            session.delete(view)
+        flash(f"“{view.name}” was deleted. The records in it are as they were.", "success")
+        return redirect(url_for(f"{self.endpoint}.views"))
+
+    def _views(self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None) -> Any:
+        session.rollback()
+        given = {"asked": asked, "typed": typed or {}, "refusal": refusal, "views": View.all(self.resource.name), "address": self._address}
+        return self._page("desk/views.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
+
+    def _address(self, view: View) -> str:
+        return url_for(f"{self.endpoint}.list", **view.asked, view=view.id)
+
+    def _everything(self, first: View | None) -> str:
+        """The list without any question; an address that says nothing would open the reader's first view."""
+        return url_for(f"{self.endpoint}.list", view="all" if first else None)
+
+    # --- many at once ---
+
+    @expose("/bulk", methods=["POST"])
+    @has_access
+    def bulk(self) -> Any:
+        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
+        move, ids = self._move(request.form.get("move", "")), _chosen()
+        if move.asks:
+            raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
+        if (move.confirm or move.careful) and "sure" not in request.form:
+            rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
+            return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)
+        report = [self._one_of_many(id, move.name) for id in ids]
+        return self._page("desk/bulk.html", move=move, report=report)
+
+    def _one_of_many(self, id: int, name: str) -> tuple[str, int, str]:
+        row = None
+        try:
+            row = access.find(self.resource.noun, id)
+            with transaction():
+                press(row, name, {})
+                access.keep_within(row)
+        except Refused as no:
+            session.rollback()
+            return (str(row or f"{self.resource.one} {id}"), id, no.words)
+        return (str(row), id, "")
+
+    def _bulk_moves(self, page: Page) -> Sequence[Move]:
+        """Moves that need no form and that at least one row of this page could make."""
+        who, rows = access.actor(), page.rows
+        fits = (it for it in self.resource.moves.values() if not it.asks and it.by_hand_of(who, self.resource.noun))
+        return [it for it in fits if any(row.state in it.sources for row in rows)]
+
+
+def screens_of(resource: Resource) -> type[Lists]:
+    noun = resource.noun
+    by_verb = {"add", "edit", "delete"}
+    body = {
+        "resource": resource,
+        "datamodel": Rows(noun),
+        "route_base": f"/desk/{resource.name}",
+        "class_permission_name": noun.__name__,
+        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
+        "include_route_methods": {name for name, verb in Lists.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
+    }
+    return type(f"{noun.__name__}Screens", (Lists,), body)
+
+
+def _chosen() -> Sequence[int]:
+    return [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
+
+
+def _now(views: Sequence[View], asked: Asked) -> View | None:
+    """The view that this address says it began with."""
+    return next((each for each in views if str(each.id) == asked.view), None)
+
+
+def _called(form: Mapping[str, str]) -> dict[str, Any]:
+    return {"name": form.get("name", ""), "shared": "shared" in form, "first": "first" in form}

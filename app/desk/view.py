@@ -1,0 +1,73 @@
+"""View: a list as somebody likes to look at it, kept under a name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, or_, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.access import actor
+from app.kernel.db import Noun, session
+from app.kernel.errors import Forbidden, Invalid, Missing
+
+LONGEST = 60
+MOST = 30  # of one person, for one list
+
+
+class View(Noun):
+    """An address of a list: its columns, filters, order and size. Whoever made it changes it; a shared one is there for every reader of the list."""
+
+    refusals = {"view_resource_user_id_name_key": "You have a view of this name already."}
+    __table_args__ = (
+        UniqueConstraint("resource", "user_id", "name"),
+        Index("view_one_first", "resource", "user_id", unique=True, postgresql_where=text("first")),
+    )
+
+    resource: Mapped[str]
+    name: Mapped[str] = mapped_column(String(LONGEST))
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    maker: Mapped[str]  # how they were called when they made it
+    shared: Mapped[bool] = mapped_column(default=False)
+    first: Mapped[bool] = mapped_column(default=False)
+    asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
+
+    @classmethod
+    def all(cls, resource: str) -> list[View]:
+        """What whoever is here sees above this list: their own, and what others share."""
+        mine = cls.user_id == actor().user_id
+        return [*session.scalars(select(cls).where(cls.resource == resource, or_(mine, cls.shared)).order_by(cls.id))]
+
+    @classmethod
+    def mine(cls, resource: str, id: int) -> View:
+        view: View | None = session.scalar(select(cls).where(cls.id == id, cls.resource == resource, or_(cls.user_id == actor().user_id, cls.shared)))
+        if view is None:
+            raise Missing
+        if not view.is_mine:
+            raise Forbidden(f"This view belongs to {view.maker}. Keep one of your own from it.")
+        return view
+
+    @classmethod
+    def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> View:
+        who = actor()
+        if len([each for each in cls.all(resource) if each.is_mine]) >= MOST:
+            raise Invalid.fields_said({"name": f"You have {MOST} views of this list. Delete one before you keep another."})
+        view = cls(resource=resource, user_id=who.user_id, maker=who.name, asked=asked)
+        view.call(name, shared=shared, first=first)
+        session.add(view)
+        return view
+
+    def call(self, name: str, *, shared: bool, first: bool) -> None:
+        """Its name, who sees it, and whether the list opens with it."""
+        name = " ".join(name.split())
+        if not name or len(name) > LONGEST or not name.isprintable():
+            raise Invalid.fields_said({"name": f"Give it a name of at most {LONGEST} letters."})
+        if first and not self.first:
+            for each in session.scalars(select(View).where(View.resource == self.resource, View.user_id == self.user_id, View.first)):
+                each.first = False
+            session.flush()  # two first ones would be refused, even for a moment
+        self.name, self.shared, self.first = name, shared, first
+
+    @property
+    def is_mine(self) -> bool:
+        return self.user_id == actor().user_id
