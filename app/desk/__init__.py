@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import column, home, house, money, security
+from app.desk import column, drawn, home, house, money, security
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
@@ -91,6 +91,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     forget_pages()
     app.before_request(lambda: access.comes_in(security.actor))
     app.teardown_request(lambda error: access.comes_in(None))
+    app.jinja_env.globals.update(drawn=drawn, actor=access.actor)
     builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
     builder.init_app(app, db.session)
     _speak_plainly(builder.sm.jwt_manager)

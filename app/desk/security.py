@@ -10,13 +10,22 @@ from flask import Response, current_app, g, has_request_context, request
 from flask_appbuilder.exceptions import PasswordComplexityValidationError
 from flask_appbuilder.security.api import SecurityApi
 from flask_appbuilder.security.sqla.manager import SecurityManager
-from flask_appbuilder.security.sqla.models import Permission, PermissionView, ViewMenu, assoc_permissionview_role
+from flask_appbuilder.security.sqla.models import (
+    Permission,
+    PermissionView,
+    Role,
+    ViewMenu,
+    assoc_group_role,
+    assoc_permissionview_role,
+    assoc_user_group,
+    assoc_user_role,
+)
 from flask_appbuilder.security.views import RoleModelView, UserDBModelView
 from flask_jwt_extended import current_user as jwt_user
 from flask_jwt_extended import get_jwt_identity
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
-from sqlalchemy import select
+from sqlalchemy import case, func, select
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import Email
 
@@ -145,19 +154,28 @@ def _user() -> Any:
 
 
 def _read(user: Any) -> Actor:
+    """Roles and rights in one go: a row for each role, whether it is somebody's own or their group's."""
+    own = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == user.id)
+    of_groups = (
+        select(assoc_group_role.c.role_id)
+        .join(assoc_user_group, assoc_user_group.c.group_id == assoc_group_role.c.group_id)
+        .where(assoc_user_group.c.user_id == user.id)
+    )
+    can = func.string_agg(ViewMenu.name + "." + Permission.name, "\n")
+    asked = (
+        select(Role.name, case((Role.name != ADMIN, can)))
+        .outerjoin(assoc_permissionview_role, assoc_permissionview_role.c.role_id == Role.id)
+        .outerjoin(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
+        .outerjoin(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+        .outerjoin(Permission, Permission.id == PermissionView.permission_id)
+        .where(Role.id.in_(own.union(of_groups)))
+        .group_by(Role.id, Role.name)
+    )
     with session.no_autoflush:
-        roles = {role.name for role in [*user.roles, *(role for group in user.groups for role in group.roles)]}
-        ids = [role.id for role in [*user.roles, *(role for group in user.groups for role in group.roles)]]
-        granted = (
-            select(ViewMenu.name, Permission.name)
-            .join(PermissionView, PermissionView.view_menu_id == ViewMenu.id)
-            .join(Permission, Permission.id == PermissionView.permission_id)
-            .join(assoc_permissionview_role, assoc_permissionview_role.c.permission_view_id == PermissionView.id)
-            .where(assoc_permissionview_role.c.role_id.in_(ids))
-        )
-        rights = {f"{view}.{permission}" for view, permission in session.execute(granted)} if ADMIN not in roles else set()
+        granted = dict(session.execute(asked).all())
+    rights = frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
-    return Actor(name, door(), user.id, frozenset(roles), frozenset(rights))
+    return Actor(name, door(), user.id, frozenset(granted), rights)
 
 
 def must(noun: type[Any], verb: str) -> None:

@@ -80,12 +80,14 @@ def framed() -> bool:
 
 def asset(path: str) -> str:
     """A file of ours, under a name that changes with its content: it may be kept for a year."""
-    return url_for("static", filename=path, v=_print_of(path))
+    return _asset(path, request.script_root)
 
 
 @cache
-def _print_of(path: str) -> str:
-    return hashlib.sha256((Path(current_app.static_folder or "static") / path).read_bytes()).hexdigest()[:10]
+def _asset(path: str, root: str) -> str:
+    """Worked out once: a page names the file of its icons more than a hundred times."""
+    of_content = hashlib.sha256((Path(current_app.static_folder or "static") / path).read_bytes()).hexdigest()[:10]
+    return url_for("static", filename=path, v=of_content)
 
 
 def _refuse_what_cannot_be_kept() -> None:
