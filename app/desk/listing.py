@@ -209,14 +209,14 @@ def shown(resource: Resource, asked: Asked) -> list[Column]:
     return [column for _, column in found if column] or resource.list
 
 
-def fits(resource: Resource, asked: Asked) -> bool:
-    """Can the list still be asked for like this? A declaration may have lost a column since."""
+def why_not(resource: Resource, asked: Asked) -> str:
+    """Why the list cannot be asked for like this, if it cannot: a declaration may have lost a column since."""
     try:
         shown(resource, asked)
         _order(_narrowed(resource, asked), resource, asked.order or resource.order)
-    except Unreadable:
-        return False
-    return True
+    except Unreadable as no:
+        return no.words
+    return ""
 
 
 def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:

@@ -9,7 +9,9 @@ from flask import Response, flash, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
-from app.desk.listing import Asked, Page, every_row, fits, listed, shown
+from app.desk import builder, filtering
+from app.desk.column import Column
+from app.desk.listing import Asked, Page, every_row, listed, shown, why_not
 from app.desk.resource import Resource
 from app.desk.rows import Rows
 from app.desk.screens import Screens
@@ -27,7 +29,7 @@ class Lists(Screens):
     """What is seen and done here is the reader's own rows, whatever an address says."""
 
     method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {
-        "list": "read", "export": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
+        "list": "read", "filter": "read", "export": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
     }  # fmt: skip
 
     @expose("/")
@@ -35,10 +37,10 @@ class Lists(Screens):
     def list(self) -> Any:
         asked, views = Asked.read(request.args), View.all(self.resource.name)
         first = next((each for each in views if each.first and each.is_mine), None)
-        if first and not request.args and fits(self.resource, Asked.read(first.asked)):
+        if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
             return redirect(self._address(first))
         page = listed(self.resource, asked)
-        given = {"views": views, "address": self._address, "everything": self._everything(first), "now": _now(views, asked), "shown": shown}
+        given = {"views": views, "address": self._address, "everything": self._everything(first), "now": _now(views, asked), "asking": self._asking(asked)}
         return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given)
 
     @expose("/export.csv")
@@ -49,6 +51,29 @@ class Lists(Screens):
         headers = {"Content-Disposition": f'attachment; filename="{self.resource.name}s.csv"'}
         return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
 
+    # --- a question of several parts ---
+
+    @expose("/filter")
+    @has_access
+    def filter(self) -> Any:
+        """(A and B) or (C and D), put together line by line; the answer is an address of the list."""
+        asked = Asked.read(request.args)
+        groups = builder.lines(self.resource, asked.groups, request.args)
+        wrong = False
+        if request.args.get("do") == "show":
+            for line in (line for group in groups for line in group):
+                line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
+                wrong = wrong or bool(line.wrong)
+            if not wrong:
+                question = filtering.written([[line.condition for line in group] for group in groups])
+                return redirect(self._list(asked.args(w=question)))
+        words = {"hows": filtering.SAID, "stretches": filtering.WITHIN, "open_to": filtering.columns(self.resource)}
+        return self._page("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
+
+    def _asking(self, asked: Asked) -> Sequence[str]:
+        """The question as sentences, of which one has to be true."""
+        return [" and ".join(filtering.said(self.resource, it, _named) for it in group) for group in asked.groups]
+
     # --- views ---
 
     @expose("/views", methods=["GET", "POST"])
@@ -56,8 +81,8 @@ class Lists(Screens):
     def views(self) -> Any:
         """Keep the list as it is in this address, and look after what was kept before."""
         asked = Asked.read(request.args)
-        if not fits(self.resource, asked):
-            raise Unreadable("This list cannot be shown like that, so it is not kept either.")
+        if problem := why_not(self.resource, asked):
+            raise Unreadable(problem)
         if request.method == "GET":
             return self._views(asked)
         try:
@@ -100,7 +125,10 @@ class Lists(Screens):
         return self._page("desk/views.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
 
     def _address(self, view: View) -> str:
-        return url_for(f"{self.endpoint}.list", **view.asked, view=view.id)
+        return self._list(view.asked | {"view": view.id})
+
+    def _list(self, asked: Mapping[str, Any]) -> str:
+        return url_for(f"{self.endpoint}.list", **asked)
 
     def _everything(self, first: View | None) -> str:
         """The list without any question; an address that says nothing would open the reader's first view."""
@@ -152,6 +180,12 @@ def screens_of(resource: Resource) -> type[Lists]:
         "include_route_methods": {name for name, verb in Lists.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
     }
     return type(f"{noun.__name__}Screens", (Lists,), body)
+
+
+def _named(column: Column, id: int) -> str:
+    """A neighbour by its name, if the reader may see it."""
+    row = session.scalar(access.visible(column.target).where(column.target.id == id))
+    return str(row) if row else f"No. {id}"
 
 
 def _chosen() -> Sequence[int]:
