@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 from urllib.parse import urlsplit
 
 import flask_mail
@@ -22,7 +24,7 @@ from app.messages.email import Email
 from app.messages.outside import live_beside
 from app.messages.sms import Sms
 from app.messages.whatsapp import WhatsApp
-from app.money import gateway, invoice, limits, quote
+from app.money import business, gateway, invoice, limits, quote
 from app.money.amount import Money
 from app.money.offline import OFFLINE
 from app.money.paper import Party
@@ -86,13 +88,27 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     clock.live_in(settings.timezone)
     numbering.open_books_in(settings.books_open)
     limits.four_eyes_above(Money.read(settings.four_eyes_above, settings.currency))
-    quote.sell_from(settings.business_region if settings.business_tax_number else "")
-    invoice.sell_as(_seller(settings), settings.business_upi)
-    message.write_to_the_house_at(name=settings.business, email=settings.business_email, timezone=settings.timezone)
     channel.use(*_channels(app, settings))
     place.use(*_places(settings))
-    ics.speak_for(name=settings.business, email=settings.business_email, host=urlsplit(settings.base_url).hostname or "frontdesk")
-    template.words.globals.update(business=settings.business, business_email=settings.business_email, base_url=settings.base_url.rstrip("/"))
+    _say_who_we_are(app, settings)
+    business.introduce_by(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
+    app.before_request(business.catch_up)
+    jobs.begin_with(business.introduce)
+
+
+def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:
+    return replace(settings, **{name: it for name, it in told.items() if name != "logo"})
+
+
+def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
+    """At the start as the environment has it, and again whenever somebody changes it on the desk."""
+    app.extensions["settings"] = it
+    app.jinja_env.globals.update(settings=it, logo=logo)
+    quote.sell_from(it.business_region if it.business_tax_number else "")
+    invoice.sell_as(_seller(it), it.business_upi)
+    message.write_to_the_house_at(name=it.business, email=it.business_email, timezone=it.timezone)
+    ics.speak_for(name=it.business, email=it.business_email, host=urlsplit(it.base_url).hostname or "frontdesk")
+    template.words.globals.update(business=it.business, business_email=it.business_email, base_url=it.base_url.rstrip("/"))
 
 
 def _refuse_wrong_papers(it: Settings) -> None:

@@ -50,7 +50,7 @@ _BEFORE = [
     Step(
         "Choose a password of your own", "The first one is known to whoever installed this.", _has_a_password_of_their_own, "ResetMyPasswordView.this_form_get"
     ),
-    Step("Say who you are", "Name, address and tax number stand on every page and every invoice: BUSINESS_… in the environment.", _has_a_name),
+    Step("Say who you are", "Name, address and tax number stand on every page and every invoice.", _has_a_name, "BusinessScreens.list"),
     Step("Connect where the money comes in", "Keys of Razorpay or Stripe, in the environment. Without any, the sandbox plays the bank.", _can_be_paid),
 ]
 _AFTER = [

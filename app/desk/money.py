@@ -11,6 +11,7 @@ from app.kernel.pack import Pack
 from app.money import gateway
 from app.money.basket import Basket, InBasket
 from app.money.bill import Bill
+from app.money.business import Business
 from app.money.coupon import Coupon, CouponUse
 from app.money.dispute import Dispute
 from app.money.inbox import Event
@@ -46,7 +47,7 @@ def _can_be_paid(bill: Bill) -> bool:
 money = Pack(
     name="money",
     label="Money",
-    nouns=[Quote, Coupon, CouponUse, RefundPolicy, Bill, Basket, InBasket, Payment, Refund, Dispute, Invoice, Account, Hold, Posting, Line, Event, Settlement, Tally],
+    nouns=[Quote, Coupon, CouponUse, RefundPolicy, Bill, Basket, InBasket, Business, Payment, Refund, Dispute, Invoice, Account, Hold, Posting, Line, Event, Settlement, Tally],
     resources=[
         Resource(
             Payment,
@@ -119,6 +120,16 @@ money = Pack(
             filters="gateway created_at",
             related="payments payments.refunds",
             roles=COUNTER,
+            scope=everything,
+        ),
+        Resource(
+            Business,
+            icon="home",
+            label="Our business",
+            list="name email tax_number",
+            show="logo name email phone address tax_number region upi",
+            edit="name email phone address tax_number region upi logo",
+            roles={"Desk": "read", "Accountant": "read", "Auditor": "read"},
             scope=everything,
         ),
         Resource(

@@ -7,6 +7,7 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,6 +34,7 @@ Work = Callable[..., None]
 _work: dict[str, Work] = {}
 _clockwork: dict[str, timedelta] = {}
 _bell: Queue | None = None
+_before: list[Callable[[], None]] = []
 
 
 class Job(Noun):
@@ -115,8 +117,15 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
 # --- the worker's side ------------------------------------------------------------------------------------------------
 
 
+def begin_with(call: Callable[[], None]) -> None:
+    """Whoever answers the bell does this first: what was told to this process may be old by now."""
+    _before[:] = [call]
+
+
 def answer() -> None:
     """The bell rang: do what is due, one row after the other, until nothing is or half a minute is over."""
+    for call in _before:
+        call()
     began = time.monotonic()
     while time.monotonic() - began < 30:
         if not do_one():
@@ -241,7 +250,7 @@ def clockwork() -> dict[str, timedelta]:
     return dict(_clockwork)
 
 
-# --- the doorbell: the only thing that Redis is used for here ---------------------------------------------------------
+# --- the doorbell, and a board for notes: the only things that Redis is used for here ---------------------------------
 
 
 def hang_bell(url: str) -> None:
@@ -259,3 +268,20 @@ def ring() -> None:
             _bell.enqueue(answer, result_ttl=0, failure_ttl=60, job_timeout=600)
     except redis.RedisError as error:
         log.warning("the doorbell is silent: %s", error)
+
+
+def pin(name: str, note: str) -> None:
+    """A note for the other processes. Whatever it says stands in the database too: the board may be wiped."""
+    if _bell is not None:
+        with suppress(redis.RedisError):
+            _bell.connection.set(f"{DOORBELL}:{name}", note)
+
+
+def pinned(name: str) -> str:
+    if _bell is None:
+        return ""
+    try:
+        found = _bell.connection.get(f"{DOORBELL}:{name}")
+    except redis.RedisError:
+        return ""
+    return found.decode() if isinstance(found, bytes) else ""

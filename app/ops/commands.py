@@ -25,6 +25,7 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, session
 from app.kernel.pack import Pack
 from app.kernel.workflow import moves
+from app.money.business import Business
 from app.ops import catalogue
 from app.ops.reseal import reseal
 
@@ -39,6 +40,7 @@ def migrate() -> None:
     settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
     desk.add_permissions(update_perms=True)
     security.write_roles(desk.sm)
+    Business.begin()
     _first_administrator(desk.sm, settings)
     if settings.env == "demo":
         _demo_staff(desk.sm)

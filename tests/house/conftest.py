@@ -15,6 +15,7 @@ from app.kernel import clock, db
 from app.kernel.db import session, transaction
 from app.money.amount import Money
 from app.money.bill import Bill
+from app.money.business import Business
 from app.money.dispute import Dispute
 from app.money.gateway import Charge, Disputed, Settled
 from app.money.inbox import Event
@@ -67,6 +68,7 @@ def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
     stage = Stage(kept)
     stage.clear()
     with built.app_context():
+        Business.begin()
         for pack in PACKS:
             assert pack.demo
             pack.demo()

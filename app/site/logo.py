@@ -1,0 +1,19 @@
+"""The sign of the business on its public pages, once somebody has hung one up."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, send_file
+
+from app.kernel.errors import Missing
+from app.money.business import Business
+
+sign = Blueprint("sign", __name__)
+
+
+@sign.get("/logo")
+def logo() -> Response:
+    """Under an address that changes with the picture, so it may be kept."""
+    ours = Business.ours()
+    if ours is None or ours.logo is None or not ours.logo.path.exists():
+        raise Missing
+    return send_file(ours.logo.path, mimetype="image/webp", max_age=86400)
