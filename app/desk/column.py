@@ -331,3 +331,9 @@ KINDS: dict[str, Kind] = {
 
 def columns(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[Column]:
     return [Column(noun, name, labels.get(name, "")) for name in names.split()]
+
+
+def groups(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[tuple[str, list[Column]]]:
+    """ "number state | Money: price deposit": the columns under their headings; the first ones need none."""
+    parts = [each.rpartition(":") for each in names.split("|")]
+    return [(heading.strip(), columns(noun, its, labels)) for heading, _, its in parts]

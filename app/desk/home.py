@@ -17,6 +17,7 @@ from app.desk.house import house
 from app.desk.money import money
 from app.desk.report import reports
 from app.desk.resource import Resource, resources
+from app.desk.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
 from app.kernel.db import session
@@ -34,7 +35,9 @@ class Home(IndexView):
         mine = sorted((each for each in resources() if who.may(each.noun, "read")), key=lambda each: (each.pack == house.label, each.pack == money.label))
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
         figures = [(each, _by_state(each)) for each in mine if each.noun.states]
-        return render_template("desk/home.html", figures=figures, waiting=[*_waiting(mine), *_alarms()], recent=recent, who=who, door_to=door_to)
+        return render_template(
+            "desk/home.html", figures=figures, waiting=[*_waiting(mine), *_alarms()], recent=recent, tasks=Task.mine(), who=who, door_to=door_to
+        )
 
     @expose("/openapi.json")
     def openapi(self) -> Response:

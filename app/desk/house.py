@@ -5,11 +5,17 @@ from __future__ import annotations
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement
 
+from app.desk.about import readable
 from app.desk.batch import Batch
 from app.desk.first_steps import page as first_steps
 from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
+from app.desk.notice import Notice
+from app.desk.preference import Preference
+from app.desk.put_away import PutAway
+from app.desk.remark import Remark
 from app.desk.resource import Resource, Waits
+from app.desk.task import HANDS, Task
 from app.desk.view import View
 from app.desk.words import words
 from app.kernel import access, clock
@@ -41,7 +47,28 @@ def _unheard() -> ColumnElement[bool]:
 house = Pack(
     name="house",
     label="House",
-    nouns=[Person, OptIn, Form, Edition, Message, Wording, Job, Change, Picture, Upload, Hook, Call, Code, View, Batch],
+    nouns=[
+        Person,
+        OptIn,
+        Form,
+        Edition,
+        Message,
+        Wording,
+        Job,
+        Change,
+        Picture,
+        Upload,
+        Hook,
+        Call,
+        Code,
+        View,
+        Batch,
+        Remark,
+        Task,
+        Notice,
+        Preference,
+        PutAway,
+    ],
     resources=[
         Resource(
             Person,
@@ -53,6 +80,7 @@ house = Pack(
             add="name email phone timezone notes",
             search="name email phone",
             order="name",
+            archive=True,
             roles={"Desk": "read write moves", "Accountant": "read", "Auditor": "read"},
             scope=everything,
         ),
@@ -90,12 +118,27 @@ house = Pack(
         words,
         *hooks,
         Resource(
+            Task,
+            icon="check",
+            list="title who due_on state about asked_by",
+            show="title who due_on state noun row_id asked_by reminded_on created_at",
+            edit="title due_on",
+            search="title about who.first_name who.username",
+            filters="state who due_on",
+            labels={"about": "About"},
+            order="due_on",
+            tones={"open": "info"},
+            roles={**dict.fromkeys(HANDS.split(), "read edit moves"), "Auditor": "read"},
+            scope=readable,
+        ),
+        Resource(
             Job,
             icon="gear",
             list="name noun row_id state attempts due_at",
             show="name noun row_id state attempts due_at leased_until finished_at error",
             search="name",
             filters="state due_at",
+            waits=[Waits("Jobs that died", "Admin", lambda: Job.state == "failed", {"f.state": "failed"}, tone="bad")],
             roles={"Desk": "read moves", "Auditor": "read"},
             scope=everything,
         ),
@@ -112,5 +155,5 @@ house = Pack(
         ),
     ],
     pages=[first_steps],
-    messages=["words_broken", "hook_failed"],
+    messages=["words_broken", "hook_failed", "notice"],
 )

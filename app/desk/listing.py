@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, func, not_, or_, select, tuple_
 from sqlalchemy.orm import MANYTOONE, aliased, contains_eager, joinedload
 from sqlalchemy.orm.util import AliasedClass
 from werkzeug.datastructures import MultiDict
@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from app.desk import filtering
 from app.desk.column import Column
 from app.desk.filtering import containing
+from app.desk.put_away import is_away
 from app.desk.resource import Resource
 from app.kernel.access import visible
 from app.kernel.db import Noun, aside, session
@@ -24,6 +25,7 @@ from app.money.amount import Money
 PAGE = 25
 LARGEST = 100
 KNOWN = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
+PUT_AWAY = "put_away"  # ?f.put_away=on: what is out of sight, instead of the rest
 NO_ORDER = ("facts", "picture")
 
 
@@ -226,6 +228,20 @@ def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:
     return _one_by_one(_with_neighbours(query, shown(resource, asked)).execution_options(yield_per=1000))
 
 
+def beside(resource: Resource, asked: Asked, row: Any) -> tuple[int | None, int | None]:
+    """The rows before and after this one in a list, read from the index however long it is; None at its ends."""
+    here = _place(row, _ordering(resource, asked.order or resource.order))
+    return _next(resource, replace(asked, before=here, after="")), _next(resource, replace(asked, after=here, before=""))
+
+
+def _next(resource: Resource, asked: Asked) -> int | None:
+    query, order = _narrowed(resource, asked), asked.order or resource.order
+    _order(query, resource, order, backwards=bool(asked.before))
+    _go_on(query, resource, order, asked)
+    found: int | None = session.scalar(query.statement.with_only_columns(resource.noun.id).limit(1))
+    return found
+
+
 def within_days(resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]) -> list[Any]:
     """For a calendar: every row that touches this stretch of time, in the order in which they begin."""
     query = _Query(resource.noun, visible(resource.noun))
@@ -241,7 +257,9 @@ def _one_by_one(statement: Select[Any]) -> Iterator[Any]:
 
 def _narrowed(resource: Resource, asked: Asked) -> _Query:
     query = _Query(resource.noun, visible(resource.noun))
-    conditions = [_filtered(query, resource, *each) for each in asked.filters]
+    conditions = [_filtered(query, resource, *each) for each in asked.filters if each[0] != PUT_AWAY]
+    if resource.archive:
+        conditions.append(is_away(resource.noun) if asked.value(PUT_AWAY) else not_(is_away(resource.noun)))
     if asked.groups:
         conditions.append(filtering.narrowed(resource, asked.groups, query.expression, query.currency))
     if asked.words:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
 
-from app.desk.column import Column, columns
+from app.desk.column import Column, columns, groups
 from app.kernel import access
 from app.kernel.access import Policy
 from app.kernel.db import Noun, spaced
@@ -58,6 +58,7 @@ class Resource:
     ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
     their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
     `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
+    `show` can have groups: "number state | Money: price deposit". With `archive`, whoever may edit a row may put it away.
     """
 
     def __init__(
@@ -80,6 +81,7 @@ class Resource:
         tones: Mapping[str, str] | None = None,
         calendar: Calendar | None = None,
         strands: Callable[[Any], Mapping[str, str]] | None = None,
+        archive: bool = False,
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -89,7 +91,8 @@ class Resource:
         self.label = label or f"{self.one}s"
         called = labels or {}
         self.list = columns(noun, list, called)
-        self.show = columns(noun, show or list, called)
+        self.groups = groups(noun, show or list, called)
+        self.show = [each for _, its in self.groups for each in its]
         self.add = columns(noun, add, called)
         self.edit = columns(noun, add if edit is None else edit, called)
         self.search = columns(noun, search, called)
@@ -97,7 +100,7 @@ class Resource:
         self.order = order
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.calendar = calendar.of(noun) if calendar else None
-        self.strands = strands
+        self.strands, self.archive = strands, archive
         self.moves: dict[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()
@@ -107,6 +110,8 @@ class Resource:
         unknown = {word for words in self.roles.values() for word in words.split()} - _RIGHTS.keys()
         if unknown:
             raise TypeError(f"{self.noun.__name__}: rights are {', '.join(_RIGHTS)}, not {', '.join(sorted(unknown))}.")
+        if self.archive and not self.edit:
+            raise TypeError(f"{self.noun.__name__}: a row that nobody edits is put away by nobody.")
         if stray := self.policies.keys() - self.roles.keys():
             raise TypeError(f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it.")
         if stray := self.tones.keys() - set(self.noun.states):

@@ -1,4 +1,4 @@
-"""The screens of one row: show, add, edit, delete and moves, on Flask-AppBuilder's ModelView."""
+"""The screens of one row: add, edit, delete and moves, on Flask-AppBuilder's ModelView; what people do together on its page is in `record`."""
 
 from __future__ import annotations
 
@@ -8,35 +8,32 @@ from typing import Any, ClassVar
 from flask import Response, flash, g, redirect, render_template, request, send_file, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.security.decorators import has_access
-from sqlalchemy import cast, or_, select
+from sqlalchemy import cast, not_, or_
 from sqlalchemy.types import String
 
 from app.desk import security
 from app.desk.column import KINDS, Column
-from app.desk.facts import readable
 from app.desk.filtering import containing
 from app.desk.history import door_to, told
-from app.desk.listing import PAGE
-from app.desk.related import Related
+from app.desk.put_away import is_away
+from app.desk.record import RIGHTS, Record
 from app.desk.resource import Resource, resource_of
 from app.desk.sent import handed_out
 from app.kernel import access
-from app.kernel.audit import Change
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
-from app.kernel.workflow import Move, legal, moves, press, questions
-from app.messages.message import Message
+from app.kernel.workflow import Move, press, questions
 
 MANY = 50  # more rows than this are searched for, not listed in a select
 
 
-class Screens(ModelView):
+class Screens(Record, ModelView):
     """Flask-AppBuilder registers, guards and names; what it does with rows is done here, once for every resource."""
 
     resource: ClassVar[Resource]
     related_views: ClassVar[tuple[Any, ...]] = ()
     method_permission_name: ClassVar[dict[str, str]] = {
-        "show": "read", "choices": "read", "picture": "read", "file": "read", "go": "read", "add": "add", "edit": "edit", "delete": "delete",
+        **RIGHTS, "choices": "read", "picture": "read", "file": "read", "go": "read", "add": "add", "edit": "edit", "delete": "delete",
     }  # fmt: skip
 
     def _init_properties(self) -> None:
@@ -49,14 +46,6 @@ class Screens(ModelView):
         self.title = self.list_title = self.resource.label
 
     # --- reading ---
-
-    @expose("/<int:pk>")
-    @has_access
-    def show(self, pk: int) -> Any:
-        row = access.find(self.resource.noun, pk)
-        who = access.actor()
-        known = {"moves": legal(row, who), "not_now": _not_now(row, who), "history": _history(row), "messages": _messages(row)}
-        return self._page("desk/show.html", row=row, related=_related(row, self.resource, who), readable=readable, **known)
 
     @expose("/choices/<path>")
     @has_access
@@ -264,6 +253,8 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
     """At most fifty rows of the other side that the reader may see and that fit the words."""
     statement = access.visible(target)
     resource = resource_of(target)
+    if resource and resource.archive:
+        statement = statement.where(not_(is_away(target)))
     named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
     if words:
         texts: list[Any] = [cast(getattr(target, each.name), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
@@ -275,26 +266,6 @@ def _asked(move: Move, row: Noun) -> list[Any]:
     return questions(move.asks, row) if move.asks else []
 
 
-def _not_now(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
-    """What this person could do in this state, were it not for something; and for what."""
-    mine = (it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and row.state in it.sources)
-    return [(it, no) for it in mine if (no := it.refuses(row))]
-
-
-def _related(row: Noun, resource: Resource, who: access.Actor) -> list[tuple[Related, list[Any], bool]]:
-    every = (Related(resource.noun, path) for path in resource.related)
-    return [(each, *each.rows(row)) for each in every if each.is_for(who)]
-
-
 def _tones(noun: type[Noun]) -> Mapping[str, str]:
     resource = resource_of(noun)
     return resource.tones if resource else {}
-
-
-def _history(row: Noun) -> list[Change]:
-    return [*session.scalars(select(Change).where(*Change.of(row)).order_by(Change.id.desc()).limit(PAGE * 2))] if row.audited else []
-
-
-def _messages(row: Noun) -> list[Message]:
-    about = select(Message).where(Message.noun == row.__tablename__, Message.row_id == row.id)
-    return [*session.scalars(about.order_by(Message.due_at, Message.id).limit(PAGE * 2))]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cached_property
 from typing import Any, ClassVar, cast
 
@@ -182,6 +183,11 @@ def must(noun: type[Any], verb: str) -> None:
     """This person may do that to this noun, or hears no."""
     if not actor().may(noun, verb):
         raise Forbidden("This is not yours to do.")
+
+
+def at_the_desk(user: Any) -> Actor:
+    """Somebody who may not be here at all, with what they may were they sitting at the desk."""
+    return replace(_read(user), door="desk")
 
 
 def write_roles(sm: Any) -> None:

@@ -50,6 +50,13 @@ def note(row: Any, verb: str, why: str = "") -> None:
     state.session.info.setdefault("verbs", {})[state] = (verb, why)
 
 
+def line(row: Any, verb: str) -> None:
+    """Say that something happened to a row that stands in none of its columns."""
+    state = inspect(row)
+    assert state.session is not None
+    _remember(state.session, row, verb, {}, {})
+
+
 def _plain(value: Any) -> Any:
     match value:
         case None | bool() | int() | float() | str() | dict() | list():

@@ -8,6 +8,8 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import inspect, select
 
+from app.desk.remark import Remark
+from app.desk.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
@@ -103,6 +105,7 @@ def demo() -> None:
     _together(services[1])
     _wait(people, services[2])
     _sell(services[1])
+    _talk(people[0], services[0])
 
 
 def _birth() -> Form:
@@ -169,6 +172,26 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
         session.add(Closure(practitioner=dev, starts_at=noon + timedelta(days=3), ends_at=noon + timedelta(days=6), reason="Leave"))
     for practitioner in practitioners:
         arrange(practitioner)
+
+
+def _talk(asha: Practitioner, service: Service) -> None:
+    """What the team says and asks of each other."""
+    booking = session.scalar(select(Booking).where(Booking.state == "confirmed").order_by(Booking.id.desc()).limit(1))
+    assert booking
+    with transaction():
+        session.add(Remark(noun="booking", row_id=booking.id, name="Demo Desk", words=f"Asked by telephone to sit near the door.\n{asha.name} knows."))
+        session.add(
+            Task(
+                noun="booking",
+                row_id=booking.id,
+                about=str(booking),
+                title="Put the printed chart aside",
+                who=asha.user,
+                asked_by="Demo Desk",
+                due_on=clock.today(),
+            )
+        )
+        session.add(Task(noun="service", row_id=service.id, about=str(service), title="Look over the description", asked_by="Demo Desk"))
 
 
 def _before(practitioner: Practitioner, service: Service) -> None:

@@ -1,0 +1,47 @@
+"""Preference: how somebody wants to hear of one kind of thing: in the desk, by email too, or not at all."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid
+
+KINDS = {
+    "mention": "Somebody mentions me",
+    "task": "A task is given to me",
+    "due": "A task of mine is due",
+    "waits": "Something waits for me",
+    "job": "A job died",
+}
+WAYS = {"desk": "In the desk", "email": "Also by email", "off": "Not at all"}
+
+
+class Preference(Noun):
+    """One line of it. Whoever said nothing hears of everything in the desk."""
+
+    __table_args__ = (UniqueConstraint("user_id", "kind"),)
+    refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This has just been set in another window. Load it again."}
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    kind: Mapped[str] = mapped_column(info={"choices": tuple(KINDS)})
+    way: Mapped[str] = mapped_column(default="desk", info={"choices": tuple(WAYS)})
+
+    @classmethod
+    def of(cls, user_id: int) -> dict[str, str]:
+        said = {each.kind: each.way for each in session.scalars(select(cls).where(cls.user_id == user_id))}
+        return {kind: said.get(kind, "desk") for kind in KINDS}
+
+    @classmethod
+    def keep(cls, user_id: int, wanted: dict[str, str]) -> None:
+        if wanted.keys() - KINDS.keys() or set(wanted.values()) - WAYS.keys():
+            raise Invalid.fields_said(dict.fromkeys(wanted, "Choose one from the list."))
+        known = {each.kind: each for each in session.scalars(select(cls).where(cls.user_id == user_id))}
+        for kind, way in wanted.items():
+            if kind in known:
+                known[kind].way = way
+            elif way != "desk":
+                session.add(cls(user_id=user_id, kind=kind, way=way))

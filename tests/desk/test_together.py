@@ -1,0 +1,232 @@
+"""People at one record: what they say to each other, what they ask of each other, and how they hear of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.desk.listing import Asked, beside, listed
+from app.desk.notice import Notice
+from app.desk.remark import Remark
+from app.desk.resource import Resource, resource_of
+from app.desk.task import Task, remind_of_tasks
+from app.kernel import clock, privacy
+from app.kernel.access import everything
+from app.kernel.db import session, transaction
+from app.kernel.people import Person
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.slot import Slot
+from tests.conftest import user_id
+
+Enter = Callable[[str], FlaskClient]
+Hold = Callable[..., Booking]
+
+
+@pytest.fixture
+def booking(slot: Slot, hold: Hold) -> Booking:
+    return hold(slot)
+
+
+@pytest.fixture
+def heard(app: Flask) -> Callable[[str], list[str]]:
+    """heard("dina"): what her list of notices says, the newest first."""
+
+    def heard(name: str) -> list[str]:
+        session.expire_all()
+        return [*session.scalars(select(Notice.words).where(Notice.user_id == user_id(app, name)).order_by(Notice.id.desc()))]
+
+    return heard
+
+
+def say(desk: FlaskClient, booking: Booking, words: str) -> Any:
+    return desk.post(f"/desk/booking/{booking.id}/remark", data={"words": words})
+
+
+# --- remarks ---
+
+
+def test_a_remark_stands_on_the_record_and_who_is_named_hears_of_it(booking: Booking, enter: Enter, heard: Any) -> None:
+    answer = say(enter("dina"), booking, "She comes by train.\n@asha and @omar, please know.")
+    assert answer.status_code == 302
+    for reader in "asha", "anil":
+        page = enter(reader).get(f"/desk/booking/{booking.id}").text
+        assert "She comes by train." in page
+    assert heard("asha") == heard("omar") == [f"Dina mentions you at {booking}."]
+    assert heard("anil") == []
+
+
+def test_who_may_not_read_the_record_is_neither_told_nor_suggested_nor_heard(booking: Booking, enter: Enter, heard: Any, dev: Practitioner) -> None:
+    say(enter("asha"), booking, "@dev @nobody @dina, and a letter to dev@example.com")
+    assert (heard("dev"), heard("nobody"), len(heard("dina"))) == ([], [], 1)
+    names = [each["username"] for each in enter("asha").get(f"/desk/booking/{booking.id}/colleagues?q=d").get_json()["choices"]]
+    assert "dina" in names
+    assert "dev" not in names
+    for path in "remark", "remark/1", "task":
+        assert enter("dev").post(f"/desk/booking/{booking.id}/{path}", data={"words": "x"}).status_code == 404
+        assert enter("dev").post("/desk/booking/99999/" + path, data={"words": "x"}).status_code == 404
+
+
+def test_a_remark_is_put_right_by_its_author_for_a_quarter_of_an_hour(booking: Booking, enter: Enter, later: Any, heard: Any) -> None:
+    say(enter("dina"), booking, "She comes by tran.")
+    address = f"/desk/booking/{booking.id}/remark/1"
+    assert enter("asha").post(address, data={"words": "mine"}).status_code == 409
+    assert enter("dina").post(address, data={"words": "She comes by train, @anil."}).status_code == 302
+    with later(minutes=16):
+        refused = enter("dina").post(address, data={"words": "Or by car."})
+        assert (refused.status_code, "Or by car." in refused.text) == (409, True)
+    session.expire_all()
+    assert session.get_one(Remark, 1).words == "She comes by train, @anil."
+    assert len(heard("anil")) == 1
+
+
+def test_what_was_typed_stays_when_it_is_refused(booking: Booking, enter: Enter) -> None:
+    long = say(enter("dina"), booking, "x" * 4001)
+    assert long.status_code == 422
+    assert "x" * 4001 in long.text
+    assert "At most 4000 letters" in long.text
+    task = enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Call her", "who": "dev", "due_on": ""})
+    assert task.status_code == 422
+    assert 'value="Call her"' in task.text
+    assert "Nobody of that name may read this record." in task.text
+
+
+def test_the_timeline_tells_everything_in_one_line_and_each_kind_alone(booking: Booking, enter: Enter) -> None:
+    desk = enter("dina")
+    say(desk, booking, "<b>Bold</b> words")
+    desk.post(f"/desk/booking/{booking.id}/do/mark_paid", data={"method": "cash", "reference": "R-1"})
+    whole = desk.get(f"/desk/booking/{booking.id}").text
+    assert "&lt;b&gt;Bold&lt;/b&gt; words" in whole
+    assert whole.count('<li class="is-remarks"') == 1
+    assert '<li class="is-messages"' in whole
+    assert '<li class="is-changes"' in whole
+    for kind in "remarks", "changes", "messages":
+        alone = desk.get(f"/desk/booking/{booking.id}?only={kind}").text
+        assert {each for each in ("remarks", "changes", "messages") if f'<li class="is-{each}"' in alone} == {kind}
+    assert desk.get(f"/desk/booking/{booking.id}?only=x").status_code == 400
+    assert desk.get(f"/desk/booking/{booking.id}?until=x").status_code == 400
+
+
+def test_a_long_timeline_goes_on_with_the_older_ones(booking: Booking, enter: Enter, count_queries: Any) -> None:
+    desk = enter("dina")
+    with transaction():
+        session.add_all([Remark(noun="booking", row_id=booking.id, name="Dina", words=f"Word {n}.", created_at=clock.ahead(seconds=n)) for n in range(70)])
+    seen, address = [], f"/desk/booking/{booking.id}?only=remarks"
+    while address:
+        page = desk.get(address).text
+        seen += [n for n in range(70) if f"Word {n}.<" in page]
+        assert page.count('<li class="is-remarks"') <= 30
+        older = page.partition('">Older ones')[0].rpartition('href="')[2].replace("&amp;", "&") if "Older ones" in page else ""
+        address = older.partition("#")[0]
+    assert sorted(seen) == [*range(70)]
+
+
+def test_what_was_said_about_somebody_is_handed_out_and_forgotten_with_them(booking: Booking, enter: Enter) -> None:
+    say(enter("dina"), booking, "Afraid of dogs.")
+    enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Ask Meera about the dog"})
+    held = dict(privacy.told([booking.person_id]))
+    assert held["Remark"][0]["Words"] == "Afraid of dogs."
+    with transaction():
+        privacy.forget([booking.person_id])
+    session.expire_all()
+    assert "Afraid of dogs" not in enter("ada").get(f"/desk/booking/{booking.id}").text
+    assert "Meera about" not in enter("ada").get("/desk/task/").text
+
+
+# --- tasks ---
+
+
+def test_a_task_is_asked_of_a_colleague_done_and_opened_again(booking: Booking, enter: Enter, heard: Any) -> None:
+    dina, asha = enter("dina"), enter("asha")
+    asked = {"title": "Call her  back", "who": "asha", "due_on": "2031-01-02"}
+    assert dina.post(f"/desk/booking/{booking.id}/task", data=asked).status_code == 302
+    assert heard("asha") == ["Dina asks you: Call her back"]
+    assert "Call her back" in asha.get(f"/desk/booking/{booking.id}").text
+    assert "Call her back" in asha.get("/desk/").text
+    assert "Call her back" not in dina.get("/desk/").text
+    assert "Call her back: finish, done." in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
+    assert "Call her back" not in asha.get("/desk/").text
+    asha.post("/desk/task/1/do/open_again")
+    asha.post("/desk/task/1/do/hand_over", data={"who": "dina"})
+    assert heard("dina") == ["Asha asks you: Call her back"]
+    assert enter("omar").post(f"/desk/booking/{booking.id}/task", data=asked).status_code == 403
+
+
+def test_a_task_is_reminded_of_on_its_day_and_once(booking: Booking, enter: Enter, heard: Any, later: Any) -> None:
+    due = clock.today().isoformat()
+    enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Print the chart", "due_on": due})
+    for _ in range(2):
+        remind_of_tasks()
+    assert heard("dina") == ["Due today: Print the chart"]
+    with later(days=1):
+        assert "Late: " in enter("dina").get("/desk/").text
+
+
+def test_tasks_of_a_record_that_is_not_ours_are_not_ours(booking: Booking, enter: Enter, token: Any, client: FlaskClient, dev: Practitioner) -> None:
+    enter("asha").post(f"/desk/booking/{booking.id}/task", data={"title": "Secret of Asha"})
+    assert client.get("/api/v1/task/", headers=token("dev")).get_json()["count"] == 0
+    assert client.post("/api/v1/task/1/finish", headers=token("dev")).status_code == 404
+    assert client.get("/api/v1/task/", headers=token("asha")).get_json()["count"] == 1
+
+
+# --- the record among others ---
+
+
+def test_the_next_one_follows_the_order_and_the_filters_of_the_list(open_slot: Any, hold: Hold, enter: Enter) -> None:
+    people = [
+        hold(open_slot(hours=24 + 2 * n), name=f"{name} Iyer", email=f"{name}@example.com") for n, name in enumerate(["Meera", "Kabir", "Meera", "Meera"])
+    ]
+    ids = [each.id for each in people if str(each.person.name).startswith("Meera")]
+    desk, walked, query = enter("dina"), [], "q=meera&order=slot.starts_at"
+    page = desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": f"http://localhost/desk/booking/?{query}&page=1"}).text
+    while len(walked) < 9:
+        walked.append(page)
+        if 'rel="next"' not in page:
+            break
+        page = desk.get(page.partition('" rel="next"')[0].rpartition('href="')[2].replace("&amp;", "&")).text
+    assert [next(each.id for each in people if f"<h1>{each}</h1>" in page) for page in walked] == ids
+    assert 'rel="prev"' not in walked[0]
+    assert "Back to the list" not in desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": "http://elsewhere/desk/booking/?q=x"}).text
+
+
+def test_rows_without_a_value_stand_where_the_list_has_them(app: Flask, by: Any) -> None:
+    tasks = resource_of(Task)
+    assert tasks
+    days = [clock.today(), None, clock.today() + timedelta(days=1), None, clock.today()]
+    with transaction():
+        session.add_all([Task(noun="task", row_id=1, title=f"Task {n}", asked_by="Dina", due_on=day) for n, day in enumerate(days)])
+    with by("ada"):
+        for order in "due_on", "-due_on", "-id":
+            asked = Asked(order=order)
+            rows = listed(tasks, asked).rows
+            ids = [None, *(each.id for each in rows), None]
+            assert [beside(tasks, asked, each) for each in rows] == [*zip(ids, ids[2:], strict=False)], order
+
+
+def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(booking: Booking, enter: Enter, client: FlaskClient, token: Any) -> None:
+    who, dina = booking.person_id, enter("dina")
+    assert enter("anil").post(f"/desk/person/{who}/put-away").status_code == 403
+    assert dina.post(f"/desk/person/{who}/put-away").status_code == 302
+    page = dina.get(f"/desk/person/{who}").text
+    assert "Put away by Dina" in page
+    assert '<span class="what">Put away</span>' in page
+    for path in "/desk/person/", "/desk/person/export.csv", "/desk/opt_in/choices/person":
+        assert "Meera Iyer" not in dina.get(path).text
+    assert "Meera Iyer" in dina.get("/desk/person/?f.put_away=on").text
+    assert client.get("/api/v1/person/", headers=token("dina")).get_json()["count"] == 0
+    assert "Meera Iyer" in dina.get("/desk/booking/").text
+    dina.post(f"/desk/person/{who}/fetch")
+    assert "Meera Iyer" in dina.get("/desk/person/").text
+    assert dina.post(f"/desk/booking/{booking.id}/put-away").status_code == 404
+
+
+def test_a_declaration_shows_its_fields_in_groups() -> None:
+    made = Resource(Person, list="name", show="name email | Where: timezone locale", roles={}, scope=everything)
+    assert [(heading, [each.path for each in its]) for heading, its in made.groups] == [("", ["name", "email"]), ("Where", ["timezone", "locale"])]
+    assert [each.path for each in made.show] == ["name", "email", "timezone", "locale"]
