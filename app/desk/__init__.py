@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import column, drawn, home, house, money, security
+from app.desk import column, drawn, home, house, money, search, security
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
@@ -109,6 +109,8 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
         for page in pack.pages:
             page.register(pack.label)
             builder.add_view_no_menu(door_of(page))
+    search.know(resources())
+    builder.add_view_no_menu(search.Search)
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
     builder.add_view_no_menu(HookSecret)

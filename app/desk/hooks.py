@@ -38,6 +38,7 @@ hooks = [
         list="created_at hook event state attempts status took due_at",
         show="hook event event_id noun row_id state attempts status took trouble since due_at body answer",
         search="event event_id hook.name",
+        found=False,
         filters="state event created_at hook",
         labels={"created_at": "Happened", "status": "Answered", "since": "Tried since", "body": "What is told", "hook.name": "Webhook"},
         waits=[Waits("Webhook calls that failed", "Desk", lambda: Call.state == "failed", {"f.state": "failed"})],

@@ -209,6 +209,7 @@ money = Pack(
             list="posting.day posting.what account money posting.person posting.by",
             show="posting.day posting posting.key account money posting.person posting.by posting.noun posting.row_id",
             search="posting.what posting.key account.name",
+            found=False,
             labels={"money": "Amount"},
             filters="account posting.day posting.person",
             roles=BOOKS,

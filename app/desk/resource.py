@@ -57,6 +57,7 @@ class Resource:
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
     ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
     their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
+    `found=False` keeps what the house writes down for itself out of the search over everything.
     `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
     `show` can have groups: "number state | Money: price deposit". With `archive`, whoever may edit a row may put it away.
     """
@@ -70,6 +71,7 @@ class Resource:
         add: str = "",
         edit: str | None = None,
         search: str = "",
+        found: bool = True,
         filters: str = "",
         order: str = "-id",
         icon: str = "square",
@@ -96,6 +98,7 @@ class Resource:
         self.add = columns(noun, add, called)
         self.edit = columns(noun, add if edit is None else edit, called)
         self.search = columns(noun, search, called)
+        self.found = found
         self.filters = columns(noun, filters, called)
         self.order = order
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})

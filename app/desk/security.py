@@ -219,6 +219,7 @@ def _existing(sm: Any, permission: str, view: str) -> Any:
 
 # What everybody who signs in may do with their own account, and the pages that belong to no noun.
 _OWN_PAGES = [
+    ("read", "Search"),
     ("userinfo", "Users"),
     ("this_form_get", "ResetMyPasswordView"),
     ("this_form_post", "ResetMyPasswordView"),

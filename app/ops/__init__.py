@@ -20,3 +20,4 @@ def open(app: Flask) -> None:
     app.cli.add_command(commands.show_map)
     app.cli.add_command(commands.reseal_all)
     app.cli.add_command(commands.update_words)
+    app.cli.add_command(commands.search_rebuild)

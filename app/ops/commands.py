@@ -18,7 +18,7 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
-from app.desk import security
+from app.desk import search, security
 from app.desk.resource import resource_of, resources
 from app.kernel import jobs
 from app.kernel.access import Actor, acting
@@ -42,6 +42,7 @@ def migrate() -> None:
     security.write_roles(desk.sm)
     Business.begin()
     _first_administrator(desk.sm, settings)
+    search.rebuild()
     if settings.env == "demo":
         _demo_staff(desk.sm)
         for pack in _packs():
@@ -117,6 +118,13 @@ def reseal_all() -> None:
     """After a change of DATA_KEYS: seal with the first key what an older one sealed."""
     for where, done in reseal():
         click.echo(f"{where}: {done} sealed anew.")
+
+
+@click.command("search-rebuild")
+@with_appcontext
+def search_rebuild() -> None:
+    """Write the index of the desk's search anew: for rows that came in past the program. Each release does it too."""
+    click.echo(f"{search.rebuild()} records can be found.")
 
 
 @click.command("map")
