@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any
@@ -221,7 +221,7 @@ def why_not(resource: Resource, asked: Asked) -> str:
     return ""
 
 
-def every_row(resource: Resource, asked: Asked) -> Iterator[Any]:
+def every_row(resource: Resource, asked: Asked) -> Generator[Any]:
     """For an export: the same rows without pages, a thousand at a time. They are asked for now, as whoever asks now."""
     query = _narrowed(resource, asked)
     _order(query, resource, asked.order or resource.order)
@@ -250,9 +250,10 @@ def within_days(resource: Resource, starts: Column, ends: Column, since: datetim
     return [*session.scalars(_with_neighbours(query, shown)).unique()]
 
 
-def _one_by_one(statement: Select[Any]) -> Iterator[Any]:
-    with aside() as own:  # the answer is still being sent when the request and its session are over
-        yield from own.scalars(statement)
+def _one_by_one(statement: Select[Any]) -> Generator[Any]:
+    # The answer is still being sent when the request and its session are over.
+    with aside() as own, own.scalars(statement) as rows:
+        yield from rows
 
 
 def _narrowed(resource: Resource, asked: Asked) -> _Query:

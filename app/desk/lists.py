@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any, ClassVar
 
-from flask import Response, flash, redirect, request, url_for
+from flask import Response, flash, redirect, request, send_file, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
@@ -15,7 +16,7 @@ from app.desk.listing import Asked, Page, every_row, listed, shown, why_not
 from app.desk.resource import Resource
 from app.desk.rows import Rows
 from app.desk.screens import Screens
-from app.desk.sheet import csv_of, lines
+from app.desk.sheet import XLSX, csv_of, lines, workbook
 from app.desk.view import View
 from app.kernel import access
 from app.kernel.db import session, transaction
@@ -29,7 +30,7 @@ class Lists(Screens):
     """What is seen and done here is the reader's own rows, whatever an address says."""
 
     method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {
-        "list": "read", "filter": "read", "export": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
+        "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
     }  # fmt: skip
 
     @expose("/")
@@ -50,6 +51,15 @@ class Lists(Screens):
         asked = Asked.read(request.args)
         headers = {"Content-Disposition": f'attachment; filename="{self.resource.name}s.csv"'}
         return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
+
+    @expose("/export.xlsx")
+    @has_access
+    def sheet(self) -> Response:
+        """The same as a workbook, in which amounts can be added up and days are days."""
+        asked = Asked.read(request.args)
+        with closing(every_row(self.resource, asked)) as rows:
+            file = workbook(shown(self.resource, asked), rows)
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.resource.name}s.xlsx")
 
     # --- a question of several parts ---
 
