@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import column, drawn, home, house, money, search, security
+from app.desk import column, drawn, home, house, money, notices, search, security
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
 from app.desk.hooks import HookSecret
+from app.desk.inbox import Inbox
 from app.desk.lists import screens_of
+from app.desk.notices import Notices
 from app.desk.page import door_of, pages
 from app.desk.page import forget_all as forget_pages
 from app.desk.report import forget_all as forget_reports
@@ -116,8 +118,14 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(HookSecret)
     builder.add_view_no_menu(Words)
     builder.add_view_no_menu(FormDesign)
+    builder.add_view_no_menu(Notices)
+    builder.add_view_no_menu(Inbox)
     app.context_processor(
-        lambda: {"menu": _menu, "is_admin": lambda: access.ADMIN in access.actor().roles} if has_request_context() and request.path.startswith(_STAFF) else {}
+        lambda: (
+            {"menu": _menu, "unread": notices.unread, "is_admin": lambda: access.ADMIN in access.actor().roles}
+            if has_request_context() and request.path.startswith(_STAFF)
+            else {}
+        )
     )
     return builder
 

@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from app.desk.listing import Asked, beside, listed
-from app.desk.notice import Notice
+from app.desk.notice import Notice, say_what_waits
 from app.desk.remark import Remark
 from app.desk.resource import Resource, resource_of
 from app.desk.task import Task, remind_of_tasks
 from app.kernel import clock, privacy
 from app.kernel.access import everything
 from app.kernel.db import session, transaction
+from app.kernel.jobs import Job
 from app.kernel.people import Person
+from app.messages.message import Message
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from tests.conftest import user_id
 
@@ -43,6 +46,18 @@ def heard(app: Flask) -> Callable[[str], list[str]]:
         return [*session.scalars(select(Notice.words).where(Notice.user_id == user_id(app, name)).order_by(Notice.id.desc()))]
 
     return heard
+
+
+@pytest.fixture
+def requested(service: Service, open_slot: Any, hold: Hold) -> Callable[[int], list[Booking]]:
+    """So many bookings that somebody has to approve first."""
+
+    def requested(count: int) -> list[Booking]:
+        with transaction():
+            service.by_approval = True
+        return [hold(open_slot(hours=24 + 2 * n)) for n in range(count)]
+
+    return requested
 
 
 def say(desk: FlaskClient, booking: Booking, words: str) -> Any:
@@ -230,3 +245,113 @@ def test_a_declaration_shows_its_fields_in_groups() -> None:
     made = Resource(Person, list="name", show="name email | Where: timezone locale", roles={}, scope=everything)
     assert [(heading, [each.path for each in its]) for heading, its in made.groups] == [("", ["name", "email"]), ("Where", ["timezone", "locale"])]
     assert [each.path for each in made.show] == ["name", "email", "timezone", "locale"]
+
+
+# --- notices ---
+
+
+def test_the_bell_counts_and_a_notice_leads_to_what_it_is_about(booking: Booking, enter: Enter) -> None:
+    say(enter("dina"), booking, "@asha and @anil")
+    asha = enter("asha")
+    assert "Notices, 1 new" in asha.get("/desk/").text
+    assert asha.get("/desk/notices/1").headers["Location"] == f"/desk/booking/{booking.id}"
+    assert "Notices, 0 new" in asha.get("/desk/").text
+    assert asha.get("/desk/notices/2").status_code == 404
+    asha.post("/desk/notices/read", data={"id": "2"})
+    asha.post("/desk/notices/read")
+    anil = enter("anil")
+    assert "Notices, 1 new" in anil.get("/desk/notices/").text
+    anil.post("/desk/notices/read")
+    assert "Notices, 0 new" in anil.get("/desk/notices/").text
+
+
+def test_new_ones_come_by_a_stream_that_ends_at_once(booking: Booking, enter: Enter, client: FlaskClient) -> None:
+    asha = enter("asha")
+    first = asha.get("/desk/notices/stream")
+    assert first.mimetype == "text/event-stream"
+    assert "retry: 20000" in first.text
+    assert '"unread": 0, "new": []' in first.text
+    say(enter("dina"), booking, "@asha")
+    second = asha.get("/desk/notices/stream", headers={"Last-Event-ID": "0"}).text
+    assert '"unread": 1' in second
+    assert f"Dina mentions you at {booking}." in second
+    assert '"new": []' in asha.get("/desk/notices/stream", headers={"Last-Event-ID": "1"}).text
+    assert client.get("/desk/notices/stream").status_code == 204
+    for path in "", "1":
+        assert "/login" in client.get(f"/desk/notices/{path}").headers["Location"]
+
+
+def test_each_kind_is_heard_of_as_its_reader_wants(booking: Booking, enter: Enter, heard: Any, work_off: Any, later: Any, app: Flask) -> None:
+    asha, dina = enter("asha"), enter("dina")
+    assert asha.post("/desk/notices/preferences", data={"mention": "loudly"}).status_code == 422
+    asha.post("/desk/notices/preferences", data={"mention": "off"})
+    say(dina, booking, "@asha")
+    assert heard("asha") == []
+    asha.post("/desk/notices/preferences", data={"mention": "email"})
+    say(dina, booking, "@asha, now")
+    say(dina, booking, "@asha, again")
+    asha.get("/desk/notices/1")
+    mails = [*session.scalars(select(Message).where(Message.template == "house/notice").order_by(Message.id))]
+    assert [(each.person.email, each.state) for each in mails] == [("asha@example.com", "waiting")] * 2
+    with transaction():  # the one that was read meanwhile is not written about
+        assert [each.is_wanted(Notice.get(each.row_id)) for each in mails] == [False, True]
+
+
+def test_what_newly_waits_is_said_once_to_whom_it_waits_for(requested: Any, open_slot: Any, hold: Hold, heard: Any, dev: Practitioner) -> None:
+    (first,) = requested(1)
+    for _ in range(2):
+        say_what_waits()
+    assert heard("asha") == heard("dina") == [f"Bookings to approve: {first}"]
+    assert heard("dev") == heard("anil") == []
+    hold(open_slot(hours=90))
+    say_what_waits()
+    assert heard("dina") == ["Bookings to approve: 2"]
+    first.approve()
+    say_what_waits()
+    assert len(heard("dina")) == 1
+
+
+def test_a_job_that_died_is_told_to_the_administrator(app: Flask, heard: Any) -> None:
+    with transaction():
+        session.add(Job(name="kernel.jobs.nosuch", due_at=clock.now()))
+    with transaction():
+        session.execute(text("update job set state = 'failed'"))
+    say_what_waits()
+    assert heard("ada") == ["Jobs that died: kernel.jobs.nosuch"]
+    assert heard("dina") == []
+
+
+# --- the inbox ---
+
+
+def test_everything_that_waits_is_decided_in_one_place(requested: Any, enter: Enter, client: FlaskClient) -> None:
+    asked = requested(3)
+    desk = enter("dina")
+    page = desk.get("/desk/inbox/").text
+    assert "Bookings to approve" in page
+    assert all(f'href="/desk/booking/{each.id}"' in page for each in asked)
+    asked[1].approve()
+    chosen = {"noun": "booking", "move": "decline", "id": [each.id for each in asked]}
+    assert "Keep them as they are" in desk.post("/desk/inbox/decide", data=chosen).text
+    unsaid = desk.post("/desk/inbox/decide", data=chosen | {"sure": "yes"})
+    assert unsaid.status_code == 422
+    report = desk.post("/desk/inbox/decide", data=chosen | {"sure": "yes", "why": "We are closed that day."}).text
+    assert "Decline: 2 of 3 done." in report
+    assert "1 stayed as it was." in report
+    session.expire_all()
+    assert [session.get_one(Booking, each.id).state for each in asked] == ["cancelled", "held", "cancelled"]
+    assert "Nothing waits for you" in desk.get("/desk/inbox/").text
+    assert "/login" in client.get("/desk/inbox/").headers["Location"]
+    assert "/login" in client.post("/desk/inbox/decide", data=chosen).headers["Location"]
+
+
+def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(booking: Booking, enter: Enter, dev: Practitioner) -> None:
+    booking.ask()
+    assert str(booking) not in enter("dev").get("/desk/inbox/").text
+    chosen = {"noun": "booking", "move": "approve", "id": [booking.id], "sure": "yes"}
+    assert "There is nothing here, or it is not for you." in enter("dev").post("/desk/inbox/decide", data=chosen).text
+    assert enter("anil").post("/desk/inbox/decide", data=chosen).status_code == 403
+    for wrong in {"noun": "nosuch"}, {"move": "ask"}, {"move": "reschedule"}, {"noun": "session"}:
+        assert enter("dina").post("/desk/inbox/decide", data=chosen | wrong).status_code == 404
+    session.expire_all()
+    assert session.get_one(Booking, booking.id).state == "requested"

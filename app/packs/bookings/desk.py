@@ -42,6 +42,7 @@ resources = [
             shuts=Shuts(Closure, whose="practitioner", starts="starts_at", ends="ends_at", why="reason"),
         ),
         order="-id",
+        waits=[Waits("Bookings to approve", "Desk Practitioner", lambda: Booking.state == "requested", {"f.state": "requested"}, tone="info")],
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": either(own("slot.practitioner.user"), own("slot.partner.user"))},
     ),
