@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, inspect
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.desk.column import Column
 from app.kernel import clock
 from app.kernel.access import actor
 from app.kernel.db import Noun, session
 from app.kernel.errors import Missing, Refused
-from app.money.amount import Money
 
 MINUTES = 10
+_BY_ITSELF = {"id", "version", "created_at", "changed_at"}
 
 
 class Batch(Noun):
@@ -36,44 +36,38 @@ class Batch(Noun):
             raise Missing
         return found
 
-    def still_open(self) -> Batch:
+    @property
+    def until(self) -> datetime:
+        return self.created_at + timedelta(minutes=MINUTES)
+
+    def still_open(self) -> None:
         """Or why not."""
         self.lock()
         if self.undone_at:
             raise Refused("This was taken back already.")
-        if clock.now() > self.created_at + timedelta(minutes=MINUTES):
-            raise Refused(f"This can be taken back for {MINUTES} minutes, which are over. Change the rows again instead.")
-        return self
+        if clock.now() > self.until:
+            raise Refused(f"This can be taken back for {MINUTES} minutes, which are over. Change the records again instead.")
 
 
-def kept(column: Column, row: Any) -> Any:
-    """What stands in this column, as JSON can keep it."""
-    match column.value(row):
-        case Money() as money:
-            return money.as_json()
-        case Noun() as other:
-            return other.id
-        case datetime() | date() | time() as when:
-            return when.isoformat()
-        case value:
-            return value
+def stands(row: Noun) -> dict[str, Any]:
+    """Everything that stands in a row now, and that somebody could have changed."""
+    return {each.key: getattr(row, each.key) for each in inspect(type(row)).column_attrs if each.key not in _BY_ITSELF}
 
 
-_AGAIN: dict[str, Any] = {
-    "money": lambda kept: Money(kept["amount"], kept["currency"]),
-    "moment": datetime.fromisoformat,
-    "day": date.fromisoformat,
-    "time": time.fromisoformat,
-}
-
-
-def again(column: Column, kept: Any) -> Any:
-    """The same as a value; a neighbour that is gone cannot be pointed at again."""
-    if kept is None:
+def was(row: Noun, before: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a change has changed, as it was, in JSON; None if something of it is not for keeping beside the row."""
+    now, columns = stands(row), inspect(type(row)).columns
+    changed = {key: value for key, value in before.items() if value != now[key]}
+    if any(columns[key].info.get("secret") for key in changed) or not all(isinstance(each, _KEPT) for each in changed.values()):
         return None
-    if column.kind == "relation":
-        other = session.get(column.target, kept)
-        if other is None:
-            raise Refused(f"{column.label}: what was chosen there before is gone, so nothing was taken back.")
-        return other
-    return _AGAIN.get(column.kind, lambda same: same)(kept)
+    return {key: value.isoformat() if isinstance(value, date | time) else value for key, value in changed.items()}
+
+
+_KEPT = (type(None), bool, int, str, dict, list, date, time)
+
+
+def put_back(row: Noun, kept: Mapping[str, Any]) -> None:
+    columns = inspect(type(row)).columns
+    for key, value in kept.items():
+        kind = columns[key].type.python_type
+        setattr(row, key, kind.fromisoformat(value) if value is not None and issubclass(kind, date | time) else value)

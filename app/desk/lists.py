@@ -11,11 +11,11 @@ from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.desk import builder, filtering
+from app.desk.cells import Cells, chosen, writable
 from app.desk.column import Column
 from app.desk.listing import Asked, Page, every_row, listed, shown, why_not
 from app.desk.resource import Resource
 from app.desk.rows import Rows
-from app.desk.screens import Screens
 from app.desk.sheet import XLSX, csv_of, lines, workbook
 from app.desk.view import View
 from app.kernel import access
@@ -23,13 +23,11 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused, Unreadable
 from app.kernel.workflow import Move, press
 
-AT_ONCE = 500
 
-
-class Lists(Screens):
+class Lists(Cells):
     """What is seen and done here is the reader's own rows, whatever an address says."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {
+    method_permission_name: ClassVar[dict[str, str]] = Cells.method_permission_name | {
         "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
     }  # fmt: skip
 
@@ -42,7 +40,14 @@ class Lists(Screens):
             return redirect(self._address(first))
         page = listed(self.resource, asked)
         given = {"views": views, "address": self._address, "everything": self._everything(first), "now": _now(views, asked), "asking": self._asking(asked)}
-        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given)
+        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given, **self._writing(page))
+
+    def _writing(self, page: Page) -> dict[str, Any]:
+        """Which cells of this page open under the reader's hand, whether many can be changed at once, and what can be taken back."""
+        if not access.actor().may(self.resource.noun, "edit"):
+            return {"cells": set(), "undo": None}
+        paths = {each.path for each in writable(self.resource)}
+        return {"cells": paths & {each.path for each in page.columns}, "changes": bool(paths), "undo": self._undo()}
 
     @expose("/export.csv")
     @has_access
@@ -150,7 +155,7 @@ class Lists(Screens):
     @has_access
     def bulk(self) -> Any:
         """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
-        move, ids = self._move(request.form.get("move", "")), _chosen()
+        move, ids = self._move(request.form.get("move", "")), chosen()
         if move.asks:
             raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
@@ -196,10 +201,6 @@ def _named(column: Column, id: int) -> str:
     """A neighbour by its name, if the reader may see it."""
     row = session.scalar(access.visible(column.target).where(column.target.id == id))
     return str(row) if row else f"No. {id}"
-
-
-def _chosen() -> Sequence[int]:
-    return [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
 
 
 def _now(views: Sequence[View], asked: Asked) -> View | None:

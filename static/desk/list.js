@@ -63,4 +63,96 @@
     document.body.append(dialog);
     dialog.showModal();
   });
+
+  // A cell is changed where it stands: by a double click, by its pencil, or by F2 on the row's name.
+  const pen = Object.assign(document.createElement("button"), { type: "button", className: "pen tool", tabIndex: -1, title: "Change this (F2)" });
+  pen.innerHTML = '<svg class="icon" aria-hidden="true" focusable="false"><use/></svg><span class="unseen">Change this</span>';
+  const sign = document.querySelector(".icon use")?.getAttribute("href")?.split("#")[0];
+  pen.querySelector("use").setAttribute("href", `${sign}#pencil`);
+  document.addEventListener("pointerover", (event) => {
+    const cell = event.target.closest?.("[data-cell]");
+    if (cell && cell !== pen.parentElement && !cell.querySelector("form")) cell.append(pen);
+  });
+  pen.addEventListener("click", (event) => { event.preventDefault(); event.stopPropagation(); open(pen.parentElement); });
+  document.addEventListener("dblclick", (event) => {
+    const cell = event.target.closest("[data-cell]");
+    if (cell && !event.target.closest("form.cell")) open(cell);
+  });
+  // One click on such a cell may be the first of two.
+  let waiting;
+  document.addEventListener("click", (event) => {
+    const cell = event.target.closest("[data-cell]");
+    if (!cell || event.target.closest("a, button, input, label, form.cell")) { if (event.target.closest("form.cell")) return; clearTimeout(waiting); return; }
+    event.stopPropagation();
+    clearTimeout(waiting);
+    if (event.detail > 1 || String(getSelection())) return;
+    const href = cell.closest("tr").dataset.href, apart = event.ctrlKey || event.metaKey;
+    waiting = setTimeout(() => { if (apart) window.open(href, "_blank", "noopener"); else location.assign(href); }, 260);
+  }, true);
+  document.addEventListener("keydown", (event) => {
+    const form = event.target.closest("form.cell");
+    if (form && event.key === "Escape") { event.preventDefault(); event.stopPropagation(); leave(form); }
+    if (event.key !== "F2" || form) return;
+    const cell = event.target.closest("[data-cell]") ?? event.target.closest("tr[data-cells]")?.querySelector("[data-cell]");
+    if (cell) { event.preventDefault(); open(cell); }
+  });
+
+  const open = async (cell) => {
+    clearTimeout(waiting);
+    getSelection()?.removeAllRanges();
+    document.querySelectorAll("form.cell").forEach(leave);
+    pen.remove();
+    const row = cell.closest("tr");
+    const answer = await fetch(`${row.dataset.cells}${cell.dataset.cell}`);
+    if (!answer.ok || answer.redirected) { location.assign(`${row.dataset.href}/edit`); return; }
+    const form = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("form.cell");
+    const panel = document.createElement("div");
+    panel.className = "cell-panel";
+    panel.append(form);
+    // A form inside the form of the list would not be one: it stands beside it, over the cell.
+    document.querySelector("main").append(panel);
+    const place = () => {
+      const at = cell.getBoundingClientRect();
+      panel.style.left = `${Math.max(8, Math.min(at.left, innerWidth - panel.offsetWidth - 8)) + scrollX}px`;
+      panel.style.top = `${at.top + scrollY - 4}px`;
+    };
+    place();
+    form.of = cell;
+    cell.classList.add("is-open");
+    form.querySelector(".control, input[type=checkbox]")?.focus();
+    form.querySelector("input.control")?.select?.();
+  };
+  const leave = (form) => {
+    const cell = form.of;
+    form.parentElement.remove();
+    cell.classList.remove("is-open");
+    (cell.closest("tr").querySelector("th a") ?? cell).focus();
+  };
+  document.addEventListener("click", (event) => { const away = event.target.closest("[data-leave]"); if (away) leave(away.closest("form.cell")); });
+  document.addEventListener("submit", async (event) => {
+    const form = event.target.closest("form.cell");
+    if (!form) return;
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    const wrong = form.querySelector("[data-refusal]"), button = form.querySelector("button");
+    button.disabled = true;
+    let now;
+    try {
+      const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
+      now = await answer.json();
+    } catch { now = { refusal: "This did not arrive. Please try again." }; }
+    button.disabled = false;
+    const no = now.refusal ?? now.error?.message;
+    if (now.said !== undefined) write(form.of, now.said);
+    if (now.version) form.elements.version.value = now.version;
+    if (!no) { leave(form); return; }
+    wrong.textContent = now.said === undefined ? no : `${no} It is: ${now.said}`;
+    wrong.hidden = false;
+    form.querySelector(".control")?.focus();
+  }, true);
+  const write = (cell, said) => {
+    const inside = cell.querySelector("a, .clip") ?? cell;
+    inside.textContent = said;
+    cell.classList.toggle("none", said === "–");
+  };
 })();
