@@ -35,12 +35,14 @@ from app.money.upi import is_vpa
 from app.packs import PACKS
 from app.sandbox.door import door
 from app.site import frame
+from app.site.address import Address
 from config import ROOT, Settings, Unsafe
 
 
 def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) -> Flask:
     settings = settings or Settings.read()
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
+    app.url_rule_class = Address
     app.config.from_mapping(desk.flask_settings(settings))
     app.extensions["settings"], app.extensions["packs"] = settings, [*desk.OURS, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]

@@ -14,7 +14,7 @@ from flask_appbuilder.api.manager import OpenApi, SwaggerView
 from flask_appbuilder.security.decorators import permission_name, protect
 
 from app.desk.column import KINDS, Column
-from app.desk.listing import LARGEST, Asked, listed, whole
+from app.desk.listing import LARGEST, Asked, found, listed, whole
 from app.desk.report import Report, reports
 from app.desk.resource import Resource, resources
 from app.desk.rows import Rows
@@ -63,7 +63,7 @@ class Api(ModelRestApi):
     @permission_name("get")
     def get(self, pk: int) -> Response:
         """One row."""
-        return self._answer(access.find(self.resource.noun, pk))
+        return self._answer(found(self.resource, pk))
 
     @expose("/_info", methods=["GET"])
     @protect()

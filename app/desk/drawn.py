@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -29,7 +29,8 @@ def said_state(state: str | None) -> str:
 
 
 def badge(state: str | None, tones: Mapping[str, str] = _NO_TONES) -> Markup:
-    return _badge(state, f"is-{tones[state]}" if state in tones else meaning(state))
+    tone = tones.get(state or "")
+    return _badge(state, f"is-{tone}" if tone else meaning(state))
 
 
 @cache
@@ -43,13 +44,15 @@ def icon(name: str) -> Markup:
 
 @cache
 def _icon(name: str, root: str) -> Markup:
-    file = current_app.jinja_env.globals["asset"]("desk/icons.svg")
+    asset: Callable[[str], str] = current_app.jinja_env.globals["asset"]  # type: ignore[assignment]
+    file = asset("desk/icons.svg")
     return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(file, name)
 
 
 def entry(each: Any) -> Markup:
     """One line of the menu, marked where the reader is: on this very page, or somewhere below it."""
-    here = ("page" if request.endpoint == each.front else "true") if getattr(g, "resource", None) is each else ""
+    below = getattr(g, "resource", None) is each
+    here = ("page" if request.endpoint == each.front else "true") if below else ""
     return _entry(each.front, each.icon, each.label, here, request.script_root)
 
 

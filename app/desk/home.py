@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, current_app, redirect, render_template, url_for
 from flask_appbuilder import IndexView, expose
-from sqlalchemy import func, null, select
+from sqlalchemy import DateTime, Select, cast, func, literal, null, select, union_all
 
 from app.desk.api import DocsPage, described
 from app.desk.history import door_to
 from app.desk.house import house
 from app.desk.money import money
 from app.desk.report import reports
-from app.desk.resource import Resource, resources
+from app.desk.resource import Resource, Waits, resources
 from app.desk.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
@@ -34,7 +35,7 @@ class Home(IndexView):
             return redirect(url_for("AuthDBView.login", next="/desk/"))
         mine = sorted((each for each in resources() if who.may(each.noun, "read")), key=lambda each: (each.pack == house.label, each.pack == money.label))
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
-        figures = [(each, _by_state(each)) for each in mine if each.noun.states]
+        figures = _figures([each for each in mine if each.noun.states])
         return render_template(
             "desk/home.html", figures=figures, waiting=[*_waiting(mine), *_alarms()], recent=recent, tasks=Task.mine(), who=who, door_to=door_to
         )
@@ -49,14 +50,18 @@ class Home(IndexView):
 
 def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
     """What waits for whoever is here, with how long it can."""
-    for resource in mine:
-        for it in resource.waits:
-            if it.is_for(access.actor().roles):
-                first = func.min(getattr(resource.noun, it.until)) if it.until else null()
-                count, until = session.execute(select(func.count(), first).where(access.within(resource.noun), it.where())).one()
-                if count:
-                    found = {"tone": it.tone, "count": count, "label": it.label, "more": _how_long(until) or resource.label}
-                    yield found | {"url": f"{url_for(resource.front)}?{urlencode(it.filters)}"}
+    here = [(resource, it) for resource in mine for it in resource.waits if it.is_for(access.actor().roles)]
+    asked = [_how_many(resource, it, nth) for nth, (resource, it) in enumerate(here)]
+    for nth, count, until in sorted(session.execute(union_all(*asked)), key=itemgetter(0)) if asked else ():
+        resource, it = here[nth]
+        if count:
+            found = {"tone": it.tone, "count": count, "label": it.label, "more": _how_long(until) or resource.label}
+            yield found | {"url": f"{url_for(resource.front)}?{urlencode(it.filters)}"}
+
+
+def _how_many(resource: Resource, it: Waits, nth: int) -> Select[int, int, datetime]:
+    first = func.min(getattr(resource.noun, it.until)) if it.until else null()
+    return select(literal(nth), func.count(), cast(first, DateTime(timezone=True))).select_from(resource.noun).where(access.within(resource.noun), it.where())
 
 
 def _how_long(until: datetime | None) -> str:
@@ -79,8 +84,8 @@ def _alarms() -> Iterator[dict[str, Any]]:
                 yield {"tone": "bad", "count": "!", "label": verdict.words, "more": report.label, "url": url_for(report.front)}
 
 
-def _by_state(resource: Resource) -> dict[str, int]:
-    """How many rows are in each state, within the reader's own."""
-    noun = resource.noun
-    counted = dict(session.execute(select(noun.state, func.count()).where(access.within(noun)).group_by(noun.state)).all())
-    return {state: counted[state] for state in noun.states if state in counted}
+def _figures(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
+    """How many rows are in each state, within the reader's own; all nouns in one question."""
+    asked = [select(literal(each.name), each.noun.state, func.count()).where(access.within(each.noun)).group_by(each.noun.state) for each in mine]
+    counted = {(name, state): count for name, state, count in session.execute(union_all(*asked))} if asked else {}
+    return [(each, {state: counted[each.name, state] for state in each.noun.states if (each.name, state) in counted}) for each in mine]

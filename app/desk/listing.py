@@ -19,7 +19,7 @@ from app.desk.put_away import is_away
 from app.desk.resource import Resource
 from app.kernel.access import visible
 from app.kernel.db import Noun, aside, session
-from app.kernel.errors import Unreadable
+from app.kernel.errors import Missing, Unreadable
 from app.money.amount import Money
 
 PAGE = 25
@@ -407,6 +407,17 @@ def _may_be_empty(resource: Resource, column: Column) -> bool:
 
 
 # --- their neighbours -------------------------------------------------------------------------------------------------
+
+
+def found(resource: Resource, id: int) -> Any:
+    """One row as `access.find` finds it, with what is shown of its neighbours: in one question, however many there are."""
+    if not -(2**31) < id < 2**31:
+        raise Missing
+    statement = with_neighbours(resource.noun, visible(resource.noun).where(resource.noun.id == id), [*resource.list, *resource.show])
+    row = session.scalars(statement).unique().one_or_none()
+    if row is None:
+        raise Missing
+    return row
 
 
 def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:

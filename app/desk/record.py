@@ -17,7 +17,7 @@ from app.desk import security
 from app.desk.about import belonging
 from app.desk.colleague import fitting, name_of
 from app.desk.facts import readable
-from app.desk.listing import Asked, beside
+from app.desk.listing import Asked, beside, found
 from app.desk.put_away import PutAway
 from app.desk.related import Related
 from app.desk.remark import Remark
@@ -46,7 +46,7 @@ class Record:
     @expose("/<int:pk>")
     @has_access
     def show(self, pk: int) -> Any:
-        return self._record(access.find(self.resource.noun, pk))
+        return self._record(found(self.resource, pk))
 
     @expose("/<int:pk>/remark", methods=["POST"])
     @has_access

@@ -15,6 +15,7 @@ from flask_appbuilder.security.sqla.models import (
     Permission,
     PermissionView,
     Role,
+    User,
     ViewMenu,
     assoc_group_role,
     assoc_permissionview_role,
@@ -24,9 +25,11 @@ from flask_appbuilder.security.sqla.models import (
 from flask_appbuilder.security.views import RoleModelView, UserDBModelView
 from flask_jwt_extended import current_user as jwt_user
 from flask_jwt_extended import get_jwt_identity
+from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
-from sqlalchemy import case, func, select
+from sqlalchemy import bindparam, case, func, select
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import Email
 
@@ -81,6 +84,35 @@ _SIGN_IN_REFUSALS = {
 }
 
 
+_OWN = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == bindparam("user"))
+_OF_GROUPS = (
+    select(assoc_group_role.c.role_id)
+    .join(assoc_user_group, assoc_user_group.c.group_id == assoc_group_role.c.group_id)
+    .where(assoc_user_group.c.user_id == bindparam("user"))
+)
+_ROLES = (
+    select(Role.name, case((Role.name != ADMIN, func.string_agg(ViewMenu.name + "." + Permission.name, "\n"))).label("may"))
+    .outerjoin(assoc_permissionview_role, assoc_permissionview_role.c.role_id == Role.id)
+    .outerjoin(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
+    .outerjoin(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
+    .outerjoin(Permission, Permission.id == PermissionView.permission_id)
+    .where(Role.id.in_(_OWN.union(_OF_GROUPS)))
+    .group_by(Role.id, Role.name)
+    .subquery()
+)
+_GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB)).scalar_subquery()
+_SOMEBODY = select(User, _GRANTED).where(User.id == bindparam("user"))
+
+
+class Turnstile(Limiter):
+    """How much is left is worth asking the store about only when nothing is."""
+
+    @property
+    def current_limit(self) -> Any:
+        limit = super().current_limit
+        return limit if limit is not None and limit.breached else None
+
+
 class Desk(SecurityManager):
     """One query for all rights of a request, instead of one for each button and menu entry."""
 
@@ -88,6 +120,20 @@ class Desk(SecurityManager):
     userdbmodelview = Users
     rolemodelview = Roles
     security_api = SignIn
+
+    def create_limiter(self, app: Any) -> Any:
+        limiter = Turnstile(key_func=get_remote_address)
+        limiter.init_app(app)
+        return limiter
+
+    def load_user(self, pk: Any) -> Any:
+        """Whoever is signed in and what they may, in the one question that each request has to ask."""
+        with session.no_autoflush:
+            found = session.execute(_SOMEBODY, {"user": int(pk)}).one_or_none()
+        if found is None or not found[0].is_active:
+            return None
+        g._granted = (found[0].id, found[1] or {})
+        return found[0]
 
     def create_login_manager(self, app: Any) -> Any:
         manager = super().create_login_manager(app)
@@ -151,29 +197,19 @@ def _user() -> Any:
     """A token and a cookie never mix: the API hears tokens only, the screens cookies only."""
     if door() == "api":
         return jwt_user._get_current_object() if getattr(g, "_jwt_extended_jwt_user", None) and get_jwt_identity() else None
-    return current_user._get_current_object() if current_user and current_user.is_authenticated else None
+    user = current_user._get_current_object()  # asked once: each word with the proxy looks for its request anew
+    return user if user is not None and user.is_authenticated else None
+
+
+def _granted(id: int) -> dict[str, str | None]:
+    """Each role of somebody with all that it may; an administrator's need not be listed."""
+    with session.no_autoflush:
+        return session.scalar(select(_GRANTED), {"user": id}) or {}
 
 
 def _read(user: Any) -> Actor:
-    """Roles and rights in one go: a row for each role, whether it is somebody's own or their group's."""
-    own = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == user.id)
-    of_groups = (
-        select(assoc_group_role.c.role_id)
-        .join(assoc_user_group, assoc_user_group.c.group_id == assoc_group_role.c.group_id)
-        .where(assoc_user_group.c.user_id == user.id)
-    )
-    can = func.string_agg(ViewMenu.name + "." + Permission.name, "\n")
-    asked = (
-        select(Role.name, case((Role.name != ADMIN, can)))
-        .outerjoin(assoc_permissionview_role, assoc_permissionview_role.c.role_id == Role.id)
-        .outerjoin(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
-        .outerjoin(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
-        .outerjoin(Permission, Permission.id == PermissionView.permission_id)
-        .where(Role.id.in_(own.union(of_groups)))
-        .group_by(Role.id, Role.name)
-    )
-    with session.no_autoflush:
-        granted = dict(session.execute(asked).all())
+    known: tuple[int, dict[str, str | None]] | None = getattr(g, "_granted", None)
+    granted = known[1] if known and known[0] == user.id else _granted(user.id)
     rights = frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
     return Actor(name, door(), user.id, frozenset(granted), rights)
