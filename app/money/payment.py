@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
@@ -73,7 +73,8 @@ class Payment(Noun):
 
     states = "created", "failed", "authorized", "captured", "partly_refunded", "refunded", "bounced"
     __table_args__ = (
-        UniqueConstraint("gateway", "gateway_id", "bill_id"),  # what was paid for several bills at once is a share for each
+        UniqueConstraint("gateway", "gateway_id", "bill_id"),  # what was paid for several bills at once is a share for each …
+        Index("payment_once", "gateway", "gateway_id", unique=True, postgresql_where=text("basket_id is null")),  # … and anything else is one
         CheckConstraint("back_amount between 0 and money_amount", name="back"),
         CheckConstraint("back_currency = money_currency", name="one_currency"),
         CheckConstraint("not pays or owed_back = ''", name="one_end"),

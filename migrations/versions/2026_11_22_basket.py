@@ -46,6 +46,7 @@ def _a_share_for_each() -> None:
     for table, of in (("payment", "bill_id"), ("refund", "payment_id")):
         op.drop_constraint(op.f(f"{table}_gateway_gateway_id_key"), table, type_="unique")
         op.create_unique_constraint(op.f(f"{table}_gateway_gateway_id_{of}_key"), table, ["gateway", "gateway_id", of])
+    op.create_index("payment_once", "payment", ["gateway", "gateway_id"], unique=True, postgresql_where=sa.text("basket_id is null"))
 
 
 def _table(name: str, *columns: sa.schema.SchemaItem) -> None:

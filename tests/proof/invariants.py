@@ -168,6 +168,13 @@ SENTENCES: dict[str, str] = {
     "what still stands of a bill is not its invoice less its credit notes": f"""
         select b.number from bill b where case when b.state = 'paid' then {TOTAL} <> b.price_amount - (select coalesce(sum(i.total_amount), 0)
         from invoice i join payment y on y.id = i.payment_id where y.bill_id = b.id and y.pays and i.kind = 'credit_note') else {TOTAL} <> b.price_amount end""",
+    # --- several at once ---
+    "a basket asks another sum than its bills": """
+        select b.number from basket b where price_amount <> (select sum(i.price_amount) from in_basket n join bill i on i.id = n.bill_id where n.basket_id = b.id)""",
+    "the shares of one payment do not come to what was paid, or one of them is of another basket": """
+        select y.gateway_id from payment y join basket b on b.id = y.basket_id where y.captured_at is not null group by y.gateway, y.gateway_id
+        having count(distinct b.id) > 1 or (count(*) > 1 and sum(y.money_amount) <> max(b.price_amount))
+        or count(*) not in (1, (select count(*) from in_basket n where n.basket_id = max(b.id)))""",
     # --- coupons, messages, quarrels, settlements ---
     "a coupon has counted other uses than there are": """
         select code from coupon c where used <> (select count(*) from coupon_use u where u.coupon_id = c.id and u.state = 'taken')
