@@ -8,7 +8,7 @@ LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
 .DEFAULT_GOAL := help
-.PHONY: help run test proof check demo-large shell words lock clean
+.PHONY: help run test proof bench check demo-large shell words lock clean
 
 help: ## List what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ test: .venv/installed-dev ## Run the tests on two cores, each with servers of it
 
 proof: .venv/installed-dev ## Prove the money at length, with a new seed each time (half an hour and more; PROOF_SEED=… repeats one)
 	@PROOF_EXAMPLES=$${PROOF_EXAMPLES:-500} PROOF_STEPS=$${PROOF_STEPS:-60} $(BIN)/python -m pytest -s tests/proof
+
+bench: .venv/installed-dev ## Measure what a request costs, beside stock Flask-AppBuilder on the same rows; writes docs/bench.md
+	@$(BIN)/python -m bench
 
 check: .venv/installed-dev ## Style, types, and who may import whom
 	@$(BIN)/python -m ruff check

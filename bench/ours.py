@@ -1,0 +1,113 @@
+"""Our side: the nouns declared as a pack, served as everything else is. `python -m bench.ours begin | start | serve`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from flask import Flask
+from flask_jwt_extended import create_access_token
+from sqlalchemy import ForeignKey, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app import create_app
+from app.desk import security
+from app.desk.resource import Resource
+from app.kernel import db
+from app.kernel.access import everything
+from app.kernel.db import Noun
+from app.kernel.pack import Pack
+from bench.rows import SHOWN, fill, others
+from bench.side import Side, cookie, started
+
+ROLES = {"Desk": "read write moves delete"}
+
+
+class Customer(Noun):
+    """Whoever waits for a parcel."""
+
+    name: Mapped[str]
+    email: Mapped[str]
+    city: Mapped[str]
+
+
+class Parcel(Noun):
+    """What is on its way to a customer."""
+
+    states = "waiting", "sent", "delivered"
+
+    number: Mapped[str]
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"), index=True)
+    customer: Mapped[Customer] = relationship()
+    weight: Mapped[int]
+    due_at: Mapped[datetime]
+    note: Mapped[str]
+
+
+def _noun(name: str) -> type[Noun]:
+    annotations = {"name": Mapped[str], "weight": Mapped[int]}
+    return type(name, (Noun,), {"__doc__": "One of many.", "__annotations__": annotations, "__module__": __name__})
+
+
+def pack(nouns: int) -> Pack:
+    """As many nouns as asked for, the first two of which are looked at."""
+    plain = [_noun(name) for name in others(nouns)]
+    fields = "number customer state weight due_at note"
+    written = "number customer weight due_at note"
+    resources = [
+        Resource(Customer, list="name email city", add="name email city", search="name email", roles=ROLES, scope=everything),
+        Resource(Parcel, list=fields, show=fields, add=written, search="number customer.name", filters="state customer due_at", roles=ROLES, scope=everything),
+        *(Resource(each, list="name weight", add="name weight", search="name", roles=ROLES, scope=everything) for each in plain),
+    ]
+    return Pack(name="bench", label="Parcels", nouns=[Customer, Parcel, *plain], resources=resources)
+
+
+def begin(app: Flask, nouns: int) -> None:
+    """What a release does once, and the rows."""
+    told = app.test_cli_runner().invoke(args=["migrate"])
+    assert told.exit_code == 0, told.output
+    with app.app_context(), db.engine().begin() as connection:
+        fill(connection, nouns)
+        connection.execute(
+            text(
+                "insert into change (created_at, changed_at, version, noun, row_id, verb, before, after, why, name, door) select now(), now(), 1, 'parcel', "
+                f"{SHOWN}, 'changed', '{{\"weight\": 1}}', '{{\"weight\": 2}}', '', 'Dina', 'desk' from generate_series(1, 3)"
+            )
+        )
+        security.add_user(app.extensions["appbuilder"].sm, "bench", name="Dina Desk", email="bench@example.com", role="Desk", password="a long password")
+
+
+def side(app: Flask) -> Side:
+    with app.app_context():
+        user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
+        token = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
+    known = {"Cookie": cookie(app, user)}
+    return Side(
+        app,
+        {
+            "index": ("/desk/", known),
+            "list": ("/desk/parcel/?size=50", known),
+            "record": (f"/desk/parcel/{SHOWN}", known),
+            "api_list": ("/api/v1/parcel/?size=50", token),
+            "api_get": (f"/api/v1/parcel/{SHOWN}", token),
+        },
+    )
+
+
+def main(what: str, nouns: int) -> None:
+    make: Any = partial(create_app, packs=[pack(nouns)])
+    match what:
+        case "begin":
+            begin(make(), nouns)
+        case "start":
+            print(json.dumps(started(make)))
+        case "serve":
+            side(make()).serve()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(os.environ["BENCH_NOUNS"]))

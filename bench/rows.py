@@ -1,0 +1,45 @@
+"""The rows that both sides show: customers, parcels that name one, and as many other nouns as make the menu long."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, text
+
+CUSTOMERS, PARCELS = 200, 5000
+SHOWN = 17  # the parcel whose page is opened
+
+_ALWAYS = "id serial primary key, created_at timestamptz not null, changed_at timestamptz not null, version integer not null"
+
+
+def others(nouns: int) -> list[str]:
+    """What the other nouns are called: Noun01, Noun02, …"""
+    return [f"Noun{n:02}" for n in range(1, nouns - 1)]
+
+
+def fill(connection: Connection, nouns: int) -> None:
+    """The same tables and the same rows, whoever reads them."""
+    connection.execute(text(f"create table customer ({_ALWAYS}, name text not null, email text not null, city text not null)"))
+    connection.execute(
+        text(
+            f"create table parcel ({_ALWAYS}, number text not null, customer_id integer not null references customer, state varchar(20) not null, "
+            "weight integer not null, due_at timestamptz not null, note text not null)"
+        )
+    )
+    connection.execute(text("create index on parcel (customer_id)"))
+    connection.execute(text("create index on parcel (state)"))
+    for name in others(nouns):
+        connection.execute(text(f"create table {name.lower()} ({_ALWAYS}, name text not null, weight integer not null)"))
+    always, now = "created_at, changed_at, version", "now(), now(), 1"
+    connection.execute(
+        text(
+            f"insert into customer ({always}, name, email, city) select {now}, 'Customer ' || n, 'customer' || n || '@example.com', 'Mysuru' "
+            f"from generate_series(1, {CUSTOMERS}) n"
+        )
+    )
+    connection.execute(
+        text(
+            f"insert into parcel ({always}, number, customer_id, state, weight, due_at, note) select {now}, 'PC-' || lpad(n::text, 6, '0'), "
+            f"1 + n % {CUSTOMERS}, (array['waiting', 'sent', 'delivered'])[1 + n % 3], n % 40, "
+            f"timestamptz '2026-11-01 09:00+00' + n * interval '1 minute', 'Leave it with the neighbour' from generate_series(1, {PARCELS}) n"
+        )
+    )
+    connection.execute(text("analyze"))

@@ -1,0 +1,36 @@
+"""The bench can be trusted with what it counts; how many milliseconds it takes is not a matter for a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from flask import Flask
+from sqlalchemy import Engine, event
+
+from bench.side import Side, cookie
+from bench.table import written
+from bench.turns import PAGES, SIDES, Compared, Cost
+from tests.conftest import user_id
+
+
+@pytest.fixture
+def side(app: Flask) -> Iterator[Side]:
+    side = Side(app, {"list": ("/desk/person/?size=50", {"Cookie": cookie(app, user_id(app, "dina"))})})
+    yield side
+    event.remove(Engine, "before_cursor_execute", side.statements._note)
+
+
+def test_a_page_is_asked_for_as_often_as_said_by_somebody_who_is_signed_in(side: Side) -> None:
+    told = side.measured("list", 2)
+    assert told["status"] == "200 OK"
+    assert (len(told["cpu"]), min(told["cpu"]) > 0) == (2, True)
+    assert 1 <= told["queries"] <= 12
+
+
+def test_the_table_names_every_page_and_how_much_cheaper_it_is() -> None:
+    costs = {"ours": Cost([5.0], 3, 2048), "stock": Cost([21.0], 70, 4096)}
+    starts = {side: {"wall": 1.0, "cpu": 0.9, "statements": 0.0, "writes": 0.0} for side in SIDES}
+    page = written([Compared(60, {side: dict.fromkeys(PAGES, costs[side]) for side in SIDES}, starts)])
+    assert page.count("| 5.0 ms | 21.0 ms | **4.2** | 3 | 70 | 2 kB | 4 kB |") == len(PAGES)
+    assert all(label in page for label in PAGES.values())
