@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from functools import cached_property
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
-from flask import Response, current_app, g, has_request_context, request
+from flask import g, has_request_context, request
 from flask_appbuilder.exceptions import PasswordComplexityValidationError
-from flask_appbuilder.security.api import SecurityApi
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import (
     Permission,
@@ -36,11 +33,11 @@ from wtforms.validators import Email
 from app.desk.page import pages
 from app.desk.report import reports
 from app.desk.resource import resources
+from app.desk.sign_in import AuthDBView, SignIn
 from app.kernel.access import ADMIN, Actor
 from app.kernel.db import session, transaction
-from app.kernel.errors import Forbidden, NotSignedIn, Unreadable
+from app.kernel.errors import Forbidden, Unreadable
 
-SIGN_INS = "10 per minute"  # at each door, for one address and one name
 _CAN = "can_"
 
 
@@ -67,21 +64,6 @@ def long_enough(password: str) -> None:
     """Length is what makes a password hard to guess; rules about digits and signs make it easy to forget."""
     if len(password) < 10:
         raise PasswordComplexityValidationError("At least ten characters that nobody else would think of.")
-
-
-class SignIn(SecurityApi):
-    """Flask-AppBuilder's token endpoint, with our words for a refusal."""
-
-    @staticmethod
-    def response(code: int, **body: Any) -> Response:
-        refusal = _SIGN_IN_REFUSALS.get(code)
-        return cast(Response, SecurityApi.response(code, **(refusal.as_json() if refusal else body)))
-
-
-_SIGN_IN_REFUSALS = {
-    400: Unreadable("Send JSON with username, password and provider “db”."),
-    401: NotSignedIn("This user name and password do not fit together."),
-}
 
 
 _OWN = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == bindparam("user"))
@@ -119,6 +101,7 @@ class Desk(SecurityManager):
     userstatschartview = None  # draws with charts fetched from outside
     userdbmodelview = Users
     rolemodelview = Roles
+    authdbview = AuthDBView
     security_api = SignIn
 
     def create_limiter(self, app: Any) -> Any:
@@ -151,22 +134,10 @@ class Desk(SecurityManager):
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
         return set(menu_names or []) if ADMIN in actor().roles else set()
 
-    @cached_property
-    def sign_in_limit(self) -> Any:
-        return self.limiter.shared_limit(SIGN_INS, scope="sign-in", key_func=_who_signs_in, methods=["POST"])
-
-    def register_views(self) -> None:
-        super().register_views()
-        app = current_app
-        for endpoint in ("AuthDBView.login", "SignIn.login"):
-            app.view_functions[endpoint] = self.sign_in_limit(app.view_functions[endpoint])
-
-
-def _who_signs_in() -> str:
-    """One door or the other, the same count: an address together with the name it tries."""
-    given = request.get_json(silent=True) if request.is_json else request.form
-    name = given.get("username", "") if isinstance(given, Mapping) else ""
-    return f"{get_remote_address()} {str(name)[:64].lower()}"
+    def known(self, name: str) -> Any:
+        """By user name or by email address: both are looked for, so that it takes as long either way."""
+        by_name, by_email = self.find_user(username=name), self.find_user(email=name)
+        return by_name or by_email
 
 
 def actor() -> Actor:
