@@ -122,7 +122,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(Inbox)
     app.context_processor(
         lambda: (
-            {"menu": _menu, "unread": notices.unread, "is_admin": lambda: access.ADMIN in access.actor().roles}
+            {"menu": _menu, "adds": _adds, "unread": notices.unread, "is_admin": lambda: access.ADMIN in access.actor().roles}
             if has_request_context() and request.path.startswith(_STAFF)
             else {}
         )
@@ -145,6 +145,12 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
     parts: dict[str, list[tuple[str, list[Any]]]]
     parts = {pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}
     return sorted(parts.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
+
+
+def _adds() -> list[Any]:
+    """What this person may add, by its own form."""
+    who = access.actor()
+    return [each for each in resources() if each.add and who.may(each.noun, "add")]
 
 
 def _speak_plainly(jwt: Any) -> None:

@@ -60,3 +60,13 @@ def entry(each: Any) -> Markup:
 def _entry(front: str, drawn: str, label: str, here: str, root: str) -> Markup:
     current = Markup(' aria-current="{}"').format(here) if here else ""
     return Markup('<li><a href="{}"{}>{}{}</a></li>').format(url_for(front), current, icon(drawn), label)
+
+
+def addition(resource: Any) -> Markup:
+    """One line of what somebody can add."""
+    return _addition(resource.noun.__name__, resource.icon, resource.one, request.script_root)
+
+
+@cache
+def _addition(noun: str, drawn: str, one: str, root: str) -> Markup:
+    return Markup('<li><a href="{}">{}Add {}</a></li>').format(url_for(f"{noun}Screens.add"), icon(drawn), one.lower())

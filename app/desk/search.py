@@ -44,11 +44,12 @@ SHORTEST = 2  # characters that are worth a question
 NEAR = 0.45  # how much of a name has to be right
 AT_ONCE = 5, 12  # rows of one kind in the palette, and on the page
 PORTION = 10_000  # rows that are written anew at once
+NEXT = "\t\n"  # what follows is said of a neighbour
 AMONG = 400  # so many of those that fit are put in order
 
 
 class Finding(Noun):
-    """Where a row is found: everything it is searched by, each on a line of its own, in small letters."""
+    """Where a row is found: everything it is searched by, each on a line of its own, in small letters, its own first."""
 
     audited = False
     __table_args__ = (
@@ -119,9 +120,10 @@ def _columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
 def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
     """Write down anew the rows with these ids, or those whose neighbour along the path has one of them."""
     there, statement = _joined(resource)
-    lines = [line for each in resource.search for line in _lines(getattr(there[each.steps[:-1]], each.name), each)]
-    letters: Any = func.lower(func.concat("\n", func.concat_ws("\n", *lines), "\n"))
-    words = func.to_tsvector(text("'simple'"), func.regexp_replace(letters, "[^[:alnum:]]+", " ", "g"))
+    said = [[line for each in its for line in _lines(getattr(there[each.steps[:-1]], each.name), each)] for its in _by_owner(resource)]
+    own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in said)
+    letters: Any = func.concat("\n", own, "\n", func.nullif(func.concat(NEXT, theirs, "\n"), f"{NEXT}\n"))
+    words = func.setweight(_split(own), text("'A'")).concat(_split(theirs))
     wanted = there[path].id == func.any(bindparam("ids", type_=ARRAY(Integer)))
     kept = literal(resource.name), resource.noun.id, letters, words, literal(1), func.now(), func.now()
     rows = statement.with_only_columns(*kept).where(wanted).order_by(resource.noun.id)
@@ -143,6 +145,15 @@ def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]
         there[path] = aliased(relation.property.mapper.class_)
         statement = statement.outerjoin(relation.of_type(there[path]))
     return there, statement
+
+
+def _by_owner(resource: Resource) -> tuple[list[Column], list[Column]]:
+    """What stands in the row itself, and what in its neighbours: somebody comes before the papers that name them."""
+    return [each for each in resource.search if len(each.steps) == 1], [each for each in resource.search if len(each.steps) > 1]
+
+
+def _split(letters: Any) -> Any:
+    return func.to_tsvector(text("'simple'"), func.regexp_replace(letters, "[^[:alnum:]]+", " ", "g"))
 
 
 def _lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
@@ -271,8 +282,9 @@ def found(words: str, at_once: int) -> list[Group]:
     ranked = _ranked(said, at_once, _fits(said), _rank(said))
     if not ranked and re.search(r"[^\W\d_]{3}", said):
         session.execute(text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)})
-        near = literal(said)
-        ranked = _ranked(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - func.word_similarity(near, Finding.letters))
+        near, own = literal(said), func.split_part(Finding.letters, NEXT, 1)
+        how_near = func.greatest(func.word_similarity(near, own), 0.9 * func.word_similarity(near, Finding.letters))
+        ranked = _ranked(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
     return _groups(ranked, at_once)
 
 
@@ -297,12 +309,16 @@ def _fits(said: str) -> ColumnElement[bool]:
     """All the words as beginnings of words; or the letters as they stand; or the digits of a telephone, however it is written."""
     ways: list[ColumnElement[bool]] = []
     if question := _question(said):
-        ways.append(Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question)))
+        ways.append(_has(question))
     if len(said) > 2:
         ways.append(Finding.letters.like(containing(said)))
     if digits := _telephone(said):
         ways.append(Finding.letters.like(containing(digits)))
     return or_(*ways) if ways else Finding.letters.like(containing(said))
+
+
+def _has(question: str) -> ColumnElement[bool]:
+    return Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question))  # type: ignore[no-any-return]
 
 
 def _question(said: str) -> str:
@@ -317,15 +333,15 @@ def _telephone(said: str) -> str:
 
 def _rank(said: str) -> Any:
     """A value that is just this, a value that begins like this, all of its words, and then whatever holds it."""
-    plain = said.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_")
-    steps: list[tuple[Any, Any]] = [(Finding.letters.like(f"%\n{plain}\n%"), 0), (Finding.letters.like(f"%\n{plain}%"), 1)]
+    plain, own = containing(said)[1:-1], func.split_part(Finding.letters, NEXT, 1)
+    steps: list[tuple[Any, Any]] = [(own.like(f"%\n{plain}\n%"), 0), (own.like(f"%\n{plain}%"), 1)]
     if number := re.search(r"[1-9]\d*$", said):
-        steps.append((Finding.letters.like(f"%\n{number[0]}\n%"), 1))
+        steps.append((own.like(f"%\n{number[0]}\n%"), 1))
     if digits := _telephone(said):
-        steps.append((Finding.letters.like(f"%{digits}\n%"), 1))
+        steps.append((own.like(f"%{digits}\n%"), 1))
     if question := _question(said):
-        steps.append((Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question)), 2))
-    return case(*steps, else_=3)
+        steps += [(_has(question.replace(":*", ":*A")), 2), (_has(question), 3)]
+    return case(*steps, else_=4)
 
 
 def _groups(ranked: Sequence[tuple[str, int]], at_once: int) -> list[Group]:

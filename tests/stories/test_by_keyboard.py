@@ -1,0 +1,93 @@
+"""The desk by keyboard: the palette, the sheet of keys, and the rows of a list; with axe over what floats above the page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.base import AXE_SCRIPT
+from playwright.sync_api import Browser, Page, expect
+
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.slot import Slot
+from tests.conftest import PASSWORD
+from tests.stories.test_everybody import CHECK, COLOURS, WHOLE
+
+
+@pytest.fixture
+def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -> Iterator[Page]:
+    """Dina at the list of bookings, of which there is one; nothing may come from elsewhere, and nothing be an error."""
+    hold(slot)
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Asia/Kolkata", reduced_motion="reduce")
+    page = context.new_page()
+    page.set_default_timeout(10_000)
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
+    page.goto(f"{web}/desk/booking/")
+    page.get_by_label("User name").fill("dina")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.goto(f"{web}/desk/booking/")
+    yield page
+    context.close()
+    assert troubles == []
+
+
+def faults(page: Page) -> list[str]:
+    page.evaluate(AXE_SCRIPT)
+    found = []
+    for shade, rules in ("light", WHOLE), ("dark", COLOURS):
+        page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
+        found += [f"{shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in page.evaluate(CHECK, rules)["violations"]]
+    return found
+
+
+@pytest.mark.browser
+def test_the_desk_is_worked_by_keyboard_alone(desk: Page) -> None:
+    desk.keyboard.press("Control+k")
+    words = desk.get_by_role("combobox", name="Search or go to")
+    expect(words).to_be_focused()
+    desk.keyboard.type("meera")
+    expect(desk.get_by_role("option", name="Meera Iyer").first).to_have_attribute("aria-selected", "true")
+    assert faults(desk) == []
+    desk.keyboard.press("ArrowDown")
+    expect(words).to_have_attribute("aria-activedescendant", "palette-1")
+    desk.keyboard.press("ArrowUp")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/desk/person/1")
+    desk.keyboard.press("/")
+    expect(desk.get_by_role("option", name="Today").first).to_be_visible()
+    desk.keyboard.type("bookings")
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/desk/booking/")
+    desk.keyboard.press("j")
+    expect(desk.get_by_role("link", name="BK-")).to_be_focused()
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/desk/booking/1")
+    desk.keyboard.press("Control+k")
+    expect(desk.get_by_role("group", name="Looked at last").get_by_role("option", name="Meera Iyer")).to_be_visible()
+    desk.keyboard.press("Escape")
+    desk.keyboard.press("?")
+    expect(desk.get_by_role("dialog", name="Keys of the desk")).to_be_visible()
+    assert faults(desk) == []
+    desk.get_by_label("Single letters work as keys").uncheck()
+    desk.keyboard.press("Escape")
+    desk.keyboard.press("?")
+    expect(desk.get_by_role("dialog", name="Keys of the desk")).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_the_frame_stays_as_somebody_set_it_up(desk: Page) -> None:
+    desk.get_by_role("button", name="Compact rows").click()
+    desk.get_by_role("heading", name="House", exact=True).click()
+    people = desk.get_by_role("navigation", name="Desk").get_by_role("link", name="People")
+    expect(people).to_be_hidden()
+    desk.reload()
+    expect(desk.get_by_role("button", name="Compact rows")).to_have_attribute("aria-pressed", "true")
+    expect(people).to_be_hidden()
+    desk.get_by_label("Narrow the menu").fill("peop")
+    expect(people).to_be_visible()
+    expect(desk.get_by_role("navigation", name="Desk").get_by_role("link", name="Slots")).to_be_hidden()
+    desk.keyboard.press("Enter")
+    desk.wait_for_url("**/desk/person/")
