@@ -54,9 +54,6 @@ class Notice(Noun):
     def unread(cls, user_id: int | None) -> int:
         return session.scalar(select(func.count()).where(cls.user_id == user_id, cls.read_at.is_(None))) or 0
 
-    def read(self) -> None:
-        self.read_at = self.read_at or clock.now()
-
     def wants(self, message: Message) -> bool:
         """What was read in the desk meanwhile is not written about."""
         return self.read_at is None

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Response, flash, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 
 from app.desk.history import door_to
 from app.desk.notice import Notice
@@ -52,8 +52,7 @@ class Notices(BaseView):
         notice = session.scalar(select(Notice).where(Notice.id == id, Notice.mine()))
         if notice is None:
             raise Missing
-        with transaction():
-            notice.read()
+        _mark(Notice.id == id)
         if notice.noun is None:
             return redirect(url_for("Inbox.index"))
         return redirect(door_to(notice.noun, notice.row_id) or url_for("Notices.index"))
@@ -64,9 +63,7 @@ class Notices(BaseView):
         if answer := _signed_in():
             return answer
         chosen = request.form.get("id", "")
-        which = [Notice.id == int(chosen)] if chosen.isdecimal() and len(chosen) < 10 else []
-        with transaction():
-            session.execute(update(Notice).where(Notice.mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now()))
+        _mark(*([Notice.id == int(chosen)] if chosen.isdecimal() and len(chosen) < 10 else []))
         return redirect(url_for("Notices.index"))
 
     @expose("/preferences", methods=["POST"])
@@ -93,6 +90,12 @@ def unread() -> int:
 def _signed_in() -> Any:
     """The way to the sign-in for a stranger; nothing for everybody else."""
     return redirect(url_for("AuthDBView.login", next="/desk/notices/")) if access.actor().user_id is None else None
+
+
+def _mark(*which: ColumnElement[bool]) -> None:
+    """In one statement: the clock may be counting anew in the same row."""
+    with transaction():
+        session.execute(update(Notice).where(Notice.mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now()))
 
 
 def _page(refusal: Refused | None = None) -> str:

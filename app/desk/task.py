@@ -63,6 +63,11 @@ class Task(Noun):
         made._give(user)
         return made
 
+    def tidy(self) -> None:
+        """A day that is put off is reminded of anew."""
+        if self.due_on is not None and self.due_on > clock.today():
+            self.reminded_on = None
+
     @classmethod
     def mine(cls) -> list[Self]:
         """What is open and whoever is here has to do, the most urgent first."""

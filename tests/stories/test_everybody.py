@@ -10,9 +10,13 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
+from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 
+from app.desk.notice import Notice
+from app.desk.remark import Remark
+from app.desk.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.amount import Money
@@ -23,7 +27,7 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
-from tests.conftest import MEERA, PASSWORD
+from tests.conftest import MEERA, PASSWORD, user_id
 
 OpenSlot = Callable[..., Slot]
 AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
@@ -92,7 +96,9 @@ def busy(service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], la
 
 
 @pytest.mark.browser
-def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], busy: dict[str, Booking]) -> None:
+def test_no_public_page_shuts_anybody_out(
+    page: Page, web: str, service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], busy: dict[str, Booking]
+) -> None:
     free, stands, today = open_slot(hours=48), busy["confirmed"], clock.today()
     waiting = Waiting.join(service, MEERA, today, today + timedelta(days=20))
     bill, another = busy["held"].bill, hold(open_slot(hours=60)).bill
@@ -124,16 +130,30 @@ def test_no_public_page_shuts_anybody_out(page: Page, web: str, service: Service
     assert not found, "\n".join(found)
 
 
+@pytest.fixture
+def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
+    """A booking that somebody has said something about, and asked something."""
+    it, ada = busy["held"], user_id(app, "ada")
+    about = {"noun": "booking", "row_id": it.id}
+    with transaction():
+        session.add_all([Remark(**about, name="Ada", user_id=ada, words=words) for words in ("She comes by train.", "A long story. " * 60)])
+        session.add_all(
+            [Task(**about, about=str(it), title="Call her", asked_by="Dina", who_id=ada, due_on=clock.today() - timedelta(days=n)) for n in range(2)]
+        )
+        session.add(Notice(**about, user_id=ada, kind="mention", words=f"Dina mentions you at {it}."))
+    return it
+
+
 @pytest.mark.browser
-def test_no_page_of_the_desk_shuts_anybody_out(page: Page, web: str, busy: dict[str, Booking]) -> None:
+def test_no_page_of_the_desk_shuts_anybody_out(page: Page, web: str, busy: dict[str, Booking], talked_of: Booking) -> None:
     page.goto(f"{web}/desk/")
     found = faults(page, "100%")
     page.get_by_label(re.compile("user", re.IGNORECASE)).fill("ada")
     page.get_by_label(re.compile("^password", re.IGNORECASE)).fill(PASSWORD)
     page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
     for path in (
-        *("/desk/", "/desk/booking/", f"/desk/booking/{busy['held'].id}", "/desk/service/new", "/desk/service/1/edit"),
-        *(f"/desk/booking/{busy['confirmed'].id}/do/cancel", "/desk/reports/invoice_register/", "/desk/nosuch"),
+        *("/desk/", "/desk/booking/", f"/desk/booking/{talked_of.id}?of=order%3D-id", "/desk/service/new", "/desk/service/1/edit"),
+        *(f"/desk/booking/{busy['confirmed'].id}/do/cancel", "/desk/reports/invoice_register/", "/desk/nosuch", "/desk/inbox/", "/desk/notices/"),
     ):
         page.goto(f"{web}{path}")
         found += faults(page, "100%")
