@@ -144,7 +144,7 @@ SENTENCES: dict[str, str] = {
          else 'partly_refunded' end from refund f where f.payment_id = y.id and f.state = 'done')""",
     # --- papers ---
     "a series has a gap": """
-        select split_part(number, '/', 1) from invoice group by 1 having count(*) <> max(split_part(number, '/', 3)::int)""",
+        select split_part(number, '/', 1) || '/' || split_part(number, '/', 2) from invoice group by 1 having count(*) <> max(split_part(number, '/', 3)::int)""",
     "a series has counted further than it was used": """
         select s.kind from series s where s.kind like '% fiscal' and
         s.last <> (select count(*) from invoice i where split_part(i.number, '/', 1) || ' fiscal' = s.kind and i.number like '%/' || (s.year % 100) || '-%')""",
