@@ -13,7 +13,7 @@ from flask_appbuilder.security.decorators import has_access
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
-from app.desk import security
+from app.desk import open_by, security
 from app.desk.about import belonging
 from app.desk.colleague import fitting, name_of
 from app.desk.facts import readable
@@ -136,6 +136,7 @@ class Record:
             asks_tasks=who.may(Task, "finish") and self.resource.noun is not Task,
             away=PutAway.of(row) if self.resource.archive else None,
             beside=self._beside(row),
+            others=open_by.others(row) if self.resource.edit and who.may(self.resource.noun, "edit") else [],
             refusal=refusal,
             refused_at=at,
             typed=typed or {},

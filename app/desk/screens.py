@@ -11,7 +11,7 @@ from flask_appbuilder.security.decorators import has_access
 from sqlalchemy import cast, not_, or_
 from sqlalchemy.types import String
 
-from app.desk import security
+from app.desk import open_by, security
 from app.desk.column import KINDS, Column
 from app.desk.filtering import containing
 from app.desk.history import door_to, told
@@ -108,7 +108,10 @@ class Screens(Record, ModelView):
         new = row.id is None
         if request.method == "GET":
             typed = {**_to_begin_with(columns), **request.args} if new else {each.path: each.typed(row) for each in columns}
-            return self._page("desk/form.html", row=row, columns=columns, typed=typed, wrong={}, refusal=None)
+            others = [] if new else open_by.others(row)
+            if not new:
+                open_by.begin(row)
+            return self._page("desk/form.html", row=row, columns=columns, typed=typed, wrong={}, refusal=None, others=others)
         given = {**request.form, **request.files}
         try:
             write(row, columns, given)
@@ -118,6 +121,7 @@ class Screens(Record, ModelView):
             news = _what_is_new(row, columns) if isinstance(no, Overtaken) else []
             left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
             return self._page("desk/form.html", row=row, columns=columns, typed=request.form, refusal=no.words, news=news, **left), no.status
+        open_by.end(row)
         flash(f"{self.resource.one} {row} was {'added' if new else 'changed'}.", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=row.id))
 

@@ -154,6 +154,22 @@ def test_what_was_said_about_somebody_is_handed_out_and_forgotten_with_them(book
     assert "Meera about" not in enter("ada").get("/desk/task/").text
 
 
+# --- two at once ---
+
+
+def test_who_else_has_it_open_to_change_it_is_said_until_they_save(booking: Booking, enter: Enter, later: Any) -> None:
+    dina, ada, address = enter("dina"), enter("ada"), f"/desk/person/{booking.person_id}"
+    dina.get(f"{address}/edit")
+    for page in address, f"{address}/edit":
+        assert "Dina opened this to change it" in ada.get(page).text
+    assert "opened this to change it" not in enter("anil").get(address).text
+    assert "Ada opened this to change it" in dina.get(f"{address}/edit").text
+    with later(minutes=16):
+        assert "opened this to change it" not in ada.get(address).text
+    dina.post(f"{address}/edit", data={"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata"})
+    assert "opened this to change it" not in ada.get(address).text
+
+
 # --- tasks ---
 
 

@@ -1,0 +1,58 @@
+"""Who has a record open to change it, just now: a hint in Redis that goes by itself, and that nobody misses when it is away."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+
+import redis
+
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun
+
+log = logging.getLogger(__name__)
+
+WHILE = timedelta(minutes=15)
+_redis: redis.Redis | None = None
+
+
+def remember_in(url: str) -> None:
+    global _redis
+    _redis = redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2, decode_responses=True)
+
+
+def begin(row: Noun) -> None:
+    """Whoever is here begins to change it. Somebody who begins again has begun now."""
+    who = actor()
+    if _redis is not None and who.user_id is not None:
+        try:
+            _redis.hset(_key(row), str(who.user_id), f"{clock.now().isoformat()} {who.name}")
+            _redis.expire(_key(row), WHILE)
+        except redis.RedisError as error:
+            log.warning("nobody hears that %s is open: %s", row, error)
+
+
+def end(row: Noun) -> None:
+    if _redis is not None:
+        try:
+            _redis.hdel(_key(row), str(actor().user_id))
+        except redis.RedisError as error:
+            log.warning("nobody hears that %s is closed: %s", row, error)
+
+
+def others(row: Noun) -> list[tuple[str, datetime]]:
+    """The others, and since when; who went away without saving is forgotten after a quarter of an hour."""
+    if _redis is None:
+        return []
+    try:
+        found = {str(id): str(each) for id, each in _redis.hgetall(_key(row)).items()}
+    except redis.RedisError as error:
+        log.warning("nobody knows who has %s open: %s", row, error)
+        return []
+    told = [(name, datetime.fromisoformat(since)) for id, each in found.items() if id != str(actor().user_id) for since, _, name in [each.partition(" ")]]
+    return sorted((name, since) for name, since in told if clock.now() - since < WHILE)
+
+
+def _key(row: Noun) -> str:
+    return f"frontdesk:open:{row.__tablename__}:{row.id}"
