@@ -18,12 +18,13 @@ from app.desk.filtering import containing
 from app.desk.put_away import is_away
 from app.desk.resource import Resource
 from app.kernel.access import visible
-from app.kernel.db import Noun, aside, session
+from app.kernel.db import Noun, aside, noun_called, session
 from app.kernel.errors import Missing, Unreadable
 from app.money.amount import Money
 
 PAGE = 25
 LARGEST = 100
+LETTERS = 3
 KNOWN = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
 PUT_AWAY = "put_away"  # ?f.put_away=on: what is out of sight, instead of the rest
 NO_ORDER = ("facts", "picture")
@@ -266,9 +267,18 @@ def _narrowed(resource: Resource, asked: Asked) -> _Query:
     if asked.words:
         if not resource.search:
             raise Unreadable(f"{resource.label} cannot be searched.")
-        conditions.append(or_(*[query.expression(each).ilike(containing(asked.words)) for each in resource.search]))
+        conditions.append(_searched(query, resource, asked.words))
     query.statement = query.statement.where(*conditions)  # last: naming a neighbour joins it to the statement
     return query
+
+
+def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bool]:
+    """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
+    if resource.found and len(words) >= LETTERS:
+        finding: Any = noun_called("finding")
+        there = select(finding.row_id).where(finding.noun == resource.name, finding.letters.like(func.lower(containing(words))))
+        return resource.noun.id.in_(there)
+    return or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
 
 
 def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:

@@ -35,7 +35,8 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, ali
 from sqlalchemy.types import Integer
 
 from app.desk.column import NO, Column
-from app.desk.listing import containing, with_neighbours
+from app.desk.filtering import containing
+from app.desk.listing import with_neighbours
 from app.desk.resource import Resource, resource_of
 from app.kernel import access
 from app.kernel.db import Noun, changed_in_bulk, engine, session, transaction

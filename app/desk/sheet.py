@@ -18,7 +18,7 @@ from app.desk.column import KINDS, Column
 from app.kernel.errors import Refused
 from app.money.amount import Money
 
-MOST = 30_000  # rows of a workbook: it is made before it is sent, while somebody waits
+MOST = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _LONGEST = 32_767  # letters in one cell, by the format
 _DATED = {"moment": "yyyy-mm-dd hh:mm", "day": "yyyy-mm-dd", "time": "hh:mm"}

@@ -34,7 +34,7 @@ class Person(Noun):
     """Somebody we deal with. Never merged by guessing: two people may share a mailbox."""
 
     states = "known", "forgotten"
-    __table_args__ = (Index("person_email_lower", text("lower(email)")),)
+    __table_args__ = (Index("person_email_lower", text("lower(email)")), Index("person_by_name", "name", "id"))
 
     name: Mapped[str] = mapped_column(info={"personal": "Forgotten customer {id}"})
     email: Mapped[str] = mapped_column(info={"personal": True})

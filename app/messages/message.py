@@ -50,7 +50,7 @@ class Message(Noun):
 
     states = "waiting", "handed", "sent", "delivered", "read", "failed", "dropped"
     audited = False  # a message is its own record; a line is only written when a person presses "Send again"
-    __table_args__ = (Index("message_about", "noun", "row_id"), UniqueConstraint("key", "channel"))
+    __table_args__ = (Index("message_about", "noun", "row_id"), Index("message_by_due_at", "due_at", "id"), UniqueConstraint("key", "channel"))
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)

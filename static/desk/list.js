@@ -118,10 +118,12 @@
     };
     place();
     form.of = cell;
+    form.place = place;
     cell.classList.add("is-open");
     form.querySelector(".control, input[type=checkbox]")?.focus();
     form.querySelector("input.control")?.select?.();
   };
+  addEventListener("resize", () => document.querySelectorAll("form.cell").forEach((it) => it.place?.()));
   const leave = (form) => {
     const cell = form.of;
     form.parentElement.remove();

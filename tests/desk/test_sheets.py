@@ -40,7 +40,7 @@ def foot(page: str) -> list[str]:
 
 
 def shown(page: str) -> list[str]:
-    return [each[0] for each in re.findall(r'rowheader"><a href="[^"]+">([^<]+)<', page)]
+    return [each[0] for each in re.findall(r'rowheader"[^>]*><a href="[^"]+">([^<]+)<', page)]
 
 
 def link(page: str, rel: str) -> str:

@@ -15,6 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 
+from app.desk import filtering
 from app.desk.house import house
 from app.desk.money import money
 from app.desk.resource import Resource
@@ -138,6 +139,10 @@ BAD_LISTS = [
     "order=nosuch",
     "order=-password",
     "f.nosuch=1",
+    "w=nosuch:is:1",
+    "w=id:is:1;password:has:x",
+    "cols=password",
+    "after=x",
     "f.id.from=x",
     "q=(filters:!((col:password,opr:sw,value:s)))",
     "q=(((",
@@ -179,6 +184,35 @@ def test_every_declared_filter_order_and_search_works(resource: Resource, client
     for query in questions_:
         response = client.get(f"/api/v1/{resource.name}/?{query}", headers=token("ada"))
         assert response.status_code == 200, (query, response.text)
+
+
+SAMPLES = {"state": "", "choice": "", "moment": "2026-11-24", "day": "2026-11-24", "relation": "1", "yesno": "on", "time": "09:00"}
+
+
+def compared(resource: Resource) -> list[str]:
+    """Every comparison that every column knows, thirty to an address."""
+    said = []
+    for column in filtering.columns(resource):
+        one = SAMPLES.get(column.kind, "1") or str(column.choices[0])
+        for how in filtering.HOWS[column.kind]:
+            value = {"between": f"{one},{one}", "within": "this-month"}.get(how, "7" if how in ("last", "next", "older", "later") else one)
+            said.append(str(filtering.Condition(column.path, how, value)))
+    return [filtering.OR.join(said[at : at + filtering.MOST]) for at in range(0, len(said), filtering.MOST)]
+
+
+@every_resource
+def test_every_column_and_every_comparison_answers_within_scope(resource: Resource, enter: Enter, by: Any, client: FlaskClient, token: Token) -> None:
+    every = ",".join(each.path for each in resource.choosable)
+    for name in ("ada", "asha"):
+        if not reads(resource, name):
+            continue
+        mine, desk = visible_ids(resource, name, by), enter(name)
+        for question in compared(resource):
+            found = client.get(f"/api/v1/{resource.name}/", query_string={"w": question, "size": 100}, headers=token(name))
+            assert found.status_code == 200, (question, found.text)
+            assert set(found.get_json()["ids"]) <= mine
+        assert desk.get(f"/desk/{resource.name}/", query_string={"cols": every, "size": 100}).status_code == 200
+        assert desk.get(f"/desk/{resource.name}/filter").status_code == 200
 
 
 WRONG: list[Any] = [

@@ -1,0 +1,17 @@
+"""Long lists in the orders that they are asked for in."""
+
+from alembic import op
+
+revision = "0020"
+down_revision = "0019"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_index("person_by_name", "person", ["name", "id"], unique=False)
+    op.create_index("message_by_due_at", "message", ["due_at", "id"], unique=False)
+
+
+def downgrade() -> None:
+    raise RuntimeError("Go back by restoring a backup.")
