@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -100,15 +100,22 @@ def say_what_waits() -> None:
     """Everybody hears once of what newly waits for them, as one notice for each sort of thing."""
     for user in everybody():
         with access.acting(security.at_the_desk(user)), transaction():
+            said = _said(user)
             for resource, it in waiting():
-                _say(user, resource, it)
+                _say(user, resource, it, said)
 
 
-def _say(user: User, resource: Resource, it: Waits) -> None:
+def _said(user: User) -> dict[str | None, Notice]:
+    """The latest notice of each sort."""
+    latest = select(func.max(Notice.id)).where(Notice.user_id == user.id, Notice.topic.is_not(None)).group_by(Notice.topic)
+    return {each.topic: each for each in session.scalars(select(Notice).where(Notice.id.in_(latest)))}
+
+
+def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, Notice]) -> None:
     noun = resource.noun
     now = [*session.scalars(select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(REMEMBERED))]
     topic = f"{resource.name}: {it.label}"
-    last = session.scalar(select(Notice).where(Notice.user_id == user.id, Notice.topic == topic).order_by(Notice.id.desc()).limit(1))
+    last = said.get(topic)
     new = set(now) - set(last.ids if last else ())
     if last is not None and last.ids != now:
         last.ids = now  # what is gone from here and comes again is new
