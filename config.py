@@ -44,6 +44,7 @@ class Settings:
     base_url: str = setting("BASE_URL")
     proxies: int = setting("TRUSTED_PROXIES", "0")
     embed_on: tuple[str, ...] = setting("EMBED_ON", "")
+    second_factor_for: tuple[str, ...] = setting("SECOND_FACTOR_FOR", "")
     files: Path = setting("FILES_DIR", "var/files")
     log_level: str = setting("LOG_LEVEL", "INFO")
 

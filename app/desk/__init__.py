@@ -24,6 +24,7 @@ from app.desk.report import forget_all as forget_reports
 from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
 from app.desk.resource import forget_all, resources
+from app.desk.sign_in import SecondFactor
 from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
@@ -117,6 +118,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
     builder.add_view_no_menu(HookSecret)
+    builder.add_view_no_menu(SecondFactor)
     builder.add_view_no_menu(Words)
     builder.add_view_no_menu(FormDesign)
     builder.add_view_no_menu(Notices)

@@ -15,6 +15,7 @@ from app.desk.preference import Preference
 from app.desk.put_away import PutAway
 from app.desk.remark import Remark
 from app.desk.resource import Resource, Waits
+from app.desk.second import Second
 from app.desk.task import HANDS, Task
 from app.desk.view import View
 from app.desk.words import words
@@ -68,6 +69,7 @@ house = Pack(
         Notice,
         Preference,
         PutAway,
+        Second,
     ],
     resources=[
         Resource(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from typing import Any, cast
 
-from flask import Response, current_app, make_response, redirect, request
-from flask_appbuilder import expose
+from flask import Response, current_app, flash, g, make_response, redirect, render_template, request, url_for
+from flask import session as cookie
+from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security import views
 from flask_appbuilder.security.api import SecurityApi
 from flask_appbuilder.security.decorators import no_cache
@@ -14,7 +17,10 @@ from flask_jwt_extended import create_access_token, create_refresh_token
 from flask_login import current_user, login_user
 
 from app.desk.guesses import TooOften, guessing
+from app.desk.second import Second
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
+
+HALF_AN_ENTRY = 10 * 60  # from the right password to the right code
 
 
 def recognised(name: str, password: str) -> Any:
@@ -28,7 +34,22 @@ def recognised(name: str, password: str) -> Any:
     return user
 
 
-class AuthDBView(views.AuthDBView):  # type: ignore[misc]  # Flask-AppBuilder is untyped, and links to its door by this name
+def must_have_second(user: Any) -> bool:
+    """Does one of their roles ask for it, by the settings?"""
+    asking = current_app.extensions["settings"].second_factor_for
+    return bool(asking) and any(role.name in asking for role in current_app.extensions["appbuilder"].sm.get_user_roles(user))
+
+
+def passed(user: Any, typed: str) -> None:
+    """The right code, or no, at whatever door. A wrong one counts as a guess of its own kind."""
+    second = Second.of(user.id)
+    if second is None or not typed.strip():
+        raise NotSignedIn("Send the code of your telephone too, as “code”.")
+    with guessing("code", user.username):
+        second.passes(typed)
+
+
+class AuthDBView(views.AuthDBView):
     """A refusal stands above the form, and the name that was typed is still in it."""
 
     @expose("/login/", methods=["GET", "POST"])
@@ -44,27 +65,61 @@ class AuthDBView(views.AuthDBView):  # type: ignore[misc]  # Flask-AppBuilder is
             user = recognised(form.username.data, form.password.data)
         except Refused as no:
             return self._asks(form, no)
+        if Second.is_on_for(user.id) or must_have_second(user):
+            cookie["half"] = {"user": user.id, "until": time.time() + HALF_AN_ENTRY, "next": there}
+            return redirect(url_for("AuthDBView.second"))
         login_user(user, remember=False)
         return redirect(there)
+
+    @expose("/login/second", methods=["GET", "POST"])
+    @no_cache
+    def second(self) -> Any:
+        """The password was right; nobody is signed in before the code is, and whose role asks for one sets it up first."""
+        half = cookie.get("half") or {}
+        user = self.appbuilder.sm.get_user_by_id(half["user"]) if half.get("until", 0) > time.time() else None
+        if user is None or not user.is_active:
+            cookie.pop("half", None)
+            return redirect(url_for("AuthDBView.login"))
+        second = Second.of(user.id)
+        if second is None or second.since is None:
+            return _setting_up(user, second, "desk/second_door.html", lambda: self._comes_in(user, half))
+        if request.method == "GET":
+            return _second_page("desk/second_door.html", user, second)
+        try:
+            passed(user, request.form.get("code", ""))
+        except Refused as no:
+            return _second_page("desk/second_door.html", user, second, no=no)
+        return redirect(self._comes_in(user, half))
+
+    @staticmethod
+    def _comes_in(user: Any, half: dict[str, Any]) -> str:
+        cookie.pop("half", None)
+        login_user(user, remember=False)
+        return str(half["next"])
 
     def _asks(self, form: Any, no: Refused | None = None) -> Response:
         page = self.render_template(self.login_template, title=self.title, form=form, appbuilder=self.appbuilder, refusal=no.words if no else "")
         return _waits(make_response(page, no.status if no else 200), no)
 
 
-class SignIn(SecurityApi):  # type: ignore[misc]
+class SignIn(SecurityApi):
     """A token for whoever says who they are, with our words for a refusal."""
 
     @expose("/login", methods=["POST"])
     def login(self) -> Response:
         given = request.get_json(silent=True)
-        words = [given.get(each) if isinstance(given, dict) else None for each in ("username", "password", "provider")]
+        given = given if isinstance(given, dict) else {}
+        words = [given.get(each) for each in ("username", "password", "provider")]
         if not all(isinstance(each, str) and each for each in words) or words[2] != "db":
             raise Unreadable("Send JSON with username, password and provider “db”.")
         try:
             user = recognised(str(words[0]), str(words[1]))
         except TooOften as no:
             return _waits(self.response(no.status, **no.as_json()), no)
+        if Second.is_on_for(user.id):
+            passed(user, str(given.get("code", "")))
+        elif must_have_second(user):
+            raise NotSignedIn("Your role asks for a second factor. Sign in to the desk once and set it up.")
         tokens = {"access_token": create_access_token(identity=str(user.id), fresh=True)}
         if given.get("refresh"):
             tokens["refresh_token"] = create_refresh_token(identity=str(user.id))
@@ -75,3 +130,65 @@ def _waits(response: Response, no: Refused | None) -> Response:
     if isinstance(no, TooOften):
         response.headers["Retry-After"] = str(no.wait)
     return response
+
+
+class SecondFactor(BaseView):
+    """One's own, for whoever is signed in: set up, renewed, switched off."""
+
+    route_base = "/desk/second"
+    default_view = "show"
+
+    @expose("/", methods=["GET", "POST"])
+    @no_cache
+    def show(self) -> Any:
+        if not current_user.is_authenticated:
+            raise NotSignedIn("Sign in first.")
+        user, second = current_user, Second.of(current_user.id)
+        if second is None or second.since is None:
+            return _setting_up(user, second, "desk/second.html", lambda: url_for("SecondFactor.show"))
+        if request.method == "GET":
+            return _second_page("desk/second.html", user, second)
+        try:
+            with guessing("code", user.username):
+                if request.form.get("do") == "sheet":
+                    return _second_page(
+                        "desk/second.html", user, second, sheet=second.new_sheet(request.form.get("code", "")), go_on=url_for("SecondFactor.show")
+                    )
+                if must_have_second(user):
+                    raise Refused("Your role asks for it: it cannot be switched off.")
+                second.switch_off(request.form.get("code", ""))
+        except Refused as no:
+            return _second_page("desk/second.html", user, second, no=no)
+        flash("It is switched off. From now on your password alone lets you in.", "success")
+        return redirect(url_for("SecondFactor.show"))
+
+
+def _setting_up(user: Any, second: Second | None, page: str, done: Callable[[], str]) -> Any:
+    """A button that makes the secret, the picture of it, and its first code."""
+    second = second if second is not None and second.secret else None
+    if request.method == "GET" or (second is None and request.form.get("do") != "begin"):
+        return _second_page(page, user, second)
+    if second is None or request.form.get("do") == "begin":
+        return _second_page(page, user, Second.begin(user.id))
+    try:
+        with guessing("code", user.username):
+            sheet = second.switch_on(request.form.get("code", ""))
+    except Refused as no:
+        return _second_page(page, user, second, no=no)
+    return _second_page(page, user, second, sheet=sheet, go_on=done())
+
+
+def _second_page(page: str, user: Any, second: Second | None, *, no: Refused | None = None, **known: Any) -> Response:
+    g.resource = None
+    begun = second is not None and second.since is None
+    house = current_app.extensions["settings"].business
+    picture = second.drawn(house, user.username) if second and begun else ""
+    drawn = {
+        "second": second,
+        "begun": begun,
+        "picture": picture,
+        "must": must_have_second(user),
+        "refusal": no,
+        "typed": request.form.get("code", "") if no else "",
+    }
+    return _waits(make_response(render_template(page, **{"sheet": [], "go_on": ""} | drawn | known), no.status if no else 200), no)

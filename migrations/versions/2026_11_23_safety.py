@@ -1,5 +1,9 @@
 """Second factors, sessions and tokens."""
 
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects import postgresql
+
 revision = "0016"
 down_revision = "0015"
 branch_labels = None
@@ -7,7 +11,27 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    op.create_table(
+        "second",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=True),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("last", sa.Integer(), nullable=False),
+        sa.Column("sheet", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        *_always(),
+        sa.ForeignKeyConstraint(["user_id"], ["ab_user.id"], name=op.f("second_user_id_fkey"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("second_pkey")),
+        sa.UniqueConstraint("user_id", name=op.f("second_user_id_key")),
+    )
+
+
+def _always() -> tuple[sa.Column, ...]:
+    return (
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+    )
 
 
 def downgrade() -> None:

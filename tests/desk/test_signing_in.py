@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from limits import parse_many
+from sqlalchemy import select
 
-from app.desk import guesses
-from tests.conftest import PASSWORD
+from app.desk import guesses, sign_in
+from app.desk.second import Second, code_at
+from app.kernel import clock
+from app.kernel.audit import Change
+from app.kernel.db import session
+from tests.conftest import PASSWORD, user_id
+
+Enter = Callable[[str], FlaskClient]
 
 DOORS = "/login/", "/api/v1/security/login"
 
@@ -57,3 +68,88 @@ def test_one_address_does_not_try_a_password_on_everybody(client: FlaskClient, m
     monkeypatch.setattr(guesses, "FOR_ONE_ADDRESS", parse_many("4 per minute"))
     told = [knock(client, DOORS[1], f"name {n}", "wrong").status_code for n in range(5)]
     assert told == [401] * 4 + [429]
+
+
+# --- the second factor ------------------------------------------------------------------------------------------------
+
+
+def test_codes_are_those_of_rfc_6238() -> None:
+    secret = b"12345678901234567890".hex()
+    assert [code_at(secret, at // 30) for at in (59, 1111111109, 20000000000)] == ["287082", "081804", "353130"]
+
+
+@pytest.fixture
+def second(app: Flask) -> tuple[Second, list[str]]:
+    """Dina's, switched on a minute ago, with its sheet."""
+    made = Second.begin(user_id(app, "dina"))
+    with clock.standing_at(clock.now() - timedelta(minutes=1)):
+        return made, made.switch_on(code_of(made))
+
+
+def code_of(it: Second) -> str:
+    return code_at(it.secret, int(clock.now().timestamp()) // 30)
+
+
+def test_a_password_alone_lets_nobody_in_where_a_second_factor_is_on(client: FlaskClient, second: tuple[Second, list[str]]) -> None:
+    it, sheet = second
+    assert knock(client, DOORS[0], "dina").location == "/login/second"
+    assert client.get("/desk/slot/").status_code == 302
+    assert client.post("/login/second", data={"code": "000000"}).status_code == 422
+    assert knock(client, DOORS[1], "dina").status_code == 401
+    code = code_of(it)
+    assert client.post("/login/second", data={"code": f"{code[:3]} {code[3:]}"}).status_code == 302
+    assert client.get("/desk/slot/").status_code == 200
+    assert knock(client, DOORS[1], "dina", code=code).status_code == 422, "a code was good twice"
+    assert knock(client, DOORS[1], "dina", code=sheet[0].upper()).status_code == 200
+    assert knock(client, DOORS[1], "dina", code=sheet[0]).status_code == 422
+
+
+def test_a_code_is_not_to_be_guessed(client: FlaskClient, second: tuple[Second, list[str]]) -> None:
+    assert knock(client, DOORS[0], "dina").status_code == 302
+    told = [client.post("/login/second", data={"code": f"00000{n}"}).status_code for n in range(6)]
+    assert told == [422] * 5 + [429]
+    assert client.post("/login/second", data={"code": code_of(second[0])}).status_code == 429
+
+
+def test_half_an_entry_does_not_last(client: FlaskClient, second: tuple[Second, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sign_in, "HALF_AN_ENTRY", -1)
+    knock(client, DOORS[0], "dina")
+    assert client.post("/login/second", data={"code": code_of(second[0])}).location == "/login/"
+    assert client.get("/desk/slot/").status_code == 302
+
+
+def test_whose_role_asks_for_a_second_factor_sets_it_up_before_coming_in(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asking = replace(app.extensions["settings"], second_factor_for=("Desk",))
+    monkeypatch.setitem(app.extensions, "settings", asking)
+    assert knock(client, DOORS[1], "dina").status_code == 401
+    assert knock(client, DOORS[0], "dina").location == "/login/second"
+    assert "<svg" in client.post("/login/second", data={"do": "begin"}).text
+    assert client.get("/desk/slot/").status_code == 302
+    made = Second.of(user_id(app, "dina"))
+    assert made
+    page = client.post("/login/second", data={"code": code_of(made)}).text
+    assert page.count("<li><code>") == 10
+    assert client.get("/desk/slot/").status_code == 200
+    off = client.post("/desk/second/", data={"do": "off", "code": "x"})
+    assert (off.status_code, "cannot be switched off" in off.text) == (409, True)
+    assert knock(client, DOORS[1], "omar").status_code == 200
+
+
+def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: Flask) -> None:
+    desk = enter("dina")
+    assert "Set it up" in desk.get("/desk/second/").text
+    desk.post("/desk/second/", data={"do": "begin"})
+    made = Second.of(user_id(app, "dina"))
+    assert made
+    with clock.standing_at(clock.now() - timedelta(minutes=2)):
+        first = made.switch_on(code_of(made))
+    page = desk.post("/desk/second/", data={"do": "sheet", "code": code_of(made)}).text
+    assert page.count("<li><code>") == 10
+    assert first[0] not in page
+    assert desk.post("/desk/second/", data={"do": "off", "code": first[0]}).status_code == 422
+    newer = page.split("<li><code>")[1][:19]
+    assert desk.post("/desk/second/", data={"do": "off", "code": newer}).status_code == 302
+    assert not Second.is_on_for(user_id(app, "dina"))
+    told = session.scalars(select(Change.verb).where(Change.noun == "second").order_by(Change.id)).all()
+    assert told == ["wrote_new_sheet", "switched_off"]
+    assert app.test_client().get("/desk/second/").status_code == 302
