@@ -24,6 +24,8 @@ from app.desk.report import forget_all as forget_reports
 from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
 from app.desk.resource import forget_all, resources
+from app.desk.rights import Rights
+from app.desk.seen_as import SeenAs
 from app.desk.sign_in import SecondFactor
 from app.desk.words import Words
 from app.kernel import access, db
@@ -119,6 +121,8 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(DocsPage)
     builder.add_view_no_menu(HookSecret)
     builder.add_view_no_menu(SecondFactor)
+    builder.add_view_no_menu(Rights)
+    builder.add_view_no_menu(SeenAs)
     builder.add_view_no_menu(Words)
     builder.add_view_no_menu(FormDesign)
     builder.add_view_no_menu(Notices)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from flask import g, has_request_context, request
+from flask import current_app, g, has_request_context, request
+from flask import session as cookie
 from flask_appbuilder.exceptions import PasswordComplexityValidationError
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import (
@@ -34,11 +37,12 @@ from app.desk.page import pages
 from app.desk.report import reports
 from app.desk.resource import resources
 from app.desk.sign_in import AuthDBView, SignIn
-from app.kernel.access import ADMIN, Actor
+from app.kernel.access import ADMIN, SEES, Actor
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Unreadable
 
 _CAN = "can_"
+SEEN_AS = 30 * 60  # how long an administrator may look with somebody else's eyes
 
 
 class _Careful:
@@ -72,16 +76,15 @@ _OF_GROUPS = (
     .join(assoc_user_group, assoc_user_group.c.group_id == assoc_group_role.c.group_id)
     .where(assoc_user_group.c.user_id == bindparam("user"))
 )
-_ROLES = (
+_EVERY_ROLE = (
     select(Role.name, case((Role.name != ADMIN, func.string_agg(ViewMenu.name + "." + Permission.name, "\n"))).label("may"))
     .outerjoin(assoc_permissionview_role, assoc_permissionview_role.c.role_id == Role.id)
     .outerjoin(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
     .outerjoin(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
     .outerjoin(Permission, Permission.id == PermissionView.permission_id)
-    .where(Role.id.in_(_OWN.union(_OF_GROUPS)))
     .group_by(Role.id, Role.name)
-    .subquery()
 )
+_ROLES = _EVERY_ROLE.where(Role.id.in_(_OWN.union(_OF_GROUPS))).subquery()
 _GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB)).scalar_subquery()
 _SOMEBODY = select(User, _GRANTED).where(User.id == bindparam("user"))
 
@@ -147,8 +150,20 @@ def actor() -> Actor:
         return Actor("a visitor", door())
     known: tuple[int, Actor] | None = getattr(g, "_actor", None)
     if known is None or known[0] != user.id:
-        known = g._actor = (user.id, _read(user))
+        known = g._actor = (user.id, _seen_as(_read(user)))
     return known[1]
+
+
+def _seen_as(who: Actor) -> Actor:
+    """An administrator who looks with somebody else's eyes may what they may, and is written down under both names."""
+    told = cookie.get("seen_as") if who.door != "api" else None
+    if not told or told["by"] != who.user_id or ADMIN not in who.roles or told["until"] < time.time():
+        return who
+    user = session.get(User, told["user"])
+    if user is None or not user.is_active:
+        return who
+    other = _read(user)
+    return who if ADMIN in other.roles else replace(other, name=f"{who.name} as {other.name}", through=who.name)
 
 
 def door() -> str:
@@ -192,6 +207,37 @@ def must(noun: type[Any], verb: str) -> None:
         raise Forbidden("This is not yours to do.")
 
 
+def everybody() -> Any:
+    return select(User).order_by(User.first_name, User.last_name, User.username)
+
+
+def granted() -> dict[str, frozenset[str]]:
+    """What each role may, by the very rows that are asked when somebody wants to do it."""
+    return {name: frozenset((may or "").split("\n")) - {""} for name, may in session.execute(_EVERY_ROLE)}
+
+
+def declared() -> list[str]:
+    """The roles of the declarations, which each release writes anew."""
+    named: list[Any] = [*resources(), *reports(), *pages()]
+    return sorted({role for each in named for role in each.roles} - {ADMIN})
+
+
+def like(role: Any) -> str:
+    """Whose rows a role sees that an administrator made."""
+    rights = (f"{each.view_menu.name}.{each.permission.name}" for each in role.permissions)
+    return next((right.removeprefix(SEES) for right in rights if right.startswith(SEES)), "")
+
+
+def always_with(like: str) -> list[Any]:
+    """What everybody may, and the mark that says whose rows are seen."""
+    return permissions([*(f"{view}.{_CAN}{verb}" for verb, view in _OWN_PAGES), SEES + like])
+
+
+def permissions(rights: Iterable[str]) -> list[Any]:
+    sm = current_app.extensions["appbuilder"].sm
+    return [_existing(sm, right.partition(".")[2], right.partition(".")[0]) for right in sorted({*rights})]
+
+
 def at_the_desk(user: Any) -> Actor:
     """Somebody who may not be here at all, with what they may were they sitting at the desk."""
     return replace(_read(user), door="desk")
@@ -208,6 +254,8 @@ def write_roles(sm: Any) -> None:
         sm.add_permissions_view([_CAN + verb for verb in resource.verbs], resource.noun.__name__)
     for each in asked:
         sm.add_permissions_view([f"{_CAN}read"], each.right)
+    view, _, mark = SEES.partition(".")
+    sm.add_permissions_view([mark + name for name in declared()], view)
     with transaction():
         for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
             role = sm.find_role(name)

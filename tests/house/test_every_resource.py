@@ -202,17 +202,17 @@ def compared(resource: Resource) -> list[str]:
 
 @every_resource
 def test_every_column_and_every_comparison_answers_within_scope(resource: Resource, enter: Enter, by: Any, client: FlaskClient, token: Token) -> None:
+    every = ",".join(each.path for each in resource.choosable)
     for name in ("ada", "asha"):
         if not reads(resource, name):
             continue
-        mine = visible_ids(resource, name, by)
+        mine, desk = visible_ids(resource, name, by), enter(name)
         for question in compared(resource):
             found = client.get(f"/api/v1/{resource.name}/", query_string={"w": question, "size": 100}, headers=token(name))
             assert found.status_code == 200, (question, found.text)
             assert set(found.get_json()["ids"]) <= mine
-    desk, every = enter("ada"), ",".join(each.path for each in resource.choosable)
-    assert desk.get(f"/desk/{resource.name}/", query_string={"cols": every, "size": 100}).status_code == 200
-    assert desk.get(f"/desk/{resource.name}/filter").status_code == 200
+        assert desk.get(f"/desk/{resource.name}/", query_string={"cols": every, "size": 100}).status_code == 200
+        assert desk.get(f"/desk/{resource.name}/filter").status_code == 200
 
 
 WRONG: list[Any] = [

@@ -55,7 +55,7 @@ resources = [
         filters="state driver practitioner",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
-        waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"f.state": "failed"})],
+        waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"state": "failed"})],
     ),
     Resource(
         BusyCalendar,
