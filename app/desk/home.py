@@ -8,14 +8,17 @@ from operator import itemgetter
 from typing import Any
 from urllib.parse import urlencode
 
-from flask import Response, current_app, redirect, render_template, url_for
+from flask import Response, current_app, redirect, render_template, request, url_for
 from flask_appbuilder import IndexView, expose
 from sqlalchemy import DateTime, Select, cast, func, literal, null, select, union_all
 
 from app.desk.api import DocsPage, described
+from app.desk.chart import measured
+from app.desk.column import NO
 from app.desk.history import door_to
 from app.desk.house import house
 from app.desk.money import money
+from app.desk.page import pages
 from app.desk.report import reports
 from app.desk.resource import Resource, Waits, resources
 from app.desk.task import Task
@@ -37,8 +40,25 @@ class Home(IndexView):
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
         figures = _figures([each for each in mine if each.noun.states])
         return render_template(
-            "desk/home.html", figures=figures, waiting=[*_waiting(mine), *_alarms()], recent=recent, tasks=Task.mine(), who=who, door_to=door_to
+            "desk/home.html",
+            figures=figures,
+            waiting=[*_waiting(mine), *_alarms()],
+            recent=recent,
+            tasks=Task.mine(),
+            who=who,
+            door_to=door_to,
+            counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
         )
+
+    @expose("/figures")
+    def figures(self) -> Any:
+        """What takes a moment to count: fetched by the first page when it stands, and a page of its own without a script."""
+        who = access.actor()
+        if who.user_id is None:
+            return redirect(url_for("AuthDBView.login", next="/desk/"))
+        counted = [it for each in reports() if each.figure and each.is_for(who) and (it := measured(each)).said != NO]
+        work = [(each, each.glance()) for each in pages() if each.glance and each.is_for(who)]
+        return render_template("desk/figures.html", frame="desk/part.html" if "part" in request.args else "desk/shell.html", counted=counted, work=work)
 
     @expose("/openapi.json")
     def openapi(self) -> Response:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from flask import g
@@ -13,16 +14,29 @@ from app.kernel.access import Actor
 from app.kernel.db import spaced
 
 
+@dataclass(frozen=True)
+class Glance:
+    """One line of a page, as the desk's first page shows it: when, what, and where to read on."""
+
+    at: str
+    title: str
+    more: str
+    state: str
+    url: str
+
+
 class Page:
     """What staff open beside lists and reports. Who may has no default on purpose.
 
     `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
-    is here, so what it reads it reads through `access`, and what it changes it changes by a move.
+    is here, so what it reads it reads through `access`, and what it changes it changes by a move. `glance` answers with the first lines of it, for the first page.
     """
 
-    def __init__(self, name: str, *, label: str = "", icon: str = "square", roles: str, answers: Callable[[], Any]) -> None:
+    def __init__(
+        self, name: str, *, label: str = "", icon: str = "square", roles: str, answers: Callable[[], Any], glance: Callable[[], list[Glance]] | None = None
+    ) -> None:
         self.name, self.label, self.icon = name, label or spaced(name), icon
-        self.roles, self.answers, self.pack = frozenset(roles.split()), answers, ""
+        self.roles, self.answers, self.glance, self.pack = frozenset(roles.split()), answers, glance, ""
 
     def register(self, pack: str) -> None:
         if self.name in _registered:

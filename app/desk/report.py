@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from typing import Any
 
+from app.desk.chart import Chart, Figure, Sums
 from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe
 from app.kernel.access import Actor, find
 from app.kernel.db import Noun, spaced
@@ -96,6 +97,7 @@ class Table:
     rows: list[Row]
     count: int
     totals: dict[str, dict[str, Money]]
+    sums: Sums = field(default_factory=dict)  # along its chart
 
 
 class Report:
@@ -105,6 +107,7 @@ class Report:
     noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
     says how it stands out. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
     a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
+    `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
     """
 
     def __init__(
@@ -125,6 +128,8 @@ class Report:
         empty: str = "There is nothing to show. Ask for other days.",
         verdict: Callable[[Any], Verdict] | None = None,
         watched: bool = False,
+        chart: Chart | None = None,
+        figure: Figure | None = None,
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
         self.label = label or spaced(name)
@@ -132,6 +137,7 @@ class Report:
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
         self.verdict, self.watched, self.pack = verdict, watched, ""
+        self.chart, self.figure = chart, figure
         self._check()
 
     def _check(self) -> None:
@@ -140,6 +146,11 @@ class Report:
             raise TypeError(f"{self.name}: no kind {', '.join(sorted(strange))}.")
         if stray := {*self.total, *self.groups} - kinds.keys():
             raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))}.")
+        drawn = {self.chart.along, self.chart.of} if self.chart else set()
+        if stray := (drawn | {name for names in (self.figure.names if self.figure else ()) for name in names}) - kinds.keys():
+            raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))} to draw or to count.")
+        if self.figure and not {"since", "until"} <= {each.name for each in self.questions}:
+            raise TypeError(f"{self.name}: a figure is of some days, so it asks for since and until.")
         if unsummed := [each for each in self.total if kinds[each] not in SUMS]:
             raise TypeError(f"{self.name}: {', '.join(unsummed)} cannot be summed.")
         if needed := [each.name for each in self.questions if each.required]:
@@ -209,12 +220,15 @@ class Report:
     def table(self, asked: Any, at_once: int | None = AT_ONCE) -> Table:
         shown: list[Row] = []
         totals: dict[str, dict[str, Money]] = {}
+        sums: Sums = {}
         count = 0
         for count, row in enumerate(self.rows(asked), 1):
             self._add_up(row, totals)
+            if self.chart:
+                self.chart.take(row, sums)
             if at_once is None or count <= at_once:
                 shown.append(row)
-        return Table(shown, count, dict(sorted(totals.items())))
+        return Table(shown, count, dict(sorted(totals.items())), sums)
 
     def _add_up(self, row: Row, totals: dict[str, dict[str, Money]]) -> None:
         for name in self.total:

@@ -319,7 +319,7 @@ def _fits(said: str) -> ColumnElement[bool]:
 
 
 def _has(question: str) -> ColumnElement[bool]:
-    return Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question))  # type: ignore[no-any-return]
+    return Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question))
 
 
 def _question(said: str) -> str:

@@ -11,12 +11,7 @@
     bell.querySelector(".unseen").textContent = `Notices, ${unread} new`;
   });
   const tell = ({ words, url }) => {
-    if (!toasts) {
-      toasts = document.createElement("div");
-      toasts.className = "toasts";
-      toasts.setAttribute("role", "status");
-      document.body.append(toasts);
-    }
+    toasts ??= document.querySelector(".toasts");
     const it = Object.assign(document.createElement("a"), { href: url, textContent: words });
     toasts.append(it);
     setTimeout(() => it.remove(), TOLD);

@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
+from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.slot import Slot
 from tests.conftest import PASSWORD
@@ -17,7 +18,7 @@ from tests.stories.test_everybody import CHECK, COLOURS, WHOLE
 @pytest.fixture
 def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -> Iterator[Page]:
     """Dina at the list of bookings, of which there is one; nothing may come from elsewhere, and nothing be an error."""
-    hold(slot)
+    hold(slot).mark_paid(ByHand("cash", "R-1"))
     context = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Asia/Kolkata", reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(10_000)
@@ -35,6 +36,7 @@ def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -
 
 
 def faults(page: Page) -> list[str]:
+    page.set_viewport_size({"width": 1280, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
     page.evaluate(AXE_SCRIPT)
     found = []
     for shade, rules in ("light", WHOLE), ("dark", COLOURS):
@@ -75,6 +77,16 @@ def test_the_desk_is_worked_by_keyboard_alone(desk: Page) -> None:
     desk.keyboard.press("Escape")
     desk.keyboard.press("?")
     expect(desk.get_by_role("dialog", name="Keys of the desk")).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_the_first_page_brings_its_figures_and_shuts_nobody_out(desk: Page, web: str) -> None:
+    desk.goto(f"{web}/desk/")
+    expect(desk.get_by_role("heading", name="The last 28 days")).to_be_visible()
+    assert faults(desk) == []
+    desk.goto(f"{web}/desk/reports/lead_time/")
+    expect(desk.get_by_role("figure", name="Bookings by service")).to_be_visible()
+    assert faults(desk) == []
 
 
 @pytest.mark.browser

@@ -10,6 +10,7 @@ from sqlalchemy import TextClause, text
 
 from app.desk import column
 from app.desk.books import Period
+from app.desk.chart import Chart, Figure
 from app.desk.report import Nothing, Report, Row, To
 from app.kernel import clock
 from app.kernel.db import session
@@ -191,6 +192,8 @@ reports = [
         rows=revenue,
         total="net tax total",
         groups="week",
+        chart=Chart("week", "total"),
+        figure=Figure("total", "Invoiced for bookings"),
         roles=READERS,
         note="What was invoiced for bookings in these days, less what was credited, by week and service. It agrees with the tax summary.",
         empty="Nothing was invoiced in these days. Choose others.",
@@ -202,6 +205,8 @@ reports = [
         columns={"practitioner": "relation", "open": "number", "booked": "number", "free": "number", "rate": "rate"},
         labels={"open": "Open minutes", "booked": "Booked minutes", "free": "Free minutes", "rate": "Booked"},
         rows=occupancy,
+        chart=Chart("practitioner", "rate", "bars"),
+        figure=Figure("booked / open", "Of the open time, booked"),
         roles=READERS,
         note="How much of the open time of these days was booked and paid. An hour that several services offer is counted once, and an hour with several seats is "
         "booked when one of them is.",
@@ -219,6 +224,8 @@ reports = [
             "today": "The same day", "soon": "1–3 days", "week": "4–7 days", "month": "8–30 days", "later": "31 days and more", "median": "Half within, in days",
         },
         rows=lead_time,
+        chart=Chart("service", "bookings", "bars"),
+        figure=Figure("bookings", "Bookings made"),
         roles=READERS,
         note="How many days ahead people book, of the bookings that were made in these days and that stand.",
         empty="Nothing that was booked in these days stands. Choose others.",
@@ -233,6 +240,8 @@ reports = [
         },
         labels={"held": "Holds", "called_off": "Called off unpaid", "waiting": "Still waiting", "rate": "Paid of those that ended"},
         rows=conversion,
+        chart=Chart("service", "rate", "bars"),
+        figure=Figure("paid / paid lapsed called_off", "Of the holds that ended, paid"),
         roles=READERS,
         note="How many of the seats that were held in these days were paid for. What is free counts as paid; what was only let go to be corrected is not counted.",
         empty="No seat was held in these days. Choose others.",
@@ -244,6 +253,8 @@ reports = [
         columns={"practitioner": "relation", "came": "number", "missed": "number", "unsaid": "number", "rate": "rate"},
         labels={"missed": "Did not come", "unsaid": "Nobody has said yet", "rate": "No-shows"},
         rows=no_shows,
+        chart=Chart("practitioner", "missed", "bars"),
+        figure=Figure("missed / came missed", "Did not come", better="down"),
         roles=READERS,
         note="Of the bookings that began in these days: who came and who did not. The share is of those of which somebody said so.",
         empty="No booking began in these days. Choose others.",
@@ -257,6 +268,7 @@ reports = [
         labels={"given_back": "Given back, in whole or in part", "back": "Of that, given back", "rate": "Share"},
         rows=given_back,
         total="paid back",
+        chart=Chart("service", "back", "bars"),
         roles=READERS,
         note="Of the money for bookings that came in these days: how much of it has gone back since, or is promised to.",
         empty="No money came for bookings in these days. Choose others.",
@@ -269,6 +281,7 @@ reports = [
         labels={"unused": "Unused, and valid", "booked": "Booked, still to come", "worth": "Paid for, not yet delivered"},
         rows=packages,
         total="worth",
+        chart=Chart("package", "sold", "bars"),
         roles=READERS,
         note="What was sold as packages and paid, and how much of it customers can still use. What is not delivered is net, and stands in the books as deposits.",
         empty="No package was paid yet.",
@@ -283,6 +296,7 @@ reports = [
         labels={"week": "Week of", "what": "Reminder", "late": "Due, not sent", "dropped": "Not needed any more", "rate": "Sent of those that were needed"},
         rows=reminders,
         groups="week",
+        chart=Chart("week", "sent"),
         roles=READERS,
         note="Reminders that fell due in these days. Those of bookings that were moved or called off are not needed any more, and are not counted as missing.",
         empty="No reminder falls due in these days. Choose others.",

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import contains_eager
 
 from app.desk import column
-from app.desk.page import Page
+from app.desk.page import Glance, Page
 from app.kernel import access, clock
 from app.kernel.db import session
 from app.kernel.errors import Unreadable
@@ -96,4 +96,16 @@ def _entry(booking: Booking, bill: Bill | None, meeting: Meeting | None, moves: 
     return Entry(booking, starts, ends, bill if bill and booking.awaits(bill) else None, meeting, sorted(moves, key=lambda it: PRESSED.index(it.name)))
 
 
-page = Page("today", label="Who comes today", icon="users", roles="Desk Practitioner Auditor", answers=show)
+def _glance() -> list[Glance]:
+    """Who is here, and who comes next."""
+    entries = [each for each in _entries(clock.today(), column.house.timezone, None) if each.is_to_come]
+    return [_line(each) for each in entries[:6]]
+
+
+def _line(entry: Entry) -> Glance:
+    booking = entry.booking
+    said = f"{booking.slot.service} · {booking.slot.practitioner}"
+    return Glance(f"{entry.starts_at:%H:%M}", str(booking.person), said, booking.state, url_for("BookingScreens.show", pk=booking.id))
+
+
+page = Page("today", label="Who comes today", icon="users", roles="Desk Practitioner Auditor", answers=show, glance=_glance)
