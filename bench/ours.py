@@ -17,6 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app import create_app
 from app.desk import security
 from app.desk.resource import Resource
+from app.desk.sitting import Sitting
 from app.kernel import db
 from app.kernel.access import everything
 from app.kernel.db import Noun
@@ -85,7 +86,8 @@ def side(app: Flask) -> Side:
     with app.app_context():
         user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
         token = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
-    known = {"Cookie": cookie(app, user)}
+        key = Sitting.begin(user, address="127.0.0.1", device="the bench")
+    known = {"Cookie": cookie(app, user, sitting=key)}
     return Side(
         app,
         {

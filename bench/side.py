@@ -27,10 +27,10 @@ class Statements:
         self.wrote += call[2].lstrip()[:6].lower() in ("insert", "update", "delete")
 
 
-def cookie(app: Flask, user: int) -> str:
+def cookie(app: Flask, user: int, **more: str) -> str:
     """Somebody's signed session, as their browser would send it."""
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
-    return f"{app.config['SESSION_COOKIE_NAME']}={serializer.dumps({'_user_id': str(user), '_fresh': True})}"
+    return f"{app.config['SESSION_COOKIE_NAME']}={serializer.dumps({'_user_id': str(user), '_fresh': True, **more})}"
 
 
 class Side:

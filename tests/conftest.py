@@ -26,6 +26,7 @@ from sqlalchemy import event, text
 
 from app import create_app
 from app.desk import security
+from app.desk.sitting import Sitting
 from app.kernel import clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
@@ -178,6 +179,7 @@ def enter(app: Flask) -> Callable[[str], FlaskClient]:
         with client.session_transaction() as cookie:
             cookie["_user_id"] = str(user_id(app, name))
             cookie["_fresh"] = True
+            cookie["sitting"] = Sitting.begin(user_id(app, name), address="127.0.0.1", device="the suite")
         return client
 
     return enter

@@ -27,6 +27,7 @@ from app.desk.resource import forget_all, resources
 from app.desk.rights import Rights
 from app.desk.seen_as import SeenAs
 from app.desk.sign_in import SecondFactor
+from app.desk.sittings import Sittings
 from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
@@ -121,6 +122,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(DocsPage)
     builder.add_view_no_menu(HookSecret)
     builder.add_view_no_menu(SecondFactor)
+    builder.add_view_no_menu(Sittings)
     builder.add_view_no_menu(Rights)
     builder.add_view_no_menu(SeenAs)
     builder.add_view_no_menu(Words)

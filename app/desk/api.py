@@ -237,7 +237,7 @@ class DocsPage(SwaggerView):
 
 @cache
 def described(name: str) -> str:
-    paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN}
+    paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN, "/api/v1/security/refresh": _REFRESH}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for resource in resources():
         schemas |= _schemas(resource)
@@ -255,6 +255,7 @@ _ERROR = {"type": "object", "properties": {"error": _PROBLEM}}
 _CREDENTIALS = {name: {"type": "string"} for name in ("username", "password")} | {
     "provider": {"type": "string", "enum": ["db"]},
     "refresh": {"type": "boolean"},
+    "code": {"type": "string", "description": "Of the second factor, where one is switched on."},
 }
 _TOKENS = {"type": "object", "properties": {"access_token": {"type": "string"}, "refresh_token": {"type": "string"}}}
 
@@ -270,6 +271,8 @@ def _operation(tag: str, summary: str, answer: Mapping[str, Any], *, body: Mappi
 
 
 _SIGN_IN = {"post": _operation("Security", "Sign in for a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
+
+_REFRESH = {"post": _operation("Security", "Two new tokens for a refresh token, which is good once", _TOKENS)}
 
 
 _SURE = {"type": "boolean", "description": "Without it, a change that leaves others behind is refused with 409, and `fields` lists them by number."}

@@ -16,6 +16,7 @@ from app.desk.put_away import PutAway
 from app.desk.remark import Remark
 from app.desk.resource import Resource, Waits
 from app.desk.second import Second
+from app.desk.sitting import Sitting
 from app.desk.task import HANDS, Task
 from app.desk.view import View
 from app.desk.words import words
@@ -70,6 +71,7 @@ house = Pack(
         Preference,
         PutAway,
         Second,
+        Sitting,
     ],
     resources=[
         Resource(

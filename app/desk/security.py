@@ -28,7 +28,7 @@ from flask_jwt_extended import get_jwt_identity
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
-from sqlalchemy import bindparam, case, func, select
+from sqlalchemy import bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import Email
@@ -37,6 +37,7 @@ from app.desk.page import pages
 from app.desk.report import reports
 from app.desk.resource import resources
 from app.desk.sign_in import AuthDBView, SignIn
+from app.desk.sitting import SEEN_ANEW, Sitting, digest, seen
 from app.kernel.access import ADMIN, SEES, Actor
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Unreadable
@@ -86,7 +87,9 @@ _EVERY_ROLE = (
 )
 _ROLES = _EVERY_ROLE.where(Role.id.in_(_OWN.union(_OF_GROUPS))).subquery()
 _GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB)).scalar_subquery()
-_SOMEBODY = select(User, _GRANTED).where(User.id == bindparam("user"))
+_WHERE = Sitting.user_id == bindparam("user"), or_(Sitting.digest == bindparam("digest"), Sitting.id == bindparam("sitting")), *Sitting.good()
+_SITS = select(func.jsonb_build_array(Sitting.id, Sitting.seen_at < func.now() - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
+_SOMEBODY = select(User, _GRANTED, _SITS).where(User.id == bindparam("user"))
 
 
 class Turnstile(Limiter):
@@ -115,11 +118,17 @@ class Desk(SecurityManager):
     def load_user(self, pk: Any) -> Any:
         """Whoever is signed in and what they may, in the one question that each request has to ask."""
         with session.no_autoflush:
-            found = session.execute(_SOMEBODY, {"user": int(pk)}).one_or_none()
-        if found is None or not found[0].is_active:
+            found = session.execute(_SOMEBODY, {"user": int(pk)} | _where()).one_or_none()
+        if found is None or not found[0].is_active or (found[2] is None and _sits()):
             return None
+        if found[2] and found[2][1]:
+            seen(found[2][0])
         g._granted = (found[0].id, found[1] or {})
         return found[0]
+
+    def load_user_jwt(self, header: Any, told: Any) -> Any:
+        g._told = told
+        return super().load_user_jwt(header, told)
 
     def create_login_manager(self, app: Any) -> Any:
         manager = super().create_login_manager(app)
@@ -136,6 +145,11 @@ class Desk(SecurityManager):
 
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
         return set(menu_names or []) if ADMIN in actor().roles else set()
+
+    def reset_password(self, userid: Any, password: str) -> None:
+        """Whoever learnt the old one is out with it, wherever they are."""
+        super().reset_password(userid, password)
+        Sitting.end_all(int(userid), but=cookie.get("sitting", "") if has_request_context() else "")
 
     def known(self, name: str) -> Any:
         """By user name or by email address: both are looked for, so that it takes as long either way."""
@@ -164,6 +178,18 @@ def _seen_as(who: Actor) -> Actor:
         return who
     other = _read(user)
     return who if ADMIN in other.roles else replace(other, name=f"{who.name} as {other.name}", through=who.name)
+
+
+def _where() -> dict[str, Any]:
+    """The sitting that a cookie or a token names; they do not mix here either."""
+    if door() == "api":
+        return {"digest": "", "sitting": g.get("_told", {}).get("sitting")}
+    return {"digest": digest(cookie.get("sitting", "")), "sitting": None}
+
+
+def _sits() -> bool:
+    """A token that cannot be renewed is good for its quarter of an hour; everything else belongs to a sitting."""
+    return door() != "api" or "sitting" in g.get("_told", {})
 
 
 def door() -> str:

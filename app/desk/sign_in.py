@@ -13,11 +13,13 @@ from flask_appbuilder.security import views
 from flask_appbuilder.security.api import SecurityApi
 from flask_appbuilder.security.decorators import no_cache
 from flask_appbuilder.security.forms import LoginForm_db
-from flask_jwt_extended import create_access_token, create_refresh_token
+from flask_jwt_extended import create_access_token, create_refresh_token, get_jti, get_jwt, jwt_required
+from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user
 
 from app.desk.guesses import TooOften, guessing
 from app.desk.second import Second
+from app.desk.sitting import Sitting, digest
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 
 HALF_AN_ENTRY = 10 * 60  # from the right password to the right code
@@ -68,8 +70,17 @@ class AuthDBView(views.AuthDBView):
         if Second.is_on_for(user.id) or must_have_second(user):
             cookie["half"] = {"user": user.id, "until": time.time() + HALF_AN_ENTRY, "next": there}
             return redirect(url_for("AuthDBView.second"))
-        login_user(user, remember=False)
+        _sits_down(user)
         return redirect(there)
+
+    @expose("/logout/")
+    def logout(self) -> Any:
+        if current_user.is_authenticated:
+            for each in Sitting.of(current_user.id):
+                if each.digest == digest(cookie.get("sitting", "")):
+                    each.end()
+        cookie.pop("sitting", None)
+        return super().logout()
 
     @expose("/login/second", methods=["GET", "POST"])
     @no_cache
@@ -94,12 +105,22 @@ class AuthDBView(views.AuthDBView):
     @staticmethod
     def _comes_in(user: Any, half: dict[str, Any]) -> str:
         cookie.pop("half", None)
-        login_user(user, remember=False)
+        _sits_down(user)
         return str(half["next"])
 
     def _asks(self, form: Any, no: Refused | None = None) -> Response:
         page = self.render_template(self.login_template, title=self.title, form=form, appbuilder=self.appbuilder, refusal=no.words if no else "")
         return _waits(make_response(page, no.status if no else 200), no)
+
+
+def _sits_down(user: Any) -> None:
+    cookie.pop("seen_as", None)
+    cookie["sitting"] = Sitting.begin(user.id, **_from())
+    login_user(user, remember=False)
+
+
+def _from() -> dict[str, str]:
+    return {"address": get_remote_address(), "device": request.user_agent.string}
 
 
 class SignIn(SecurityApi):
@@ -120,10 +141,28 @@ class SignIn(SecurityApi):
             passed(user, str(given.get("code", "")))
         elif must_have_second(user):
             raise NotSignedIn("Your role asks for a second factor. Sign in to the desk once and set it up.")
-        tokens = {"access_token": create_access_token(identity=str(user.id), fresh=True)}
-        if given.get("refresh"):
-            tokens["refresh_token"] = create_refresh_token(identity=str(user.id))
+        if not given.get("refresh"):
+            return cast(Response, self.response(200, access_token=create_access_token(identity=str(user.id), fresh=True)))
+        tokens, _ = _turned(user.id, Sitting.of_program(user.id, **_from()), "")
         return cast(Response, self.response(200, **tokens))
+
+    @expose("/refresh", methods=["POST"])
+    @jwt_required(refresh=True)
+    def refresh(self) -> Response:
+        """The next two tokens for a refresh token, each of which is good once."""
+        told = get_jwt()
+        with guessing("refresh", str(told["sub"])):
+            tokens, is_good = _turned(int(told["sub"]), Sitting.one(int(told["sub"]), told.get("sitting", 0)), told["jti"])
+            if not is_good:
+                raise NotSignedIn("This refresh token was used before, so that all of its kind are switched off. Sign in again.")
+        return cast(Response, self.response(200, **tokens))
+
+
+def _turned(user_id: int, sitting: Sitting, jti: str) -> tuple[dict[str, str], bool]:
+    claims = {"sitting": sitting.id}
+    renews = create_refresh_token(identity=str(user_id), additional_claims=claims)
+    opens = create_access_token(identity=str(user_id), additional_claims=claims, fresh=not jti)
+    return {"access_token": opens, "refresh_token": renews}, sitting.turn(jti, str(get_jti(renews)))
 
 
 def _waits(response: Response, no: Refused | None) -> Response:

@@ -23,6 +23,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("second_pkey")),
         sa.UniqueConstraint("user_id", name=op.f("second_user_id_key")),
     )
+    op.create_table(
+        "sitting",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("address", sa.Text(), nullable=False),
+        sa.Column("device", sa.Text(), nullable=False),
+        sa.Column("is_program", sa.Boolean(), nullable=False),
+        sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("good_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        *_always(),
+        sa.ForeignKeyConstraint(["user_id"], ["ab_user.id"], name=op.f("sitting_user_id_fkey"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("sitting_pkey")),
+        sa.UniqueConstraint("digest", name=op.f("sitting_digest_key")),
+    )
+    op.create_index(op.f("sitting_user_id"), "sitting", ["user_id"])
 
 
 def _always() -> tuple[sa.Column, ...]:

@@ -15,9 +15,10 @@ from sqlalchemy import select
 
 from app.desk import guesses, sign_in
 from app.desk.second import Second, code_at
+from app.desk.sitting import Sitting
 from app.kernel import clock
 from app.kernel.audit import Change
-from app.kernel.db import session
+from app.kernel.db import session, transaction
 from tests.conftest import PASSWORD, user_id
 
 Enter = Callable[[str], FlaskClient]
@@ -153,3 +154,81 @@ def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: 
     told = session.scalars(select(Change.verb).where(Change.noun == "second").order_by(Change.id)).all()
     assert told == ["wrote_new_sheet", "switched_off"]
     assert app.test_client().get("/desk/second/").status_code == 302
+
+
+# --- where somebody is signed in --------------------------------------------------------------------------------------
+
+
+def test_signed_out_from_elsewhere_is_out_at_the_next_click(app: Flask, client: FlaskClient) -> None:
+    other = app.test_client()
+    other.post(DOORS[0], data={"username": "dina", "password": PASSWORD}, headers={"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"})
+    knock(client, DOORS[0], "dina")
+    page = client.get("/desk/sittings/").text
+    assert "Firefox on Windows" in page
+    mine, theirs = sorted(Sitting.of(user_id(app, "dina")), key=lambda each: "Firefox" in each.device)
+    assert other.get("/desk/slot/").status_code == 200
+    assert client.post(f"/desk/sittings/{theirs.id}/end").status_code == 302
+    assert other.get("/desk/slot/").status_code == 302
+    assert client.get("/desk/slot/").status_code == 200
+    assert [each.id for each in Sitting.of(user_id(app, "dina"))] == [mine.id]
+
+
+def test_nobody_signs_somebody_else_out(enter: Enter, app: Flask) -> None:
+    desk, other = enter("dina"), enter("omar")
+    (theirs,) = Sitting.of(user_id(app, "omar"))
+    assert desk.post(f"/desk/sittings/{theirs.id}/end").status_code == 404
+    assert desk.post("/desk/sittings/others").status_code == 302
+    assert other.get("/desk/sittings/").status_code == 200
+
+
+def test_a_cookie_from_before_the_sign_out_opens_nothing(client: FlaskClient, app: Flask) -> None:
+    knock(client, DOORS[0], "dina")
+    with client.session_transaction() as cookie:
+        kept = dict(cookie)
+    client.get("/logout/")
+    thief = app.test_client()
+    with thief.session_transaction() as cookie:
+        cookie.update(kept)
+    assert thief.get("/desk/slot/").status_code == 302
+
+
+@pytest.mark.parametrize("past", ["good_until", "ends_at"])
+def test_whoever_stays_away_or_stays_for_too_long_signs_in_again(enter: Enter, app: Flask, past: str) -> None:
+    desk = enter("dina")
+    (sitting,) = Sitting.of(user_id(app, "dina"))
+    ago = timedelta(minutes=6)
+    with transaction():
+        sitting.seen_at, sitting.good_until = sitting.seen_at - ago, clock.now() + timedelta(minutes=1)
+        setattr(sitting, past, clock.now() - timedelta(seconds=1))
+    first = desk.get("/desk/slot/").status_code
+    assert (first, desk.get("/desk/slot/").status_code) == ((302, 302) if past == "good_until" else (200, 302)), (
+        "a look at six minutes moves the end, never past the last"
+    )
+
+
+def test_a_new_password_ends_every_other_sitting(enter: Enter, app: Flask) -> None:
+    desk, thief = enter("dina"), enter("dina")
+    assert desk.post("/resetmypassword/form", data={"password": PASSWORD, "conf_password": PASSWORD}).status_code == 302
+    assert thief.get("/desk/slot/").status_code == 302
+    assert desk.get("/desk/slot/").status_code == 200
+
+
+def test_looking_after_sittings_costs_no_query(enter: Enter, count_queries: Any) -> None:
+    desk = enter("dina")
+    desk.get("/desk/sittings/")
+    assert count_queries(lambda: desk.get("/desk/sittings/")) <= 4
+
+
+def renewed(client: FlaskClient, token: str) -> Any:
+    return client.post("/api/v1/security/refresh", headers={"Authorization": f"Bearer {token}"})
+
+
+def test_a_refresh_token_is_good_once_and_one_that_comes_twice_ends_all_of_its_kind(client: FlaskClient) -> None:
+    first = client.post(DOORS[1], json={"username": "dina", "password": PASSWORD, "provider": "db", "refresh": True}).get_json()
+    second = renewed(client, first["refresh_token"]).get_json()
+    headers = {"Authorization": f"Bearer {second['access_token']}"}
+    assert client.get("/api/v1/slot/", headers=headers).status_code == 200
+    assert renewed(client, second["access_token"]).status_code == 401
+    assert renewed(client, first["refresh_token"]).status_code == 401
+    assert renewed(client, second["refresh_token"]).status_code == 401
+    assert client.get("/api/v1/slot/", headers=headers).status_code == 401

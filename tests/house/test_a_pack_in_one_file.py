@@ -28,6 +28,7 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import select
 from app import create_app
 from app.desk import security
+from app.desk.sitting import Sitting
 from app.kernel import clock, db, jobs
 from app.kernel.db import session
 from app.messages.message import Message
@@ -58,6 +59,7 @@ assert lent.json["result"]["state"] == "out", lent.text
 assert ask("dina", "POST", "item/1/lend", name="Lee", email="lee@example.com").status_code == 409
 with client.session_transaction() as cookie:
     cookie["_user_id"], cookie["_fresh"] = str(ids["dina"]), True
+    cookie["sitting"] = Sitting.begin(ids["dina"], address="127.0.0.1", device="the suite")
 for path in ("item", "item/1", "item/new", "item/1/edit", "item/export.csv", "loan", "loan/1", "fine", "reports/late_loans/"):
     page = client.get("/desk/" + path, follow_redirects=True)
     assert page.status_code == 200, (path, page.status_code, page.text[-1500:])

@@ -1,0 +1,127 @@
+"""Sitting: one browser or program in which somebody is signed in, until they leave, stay away, or are sent out."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from sqlalchemy import ColumnElement, ForeignKey, Table, func, select, update
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import audit
+from app.kernel.db import Noun, at_once, session, transaction
+from app.kernel.errors import Missing
+
+IDLE, LONGEST = timedelta(hours=4), timedelta(hours=14)  # a desk that nobody sits at, and a working day with room to spare
+OF_PROGRAMS = timedelta(days=30)
+SEEN_ANEW = timedelta(minutes=5)
+
+
+class Sitting(Noun):
+    """The cookie has its key, and a program its next refresh token; only a hash of either is kept. Counted by the database's own clock."""
+
+    audited = False  # each look at it changes it; that it was ended by hand is said
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
+    digest: Mapped[str] = mapped_column(unique=True)
+    address: Mapped[str]
+    device: Mapped[str]
+    is_program: Mapped[bool] = mapped_column(default=False)
+    seen_at: Mapped[datetime] = mapped_column(default=func.now())
+    good_until: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+
+    @classmethod
+    def begin(cls, user_id: int, *, address: str, device: str) -> str:
+        """Somebody sits down; answers the key that their browser keeps."""
+        key = secrets.token_urlsafe(32)
+        with transaction():
+            it = cls(user_id=user_id, digest=digest(key), address=address, device=device[:300], good_until=func.now() + IDLE, ends_at=func.now() + LONGEST)
+            session.add(it)
+        return key
+
+    @classmethod
+    def of_program(cls, user_id: int, *, address: str, device: str) -> Sitting:
+        """A program that may renew its token; `turn` gives it the first one."""
+        until = func.now() + OF_PROGRAMS
+        with transaction():
+            it = cls(
+                user_id=user_id,
+                digest=digest(secrets.token_hex()),
+                address=address,
+                device=device[:300],
+                is_program=True,
+                good_until=until,
+                ends_at=until,
+            )
+            session.add(it)
+        return it
+
+    @classmethod
+    def good(cls) -> tuple[ColumnElement[bool], ...]:
+        return cls.ended_at.is_(None), cls.good_until > func.now()
+
+    @classmethod
+    def of(cls, user_id: int) -> list[Sitting]:
+        return [*session.scalars(select(cls).where(cls.user_id == user_id, *cls.good()).order_by(cls.seen_at.desc(), cls.id))]
+
+    @classmethod
+    def one(cls, user_id: int, id: int) -> Sitting:
+        found = next((each for each in cls.of(user_id) if each.id == id), None)
+        if found is None:
+            raise Missing
+        return found
+
+    @classmethod
+    def end_all(cls, user_id: int, *, but: str = "") -> None:
+        """Everywhere else, and everywhere at all when there is no key to be kept."""
+        with transaction():
+            for each in cls.of(user_id):
+                if each.digest != digest(but):
+                    each.end()
+
+    def end(self) -> None:
+        with transaction():
+            audit.note(self, "ended")
+            self.ended_at = func.now()
+
+    def turn(self, now: str, then: str) -> bool:
+        """The next refresh token for this one. One that comes a second time was stolen, from them or by them: nobody sits here any more."""
+        with transaction():
+            self.lock()
+            if self.ended_at is not None:
+                return False
+            if now and self.digest != digest(now):
+                audit.note(self, "used_twice")
+                self.ended_at = func.now()
+                return False
+            self.digest, self.seen_at = digest(then), func.now()
+            self.good_until = self.ends_at = func.now() + OF_PROGRAMS
+            return True
+
+    @property
+    def said(self) -> str:
+        """What it looks like from here: "Firefox on Windows"."""
+        if self.is_program:
+            return f"A program: {self.device.partition(' ')[0] or 'unnamed'}"
+        browser = next((name for mark, name in _BROWSERS.items() if re.search(mark, self.device)), "A browser")
+        system = next((name for mark, name in _SYSTEMS.items() if re.search(mark, self.device)), "")
+        return f"{browser} on {system}" if system else browser
+
+
+_BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/|FxiOS": "Firefox", "Chrome/|CriOS": "Chrome", "Safari/": "Safari"}
+_SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS X": "Mac", "CrOS": "Chromebook", "Linux": "Linux"}
+
+
+def digest(key: str) -> str:
+    return sha256(key.encode()).hexdigest()
+
+
+def seen(id: int) -> None:
+    """Somebody is still here: written down now and then, apart from whatever they do."""
+    table: Table = Sitting.__table__
+    later = func.least(table.c.ends_at, func.now() + IDLE)
+    at_once(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=func.now(), good_until=later))
