@@ -12,6 +12,7 @@ from flask import Response, current_app, redirect, render_template, request, url
 from flask_appbuilder import IndexView, expose
 from sqlalchemy import DateTime, Select, cast, func, literal, null, select, union_all
 
+from app.desk import first_steps
 from app.desk.api import DocsPage, described
 from app.desk.chart import measured
 from app.desk.column import NO
@@ -47,6 +48,7 @@ class Home(IndexView):
             tasks=Task.mine(),
             who=who,
             door_to=door_to,
+            lead=first_steps.are_left(),
             counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
         )
 
