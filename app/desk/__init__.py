@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import column, drawn, home, house, money, notices, open_by, search, security
+from app.desk import column, drawn, home, house, money, notices, open_by, search, security, token
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
@@ -28,6 +28,7 @@ from app.desk.rights import Rights
 from app.desk.seen_as import SeenAs
 from app.desk.sign_in import SecondFactor
 from app.desk.sittings import Sittings
+from app.desk.tokens import Tokens
 from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
@@ -69,6 +70,8 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW": False,
         "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
         "FAB_PASSWORD_COMPLEXITY_VALIDATOR": security.long_enough,
+        "FAB_API_KEY_ENABLED": True,  # asks for a token of ours before a JWT
+        "FAB_API_KEY_PREFIXES": [token.MARK],
         "AUTH_RATE_LIMITED": False,  # counts the form alone; ours counts the form and the API together
         "RATELIMIT_ENABLED": True,
         "RATELIMIT_STORAGE_URI": settings.redis_url,
@@ -123,6 +126,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(HookSecret)
     builder.add_view_no_menu(SecondFactor)
     builder.add_view_no_menu(Sittings)
+    builder.add_view_no_menu(Tokens)
     builder.add_view_no_menu(Rights)
     builder.add_view_no_menu(SeenAs)
     builder.add_view_no_menu(Words)

@@ -18,6 +18,7 @@ from app.desk.resource import Resource, Waits
 from app.desk.second import Second
 from app.desk.sitting import Sitting
 from app.desk.task import HANDS, Task
+from app.desk.token import Token
 from app.desk.view import View
 from app.desk.words import words
 from app.kernel import access, clock
@@ -72,6 +73,7 @@ house = Pack(
         PutAway,
         Second,
         Sitting,
+        Token,
     ],
     resources=[
         Resource(

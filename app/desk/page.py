@@ -54,7 +54,7 @@ class Page:
         return f"{self.right}.show"
 
     def is_for(self, who: Actor) -> bool:
-        return who.may_all or f"{self.right}.can_read" in who.rights
+        return who.has(f"{self.right}.can_read")
 
 
 class Door(BaseView):

@@ -173,7 +173,7 @@ class Report:
         return f"{self.right}Page.show"
 
     def is_for(self, who: Actor) -> bool:
-        return who.may_all or f"{self.right}.can_read" in who.rights
+        return who.has(f"{self.right}.can_read")
 
     @cached_property
     def questions(self) -> list[Question]:

@@ -38,6 +38,7 @@ from app.desk.report import reports
 from app.desk.resource import resources
 from app.desk.sign_in import AuthDBView, SignIn
 from app.desk.sitting import SEEN_ANEW, Sitting, digest, seen
+from app.desk.token import Token
 from app.kernel.access import ADMIN, SEES, Actor
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Unreadable
@@ -140,8 +141,16 @@ class Desk(SecurityManager):
         return False
 
     def has_access(self, permission_name: str, view_name: str) -> bool:
-        who = actor()
-        return ADMIN in who.roles or f"{view_name}.{permission_name}" in who.rights
+        return actor().has(f"{view_name}.{permission_name}")
+
+    def validate_api_key(self, api_key_string: str) -> Any:
+        """A token is somebody for this one request, and may of theirs what was ticked."""
+        token = Token.shown(api_key_string)
+        user = self.load_user(token.user_id) if token is not None else None
+        if token is None or user is None:
+            return None
+        g._token = (user, frozenset(token.scopes))
+        return user
 
     def get_user_menu_access(self, menu_names: list[str] | None = None) -> set[str]:
         return set(menu_names or []) if ADMIN in actor().roles else set()
@@ -208,6 +217,8 @@ def door() -> str:
 def _user() -> Any:
     """A token and a cookie never mix: the API hears tokens only, the screens cookies only."""
     if door() == "api":
+        if "_token" in g:
+            return g._token[0]
         return jwt_user._get_current_object() if getattr(g, "_jwt_extended_jwt_user", None) and get_jwt_identity() else None
     user = current_user._get_current_object()  # asked once: each word with the proxy looks for its request anew
     return user if user is not None and user.is_authenticated else None
@@ -224,7 +235,7 @@ def _read(user: Any) -> Actor:
     granted = known[1] if known and known[0] == user.id else _granted(user.id)
     rights = frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
-    return Actor(name, door(), user.id, frozenset(granted), rights)
+    return Actor(name, door(), user.id, frozenset(granted), rights, g._token[1] if has_request_context() and "_token" in g else None)
 
 
 def must(noun: type[Any], verb: str) -> None:

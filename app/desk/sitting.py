@@ -86,6 +86,7 @@ class Sitting(Noun):
     def end(self) -> None:
         with transaction():
             audit.note(self, "ended")
+            audit.line(self, "ended")
             self.ended_at = func.now()
 
     def turn(self, now: str, then: str) -> bool:
@@ -96,6 +97,7 @@ class Sitting(Noun):
                 return False
             if now and self.digest != digest(now):
                 audit.note(self, "used_twice")
+                audit.line(self, "used_twice")
                 self.ended_at = func.now()
                 return False
             self.digest, self.seen_at = digest(then), func.now()

@@ -31,6 +31,7 @@ class Actor:
     user_id: int | None = None
     roles: frozenset[str] = frozenset()
     rights: frozenset[str] = frozenset()  # "Booking.can_confirm", as the roles in the database grant them
+    only: frozenset[str] | None = None  # of these rights alone, when a token stands in for somebody
     through: str = ""  # who really sits there, when an administrator looks with somebody else's eyes
 
     @property
@@ -43,7 +44,11 @@ class Actor:
         return self.is_house or ADMIN in self.roles
 
     def may(self, noun: type[Any], verb: str) -> bool:
-        return self.may_all or f"{noun.__name__}.can_{verb}" in self.rights
+        return self.has(f"{noun.__name__}.can_{verb}")
+
+    def has(self, right: str) -> bool:
+        """The one answer that every door gives."""
+        return (self.may_all or right in self.rights) and (self.only is None or right in self.only)
 
     def sees_like(self, noun: type[Any]) -> set[str]:
         """A role that an administrator made sees the rows that a declared one sees, of what it may read."""

@@ -40,6 +40,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("digest", name=op.f("sitting_digest_key")),
     )
     op.create_index(op.f("sitting_user_id"), "sitting", ["user_id"])
+    op.create_table(
+        "token",
+        sa.Column("user_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=60), nullable=False),
+        sa.Column("begins", sa.String(length=8), nullable=False),
+        sa.Column("digest", sa.Text(), nullable=False),
+        sa.Column("scopes", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
+        sa.Column("good_until", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("used_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        *_always(),
+        sa.ForeignKeyConstraint(["user_id"], ["ab_user.id"], name=op.f("token_user_id_fkey"), ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("id", name=op.f("token_pkey")),
+        sa.UniqueConstraint("digest", name=op.f("token_digest_key")),
+    )
+    op.create_index(op.f("token_user_id"), "token", ["user_id"])
 
 
 def _always() -> tuple[sa.Column, ...]:

@@ -232,3 +232,4 @@ def test_a_refresh_token_is_good_once_and_one_that_comes_twice_ends_all_of_its_k
     assert renewed(client, first["refresh_token"]).status_code == 401
     assert renewed(client, second["refresh_token"]).status_code == 401
     assert client.get("/api/v1/slot/", headers=headers).status_code == 401
+    assert [*session.scalars(select(Change.verb).where(Change.noun == "sitting"))] == ["used_twice"]
