@@ -10,6 +10,7 @@ from app.desk.batch import Batch
 from app.desk.first_steps import page as first_steps
 from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
+from app.desk.intake import Intake, IntakeLine
 from app.desk.notice import Notice
 from app.desk.preference import Preference
 from app.desk.put_away import PutAway
@@ -66,6 +67,8 @@ house = Pack(
         Code,
         View,
         Batch,
+        Intake,
+        IntakeLine,
         Remark,
         Task,
         Notice,

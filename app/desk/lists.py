@@ -11,8 +11,9 @@ from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.desk import builder, filtering
-from app.desk.cells import Cells, chosen, writable
+from app.desk.cells import chosen, writable
 from app.desk.column import Column
+from app.desk.importer import Imports
 from app.desk.listing import Asked, Page, every_row, listed, shown, why_not
 from app.desk.resource import Resource
 from app.desk.rows import Rows
@@ -24,10 +25,10 @@ from app.kernel.errors import Refused, Unreadable
 from app.kernel.workflow import Move, press
 
 
-class Lists(Cells):
+class Lists(Imports):
     """What is seen and done here is the reader's own rows, whatever an address says."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Cells.method_permission_name | {
+    method_permission_name: ClassVar[dict[str, str]] = Imports.method_permission_name | {
         "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
     }  # fmt: skip
 

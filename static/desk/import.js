@@ -1,0 +1,15 @@
+// Looks again by itself while a table is tried or taken in; a reload does the same.
+(() => {
+  const look = async () => {
+    if (!document.querySelector("[data-going]")) return;
+    try {
+      const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+      if (!answer.ok || answer.redirected) return;
+      const now = new DOMParser().parseFromString(await answer.text(), "text/html");
+      document.querySelector("main .inner").replaceChildren(...now.querySelector("main .inner").childNodes);
+      document.title = now.title;
+    } catch { /* the next look may find it again */ }
+    setTimeout(look, 1000);
+  };
+  setTimeout(look, 700);
+})();
