@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, delete, exists, func, select
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, delete, exists, false, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column, undefer
 
@@ -22,7 +22,7 @@ from app.kernel import access, clock
 from app.kernel.access import ADMIN, Actor, acting, actor
 from app.kernel.db import Noun, in_words, metadata, noun_called, nouns, session, transaction
 from app.kernel.errors import Busy, Forbidden, Invalid, Missing, Refused
-from app.kernel.jobs import every, job, later
+from app.kernel.jobs import Job, called, every, job, later
 from app.kernel.secrets import sealed
 from app.kernel.workflow import move
 
@@ -65,8 +65,8 @@ class Intake(Noun):
         mark = f"{who.user_id}:{resource.name}:{once}"
         text = text_of(raw)
         table = table_of(text)
-        called = "".join(each for each in name if each.isprintable())[:100] or "file"
-        made = cls(resource=resource.name, user_id=who.user_id, maker=who.name, name=called, once=mark, sheet=text, rows=len(table.rows))
+        printed = "".join(each for each in name if each.isprintable())[:100] or "file"
+        made = cls(resource=resource.name, user_id=who.user_id, maker=who.name, name=printed, once=mark, sheet=text, rows=len(table.rows))
         made.columns = _matched(resource, table)
         try:
             with transaction():
@@ -94,6 +94,12 @@ class Intake(Noun):
     @property
     def is_going(self) -> bool:
         return self.state in ("trying", "running", "undoing")
+
+    @property
+    def is_stuck(self) -> bool:
+        """The job has given up, and waits on its own list for somebody to try it again."""
+        known = exists().where(Job.name == called(go_on), Job.row_id == self.id, Job.state == "failed")
+        return self.is_going and bool(session.scalar(select(known)))
 
     @property
     def can_be_undone(self) -> bool:
@@ -351,7 +357,7 @@ def _is_referred_to(row: Noun) -> bool:
     by_key = [exists().where(key.parent == row.id) for key in keys]
     about: list[Any] = [each for each in nouns() if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE]
     by_name = [exists().where(each.noun == row.__tablename__, each.row_id == row.id) for each in about]
-    return any(session.scalar(select(each)) for each in by_key + by_name)
+    return bool(session.scalar(select(or_(false(), *by_key, *by_name))))
 
 
 @job

@@ -201,6 +201,21 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(app: Flask, enter: Enter
     assert "10 rows were taken in" in words(dina.get(address).text)
 
 
+def test_what_should_not_happen_is_said_and_can_be_tried_again(app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+    dina = enter("dina")
+    address = tried(dina, "person", PEOPLE)
+    dina.post(f"{address}/take")
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "ATTEMPTS", 1)
+        patched.setattr(Intake, "step", lambda self: 1 / 0)
+        work()
+    assert "It stopped at something that should not happen." in dina.get(address).text
+    with transaction():
+        session.scalars(select(jobs.Job).where(jobs.Job.state == "failed")).one().try_again()
+    work()
+    assert "2 rows were taken in." in words(dina.get(address).text)
+
+
 def test_a_neighbour_is_known_by_its_name_and_nobody_is_guessed(app: Flask, enter: Enter, asha: Practitioner) -> None:
     ada = enter("ada")
     with transaction():
