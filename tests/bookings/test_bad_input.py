@@ -304,7 +304,7 @@ def another_zone(it: House) -> Any:
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-MONEY_BACK = frozenset({"event", "job", "payment", "refund", "account", "posting", "line", "series", "message", "change"})
+MONEY_BACK = frozenset({"event", "job", "payment", "refund", "account", "posting", "line", "series", "message", "change", "finding"})
 PHONE = "This is not a telephone number. Write it like +91 98765 43210."
 MAILBOX, NAME = "This is not an email address.", "A name has 2 to 100 characters."
 DAY, HOUR, ZONE = "A date from 1 Jan 1900 to today, please.", "This is not a time of day.", "This is not a time zone. Write it like Asia/Kolkata."

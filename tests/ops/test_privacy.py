@@ -177,7 +177,7 @@ def test_the_file_holds_everything_under_names_that_can_be_read(over: Booking, i
 
 def test_every_column_that_tells_who_somebody_is_says_so(app: Flask) -> None:
     """A new noun with a name, an address or a telephone in it belongs to somebody, or says why not here."""
-    ours = {"practitioner", "service", "extra", "hook", "coupon", "account", "refund_policy", "picture", "job", "tick", "change", "form"}
+    ours = {"practitioner", "service", "extra", "hook", "coupon", "account", "refund_policy", "picture", "job", "tick", "change", "form", "business"}
     telling = {"email", "phone", "mailbox", "answers", "sealed", "buyer", "notes"}
     for noun in nouns():
         if noun.__tablename__ in ours or privacy.kept_by_law(noun) or noun.__module__.startswith("tests."):

@@ -105,6 +105,6 @@ def test_what_comes_free_is_offered_kept_and_taken(visit: Visit, web: str, sandb
     page.goto(f"{web}/waiting/{waiting.token}")
     page.get_by_role("link", name="Take it").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value("Kabir Shah")
-    page.locator("main form button").last.click()
+    page.get_by_role("button", name="Continue to payment").click()
     pay(page)
     expect(page.locator("main")).to_contain_text("Your time is booked")
