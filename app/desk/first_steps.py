@@ -8,9 +8,9 @@ from typing import Any
 from flask import current_app, render_template, url_for
 from flask_login import current_user
 from sqlalchemy import select
-from werkzeug.security import check_password_hash
 
 from app.desk.page import Page
+from app.desk.password import fits
 from app.kernel import access
 from app.kernel.db import noun_called, session
 from app.kernel.pack import Step
@@ -33,7 +33,7 @@ def _somebody_paid() -> bool:
 
 
 def _has_a_password_of_their_own() -> bool:
-    return not check_password_hash(current_user.password, current_user.username)
+    return not fits(current_user.password, current_user.username)
 
 
 def _can_be_paid() -> bool:

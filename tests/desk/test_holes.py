@@ -33,6 +33,7 @@ def test_password_hashes_never_leave_through_any_column(client: FlaskClient, tok
         body = client.get(f"/api/v1/{resource.name}/?size=100", headers=token("ada")).text
         assert "scrypt:" not in body
         assert "pbkdf2:" not in body
+        assert "$2b$" not in body
     assert "scrypt:" not in client.get(f"/api/v1/practitioner/{asha.id}", headers=token("ada")).text
 
 

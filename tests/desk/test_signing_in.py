@@ -12,8 +12,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from limits import parse_many
 from sqlalchemy import select
+from werkzeug.security import generate_password_hash
 
 from app.desk import guesses, sign_in
+from app.desk.password import NOBODYS, fits, hashed
 from app.desk.second import Second, code_at
 from app.desk.sitting import Sitting
 from app.kernel import clock
@@ -69,6 +71,21 @@ def test_one_address_does_not_try_a_password_on_everybody(client: FlaskClient, m
     monkeypatch.setattr(guesses, "FOR_ONE_ADDRESS", parse_many("4 per minute"))
     told = [knock(client, DOORS[1], f"name {n}", "wrong").status_code for n in range(5)]
     assert told == [401] * 4 + [429]
+
+
+def test_an_old_password_is_kept_anew_and_a_long_one_counts_to_its_end(client: FlaskClient, app: Flask) -> None:
+    sm = app.extensions["appbuilder"].sm
+    dina = sm.find_user(username="dina")
+    dina.password = generate_password_hash(PASSWORD)
+    sm.update_user(dina)
+    assert knock(client, DOORS[1], "dina").status_code == 200
+    session.expire_all()
+    kept = sm.find_user(username="dina").password
+    assert kept.startswith("sha256+$2b$12$")
+    long = "ä" * 60
+    assert fits(hashed(long), long)
+    assert not fits(hashed(long), long[:-1])
+    assert not any(fits(NOBODYS, typed) for typed in ("", "password"))
 
 
 # --- the second factor ------------------------------------------------------------------------------------------------
