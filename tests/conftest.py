@@ -31,6 +31,7 @@ from app.kernel import clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
+from app.money import business
 from app.money.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
@@ -148,6 +149,7 @@ def sweep(kept: Sequence[str]) -> None:
         touched = [each for (each,) in connection.execute(text(filled))]
         if touched:
             connection.execute(text(";".join(f"delete from {each}; alter sequence if exists {each}_id_seq restart" for each in touched)))
+    business.as_set_up()
 
 
 def _quiet(settings: Settings, *, hears: bool) -> None:

@@ -57,6 +57,8 @@ class Business(Noun):
         """Checked before it is kept: an invoice that was issued with a wrong number cannot be taken back."""
         self.tax_number, self.upi = self.tax_number.strip().upper(), self.upi.strip()
         wrong = {}
+        if self.name and not 2 <= len(self.name.strip()) <= 100:
+            wrong["name"] = "A name has 2 to 100 characters."
         if self.email:
             self.email = mailbox(self.email)
         if self.tax_number and self.region in (*STATES, "") and not is_gstin(self.tax_number):
@@ -98,6 +100,14 @@ def introduce() -> None:
     if _tell and told != _told:
         _told = told
         _tell(told)
+
+
+def as_set_up() -> None:
+    """Say it as the environment has it."""
+    global _told
+    if _tell and _told:
+        _told = {}
+        _tell(_told)
 
 
 def spread() -> None:

@@ -13,6 +13,7 @@ from sqlalchemy import event, select, text
 
 from app.kernel import clock, db
 from app.kernel.db import session, transaction
+from app.money import business
 from app.money.amount import Money
 from app.money.bill import Bill
 from app.money.business import Business
@@ -60,6 +61,7 @@ class Stage:
             self._run(*(f"delete from {each}" for each in tables), *(f"insert into {each} select * from remembered.{each}" for each in tables))
             self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}))" for each in tables))
             self.written.clear()
+        business.as_set_up()
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +71,8 @@ def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
     stage.clear()
     with built.app_context():
         Business.begin()
+        with transaction():
+            Business.get(1).name = "Asha & Dev"
         for pack in PACKS:
             assert pack.demo
             pack.demo()
