@@ -17,7 +17,7 @@ from app.calendars import ics, place
 from app.calendars.google import Google, Keys
 from app.calendars.jitsi import Jitsi
 from app.calendars.near import InPerson, OwnRoom
-from app.kernel import access, clock, db, files, jobs, numbering, people, secrets
+from app.kernel import access, board, clock, db, files, jobs, numbering, people, secrets
 from app.kernel.pack import Pack
 from app.messages import channel, message, template
 from app.messages.email import Email
@@ -94,8 +94,8 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     place.use(*_places(settings))
     _say_who_we_are(app, settings)
     business.introduce_by(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
-    app.before_request(business.catch_up)
-    jobs.begin_with(business.introduce)
+    app.before_request(board.catch_up)
+    jobs.begin_with(board.catch_up)
 
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:

@@ -27,11 +27,10 @@ from sqlalchemy import event, text
 from app import create_app
 from app.desk import security
 from app.desk.sitting import Sitting
-from app.kernel import clock, db, jobs
+from app.kernel import board, clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
-from app.money import business
 from app.money.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
@@ -149,7 +148,9 @@ def sweep(kept: Sequence[str]) -> None:
         touched = [each for (each,) in connection.execute(text(filled))]
         if touched:
             connection.execute(text(";".join(f"delete from {each}; alter sequence if exists {each}_id_seq restart" for each in touched)))
-    business.as_set_up()
+    board.forget_all()
+    if "business" in touched:
+        board.catch_up()
 
 
 def _quiet(settings: Settings, *, hears: bool) -> None:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import redis
 from rq import Queue
@@ -277,11 +277,12 @@ def pin(name: str, note: str) -> None:
             _bell.connection.set(f"{DOORBELL}:{name}", note)
 
 
-def pinned(name: str) -> str:
+def pinned(*names: str) -> list[str | None]:
+    """The note of each name; "" where there is none, and None where nobody can read the board."""
     if _bell is None:
-        return ""
+        return [None] * len(names)
     try:
-        found = _bell.connection.get(f"{DOORBELL}:{name}")
+        found = cast(list[bytes | None], _bell.connection.mget([f"{DOORBELL}:{each}" for each in names]))
     except redis.RedisError:
-        return ""
-    return found.decode() if isinstance(found, bytes) else ""
+        return [None] * len(names)
+    return [each.decode() if each else "" for each in found]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from typing import ClassVar, Self
 
 from sqlalchemy import CheckConstraint, ForeignKey
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
-from app.kernel import db, jobs
+from app.kernel.board import Board
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.files import Picture
@@ -17,13 +16,7 @@ from app.kernel.people import mailbox
 from app.money.tax import STATES, is_gstin
 from app.money.upi import is_vpa
 
-_PIN = "business"
-_OFTEN = 5  # seconds between two looks at whether somebody has changed it elsewhere
-
 _tell: Callable[[Mapping[str, str]], None] | None = None
-_known: str | None = None
-_told: Mapping[str, str] = {}
-_looked = 0.0
 
 
 class Business(Noun):
@@ -71,7 +64,7 @@ class Business(Noun):
             wrong["upi"] = "This is not a UPI address such as practice@upi."
         if wrong:
             raise Invalid.fields_said(wrong)
-        db.afterwards(spread)
+        board.changed()
 
     @property
     def told(self) -> dict[str, str]:
@@ -86,46 +79,21 @@ class Business(Noun):
         return self.name or "As it was set up"
 
 
-def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:
-    """Whom to tell who we are, now and whenever it is changed."""
-    global _tell, _known, _looked, _told
-    _tell, _known, _looked, _told = tell, None, 0.0, {}
-
-
-def introduce() -> None:
-    """Say it as it stands in the database."""
-    global _told
-    ours = Business.ours()
-    told = ours.told if ours else {}
-    if _tell and told != _told:
-        _told = told
+def _say(told: Mapping[str, str]) -> None:
+    if _tell:
         _tell(told)
 
 
-def as_set_up() -> None:
-    """Say it as the environment has it."""
-    global _told
-    if _tell and _told:
-        _told = {}
-        _tell(_told)
+def _ours(own: Session) -> Mapping[str, str]:
+    ours = own.get(Business, 1)
+    return ours.told if ours else {}
 
 
-def spread() -> None:
-    """Here at once, and everywhere else within seconds."""
-    global _known
-    introduce()
-    ours = Business.ours()
-    _known = f"{ours.version if ours else 0}"
-    jobs.pin(_PIN, _known)
+board = Board("business", _ours, _say)
 
 
-def catch_up() -> None:
-    """Asked before each page, and answered from the notice board: the database is only read when there is news."""
-    global _known, _looked
-    if time.monotonic() - _looked < _OFTEN:
-        return
-    _looked = time.monotonic()
-    pinned = jobs.pinned(_PIN)
-    if pinned != _known:
-        _known = pinned
-        introduce()
+def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:
+    """Whom to tell who we are, now and whenever it is changed."""
+    global _tell
+    _tell = tell
+    board.forget()

@@ -11,9 +11,8 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, text
 
-from app.kernel import clock, db
+from app.kernel import board, clock, db
 from app.kernel.db import session, transaction
-from app.money import business
 from app.money.amount import Money
 from app.money.bill import Bill
 from app.money.business import Business
@@ -61,7 +60,8 @@ class Stage:
             self._run(*(f"delete from {each}" for each in tables), *(f"insert into {each} select * from remembered.{each}" for each in tables))
             self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}))" for each in tables))
             self.written.clear()
-        business.as_set_up()
+        board.forget_all()
+        board.catch_up()
 
 
 @pytest.fixture(scope="module")

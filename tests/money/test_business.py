@@ -11,9 +11,8 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import text
 
-from app.kernel import jobs
+from app.kernel import board, jobs
 from app.kernel.db import session, transaction
-from app.money import business
 from app.money.business import Business
 from tests.money.conftest import Hold, captured
 
@@ -30,7 +29,8 @@ def as_it_was(app: Flask) -> Iterator[None]:
         with transaction():
             session.execute(text("truncate business"), execution_options={"unaudited": "A test begins."})
         Business.begin()
-        business.spread()
+        board.forget_all()
+        board.catch_up()
 
     anew()
     yield
@@ -66,14 +66,14 @@ def test_another_process_hears_of_it_within_seconds(enter: Enter, client: FlaskC
     with transaction():
         session.execute(text("update business set name = 'Written elsewhere', version = 99"), execution_options={"unaudited": "Another process."})
     jobs.pin("business", "99")
-    monkeypatch.setattr(business, "_looked", 0.0)
+    monkeypatch.setattr(board, "_looked", 0.0)
     assert "Written elsewhere" in client.get("/").text
 
 
 def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     write(enter("ada"), name="Rao & Mehta")
     jobs.pin("business", "")
-    monkeypatch.setattr(business, "_looked", 0.0)
+    monkeypatch.setattr(board, "_looked", 0.0)
     assert "Rao &amp; Mehta" in client.get("/").text
 
 
