@@ -20,6 +20,7 @@ from app.desk.lists import screens_of
 from app.desk.notices import Notices
 from app.desk.page import door_of, pages
 from app.desk.page import forget_all as forget_pages
+from app.desk.passkeys import PasskeyDoor, Passkeys
 from app.desk.report import forget_all as forget_reports
 from app.desk.report import reports
 from app.desk.report_page import endpoint_of, page_of
@@ -125,6 +126,8 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(DocsPage)
     builder.add_view_no_menu(HookSecret)
     builder.add_view_no_menu(SecondFactor)
+    builder.add_view_no_menu(PasskeyDoor)
+    builder.add_view_no_menu(Passkeys)
     builder.add_view_no_menu(Sittings)
     builder.add_view_no_menu(Tokens)
     builder.add_view_no_menu(Rights)

@@ -12,12 +12,14 @@ from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
 from app.desk.intake import Intake, IntakeLine
 from app.desk.notice import Notice
+from app.desk.passkey import Passkey
 from app.desk.preference import Preference
 from app.desk.put_away import PutAway
 from app.desk.remark import Remark
 from app.desk.resource import Resource, Waits
 from app.desk.second import Second
 from app.desk.sitting import Sitting
+from app.desk.spent import Spent
 from app.desk.task import HANDS, Task
 from app.desk.token import Token
 from app.desk.view import View
@@ -75,6 +77,8 @@ house = Pack(
         Preference,
         PutAway,
         Second,
+        Passkey,
+        Spent,
         Sitting,
         Token,
     ],

@@ -228,7 +228,15 @@ def door() -> str:
     return next(
         (
             name
-            for start, name in (("/api/v1/", "api"), ("/desk", "desk"), ("/ops", "console"), ("/users", "desk"), ("/roles", "desk"), ("/api/", "public api"))
+            for start, name in (
+                ("/api/v1/", "api"),
+                ("/desk", "desk"),
+                ("/ops", "console"),
+                ("/users", "desk"),
+                ("/roles", "desk"),
+                ("/login", "desk"),
+                ("/api/", "public api"),
+            )
             if request.path.startswith(start)
         ),
         "site",

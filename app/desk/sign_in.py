@@ -18,6 +18,7 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user
 
 from app.desk.guesses import TooOften, guessing
+from app.desk.passkey import can_be_at, origin
 from app.desk.second import Second
 from app.desk.sitting import Sitting, digest
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
@@ -62,16 +63,12 @@ class AuthDBView(views.AuthDBView):
             return redirect(there)
         form = LoginForm_db()
         if not form.validate_on_submit():
-            return self._asks(form)
+            return asks(form)
         try:
             user = recognised(form.username.data, form.password.data)
         except Refused as no:
-            return self._asks(form, no)
-        if Second.is_on_for(user.id) or must_have_second(user):
-            cookie["half"] = {"user": user.id, "until": time.time() + HALF_AN_ENTRY, "next": there}
-            return redirect(url_for("AuthDBView.second"))
-        _sits_down(user)
-        return redirect(there)
+            return asks(form, no)
+        return comes_in(user, there, how="a password")
 
     @expose("/logout/")
     def logout(self) -> Any:
@@ -105,18 +102,30 @@ class AuthDBView(views.AuthDBView):
     @staticmethod
     def _comes_in(user: Any, half: dict[str, Any]) -> str:
         cookie.pop("half", None)
-        _sits_down(user)
+        sits_down(user, how=f"{half['how']} and a code")
         return str(half["next"])
 
-    def _asks(self, form: Any, no: Refused | None = None) -> Response:
-        page = self.render_template(self.login_template, title=self.title, form=form, appbuilder=self.appbuilder, refusal=no.words if no else "")
-        return _waits(make_response(page, no.status if no else 200), no)
+
+def asks(form: Any = None, no: Refused | None = None) -> Response:
+    """The page at the door, with why it did not open."""
+    home = current_app.extensions["settings"].base_url
+    known = {"form": form or LoginForm_db(), "refusal": no.words if no else "", "passkeys": origin(home) if can_be_at(home) else ""}
+    return waits(make_response(render_template(AuthDBView.login_template, **known), no.status if no else 200), no)
 
 
-def _sits_down(user: Any) -> None:
+def comes_in(user: Any, there: str, *, how: str) -> Any:
+    """Whoever has shown one factor; the second one is asked for on a page of its own."""
+    if Second.is_on_for(user.id) or must_have_second(user):
+        cookie["half"] = {"user": user.id, "until": time.time() + HALF_AN_ENTRY, "next": there, "how": how}
+        return redirect(url_for("AuthDBView.second"))
+    sits_down(user, how=how)
+    return redirect(there)
+
+
+def sits_down(user: Any, *, how: str) -> None:
     cookie.pop("seen_as", None)
-    cookie["sitting"] = Sitting.begin(user.id, **_from())
     login_user(user, remember=False)
+    cookie["sitting"] = Sitting.begin(user.id, **_from(), how=how)
 
 
 def _from() -> dict[str, str]:
@@ -136,7 +145,7 @@ class SignIn(SecurityApi):
         try:
             user = recognised(str(words[0]), str(words[1]))
         except TooOften as no:
-            return _waits(self.response(no.status, **no.as_json()), no)
+            return waits(self.response(no.status, **no.as_json()), no)
         if Second.is_on_for(user.id):
             passed(user, str(given.get("code", "")))
         elif must_have_second(user):
@@ -165,7 +174,7 @@ def _turned(user_id: int, sitting: Sitting, jti: str) -> tuple[dict[str, str], b
     return {"access_token": opens, "refresh_token": renews}, sitting.turn(jti, str(get_jti(renews)))
 
 
-def _waits(response: Response, no: Refused | None) -> Response:
+def waits(response: Response, no: Refused | None) -> Response:
     if isinstance(no, TooOften):
         response.headers["Retry-After"] = str(no.wait)
     return response
@@ -230,4 +239,4 @@ def _second_page(page: str, user: Any, second: Second | None, *, no: Refused | N
         "refusal": no,
         "typed": request.form.get("code", "") if no else "",
     }
-    return _waits(make_response(render_template(page, **{"sheet": [], "go_on": ""} | drawn | known), no.status if no else 200), no)
+    return waits(make_response(render_template(page, **{"sheet": [], "go_on": ""} | drawn | known), no.status if no else 200), no)

@@ -22,10 +22,11 @@ SEEN_ANEW = timedelta(minutes=5)
 class Sitting(Noun):
     """The cookie has its key, and a program its next refresh token; only a hash of either is kept. Counted by the database's own clock."""
 
-    audited = False  # each look at it changes it; that it was ended by hand is said
+    audited = False  # each look at it changes it; that it was begun or ended by hand is said
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
-    digest: Mapped[str] = mapped_column(unique=True)
+    digest: Mapped[str] = mapped_column(unique=True, info={"secret": True})
+    how: Mapped[str] = mapped_column(default="a password")  # somebody signed in
     address: Mapped[str]
     device: Mapped[str]
     is_program: Mapped[bool] = mapped_column(default=False)
@@ -35,12 +36,13 @@ class Sitting(Noun):
     ended_at: Mapped[datetime | None]
 
     @classmethod
-    def begin(cls, user_id: int, *, address: str, device: str) -> str:
+    def begin(cls, user_id: int, *, address: str, device: str, how: str = "a password") -> str:
         """Somebody sits down; answers the key that their browser keeps."""
-        key = secrets.token_urlsafe(32)
+        key, until = secrets.token_urlsafe(32), func.now() + IDLE
         with transaction():
-            it = cls(user_id=user_id, digest=digest(key), address=address, device=device[:300], good_until=func.now() + IDLE, ends_at=func.now() + LONGEST)
+            it = cls(user_id=user_id, digest=digest(key), how=how, address=address, device=device[:300], good_until=until, ends_at=func.now() + LONGEST)
             session.add(it)
+            audit.note(it, "added", f"With {how}")
         return key
 
     @classmethod

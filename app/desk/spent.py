@@ -1,0 +1,29 @@
+"""Spent: what was good once. Its hash stays for as long as it would have been good."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from sqlalchemy import Table, delete, func
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel.db import Noun, at_once
+
+
+class Spent(Noun):
+    """A cookie that is signed can be brought twice; what stood in it is let through the first time alone."""
+
+    audited = False  # nobody's doing
+
+    digest: Mapped[str] = mapped_column(unique=True)
+    good_until: Mapped[datetime]
+
+
+def first_time(key: str, *, within: timedelta) -> bool:
+    """Written down at once: two who bring it together are one who was first."""
+    table: Table = Spent.__table__
+    at_once(delete(table).where(table.c.good_until < func.now()))
+    once = insert(table).values(digest=sha256(key.encode()).hexdigest(), good_until=func.now() + within)
+    return at_once(once.on_conflict_do_nothing()) == 1
