@@ -11,7 +11,7 @@ from typing import Any
 from app.desk.chart import Chart, Figure, Sums
 from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe
 from app.kernel.access import Actor, find
-from app.kernel.db import Noun, spaced
+from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
 from app.kernel.workflow import Question, questions, read
 from app.money.amount import Money
@@ -66,6 +66,9 @@ class Heading:
     name: str
     kind: str
     label: str
+
+    def value(self, row: Row) -> Any:
+        return row.get(self.name)
 
     def said(self, row: Row) -> str:
         value = row.get(self.name)
@@ -214,6 +217,18 @@ class Report:
         """What stands in the form, once the gaps are filled: an address that asks the same again."""
         values = {each.name: getattr(asked, each.name) for each in self.questions}
         return {name: _written(value) for name, value in values.items() if value not in (None, "")}
+
+    def spoken(self, asked: Any) -> list[tuple[str, str]]:
+        """What was asked, question by question, as it is said to a person."""
+        values = [(each, getattr(asked, each.name)) for each in self.questions]
+        return [(each.label, self._spoken(each, value)) for each, value in values if value not in (None, "")]
+
+    def _spoken(self, question: Question, value: Any) -> str:
+        if question.name in self.points:
+            return str(session.get(self.points[question.name], value) or value)
+        if question.among:
+            return question.among().get(value, str(value))
+        return KINDS["yesno" if isinstance(value, bool) else "day" if isinstance(value, date) else "text"].said(value)
 
     # --- answering ---
 

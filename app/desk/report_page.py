@@ -1,10 +1,10 @@
-"""The page, the spreadsheet and the endpoint of one report, on Flask-AppBuilder's BaseView and BaseApi."""
+"""The page, the files and the endpoint of one report, on Flask-AppBuilder's BaseView and BaseApi."""
 
 from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
-from flask import Response, g, jsonify, render_template, request, stream_with_context
+from flask import Response, g, jsonify, render_template, request, send_file, stream_with_context
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.api import BaseApi
 from flask_appbuilder.security.decorators import has_access, permission_name, protect
@@ -12,8 +12,9 @@ from flask_appbuilder.security.decorators import has_access, permission_name, pr
 from app.desk.api import Api
 from app.desk.history import door_to
 from app.desk.report import Report, Table
+from app.desk.report_file import in_a_workbook, on_paper
 from app.desk.screens import MANY, pick
-from app.desk.sheet import csv_of
+from app.desk.sheet import XLSX, csv_of
 from app.kernel.errors import Missing, Refused
 
 
@@ -22,7 +23,7 @@ class Page(BaseView):
 
     report: ClassVar[Report]
     base_permissions = ["can_read"]
-    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "choices": "read"}
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "sheet": "read", "paper": "read", "choices": "read"}
 
     @expose("/")
     @has_access
@@ -42,6 +43,20 @@ class Page(BaseView):
         lines = self.report.lines(self.report.read(_typed()))
         headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
         return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
+
+    @expose("/export.xlsx")
+    @has_access
+    def sheet(self) -> Response:
+        """The same rows with their sums, and what was asked on a page of its own."""
+        file = in_a_workbook(self.report, self.report.read(_typed()))
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.report.name}.xlsx")
+
+    @expose("/export.pdf")
+    @has_access
+    def paper(self) -> Response:
+        """To be printed, or passed on to somebody without a desk."""
+        drawn = on_paper(self.report, self.report.read(_typed()))
+        return Response(drawn, mimetype="application/pdf", headers={"Content-Disposition": f'attachment; filename="{self.report.name}.pdf"'})
 
     @expose("/choices/<name>")
     @has_access

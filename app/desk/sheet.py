@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from io import StringIO
 from tempfile import TemporaryFile
-from typing import IO, Any
+from typing import IO, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from xlsxwriter import Workbook
@@ -21,7 +21,18 @@ from app.money.amount import Money
 MOST = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 _LONGEST = 32_767  # letters in one cell, by the format
+_SHARE = "0.##%"
 _DATED = {"moment": "yyyy-mm-dd hh:mm", "day": "yyyy-mm-dd", "time": "hh:mm"}
+
+
+class Headed(Protocol):
+    """A column of a list or of a report."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    def value(self, row: Any) -> Any: ...
 
 
 def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -42,13 +53,19 @@ def lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[list[str]]
         yield [each.plain(row) for each in columns]
 
 
-def workbook(columns: Sequence[Column], rows: Iterable[Any]) -> IO[bytes]:
-    """Amounts as numbers of their currency, days as days, and text only ever as text: a cell is never a formula."""
+def workbook(columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any] | None = None, asked: Sequence[tuple[str, str]] = ()) -> IO[bytes]:
+    """Amounts as numbers of their currency, days as days, and text only ever as text: a cell is never a formula.
+
+    Below stand the `sums` of each currency, and on a page of its own what was `asked`.
+    """
     file = TemporaryFile()  # noqa: SIM115  # closed by whoever has sent it
     book = Workbook(file, {"constant_memory": True})
     try:
         try:
-            _fill(book, columns, rows)
+            formats = _Formats(book)
+            _fill(book.add_worksheet(), columns, rows, sums or {}, formats)
+            if asked:
+                _say(book.add_worksheet("What was asked"), asked, formats)
         finally:
             book.close()  # also takes away what it wrote meanwhile
     except BaseException:
@@ -58,8 +75,8 @@ def workbook(columns: Sequence[Column], rows: Iterable[Any]) -> IO[bytes]:
     return file
 
 
-def _fill(book: Any, columns: Sequence[Column], rows: Iterable[Any]) -> None:
-    sheet, formats = book.add_worksheet(), _Formats(book)
+def _fill(sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any], formats: _Formats) -> None:
+    nth = 0
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, 18)
     for at, column in enumerate(columns):
@@ -67,10 +84,23 @@ def _fill(book: Any, columns: Sequence[Column], rows: Iterable[Any]) -> None:
         sheet.write_string(0, at, column.label + zone, formats["bold"])
     for nth, row in enumerate(rows, 1):
         if nth > MOST:
-            raise Refused(f"A workbook takes {MOST:,} rows. Narrow the list, or take it as CSV, which has no end.")
+            raise Refused(f"A workbook takes {MOST:,} rows. Ask for less, or take it as CSV, which has no end.")
         for at, column in enumerate(columns):
             if (value := column.value(row)) is not None:
                 _write(sheet, (nth, at), column, value, formats)
+    for below, (currency, row) in enumerate(sums.items(), nth + 1):
+        sheet.write_string(below, 0, f"Total {currency}", formats["bold"])
+        for at, column in enumerate(columns[1:], 1):
+            if (value := column.value(row)) is not None:
+                sheet.write_number(below, at, float(value.plain), formats[f"bold {_currency(value)}"])
+
+
+def _say(sheet: Any, lines: Sequence[tuple[str, str]], formats: _Formats) -> None:
+    sheet.set_column(0, 0, 24)
+    sheet.set_column(1, 1, 80)
+    for nth, (name, said) in enumerate(lines):
+        sheet.write_string(nth, 0, name, formats["bold"])
+        sheet.write_string(nth, 1, said[:_LONGEST])
 
 
 class _Formats(dict[str, Any]):
@@ -81,11 +111,13 @@ class _Formats(dict[str, Any]):
         self.book = book
 
     def __missing__(self, name: str) -> Any:
-        self[name] = self.book.add_format({"bold": True} if name == "bold" else {"num_format": name})
+        look = {"bold": True} if name.startswith("bold") else {}
+        number = name.removeprefix("bold").strip()
+        self[name] = self.book.add_format(look | ({"num_format": number} if number else {}))
         return self[name]
 
 
-def _write(sheet: Any, place: tuple[int, int], column: Column, value: Any, formats: _Formats) -> None:
+def _write(sheet: Any, place: tuple[int, int], column: Headed, value: Any, formats: _Formats) -> None:
     match value:
         case Money():
             sheet.write_number(*place, float(value.plain), formats[_currency(value)])
@@ -93,13 +125,15 @@ def _write(sheet: Any, place: tuple[int, int], column: Column, value: Any, forma
             sheet.write_boolean(*place, value)
         case int() if column.kind == "number":
             sheet.write_number(*place, value)
+        case int() if column.kind == "rate":
+            sheet.write_number(*place, value / 10_000, formats[_SHARE])
         case _ if column.kind in _DATED:
             _write_date(sheet, place, column, value, formats)
         case _:
             sheet.write_string(*place, KINDS[column.kind].plain(value)[:_LONGEST])
 
 
-def _write_date(sheet: Any, place: tuple[int, int], column: Column, value: Any, formats: _Formats) -> None:
+def _write_date(sheet: Any, place: tuple[int, int], column: Headed, value: Any, formats: _Formats) -> None:
     local = value.astimezone(ZoneInfo(kinds.house.timezone)).replace(tzinfo=None) if isinstance(value, datetime) else value
     try:
         sheet.write_datetime(*place, local, formats[_DATED[column.kind]])

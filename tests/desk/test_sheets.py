@@ -48,10 +48,10 @@ def link(page: str, rel: str) -> str:
     return str(found).replace("&amp;", "&")
 
 
-def cells(body: bytes) -> list[list[tuple[str, str]]]:
+def cells(body: bytes, page: int = 1) -> list[list[tuple[str, str]]]:
     """Each cell's kind and what is in it, as a spreadsheet reads them."""
     with zipfile.ZipFile(BytesIO(body)) as book:
-        root = ET.fromstring(book.read("xl/worksheets/sheet1.xml"))
+        root = ET.fromstring(book.read(f"xl/worksheets/sheet{page}.xml"))
     return [[(each.get("t", "n"), "".join(each.itertext())) for each in row] for row in root.iter(f"{MAIN}row")]
 
 

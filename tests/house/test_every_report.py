@@ -6,12 +6,13 @@ import csv
 import re
 from collections.abc import Callable
 from html import unescape
-from io import StringIO
+from io import BytesIO, StringIO
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from pypdf import PdfReader
 
 from app.desk.house import house
 from app.desk.money import money
@@ -19,6 +20,7 @@ from app.desk.report import CELLS, SUMS, Report
 from app.kernel.db import session
 from app.packs import PACKS
 from tests.conftest import CAST
+from tests.desk.test_sheets import cells as in_sheet
 
 REPORTS: list[Report] = [each for pack in [house, money, *PACKS] for each in pack.reports]
 Token = Callable[[str], dict[str, str]]
@@ -28,6 +30,7 @@ every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda each: each.
 
 # Long enough to hold whatever the demo worlds did, and the days that their gateways count.
 ALWAYS = "since=2020-01-01&until=2100-01-01"
+PATHS = "", "export.csv", "export.xlsx", "export.pdf"
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_reading_is_for_the_roles_that_may(report: Report, name: str, client: Fl
     status = 200 if name == "ada" or CAST[name] in report.roles else 403
     assert client.get(f"/api/v1/report/{report.name}", headers=token(name)).status_code == status
     desk = enter(name)
-    for path in ("", "export.csv"):
+    for path in PATHS:
         assert desk.get(f"/desk/reports/{report.name}/{path}").status_code == status
     for each in report.points:
         assert desk.get(f"/desk/reports/{report.name}/choices/{each}").status_code == status
@@ -70,7 +73,7 @@ def test_reading_is_for_the_roles_that_may(report: Report, name: str, client: Fl
 def test_a_stranger_is_sent_away_at_every_door(report: Report, client: FlaskClient) -> None:
     answer = client.get(f"/api/v1/report/{report.name}")
     assert (answer.status_code, answer.get_json()["error"]["code"]) == (401, "not_signed_in")
-    for path in ("", "export.csv"):
+    for path in PATHS:
         assert client.get(f"/desk/reports/{report.name}/{path}").status_code == 302
 
 
@@ -100,6 +103,26 @@ def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(report: Report, 
 
 
 @every_report
+def test_the_workbook_and_the_paper_hold_what_the_spreadsheet_holds(report: Report, enter: Enter) -> None:
+    desk, asked = enter("omar"), f"/desk/reports/{report.name}/{{}}?{about(report)}"
+    rows = spreadsheet(desk.get(asked.format("export.csv")).text)
+    book = desk.get(asked.format("export.xlsx")).data
+    table = [[said for _, said in row] for row in in_sheet(book)]
+    sums = [row for row in table[1:] if row and row[0].startswith("Total ")]
+    assert len(table) - 1 - len(sums) == len(rows) - 1
+    assert ["Report", report.label] in [[said for _, said in row] for row in in_sheet(book, page=2)]
+    paper = desk.get(asked.format("export.pdf"))
+    assert paper.mimetype == "application/pdf"
+    told = " ".join(" ".join(page.extract_text() for page in PdfReader(BytesIO(paper.data)).pages).split())
+    assert report.label in told
+    for row in rows[1:]:
+        for at, column in enumerate(report.columns):
+            if column.kind == "text" and len(row[at]) < 12:
+                assert row[at].removeprefix("'") in told
+    assert told.count("Total ") >= len(sums)
+
+
+@every_report
 def test_sums_are_over_all_rows_and_of_one_currency_each(report: Report, client: FlaskClient, token: Token, enter: Enter) -> None:
     told = client.get(f"/api/v1/report/{report.name}?{about(report)}", headers=token("omar")).get_json()
     for currency, sums in told["totals"].items():
@@ -122,7 +145,8 @@ def test_a_wrong_question_is_a_sentence_and_keeps_what_was_typed(report: Report,
         assert answer.get_json()["error"]["fields"][name] in unescape(page.text)
         if name != "nosuch" and not next(each for each in report.questions if each.name == name).among:
             assert f'value="{typed}"' in page.text
-        assert enter("omar").get(f"/desk/reports/{report.name}/export.csv", query_string={name: typed}).status_code == 422
+        for path in PATHS:
+            assert enter("omar").get(f"/desk/reports/{report.name}/{path}", query_string={name: typed}).status_code == 422
 
 
 @every_report
