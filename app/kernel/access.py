@@ -131,17 +131,25 @@ def declare(noun: type[Any], readers: frozenset[str], policies: Mapping[str, Pol
     _scopes[noun] = Scope(readers, policies)
 
 
+def sees_all(who: Actor, noun: type[Any]) -> bool:
+    """Are all rows of this noun for them?"""
+    return who.may_all or everything in _policies(who, noun)
+
+
 def within(noun: type[Any]) -> ColumnElement[bool]:
     """The condition under which a row of this noun is for whoever is here; undeclared nouns are for nobody."""
-    who, scope = actor(), _scopes.get(noun)
-    if who.may_all:
+    who = actor()
+    if sees_all(who, noun):
         return true()
-    if scope is None:
-        return false()
+    return or_(false(), *(policy(noun) for policy in _policies(who, noun)))
+
+
+def _policies(who: Actor, noun: type[Any]) -> list[Policy]:
+    """That of each role with which they read it; none for a noun that nobody declared."""
+    if (scope := _scopes.get(noun)) is None:
+        return []
     roles = scope.readers & (who.roles | who.sees_like(noun))
-    if any(scope.policies.get(role, everything) is everything for role in roles):
-        return true()
-    return or_(false(), *(scope.policies[role](noun) for role in sorted(roles)))
+    return [scope.policies.get(role, everything) for role in sorted(roles)]
 
 
 def visible(noun: type[Any]) -> Select[Any]:
