@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_appbuilder.security.sqla.models import User
-from sqlalchemy import ColumnElement, ForeignKey, Index, func, select, text
+from sqlalchemy import ColumnElement, ForeignKey, Index, bindparam, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.desk import security
@@ -52,7 +52,7 @@ class Notice(Noun):
 
     @classmethod
     def unread(cls, user_id: int | None) -> int:
-        return session.scalar(select(func.count()).where(cls.user_id == user_id, cls.read_at.is_(None))) or 0
+        return session.scalar(_UNREAD, {"user": user_id}) or 0
 
     def wants(self, message: Message) -> bool:
         """What was read in the desk meanwhile is not written about."""
@@ -60,6 +60,9 @@ class Notice(Noun):
 
     def __str__(self) -> str:
         return self.words or "A notice"
+
+
+_UNREAD = select(func.count()).where(Notice.user_id == bindparam("user"), Notice.read_at.is_(None))  # put together once: every page asks it
 
 
 def give(user: User, kind: str, words: str, *, row: Noun | None = None, topic: str | None = None, ids: Sequence[int] = ()) -> None:

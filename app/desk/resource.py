@@ -104,7 +104,7 @@ class Resource:
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.calendar = calendar.of(noun) if calendar else None
         self.strands, self.archive = strands, archive
-        self.moves: dict[str, Move] = moves(noun) if noun.states else {}
+        self.moves: Mapping[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()
         self.pack = ""

@@ -222,25 +222,16 @@ def _sits() -> bool:
     return door() != "api" or "sitting" in g.get("_told", {})
 
 
+_DOORS = {
+    "/api/v1/": "api", "/desk": "desk", "/ops": "console", "/users": "desk", "/roles": "desk", "/login": "desk", "/api/": "public api",
+}  # fmt: skip
+
+
 def door() -> str:
     if not has_request_context():
         return "command"
-    return next(
-        (
-            name
-            for start, name in (
-                ("/api/v1/", "api"),
-                ("/desk", "desk"),
-                ("/ops", "console"),
-                ("/users", "desk"),
-                ("/roles", "desk"),
-                ("/login", "desk"),
-                ("/api/", "public api"),
-            )
-            if request.path.startswith(start)
-        ),
-        "site",
-    )
+    path = request.path
+    return next((name for start, name in _DOORS.items() if path.startswith(start)), "site")
 
 
 def _user() -> Any:

@@ -101,9 +101,15 @@ def _why(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
     return next((each.why for each in given if isinstance(getattr(each, "why", None), str)), "")
 
 
-def moves(noun: type[Noun]) -> dict[str, Move]:
-    found = (getattr(each, "move", None) for kind in reversed(noun.__mro__) for each in vars(kind).values())
-    return {it.name: it for it in found if isinstance(it, Move)}
+_moves: dict[type[Noun], Mapping[str, Move]] = {}
+
+
+def moves(noun: type[Noun]) -> Mapping[str, Move]:
+    """Looked for once: a class has them all when it is made."""
+    if noun not in _moves:
+        found = (getattr(each, "move", None) for kind in reversed(noun.__mro__) for each in vars(kind).values())
+        _moves[noun] = {it.name: it for it in found if isinstance(it, Move)}
+    return _moves[noun]
 
 
 def legal(row: Noun, who: Actor) -> list[Move]:
