@@ -1,13 +1,15 @@
-"""What every page draws many times is drawn once and kept: icons, badges, and the entries of the menu."""
+"""What every page draws many times is drawn once and kept: icons, badges, the entries of the menu, and what the rows of a table have in common."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cache
 from typing import Any
 
 from flask import current_app, g, request, url_for
-from markupsafe import Markup
+from markupsafe import Markup, escape
+
+from app.desk.column import NO, Column
 
 # How a state is meant: a colour, and always its name beside it.
 _MEANINGS = {
@@ -70,3 +72,58 @@ def addition(resource: Any) -> Markup:
 @cache
 def _addition(noun: str, drawn: str, one: str, root: str) -> Markup:
     return Markup('<li><a href="{}">{}Add {}</a></li>').format(url_for(f"{noun}Screens.add"), icon(drawn), one.lower())
+
+
+# --- the rows of a table ----------------------------------------------------------------------------------------------
+
+_LOOKS = {"money": "is-num", "number": "is-num", "moment": "is-when", "day": "is-when", "time": "is-when"}
+_LONG = "text", "long", "facts"
+
+Tones = Callable[[Any], Mapping[str, str]]  # of a noun: how its states are meant
+Draw = Callable[[Any], str]  # of a row: one of its cells
+
+
+def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, tones_of: Tones, *, ticked: bool = False, cells: Collection[str] = ()) -> Markup:
+    """Each row leads to its page, whose address is `at`, that of the list, and its number. `cells` are the paths that open under the reader's hand."""
+    title, rest = _title(columns[0], cells), [_cell(each, tones_of, cells) for each in columns[1:]]
+    drawn = []
+    for row in rows:
+        url = f"{at}{row.id}"
+        drawn.append(f'<tr role="row" data-href="{url}"' + (f' data-cells="{url}/cell/">' if cells else ">"))
+        if ticked:
+            drawn.append(f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">')
+            drawn.append(f"Choose {escape(str(row))}</span></label></td>")
+        drawn.append(title(row, url))
+        drawn += [draw(row) for draw in rest]
+        drawn.append("</tr>\n")
+    return Markup("".join(drawn))  # noqa: S704  # put together of what is ours and what was escaped
+
+
+def _title(column: Column, cells: Collection[str]) -> Callable[[Any, str], str]:
+    look = " is-when" if column.kind == "moment" else ""
+    head = f'<th class="is-title{look}" scope="row" role="rowheader"{_opening(column, cells)}>'
+
+    def draw(row: Any, url: str) -> str:
+        said = column.said(row)
+        return f'{head}<a href="{url}">{escape(str(row) if said == NO else said)}</a></th>'
+
+    return draw
+
+
+def _cell(column: Column, tones_of: Tones, cells: Collection[str]) -> Draw:
+    label = escape(column.label)
+    if column.kind == "state":
+        tones = tones_of(column.owner)
+        return lambda row: f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), tones)}</td>'
+    head = f'<td role="cell" data-label="{label}"{_opening(column, cells)} class="{_LOOKS.get(column.kind, "")}'
+    before, after = ('<span class="clip">', "</span></td>") if column.kind in _LONG else ("", "</td>")
+
+    def draw(row: Any) -> str:
+        said = column.said(row)
+        return f'{head}{" none is-empty" if said == NO else ""}">{before}{escape(said)}{after}'
+
+    return draw
+
+
+def _opening(column: Column, cells: Collection[str]) -> str:
+    return f' data-cell="{escape(column.path)}"' if column.path in cells else ""

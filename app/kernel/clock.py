@@ -57,7 +57,7 @@ def is_zone(name: str) -> bool:
 def said(instant: datetime, zone: str) -> str:
     """ "Tue 24 Nov 2026, 09:00 IST": an instant never goes out without its zone."""
     local = instant.astimezone(ZoneInfo(zone))
-    return f"{local:%a} {local.day} {local:%b %Y, %H:%M} {zone_said(local)}"
+    return f"{local:%a {local.day} %b %Y, %H:%M} {zone_said(local)}"
 
 
 def zone_said(local: datetime) -> str:
