@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import calendar
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from sqlalchemy import ColumnElement, and_, false, or_
 from app.desk import column as kinds
 from app.desk.column import KINDS, Column
 from app.desk.resource import Resource
+from app.desk.stretch import days_of
 from app.kernel import clock
 from app.kernel.db import spaced
 from app.kernel.errors import Unreadable
@@ -173,7 +173,7 @@ def _filled(expression: Any, column: Column, value: str) -> Any:
 def _within(expression: Any, column: Column, value: str) -> Any:
     if value not in WITHIN:
         raise ValueError(f"One of: {', '.join(WITHIN)}.")
-    return _days(expression, column, *_stretch(value))
+    return _days(expression, column, *days_of(value, clock.today()))
 
 
 def _last(expression: Any, column: Column, value: str) -> Any:
@@ -270,21 +270,6 @@ def _days(expression: Any, column: Column, first: date | None, last: date | None
 
 def _begins_at(day: date | None) -> datetime | None:
     return datetime.combine(day, time(), ZoneInfo(kinds.house.timezone)) if day else None
-
-
-def _stretch(name: str) -> tuple[date, date]:
-    """The days of "last-month": its first and its last."""
-    today, step = clock.today(), {"last": -1, "yesterday": -1, "next": 1, "tomorrow": 1}.get(name.split("-", maxsplit=1)[0], 0)
-    if name.endswith("week"):
-        monday = today + timedelta(days=7 * step - today.weekday())
-        return monday, monday + timedelta(days=6)
-    if name.endswith("month"):
-        months = today.year * 12 + today.month - 1 + step
-        year, month = months // 12, months % 12 + 1
-        return date(year, month, 1), date(year, month, calendar.monthrange(year, month)[1])
-    if name.endswith("year"):
-        return date(today.year + step, 1, 1), date(today.year + step, 12, 31)
-    return today + timedelta(days=step), today + timedelta(days=step)
 
 
 # --- said to a person -------------------------------------------------------------------------------------------------

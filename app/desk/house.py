@@ -20,12 +20,14 @@ from app.desk.resource import Resource, Waits
 from app.desk.second import Second
 from app.desk.sitting import Sitting
 from app.desk.spent import Spent
+from app.desk.subscription import HANDS as READERS
+from app.desk.subscription import Subscription
 from app.desk.task import HANDS, Task
 from app.desk.token import Token
 from app.desk.view import View
 from app.desk.words import words
 from app.kernel import access, clock
-from app.kernel.access import everything
+from app.kernel.access import everything, own
 from app.kernel.audit import Change
 from app.kernel.files import Picture, Upload
 from app.kernel.forms import Edition, Form
@@ -75,6 +77,7 @@ house = Pack(
         Task,
         Notice,
         Preference,
+        Subscription,
         PutAway,
         Second,
         Passkey,
@@ -146,6 +149,21 @@ house = Pack(
             scope=readable,
         ),
         Resource(
+            Subscription,
+            icon="mail",
+            label="Reports by mail",
+            list="title who period rhythm format next_at sent_at state",
+            show="title who asked_by state trouble | What: report asked period format | When: rhythm weekday day at next_at sent_at",
+            edit="title period format rhythm weekday day at",
+            search="title report",
+            filters="state who rhythm",
+            labels={"asked": "What is asked", "trouble": "Why it is paused"},
+            tones={"on": "good"},
+            related="message",
+            roles=dict.fromkeys(READERS.split(), "read edit moves"),
+            scope=own("who"),
+        ),
+        Resource(
             Job,
             icon="gear",
             list="name noun row_id state attempts due_at",
@@ -171,5 +189,5 @@ house = Pack(
         ),
     ],
     pages=[first_steps],
-    messages=["words_broken", "hook_failed", "notice"],
+    messages=["words_broken", "hook_failed", "notice", "report", "report_stopped"],
 )

@@ -16,6 +16,7 @@ KINDS = {
     "due": "A task of mine is due",
     "waits": "Something waits for me",
     "job": "A job died",
+    "report": "A report is not sent to me any more",
 }
 WAYS = {"desk": "In the desk", "email": "Also by email", "off": "Not at all"}
 

@@ -218,9 +218,9 @@ class Report:
         values = {each.name: getattr(asked, each.name) for each in self.questions}
         return {name: _written(value) for name, value in values.items() if value not in (None, "")}
 
-    def spoken(self, asked: Any) -> list[tuple[str, str]]:
+    def spoken(self, asked: Any, *, without_days: bool = False) -> list[tuple[str, str]]:
         """What was asked, question by question, as it is said to a person."""
-        values = [(each, getattr(asked, each.name)) for each in self.questions]
+        values = [(each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)]
         return [(each.label, self._spoken(each, value)) for each, value in values if value not in (None, "")]
 
     def _spoken(self, question: Question, value: Any) -> str:
@@ -272,6 +272,10 @@ _registered: dict[str, Report] = {}
 
 def reports() -> list[Report]:
     return [*_registered.values()]
+
+
+def report_called(name: str) -> Report | None:
+    return _registered.get(name)
 
 
 def forget_all() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import IO, Any
 
 from flask import current_app
@@ -9,9 +10,14 @@ from flask import current_app
 from app.desk import column, report_paper
 from app.desk.report import Report
 from app.desk.report_paper import ReportPaper
-from app.desk.sheet import MOST, workbook
+from app.desk.sheet import MOST, XLSX, csv_of, workbook
 from app.kernel import access, clock
 from app.kernel.errors import Refused
+from app.messages.channel import Attachment
+
+FORMATS = {"pdf": "PDF", "xlsx": "Excel", "csv": "CSV"}
+LARGEST = 7 * 1024 * 1024  # beyond which many mailboxes take no letter
+_TOO_LARGE = "A mailbox takes 7 MB. Ask for less, or open it at the desk."
 
 
 def on_paper(report: Report, asked: Any) -> bytes:
@@ -28,6 +34,32 @@ def in_a_workbook(report: Report, asked: Any) -> IO[bytes]:
     verdict = report.verdict(asked) if report.verdict else None
     said = [("Report", report.label), ("About", report.note), *report.spoken(asked), ("Rows", f"{table.count:,}"), ("Made", _made())]
     return workbook(report.columns, table.rows, table.totals, [*said, ("Verdict", verdict.words)] if verdict else said)
+
+
+def attachment(report: Report, asked: Any, kind: str) -> Attachment:
+    """Small enough for a mailbox, or refused."""
+    match kind:
+        case "pdf":
+            content, mimetype = on_paper(report, asked), "application/pdf"
+        case "xlsx":
+            with in_a_workbook(report, asked) as file:
+                content, mimetype = file.read(), XLSX
+        case _:
+            content, mimetype = _in_letters(csv_of(report.lines(asked))), "text/csv"
+    if len(content) > LARGEST:
+        raise Refused(_TOO_LARGE)
+    return Attachment(f"{report.name}.{kind}", mimetype, content)
+
+
+def _in_letters(lines: Iterable[str]) -> bytes:
+    """Given up as soon as it is too large: some spreadsheets have no end."""
+    parts, size = [], 0
+    for line in lines:
+        parts.append(line.encode())
+        size += len(parts[-1])
+        if size > LARGEST:
+            raise Refused(_TOO_LARGE)
+    return b"".join(parts)
 
 
 def _made() -> str:

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 from typing import Any, ClassVar, cast
 
-from flask import Response, g, jsonify, render_template, request, send_file, stream_with_context
+from flask import Response, flash, g, jsonify, redirect, render_template, request, send_file, stream_with_context, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.api import BaseApi
 from flask_appbuilder.security.decorators import has_access, permission_name, protect
+from flask_appbuilder.security.sqla.models import User
 
+from app.desk import security
 from app.desk.api import Api
+from app.desk.colleague import name_of
 from app.desk.history import door_to
 from app.desk.report import Report, Table
 from app.desk.report_file import in_a_workbook, on_paper
 from app.desk.screens import MANY, pick
 from app.desk.sheet import XLSX, csv_of
-from app.kernel.errors import Missing, Refused
+from app.desk.subscription import Subscription, Wanted
+from app.kernel import access
+from app.kernel.db import session, transaction
+from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.workflow import questions, read
 
 
 class Page(BaseView):
@@ -23,7 +30,7 @@ class Page(BaseView):
 
     report: ClassVar[Report]
     base_permissions = ["can_read"]
-    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "sheet": "read", "paper": "read", "choices": "read"}
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "sheet": "read", "paper": "read", "send": "read", "choices": "read"}
 
     @expose("/")
     @has_access
@@ -58,6 +65,32 @@ class Page(BaseView):
         drawn = on_paper(self.report, self.report.read(_typed()))
         return Response(drawn, mimetype="application/pdf", headers={"Content-Disposition": f'attachment; filename="{self.report.name}.pdf"'})
 
+    @expose("/send", methods=["GET", "POST"])
+    @has_access
+    def send(self) -> Any:
+        """The same again and again by mail, each time of other days; what else is asked stands in the address."""
+        security.must(Subscription, "edit")
+        asked = self.report.typed(self.report.read(_typed()))
+        if request.method == "GET":
+            return self._send(asked, typed={})
+        typed = {name: text for name, text in request.form.items() if name not in ("csrf_token", "who")}
+        try:
+            with transaction():
+                made = Subscription.ask(self.report, asked, read(Wanted, typed), _whom())
+        except Refused as no:
+            session.rollback()
+            return self._send(asked, typed=request.form, refusal=no), no.status
+        flash(f"{made} is sent {made.when}.", "success")
+        return redirect(url_for("SubscriptionScreens.show", pk=made.id))
+
+    def _send(self, asked: dict[str, str], typed: Any, refusal: Refused | None = None) -> str:
+        g.resource = self.report
+        others = security.everybody() if access.ADMIN in access.actor().roles else None
+        people = [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
+        spoken = self.report.spoken(self.report.read(asked), without_days=True)
+        given = {"typed": typed, "refusal": refusal, "people": people, "me": access.actor().user_id, "asked": asked, "spoken": spoken}
+        return render_template("desk/report_send.html", report=self.report, endpoint=self.endpoint, asks=questions(Wanted), **given)
+
     @expose("/choices/<name>")
     @has_access
     def choices(self, name: str) -> Any:
@@ -68,6 +101,8 @@ class Page(BaseView):
 
     def _page(self, **context: Any) -> str:
         g.resource = self.report
+        who = access.actor()
+        context |= {"mine": Subscription.of(who.user_id, self.report.name), "sends": who.may(Subscription, "edit")}
         return render_template("desk/report.html", report=self.report, endpoint=self.endpoint, pick=pick, many=MANY, door_to=door_to, **context)
 
 
@@ -97,6 +132,15 @@ class Endpoint(BaseApi):
 
 def _typed() -> dict[str, str]:
     return {name: text.strip() for name, text in request.args.items() if text.strip()}
+
+
+def _whom() -> User:
+    """Who is chosen, or whoever asks."""
+    chosen = request.form.get("who") or str(access.actor().user_id)
+    user = session.get(User, int(chosen)) if chosen.isdecimal() and len(chosen) < 10 else None
+    if user is None:
+        raise Invalid.fields_said({"who": "Choose one from the list."})
+    return user
 
 
 def _totals(table: Table) -> dict[str, Any]:

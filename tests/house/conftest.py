@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import date
+from datetime import date, time
 from typing import Any
 
 import pytest
 from flask import Flask
 from sqlalchemy import event, select, text
 
+from app.desk.subscription import Subscription
 from app.kernel import board, clock, db
 from app.kernel.db import session, transaction
 from app.money.amount import Money
@@ -23,7 +24,7 @@ from app.money.settlement import Settlement
 from app.money.tally import Tally
 from app.packs import PACKS
 from app.packs.bookings.practitioner import Practitioner
-from tests.conftest import user_id
+from tests.conftest import CAST, user_id
 
 WRITES = re.compile(r"\s*(?:insert into|update|delete from)\s+\"?(\w+)", re.IGNORECASE)
 
@@ -81,6 +82,7 @@ def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
                 practitioner = session.scalars(select(Practitioner).where(Practitioner.name == name)).one()
                 practitioner.user_id = user_id(built, name.split()[0].lower())
         _hear_from_a_gateway()
+        _send_reports(built)
         session.remove()
     stage.remember()
     event.listen(db.engine(), "before_cursor_execute", stage.watch)
@@ -104,6 +106,17 @@ def _hear_from_a_gateway() -> None:
         Settlement.hear(
             "razorpay", date(2026, 11, 21), Settled("pay_1", "payment", bill.price, zero, Money(2000, "INR"), Money(360, "INR"), "UTR1", clock.now())
         )
+
+
+def _send_reports(app: Flask) -> None:
+    """Each of the team is sent one."""
+    with transaction():
+        for name in (name for name, role in CAST.items() if role != "Public"):
+            made = Subscription(
+                title="Revenue", report="revenue", who_id=user_id(app, name), asked_by="Ada", day=1, at=time(7), rhythm="weekly", weekday="monday"
+            )
+            made.tidy()
+            session.add(made)
 
 
 @pytest.fixture

@@ -1,0 +1,33 @@
+"""Stretch: days that are said by where they lie from today, such as last month."""
+
+from __future__ import annotations
+
+import calendar
+from datetime import date, timedelta
+
+QUARTER = 3
+
+
+def days_of(name: str, today: date) -> tuple[date, date]:
+    """The days of "last-month": its first and its last."""
+    which, _, rest = name.partition("-")
+    step = {"last": -1, "yesterday": -1, "next": 1, "tomorrow": 1}.get(which, 0)
+    if rest.endswith("-days"):
+        return today - timedelta(days=int(rest.removesuffix("-days"))), today - timedelta(days=1)
+    if name.endswith("week"):
+        monday = today + timedelta(days=7 * step - today.weekday())
+        return monday, monday + timedelta(days=6)
+    if name.endswith("month"):
+        return _months(today.year * 12 + today.month - 1 + step, 1)
+    if name.endswith("quarter"):
+        return _months((today.year * 12 + today.month - 1) // QUARTER * QUARTER + QUARTER * step, QUARTER)
+    if name.endswith("year"):
+        return date(today.year + step, 1, 1), date(today.year + step, 12, 31)
+    return today + timedelta(days=step), today + timedelta(days=step)
+
+
+def _months(first: int, count: int) -> tuple[date, date]:
+    """Counted from year nought, so that December and January are neighbours."""
+    last = first + count - 1
+    year, month = last // 12, last % 12 + 1
+    return date(first // 12, first % 12 + 1, 1), date(year, month, calendar.monthrange(year, month)[1])

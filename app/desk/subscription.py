@@ -1,0 +1,326 @@
+"""Subscription: a report that somebody is sent again and again, each time of other days."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar, Self
+from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ForeignKey, Index, String, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.desk import column, report_file, security
+from app.desk.colleague import name_of
+from app.desk.column import KINDS
+from app.desk.notice import give
+from app.desk.report import Report, report_called
+from app.desk.stretch import days_of
+from app.kernel import access, clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Forbidden, Invalid, Refused
+from app.kernel.jobs import every
+from app.kernel.people import Person
+from app.kernel.words import ENGLISH, speaking
+from app.kernel.workflow import asked, move
+from app.messages.channel import Attachment
+from app.messages.message import Message, tell
+
+HANDS = "Desk Practitioner Accountant Auditor"
+RHYTHMS = {"daily": "Every day", "weekly": "Every week", "monthly": "Every month"}
+DAYS = tuple(each.lower() for each in calendar.day_name)
+WEEKDAYS = {each: each.capitalize() for each in DAYS}
+PERIODS = {
+    "yesterday": "Yesterday",
+    "today": "Today",
+    "last-7-days": "The 7 days before",
+    "last-28-days": "The 28 days before",
+    "this-week": "This week",
+    "last-week": "Last week",
+    "this-month": "This month",
+    "last-month": "Last month",
+    "last-quarter": "Last quarter",
+    "this-year": "This year",
+    "last-year": "Last year",
+}
+LONGEST = 100
+MOST = 30  # of one person
+REFUSED = 3  # letters in a row that did not arrive, after which none is sent any more
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How somebody wants to be sent it."""
+
+    period: str = asked("Of which days", default="last-week", among=lambda: PERIODS)
+    format: str = asked("As", default="pdf", among=lambda: report_file.FORMATS)
+    rhythm: str = asked("How often", default="weekly", among=lambda: RHYTHMS)
+    weekday: str = asked("On which day of the week", default="monday", among=lambda: WEEKDAYS, help="Where it is sent every week.")
+    day: int = asked("On which day of the month", default=1, help="Where it is sent every month. A shorter month has it on its last day.")
+    at: time = asked("At what time", default=time(7))
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """What goes along with one letter, and what the letter says of it."""
+
+    said: Sequence[str]
+    files: Sequence[Attachment]
+
+
+# Worked out once for the words of a letter and for its file.
+_enclosed: WeakKeyDictionary[Subscription, Enclosed] = WeakKeyDictionary()
+
+
+class Subscription(Noun):
+    """One report for one person. Each time it is asked as whoever reads it, with what they may at that moment."""
+
+    states = "on", "paused", "removed"
+    __table_args__ = (
+        Index("subscription_due", "next_at", postgresql_where=text("state = 'on'")),
+        Index("subscription_mine", "who_id", "report"),
+    )
+
+    title: Mapped[str] = mapped_column(String(LONGEST))
+    report: Mapped[str]
+    asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    period: Mapped[str] = mapped_column(default="last-week", info={"choices": tuple(PERIODS), "label": "Of which days"})
+    format: Mapped[str] = mapped_column(default="pdf", info={"choices": tuple(report_file.FORMATS), "label": "As"})
+    rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": tuple(RHYTHMS), "label": "How often"})
+    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "On which day of the week"})
+    day: Mapped[int] = mapped_column(default=1, info={"label": "On which day of the month", "help": "A shorter month has it on its last day."})
+    at: Mapped[time] = mapped_column(default=time(7), info={"label": "At what time"})
+    who_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    who: Mapped[Any] = relationship("User", lazy="joined")
+    asked_by: Mapped[str]
+    next_at: Mapped[datetime] = mapped_column(info={"label": "Next time"})
+    of_day: Mapped[date | None]  # from which the latest one counts its days
+    sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Last time"})
+    trouble: Mapped[str] = mapped_column(default="")
+
+    refusals: ClassVar[dict[str, str]] = {}
+
+    # --- asking for it ---
+
+    @classmethod
+    def ask(cls, report: Report, typed: dict[str, str], wanted: Wanted, user: User) -> Self:
+        """For oneself; an administrator also for somebody else, who has to be able to read it."""
+        me = access.actor()
+        if user.id != me.user_id and access.ADMIN not in me.roles:
+            raise Forbidden("This is not yours to do.")
+        if len(cls.of(user.id)) >= MOST:
+            raise Refused(f"{name_of(user)} is sent {MOST} reports already. Remove one before you add another.")
+        kept = {name: text for name, text in typed.items() if name not in _dates(report)}
+        made = cls(title=report.label, report=report.name, asked=kept, who=user, who_id=user.id, asked_by=me.name, **vars(wanted))
+        if why := made.why_not():
+            raise Refused(why)
+        made.tidy()
+        session.add(made)
+        return made
+
+    @classmethod
+    def of(cls, user_id: int | None, report: str = "") -> list[Self]:
+        here = select(cls).where(cls.who_id == user_id, cls.state != "removed", *([cls.report == report] if report else []))
+        return [*session.scalars(here.order_by(cls.id))]
+
+    def tidy(self) -> None:
+        self.title = " ".join(self.title.split())
+        wrong = {}
+        if not 1 <= len(self.title) <= LONGEST:
+            wrong["title"] = f"Give it a name of at most {LONGEST} letters."
+        if not 1 <= self.day <= 31:
+            wrong["day"] = "A month has the days 1 to 31."
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        self.next_at = self.after(clock.now())
+
+    # --- when ---
+
+    def after(self, instant: datetime) -> datetime:
+        """The first time after this instant, by the clock on the wall of the house: whatever is done to that clock, once a day at most."""
+        zone = ZoneInfo(column.house.timezone)
+        day = instant.astimezone(zone).date() - timedelta(days=1)
+        while not (self._falls_on(day) and (at := datetime.combine(day, self.at, zone).astimezone(UTC)) > instant):
+            day += timedelta(days=1)
+        return at
+
+    def _falls_on(self, day: date) -> bool:
+        match self.rhythm:
+            case "weekly":
+                return DAYS[day.weekday()] == self.weekday
+            case "monthly":
+                return day.day == min(self.day, calendar.monthrange(day.year, day.month)[1])
+        return True
+
+    def fall_due(self) -> None:
+        """Part of a change. Whoever slept through three of them sends the last one, and says of which days it is."""
+        if self.state != "on" or self.next_at > clock.now():
+            return
+        if why := self.why_not() or self._is_never_taken():
+            self.stop(why)
+            return
+        latest = self.next_at
+        while (following := self.after(latest)) <= clock.now():
+            latest = following
+        self.next_at = following
+        self._send(clock.day_of(latest), key=f"report:{self.id}:{latest.isoformat()}")
+
+    def _send(self, day: date, key: str | None = None) -> None:
+        try:
+            person = self._reader()
+        except Refused as no:
+            self.stop(no.words)
+            return
+        self.of_day, self.sent_at = day, clock.now()
+        tell(person, "house/report", key=key, subscription=self)
+
+    def _reader(self) -> Person:
+        with speaking(ENGLISH):
+            return Person.meet(name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.house.timezone)
+
+    # --- whether ---
+
+    def why_not(self) -> str:
+        """What speaks against it now, in a sentence; nothing, if they may read it and it can be asked."""
+        report = report_called(self.report)
+        if report is None:
+            return "There is no report of this name any more."
+        if not self.who.active:
+            return f"{name_of(self.who)} is switched off."
+        with access.acting(security.at_the_desk(self.who)):
+            if not report.is_for(access.actor()):
+                return f"{name_of(self.who)} may not read this report."
+            try:
+                self._question(report)
+            except Refused:
+                return "What it asks cannot be asked any more. Ask for it anew on the page of the report."
+        return ""
+
+    def _is_never_taken(self) -> str:
+        mine = select(Message).where(Message.noun == "subscription", Message.row_id == self.id, Message.template == "house/report")
+        last = [*session.scalars(mine.order_by(Message.id.desc()).limit(REFUSED))]
+        return last[0].trouble if len(last) == REFUSED and all(each.state == "failed" for each in last) else ""
+
+    def wants(self, message: Message) -> bool:
+        """What is to be enclosed is decided by what they may when it goes out."""
+        return message.template != "house/report" or (self.state != "removed" and not self.why_not())
+
+    def _question(self, report: Report) -> Any:
+        return report.read(self._typed(report))
+
+    def _typed(self, report: Report) -> dict[str, str]:
+        """As somebody would type it on the day that it counts from; of one day alone, it is the last."""
+        first, last = (each.isoformat() for each in self._stretch())
+        dates = _dates(report)
+        return self.asked | dict.fromkeys(dates[:1], first) | dict.fromkeys(dates[-1:], last)
+
+    def _stretch(self) -> tuple[date, date]:
+        return days_of(self.period, self.of_day or clock.today())
+
+    # --- what is said and enclosed ---
+
+    def attached(self, template: str) -> Sequence[Attachment]:
+        if template != "house/report":
+            return ()
+        enclosed = self._enclose()
+        del _enclosed[self]
+        return enclosed.files
+
+    @property
+    def said(self) -> Sequence[str]:
+        """What it comes to: for the letter alone, and not for whoever looks at the words of letters."""
+        return self._enclose().said if access.actor().is_house else ()
+
+    def _enclose(self) -> Enclosed:
+        """Asked as whoever reads it, and as nobody else."""
+        if self not in _enclosed:
+            report = report_called(self.report)
+            assert report is not None
+            with access.acting(security.at_the_desk(self.who)):
+                _enclosed[self] = self._made(report)
+        return _enclosed[self]
+
+    def _made(self, report: Report) -> Enclosed:
+        question = self._question(report)
+        said = [report.verdict(question).words] if report.verdict else []
+        try:
+            return Enclosed(said, [report_file.attachment(report, question, self.format)])
+        except Refused as no:
+            return Enclosed([*said, f"It is too large to be enclosed. {no.words}"], [])
+
+    @property
+    def days(self) -> str:
+        """Of which days the latest one is."""
+        report = report_called(self.report)
+        dates = _dates(report) if report else []
+        first, last = self._stretch()
+        said = KINDS["day"].said
+        return "" if not dates else said(last) if first == last or len(dates) == 1 else f"{said(first)} – {said(last)}"
+
+    @property
+    def link(self) -> str:
+        """The page that asks the same."""
+        report = report_called(self.report)
+        return f"/desk/reports/{self.report}/?{urlencode(self._typed(report) if report else {})}"
+
+    @property
+    def when(self) -> str:
+        """As somebody says it: every Monday at 07:00."""
+        day = {"daily": "day", "weekly": self.weekday.capitalize(), "monthly": f"month on day {self.day}"}[self.rhythm]
+        return f"every {day} at {self.at:%H:%M}"
+
+    # --- by hand ---
+
+    @move("on", to="paused", by=HANDS)
+    def pause(self) -> None:
+        """It is not sent until somebody says so."""
+
+    @move("paused", to="on", by=HANDS, label="Go on")
+    def go_on(self) -> None:
+        """From the next time on it is sent again; what was left out is not sent after it."""
+        if why := self.why_not():
+            raise Refused(why)
+        self.trouble, self.next_at = "", self.after(clock.now())
+
+    @move("on", "paused", by=HANDS, label="Send now")
+    def send_now(self) -> None:
+        """Once more, as of today."""
+        if why := self.why_not():
+            raise Refused(why)
+        self._send(clock.today())
+
+    @move("on", "paused", to="removed", by=HANDS, label="Remove", careful=True)
+    def remove(self) -> None:
+        """It is not sent any more."""
+
+    @move("on", to="paused")
+    def stop(self, why: str) -> None:
+        """Whoever was sent it hears that they are not, and why."""
+        self.trouble = why
+        give(self.who, "report", f"{self.title} is not sent to you any more. {why}", row=self)
+        if self.who.active:
+            try:
+                tell(self._reader(), "house/report_stopped", subscription=self)
+            except Refused:
+                return  # an address that cannot be written to; it stands in the desk
+
+    def __str__(self) -> str:
+        return self.title or f"Subscription {self.id}"
+
+
+def _dates(report: Report) -> list[str]:
+    """What it asks about days, which each sending answers anew."""
+    return [each.name for each in report.questions if each.kind is date]
+
+
+@every(minutes=1)
+def send_due_reports() -> None:
+    due = select(Subscription.id).where(Subscription.state == "on", Subscription.next_at <= clock.now())
+    for id in session.scalars(due.order_by(Subscription.next_at, Subscription.id)).all():
+        with transaction():
+            Subscription.get(id).lock().fall_due()
