@@ -16,6 +16,7 @@ ROOT = Path(__file__).parent
 SANDBOX_KEY = "rzp_test_sandbox"
 STRIPE_SANDBOX_KEY = "sk_test_sandbox"
 GOOGLE_SANDBOX = "sandbox"  # the client that only the sandbox knows
+OPENID_SANDBOX = "sandbox"  # the client that only the sandbox's provider knows
 PHONES_SANDBOX = "sandbox"  # the WhatsApp number and the Twilio account that only the sandbox has
 
 
@@ -45,6 +46,11 @@ class Settings:
     proxies: int = setting("TRUSTED_PROXIES", "0")
     embed_on: tuple[str, ...] = setting("EMBED_ON", "")
     second_factor_for: tuple[str, ...] = setting("SECOND_FACTOR_FOR", "")
+    oauth_names: tuple[str, ...] = setting("OAUTH_NAME", "")
+    oauth_issuers: tuple[str, ...] = setting("OAUTH_ISSUER", "")
+    oauth_clients: tuple[str, ...] = setting("OAUTH_CLIENT_ID", "")
+    oauth_secrets: tuple[str, ...] = setting("OAUTH_CLIENT_SECRET", "", repr=False)
+    oauth_domains: tuple[str, ...] = setting("OAUTH_DOMAINS", "")
     files: Path = setting("FILES_DIR", "var/files")
     log_level: str = setting("LOG_LEVEL", "INFO")
 
@@ -197,7 +203,7 @@ def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
             "stripe_url": values["sandbox_url"].rstrip("/") + "/sandbox/stripe",
         }
     if values["razorpay_key"] == SANDBOX_KEY:
-        values |= _sandbox_phones(values)
+        values |= _sandbox_phones(values) | ({} if values["oauth_names"] else _sandbox_openid(values))
         if not values["google_account"] and not values["google_refresh_token"]:
             values |= _sandbox_google(values)
     if values["sandbox_url"] and not values["smtp_host"]:
@@ -227,6 +233,15 @@ def _sandbox_phones(values: dict[str, Any]) -> dict[str, Any]:
     return ({} if values["whatsapp_phone_id"] else whatsapp) | ({} if values["twilio_account"] else sms)
 
 
+def _sandbox_openid(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "oauth_names": ("Sandbox",),
+        "oauth_issuers": (f"{values['sandbox_url'].rstrip('/')}/sandbox/openid",),
+        "oauth_clients": (OPENID_SANDBOX,),
+        "oauth_secrets": (_derived("sandbox openid", values["secret_key"]),),
+    }
+
+
 def _sandbox_google(values: dict[str, Any]) -> dict[str, Any]:
     here, secret = values["sandbox_url"].rstrip("/"), values["secret_key"]
     return {
@@ -252,8 +267,18 @@ def _refuse_unsafe(it: Settings) -> None:
     for each in it.embed_on:
         if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", each):
             raise Unsafe(f"EMBED_ON holds {each!r}, which is not an origin such as https://www.example.com: no path, no star, no slash at its end.")
+    _refuse_unvouched(it)
     _refuse_unpaid(it)
     _refuse_unheard(it)
+
+
+def _refuse_unvouched(it: Settings) -> None:
+    """Those who say who somebody is: each is whole, and can be told from the others."""
+    if len({len(it.oauth_names), len(it.oauth_issuers), len(it.oauth_clients), len(it.oauth_secrets)}) > 1:
+        raise Unsafe("OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET belong together: as many of one as of the others, in the same order.")
+    keys = [re.sub(r"[^a-z0-9]+", "", each.lower()) for each in it.oauth_names]
+    if not all(keys) or len({*keys}) < len(keys):
+        raise Unsafe("A name in OAUTH_NAME has no letters, or is there twice: it stands on a button and in an address.")
 
 
 def _refuse_unheard(it: Settings) -> None:
@@ -301,5 +326,7 @@ def _refuse_in_production(it: Settings) -> None:
         raise Unsafe("DATA_KEYS holds the SECRET_KEY: whoever learns the one must not know the other. Make a key of its own.")
     if any(not each.startswith("https://") for each in it.embed_on):
         raise Unsafe("EMBED_ON holds an origin that does not start with https:// in production: whoever is in between could change the page around ours.")
+    if any(not each.startswith("https://") for each in it.oauth_issuers):
+        raise Unsafe("OAUTH_ISSUER does not start with https:// in production: whoever is in between could say who somebody is.")
     if not it.base_url.startswith("https://"):
         raise Unsafe("BASE_URL does not start with https:// in production: sessions and links would travel in the clear.")

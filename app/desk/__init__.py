@@ -30,6 +30,7 @@ from app.desk.seen_as import SeenAs
 from app.desk.sign_in import SecondFactor
 from app.desk.sittings import Sittings
 from app.desk.tokens import Tokens
+from app.desk.vouched import Vouched
 from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
@@ -128,6 +129,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(SecondFactor)
     builder.add_view_no_menu(PasskeyDoor)
     builder.add_view_no_menu(Passkeys)
+    builder.add_view_no_menu(Vouched)
     builder.add_view_no_menu(Sittings)
     builder.add_view_no_menu(Tokens)
     builder.add_view_no_menu(Rights)

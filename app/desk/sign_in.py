@@ -18,6 +18,7 @@ from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user
 
 from app.desk.guesses import TooOften, guessing
+from app.desk.oauth import providers
 from app.desk.passkey import can_be_at, origin
 from app.desk.second import Second
 from app.desk.sitting import Sitting, digest
@@ -108,8 +109,9 @@ class AuthDBView(views.AuthDBView):
 
 def asks(form: Any = None, no: Refused | None = None) -> Response:
     """The page at the door, with why it did not open."""
-    home = current_app.extensions["settings"].base_url
-    known = {"form": form or LoginForm_db(), "refusal": no.words if no else "", "passkeys": origin(home) if can_be_at(home) else ""}
+    settings = current_app.extensions["settings"]
+    passkeys = origin(settings.base_url) if can_be_at(settings.base_url) else ""
+    known = {"form": form or LoginForm_db(), "refusal": no.words if no else "", "passkeys": passkeys, "providers": providers(settings)}
     return waits(make_response(render_template(AuthDBView.login_template, **known), no.status if no else 200), no)
 
 

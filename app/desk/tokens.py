@@ -62,6 +62,12 @@ def _mine(wanted: list[str]) -> list[str]:
     return wanted
 
 
+def _said(token: Token) -> str:
+    """Bookings (read, confirm), Slots (read)."""
+    its = {line.label: [called.lower() for verb, called in line.verbs.items() if line.right(verb) in token.scopes] for line in lines()}
+    return ", ".join(f"{label} ({', '.join(verbs)})" for label, verbs in its.items() if verbs)
+
+
 def _days() -> int:
     typed = request.form.get("days", "")
     return int(typed) if typed.isdecimal() and len(typed) < 6 else 0
@@ -70,4 +76,5 @@ def _days() -> int:
 def _page(me: int, *, refusal: Refused | None = None, made: Token | None = None, secret: str = "") -> str:
     g.resource = None
     ticked = {*request.form.getlist("scope")} if refusal else set[str]()
-    return render_template("desk/tokens.html", tokens=Token.of(me), packs=_offered(), refusal=refusal, made=made, secret=secret, ticked=ticked)
+    known = {"refusal": refusal, "made": made, "secret": secret, "ticked": ticked, "may": _said}
+    return render_template("desk/tokens.html", tokens=Token.of(me), packs=_offered(), **known)

@@ -1,16 +1,16 @@
-"""Stand-ins that speak the real wire protocol of Razorpay, Stripe, SMTP, WhatsApp and Twilio, for when there are no keys. Never beside live ones."""
+"""Stand-ins that speak the real wire protocol of Razorpay, Stripe, SMTP, WhatsApp, Twilio and OpenID, for when there are no keys. Never beside live ones."""
 
 from __future__ import annotations
 
 from flask import Flask
 
-from app.sandbox import google, listener, mailbox, razorpay, stripe
+from app.sandbox import google, listener, mailbox, openid, razorpay, stripe
 from app.sandbox.phones import Carrier, Phones
 from app.sandbox.sms import Sms
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from app.sandbox.whatsapp import WhatsApp
-from config import GOOGLE_SANDBOX, PHONES_SANDBOX, ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
+from config import GOOGLE_SANDBOX, OPENID_SANDBOX, PHONES_SANDBOX, ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
 
 
 def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
@@ -26,6 +26,8 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     app.register_blueprint(listener.pages(store))
     if settings.google_client == GOOGLE_SANDBOX:
         app.register_blueprint(google.pages(settings, store))
+    if settings.oauth_clients[:1] == (OPENID_SANDBOX,):
+        app.register_blueprint(openid.pages(settings, store))
     _put_up_phones(app, settings, Phones(store, postman))
     return app
 
