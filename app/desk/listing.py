@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, func, not_, or_, select, tuple_
 from sqlalchemy.orm import MANYTOONE, aliased, contains_eager, joinedload
 from sqlalchemy.orm.util import AliasedClass
 from werkzeug.datastructures import MultiDict
@@ -17,7 +18,7 @@ from app.desk.column import Column
 from app.desk.filtering import containing
 from app.desk.put_away import is_away
 from app.desk.resource import Resource
-from app.kernel.access import visible
+from app.kernel.access import actor, sees_all, visible, within
 from app.kernel.db import Noun, aside, noun_called, session
 from app.kernel.errors import Missing, Unreadable
 from app.money.amount import Money
@@ -28,6 +29,8 @@ LETTERS = 3
 KNOWN = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
 PUT_AWAY = "put_away"  # ?f.put_away=on: what is out of sight, instead of the rest
 NO_ORDER = ("facts", "picture")
+
+Path = tuple[str, ...]  # the relations that lead to a neighbour
 
 
 @dataclass(frozen=True)
@@ -423,11 +426,20 @@ def found(resource: Resource, id: int) -> Any:
     """One row as `access.find` finds it, with what is shown of its neighbours: in one question, however many there are."""
     if not -(2**31) < id < 2**31:
         raise Missing
-    statement = with_neighbours(resource.noun, visible(resource.noun).where(resource.noun.id == id), [*resource.list, *resource.show])
-    row = session.scalars(statement).unique().one_or_none()
+    noun: Any = resource.noun
+    statement = _one(noun, _neighbours([*resource.list, *resource.show]))
+    if not sees_all(actor(), noun):
+        statement = statement.where(within(noun))
+    row = session.scalars(statement, {"id": id}).unique().one_or_none()
     if row is None:
         raise Missing
     return row
+
+
+@lru_cache(1024)
+def _one(noun: Any, paths: frozenset[Path]) -> Select[Any]:
+    """Put together once: a statement that is there already is also found sooner among those that are compiled."""
+    return select(noun).where(noun.id == bindparam("id")).options(*(_along(noun, path) for path in sorted(paths)))
 
 
 def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:
@@ -436,17 +448,37 @@ def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Co
 
 def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
     """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
-    paths = {column.steps[:-1] for column in shown} | {column.steps for column in shown if column.kind in ("relation", "picture")}
-    for path in sorted(paths - {()}):
-        option: Any = None
-        here: Any = query.noun
-        for depth, step in enumerate(path, 1):
-            relation = getattr(here, step)
-            if joined := query.joined.get(path[:depth]):
-                here = joined
-                option = (option.contains_eager if option else contains_eager)(relation.of_type(joined))
-            else:
-                here = relation.property.mapper.class_
-                option = (option.joinedload if option else joinedload)(relation)
-        query.statement = query.statement.options(option)
+    noun: Any = query.noun
+    for path in sorted(_neighbours(shown)):
+        query.statement = query.statement.options(_along_joined(query, path) if path[:1] in query.joined else _along(noun, path))
     return query.statement
+
+
+def _neighbours(shown: Iterable[Column]) -> frozenset[Path]:
+    paths = {column.steps[:-1] for column in shown} | {column.steps for column in shown if column.kind in ("relation", "picture")}
+    return frozenset(paths - {()})
+
+
+@lru_cache(1024)
+def _along(noun: Any, path: Path) -> Any:
+    option: Any = None
+    for step in path:
+        relation = getattr(noun, step)
+        option = (option.joinedload if option else joinedload)(relation)
+        noun = relation.property.mapper.class_
+    return option
+
+
+def _along_joined(query: _Query, path: Path) -> Any:
+    """The same, where a filter or the order has joined some of them already."""
+    option: Any = None
+    here: Any = query.noun
+    for depth, step in enumerate(path, 1):
+        relation = getattr(here, step)
+        if joined := query.joined.get(path[:depth]):
+            here = joined
+            option = (option.contains_eager if option else contains_eager)(relation.of_type(joined))
+        else:
+            here = relation.property.mapper.class_
+            option = (option.joinedload if option else joinedload)(relation)
+    return option

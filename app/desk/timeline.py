@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
-from app.desk.about import belonging
 from app.desk.remark import Remark
 from app.kernel.audit import Change
 from app.kernel.db import Noun, session
@@ -41,24 +40,32 @@ def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
         raise Unreadable(f"“only” is one of: {', '.join(filter(None, KINDS))}.")
     end = _moment(until)
     kinds = {kind: found for kind, found in _sources(row).items() if only in ("", kind)}
-    entries = [Entry(kind, at, it) for kind, (statement, moment) in kinds.items() for it, at in _read(statement, moment, end)]
+    entries = [Entry(kind, at, it) for kind, (statement, moment) in kinds.items() for it, at in _read(row, statement, moment, end)]
     entries.sort(key=lambda each: (each.at, each.it.id), reverse=True)
     shown = entries[:AT_ONCE]
     return Timeline(only, shown, shown[-1].at.isoformat() if len(entries) > AT_ONCE else "")
 
 
 def _sources(row: Noun) -> dict[str, Source]:
-    sent = func.coalesce(Message.sent_at, Message.due_at)
-    found: dict[str, Source] = {
-        "remarks": (select(Remark, Remark.created_at).where(*belonging(Remark, row)), Remark.created_at),
-        "messages": (select(Message, sent).where(*belonging(Message, row)), sent),
-    }
-    return found | ({"changes": (select(Change, Change.created_at).where(*Change.of(row)), Change.created_at)} if row.audited else {})
+    return {kind: source for kind, source in _EVERY.items() if row.audited or kind != "changes"}
 
 
-def _read(statement: Any, moment: Any, end: datetime | None) -> list[Any]:
+def _source(noun: Any, moment: Any) -> Source:
+    here = noun.noun == bindparam("noun"), noun.row_id == bindparam("row_id")
+    return select(noun, moment).where(*here).order_by(moment.desc()).limit(AT_ONCE + 1), moment
+
+
+# Put together once: every record asks them.
+_EVERY: dict[str, Source] = {
+    "remarks": _source(Remark, Remark.created_at),
+    "messages": _source(Message, func.coalesce(Message.sent_at, Message.due_at)),
+    "changes": _source(Change, Change.created_at),
+}
+
+
+def _read(row: Noun, statement: Any, moment: Any, end: datetime | None) -> list[Any]:
     older = statement.where(moment < end) if end else statement
-    return [*session.execute(older.order_by(moment.desc()).limit(AT_ONCE + 1)).unique()]
+    return [*session.execute(older, {"noun": row.__tablename__, "row_id": row.id}).unique()]
 
 
 def _moment(text: str) -> datetime | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, or_, select, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, bindparam, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel.access import actor
@@ -35,8 +35,7 @@ class View(Noun):
     @classmethod
     def all(cls, resource: str) -> list[View]:
         """What whoever is here sees above this list: their own, and what others share."""
-        mine = cls.user_id == actor().user_id
-        return [*session.scalars(select(cls).where(cls.resource == resource, or_(mine, cls.shared)).order_by(cls.id))]
+        return [*session.scalars(_ALL, {"resource": resource, "me": actor().user_id})]
 
     @classmethod
     def mine(cls, resource: str, id: int) -> View:
@@ -71,3 +70,7 @@ class View(Noun):
     @property
     def is_mine(self) -> bool:
         return self.user_id == actor().user_id
+
+
+# Put together once: every list asks it.
+_ALL = select(View).where(View.resource == bindparam("resource"), or_(View.user_id == bindparam("me"), View.shared)).order_by(View.id)
