@@ -51,11 +51,12 @@ def _icon(name: str, root: str) -> Markup:
     return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(file, name)
 
 
-def entry(each: Any) -> Markup:
-    """One line of the menu, marked where the reader is: on this very page, or somewhere below it."""
-    below = getattr(g, "resource", None) is each
-    here = ("page" if request.endpoint == each.front else "true") if below else ""
-    return _entry(each.front, each.icon, each.label, here, request.script_root)
+def entries(its: Sequence[Any]) -> Markup:
+    """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
+    at: Any = getattr(g, "resource", None)
+    endpoint, root = request.endpoint, request.script_root
+    drawn = [_entry(each.front, each.icon, each.label, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
+    return Markup("\n".join(drawn))  # noqa: S704  # each of them is markup
 
 
 @cache
@@ -64,9 +65,10 @@ def _entry(front: str, drawn: str, label: str, here: str, root: str) -> Markup:
     return Markup('<li><a href="{}"{}>{}{}</a></li>').format(url_for(front), current, icon(drawn), label)
 
 
-def addition(resource: Any) -> Markup:
-    """One line of what somebody can add."""
-    return _addition(resource.noun.__name__, resource.icon, resource.one, request.script_root)
+def additions(resources: Sequence[Any]) -> Markup:
+    """Lines of what somebody can add."""
+    root = request.script_root
+    return Markup("".join([_addition(each.noun.__name__, each.icon, each.one, root) for each in resources]))  # noqa: S704  # as above
 
 
 @cache

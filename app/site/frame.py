@@ -66,7 +66,7 @@ def put_up(app: Flask) -> None:
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
-    app.jinja_env.globals.update(csp_nonce=_nonce, asset=asset, settings=settings, said=words.moment, now=clock.now, framed=framed)
+    app.jinja_env.globals.update(csp_nonce=_nonce, url_for=address, asset=asset, settings=settings, said=words.moment, now=clock.now, framed=framed)
     app.jinja_env.globals.update(
         say=_say, counted=_counted, language=language, languages=languages, in_language=in_language, hour=words.hour, dated=words.day, stretch=words.stretch
     )
@@ -76,6 +76,16 @@ def put_up(app: Flask) -> None:
 def framed() -> bool:
     """Is this page shown within a page of somebody else?"""
     return request.path.startswith(f"{FRAMED}/")
+
+
+def address(endpoint: str, **values: Any) -> str:
+    """Flask's own, for templates: the address of a page that asks for nothing is the same each time, and the frame of a page names twenty."""
+    return url_for(endpoint, **values) if values or framed() or endpoint.startswith(".") else _address(endpoint, request.script_root)
+
+
+@cache
+def _address(endpoint: str, root: str) -> str:
+    return url_for(endpoint)
 
 
 def asset(path: str) -> str:
