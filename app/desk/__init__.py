@@ -14,6 +14,7 @@ from app.desk import column, drawn, home, house, money, notices, open_by, search
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
+from app.desk.groups import Groups
 from app.desk.hooks import HookSecret
 from app.desk.inbox import Inbox
 from app.desk.lists import screens_of
@@ -31,6 +32,7 @@ from app.desk.sign_in import SecondFactor
 from app.desk.sittings import Sittings
 from app.desk.tokens import Tokens
 from app.desk.vouched import Vouched
+from app.desk.ways_in import WaysIn
 from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
@@ -133,6 +135,8 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(Sittings)
     builder.add_view_no_menu(Tokens)
     builder.add_view_no_menu(Rights)
+    builder.add_view_no_menu(Groups)
+    builder.add_view_no_menu(WaysIn)
     builder.add_view_no_menu(SeenAs)
     builder.add_view_no_menu(Words)
     builder.add_view_no_menu(FormDesign)

@@ -45,19 +45,21 @@ class Rights(BaseView):
     @expose("/")
     def index(self) -> Any:
         """Each role beside the others, and whose eyes one may look with."""
-        _must_be_admin()
+        must_be_admin()
         may = {name: Actor(name, "desk", None, frozenset({name}), rights) for name, rights in security.granted().items() if name not in (ADMIN, "Public")}
-        made = {role.name: role.id for role in _made()}
+        made, groups = {role.name: role.id for role in _made()}, security.groups()
         packs: dict[str, list[Line]] = {}
         for line in lines():
             packs.setdefault(line.pack, []).append(line)
         staff = [user for user in session.scalars(security.everybody()) if user.active]
-        return self._page("desk/rights.html", packs=packs, roles=sorted(may, key=lambda name: (name in made, name)), may=may, made=made, staff=staff)
+        roles = sorted(may, key=lambda name: (name in made, name))
+        columns = [*(may[name] for name in roles), *groups.values()]
+        return self._page("desk/rights.html", packs=packs, roles=roles, columns=columns, made=made, groups=groups, staff=staff)
 
     @expose("/new", methods=["GET", "POST"])
     def new(self) -> Any:
         """A role of one's own: a name, and whose rows it sees. What it may do is ticked afterwards."""
-        _must_be_admin()
+        must_be_admin()
         if request.method == "GET":
             return self._page("desk/rights_new.html", declared=security.declared(), typed={}, refusal=None)
         try:
@@ -71,7 +73,7 @@ class Rights(BaseView):
 
     @expose("/<int:id>", methods=["GET", "POST"])
     def edit(self, id: int) -> Any:
-        _must_be_admin()
+        must_be_admin()
         role = _one_made(id)
         if request.method == "POST":
             with transaction():
@@ -86,7 +88,7 @@ class Rights(BaseView):
 
     @expose("/<int:id>/delete", methods=["POST"])
     def delete(self, id: int) -> Any:
-        _must_be_admin()
+        must_be_admin()
         role = _one_made(id)
         has = exists().where(assoc_user_role.c.role_id == id), exists().where(assoc_group_role.c.role_id == id)
         with transaction():
@@ -101,7 +103,7 @@ class Rights(BaseView):
         return render_template(template, **known)
 
 
-def _must_be_admin() -> None:
+def must_be_admin() -> None:
     who = security.actor()
     if who.user_id is None:
         raise NotSignedIn("Sign in first.")

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import audit, clock
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Invalid
+from app.kernel.errors import Invalid, Missing
 from app.kernel.secrets import sealed
 
 SPAN, DIGITS = 30, 6  # as RFC 6238 has them, and as every program for it expects
@@ -78,8 +78,21 @@ class Second(Noun):
         with transaction():
             self.lock()
             self._take(typed)
-            audit.note(self, "switched_off")
-            self.since, self.secret, self.sheet = None, None, []
+            self.go("switched_off")
+
+    @classmethod
+    def take_from(cls, user_id: int) -> None:
+        """Without a code, by an administrator: for whoever lost the telephone and the sheet."""
+        it = cls.of(user_id)
+        if it is None or it.since is None:
+            raise Missing
+        with transaction():
+            it.lock()
+            it.go("taken_away")
+
+    def go(self, verb: str) -> None:
+        audit.note(self, verb)
+        self.since, self.secret, self.sheet = None, None, []
 
     def passes(self, typed: str) -> None:
         """Let them in with this code, once, or say no."""

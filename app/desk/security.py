@@ -7,11 +7,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, ClassVar
 
-from flask import current_app, g, has_request_context, request
+from flask import current_app, g, has_request_context, redirect, request, url_for
 from flask import session as cookie
+from flask_appbuilder import expose
 from flask_appbuilder.exceptions import PasswordComplexityValidationError
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import (
+    Group,
     Permission,
     PermissionView,
     Role,
@@ -22,7 +24,7 @@ from flask_appbuilder.security.sqla.models import (
     assoc_user_group,
     assoc_user_role,
 )
-from flask_appbuilder.security.views import RoleModelView, UserDBModelView
+from flask_appbuilder.security.views import RoleModelView, UserDBModelView, UserGroupModelView
 from flask_jwt_extended import current_user as jwt_user
 from flask_jwt_extended import get_jwt_identity
 from flask_limiter import Limiter
@@ -42,7 +44,7 @@ from app.desk.sitting import SEEN_ANEW, Sitting, digest, seen
 from app.desk.token import Token
 from app.kernel.access import ADMIN, SEES, Actor
 from app.kernel.db import session, transaction
-from app.kernel.errors import Forbidden, Unreadable
+from app.kernel.errors import Forbidden, Refused, Unreadable
 
 _CAN = "can_"
 SEEN_AS = 30 * 60  # how long an administrator may look with somebody else's eyes
@@ -58,16 +60,37 @@ class _Careful:
             raise Unreadable("This list cannot be shown in that order, or on that page.") from None
 
 
+def _who(fieldset: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """What Flask-AppBuilder shows of somebody, with their groups beside their roles."""
+    title, told = fieldset
+    return title, told | {"fields": ["username", "active", "roles", "groups", "login_count"]}
+
+
 class Users(_Careful, UserDBModelView):
     validators_columns: ClassVar[dict[str, Any]] = {"email": [Email("This is not an email address.")]}
     include_route_methods = {"list", "show", "add", "edit", "userinfo"}
+    show_fieldsets = [_who(UserDBModelView.show_fieldsets[0]), *UserDBModelView.show_fieldsets[1:]]
+    user_show_fieldsets = [_who(UserDBModelView.user_show_fieldsets[0]), *UserDBModelView.user_show_fieldsets[1:]]
 
     def pre_add(self, item: Any) -> None:
         item.password = hashed(item.password)
 
+    def pre_update(self, item: Any) -> None:
+        keep_an_admin()
+
 
 class Roles(_Careful, RoleModelView):
     include_route_methods = {"list", "show"}
+
+
+class OldGroups(UserGroupModelView):
+    """The desk has a page of its own for them."""
+
+    include_route_methods = {"list"}
+
+    @expose("/list/")
+    def list(self) -> Any:
+        return redirect(url_for("Groups.index"))
 
 
 def long_enough(password: str) -> None:
@@ -83,7 +106,7 @@ _OF_GROUPS = (
     .where(assoc_user_group.c.user_id == bindparam("user"))
 )
 _EVERY_ROLE = (
-    select(Role.name, case((Role.name != ADMIN, func.string_agg(ViewMenu.name + "." + Permission.name, "\n"))).label("may"))
+    select(Role.id, Role.name, case((Role.name != ADMIN, func.string_agg(ViewMenu.name + "." + Permission.name, "\n"))).label("may"))
     .outerjoin(assoc_permissionview_role, assoc_permissionview_role.c.role_id == Role.id)
     .outerjoin(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
     .outerjoin(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
@@ -92,6 +115,14 @@ _EVERY_ROLE = (
 )
 _ROLES = _EVERY_ROLE.where(Role.id.in_(_OWN.union(_OF_GROUPS))).subquery()
 _GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB)).scalar_subquery()
+_ANY_ROLE = _EVERY_ROLE.subquery()
+_EVERY_GROUP = (
+    select(Group.id, Group.name, func.jsonb_object_agg(_ANY_ROLE.c.name, _ANY_ROLE.c.may, type_=JSONB))
+    .join(assoc_group_role, assoc_group_role.c.group_id == Group.id)
+    .join(_ANY_ROLE, _ANY_ROLE.c.id == assoc_group_role.c.role_id)
+    .group_by(Group.id, Group.name)
+    .order_by(Group.name)
+)
 _WHERE = Sitting.user_id == bindparam("user"), or_(Sitting.digest == bindparam("digest"), Sitting.id == bindparam("sitting")), *Sitting.good()
 _SITS = select(func.jsonb_build_array(Sitting.id, Sitting.seen_at < func.now() - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
 _SOMEBODY = select(User, _GRANTED, _SITS).where(User.id == bindparam("user"))
@@ -112,6 +143,7 @@ class Desk(SecurityManager):
     userstatschartview = None  # draws with charts fetched from outside
     userdbmodelview = Users
     rolemodelview = Roles
+    groupmodelview = OldGroups
     authdbview = AuthDBView
     security_api = SignIn
 
@@ -253,9 +285,13 @@ def _granted(id: int) -> dict[str, str | None]:
 def _read(user: Any) -> Actor:
     known: tuple[int, dict[str, str | None]] | None = getattr(g, "_granted", None)
     granted = known[1] if known and known[0] == user.id else _granted(user.id)
-    rights = frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
-    return Actor(name, door(), user.id, frozenset(granted), rights, g._token[1] if has_request_context() and "_token" in g else None)
+    return Actor(name, door(), user.id, frozenset(granted), _rights(granted), g._token[1] if has_request_context() and "_token" in g else None)
+
+
+def _rights(granted: dict[str, str | None]) -> frozenset[str]:
+    """An administrator's need not be listed."""
+    return frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
 
 
 def must(noun: type[Any], verb: str) -> None:
@@ -270,7 +306,23 @@ def everybody() -> Any:
 
 def granted() -> dict[str, frozenset[str]]:
     """What each role may, by the very rows that are asked when somebody wants to do it."""
-    return {name: frozenset((may or "").split("\n")) - {""} for name, may in session.execute(_EVERY_ROLE)}
+    return {name: frozenset((may or "").split("\n")) - {""} for _, name, may in session.execute(_EVERY_ROLE)}
+
+
+def groups() -> dict[int, Actor]:
+    """What whoever is in a group may by that alone: each as somebody who has its roles and no others."""
+    return {id: Actor(name, "desk", None, frozenset(granted), _rights(granted)) for id, name, granted in session.execute(_EVERY_GROUP)}
+
+
+def keep_an_admin() -> None:
+    """Whoever takes away the last one could give it to nobody any more."""
+    session.flush()
+    admins = select(Role.id).where(Role.name == ADMIN)
+    own = select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.in_(admins))
+    grouped = select(assoc_user_group.c.user_id).join(assoc_group_role, assoc_group_role.c.group_id == assoc_user_group.c.group_id)
+    by_group = grouped.where(assoc_group_role.c.role_id.in_(admins))
+    if session.scalar(select(User.id).where(User.active, User.id.in_(own.union(by_group))).limit(1)) is None:
+        raise Refused("Then nobody would be an administrator any more. Make somebody one first.")
 
 
 def declared() -> list[str]:

@@ -1,0 +1,71 @@
+"""Ways in: where somebody is signed in, and by what they can; what an administrator takes away when a telephone is lost or somebody leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flask import flash, g, redirect, render_template, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.sqla.models import User
+
+from app.desk.passkey import Passkey
+from app.desk.rights import must_be_admin
+from app.desk.second import Second
+from app.desk.sitting import Sitting
+from app.desk.token import Token
+from app.kernel import audit
+from app.kernel.db import session, transaction
+from app.kernel.errors import Missing
+
+
+class WaysIn(BaseView):
+    """For administrators alone; each of it stands in the history under their name, of the person too."""
+
+    route_base = "/desk/ways-in"
+    default_view = "of"
+    base_permissions: ClassVar[list[str]] = []
+
+    @expose("/<int:user>")
+    def of(self, user: int) -> Any:
+        whose = _one(user)
+        g.resource = None
+        theirs = {"sittings": Sitting.of(user), "second": Second.of(user), "passkeys": Passkey.of(user), "tokens": Token.of(user)}
+        return render_template("desk/ways_in.html", whose=whose, **theirs)
+
+    @expose("/<int:user>/sittings/<int:id>/end", methods=["POST"])
+    def sign_out(self, user: int, id: int) -> Any:
+        return _taken(user, "signed_out", lambda: Sitting.one(user, id).end(), "Signed out there.")
+
+    @expose("/<int:user>/sittings/end", methods=["POST"])
+    def sign_out_everywhere(self, user: int) -> Any:
+        return _taken(user, "signed_out_everywhere", lambda: Sitting.end_all(user), "Signed out everywhere.")
+
+    @expose("/<int:user>/second/end", methods=["POST"])
+    def take_second(self, user: int) -> Any:
+        return _taken(user, "lost_second_factor", lambda: Second.take_from(user), "It is switched off: the password alone lets them in now.")
+
+    @expose("/<int:user>/passkeys/<int:id>/end", methods=["POST"])
+    def take_passkey(self, user: int, id: int) -> Any:
+        return _taken(user, "lost_passkey", lambda: Passkey.one(user, id).remove(), "It opens nothing any more.")
+
+    @expose("/<int:user>/tokens/<int:id>/end", methods=["POST"])
+    def take_token(self, user: int, id: int) -> Any:
+        return _taken(user, "lost_token", lambda: Token.end(user, id), "It opens nothing any more.")
+
+
+def _taken(user: int, verb: str, take: Callable[[], None], said: str) -> Any:
+    whose = _one(user)
+    with transaction():
+        take()
+        audit.line(whose, verb)
+    flash(said, "success")
+    return redirect(url_for("WaysIn.of", user=user))
+
+
+def _one(id: int) -> User:
+    must_be_admin()
+    user = session.get(User, id) if id < 2**31 else None
+    if user is None:
+        raise Missing
+    return user
