@@ -17,7 +17,7 @@ from app.calendars import ics, place
 from app.calendars.google import Google, Keys
 from app.calendars.jitsi import Jitsi
 from app.calendars.near import InPerson, OwnRoom
-from app.kernel import access, board, clock, db, files, jobs, numbering, people, secrets
+from app.kernel import access, board, clock, db, files, jobs, numbering, people, secrets, switch
 from app.kernel.pack import Pack
 from app.messages import channel, message, template
 from app.messages.email import Email
@@ -49,6 +49,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
     said = {name if "/" in name else f"{pack.name}/{name}": _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
+    switch.know(each for pack in app.extensions["packs"] for each in pack.features)
     template.know(said, {name: words for name, words in said.items() if words})
     with app.app_context():
         desk.open(app, packs)

@@ -37,6 +37,7 @@ from app.desk.words import Words
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
 from app.kernel.pack import Pack
+from app.kernel.switch import is_on
 from config import Settings
 
 OURS = money.money, house.house  # what every installation has, whatever its lines of business
@@ -159,8 +160,8 @@ _STAFF = ("/desk", "/ops", "/users", "/roles", "/resetmypassword", "/swagger", "
 def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
     """What this person may open, by pack: its pages, its nouns, its reports; read from rights that are loaded already."""
     who = access.actor()
-    nouns = [each for each in resources() if who.may(each.noun, "read")]
-    asked = [each for each in reports() if each.is_for(who)]
+    nouns = [each for each in resources() if is_on(each.part) and who.may(each.noun, "read")]
+    asked = [each for each in reports() if is_on(each.part) and each.is_for(who)]
     drawn = [each.calendar for each in nouns if each.calendar]
     open_: list[Any] = [*(each for each in pages() if each.is_for(who)), *drawn, *nouns]
     packs = dict.fromkeys([*(each.pack for each in open_), *(each.pack for each in asked)])
@@ -172,7 +173,7 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
 def _adds() -> list[Any]:
     """What this person may add, by its own form."""
     who = access.actor()
-    return [each for each in resources() if each.add and who.may(each.noun, "add")]
+    return [each for each in resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
 
 
 def _speak_plainly(jwt: Any) -> None:

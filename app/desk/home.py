@@ -28,6 +28,7 @@ from app.kernel import access, clock
 from app.kernel.audit import Change
 from app.kernel.db import session
 from app.kernel.errors import Forbidden
+from app.kernel.switch import is_on
 
 
 class Home(IndexView):
@@ -38,7 +39,10 @@ class Home(IndexView):
         who = access.actor()
         if who.user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/"))
-        mine = sorted((each for each in resources() if who.may(each.noun, "read")), key=lambda each: (each.pack == house.label, each.pack == money.label))
+        mine = sorted(
+            (each for each in resources() if is_on(each.part) and who.may(each.noun, "read")),
+            key=lambda each: (each.pack == house.label, each.pack == money.label),
+        )
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
         figures = _figures([each for each in mine if each.noun.states])
         return render_template(

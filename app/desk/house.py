@@ -7,6 +7,7 @@ from sqlalchemy import ColumnElement
 
 from app.desk.about import readable
 from app.desk.batch import Batch
+from app.desk.features import page as features
 from app.desk.first_steps import page as first_steps
 from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
@@ -34,6 +35,7 @@ from app.kernel.forms import Edition, Form
 from app.kernel.jobs import Job
 from app.kernel.pack import Pack
 from app.kernel.people import Person
+from app.kernel.switch import Feature, Switch
 from app.messages.call import Call
 from app.messages.code import Code
 from app.messages.hook import Hook
@@ -64,6 +66,7 @@ house = Pack(
         Wording,
         Job,
         Change,
+        Switch,
         Picture,
         Upload,
         Hook,
@@ -188,6 +191,14 @@ house = Pack(
             scope=everything,
         ),
     ],
-    pages=[first_steps],
+    pages=[first_steps, features],
+    features=[
+        Feature(
+            "account",
+            "Accounts of customers",
+            "Customers open what is theirs by a code that is sent to their mailbox. Without it, they have the links that they were sent.",
+            doors="account",
+        ),
+    ],
     messages=["words_broken", "hook_failed", "notice", "report", "report_stopped"],
 )

@@ -8,6 +8,7 @@ from app.desk.books import reports
 from app.desk.resource import Link, Resource, Waits
 from app.kernel.access import actor, everything
 from app.kernel.pack import Pack
+from app.kernel.switch import Feature
 from app.money import gateway
 from app.money.basket import Basket, InBasket
 from app.money.bill import Bill
@@ -162,6 +163,7 @@ money = Pack(
         Resource(
             Coupon,
             icon="tag",
+            part="coupons",
             list="code percent amount until used uses_at_most state",
             show="code percent amount since until minimum off_at_most uses_at_most uses_each used note state",
             add="code percent amount since until minimum off_at_most uses_at_most uses_each note",
@@ -254,6 +256,15 @@ money = Pack(
         ),
     ],
     reports=reports,
+    features=[
+        Feature("coupons", "Coupons", "Customers type a code for something off. Without it, none is taken; what was sold with one stays as it is."),
+        Feature(
+            "baskets",
+            "Several things at once",
+            "Customers keep one thing after the other and pay for all of them together. Without it, each is paid by itself.",
+            doors="basket.show_collected basket.pay basket.take_out",
+        ),
+    ],
     messages=[
         "money/refunded", "money/invoice", "money/pay_link", "money/bounced", "money/refund_failed", "money/refunded_elsewhere", "money/disputed",
         "money/dispute_lost", "money/differs",

@@ -110,6 +110,7 @@ class Report:
     noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
     says how it stands out. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
     a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
+    It is in the menu as long as the feature is on whose `part` it is.
     `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
     """
 
@@ -133,6 +134,7 @@ class Report:
         watched: bool = False,
         chart: Chart | None = None,
         figure: Figure | None = None,
+        part: str = "",
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
         self.label = label or spaced(name)
@@ -140,7 +142,7 @@ class Report:
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
         self.verdict, self.watched, self.pack = verdict, watched, ""
-        self.chart, self.figure = chart, figure
+        self.chart, self.figure, self.part = chart, figure, part
         self._check()
 
     def _check(self) -> None:

@@ -59,6 +59,7 @@ class Resource:
     their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
     `found=False` keeps what the house writes down for itself out of the search over everything.
     `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
+    What is `part` of a feature that is turned off has no menu entry, and nothing is added to it; what is there stays as it is.
     `show` can have groups: "number state | Money: price deposit". With `archive`, whoever may edit a row may put it away.
     """
 
@@ -84,6 +85,7 @@ class Resource:
         calendar: Calendar | None = None,
         strands: Callable[[Any], Mapping[str, str]] | None = None,
         archive: bool = False,
+        part: str = "",
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -103,7 +105,7 @@ class Resource:
         self.order = order
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.calendar = calendar.of(noun) if calendar else None
-        self.strands, self.archive = strands, archive
+        self.strands, self.archive, self.part = strands, archive, part
         self.moves: Mapping[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()

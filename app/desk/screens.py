@@ -22,6 +22,7 @@ from app.desk.sent import handed_out
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.switch import is_on
 from app.kernel.workflow import Move, press, questions
 
 MANY = 50  # more rows than this are searched for, not listed in a select
@@ -82,7 +83,9 @@ class Screens(Record, ModelView):
     @expose("/new", methods=["GET", "POST"])
     @has_access
     def add(self) -> Any:
-        return self._form(self.resource.add, self.resource.noun())
+        row = self.resource.noun()
+        _is_offered(row)
+        return self._form(self.resource.add, row)
 
     @expose("/<int:pk>/edit", methods=["GET", "POST"])
     @has_access
@@ -164,7 +167,7 @@ class Screens(Record, ModelView):
 
 def _may(resource: Resource) -> set[str]:
     who = access.actor()
-    return {verb for verb in resource.verbs if who.may(resource.noun, verb)}
+    return {verb for verb in resource.verbs if who.may(resource.noun, verb) and (verb != "add" or is_on(resource.part))}
 
 
 def _back() -> str:
@@ -182,6 +185,7 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
 def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
     """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
     with transaction():
+        _is_offered(row)
         _still_current(row, given)
         values = _read_all(columns, given)
         for path, value in values.items():
@@ -194,6 +198,12 @@ def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None
         session.add(row)
         access.keep_within(row)
         _strands_nobody(row, given)
+
+
+def _is_offered(row: Any) -> None:
+    resource = resource_of(type(row))
+    if row.id is None and resource is not None and not is_on(resource.part):
+        raise Refused(f"{resource.label} are switched off here. An administrator turns them on again under “What we offer”.")
 
 
 def remove(row: Any, given: Mapping[str, Any]) -> None:

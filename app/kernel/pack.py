@@ -9,6 +9,7 @@ from typing import Any
 
 from app.kernel.db import Noun
 from app.kernel.people import Person
+from app.kernel.switch import Feature
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Pack:
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] | Mapping[str, str] = ()  # their names, whose words are files; or the words themselves, by name
     first_steps: Sequence[Step] = ()
+    features: Sequence[Feature] = ()  # what of it can be turned off
     demo: Callable[[], None] | None = None
     mine: Callable[[Sequence[Person]], Sequence[Card]] | None = None  # what of it is theirs, for the account of these people
     large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows

@@ -13,6 +13,7 @@ from app.kernel import clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
+from app.kernel.switch import is_on
 from app.kernel.words import say, unsaid
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
@@ -68,6 +69,8 @@ class Coupon(Noun):
     @classmethod
     def called(cls, typed: str) -> Coupon:
         """What somebody typed into the field; small letters and spaces around do not matter."""
+        if not is_on("coupons"):
+            raise _no(say("Coupons are not taken here."))
         found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
         if found is None:
             raise _no(say(UNKNOWN))

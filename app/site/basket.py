@@ -11,6 +11,7 @@ from sqlalchemy import select
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Refused
+from app.kernel.switch import NotOffered, is_on
 from app.kernel.words import say
 from app.money.amount import Money
 from app.money.basket import MOST, Basket
@@ -25,6 +26,8 @@ CUSTOMER = Actor("the customer", "site")
 
 def put(bill: Bill) -> None:
     """Beside what is there; the browser keeps which they are, signed, and we keep the rest."""
+    if not is_on("baskets"):
+        raise NotOffered
     kept = [each for each in cookie.get("basket", []) if each != bill.id]
     if len(kept) >= MOST:
         raise Refused(say("At most %(n)s things can be paid at once. Please pay these first.", n=MOST))
@@ -33,7 +36,7 @@ def put(bill: Bill) -> None:
 
 def collected() -> list[Bill]:
     """What is in it and can still be paid; what cannot is not in it any more."""
-    kept = [] if framed() else cookie.get("basket", [])
+    kept = cookie.get("basket", []) if is_on("baskets") and not framed() else []
     found = session.scalars(select(Bill).where(Bill.id.in_(kept)).order_by(Bill.id)).all() if kept else []
     return [each for each in found if each.can_be_paid]
 

@@ -17,7 +17,7 @@ from flask_wtf.csrf import CSRFError
 from markupsafe import Markup, escape
 from werkzeug.exceptions import HTTPException
 
-from app.kernel import clock, words
+from app.kernel import clock, switch, words
 from app.kernel.db import in_words, session
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 from app.kernel.people import Person
@@ -60,6 +60,7 @@ def put_up(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     app.before_request(_listen)
     app.before_request(_refuse_what_cannot_be_kept)
+    app.before_request(lambda: switch.refuse_what_is_off(request.endpoint))
     app.url_defaults(_go_on_in)
     app.teardown_request(lambda error: speak(ENGLISH))
     app.after_request(_carry)
@@ -67,6 +68,7 @@ def put_up(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
     app.jinja_env.globals.update(csp_nonce=_nonce, url_for=address, asset=asset, settings=settings, said=words.moment, now=clock.now, framed=framed)
+    app.jinja_env.globals.update(offers=switch.is_on)
     app.jinja_env.globals.update(
         say=_say, counted=_counted, language=language, languages=languages, in_language=in_language, hour=words.hour, dated=words.day, stretch=words.stretch
     )

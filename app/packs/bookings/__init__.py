@@ -11,6 +11,7 @@ from app.packs.bookings.demo import demo
 from app.packs.bookings.desk import resources
 from app.packs.bookings.embed import embed, script
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.features import features
 from app.packs.bookings.feeds import feeds
 from app.packs.bookings.figures import reports
 from app.packs.bookings.first_steps import first_steps
@@ -65,6 +66,7 @@ pack = Pack(
         *("pass_received", "pass_bought", "pass_ends", "pass_cancelled"),
     ],
     first_steps=first_steps,
+    features=features,
     demo=demo,
     mine=mine,
     large=large,

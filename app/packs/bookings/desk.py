@@ -78,6 +78,7 @@ resources = [
     ),
     Resource(
         Waiting,
+        part="waiting_line",
         icon="clock",
         label="Waiting list",
         list="service person practitioner first_day last_day state",
@@ -128,6 +129,7 @@ resources = [
     ),
     Resource(
         Package,
+        part="packages",
         icon="plus",
         list="name service uses price valid_days state",
         add="name service uses price valid_days",
@@ -140,6 +142,7 @@ resources = [
     ),
     Resource(
         Pass,
+        part="packages",
         icon="receipt",
         label="Sold packages",
         list="number person package uses uses_left expires_at state",

@@ -276,6 +276,7 @@ reports = [
     Report(
         "packages",
         label="Packages",
+        part="packages",
         icon="receipt",
         columns={"package": "relation", "sold": "number", "uses": "number", "unused": "number", "booked": "number", "worth": "money"},
         labels={"unused": "Unused, and valid", "booked": "Booked, still to come", "worth": "Paid for, not yet delivered"},

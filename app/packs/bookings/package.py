@@ -11,6 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel.db import Noun, session
 from app.kernel.errors import Missing
 from app.kernel.people import Person
+from app.kernel.switch import is_on
 from app.kernel.words import say
 from app.kernel.workflow import asked, move
 from app.money.amount import Money, money_column
@@ -28,6 +29,10 @@ class Buyer:
     name: str = asked("Name", longest=100)
     email: str = asked("Email", help="The code and the invoice go here.", longest=254)
     phone: str = asked("Phone", default="", longest=30)
+
+
+def _not_sold(package: object) -> str | None:
+    return None if is_on("packages") else "Packages are switched off here. An administrator turns them on again under “What we offer”."
 
 
 class Package(Noun):
@@ -55,6 +60,8 @@ class Package(Noun):
     @classmethod
     def offered(cls, service: Service | None = None) -> list[Package]:
         """What can be bought; of one service, or of all that are offered themselves."""
+        if not is_on("packages"):
+            return []
         found = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.service_id, cls.uses, cls.id))
         return [each for each in found if each.service.state == "offered" and each.service_id == (service or each.service).id]
 
@@ -75,7 +82,7 @@ class Package(Noun):
         label = f"{self.name}: {self.uses} × {self.service.name}"
         return Quote.name_price(self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state})
 
-    @move("offered", by="Desk", label="Sell", asks=Buyer)
+    @move("offered", by="Desk", label="Sell", asks=Buyer, when=_not_sold)
     def sell(self, asked: Buyer) -> None:
         """At the desk or by telephone: they get an email with the link to pay, and what they pay by hand is marked on the pass."""
         person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")

@@ -17,6 +17,7 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.switch import is_on
 from app.kernel.words import language, say
 from app.messages import channel
 from app.messages.opt_in import OptIn
@@ -194,7 +195,7 @@ def _onward(booking: Booking) -> Any:
     bill = booking.bill if booking.is_payable else None
     if framed():
         return render_template("bookings/embed.html", booking=booking, bill=bill)
-    if bill and ("more" in request.form or collected()):
+    if bill and is_on("baskets") and ("more" in request.form or collected()):
         return _together(booking, bill)
     return redirect(url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303)
 

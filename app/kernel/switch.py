@@ -1,0 +1,118 @@
+"""Switch: what of this house is offered to the public, and what an administrator has turned off. Nothing is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from app.kernel import clock, db
+from app.kernel.board import Board
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Missing
+from app.kernel.words import say
+from app.kernel.workflow import move
+
+
+@dataclass(frozen=True)
+class Feature:
+    """Something that a pack can do without. It is on until somebody turns it off.
+
+    `doors` are the endpoints, or whole blueprints, that are only there while it is on; what is `within` another one is off with it.
+    A resource names it as its `part`, and elsewhere it is asked about: is_on("waiting_line"), and in a template offers("waiting_line").
+    """
+
+    name: str
+    label: str
+    about: str
+    doors: str = ""
+    within: str = ""
+
+
+class NotOffered(Missing):
+    """It is nothing that this house offers now."""
+
+    code = "not_offered"
+
+    def __init__(self) -> None:
+        super().__init__(say("This is not offered here at the moment. Write to us if you were looking for it."))
+
+
+class Switch(Noun):
+    """One feature that was turned off once, and how it stands now. Who turned it stands in its history."""
+
+    states = "on", "off"
+
+    name: Mapped[str] = mapped_column(unique=True)
+
+    @classmethod
+    def turn(cls, name: str, *, on: bool) -> None:
+        """Turned the way that it stands already, it stays."""
+        db.at_once(_NEW.values(name=_known[name].name, state="on", created_at=clock.now(), changed_at=clock.now(), version=1))
+        with transaction():
+            here = session.scalars(select(cls).where(cls.name == name)).one().lock()
+            if (here.state == "on") != on:
+                here.turn_on() if on else here.turn_off()
+
+    @move("on", to="off")
+    def turn_off(self) -> None:
+        """Its pages, buttons and menu entries go; what is written down stays."""
+        _off.changed()
+
+    @move("off", to="on")
+    def turn_on(self) -> None:
+        """It is as it was."""
+        _off.changed()
+
+
+_NEW = insert(Switch.__table__).on_conflict_do_nothing(index_elements=["name"])
+
+
+def _read(own: Session) -> frozenset[str]:
+    return frozenset(own.scalars(select(Switch.name).where(Switch.state == "off")))
+
+
+def _noted(off: frozenset[str]) -> None:
+    """Asked about on each page, so it is read before the page and not within it."""
+
+
+_off = Board("switches", _read, _noted)
+_known: dict[str, Feature] = {}
+_doors: dict[str, list[str]] = {}
+
+
+def know(features: Iterable[Feature]) -> None:
+    """What the packs of this build can do without."""
+    _known.clear()
+    _doors.clear()
+    for each in features:
+        if each.name in _known:
+            raise TypeError(f"{each.name} is declared twice.")
+        _known[each.name] = each
+        for door in each.doors.split():
+            _doors.setdefault(door, []).append(each.name)
+    if stray := {each.within for each in _known.values() if each.within} - _known.keys():
+        raise TypeError(f"Nothing is called {', '.join(sorted(stray))}.")
+
+
+def is_on(name: str) -> bool:
+    """What nobody declared, nobody can turn off."""
+    while name in _known:
+        if name in _off.known:
+            return False
+        name = _known[name].within
+    return True
+
+
+def is_open(endpoint: str) -> bool:
+    blueprint = endpoint.partition(".")[0]
+    return all(is_on(each) for door in (endpoint, blueprint) for each in _doors.get(door, ()))
+
+
+def refuse_what_is_off(endpoint: str | None) -> None:
+    """Asked before each page, whoever asks for it."""
+    if endpoint and not is_open(endpoint):
+        raise NotOffered
