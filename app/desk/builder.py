@@ -56,12 +56,17 @@ class Line:
         return Condition(self.column.path, self.how, self.value)
 
 
-def lines(resource: Resource, groups: Groups, typed: Mapping[str, str]) -> list[list[Line]]:
-    """What was typed so far; on coming in, what the address asks already."""
+def lines(resource: Resource, groups: Groups, typed: Mapping[str, str], *, always: bool = True) -> list[list[Line]]:
+    """What was typed so far; on coming in, what the address asks already. There is always a line, or there may be none."""
+    made = _put_together(resource, groups, typed)
+    return made or ([[_fresh(resource, 1, 1)]] if always else [])
+
+
+def _put_together(resource: Resource, groups: Groups, typed: Mapping[str, str]) -> list[list[Line]]:
     named = sorted({(int(found[1]), int(found[2])) for name in typed if (found := _FIELD.fullmatch(name))})
     if not named:
         made = [[_line(resource, g, n, it) for n, it in enumerate(group, 1)] for g, group in enumerate(groups, 1)]
-        return made or [[_fresh(resource, 1, 1)]]
+        return _done(made, resource, typed.get("do", ""))
     together: dict[int, list[Line]] = {}
     for group, nth in named:
         at = f"{group}.{nth}"
@@ -78,10 +83,10 @@ def _done(groups: list[list[Line]], resource: Resource, do: str) -> list[list[Li
         for group in (each for each in groups if str(each[0].group) == at):
             group.append(_fresh(resource, group[0].group, group[-1].nth + 1))
     if verb == "or":
-        groups.append([_fresh(resource, groups[-1][0].group + 1, 1)])
+        groups.append([_fresh(resource, groups[-1][0].group + 1 if groups else 1, 1)])
     if verb == "drop":
         groups = [left for group in groups if (left := [line for line in group if line.name != at])]
-    return groups or [[_fresh(resource, 1, 1)]]
+    return groups
 
 
 def _fresh(resource: Resource, group: int, nth: int) -> Line:

@@ -280,6 +280,11 @@ def _unwritable(column: Column, given: Any) -> Any:
     raise ValueError("This is not written by hand.")
 
 
+def _facts(column: Column, given: Any) -> Any:
+    """What lies in a JSON column is written where the noun says how it is read."""
+    return column.info.get("reads", lambda given: _unwritable(column, given))(given)
+
+
 def _yes(column: Column, given: Any) -> bool:
     return given in (True, "on", "true", "1", "yes")
 
@@ -320,7 +325,7 @@ KINDS: dict[str, Kind] = {
     "money": Kind(plain=lambda v: v.plain, json=lambda v: v.as_json(), typed=lambda v: v.plain, read=_money, schema=MONEY_SCHEMA),
     "state": Kind(said=spaced, read=_unwritable),
     "choice": Kind(said=spaced, read=_choice),
-    "facts": Kind(said=_facts_said, plain=_facts_said, schema={"type": "object"}),
+    "facts": Kind(said=_facts_said, plain=_facts_said, read=_facts, schema={"type": "object"}),
     "relation": Kind(
         json=lambda v: {"id": v.id, "name": str(v)}, typed=lambda v: f"{v.id} · {v}", read=_relation,
         schema={"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},

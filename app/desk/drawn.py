@@ -118,7 +118,7 @@ def _cell(column: Column, tones_of: Tones, cells: Collection[str]) -> Draw:
         tones = tones_of(column.owner)
         return lambda row: f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), tones)}</td>'
     head = f'<td role="cell" data-label="{label}"{_opening(column, cells)} class="{_LOOKS.get(column.kind, "")}'
-    before, after = ('<span class="clip">', "</span></td>") if column.kind in _LONG else ("", "</td>")
+    before, after = ('<span class="clip">', "</span></td>") if column.kind in _LONG and not column.info.get("whole") else ("", "</td>")
 
     def draw(row: Any) -> str:
         said = column.said(row)

@@ -8,9 +8,11 @@ from typing import Any
 
 from sqlalchemy import inspect
 
+from app.desk.history import door_to
 from app.money.amount import Money
 from app.money.price import Price
 
+_LEFT = {"what", "noun", "row_id"}
 _PRICED = {"label", "listed", "off", "net", "quantity", "code", "taxes", "rates", "total"}
 
 
@@ -20,6 +22,14 @@ class Alike:
 
     names: list[str]
     things: list[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that was done, and where the row is that it left."""
+
+    what: str
+    url: str | None
 
 
 def readable(row: Any, value: Any) -> Any:
@@ -37,6 +47,8 @@ def _listed(row: Any, value: list[Any]) -> Any:
     if not value or not all(isinstance(each, Mapping) for each in value):
         return [readable(row, each) for each in value]
     names = value[0].keys()
+    if names == _LEFT:
+        return [Left(each["what"], door_to(each["noun"], each["row_id"]) if each["noun"] else None) for each in value]
     if any(each.keys() != names for each in value):
         return [readable(row, each) for each in value]
     if names == _PRICED and (currency := _currency(row)):

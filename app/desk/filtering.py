@@ -284,9 +284,10 @@ def said(resource: Resource, it: Condition, named: Callable[[Column, int], str])
 
 
 def _value_said(column: Column, it: Condition, named: Callable[[Column, int], str]) -> str:
-    parts = [each.strip() for each in it.value.split(",") if each.strip()]
+    several = it.how in ("between", "among") or column.kind in ("state", "choice")  # in “1,000” the comma is a part of it
+    parts = [each.strip() for each in it.value.split(",") if each.strip()] if several else [it.value.strip()]
     if column.kind == "relation":
-        parts = [named(column, _number(each)) for each in parts]
+        parts = [named(column, _number(each)) for each in parts if each]
     elif column.kind in ("state", "choice"):
         parts = [spaced(each) for each in parts]
     elif column.kind == "yesno":

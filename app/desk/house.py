@@ -6,6 +6,8 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement
 
 from app.desk.about import readable
+from app.desk.automation import Automation
+from app.desk.automations import automations
 from app.desk.batch import Batch
 from app.desk.features import page as features
 from app.desk.first_steps import page as first_steps
@@ -18,6 +20,7 @@ from app.desk.preference import Preference
 from app.desk.put_away import PutAway
 from app.desk.remark import Remark
 from app.desk.resource import Resource, Waits
+from app.desk.run import Run
 from app.desk.second import Second
 from app.desk.sitting import Sitting
 from app.desk.spent import Spent
@@ -78,6 +81,8 @@ house = Pack(
         IntakeLine,
         Remark,
         Task,
+        Automation,
+        Run,
         Notice,
         Preference,
         Subscription,
@@ -137,6 +142,7 @@ house = Pack(
         editions,
         words,
         *hooks,
+        *automations,
         Resource(
             Task,
             icon="check",

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, bindparam, func, not_, or_, select, true, tuple_
 from sqlalchemy.orm import MANYTOONE, aliased, contains_eager, joinedload
 from sqlalchemy.orm.util import AliasedClass
 from werkzeug.datastructures import MultiDict
@@ -223,6 +223,19 @@ def why_not(resource: Resource, asked: Asked) -> str:
     except Unreadable as no:
         return no.words
     return ""
+
+
+def holding(resource: Resource, groups: filtering.Groups, ids: Iterable[int]) -> set[int]:
+    """For which of these rows the question is true, whoever asks: for what the house does by itself."""
+    query = _Query(resource.noun, select(resource.noun.id).where(resource.noun.id.in_(ids)))
+    condition = filtering.narrowed(resource, groups, query.expression, query.currency) if groups else true()
+    return {*session.scalars(query.statement.where(condition))}
+
+
+def named(column: Column, id: int) -> str:
+    """A neighbour by its name, if the reader may see it."""
+    row = session.scalar(visible(column.target).where(column.target.id == id))
+    return str(row) if row else f"No. {id}"
 
 
 def every_row(resource: Resource, asked: Asked) -> Generator[Any]:

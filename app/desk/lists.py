@@ -12,9 +12,8 @@ from flask_appbuilder.security.decorators import has_access
 
 from app.desk import builder, filtering
 from app.desk.cells import chosen, writable
-from app.desk.column import Column
 from app.desk.importer import Imports
-from app.desk.listing import Asked, Page, every_row, listed, shown, why_not
+from app.desk.listing import Asked, Page, every_row, listed, named, shown, why_not
 from app.desk.resource import Resource
 from app.desk.rows import Rows
 from app.desk.sheet import XLSX, csv_of, lines, workbook
@@ -88,7 +87,7 @@ class Lists(Imports):
 
     def _asking(self, asked: Asked) -> Sequence[str]:
         """The question as sentences, of which one has to be true."""
-        return [" and ".join(filtering.said(self.resource, it, _named) for it in group) for group in asked.groups]
+        return [" and ".join(filtering.said(self.resource, it, named) for it in group) for group in asked.groups]
 
     # --- views ---
 
@@ -185,7 +184,7 @@ class Lists(Imports):
 
 
 def screens_of(resource: Resource) -> type[Lists]:
-    noun = resource.noun
+    noun, base = resource.noun, resource.screens or Lists
     by_verb = {"add", "edit", "delete"}
     body = {
         "resource": resource,
@@ -193,15 +192,9 @@ def screens_of(resource: Resource) -> type[Lists]:
         "route_base": f"/desk/{resource.name}",
         "class_permission_name": noun.__name__,
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
-        "include_route_methods": {name for name, verb in Lists.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
+        "include_route_methods": {name for name, verb in base.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
     }
-    return type(f"{noun.__name__}Screens", (Lists,), body)
-
-
-def _named(column: Column, id: int) -> str:
-    """A neighbour by its name, if the reader may see it."""
-    row = session.scalar(access.visible(column.target).where(column.target.id == id))
-    return str(row) if row else f"No. {id}"
+    return type(f"{noun.__name__}Screens", (base,), body)
 
 
 def _now(views: Sequence[View], asked: Asked) -> View | None:

@@ -17,6 +17,7 @@ KINDS = {
     "waits": "Something waits for me",
     "job": "A job died",
     "report": "A report is not sent to me any more",
+    "automation": "An automation tells me something, or could not do what it should",
 }
 WAYS = {"desk": "In the desk", "email": "Also by email", "off": "Not at all"}
 

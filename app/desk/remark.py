@@ -32,11 +32,12 @@ class Remark(Noun):
     edited_at: Mapped[datetime | None]
 
     @classmethod
-    def write(cls, row: Noun, words: str) -> Self:
+    def write(cls, row: Noun, words: str, names: set[str] | None = None) -> Self:
+        """Whoever is named in it hears of it; `names` says who that is where not all of the words are their writer's own."""
         who = actor()
         made = cls(noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked(words))
         session.add(made)
-        made._tell(row, mentioned(made.words))
+        made._tell(row, mentioned(made.words) if names is None else names)
         return made
 
     def rewrite(self, words: str) -> None:

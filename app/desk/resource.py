@@ -60,6 +60,7 @@ class Resource:
     `found=False` keeps what the house writes down for itself out of the search over everything.
     `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
     What is `part` of a feature that is turned off has no menu entry, and nothing is added to it; what is there stays as it is.
+    `screens` are pages of its own, made of those that every noun has, and `empty` says what a list without rows says.
     `show` can have groups: "number state | Money: price deposit". With `archive`, whoever may edit a row may put it away.
     """
 
@@ -86,6 +87,8 @@ class Resource:
         strands: Callable[[Any], Mapping[str, str]] | None = None,
         archive: bool = False,
         part: str = "",
+        screens: Any = None,
+        empty: str = "",
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -106,6 +109,7 @@ class Resource:
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.calendar = calendar.of(noun) if calendar else None
         self.strands, self.archive, self.part = strands, archive, part
+        self.screens, self.empty = screens, empty
         self.moves: Mapping[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
         self._check()

@@ -103,11 +103,12 @@ def everything(noun: type[Any]) -> ColumnElement[bool]:
     return true()
 
 
-def own(path: str) -> Policy:
-    """Rows that lead, along these relations, to the user who is here: own("slot.practitioner.user")."""
-    *steps, last = path.split(".")
+@dataclass(frozen=True)
+class _Own:
+    path: str
 
-    def policy(noun: type[Any]) -> ColumnElement[bool]:
+    def __call__(self, noun: type[Any]) -> ColumnElement[bool]:
+        *steps, last = self.path.split(".")
         chain, here = [], noun
         for step in steps:
             relation = getattr(here, step)
@@ -119,12 +120,38 @@ def own(path: str) -> Policy:
             condition = relation.has(condition)
         return condition
 
-    return policy
+
+@dataclass(frozen=True)
+class _Either:
+    policies: tuple[Policy, ...]
+
+    def __call__(self, noun: type[Any]) -> ColumnElement[bool]:
+        return or_(*(policy(noun) for policy in self.policies))
+
+
+def own(path: str) -> Policy:
+    """Rows that lead, along these relations, to the user who is here: own("slot.practitioner.user")."""
+    return _Own(path)
 
 
 def either(*policies: Policy) -> Policy:
     """Rows that are somebody's one way or the other."""
-    return lambda noun: or_(*(policy(noun) for policy in policies))
+    return _Either(policies)
+
+
+def owners(noun: type[Any]) -> list[str]:
+    """The relations along which a row of this noun belongs to somebody, as its declaration says whose rows are whose."""
+    scope = _scopes.get(noun)
+    return [*dict.fromkeys(path for policy in scope.policies.values() for path in _paths(policy))] if scope else []
+
+
+def _paths(policy: Policy) -> list[str]:
+    match policy:
+        case _Own(path):
+            return [path]
+        case _Either(policies):
+            return [path for each in policies for path in _paths(each)]
+    return []
 
 
 def declare(noun: type[Any], readers: frozenset[str], policies: Mapping[str, Policy]) -> None:

@@ -22,6 +22,7 @@ MASK = "•••"
 class Change(Noun):
     """One line of history. The database itself refuses to alter or remove it."""
 
+    adds_are_heard = False
     audited = False
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 

@@ -73,6 +73,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
     states: ClassVar[tuple[str, ...]] = ()
     audited: ClassVar[bool] = True
+    adds_are_heard: ClassVar[bool] = True  # row by row; not where one statement writes many
     refusals: ClassVar[dict[str, str]] = {}
 
     id: Mapped[int] = mapped_column(primary_key=True)

@@ -6,8 +6,9 @@ import logging
 import secrets
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 from typing import Any, cast
 
@@ -35,12 +36,14 @@ _work: dict[str, Work] = {}
 _clockwork: dict[str, timedelta] = {}
 _bell: Queue | None = None
 _before: list[Callable[[], None]] = []
+_chain: ContextVar[int] = ContextVar("chain", default=0)
 
 
 class Job(Noun):
     """Something owed. It is done once, or it stays here with the reason why not."""
 
     states = "waiting", "running", "done", "failed"
+    adds_are_heard = False
     audited = False  # a job is its own record; a line is only written when a person presses "Try again"
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
@@ -50,6 +53,7 @@ class Job(Noun):
     due_at: Mapped[datetime]
     key: Mapped[str | None] = mapped_column(unique=True)
     attempts: Mapped[int] = mapped_column(default=0)
+    chain: Mapped[int] = mapped_column(default=0)  # how many automations led to it, one starting the next
     lease: Mapped[str | None]
     leased_until: Mapped[datetime | None]
     error: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
@@ -107,11 +111,25 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
         raise RuntimeError("later() is part of a change: call it inside the transaction.")
     if row is not None:
         session.flush()
-    owed = {"name": called(work), "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key}
+    owed = {"name": called(work), "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key, "chain": chain()}
     always = {"state": "waiting", "attempts": 0, "error": "", "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
     session.execute(_OWE, owed | always)
     if at is None or at <= clock.now():
         db.afterwards(ring)
+
+
+def chain() -> int:
+    """How many automations led to what is being done here. What comes of a job counts on from there, however late it is done."""
+    return _chain.get()
+
+
+@contextmanager
+def chained(links: int) -> Iterator[None]:
+    token = _chain.set(links)
+    try:
+        yield
+    finally:
+        _chain.reset(token)
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
@@ -137,9 +155,9 @@ def do_one() -> bool:
     claimed = _claim()
     if claimed is None:
         return False
-    id, name, noun, row_id, attempts, lease = claimed
+    id, name, noun, row_id, attempts, links, lease = claimed
     try:
-        with acting(WORKER):
+        with acting(WORKER), chained(links):
             _call(name, noun, row_id)
     except Exception as error:  # noqa: BLE001  # whatever it was, it must end in the row: that is where staff look
         log.warning("%s %s did not work, attempt %s of %s: %r", name, row_id, attempts, ATTEMPTS, error)
@@ -167,7 +185,7 @@ def _call(name: str, noun: str | None, row_id: int | None) -> None:
 _ONE_STATEMENT = {"without_a_move": "claimed and settled in one statement"}
 
 
-def _claim() -> tuple[int, str, str | None, int | None, int, str] | None:
+def _claim() -> tuple[int, str, str | None, int | None, int, int, str] | None:
     lease = secrets.token_hex(8)
     due = or_(
         (Job.state == "waiting") & (Job.due_at <= clock.now()),
@@ -178,7 +196,7 @@ def _claim() -> tuple[int, str, str | None, int | None, int, str] | None:
         update(Job.__table__)
         .where(Job.id == first)
         .values(state="running", lease=lease, leased_until=clock.now() + LEASE, attempts=Job.attempts + 1)
-        .returning(Job.id, Job.name, Job.noun, Job.row_id, Job.attempts)
+        .returning(Job.id, Job.name, Job.noun, Job.row_id, Job.attempts, Job.chain)
     )
     with transaction():
         row = session.execute(taken, execution_options=_ONE_STATEMENT).one_or_none()

@@ -1,4 +1,4 @@
-"""News: what happened to a noun that is worth telling, handed to whoever asked to hear, within the same transaction."""
+"""News: what happened to a noun, handed to whoever asked to hear of such nouns, within the same transaction."""
 
 from __future__ import annotations
 
@@ -15,42 +15,59 @@ ADDED = "added"
 
 Happened = Sequence[tuple[Noun, str]]
 Listener = Callable[[Happened], None]
-_listeners: list[Listener] = []
+_listeners: list[tuple[Callable[[type[Any]], bool], Listener]] = []
 
 
-def hear(listener: Listener) -> Listener:
-    """Asked at each commit with the rows and what became of them, while whatever is written still becomes part of the change."""
-    _listeners.append(listener)
-    return listener
+def hear(of: Callable[[type[Any]], bool]) -> Callable[[Listener], Listener]:
+    """Asked at each commit with the rows of these nouns and what became of them, while whatever is written still becomes part of the change.
+
+    `of` is asked often, so it answers from memory.
+    """
+
+    def mark(listener: Listener) -> Listener:
+        _listeners.append((of, listener))
+        return listener
+
+    return mark
 
 
 def is_newsworthy(noun: type[Any]) -> bool:
-    """A noun is worth telling of when it says what it would tell."""
+    """A noun is worth telling strangers of when it says what it would tell."""
     return hasattr(noun, "news")
 
 
-def happened(row: Noun, verb: str) -> None:
+def told_of(row: Noun) -> dict[str, Any]:
+    """What a row tells a stranger: what it says itself; of one that says nothing, which one it is and how it stands."""
     if is_newsworthy(type(row)):
-        db.session().info.setdefault("news", {})[row, verb] = None
+        return dict(row.news())
+    return {name: getattr(row, name) for name in ("number", "state") if hasattr(row, name)}
+
+
+def happened(row: Noun, verb: str) -> None:
+    db.session().info.setdefault("news", {})[row, verb] = None
 
 
 @event.listens_for(Session, "after_flush")
 def _added(session: Session, context: UOWTransaction) -> None:
     for row in session.new:
-        if is_newsworthy(type(row)):
+        if isinstance(row, Noun):
             session.info.setdefault("news", {}).setdefault((row, ADDED))
 
 
 @event.listens_for(Session, "before_commit")
 def _tell(session: Session) -> None:
     """Only now, so that everything of one transaction is told as it ended, and not as it was in between."""
-    if session.info.get("news"):
-        session.flush()
-    if happened := [*session.info.pop("news", {})]:
-        for each in _listeners:
-            each(happened)
+    session.flush()
+    while happened := [*session.info.pop("news", {})]:
+        for of, listener in _listeners:
+            if theirs := [(row, verb) for row, verb in happened if of(type(row))]:
+                listener(theirs)
+        session.flush()  # what they wrote is news as well
 
 
-@event.listens_for(Session, "after_rollback")
 def _forget(session: Session) -> None:
     session.info.pop("news", None)
+
+
+event.listen(Session, "after_commit", _forget)
+event.listen(Session, "after_rollback", _forget)

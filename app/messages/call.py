@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
-from typing import Any, Protocol, Self, cast
+from typing import Self
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock, news
 from app.kernel.db import Noun, session, transaction
 from app.kernel.jobs import job, later
-from app.kernel.news import Happened
+from app.kernel.news import Happened, is_newsworthy, told_of
 from app.kernel.workflow import move
 from app.messages import outside
 from app.messages.hook import Hook, listening
@@ -24,12 +24,6 @@ FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)
 GIVES_UP = timedelta(days=3)
 GONE = 410
 KEPT = 500  # characters of an answer
-
-
-class Newsworthy(Protocol):
-    """A noun that is worth telling of: numbers, states, times and sums, and nothing that is somebody's own."""
-
-    def news(self) -> dict[str, Any]: ...
 
 
 class Call(Noun):
@@ -54,10 +48,10 @@ class Call(Noun):
     trouble: Mapped[str] = mapped_column(default="")
 
     @classmethod
-    def telling(cls, hook: Hook, event: str, row: Noun) -> Call:
+    def telling(cls, hook: Hook, event: str, row: Noun, **more: str) -> Call:
         event_id, now = f"evt_{token_hex(16)}", clock.now()
-        told = cast(Newsworthy, row).news() | {"id": row.id, "version": row.version}
-        body = {"id": event_id, "event": event, "at": now.astimezone(UTC).isoformat(timespec="seconds"), "about": row.__tablename__, "data": told}
+        told = told_of(row) | {"id": row.id, "version": row.version}
+        body = {"id": event_id, "event": event, "at": now.astimezone(UTC).isoformat(timespec="seconds"), "about": row.__tablename__, "data": told} | more
         return cls(hook=hook, event=event, event_id=event_id, noun=row.__tablename__, row_id=row.id, body=json.dumps(body, ensure_ascii=False))
 
     def lock(self) -> Self:
@@ -140,7 +134,7 @@ class Call(Noun):
         return f"{self.event} {self.row_id}"
 
 
-@news.hear
+@news.hear(is_newsworthy)
 def _write_down(happened: Happened) -> None:
     hooks = listening()
     named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]

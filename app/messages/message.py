@@ -302,6 +302,12 @@ def remind(person: Person, template: str, *, at: datetime, kind: str = "reminder
         tell(person, template, at=at, key=key, kind=kind, **about)
 
 
+def looked_at(person: Person, template: str, **about: Noun) -> Said:
+    """The letter as it would be written now, for somebody who looks: nothing is owed, and nothing is kept."""
+    own = Wording.used(template, person.locale, "email")
+    return own.said(person, about) if own else render(template, person, about)
+
+
 def try_out(wording: Wording, person: Person) -> None:
     """Owe somebody of the house a look at words, on their own channel."""
     session.flush()

@@ -28,6 +28,7 @@ class Event(Noun):
 
     states = "waiting", "handled", "parked"
     audited = False  # an event is its own record, and nobody edits it
+    adds_are_heard = False
     __table_args__ = (UniqueConstraint("gateway", "event_id"),)
 
     gateway: Mapped[str]

@@ -40,6 +40,7 @@ class Account(Noun):
     """One page of the books. A guarded one keeps its balance in its row, and the database does not let it fall below what is held."""
 
     audited = False  # its lines are its history
+    adds_are_heard = False
     __table_args__ = (
         UniqueConstraint("name", "owner", "currency"),
         UniqueConstraint("id", "currency"),
@@ -157,6 +158,7 @@ class Line(Noun):
     """One side of a posting: above zero to the left (debit), below zero to the right (credit)."""
 
     audited = False
+    adds_are_heard = False
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "money_currency"], ["account.id", "account.currency"]),
         CheckConstraint("money_amount <> 0", name="something"),

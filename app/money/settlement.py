@@ -28,6 +28,7 @@ class Settlement(Noun):
 
     states = "matched", "differs", "explained"
     audited = False  # it is the gateway's own words
+    adds_are_heard = False
     __table_args__ = (UniqueConstraint("gateway", "kind", "entity_id"),)
     refusals: ClassVar[dict[str, str]] = {}
 

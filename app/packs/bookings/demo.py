@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import inspect, select
 
+from app.desk.automation import Automation
 from app.desk.remark import Remark
 from app.desk.task import Task
 from app.kernel import clock
@@ -98,6 +99,7 @@ def demo() -> None:
     _say_it_our_way()
     _be_heard()
     _meet(*people)
+    _automate()
     _before(people[0], services[1])
     _open(people, services)
     _book(services[0])
@@ -132,6 +134,23 @@ def _be_heard() -> None:
     if neighbour():
         with transaction():
             session.add(Hook(name="The sandbox's listener", address=neighbour()))
+
+
+def _automate() -> None:
+    """What is asked of a colleague by itself: to call back whoever cancels something dear, and to ask after whoever did not come."""
+    call = {"does": "task", "words": "Call {person}: would another time suit them?", "who": "owner", "days": 1}
+    ask = {"does": "task", "words": "Ask {person} whether all is well: they did not come to {slot.service}", "who": "owner", "days": 0}
+    note = {"does": "remark", "words": "They were expected {slot.starts_at} and did not come."}
+    with transaction():
+        for name, verb, asked, steps in (
+            ("Call back whoever cancels", "cancel", "price:from:1000", [call]),
+            ("Ask after whoever did not come", "miss", "", [ask, note]),
+        ):
+            made = Automation(name=name, noun="booking", verb=verb, asked=asked, steps=steps, made_by="Demo Desk")
+            made.tidy()
+            session.add(made)
+            session.flush()
+            made.switch_on()
 
 
 def _meet(asha: Practitioner, dev: Practitioner) -> None:

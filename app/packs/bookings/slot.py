@@ -30,6 +30,7 @@ class Slot(Noun):
     """An offered time."""
 
     states = "open", "closed", "withdrawn"
+    adds_are_heard = False
     __table_args__ = (
         UniqueConstraint("practitioner_id", "partner_id", "service_id", "starts_at", postgresql_nulls_not_distinct=True),
         CheckConstraint("ends_at > starts_at", name="order"),

@@ -1,0 +1,190 @@
+"""Automation: when this happens to such a record, and this holds, then that is done; made by staff, and done in the name of the house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from app.desk import filtering, step
+from app.desk.listing import Asked, named, why_not
+from app.desk.resource import Resource, resource_of, resources
+from app.desk.step import Step
+from app.kernel.access import actor
+from app.kernel.board import Board
+from app.kernel.db import Noun, noun_called, session
+from app.kernel.errors import Forbidden, Invalid, Refused
+from app.kernel.news import ADDED
+from app.kernel.workflow import move
+
+MOST = 10  # steps
+LONGEST = 100
+_NEVER = ("automation", "run")  # what they keep themselves
+
+
+def _steps(given: Any) -> list[Any]:
+    """As JSON, sent or typed; each of them is read when it is known what it is about."""
+    try:
+        steps = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        steps = None
+    if not isinstance(steps, list) or len(steps) > MOST:
+        raise ValueError(f'Send a list of at most {MOST} steps, such as {{"does": "remark", "words": "…"}}.')
+    return steps
+
+
+class Automation(Noun):
+    """A sentence that is kept: when, if, then."""
+
+    states = "draft", "on", "off"
+    __table_args__ = (UniqueConstraint("name"),)
+    refusals: ClassVar[dict[str, str]] = {"automation_name_key": "There is an automation of this name already."}
+
+    name: Mapped[str]
+    sentence: Mapped[str] = mapped_column(default="", info={"label": "What it does", "whole": True})  # as it was said when it was written
+    noun: Mapped[str] = mapped_column(info={"label": "When a"})
+    verb: Mapped[str] = mapped_column(info={"label": "Goes through"})
+    asked: Mapped[str] = mapped_column(default="", info={"label": "And this holds"})  # as the address of a list has it
+    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Then", "reads": _steps})
+    maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    maker: Mapped[Any] = relationship("User")
+    made_by: Mapped[str]
+    runs: Mapped[Any] = relationship("Run", viewonly=True)
+
+    def tidy(self) -> None:
+        """Read once before it is kept, by somebody who may read what it is about."""
+        with session.no_autoflush:
+            self.name, self.steps, self.asked = " ".join((self.name or "").split()), self.steps or [], self.asked or ""
+            if not self.made_by:
+                self.maker_id, self.made_by = actor().user_id, actor().name
+            resource = self._checked()
+            self.sentence = said(resource, self.verb, self.asked, [step.again(each) for each in self.steps])
+        board.changed()
+
+    def _checked(self) -> Resource:
+        wrong = {}
+        if not 2 <= len(self.name) <= LONGEST or not self.name.isprintable():
+            wrong["name"] = f"A name has 2 to {LONGEST} characters."
+        resource = about(self.noun)
+        if resource is None:
+            raise Invalid.fields_said(wrong | {"noun": "Choose one from the list."})
+        if self.verb not in verbs(resource):
+            wrong["verb"] = f"Choose what happens to it: {', '.join(verbs(resource))}."
+        try:
+            groups = filtering.read(self.asked)
+            self.asked = filtering.written(groups)
+            wrong |= {"asked": no} if (no := why_not(resource, Asked(groups=groups))) else {}
+        except Refused as no:
+            wrong["asked"] = no.words
+        kept = []
+        for nth, each in enumerate(self.steps, 1):
+            try:
+                kept.append(step.read(each, resource).kept)
+            except Invalid as no:
+                wrong |= {f"steps.{nth}.{name}": why for name, why in no.fields.items()}
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        self.steps = kept
+        return resource
+
+    @property
+    def resource(self) -> Resource:
+        """What it is about; a line of business may have gone since."""
+        try:
+            found = resource_of(noun_called(self.noun))
+        except KeyError:
+            found = None
+        if found is None:
+            raise Refused(f"There is no {self.noun.replace('_', ' ')} in this house any more.")
+        return found
+
+    @property
+    def groups(self) -> filtering.Groups:
+        return filtering.read(self.asked)
+
+    @property
+    def doing(self) -> list[Step]:
+        return [step.again(each) for each in self.steps]
+
+    @move("draft", "off", to="on", by="Desk", label="Switch on")
+    def switch_on(self) -> None:
+        """From now on it is done, whenever this happens."""
+        if about(self.noun) is None:
+            raise Forbidden("Only somebody who may read what it is about can switch it on.")
+        if not self.steps:
+            raise Refused("It does nothing yet. Say what is to be done, and then switch it on.")
+        self.tidy()
+
+    @move("on", to="off", by="Desk", label="Switch off")
+    def switch_off(self) -> None:
+        """Nothing new is done, and what waits to be done is not."""
+        board.changed()
+
+
+# --- kept in mind -----------------------------------------------------------------------------------------------------
+
+Awaited = Mapping[str, Mapping[str, list[int]]]
+
+
+def _awaited(own: Session) -> Awaited:
+    """By noun and by what happens to it: the automations that wait for that."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for id, noun, verb in own.execute(select(Automation.id, Automation.noun, Automation.verb).where(Automation.state == "on").order_by(Automation.id)):
+        found.setdefault(noun, {}).setdefault(verb, []).append(id)
+    return found
+
+
+board = Board("automations", _awaited)
+
+
+def is_awaited(noun: type[Any]) -> bool:
+    return noun.__tablename__ in board.known
+
+
+# --- what it can be about ---------------------------------------------------------------------------------------------
+
+
+def open_to() -> list[Resource]:
+    """Of which nouns whoever is here can make one: those that move or are added, and that they may read. The lines of business come first."""
+    who = actor()
+    found = [each for each in resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
+    first = [each.pack for each in resources()][:1]
+    return sorted(found, key=lambda each: (each.pack in (*first, "House"), each.pack, each.label))
+
+
+def about(name: str) -> Resource | None:
+    return next((each for each in open_to() if each.name == name), None)
+
+
+def verbs(resource: Resource) -> Mapping[str, str]:
+    """What can happen to it, each in words that go on after “When a booking …”."""
+    ends = [it.to for it in resource.moves.values()]
+    found = {ADDED: "is added"} if resource.noun.adds_are_heard else {}
+    for name, it in resource.moves.items():
+        if not it.to:
+            found[name] = f"goes through “{it.label}”"
+        else:
+            found[name] = f"is {it.to.replace('_', ' ')}" + (f" by “{it.label}”" if ends.count(it.to) > 1 else "")
+    return found
+
+
+def said(resource: Resource, verb: str, asked: str, steps: list[Step]) -> str:
+    """When a booking is cancelled and price is from 1000: ask Asha Rao “Call them back” by tomorrow."""
+    when = f"When {an(resource)} {verbs(resource).get(verb, verb)}"
+    groups = [" and ".join(_small(filtering.said(resource, it, named)) for it in group) for group in filtering.read(asked)]
+    if groups:
+        when += f", and {', or '.join(groups)}"
+    return f"{when}: {', then '.join(each.said() for each in steps) or 'nothing yet'}."
+
+
+def _small(words: str) -> str:
+    """Price is from 500, within a sentence; GSTIN stays what it is."""
+    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
+
+
+def an(resource: Resource) -> str:
+    one = resource.one.lower()
+    return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"

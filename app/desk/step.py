@@ -1,0 +1,338 @@
+"""Step: one thing that an automation does for a row. There are five, and each of them only writes rows: what leaves the house, leaves it as always."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import inspect, select
+
+from app.desk import filled, security
+from app.desk.colleague import may_read, mentioned, name_of
+from app.desk.notice import give
+from app.desk.remark import LONGEST as REMARK
+from app.desk.remark import Remark
+from app.desk.resource import Resource, resource_of
+from app.desk.task import LONGEST as TASK
+from app.desk.task import Task
+from app.kernel import access, clock
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid, Refused
+from app.kernel.jobs import later
+from app.kernel.people import Person
+from app.messages import template
+from app.messages.call import Call, bring
+from app.messages.hook import Hook
+from app.messages.message import Message, looked_at, tell
+from app.messages.wording import things
+
+if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone, a step knows whose it is
+    from app.desk.automation import Automation
+    from app.desk.run import Run
+
+OWNER, MAKER = "owner", "maker"
+FARTHEST = 365
+
+
+@dataclass(frozen=True)
+class Would:
+    """What a step would do for one row; nothing is done."""
+
+    what: str
+    words: str = ""
+    heading: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """Read from what was typed or sent, said as a part of a sentence, tried, and done."""
+
+    does: ClassVar[str]
+    label: ClassVar[str]
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        raise NotImplementedError
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        return {"does": self.does} | asdict(self)
+
+    def said(self) -> str:
+        raise NotImplementedError
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        raise NotImplementedError
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        """What was done, in words, and the row that it left."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Ask(Step):
+    does, label = "task", "Ask a colleague"
+    words: str
+    who: str
+    days: int | None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_words(given, resource, TASK), _whom(given, resource), _days(given))
+
+    def said(self) -> str:
+        return f"ask {called(self.who)} “{self.words}”{_by_when(self.days)}"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        return Would(f"Ask {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row))
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        user = user_of(self.who, row, run.automation)
+        due = clock.today() + timedelta(days=self.days) if self.days is not None else None
+        task = Task.ask(row, _title(self.words, row), str(user.id), due)
+        return f"Asked {name_of(user)}: “{task.title}”", task
+
+
+@dataclass(frozen=True)
+class Write(Step):
+    does, label = "remark", "Write a remark"
+    words: str
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_words(given, resource, REMARK))
+
+    def said(self) -> str:
+        return f"write below it “{self.words}”"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        return Would("Write a remark", _filled(self.words, row)[:REMARK])
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        """Only a name that its maker wrote is a mention; one that stands in the row is somebody's own words."""
+        remark = Remark.write(row, _filled(self.words, row)[:REMARK], mentioned(self.words))
+        return "Wrote a remark", remark
+
+
+@dataclass(frozen=True)
+class Tell(Step):
+    does, label = "notify", "Tell a colleague"
+    words: str
+    who: str
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_words(given, resource, TASK), _whom(given, resource))
+
+    def said(self) -> str:
+        return f"tell {called(self.who)} “{self.words}”"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        return Would(f"Tell {name_of(user_of(self.who, row, by))}", _title(self.words, row))
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        user = user_of(self.who, row, run.automation)
+        give(user, "automation", _title(self.words, row), row=row)
+        return f"Told {name_of(user)}: “{_title(self.words, row)}”", None
+
+
+@dataclass(frozen=True)
+class Send(Step):
+    does, label = "message", "Send a message"
+    template: str
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        name = str(given.get("template") or "")
+        if name not in templates_for(resource):
+            raise Invalid.fields_said({"template": f"Choose a message that is about {resource.label.lower()}." if name else "Choose a message."})
+        return cls(name)
+
+    def said(self) -> str:
+        return f"send the message “{named(self.template)}”"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        person = person_of(row)
+        said = looked_at(person, self.template, **{row.__tablename__: row})
+        return Would(f"Send “{named(self.template)}” to {person.name}, {person.email}", said.text, said.subject)
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        person, key = person_of(row), f"automation:{run.id}:{nth}"
+        if self.template not in template.known():
+            raise Refused(f"There is no message “{named(self.template)}” any more.")
+        tell(person, self.template, key=key, **{row.__tablename__: row})
+        return f"Sent “{named(self.template)}” to {person.name}", session.scalar(select(Message).where(Message.key == key).order_by(Message.id).limit(1))
+
+
+@dataclass(frozen=True)
+class CallUp(Step):
+    does, label = "hook", "Call a webhook"
+    hook: int
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        id = _number(given.get("hook"))
+        if id is None or not access.actor().may(Hook, "read") or session.get(Hook, id) is None:
+            raise Invalid.fields_said({"hook": "Choose a webhook."})
+        return cls(id)
+
+    def said(self) -> str:
+        hook = session.get(Hook, self.hook)
+        return f"call the webhook “{hook}”" if hook else "call a webhook that is gone"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        hook = self._there()
+        return Would(f"Call the webhook “{hook}”", Call.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body)
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        hook = self._there()
+        call = Call.telling(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
+        session.add(call)
+        later(bring, call)
+        return f"Called the webhook “{hook}”", call
+
+    def _there(self) -> Hook:
+        hook = session.get(Hook, self.hook)
+        if hook is None or hook.state != "on":
+            raise Refused(f"The webhook “{hook}” is switched off." if hook else "The webhook is gone.")
+        return hook
+
+
+KINDS: dict[str, type[Step]] = {each.does: each for each in (Ask, Write, Tell, Send, CallUp)}
+
+
+def again(kept: Mapping[str, Any]) -> Step:
+    """As it was read before. What has gone since is said by whoever tries it."""
+    return KINDS[kept["does"]](**{name: value for name, value in kept.items() if name != "does"})
+
+
+def read(given: Any, resource: Resource) -> Step:
+    """From what came in a form, or was sent; Invalid names the field that is wrong."""
+    if not isinstance(given, Mapping) or given.get("does") not in KINDS:
+        raise Invalid.fields_said({"does": f"One of: {', '.join(KINDS)}."})
+    return KINDS[str(given["does"])].of(given, resource)
+
+
+# --- who, and what is said ---------------------------------------------------------------------------------------------
+
+
+def user_of(who: str, row: Noun, by: Automation) -> User:
+    """Whoever is meant, as far as the record is theirs to read. Where it belongs to nobody of the house, its maker is asked."""
+    if who == OWNER:
+        owner = next((each for each in _owners(row) if _fits(each, row)), None)
+        return owner if owner is not None else user_of(MAKER, row, by)
+    user = by.maker if who == MAKER else session.get(User, int(who))
+    if user is None or not user.is_active:
+        raise Refused("Whoever made this automation is not here any more." if who == MAKER else "Whoever is meant is not here any more.")
+    if not may_read(user, row):
+        raise Refused(f"{name_of(user)} may not read {row}.")
+    return user
+
+
+def _owners(row: Any) -> list[Any]:
+    found = []
+    for path in access.owners(type(row)):
+        here = row
+        for step in path.split("."):
+            here = getattr(here, step) if here is not None else None
+        found.append(here)
+    return found
+
+
+def _fits(user: Any, row: Noun) -> bool:
+    return user is not None and user.is_active and may_read(user, row)
+
+
+def called(who: str) -> str:
+    if who in (OWNER, MAKER):
+        return "whoever it belongs to" if who == OWNER else "whoever made this"
+    user = session.get(User, int(who))
+    return name_of(user) if user is not None else "somebody who is gone"
+
+
+def person_of(row: Any) -> Person:
+    person = row if isinstance(row, Person) else getattr(row, "person", None)
+    if not isinstance(person, Person):
+        raise Refused(f"There is nobody to write to about {row}.")
+    return person
+
+
+def templates_for(resource: Resource) -> list[str]:
+    """The messages whose words are about this noun and nothing else, where it leads to somebody who can be written to."""
+    person = resource.noun if resource.noun is Person else inspect(resource.noun).relationships.get("person")
+    if person is None:
+        return []
+    return [name for name in template.known() if _about(name) == {resource.name}]
+
+
+@cache
+def _about(name: str) -> set[str]:
+    return set(things(name))
+
+
+def named(name: str) -> str:
+    """bookings/hold_ends: Hold ends."""
+    return name.rpartition("/")[2].replace("_", " ").capitalize()
+
+
+def _resource(row: Noun) -> Resource:
+    found = resource_of(type(row))
+    assert found is not None
+    return found
+
+
+def _filled(words: str, row: Noun) -> str:
+    return filled.fill(_resource(row), words, row)
+
+
+def _title(words: str, row: Noun) -> str:
+    """A line, cut where it would be too long: what stands in a row may be longer than anybody thought."""
+    line = " ".join(_filled(words, row).split())
+    return line if len(line) <= TASK else f"{line[: TASK - 1]}…"
+
+
+def _words(given: Mapping[str, Any], resource: Resource, longest: int) -> str:
+    words = str(given.get("words") or "").replace("\r\n", "\n").strip()
+    if not words or len(words) > longest or "\x00" in words:
+        raise Invalid.fields_said({"words": f"Say it in 1 to {longest} letters."})
+    try:
+        filled.check(resource, words)
+    except ValueError as error:
+        raise Invalid.fields_said({"words": str(error)}) from None
+    return words
+
+
+def _whom(given: Mapping[str, Any], resource: Resource) -> str:
+    who = str(given.get("who") or "")
+    if who == MAKER or (who == OWNER and access.owners(resource.noun)):
+        return who
+    id = _number(who)
+    user = session.get(User, id) if id is not None else None
+    if user is None or not user.is_active or not security.at_the_desk(user).may(resource.noun, "read"):
+        raise Invalid.fields_said({"who": f"Choose somebody who may read {resource.label.lower()}."})
+    return str(user.id)
+
+
+def _days(given: Mapping[str, Any]) -> int | None:
+    if given.get("days") in (None, ""):
+        return None
+    days = _number(given["days"])
+    if days is None or days > FARTHEST:
+        raise Invalid.fields_said({"days": f"Say in how many days: 0 for today, up to {FARTHEST}."})
+    return days
+
+
+def _number(given: Any) -> int | None:
+    text = "" if isinstance(given, (bool, float)) else str(given)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def _by_when(days: int | None) -> str:
+    if days is None:
+        return ""
+    return {0: " today", 1: " by tomorrow"}.get(days, f" within {days} days")

@@ -1,0 +1,33 @@
+// The sentence follows what is chosen at once; without this, each button asks for the page again.
+(() => {
+  const tidy = (root) => root.querySelectorAll("[data-without-script]").forEach((it) => { it.hidden = true; });
+  tidy(document);
+  let asked = 0;
+  const again = async (form, submitter) => {
+    const given = new FormData(form, submitter), mine = ++asked;
+    if (!submitter) given.set("do", "look");
+    const answer = await fetch(location.href, { method: "POST", body: new URLSearchParams(given) });
+    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-sentence]");
+    if (mine !== asked) return;
+    if (!fresh || answer.redirected) { location.reload(); return; }
+    tidy(fresh);
+    // What was typed while the answer was on its way is not lost.
+    for (const it of form.querySelectorAll("input.control, textarea")) {
+      const there = it.id && fresh.querySelector(`#${CSS.escape(it.id)}`);
+      if (there && given.get(it.name) !== it.value) there.value = it.value;
+    }
+    const focus = document.activeElement?.id, [verb] = (submitter?.value ?? "").split(":");
+    form.replaceWith(fresh);
+    const made = { step: ".steps > li:last-child .control", or: ".builder .group:last-of-type .control" }[verb];
+    (fresh.querySelector(made ?? `#${CSS.escape(focus || "f-noun")}`) ?? fresh.querySelector("#f-noun")).focus();
+  };
+  document.addEventListener("change", (event) => {
+    const form = event.target.closest("[data-sentence]");
+    if (form && (event.target.name === "noun" || /\.(column|how)$/.test(event.target.name))) again(form);
+  });
+  document.addEventListener("submit", (event) => {
+    if (!event.target.matches("[data-sentence]") || !event.submitter || event.submitter.value === "save") return;
+    event.preventDefault();
+    again(event.target, event.submitter);
+  }, true);
+})();

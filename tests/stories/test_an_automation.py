@@ -1,0 +1,61 @@
+"""An automation is put together, tried and switched on in a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, CallOff
+from app.packs.bookings.slot import Slot
+from tests.conftest import PASSWORD
+from tests.stories.test_everybody import faults
+
+Visit = Callable[..., Page]
+
+
+def enter(page: Page, web: str) -> None:
+    page.goto(f"{web}/desk/automation/")
+    page.get_by_label("User name").fill("dina")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.goto(f"{web}/desk/automation/")
+
+
+@pytest.mark.browser
+def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str, slot: Slot, hold: Callable[..., Booking]) -> None:
+    booking = hold(slot)
+    booking.mark_paid(ByHand("cash", "R-1"))
+    booking.cancel(CallOff("They asked for it"))
+    page = visit()
+    enter(page, web)
+    page.get_by_role("link", name="Add automation").last.click()
+    page.get_by_label("Name", exact=True).fill("Call them back")
+    page.get_by_label("This record").select_option("payment")
+    page.get_by_label("This record").select_option("booking")
+    expect(page.get_by_label("What happens")).to_contain_text("is cancelled")
+    page.get_by_label("What happens").select_option("cancel")
+    page.get_by_role("button", name="Add a condition").click()
+    page.get_by_label("Column").select_option("price")
+    page.get_by_label("How").select_option("from")
+    page.get_by_label("Compared with").fill("500")
+    page.get_by_role("button", name="Ask a colleague").click()
+    page.get_by_label("Whom").select_option("owner")
+    page.get_by_label("To do what").fill("Call {person} about {number}")
+    page.get_by_label("Within how many days").fill("1")
+    page.get_by_role("button", name="Send a message").click()
+    expect(page.get_by_label("Which message")).to_be_focused()
+    page.get_by_label("Which message").select_option("bookings/cancelled")
+    assert faults(page, "100%") == []
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_role("button", name="Keep it as a draft").click()
+    expect(page.locator("main")).to_contain_text("When a booking is cancelled by “Cancel”, and price is from 500: ask whoever it belongs to")
+    page.get_by_role("link", name="Try it").click()
+    expect(page.locator("main")).to_contain_text(f"Call Meera Iyer about {booking.number}")
+    assert faults(page, "100%") == []
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.get_by_role("link", name="Call them back").click()
+    page.get_by_role("button", name="Switch on").click()
+    expect(page.get_by_role("button", name="Switch off")).to_be_visible()
