@@ -1,0 +1,54 @@
+"""The pages about who comes in and what they may: whole for everybody, at every width, with what stands on them."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from app.desk.passkey import Passkey
+from app.desk.second import Second
+from app.desk.token import Token
+from app.kernel.db import session, transaction
+from tests.conftest import PASSWORD, user_id
+from tests.stories.test_everybody import faults
+
+
+@pytest.fixture
+def page(visit: object) -> Page:
+    return visit()  # type: ignore[operator,no-any-return]
+
+
+@pytest.mark.browser
+def test_no_page_about_ways_in_and_rights_shuts_anybody_out(page: Page, web: str, app: Flask) -> None:
+    ada = user_id(app, "ada")
+    with transaction():
+        session.add(Passkey(user_id=ada, name="A telephone with a name that is rather long for one", credential=b"1", public_key=b"2", handle=b"3"))
+    Token.make(ada, name="The till of the shop", scopes=["Slot.can_read", "Booking.can_confirm"], days=9)
+    Second.begin(ada)
+    page.goto(f"{web}/login/?next=/desk/second/")
+    page.get_by_label("User name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("img", name="A picture of the secret")).to_be_visible()
+    found = faults(page, "100%")
+    page.goto(f"{web}/desk/rights/new")
+    page.get_by_label("Name").fill("Helping hand")
+    page.get_by_label("Sees the rows of").select_option("Desk")
+    page.get_by_role("button", name="Make it").click()
+    expect(page.get_by_role("heading", name="Helping hand")).to_be_visible()
+    found += faults(page, "100%")
+    page.goto(f"{web}/desk/groups/new")
+    page.get_by_label("Name").fill("Front of house")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Tick at least one"))
+    found += faults(page, "100%")
+    for path in "/desk/tokens/", f"/desk/ways-in/{ada}", "/desk/rights/":
+        page.goto(f"{web}{path}")
+        found += faults(page, "100%")
+    page.goto(f"{web}/desk/rights/")
+    page.get_by_role("link", name="Helping hand").first.click()
+    page.get_by_role("button", name="Delete this role").click()
+    assert not found, "\n".join(found)
