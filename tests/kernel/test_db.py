@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import time
 from pathlib import Path
 
+import psycopg
 import pytest
 from flask import Flask
 from sqlalchemy import select, text
@@ -50,6 +52,25 @@ def test_two_who_change_the_same_row_do_not_overwrite_each_other(app: Flask, ser
         elsewhere.execute(text("update service set version = version + 1"))
     with pytest.raises(Refused, match="Somebody else changed this"), transaction():
         service.name = "Mine"
+
+
+def test_a_connection_that_the_server_closed_is_not_given_out(app: Flask) -> None:
+    ours = session.scalar(text("select pg_backend_pid()"))
+    session.remove()
+    with psycopg.connect(db.engine().url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as elsewhere:
+        elsewhere.execute("select pg_terminate_backend(%s, 2000)", [ours])
+    assert session.scalar(text("select pg_backend_pid()")) != ours
+
+
+def test_a_connection_that_lay_for_long_is_asked_before_it_is_given_out(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(db.engine().dialect, "do_ping", asked.append)
+    for lay, times in ((0, 0), (db.TRUSTED + 1, 1)):
+        session.scalar(select(1))
+        session.remove()
+        monkeypatch.setattr(time, "monotonic", lambda lay=lay, now=time.monotonic(): now + lay)
+        session.scalar(select(1))
+        assert len(asked) == times
 
 
 def test_no_other_file_commits() -> None:
