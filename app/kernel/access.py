@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cached_property
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 from sqlalchemy import ColumnElement, Select, String, false, or_, select, true
@@ -53,11 +53,13 @@ class Actor:
 
     def sees_like(self, noun: type[Any]) -> frozenset[str]:
         """A role that an administrator made sees the rows that a declared one sees, of what it may read."""
-        return self._marked if self._marked and self.may(noun, "read") else frozenset()
+        marked = _marked(self.rights)
+        return marked if marked and self.may(noun, "read") else frozenset()
 
-    @cached_property
-    def _marked(self) -> frozenset[str]:
-        return frozenset(right.removeprefix(SEES) for right in self.rights if right.startswith(SEES))
+
+@lru_cache(256)
+def _marked(rights: frozenset[str]) -> frozenset[str]:
+    return frozenset(right.removeprefix(SEES) for right in rights if right.startswith(SEES))
 
 
 _here: ContextVar[Callable[[], Actor] | None] = ContextVar("actor", default=None)

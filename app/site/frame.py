@@ -15,6 +15,7 @@ from flask import Flask, Request, Response, current_app, g, has_request_context,
 from flask import session as cookie
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup, escape
+from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from app.kernel import clock, switch, words
@@ -106,7 +107,8 @@ def _refuse_what_cannot_be_kept() -> None:
     """PostgreSQL keeps no NUL, and nobody types one: said once here, for every form, address and body."""
     if request.mimetype == "application/x-www-form-urlencoded":
         request.get_data()  # kept, so that whoever hands the body on still finds it after the form was read
-    typed = [*request.args.values(), *request.form.values()] if not request.is_json else []
+    form = request.form if request.mimetype else MultiDict[str, str]()  # without a kind there is no form to be read
+    typed = [*request.args.values(), *form.values()] if not request.is_json else []
     if "\x00" in request.path or any("\x00" in each for each in typed) or (request.is_json and b"\\u0000" in request.get_data()):
         raise Unreadable(say("This holds a character that cannot be kept."))
 
