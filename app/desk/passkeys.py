@@ -17,12 +17,11 @@ from flask_login import current_user
 from app.desk.guesses import guessing
 from app.desk.passkey import Asked, Passkey, called, can_be_at, credential_of, origin, read
 from app.desk.password import NOBODYS, fits
-from app.desk.sign_in import asks, sits_down, waits
+from app.desk.sign_in import asks, prove, sits_down, waits
 from app.desk.spent import first_time
 from app.kernel.errors import Forbidden, Invalid, NotSignedIn, Refused
 
 GOOD_FOR = timedelta(minutes=5)  # a question to an authenticator
-PROVED_FOR = 10 * 60  # somebody's own password
 
 
 class PasskeyDoor(BaseView):
@@ -41,6 +40,8 @@ class PasskeyDoor(BaseView):
     @no_cache
     def enter(self) -> Any:
         there = get_safe_redirect(request.args.get("next", "") or url_for("Home.index"))
+        if current_user.is_authenticated:
+            return redirect(there)
         try:
             user, passkey = _shown(request.form.get("answer", ""))
         except Refused as no:
@@ -64,7 +65,7 @@ def _shown(answer: str) -> tuple[Any, Passkey]:
 
 
 class Passkeys(BaseView):
-    """Added, named and removed by whoever has them; before the first and the last, they show that it is them."""
+    """Added, named and removed by whoever has them; whoever signed in a while ago shows once more that it is them."""
 
     route_base = "/desk/passkeys"
     default_view = "index"
@@ -94,7 +95,7 @@ class Passkeys(BaseView):
                     raise Invalid.fields_said({"password": "This is not your password."})
         except Refused as no:
             return _page(no)
-        cookie["proved"] = {"sitting": cookie.get("sitting", ""), "until": time.time() + PROVED_FOR}
+        prove()
         return redirect(url_for("Passkeys.index"))
 
     @expose("/asked", methods=["POST"])
@@ -164,7 +165,7 @@ def _is_proved() -> bool:
 
 def _must_be_proved() -> None:
     if not _is_proved():
-        raise Forbidden("Type your password first: it has been more than ten minutes.")
+        raise Forbidden("Type your password first: you signed in more than ten minutes ago.")
 
 
 def _json(words: str) -> Response:

@@ -25,6 +25,7 @@ from app.desk.sitting import Sitting, digest
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 
 HALF_AN_ENTRY = 10 * 60  # from the right password to the right code
+PROVED_FOR = 10 * 60  # after a sign-in, or after the password was typed again
 
 
 def recognised(name: str, password: str) -> Any:
@@ -103,15 +104,16 @@ class AuthDBView(views.AuthDBView):
     @staticmethod
     def _comes_in(user: Any, half: dict[str, Any]) -> str:
         cookie.pop("half", None)
-        sits_down(user, how=f"{half['how']} and a code")
+        sits_down(user, how=f"{half.get('how', 'a password')} and a code")
         return str(half["next"])
 
 
-def asks(form: Any = None, no: Refused | None = None) -> Response:
-    """The page at the door, with why it did not open."""
+def asks(form: Any = None, no: Refused | None = None, *, there: str | None = None) -> Response:
+    """The page at the door, with why it did not open; its forms know their own addresses, whichever of them was refused."""
     settings = current_app.extensions["settings"]
     passkeys = origin(settings.base_url) if can_be_at(settings.base_url) else ""
     known = {"form": form or LoginForm_db(), "refusal": no.words if no else "", "passkeys": passkeys, "providers": providers(settings)}
+    known["there"] = there or request.args.get("next")
     return waits(make_response(render_template(AuthDBView.login_template, **known), no.status if no else 200), no)
 
 
@@ -128,6 +130,12 @@ def sits_down(user: Any, *, how: str) -> None:
     cookie.pop("seen_as", None)
     login_user(user, remember=False)
     cookie["sitting"] = Sitting.begin(user.id, **_from(), how=how)
+    prove()
+
+
+def prove() -> None:
+    """It is them, in this sitting: for ten minutes nothing of theirs is asked for again."""
+    cookie["proved"] = {"sitting": cookie.get("sitting", ""), "until": time.time() + PROVED_FOR}
 
 
 def _from() -> dict[str, str]:

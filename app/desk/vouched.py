@@ -50,12 +50,14 @@ class Vouched(BaseView):
     @expose("/<key>/back")
     @no_cache
     def back(self, key: str) -> Any:
-        provider = _one(key)
+        provider, there = _one(key), str((cookie.get("vouched") or {}).get("next", ""))
+        if current_user.is_authenticated:
+            return redirect(there or url_for("Home.index"))
         try:
             with guessing("vouched", get_remote_address()):
-                user, there = _heard(provider)
+                user = _heard(provider)
         except Refused as no:
-            return asks(no=no)
+            return asks(no=no, there=there)
         current_app.extensions["appbuilder"].sm.update_user_auth_stat(user, True)
         return comes_in(user, there, how=provider.name)
 
@@ -73,7 +75,7 @@ def _back(provider: Provider) -> str:
     return home.rstrip("/") + url_for("Vouched.back", key=provider.key)
 
 
-def _heard(provider: Provider) -> tuple[Any, str]:
+def _heard(provider: Provider) -> Any:
     asked = cookie.pop("vouched", None) or {"by": "", "state": "", "until": 0}
     ours = asked["by"] == provider.key and hmac.compare_digest(asked["state"].encode(), request.args.get("state", "").encode())
     if not ours or asked["until"] < time.time() or not first_time(asked["state"], within=GOOD_FOR):
@@ -81,7 +83,7 @@ def _heard(provider: Provider) -> tuple[Any, str]:
     if request.args.get("error"):
         raise NotSignedIn(f"{provider.name} did not say who you are. Please try again, or sign in with your password.")
     told = provider.told(request.args, back=_back(provider), nonce=asked["nonce"], proof=asked["proof"])
-    return _known(provider, told), str(asked["next"])
+    return _known(provider, told)
 
 
 def _known(provider: Provider, told: dict[str, Any]) -> Any:

@@ -19,7 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk import passkeys
+from app.desk import passkeys, sign_in
 from app.desk.passkey import Passkey, origin
 from app.desk.second import Second, code_at
 from app.desk.sitting import Sitting
@@ -206,7 +206,7 @@ def test_one_that_counts_backwards_is_refused_and_written_down(stick: Stick, cli
         assert (page.status_code, "counts backwards" in page.text) == (401, True)
     stick.count = 8
     assert come(client, stick).status_code == 302
-    assert [*session.scalars(select(Change.verb).where(Change.noun == "passkey"))] == ["added", *["counted_backwards"] * 3]
+    assert [*session.scalars(select(Change.verb).where(Change.noun == "passkey").order_by(Change.id))] == ["added", *["counted_backwards"] * 3]
 
 
 def test_a_removed_one_and_one_of_somebody_who_left_open_nothing(stick: Stick, client: FlaskClient, enter: Enter, app: Flask) -> None:
@@ -317,4 +317,18 @@ def test_the_address_is_written_as_a_browser_writes_it() -> None:
 
 
 def test_five_minutes_and_ten_are_what_the_page_says() -> None:
-    assert (passkeys.GOOD_FOR.total_seconds(), passkeys.PROVED_FOR) == (300, 600)
+    assert (passkeys.GOOD_FOR.total_seconds(), sign_in.PROVED_FOR) == (300, 600)
+
+
+def test_whoever_has_just_signed_in_is_not_asked_again(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    client.post("/login/", data={"username": "dina", "password": PASSWORD})
+    assert client.post("/desk/passkeys/asked", data={"name": "x"}).status_code == 200
+    monkeypatch.setattr(time, "time", lambda now=time.time: now() + 601)
+    assert client.post("/desk/passkeys/asked", data={"name": "x"}).status_code == 403
+
+
+def test_after_a_refusal_the_password_still_goes_to_its_own_door(stick: Stick, client: FlaskClient) -> None:
+    asked = client.post("/login/passkey/asked").get_json()
+    page = client.post("/login/passkey/?next=/desk/slot/", data={"answer": replace(stick, at="http://evil.example").sign(asked)}).text
+    assert 'name="login" action="/login/?next=/desk/slot/"' in page
+    assert client.post("/login/?next=/desk/slot/", data={"username": "dina", "password": PASSWORD}).location == "/desk/slot/"

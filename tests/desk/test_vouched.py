@@ -165,6 +165,7 @@ def test_an_answer_from_another_issuer_or_from_none_is_not_taken(client: FlaskCl
 def test_whoever_says_no_there_hears_it_here(client: FlaskClient, provider: str) -> None:
     came = come(client, provider, do="refuse")
     assert (came.status_code, "Sandbox did not say who you are" in came.text) == (401, True)
+    assert 'name="login" action="/login/?next=/desk/slot/"' in came.text
 
 
 def test_a_second_factor_of_ours_is_asked_for_afterwards(client: FlaskClient, provider: str, app: Flask) -> None:
