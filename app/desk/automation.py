@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, UniqueConstraint, select
@@ -23,6 +23,10 @@ from app.kernel.workflow import move
 MOST = 10  # steps
 LONGEST = 100
 _NEVER = ("automation", "run")  # what they keep themselves
+
+
+_STEP = {"type": "object", "properties": {"does": {"type": "string", "enum": [*step.KINDS]}}, "additionalProperties": True}
+_SCHEMA = {"type": "array", "items": _STEP, "maxItems": MOST}
 
 
 def _steps(given: Any) -> list[Any]:
@@ -48,7 +52,7 @@ class Automation(Noun):
     noun: Mapped[str] = mapped_column(info={"label": "When a"})
     verb: Mapped[str] = mapped_column(info={"label": "Goes through"})
     asked: Mapped[str] = mapped_column(default="", info={"label": "And this holds"})  # as the address of a list has it
-    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Then", "reads": _steps})
+    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Then", "reads": _steps, "schema": _SCHEMA})
     maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     maker: Mapped[Any] = relationship("User")
     made_by: Mapped[str]
@@ -61,7 +65,7 @@ class Automation(Noun):
             if not self.made_by:
                 self.maker_id, self.made_by = actor().user_id, actor().name
             resource = self._checked()
-            self.sentence = said(resource, self.verb, self.asked, [step.again(each) for each in self.steps])
+            self.sentence = said(resource, self.verb, self.groups, [each.said() for each in self.doing])
         board.changed()
 
     def _checked(self) -> Resource:
@@ -171,13 +175,20 @@ def verbs(resource: Resource) -> Mapping[str, str]:
     return found
 
 
-def said(resource: Resource, verb: str, asked: str, steps: list[Step]) -> str:
-    """When a booking is cancelled and price is from 1000: ask Asha Rao “Call them back” by tomorrow."""
-    when = f"When {an(resource)} {verbs(resource).get(verb, verb)}"
-    groups = [" and ".join(_small(filtering.said(resource, it, named)) for it in group) for group in filtering.read(asked)]
-    if groups:
-        when += f", and {', or '.join(groups)}"
-    return f"{when}: {', then '.join(each.said() for each in steps) or 'nothing yet'}."
+def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:
+    """When a booking is cancelled, and price is from 1000: ask Asha Rao “Call them back” by tomorrow."""
+    when = f"When {an(resource)} {verbs(resource).get(verb, '…')}"
+    questions = [" and ".join(_small(_asked(resource, it)) for it in group) for group in groups]
+    if questions:
+        when += f", and {', or '.join(questions)}"
+    return f"{when}: {', then '.join(steps) or 'nothing yet'}."
+
+
+def _asked(resource: Resource, it: filtering.Condition) -> str:
+    try:
+        return filtering.said(resource, it, named)
+    except (Refused, ValueError):  # while it is being typed
+        return "…"
 
 
 def _small(words: str) -> str:

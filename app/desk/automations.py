@@ -27,10 +27,11 @@ from app.desk.step import MAKER, OWNER, Would
 from app.kernel import access
 from app.kernel.access import everything
 from app.kernel.db import session
-from app.kernel.errors import Invalid, Missing, Refused, Unreadable
+from app.kernel.errors import Forbidden, Invalid, Missing, Refused, Unreadable
 from app.messages.hook import Hook
 
 LATEST = 10
+ANOTHER = "It is about another record now, so its conditions were taken away. Look it over, and save it again."
 _STEP = re.compile(r"s([0-9]{1,2})\.does")
 
 
@@ -42,12 +43,25 @@ class Draft:
     typed: Mapping[str, str]
     groups: list[list[Line]]
     steps: list[dict[str, Any]]
+    lost: str = ""  # what was taken away that somebody had written
     wrong: dict[str, str] = field(default_factory=dict)
 
     @property
     def given(self) -> dict[str, Any]:
         question = filtering.written([[line.condition for line in group] for group in self.groups])
         return {**{name: self.typed.get(name, "") for name in ("name", "noun", "verb")}, "asked": question, "steps": self.steps}
+
+    @property
+    def says(self) -> str:
+        """As far as it can be said by now."""
+        groups = tuple(tuple(line.condition for line in group) for group in self.groups)
+        return automation.said(self.resource, self.typed.get("verb", ""), groups, [self._step(each) for each in self.steps])
+
+    def _step(self, typed: Mapping[str, Any]) -> str:
+        try:
+            return step.read(typed, self.resource).said()
+        except Invalid:
+            return f"{step.KINDS[typed['does']].label.lower()} …" if typed.get("does") in step.KINDS else "…"
 
     def question_fits(self) -> bool:
         """Each line for itself, so that the one that is wrong is marked."""
@@ -64,11 +78,14 @@ class AutomationScreens(Lists):
     def _form(self, columns: Sequence[Column], row: Any) -> Any:
         """Each button but the last gives the same page again, with a line more or less; a refusal keeps what was typed."""
         if request.method == "GET":
-            return self._sentence(row, self._draft(row, request.args))
+            draft = self._draft(row, request.args)
+            return self._sentence(row, draft, Refused(draft.lost) if draft.lost else None)
         draft, id = self._draft(row, request.form), row.id
         if request.form.get("do") != "save":
             return self._sentence(row, draft)
         try:
+            if draft.lost:
+                raise Refused(draft.lost)
             if not draft.question_fits():
                 raise Invalid.fields_said({"asked": "Look at the marked lines."})
             write(row, columns, draft.given | {"version": request.form.get("version", "")} if id else draft.given)
@@ -117,8 +134,8 @@ class AutomationScreens(Lists):
     def _draft(self, row: Any, typed: Mapping[str, str]) -> Draft:
         """What was typed so far; on coming in, what is kept. Another noun has other columns and other messages."""
         open_to = automation.open_to()
-        if not open_to:
-            raise Missing
+        if not open_to or (row.id and row.noun not in {each.name for each in open_to}):
+            raise Forbidden("Only somebody who may read what it is about can change it.")
         started = "was" in typed
         first = next((each for each in open_to if each.name == (typed.get("noun") or row.noun)), open_to[0])
         is_same = typed.get("was", first.name) == first.name
@@ -126,13 +143,14 @@ class AutomationScreens(Lists):
         given = {**kept, **{name: typed.get(name, "") for name in ("name", "noun", "verb", "do") if name in typed}, "noun": first.name}
         if given.get("verb") not in automation.verbs(first):
             given["verb"] = ""
+        lost = "" if is_same or not any(name.endswith(".column") for name in typed) else ANOTHER
         try:
             question = row.groups if row.id and not started and first.name == row.noun else ()
             groups = builder.lines(first, question, typed if is_same else given, always=False)
-        except Unreadable:
-            groups = []  # of a column that the noun has lost since
+        except Unreadable as no:
+            groups, lost = [], f"{no.words} Its question was taken away. Look it over before you save it."
         steps = _typed_steps(typed) if started else [_as_typed(each) for each in row.steps or []]
-        return Draft(first, given, groups, _arranged(steps, typed.get("do", "")))
+        return Draft(first, given, groups, _arranged(steps, typed.get("do", "")), lost)
 
     def _sentence(self, row: Any, draft: Draft, refusal: Refused | None = None) -> str:
         packs: dict[str, list[Resource]] = {}

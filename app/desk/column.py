@@ -163,7 +163,7 @@ class Column:
 
     @property
     def schema(self) -> dict[str, Any]:
-        known: dict[str, Any] = dict(KINDS[self.kind].schema)
+        known: dict[str, Any] = dict(self.info.get("schema", KINDS[self.kind].schema))
         return known | ({"enum": list(self.choices)} if self.choices else {}) | {"title": self.label}
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from secrets import token_hex
 from typing import Any, ClassVar
 
-from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -27,6 +27,7 @@ from app.kernel.workflow import move
 log = logging.getLogger(__name__)
 
 DEEP = 5  # automations that start each other
+OFTEN = 20  # times an hour, one automation for one record
 KEPT = 180  # days
 
 
@@ -58,12 +59,19 @@ class Run(Noun):
         session.add(run)
         session.flush()
         if run.chain > DEEP:
-            run.stop(f"{DEEP} automations have started each other here, one after the other, so this one was not started.")
-            run.tell_its_maker()
+            run.end(f"{DEEP} automations have started each other here, one after the other, so this one was not started.")
+        elif cls._lately(it, row) > OFTEN:
+            run.end(f"This was done for the same record {OFTEN} times within an hour: something elsewhere seems to answer it, so it was not started again.")
         elif wrong:
             run.fail(wrong)
         else:
             later(do, run)
+
+    @classmethod
+    def _lately(cls, it: Automation, row: Noun) -> int:
+        """A program that hears of it and moves the record again knows nothing of chains."""
+        same = cls.automation_id == it.id, cls.noun == row.__tablename__, cls.row_id == row.id, cls.state != "stopped"
+        return session.scalar(select(func.count()).where(*same, cls.created_at > clock.ahead(hours=-1))) or 0
 
     def do(self) -> None:
         """One transaction: a worker that is killed has done nothing, and whoever comes next does it all."""
@@ -114,7 +122,11 @@ class Run(Noun):
     def fail(self, why: str) -> None:
         """Nothing of it was done."""
         self.trouble, self.finished_at = why, clock.now()
-        self.tell_its_maker()
+        self._tell_its_maker("could not do what it should for")
+
+    def end(self, why: str) -> None:
+        self.stop(why)
+        self._tell_its_maker("was not started again for")
 
     @move("waiting", to="stopped")
     def stop(self, why: str) -> None:
@@ -127,13 +139,13 @@ class Run(Noun):
         self.trouble, self.finished_at = "", None
         later(do, self)
 
-    def tell_its_maker(self) -> None:
-        """Once, until they have read it: what fails for one record may fail for a hundred."""
+    def _tell_its_maker(self, what: str) -> None:
+        """Once, until they have read it: what fails for one record may fail for a hundred. Whose record it is and why, the run says."""
         user, topic = self.automation.maker, f"automation:{self.automation_id}"
         if user is None or not user.is_active:
             return
         if session.scalar(select(Notice.id).where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None)).limit(1)) is None:
-            give(user, "automation", f"“{self.automation}” could not do what it should for {self.about}. {self.trouble}", row=self, topic=topic)
+            give(user, "automation", f"“{self.automation}” {what} a {self.noun.replace('_', ' ')}. Its log says why.", row=self, topic=topic)
 
     def __str__(self) -> str:
         return f"{self.automation}: {self.about}"

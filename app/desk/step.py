@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone,
 
 OWNER, MAKER = "owner", "maker"
 FARTHEST = 365
+UNWANTED = "It would be left out: as this record stands, it makes no sense any more."
 
 
 @dataclass(frozen=True)
@@ -159,14 +160,17 @@ class Send(Step):
     def would(self, row: Noun, by: Automation) -> Would:
         person = person_of(row)
         said = looked_at(person, self.template, **{row.__tablename__: row})
-        return Would(f"Send “{named(self.template)}” to {person.name}, {person.email}", said.text, said.subject)
+        what = f"Send “{named(self.template)}” to {person.name}, {person.email}"
+        return Would(what, said.text, said.subject, "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else UNWANTED)
 
     def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
         person, key = person_of(row), f"automation:{run.id}:{nth}"
         if self.template not in template.known():
             raise Refused(f"There is no message “{named(self.template)}” any more.")
         tell(person, self.template, key=key, **{row.__tablename__: row})
-        return f"Sent “{named(self.template)}” to {person.name}", session.scalar(select(Message).where(Message.key == key).order_by(Message.id).limit(1))
+        return f"Put “{named(self.template)}” on its way to {person.name}", session.scalar(
+            select(Message).where(Message.key == key).order_by(Message.id).limit(1)
+        )
 
 
 @dataclass(frozen=True)

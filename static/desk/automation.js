@@ -3,11 +3,16 @@
   const tidy = (root) => root.querySelectorAll("[data-without-script]").forEach((it) => { it.hidden = true; });
   tidy(document);
   let asked = 0;
-  const again = async (form, submitter) => {
-    const given = new FormData(form, submitter), mine = ++asked;
+  const ask = async (given, submitter) => {
     if (!submitter) given.set("do", "look");
     const answer = await fetch(location.href, { method: "POST", body: new URLSearchParams(given) });
-    const fresh = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector("[data-sentence]");
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html"), says = page.querySelector("[data-says]");
+    if (says) document.querySelector("[data-says]").textContent = says.textContent;
+    return [answer, page];
+  };
+  const again = async (form, submitter) => {
+    const given = new FormData(form, submitter), mine = ++asked;
+    const [answer, page] = await ask(given, submitter), fresh = page.querySelector("[data-sentence]");
     if (mine !== asked) return;
     if (!fresh || answer.redirected) { location.reload(); return; }
     tidy(fresh);
@@ -23,7 +28,9 @@
   };
   document.addEventListener("change", (event) => {
     const form = event.target.closest("[data-sentence]");
-    if (form && (event.target.name === "noun" || /\.(column|how)$/.test(event.target.name))) again(form);
+    if (!form) return;
+    if (event.target.name === "noun" || /\.(column|how)$/.test(event.target.name)) again(form);
+    else if (event.target.name !== "name") ask(new FormData(form));
   });
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("[data-sentence]") || !event.submitter || event.submitter.value === "save") return;

@@ -19,7 +19,7 @@ from app.desk import run as run_module
 from app.desk.automation import Automation
 from app.desk.notice import Notice
 from app.desk.remark import Remark
-from app.desk.run import DEEP, Run
+from app.desk.run import DEEP, OFTEN, Run
 from app.desk.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
@@ -115,10 +115,17 @@ def test_what_is_taken_back_leaves_nothing_behind(make: Any, slot: Any, hold: An
     with pytest.raises(RuntimeError), transaction():
         booking.lapse()
         raise RuntimeError
+    with pytest.raises(RuntimeError), transaction():
+        with session.begin_nested():
+            booking.lapse()
+        raise RuntimeError
     with transaction():
         pass
     assert not all_of(Run)
     assert not [each for each in all_of(Job) if each.noun == "run"]
+    with transaction(), session.begin_nested():
+        booking.lapse()
+    assert len(all_of(Run)) == 1
 
 
 def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold: Any, work_off: Any, sandbox: str) -> None:
@@ -135,7 +142,7 @@ def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold
     (letter,) = [each for each in letters(sandbox) if each not in before]
     assert "meera@example.com" in json.dumps(letter)
     (run,) = all_of(Run)
-    assert run.did == [{"what": "Sent “Cancelled” to Meera Iyer", "noun": "message", "row_id": message.id}]
+    assert run.did == [{"what": "Put “Cancelled” on its way to Meera Iyer", "noun": "message", "row_id": message.id}]
 
 
 def letters(sandbox: str) -> list[Any]:
@@ -196,7 +203,7 @@ def test_a_question_that_cannot_be_asked_any_more_stops_nobody(
     (run,) = all_of(Run)
     assert run.state == "failed"
     assert ("cannot be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
-    assert [each.partition(". ")[0] for each in notices(app, "dina")] == [f"“After cancel of booking” could not do what it should for {booking.number}"]
+    assert notices(app, "dina") == ["“After cancel of booking” could not do what it should for a booking. Its log says why."]
 
 
 def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
@@ -281,7 +288,7 @@ def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any
     assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
     assert all_of(Run)[-1].trouble == "5 automations have started each other here, one after the other, so this one was not started."
     assert len(all_of(Call)) == DEEP + 1
-    assert "so this one was not started" in notices(app, "dina")[-1]
+    assert notices(app, "dina") == ["“After added of call” was not started again for a call. Its log says why."]
 
 
 def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any) -> None:
@@ -291,6 +298,23 @@ def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Hook, slot: An
     work_off()
     assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
     assert len(all_of(Call)) == DEEP + 1
+
+
+def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(make: Any, slot: Any, hold: Any, work_off: Any, later: Any) -> None:
+    make("task", "finish", REMARK | {"words": "Done."})
+    make("task", "open_again", REMARK | {"words": "Not done."})
+    with transaction():
+        task = Task.ask(hold(slot), "Sweep", "dina", None)
+    for _ in range(OFTEN + 5):
+        task.finish()
+        task.open_again()
+    work_off()
+    assert [each.state for each in all_of(Run)].count("done") == 2 * OFTEN
+    assert "for the same record 20 times within an hour" in all_of(Run)[-1].trouble
+    with later(hours=2):
+        all_of(Task)[0].finish()
+        work_off()
+    assert all_of(Run)[-1].state == "done"
 
 
 def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(make: Any, open_slot: Any, hold: Any, count_queries: Any) -> None:
@@ -321,6 +345,7 @@ def test_a_sentence_is_put_together_without_scripts_and_kept_as_a_draft(enter: E
     page = desk.post("/desk/automation/new", data=SENTENCE | ASKED | {"do": "step:task"}).text
     assert 'name="s1.words"' in page
     assert 'value="1,000.00"' in page
+    assert "When a booking is cancelled by “Cancel”, and price is from 1,000.00: ask a colleague …." in page
     assert not all_of(Automation)
     answer = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"do": "save"})
     assert answer.status_code == 302, answer.text
@@ -348,6 +373,17 @@ def test_steps_and_conditions_come_go_and_change_places(enter: Enter, app: Flask
     other = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"noun": "person", "do": "look"}).text
     assert 'name="1.1.column"' not in other
     assert "Call {person} back" in other
+    saved = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"noun": "person", "verb": "added", "do": "save"})
+    assert saved.status_code == 409
+    assert "so its conditions were taken away" in saved.text
+    assert not all_of(Automation)
+
+
+def test_a_question_about_a_column_that_is_gone_is_not_taken_away_in_silence(make: Any, enter: Enter) -> None:
+    made = make("booking", "cancel", REMARK)
+    with transaction():
+        made.lock().asked = "no_such_column:is:1"
+    assert "Its question was taken away." in enter("dina").get(f"/desk/automation/{made.id}/edit").text
 
 
 @pytest.mark.parametrize(
@@ -390,6 +426,9 @@ def test_trying_it_shows_what_it_would_do_and_does_nothing(make: Any, hook: Hook
         f"Look at {off.number}", "to Meera Iyer, meera@example.com", "Call the webhook “Their program”", '"event": "booking.cancel"',
     ):  # fmt: skip
         assert words in page, words
+    with transaction():
+        made.lock().steps = [{"does": "message", "template": "bookings/confirmed"}]
+    assert "It would be left out" in desk.get(f"/desk/automation/{made.id}/try?row={off.id}").text
     other = html.unescape(desk.get(f"/desk/automation/{made.id}/try?row={held.id} · {held}").text)
     assert "It would do nothing here." in other
     assert "State is Cancelled" in other
@@ -437,3 +476,4 @@ def test_nobody_makes_one_about_what_they_may_not_read(make: Any, by: Any, enter
     assert client.post("/api/v1/automation/", json=sent, headers=token("dina")).get_json()["error"]["fields"] == {"noun": "Choose one from the list."}
     assert client.post(f"/api/v1/automation/{secret.id}/switch_on", headers=token("dina")).status_code == 403
     assert enter("dina").get(f"/desk/automation/{secret.id}/try").status_code == 404
+    assert enter("dina").get(f"/desk/automation/{secret.id}/edit").status_code == 403
