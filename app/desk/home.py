@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 from flask import Response, current_app, redirect, render_template, request, url_for
 from flask_appbuilder import IndexView, expose
-from sqlalchemy import CompoundSelect, DateTime, Select, cast, func, literal, null, select, union_all
+from sqlalchemy import ColumnElement, CompoundSelect, DateTime, Select, cast, func, literal, null, select, union_all
 
 from app.desk import first_steps
 from app.desk.api import DocsPage, described
@@ -77,13 +77,18 @@ class Home(IndexView):
 
 def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
     """What waits for whoever is here, with how long it can."""
-    here = [(resource, it) for resource in mine for it in resource.waits if it.is_for(access.actor().roles)]
-    asked = [_how_many(resource, it.until, nth).where(access.within(resource.noun), it.where()) for nth, (resource, it) in enumerate(here)]
+    who = access.actor()
+    here = [(resource, it) for resource in mine for it in resource.waits if it.is_for(who.roles)]
+    asked = [_how_many(resource, it.until, nth).where(it.where(), *_limits(who, resource)) for nth, (resource, it) in enumerate(here)]
     for nth, count, until in sorted(session.execute(union_all(*asked)), key=itemgetter(0)) if asked else ():
         resource, it = here[nth]
         if count:
             found = {"tone": it.tone, "count": count, "label": it.label, "more": _how_long(until) or resource.label}
             yield found | {"url": f"{url_for(resource.front)}?{urlencode(it.filters)}"}
+
+
+def _limits(who: access.Actor, resource: Resource) -> list[ColumnElement[bool]]:
+    return [] if access.sees_all(who, resource.noun) else [access.within(resource.noun)]
 
 
 @lru_cache(256)
@@ -105,8 +110,9 @@ def _how_long(until: datetime | None) -> str:
 
 def _alarms() -> Iterator[dict[str, Any]]:
     """Reports that are watched, and are not as they should be."""
+    who = access.actor()
     for report in reports():
-        if report.watched and report.verdict and report.is_for(access.actor()):
+        if report.watched and report.verdict and report.is_for(who):
             verdict = report.verdict(report.read({}))
             if not verdict.good:
                 yield {"tone": "bad", "count": "!", "label": verdict.words, "more": report.label, "url": url_for(report.front)}
