@@ -54,7 +54,7 @@ class Notices(BaseView):
             raise Missing
         _mark(Notice.id == id)
         if notice.noun is None:
-            return redirect(url_for("Inbox.index"))
+            return redirect(url_for("Users.userinfo" if notice.kind == "ways_in" else "Inbox.index"))
         return redirect(door_to(notice.noun, notice.row_id) or url_for("Notices.index"))
 
     @expose("/read", methods=["POST"])

@@ -15,10 +15,12 @@ from flask_appbuilder.utils.base import get_safe_redirect
 from flask_login import current_user
 
 from app.desk.guesses import guessing
+from app.desk.notice import give
 from app.desk.passkey import Asked, Passkey, called, can_be_at, credential_of, origin, read
 from app.desk.password import NOBODYS, fits
 from app.desk.sign_in import asks, prove, sits_down, waits
 from app.desk.spent import first_time
+from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, NotSignedIn, Refused
 
 GOOD_FOR = timedelta(minutes=5)  # a question to an authenticator
@@ -79,7 +81,9 @@ class Passkeys(BaseView):
         try:
             _must_be_proved()
             asked = _taken("add")
-            made = Passkey.add(current_user.id, name=request.form.get("name", ""), answer=request.form.get("answer", ""), asked=asked)
+            with transaction():
+                made = Passkey.add(current_user.id, name=request.form.get("name", ""), answer=request.form.get("answer", ""), asked=asked)
+                give(current_user, "ways_in", f"The passkey “{made.name}” was added to your account.")
         except Refused as no:
             return _page(no)
         flash(f"“{made.name}” lets you in from now on.", "success")
@@ -126,7 +130,9 @@ class Passkeys(BaseView):
             _must_be_proved()
         except Refused as no:
             return _page(no)
-        passkey.remove()
+        with transaction():
+            passkey.remove()
+            give(current_user, "ways_in", f"The passkey “{passkey.name}” was removed from your account.")
         flash(f"“{passkey.name}” opens nothing any more. Your telephone or computer may still list it: remove it there too.", "success")
         return redirect(url_for("Passkeys.index"))
 

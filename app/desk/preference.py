@@ -18,12 +18,14 @@ KINDS = {
     "job": "A job died",
     "report": "A report is not sent to me any more",
     "automation": "An automation tells me something, or could not do what it should",
+    "ways_in": "A way to come in as me is new, or was taken away",
 }
+USUALLY = {"ways_in": "email"}  # a stranger who came in would read it in the desk first
 WAYS = {"desk": "In the desk", "email": "Also by email", "off": "Not at all"}
 
 
 class Preference(Noun):
-    """One line of it. Whoever said nothing hears of everything in the desk."""
+    """One line of it. Whoever said nothing hears of most in the desk alone."""
 
     __table_args__ = (UniqueConstraint("user_id", "kind"),)
     refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This has just been set in another window. Load it again."}
@@ -35,7 +37,7 @@ class Preference(Noun):
     @classmethod
     def of(cls, user_id: int) -> dict[str, str]:
         said = {each.kind: each.way for each in session.scalars(select(cls).where(cls.user_id == user_id))}
-        return {kind: said.get(kind, "desk") for kind in KINDS}
+        return {kind: said.get(kind, USUALLY.get(kind, "desk")) for kind in KINDS}
 
     @classmethod
     def keep(cls, user_id: int, wanted: dict[str, str]) -> None:
@@ -45,5 +47,5 @@ class Preference(Noun):
         for kind, way in wanted.items():
             if kind in known:
                 known[kind].way = way
-            elif way != "desk":
+            elif way != USUALLY.get(kind, "desk"):
                 session.add(cls(user_id=user_id, kind=kind, way=way))

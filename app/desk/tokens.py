@@ -6,10 +6,13 @@ from typing import Any
 
 from flask import flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
+from flask_login import current_user
 
 from app.desk import security
+from app.desk.notice import give
 from app.desk.rights import Line, lines
 from app.desk.token import Token
+from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, NotSignedIn, Refused
 
 
@@ -25,7 +28,9 @@ class Tokens(BaseView):
         if request.method == "GET":
             return _page(me)
         try:
-            made, secret = Token.make(me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days())
+            with transaction():
+                made, secret = Token.make(me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days())
+                give(current_user, "ways_in", f"The token “{made.name}” was made for your account.")
         except Refused as no:
             return _page(me, refusal=no), no.status
         return _page(me, made=made, secret=secret)

@@ -9,18 +9,20 @@ from flask import flash, g, redirect, render_template, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.sqla.models import User
 
+from app.desk.notice import give
 from app.desk.passkey import Passkey
 from app.desk.rights import must_be_admin
 from app.desk.second import Second
 from app.desk.sitting import Sitting
 from app.desk.token import Token
 from app.kernel import audit
+from app.kernel.access import actor
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing
 
 
 class WaysIn(BaseView):
-    """For administrators alone; each of it stands in the history under their name, of the person too."""
+    """For administrators alone; each of it stands in the history under their name, and the person hears of it."""
 
     route_base = "/desk/ways-in"
     default_view = "of"
@@ -54,11 +56,21 @@ class WaysIn(BaseView):
         return _taken(user, "lost_token", lambda: Token.end(user, id), "It opens nothing any more.")
 
 
+_TOLD = {
+    "signed_out": "signed you out somewhere",
+    "signed_out_everywhere": "signed you out everywhere",
+    "lost_second_factor": "switched off your second factor",
+    "lost_passkey": "removed a passkey of yours",
+    "lost_token": "ended a token of yours",
+}
+
+
 def _taken(user: int, verb: str, take: Callable[[], None], said: str) -> Any:
     whose = _one(user)
     with transaction():
         take()
         audit.line(whose, verb)
+        give(whose, "ways_in", f"{actor().name} {_TOLD[verb]}.")
     flash(said, "success")
     return redirect(url_for("WaysIn.of", user=user))
 

@@ -14,6 +14,7 @@ from flask_appbuilder.security.sqla.models import Group
 from sqlalchemy import select
 
 from app.desk import security
+from app.desk.notice import Notice
 from app.desk.passkey import Passkey
 from app.desk.resource import resources
 from app.desk.rights import lines
@@ -229,3 +230,6 @@ def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: 
     assert (Passkey.of(dina), Token.of(dina)) == ([], [])
     told = [*session.scalars(select(Change.verb).where(Change.noun == "ab_user", Change.row_id == dina).order_by(Change.id))]
     assert told == ["lost_second_factor", "lost_passkey", "lost_token"]
+    heard = [*session.scalars(select(Notice.words).where(Notice.user_id == dina).order_by(Notice.id))]
+    assert heard == ["Ada switched off your second factor.", "Ada removed a passkey of yours.", "Ada ended a token of yours."]
+    assert enter("dina").get("/desk/notices/1").location == "/users/userinfo/"

@@ -20,13 +20,16 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.desk import passkeys, sign_in
+from app.desk.notice import Notice
 from app.desk.passkey import Passkey, origin
+from app.desk.preference import Preference
 from app.desk.second import Second, code_at
 from app.desk.sitting import Sitting
 from app.desk.spent import Spent
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
+from app.messages.message import Message
 from tests.conftest import PASSWORD, user_id
 
 Enter = Callable[[str], FlaskClient]
@@ -109,7 +112,8 @@ def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(stick:
     assert "with the passkey “My telephone”" in client.get("/desk/sittings/").text
     (mine,) = Passkey.of(user_id(app, "dina"))
     assert (mine.transports, mine.used_at is not None, len(mine.handle)) == (["internal"], True, 32)
-    told = [(each.noun, each.verb, each.name, each.why) for each in session.scalars(select(Change).order_by(Change.id))]
+    lines = session.scalars(select(Change).where(Change.noun.in_(("passkey", "sitting"))).order_by(Change.id))
+    told = [(each.noun, each.verb, each.name, each.why) for each in lines]
     assert told == [("passkey", "added", "Dina", ""), ("sitting", "added", "Dina", "With the passkey “My telephone”")]
     kept = str([each.after for each in session.scalars(select(Change))])
     assert Sitting.of(user_id(app, "dina"))[0].digest not in kept
@@ -274,6 +278,16 @@ def test_a_password_is_asked_for_before_one_is_added_or_removed(enter: Enter, ap
     with elsewhere.session_transaction() as cookie:
         cookie["proved"] = kept
     assert elsewhere.post("/desk/passkeys/asked", data={"name": "x"}).status_code == 403, "it was shown in another sitting"
+
+
+def test_its_owner_hears_of_it_by_email_too_unless_they_want_it_otherwise(enter: Enter, app: Flask, stick: Stick) -> None:
+    desk, dina = proved(enter("dina")), user_id(app, "dina")
+    desk.post("/desk/notices/preferences", data={"ways_in": "desk"})
+    desk.post(f"/desk/passkeys/{Passkey.of(dina)[0].id}/remove")
+    told = session.scalars(select(Notice).where(Notice.user_id == dina).order_by(Notice.id)).all()
+    assert [each.words for each in told] == [f"The passkey “My telephone” was {verb} your account." for verb in ("added to", "removed from")]
+    assert [each.row_id for each in session.scalars(select(Message).where(Message.template == "house/notice"))] == [told[0].id]
+    assert Preference.of(dina)["ways_in"] == "desk"
 
 
 def test_everybody_names_and_removes_their_own_alone(enter: Enter, app: Flask, stick: Stick) -> None:
