@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, ClassVar, cast
 
 import prison
@@ -14,6 +14,7 @@ from flask_appbuilder.api.manager import OpenApi, SwaggerView
 from flask_appbuilder.security.decorators import permission_name, protect
 
 from app.desk.column import KINDS, Column
+from app.desk.field import Added, board
 from app.desk.listing import LARGEST, Asked, found, listed, whole
 from app.desk.report import Report, reports
 from app.desk.resource import Resource, resources
@@ -121,7 +122,7 @@ class Api(ModelRestApi):
         return response
 
     @staticmethod
-    def _row(row: Any, columns: list[Column]) -> dict[str, Any]:
+    def _row(row: Any, columns: Iterable[Column]) -> dict[str, Any]:
         shown = {each.path: each.json(row) for each in columns if not each.secret}
         return {"id": row.id, "version": row.version} | shown
 
@@ -176,7 +177,7 @@ def _body() -> dict[str, Any]:
     return given
 
 
-def _only(given: Any, columns: list[Column]) -> None:
+def _only(given: Any, columns: Sequence[Column]) -> None:
     unknown = set(given) - {each.path for each in columns}
     if unknown:
         raise Invalid.fields_said(dict.fromkeys(sorted(unknown), "Unknown field, or not one that is written here."))
@@ -235,8 +236,13 @@ class DocsPage(SwaggerView):
     route_base = "/swagger"
 
 
-@cache
 def described(name: str) -> str:
+    """Everything there is, whoever asks: what is hidden from somebody, they are told of and do not get."""
+    return _described(name, tuple(each for its in board.known.values() for each in its))
+
+
+@lru_cache(maxsize=2)
+def _described(name: str, added: Sequence[Added]) -> str:
     paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN, "/api/v1/security/refresh": _REFRESH}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for resource in resources():
@@ -279,16 +285,17 @@ _SURE = {"type": "boolean", "description": "Without it, a change that leaves oth
 
 
 def _schemas(it: Resource) -> dict[str, Any]:
-    def written(columns: list[Column]) -> dict[str, Any]:
+    def written(columns: Sequence[Column]) -> dict[str, Any]:
         properties = {each.path: {"type": "integer", "title": each.label} if each.kind == "relation" else each.schema for each in columns}
         return {"type": "object", "properties": properties | ({"sure": _SURE} if it.strands else {})}
 
-    shown = {each.path: each.schema for each in [*it.list, *it.show] if not each.secret}
+    shape = it.whole
+    shown = {each.path: each.schema for each in [*shape.list, *shape.show] if not each.secret}
     always = {"id": KINDS["number"].schema, "version": KINDS["number"].schema}
     return {
         it.noun.__name__: {"type": "object", "properties": always | shown},
-        f"{it.noun.__name__}.post": written(it.add),
-        f"{it.noun.__name__}.put": written(it.edit),
+        f"{it.noun.__name__}.post": written(shape.add),
+        f"{it.noun.__name__}.put": written(shape.edit),
     }
 
 
@@ -299,9 +306,9 @@ def _paths(it: Resource) -> dict[str, Any]:
     pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
     collection = {"get": _operation(tag, f"List {it.label.lower()}", many, parameters=_list_parameters(it))}
     single = {"get": _operation(tag, f"Get a {it.one.lower()}", one, parameters=pk)}
-    if it.add:
+    if it.whole.add:
         collection["post"] = _operation(tag, f"Add a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
-    if it.edit:
+    if it.whole.edit:
         single["put"] = _operation(tag, f"Change a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
     if "delete" in it.verbs:
         sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
@@ -311,7 +318,7 @@ def _paths(it: Resource) -> dict[str, Any]:
 
 
 def _list_parameters(it: Resource) -> list[dict[str, Any]]:
-    names = ["q", "order", "page", "size", *[f"f.{each.path}" for each in it.filters]]
+    names = ["q", "order", "page", "size", *[f"f.{each.path}" for each in it.whole.filters]]
     return [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
 
 

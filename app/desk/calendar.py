@@ -17,7 +17,7 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.desk import column as kinds
-from app.desk.column import Column, columns
+from app.desk.column import Column, columns, for_reader
 from app.desk.listing import within_days
 from app.desk.resource import Resource, resource_of
 from app.kernel import access, clock
@@ -344,7 +344,7 @@ class Page(BaseView):
 
     def _box(self, row: Noun) -> Box:
         it = self.calendar
-        title, notes = (", ".join(each.said(row) for each in named) for named in (it.named, it.said))
+        title, notes = (", ".join(each.said(row) for each in for_reader(named)) for named in (it.named, it.said))
         kin = it.of_kin[0].value(row).id if it.of_kin and self._may_move(row) else None
         url = url_for(f"{it.noun.__name__}Screens.show", pk=row.id)
         return Box("row", it.begins.value(row), it.over.value(row), title or str(row), notes, row.state, url, row, kin)

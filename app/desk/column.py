@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, ClassVar, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Boolean, Date, DateTime, Integer, Time, inspect
@@ -15,6 +15,7 @@ from sqlalchemy.orm import Composite, RelationshipProperty
 from werkzeug.datastructures import FileStorage
 
 from app.kernel import access, clock
+from app.kernel.audit import MASK
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
@@ -48,6 +49,7 @@ class Column:
     path: str
     called: str = ""
     steps: tuple[str, ...] = field(init=False)
+    masked: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", tuple(self.path.split(".")))
@@ -94,9 +96,14 @@ class Column:
         kinds = {Boolean: "yesno", DateTime: "moment", Date: "day", Time: "time", Integer: "number", JSONB: "facts"}
         return next((kind for each, kind in kinds.items() if isinstance(of, each)), "long" if self.info.get("long") else "text")
 
-    @cached_property
+    @property
     def choices(self) -> tuple[str, ...]:
-        return self.owner.states if self.kind == "state" else tuple(self.info.get("choices", ()))
+        """As they are declared; where they are data, as they are now."""
+        declared = self.info.get("choices", ())
+        return self.owner.states if self.kind == "state" else tuple(declared() if callable(declared) else declared)
+
+    def option_said(self, choice: str) -> str:
+        return spaced(choice)
 
     @cached_property
     def target(self) -> type[Noun]:
@@ -118,10 +125,51 @@ class Column:
         return bool(self.info.get("secret"))
 
     @cached_property
+    def may_be_empty(self) -> bool:
+        """In the row itself: its neighbours may be lacking besides."""
+        own = self.attribute.local_columns if self.kind == "relation" else self.attribute.columns
+        return any(each.nullable for each in own)
+
+    @cached_property
+    def _way(self) -> list[tuple[type[Noun], str]]:
+        """Each step that leads to it, and whose it is."""
+        found, here = [], self.noun
+        for step in self.steps:
+            found.append((here, step))
+            if (relation := inspect(here).relationships.get(step)) is not None:
+                here = relation.mapper.class_
+        return found
+
+    @property
+    def level(self) -> str:
+        """What whoever is here may do with it: the least of what they may on the way to it."""
+        return min((access.level(*each) for each in self._way), key=access.LEVELS.index)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Is it anything less to anybody?"""
+        return any(access.is_guarded(*each) for each in self._way)
+
+    @cached_property
     def adds(self) -> bool:
         """Does the sum of it say anything? A price and the seats do; a year, a rate and the number of a row do not."""
         told = self.name.endswith(_TOLD_APART) or self.name in ("year", "number", "edition", "weight")
         return self.kind == "money" or (self.kind == "number" and not told)
+
+    def expression(self, owner: Any) -> Any:
+        """What to compare or to order by, in the database: a relation by its id, money by its amount."""
+        if self.kind in ("relation", "picture"):
+            return self._key(owner, next(iter(self.attribute.local_columns)))
+        return self._key(owner, self.attribute.columns[0]) if self.kind == "money" else getattr(owner, self.name)
+
+    def currency(self, owner: Any) -> Any:
+        return self._key(owner, self.attribute.columns[1])
+
+    def _key(self, owner: Any, column: Any) -> Any:
+        return getattr(owner, self.owner.__mapper__.get_property_by_column(column).key)
+
+    def put(self, row: Any, value: Any) -> None:
+        setattr(row, self.name, value)
 
     def value(self, row: Any) -> Any:
         for step in self.steps:
@@ -165,6 +213,35 @@ class Column:
     def schema(self) -> dict[str, Any]:
         known: dict[str, Any] = dict(self.info.get("schema", KINDS[self.kind].schema))
         return known | ({"enum": list(self.choices)} if self.choices else {}) | {"title": self.label}
+
+
+class Masked(Column):
+    """A column of which somebody may know that there is something, and not what."""
+
+    masked = True
+    kind = "text"  # whatever it really is
+    adds = False
+
+    def value(self, row: Any) -> str | None:
+        return None if super().value(row) in (None, "") else MASK
+
+
+class Told(Column):
+    """A column that says something else to each reader."""
+
+    def value(self, row: Any) -> Any:
+        return self.info["seen"](row, super().value(row))
+
+
+def for_reader(columns: Iterable[Column]) -> list[Column]:
+    """As whoever is here may see them: some not at all, and of some only that they are filled in."""
+    levels = [(each, each.level) for each in columns]
+    return [Masked(each.noun, each.path, each.called) if level == "masked" else each for each, level in levels if level != "hidden"]
+
+
+def open_to(level: str, columns: Iterable[Column]) -> list[Column]:
+    """Those of which whoever is here may do at least this."""
+    return [each for each in columns if access.LEVELS.index(each.level) >= access.LEVELS.index(level)]
 
 
 def safe(text: str) -> str:
@@ -335,7 +412,8 @@ KINDS: dict[str, Kind] = {
 
 
 def columns(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[Column]:
-    return [Column(noun, name, labels.get(name, "")) for name in names.split()]
+    found = (Column(noun, name, labels.get(name, "")) for name in names.split())
+    return [Told(each.noun, each.path, each.called) if "seen" in each.info else each for each in found]
 
 
 def groups(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[tuple[str, list[Column]]]:

@@ -17,7 +17,6 @@ from app.desk.column import KINDS, Column
 from app.desk.resource import Resource
 from app.desk.stretch import days_of
 from app.kernel import clock
-from app.kernel.db import spaced
 from app.kernel.errors import Unreadable
 from app.money.amount import Money
 
@@ -86,7 +85,7 @@ def written(groups: Sequence[Sequence[Condition]]) -> str:
 
 def columns(resource: Resource) -> list[Column]:
     """What may be asked about: what the declaration filters by, and what its list shows."""
-    return [*{each.path: each for each in [*resource.filters, *resource.list] if each.kind in HOWS}.values()]
+    return [*{each.path: each for each in [*resource.filters, *resource.list] if each.kind in HOWS and not each.masked}.values()]
 
 
 def narrowed(resource: Resource, groups: Groups, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:
@@ -289,7 +288,7 @@ def _value_said(column: Column, it: Condition, named: Callable[[Column, int], st
     if column.kind == "relation":
         parts = [named(column, _number(each)) for each in parts if each]
     elif column.kind in ("state", "choice"):
-        parts = [spaced(each) for each in parts]
+        parts = [column.option_said(each) for each in parts]
     elif column.kind == "yesno":
         parts = ["yes" if column.read(it.value) else "no"]
     elif it.how == "within":

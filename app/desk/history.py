@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,19 +13,34 @@ from app.desk import column
 from app.desk.column import KINDS, NO
 from app.desk.resource import resources
 from app.kernel import access
-from app.kernel.audit import Change
+from app.kernel.audit import Change, as_seen
 from app.kernel.db import spaced
 from app.money.amount import Money
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
-_UNSAID = {"handle", "request_key", "request_hash"}  # for programs: they tell a person nothing
+_UNSAID = {"handle", "request_key", "request_hash", "more"}  # for programs, or told apart: they tell a person nothing
 
 
 def told(change: Change) -> list[tuple[str, str, str]]:
     """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
-    names = [*dict.fromkeys([*change.before, *change.after])]
+    before, after = (as_seen(change, side) for side in (change.before, change.after))
+    names = [*dict.fromkeys([*before, *after])]
     said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
-    return [(spaced(name.removesuffix("_amount").removesuffix("_id")), _said(name, change.before), _said(name, change.after)) for name in said]
+    lines = [(spaced(name.removesuffix("_amount").removesuffix("_id")), _said(name, before), _said(name, after)) for name in said]
+    return [*lines, *_added(before.get("more") or {}, after.get("more") or {})]
+
+
+def _added(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The fields that an administrator added, each by itself."""
+    for key in dict.fromkeys([*before, *after]):
+        if before.get(key) != after.get(key):
+            yield spaced(key), _facts(before.get(key)), _facts(after.get(key))
+
+
+def _facts(value: Any) -> str:
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return KINDS["moment"].said(datetime.fromisoformat(value))
+    return KINDS["yesno" if isinstance(value, bool) else "facts"].said(value)
 
 
 def _said(name: str, side: Mapping[str, Any]) -> str:

@@ -10,6 +10,7 @@ from app.desk.automation import Automation
 from app.desk.automations import automations
 from app.desk.batch import Batch
 from app.desk.features import page as features
+from app.desk.field import Field
 from app.desk.first_steps import page as first_steps
 from app.desk.forms import editions, forms
 from app.desk.hooks import hooks
@@ -75,6 +76,7 @@ house = Pack(
         Hook,
         Call,
         Code,
+        Field,
         View,
         Batch,
         Intake,
@@ -105,6 +107,7 @@ house = Pack(
             search="name email phone",
             order="name",
             archive=True,
+            guards={"phone": {"Accountant": "masked"}, "notes": {"Accountant": "hidden", "Auditor": "masked"}},
             roles={"Desk": "read write moves", "Accountant": "read", "Auditor": "read"},
             scope=everything,
         ),
@@ -136,6 +139,21 @@ house = Pack(
                 Waits("Messages that may not have gone out", "Desk", _unheard, {"f.state": "handed"}),
             ],
             roles=READ,
+            scope=everything,
+        ),
+        Resource(
+            Field,
+            icon="columns",
+            label="Fields",
+            list="label noun kind required listed state",
+            show="label noun key kind options help required listed place state",
+            add="noun label kind options help required listed place",
+            edit="label options help required listed place",
+            search="label",
+            filters="noun kind state",
+            order="noun",
+            tones={"used": "good"},
+            roles={"Auditor": "read"},
             scope=everything,
         ),
         forms,

@@ -109,7 +109,7 @@ class Page:
     count: int
     asked: Asked
     order: str
-    columns: list[Column]
+    columns: Sequence[Column]
     more: bool = False  # than were counted
     totals: dict[str, list[str]] = field(default_factory=dict)  # by column, a line for each currency
     next: dict[str, str] | None = None  # how the address of the page after this one differs
@@ -161,17 +161,10 @@ class _Query:
         return self.joined[steps]
 
     def expression(self, column: Column) -> Any:
-        """What to compare or to order by: a relation by its id, money by its amount."""
-        owner = self.at(column.steps[:-1])
-        if column.kind in ("relation", "picture"):
-            (local,) = column.attribute.local_columns
-            return getattr(owner, column.owner.__mapper__.get_property_by_column(local).key)
-        if column.kind == "money":
-            return getattr(owner, column.owner.__mapper__.get_property_by_column(column.attribute.columns[0]).key)
-        return getattr(owner, column.name)
+        return column.expression(self.at(column.steps[:-1]))
 
     def currency(self, column: Column) -> Any:
-        return getattr(self.at(column.steps[:-1]), column.owner.__mapper__.get_property_by_column(column.attribute.columns[1]).key)
+        return column.currency(self.at(column.steps[:-1]))
 
 
 def may_lack(noun: type[Noun], steps: Sequence[str]) -> bool:
@@ -207,7 +200,7 @@ def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
     return _leading_on(page, resource, over=len(rows) > asked.size)
 
 
-def shown(resource: Resource, asked: Asked) -> list[Column]:
+def shown(resource: Resource, asked: Asked) -> Sequence[Column]:
     """The columns that the reader chose, in their order; what the declaration says where nobody chose."""
     found = [(path, resource.column(path, resource.choosable)) for path in asked.columns]
     if stray := [path for path, column in found if column is None]:
@@ -290,11 +283,18 @@ def _narrowed(resource: Resource, asked: Asked) -> _Query:
 
 def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bool]:
     """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
-    if resource.found and len(words) >= LETTERS:
+    if resource.found and len(words) >= LETTERS and len(resource.search) == len(resource.declared.search):
         finding: Any = noun_called("finding")
         there = select(finding.row_id).where(finding.noun == resource.name, finding.letters.like(func.lower(containing(words))))
         return resource.noun.id.in_(there)
     return or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
+
+
+def holding(resource: Resource, words: str) -> Select[Any]:
+    """The ids of the rows that hold these words in what the reader may search."""
+    query = _Query(resource.noun, select(resource.noun.id))
+    held = or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
+    return query.statement.where(held)
 
 
 def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
@@ -351,7 +351,7 @@ def _order(query: _Query, resource: Resource, order: str, *, backwards: bool = F
 def _ordering(resource: Resource, order: str) -> Column | None:
     path = order.removeprefix("-")
     column = resource.column(path, resource.choosable)
-    if (column is None and path != "id") or (column and column.kind in NO_ORDER):
+    if (column is None and path != "id") or (column and (column.masked or column.kind in NO_ORDER)):
         raise Unreadable(f"{resource.label} cannot be ordered by {path[:40]!r}.")
     return column
 
@@ -428,8 +428,7 @@ def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
 
 
 def _may_be_empty(resource: Resource, column: Column) -> bool:
-    own = column.attribute.local_columns if column.kind == "relation" else column.attribute.columns
-    return may_lack(resource.noun, column.steps[:-1]) or any(each.nullable for each in own)
+    return may_lack(resource.noun, column.steps[:-1]) or column.may_be_empty
 
 
 # --- their neighbours -------------------------------------------------------------------------------------------------

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement
 
-from app.desk.column import Column, columns, groups
+from app.desk.column import Column, columns, for_reader, groups, open_to
+from app.desk.field import Added, added_to
 from app.kernel import access
-from app.kernel.access import Policy
+from app.kernel.access import LEVELS, Policy
 from app.kernel.db import Noun, spaced
 from app.kernel.workflow import Move, moves
 
@@ -49,6 +50,66 @@ class Waits:
         return bool(roles & {*self.by.split(), access.ADMIN})
 
 
+@dataclass(frozen=True)
+class Shape:
+    """Which columns stand where."""
+
+    list: Sequence[Column]
+    groups: Sequence[tuple[str, Sequence[Column]]]
+    add: Sequence[Column]
+    edit: Sequence[Column]
+    search: Sequence[Column]
+    filters: Sequence[Column]
+
+    @cached_property
+    def show(self) -> Sequence[Column]:
+        return [each for _, its in self.groups for each in its]
+
+    @cached_property
+    def choosable(self) -> Sequence[Column]:
+        """What a reader may take as a column of the list: whatever is shown anywhere, is no secret and is one thing."""
+        every = {each.path: each for each in [*self.list, *self.show]}
+        return [each for each in every.values() if not each.secret and not getattr(each.attribute, "uselist", False)]
+
+    @property
+    def every(self) -> Iterator[Column]:
+        for its in (self.list, self.show, self.add, self.edit, self.search, self.filters):
+            yield from its
+
+    def with_fields(self, added: Sequence[Added]) -> Shape:
+        """What an administrator added comes after what was declared."""
+        return Shape(
+            list=[*self.list, *(each for each in added if each.listed)],
+            groups=[*self.groups, ("More", added)],
+            add=[*self.add, *added] if self.add else self.add,
+            edit=[*self.edit, *added],
+            search=self.search,
+            filters=[*self.filters, *added],
+        )
+
+    @cached_property
+    def is_guarded(self) -> bool:
+        return any(each.is_guarded for each in self.every)
+
+    @cached_property
+    def _by_eyes(self) -> dict[frozenset[str], Shape]:
+        return {}
+
+    def for_reader(self) -> Shape:
+        """What whoever is here may see of it, and write; worked out once for each mixture of roles."""
+        who = access.actor()
+        if who.may_all or not self.is_guarded:
+            return self
+        if who.eyes not in self._by_eyes:
+            self._by_eyes[who.eyes] = self._narrowed()
+        return self._by_eyes[who.eyes]
+
+    def _narrowed(self) -> Shape:
+        plain = {name: open_to(level, getattr(self, name)) for name, level in (("add", "write"), ("edit", "write"), ("search", "read"), ("filters", "read"))}
+        groups = [(heading, for_reader(its)) for heading, its in self.groups]
+        return Shape(list=for_reader(self.list), groups=[(heading, its) for heading, its in groups if its], **plain)
+
+
 class Resource:
     """What staff may see and do of one noun. Roles, and whose rows are whose, have no default on purpose.
 
@@ -62,6 +123,7 @@ class Resource:
     What is `part` of a feature that is turned off has no menu entry, and nothing is added to it; what is there stays as it is.
     `screens` are pages of its own, made of those that every noun has, and `empty` says what a list without rows says.
     `show` can have groups: "number state | Money: price deposit". With `archive`, whoever may edit a row may put it away.
+    `guards` says of some columns what a role may at most, wherever they are shown: {"phone email": {"Auditor": "masked"}}; `read`, `masked` or `hidden`.
     """
 
     def __init__(
@@ -89,6 +151,7 @@ class Resource:
         part: str = "",
         screens: Any = None,
         empty: str = "",
+        guards: Mapping[str, Mapping[str, str]] | None = None,
         roles: Mapping[str, str],
         scope: Policy | Mapping[str, Policy],
     ) -> None:
@@ -97,21 +160,24 @@ class Resource:
         self.one = spaced(noun.__name__)
         self.label = label or f"{self.one}s"
         called = labels or {}
-        self.list = columns(noun, list, called)
-        self.groups = groups(noun, show or list, called)
-        self.show = [each for _, its in self.groups for each in its]
-        self.add = columns(noun, add, called)
-        self.edit = columns(noun, add if edit is None else edit, called)
-        self.search = columns(noun, search, called)
-        self.found = found
-        self.filters = columns(noun, filters, called)
-        self.order = order
+        self.declared = Shape(
+            list=columns(noun, list, called),
+            groups=groups(noun, show or list, called),
+            add=columns(noun, add, called),
+            edit=columns(noun, add if edit is None else edit, called),
+            search=columns(noun, search, called),
+            filters=columns(noun, filters, called),
+        )
+        self.found, self.order = found, order
+        self.guards = {name: dict(most) for names, most in (guards or {}).items() for name in names.split()}
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
         self.calendar = calendar.of(noun) if calendar else None
         self.strands, self.archive, self.part = strands, archive, part
         self.screens, self.empty = screens, empty
         self.moves: Mapping[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
+        self._added: Sequence[Added] = ()
+        self._whole = self.declared
         self._check()
         self.pack = ""
 
@@ -119,7 +185,7 @@ class Resource:
         unknown = {word for words in self.roles.values() for word in words.split()} - _RIGHTS.keys()
         if unknown:
             raise TypeError(f"{self.noun.__name__}: rights are {', '.join(_RIGHTS)}, not {', '.join(sorted(unknown))}.")
-        if self.archive and not self.edit:
+        if self.archive and not self.declared.edit:
             raise TypeError(f"{self.noun.__name__}: a row that nobody edits is put away by nobody.")
         if stray := self.policies.keys() - self.roles.keys():
             raise TypeError(f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it.")
@@ -127,12 +193,21 @@ class Resource:
             raise TypeError(f"{self.noun.__name__}: a tone for {', '.join(sorted(stray))}, which is no state of it.")
         if self.links and not issubclass(self.noun, access.Linked):
             raise TypeError(f"{self.noun.__name__} has no signed link.")
-        for each in [*self.add, *self.edit]:
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        for each in [*self.declared.add, *self.declared.edit]:
             if each.kind == "state" or len(each.steps) > 1 or each.secret:
                 raise TypeError(f"{self.noun.__name__}.{each.path} is not written by hand.")
-        for each in [*self.list, *self.search, *self.filters]:
+        for each in [*self.declared.list, *self.declared.search, *self.declared.filters]:
             if each.secret:
                 raise TypeError(f"{self.noun.__name__}.{each.path} is secret: not in a list, a search or a filter.")
+        for name, most in self.guards.items():
+            levels = LEVELS[1:3] if Column(self.noun, name).kind not in ("relation", "picture") else ("read",)
+            if stray := {*most.values()} - {*levels, "hidden"}:
+                raise TypeError(f"{self.noun.__name__}.{name} is {', '.join(levels)} or hidden to somebody, not {', '.join(sorted(stray))}.")
+            if name == self.order.removeprefix("-"):
+                raise TypeError(f"{self.noun.__name__} is ordered by {name}, which not everybody may know.")
 
     def register(self, pack: str) -> None:
         if self.noun in _registered:
@@ -141,6 +216,7 @@ class Resource:
         _registered[self.noun] = self
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
+        access.guard(self.noun, self.guards)
 
     @property
     def front(self) -> str:
@@ -148,25 +224,71 @@ class Resource:
         return f"{self.noun.__name__}Screens.list"
 
     def rights(self, role: str) -> set[str]:
-        """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs."""
+        """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs.
+
+        Where nothing can be edited, whoever makes its moves fills in the fields that an administrator adds.
+        """
         words = self.roles.get(role, "").split()
         verbs = {verb for word in words for verb in _RIGHTS[word]}
-        return verbs | ({name for name, move in self.moves.items() if role in move.by} if "moves" in words else set())
+        if "moves" in words:
+            verbs |= {name for name, move in self.moves.items() if role in move.by}
+            verbs |= set() if self.declared.edit or self.noun.final else {"edit"}
+        return verbs
 
     @cached_property
-    def verbs(self) -> list[str]:
+    def verbs(self) -> Sequence[str]:
         """Everything that can be a right here, for the permission table."""
         given = {verb for role in self.roles for verb in self.rights(role)}
-        verbs = {"read"} | ({"add"} if self.add else set()) | ({"edit"} if self.edit else set()) | (given & {"delete"})
+        verbs = {"read"} | ({"add"} if self.declared.add else set()) | (set() if self.noun.final else {"edit"}) | (given & {"delete"})
         return sorted(verbs | {name for name, move in self.moves.items() if move.by})
 
-    @cached_property
-    def choosable(self) -> list[Column]:
-        """What a reader may take as a column of the list: whatever is shown anywhere, is no secret and is one thing."""
-        every = {each.path: each for each in [*self.list, *self.show]}
-        return [each for each in every.values() if not each.secret and not getattr(each.attribute, "uselist", False)]
+    # --- which columns stand where, for whoever is here ---
 
-    def column(self, path: str, among: list[Column]) -> Column | None:
+    @property
+    def whole(self) -> Shape:
+        """As it was declared, and with what an administrator has added since."""
+        added = added_to(self.noun)
+        if added is not self._added:
+            self._added, self._whole = added, self.declared.with_fields(added) if added else self.declared
+        return self._whole
+
+    @property
+    def mine(self) -> Shape:
+        return self.whole.for_reader()
+
+    @property
+    def list(self) -> Sequence[Column]:
+        return self.mine.list
+
+    @property
+    def groups(self) -> Sequence[tuple[str, Sequence[Column]]]:
+        return self.mine.groups
+
+    @property
+    def show(self) -> Sequence[Column]:
+        return self.mine.show
+
+    @property
+    def add(self) -> Sequence[Column]:
+        return self.mine.add
+
+    @property
+    def edit(self) -> Sequence[Column]:
+        return self.mine.edit
+
+    @property
+    def search(self) -> Sequence[Column]:
+        return self.mine.search
+
+    @property
+    def filters(self) -> Sequence[Column]:
+        return self.mine.filters
+
+    @property
+    def choosable(self) -> Sequence[Column]:
+        return self.mine.choosable
+
+    def column(self, path: str, among: Sequence[Column]) -> Column | None:
         return next((each for each in among if each.path == path), None)
 
 

@@ -188,11 +188,11 @@ def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None
         _is_offered(row)
         _still_current(row, given)
         values = _read_all(columns, given)
-        for path, value in values.items():
+        for column, value in values.items():
             try:
-                setattr(row, path, value)
+                column.put(row, value)
             except Invalid as error:
-                raise Invalid.fields_said({path: next(iter(error.fields.values()))}) from None
+                raise Invalid.fields_said({column.path: next(iter(error.fields.values()))}) from None
         if hasattr(row, "tidy"):
             row.tidy()
         session.add(row)
@@ -229,14 +229,14 @@ def _strands_nobody(row: Any, given: Mapping[str, Any]) -> None:
         raise Stranding(f"{many} left behind. They stay as they are; look at them, and say that you are sure.", fields=left)
 
 
-def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[str, Any]:
+def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[Column, Any]:
     values, wrong = {}, {}
     with session.no_autoflush:
         for column in columns:
             if column.kind == "picture" and not getattr(given.get(column.path), "filename", ""):
                 continue  # no new picture chosen: the old one stays
             try:
-                values[column.path] = column.read(given.get(column.path))
+                values[column] = column.read(given.get(column.path))
             except ValueError as error:
                 wrong[column.path] = str(error)
     if wrong:

@@ -36,7 +36,7 @@ from sqlalchemy.types import Integer
 
 from app.desk.column import NO, Column
 from app.desk.filtering import containing
-from app.desk.listing import with_neighbours
+from app.desk.listing import holding, with_neighbours
 from app.desk.resource import Resource, resource_of
 from app.kernel import access
 from app.kernel.db import Noun, changed_in_bulk, engine, session, transaction
@@ -87,20 +87,20 @@ def know(resources: Iterable[Resource]) -> None:
     _entries.clear()
     _around.clear()
     for resource in resources:
-        if resource.found and resource.search:
+        if resource.found and resource.declared.search:
             entry = _entries[resource.noun] = _entry(resource)
             for neighbour, watched, statement in entry.by_neighbour:
                 _around.setdefault(neighbour, []).append((entry, watched, statement))
 
 
 def _entry(resource: Resource) -> Entry:
-    steps = {each.steps[:depth] for each in resource.search for depth in range(1, len(each.steps))}
+    steps = {each.steps[:depth] for each in resource.declared.search for depth in range(1, len(each.steps))}
     near = []
     for path in sorted(steps):
-        watched = {each.steps[len(path)] for each in resource.search if each.steps[: len(path)] == path}
+        watched = {each.steps[len(path)] for each in resource.declared.search if each.steps[: len(path)] == path}
         owner = _at_the_end(resource.noun, path)
         near.append((owner, _columns(owner, watched), _kept(resource, path)))
-    return Entry(resource, _kept(resource, ()), near, _columns(resource.noun, {each.steps[0] for each in resource.search}))
+    return Entry(resource, _kept(resource, ()), near, _columns(resource.noun, {each.steps[0] for each in resource.declared.search}))
 
 
 def _at_the_end(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
@@ -141,7 +141,7 @@ def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]
     """The noun with the neighbours that it is searched by, each once."""
     there: dict[tuple[str, ...], Any] = {(): resource.noun}
     statement = select(resource.noun.id)
-    for path in sorted({each.steps[:depth] for each in resource.search for depth in range(1, len(each.steps))}):
+    for path in sorted({each.steps[:depth] for each in resource.declared.search for depth in range(1, len(each.steps))}):
         relation = getattr(there[path[:-1]], path[-1])
         there[path] = aliased(relation.property.mapper.class_)
         statement = statement.outerjoin(relation.of_type(there[path]))
@@ -150,7 +150,7 @@ def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]
 
 def _by_owner(resource: Resource) -> tuple[list[Column], list[Column]]:
     """What stands in the row itself, and what in its neighbours: somebody comes before the papers that name them."""
-    return [each for each in resource.search if len(each.steps) == 1], [each for each in resource.search if len(each.steps) > 1]
+    return [each for each in resource.declared.search if len(each.steps) == 1], [each for each in resource.declared.search if len(each.steps) > 1]
 
 
 def _split(letters: Any) -> Any:
@@ -291,8 +291,9 @@ def found(words: str, at_once: int) -> list[Group]:
 
 def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
     """Of each kind the best, and one more to know whether there are more; in the order in which they fit."""
-    mine = [entry.resource for noun, entry in _entries.items() if access.actor().may(noun, "read")]
-    theirs = or_(*(and_(Finding.noun == each.name, _is_there(each)) for each in mine)) if mine else None
+    readable = [entry.resource for noun, entry in _entries.items() if access.actor().may(noun, "read")]
+    mine = [each for each in readable if each.search]
+    theirs = or_(*(and_(Finding.noun == each.name, _is_there(each, said)) for each in mine)) if mine else None
     if theirs is None:
         return []
     fitting = select(Finding.noun, Finding.row_id, rank.label("rank")).where(fits, theirs).order_by(rank, Finding.row_id.desc()).limit(AMONG).subquery()
@@ -302,8 +303,12 @@ def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> li
     return [(noun, row_id) for noun, row_id in session.execute(best)]
 
 
-def _is_there(resource: Resource) -> ColumnElement[bool]:
-    return select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
+def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
+    """And where the reader may not read all of what is searched, in what they may read: or a telephone could be guessed digit by digit."""
+    there = select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
+    if len(resource.search) == len(resource.declared.search):
+        return there
+    return and_(there, Finding.row_id.in_(holding(resource, said)))
 
 
 def _fits(said: str) -> ColumnElement[bool]:

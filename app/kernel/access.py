@@ -56,6 +56,11 @@ class Actor:
         marked = _marked(self.rights)
         return marked if marked and self.may(noun, "read") else frozenset()
 
+    @property
+    def eyes(self) -> frozenset[str]:
+        """Their roles, and the declared ones that a role of an administrator's making sees like."""
+        return self.roles | _marked(self.rights)
+
 
 @lru_cache(256)
 def _marked(rights: frozenset[str]) -> frozenset[str]:
@@ -165,6 +170,10 @@ def sees_all(who: Actor, noun: type[Any]) -> bool:
     return who.may_all or everything in _policies(who, noun)
 
 
+def is_declared(noun: type[Any]) -> bool:
+    return noun in _scopes
+
+
 def within(noun: type[Any]) -> ColumnElement[bool]:
     """The condition under which a row of this noun is for whoever is here; undeclared nouns are for nobody."""
     who = actor()
@@ -179,6 +188,33 @@ def _policies(who: Actor, noun: type[Any]) -> list[Policy]:
         return []
     roles = scope.readers & (who.roles | who.sees_like(noun))
     return [scope.policies.get(role, everything) for role in sorted(roles)]
+
+
+# --- which of its columns ---------------------------------------------------------------------------------------------
+
+LEVELS = "hidden", "masked", "read", "write"  # each holds the one before; "write" is whatever the role may do with the row
+
+Guard = Mapping[str, Mapping[str, str]]  # by column, what a role may at most
+
+_guards: dict[type[Any], Guard] = {}
+
+
+def guard(noun: type[Any], columns: Guard) -> None:
+    _guards[noun] = columns
+
+
+def is_guarded(noun: type[Any], column: str) -> bool:
+    return column in _guards.get(noun, {})
+
+
+def level(noun: type[Any], column: str) -> str:
+    """What whoever is here may do with this column, wherever it is shown: the most that one of their roles allows."""
+    who, roles = actor(), _guards.get(noun, {}).get(column)
+    if roles is None or who.may_all:
+        return "write"
+    readers = _scopes[noun].readers if noun in _scopes else frozenset()
+    found = [LEVELS.index(roles.get(role, "write")) for role in who.eyes if role in roles or role in readers]
+    return LEVELS[max(found)] if found else "write"  # a neighbour's column, shown by a noun that is theirs to read
 
 
 def visible(noun: type[Any]) -> Select[Any]:

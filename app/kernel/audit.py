@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -10,8 +11,8 @@ from sqlalchemy import Index, event, insert, inspect
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, mapped_column
 
 from app.kernel import clock
-from app.kernel.access import actor
-from app.kernel.db import Noun, changed_in_bulk
+from app.kernel.access import LEVELS, actor, level
+from app.kernel.db import Noun, changed_in_bulk, noun_called
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
@@ -19,18 +20,40 @@ _HIDDEN = {"password"}
 MASK = "•••"
 
 
+def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
+    """One side of a change, for whoever is here: what they may not read in the row, they do not read in its history."""
+    found = {}
+    for key, value in side.items():
+        match _level(change.noun, key):
+            case "masked":
+                found[key] = MASK
+            case "read" | "write":
+                found[key] = value
+    return found
+
+
+def _level(table: str, key: str) -> str:
+    """A guarded price stands in the columns of its amount and its currency, and a guarded neighbour in its number."""
+    try:
+        noun = noun_called(table)
+    except KeyError:
+        return "write"
+    names = key, key.removesuffix("_amount"), key.removesuffix("_currency"), key.removesuffix("_id")
+    return min((level(noun, name) for name in names), key=LEVELS.index)
+
+
 class Change(Noun):
     """One line of history. The database itself refuses to alter or remove it."""
 
     adds_are_heard = False
-    audited = False
+    audited, final = False, True
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 
     noun: Mapped[str]
     row_id: Mapped[int]
     verb: Mapped[str]
-    before: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    after: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
+    after: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
     why: Mapped[str] = mapped_column(default="")
     user_id: Mapped[int | None]
     name: Mapped[str]

@@ -100,6 +100,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
     states: ClassVar[tuple[str, ...]] = ()
     audited: ClassVar[bool] = True
     adds_are_heard: ClassVar[bool] = True  # row by row; not where one statement writes many
+    final: ClassVar[bool] = False  # the database refuses to change a row of it
     refusals: ClassVar[dict[str, str]] = {}
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -109,6 +110,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
     if TYPE_CHECKING:
         state: Mapped[str]
+        more: Mapped[dict[str, Any] | None]
         __tablename__: str
 
     @declared_attr.directive
@@ -122,6 +124,8 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
             listed = ", ".join(f"'{each}'" for each in cls.states)
             known = CheckConstraint(f"state in ({listed})", name="state_known")
             cls.__table_args__ = (*vars(cls).get("__table_args__", ()), known)
+        if not cls.final:  # what stands in the fields that an administrator added
+            cls.more = mapped_column(JSONB(none_as_null=True))
         _words.update(cls.refusals)
         _nouns[cls.__tablename__] = cls
         super().__init_subclass__(**kwargs)

@@ -141,6 +141,7 @@ class Form(Noun):
 class Edition(Noun):
     """The questions as they were asked for a time. The database refuses to change one: answers keep theirs for ever."""
 
+    final = True
     __table_args__ = (UniqueConstraint("form_id", "number"),)
     refusals: ClassVar[dict[str, str]] = {"edition_form_id_number_key": "Somebody else has just published this form. Look at that edition first."}
 

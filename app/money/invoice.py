@@ -46,7 +46,7 @@ class Invoice(Noun, Linked):
 
     link_kind = "invoice"
     kept_by_law = unsaid("Tax law wants every invoice, receipt and credit note to be kept as it was written.")
-    audited = False
+    audited, final = False, True
     __table_args__ = (
         # One bill that is paid is invoiced once for that payment, one payment receipted once, one refund credited once.
         Index("invoice_once", "kind", "payment_id", unique=True, postgresql_where="kind <> 'credit_note'"),

@@ -129,7 +129,7 @@ class Hold(Noun):
 class Posting(Noun):
     """One thing that happened to money: its lines add up to nothing, and the database sees to it. Never changed, never removed."""
 
-    audited = False
+    audited, final = False, True
     kept_by_law = unsaid("The books are kept as they are; they hold sums and numbers, and no name.")
     __table_args__ = (Index("posting_about", "noun", "row_id"),)
 
@@ -157,7 +157,7 @@ class Posting(Noun):
 class Line(Noun):
     """One side of a posting: above zero to the left (debit), below zero to the right (credit)."""
 
-    audited = False
+    audited, final = False, True
     adds_are_heard = False
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "money_currency"], ["account.id", "account.currency"]),

@@ -256,14 +256,14 @@ def test_bad_fields_are_named_and_never_crash(resource: Resource, client: FlaskC
 
 @every_resource
 def test_writing_is_for_the_roles_that_may_and_leaves_a_line(resource: Resource, client: FlaskClient, token: Token, by: Any) -> None:
-    if "edit" not in resource.verbs:
+    column = next((each for each in resource.edit if each.kind in ("text", "number", "long")), None)
+    if column is None:
         return
     for name in CAST:
         mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
         row = min(mine)
         current = client.get(f"/api/v1/{resource.name}/{row}", headers=token("ada")).get_json()["result"]
         before = session.scalar(select(func.count()).select_from(Change))
-        column = next(each for each in resource.edit if each.kind in ("text", "number", "long"))
         changed = f"{current.get(column.path)}x" if column.kind != "number" else (current.get(column.path) or 0) + 1
         response = client.put(
             f"/api/v1/{resource.name}/{row}", json={column.path: changed.strip() if isinstance(changed, str) else changed}, headers=token(name)

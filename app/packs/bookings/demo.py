@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import inspect, select
 
 from app.desk.automation import Automation
+from app.desk.field import Field
 from app.desk.remark import Remark
 from app.desk.task import Task
 from app.kernel import clock
@@ -97,6 +98,7 @@ def demo() -> None:
         extras = [Extra(service=services[0], name=name, price=Money(price, "INR")) for name, price in EXTRAS]
         session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
     _say_it_our_way()
+    _ask_more()
     _be_heard()
     _meet(*people)
     _automate()
@@ -108,6 +110,15 @@ def demo() -> None:
     _wait(people, services[2])
     _sell(services[1])
     _talk(people[0], services[0])
+
+
+def _ask_more() -> None:
+    """What this practice wants to know besides, as an administrator adds it."""
+    with transaction():
+        heard = Field(noun="person", label="Heard of us", kind="choice", options="A friend\nA doctor\nSearch\nSomewhere else", listed=True)
+        for each in (heard, Field(noun="booking", label="Referred by", kind="text", help="Whoever sent them, if somebody did.")):
+            each.tidy()
+            session.add(each)
 
 
 def _birth() -> Form:

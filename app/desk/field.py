@@ -1,0 +1,211 @@
+"""Field: a column that an administrator adds to a noun while the house is running; what stands in it is kept in the row itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import date, datetime, time
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, validates
+
+from app.desk.column import Column
+from app.kernel import access
+from app.kernel.board import Board
+from app.kernel.db import Noun, noun_called, nouns, session, spaced
+from app.kernel.errors import Invalid
+from app.kernel.workflow import move
+from app.money.amount import Money
+
+MOST = 40  # on one noun: a form that is longer is not filled in
+LONGEST = 60
+_FROM_TO = ("from", "to")  # an address says these of a filter
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How a kind of field is kept as JSON, read again, and compared in the database."""
+
+    label: str
+    type: Any
+    inward: Callable[[Any], Any] = lambda value: value
+    outward: Callable[[Any], Any] = lambda kept: kept
+
+
+KEPT: Mapping[str, Kept] = {
+    "text": Kept("Text, one line", sa.Text()),
+    "long": Kept("Text, several lines", sa.Text()),
+    "number": Kept("Whole number", sa.Integer()),
+    "money": Kept("Amount of money", sa.BigInteger(), Money.as_json, lambda kept: Money(kept["amount"], kept["currency"])),
+    "yesno": Kept("Yes or no", sa.Boolean()),
+    "day": Kept("Date", sa.Date(), date.isoformat, date.fromisoformat),
+    "time": Kept("Time of day", sa.Time(), time.isoformat, time.fromisoformat),
+    "moment": Kept("Date and time", sa.DateTime(timezone=True), datetime.isoformat, datetime.fromisoformat),
+    "choice": Kept("One of several", sa.Text()),
+}
+
+
+def _open_nouns() -> list[str]:
+    """What can have fields: what is on the desk, and whose rows can be changed."""
+    return sorted(each.__tablename__ for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
+
+
+class Field(Noun):
+    """Its noun, its kind and its key stay: rows say something under that key. It is put away, not removed, and what it held comes back with it."""
+
+    states = "used", "put_away"
+    __table_args__ = (UniqueConstraint("noun", "key"),)
+    refusals: ClassVar[dict[str, str]] = {"field_noun_key_key": "There is a field of this name on it already; perhaps it was put away."}
+
+    noun: Mapped[str] = mapped_column(info={"label": "Of", "choices": _open_nouns, "help": "The records that get it."})
+    label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "What stands beside it on the screen."})
+    key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "Name for programs"})
+    kind: Mapped[str] = mapped_column(info={"choices": tuple(KEPT)})
+    options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "What can be chosen", "help": "One on each line; only for a choice."})
+    help: Mapped[str] = mapped_column(sa.String(200), default="", info={"help": "Said below it in the form."})
+    required: Mapped[bool] = mapped_column(default=False, info={"label": "Must be filled in"})
+    listed: Mapped[bool] = mapped_column(default=False, info={"label": "Shown in the list", "help": "It can be chosen as a column in any case."})
+    place: Mapped[int] = mapped_column(default=10, info={"help": "The lowest comes first."})
+
+    @validates("label")
+    def _printable(self, name: str, label: str) -> str:
+        label = " ".join(label.split())
+        if not label or not label.isprintable() or not re.search(r"[^\W_]", label):
+            raise Invalid.fields_said({"label": "Give it a name with letters in it."})
+        return label
+
+    def tidy(self) -> None:
+        """Before it is kept."""
+        self.options = "\n".join(self.choices)
+        if (self.kind == "choice") != bool(self.options):
+            wrong = "Say what can be chosen, one on each line." if self.kind == "choice" else "Only a choice has something to choose from."
+            raise Invalid.fields_said({"options": wrong})
+        if not self.key:
+            self.key = _key(self.label)
+            self._not_too_many()
+        board.changed()
+
+    def _not_too_many(self) -> None:
+        if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
+            raise Invalid.fields_said({"noun": f"It has {MOST} fields already, those that were put away among them. A form that is longer is not filled in."})
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.strip() for each in (self.options or "").splitlines() if each.strip()))
+
+    @move("used", to="put_away", by="Admin", confirm="It disappears from every screen. What stands in it is kept, and comes back with it.")
+    def put_away(self) -> None:
+        board.changed()
+
+    @move("put_away", to="used", by="Admin")
+    def bring_back(self) -> None:
+        board.changed()
+
+    def __str__(self) -> str:
+        return f"{self.label} of {spaced(self.noun).lower()}"
+
+
+def _key(label: str) -> str:
+    key = re.sub(r"[^\w]+", "_", label.lower()).strip("_")[:LONGEST]
+    return f"{key}_" if key in _FROM_TO else key
+
+
+# --- as a column ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Added(Column):
+    """A field, wherever a column can stand. Its path is more.shoe_size."""
+
+    _: KW_ONLY
+    kept_as: str
+    help: str = ""
+    options: tuple[str, ...] = ()
+    must: bool = False
+    listed: bool = False
+
+    @classmethod
+    def of(cls, field: Field) -> Added:
+        return cls(
+            noun_called(field.noun), f"more.{field.key}", field.label,
+            kept_as=field.kind, help=field.help, options=field.choices, must=field.required, listed=field.listed,
+        )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", (self.path,))
+
+    @property
+    def key(self) -> str:
+        return self.path.removeprefix("more.")
+
+    @cached_property
+    def owner(self) -> type[Noun]:
+        return self.noun
+
+    @cached_property
+    def attribute(self) -> Any:
+        """What a mapped column would say of itself."""
+        info = {"help": self.help, "choices": self.options, "long": self.kept_as == "long"}
+        return SimpleNamespace(columns=[sa.Column(self.key, KEPT[self.kept_as].type, nullable=not self.must, info=info)])
+
+    @cached_property
+    def kind(self) -> str:
+        return self.kept_as
+
+    @cached_property
+    def required(self) -> bool:
+        return self.must and self.kind != "yesno"
+
+    @cached_property
+    def may_be_empty(self) -> bool:
+        return True  # in the rows that are older than it
+
+    @cached_property
+    def adds(self) -> bool:
+        return self.kind in ("money", "number")
+
+    @cached_property
+    def _way(self) -> list[tuple[type[Noun], str]]:
+        return [(self.noun, "more")]
+
+    def expression(self, owner: Any) -> Any:
+        there = owner.more[self.key]
+        found = (there["amount"] if self.kind == "money" else there).astext.cast(KEPT[self.kind].type)
+        return sa.func.coalesce(found, sa.false()) if self.kind == "yesno" else found
+
+    def currency(self, owner: Any) -> Any:
+        return owner.more[self.key]["currency"].astext
+
+    def value(self, row: Any) -> Any:
+        kept = (row.more or {}).get(self.key)
+        return (False if self.kind == "yesno" else None) if kept is None else KEPT[self.kind].outward(kept)
+
+    def put(self, row: Any, value: Any) -> None:
+        # A new dictionary: the session sees no change within the old one.
+        others = {key: kept for key, kept in (row.more or {}).items() if key != self.key}
+        row.more = others | ({} if value in (None, "", False) else {self.key: KEPT[self.kind].inward(value)}) or None
+
+    def option_said(self, choice: str) -> str:
+        return choice
+
+    def said(self, row: Any) -> str:
+        return str(self.value(row)) if self.kind == "choice" and self.value(row) else super().said(row)
+
+
+def _all(own: Session) -> dict[str, list[Added]]:
+    found: dict[str, list[Added]] = {}
+    for field in own.scalars(select(Field).where(Field.state == "used").order_by(Field.place, Field.id)):
+        found.setdefault(field.noun, []).append(Added.of(field))
+    return found
+
+
+board = Board("fields", _all)
+
+
+def added_to(noun: type[Noun]) -> Sequence[Added]:
+    return board.known.get(noun.__tablename__, ())
