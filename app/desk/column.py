@@ -148,7 +148,7 @@ class Column:
     @property
     def is_guarded(self) -> bool:
         """Is it anything less to anybody?"""
-        return any(access.is_guarded(*each) for each in self._way)
+        return any(name in access.guarded(noun) for noun, name in self._way)
 
     @cached_property
     def adds(self) -> bool:

@@ -290,7 +290,7 @@ def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bo
     return or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
 
 
-def holding(resource: Resource, words: str) -> Select[Any]:
+def saying(resource: Resource, words: str) -> Select[Any]:
     """The ids of the rows that hold these words in what the reader may search."""
     query = _Query(resource.noun, select(resource.noun.id))
     held = or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])

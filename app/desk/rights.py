@@ -15,8 +15,8 @@ from app.desk import security
 from app.desk.page import pages
 from app.desk.report import reports
 from app.desk.resource import resources
-from app.kernel.access import ADMIN, Actor
-from app.kernel.db import session, transaction
+from app.kernel.access import ADMIN, Actor, acting, guarded, level
+from app.kernel.db import session, spaced, transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused
 
 LONGEST = 60
@@ -30,9 +30,18 @@ class Line:
     label: str
     name: str
     verbs: Mapping[str, str]  # each with how it is called
+    noun: type[Any] | None = None
 
     def right(self, verb: str) -> str:
         return f"{self.name}.can_{verb}"
+
+    def kept_from(self, who: Actor) -> str:
+        """Phone masked, notes hidden: of what they may read."""
+        if self.noun is None or not who.has(self.right("read")):
+            return ""
+        with acting(who):
+            most = {name: level(self.noun, name) for name in guarded(self.noun)}
+        return ", ".join(f"{spaced(name).lower()} {'only read' if it == 'read' else it}" for name, it in most.items() if it != "write")
 
 
 class Rights(BaseView):
@@ -114,7 +123,8 @@ def must_be_admin() -> None:
 def lines() -> Iterable[Line]:
     """Everything a right can be about, from the declarations."""
     for it in resources():
-        yield Line(it.pack, it.label, it.noun.__name__, {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs})
+        verbs = {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs}
+        yield Line(it.pack, it.label, it.noun.__name__, verbs, it.noun)
     asked: list[Any] = [*reports(), *pages()]
     for each in asked:
         yield Line(each.pack, each.label, each.right, {"read": "Read"})

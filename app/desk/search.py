@@ -36,7 +36,7 @@ from sqlalchemy.types import Integer
 
 from app.desk.column import NO, Column
 from app.desk.filtering import containing
-from app.desk.listing import holding, with_neighbours
+from app.desk.listing import saying, with_neighbours
 from app.desk.resource import Resource, resource_of
 from app.kernel import access
 from app.kernel.db import Noun, changed_in_bulk, engine, session, transaction
@@ -308,7 +308,7 @@ def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
     there = select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
     if len(resource.search) == len(resource.declared.search):
         return there
-    return and_(there, Finding.row_id.in_(holding(resource, said)))
+    return and_(there, Finding.row_id.in_(saying(resource, said)))
 
 
 def _fits(said: str) -> ColumnElement[bool]:

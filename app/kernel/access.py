@@ -203,13 +203,14 @@ def guard(noun: type[Any], columns: Guard) -> None:
     _guards[noun] = columns
 
 
-def is_guarded(noun: type[Any], column: str) -> bool:
-    return column in _guards.get(noun, {})
+def guarded(noun: type[Any]) -> Guard:
+    """What of it not everybody may do everything with."""
+    return _guards.get(noun, {})
 
 
 def level(noun: type[Any], column: str) -> str:
     """What whoever is here may do with this column, wherever it is shown: the most that one of their roles allows."""
-    who, roles = actor(), _guards.get(noun, {}).get(column)
+    who, roles = actor(), guarded(noun).get(column)
     if roles is None or who.may_all:
         return "write"
     readers = _scopes[noun].readers if noun in _scopes else frozenset()

@@ -90,6 +90,10 @@ def test_an_administrator_who_looks_with_their_eyes_sees_what_they_see(meera: Pe
     assert "Pays late." not in desk.get(f"/desk/person/{meera.id}").text
 
 
+def test_the_table_of_rights_says_it(enter: Enter) -> None:
+    assert "phone masked, notes hidden" in enter("ada").get("/desk/rights/").text
+
+
 ROLES = {"Desk": "read write", "Auditor": "read"}
 Guards = dict[str, dict[str, str]]
 
