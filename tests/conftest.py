@@ -32,7 +32,8 @@ from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
 from app.money.amount import Money
-from app.packs.bookings.booking import Booking
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -288,6 +289,21 @@ MEERA = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91984501
 def hold(app: Flask) -> Callable[..., Booking]:
     """Somebody takes a seat: hold(slot), hold(slot, name="Kabir Shah")."""
     return lambda slot, **who: Booking.hold(slot, MEERA | who, {})
+
+
+@pytest.fixture
+def in_every_state(open_slot: Callable[..., Slot], hold: Callable[..., Booking], later: Callable[..., Any]) -> dict[str, Booking]:
+    """One booking in each state."""
+    each = {state: hold(open_slot(hours=24 + 2 * nth)) for nth, state in enumerate(Booking.states)}
+    for state in "confirmed", "cancelled", "completed", "no_show":
+        each[state].mark_paid(ByHand("cash", "R-1"))
+    each["requested"].ask()
+    each["expired"].lapse()
+    each["cancelled"].cancel(CallOff("-", "all"))
+    with later(hours=72):
+        each["completed"].complete()
+        each["no_show"].miss()
+    return each
 
 
 @pytest.fixture

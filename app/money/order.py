@@ -26,31 +26,30 @@ class Ordered:
         created_at: Any
         price: Any
 
+        @property
+        def wants_money(self) -> bool: ...
+
+        @property
+        def is_awaited(self) -> bool:
+            """Is there still something to be had for this money?"""
+
+        @property
+        def is_settled(self) -> bool:
+            """All that could come has come."""
+
+        @property
+        def asked(self) -> Asked: ...
+
+        def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
+            """What the gateway says of each attempt, taken to heart. Safe to hear twice."""
+
+        def lock(self) -> Self: ...
+
     gateway: Mapped[str]
     order_id: Mapped[str | None]
     orders: Mapped[int] = mapped_column(default=0)  # how many the gateway closed before they were paid
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
-
-    @property
-    def wants_money(self) -> bool:
-        raise NotImplementedError
-
-    @property
-    def is_awaited(self) -> bool:
-        """Is there still something to be had for this money?"""
-        raise NotImplementedError
-
-    @property
-    def asked(self) -> Asked:
-        raise NotImplementedError
-
-    def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
-        """What the gateway says of each attempt, taken to heart. Safe to hear twice."""
-        raise NotImplementedError
-
-    def lock(self) -> Self:
-        raise NotImplementedError
 
     @property
     def receipt(self) -> str:
@@ -123,11 +122,6 @@ class Ordered:
             waits = self.wants_money and self.is_awaited  # the rest of a deposit may be paid weeks later
             self.look_at = None if self.is_settled or (over and not waits) else clock.now() + gap
         self.look()
-
-    @property
-    def is_settled(self) -> bool:
-        """All that could come has come."""
-        raise NotImplementedError
 
 
 @job

@@ -21,8 +21,7 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.amount import Money
 from app.money.basket import Basket
-from app.money.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff
+from app.packs.bookings.booking import Booking
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -78,21 +77,11 @@ TOO_WIDE = """() => {
 
 
 @pytest.fixture
-def busy(service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], later: Any) -> dict[str, Booking]:
-    """One booking in each state."""
-    states = "held", "confirmed", "requested", "cancelled", "expired", "completed", "no_show"
-    each = {state: hold(open_slot(hours=24 + 2 * nth)) for nth, state in enumerate(states)}
-    for state in "confirmed", "cancelled", "completed", "no_show":
-        each[state].mark_paid(ByHand("cash", "R-1"))
-    each["requested"].ask()
-    each["expired"].lapse()
-    each["cancelled"].cancel(CallOff("The practitioner is ill.", "all"))
-    with later(hours=72):
-        each["completed"].complete()
-        each["no_show"].miss()
+def busy(service: Service, in_every_state: dict[str, Booking]) -> dict[str, Booking]:
+    """And something to choose besides."""
     with transaction():
         session.add(Extra(service=service, name="Recording", price=Money(20000, "INR")))
-    return each
+    return in_every_state
 
 
 @pytest.mark.browser
