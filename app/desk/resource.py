@@ -193,6 +193,8 @@ class Resource:
             raise TypeError(f"{self.noun.__name__}: a tone for {', '.join(sorted(stray))}, which is no state of it.")
         if self.links and not issubclass(self.noun, access.Linked):
             raise TypeError(f"{self.noun.__name__} has no signed link.")
+        if stray := {name for each in self.waits for name in each.filters if not name.startswith("f.") and name not in ("w", "q")}:
+            raise TypeError(f"{self.noun.__name__}: what waits leads to its list by f.{min(stray)}, not by {min(stray)}.")
         self._check_columns()
 
     def _check_columns(self) -> None:

@@ -225,8 +225,8 @@ def _talk(asha: Practitioner, service: Service) -> None:
 
 
 def _before(practitioner: Practitioner, service: Service) -> None:
-    """What was: two who came last week, and one who did not."""
-    for days, (name, email, phone, zone) in zip((5, 4, 3), CUSTOMERS, strict=False):
+    """What was: two who came last week, one who did not, and some a month before, whom the figures of these weeks stand beside."""
+    for days, (name, email, phone, zone) in zip((41, 33, 5, 4, 3), CUSTOMERS, strict=False):
         start = clock.ahead(days=-days).replace(minute=30, second=0, microsecond=0)
         with clock.standing_at(start - timedelta(days=2)), transaction():
             slot = Slot.at(practitioner, service, start)

@@ -55,7 +55,7 @@ resources = [
         filters="state driver practitioner",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
-        waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"state": "failed"})],
+        waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"f.state": "failed"})],
     ),
     Resource(
         BusyCalendar,
@@ -72,7 +72,7 @@ resources = [
         scope={"Practitioner": own("practitioner.user")},
         waits=[
             Waits(
-                "Calendars that cannot be read", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"state": "read"}
+                "Calendars that cannot be read", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"f.state": "read"}
             )
         ],
     ),
