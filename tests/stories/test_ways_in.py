@@ -52,3 +52,16 @@ def test_no_page_about_ways_in_and_rights_shuts_anybody_out(page: Page, web: str
     page.get_by_role("link", name="Helping hand").first.click()
     page.get_by_role("button", name="Delete this role").click()
     assert not found, "\n".join(found)
+
+
+@pytest.mark.browser
+def test_somebody_comes_in_by_anothers_word_and_is_turned_away_by_it(page: Page, web: str, app: Flask) -> None:
+    page.goto(f"{web}/login/?next=/desk/sittings/")
+    page.get_by_role("link", name="Sign in with Sandbox").click()
+    page.get_by_label("Email address").fill("stranger@example.com")
+    page.get_by_role("button", name="Tell the desk").click()
+    expect(page.get_by_role("alert")).to_have_text(re.compile("Nobody here has the address stranger@example.com"))
+    page.get_by_role("link", name="Sign in with Sandbox").click()
+    page.get_by_label("Email address").fill("dina@example.com")
+    page.get_by_role("button", name="Tell the desk").click()
+    expect(page.get_by_text("with Sandbox, since")).to_be_visible()
