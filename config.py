@@ -64,6 +64,7 @@ class Settings:
     business_tax_number: str = setting("BUSINESS_TAX_NUMBER", "")
     business_region: str = setting("BUSINESS_REGION", "")
     business_upi: str = setting("BUSINESS_UPI", "")
+    business_hours: str = setting("BUSINESS_HOURS", "")
     books_open: int = setting("BOOKS_OPEN_IN_MONTH", "4")
     four_eyes_above: str = setting("FOUR_EYES_ABOVE", "10000")
 

@@ -17,6 +17,7 @@ from app.calendars import ics, place
 from app.calendars.google import Google, Keys
 from app.calendars.jitsi import Jitsi
 from app.calendars.near import InPerson, OwnRoom
+from app.desk import column
 from app.kernel import access, board, clock, db, files, jobs, numbering, people, secrets, switch
 from app.kernel.pack import Pack
 from app.messages import channel, message, template
@@ -24,7 +25,7 @@ from app.messages.email import Email
 from app.messages.outside import live_beside
 from app.messages.sms import Sms
 from app.messages.whatsapp import WhatsApp
-from app.money import business, gateway, invoice, limits, quote
+from app.money import business, gateway, invoice, limits, quote, working_hours
 from app.money.amount import Money
 from app.money.offline import OFFLINE
 from app.money.paper import Party
@@ -88,9 +89,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     live_beside(settings.listener, settings.shelf)
     gateway.use(*_gateways(settings))
     gateway.reach_us_at(settings.base_url if settings.pays_at else "")
-    clock.live_in(settings.timezone)
     numbering.open_books_in(settings.books_open)
-    limits.four_eyes_above(Money.read(settings.four_eyes_above, settings.currency))
     channel.use(*_channels(app, settings))
     place.use(*_places(settings))
     _say_who_we_are(app, settings)
@@ -107,6 +106,10 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     """At the start as the environment has it, and again whenever somebody changes it on the desk."""
     app.extensions["settings"] = it
     app.jinja_env.globals.update(settings=it, logo=logo)
+    clock.live_in(it.timezone)
+    column.live_in(it.timezone, it.currency)
+    limits.four_eyes_above(Money.read(it.four_eyes_above, it.currency))
+    working_hours.keep(it.business_hours)
     quote.sell_from(it.business_region if it.business_tax_number else "")
     invoice.sell_as(_seller(it), it.business_upi)
     message.write_to_the_house_at(name=it.business, email=it.business_email, timezone=it.timezone)
@@ -124,6 +127,10 @@ def _refuse_wrong_papers(it: Settings) -> None:
         raise Unsafe("BUSINESS_UPI is not a UPI address such as practice@upi.")
     if not 1 <= it.books_open <= 12:
         raise Unsafe("BOOKS_OPEN_IN_MONTH is a month, 1 to 12.")
+    try:
+        working_hours.read(it.business_hours)
+    except ValueError as error:
+        raise Unsafe(f"BUSINESS_HOURS: {error}") from None
     try:
         Money.read(it.four_eyes_above, it.currency)
     except ValueError as error:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import column, drawn, home, house, money, notices, open_by, search, security, token
+from app.desk import drawn, home, house, money, notices, open_by, search, security, token
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
@@ -99,7 +99,6 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 
 def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     settings: Settings = app.extensions["settings"]
-    column.live_in(settings.timezone, settings.currency)
     open_by.remember_in(settings.redis_url)
     forget_all()
     forget_reports()

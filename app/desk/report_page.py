@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 from flask import Response, flash, g, jsonify, redirect, render_template, request, send_file, stream_with_context, url_for
@@ -89,7 +90,9 @@ class Page(BaseView):
         people = [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
         spoken = self.report.spoken(self.report.read(asked), without_days=True)
         given = {"typed": typed, "refusal": refusal, "people": people, "me": access.actor().user_id, "asked": asked, "spoken": spoken}
-        return render_template("desk/report_send.html", report=self.report, endpoint=self.endpoint, asks=questions(Wanted), **given)
+        return render_template(
+            "desk/report_send.html", report=self.report, endpoint=self.endpoint, asks=[replace(each, required=True) for each in questions(Wanted)], **given
+        )
 
     @expose("/choices/<name>")
     @has_access

@@ -10,7 +10,7 @@ QUARTER = 3
 
 def days_of(name: str, today: date) -> tuple[date, date]:
     """The days of "last-month": its first and its last."""
-    which, _, rest = name.partition("-")
+    which, _, rest = name.replace("_", "-").partition("-")
     step = {"last": -1, "yesterday": -1, "next": 1, "tomorrow": 1}.get(which, 0)
     if rest.endswith("-days"):
         return today - timedelta(days=int(rest.removesuffix("-days"))), today - timedelta(days=1)

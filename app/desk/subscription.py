@@ -38,15 +38,15 @@ WEEKDAYS = {each: each.capitalize() for each in DAYS}
 PERIODS = {
     "yesterday": "Yesterday",
     "today": "Today",
-    "last-7-days": "The 7 days before",
-    "last-28-days": "The 28 days before",
-    "this-week": "This week",
-    "last-week": "Last week",
-    "this-month": "This month",
-    "last-month": "Last month",
-    "last-quarter": "Last quarter",
-    "this-year": "This year",
-    "last-year": "Last year",
+    "last_7_days": "The 7 days before",
+    "last_28_days": "The 28 days before",
+    "this_week": "This week",
+    "last_week": "Last week",
+    "this_month": "This month",
+    "last_month": "Last month",
+    "last_quarter": "Last quarter",
+    "this_year": "This year",
+    "last_year": "Last year",
 }
 LONGEST = 100
 MOST = 30  # of one person
@@ -57,7 +57,7 @@ REFUSED = 3  # letters in a row that did not arrive, after which none is sent an
 class Wanted:
     """How somebody wants to be sent it."""
 
-    period: str = asked("Of which days", default="last-week", among=lambda: PERIODS)
+    period: str = asked("Of which days", default="last_week", among=lambda: PERIODS)
     format: str = asked("As", default="pdf", among=lambda: report_file.FORMATS)
     rhythm: str = asked("How often", default="weekly", among=lambda: RHYTHMS)
     weekday: str = asked("On which day of the week", default="monday", among=lambda: WEEKDAYS, help="Where it is sent every week.")
@@ -89,7 +89,7 @@ class Subscription(Noun):
     title: Mapped[str] = mapped_column(String(LONGEST))
     report: Mapped[str]
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    period: Mapped[str] = mapped_column(default="last-week", info={"choices": tuple(PERIODS), "label": "Of which days"})
+    period: Mapped[str] = mapped_column(default="last_week", info={"choices": tuple(PERIODS), "label": "Of which days"})
     format: Mapped[str] = mapped_column(default="pdf", info={"choices": tuple(report_file.FORMATS), "label": "As"})
     rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": tuple(RHYTHMS), "label": "How often"})
     weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "On which day of the week"})

@@ -38,6 +38,10 @@ def live_in(zone: str) -> None:
     _house = ZoneInfo(zone)
 
 
+def zone() -> str:
+    return _house.key
+
+
 def today() -> date:
     return now().astimezone(_house).date()
 

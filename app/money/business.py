@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from sqlalchemy import CheckConstraint, ForeignKey
+from sqlalchemy import CheckConstraint, ForeignKey, inspect, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
+from app.kernel import clock, db
 from app.kernel.board import Board
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.files import Picture
+from app.kernel.numbering import Series
 from app.kernel.people import mailbox
+from app.money import working_hours
 from app.money.tax import STATES, is_gstin
 from app.money.upi import is_vpa
+
+CURRENCIES = "INR", "USD", "EUR", "GBP", "AED", "AUD", "CAD", "CHF", "KES", "LKR", "NPR", "NZD", "SGD", "ZAR"
 
 _tell: Callable[[Mapping[str, str]], None] | None = None
 
@@ -32,6 +37,9 @@ class Business(Noun):
     tax_number: Mapped[str] = mapped_column(default="", info={"label": "GSTIN or other tax number"})
     region: Mapped[str] = mapped_column(default="", info={"label": "State, by the two digits of its GSTIN"})
     upi: Mapped[str] = mapped_column(default="", info={"label": "UPI address"})
+    hours: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Working hours", "help": "A line for each, such as Mon–Fri 10:00–18:00."})
+    timezone: Mapped[str] = mapped_column(default="", info={"label": "Time zone", "help": "Where days and months begin. It stays once something is numbered."})
+    currency: Mapped[str] = mapped_column(default="", info={"help": "Three letters, such as INR. It stays once a price or an amount is written down."})
     logo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     logo: Mapped[Picture | None] = relationship(lazy="joined")
 
@@ -48,7 +56,7 @@ class Business(Noun):
 
     def tidy(self) -> None:
         """Checked before it is kept: an invoice that was issued with a wrong number cannot be taken back."""
-        self.tax_number, self.upi = self.tax_number.strip().upper(), self.upi.strip()
+        self.tax_number, self.upi, self.currency = self.tax_number.strip().upper(), self.upi.strip(), self.currency.strip().upper()
         wrong = {}
         if self.name and not 2 <= len(self.name.strip()) <= 100:
             wrong["name"] = "A name has 2 to 100 characters."
@@ -62,21 +70,54 @@ class Business(Noun):
                 wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, and so is the state."
         if self.upi and not is_vpa(self.upi):
             wrong["upi"] = "This is not a UPI address such as practice@upi."
+        wrong |= self._wrong_hours() | self._too_late()
         if wrong:
             raise Invalid.fields_said(wrong)
         board.changed()
+
+    def _wrong_hours(self) -> dict[str, str]:
+        try:
+            working_hours.read(self.hours)
+        except ValueError as error:
+            return {"hours": str(error)}
+        return {}
+
+    def _too_late(self) -> dict[str, str]:
+        """What is written down was written in a zone and in a currency: neither is changed under it."""
+        wrong = {}
+        now: Any = inspect(self).attrs
+        if self.timezone and not clock.is_zone(self.timezone):
+            wrong["timezone"] = "This is not a time zone. Write it like Asia/Kolkata."
+        elif now.timezone.history.has_changes() and self.timezone != clock.zone() and session.scalar(select(Series.id).limit(1)):
+            wrong["timezone"] = f"Things are numbered and dated already by the days of {clock.zone()}, so it stays."
+        if self.currency and self.currency not in CURRENCIES:
+            wrong["currency"] = f"Prices can be in {', '.join(CURRENCIES[:-1])} or {CURRENCIES[-1]}."
+        elif now.currency.history.has_changes() and (other := _amounts_but(self.currency)):
+            wrong["currency"] = f"Amounts are written down already in {other}, so it stays."
+        return wrong
 
     @property
     def told(self) -> dict[str, str]:
         """By the names of the settings that it stands above, and where the logo is."""
         said = {
             "business": self.name, "business_email": self.email, "business_phone": self.phone, "business_address": self.address,
-            "business_tax_number": self.tax_number, "business_region": self.region, "business_upi": self.upi, "logo": self.logo.place if self.logo else "",
+            "business_tax_number": self.tax_number, "business_region": self.region, "business_upi": self.upi,
+            "business_hours": self.hours, "timezone": self.timezone, "currency": self.currency, "logo": self.logo.place if self.logo else "",
         }  # fmt: skip
         return {name: value for name, value in said.items() if value}
 
     def __str__(self) -> str:
         return self.name or "As it was set up"
+
+
+def _amounts_but(currency: str) -> str:
+    """A currency other than this one in which something is written down, wherever that is."""
+    for noun in db.nouns():
+        for money in inspect(noun).composites:
+            column = next(each for each in money.columns if each.name.endswith("_currency"))
+            if found := session.scalar(select(column).where(column != currency).limit(1)):
+                return str(found)
+    return ""
 
 
 def _say(told: Mapping[str, str]) -> None:

@@ -23,6 +23,7 @@ from app.kernel.db import in_words, session
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 from app.kernel.people import Person
 from app.kernel.words import ENGLISH, counted, language, languages, say, speak, unsaid
+from app.money import working_hours
 from config import Settings
 
 log = logging.getLogger(__name__)
@@ -73,7 +74,7 @@ def put_up(app: Flask) -> None:
     app.jinja_env.globals.update(
         say=_say, counted=_counted, language=language, languages=languages, in_language=in_language, hour=words.hour, dated=words.day, stretch=words.stretch
     )
-    app.jinja_env.filters.update(said=words.moment, spoken=say)
+    app.jinja_env.filters.update(said=words.moment, spoken=say, lines_written=working_hours.lines)
 
 
 def framed() -> bool:

@@ -317,7 +317,7 @@ def test_from_the_page_of_a_report_to_the_list_of_ones_own(app: Flask, enter: En
     assert "/desk/reports/revenue/send?since=2026-11-01" in dina.get("/desk/reports/revenue/?since=2026-11-01&until=2026-11-21").text
     form = dina.get("/desk/reports/revenue/send?since=2026-11-01").text
     assert "To whom" not in form
-    typed = {"period": "last-week", "format": "pdf", "rhythm": "weekly", "weekday": "tuesday", "day": "1", "at": "08:30"}
+    typed = {"period": "last_week", "format": "pdf", "rhythm": "weekly", "weekday": "tuesday", "day": "1", "at": "08:30"}
     wrong = dina.post("/desk/reports/revenue/send", data=typed | {"rhythm": "hourly", "at": "08:45"})
     assert (wrong.status_code, 'value="08:45"' in wrong.text) == (422, True)
     assert dina.post("/desk/reports/revenue/send", data=typed).headers["Location"] == "/desk/subscription/1"

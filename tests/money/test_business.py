@@ -9,15 +9,19 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from PIL import Image
-from sqlalchemy import text
+from sqlalchemy import func, select, text
 
-from app.kernel import board, jobs
+from app.desk import column
+from app.kernel import board, clock, jobs
 from app.kernel.db import session, transaction
+from app.money import working_hours
 from app.money.business import Business
+from app.packs.bookings.hours import Hours
+from app.packs.bookings.slot import Slot
 from tests.money.conftest import Hold, captured
 
 Enter = Callable[[str], FlaskClient]
-NONE = dict.fromkeys(("name", "email", "phone", "address", "tax_number", "region", "upi"), "")
+NONE = dict.fromkeys(("name", "email", "phone", "address", "tax_number", "region", "upi", "hours", "timezone", "currency"), "")
 
 
 @pytest.fixture(autouse=True)
@@ -85,6 +89,11 @@ def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkey
         ({"upi": "practice at upi"}, "This is not a UPI address"),
         ({"name": "K"}, "A name has 2 to 100 characters"),
         ({"email": "hello@nowhere@x"}, "This is not an email address"),
+        ({"hours": "Mon-Fri"}, "Write them like Mon–Fri 10:00–18:00"),
+        ({"hours": "Mon 18:00-10:00"}, "it closes after it opens"),
+        ({"hours": "Mon-Fri 9:00-17:00; Tue 16:00-18:00"}, "Two stretches of Tuesday overlap"),
+        ({"timezone": "Kolkata"}, "This is not a time zone"),
+        ({"currency": "XYZ"}, "Prices can be in INR, USD"),
     ],
 )
 def test_what_would_stand_wrongly_on_a_paper_is_refused(enter: Enter, typed: dict[str, str], said: str) -> None:
@@ -106,3 +115,53 @@ def test_its_sign_hangs_on_every_public_page(enter: Enter, client: FlaskClient) 
 def test_only_an_administrator_writes_it(enter: Enter) -> None:
     assert enter("dina").get("/desk/business/1").status_code == 200
     assert write(enter("dina"), name="Ours now") == 403
+
+
+# --- its hours, its zone and its currency ---------------------------------------------------------------------------------
+
+
+def test_hours_are_read_as_somebody_writes_them() -> None:
+    read = [
+        (each.weekday, f"{each.opens:%H:%M}", f"{each.closes:%H:%M}")
+        for each in working_hours.read("Sat–Sun 10.00 to 13:00\nwed, fri: 9:00-12:00, 14:00–24:00")
+    ]
+    assert read == [
+        (2, "09:00", "12:00"), (2, "14:00", "00:00"), (4, "09:00", "12:00"), (4, "14:00", "00:00"), (5, "10:00", "13:00"), (6, "10:00", "13:00"),
+    ]  # fmt: skip
+
+
+def test_working_hours_stand_on_public_pages_and_whoever_is_new_begins_with_them(enter: Enter, client: FlaskClient) -> None:
+    desk = enter("ada")
+    assert write(desk, hours="Mon–Tue 10:00–18:00\nSat 10:00–13:00") == 302
+    page = client.get("/").text
+    assert "Mon–Tue 10:00–18:00 · Sat 10:00–13:00" in page
+    assert '"openingHours": ["Mo 10:00-18:00", "Tu 10:00-18:00", "Sa 10:00-13:00"]' in page
+    typed = {"name": "Nila Sen", "timezone": "Asia/Kolkata", "meets_by": "in_person"}
+    assert desk.post("/desk/practitioner/new", data=typed).status_code == 302
+    assert [str(each) for each in session.scalars(select(Hours).order_by(Hours.id))] == [
+        "Monday 10:00–18:00 · Nila Sen", "Tuesday 10:00–18:00 · Nila Sen", "Saturday 10:00–13:00 · Nila Sen",
+    ]  # fmt: skip
+    assert desk.post("/desk/practitioner/1/edit", data=typed | {"title": "Dr."}).status_code == 302
+    assert session.scalar(select(func.count()).select_from(Hours)) == 3
+
+
+def test_the_zone_is_chosen_until_something_is_numbered_by_its_days(enter: Enter, slot: Slot, hold: Hold) -> None:
+    desk = enter("ada")
+    assert write(desk, timezone="Europe/Berlin") == 302
+    assert (clock.zone(), column.house.timezone) == ("Europe/Berlin", "Europe/Berlin")
+    assert "Europe/Berlin" in desk.get("/").text
+    hold(slot)
+    assert write(desk, timezone="Europe/Paris") == 422
+    assert write(desk, timezone="Europe/Berlin", name="Still ours") == 302
+    assert clock.zone() == "Europe/Berlin"
+
+
+def test_the_currency_is_chosen_until_an_amount_is_written_down(enter: Enter, request: pytest.FixtureRequest) -> None:
+    desk = enter("ada")
+    assert write(desk, currency="eur") == 302
+    assert column.house.currency == "EUR"
+    assert write(desk, currency="INR") == 302
+    request.getfixturevalue("service")
+    page = desk.post("/desk/business/1/edit", data=NONE | {"version": "3", "currency": "EUR"})
+    assert (page.status_code, "Amounts are written down already in INR, so it stays." in page.text) == (422, True)
+    assert column.house.currency == "INR"

@@ -143,6 +143,7 @@ def test_no_page_of_the_desk_shuts_anybody_out(page: Page, web: str, busy: dict[
     for path in (
         *("/desk/", "/desk/booking/", f"/desk/booking/{talked_of.id}?of=order%3D-id", "/desk/service/new", "/desk/service/1/edit"),
         *(f"/desk/booking/{busy['confirmed'].id}/do/cancel", "/desk/reports/invoice_register/", "/desk/nosuch", "/desk/inbox/", "/desk/notices/"),
+        *("/desk/reports/revenue/send", "/desk/features/"),
     ):
         page.goto(f"{web}{path}")
         found += faults(page, "100%")

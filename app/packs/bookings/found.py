@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, url_for
 
+from app.money import working_hours
 from app.packs.bookings.service import Service
 from config import Settings
 
@@ -45,7 +46,9 @@ def _practice() -> dict[str, Any]:
     it = _settings()
     said = {"name": it.business, "url": _address("booking.home"), "email": it.business_email, "telephone": it.business_phone}
     place = {"address": it.business_address.replace("\\n", ", ")} if it.business_address else {}
-    return {"@type": "ProfessionalService", "@id": f"{_address('booking.home')}#practice"} | {name: each for name, each in said.items() if each} | place
+    open_at = [f"{each.day[:2]} {each.opens:%H:%M}-{each.closes:%H:%M}" for each in working_hours.kept()]
+    opens: dict[str, Any] = {"openingHours": open_at} if open_at else {}
+    return opens | {"@type": "ProfessionalService", "@id": f"{_address('booking.home')}#practice"} | {name: each for name, each in said.items() if each} | place
 
 
 def _service(service: Service) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import date, datetime, time, timedelta
 from secrets import token_urlsafe
 from typing import Any
 
-from sqlalchemy import ForeignKey, select
+from sqlalchemy import ForeignKey, inspect, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.calendars import place
@@ -15,11 +15,12 @@ from app.calendars.near import is_link
 from app.calendars.place import Again, Never
 from app.kernel import clock
 from app.kernel.access import Linked
-from app.kernel.db import Noun, session, transaction
+from app.kernel.db import Noun, noun_called, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.files import Picture
 from app.kernel.jobs import job, later
 from app.kernel.workflow import asked, move
+from app.money import working_hours
 from app.packs.bookings.holiday import check_region
 from app.packs.bookings.opening import Rule, Timetable
 from app.packs.bookings.service import Service
@@ -94,6 +95,15 @@ class Practitioner(Noun, Linked):
     def tidy(self) -> None:
         if self.meets_by == "room" and not is_link(self.room):
             raise Invalid.fields_said({"room": "Write the link of the room. It begins with https://."})
+        here: Any = inspect(self)
+        if not here.persistent:
+            self._begin_with_the_hours_of_the_house()
+
+    def _begin_with_the_hours_of_the_house(self) -> None:
+        """Whoever is new has them, until somebody writes down others."""
+        hours: Any = noun_called("hours")  # which know whose they are
+        note = "As the house has them"
+        session.add_all(hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note) for each in working_hours.kept())
 
     @move("active", "away", by="Desk Practitioner", label="Try the meeting link")
     def try_link(self) -> None:

@@ -1,0 +1,92 @@
+"""Working hours, as somebody writes them: Mon–Fri 10:00–18:00, one line after the other."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import time
+from itertools import pairwise
+
+LONGEST = 400
+_DAYS = tuple(calendar.day_name)
+_LINE = re.compile(r"(?P<days>[a-z ,-]+?) *:? +(?P<times>\d[\d:, -]*)")
+_SPAN = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
+_HOW = "Write them like Mon–Fri 10:00–18:00, each on a line of its own."
+
+_written = ""
+
+
+@dataclass(frozen=True, order=True)
+class Open:
+    """One stretch of one day of the week, Monday being 0. Until 00:00 is until the end of the day."""
+
+    weekday: int
+    opens: time
+    closes: time
+
+    @property
+    def day(self) -> str:
+        return _DAYS[self.weekday]
+
+
+def keep(written: str) -> None:
+    """What the house keeps, from now on."""
+    global _written
+    _written = written
+
+
+def kept() -> list[Open]:
+    return read(_written)
+
+
+def lines(written: str) -> list[str]:
+    """As they were written, without what is empty."""
+    return [line for each in re.split(r"[\n;]", written) if (line := " ".join(each.split()))]
+
+
+def read(written: str) -> list[Open]:
+    """Each stretch of each day; ValueError says what cannot be read."""
+    if len(written) > LONGEST:
+        raise ValueError(f"At most {LONGEST} characters, please.")
+    found = sorted({each for line in lines(written) for each in _read(line)})
+    for before, after in pairwise(found):
+        if before.weekday == after.weekday and (before.closes == time() or after.opens < before.closes):
+            raise ValueError(f"Two stretches of {after.day} overlap.")
+    return found
+
+
+def _read(line: str) -> Iterator[Open]:
+    plain = re.sub(r" *(?:-|–|—|\bto\b) *", "-", line.lower().replace(".", ":"))
+    parts = _LINE.fullmatch(plain)
+    if parts is None:
+        raise ValueError(f"“{line}” cannot be read. {_HOW}")
+    for span in re.split(r" *, *", parts["times"].strip()):
+        opens, closes = _span(span, line)
+        yield from (Open(day, opens, closes) for day in _days(parts["days"], line))
+
+
+def _span(text: str, line: str) -> tuple[time, time]:
+    found = _SPAN.fullmatch(text)
+    numbers = [int(each) for each in found.groups()] if found else []
+    if not numbers or max(numbers[1::2]) > 59 or numbers[0] > 23 or numbers[2] > 24:
+        raise ValueError(f"“{line}” cannot be read. {_HOW}")
+    opens, closes = time(numbers[0], numbers[1]), time(numbers[2] % 24, numbers[3])
+    if closes != time() and closes <= opens:
+        raise ValueError(f"“{line}”: it closes after it opens.")
+    return opens, closes
+
+
+def _days(text: str, line: str) -> Iterator[int]:
+    for part in re.split(r" *, *| +", text.strip(" :")):
+        first, _, last = part.partition("-")
+        since, until = _day(first, line), _day(last or first, line)
+        yield from (each % 7 for each in range(since, until + 1 if until >= since else until + 8))
+
+
+def _day(text: str, line: str) -> int:
+    fits = [at for at, name in enumerate(_DAYS) if len(text) > 1 and name.lower().startswith(text)]
+    if len(fits) != 1:
+        raise ValueError(f"“{line}” cannot be read. {_HOW}")
+    return fits[0]
