@@ -330,6 +330,9 @@ def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
     """How often the database is asked while something is done."""
 
     def count(done: Callable[[], Any]) -> int:
+        board.catch_up()
+        for each in board._boards:
+            assert each.known is not None  # what a process keeps in mind, it has asked for before
         asked: list[str] = []
 
         def note(*call: Any) -> None:
