@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import String, cast, func, inspect, or_
 
 from app.desk.column import Column
+from app.desk.incoming_workbook import lines_of
 from app.kernel import access
 from app.kernel.db import session, spaced
 from app.kernel.errors import Invalid
@@ -20,7 +21,7 @@ from app.kernel.errors import Invalid
 LARGEST = 5 * 1024 * 1024
 MOST = 20_000
 WIDEST = 200
-_WORKBOOKS = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_WORKBOOK, _OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
 _NAMES = "number", "name", "email", "slug", "username"
 _YES, _NO = ("yes", "true", "on", "1", "x"), ("no", "false", "off", "0")
 
@@ -31,8 +32,10 @@ def text_of(raw: bytes) -> str:
         raise _wrong("Choose a file.")
     if len(raw) > LARGEST:
         raise _wrong("At most 5 MB, please.")
-    if raw.startswith(_WORKBOOKS):
-        raise _wrong("This is a workbook. Save it in your spreadsheet as “CSV UTF-8”, and send that.")
+    if raw.startswith(_WORKBOOK):
+        return lines_of(raw)
+    if raw.startswith(_OLD):
+        raise _wrong("This workbook is an older one, or has a password. Save it as an Excel workbook without one, or as “CSV UTF-8”, and send that.")
     for encoding in _encodings(raw):
         try:
             text = raw.decode(encoding)

@@ -92,7 +92,8 @@ def test_a_comma_in_an_amount_does_not_part_what_semicolons_part() -> None:
     ("raw", "no"),
     [
         (b"", "Choose a file"),
-        (b"PK\x03\x04....", "This is a workbook"),
+        (b"PK\x03\x04....", "This workbook cannot be read"),
+        (b"\xd0\xcf\x11\xe0....", "an older one, or has a password"),
         (b"\x81\x8d\xff,1\n", "not a table of text"),
         (b"Name\n", "There are no rows"),
         (b"Name\n" + b"a\n" * 20_001, "At most 20,000 rows"),
