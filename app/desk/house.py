@@ -29,7 +29,7 @@ from app.desk.subscription import HANDS as READERS
 from app.desk.subscription import Subscription
 from app.desk.task import HANDS, Task
 from app.desk.token import Token
-from app.desk.view import View
+from app.desk.view import Opens, View
 from app.desk.words import words
 from app.kernel import access, clock
 from app.kernel.access import everything, own
@@ -78,6 +78,7 @@ house = Pack(
         Code,
         Field,
         View,
+        Opens,
         Batch,
         Intake,
         IntakeLine,

@@ -28,14 +28,14 @@ class Lists(Imports):
     """What is seen and done here is the reader's own rows, whatever an address says."""
 
     method_permission_name: ClassVar[dict[str, str]] = Imports.method_permission_name | {
-        "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "unkeep": "read",
+        "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "opens": "read", "unkeep": "read",
     }  # fmt: skip
 
     @expose("/")
     @has_access
     def list(self) -> Any:
         asked, views = Asked.read(request.args), View.all(self.resource.name)
-        first = next((each for each in views if each.first and each.is_mine), None)
+        first = View.opening(self.resource.name, views)
         if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
             return redirect(self._address(first))
         page = listed(self.resource, asked)
@@ -125,6 +125,16 @@ class Lists(Imports):
         flash(f"“{view.name}” was changed.", "success")
         return redirect(self._address(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
 
+    @expose("/views/<int:id>/opens", methods=["POST"])
+    @has_access
+    def opens(self, id: int) -> Any:
+        """A view that somebody else shares opens the list, for whoever is here; or does so no more."""
+        wanted = request.form.get("opens") == "yes"
+        with transaction():
+            view = View.open_with(self.resource.name, id, wanted=wanted)
+        flash(f"The list opens with {f'“{view.name}”' if wanted else 'everything'} now, for you.", "success")
+        return redirect(url_for(f"{self.endpoint}.views"))
+
     @expose("/views/<int:id>/delete", methods=["POST"])
     @has_access
     def unkeep(self, id: int) -> Any:
@@ -136,7 +146,9 @@ class Lists(Imports):
 
     def _views(self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None) -> Any:
         session.rollback()
-        given = {"asked": asked, "typed": typed or {}, "refusal": refusal, "views": View.all(self.resource.name), "address": self._address}
+        views = View.all(self.resource.name)
+        kept = {"views": views, "opening": View.opening(self.resource.name, views), "address": self._address}
+        given = {"asked": asked, "typed": typed or {}, "refusal": refusal, **kept}
         return self._page("desk/views.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
 
     def _address(self, view: View) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, bindparam, or_, select, text
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, bindparam, delete, or_, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel.access import actor
@@ -62,10 +62,33 @@ class View(Noun):
         if not name or len(name) > LONGEST or not name.isprintable():
             raise Invalid.fields_said({"name": f"Give it a name of at most {LONGEST} letters."})
         if first and not self.first:
+            Opens.forget(self.resource)
             for each in session.scalars(select(View).where(View.resource == self.resource, View.user_id == self.user_id, View.first)):
                 each.first = False
             session.flush()  # two first ones would be refused, even for a moment
         self.name, self.shared, self.first = name, shared, first
+
+    @classmethod
+    def opening(cls, resource: str, views: list[View]) -> View | None:
+        """With which of these the list opens for whoever is here: one of their own, or one that others share."""
+        own = next((each for each in views if each.first and each.is_mine), None)
+        if own is not None or all(each.is_mine for each in views):
+            return own
+        chosen = Opens.of(resource)
+        return next((each for each in views if each.id == chosen), None)
+
+    @classmethod
+    def open_with(cls, resource: str, id: int, *, wanted: bool) -> View:
+        """One that others share, for whoever is here alone. It stays theirs: what they change in it is changed here too."""
+        view = next((each for each in cls.all(resource) if each.id == id), None)
+        if view is None:
+            raise Missing
+        Opens.forget(resource)
+        if wanted:
+            for each in session.scalars(select(cls).where(cls.resource == resource, cls.user_id == actor().user_id, cls.first)):
+                each.first = False
+            session.add(Opens(resource=resource, user_id=actor().user_id, view_id=view.id))
+        return view
 
     @property
     def is_mine(self) -> bool:
@@ -74,3 +97,22 @@ class View(Noun):
 
 # Put together once: every list asks it.
 _ALL = select(View).where(View.resource == bindparam("resource"), or_(View.user_id == bindparam("me"), View.shared)).order_by(View.id)
+
+
+class Opens(Noun):
+    """With which view of somebody else's a list opens for one person. When that is shared no more, the list opens as ever."""
+
+    audited = False  # how somebody likes to look at a list changes nothing for anybody
+    __table_args__ = (UniqueConstraint("resource", "user_id"),)
+
+    resource: Mapped[str]
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    view_id: Mapped[int] = mapped_column(ForeignKey("view.id", ondelete="CASCADE"))
+
+    @classmethod
+    def of(cls, resource: str) -> int | None:
+        return session.scalar(select(cls.view_id).where(cls.resource == resource, cls.user_id == actor().user_id))
+
+    @classmethod
+    def forget(cls, resource: str) -> None:
+        session.execute(delete(cls).where(cls.resource == resource, cls.user_id == actor().user_id))

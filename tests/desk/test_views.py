@@ -104,3 +104,25 @@ def test_one_view_opens_the_list_and_everything_is_one_step_away(enter: Enter) -
     with transaction():
         session.query(View).filter_by(name="Second").one().asked = {"cols": "gone"}
     assert dina.get("/desk/person/").status_code == 200
+
+
+def test_a_view_that_somebody_shares_opens_the_list_of_whoever_wants_that(enter: Enter) -> None:
+    dina, omar = enter("dina"), enter("omar")
+    keep(dina, "q=Person+1", name="For all", shared="on")
+    keep(dina, "q=Person+0", name="For me")
+    keep(omar, "q=Person+2", name="Mine", first="on")
+    assert omar.post("/desk/person/views/2/opens", data={"opens": "yes"}).status_code == 404
+    assert omar.post("/desk/person/views/1/opens", data={"opens": "yes"}).status_code == 302
+    assert "q=Person+1" in omar.get("/desk/person/").location
+    assert "The list opens with it, for you." in omar.get("/desk/person/views").text
+    assert dina.get("/desk/person/").status_code == enter("ada").get("/desk/person/").status_code == 200, "and nobody else's does"
+    omar.post("/desk/person/views/3", data={"name": "Mine", "first": "on"})
+    assert "q=Person+2" in omar.get("/desk/person/").location, "the latest choice counts"
+    omar.post("/desk/person/views/1/opens", data={"opens": "yes"})
+    omar.post("/desk/person/views/1/opens", data={"opens": "no"})
+    assert omar.get("/desk/person/").status_code == 200
+    omar.post("/desk/person/views/1/opens", data={"opens": "yes"})
+    dina.post("/desk/person/views/1", data={"name": "For all"})
+    assert omar.get("/desk/person/").status_code == 200, "it is shared no more"
+    dina.post("/desk/person/views/1/delete")
+    assert omar.get("/desk/person/").status_code == 200
