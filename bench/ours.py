@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from flask import Flask
-from flask_jwt_extended import create_access_token
 from sqlalchemy import ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -23,7 +20,7 @@ from app.kernel.access import everything
 from app.kernel.db import Noun
 from app.kernel.pack import Pack
 from bench.rows import SHOWN, fill, others
-from bench.side import Side, cookie, started
+from bench.side import Pages, Side, main
 
 ROLES = {"Desk": "read write moves delete"}
 
@@ -67,12 +64,12 @@ def pack(nouns: int) -> Pack:
     return Pack(name="bench", label="Parcels", nouns=[Customer, Parcel, *plain], resources=resources)
 
 
-def begin(app: Flask, nouns: int) -> None:
+def begin(nouns: int, app: Flask) -> None:
     """What a release does once, and the rows."""
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context(), db.engine().begin() as connection:
-        fill(connection, nouns)
+        fill(connection, db.metadata, nouns)
         connection.execute(
             text(
                 "insert into change (created_at, changed_at, version, noun, row_id, verb, before, after, why, name, door) select now(), now(), 1, 'parcel', "
@@ -84,32 +81,11 @@ def begin(app: Flask, nouns: int) -> None:
 
 def side(app: Flask) -> Side:
     with app.app_context():
-        user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
-        token = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
-        key = Sitting.begin(user, address="127.0.0.1", device="the bench")
-    known = {"Cookie": cookie(app, user, sitting=key)}
-    return Side(
-        app,
-        {
-            "index": ("/desk/", known),
-            "list": ("/desk/parcel/?size=50", known),
-            "record": (f"/desk/parcel/{SHOWN}", known),
-            "api_list": ("/api/v1/parcel/?size=50", token),
-            "api_get": (f"/api/v1/parcel/{SHOWN}", token),
-        },
-    )
-
-
-def main(what: str, nouns: int) -> None:
-    make: Any = partial(create_app, packs=[pack(nouns)])
-    match what:
-        case "begin":
-            begin(make(), nouns)
-        case "start":
-            print(json.dumps(started(make)))
-        case "serve":
-            side(make()).serve()
+        key = Sitting.begin(app.extensions["appbuilder"].sm.find_user(username="bench").id, address="127.0.0.1", device="the bench")
+    pages = Pages("/desk/", "/desk/parcel/?size=50", f"/desk/parcel/{SHOWN}", "/api/v1/parcel/?size=50", f"/api/v1/parcel/{SHOWN}")
+    return Side.of(app, pages, sitting=key)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(os.environ["BENCH_NOUNS"]))
+    NOUNS = int(os.environ["BENCH_NOUNS"])
+    main(sys.argv[1], partial(create_app, packs=[pack(NOUNS)]), partial(begin, NOUNS), side)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, text
 
 CUSTOMERS, PARCELS = 200, 5000
 SHOWN = 17  # the parcel whose page is opened
-
-_ALWAYS = "id serial primary key, created_at timestamptz not null, changed_at timestamptz not null, version integer not null"
 
 
 def others(nouns: int) -> list[str]:
@@ -15,19 +13,10 @@ def others(nouns: int) -> list[str]:
     return [f"Noun{n:02}" for n in range(1, nouns - 1)]
 
 
-def fill(connection: Connection, nouns: int) -> None:
-    """The same tables and the same rows, whoever reads them."""
-    connection.execute(text(f"create table customer ({_ALWAYS}, name text not null, email text not null, city text not null)"))
-    connection.execute(
-        text(
-            f"create table parcel ({_ALWAYS}, number text not null, customer_id integer not null references customer, state varchar(20) not null, "
-            "weight integer not null, due_at timestamptz not null, note text not null)"
-        )
-    )
-    connection.execute(text("create index on parcel (customer_id)"))
-    connection.execute(text("create index on parcel (state)"))
-    for name in others(nouns):
-        connection.execute(text(f"create table {name.lower()} ({_ALWAYS}, name text not null, weight integer not null)"))
+def fill(connection: Connection, declared: MetaData, nouns: int) -> None:
+    """The same rows, in tables as each side declares them."""
+    named = ["customer", "parcel", *(name.lower() for name in others(nouns))]
+    declared.create_all(connection, tables=[declared.tables[name] for name in named])
     always, now = "created_at, changed_at, version", "now(), now(), 1"
     connection.execute(
         text(

@@ -6,11 +6,13 @@ import gc
 import json
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any
 
 from flask import Flask
+from flask_jwt_extended import create_access_token
 from sqlalchemy import Engine, event
 from werkzeug.test import EnvironBuilder
 
@@ -33,6 +35,17 @@ def cookie(app: Flask, user: int, **more: str) -> str:
     return f"{app.config['SESSION_COOKIE_NAME']}={serializer.dumps({'_user_id': str(user), '_fresh': True, **more})}"
 
 
+@dataclass(frozen=True)
+class Pages:
+    """Where one side has the page, and what it asks for beside."""
+
+    index: str
+    list: str
+    record: str
+    api_list: str
+    api_get: str
+
+
 class Side:
     """The app, and the request behind each page: everything that a browser or program sends is ready before the time is taken."""
 
@@ -40,6 +53,15 @@ class Side:
         self.app, self.calls = app, 0
         self.requests = {name: EnvironBuilder(path, headers=headers).get_environ() for name, (path, headers) in pages.items()}
         self.statements = Statements()
+
+    @classmethod
+    def of(cls, app: Flask, pages: Pages, **kept: str) -> Side:
+        """As whoever `begin` added: screens by a cookie, the API by a token, as each side gives them."""
+        with app.app_context():
+            user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
+            program = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
+        browser = {"Cookie": cookie(app, user, **kept)}
+        return cls(app, {name: (path, program if name.startswith("api") else browser) for name, path in asdict(pages).items()})
 
     def serve(self) -> None:
         """A line in, a line out, until there are no more."""
@@ -61,21 +83,35 @@ class Side:
         return {"status": status, "bytes": len(body), "queries": queries, "cpu": spent}
 
     def _answer(self, page: str) -> tuple[str, bytes]:
-        told: list[str] = []
+        told: list[tuple[str, list[tuple[str, str]]]] = []
         self.calls += 1  # nobody is turned away for asking too often: each call comes from an address of its own
         here = {"REMOTE_ADDR": f"10.{self.calls >> 16 & 255}.{self.calls >> 8 & 255}.{self.calls & 255}", "wsgi.input": BytesIO()}
-        answer = self.app.wsgi_app({**self.requests[page], **here}, lambda status, headers, trouble=None: told.append(status))  # type: ignore[arg-type,func-returns-value,return-value]
+        answer = self.app.wsgi_app({**self.requests[page], **here}, lambda status, headers, trouble=None: told.append((status, headers)))  # type: ignore[arg-type,func-returns-value,return-value]
         try:
             body = b"".join(answer)
         finally:
             if hasattr(answer, "close"):
                 answer.close()
-        return told[-1], body
+        status, headers = told[-1]
+        for given in (value for name, value in headers if name == "Set-Cookie"):
+            self.requests[page]["HTTP_COOKIE"] = given.partition(";")[0]  # as a browser that has been here before
+        return status, body
 
 
 def started(make: Any) -> dict[str, float]:
     """What it costs to put the web app together, once everything is imported."""
     statements = Statements()
-    wall, cpu = time.perf_counter(), time.process_time()
+    began = time.process_time()
     make()
-    return {"wall": time.perf_counter() - wall, "cpu": time.process_time() - cpu, "statements": statements.asked, "writes": statements.wrote}
+    return {"cpu": time.process_time() - began, "statements": statements.asked, "writes": statements.wrote}
+
+
+def main(what: str, make: Callable[[], Flask], begin: Callable[[Flask], None], side: Callable[[Flask], Side]) -> None:
+    """`python -m bench.ours begin | start | serve`, and the same of the other."""
+    match what:
+        case "begin":
+            begin(make())
+        case "start":
+            print(json.dumps(started(make)))
+        case "serve":
+            side(make()).serve()

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from flask import Flask
 from flask_appbuilder import AppBuilder, Model, ModelRestApi, ModelView
 from flask_appbuilder.models.sqla.interface import SQLAInterface
 from flask_appbuilder.utils.legacy import get_sqla_class
-from flask_jwt_extended import create_access_token
 from sqlalchemy import Column, DateTime, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import relationship
 
 from bench.rows import SHOWN, fill, others
-from bench.side import Side, cookie, started
+from bench.side import Pages, Side, main
 
 FIELDS = ["number", "customer", "state", "weight", "due_at", "note"]
 
@@ -116,45 +113,21 @@ def create_app(views: list[tuple[type[ModelView], type[ModelRestApi]]]) -> Flask
     return app
 
 
-def begin(app: Flask, nouns: int) -> None:
+def begin(nouns: int, app: Flask) -> None:
     """A role like our Desk: in the database, and allowed everything that is shown."""
     with app.app_context():
         sm, session = app.extensions["appbuilder"].sm, app.extensions["sqlalchemy"].session
         sm.add_user("bench", "Dina", "Desk", "bench@example.com", sm.find_role("Admin"), password="a long password")
         with session.get_bind().begin() as connection:
-            for table in ("parcel", "customer", *(name.lower() for name in others(nouns))):
-                Model.metadata.tables[table].drop(connection)
-            fill(connection, nouns)
+            fill(connection, Model.metadata, nouns)
 
 
 def side(app: Flask) -> Side:
-    with app.app_context():
-        user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
-        token = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
-    known = {"Cookie": cookie(app, user)}
-    return Side(
-        app,
-        {
-            "index": ("/", known),
-            "list": ("/parcels/list/", known),
-            "record": (f"/parcels/show/{SHOWN}", known),
-            "api_list": ("/api/v1/parcel/?q=(page_size:50)", token),
-            "api_get": (f"/api/v1/parcel/{SHOWN}", token),
-        },
-    )
-
-
-def main(what: str, nouns: int) -> None:
-    logging.disable(logging.WARNING)  # it tells of each permission that it writes
-    make: Any = partial(create_app, [_other(name) for name in others(nouns)])
-    match what:
-        case "begin":
-            begin(make(), nouns)
-        case "start":
-            print(json.dumps(started(make)))
-        case "serve":
-            side(make()).serve()
+    pages = Pages("/", "/parcels/list/", f"/parcels/show/{SHOWN}", "/api/v1/parcel/?q=(page_size:50)", f"/api/v1/parcel/{SHOWN}")
+    return Side.of(app, pages)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(os.environ["BENCH_NOUNS"]))
+    logging.disable(logging.WARNING)  # it tells of each permission that it writes
+    NOUNS = int(os.environ["BENCH_NOUNS"])
+    main(sys.argv[1], partial(create_app, [_other(name) for name in others(NOUNS)]), partial(begin, NOUNS), side)
