@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterable
 from dataclasses import replace
@@ -33,7 +34,7 @@ from flask_jwt_extended.config import config
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
-from sqlalchemy import bindparam, case, func, or_, select
+from sqlalchemy import Text, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from wtforms.validators import Email
@@ -118,7 +119,7 @@ _EVERY_ROLE = (
     .group_by(Role.id, Role.name)
 )
 _ROLES = _EVERY_ROLE.where(Role.id.in_(_OWN.union(_OF_GROUPS))).subquery()
-_GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB)).scalar_subquery()
+_GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB).cast(Text)).scalar_subquery()
 _ANY_ROLE = _EVERY_ROLE.subquery()
 _EVERY_GROUP = (
     select(Group.id, Group.name, func.jsonb_object_agg(_ANY_ROLE.c.name, _ANY_ROLE.c.may, type_=JSONB))
@@ -177,7 +178,7 @@ class Desk(SecurityManager):
             return None
         if found[2] and found[2][1]:
             seen(found[2][0])
-        g._granted = (found[0].id, found[1] or {})
+        g._granted = (found[0].id, found[1] or "{}")
         return found[0]
 
     def create_jwt_manager(self, app: Any) -> Any:
@@ -298,28 +299,28 @@ def _user() -> Any:
     return user if user is not None and user.is_authenticated else None
 
 
-def _granted(id: int) -> dict[str, str | None]:
-    """Each role of somebody with all that it may; an administrator's need not be listed."""
+def _granted(id: int) -> str:
     with session.no_autoflush:
-        return session.scalar(select(_GRANTED), {"user": id}) or {}
+        return session.scalar(select(_GRANTED), {"user": id}) or "{}"
 
 
 def _read(user: Any) -> Actor:
-    known: tuple[int, dict[str, str | None]] | None = getattr(g, "_granted", None)
-    granted = known[1] if known and known[0] == user.id else _granted(user.id)
+    known: tuple[int, str] | None = getattr(g, "_granted", None)
+    roles, rights = _taken_apart(known[1] if known and known[0] == user.id else _granted(user.id))
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
-    return Actor(name, door(), user.id, frozenset(granted), _rights(granted), g._token[1] if has_request_context() and "_token" in g else None)
+    return Actor(name, door(), user.id, roles, rights, g._token[1] if has_request_context() and "_token" in g else None)
+
+
+@lru_cache(256)
+def _taken_apart(granted: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Roles and rights. The database is asked at each request; the same answer is taken apart once."""
+    may = json.loads(granted)
+    return frozenset(may), _rights(may)
 
 
 def _rights(granted: dict[str, str | None]) -> frozenset[str]:
     """An administrator's need not be listed."""
-    return frozenset() if ADMIN in granted else _each("\n".join(filter(None, granted.values())))
-
-
-@lru_cache(256)
-def _each(rights: str) -> frozenset[str]:
-    """What somebody may is asked of the database at each request; taking apart the same answer is not needed twice."""
-    return frozenset(rights.split("\n"))
+    return frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
 
 
 def must(noun: type[Any], verb: str) -> None:

@@ -171,6 +171,14 @@ def _nonce() -> str:
     return str(g.nonce)
 
 
+_ALWAYS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=(), payment=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
 def _carry(response: Response) -> Response:
     settings: Settings = _settings()
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
@@ -180,17 +188,15 @@ def _carry(response: Response) -> Response:
         f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style()}; img-src 'self' data:; font-src 'self' data:; "
         f"form-action 'self'{pays_at}; frame-ancestors {around}; base-uri 'none'; object-src 'none'"
     )
-    response.headers.setdefault("Content-Security-Policy", policy)
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    carried = {"Content-Security-Policy": policy} | _ALWAYS
     if around == "'none'":
-        response.headers.setdefault("X-Frame-Options", "DENY")
-    response.headers.setdefault("Referrer-Policy", "same-origin")
-    response.headers.setdefault("Permissions-Policy", "camera=(), microphone=(), geolocation=(), payment=()")
-    response.headers.setdefault("Cross-Origin-Opener-Policy", "same-origin")
+        carried["X-Frame-Options"] = "DENY"
     if settings.base_url.startswith("https://"):
-        response.headers.setdefault("Strict-Transport-Security", "max-age=31536000; includeSubDomains")
+        carried["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if not request.path.startswith("/static/"):
-        response.headers.setdefault("Cache-Control", "no-store")
+        carried["Cache-Control"] = "no-store"
+    said = {name.lower() for name, _ in response.headers}  # looked through once; each setdefault would do so again
+    response.headers.extend([(name, value) for name, value in carried.items() if name.lower() not in said])
     return response
 
 
