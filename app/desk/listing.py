@@ -179,6 +179,7 @@ def may_lack(noun: type[Noun], steps: Sequence[str]) -> bool:
 
 
 def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
+    """`exactly` is for programs: they are told how many there are, and add up for themselves."""
     columns, order = shown(resource, asked), asked.order or resource.order
     query = _narrowed(resource, asked)
     counting, joined = query.statement, {**query.joined}
@@ -191,7 +192,10 @@ def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
     page = Page(rows[: asked.size], len(rows), asked, order, columns)
     if asked.page or len(rows) > asked.size:
         query.statement, query.joined = counting, joined
-        most = None if exactly or asked.all else KNOWN
+        if exactly:
+            page.count = session.scalar(counting.with_only_columns(func.count(resource.noun.id)).order_by(None)) or 0
+            return _leading_on(page, resource, over=len(rows) > asked.size)
+        most = None if asked.all else KNOWN
         page.count, page.totals = _counted(query, resource, columns, most)
         if most is not None and page.count > most:
             page.count, page.totals, page.more = most, {}, True
