@@ -180,6 +180,7 @@ house = Pack(
             Subscription,
             icon="mail",
             label="Reports by mail",
+            empty="Open a report and press “Send me this”: it comes every day, week or month, of the days before it.",
             list="title who period rhythm format next_at sent_at state",
             show="title who asked_by state trouble | What: report asked period format | When: rhythm weekday day at next_at sent_at",
             edit="title period format rhythm weekday day at",

@@ -124,6 +124,7 @@ def lines() -> Iterable[Line]:
     """Everything a right can be about, from the declarations."""
     for it in resources():
         verbs = {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs}
+        verbs |= {"edit": "Fill in fields"} if "edit" in verbs and not it.declared.edit else {}
         yield Line(it.pack, it.label, it.noun.__name__, verbs, it.noun)
     asked: list[Any] = [*reports(), *pages()]
     for each in asked:

@@ -43,7 +43,7 @@ def test_what_comes_free_goes_to_the_first_whom_it_suits_and_to_nobody_else(
     slot: Slot, hold: Hold, join: Callable[..., Waiting], service: Service, work_off: Any, sandbox: str
 ) -> None:
     booking = hold(slot)
-    not_then, first, second = join("Too Early", days=1), join("Kabir Shah"), join("Sofia Rossi")
+    not_then, first, second = join("Too Early", days=0), join("Kabir Shah"), join("Sofia Rossi")
     booking.cancel(CallOff("Ill."))
     work_off()
     assert [Waiting.get(each.id).state for each in (not_then, first, second)] == ["waiting", "offered", "waiting"]
