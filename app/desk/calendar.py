@@ -339,14 +339,15 @@ class Page(BaseView):
     def _rows(self, stretch: Stretch) -> list[tuple[Any, Box]]:
         """Every row once for each whose time it takes."""
         it, found = self.calendar, within_days(self.resource, self.calendar.begins, self.calendar.over, *stretch.instants, shown=self.calendar.shown)
-        boxes = ((row, self._box(row)) for row in found if row.state not in it.hides)
+        drop = self._drop() if stretch.view != "month" else None  # nothing is dragged within a month
+        at, named, said = url_for(f"{it.noun.__name__}Screens.list"), for_reader(it.named), for_reader(it.said)
+        boxes = ((row, self._box(row, f"{at}{row.id}", named, said, drop)) for row in found if row.state not in it.hides)
         return [(owner, box) for row, box in boxes for owner in filter(None, (each.value(row) for each in it.whose)) if stretch.of in (None, owner.id)]
 
-    def _box(self, row: Noun) -> Box:
+    def _box(self, row: Noun, url: str, named: Sequence[kinds.Column], said: Sequence[kinds.Column], drop: Move | None) -> Box:
         it = self.calendar
-        title, notes = (", ".join(each.said(row) for each in for_reader(named)) for named in (it.named, it.said))
-        kin = it.of_kin[0].value(row).id if it.of_kin and self._may_move(row) else None
-        url = url_for(f"{it.noun.__name__}Screens.show", pk=row.id)
+        title, notes = (", ".join(each.said(row) for each in columns) for columns in (named, said))
+        kin = it.of_kin[0].value(row).id if it.of_kin and drop and not drop.refuses(row) else None
         return Box("row", it.begins.value(row), it.over.value(row), title or str(row), notes, row.state, url, row, kin)
 
     def _spans(self, stretch: Stretch, groups: Sequence[Any]) -> Iterator[tuple[int | None, Box]]:
@@ -354,10 +355,6 @@ class Page(BaseView):
         for each in self.calendar.around(*stretch.instants) if self.calendar.around else ():
             if each.group in known:
                 yield each.group, Box(each.kind, each.starts_at, each.ends_at, each.label, url=each.url, drops=each.drops)
-
-    def _may_move(self, row: Noun) -> bool:
-        move = self._drop()
-        return move is not None and not move.refuses(row)
 
     def _drop(self) -> Move | None:
         move = self.resource.moves[self.calendar.drop[0]] if self.calendar.drop else None
