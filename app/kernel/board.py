@@ -22,11 +22,12 @@ _looked = 0.0
 
 
 class Board(Generic[Known]):
-    """`read` asks the database; `told`, where there is one, is called with whatever is new."""
+    """`read` asks the database; `told`, where there is one, is called with whatever is new to it."""
 
     def __init__(self, name: str, read: Callable[[Session], Known], told: Callable[[Known], None] | None = None) -> None:
         self.name, self._read, self._told = name, read, told
         self._known: Any = _NOTHING
+        self._last_told: Any = _NOTHING
         self._notice: str | None = None
         self._read_at = 0.0
         _boards.append(self)
@@ -52,6 +53,11 @@ class Board(Generic[Known]):
     def forget(self) -> None:
         self._known = _NOTHING
 
+    def begins_with(self, known: Known) -> None:
+        """So much whoever is told knows already."""
+        self.forget()
+        self._last_told = known
+
     def _spread(self) -> None:
         self._notice = secrets.token_hex(4)
         self._learn()
@@ -62,9 +68,10 @@ class Board(Generic[Known]):
         with db.aside() as own:
             known = self._read(own)
         self._read_at = time.monotonic()
-        if self._told and known != self._known:
-            self._told(known)
         self._known = known
+        if self._told and known != self._last_told:
+            self._last_told = known
+            self._told(known)
 
 
 def catch_up() -> None:

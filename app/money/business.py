@@ -137,4 +137,4 @@ def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:
     """Whom to tell who we are, now and whenever it is changed."""
     global _tell
     _tell = tell
-    board.forget()
+    board.begins_with({})

@@ -50,7 +50,7 @@ def said(booking: Booking, template: str) -> list[Message]:
 def test_number_link_and_payment_move_along_and_the_old_seat_is_free_at_once(paid: Callable[..., Booking], open_slot: OpenSlot, client: Any) -> None:
     booking, new = paid(), open_slot(hours=96)
     old, number = booking.slot, booking.number
-    page = client.get(f"/booking/{booking.token}/move?day={new.starts_at.date()}")
+    page = client.get(f"/booking/{booking.token}/move?day={clock.day_of(new.starts_at)}")
     assert f"/booking/{booking.token}/move/{new.id}" in page.text
     assert client.post(f"/booking/{booking.token}/move/{new.id}").status_code == 303
     again = session.get(Booking, booking.id, populate_existing=True)

@@ -232,4 +232,5 @@ def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: 
     assert told == ["lost_second_factor", "lost_passkey", "lost_token"]
     heard = [*session.scalars(select(Notice.words).where(Notice.user_id == dina).order_by(Notice.id))]
     assert heard == ["Ada switched off your second factor.", "Ada removed a passkey of yours.", "Ada ended a token of yours."]
-    assert enter("dina").get("/desk/notices/1").location == "/users/userinfo/"
+    first = session.scalars(select(Notice.id).where(Notice.user_id == dina).order_by(Notice.id)).first()
+    assert enter("dina").get(f"/desk/notices/{first}").location == "/users/userinfo/"

@@ -89,7 +89,7 @@ def walked(sandbox: str, service: Service, open_slot: OpenSlot, in_every_state: 
         session.flush()
         line = Waiting.join(service, {"name": "Ravi", "email": "ravi@example.com", "phone": "", "timezone": "Asia/Kolkata"}, today, clock.ahead(days=9).date())
         bought = Pass.sell(package, package.quote(), line.person)
-    bill, stands, day = in_every_state["held"].bill, in_every_state["confirmed"].token, free.starts_at.date()
+    bill, stands, day = in_every_state["held"].bill, in_every_state["confirmed"].token, clock.day_of(free.starts_at)
     assert bill
     return [
         *("/", "/services", f"/book/first?day={day}", "/book/first?month=2031-01", f"/book/first/{free.id}", "/book/first/wait", f"/pay/{bill.token}"),
@@ -253,7 +253,7 @@ def test_what_somebody_typed_is_never_taken_for_a_page(client: FlaskClient, slot
 
 def test_a_frame_carries_the_language_in_its_links(client: FlaskClient, slot: Slot, app: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.extensions, "settings", replace(settings, embed_on=("https://shop.example",)))
-    day = slot.starts_at.date()
+    day = clock.day_of(slot.starts_at)
     page = client.get(f"/embed/first?lang=hi&day={day}")
     assert "Set-Cookie" not in page.headers
     assert '<html lang="hi">' in page.text

@@ -54,7 +54,7 @@ def faults(page: Page, larger: str = "200%") -> list[str]:
         page.set_viewport_size({"width": width, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
         page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
         wrong = page.evaluate(CHECK, rules)["violations"]
-        found += [f"{page.url} {width} {shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in wrong]
+        found += [f"{page.url} {width} {shade} {each['id']}: {[(node['target'], node['failureSummary']) for node in each['nodes']][:3]}" for each in wrong]
     for width, letters in (320, "100%"), (640, "100%"), (1280, larger):
         page.set_viewport_size({"width": width, "height": 800})
         page.evaluate("size => { document.documentElement.style.fontSize = size }", letters)
@@ -94,7 +94,7 @@ def test_no_public_page_shuts_anybody_out(
     assert bill
     assert another
     basket = Basket.of([bill, another])
-    day = free.starts_at.date()
+    day = clock.day_of(free.starts_at)
     found = []
     for path in (
         *("/", "/services", f"/book/first?day={day}", "/book/first?month=2031-01", f"/book/first/{free.id}", "/book/first/wait", "/embed/first"),
