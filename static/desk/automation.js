@@ -16,10 +16,11 @@
     if (mine !== asked) return;
     if (!fresh || answer.redirected) { location.reload(); return; }
     tidy(fresh);
-    // What was typed while the answer was on its way is not lost.
-    for (const it of form.querySelectorAll("input.control, textarea")) {
+    // What was typed or chosen while the answer was on its way is not lost.
+    for (const it of form.querySelectorAll(".control")) {
       const there = it.id && fresh.querySelector(`#${CSS.escape(it.id)}`);
-      if (there && given.get(it.name) !== it.value) there.value = it.value;
+      const fits = there && (!there.options || [...there.options].some((each) => each.value === it.value));
+      if (fits && given.get(it.name) !== it.value) there.value = it.value;
     }
     const focus = document.activeElement?.id, [verb] = (submitter?.value ?? "").split(":");
     form.replaceWith(fresh);

@@ -266,9 +266,9 @@ def test_a_declaration_shows_its_fields_in_groups() -> None:
 # --- notices ---
 
 
-def test_the_bell_counts_and_a_notice_leads_to_what_it_is_about(booking: Booking, enter: Enter) -> None:
+def test_the_bell_counts_and_a_notice_leads_to_what_it_is_about(booking: Booking, enter: Enter, app: Flask) -> None:
     say(enter("dina"), booking, "@asha and @anil")
-    hers, his = session.scalars(select(Notice.id).order_by(Notice.id))
+    hers, his = (session.scalars(select(Notice.id).where(Notice.user_id == user_id(app, name))).one() for name in ("asha", "anil"))
     asha = enter("asha")
     assert "Notices, 1 new" in asha.get("/desk/").text
     assert asha.get(f"/desk/notices/{hers}").headers["Location"] == f"/desk/booking/{booking.id}"

@@ -66,7 +66,7 @@ def paid(basket: Basket, id: str = "pay_1", **more: Any) -> Charge:
 
 def shares() -> list[Payment]:
     session.expire_all()
-    return list(session.scalars(select(Payment).order_by(Payment.bill_id)))
+    return list(session.scalars(select(Payment).order_by(Payment.bill_id, Payment.id)))
 
 
 # --- one payment for all of them --------------------------------------------------------------------------------------
