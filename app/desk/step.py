@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -50,29 +51,29 @@ class Would:
 
 
 @dataclass(frozen=True)
-class Step:
+class Step(ABC):
     """Read from what was typed or sent, said as a part of a sentence, tried, and done."""
 
     does: ClassVar[str]
     label: ClassVar[str]
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        raise NotImplementedError
+    @abstractmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self: ...
 
     @property
     def kept(self) -> dict[str, Any]:
         return {"does": self.does} | asdict(self)
 
-    def said(self) -> str:
-        raise NotImplementedError
+    @abstractmethod
+    def said(self) -> str: ...
 
-    def would(self, row: Noun, by: Automation) -> Would:
-        raise NotImplementedError
+    @abstractmethod
+    def would(self, row: Noun, by: Automation) -> Would: ...
 
+    @abstractmethod
     def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
         """What was done, in words, and the row that it left."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from playwright.sync_api import Browser, Page, expect
 
 from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.slot import Slot
 from tests.conftest import PASSWORD
-from tests.stories.test_everybody import CHECK, COLOURS, WHOLE
+from tests.stories.test_everybody import faults_of_this_view as faults
 
 
 @pytest.fixture
@@ -33,16 +32,6 @@ def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -
     yield page
     context.close()
     assert troubles == []
-
-
-def faults(page: Page) -> list[str]:
-    page.set_viewport_size({"width": 1280, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
-    page.evaluate(AXE_SCRIPT)
-    found = []
-    for shade, rules in ("light", WHOLE), ("dark", COLOURS):
-        page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
-        found += [f"{shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in page.evaluate(CHECK, rules)["violations"]]
-    return found
 
 
 @pytest.mark.browser

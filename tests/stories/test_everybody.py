@@ -71,6 +71,18 @@ CHECK = """async (rules) => {
   return axe.run(document, rules);
 }"""
 
+
+def faults_of_this_view(page: Page) -> list[str]:
+    """In both shades and at one width: for what floats above a page, or comes of what somebody does there."""
+    page.set_viewport_size({"width": 1280, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
+    page.evaluate(AXE_SCRIPT)
+    found = []
+    for shade, rules in ("light", WHOLE), ("dark", COLOURS):
+        page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
+        found += [f"{shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in page.evaluate(CHECK, rules)["violations"]]
+    return found
+
+
 # What makes the page scroll sideways, or is cut off where nothing can scroll.
 TOO_WIDE = """() => {
   const wide = document.documentElement.clientWidth, kept = (it) => it && (getComputedStyle(it).overflowX !== 'visible' || kept(it.parentElement));

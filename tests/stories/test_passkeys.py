@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from axe_playwright_python.base import AXE_SCRIPT
 from flask import Flask
 from playwright.sync_api import Browser, CDPSession, Page, expect
 from werkzeug.serving import make_server
@@ -18,7 +17,7 @@ from app.desk import passkeys
 from app.desk.passkey import Passkey
 from app.kernel.db import session
 from tests.conftest import PASSWORD, user_id
-from tests.stories.test_everybody import CHECK, COLOURS, WHOLE
+from tests.stories.test_everybody import faults_of_this_view as faults
 
 TELEPHONE = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
 
@@ -54,16 +53,6 @@ def telephone(page: Page) -> tuple[CDPSession, str]:
     tools = page.context.new_cdp_session(page)
     tools.send("WebAuthn.enable")
     return tools, tools.send("WebAuthn.addVirtualAuthenticator", {"options": TELEPHONE})["authenticatorId"]
-
-
-def faults(page: Page) -> list[str]:
-    page.set_viewport_size({"width": 1280, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
-    page.evaluate(AXE_SCRIPT)
-    found = []
-    for shade, rules in ("light", WHOLE), ("dark", COLOURS):
-        page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
-        found += [f"{shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in page.evaluate(CHECK, rules)["violations"]]
-    return found
 
 
 @pytest.mark.browser
