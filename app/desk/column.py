@@ -103,13 +103,18 @@ class Column:
         return self.owner.states if self.kind == "state" else tuple(declared() if callable(declared) else declared)
 
     def option_said(self, choice: str) -> str:
-        return spaced(choice)
+        return str(self.info.get("called", spaced)(choice))
 
     @cached_property
     def target(self) -> type[Noun]:
         """The noun on the other side of a relation."""
         target: type[Noun] = self.attribute.mapper.class_
         return target
+
+    @property
+    def neighbours(self) -> frozenset[tuple[str, ...]]:
+        """The relations along which it is read together with the row."""
+        return frozenset({self.steps[:-1], *([self.steps] if self.kind in ("relation", "picture") else [])} - {()})
 
     @cached_property
     def required(self) -> bool:
@@ -168,6 +173,15 @@ class Column:
     def _key(self, owner: Any, column: Any) -> Any:
         return getattr(owner, self.owner.__mapper__.get_property_by_column(column).key)
 
+    def is_empty(self, expression: Any) -> Any:
+        """In the database."""
+        return expression.is_(None) | (expression == "") if self.kind in ("text", "long", "choice") else expression.is_(None)
+
+    def placed(self, row: Any) -> Any:
+        """What the database orders the row by."""
+        value = self.value(row)
+        return value.id if isinstance(value, Noun) else value.amount if isinstance(value, Money) else value
+
     def put(self, row: Any, value: Any) -> None:
         setattr(row, self.name, value)
 
@@ -179,7 +193,9 @@ class Column:
     def said(self, row: Any) -> str:
         """For a person, on a screen."""
         value = self.value(row)
-        return NO if value is None or value == "" else KINDS[self.kind].said(value)
+        if value is None or value == "":
+            return NO
+        return self.option_said(value) if self.kind == "choice" else KINDS[self.kind].said(value)
 
     def plain(self, row: Any) -> str:
         """For a spreadsheet."""

@@ -12,9 +12,10 @@ from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy import UniqueConstraint, select
-from sqlalchemy.orm import Mapped, Session, mapped_column, validates
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, validates
 
 from app.desk.column import Column
+from app.desk.pointed import pointed_at
 from app.kernel import access
 from app.kernel.board import Board
 from app.kernel.db import Noun, noun_called, nouns, session, spaced
@@ -47,7 +48,15 @@ KEPT: Mapping[str, Kept] = {
     "time": Kept("Time of day", sa.Time(), time.isoformat, time.fromisoformat),
     "moment": Kept("Date and time", sa.DateTime(timezone=True), datetime.isoformat, datetime.fromisoformat),
     "choice": Kept("One of several", sa.Text()),
+    "relation": Kept("Another record", sa.Integer(), lambda row: row.id),
 }
+
+_named: set[type[Noun]] = set()
+
+
+def can_be_pointed_at(noun: type[Noun]) -> None:
+    """Said by a declaration whose rows somebody finds by typing what they are called."""
+    _named.add(noun)
 
 
 def _open_nouns() -> list[str]:
@@ -55,8 +64,13 @@ def _open_nouns() -> list[str]:
     return sorted(each.__tablename__ for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
 
 
+def _targets() -> list[str]:
+    """What can be pointed at: what is on the desk, and is not written down there by the house for itself."""
+    return sorted(each.__tablename__ for each in _named if access.is_declared(each) and each is not Field)
+
+
 class Field(Noun):
-    """Its noun, its kind and its key stay: rows say something under that key. It is put away, not removed, and what it held comes back with it."""
+    """Its noun, its kind, what it leads to and its key stay: rows say something under that key. It is put away, not removed, and what it held comes back with it."""
 
     states = "used", "put_away"
     __table_args__ = (UniqueConstraint("noun", "key"),)
@@ -65,7 +79,8 @@ class Field(Noun):
     noun: Mapped[str] = mapped_column(info={"label": "Of", "choices": _open_nouns, "help": "The records that get it."})
     label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "What stands beside it on the screen."})
     key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "Name for programs"})
-    kind: Mapped[str] = mapped_column(info={"choices": tuple(KEPT)})
+    kind: Mapped[str] = mapped_column(info={"choices": tuple(KEPT), "called": lambda kind: KEPT[kind].label})
+    target: Mapped[str] = mapped_column(default="", info={"label": "Of which kind", "choices": _targets, "help": "Only for another record."})
     options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "What can be chosen", "help": "One on each line; only for a choice."})
     help: Mapped[str] = mapped_column(sa.String(200), default="", info={"help": "Said below it in the form."})
     required: Mapped[bool] = mapped_column(default=False, info={"label": "Must be filled in"})
@@ -82,9 +97,13 @@ class Field(Noun):
     def tidy(self) -> None:
         """Before it is kept."""
         self.options = "\n".join(self.choices)
+        wrong = {}
         if (self.kind == "choice") != bool(self.options):
-            wrong = "Say what can be chosen, one on each line." if self.kind == "choice" else "Only a choice has something to choose from."
-            raise Invalid.fields_said({"options": wrong})
+            wrong["options"] = "Say what can be chosen, one on each line." if self.kind == "choice" else "Only a choice has something to choose from."
+        if (self.kind == "relation") != bool(self.target):
+            wrong["target"] = "Say which records can be chosen." if self.kind == "relation" else "Only “Another record” leads to records of a kind."
+        if wrong:
+            raise Invalid.fields_said(wrong)
         if not self.key:
             self.key = _key(self.label)
             self._not_too_many()
@@ -124,6 +143,7 @@ class Added(Column):
 
     _: KW_ONLY
     kept_as: str
+    leads_to: str = ""
     help: str = ""
     options: tuple[str, ...] = ()
     must: bool = False
@@ -133,7 +153,7 @@ class Added(Column):
     def of(cls, field: Field) -> Added:
         return cls(
             noun_called(field.noun), f"more.{field.key}", field.label,
-            kept_as=field.kind, help=field.help, options=field.choices, must=field.required, listed=field.listed,
+            kept_as=field.kind, leads_to=field.target, help=field.help, options=field.choices, must=field.required, listed=field.listed,
         )  # fmt: skip
 
     def __post_init__(self) -> None:
@@ -156,6 +176,14 @@ class Added(Column):
     @cached_property
     def kind(self) -> str:
         return self.kept_as
+
+    @cached_property
+    def target(self) -> type[Noun]:
+        return noun_called(self.leads_to)
+
+    @property
+    def neighbours(self) -> frozenset[tuple[str, ...]]:
+        return frozenset()  # what it leads to is read when it is asked for, for all rows at once
 
     @cached_property
     def required(self) -> bool:
@@ -181,7 +209,19 @@ class Added(Column):
     def currency(self, owner: Any) -> Any:
         return owner.more[self.key]["currency"].astext
 
+    def is_empty(self, expression: Any) -> Any:
+        """What was deleted since is not there either."""
+        if self.kind == "relation":
+            there = aliased(self.target)
+            return ~sa.exists().where(there.id == expression)
+        return super().is_empty(expression)
+
+    def placed(self, row: Any) -> Any:
+        return (row.more or {}).get(self.key) if self.kind == "relation" else super().placed(row)
+
     def value(self, row: Any) -> Any:
+        if self.kind == "relation":
+            return pointed_at(row, self.key, self.target)
         kept = (row.more or {}).get(self.key)
         return (False if self.kind == "yesno" else None) if kept is None else KEPT[self.kind].outward(kept)
 
@@ -192,9 +232,6 @@ class Added(Column):
 
     def option_said(self, choice: str) -> str:
         return choice
-
-    def said(self, row: Any) -> str:
-        return str(self.value(row)) if self.kind == "choice" and self.value(row) else super().said(row)
 
 
 def _all(own: Session) -> dict[str, list[Added]]:
@@ -209,3 +246,7 @@ board = Board("fields", _all)
 
 def added_to(noun: type[Noun]) -> Sequence[Added]:
     return board.known.get(noun.__tablename__, ())
+
+
+def leading_to(noun: type[Noun]) -> list[Added]:
+    return [each for its in board.known.values() for each in its if each.leads_to == noun.__tablename__]

@@ -162,7 +162,7 @@ def _begins(expression: Any, column: Column, value: str) -> Any:
 
 
 def _empty(expression: Any, column: Column, value: str) -> Any:
-    return expression.is_(None) | (expression == "") if column.kind in ("text", "long", "choice") else expression.is_(None)
+    return column.is_empty(expression)
 
 
 def _filled(expression: Any, column: Column, value: str) -> Any:

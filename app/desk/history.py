@@ -11,6 +11,7 @@ from flask import url_for
 
 from app.desk import column
 from app.desk.column import KINDS, NO
+from app.desk.field import board
 from app.desk.resource import resources
 from app.kernel import access
 from app.kernel.audit import Change, as_seen
@@ -27,14 +28,16 @@ def told(change: Change) -> list[tuple[str, str, str]]:
     names = [*dict.fromkeys([*before, *after])]
     said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
     lines = [(spaced(name.removesuffix("_amount").removesuffix("_id")), _said(name, before), _said(name, after)) for name in said]
-    return [*lines, *_added(before.get("more") or {}, after.get("more") or {})]
+    return [*lines, *_added(change.noun, before.get("more") or {}, after.get("more") or {})]
 
 
-def _added(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The fields that an administrator added, each by itself."""
+def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """The fields that an administrator added, each by itself; another record by its number, as a neighbour is."""
+    leading = {each.key for each in board.known.get(noun, ()) if each.kind == "relation"}
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
-            yield spaced(key), _facts(before.get(key)), _facts(after.get(key))
+            old, new = (f"No. {side[key]}" if key in leading and key in side else _facts(side.get(key)) for side in (before, after))
+            yield spaced(key), old, new
 
 
 def _facts(value: Any) -> str:

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Mapped, mapped_column, undefer
 
 from app.desk import security
 from app.desk.column import Column
+from app.desk.field import leading_to
 from app.desk.incoming import Table, cell_of, heard, table_of, text_of
 from app.desk.resource import Resource, resource_of
 from app.desk.screens import remove, write
@@ -352,12 +353,13 @@ def _take_away(noun: type[Noun], line: IntakeLine) -> None:
 
 
 def _is_referred_to(row: Noun) -> bool:
-    """By a key, or by its name and number; deleting would not always refuse, and sometimes take the others along."""
+    """By a key, by its name and number, or in an added field; deleting would not always refuse, and sometimes take the others along."""
     keys = [key for table in metadata.sorted_tables for key in table.foreign_keys if key.column.table.name == row.__tablename__]
     by_key = [exists().where(key.parent == row.id) for key in keys]
     about: list[Any] = [each for each in nouns() if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE]
     by_name = [exists().where(each.noun == row.__tablename__, each.row_id == row.id) for each in about]
-    return bool(session.scalar(select(or_(false(), *by_key, *by_name))))
+    by_field = [exists().where(each.expression(each.noun) == row.id) for each in leading_to(type(row))]
+    return bool(session.scalar(select(or_(false(), *by_key, *by_name, *by_field))))
 
 
 @job

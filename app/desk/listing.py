@@ -379,17 +379,10 @@ def _leading_on(page: Page, resource: Resource, *, over: bool) -> Page:
 
 def _place(row: Any, column: Column | None) -> str:
     """The row's id, and what it is ordered by: 17, or 17:2026-11-24T03:30:00+00:00."""
-    value = column.value(row) if column else None
-    match value:
-        case None:
-            return f"{row.id}"
-        case Noun():
-            value = value.id
-        case Money():
-            value = value.amount
-        case datetime() | date() | time():
-            value = value.isoformat()
-    return f"{row.id}:{value}"
+    value = column.placed(row) if column else None
+    if value is None:
+        return f"{row.id}"
+    return f"{row.id}:{value.isoformat() if isinstance(value, date | time) else value}"
 
 
 _READ: dict[str, Callable[[str], Any]] = {
@@ -471,8 +464,7 @@ def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
 
 
 def _neighbours(shown: Iterable[Column]) -> frozenset[Path]:
-    paths = {column.steps[:-1] for column in shown} | {column.steps for column in shown if column.kind in ("relation", "picture")}
-    return frozenset(paths - {()})
+    return frozenset(path for column in shown for path in column.neighbours)
 
 
 @lru_cache(1024)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement
 
 from app.desk.column import Column, columns, for_reader, groups, open_to
-from app.desk.field import Added, added_to
+from app.desk.field import Added, added_to, can_be_pointed_at
 from app.kernel import access
 from app.kernel.access import LEVELS, Policy
 from app.kernel.db import Noun, spaced
@@ -219,6 +219,8 @@ class Resource:
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)
+        if self.found and any(len(each.steps) == 1 for each in self.declared.search):
+            can_be_pointed_at(self.noun)
 
     @property
     def front(self) -> str:

@@ -127,6 +127,12 @@ def test_the_number_of_queries_does_not_grow_with_the_rows(resource: Resource, c
         assert many <= few, f"{path} asks {few} times for one row and {many} times for many"
 
 
+@every_resource
+def test_what_its_rows_are_called_costs_no_question(resource: Resource, app: Flask, count_queries: Any) -> None:
+    rows = [*session.scalars(select(resource.noun).limit(20)).unique()]
+    assert count_queries(lambda: [str(row) for row in rows]) == 0
+
+
 BAD_LISTS = [
     "page=abc",
     "page=-1",

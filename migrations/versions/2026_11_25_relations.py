@@ -1,0 +1,18 @@
+"""To records of which kind a field leads that an administrator adds."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0026"
+down_revision = "0024d"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("field", sa.Column("target", sa.Text(), nullable=False, server_default=""))
+    op.alter_column("field", "target", server_default=None)
+
+
+def downgrade() -> None:
+    raise RuntimeError("Go back by restoring a backup.")
