@@ -187,7 +187,7 @@ def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None
     with transaction():
         _is_offered(row)
         _still_current(row, given)
-        values = _read_all(columns, given)
+        values = _read_all([each for each in columns if not _stays(each, row, given)], given)
         for column, value in values.items():
             try:
                 column.put(row, value)
@@ -198,6 +198,14 @@ def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None
         session.add(row)
         access.keep_within(row)
         _strands_nobody(row, given)
+
+
+def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
+    """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
+    if column.kind == "picture":
+        return not getattr(given.get(column.path), "filename", "")
+    there = column.placed(row) if column.kind == "relation" and row.id is not None else None
+    return there is not None and str(given.get(column.path)).split("·")[0].strip() == str(there)
 
 
 def _is_offered(row: Any) -> None:
@@ -233,8 +241,6 @@ def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[Colum
     values, wrong = {}, {}
     with session.no_autoflush:
         for column in columns:
-            if column.kind == "picture" and not getattr(given.get(column.path), "filename", ""):
-                continue  # no new picture chosen: the old one stays
             try:
                 values[column] = column.read(given.get(column.path))
             except ValueError as error:

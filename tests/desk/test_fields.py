@@ -15,6 +15,7 @@ from sqlalchemy import select
 
 from app.desk.automation import Automation
 from app.desk.field import KEPT, Field
+from app.desk.put_away import PutAway
 from app.desk.remark import Remark
 from app.kernel import board
 from app.kernel.audit import Change
@@ -282,6 +283,25 @@ def test_only_what_whoever_asks_may_see_can_be_pointed_at(enter: Enter, token: T
     assert (refused.status_code, refused.get_json()["error"]["fields"]) == (422, {"more.stands_in": "There is no such record, or it is not for you."})
     assert client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("dina")).status_code == 200
     assert "Dev Mehta" in desk.get(f"/desk/hours/{hours.id}").text
+
+
+@pytest.mark.parametrize("name", ["asha", "dina"])
+def test_what_stands_there_already_stays_though_whoever_saves_could_not_choose_it(name: str, enter: Enter, asha: Practitioner, dev: Practitioner) -> None:
+    lead(enter("ada"), noun="hours", label="Stands in")
+    lead(enter("ada"), noun="hours", label="Asked for by", target="person")
+    kabir = somebody()
+    with transaction():
+        more = {"stands_in": dev.id, "asked_for_by": kabir.id}
+        session.add(hours := Hours(practitioner=asha, weekday="Monday", opens=time(9), closes=time(12), more=more))
+        PutAway.put(kabir)
+    desk = enter(name)
+    form = re.findall(r'<select[^>]* name="(more\.\w+)".*?<option value="([^"]*)" selected>([^<]*)<', desk.get(f"/desk/hours/{hours.id}/edit").text, re.DOTALL)
+    assert [(path, said) for path, _, said in form] == [("more.stands_in", "Dev Mehta"), ("more.asked_for_by", "Meera Iyer")]
+    given = {"practitioner": asha.id, "weekday": "Monday", "opens": "10:00", "closes": "12:00", "version": "1"} | {path: value for path, value, _ in form}
+    assert desk.post(f"/desk/hours/{hours.id}/edit", data=given).status_code == 302
+    session.rollback()
+    session.refresh(hours)
+    assert (hours.opens, hours.more) == (time(10), more)
 
 
 def test_what_the_reader_may_not_open_is_named_without_a_link(enter: Enter, birth: Form) -> None:
