@@ -25,6 +25,7 @@ from app.money.amount import Money
 
 MOST = 40  # on one noun: a form that is longer is not filled in
 LONGEST = 60
+WORDS = "text", "long", "choice"  # kinds that can be found by the search
 _FROM_TO = ("from", "to")  # an address says these of a filter
 
 
@@ -85,6 +86,7 @@ class Field(Noun):
     help: Mapped[str] = mapped_column(sa.String(200), default="", info={"help": "Said below it in the form."})
     required: Mapped[bool] = mapped_column(default=False, info={"label": "Must be filled in"})
     listed: Mapped[bool] = mapped_column(default=False, info={"label": "Shown in the list", "help": "It can be chosen as a column in any case."})
+    found: Mapped[bool] = mapped_column(default=False, info={"label": "Found by the search", "help": "Only for text and “One of several”."})
     place: Mapped[int] = mapped_column(default=10, info={"help": "The lowest comes first."})
 
     @validates("label")
@@ -102,6 +104,8 @@ class Field(Noun):
             wrong["options"] = "Say what can be chosen, one on each line." if self.kind == "choice" else "Only a choice has something to choose from."
         if (self.kind == "relation") != bool(self.target):
             wrong["target"] = "Say which records can be chosen." if self.kind == "relation" else "Only “Another record” leads to records of a kind."
+        if self.found and self.kind not in WORDS:
+            wrong["found"] = "Only words are found by the search: text, and one of several."
         if wrong:
             raise Invalid.fields_said(wrong)
         if not self.key:
@@ -148,12 +152,13 @@ class Added(Column):
     options: tuple[str, ...] = ()
     must: bool = False
     listed: bool = False
+    found: bool = False
 
     @classmethod
     def of(cls, field: Field) -> Added:
         return cls(
             noun_called(field.noun), f"more.{field.key}", field.label,
-            kept_as=field.kind, leads_to=field.target, help=field.help, options=field.choices, must=field.required, listed=field.listed,
+            kept_as=field.kind, leads_to=field.target, help=field.help, options=field.choices, must=field.required, listed=field.listed, found=field.found,
         )  # fmt: skip
 
     def __post_init__(self) -> None:

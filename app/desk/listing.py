@@ -287,7 +287,7 @@ def _narrowed(resource: Resource, asked: Asked) -> _Query:
 
 def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bool]:
     """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
-    if resource.found and len(words) >= LETTERS and len(resource.search) == len(resource.declared.search):
+    if resource.is_indexed and len(words) >= LETTERS and resource.searches_all:
         finding: Any = noun_called("finding")
         there = select(finding.row_id).where(finding.noun == resource.name, finding.letters.like(func.lower(containing(words))))
         return resource.noun.id.in_(there)

@@ -83,7 +83,7 @@ class Shape:
             groups=[*self.groups, ("More", added)],
             add=[*self.add, *added] if self.add else self.add,
             edit=[*self.edit, *added],
-            search=self.search,
+            search=[*self.search, *(each for each in added if each.found)],
             filters=[*self.filters, *added],
         )
 
@@ -219,8 +219,18 @@ class Resource:
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)
-        if self.found and any(len(each.steps) == 1 for each in self.declared.search):
+        if self.is_indexed and any(len(each.steps) == 1 for each in self.declared.search):
             can_be_pointed_at(self.noun)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Are its rows found by the search over everything?"""
+        return self.found and bool(self.declared.search)
+
+    @property
+    def searches_all(self) -> bool:
+        """May whoever is here read everything that its rows are found by?"""
+        return len(self.search) == len(self.whole.search)
 
     @property
     def front(self) -> str:

@@ -277,7 +277,7 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
         statement = statement.where(not_(is_away(target)))
     named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
     if words:
-        texts: list[Any] = [cast(getattr(target, each.name), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
+        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
         statement = statement.where(or_(*texts))
     return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
 

@@ -35,11 +35,13 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, ali
 from sqlalchemy.types import Integer
 
 from app.desk.column import NO, Column
+from app.desk.field import Field
 from app.desk.filtering import containing
 from app.desk.listing import saying, with_neighbours
 from app.desk.resource import Resource, resource_of
 from app.kernel import access
-from app.kernel.db import Noun, changed_in_bulk, engine, session, transaction
+from app.kernel.db import Noun, changed_in_bulk, engine, noun_called, session, transaction
+from app.kernel.jobs import job, later
 
 SHORTEST = 2  # characters that are worth a question
 NEAR = 0.45  # how much of a name has to be right
@@ -87,7 +89,7 @@ def know(resources: Iterable[Resource]) -> None:
     _entries.clear()
     _around.clear()
     for resource in resources:
-        if resource.found and resource.declared.search:
+        if resource.is_indexed:
             entry = _entries[resource.noun] = _entry(resource)
             for neighbour, watched, statement in entry.by_neighbour:
                 _around.setdefault(neighbour, []).append((entry, watched, statement))
@@ -100,7 +102,8 @@ def _entry(resource: Resource) -> Entry:
         watched = {each.steps[len(path)] for each in resource.declared.search if each.steps[: len(path)] == path}
         owner = _at_the_end(resource.noun, path)
         near.append((owner, _columns(owner, watched), _kept(resource, path)))
-    return Entry(resource, _kept(resource, ()), near, _columns(resource.noun, {each.steps[0] for each in resource.declared.search}))
+    own = {each.steps[0] for each in resource.declared.search} | ({"more"} if hasattr(resource.noun, "more") else set())
+    return Entry(resource, _kept(resource, ()), near, _columns(resource.noun, own))
 
 
 def _at_the_end(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
@@ -122,6 +125,8 @@ def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
     """Write down anew the rows with these ids, or those whose neighbour along the path has one of them."""
     there, statement = _joined(resource)
     said = [[line for each in its for line in _lines(getattr(there[each.steps[:-1]], each.name), each)] for its in _by_owner(resource)]
+    if hasattr(resource.noun, "more"):
+        said[0].append(_fields(resource.noun))
     own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in said)
     letters: Any = func.concat("\n", own, "\n", func.nullif(func.concat(NEXT, theirs, "\n"), f"{NEXT}\n"))
     words = func.setweight(_split(own), text("'A'")).concat(_split(theirs))
@@ -165,8 +170,16 @@ def _lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
         yield func.nullif(func.ltrim(func.substring(written, "[0-9]+$"), "0"), "")
 
 
+def _fields(noun: type[Noun]) -> Any:
+    """What stands in the fields that are to be found: asked of the database, which knows at any moment which they are."""
+    said, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
+    known = and_(field.noun == noun.__tablename__, field.key == said.c.key, field.found, field.state == "used")
+    return select(func.string_agg(func.left(said.c.value, 2000), "\n")).select_from(said).join(field, known).scalar_subquery()
+
+
 @event.listens_for(Session, "after_flush")
 def _collect(here: Session, context: UOWTransaction) -> None:
+    here.info.setdefault("found_fields", set()).update(each for each in (*here.new, *here.dirty) if isinstance(each, Field) and _is_found_anew(each))
     for row in here.new:
         if type(row) in _entries:
             _owe(here, type(row), row.id)
@@ -185,6 +198,11 @@ def _changed(row: Any) -> frozenset[str]:
     attributes = looked_at(row).attrs
     watched = {*(_entries[type(row)].watched if type(row) in _entries else ())}.union(*(its for _, its, _ in _around.get(type(row), ())))
     return frozenset(each for each in watched if attributes[each].history.has_changes())
+
+
+def _is_found_anew(field: Any) -> bool:
+    ticked, moved = (looked_at(field).attrs[name].history.has_changes() for name in ("found", "state"))
+    return bool(ticked or (field.found and moved))
 
 
 def _owe(here: Session, noun: type[Noun], *ids: int) -> None:
@@ -208,6 +226,8 @@ def _changed_unseen(state: ORMExecuteState) -> None:
 @event.listens_for(Session, "before_commit")
 def _keep(here: Session) -> None:
     here.flush()
+    for field in here.info.pop("found_fields", ()):
+        later(write_anew, field)
     gone, owed, around = (here.info.pop(name, {}) for name in _OWED)
     if not (gone or owed or around):
         return
@@ -227,8 +247,24 @@ _OWED = "found_no_more", "found", "found_around"
 
 @event.listens_for(Session, "after_rollback")
 def _forget(here: Session) -> None:
-    for name in _OWED:
+    for name in (*_OWED, "found_fields"):
         here.info.pop(name, None)
+
+
+@job
+def write_anew(field: Field) -> None:
+    """The rows that say something in a field, after it was ticked, put away or brought back."""
+    entry = _entries.get(noun_called(field.noun))
+    if entry is not None:
+        _write_anew(entry, field.key)
+
+
+def _write_anew(entry: Entry, key: str = "") -> None:
+    noun: Any = entry.resource.noun
+    ids = [*session.scalars(select(noun.id).where(*([noun.more.has_key(key)] if key else [])).order_by(noun.id))]
+    for begins in range(0, len(ids), PORTION):
+        with transaction():
+            session.execute(entry.by_row, {"ids": ids[begins : begins + PORTION]})
 
 
 def rebuild() -> int:
@@ -241,10 +277,7 @@ def rebuild() -> int:
             continue  # declared already, and its migration is still to be written
         with transaction():
             session.execute(delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.not_in(select(noun.id))))
-        ids = [*session.scalars(select(noun.id).order_by(noun.id))]
-        for begins in range(0, len(ids), PORTION):
-            with transaction():
-                session.execute(entry.by_row, {"ids": ids[begins : begins + PORTION]})
+        _write_anew(entry)
     return session.scalar(select(func.count()).select_from(Finding)) or 0
 
 
@@ -306,7 +339,7 @@ def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> li
 def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
     """And where the reader may not read all of what is searched, in what they may read: or a telephone could be guessed digit by digit."""
     there = select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
-    if len(resource.search) == len(resource.declared.search):
+    if resource.searches_all:
         return there
     return and_(there, Finding.row_id.in_(saying(resource, said)))
 

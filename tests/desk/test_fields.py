@@ -17,7 +17,7 @@ from app.desk.automation import Automation
 from app.desk.field import KEPT, Field
 from app.desk.put_away import PutAway
 from app.desk.remark import Remark
-from app.kernel import board
+from app.kernel import access, board
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
@@ -153,6 +153,7 @@ def test_it_is_put_away_with_what_it_holds_and_comes_back_with_it(enter: Enter) 
     [
         ({"kind": "choice"}, "Say what can be chosen"),
         ({"options": "One\nTwo"}, "Only a choice has something to choose from"),
+        ({"kind": "number", "found": "on"}, "Only words are found by the search"),
         ({"kind": "relation"}, "Say which records can be chosen."),
         ({"target": "practitioner"}, "Only “Another record” leads to records of a kind."),
         ({"kind": "relation", "target": "change"}, "One of:"),
@@ -394,3 +395,57 @@ def test_an_automation_asks_about_it(
         assert client.post("/api/v1/person/", json=body, headers=token("dina")).status_code == 201
     work_off()
     assert session.scalars(select(Remark.words)).all() == ["Dev Mehta knows."]
+
+
+# --- found by the search ----------------------------------------------------------------------------------------------
+
+
+def hits(desk: FlaskClient, words: str) -> list[str]:
+    groups = desk.get(f"/desk/search/?q={words}", headers={"Accept": "application/json"}).get_json()["groups"]
+    return [hit["title"] for group in groups for hit in group["hits"]]
+
+
+def listed(desk: FlaskClient, words: str, noun: str = "person") -> bool:
+    return 'data-href="' in desk.get(f"/desk/{noun}/?q={words}").text
+
+
+def test_words_in_a_field_are_found_when_it_is_ticked_in_rows_that_were_there_before_it_too(enter: Enter, work_off: Callable[[], int]) -> None:
+    desk = enter("ada")
+    add(desk, label="Ailments", kind="long")
+    meera = somebody(ailments="Hay fever\nand 100% dust").id
+    field = session.scalars(select(Field)).one()
+    session.rollback()
+    typed = {"label": "Ailments", "place": "10"}
+    for version, tick, is_found in (("1", {"found": "on"}, True), ("2", {}, False), ("3", {"found": "on"}, True)):
+        assert (hits(desk, "fever"), listed(desk, "fever"), listed(desk, "0%25")) == ([] if is_found else ["Meera Iyer"], not is_found, not is_found)
+        assert desk.post(f"/desk/field/{field.id}/edit", data=typed | tick | {"version": version}).status_code == 302
+        work_off()
+        for words in ("fever", "HAY", "hay dust", "100%25"):
+            assert hits(desk, words) == (["Meera Iyer"] if is_found else []), words
+        assert (listed(desk, "hay f"), listed(desk, "0%25")) == (is_found, is_found)
+    assert "Search by name, email, phone, ailments" in desk.get("/desk/person/").text
+    for move, is_found in (("put_away", False), ("bring_back", True)):
+        desk.post(f"/desk/field/{field.id}/do/{move}")
+        work_off()
+        assert (hits(desk, "fever"), listed(desk, "fever")) == (["Meera Iyer"] if is_found else [], is_found)
+    desk.post(f"/desk/person/{meera}/cell/more.ailments", data={"more.ailments": "None any more", "version": "1"})
+    assert (hits(desk, "fever"), listed(desk, "fever"), hits(desk, "any more"), listed(desk, "any more")) == ([], False, ["Meera Iyer"], True)
+
+
+def test_what_is_found_by_a_field_is_chosen_by_it_and_hidden_from_whom_it_is_hidden(
+    enter: Enter, work_off: Callable[[], int], monkeypatch: pytest.MonkeyPatch, hold: Hold, slot: object
+) -> None:
+    desk = enter("ada")
+    add(desk, label="Ailments", found="on")
+    add(desk, noun="slot", label="Room", kind="choice", options="Garden\nAttic", found="on")
+    lead(desk, target="person", label="Sent by")
+    booking = hold(slot)
+    with transaction():
+        booking.person.lock().more = {"ailments": "Hay fever"}
+        booking.slot.lock().more = {"room": "Garden"}
+    assert [each["name"] for each in desk.get("/desk/person/choices/more.sent_by?q=fever").get_json()["choices"]] == ["Meera Iyer"]
+    assert (listed(desk, "garden", "slot"), listed(desk, "attic", "slot")) == (True, False)
+    assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever")) == (["Meera Iyer"], True)
+    monkeypatch.setitem(access._guards, Person, {"more": {"Accountant": "hidden"}})
+    board.forget_all()
+    assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever"), listed(enter("anil"), "meera")) == ([], False, True)

@@ -1,0 +1,18 @@
+"""Whether what stands in a field that an administrator adds is found by the search."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0027"
+down_revision = "0026"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column("field", sa.Column("found", sa.Boolean(), nullable=False, server_default=sa.false()))
+    op.alter_column("field", "found", server_default=None)
+
+
+def downgrade() -> None:
+    raise RuntimeError("Go back by restoring a backup.")
