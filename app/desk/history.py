@@ -28,7 +28,12 @@ def told(change: Change) -> list[tuple[str, str, str]]:
     names = [*dict.fromkeys([*before, *after])]
     said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
     lines = [(spaced(name.removesuffix("_amount").removesuffix("_id")), _said(name, before), _said(name, after)) for name in said]
-    return [*lines, *_added(change.noun, before.get("more") or {}, after.get("more") or {})]
+    return [*lines, *_added(change.noun, *(_fields(side.get("more")) for side in (before, after)))]
+
+
+def _fields(more: Any) -> Mapping[str, Any]:
+    """One by one, or that there was something: to whoever may know no more, and after somebody was forgotten."""
+    return more if isinstance(more, Mapping) else {"more": more} if more else {}
 
 
 def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

@@ -1,8 +1,9 @@
 """What is held of one person, noun by noun: to be handed out to them, and to be forgotten.
 
-A column says that it is personal (`info={"personal": True}`, or the text that stands in its place afterwards), and a noun
-says whose its rows are: by a relation called `person`, by a path to one (`whose = "payment.bill.person"`), or by a
-condition of its own (`of_people`). What is only about somebody's row (`noun`, `row_id`) is theirs as well.
+A column says that it is personal (`info={"personal": True}`, or the text that stands in its place afterwards); what stands in a
+field that an administrator added is personal in any case. A noun says whose its rows are: by a relation called `person`, by a
+path to one (`whose = "payment.bill.person"`), or by a condition of its own (`of_people`). What is only about somebody's row
+(`noun`, `row_id`) is theirs as well.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from app.kernel.words import say
 Held = list[tuple[type[Noun], list[Any]]]
 
 _PERSON = "person"
+_ADDED = "more"
 _OURS = {"id", "version", "handle", "changed_at", "request_key", "request_hash", "key", "lease", "leased_until", "look_at", "looked"}
 
 
@@ -131,17 +133,23 @@ def forget(ids: Sequence[int]) -> None:
     """
     session.flush()
     for noun, rows in held(ids):
-        blanks, mine = personal(noun), [each.id for each in rows]
-        if not blanks or kept_by_law(noun):
+        blanks, mine = _blanks(noun, rows), [each.id for each in rows]
+        if kept_by_law(noun):
             continue
-        session.execute(update(noun).where(noun.id.in_(mine)).values(blanks), execution_options={"unaudited": "forgetting", "synchronize_session": False})
+        if blanks:
+            session.execute(update(noun).where(noun.id.in_(mine)).values(blanks), execution_options={"unaudited": "forgetting", "synchronize_session": False})
         for each in rows:
             session.expire(each)
         if hasattr(noun, "forgotten"):
             for each in rows:
                 each.forgotten()
         if noun.audited:
-            _redact(noun, mine, [*blanks])
+            _redact(noun, mine, [*personal(noun), _ADDED])
+
+
+def _blanks(noun: type[Noun], rows: Sequence[Any]) -> dict[str, Any]:
+    """And what stands in fields that an administrator added: nobody has said that it is not personal."""
+    return personal(noun) | ({_ADDED: None} if any(getattr(each, _ADDED, None) for each in rows) else {})
 
 
 def _redact(noun: type[Noun], ids: Sequence[int], columns: Sequence[str]) -> None:

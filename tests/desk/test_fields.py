@@ -208,6 +208,18 @@ def test_a_line_of_history_is_one_change(enter: Enter, token: Token, client: Fla
     assert (line.before, line.after) == ({"more": None}, {"more": {"shoe_size": "42"}})
 
 
+def test_whoever_is_forgotten_leaves_nothing_in_it(enter: Enter, work_off: Callable[[], int]) -> None:
+    desk = enter("ada")
+    add(desk, label="Ailments", found="on")
+    meera = somebody(ailments="Hay fever")
+    with transaction():
+        meera.lock().more = {"ailments": "Dust"}
+    assert desk.post(f"/desk/person/{meera.id}/do/forget", data={}, follow_redirects=True).status_code == 200
+    page = desk.get(f"/desk/person/{meera.id}")
+    assert (page.status_code, "Hay fever" in page.text, "Dust" in page.text, "•••" in page.text) == (200, False, False, True)
+    assert hits(desk, "fever") == hits(desk, "dust") == []
+
+
 # --- another record ---------------------------------------------------------------------------------------------------
 
 GIVEN = {"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata"}

@@ -40,6 +40,7 @@ def planted(app: Flask, slot: Any, work_off: Any, sandbox: str) -> Booking:
     with transaction():
         booking.person.notes = "planted note: likes to be called Zenobia"
         booking.person.phone = "+919812345670"
+        booking.person.more, booking.more = {"ailments": "planted note: hay fever"}, {"came_with": "a sister of Zenobia"}
         session.add(Event(gateway="razorpay", event_id="evt_p", kind="order.paid", order_id="order_p", body=json.dumps({"email": PLANTED["email"]})))
         booking.bills[0].order_id = "order_p"
     with transaction():
