@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
 from typing import Any, BinaryIO, ClassVar, cast
@@ -231,15 +231,33 @@ class Column:
         return known | ({"enum": list(self.choices)} if self.choices else {}) | {"title": self.label}
 
 
+@dataclass(frozen=True)
 class Masked(Column):
     """A column of which somebody may know that there is something, and not what."""
 
+    _: KW_ONLY
+    real: Column
     masked = True
     kind = "text"  # whatever it really is
     adds = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", self.real.steps)
+
+    @cached_property
+    def owner(self) -> type[Noun]:
+        return self.real.owner
+
+    @cached_property
+    def attribute(self) -> Any:
+        return self.real.attribute
+
+    @property
+    def neighbours(self) -> frozenset[tuple[str, ...]]:
+        return self.real.neighbours
+
     def value(self, row: Any) -> str | None:
-        return None if super().value(row) in (None, "") else MASK
+        return None if self.real.value(row) in (None, "") else MASK
 
 
 class Told(Column):
@@ -252,7 +270,7 @@ class Told(Column):
 def for_reader(columns: Iterable[Column]) -> list[Column]:
     """As whoever is here may see them: some not at all, and of some only that they are filled in."""
     levels = [(each, each.level) for each in columns]
-    return [Masked(each.noun, each.path, each.called) if level == "masked" else each for each, level in levels if level != "hidden"]
+    return [Masked(each.noun, each.path, each.called, real=each) if level == "masked" else each for each, level in levels if level != "hidden"]
 
 
 def open_to(level: str, columns: Iterable[Column]) -> list[Column]:

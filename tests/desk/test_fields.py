@@ -220,6 +220,24 @@ def test_whoever_is_forgotten_leaves_nothing_in_it(enter: Enter, work_off: Calla
     assert hits(desk, "fever") == hits(desk, "dust") == []
 
 
+@pytest.mark.parametrize(("most", "seen"), [("masked", True), ("hidden", False)])
+def test_a_guard_holds_for_all_of_them(
+    most: str, seen: bool, enter: Enter, token: Token, client: FlaskClient, asha: Practitioner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(access._guards, Person, {"more": {"Accountant": most}})
+    add(enter("ada"), listed="on")
+    lead(enter("ada"))
+    meera = somebody(shoe_size="Wide ones", looked_after_by=asha.id)
+    for path in ("", f"{meera.id}", "export.csv"):
+        page = enter("anil").get(f"/desk/person/{path}")
+        assert (page.status_code, "Wide ones" in page.text, "Asha Rao" in page.text) == (200, False, False), path
+        assert ("Looked after by" in page.text, "•••" in page.text) == (seen, seen), path
+    told = client.get(f"/api/v1/person/{meera.id}", headers=token("anil")).get_json()["result"]
+    assert [told.get(f"more.{each}") for each in ("shoe_size", "looked_after_by")] == (["•••"] * 2 if seen else [None] * 2)
+    assert enter("anil").get(f"/desk/person/?f.more.looked_after_by={asha.id}").status_code == 400
+    assert "Asha Rao" in enter("dina").get(f"/desk/person/{meera.id}").text
+
+
 # --- another record ---------------------------------------------------------------------------------------------------
 
 GIVEN = {"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata"}
