@@ -180,7 +180,9 @@ class Column:
     def placed(self, row: Any) -> Any:
         """What the database orders the row by."""
         value = self.value(row)
-        return value.id if isinstance(value, Noun) else value.amount if isinstance(value, Money) else value
+        if self.kind in ("relation", "picture"):
+            return value and value.id
+        return value.amount if isinstance(value, Money) else value
 
     def put(self, row: Any, value: Any) -> None:
         setattr(row, self.name, value)

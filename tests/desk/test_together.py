@@ -230,10 +230,12 @@ def test_rows_without_a_value_stand_where_the_list_has_them(app: Flask, by: Any)
     tasks = resource_of(Task)
     assert tasks
     days = [clock.today(), None, clock.today() + timedelta(days=1), None, clock.today()]
+    whose = [None, user_id(app, "dina"), None, user_id(app, "asha"), user_id(app, "dina")]
     with transaction():
-        session.add_all([Task(noun="task", row_id=1, title=f"Task {n}", asked_by="Dina", due_on=day) for n, day in enumerate(days)])
+        for day, who in zip(days, whose, strict=True):
+            session.add(Task(noun="task", row_id=1, title="Look", asked_by="Dina", due_on=day, who_id=who))
     with by("ada"):
-        for order in "due_on", "-due_on", "-id":
+        for order in "due_on", "-due_on", "who", "-who", "-id":
             asked = Asked(order=order)
             rows = listed(tasks, asked).rows
             ids = [None, *(each.id for each in rows), None]
