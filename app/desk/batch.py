@@ -11,8 +11,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import clock
 from app.kernel.access import actor
-from app.kernel.db import Noun, session
+from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
+from app.kernel.jobs import every
 
 MINUTES = 10
 _BY_ITSELF = {"id", "version", "created_at", "changed_at"}
@@ -71,3 +72,10 @@ def put_back(row: Noun, kept: Mapping[str, Any]) -> None:
     for key, value in kept.items():
         kind = columns[key].type.python_type
         setattr(row, key, kind.fromisoformat(value) if value is not None and issubclass(kind, date | time) else value)
+
+
+@every(minutes=30)
+def forget_what_was() -> None:
+    """What stood in somebody's rows is kept for nobody when it cannot be put back any more."""
+    with transaction():
+        session.execute(Batch.__table__.delete().where(Batch.created_at < clock.ahead(hours=-1)))

@@ -10,6 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
+from app.desk.batch import Batch, forget_what_was
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.packs.bookings.service import Service
@@ -129,6 +130,17 @@ def test_it_is_taken_back_as_a_whole_within_ten_minutes(slots: list[Slot], enter
     assert history("slot", ids[1])[-1] == ("taken_back", {"seats": 3})
     assert dina.post(undo(page)).status_code == 409
     assert "/undo/" not in dina.get("/desk/slot/").text
+
+
+def test_what_stood_there_is_forgotten_when_it_cannot_come_back_any_more(slots: list[Slot], enter: Enter, later: Any) -> None:
+    dina = enter("dina")
+    page = dina.post("/desk/slot/change", data={"id": slots[0].id, "path": "seats", "seats": "6", "done": "yes"}).text
+    for minutes, kept in ((30, 1), (61, 0)):
+        with later(minutes=minutes):
+            forget_what_was()
+        assert len(session.scalars(select(Batch.id)).all()) == kept
+    session.rollback()
+    assert dina.post(undo(page)).status_code == 404
 
 
 def test_nothing_is_taken_back_over_what_somebody_changed_since(slots: list[Slot], enter: Enter) -> None:
