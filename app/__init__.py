@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import flask_mail
-from flask import Blueprint, Flask
+from flask import Blueprint, Flask, request
 from flask_wtf import CSRFProtect
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -94,8 +94,14 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     place.use(*_places(settings))
     _say_who_we_are(app, settings)
     business.introduce_by(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
+    app.before_request(_only_looks)
     app.before_request(board.catch_up)
     jobs.begin_with(board.catch_up)
+
+
+def _only_looks() -> None:
+    if request.method in {"GET", "HEAD"}:
+        db.only_looks()
 
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:

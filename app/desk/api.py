@@ -56,7 +56,7 @@ class Api(ModelRestApi):
         """Rows, searched, filtered, ordered and paged."""
         asked = _asked_by_api()
         page = listed(self.resource, asked, exactly=True)
-        result = [self._row(row, page.columns) for row in page.rows]
+        result = _said(page.rows, page.columns)
         return jsonify(count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result)
 
     @expose("/<int:pk>", methods=["GET"])
@@ -117,20 +117,22 @@ class Api(ModelRestApi):
     # --- answering ---
 
     def _answer(self, row: Any, status: int = 200) -> Response:
-        response = jsonify(id=row.id, result=self._row(row, [*{each.path: each for each in [*self.resource.list, *self.resource.show]}.values()]))
+        mine = self.resource.mine
+        (result,) = _said([row], {each.path: each for each in [*mine.list, *mine.show]}.values())
+        response = jsonify(id=row.id, result=result)
         response.status_code = status
         return response
-
-    @staticmethod
-    def _row(row: Any, columns: Iterable[Column]) -> dict[str, Any]:
-        shown = {each.path: each.json(row) for each in columns if not each.secret}
-        return {"id": row.id, "version": row.version} | shown
 
     def response_403(self) -> Response:
         raise Forbidden("This is not yours to do.")
 
     def response_401(self) -> Response:
         raise NotSignedIn("Sign in first.")
+
+
+def _said(rows: Iterable[Any], columns: Iterable[Column]) -> list[dict[str, Any]]:
+    open = [(each.path, each.json) for each in columns if not each.secret]
+    return [{"id": row.id, "version": row.version} | {path: json(row) for path, json in open} for row in rows]
 
 
 def api_of(resource: Resource) -> type[Api]:

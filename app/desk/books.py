@@ -16,7 +16,7 @@ from sqlalchemy.orm import lazyload
 from app.desk import column
 from app.desk.report import Report, Row, To, Verdict
 from app.kernel import clock
-from app.kernel.db import noun_called, session
+from app.kernel.db import noun_called, session, together
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import asked
@@ -161,6 +161,7 @@ def day_book(period: Period) -> Iterator[Row]:
         .where(Posting.day.between(period.since, period.until))
         .order_by(Posting.day, Posting.id, _AMOUNT <= 0, Line.id)
     )
+    together()
     for it in session.execute(found.execution_options(yield_per=1000)):
         posting = {"no": it.no, "day": it.day, "what": To("line", it.id, it.what), "person": To("person", it.of, it.name) if it.of else None, "by": it.by}
         yield posting | {"account": _account(it.Account)} | _sides(it.amount, it.Account.currency)

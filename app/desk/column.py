@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, date, datetime, time
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, BinaryIO, ClassVar, cast
 from zoneinfo import ZoneInfo
 
@@ -125,7 +126,7 @@ class Column:
         column = self.attribute.columns[0]
         return not column.nullable and column.default is None
 
-    @property
+    @cached_property
     def secret(self) -> bool:
         return bool(self.info.get("secret"))
 
@@ -188,6 +189,13 @@ class Column:
         setattr(row, self.name, value)
 
     def value(self, row: Any) -> Any:
+        return self._reads(row)
+
+    @cached_property
+    def _reads(self) -> Callable[[Any], Any]:
+        return attrgetter(self.path) if len(self.steps) == 1 else self._walks
+
+    def _walks(self, row: Any) -> Any:
         for step in self.steps:
             row = getattr(row, step) if row is not None else None
         return row

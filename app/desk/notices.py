@@ -17,7 +17,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 
 AT_ONCE = 50
-AGAIN = 20_000  # milliseconds, after which the browser asks again by itself
+AGAIN = 5_000  # milliseconds, after which the browser asks again by itself; a page in the background does not
 NEW = 3
 
 

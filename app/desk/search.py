@@ -40,7 +40,7 @@ from app.desk.filtering import containing
 from app.desk.listing import saying, with_neighbours
 from app.desk.resource import Resource, resource_of
 from app.kernel import access
-from app.kernel.db import Noun, changed_in_bulk, engine, noun_called, session, transaction
+from app.kernel.db import Noun, changed_in_bulk, engine, noun_called, session, together, transaction
 from app.kernel.jobs import job, later
 
 SHORTEST = 2  # characters that are worth a question
@@ -315,6 +315,7 @@ def found(words: str, at_once: int) -> list[Group]:
         return []
     ranked = _ranked(said, at_once, _fits(said), _rank(said))
     if not ranked and re.search(r"[^\W\d_]{3}", said):
+        together()
         session.execute(text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)})
         near, own = literal(said), func.split_part(Finding.letters, NEXT, 1)
         how_near = func.greatest(func.word_similarity(near, own), 0.9 * func.word_similarity(near, Finding.letters))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 # The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
 from flask_appbuilder.models.sqla import Model
-from sqlalchemy import CheckConstraint, DateTime, Dialect, Engine, Executable, String, Text, create_engine, event
+from sqlalchemy import CheckConstraint, Connection, DateTime, Dialect, Engine, Executable, String, Text, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidatePoolError, InvalidRequestError, OperationalError
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, declared_attr, mapped_column, scoped_session, sessionmaker
@@ -37,6 +37,35 @@ Model.registry.update_type_annotation_map({datetime: DateTime(timezone=True), di
 
 # Rows are read again under their lock by every move, so what was loaded need not be thrown away at each commit.
 session: scoped_session[Session] = scoped_session(sessionmaker(expire_on_commit=False))
+
+
+@event.listens_for(session, "after_begin")
+def _begun(here: Session, transaction: Any, connection: Connection) -> None:
+    if here.info.get("looks"):
+        _one_by_one(connection.connection.dbapi_connection, yes=True)
+
+
+@event.listens_for(session, "before_flush")
+def _about_to_write(here: Session, *told: Any) -> None:
+    together()
+
+
+def only_looks() -> None:
+    """Whoever is about to read asks each question by itself: a transaction around them would keep nothing, and costs two round trips."""
+    session().info["looks"] = True
+
+
+def together() -> None:
+    """From here on all is asked within one transaction."""
+    here = session()
+    if here.info.pop("looks", False) and here.in_transaction():
+        _one_by_one(here.connection().connection.dbapi_connection, yes=False)
+
+
+def _one_by_one(connection: Any, *, yes: bool) -> None:
+    if connection.autocommit != yes:
+        connection.autocommit = yes
+
 
 # What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
 _words: dict[str, str] = {}
@@ -77,6 +106,7 @@ def _still_there(dialect: Dialect, connection: Any, record: Any, given: Any) -> 
         heard.register(connection, POLLIN)
         if heard.poll(0) or time.monotonic() - record.info["lies_since"] > TRUSTED:
             dialect.do_ping(connection)
+        _one_by_one(connection, yes=False)
     except dialect.loaded_dbapi.Error as gone:
         raise InvalidatePoolError from gone
 
@@ -186,6 +216,7 @@ def transaction() -> Iterator[None]:
     if here.info.get("open"):
         yield
         return
+    together()
     here.info["open"] = True
     here.info["afterwards"] = []
     here.info["locked"] = set()

@@ -288,7 +288,7 @@ def test_new_ones_come_by_a_stream_that_ends_at_once(booking: Booking, enter: En
     asha = enter("asha")
     first = asha.get("/desk/notices/stream")
     assert first.mimetype == "text/event-stream"
-    assert "retry: 20000" in first.text
+    assert "retry: 5000" in first.text
     assert '"unread": 0, "new": []' in first.text
     say(enter("dina"), booking, "@asha")
     second = asha.get("/desk/notices/stream", headers={"Last-Event-ID": "0"}).text

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
+from psycopg.pq import TransactionStatus
 from sqlalchemy import select, text
 
 from app.kernel import db
@@ -33,6 +35,43 @@ def test_a_transaction_inside_a_transaction_is_the_same_one(app: Flask) -> None:
             Person.meet(**MEERA)
         raise ZeroDivisionError
     assert session.scalar(select(Person.id)) is None
+
+
+def test_whoever_only_looks_opens_no_transaction_and_what_is_changed_after_it_is_still_all_or_none(app: Flask) -> None:
+    assert session.scalar(select(Person.id)) is None
+    assert _driver().info.transaction_status == TransactionStatus.INTRANS
+    session.remove()
+    db.only_looks()
+    assert session.scalar(select(Person.id)) is None
+    assert _driver().info.transaction_status == TransactionStatus.IDLE
+    with pytest.raises(ZeroDivisionError), transaction():
+        Person.meet(**MEERA)
+        session.flush()
+        raise ZeroDivisionError
+    assert session.scalar(select(Person.id)) is None
+
+
+def test_whatever_is_written_by_another_library_while_somebody_looks_is_all_or_none(app: Flask) -> None:
+    db.only_looks()
+    assert session.scalar(select(Person.id)) is None
+    session.add(Person(name="Ravi", email="ravi@example.com"))
+    session.flush()
+    assert _driver().info.transaction_status == TransactionStatus.INTRANS
+    session.rollback()
+    assert session.scalar(select(Person.id)) is None
+
+
+def test_a_connection_is_given_on_as_if_nobody_had_looked_with_it(app: Flask) -> None:
+    db.engine().dispose()  # so that there is one
+    db.only_looks()
+    ours = session.scalar(text("select pg_backend_pid()"))
+    session.remove()
+    assert session.scalar(text("select pg_backend_pid()")) == ours
+    assert _driver().info.transaction_status == TransactionStatus.INTRANS
+
+
+def _driver() -> Any:
+    return session.connection().connection.dbapi_connection
 
 
 def test_a_stranger_is_never_called_while_a_transaction_is_open(app: Flask) -> None:
