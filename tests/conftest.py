@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -367,14 +368,43 @@ def web(built: Flask, environment: dict[str, str], settings: Settings, sandbox: 
         yield settings.base_url
 
 
+@pytest.fixture(scope="session")
+def begin(environment: dict[str, str]) -> Iterator[Callable[[str], int]]:
+    """A worker or a clock in a process of its own: begin("worker") answers its number."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.hands"], cwd=ROOT, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as hands:
+        assert hands.stdin
+        assert hands.stdout
+
+        def begin(trade: str) -> int:
+            print(trade, file=hands.stdin, flush=True)
+            return int(hands.stdout.readline())
+
+        yield begin
+        hands.stdin.close()
+
+
 @pytest.fixture
-def working(app: Flask, environment: dict[str, str]) -> Iterator[None]:
+def working(app: Flask, begin: Callable[[str], int]) -> Iterator[None]:
     """A worker and the clock, as they run beside the web."""
-    with (
-        program([sys.executable, "worker.py"], environment),
-        program([sys.executable, "-m", "flask", "--app", "app", "clock"], environment),
-    ):
-        yield
+    begun = [begin("worker"), begin("clock")]
+    yield
+    for pid in begun:
+        os.kill(pid, signal.SIGTERM)
+    until = time.monotonic() + 15
+    while begun and time.monotonic() < until:
+        time.sleep(0.05)
+        begun = [*filter(_runs, begun)]
+    for pid in begun:
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _runs(pid: int) -> bool:
+    with suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False
 
 
 class program:

@@ -11,6 +11,7 @@ import requests
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
+from app.kernel import jobs
 from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.messages.message import Message
@@ -162,8 +163,6 @@ def test_the_browsers_return_is_believed_only_with_its_signature(bill: Bill, pla
 
 
 def test_a_lost_webhook_is_found_by_the_clock(bill: Bill, play: Any, later: Any, work_off: WorkOff) -> None:
-    from app.kernel import jobs
-
     play(bill, "captured")
     with later(minutes=3):
         jobs.tick()
@@ -241,10 +240,10 @@ def test_the_usual_gateway_tells_only_what_a_client_may_know(app: Any, settings:
 # --- what fresh eyes found ----------------------------------------------------------------------------------------------
 
 
-def test_the_search_for_a_lost_payment_never_gets_stuck(bill: Bill, go_wrong: Any, later: Any, work_off: WorkOff) -> None:
+def test_the_search_for_a_lost_payment_never_gets_stuck(bill: Bill, go_wrong: Any, later: Any, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch) -> None:
     """Four days of looking every hour at most, also past a gateway that was away for a while."""
-    from app.kernel import jobs
-
+    searching = "money.basket.look_for_lost_payments"
+    monkeypatch.setattr(jobs, "_clockwork", {searching: jobs._clockwork[searching]})
     bill.announce()
     go_wrong("502", times=5, path="/payments")
     looks = []

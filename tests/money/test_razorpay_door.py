@@ -382,7 +382,7 @@ def stranger(keys: Settings, house: None) -> Iterator[Any]:
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mouth)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     door = open_door(keys, f"http://127.0.0.1:{server.server_address[1]}")
     yield lambda status, body: (said.append((status, body)), door)[1]
     server.shutdown()

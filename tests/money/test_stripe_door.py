@@ -18,6 +18,7 @@ import pytest
 import requests
 from flask import Flask
 from flask.testing import FlaskClient
+from stripe import HTTPClient
 
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
@@ -54,6 +55,13 @@ def standing(keys: Settings) -> Iterator[tuple[Standing, Shop]]:
     standing.close()
     shop.server.shutdown()
     shop.server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their library asks again as often as ever, and waits less before."""
+    monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.01)
+    monkeypatch.setattr(HTTPClient, "MAX_DELAY", 0.02)
 
 
 @pytest.fixture
@@ -409,7 +417,7 @@ def mouth() -> Iterator[tuple[list[Any], str]]:
         def log_message(self, *_: Any) -> None: ...
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Mouth)
-    Thread(target=server.serve_forever, daemon=True).start()
+    Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     yield answer, f"http://127.0.0.1:{server.server_address[1]}"
     server.shutdown()
     server.server_close()

@@ -43,7 +43,7 @@ class Shop:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Ear)
         self.address = f"http://127.0.0.1:{self.server.server_address[1]}/hook"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def events(self) -> list[dict[str, Any]]:
         return [json.loads(body) for _, body in list(self.heard)]
@@ -71,7 +71,7 @@ class Standing:
         self.url = f"http://127.0.0.1:{self.web.server_port}/sandbox"
         self.api = f"{self.url}/razorpay"
         self.client = razorpay.Client(auth=(settings.razorpay_key, settings.razorpay_secret), base_url=self.api)
-        threading.Thread(target=self.web.serve_forever, daemon=True).start()
+        threading.Thread(target=self.web.serve_forever, args=(0.02,), daemon=True).start()
         self.mail.start()
         self.postman.start()
 

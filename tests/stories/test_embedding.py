@@ -108,7 +108,7 @@ def shop(web: str, settings: Settings) -> Iterator[str]:
     address = settings.embed_on[0]
     Shop.ours = web
     with ThreadingHTTPServer(("localhost", int(address.rpartition(":")[2])), Shop) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield address
         server.shutdown()
 

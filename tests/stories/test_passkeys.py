@@ -28,7 +28,7 @@ def home(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     web = make_server("localhost", 0, app, threaded=True)
     at = f"http://localhost:{web.server_port}"
     monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], base_url=at))
-    threading.Thread(target=web.serve_forever, daemon=True).start()
+    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
     yield at
     web.shutdown()
     web.server_close()

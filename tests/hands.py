@@ -1,0 +1,39 @@
+"""Starts workers and clocks for tests, in processes of their own: the program they run is read once and not for each of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+import flask.cli
+
+import app  # noqa: F401  # what takes long is done before the first of them begins
+import worker
+
+
+def tick() -> None:
+    sys.argv = ["flask", "--app", "app", "clock"]
+    flask.cli.main()
+
+
+TRADES = {"worker": worker.main, "clock": tick}
+
+
+def begin(trade: str) -> int:
+    pid = os.fork()
+    if pid:
+        return pid
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+    os.dup2(2, 1)
+    TRADES[trade]()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
+    for line in sys.stdin:
+        sys.stdout.write(f"{begin(line.strip())}\n")
+        sys.stdout.flush()
