@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, date, datetime, time
+from decimal import Decimal
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, BinaryIO, ClassVar, cast
@@ -40,6 +41,10 @@ house = House()
 def live_in(timezone: str, currency: str) -> None:
     global house
     house = House(timezone, currency)
+
+
+# What many nouns have, and what a person calls it.
+_CALLED = {"noun": "About", "row_id": "No.", "timezone": "Time zone"}
 
 
 @dataclass(frozen=True)
@@ -80,7 +85,7 @@ class Column:
 
     @cached_property
     def label(self) -> str:
-        return str(self.called or self.info.get("label") or spaced(self.name))
+        return str(self.called or self.info.get("label") or _CALLED.get(self.name) or spaced(self.name))
 
     @cached_property
     def kind(self) -> str:
@@ -93,6 +98,8 @@ class Column:
             return "state"
         if self.info.get("choices"):
             return "choice"
+        if self.info.get("rate"):
+            return "rate"
         of = prop.columns[0].type
         kinds = {Boolean: "yesno", DateTime: "moment", Date: "day", Time: "time", Integer: "number", JSONB: "facts"}
         return next((kind for each, kind in kinds.items() if isinstance(of, each)), "long" if self.info.get("long") else "text")
@@ -319,6 +326,20 @@ def _number(column: Column, given: Any) -> int:
     return number
 
 
+def _rate(column: Column, given: Any) -> int:
+    """In hundredths of a per cent, and said in per cent by everybody."""
+    try:
+        hundredths = Decimal(str(given).strip().removesuffix("%").strip()) * 100
+        whole = int(hundredths)
+    except (ArithmeticError, ValueError):
+        raise ValueError("This is not a rate. Write it like 18 or 2.5.") from None
+    if whole != hundredths:
+        raise ValueError("At most two digits behind the point.")
+    if abs(whole) >= 2**31:
+        raise ValueError("This rate is too large.")
+    return whole
+
+
 def _money(column: Column, given: Any) -> Money:
     if isinstance(given, Mapping):  # as the API says it: whole minor units and a currency
         if set(given) != {"amount", "currency"} or not isinstance(given["amount"], int) or not isinstance(given["currency"], str):
@@ -436,6 +457,10 @@ KINDS: dict[str, Kind] = {
     "text": Kind(read=_text),
     "long": Kind(read=_text),
     "number": Kind(read=_number, schema={"type": "integer"}),
+    "rate": Kind(
+        said=lambda v: f"{v / 100:g} %", plain=lambda v: f"{v / 100:g}", json=lambda v: v / 100, typed=lambda v: f"{v / 100:g}", read=_rate,
+        schema={"type": "number", "description": "In per cent."},
+    ),
     "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),
     "day": Kind(said=lambda v: f"{v.day} {v:%b %Y}", json=_iso_said, read=_iso(date, "This is not a date."), schema={"type": "string", "format": "date"}),
     "time": Kind(said=lambda v: f"{v:%H:%M}", json=_iso_said, read=_iso(time, "This is not a time of day."), schema={"type": "string", "format": "time"}),

@@ -78,7 +78,7 @@ def _addition(noun: str, drawn: str, one: str, root: str) -> Markup:
 
 # --- the rows of a table ----------------------------------------------------------------------------------------------
 
-_LOOKS = {"money": "is-num", "number": "is-num", "moment": "is-when", "day": "is-when", "time": "is-when"}
+_LOOKS = {"money": "is-num", "number": "is-num", "rate": "is-num", "moment": "is-when", "day": "is-when", "time": "is-when"}
 _LONG = "text", "long", "facts"
 
 Tones = Callable[[Any], Mapping[str, str]]  # of a noun: how its states are meant

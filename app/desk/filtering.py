@@ -30,6 +30,7 @@ HOWS: dict[str, tuple[str, ...]] = {
     "text": ("has", "is", "is-not", "begins", "among", *_MAYBE),
     "long": ("has", "begins", *_MAYBE),
     "number": (*_WHOLE, "is-not", "among", *_MAYBE),
+    "rate": (*_WHOLE, "is-not", *_MAYBE),
     "money": (*_WHOLE, *_MAYBE),
     "yesno": ("is",),
     "day": (*_DATED, *_MAYBE),

@@ -386,7 +386,7 @@ def _place(row: Any, column: Column | None) -> str:
 
 
 _READ: dict[str, Callable[[str], Any]] = {
-    "moment": datetime.fromisoformat, "day": date.fromisoformat, "time": time.fromisoformat, "number": int, "money": int, "relation": int,
+    "moment": datetime.fromisoformat, "day": date.fromisoformat, "time": time.fromisoformat, "number": int, "rate": int, "money": int, "relation": int,
     "yesno": lambda text: text == "True",
 }  # fmt: skip
 

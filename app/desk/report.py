@@ -54,7 +54,6 @@ def _on_its_side(money: Money) -> str:
 
 CELLS = KINDS | {
     "balance": Kind(said=_on_its_side, plain=lambda v: v.plain, json=lambda v: v.as_json(), schema=MONEY_SCHEMA),
-    "rate": Kind(said=lambda v: f"{v / 100:g} %", plain=lambda v: f"{v / 100:g}", schema={"type": "integer"}),
 }  # fmt: skip
 SUMS = "money", "balance"
 

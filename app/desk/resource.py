@@ -76,6 +76,12 @@ class Shape:
         for its in (self.list, self.show, self.add, self.edit, self.search, self.filters):
             yield from its
 
+    def in_groups(self, columns: Sequence[Column]) -> Sequence[tuple[str, Sequence[Column]]]:
+        """For a form: below the headings that they have on the record page."""
+        heading = {each.path: said for said, its in self.groups for each in its}
+        below = [(said, [each for each in columns if heading.get(each.path, "") == said]) for said in dict.fromkeys(["", *heading.values()])]
+        return [(said, its) for said, its in below if its]
+
     def with_fields(self, added: Sequence[Added]) -> Shape:
         """What an administrator added comes after what was declared."""
         return Shape(
@@ -122,7 +128,7 @@ class Resource:
     `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
     What is `part` of a feature that is turned off has no menu entry, and nothing is added to it; what is there stays as it is.
     `screens` are pages of its own, made of those that every noun has, and `empty` says what a list without rows says.
-    `show` can have groups: "number state | Money: price deposit". With `archive`, whoever may edit a row may put it away.
+    `show` can have groups: "number state | Money: price deposit"; forms have them too. With `archive`, whoever may edit a row may put it away.
     `guards` says of some columns what a role may at most, wherever they are shown: {"phone email": {"Auditor": "masked"}}; `read`, `masked` or `hidden`.
     """
 

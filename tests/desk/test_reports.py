@@ -158,15 +158,15 @@ def test_the_tax_of_invoices_less_credit_notes_by_place_and_rate(registered: Non
     with by("dina"), transaction():
         elsewhere.bills[0].payments[0].give_back(GiveBack(amount="590", why="Half of it was enough."))
     assert figures(ask("tax_summary"), "place", "name", "rate", "sold", "credited", "taxable", "tax") == [
-        ("27 Maharashtra", "IGST", 1800, 1000, 500, 500, 90),
-        ("29 Karnataka", "CGST", 900, 1000, 0, 1000, 90),
-        ("29 Karnataka", "SGST", 900, 1000, 0, 1000, 90),
+        ("27 Maharashtra", "IGST", 18.0, 1000, 500, 500, 90),
+        ("29 Karnataka", "CGST", 9.0, 1000, 0, 1000, 90),
+        ("29 Karnataka", "SGST", 9.0, 1000, 0, 1000, 90),
     ]
     told = ask("gst_return")
     assert figures(told, "part", "gstin", "number", "rate", "taxable", "cgst", "sgst", "igst", "total") == [
-        ("B2B", "27AABCS1429B1ZU", elsewhere.bills[0].invoices[0].number, 1800, 1000, 0, 0, 180, 1180),
-        ("B2C", "", None, 1800, 1000, 90, 90, 0, 1180),
-        ("CDNR", "27AABCS1429B1ZU", elsewhere.bills[0].invoices[-1].number, 1800, -500, 0, 0, -90, -590),
+        ("B2B", "27AABCS1429B1ZU", elsewhere.bills[0].invoices[0].number, 18.0, 1000, 0, 0, 180, 1180),
+        ("B2C", "", None, 18.0, 1000, 90, 90, 0, 1180),
+        ("CDNR", "27AABCS1429B1ZU", elsewhere.bills[0].invoices[-1].number, 18.0, -500, 0, 0, -90, -590),
     ]
     assert told["totals"]["INR"]["total"]["amount"] == 177000
 

@@ -25,7 +25,7 @@ resources = [
         Booking,
         icon="calendar-check",
         list="number person slot.service slot.practitioner slot.starts_at state price",
-        show="number state person person.email person.phone slot slot.service price deposit paid_with policy quote hold_expires_at timezone buyer",
+        show="number state slot slot.service slot.practitioner hold_expires_at | Whose: person person.email person.phone timezone buyer | Money: price deposit paid_with policy quote",
         search="number person.name person.email person.phone",
         filters="state slot.practitioner slot.service slot.starts_at",
         related="bill bill.payments bill.invoices",
@@ -107,8 +107,11 @@ resources = [
         Service,
         icon="sparkles",
         list="name minutes price seats state",
-        show="name slug description minutes price tax_rate tax_included tax_code deposit_percent policy seats hold_minutes notice_minutes days_ahead before_minutes after_minutes step_minutes day_cap week_cap together by_approval change_hours reminds_again form state",
-        add="name slug description minutes price tax_rate tax_included tax_code deposit_percent policy seats hold_minutes notice_minutes days_ahead before_minutes after_minutes step_minutes day_cap week_cap together by_approval change_hours reminds_again form",
+        show="name slug description minutes seats state | Price: price tax_rate tax_included tax_code deposit_percent policy | "
+        "When it is given: step_minutes before_minutes after_minutes day_cap week_cap together | "
+        "How it is booked: notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
+        add="name slug description minutes seats price tax_rate tax_included tax_code deposit_percent policy step_minutes before_minutes after_minutes "
+        "day_cap week_cap together notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
         search="name slug description",
         filters="state",
         order="name",
@@ -146,7 +149,7 @@ resources = [
         icon="receipt",
         label="Sold packages",
         list="number person package uses uses_left expires_at state",
-        show="number code person person.email package package.service uses uses_left price paid_with expires_at quote state",
+        show="number code state package package.service uses uses_left expires_at | Whose: person person.email | Money: price paid_with quote",
         search="number code person.name person.email",
         filters="state package expires_at",
         order="-id",

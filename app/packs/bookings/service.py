@@ -50,7 +50,7 @@ class Service(Noun):
         "service_price": "A price cannot be below zero.",
         "service_hold": "A seat is held for 5 to 60 minutes.",
         "service_seats": "A slot has 1 to 500 seats.",
-        "service_tax": "A tax rate is given in hundredths of a per cent: 1800 for 18 %.",
+        "service_tax": "A tax rate is 0 to 100 per cent.",
         "service_quiet": "The quiet before and after is 0 to 240 minutes each.",
         "service_step": "A time every 0 to 480 minutes; 0 puts one after the other.",
         "service_cap": "A cap is 0 to 500; 0 is none.",
@@ -59,29 +59,33 @@ class Service(Noun):
     }
 
     name: Mapped[str]
-    slug: Mapped[str] = mapped_column(unique=True)
+    slug: Mapped[str] = mapped_column(unique=True, info={"label": "Address", "help": "How its page is called on the site: first-consultation."})
     description: Mapped[str] = mapped_column(default="", info={"long": True})
-    minutes: Mapped[int] = mapped_column(default=60)
+    minutes: Mapped[int] = mapped_column(default=60, info={"label": "Length, in minutes"})
     price: Mapped[Money] = money_column("price")
-    tax_rate: Mapped[int] = mapped_column(default=0, info={"label": "Tax, in hundredths of a per cent"})
+    tax_rate: Mapped[int] = mapped_column(default=0, info={"label": "Tax", "rate": True})
     tax_included: Mapped[bool] = mapped_column(default=True, info={"label": "The price includes the tax"})
-    tax_code: Mapped[str] = mapped_column(default="", info={"label": "SAC, for the invoice"})
-    deposit_percent: Mapped[int] = mapped_column(default=100, info={"label": "Paid at once, in per cent"})
+    tax_code: Mapped[str] = mapped_column(default="", info={"label": "Code of the tax office", "help": "The SAC that stands on the invoice: 999799."})
+    deposit_percent: Mapped[int] = mapped_column(
+        default=100, info={"label": "Paid at once, in per cent", "help": "100: all of it. With 30, the rest is asked for afterwards."}
+    )
     policy_id: Mapped[int | None] = mapped_column(ForeignKey("refund_policy.id"))
     policy: Mapped[RefundPolicy | None] = relationship(lazy="joined")
     extras: Mapped[list[Extra]] = relationship(back_populates="service", order_by="Extra.id")
-    seats: Mapped[int] = mapped_column(default=1)
-    hold_minutes: Mapped[int] = mapped_column(default=15)
-    notice_minutes: Mapped[int] = mapped_column(default=120)
-    days_ahead: Mapped[int] = mapped_column(default=60)
+    seats: Mapped[int] = mapped_column(default=1, info={"help": "So many can book the same time."})
+    hold_minutes: Mapped[int] = mapped_column(default=15, info={"label": "Kept while somebody pays, in minutes"})
+    notice_minutes: Mapped[int] = mapped_column(default=120, info={"label": "Booked so many minutes before, at the latest"})
+    days_ahead: Mapped[int] = mapped_column(default=60, info={"label": "Booked so many days ahead, at the earliest"})
     before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet before, in minutes"})
     after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet after, in minutes"})
-    step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "A time every so many minutes (0: one after the other)"})
-    day_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a day for one practitioner (0: as many as fit)"})
-    week_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a week for one practitioner (0: as many as fit)"})
+    step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "A time every so many minutes", "help": "0: one after the other."})
+    day_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a day", "help": "For one practitioner. 0: as many as fit."})
+    week_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a week", "help": "For one practitioner. 0: as many as fit."})
     together: Mapped[bool] = mapped_column(default=False, info={"label": "Two practitioners give it together"})
     by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Somebody looks at each request before it is confirmed"})
-    change_hours: Mapped[int | None] = mapped_column(default=24, info={"label": "Customers may change it until so many hours before (empty: never)"})
+    change_hours: Mapped[int | None] = mapped_column(
+        default=24, info={"label": "Customers may change it until so many hours before", "help": "Empty: never by themselves."}
+    )
     reminds_again: Mapped[bool] = mapped_column(default=False, info={"label": "A second reminder an hour before"})
     form_id: Mapped[int | None] = mapped_column(ForeignKey("form.id"))
     form: Mapped[Form | None] = relationship()
