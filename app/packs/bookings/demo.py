@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta
 from itertools import product
 from zoneinfo import ZoneInfo
 
@@ -227,7 +227,7 @@ def _talk(asha: Practitioner, service: Service) -> None:
 def _before(practitioner: Practitioner, service: Service) -> None:
     """What was: two who came last week, one who did not, and some a month before, whom the figures of these weeks stand beside."""
     for days, (name, email, phone, zone) in zip((41, 33, 5, 4, 3), CUSTOMERS, strict=False):
-        start = clock.ahead(days=-days).replace(minute=30, second=0, microsecond=0)
+        start = datetime.combine(clock.today() - timedelta(days=days), time(11, 30), ZoneInfo(practitioner.timezone)).astimezone(UTC)
         with clock.standing_at(start - timedelta(days=2)), transaction():
             slot = Slot.at(practitioner, service, start)
             session.add(slot)
