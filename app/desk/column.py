@@ -107,11 +107,12 @@ class Column:
     @property
     def choices(self) -> tuple[str, ...]:
         """As they are declared; where they are data, as they are now."""
-        declared = self.info.get("choices", ())
+        declared = self.info.get("choices", ())  # names, or each name with its words
         return self.owner.states if self.kind == "state" else tuple(declared() if callable(declared) else declared)
 
     def option_said(self, choice: str) -> str:
-        return str(self.info.get("called", spaced)(choice))
+        declared = self.info.get("choices", ())
+        return str(declared.get(choice, spaced(choice)) if isinstance(declared, Mapping) else spaced(choice))
 
     @cached_property
     def target(self) -> type[Noun]:

@@ -80,7 +80,7 @@ class Field(Noun):
     noun: Mapped[str] = mapped_column(info={"label": "Of", "choices": _open_nouns, "help": "The records that get it."})
     label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "What stands beside it on the screen."})
     key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "Name for programs"})
-    kind: Mapped[str] = mapped_column(info={"choices": tuple(KEPT), "called": lambda kind: KEPT[kind].label})
+    kind: Mapped[str] = mapped_column(info={"choices": {name: it.label for name, it in KEPT.items()}})
     target: Mapped[str] = mapped_column(default="", info={"label": "Of which kind", "choices": _targets, "help": "Only for “Another record”."})
     options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "What can be chosen", "help": "Only for “One of several”: one on each line."})
     help: Mapped[str] = mapped_column(sa.String(200), default="", info={"help": "Said below it in the form."})

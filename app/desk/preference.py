@@ -31,8 +31,8 @@ class Preference(Noun):
     refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This has just been set in another window. Load it again."}
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
-    kind: Mapped[str] = mapped_column(info={"choices": tuple(KINDS)})
-    way: Mapped[str] = mapped_column(default="desk", info={"choices": tuple(WAYS)})
+    kind: Mapped[str] = mapped_column(info={"choices": KINDS})
+    way: Mapped[str] = mapped_column(default="desk", info={"choices": WAYS})
 
     @classmethod
     def of(cls, user_id: int) -> dict[str, str]:

@@ -89,9 +89,9 @@ class Subscription(Noun):
     title: Mapped[str] = mapped_column(String(LONGEST))
     report: Mapped[str]
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    period: Mapped[str] = mapped_column(default="last_week", info={"choices": tuple(PERIODS), "label": "Of which days"})
-    format: Mapped[str] = mapped_column(default="pdf", info={"choices": tuple(report_file.FORMATS), "label": "As"})
-    rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": tuple(RHYTHMS), "label": "How often"})
+    period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Of which days"})
+    format: Mapped[str] = mapped_column(default="pdf", info={"choices": report_file.FORMATS, "label": "As"})
+    rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": RHYTHMS, "label": "How often"})
     weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "On which day of the week"})
     day: Mapped[int] = mapped_column(default=1, info={"label": "On which day of the month", "help": "A shorter month has it on its last day."})
     at: Mapped[time] = mapped_column(default=time(7), info={"label": "At what time"})

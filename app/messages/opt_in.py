@@ -14,7 +14,7 @@ from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import move
 
-CHANNELS = ("whatsapp", "sms")
+CHANNELS = {"whatsapp": "WhatsApp", "sms": "SMS"}
 STOP = frozenset(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
 
 

@@ -30,7 +30,7 @@ LOCALES = {
     "gu": "Gujarati",
     "ml": "Malayalam",
 }
-CHANNELS = tuple(template.FOLDERS)
+CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 MANY = 5  # samples that are tried
 
 
@@ -56,7 +56,7 @@ class Wording(Noun):
     }
 
     template: Mapped[str]
-    locale: Mapped[str] = mapped_column(default=LOCALE, info={"choices": tuple(LOCALES), "label": "Language"})
+    locale: Mapped[str] = mapped_column(default=LOCALE, info={"choices": LOCALES, "label": "Language"})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
     edition: Mapped[int]
     subject: Mapped[str] = mapped_column(default="", info={"label": "Heading"})

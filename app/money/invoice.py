@@ -55,7 +55,7 @@ class Invoice(Noun, Linked):
     refusals: ClassVar[dict[str, str]] = {"invoice_once": "There is a paper for this already."}
 
     number: Mapped[str] = mapped_column(unique=True)
-    kind: Mapped[str] = mapped_column(info={"choices": tuple(TITLES)})
+    kind: Mapped[str] = mapped_column(info={"choices": TITLES})
     day: Mapped[date] = mapped_column(index=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)

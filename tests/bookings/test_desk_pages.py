@@ -230,18 +230,18 @@ def test_the_figures_of_a_week_are_those_worked_out_by_hand(a_week: dict[str, An
     with clock.standing_at(NOON + timedelta(hours=9)):
         assert ask("revenue") == [{"week": "2026-11-16", "service": "First consultation", "bookings": 4, "net": 3500, "tax": 0, "total": 3500}]
         assert ask("occupancy") == [
-            {"practitioner": "Asha Rao", "open": 360, "booked": 120, "free": 240, "rate": 3333},
-            {"practitioner": "Dev Mehta", "open": 60, "booked": 60, "free": 0, "rate": 10000},
+            {"practitioner": "Asha Rao", "open": 360, "booked": 120, "free": 240, "rate": 33.33},
+            {"practitioner": "Dev Mehta", "open": 60, "booked": 60, "free": 0, "rate": 100.0},
         ]
         assert [(row["bookings"], row["today"], row["median"]) for row in ask("lead_time")] == [(3, 3, 0)]
         assert ask("conversion") == [
-            {"service": "First consultation", "held": 6, "paid": 4, "lapsed": 1, "called_off": 0, "waiting": 1, "rate": 8000},
+            {"service": "First consultation", "held": 6, "paid": 4, "lapsed": 1, "called_off": 0, "waiting": 1, "rate": 80.0},
         ]
         assert ask("no_shows") == [
             {"practitioner": "Asha Rao", "came": 2, "missed": 0, "unsaid": 0, "rate": 0},
-            {"practitioner": "Dev Mehta", "came": 0, "missed": 1, "unsaid": 0, "rate": 10000},
+            {"practitioner": "Dev Mehta", "came": 0, "missed": 1, "unsaid": 0, "rate": 100.0},
         ]
-        assert ask("given_back") == [{"service": "First consultation", "payments": 4, "given_back": 1, "paid": 4000, "back": 500, "rate": 1250}]
+        assert ask("given_back") == [{"service": "First consultation", "payments": 4, "given_back": 1, "paid": 4000, "back": 500, "rate": 12.5}]
         assert ask("revenue", since="2026-11-21") == ask("no_shows", since="2026-11-21") == ask("occupancy", since="2026-11-21") == []
 
 
@@ -255,7 +255,7 @@ def test_an_hour_that_two_services_offer_is_open_once(service: Service, paid: An
             session.add(Slot.at(asha, other, slot.starts_at + timedelta(minutes=30)))
         assert [(row["open"], row["booked"]) for row in ask("occupancy")] == [(60, 0)]
         paid(slot)
-        assert [(row["open"], row["booked"], row["rate"]) for row in ask("occupancy")] == [(60, 60, 10000)]
+        assert [(row["open"], row["booked"], row["rate"]) for row in ask("occupancy")] == [(60, 60, 100.0)]
 
 
 def test_reminders_that_were_needed_and_that_were_not(paid: Any, open_slot: Any, ask: Any, by: Any, work_off: Any) -> None:

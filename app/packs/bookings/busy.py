@@ -57,7 +57,7 @@ class BusyCalendar(Noun):
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
     name: Mapped[str]
-    kind: Mapped[str] = mapped_column(default="ics", info={"choices": ("ics", "google")})
+    kind: Mapped[str] = mapped_column(default="ics", info={"choices": {"ics": "A calendar’s address", "google": "Google Calendar"}})
     address: Mapped[Any] = sealed("busy_calendar.address")
     edition: Mapped[int] = mapped_column(default=0)  # of its address
     tag: Mapped[str] = mapped_column(default="")

@@ -53,7 +53,7 @@ class Meeting(Noun):
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
     practitioner: Mapped[Practitioner] = relationship()
     key: Mapped[str] = mapped_column(index=True, info={"secret": True})  # what the place knows it by; of a group, all have the same
-    driver: Mapped[str] = mapped_column(info={"choices": (*PLACES, "by_hand"), "label": "Made by"})
+    driver: Mapped[str] = mapped_column(info={"choices": {**PLACES, "by_hand": "By hand"}, "label": "Made by"})
     external_id: Mapped[str] = mapped_column(default="")
     join_url: Mapped[str] = mapped_column(default="", info={"label": "Link", "secret": True})
     host_url: Mapped[str] = mapped_column(default="", info={"secret": True})

@@ -58,7 +58,7 @@ class Practitioner(Noun, Linked):
     photo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     photo: Mapped[Picture | None] = relationship(lazy="joined")
 
-    meets_by: Mapped[str] = mapped_column(default="in_person", info={"choices": tuple(PLACES)})
+    meets_by: Mapped[str] = mapped_column(default="in_person", info={"choices": PLACES})
     room: Mapped[str] = mapped_column(default="", info={"label": "Room (a link, an address, or the calendar at Google)"})
     link_says: Mapped[str] = mapped_column(default="", info={"label": "When the meeting link was tried"})
 
