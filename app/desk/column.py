@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, field
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
@@ -86,6 +86,16 @@ class Column:
     @cached_property
     def label(self) -> str:
         return str(self.called or self.info.get("label") or _CALLED.get(self.name) or spaced(self.name))
+
+    @property
+    def only(self) -> tuple[str, Sequence[str]]:
+        """The column whose value says whether this one is asked for, and the values with which it is: info={"only": ("rhythm", ["weekly"])}."""
+        name, among = self.info.get("only", ("", ()))
+        return name, among
+
+    def belongs(self, row: Any) -> bool:
+        name, among = self.only
+        return not name or getattr(row, name) in among
 
     @cached_property
     def kind(self) -> str:

@@ -81,12 +81,14 @@ class Field(Noun):
     label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "What stands beside it on the screen."})
     key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "Name for programs"})
     kind: Mapped[str] = mapped_column(info={"choices": {name: it.label for name, it in KEPT.items()}})
-    target: Mapped[str] = mapped_column(default="", info={"label": "Of which kind", "choices": _targets, "help": "Only for “Another record”."})
-    options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "What can be chosen", "help": "Only for “One of several”: one on each line."})
+    target: Mapped[str] = mapped_column(default="", info={"label": "Of which kind", "choices": _targets, "only": ("kind", ["relation"])})
+    options: Mapped[str] = mapped_column(
+        default="", info={"long": True, "label": "What can be chosen", "help": "One on each line.", "only": ("kind", ["choice"])}
+    )
     help: Mapped[str] = mapped_column(sa.String(200), default="", info={"help": "Said below it in the form."})
     required: Mapped[bool] = mapped_column(default=False, info={"label": "Must be filled in"})
     listed: Mapped[bool] = mapped_column(default=False, info={"label": "Shown in the list", "help": "It can be chosen as a column in any case."})
-    found: Mapped[bool] = mapped_column(default=False, info={"label": "Found by the search", "help": "Only for text and “One of several”."})
+    found: Mapped[bool] = mapped_column(default=False, info={"label": "Found by the search", "only": ("kind", WORDS)})
     place: Mapped[int] = mapped_column(default=10, info={"help": "The lowest comes first."})
 
     @validates("label")

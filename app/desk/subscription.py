@@ -92,8 +92,10 @@ class Subscription(Noun):
     period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Of which days"})
     format: Mapped[str] = mapped_column(default="pdf", info={"choices": report_file.FORMATS, "label": "As"})
     rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": RHYTHMS, "label": "How often"})
-    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "On which day of the week"})
-    day: Mapped[int] = mapped_column(default=1, info={"label": "On which day of the month", "help": "A shorter month has it on its last day."})
+    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "On which day of the week", "only": ("rhythm", ["weekly"])})
+    day: Mapped[int] = mapped_column(
+        default=1, info={"label": "On which day of the month", "help": "A shorter month has it on its last day.", "only": ("rhythm", ["monthly"])}
+    )
     at: Mapped[time] = mapped_column(default=time(7), info={"label": "At what time"})
     who_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
     who: Mapped[Any] = relationship("User", lazy="joined")

@@ -106,6 +106,16 @@
     addEventListener("beforeunload", (event) => { if (touched && !form.dataset.sent) event.preventDefault(); });
   });
 
+  // What belongs to one choice is asked for when that is chosen; what is not asked for is not sent.
+  document.querySelectorAll("form:has([data-only])").forEach((form) => {
+    const fit = () => form.querySelectorAll("[data-only]").forEach((part) => {
+      part.hidden = !part.dataset.for.split(" ").includes(form.elements[part.dataset.only].value);
+      part.querySelectorAll("input, select, textarea").forEach((it) => { it.disabled = part.hidden; });
+    });
+    form.addEventListener("input", fit);
+    fit();
+  });
+
   // An address is copied, and the button says so for a moment.
   document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
     const field = document.getElementById(button.dataset.copy), said = button.textContent;

@@ -479,3 +479,15 @@ def test_what_is_found_by_a_field_is_chosen_by_it_and_hidden_from_whom_it_is_hid
     monkeypatch.setitem(access._guards, Person, {"more": {"Accountant": "hidden"}})
     board.forget_all()
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever"), listed(enter("anil"), "meera")) == ([], False, True)
+
+
+def test_a_form_asks_only_for_what_belongs_to_the_kind(enter: Enter) -> None:
+    desk = enter("ada")
+    page = desk.get("/desk/field/new").text
+    assert re.findall('data-only="([^"]+)" data-for="([^"]+)"', page) == [("kind", "relation"), ("kind", "choice"), ("kind", "text long choice")]
+    add(desk, label="Seat", kind="choice", options="Left\nRight")
+    add(desk, label="Weight", kind="number")
+    choice, number = session.scalars(select(Field).order_by(Field.id))
+    assert ['name="options"' in desk.get(f"/desk/field/{each.id}/edit").text for each in (choice, number)] == [True, False]
+    given = {"label": "Weight, in grams", "place": "1", "version": str(number.version)}
+    assert desk.post(f"/desk/field/{number.id}/edit", data=given).status_code == 302

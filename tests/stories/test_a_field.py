@@ -1,0 +1,41 @@
+"""A field is added in a browser, and asks only for what belongs to its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.packs.bookings.slot import Slot
+from tests.conftest import PASSWORD
+from tests.stories.test_everybody import faults
+
+
+@pytest.mark.browser
+def test_a_field_leads_to_another_record_from_the_next_click_on(visit: Callable[..., Page], web: str, slot: Slot) -> None:
+    page = visit()
+    page.goto(f"{web}/desk/field/new")
+    page.get_by_label("User name").fill("ada")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.goto(f"{web}/desk/field/new")
+    options, target = page.get_by_label("What can be chosen"), page.get_by_label("Of which kind")
+    expect(options).to_be_hidden()
+    page.get_by_label("Of", exact=True).select_option("person")
+    page.get_by_label("Label").fill("Sees mostly")
+    page.get_by_label("Kind", exact=True).select_option(label="One of several")
+    expect(options).to_be_visible()
+    options.fill("Whoever is free")
+    page.get_by_label("Kind", exact=True).select_option(label="Another record")
+    expect(options).to_be_hidden()
+    assert faults(page, "100%") == []
+    target.select_option("practitioner")
+    page.get_by_role("button", name="Add field").click()
+    expect(page.locator("main")).to_contain_text("Sees mostly")
+    page.goto(f"{web}/desk/person/new")
+    page.get_by_label("Name", exact=True).fill("Meera Iyer")
+    page.get_by_label("Email").fill("meera@example.com")
+    page.get_by_label("Sees mostly").select_option(label="Asha Rao")
+    page.get_by_role("button", name="Add person").click()
+    expect(page.get_by_role("link", name="Asha Rao")).to_be_visible()
