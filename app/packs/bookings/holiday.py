@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import date
+from functools import cache
 
 import holidays
 
 from app.kernel.errors import Invalid
 
-_KNOWN = holidays.list_supported_countries(include_aliases=True)
+
+@cache
+def _known() -> Mapping[str, Sequence[str]]:
+    """Three hundred modules are read for this list, so nobody reads them who does not ask."""
+    return holidays.list_supported_countries(include_aliases=True)
 
 
 def check_region(region: str) -> str:
     """Nothing, "IT", or "IN-KA"."""
     country, _, part = region.strip().upper().partition("-")
-    if country and (country not in _KNOWN or (part and part not in _KNOWN[country]) or region.strip().endswith("-")):
+    if country and (country not in _known() or (part and part not in _known()[country]) or region.strip().endswith("-")):
         raise Invalid.fields_said({"holidays": "We do not know the holidays of this place. Write a country or one of its regions, like IN-KA, IT or US-NY."})
     return f"{country}-{part}" if part else country
 
