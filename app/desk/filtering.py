@@ -85,8 +85,8 @@ def written(groups: Sequence[Sequence[Condition]]) -> str:
 
 
 def columns(resource: Resource) -> list[Column]:
-    """What may be asked about: what the declaration filters by, and what its list shows."""
-    return [*{each.path: each for each in [*resource.filters, *resource.list] if each.kind in HOWS and not each.masked}.values()]
+    """What may be asked about: what the declaration filters by first, and then whatever can be a column of the list."""
+    return [*{each.path: each for each in [*resource.filters, *resource.choosable] if each.kind in HOWS and not each.masked}.values()]
 
 
 def narrowed(resource: Resource, groups: Groups, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:

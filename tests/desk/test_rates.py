@@ -33,6 +33,8 @@ def test_a_rate_is_typed_and_read_in_per_cent(typed: str, hundredths: int, servi
     assert f",{hundredths / 100:g}\r\n" in dina.get("/desk/service/export.csv?cols=name,tax_rate").text
     with ZipFile(BytesIO(dina.get("/desk/service/export.xlsx?cols=name,tax_rate").data)) as book:
         assert f"<v>{hundredths / 10_000:g}</v>" in book.read("xl/worksheets/sheet1.xml").decode()
+    assert "First consultation" in dina.get(f"/desk/service/?w=tax_rate:from:{hundredths / 100:g}").text
+    assert "First consultation" not in dina.get(f"/desk/service/?w=tax_rate:from:{(hundredths + 1) / 100:g}").text
 
 
 def test_a_program_sends_it_in_per_cent_too(service: Service, client: FlaskClient, token: Token) -> None:
