@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from datetime import time as midnight
 from functools import cached_property
 from itertools import groupby
@@ -259,12 +259,19 @@ class Stretch:
 # --- putting things in their places -----------------------------------------------------------------------------------
 
 
-def _on(day: date, stretch: Stretch, box: Box) -> Box | None:
-    """The part of it that lies on this day."""
-    zone, first, after = ZoneInfo(stretch.zone), stretch.starts(day), stretch.starts(day + timedelta(1))
-    if box.ends_at <= first or box.starts_at >= after:
-        return None
-    return replace(box, starts_at=max(box.starts_at, first).astimezone(zone), ends_at=min(box.ends_at, after).astimezone(zone))
+def _by_day(stretch: Stretch, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
+    """The part of each that lies on a day, by day: each is looked at on its own days and not on all of them."""
+    zone = ZoneInfo(stretch.zone)
+    found: dict[date, list[Box]] = {day: [] for day in stretch.days}
+    begins = {day: stretch.starts(day).astimezone(UTC) for day in [*stretch.days, stretch.days[-1] + timedelta(1)]}
+    for box in boxes:
+        day, last = max(box.starts_at.astimezone(zone).date(), stretch.days[0]), min(box.ends_at.astimezone(zone).date(), stretch.days[-1])
+        while day <= last:
+            first, after = begins[day], begins[day + timedelta(1)]
+            if box.ends_at > first and box.starts_at < after:
+                found[day].append(replace(box, starts_at=max(box.starts_at, first).astimezone(zone), ends_at=min(box.ends_at, after).astimezone(zone)))
+            day += timedelta(1)
+    return found
 
 
 def _side_by_side(boxes: Sequence[Box]) -> Iterator[Box]:
@@ -284,10 +291,7 @@ def _same_width(knot: Sequence[Box]) -> Iterator[Box]:
     yield from (replace(each, lanes=lanes) for each in knot)
 
 
-def _stripe(day: date, stretch: Stretch, group: Any, boxes: Iterable[Box]) -> Stripe:
-    first, after = stretch.starts(day), stretch.starts(day + timedelta(1))
-    near = (each for each in boxes if each.starts_at < after and each.ends_at > first)  # a month asks this of each box forty times
-    here = [box for each in near if (box := _on(day, stretch, each))]
+def _stripe(group: Any, here: Sequence[Box]) -> Stripe:
     placed = [*(each for each in here if each.kind != "row"), *_side_by_side([each for each in here if each.kind == "row"])]
     order = {"shut": 0, "row": 1, "free": 2}
     return Stripe(group, sorted(placed, key=lambda it: (it.starts_at, order[it.kind], it.ends_at)))
@@ -331,10 +335,11 @@ class Page(BaseView):
             groups = [*groups, *{each.id: each for each, _ in rows if each.id not in {it.id for it in groups}}.values()]
         spans = [*self._spans(stretch, groups)]
         if stretch.view == "week" and len(groups) > SIDE_BY_SIDE:
-            columns_ = [(None, [*{box.row.id: box for _, box in rows}.values()])]
+            columns_ = [(None, _by_day(stretch, {box.row.id: box for _, box in rows}.values()))]
         else:
-            columns_ = [(it, [*(box for each, box in rows if each.id == it.id), *(box for of, box in spans if of in (None, it.id))]) for it in groups]
-        return [Day(day, [_stripe(day, stretch, group, its) for group, its in columns_]) for day in stretch.days]
+            its = {it.id: [*(box for each, box in rows if each.id == it.id), *(box for of, box in spans if of in (None, it.id))] for it in groups}
+            columns_ = [(it, _by_day(stretch, its[it.id])) for it in groups]
+        return [Day(day, [_stripe(group, by_day[day]) for group, by_day in columns_]) for day in stretch.days]
 
     def _rows(self, stretch: Stretch) -> list[tuple[Any, Box]]:
         """Every row once for each whose time it takes."""

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.calendar import Box, Calendar, Stretch, _on, _side_by_side
+from app.desk.calendar import Box, Calendar, Stretch, _by_day, _side_by_side
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.packs.bookings.booking import Booking
@@ -45,11 +45,10 @@ def test_a_box_says_its_place_in_classes_and_is_cut_to_the_hours_that_are_drawn(
 
 
 def test_what_goes_over_midnight_is_on_both_days() -> None:
-    stretch = Stretch("day", date(2026, 11, 24), None, "UTC")
     night = Box("shut", at(22), at(2, day=25), "Night")
-    first, second = (_on(day, stretch, night) for day in (date(2026, 11, 24), date(2026, 11, 25)))
-    assert first
-    assert second
+    days = _by_day(Stretch("week", date(2026, 11, 24), None, "UTC"), [night])
+    assert [len(its) for its in days.values()] == [0, 1, 1, 0, 0, 0, 0]
+    first, second = (box for its in days.values() for box in its)
     assert (f"{first.starts_at:%H:%M}", first.till, f"{second.starts_at:%H:%M}", second.till) == ("22:00", "24:00", "00:00", "02:00")
 
 

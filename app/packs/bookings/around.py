@@ -24,10 +24,10 @@ def around(since: datetime, until: datetime) -> Iterator[Span]:
 
 def _free(since: datetime, until: datetime) -> Iterator[Span]:
     """As a customer would find them: one query for each service, however many days there are."""
-    takes = next((each for each in pages() if each.name == "by_phone" and each.is_for(access.actor())), None)
+    takes = next((url_for(each.front) for each in pages() if each.name == "by_phone" and each.is_for(access.actor())), "")
     for service in Service.offered():
         for slot, _ in Booking.free_slots(service, since, until):
-            url = url_for(takes.front, slot=slot.id) if takes else ""
+            url = takes and f"{takes}?slot={slot.id}"
             for giver in slot.givers:
                 yield Span("free", slot.starts_at, slot.ends_at, service.name, giver.id, {service.id: slot.id}, url)
 
