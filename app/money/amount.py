@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation, Overflow
@@ -11,6 +12,7 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Composite, composite, mapped_column
 
 _DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3, "BHD": 3, "OMR": 3, "JOD": 3, "TND": 3}
+_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]*)?")  # 1,250,000 and 12,50,000
 _SIGNS = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
@@ -88,9 +90,12 @@ class Money:
 
     @classmethod
     def read(cls, typed: str, currency: str) -> Money:
-        """Read what a person typed. A fraction of the smallest coin is refused, not rounded away."""
+        """Read what a person typed. A fraction of the smallest coin is refused, not rounded away, and a comma is never a point."""
+        text = str(typed).strip()
+        if "," in text and not _GROUPED.fullmatch(text):
+            raise ValueError("This is not an amount. Write it like 1,250.50.")
         try:
-            coins = Decimal(str(typed).replace(",", "").strip()).scaleb(_digits(currency))
+            coins = Decimal(text.replace(",", "")).scaleb(_digits(currency))
         except (InvalidOperation, Overflow):
             raise ValueError("This is not an amount. Write it like 999.00.") from None
         if not coins.is_finite() or coins != coins.to_integral_value():

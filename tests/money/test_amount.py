@@ -41,3 +41,17 @@ def test_currencies_do_not_mix() -> None:
 def test_a_fraction_of_a_coin_or_no_number_at_all_is_refused(typed: str) -> None:
     with pytest.raises(ValueError, match="amount|coin"):
         Money.read(typed, "INR")
+
+
+@pytest.mark.parametrize(
+    ("typed", "coins"),
+    [("1,250.50", 125050), ("100,000", 10000000), ("1,00,000", 10000000), ("12,34,567.89", 123456789), ("1,234,567", 123456700), ("-1,250", -125000)],
+)
+def test_commas_group_digits_as_people_here_and_elsewhere_do(typed: str, coins: int) -> None:
+    assert Money.read(typed, "INR") == Money(coins, "INR")
+
+
+@pytest.mark.parametrize("typed", ["100,50", "1,5", "1,0000", ",500", "500,", "1,,000", "1,00,00", "1000,000", "1,234.5,6", "1.250,50", "12,34,567,890.5,0"])
+def test_a_comma_anywhere_else_is_never_dropped_in_silence(typed: str) -> None:
+    with pytest.raises(ValueError, match="Write it like 1,250.50."):
+        Money.read(typed, "INR")
