@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -110,20 +111,20 @@ class Screens(Record, ModelView):
         """A refusal is shown above the form, and what was typed is still in it."""
         new = row.id is None
         if request.method == "GET":
-            typed = {**_to_begin_with(columns), **request.args} if new else {each.path: each.typed(row) for each in columns}
+            typed = {**_to_begin_with(columns), **request.args} if new else _as_it_is(row, columns)
             others = [] if new else open_by.others(row)
             if not new:
                 open_by.begin(row)
-            return self._page("desk/form.html", row=row, columns=columns, typed=typed, wrong={}, refusal=None, others=others)
+            return self._page("desk/form.html", row=row, columns=columns, typed=typed, was=typed, wrong={}, refusal=None, others=others)
         given = {**request.form, **request.files}
         try:
             write(row, columns, given)
         except Refused as no:
             session.rollback()
             row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
-            news = _what_is_new(row, columns) if isinstance(no, Overtaken) else []
             left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
-            return self._page("desk/form.html", row=row, columns=columns, typed=request.form, refusal=no.words, news=news, **left), no.status
+            left |= _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
+            return self._page("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
         open_by.end(row)
         flash(f"{self.resource.one} {row} was {'added' if new else 'changed'}.", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=row.id))
@@ -138,9 +139,10 @@ class Screens(Record, ModelView):
         if request.method == "GET":
             no = move.refuses(row)
             return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed={}, wrong={}, refusal=no), 409 if no else 200
-        typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back")}
+        typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back", "version")}
         try:
             with transaction():
+                _as_it_was_shown(row)
                 press(row, name, typed)
                 access.keep_within(row)
         except Refused as no:
@@ -256,8 +258,34 @@ class Overtaken(Refused):
     code = "overtaken"
 
 
-def _what_is_new(row: Any, columns: Sequence[Column]) -> list[tuple[str, str]]:
-    return [(each.label, each.said(row)) for each in columns if each.kind != "picture" and each.typed(row) != request.form.get(each.path, "")]
+def _as_it_is(row: Any, columns: Sequence[Column]) -> dict[str, str]:
+    return {each.path: each.typed(row) for each in columns}
+
+
+def _was() -> dict[str, str]:
+    """What stood in the form before anybody typed: it went out with the page and came back."""
+    try:
+        was = json.loads(request.form.get("was", ""))
+    except ValueError:
+        return {}
+    return was if isinstance(was, dict) and all(isinstance(each, str) for each in was.values()) else {}
+
+
+def _brought_together(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
+    """What is new, and a form in which only what was typed here stands against it: what nobody touched becomes what the other has written."""
+    was, now, mine = _was(), _as_it_is(row, columns), request.form
+    columns = [each for each in columns if each.kind != "picture"]
+    untouched = {each.path for each in columns if each.path in was and _same(each, mine.get(each.path, ""), was[each.path])}
+    changed = [each for each in columns if not _same(each, now[each.path], was.get(each.path, mine.get(each.path, "")))]
+    news = [(each.label, each.said(row), each.path not in untouched and not _same(each, now[each.path], mine.get(each.path, ""))) for each in changed]
+    return {"typed": {**mine, **{path: now[path] for path in untouched}}, "was": now, "news": news, "wrong": {}}
+
+
+def _same(column: Column, one: str, other: str) -> bool:
+    """A browser sends other ends of lines than it was sent, and of “12 · Asha Rao” the number."""
+    if column.kind == "relation":
+        one, other = (each.split("·")[0].strip() for each in (one, other))
+    return one.replace("\r\n", "\n") == other.replace("\r\n", "\n")
 
 
 def _still_current(row: Any, given: Mapping[str, Any]) -> None:
@@ -266,7 +294,14 @@ def _still_current(row: Any, given: Mapping[str, Any]) -> None:
     row.lock()
     seen = str(given.get("version", row.version))
     if seen != str(row.version):
-        raise Overtaken("Somebody else changed this in the meantime. Look at what is new; saving again keeps yours.")
+        raise Overtaken("Somebody else changed this in the meantime. What they wrote stands below; save again to add what you wrote.")
+
+
+def _as_it_was_shown(row: Any) -> None:
+    """Whoever decides has seen what they decide on: an hour that was changed since is another one."""
+    row.lock()
+    if request.form.get("version", str(row.version)) != str(row.version):
+        raise Refused(f"{row} was changed while this page was open. Look at it as it is now, and press again if you still want to.")
 
 
 def pick(target: type[Noun], words: str = "") -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -19,7 +20,8 @@ from app.desk.resource import resources
 from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.packs.bookings.booking import Booking
+from app.money.bill import ByHand
+from app.packs.bookings.booking import Booking, NewTime
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
 from tests.conftest import MEERA, PASSWORD, ROOT
@@ -162,9 +164,43 @@ def test_two_people_editing_the_same_record_do_not_overwrite_each_other(enter: E
     assert "Somebody else changed this" in late.text
     assert "Theirs" in late.text
     assert "As it is now" in late.text
-    assert "<dd>Mine</dd>" in late.text
+    assert "<dd>Mine <span" in late.text
     again = form | {"name": "Theirs", "version": re.search(r'name="version" value="(\d+)"', late.text)[1]}  # type: ignore[index]
     assert enter("ada").post(f"/desk/service/{service.id}/edit", data=again).status_code == 302
+
+
+def test_what_the_second_did_not_touch_is_what_the_first_has_written(enter: Enter) -> None:
+    """Two windows: one writes a note, the other a telephone number and a name; nothing of either is lost, and only the name is contested."""
+    with transaction():
+        session.add(person := Person(name="Meera Iyer", email="meera@example.com", notes="Slow\nwalker", timezone="Asia/Kolkata"))
+    address = f"/desk/person/{person.id}/edit"
+
+    def loaded(page: str) -> dict[str, str]:
+        found = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', page) + re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>([^<]*)<', page)
+        return {name: html.unescape(value).replace("\n", "\r\n") if name == "notes" else html.unescape(value) for name, value in found}
+
+    first, second = (loaded(enter(name).get(address).text) for name in ("dina", "ada"))
+    assert enter("dina").post(address, data=first | {"notes": "Walks with a stick", "name": "Meera S. Iyer"}).status_code == 302
+    late = enter("ada").post(address, data=second | {"phone": "+919845012345", "name": "Meera R. Iyer"})
+    assert late.status_code == 409
+    assert re.findall("<dt>([^<]+)</dt><dd>([^<]+?) ?<", late.text) == [("Name", "Meera S. Iyer"), ("Notes", "Walks with a stick")]
+    assert late.text.count("saving keeps yours") == 1
+    assert enter("ada").post(address, data=loaded(late.text)).status_code == 302
+    session.expire_all()
+    assert (person.name, person.phone, person.notes) == ("Meera R. Iyer", "+919845012345", "Walks with a stick")
+
+
+def test_whoever_decides_has_seen_what_they_decide_on(enter: Enter, slot: Slot, hold: Any, open_slot: Any) -> None:
+    booking = hold(slot)
+    booking.mark_paid(ByHand("cash", "R-1"))
+    dina, address = enter("dina"), f"/desk/booking/{booking.id}/do/cancel"
+    seen = re.search(r'name="version" value="(\d+)"', dina.get(address).text)
+    booking.reschedule(NewTime(open_slot(hours=200).id))
+    late = dina.post(address, data={"why": "Ill.", "back": "all", "version": seen[1]})  # type: ignore[index]
+    assert (late.status_code, booking.state) == (409, "confirmed")
+    assert "was changed while this page was open" in late.text
+    now = re.search(r'name="version" value="(\d+)"', late.text)
+    assert dina.post(address, data={"why": "Ill.", "back": "all", "version": now[1]}).status_code == 302  # type: ignore[index]
 
 
 def test_rights_are_asked_once_a_request_however_many_buttons(enter: Enter, open_slot: Any, count_queries: Any) -> None:
