@@ -139,7 +139,7 @@ class Screens(Record, ModelView):
         if request.method == "GET":
             no = move.refuses(row)
             return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed={}, wrong={}, refusal=no), 409 if no else 200
-        typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back", "version")}
+        typed = _answered(move)
         try:
             with transaction():
                 _as_it_was_shown(row)
@@ -163,7 +163,7 @@ class Screens(Record, ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, "tones_of": _tones, **context}
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, "tones_of": _tones, "way_back": _back(), **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
@@ -174,8 +174,15 @@ def _may(resource: Resource) -> set[str]:
 
 def _back() -> str:
     """The page of the desk that somebody came from, if it said so; never one elsewhere."""
-    there = request.form.get("back", "")
-    return there if there.startswith("/desk/") else ""
+    return next((there for there in request.values.getlist("back") if there.startswith("/desk/")), "")
+
+
+def _answered(move: Move) -> dict[str, str]:
+    """What was typed into a move's small form. It may ask what goes `back`, which is not where somebody goes back to."""
+    typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back", "version")}
+    if any(each.name == "back" for each in _asked(move, None)):
+        typed["back"] = next((said for said in request.form.getlist("back") if not said.startswith("/desk/")), "")
+    return typed
 
 
 def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
@@ -317,7 +324,7 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
     return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
 
 
-def _asked(move: Move, row: Noun) -> list[Any]:
+def _asked(move: Move, row: Noun | None) -> list[Any]:
     return questions(move.asks, row) if move.asks else []
 
 

@@ -137,12 +137,14 @@ def asked(
     longest: int = 500,
     among: Callable[[], Mapping[str, str]] | None = None,
     of: Callable[[Any], Mapping[str, str]] | None = None,
+    when: Callable[[Any], bool] | None = None,
 ) -> Any:
     """A question of a move's form: `reference: str = asked("Reference")`.
 
     `among` says what can be chosen, and how each is called; `of` says the same of one row, and the move itself refuses what is not among it.
+    `when` says of which rows the form asks it at all; of the others it is the default.
     """
-    return field(default=default, metadata={"label": label, "help": help, "longest": longest, "among": among, "of": of})
+    return field(default=default, metadata={"label": label, "help": help, "longest": longest, "among": among, "of": of, "when": when})
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,8 @@ class Question:
 
 def questions(asks: type[Any], row: Any = None) -> list[Question]:
     kinds = get_type_hints(asks)
-    return [_question(each.name, kinds[each.name], each.default, each.metadata, row) for each in fields(asks)]
+    asked_of = (each for each in fields(asks) if row is None or not each.metadata.get("when") or each.metadata["when"](row))
+    return [_question(each.name, kinds[each.name], each.default, each.metadata, row) for each in asked_of]
 
 
 def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: Any) -> Question:

@@ -12,6 +12,7 @@ import pytest
 import requests
 from flask import Flask
 from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
 
 from app.kernel import clock, jobs
 from app.kernel.db import session, transaction
@@ -215,6 +216,37 @@ def test_the_sums_are_said_before_it_is_pressed(policy: RefundPolicy, open_slot:
     page = enter("dina").get(f"/desk/booking/{bill.row_id}/do/cancel").text
     assert "₹999.00 of ₹999.00 is here" in page
     assert "₹499.50" in page
+
+
+def test_what_was_promised_is_the_choice_that_stands_there(policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any) -> None:
+    unpaid, bill = hold(open_slot(hours=28)), hold(open_slot(hours=30)).bill
+    bill.heard([Charge("pay_1", "captured", bill.price)])
+    page = enter("dina").get(f"/desk/booking/{bill.row_id}/do/cancel").text
+    assert '<option value="policy" selected>What the policy says</option>' in page
+    assert "Choose…" not in page
+    assert "What goes back?" not in enter("dina").get(f"/desk/booking/{unpaid.id}/do/cancel").text
+
+
+@pytest.mark.parametrize(("chosen", "back"), [({}, 49950), ({"back": "policy"}, 49950), ({"back": "all"}, 99900), ({"back": "nothing"}, 0)])
+@pytest.mark.parametrize("way", ["", "/desk/inbox/"])
+def test_what_was_chosen_on_the_page_is_what_goes_back(
+    policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any, chosen: dict[str, str], back: int, way: str
+) -> None:
+    bill = hold(open_slot(hours=30)).bill
+    bill.heard([Charge("pay_1", "captured", bill.price)])
+    typed = MultiDict([*([("back", way)] if way else []), *chosen.items(), ("why", "Ill.")])
+    answer = enter("dina").post(f"/desk/booking/{bill.row_id}/do/cancel", data=typed)
+    assert answer.headers["Location"] == (way or f"/desk/booking/{bill.row_id}")
+    assert sum(each.money.amount for each in refunds_of(bill)) == back
+
+
+def test_a_choice_that_is_none_is_refused_and_the_way_back_stays(policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any) -> None:
+    bill = hold(open_slot(hours=30)).bill
+    bill.heard([Charge("pay_1", "captured", bill.price)])
+    answer = enter("dina").post(f"/desk/booking/{bill.row_id}/do/cancel", data=MultiDict([("back", "/desk/inbox/"), ("back", "half"), ("why", "Ill.")]))
+    assert answer.status_code == 422
+    assert '<input type="hidden" name="back" value="/desk/inbox/">' in answer.text
+    assert booking_of(bill).state == "confirmed"
 
 
 def test_what_went_back_already_counts_towards_the_policy(policy: RefundPolicy, open_slot: Any, hold: Any) -> None:

@@ -53,7 +53,7 @@ OVER = {
     "cancelled": unsaid("This booking is cancelled."),
     "expired": unsaid("This booking is expired."),
 }
-BACK = {"all": "All of it", "policy": "What the policy says", "nothing": "Nothing"}
+BACK = {"policy": "What the policy says", "all": "All of it", "nothing": "Nothing"}
 
 
 @dataclass(frozen=True)
@@ -66,12 +66,16 @@ class Choices:
     quote: str = ""  # a price that was named before, by its link
 
 
+def _something_is_here(booking: Booking) -> bool:
+    return bool(paid_for(booking, booking.price.currency)[1] or booking.package)
+
+
 @dataclass(frozen=True)
 class CallOff:
     """Why, and what goes back."""
 
     why: str = asked("Why?", help="The customer reads it, and it stays in the history.", longest=300)
-    back: str = asked("What goes back?", default="all", among=lambda: BACK)
+    back: str = asked("What goes back?", default="policy", among=lambda: BACK, when=_something_is_here)
 
 
 @dataclass(frozen=True)
