@@ -14,6 +14,9 @@ from flask import current_app, g, has_request_context, redirect, request, url_fo
 from flask import session as cookie
 from flask_appbuilder import expose
 from flask_appbuilder.exceptions import PasswordComplexityValidationError
+from flask_appbuilder.fieldwidgets import BS3PasswordFieldWidget
+from flask_appbuilder.forms import DynamicForm
+from flask_appbuilder.security import views
 from flask_appbuilder.security.sqla.manager import SecurityManager
 from flask_appbuilder.security.sqla.models import (
     Group,
@@ -28,6 +31,7 @@ from flask_appbuilder.security.sqla.models import (
     assoc_user_role,
 )
 from flask_appbuilder.security.views import RoleModelView, UserDBModelView, UserGroupModelView
+from flask_appbuilder.validators import PasswordComplexityValidator
 from flask_jwt_extended import JWTManager, get_jwt_identity
 from flask_jwt_extended import current_user as jwt_user
 from flask_jwt_extended.config import config
@@ -38,8 +42,10 @@ from sqlalchemy import Text, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import load_only
-from wtforms.validators import Email
+from wtforms import PasswordField
+from wtforms.validators import DataRequired, Email, EqualTo, ValidationError
 
+from app.desk.guesses import guessing
 from app.desk.page import pages
 from app.desk.password import NOBODYS, fits, hashed, is_old
 from app.desk.report import reports
@@ -84,6 +90,28 @@ class Users(_Careful, UserDBModelView):
 
     def pre_update(self, item: Any) -> None:
         keep_an_admin()
+
+
+class NewPassword(DynamicForm):
+    """A desk that somebody has left open for a minute is not theirs to keep."""
+
+    present = PasswordField("Your password now", validators=[DataRequired()], widget=BS3PasswordFieldWidget())
+    password = PasswordField("The new one", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget())
+    conf_password = PasswordField("The new one again", validators=[EqualTo("password", "These are not the same.")], widget=BS3PasswordFieldWidget())
+
+    def validate_present(self, typed: Any) -> None:
+        try:
+            with guessing("password", current_user.username):
+                if not fits(current_user.password or NOBODYS, typed.data):
+                    raise Refused("This is not your password.")
+        except Refused as no:
+            raise ValidationError(no.words) from None
+
+
+class ResetMyPasswordView(views.ResetMyPasswordView):  # its name is its address and its right
+    form = NewPassword
+    form_title = "A new password"
+    message = "From now on this password lets you in, and everywhere else you are signed out."
 
 
 class Roles(_Careful, RoleModelView):
@@ -164,6 +192,7 @@ class Desk(SecurityManager):
     userstatschartview = None  # draws with charts fetched from outside
     userdbmodelview = Users
     rolemodelview = Roles
+    resetmypasswordview = ResetMyPasswordView
     groupmodelview = OldGroups
     authdbview = AuthDBView
     security_api = SignIn

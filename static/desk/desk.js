@@ -106,6 +106,15 @@
     addEventListener("beforeunload", (event) => { if (touched && !form.dataset.sent) event.preventDefault(); });
   });
 
+  // A table that is wider than its place is moved within it, and its first column stays.
+  const sheets = document.querySelectorAll(".sheet:not([class*=' is-'])");
+  const fit = () => sheets.forEach((it) => {
+    it.classList.remove("is-wide");
+    it.classList.toggle("is-wide", it.scrollWidth > it.clientWidth + 1);
+  });
+  addEventListener("resize", fit);
+  fit();
+
   // What belongs to one choice is asked for when that is chosen; what is not asked for is not sent.
   document.querySelectorAll("form:has([data-only])").forEach((form) => {
     const fit = () => form.querySelectorAll("[data-only]").forEach((part) => {

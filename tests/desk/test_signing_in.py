@@ -225,7 +225,11 @@ def test_whoever_stays_away_or_stays_for_too_long_signs_in_again(enter: Enter, a
 
 def test_a_new_password_ends_every_other_sitting(enter: Enter, app: Flask) -> None:
     desk, thief = enter("dina"), enter("dina")
-    assert desk.post("/resetmypassword/form", data={"password": PASSWORD, "conf_password": PASSWORD}).status_code == 302
+    wrong = desk.post("/resetmypassword/form", data={"present": "somebody else’s", "password": PASSWORD, "conf_password": PASSWORD})
+    assert "This is not your password." in wrong.text
+    assert "Your password now" in desk.post("/resetmypassword/form", data={"password": PASSWORD, "conf_password": PASSWORD}).text
+    assert thief.get("/desk/slot/").status_code == 200
+    assert desk.post("/resetmypassword/form", data={"present": PASSWORD, "password": PASSWORD, "conf_password": PASSWORD}).status_code == 302
     assert thief.get("/desk/slot/").status_code == 302
     assert desk.get("/desk/slot/").status_code == 200
 
