@@ -95,7 +95,7 @@ class Terms:
 
 
 def _reach_by_link(bill: Bill) -> str | None:
-    return None if bill.thing.awaits(bill) else "Nobody waits for this money any more."
+    return _is_taken(bill) or (None if bill.thing.awaits(bill) else "Nobody waits for this money any more.")
 
 
 def _is_taken(bill: Bill) -> str | None:
@@ -343,7 +343,7 @@ class Bill(Noun, Linked, Ordered):
         if message.template != "money/pay_link":
             return True
         is_now = not message.kind or (self.due_at is not None and message.due_at == self.due_at - _BEFORE)  # not of a time that it has moved away from
-        return is_now and self.wants_money and self.thing.awaits(self)
+        return is_now and self.can_be_paid
 
 
 def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:

@@ -149,6 +149,11 @@ class Payment(Noun):
         places = {"cash": "cash", "bank": "bank", "cheque": "bank" if self.cleared_at else "cheques"}
         return places.get(self.gateway, f"gateway {self.gateway}")
 
+    @property
+    def is_cleared(self) -> bool:
+        """A cheque is not money before the bank has paid it; everything else is."""
+        return self.gateway != "cheque" or self.cleared_at is not None
+
     # --- what the gateway says ---
 
     def hear(self, charge: Charge, thing: Payable, returned: Sequence[Returned] = ()) -> None:

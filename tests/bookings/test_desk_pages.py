@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 
 from app.kernel import clock
@@ -15,7 +16,7 @@ from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.money.amount import Money
 from app.money.bill import ByHand
-from app.money.payment import GiveBack
+from app.money.payment import GiveBack, Payment
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -130,6 +131,56 @@ def test_cash_on_the_table_is_paid_in_the_same_step(slot: Slot, enter: Enter) ->
     assert call(enter("dina"), slot, pay="cash", reference="R-7").status_code == 303
     booking = session.query(Booking).one()
     assert (booking.state, booking.bills[0].payments[0].gateway) == ("confirmed", "cash")
+
+
+def told(who: FlaskClient, answer: Any) -> str:
+    """What the desk says of it, once."""
+    (words,) = re.findall(r"BK-2026-\d{6} for Kabir Shah ([^<]*)\.<", who.get(answer.location).text)
+    return str(words)
+
+
+def letters(sandbox: str) -> set[str]:
+    return {each["subject"] for each in requests.get(f"{sandbox}/mail.json?to=kabir", timeout=5).json()}
+
+
+def test_what_a_booking_waits_for_is_said_as_it_is(slot: Slot, enter: Enter) -> None:
+    dina = enter("dina")
+    assert told(dina, call(dina, slot)) == "waits for the money; kabir@example.com has the link"
+
+
+def test_money_that_somebody_else_has_to_see_is_not_asked_for_again(service: Service, slot: Slot, enter: Enter, by: Any, sandbox: str, work_off: Any) -> None:
+    with transaction():
+        service.price = Money(2_500_000, "INR")
+    requests.delete(f"{sandbox}/mail", timeout=5)
+    dina = enter("dina")
+    assert told(dina, call(dina, slot, pay="cash", reference="R-7")) == "waits until somebody else has seen the ₹25,000.00 too"
+    bill = session.query(Booking).one().bill
+    assert bill
+    assert dina.post(f"/desk/bill/{bill.id}/do/send_link").status_code == 409
+    work_off()
+    assert letters(sandbox) == set()
+    with by("ada"):
+        session.query(Payment).one().approve()
+    work_off()
+    assert any(each.startswith("Confirmed") for each in letters(sandbox))
+
+
+def test_a_deposit_and_a_cheque_are_not_called_paid(service: Service, open_slot: Any, enter: Enter) -> None:
+    with transaction():
+        service.deposit_percent = 40
+    dina, cheque = enter("dina"), "the cheque over ₹399.60 is not cleared yet"
+    assert told(dina, call(dina, open_slot(), pay="cash", reference="R-7")) == "is confirmed; ₹599.40 is still to be paid"
+    assert told(dina, call(dina, open_slot(hours=50), once="2", pay="cheque", reference="123")) == f"is confirmed; {cheque} and ₹599.40 is still to be paid"
+    with transaction():
+        Service.get(service.id).deposit_percent = 100
+    assert told(dina, call(dina, open_slot(hours=52), once="3", pay="bank", reference="UTR-1")) == "is paid"
+
+
+def test_what_costs_nothing_is_not_called_paid(service: Service, slot: Slot, enter: Enter) -> None:
+    with transaction():
+        service.price = Money(0, "INR")
+    dina = enter("dina")
+    assert told(dina, call(dina, slot)) == "is confirmed, free of charge"
 
 
 def test_a_double_click_is_one_booking_and_another_one_wants_a_page_of_its_own(open_slot: Any, enter: Enter) -> None:

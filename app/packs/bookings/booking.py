@@ -536,7 +536,7 @@ class Booking(Noun, Seated, Linked, Answered):
             case "bookings/confirmed":
                 return self.state in STANDING
             case "bookings/received" | "bookings/payment_failed" | "bookings/hold_ends":
-                return self.is_payable
+                return self.is_payable and not (self.bill and self.bill.is_promised)
         return True
 
     def _confirmed(self, paid_with: str) -> None:

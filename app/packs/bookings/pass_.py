@@ -313,7 +313,7 @@ class Pass(Noun, Linked):
         """Is this still worth saying?"""
         match message.template:
             case "bookings/pass_received":
-                return self.state == "open"
+                return self.state == "open" and not any(each.is_promised for each in self.bills)
             case "bookings/pass_ends":
                 return self.state == "active" and not self.is_over
         return True

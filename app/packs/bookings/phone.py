@@ -95,8 +95,7 @@ def show() -> Any:
     except Refused as no:
         session.rollback()
         return _page(call, no), no.status
-    sent = "is paid" if booking.state == "confirmed" else f"waits for the money; {booking.person.email} has the link"
-    flash(f"{booking.number} for {booking.person.name} {sent}.", "success")
+    flash(f"{booking.number} for {booking.person.name} {_how_it_stands(booking)}.", "success")
     return redirect(url_for("BookingScreens.show", pk=booking.id), 303)
 
 
@@ -125,6 +124,23 @@ def _book(call: Call) -> Booking:
             raise
         raise Refused(f"This page has made {made.number} already. Open it anew for another booking.") from None
     return booking
+
+
+def _how_it_stands(booking: Booking) -> str:
+    """What is sure, and what is still to come of the money."""
+    bills = booking.bills
+    if booking.state == "requested":
+        return "waits until somebody says yes to it"
+    if promised := next((each for each in bills if each.is_promised), None):
+        return f"waits until somebody else has seen the {promised.price} too"
+    if booking.state == "held":
+        return f"waits for the money; {booking.person.email} has the link"
+    uncleared = [each.paying.money for each in bills if each.paying and not each.paying.is_cleared]
+    owed = [each.price for each in bills if each.wants_money]
+    said = [f"the cheque over {each} is not cleared yet" for each in uncleared] + [f"{each} is still to be paid" for each in owed]
+    if said:
+        return f"is confirmed; {' and '.join(said)}"
+    return "is paid" if bills else f"is confirmed, {booking.paid_with}"
 
 
 # --- what the page shows ----------------------------------------------------------------------------------------------
