@@ -134,6 +134,7 @@ house = Pack(
             found=False,
             filters="state channel due_at",
             labels={"wording": "Words of our own"},
+            below="person",
             tones={"handed": "warn", "read": "good"},
             waits=[
                 Waits("Messages that did not go out", "Desk", lambda: Message.state == "failed", {"f.state": "failed"}, tone="bad"),

@@ -62,6 +62,7 @@ money = Pack(
                 "bill.number": "Bill", "taken_at": "Taken, by the gateway's clock",
             },
             related="refunds disputes",
+            below="bill.person",
             waits=[
                 Waits("Payments for a second pair of eyes", "Accountant", _taken_by_somebody_else, {"f.state": "authorized"}),
                 Waits(
@@ -103,6 +104,7 @@ money = Pack(
             labels={"left": "What still stands", "order_id": "Order at the gateway", "delivered_at": "Delivered"},
             filters="state part due_at created_at",
             related="payments payments.refunds invoices",
+            below="person",
             links=[
                 Link("Payment request (PDF)", "pay.on_paper", _can_be_paid),
                 Link("Pay link", "pay.checkout", _can_be_paid, copied=True),
@@ -156,6 +158,7 @@ money = Pack(
             show="number kind day total tax person lines | Why: about why bill payment refund credits | Who sells to whom: seller buyer place",
             search="number person.name person.email",
             filters="kind day",
+            below="person",
             links=[Link("PDF", "paper.paper")],
             roles=COUNTER,
             scope=everything,

@@ -19,7 +19,7 @@ from app.desk.colleague import fitting, name_of
 from app.desk.facts import readable
 from app.desk.listing import Asked, beside, found
 from app.desk.put_away import PutAway
-from app.desk.related import Related
+from app.desk.related import related
 from app.desk.remark import Remark
 from app.desk.resource import Resource
 from app.desk.task import Task
@@ -122,13 +122,15 @@ class Record:
 
     def _record(self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None) -> str:
         who = access.actor()
+        shown, lacking = related(self.resource, row, who)
         tasks = select(Task).where(*belonging(Task, row)).order_by(Task.state.desc(), Task.due_on.asc().nulls_last(), Task.id).limit(TASKS)
         return self._page(
             "desk/show.html",
             row=row,
             moves=legal(row, who),
             not_now=_not_now(row, who),
-            related=_related(row, self.resource, who),
+            related=shown,
+            lacking=lacking,
             readable=readable,
             timeline=timeline(row, request.args.get("only", ""), request.args.get("until", "")),
             kinds=KINDS,
@@ -184,8 +186,3 @@ def _not_now(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
     """What this person could do in this state, were it not for something; and for what."""
     mine = (it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and row.state in it.sources)
     return [(it, no) for it in mine if (no := it.refuses(row))]
-
-
-def _related(row: Noun, resource: Resource, who: access.Actor) -> list[tuple[Related, list[Any], bool]]:
-    every = (Related(resource.noun, path) for path in resource.related)
-    return [(each, *each.rows(row)) for each in every if each.is_for(who)]

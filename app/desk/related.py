@@ -1,18 +1,22 @@
-"""Related: the rows that belong to a row, within what the reader may see, in one query whatever their number."""
+"""Related: the rows that belong to a row, or that lead to it, within what the reader may see, in one query whatever their number."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from flask import url_for
 from sqlalchemy import Select, inspect, select
 
 from app.desk.column import Column
-from app.desk.listing import with_neighbours
-from app.desk.resource import Resource, resource_of
-from app.kernel.access import Actor, within
+from app.desk.filtering import Condition
+from app.desk.listing import Asked, newest, with_neighbours
+from app.desk.resource import Resource, below, resource_of
+from app.kernel.access import LEVELS, Actor, actor, within
 from app.kernel.db import Noun, noun_called, session
+from app.kernel.switch import is_on
 
 AT_ONCE = 20
+FEW = 8  # of those that lead to a row: all of them are a click away
 COLUMNS = 6
 
 
@@ -68,3 +72,49 @@ class Related:
             statement = statement.join(getattr(here, step))
         mine = [first.noun == row.__tablename__, first.row_id == row.id] if self.about else [first.id == row.id]
         return statement.where(*mine, *(within(each) for each in self.chain))
+
+    def all(self, row: Noun) -> str:
+        """Where all of them are listed, if they are."""
+        return ""
+
+    def add(self, row: Noun) -> str:
+        """The form for one more, for whoever may add one."""
+        return ""
+
+
+class Below(Related):
+    """Rows of a noun whose declaration says that they stand below what one of their relations leads to."""
+
+    def __init__(self, resource: Resource, column: Column) -> None:
+        self.noun, self.path, self.column = column.target, column.path, column
+        self.chain = [resource.noun]
+        self.its = resource
+
+    def is_for(self, who: Actor) -> bool:
+        """Whoever may not know where the relation leads is not told it here."""
+        return super().is_for(who) and LEVELS.index(self.column.level) >= LEVELS.index("read")
+
+    def rows(self, row: Noun) -> tuple[list[Any], bool]:
+        found = newest(self.its, self._asked(row), self.columns, FEW + 1)
+        return found[:FEW], len(found) > FEW
+
+    def all(self, row: Noun) -> str:
+        asked: dict[str, Any] = {**self._asked(row).args()}
+        return url_for(self.its.front, **asked)
+
+    def add(self, row: Noun) -> str:
+        if not (self.its.column(self.path, self.its.add) and is_on(self.its.part) and actor().may(self.target, "add")):
+            return ""
+        filled_in: dict[str, Any] = {self.path: row.id}
+        return url_for(f"{self.target.__name__}Screens.add", **filled_in)
+
+    def _asked(self, row: Noun) -> Asked:
+        return Asked(groups=((Condition(self.path, "is", str(row.id)),),))
+
+
+def related(resource: Resource, row: Noun, who: Actor) -> tuple[list[tuple[Related, list[Any], bool]], list[str]]:
+    """What its own declaration names first, then what names it; and what could lead to it, and does not yet."""
+    every = [*(Related(resource.noun, path) for path in resource.related), *(Below(*each) for each in below(resource.noun))]
+    found = [(each, *each.rows(row)) for each in every if each.is_for(who)]
+    lacking = [each for each, rows, _ in found if isinstance(each, Below) and not rows and not each.add(row)]
+    return [each for each in found if each[0] not in lacking], [each.its.label for each in lacking if is_on(each.its.part)]

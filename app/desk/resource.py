@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # a calendar draws a resource; for the type checker alone, a 
 _RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {"edit"}, "delete": {"delete"}, "moves": set()}
 
 _registered: dict[type[Noun], Resource] = {}
+_below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by what they lead to
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,8 @@ class Resource:
     `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
     neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
-    ("bill"). `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
+    ("bill"). `below` names relations of its own ("person", "bill.person"): below the record to which one leads, the newest few of its rows are listed.
+    `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
     their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
     `found=False` keeps what the house writes down for itself out of the search over everything.
     `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
@@ -148,6 +150,7 @@ class Resource:
         label: str = "",
         labels: Mapping[str, str] | None = None,
         related: str = "",
+        below: str = "",
         links: Sequence[Link] = (),
         waits: Sequence[Waits] = (),
         tones: Mapping[str, str] | None = None,
@@ -177,6 +180,7 @@ class Resource:
         self.found, self.order = found, order
         self.guards = {name: dict(most) for names, most in (guards or {}).items() for name in names.split()}
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
+        self.below = columns(noun, below, called)
         self.calendar = calendar.of(noun) if calendar else None
         self.strands, self.archive, self.part = strands, archive, part
         self.screens, self.empty = screens, empty
@@ -210,6 +214,9 @@ class Resource:
         for each in [*self.declared.list, *self.declared.search, *self.declared.filters]:
             if each.secret:
                 raise TypeError(f"{self.noun.__name__}.{each.path} is secret: not in a list, a search or a filter.")
+        for each in self.below:
+            if each.kind != "relation" or each.path not in {it.path for it in [*self.declared.choosable, *self.declared.filters]}:
+                raise TypeError(f"{self.noun.__name__} is below what a relation leads to that it shows or is filtered by, not below {each.path}.")
         for name, most in self.guards.items():
             levels = LEVELS[1:3] if Column(self.noun, name).kind not in ("relation", "picture") else ("read",)
             if stray := {*most.values()} - {*levels, "hidden"}:
@@ -225,6 +232,9 @@ class Resource:
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)
+        for column in self.below:
+            there = _below.setdefault(column.target, [])
+            there.insert(sum(each.pack == pack for each, _ in there), (self, column))  # the house is registered first, and stands last
         if self.is_indexed and any(len(each.steps) == 1 for each in self.declared.search):
             can_be_pointed_at(self.noun)
 
@@ -320,6 +330,12 @@ def resource_of(noun: type[Noun]) -> Resource | None:
     return _registered.get(noun)
 
 
+def below(noun: type[Noun]) -> Sequence[tuple[Resource, Column]]:
+    """What is listed below each record of this noun, and the relation that leads there."""
+    return _below.get(noun, ())
+
+
 def forget_all() -> None:
     """Two apps in one process, as in tests, declare the same nouns anew."""
     _registered.clear()
+    _below.clear()
