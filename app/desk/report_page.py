@@ -42,7 +42,8 @@ class Page(BaseView):
         except Refused as no:
             return self._page(typed=typed, wrong=no.fields, refusal=no.words, table=None), no.status
         table, verdict = self.report.table(asked), self.report.verdict(asked) if self.report.verdict else None
-        return self._page(typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict)
+        spoken = self.report.spoken(asked)
+        return self._page(typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict, spoken=spoken)
 
     @expose("/export.csv")
     @has_access

@@ -241,6 +241,8 @@ def _http(error: HTTPException) -> Any:
         return error
     told = say(_WORDS[status]) if status in _WORDS else error.description or say("This did not work.")
     if isinstance(error, CSRFError):
+        if request.path.startswith("/desk/") and "_user_id" not in cookie and not _is_program():
+            return redirect(url_for("AuthDBView.login", next=request.path))  # the sitting ended while the page was open
         told = say("This page was open for too long, or was sent from somewhere else. Please go back, load it again and send it once more.")
     if _is_program():
         response: Any = jsonify({"error": {"code": _CODES.get(status, "refused"), "message": told, "fields": {}}})

@@ -104,7 +104,22 @@
     let touched = false;
     form.addEventListener("input", () => { touched = true; });
     addEventListener("beforeunload", (event) => { if (touched && !form.dataset.sent) event.preventDefault(); });
+    form.addEventListener("submit", () => sessionStorage.setItem("typed", JSON.stringify([location.pathname, [...new FormData(form)].filter(([name, it]) => typeof it === "string" && !["csrf_token", "version", "was"].includes(name))])));
   });
+
+  // Whoever was signed out meanwhile finds what they had typed when they come back to the form; on any other page it is forgotten.
+  const back = document.querySelector("form[data-keep]"), [path, typed] = JSON.parse(sessionStorage.getItem("typed") ?? "[]");
+  if (!location.pathname.startsWith("/login")) sessionStorage.removeItem("typed");
+  if (back && path === location.pathname && new URL(document.referrer || location).pathname.startsWith("/login")) {
+    typed.forEach(([name, it]) => {
+      const field = back.elements[name];
+      if (field?.type === "checkbox") field.checked = true; else if (field && "value" in field) field.value = it;
+    });
+    back.dispatchEvent(new Event("input"));
+    const told = Object.assign(document.createElement("p"), { className: "notice is-warn", textContent: "You were signed out before this was saved. What you had typed stands here again: look it over and save it." });
+    told.setAttribute("role", "status");
+    back.before(told);
+  }
 
   // A table that is wider than its place is moved within it, and its first column stays.
   const sheets = document.querySelectorAll(".sheet:not([class*=' is-'])");
