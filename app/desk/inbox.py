@@ -11,7 +11,6 @@ from flask_appbuilder import BaseView, expose
 from sqlalchemy import select
 
 from app.desk import security
-from app.desk.column import Column
 from app.desk.listing import with_neighbours
 from app.desk.notice import waiting
 from app.desk.resource import Resource, Waits, resources
@@ -21,7 +20,6 @@ from app.kernel.errors import Missing, Refused
 from app.kernel.workflow import Move, legal, press, questions, read
 
 AT_ONCE = 25
-COLUMNS = 4
 
 
 @dataclass(frozen=True)
@@ -32,11 +30,6 @@ class Heap:
     waits: Waits
     rows: list[tuple[Any, list[Move]]]
     more: bool
-
-    @property
-    def columns(self) -> list[Column]:
-        """What tells one row from another; its state they have in common."""
-        return [each for each in self.resource.list if each.kind != "state"][:COLUMNS]
 
     @property
     def together(self) -> list[Move]:
@@ -69,14 +62,15 @@ class Inbox(BaseView):
         security.must(resource.noun, "read")
         security.must(resource.noun, move.name)
         ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
-        rows = [*session.scalars(access.visible(resource.noun).where(resource.noun.id.in_(ids)))]
+        chosen = access.visible(resource.noun).where(resource.noun.id.in_(ids))
+        rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]
         asked = questions(move.asks) if move.asks else []
         answers = {each.name: request.form.get(each.name, "") for each in asked}
         given: dict[str, Any] = {"resource": resource, "move": move, "rows": rows, "asked": asked, "typed": answers, "wrong": {}, "refusal": None}
         if rows and "sure" not in request.form:
             return render_template("desk/inbox_decide.html", **given)
         try:
-            if move.asks:
+            if rows and move.asks:
                 read(move.asks, answers)  # before any row is touched, so that a mistake is told once
         except Refused as no:
             return render_template("desk/inbox_decide.html", **given | {"wrong": no.fields, "refusal": no.words}), no.status
@@ -111,8 +105,7 @@ def _heaps() -> list[Heap]:
 
 def _heap(resource: Resource, it: Waits) -> Heap:
     noun, who = resource.noun, access.actor()
-    shown = [each for each in resource.list if each.kind != "state"][:COLUMNS]
     first = getattr(noun, it.until) if it.until else noun.id
-    statement = with_neighbours(noun, select(noun).where(access.within(noun), it.where()), shown).order_by(first, noun.id).limit(AT_ONCE + 1)
+    statement = with_neighbours(noun, select(noun).where(access.within(noun), it.where()), resource.card).order_by(first, noun.id).limit(AT_ONCE + 1)
     rows = [*session.scalars(statement).unique()]
     return Heap(resource, it, [(row, legal(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)

@@ -53,13 +53,13 @@ money = Pack(
         Resource(
             Payment,
             icon="wallet",
-            list="gateway_id gateway bill.number bill.person money state back owed_back captured_at",
+            list="gateway_id gateway method bill.number bill.person money state back owed_back captured_at",
             show="gateway_id state money back bill bill.person pays owed_back | How it came: gateway method captured_at taken_at cleared_at error",
             search="gateway_id bill.number bill.person.name bill.person.email",
             filters="state gateway captured_at",
             labels={
                 "gateway_id": "Payment", "money": "Amount", "back": "Given back", "owed_back": "Why it goes back", "pays": "Pays the bill",
-                "bill.number": "Bill", "taken_at": "Taken, by the gateway's clock",
+                "bill.number": "Bill", "method": "How, or its reference", "taken_at": "Taken, by the gateway's clock",
             },
             related="refunds disputes",
             below="bill.person",

@@ -14,6 +14,7 @@ from app.desk.field import Added, added_to, can_be_pointed_at
 from app.kernel import access
 from app.kernel.access import LEVELS, Policy
 from app.kernel.db import Noun, spaced
+from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 
 if TYPE_CHECKING:  # a calendar draws a resource; for the type checker alone, a resource knows its calendar
@@ -21,6 +22,8 @@ if TYPE_CHECKING:  # a calendar draws a resource; for the type checker alone, a 
 
 # What one word of a role's rights allows; "moves" stands for every move whose `by` names the role.
 _RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {"edit"}, "delete": {"delete"}, "moves": set()}
+
+CARD = 4  # columns of the list by which a row is known where it stands alone
 
 _registered: dict[type[Noun], Resource] = {}
 _below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by what they lead to
@@ -71,6 +74,11 @@ class Shape:
         """What a reader may take as a column of the list: whatever is shown anywhere, is no secret and is one thing."""
         every = {each.path: each for each in [*self.list, *self.show]}
         return [each for each in every.values() if not each.secret and not getattr(each.attribute, "uselist", False)]
+
+    @cached_property
+    def at_stake(self) -> Sequence[Column]:
+        """Whose it is, and how much: nobody decides on a row without having seen that."""
+        return [each for each in self.list if each.kind == "money" or (each.kind == "relation" and each.target is Person)]
 
     @property
     def every(self) -> Iterator[Column]:
@@ -317,6 +325,17 @@ class Resource:
     @property
     def choosable(self) -> Sequence[Column]:
         return self.mine.choosable
+
+    @property
+    def card(self) -> Sequence[Column]:
+        """What tells a row from others in the same state: the first columns of the list, and whatever is at stake."""
+        first = [each for each in self.list if each.kind != "state"][:CARD]
+        return [*first, *(each for each in self.mine.at_stake if each not in first)]
+
+    def stakes(self, row: Any) -> str:
+        """Of one row, in a line, as far as its name does not say it."""
+        said = [(each.label, each.said(row)) for each in self.mine.at_stake if each.value(row)]
+        return " · ".join(f"{label}: {words}" for label, words in said if words not in str(row))
 
     def column(self, path: str, among: Sequence[Column]) -> Column | None:
         return next((each for each in among if each.path == path), None)

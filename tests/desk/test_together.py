@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -22,7 +23,10 @@ from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.kernel.people import Person
 from app.messages.message import Message
-from app.packs.bookings.booking import Booking
+from app.money.amount import Money
+from app.money.bill import ByHand
+from app.money.refund import Refund
+from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
@@ -362,6 +366,41 @@ def test_everything_that_waits_is_decided_in_one_place(requested: Any, enter: En
     assert "Nothing waits for you" in desk.get("/desk/inbox/").text
     assert "/login" in client.get("/desk/inbox/").headers["Location"]
     assert "/login" in client.post("/desk/inbox/decide", data=chosen).headers["Location"]
+
+
+def test_with_none_chosen_nothing_is_asked_and_nothing_done(requested: Any, enter: Enter) -> None:
+    requested(2)
+    for move in "approve", "decline":
+        page = enter("dina").post("/desk/inbox/decide", data={"noun": "booking", "move": move})
+        assert (page.status_code, "Nothing was chosen, so nothing was done." in page.text) == (200, True)
+
+
+def words_of(page: str) -> str:
+    return " ".join(re.sub("<[^>]*>", " ", page).split())
+
+
+def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(service: Service, hold: Hold, slot: Slot, enter: Enter, by: Any) -> None:
+    with transaction():
+        service.price = Money(2_500_000, "INR")
+    booking = hold(slot)
+    with by("dina"):
+        booking.mark_paid(ByHand("cash", "receipt 7"))
+    ada = enter("ada")
+    payment = Booking.get(booking.id).bill.payments[0]
+    for page in ada.get("/desk/inbox/").text, ada.get(f"/desk/payment/{payment.id}/do/approve").text:
+        assert "Person: Meera Iyer" in words_of(page)
+        assert "Amount: ₹25,000.00" in words_of(page)
+        assert "Given back: ₹0.00" not in words_of(page)
+    assert "How, or its reference: receipt 7" in words_of(ada.get("/desk/inbox/").text)
+    with by("ada"):
+        payment.approve()
+    with by("dina"):
+        Booking.get(booking.id).cancel(CallOff("Ill.", "all"))
+    refund = session.query(Refund).one()
+    for move in "approve", "decline":
+        assert "Person: Meera Iyer · Amount: ₹25,000.00" in words_of(ada.get(f"/desk/refund/{refund.id}/do/{move}").text)
+    asked = ada.post("/desk/inbox/decide", data={"noun": "refund", "move": "decline", "id": refund.id}).text
+    assert "Person: Meera Iyer · Amount: ₹25,000.00" in words_of(asked)
 
 
 def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(booking: Booking, enter: Enter, dev: Practitioner) -> None:
