@@ -197,5 +197,13 @@ def _small(words: str) -> str:
 
 
 def an(resource: Resource) -> str:
-    one = resource.one.lower()
+    return _an(resource.one.lower())
+
+
+def an_of(name: str) -> str:
+    """The same by the name of its table, which may be of a pack that is not here any more."""
+    return next((an(each) for each in resources() if each.name == name), _an(name.replace("_", " ")))
+
+
+def _an(one: str) -> str:
     return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"

@@ -236,6 +236,7 @@ automations = [
     Resource(
         Run,
         icon="history",
+        one="run of an automation",
         label="Automation log",
         list="created_at automation about verb state trouble",
         show="automation noun row_id verb state trouble did chain created_at finished_at",

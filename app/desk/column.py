@@ -122,6 +122,7 @@ class Column:
 
     def option_said(self, choice: str) -> str:
         declared = self.info.get("choices", ())
+        declared = declared() if callable(declared) else declared
         return str(declared.get(choice, spaced(choice)) if isinstance(declared, Mapping) else spaced(choice))
 
     @cached_property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import date, datetime, time
 from functools import cached_property
@@ -53,6 +53,12 @@ KEPT: Mapping[str, Kept] = {
 }
 
 _named: set[type[Noun]] = set()
+_called: dict[str, str] = {}  # by the name of its table, what a person calls one of them
+
+
+def is_called(noun: type[Noun], one: str) -> None:
+    """Said by each declaration."""
+    _called[noun.__tablename__] = one
 
 
 def can_be_pointed_at(noun: type[Noun]) -> None:
@@ -60,14 +66,23 @@ def can_be_pointed_at(noun: type[Noun]) -> None:
     _named.add(noun)
 
 
-def _open_nouns() -> list[str]:
+def _open_nouns() -> dict[str, str]:
     """What can have fields: what is on the desk, and whose rows can be changed."""
-    return sorted(each.__tablename__ for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
+    return _in_words(each for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
 
 
-def _targets() -> list[str]:
+def _targets() -> dict[str, str]:
     """What can be pointed at: what is on the desk, and is not written down there by the house for itself."""
-    return sorted(each.__tablename__ for each in _named if access.is_declared(each) and each is not Field)
+    return _in_words(each for each in _named if access.is_declared(each) and each is not Field)
+
+
+def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
+    found = {each.__tablename__: _one(each.__tablename__) for each in those}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+def _one(name: str) -> str:
+    return _called.get(name) or spaced(name)
 
 
 class Field(Noun):
@@ -132,7 +147,7 @@ class Field(Noun):
         board.changed()
 
     def __str__(self) -> str:
-        return f"{self.label} of {spaced(self.noun).lower()}"
+        return f"{self.label} of {_one(self.noun).lower()}"
 
 
 def _key(label: str) -> str:

@@ -51,6 +51,7 @@ forms = _Forms(
 editions = Resource(
     Edition,
     icon="history",
+    one="form edition",
     label="Form editions",
     list="form number published_at",
     show="form number published_at questions",

@@ -17,6 +17,7 @@ hooks = [
     Resource(
         Hook,
         icon="code",
+        one="webhook",
         label="Webhooks",
         list="name address events state failing_since",
         show="name address events state trouble failing_since rests_until seen_at",
@@ -34,6 +35,7 @@ hooks = [
     Resource(
         Call,
         icon="external",
+        one="webhook call",
         label="Webhook calls",
         list="created_at hook event state attempts status took due_at",
         show="hook event event_id noun row_id state attempts status took trouble since due_at body answer",

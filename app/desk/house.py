@@ -115,6 +115,7 @@ house = Pack(
         Resource(
             OptIn,
             icon="phone",
+            one="opt-in",
             label="Opt-ins",
             list="person channel state given_at taken_back_at",
             show="person channel how state given_at taken_back_at",
@@ -180,6 +181,7 @@ house = Pack(
         Resource(
             Subscription,
             icon="mail",
+            one="report by mail",
             label="Reports by mail",
             empty="Open a report and press “Send me this”: it comes every day, week or month, of the days before it.",
             list="title who period rhythm format next_at sent_at state",

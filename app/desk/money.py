@@ -214,6 +214,7 @@ money = Pack(
         Resource(
             Line,
             icon="book",
+            one="ledger line",
             label="Ledger lines",
             list="posting.day posting.what account money posting.person posting.by",
             show="posting.day posting posting.key account money posting.person posting.by posting.noun posting.row_id",
@@ -227,6 +228,7 @@ money = Pack(
         Resource(
             Event,
             icon="inbox",
+            one="event of a gateway",
             label="From the gateways",
             list="created_at gateway kind order_id state trouble",
             show="created_at gateway kind event_id order_id payment_id dispute_id state trouble body",
@@ -239,6 +241,7 @@ money = Pack(
         Resource(
             Settlement,
             icon="download",
+            one="settlement line",
             label="Settlement lines",
             list="day gateway kind entity_id credit debit fee tax state",
             show="day gateway kind entity_id reference dispute_id settled_at credit debit fee tax state trouble",
@@ -252,6 +255,7 @@ money = Pack(
         Resource(
             Tally,
             icon="chart",
+            one="daily count",
             label="Daily counts",
             list="day gateway there here difference state counted_at",
             show="day gateway there here difference state counted_at rows",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement
 
 from app.desk.column import Column, columns, for_reader, groups, open_to
-from app.desk.field import Added, added_to, can_be_pointed_at
+from app.desk.field import Added, added_to, can_be_pointed_at, is_called
 from app.kernel import access
 from app.kernel.access import LEVELS, Policy
 from app.kernel.db import Noun, spaced
@@ -130,6 +130,7 @@ class Resource:
 
     `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
     neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
+    `one` is what a person calls one of them ("sold package"), `label` what all of them are called, where the name of the class does not say it.
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
     ("bill"). `below` names relations of its own ("person", "bill.person"): below the record to which one leads, the newest few of its rows are listed.
     `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
@@ -155,6 +156,7 @@ class Resource:
         filters: str = "",
         order: str = "-id",
         icon: str = "square",
+        one: str = "",
         label: str = "",
         labels: Mapping[str, str] | None = None,
         related: str = "",
@@ -174,7 +176,7 @@ class Resource:
     ) -> None:
         self.noun, self.icon, self.roles = noun, icon, dict(roles)
         self.name = noun.__tablename__
-        self.one = spaced(noun.__name__)
+        self.one = one[:1].upper() + one[1:] or spaced(noun.__name__)
         self.label = label or f"{self.one}s"
         called = labels or {}
         self.declared = Shape(
@@ -237,6 +239,7 @@ class Resource:
             raise TypeError(f"{self.noun.__name__} is declared twice.")
         self.pack = pack
         _registered[self.noun] = self
+        is_called(self.noun, self.one)
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.desk import automation
-from app.desk.automation import Automation
+from app.desk.automation import Automation, an_of
 from app.desk.listing import holding
 from app.desk.notice import Notice, give
 from app.kernel import clock, news
@@ -145,7 +145,7 @@ class Run(Noun):
         if user is None or not user.is_active:
             return
         if session.scalar(select(Notice.id).where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None)).limit(1)) is None:
-            give(user, "automation", f"“{self.automation}” {what} a {self.noun.replace('_', ' ')}. Its log says why.", row=self, topic=topic)
+            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. Its log says why.", row=self, topic=topic)
 
     def __str__(self) -> str:
         return f"{self.automation}: {self.about}"

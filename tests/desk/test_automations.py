@@ -288,7 +288,7 @@ def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any
     assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
     assert all_of(Run)[-1].trouble == "5 automations have started each other here, one after the other, so this one was not started."
     assert len(all_of(Call)) == DEEP + 1
-    assert notices(app, "dina") == ["“After added of call” was not started again for a call. Its log says why."]
+    assert notices(app, "dina") == ["“After added of call” was not started again for a webhook call. Its log says why."]
 
 
 def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any) -> None:

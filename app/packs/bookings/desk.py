@@ -81,6 +81,7 @@ resources = [
         Waiting,
         part="waiting_line",
         icon="clock",
+        one="place in the waiting list",
         label="Waiting list",
         list="service person practitioner first_day last_day state",
         show="service person person.email person.phone practitioner first_day last_day timezone state booking",
@@ -150,6 +151,7 @@ resources = [
         Pass,
         part="packages",
         icon="receipt",
+        one="sold package",
         label="Sold packages",
         list="number person package uses uses_left expires_at state",
         show="number code state package package.service uses uses_left expires_at | Whose: person person.email | Money: price paid_with quote",
@@ -179,6 +181,7 @@ resources = [
     Resource(
         Hours,
         icon="clock",
+        one="stretch of hours",
         label="Hours",
         list="practitioner weekday opens closes service first_day last_day",
         show="practitioner weekday opens closes service first_day last_day note",
@@ -194,6 +197,7 @@ resources = [
     Resource(
         OtherHours,
         icon="clock",
+        one="day with other hours",
         label="Other hours",
         list="practitioner day how opens closes note",
         add="practitioner day how opens closes note",
@@ -221,6 +225,7 @@ resources = [
     Resource(
         Giver,
         icon="user",
+        one="share of a service",
         label="Who gives what",
         list="service practitioner weight",
         add="service practitioner weight",

@@ -1,0 +1,48 @@
+"""A noun is called by the word that a person has for it, wherever one of them is meant; programs call it what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from flask.testing import FlaskClient
+
+from app.desk.automation import an
+from app.desk.field import Field
+from app.desk.resource import resource_of
+from app.messages.call import Call
+from app.money.tally import Tally
+from app.packs.bookings.giver import Giver
+from app.packs.bookings.pass_ import Pass
+from app.packs.bookings.waiting import Waiting
+
+Enter = Callable[[str], FlaskClient]
+
+
+@pytest.mark.parametrize(
+    ("noun", "said"),
+    [
+        (Pass, "a sold package"), (Waiting, "a place in the waiting list"), (Giver, "a share of a service"), (Call, "a webhook call"), (Tally, "a daily count"),
+    ],
+)  # fmt: skip
+def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:
+    declared = resource_of(noun)
+    assert declared
+    assert an(declared) == said
+
+
+def test_an_automation_begins_with_that_word(enter: Enter) -> None:
+    page = enter("ada").get("/desk/automation/new").text
+    assert '<option value="pass">a sold package</option>' in page
+    assert '<option value="other_hours">a day with other hours</option>' in page
+
+
+def test_a_field_is_of_what_a_person_means(enter: Enter) -> None:
+    page = enter("ada").get("/desk/field/new").text
+    assert '<option value="pass">Sold package</option>' in page
+    assert '<option value="hook">Webhook</option>' in page
+    assert str(Field(noun="pass", label="Shelf")) == "Shelf of sold package"
+
+
+def test_a_form_is_headed_by_it(enter: Enter) -> None:
+    assert "<h1>New share of a service</h1>" in enter("dina").get("/desk/giver/new").text
