@@ -105,7 +105,9 @@ def _only_looks() -> None:
 
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:
-    return replace(settings, **{name: it for name, it in told.items() if name != "logo"})
+    """A state that is written down without a tax number does not stand above the one that the environment's tax number is of."""
+    kept = {"logo"} if told.get("business_tax_number") or not settings.business_tax_number else {"logo", "business_region"}
+    return replace(settings, **{name: it for name, it in told.items() if name not in kept})
 
 
 def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:

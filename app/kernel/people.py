@@ -25,6 +25,11 @@ def live_in(country: str) -> None:
     _country = country
 
 
+def country() -> str:
+    """Where the house is."""
+    return _country
+
+
 def _is_needed(person: Person) -> str | None:
     """Why not yet; the first few of the reasons, so that it can be read."""
     return " ".join(privacy.needs([person.id])[:3]) or None

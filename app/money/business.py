@@ -14,7 +14,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.files import Picture
 from app.kernel.numbering import Series
-from app.kernel.people import mailbox
+from app.kernel.people import country, mailbox
 from app.money import working_hours
 from app.money.tax import STATES, is_gstin
 from app.money.upi import is_vpa
@@ -35,7 +35,7 @@ class Business(Noun):
     phone: Mapped[str] = mapped_column(default="")
     address: Mapped[str] = mapped_column(default="", info={"long": True})
     tax_number: Mapped[str] = mapped_column(default="", info={"label": "GSTIN or other tax number"})
-    region: Mapped[str] = mapped_column(default="", info={"label": "State, by the two digits of its GSTIN"})
+    region: Mapped[str] = mapped_column(default="", info={"label": "State", "choices": {code: f"{code} {name}" for code, name in STATES.items()}})
     upi: Mapped[str] = mapped_column(default="", info={"label": "UPI address"})
     hours: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Working hours", "help": "A line for each, such as Mon–Fri 10:00–18:00."})
     timezone: Mapped[str] = mapped_column(default="", info={"label": "Time zone", "help": "Where days and months begin. It stays once something is numbered."})
@@ -62,12 +62,12 @@ class Business(Noun):
             wrong["name"] = "A name has 2 to 100 characters."
         if self.email:
             self.email = mailbox(self.email)
-        if self.tax_number and self.region in (*STATES, "") and not is_gstin(self.tax_number):
+        if self.tax_number and country() == "IN" and not is_gstin(self.tax_number):
             wrong["tax_number"] = "This is not a GSTIN: fifteen characters whose last one fits the others, such as 29AAGCB7383J1Z4."
         if self.tax_number and is_gstin(self.tax_number):
             self.region = self.region or self.tax_number[:2]
             if self.region != self.tax_number[:2]:
-                wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, and so is the state."
+                wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, so the state is {STATES[self.tax_number[:2]]}."
         if self.upi and not is_vpa(self.upi):
             wrong["upi"] = "This is not a UPI address such as practice@upi."
         wrong |= self._wrong_hours() | self._too_late()

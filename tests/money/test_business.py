@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from io import BytesIO
 
 import pytest
@@ -11,13 +12,16 @@ from flask.testing import FlaskClient
 from PIL import Image
 from sqlalchemy import func, select, text
 
+from app import _as_told
 from app.desk import column
-from app.kernel import board, clock, jobs
+from app.kernel import board, clock, jobs, people
 from app.kernel.db import session, transaction
+from app.kernel.errors import Invalid
 from app.money import working_hours
 from app.money.business import Business
 from app.packs.bookings.hours import Hours
 from app.packs.bookings.slot import Slot
+from config import Settings
 from tests.money.conftest import Hold, captured
 
 Enter = Callable[[str], FlaskClient]
@@ -85,7 +89,9 @@ def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkey
     ("typed", "said"),
     [
         ({"tax_number": "29AAGCB7383J1Z5", "region": "29"}, "This is not a GSTIN"),
-        ({"tax_number": "29AAGCB7383J1Z4", "region": "27"}, "The tax number begins with 29"),
+        ({"tax_number": "29AAGCB7383J1Z4", "region": "27"}, "The tax number begins with 29, so the state is Karnataka."),
+        ({"tax_number": "DE811569869", "region": ""}, "This is not a GSTIN"),
+        ({"tax_number": "29AAGCB7383J1Z5", "region": "Karnataka"}, "One of: 01, 02"),
         ({"upi": "practice at upi"}, "This is not a UPI address"),
         ({"name": "K"}, "A name has 2 to 100 characters"),
         ({"email": "hello@nowhere@x"}, "This is not an email address"),
@@ -100,6 +106,34 @@ def test_what_would_stand_wrongly_on_a_paper_is_refused(enter: Enter, typed: dic
     desk = enter("ada")
     page = desk.post("/desk/business/1/edit", data=NONE | {"name": "Kept", "version": "1"} | typed)
     assert (page.status_code, said in page.text, 'value="K' in page.text) == (422, True, True)
+
+
+def test_a_state_that_was_written_as_a_word_switches_nothing_off(enter: Enter) -> None:
+    with transaction():
+        session.execute(text("update business set region = 'Karnataka'"), execution_options={"unaudited": "As it could be written before."})
+    ours = Business.ours()
+    assert ours
+    ours.tax_number = "29AAGCB7383J1Z5"
+    with pytest.raises(Invalid), session.no_autoflush:
+        ours.tidy()
+    session.rollback()
+    assert '<option value="29">29 Karnataka</option>' in enter("ada").get("/desk/business/1/edit").text
+    assert write(enter("ada"), tax_number="29AAGCB7383J1Z4") == 302
+    assert Business.ours().region == "29"  # type: ignore[union-attr]
+
+
+def test_a_house_elsewhere_has_the_tax_number_of_its_country(enter: Enter) -> None:
+    people.live_in("DE")
+    try:
+        assert write(enter("ada"), tax_number="DE811569869") == 302
+    finally:
+        people.live_in("IN")
+
+
+@pytest.mark.parametrize(("written", "state"), [({}, "29"), ({"business_tax_number": "27AAGCB7383J1Z8"}, "27")])
+def test_a_state_alone_does_not_stand_above_that_of_the_tax_number(settings: Settings, written: dict[str, str], state: str) -> None:
+    set_up = replace(settings, business_tax_number="29AAGCB7383J1Z4", business_region="29")
+    assert _as_told(set_up, {"business_region": "27", "logo": ""} | written).business_region == state
 
 
 def test_its_sign_hangs_on_every_public_page(enter: Enter, client: FlaskClient) -> None:
