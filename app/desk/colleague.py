@@ -36,7 +36,8 @@ def fitting(words: str, row: Noun) -> list[User]:
     pattern = containing(words.removeprefix("@").strip())
     names = or_(User.username.ilike(pattern), (User.first_name + " " + User.last_name).ilike(pattern))
     found: list[User] = []
-    for each in session.scalars(_active().where(names).order_by(User.first_name, User.id).limit(MANY * 4)):
+    begins = User.username.ilike(pattern.removeprefix("%"))  # what stands behind the @ is that name
+    for each in session.scalars(_active().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MANY * 4)):
         if len(found) < MANY and may_read(each, row):
             found.append(each)
     return found

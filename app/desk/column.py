@@ -95,7 +95,7 @@ class Column:
 
     def belongs(self, row: Any) -> bool:
         name, among = self.only
-        return not name or getattr(row, name) in among
+        return not name or len(self.steps) > 1 or getattr(row, name) in among
 
     @cached_property
     def kind(self) -> str:

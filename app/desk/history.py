@@ -15,7 +15,7 @@ from app.desk.field import board
 from app.desk.resource import resources
 from app.kernel import access
 from app.kernel.audit import Change, as_seen
-from app.kernel.db import spaced
+from app.kernel.db import noun_called, session, spaced
 from app.money.amount import Money
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
@@ -65,6 +65,14 @@ def _said(name: str, side: Mapping[str, Any]) -> str:
         case str() if _INSTANT.fullmatch(value):
             return KINDS["moment"].said(datetime.fromisoformat(value))
     return spaced(str(value)) if name == "state" else str(value)
+
+
+def called(noun: str | None, id: int | None, *, by_name: object) -> str:
+    """What a row is about: by its name to whoever may open it, and by its number to everybody else."""
+    if noun is None or id is None:
+        return "–"
+    row = session.get(noun_called(noun), id) if by_name else None
+    return str(row) if row is not None else f"{spaced(noun)} {id}"
 
 
 def door_to(noun: type[Any] | str, id: int | None) -> str | None:

@@ -15,7 +15,7 @@ from sqlalchemy.types import String
 from app.desk import open_by, security
 from app.desk.column import KINDS, Column
 from app.desk.filtering import containing
-from app.desk.history import door_to, told
+from app.desk.history import called, door_to, told
 from app.desk.put_away import is_away
 from app.desk.record import RIGHTS, Record
 from app.desk.resource import Resource, resource_of
@@ -163,7 +163,7 @@ class Screens(Record, ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"pick": pick, "many": MANY, "door_to": door_to, "told": told, "tones_of": _tones, "way_back": _back(), **context}
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "tones_of": _tones, "way_back": _back(), **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
@@ -196,12 +196,14 @@ def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None
     with transaction():
         _is_offered(row)
         _still_current(row, given)
-        values = _read_all([each for each in columns if not _stays(each, row, given)], given)
+        values, wrong = _read_all([each for each in columns if not _stays(each, row, given)], given)
         for column, value in values.items():
             try:
                 column.put(row, value)
             except Invalid as error:
-                raise Invalid.fields_said({column.path: next(iter(error.fields.values()))}) from None
+                wrong[column.path] = next(iter(error.fields.values()))
+        if wrong:  # all of it at once
+            raise Invalid.fields_said(wrong)
         if hasattr(row, "tidy"):
             row.tidy()
         session.add(row)
@@ -246,7 +248,8 @@ def _strands_nobody(row: Any, given: Mapping[str, Any]) -> None:
         raise Stranding(f"{many} left behind. They stay as they are; look at them, and say that you are sure.", fields=left)
 
 
-def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[Column, Any]:
+def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
+    """What could be read, and what is wrong with the rest."""
     values, wrong = {}, {}
     with session.no_autoflush:
         for column in columns:
@@ -254,9 +257,7 @@ def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> dict[Colum
                 values[column] = column.read(given.get(column.path))
             except ValueError as error:
                 wrong[column.path] = str(error)
-    if wrong:
-        raise Invalid.fields_said(wrong)
-    return values
+    return values, wrong
 
 
 class Overtaken(Refused):

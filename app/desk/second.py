@@ -114,7 +114,9 @@ class Second(Noun):
             if step > self.last and hmac.compare_digest(code_at(self.secret, step).encode(), typed.encode()):
                 self.last = step
                 return
-        raise Invalid.fields_said({"code": "This code is not right, or was used already. Wait for the next one and type that."})
+        raise Invalid.fields_said(
+            {"code": "This code is not right, or was used already. Type the next one that your telephone shows, or another one of your sheet."}
+        )
 
     def _new_sheet(self) -> list[str]:
         words = [secrets.token_hex(8) for _ in range(SHEET)]

@@ -135,7 +135,7 @@ class Booking(Noun, Seated, Linked, Answered):
     deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
     policy: Mapped[str] = mapped_column(default="")  # what goes back when it is called off, as it was promised
     buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})
-    hold_expires_at: Mapped[datetime]
+    hold_expires_at: Mapped[datetime] = mapped_column(info={"label": "Held until", "only": ("state", ["held", "requested"])})
     paid_with: Mapped[str] = mapped_column(default="")
     came_at: Mapped[datetime | None]  # they are in the waiting room, or on the line
     request_key: Mapped[str | None] = mapped_column(unique=True)
