@@ -81,7 +81,14 @@ class Column:
     @cached_property
     def info(self) -> Mapping[str, Any]:
         columns = getattr(self.attribute, "columns", None)
-        return columns[0].info if columns else {}
+        return columns[0].info if columns else self._help_of_key
+
+    @property
+    def _help_of_key(self) -> Mapping[str, Any]:
+        """A relation has no info of its own: what helps to choose it stands at its key."""
+        if not isinstance(self.attribute, RelationshipProperty) or self.attribute.uselist:
+            return {}
+        return {name: said for name, said in next(iter(self.attribute.local_columns)).info.items() if name == "help"}
 
     @cached_property
     def label(self) -> str:

@@ -24,7 +24,12 @@ class RefundPolicy(Noun):
     states = "in_use", "retired"
 
     name: Mapped[str] = mapped_column(unique=True)
-    tiers: Mapped[str] = mapped_column(info={"label": "Hours before: share that goes back"})
+    tiers: Mapped[str] = mapped_column(
+        info={
+            "label": "Hours before: share that goes back",
+            "help": "48h: 100%, 24h: 50%. Until 48 hours before, all of it goes back; then half; in the last 24 hours, nothing.",
+        }
+    )
 
     @validates("tiers")
     def _readable(self, key: str, value: str) -> str:

@@ -20,7 +20,9 @@ class Closure(Noun):
     __table_args__ = (CheckConstraint("ends_at > starts_at", name="order"),)
     refusals: ClassVar[dict[str, str]] = {"closure_order": "It ends after it begins."}
 
-    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioner.id"), index=True, info={"label": "Whose (empty: everybody's)"})
+    practitioner_id: Mapped[int | None] = mapped_column(
+        ForeignKey("practitioner.id"), index=True, info={"label": "Whose (empty: everybody's)", "help": "Empty: the whole house is closed."}
+    )
     practitioner: Mapped[Practitioner | None] = relationship(lazy="joined")
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime] = mapped_column(index=True)

@@ -25,7 +25,7 @@ class Giver(Noun):
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    weight: Mapped[int] = mapped_column(default=10, info={"label": "Share"})
+    weight: Mapped[int] = mapped_column(default=10, info={"label": "Share", "help": "Whoever has 20 gets twice as many bookings as whoever has 10."})
 
     def __str__(self) -> str:
         return f"{self.practitioner} gives {self.service}"

@@ -30,13 +30,15 @@ class Hours(Noun):
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    service_id: Mapped[int | None] = mapped_column(ForeignKey("service.id"), index=True, info={"label": "For one service only"})
+    service_id: Mapped[int | None] = mapped_column(
+        ForeignKey("service.id"), index=True, info={"label": "For one service only", "help": "Empty: for everything they give."}
+    )
     service: Mapped[Service | None] = relationship(lazy="joined")
     weekday: Mapped[str] = mapped_column(info={"choices": WEEKDAYS})
     opens: Mapped[time]
     closes: Mapped[time]
-    first_day: Mapped[date | None]
-    last_day: Mapped[date | None]
+    first_day: Mapped[date | None] = mapped_column(info={"help": "Empty: from now on."})
+    last_day: Mapped[date | None] = mapped_column(info={"help": "Empty: until somebody changes it."})
     note: Mapped[str] = mapped_column(default="")
 
     @property

@@ -53,7 +53,7 @@ class Package(Noun):
     name: Mapped[str]
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship("Service", lazy="joined", innerjoin=True)
-    uses: Mapped[int] = mapped_column(default=5)
+    uses: Mapped[int] = mapped_column(default=5, info={"help": "So many times the service can be booked with it."})
     price: Mapped[Money] = money_column("price")
     valid_days: Mapped[int] = mapped_column(default=365, info={"label": "Valid for so many days after it is paid"})
 

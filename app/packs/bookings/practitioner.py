@@ -59,7 +59,10 @@ class Practitioner(Noun, Linked):
     photo: Mapped[Picture | None] = relationship(lazy="joined")
 
     meets_by: Mapped[str] = mapped_column(default="in_person", info={"choices": PLACES})
-    room: Mapped[str] = mapped_column(default="", info={"label": "Room (a link, an address, or the calendar at Google)"})
+    room: Mapped[str] = mapped_column(
+        default="",
+        info={"label": "Room", "help": "In person: the address. A link that stays the same: the link. Google Meet: the calendar at Google. Jitsi needs none."},
+    )
     link_says: Mapped[str] = mapped_column(default="", info={"label": "When the meeting link was tried"})
 
     @validates("timezone")

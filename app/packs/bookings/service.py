@@ -69,19 +69,23 @@ class Service(Noun):
     deposit_percent: Mapped[int] = mapped_column(
         default=100, info={"label": "Paid at once, in per cent", "help": "100: all of it. With 30, the rest is asked for afterwards."}
     )
-    policy_id: Mapped[int | None] = mapped_column(ForeignKey("refund_policy.id"))
+    policy_id: Mapped[int | None] = mapped_column(
+        ForeignKey("refund_policy.id"), info={"help": "What goes back when a booking is called off. Empty: all of it, at any time."}
+    )
     policy: Mapped[RefundPolicy | None] = relationship(lazy="joined")
     extras: Mapped[list[Extra]] = relationship(back_populates="service", order_by="Extra.id")
     seats: Mapped[int] = mapped_column(default=1, info={"help": "So many can book the same time."})
     hold_minutes: Mapped[int] = mapped_column(default=15, info={"label": "Kept while somebody pays, in minutes"})
     notice_minutes: Mapped[int] = mapped_column(default=120, info={"label": "Booked so many minutes before, at the latest"})
     days_ahead: Mapped[int] = mapped_column(default=60, info={"label": "Booked so many days ahead, at the earliest"})
-    before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet before, in minutes"})
-    after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet after, in minutes"})
+    before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet before, in minutes", "help": "Nothing else is booked then: time to prepare."})
+    after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet after, in minutes", "help": "Nothing else is booked then: time to tidy up."})
     step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "A time every so many minutes", "help": "0: one after the other."})
     day_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a day", "help": "For one practitioner. 0: as many as fit."})
     week_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a week", "help": "For one practitioner. 0: as many as fit."})
-    together: Mapped[bool] = mapped_column(default=False, info={"label": "Two practitioners give it together"})
+    together: Mapped[bool] = mapped_column(
+        default=False, info={"label": "Two practitioners give it together", "help": "Both have to be free, and both see the booking."}
+    )
     by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Somebody looks at each request before it is confirmed"})
     change_hours: Mapped[int | None] = mapped_column(
         default=24, info={"label": "Customers may change it until so many hours before", "help": "Empty: never by themselves."}
