@@ -143,7 +143,7 @@ class Screens(Record, ModelView):
         try:
             with transaction():
                 _as_it_was_shown(row)
-                press(row, name, typed)
+                said = press(row, name, typed)
                 access.keep_within(row)
         except Refused as no:
             if request.accept_mimetypes.best == "application/json":  # a script of ours pressed it, and says the words itself
@@ -151,7 +151,7 @@ class Screens(Record, ModelView):
             session.rollback()
             row = access.find(self.resource.noun, pk)
             return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed=typed, wrong=no.fields, refusal=no.words), no.status
-        flash(f"{row}: {move.label.lower()}, done.", "success")
+        flash(said if isinstance(said, str) else f"{row}: {move.label.lower()}, done.", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
 
     def _move(self, name: str) -> Move:

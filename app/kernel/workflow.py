@@ -117,13 +117,13 @@ def legal(row: Noun, who: Actor) -> list[Move]:
     return [it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and not it.refuses(row)]
 
 
-def press(row: Noun, name: str, typed: Mapping[str, Any]) -> None:
-    """Somebody pressed a button: check the hand, read the small form, make the move."""
+def press(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
+    """Somebody pressed a button: check the hand, read the small form, make the move. Words that it answers are for them."""
     it = moves(type(row)).get(name)
     if it is None or not it.by_hand_of(actor(), type(row)):
         raise Forbidden("This is not yours to do.")
     given = (read(it.asks, typed),) if it.asks else ()
-    getattr(row, name)(*given)
+    return getattr(row, name)(*given)
 
 
 # --- the small form that a move asks ----------------------------------------------------------------------------------

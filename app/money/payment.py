@@ -215,9 +215,9 @@ class Payment(Noun):
 
     @move(*HERE, by="Desk Accountant", label="Give back", asks=GiveBack, when=_something_left, careful=True,
           confirm=lambda it: f"{it.left} of {it.money} can still go back to {it.bill.person.name}, to {it.bill.person.email}, the way it came ({it.gateway}).")  # fmt: skip
-    def give_back(self, asked: GiveBack) -> None:
+    def give_back(self, asked: GiveBack) -> str:
         """All or part of it goes back to the way it came from."""
-        Refund.owe(self, typed(asked.amount, self.left), asked.why)
+        return Refund.owe(self, typed(asked.amount, self.left), asked.why).what_next
 
     @move(*HERE, to="partly_refunded")
     def went_back_in_part(self) -> None:

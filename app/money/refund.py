@@ -120,6 +120,15 @@ class Refund(Noun):
     def is_by_hand(self) -> bool:
         return gateway.named(self.gateway).by_hand
 
+    @property
+    def what_next(self) -> str:
+        """For whoever asked for it."""
+        if self.state == "to_approve":
+            return f"{self.number}: {self.money} goes back when somebody else has approved it."
+        if self.state == "owed" and self.is_by_hand:
+            return f"{self.number}: {self.money} is owed now. Hand it out, and write that down at the refund."
+        return f"{self.number}: {self.money} is on its way back, the way it came."
+
     # --- deciding ---
 
     @move("owed", to="to_approve")

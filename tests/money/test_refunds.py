@@ -181,6 +181,38 @@ def test_cash_goes_back_by_hand(bill: Bill, work_off: WorkOff) -> None:
     assert (refunds_of(bill)[0].state, payment_of(bill).state, books("cash", "to-give-back")) == ("done", "refunded", {"cash": 0, "to-give-back": 0})
 
 
+@pytest.mark.parametrize(
+    ("price", "next_step"),
+    [(99900, "₹999.00 is owed now. Hand it out, and write that down"), (2_500_000, "₹25,000.00 goes back when somebody else has approved it.")],
+)
+def test_whoever_gives_back_is_told_what_comes_next(service: Any, open_slot: Any, hold: Any, enter: Any, by: Any, price: int, next_step: str) -> None:
+    with transaction():
+        service.price = inr(price)
+    bill = hold(open_slot()).bill
+    with by("dina"):
+        booking_of(bill).mark_paid(ByHand("cash", "receipt 7"))
+    paid = payment_of(bill)
+    if paid.state == "authorized":
+        with by("ada"):
+            paid.approve()
+    dina = enter("dina")
+    assert dina.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": "", "why": "A mistake."}).status_code == 302
+    page = dina.get(f"/desk/payment/{paid.id}").text
+    assert next_step in page
+    assert "give back, done" not in page
+    assert "Given back, or promised" in page
+    assert "Gateway, if paid online" in dina.get(f"/desk/bill/{bill.id}").text
+
+
+def test_money_that_goes_back_over_the_wire_is_on_its_way(paid: Payment, enter: Any) -> None:
+    ada = enter("ada")
+    ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": "100", "why": "A mistake."})
+    assert "₹100.00 is on its way back, the way it came." in ada.get(f"/desk/payment/{paid.id}").text
+    for wrong in "100,50", "1.00,00":
+        answer = ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": wrong, "why": "A mistake."})
+        assert (answer.status_code, "Write it like 1,250.50." in answer.text, f'value="{wrong}"' in answer.text) == (422, True, True)
+
+
 def test_what_came_over_the_wire_is_not_handed_out(paid: Payment) -> None:
     refund = Refund.owe(paid, inr(100), "x")
     with pytest.raises(Refused, match="by itself"):
