@@ -170,9 +170,10 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
 
 
 def _adds() -> list[Any]:
-    """What this person may add, by its own form."""
+    """What this person may add: by a page that was made for it, or by the form of the noun."""
     who = access.actor()
-    return [each for each in resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
+    nouns = [each for each in resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
+    return [*(each for each in pages() if each.adds and each.is_for(who)), *nouns]
 
 
 def _speak_plainly(jwt: Any) -> None:

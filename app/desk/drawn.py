@@ -65,15 +65,15 @@ def _entry(front: str, drawn: str, label: str, here: str, root: str) -> Markup:
     return Markup('<li><a href="{}"{}>{}{}</a></li>').format(url_for(front), current, icon(drawn), label)
 
 
-def additions(resources: Sequence[Any]) -> Markup:
+def additions(its: Sequence[Any]) -> Markup:
     """Lines of what somebody can add."""
     root = request.script_root
-    return Markup("".join([_addition(each.noun.__name__, each.icon, each.one, root) for each in resources]))  # noqa: S704  # as above
+    return Markup("".join([_addition(*each.adding, each.icon, root) for each in its]))  # noqa: S704  # as above
 
 
 @cache
-def _addition(noun: str, drawn: str, one: str, root: str) -> Markup:
-    return Markup('<li><a href="{}">{}Add {}</a></li>').format(url_for(f"{noun}Screens.add"), icon(drawn), one.lower())
+def _addition(endpoint: str, said: str, drawn: str, root: str) -> Markup:
+    return Markup('<li><a href="{}">{}{}</a></li>').format(url_for(endpoint), icon(drawn), said)
 
 
 # --- the rows of a table ----------------------------------------------------------------------------------------------

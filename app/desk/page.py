@@ -30,13 +30,22 @@ class Page:
 
     `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
     is here, so what it reads it reads through `access`, and what it changes it changes by a move. `glance` answers with the first lines of it, for the first page.
+    One that `adds` something stands first under “Add”, wherever somebody is.
     """
 
     def __init__(
-        self, name: str, *, label: str = "", icon: str = "square", roles: str, answers: Callable[[], Any], glance: Callable[[], list[Glance]] | None = None
+        self,
+        name: str,
+        *,
+        label: str = "",
+        icon: str = "square",
+        roles: str,
+        answers: Callable[[], Any],
+        glance: Callable[[], list[Glance]] | None = None,
+        adds: bool = False,
     ) -> None:
         self.name, self.label, self.icon = name, label or spaced(name), icon
-        self.roles, self.answers, self.glance, self.pack = frozenset(roles.split()), answers, glance, ""
+        self.roles, self.answers, self.glance, self.adds, self.pack = frozenset(roles.split()), answers, glance, adds, ""
 
     def register(self, pack: str) -> None:
         if self.name in _registered:
@@ -52,6 +61,11 @@ class Page:
     @property
     def front(self) -> str:
         return f"{self.right}.show"
+
+    @property
+    def adding(self) -> tuple[str, str]:
+        """Where something is added, and what that is called."""
+        return self.front, self.label
 
     def is_for(self, who: Actor) -> bool:
         return who.has(f"{self.right}.can_read")

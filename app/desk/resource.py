@@ -264,6 +264,11 @@ class Resource:
         """The endpoint of its list."""
         return f"{self.noun.__name__}Screens.list"
 
+    @property
+    def adding(self) -> tuple[str, str]:
+        """Where one is added, and what that is called."""
+        return f"{self.noun.__name__}Screens.add", f"Add {self.one.lower()}"
+
     def rights(self, role: str) -> set[str]:
         """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs.
 
