@@ -239,6 +239,22 @@ def test_the_next_free_times_come_first_and_the_one_that_was_clicked_is_chosen(o
     assert "This is not a date." in enter("dina").post("/desk/by_phone/", data={"since": "tomorrow"}).text
 
 
+def test_a_time_that_is_gone_is_said_to_be_gone(open_slot: Any, hold: Any, enter: Enter) -> None:
+    taken, free = open_slot(hours=50), open_slot(hours=52)
+    hold(taken)
+    gone = "This time is not free any more. Choose another."
+    for slot in (taken.id, "nonsense", 2_000_000):
+        assert gone in enter("dina").get(f"/desk/by_phone/?slot={slot}").text, slot
+    for asked in (f"?slot={free.id}", ""):
+        assert gone not in enter("dina").get(f"/desk/by_phone/{asked}").text
+
+
+def test_booking_by_telephone_stands_first_among_what_can_be_added(app: object, enter: Enter) -> None:
+    adds = enter("dina").get("/desk/").text.partition('id="adding"')[2]
+    assert re.findall(r"<li><a href=\"([^\"]+)\">", adds)[:1] == ["/desk/by_phone/"]
+    assert "/desk/by_phone/" not in enter("asha").get("/desk/").text.partition('id="adding"')[2]
+
+
 # --- figures ----------------------------------------------------------------------------------------------------------
 
 

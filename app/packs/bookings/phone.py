@@ -155,10 +155,11 @@ def _page(call: Call, no: Refused | None = None) -> str:
     except Invalid as also:
         since, wrong = clock.now(), {**wrong, **also.fields}
     quote, wrong = _price(call, service, wrong) if service else (None, wrong)
+    free = [slot for slot, _ in Booking.free_slots(service, clock.now(), clock.ahead(days=400))] if service else []
     return render_template(
         "bookings/desk/phone.html", page=page, call=call, typed=call.typed, service=service, offered=offered, person=call.person, people=_people(call),
         practitioners=session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)).all(),
-        days=_times(call, service, since) if service else [], quote=quote, now=service.deposit_of(quote.total) if service and quote else None,
+        days=_times(call, free, since), gone=no is None and _is_gone(call, service, free), quote=quote, now=service.deposit_of(quote.total) if service and quote else None,
         asked=service.asks.asked if service and service.asks else [],
         answers=answers_sent(service.asks, service.hold_minutes)[0] if service else {},
         wrong=wrong, refusal=no.words if no else None, zone=column.house.timezone, ways=WAYS, once=call.said("once") or secrets.token_urlsafe(16),
@@ -178,10 +179,16 @@ def _people(call: Call) -> Sequence[Person]:
     return session.scalars(found.order_by(Person.name, Person.id).limit(FOUND)).all()
 
 
-def _times(call: Call, service: Service, since: datetime) -> list[tuple[date, list[Slot]]]:
+def _is_gone(call: Call, service: Service | None, free: Sequence[Slot]) -> bool:
+    """Was a time clicked that is over, taken or none at all? One of another service is only left over from what was chosen before."""
+    slot = call.slot
+    return bool(call.said("slot")) and (slot is None or slot.state != "open" or slot.starts_at <= clock.now() or (slot.service is service and slot not in free))
+
+
+def _times(call: Call, every: Sequence[Slot], since: datetime) -> list[tuple[date, list[Slot]]]:
     """The next free ones first; the one that was clicked on the calendar is among them as long as it is free."""
     whose, chosen, zone = call.number("whose"), call.number("slot"), ZoneInfo(column.house.timezone)
-    free = [slot for slot, _ in Booking.free_slots(service, clock.now(), clock.ahead(days=400)) if whose in (0, slot.practitioner_id)]
+    free = [slot for slot in every if whose in (0, slot.practitioner_id)]
     shown = [*islice((each for each in free if each.starts_at >= since), TIMES)]
     shown += [each for each in free if each.id == chosen and each not in shown]
     shown.sort(key=lambda each: (each.starts_at, each.id))
@@ -200,4 +207,4 @@ def _price(call: Call, service: Service, wrong: Mapping[str, str]) -> tuple[Quot
             return service.quote(extras), {**no.fields, **wrong}
 
 
-page = Page("by_phone", label="Book by telephone", icon="phone", roles="Desk", answers=show)
+page = Page("by_phone", label="Book by telephone", icon="phone", roles="Desk", answers=show, adds=True)
