@@ -176,6 +176,13 @@ def test_a_deposit_and_a_cheque_are_not_called_paid(service: Service, open_slot:
     assert told(dina, call(dina, open_slot(hours=52), once="3", pay="bank", reference="UTR-1")) == "is paid"
 
 
+def test_what_somebody_looks_at_first_is_not_paid_before(service: Service, slot: Slot, enter: Enter) -> None:
+    with transaction():
+        service.by_approval = True
+    dina = enter("dina")
+    assert told(dina, call(dina, slot, pay="cash", reference="R-7")) == "waits until somebody says yes to it; nothing is paid before that"
+
+
 def test_what_costs_nothing_is_not_called_paid(service: Service, slot: Slot, enter: Enter) -> None:
     with transaction():
         service.price = Money(0, "INR")

@@ -197,7 +197,7 @@ class Year:
             try:
                 booking.reschedule(NewTime(int(times[0])))
             except (Refused, IndexError):
-                booking.cancel(CallOff("We are away."))
+                booking.cancel(CallOff("We are away.", "all"))
 
     # --- promises ---
 

@@ -130,7 +130,7 @@ def _how_it_stands(booking: Booking) -> str:
     """What is sure, and what is still to come of the money."""
     bills = booking.bills
     if booking.state == "requested":
-        return "waits until somebody says yes to it"
+        return "waits until somebody says yes to it; nothing is paid before that"
     if promised := next((each for each in bills if each.is_promised), None):
         return f"waits until somebody else has seen the {promised.price} too"
     if booking.state == "held":
