@@ -152,6 +152,11 @@ class Column:
         column = self.attribute.columns[0]
         return not column.nullable and column.default is None
 
+    @property
+    def is_asked(self) -> bool:
+        """Has whoever is here to fill it in? What makes a row theirs, they have."""
+        return self.required or (self.kind == "relation" and access.hangs_on(self.noun) == self.path)
+
     @cached_property
     def secret(self) -> bool:
         return bool(self.info.get("secret"))
@@ -251,7 +256,7 @@ class Column:
         """What was typed or sent, as the value to keep; ValueError says what is wrong with it."""
         empty = given is None or given == "" or (isinstance(given, FileStorage) and not given.filename)
         if empty and self.kind != "yesno":
-            if self.required:
+            if self.is_asked:
                 raise ValueError("Please fill this in.")
             return "" if self.kind in ("text", "long") and not self.attribute.columns[0].nullable else self._default()
         return KINDS[self.kind].read(self, given)

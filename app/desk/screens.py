@@ -186,9 +186,11 @@ def _answered(move: Move) -> dict[str, str]:
 
 
 def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
-    """What stands in an empty form: what the column would become anyway."""
+    """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
     defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
-    return {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
+    given = {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
+    theirs = {each.path: pick(each.target) for each in columns if each.kind == "relation" and access.hangs_on(each.noun) == each.path}
+    return given | {path: str(rows[0].id) for path, rows in theirs.items() if len(rows) == 1}
 
 
 def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:

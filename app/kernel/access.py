@@ -152,6 +152,16 @@ def owners(noun: type[Any]) -> list[str]:
     return [*dict.fromkeys(path for policy in scope.policies.values() for path in _paths(policy))] if scope else []
 
 
+def hangs_on(noun: type[Any]) -> str:
+    """The one relation by which a row is theirs, for whoever does not see every row: left empty, it would be nobody's."""
+    who = actor()
+    if sees_all(who, noun):
+        return ""
+    ways = [_paths(policy) for policy in _policies(who, noun)]
+    first = {path.partition(".")[0] for paths in ways for path in paths}
+    return first.pop() if len(first) == 1 and all(ways) else ""
+
+
 def _paths(policy: Policy) -> list[str]:
     match policy:
         case _Own(path):

@@ -111,3 +111,25 @@ def test_a_noun_stands_below_a_relation_that_its_list_can_be_narrowed_by() -> No
             Resource(Person, list="name", show="name notes created_at", below=path, roles={"Desk": "read"}, scope=everything)
     with pytest.raises(TypeError, match="below"):
         Resource(Extra, list="name price", below="service", roles={"Desk": "read"}, scope=everything)
+
+
+# --- what makes a row theirs ------------------------------------------------------------------------------------------
+
+
+def test_whoever_can_choose_only_themselves_is_chosen_already(asha: Practitioner, dev: Practitioner, enter: Enter) -> None:
+    def offered(name: str) -> str:
+        return enter(name).get("/desk/closure/new").text.partition('<select class="control" id="f-practitioner"')[2].partition("</select>")[0]
+
+    assert f'<option value="{asha.id}" selected>' in offered("asha")
+    assert '<option value="">–</option>' not in offered("asha")
+    assert " selected" not in offered("dina")
+    assert '<option value="">–</option>' in offered("dina"), "the desk may close the whole house"
+
+
+def test_what_makes_a_row_theirs_cannot_be_left_empty(asha: Practitioner, enter: Enter) -> None:
+    typed = {"practitioner": "", "starts_at": "2027-01-04T09:00", "ends_at": "2027-01-04T12:00"}
+    page = enter("asha").post("/desk/closure/new", data=typed)
+    assert page.status_code == 422
+    assert "Please fill this in." in page.text
+    assert enter("dina").post("/desk/closure/new", data=typed).status_code == 302
+    assert enter("asha").post("/desk/closure/new", data=typed | {"practitioner": str(asha.id)}).status_code == 302

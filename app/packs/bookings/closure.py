@@ -21,7 +21,7 @@ class Closure(Noun):
     refusals: ClassVar[dict[str, str]] = {"closure_order": "It ends after it begins."}
 
     practitioner_id: Mapped[int | None] = mapped_column(
-        ForeignKey("practitioner.id"), index=True, info={"label": "Whose (empty: everybody's)", "help": "Empty: the whole house is closed."}
+        ForeignKey("practitioner.id"), index=True, info={"label": "Whose (empty: everybody's)", "help": "Left empty by the desk, it closes the whole house."}
     )
     practitioner: Mapped[Practitioner | None] = relationship(lazy="joined")
     starts_at: Mapped[datetime]
