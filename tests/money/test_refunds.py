@@ -256,6 +256,7 @@ def test_what_was_promised_is_the_choice_that_stands_there(policy: RefundPolicy,
     page = enter("dina").get(f"/desk/booking/{bill.row_id}/do/cancel").text
     assert '<option value="policy" selected>What the policy says</option>' in page
     assert "Choose…" not in page
+    assert "What goes back?</label>" in page, "with an answer there already, it is not optional"
     assert "What goes back?" not in enter("dina").get(f"/desk/booking/{unpaid.id}/do/cancel").text
 
 
