@@ -23,6 +23,7 @@ from flask import Flask
 from flask.globals import _cv_app
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token
+from flask_login import login_user
 from sqlalchemy import event, text
 
 from app import create_app
@@ -206,8 +207,6 @@ def by(app: Flask) -> Callable[[str], Any]:
 
     def as_one(name: str) -> Any:
         with app.test_request_context("/desk/"):
-            from flask_login import login_user
-
             login_user(app.extensions["appbuilder"].sm.find_user(username=name))
             who = security.actor()
         return acting(replace(who, door="desk"))

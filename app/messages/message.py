@@ -20,8 +20,8 @@ from app.kernel.workflow import move
 from app.messages import channel
 from app.messages.channel import Attachment, Channel, Declined, Letter, NotTaken, Told, Unheard
 from app.messages.opt_in import OptIn
-from app.messages.template import Said, render
-from app.messages.wording import CHANNELS, Wording, has_words
+from app.messages.template import CHANNELS, Said, render
+from app.messages.wording import Wording, has_words
 
 log = logging.getLogger(__name__)
 

@@ -13,8 +13,9 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import move
+from app.messages import template
 
-CHANNELS = {"whatsapp": "WhatsApp", "sms": "SMS"}
+CHANNELS = {name: words for name, words in template.CHANNELS.items() if name != "email"}  # a letter needs no leave
 STOP = frozenset(["STOP", "STOPALL", "UNSUBSCRIBE", "CANCEL", "END", "QUIT", "REVOKE", "OPTOUT"])
 
 

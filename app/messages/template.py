@@ -16,6 +16,7 @@ from app.kernel.people import Person
 from app.kernel.words import day, languages, moment, say, speaking
 from config import ROOT
 
+CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 FOLDERS = {"email": "mail", "whatsapp": "whatsapp", "sms": "sms"}
 HEADINGS = {"email": "Subject:", "whatsapp": "Template:", "sms": ""}  # what the first line begins with
 LOCALE = "en"  # what the files are written in

@@ -17,7 +17,7 @@ from app.kernel.words import languages, speaking
 from app.kernel.workflow import move
 from app.messages import guarded, template
 from app.messages.guarded import MadeUp
-from app.messages.template import LOCALE, Said
+from app.messages.template import CHANNELS, LOCALE, Said
 
 LOCALES = {
     "en": "English",
@@ -30,7 +30,6 @@ LOCALES = {
     "gu": "Gujarati",
     "ml": "Malayalam",
 }
-CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 MANY = 5  # samples that are tried
 
 

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+import requests
 from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
@@ -167,8 +168,6 @@ def test_nobody_hears_birth_data_or_of_anybody_else(client: FlaskClient, slot: S
 
 
 def test_verifying_says_what_the_gateway_says(client: FlaskClient, slot: Slot, sandbox: str) -> None:
-    import requests
-
     told = book(client, slot).get_json()
     proof = requests.post(f"{sandbox}/razorpay/orders/{told['checkout']['order_id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=5).json()
     handed = {name: proof[name] for name in ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import date, time, timedelta
 from typing import Any
 
 import pytest
@@ -210,8 +210,6 @@ def test_a_name_cannot_smuggle_a_header_into_a_mail(slot: Slot, hold: Hold, work
 def test_opening_hours_makes_slots_in_the_practitioners_own_zone(asha: Practitioner, service: Service) -> None:
     day = (clock.ahead(days=7)).date()
     day += timedelta(days=(7 - day.weekday()) % 7)  # a Monday
-    from datetime import time
-
     asha.open_hours(Stretch("first", day, day, time(9), time(12)))
     asha.open_hours(Stretch("first", day, day, time(9), time(12)))  # twice is once
     starts = [slot.starts_at.isoformat() for slot, _ in Booking.free_slots(service, clock.now(), clock.ahead(days=30))]
@@ -222,8 +220,6 @@ def test_opening_hours_makes_slots_in_the_practitioners_own_zone(asha: Practitio
     ("zone", "day", "slots"), [("Europe/Berlin", "2027-03-28", 23), ("Europe/Berlin", "2027-10-31", 25), ("Asia/Kolkata", "2027-03-28", 24)]
 )
 def test_a_day_has_as_many_hours_as_it_really_has(asha: Practitioner, service: Service, zone: str, day: str, slots: int) -> None:
-    from datetime import date, time
-
     asha.timezone, here = zone, date.fromisoformat(day)
     made = list(asha._on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
     assert len(made) == slots - 1  # the last hour of the day ends after 23:59:59

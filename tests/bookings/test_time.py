@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import Range
 
+from app.desk.security import add_user
 from app.kernel import clock
+from app.kernel.access import visible
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.packs.bookings import arrange as arranging
@@ -559,9 +561,6 @@ def test_ending_a_closure_leaves_nobody_behind(asha: Practitioner, service: Serv
 
 
 def test_whoever_gives_it_as_the_second_finds_it_among_their_own(by: Any, open_slot: Any, hold: Any, dev: Practitioner, app: Flask) -> None:
-    from app.desk.security import add_user
-    from app.kernel.access import visible
-
     sm = app.extensions["appbuilder"].sm
     user = add_user(sm, "devm", name="Dev Mehta", email="dev.mehta@example.com", role="Practitioner", password="a long password")
     with transaction():

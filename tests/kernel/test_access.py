@@ -13,6 +13,7 @@ from app.kernel import access
 from app.kernel.access import everything, own, visible
 from app.kernel.db import session
 from app.kernel.errors import Missing
+from app.kernel.numbering import Series
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner
@@ -38,8 +39,6 @@ def test_somebody_without_a_role_sees_nothing(slot: Slot, hold: Any, by: Any) ->
 
 
 def test_a_noun_that_nobody_declared_is_for_nobody(app: Any, by: Any) -> None:
-    from app.kernel.numbering import Series
-
     with by("dina"):
         assert session.scalar(select(access.within(Series))) is False
 

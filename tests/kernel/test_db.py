@@ -22,11 +22,7 @@ from tests.conftest import MEERA, ROOT
 
 
 def test_a_transaction_keeps_all_of_it_or_none(app: Flask) -> None:
-    with pytest.raises(ZeroDivisionError), transaction():
-        Person.meet(**MEERA)
-        session.flush()
-        raise ZeroDivisionError
-    assert session.scalar(select(Person.id)) is None
+    _breaks_off_and_keeps_nothing()
 
 
 def test_a_transaction_inside_a_transaction_is_the_same_one(app: Flask) -> None:
@@ -44,11 +40,7 @@ def test_whoever_only_looks_opens_no_transaction_and_what_is_changed_after_it_is
     db.only_looks()
     assert session.scalar(select(Person.id)) is None
     assert _driver().info.transaction_status == TransactionStatus.IDLE
-    with pytest.raises(ZeroDivisionError), transaction():
-        Person.meet(**MEERA)
-        session.flush()
-        raise ZeroDivisionError
-    assert session.scalar(select(Person.id)) is None
+    _breaks_off_and_keeps_nothing()
 
 
 def test_whatever_is_written_by_another_library_while_somebody_looks_is_all_or_none(app: Flask) -> None:
@@ -68,6 +60,14 @@ def test_a_connection_is_given_on_as_if_nobody_had_looked_with_it(app: Flask) ->
     session.remove()
     assert session.scalar(text("select pg_backend_pid()")) == ours
     assert _driver().info.transaction_status == TransactionStatus.INTRANS
+
+
+def _breaks_off_and_keeps_nothing() -> None:
+    with pytest.raises(ZeroDivisionError), transaction():
+        Person.meet(**MEERA)
+        session.flush()
+        raise ZeroDivisionError
+    assert session.scalar(select(Person.id)) is None
 
 
 def _driver() -> Any:

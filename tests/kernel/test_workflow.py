@@ -9,10 +9,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import select, update
 
+from app.kernel.access import actor
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
-from app.kernel.workflow import legal, press
+from app.kernel.workflow import legal, moves, press
 from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
@@ -58,8 +59,6 @@ def test_the_history_tells_who_did_what_and_why(slot: Slot, hold: Hold, by: Any)
 def test_buttons_are_only_those_of_this_state_and_this_person(slot: Slot, hold: Hold, by: Any) -> None:
     booking = hold(slot)
     with by("dina") as _:
-        from app.kernel.access import actor
-
         assert [move.name for move in legal(booking, actor())] == ["mark_paid", "reschedule", "cancel"]
     with by("omar"):
         assert legal(booking, actor()) == []
@@ -92,8 +91,6 @@ def test_a_guard_says_why_not(slot: Slot, hold: Hold) -> None:
 
 
 def test_every_move_leads_from_known_states_to_a_known_state(app: Flask) -> None:
-    from app.kernel.workflow import moves
-
     for pack in app.extensions["packs"]:
         for noun in pack.nouns:
             for move in moves(noun).values() if noun.states else []:

@@ -20,6 +20,7 @@ from app.messages import channel
 from app.messages.message import Message, remind, tell
 from app.messages.opt_in import OptIn
 from app.packs.bookings.booking import Booking
+from app.sandbox.webhooks import sign
 from config import Settings
 from tests.messages.conftest import Telephones
 
@@ -183,8 +184,6 @@ def test_what_is_not_signed_is_not_believed(booked: Booking, phones: Telephones,
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"nothing", b'{"entry": 1}', b'{"entry": [{"changes": [{"field": "messages", "value": {"statuses": [{}]}}]}]}'])
 def test_what_is_signed_and_cannot_be_read_is_refused_and_never_crashes(body: bytes, app: Flask, client: FlaskClient, settings: Settings) -> None:
-    from app.sandbox.webhooks import sign
-
     signed = {"X-Hub-Signature-256": f"sha256={sign(body, settings.whatsapp_app_secrets[0])}", "Content-Type": "application/json"}
     assert client.post("/api/messages/webhook/whatsapp", data=body, headers=signed).status_code == 400
 

@@ -10,10 +10,12 @@ import requests
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.kernel import clock, db
+from app.kernel import clock, db, jobs
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
+from app.money import settlement
+from app.money.amount import Money
 from app.money.basket import Basket, InBasket
 from app.money.bill import Bill, ByHand
 from app.money.gateway import Charge, Returned
@@ -92,8 +94,6 @@ def test_the_webhook_finds_all_of_them(basket: Basket, three: Three, play: Any, 
 
 
 def test_the_clock_finds_what_no_webhook_told(basket: Basket, three: Three, play: Any, later: Any, work_off: Any) -> None:
-    from app.kernel import jobs
-
     play(basket, "captured")
     with later(minutes=3):
         jobs.tick()
@@ -182,8 +182,6 @@ def test_what_went_back_at_the_gateways_own_pages_is_taken_from_one_after_the_ot
 
 
 def test_the_settlement_and_the_days_count_know_it_as_one_payment(basket: Basket, play: Any, sandbox: str) -> None:
-    from app.money import settlement
-
     requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-02"}, timeout=10)  # what other tests have paid
     told = play(basket, "captured")
     (tally,) = [each for each in Tally.take("razorpay", clock.now().date()) if each.there.currency == "INR"]
@@ -217,8 +215,6 @@ def test_what_nobody_waits_for_is_not_asked_for(three: Three) -> None:
 
 
 def test_two_currencies_are_two_payments(three: Three, service: Any, open_slot: Any, hold: Any) -> None:
-    from app.money.amount import Money
-
     with transaction():
         service.price = Money(1000, "EUR")
     with pytest.raises(Refused, match="more than one currency"):

@@ -19,8 +19,9 @@ from app.money.gateway import Charge
 from app.money.quote import Quote
 from app.packs.bookings.booking import Booking, CallOff, Choices
 from app.packs.bookings.extra import Extra
+from app.packs.bookings.slot import Slot
 from tests.conftest import MEERA
-from tests.money.conftest import booking_of, inr
+from tests.money.conftest import booking_of, books, inr
 
 
 @pytest.fixture
@@ -83,8 +84,6 @@ def test_the_last_use_is_taken_once_by_a_crowd(coupon: Any, open_slot: Any, app:
     def ask(n: int) -> bool:
         with app.app_context():
             try:
-                from app.packs.bookings.slot import Slot
-
                 Booking.hold(Slot.get(slots[n]), MEERA | {"email": f"m{n}@example.com"}, {}, Choices(coupon="WELCOME"))
             except Refused:
                 return False
@@ -208,6 +207,4 @@ def test_a_deposit_now_and_the_rest_later_are_two_bills_of_one_price(service: An
         booking_of(deposit).complete()
         rest.heard([Charge("pay_2", "captured", rest.price)])
         assert [each.state for each in booking_of(deposit).bills] == ["paid", "paid"]
-    from tests.money.conftest import books
-
     assert books("deposits", "income", "tax Tax") == {"deposits": 0, "income": -84661, "tax Tax": -15239}

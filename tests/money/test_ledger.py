@@ -17,9 +17,10 @@ from app.kernel.errors import Refused
 from app.kernel.people import Person
 from app.money.amount import Money
 from app.money.bill import Bill, ByHand
-from app.money.ledger import Account, Hold, Line, Posting, balance, imbalance, post, stands
-from app.money.payment import Payment
+from app.money.ledger import KINDS, MEANS, Account, Hold, Line, Posting, balance, imbalance, post, stands
+from app.money.payment import Bounce, Payment
 from app.packs.bookings.booking import CallOff
+from tests.conftest import ROOT
 from tests.money.conftest import booking_of, books, inr, payment_of
 
 
@@ -199,8 +200,6 @@ def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(open_slot
         booking_of(bill).mark_paid(ByHand("cheque", "000123"))
     assert books("cheques", "bank") == {"cheques": 199800, "bank": 0}
     payment_of(good).clear()
-    from app.money.payment import Bounce
-
     payment_of(bad).bounce(Bounce("Insufficient funds"))
     assert books("cheques", "bank", "deposits") == {"cheques": 0, "bank": 99900, "deposits": -99900}
     assert (Bill.get(bad.id).state, booking_of(bad).state, payment_of(bad).state) == ("unpaid", "confirmed", "bounced")
@@ -211,9 +210,6 @@ def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(open_slot
 
 
 def test_the_page_about_money_names_every_account(app: Flask) -> None:
-    from app.money.ledger import KINDS, MEANS
-    from tests.conftest import ROOT
-
     page = (ROOT / "app/money/README.md").read_text().partition("## On paper")[0]
     assert [name for name in KINDS if f"`{name}`" not in page and f"`{name} …`" not in page] == []
     assert KINDS.keys() == MEANS.keys()

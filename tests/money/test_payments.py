@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 from collections.abc import Callable
 from itertools import permutations
 from typing import Any
@@ -20,6 +22,7 @@ from app.money.amount import Money
 from app.money.bill import Bill
 from app.money.gateway import Charge, Unreachable
 from app.money.inbox import Event, received
+from app.money.razorpay import Razorpay
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
 from tests.money.conftest import booking_of, captured, payments_of
@@ -174,9 +177,6 @@ def test_a_lost_webhook_is_found_by_the_clock(bill: Bill, play: Any, later: Any,
 
 
 def headers(raw: bytes, settings: Any, event_id: str = "evt_1", secret: str | None = None) -> dict[str, str]:
-    import hashlib
-    import hmac
-
     signature = hmac.new((secret or settings.razorpay_webhook_secrets[0]).encode(), raw, hashlib.sha256).hexdigest()
     return {"X-Razorpay-Signature": signature, "X-Razorpay-Event-Id": event_id, "Content-Type": "application/json"}
 
@@ -210,8 +210,6 @@ def test_a_webhook_with_one_changed_byte_is_refused(client: FlaskClient, app: An
 
 
 def test_after_a_change_of_secret_yesterdays_events_are_still_believed(app: Any, settings: Any) -> None:
-    from app.money.razorpay import Razorpay
-
     two = Razorpay(key="k", secret="s", webhook_secrets=("new", "old"), url="http://127.0.0.1:1", hosted="/", business="x")
     raw = event_about("order_1")
     assert two.hear(raw, headers(raw, settings, secret="old")).order_id == "order_1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -122,8 +123,6 @@ def test_a_gstin_is_known_by_its_last_character() -> None:
 
 @pytest.mark.parametrize(("hours", "share"), [(72, 100), (48, 100), (47.99, 50), (24, 50), (23.99, 0), (-5, 0)])
 def test_exactly_at_a_step_counts_as_in_time(hours: float, share: int) -> None:
-    from datetime import timedelta
-
     assert percent("24h: 50%, 48h: 100%", timedelta(hours=hours)) == share
 
 

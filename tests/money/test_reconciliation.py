@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import date, timedelta
 from typing import Any
@@ -151,8 +152,6 @@ def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, 
 
 
 def hear_of(dispute: dict[str, Any], payment: Payment, settings: Any, work_off: Any, n: int = 1) -> None:
-    import json
-
     payload = {"payment": {"entity": {"id": payment.gateway_id, "order_id": payment.bill.order_id}}, "dispute": {"entity": {"id": dispute["id"]}}}
     raw = json.dumps({"entity": "event", "event": "payment.dispute.created", "payload": payload}).encode()
     received("razorpay", raw, headers(raw, settings, event_id=f"evt_{dispute['id']}_{n}"))

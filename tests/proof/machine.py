@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from tests.proof.house import ADA, DINA, House
+from tests.proof.house import ADA, DINA, House, like_a_process
 
 few = st.integers(0, 3)
 yes = st.booleans()
@@ -112,8 +112,6 @@ class Everything(RuleBasedStateMachine):
 
     @rule(trouble=st.sampled_from(["killed before", "killed after"]))
     def worker_dies_at_the_gateway(self, trouble: str) -> None:
-        from tests.proof.house import like_a_process
-
         self.house.bank.trouble[:] = [trouble]
         with like_a_process():
             self.house.work(4)

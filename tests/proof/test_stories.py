@@ -9,7 +9,7 @@ import pytest
 
 from app.kernel.db import session
 from app.money.payment import Payment
-from tests.proof.house import ADA, DINA, House
+from tests.proof.house import ADA, DINA, ENDS, House
 
 Story = Callable[[House], None]
 
@@ -210,7 +210,5 @@ def test_the_purse_never_falls_below_what_is_promised_of_it(house: House) -> Non
 
 
 def test_the_machine_and_the_stories_know_the_same_ends(house: House) -> None:
-    from tests.proof.house import ENDS
-
     assert {end for end, _ in STORIES.values()} == ENDS
     assert not Counter(ENDS) - Counter(set(ENDS))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import smtplib
+import sqlite3
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 import razorpay
 import requests
 
+from app.sandbox import create_sandbox
+from app.sandbox.door import door
 from app.sandbox.webhooks import sign
 from config import Settings, Unsafe
 
@@ -86,8 +90,6 @@ def test_a_refund_is_made_once_for_one_key_and_never_beyond_what_was_paid(sdk: r
 
 
 def test_an_event_is_signed_as_the_sdk_expects(sdk: razorpay.Client, order: dict[str, Any], play: Any, environment: dict[str, str], settings: Settings) -> None:
-    import sqlite3
-
     play(order, "captured")
     with sqlite3.connect(environment["SANDBOX_DATA"]) as file:
         rows = file.execute("select secret, body from event where cast(body as text) like ?", (f"%{order['id']}%",)).fetchall()
@@ -118,11 +120,6 @@ def test_a_letter_arrives_in_the_mailbox(sandbox: str, settings: Settings) -> No
 
 
 def test_the_sandbox_never_runs_beside_real_keys(settings: Settings) -> None:
-    from dataclasses import replace
-
-    from app.sandbox import create_sandbox
-    from app.sandbox.door import door
-
     real = replace(settings, razorpay_key="rzp_test_real")
     for start in (lambda: door(real), lambda: create_sandbox(real, None, None)):  # type: ignore[arg-type]
         with pytest.raises(Unsafe, match="real gateway keys"):
