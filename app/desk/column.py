@@ -128,6 +128,8 @@ class Column:
         return self.owner.states if self.kind == "state" else tuple(declared() if callable(declared) else declared)
 
     def option_said(self, choice: str) -> str:
+        if self.kind == "state":
+            return self.owner.state_label(choice)
         declared = self.info.get("choices", ())
         declared = declared() if callable(declared) else declared
         return str(declared.get(choice, spaced(choice)) if isinstance(declared, Mapping) else spaced(choice))
@@ -236,7 +238,7 @@ class Column:
         value = self.value(row)
         if value is None or value == "":
             return NO
-        return self.option_said(value) if self.kind == "choice" else KINDS[self.kind].said(value)
+        return self.option_said(value) if self.kind in ("choice", "state") else KINDS[self.kind].said(value)
 
     def plain(self, row: Any) -> str:
         """For a spreadsheet."""

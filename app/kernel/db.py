@@ -128,6 +128,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
     __abstract__ = True
 
     states: ClassVar[tuple[str, ...]] = ()
+    state_labels: ClassVar[dict[str, str]] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
     audited: ClassVar[bool] = True
     adds_are_heard: ClassVar[bool] = True  # row by row; not where one statement writes many
     final: ClassVar[bool] = False  # the database refuses to change a row of it
@@ -159,6 +160,10 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         _words.update(cls.refusals)
         _nouns[cls.__tablename__] = cls
         super().__init_subclass__(**kwargs)
+
+    @classmethod
+    def state_label(cls, state: str) -> str:
+        return cls.state_labels.get(state) or spaced(state)
 
     @classmethod
     def get(cls, id: int) -> Self:

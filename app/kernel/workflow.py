@@ -41,7 +41,7 @@ class Move:
     def refuses(self, row: Noun) -> str | None:
         """Why not now, in words; None when the row's state and the guard allow it."""
         if row.state not in self.sources:
-            return f"{row} is {row.state.replace('_', ' ')}, so “{self.label}” is not possible any more."
+            return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is no longer possible."
         return self.when(row) if self.when else None
 
     def warns(self, row: Noun | None) -> str:
