@@ -10,6 +10,8 @@ import flask.cli
 
 import app  # noqa: F401  # what takes long is done before the first of them begins
 import worker
+from deploy.servers import dies_with_us
+from tests.programs import shared_clock
 
 
 def tick() -> None:
@@ -21,9 +23,11 @@ TRADES = {"worker": worker.main, "clock": tick}
 
 
 def begin(trade: str) -> int:
+    end_with_parent = dies_with_us(signal.SIGTERM)
     pid = os.fork()
     if pid:
         return pid
+    end_with_parent()
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
@@ -33,6 +37,7 @@ def begin(trade: str) -> int:
 
 
 if __name__ == "__main__":
+    shared_clock()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody asks how they ended
     for line in sys.stdin:
         sys.stdout.write(f"{begin(line.strip())}\n")
