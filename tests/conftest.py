@@ -25,7 +25,7 @@ from flask.globals import _cv_app
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token
 from flask_login import login_user
-from sqlalchemy import event, text
+from sqlalchemy import create_engine, event, text
 
 from app import create_app
 from app.desk import security
@@ -54,12 +54,20 @@ CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practiti
 
 
 # Whole programs, a browser, and days by the hundred: what takes longest begins first, so that no core stands idle at the end.
-LONGEST = ("stories", "proof", "deploy", "house")
+LONGEST = ("stories", "proof", "house", "deploy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rooms = {item: item.path.relative_to(ROOT / "tests").parts[0] for item in items}
     items.sort(key=lambda item: LONGEST.index(rooms[item]) if rooms[item] in LONGEST else len(LONGEST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+
+
+def _group_of(item: pytest.Item) -> str:
+    """What one worker runs: a file; of the proof of all nouns, what belongs to one pack."""
+    resource = getattr(item, "callspec", None) and item.callspec.params.get("resource")  # type: ignore[attr-defined]
+    return f"{item.path.stem} {'.'.join(resource.noun.__module__.split('.')[:3])}" if resource else str(item.path)
 
 
 class Visitor(FlaskClient):
@@ -125,9 +133,20 @@ def built(settings: Settings) -> Flask:
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context():
+        _keep_a_copy(settings.database_url)
         for name, role in CAST.items():
             security.add_user(app.extensions["appbuilder"].sm, name, name=name.title(), email=f"{name}@example.com", role=role, password=PASSWORD)
     return app
+
+
+def _keep_a_copy(url: str) -> None:
+    """Of the empty house, from which others are made in a blink; nobody may be connected to what is copied."""
+    session.remove()
+    db.engine().dispose()
+    elsewhere = create_engine(url.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT")
+    with elsewhere.connect() as connection:
+        connection.execute(text(f"create database migrated template {url.rpartition('/')[2].partition('?')[0]}"))
+    elsewhere.dispose()
 
 
 def _wait_long_for_locks(connection: Any, record: Any) -> None:
@@ -135,6 +154,18 @@ def _wait_long_for_locks(connection: Any, record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"set lock_timeout = '{PATIENCE}s'")
     connection.commit()
+
+
+@pytest.fixture(scope="session")
+def copied(built: Flask, environment: dict[str, str]) -> Callable[[str], dict[str, str]]:
+    """The environment of a house of its own, migrated already: for a program that declares nouns which the suite must not know."""
+
+    def copied(name: str) -> dict[str, str]:
+        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"create database {name} template migrated"))
+        return environment | {"DATABASE_URL": environment["DATABASE_URL"].rpartition("/")[0] + f"/{name}"}
+
+    return copied
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from tests.conftest import PATIENCE
 from tests.proof.conftest import LONG
 from tests.proof.house import House, at_home, say
 
+pytestmark = pytest.mark.proof
+
 POINTS = range(1, 7) if LONG else range(1, 2)
 
 

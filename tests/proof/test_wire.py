@@ -22,6 +22,8 @@ from tests.conftest import PATIENCE
 from tests.proof.conftest import LONG
 from tests.proof.house import House, at_home, say
 
+pytestmark = pytest.mark.proof
+
 STEPS = 600 if LONG else 200
 
 
