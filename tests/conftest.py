@@ -42,7 +42,7 @@ from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from config import Settings
 from deploy.servers import child, servers
-from tests.programs import FILE, shared_clock
+from tests.programs import FILE, instant_of, shared_clock
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
@@ -267,6 +267,34 @@ def by(app: Flask) -> Callable[[str], Any]:
         return acting(replace(who, door="desk"))
 
     return as_one
+
+
+# --- other days than today --------------------------------------------------------------------------------------------
+
+# Where calendars are at their edge. Stories and tests about time live on each of them, whatever day it is.
+EDGES = {"the end of a month": "2027-01-31T23:50", "29 February": "2028-02-29T22:30", "the last minutes of a year in UTC": "2027-12-31T23:50Z"}
+ORDINARY = "2027-06-16T10:00"
+AS_ASKED = "the day that was asked for"
+
+
+@pytest.fixture(params=[AS_ASKED] if os.environ.get("DAY") else [*EDGES])
+def on_each_edge(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The test begins on each of these days; on the one of `make test DAY=…`, when there is one."""
+    if request.param == AS_ASKED:
+        yield
+        return
+    with CLOCK.beginning_at(instant_of(EDGES[request.param])):
+        yield
+
+
+@pytest.fixture
+def on_an_ordinary_day(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In the middle of a month and of a morning, unless the test lives on other days."""
+    if os.environ.get("DAY") or "on_each_edge" in request.fixturenames:
+        yield
+        return
+    with CLOCK.beginning_at(instant_of(ORDINARY)):
+        yield
 
 
 # --- a small practice -------------------------------------------------------------------------------------------------

@@ -182,7 +182,7 @@ def test_a_step_and_the_quiet_around_decide_how_close_they_begin() -> None:
 
 
 @pytest.fixture
-def weekly(service: Service) -> Callable[..., None]:
+def weekly(on_each_edge: None, service: Service) -> Callable[..., None]:
     """weekly(asha, 10, 12): every day of the week, arranged; more as Hours takes it."""
 
     def weekly(whose: Practitioner, opens: int, closes: int, **more: Any) -> None:

@@ -44,4 +44,3 @@ def contracts(app: Flask) -> Iterator[str]:
 def test_what_programs_rely_on_is_still_there(built: Flask) -> None:
     gone = set(KEPT.read_text().splitlines()) - set(contracts(built))
     assert not gone, f"{len(gone)} gone: " + "\n".join(sorted(gone))
-

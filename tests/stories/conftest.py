@@ -22,6 +22,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="NO CHROMIUM ON THIS MACHINE: the browser tests did not run"))
 
 
+@pytest.fixture(autouse=True)
+def day(on_an_ordinary_day: None) -> None:
+    """A story holds its clock: what it shows does not hang on the day on which it is told."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     expect.set_options(timeout=PATIENCE * 1000)

@@ -59,6 +59,7 @@ def _noon(day: date) -> datetime:
     return datetime.combine(day, time(12), ROME)
 
 
+@pytest.mark.usefixtures("on_each_edge")
 def test_nine_oclock_stays_nine_oclock_when_a_booking_moves_into_summer(visit: Visit, web: str, sandbox: str, service: Service, asha: Practitioner) -> None:
     """Page, JSON, invitation, email and database mean the same instant."""
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)

@@ -128,6 +128,7 @@ def test_a_payment_that_fails_can_be_tried_again(visit: Visit, web: str, sandbox
     expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
 
 
+@pytest.mark.usefixtures("on_each_edge")
 def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
     page = visit()
     choose_a_time(page, web)
