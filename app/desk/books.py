@@ -484,6 +484,7 @@ reports = [
             "why": "text", "trouble": "text",
         },
         labels={"person": "Customer", "money": "Amount", "days": "Days on its way"},
+        states={"state": Refund},
         rows=refunds,
         total="money",
         roles=COUNTER,

@@ -18,7 +18,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.kernel import access, clock
 from app.kernel.audit import MASK
-from app.kernel.db import Noun, session, spaced
+from app.kernel.db import Noun, one_called, session, spaced
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
 from app.money.amount import Money
@@ -44,7 +44,7 @@ def live_in(timezone: str, currency: str) -> None:
 
 
 # What many nouns have, and what a person calls it.
-_CALLED = {"noun": "About", "row_id": "No.", "timezone": "Time zone"}
+_CALLED = {"noun": "Record", "row_id": "ID", "timezone": "Time zone"}
 
 
 @dataclass(frozen=True)
@@ -238,12 +238,28 @@ class Column:
         value = self.value(row)
         if value is None or value == "":
             return NO
-        return self.option_said(value) if self.kind in ("choice", "state") else KINDS[self.kind].said(value)
+        return self._by_its_words(row, value) or KINDS[self.kind].said(value)
+
+    def _by_its_words(self, row: Any, value: Any) -> str:
+        """A state and a choice by their labels, a noun by what one of it is called; and what the column itself knows better: info={"says": row -> words}."""
+        if self.kind in ("choice", "state"):
+            return self.option_said(value)
+        if self.masked or self.kind != "text":
+            return ""
+        if says := self.info.get("says"):
+            return str(says(attrgetter(".".join(self.steps[:-1]))(row) if self.steps[1:] else row))
+        return one_called(value) if self.name == "noun" else ""
 
     def plain(self, row: Any) -> str:
-        """For a spreadsheet."""
+        """For a CSV file."""
+        return safe(self.in_a_cell(row))
+
+    def in_a_cell(self, row: Any) -> str:
+        """For a workbook, in which text is only ever text: in the same words as on the screen, where it has words."""
         value = self.value(row)
-        return "" if value is None else safe(KINDS[self.kind].plain(value))
+        if value is None or value == "":
+            return ""
+        return self._by_its_words(row, value) or KINDS[self.kind].plain(value)
 
     def json(self, row: Any) -> Any:
         value = self.value(row)

@@ -15,7 +15,7 @@ from sqlalchemy import String, cast, func, inspect, or_
 from app.desk.column import Column
 from app.desk.incoming_workbook import lines_of
 from app.kernel import access
-from app.kernel.db import session, spaced
+from app.kernel.db import one_called, session, spaced
 from app.kernel.errors import Invalid
 
 LARGEST = 5 * 1024 * 1024
@@ -119,10 +119,16 @@ def heard(column: Column, cell: str) -> str:
         case "yesno":
             return _yes_or_no(cell)
         case "choice":
-            return next((each for each in column.choices if cell.casefold() in (each.casefold(), spaced(each).casefold())), cell)
+            return _chosen(column, cell)
         case "relation":
             return cell if "·" in cell else str(_meant(column.target, cell))
     return cell
+
+
+def _chosen(column: Column, cell: str) -> str:
+    """By its name, or as it is called on a screen and in an export."""
+    said = cell.casefold()
+    return next((each for each in column.choices if said in (each.casefold(), spaced(each).casefold(), column.option_said(each).casefold())), cell)
 
 
 def _yes_or_no(cell: str) -> str:
@@ -139,7 +145,7 @@ def _meant(target: Any, cell: str) -> int:
     names = [cast(columns[each], String) for each in _NAMES if each in columns and not columns[each].info.get("secret")]
     whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
     is_it = [*((each == cell) for each in names + whole)] + ([func.lower(columns["email"]) == cell.lower()] if "email" in columns else [])
-    if said := re.fullmatch(rf"{spaced(target.__name__)} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
+    if said := re.fullmatch(rf"{re.escape(one_called(target.__tablename__))} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
         is_it.append(target.id == int(said[1]))
     found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []
     if len(found) > 1:

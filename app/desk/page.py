@@ -11,7 +11,7 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.kernel.access import Actor
-from app.kernel.db import spaced
+from app.kernel.db import Noun, spaced
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Glance:
     more: str
     state: str
     url: str
+    of: type[Noun] | None = None  # whose state it is
 
 
 class Page:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement
 
 from app.desk.column import Column, columns, for_reader, groups, open_to
-from app.desk.field import Added, added_to, can_be_pointed_at, is_called
+from app.desk.field import Added, added_to, can_be_pointed_at
 from app.kernel import access
 from app.kernel.access import LEVELS, Policy
-from app.kernel.db import Noun, spaced
+from app.kernel.db import Noun, is_called, spaced
 from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 

@@ -105,7 +105,7 @@ def _glance() -> list[Glance]:
 def _line(entry: Entry) -> Glance:
     booking = entry.booking
     said = f"{booking.slot.service} · {booking.slot.practitioner}"
-    return Glance(f"{entry.starts_at:%H:%M}", str(booking.person), said, booking.state, url_for("BookingScreens.show", pk=booking.id))
+    return Glance(f"{entry.starts_at:%H:%M}", str(booking.person), said, booking.state, url_for("BookingScreens.show", pk=booking.id), Booking)
 
 
 page = Page("today", label="Who comes today", icon="users", roles="Desk Practitioner Auditor", answers=show, glance=_glance)
