@@ -17,7 +17,7 @@ from app.desk import first_steps
 from app.desk.api import DocsPage, described
 from app.desk.chart import measured
 from app.desk.column import NO
-from app.desk.history import door_to
+from app.desk.history import door_to, names_of, noun_of
 from app.desk.house import house
 from app.desk.money import money
 from app.desk.page import pages
@@ -26,7 +26,7 @@ from app.desk.resource import Resource, resources
 from app.desk.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
-from app.kernel.db import session
+from app.kernel.db import one_called, session
 from app.kernel.errors import Forbidden
 from app.kernel.switch import is_on
 
@@ -53,6 +53,9 @@ class Home(IndexView):
             tasks=Task.mine(),
             who=who,
             door_to=door_to,
+            noun_of=noun_of,
+            names=names_of(recent),
+            one_called=one_called,
             lead=first_steps.are_left(),
             counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
         )

@@ -151,7 +151,7 @@ class Screens(Record, ModelView):
             session.rollback()
             row = access.find(self.resource.noun, pk)
             return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed=typed, wrong=no.fields, refusal=no.words), no.status
-        flash(said if isinstance(said, str) else f"{row}: {move.label.lower()}, done.", "success")
+        flash(said if isinstance(said, str) else f"{move.happened(type(row))}: {row}", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
 
     def _move(self, name: str) -> Move:
@@ -163,7 +163,7 @@ class Screens(Record, ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "tones_of": _tones, "way_back": _back(), **context}
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "way_back": _back(), **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
@@ -329,8 +329,3 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
 
 def _asked(move: Move, row: Noun | None) -> list[Any]:
     return questions(move.asks, row) if move.asks else []
-
-
-def _tones(noun: type[Noun]) -> Mapping[str, str]:
-    resource = resource_of(noun)
-    return resource.tones if resource else {}

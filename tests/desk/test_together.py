@@ -185,7 +185,7 @@ def test_a_task_is_asked_of_a_colleague_done_and_opened_again(booking: Booking, 
     assert "Call her back" in asha.get(f"/desk/booking/{booking.id}").text
     assert "Call her back" in asha.get("/desk/").text
     assert "Call her back" not in dina.get("/desk/").text
-    assert "Call her back: finish, done." in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
+    assert "Finished: Call her back" in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
     assert "Call her back" not in asha.get("/desk/").text
     asha.post("/desk/task/1/do/open_again")
     asha.post("/desk/task/1/do/hand_over", data={"who": "dina"})
@@ -252,7 +252,7 @@ def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(booking: Booki
     assert dina.post(f"/desk/person/{who}/put-away").status_code == 302
     page = dina.get(f"/desk/person/{who}").text
     assert "Put away by Dina" in page
-    assert '<span class="what">Put away</span>' in page
+    assert '<span class="what">Archived</span>' in page
     for path in "/desk/person/", "/desk/person/export.csv", "/desk/opt_in/choices/person":
         assert "Meera Iyer" not in dina.get(path).text
     assert "Meera Iyer" in dina.get("/desk/person/?f.put_away=on").text
