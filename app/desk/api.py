@@ -306,17 +306,21 @@ def _paths(it: Resource) -> dict[str, Any]:
     one = {"type": "object", "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}}}
     many = {"type": "object", "properties": {"count": {"type": "integer"}, "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}}
     pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
-    collection = {"get": _operation(tag, f"List {it.label.lower()}", many, parameters=_list_parameters(it))}
-    single = {"get": _operation(tag, f"Get a {it.one.lower()}", one, parameters=pk)}
+    collection = {"get": _operation(tag, f"List {it.plural}", many, parameters=_list_parameters(it))}
+    single = {"get": _operation(tag, f"Get {_a(it.singular)}", one, parameters=pk)}
     if it.whole.add:
-        collection["post"] = _operation(tag, f"Add a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
+        collection["post"] = _operation(tag, f"Create {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
     if it.whole.edit:
-        single["put"] = _operation(tag, f"Change a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
+        single["put"] = _operation(tag, f"Update {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
     if "delete" in it.verbs:
         sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
-        single["delete"] = _operation(tag, f"Delete a {it.one.lower()}", {"type": "object"}, parameters=[*pk, *sure])
+        single["delete"] = _operation(tag, f"Delete {_a(it.singular)}", {"type": "object"}, parameters=[*pk, *sure])
     moves = {f"{base}/{{pk}}/{m.name}": {"post": _move_operation(tag, m, one, pk)} for m in it.moves.values() if m.by}
     return {f"{base}/": collection, f"{base}/{{pk}}": single} | moves
+
+
+def _a(one: str) -> str:
+    return f"{'an' if one[0] in 'aeio' else 'a'} {one}"
 
 
 def _list_parameters(it: Resource) -> list[dict[str, Any]]:

@@ -319,7 +319,7 @@ class Page(BaseView):
         return render_template(
             "desk/calendar.html", resource=self.resource, calendar=self.calendar, stretch=stretch, groups=groups, chosen=chosen, days=days,
             hours=_hours(days), today=clock.now().astimezone(ZoneInfo(stretch.zone)), drop=self._drop(), shut_url=self._shut_url(), in_a_cell=IN_A_CELL,
-            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.label.lower() if theirs else "",
+            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.plural if theirs else "",
             here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(stretch.args())}",
         )  # fmt: skip
 

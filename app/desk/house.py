@@ -60,7 +60,7 @@ def _unheard() -> ColumnElement[bool]:
 
 house = Pack(
     name="house",
-    label="House",
+    label="General",
     nouns=[
         Person,
         OptIn,

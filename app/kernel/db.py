@@ -225,6 +225,12 @@ def spaced(name: str) -> str:
     return snake(name).replace("_", " ").capitalize()
 
 
+def within_a_sentence(words: str) -> str:
+    """“Gateway events” are gateway events, and “API tokens” and “WhatsApp messages” stay what they are."""
+    first = words.partition(" ")[0]
+    return words if any(each.isupper() or each.isdigit() for each in first[1:]) else words[:1].lower() + words[1:]
+
+
 @contextmanager
 def transaction() -> Iterator[None]:
     """All of this or none of it. A transaction inside a transaction is the same one."""

@@ -104,17 +104,29 @@ def move(
 
 
 _PAST = {
-    "bring": "brought", "give": "given", "go": "gone", "hold": "held", "leave": "left", "let": "let", "make": "made", "pay": "paid", "put": "put", "read": "read",
-    "send": "sent", "set": "set", "take": "taken", "withdraw": "withdrawn", "write": "written", "cancel": "cancelled", "submit": "submitted", "stop": "stopped",
+    "begin": "begun", "bring": "brought", "buy": "bought", "cancel": "cancelled", "come": "come", "cut": "cut", "do": "done", "drop": "dropped", "find": "found",
+    "get": "got", "give": "given", "go": "gone", "hold": "held", "keep": "kept", "leave": "left", "let": "let", "lose": "lost", "make": "made", "pay": "paid",
+    "put": "put", "read": "read", "redo": "redone", "refer": "referred", "resend": "resent", "reset": "reset", "run": "run", "sell": "sold", "send": "sent",
+    "set": "set", "skip": "skipped", "split": "split", "stop": "stopped", "submit": "submitted", "swap": "swapped", "take": "taken", "tell": "told",
+    "transfer": "transferred", "undo": "undone", "win": "won", "withdraw": "withdrawn", "write": "written",
 }  # fmt: skip
+_NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so is said afterwards as it is
 
 
 def past(label: str) -> str:
     """What was done, of a label that begins with its verb: “Checked in” of “Check in”."""
     verb, gap, rest = label.partition(" ")
     low = verb.lower()
+    if low in _NO_VERB or low.endswith("ed"):
+        return label
     ended = low + "d" if low.endswith("e") else low[:-1] + "ied" if low[-1:] == "y" and low[-2:-1] not in "aeiou" else low + "ed"
-    return (low if low.endswith("ed") else _PAST.get(low, ended)).capitalize() + gap + rest
+    return _PAST.get(low, ended).capitalize() + gap + rest
+
+
+def is_past(words: str) -> bool:
+    """Can they follow an “is”?"""
+    first = words.partition(" ")[0].lower()
+    return first.endswith("ed") or first in _PAST.values()
 
 
 def _why(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:

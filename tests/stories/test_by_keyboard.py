@@ -81,7 +81,7 @@ def test_the_first_page_brings_its_figures_and_shuts_nobody_out(desk: Page, web:
 @pytest.mark.browser
 def test_the_frame_stays_as_somebody_set_it_up(desk: Page) -> None:
     desk.get_by_role("button", name="Compact rows").click()
-    desk.get_by_role("heading", name="House", exact=True).click()
+    desk.get_by_role("heading", name="General", exact=True).click()
     people = desk.get_by_role("navigation", name="Desk").get_by_role("link", name="People")
     expect(people).to_be_hidden()
     desk.reload()
