@@ -184,7 +184,22 @@ def _happens(resource: Resource, it: Move) -> str:
 
 
 _BY_ITSELF = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
-_GOES_ON = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "to", "up", "without")  # of a label after its verb, when nothing is named
+_GOES_ON = (
+    "again",
+    "as",
+    "back",
+    "by",
+    "for",
+    "from",
+    "in",
+    "off",
+    "on",
+    "out",
+    "over",
+    "to",
+    "up",
+    "without",
+)  # of a label after its verb, when nothing is named
 
 
 def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:

@@ -218,6 +218,7 @@ class _Automations(Resource):
 automations = [
     _Automations(
         Automation,
+        also="workflow rules triggers automatic",
         icon="sparkles",
         list="name sentence state made_by",
         show="name sentence state made_by created_at | As programs know it: noun verb asked steps",
@@ -235,6 +236,7 @@ automations = [
     ),
     Resource(
         Run,
+        also="automation runs workflow log",
         icon="history",
         one="run of an automation",
         label="Automation log",

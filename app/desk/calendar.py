@@ -77,8 +77,10 @@ class Calendar:
         around: Callable[[datetime, datetime], Iterable[Span]] | None = None,
         shuts: Shuts | None = None,
         label: str = "Calendar",
+        also: str = "",
     ) -> None:
         self.starts, self.ends, self.group, self.title, self.notes, self.kin = starts, ends, group, title, notes, kin
+        self.also = also
         self.hides, self.drop, self.around, self.shuts, self.label, self.icon = hides.split(), drop.split(), around, shuts, label, "calendar"
         self.noun: type[Noun] = Noun
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,7 @@ from flask import current_app, g, request, url_for
 from markupsafe import Markup, escape
 
 from app.desk.column import NO, Column
+from app.desk.places import Place
 from app.desk.resource import Resource, resource_of
 from app.kernel.db import Noun, spaced
 
@@ -71,14 +72,27 @@ def entries(its: Sequence[Any]) -> Markup:
     """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
     at: Any = getattr(g, "resource", None)
     endpoint, root = request.endpoint, request.script_root
-    drawn = [_entry(each.front, each.icon, each.label, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
+    drawn = [_entry(each.front, each.icon, each.label, each.also, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
     return Markup("\n".join(drawn))  # noqa: S704  # each of them is markup
 
 
 @cache
-def _entry(front: str, drawn: str, label: str, here: str, root: str) -> Markup:
+def _entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # by place, as what is kept is found by them
     current = Markup(' aria-current="{}"').format(here) if here else ""
-    return Markup('<li><a href="{}"{}>{}{}</a></li>').format(url_for(front), current, icon(drawn), label)
+    found = Markup(' data-also="{}"').format(also) if also else ""
+    return Markup('<li><a href="{}"{}{}>{}{}</a></li>').format(url_for(front), current, found, icon(drawn), label)
+
+
+def elsewhere(its: Iterable[Place]) -> Markup:
+    """Links to what stands in no menu, for the search over everything."""
+    root = request.script_root
+    return Markup("".join([_elsewhere(each, root) for each in its]))  # noqa: S704  # as above
+
+
+@cache
+def _elsewhere(it: Place, root: str) -> Markup:
+    line = Markup('<a href="{}" data-also="{}" data-within="{}">{}{}</a>\n')
+    return line.format(url_for(it.endpoint), it.also, it.within, icon(it.icon), it.label)
 
 
 def additions(its: Sequence[Any]) -> Markup:

@@ -72,4 +72,4 @@ def link_to(step: Step) -> str:
     return step.address or (url_for(step.endpoint) if step.endpoint else "")
 
 
-page = Page("first_steps", label="First steps", icon="check", roles=access.ADMIN, answers=_answers)
+page = Page("first_steps", label="First steps", icon="check", also="setup checklist onboarding start guide", roles=access.ADMIN, answers=_answers)

@@ -16,6 +16,7 @@ from app.messages.hook import Hook
 hooks = [
     Resource(
         Hook,
+        also="webhook integration endpoint callback zapier",
         icon="code",
         one="webhook",
         label="Webhooks",
@@ -34,6 +35,7 @@ hooks = [
     ),
     Resource(
         Call,
+        also="webhook delivery log attempts",
         icon="external",
         one="webhook call",
         label="Webhook calls",

@@ -99,6 +99,7 @@ house = Pack(
     resources=[
         Resource(
             Person,
+            also="customer client contact patient import export privacy erase gdpr",
             icon="users",
             label="People",
             list="name email phone timezone",
@@ -114,6 +115,7 @@ house = Pack(
         ),
         Resource(
             OptIn,
+            also="marketing consent opt in out privacy gdpr subscribe newsletter sms whatsapp email",
             icon="phone",
             one="opt-in",
             label="Opt-ins",
@@ -128,6 +130,7 @@ house = Pack(
         ),
         Resource(
             Message,
+            also="email sms whatsapp notification sent outbox mail reminder",
             icon="mail",
             list="person template channel state due_at sent_at",
             show="person state trouble noun row_id | What it says: subject body template edition wording | On its way: channel due_at sent_at delivered_at read_at tries",
@@ -146,6 +149,7 @@ house = Pack(
         ),
         Resource(
             Field,
+            also="custom fields attributes columns settings",
             icon="columns",
             label="Fields",
             list="label noun kind required listed state",
@@ -166,6 +170,7 @@ house = Pack(
         *automations,
         Resource(
             Task,
+            also="to do todo assignment follow up",
             icon="check",
             list="title who due_on state about asked_by",
             show="title who due_on state noun row_id asked_by reminded_on created_at",
@@ -180,6 +185,7 @@ house = Pack(
         ),
         Resource(
             Subscription,
+            also="scheduled report email schedule export",
             icon="mail",
             one="report by mail",
             label="Reports by mail",
@@ -197,6 +203,7 @@ house = Pack(
         ),
         Resource(
             Job,
+            also="background queue worker scheduler",
             icon="gear",
             list="name noun row_id state attempts due_at",
             show="name noun row_id state attempts due_at leased_until finished_at error",
@@ -209,6 +216,7 @@ house = Pack(
         ),
         Resource(
             Change,
+            also="audit log trail activity history changes who",
             icon="history",
             label="History",
             list="created_at name door verb noun row_id",

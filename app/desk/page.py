@@ -31,7 +31,7 @@ class Page:
 
     `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
     is here, so what it reads it reads through `access`, and what it changes it changes by a move. `glance` answers with the first lines of it, for the first page.
-    One that `adds` something stands first under “Add”, wherever somebody is.
+    `also` are other words under which the search over everything finds it. One that `adds` something stands first under “Add”, wherever somebody is.
     """
 
     def __init__(
@@ -40,12 +40,13 @@ class Page:
         *,
         label: str = "",
         icon: str = "square",
+        also: str = "",
         roles: str,
         answers: Callable[[], Any],
         glance: Callable[[], list[Glance]] | None = None,
         adds: bool = False,
     ) -> None:
-        self.name, self.label, self.icon = name, label or spaced(name), icon
+        self.name, self.label, self.icon, self.also = name, label or spaced(name), icon, also
         self.roles, self.answers, self.glance, self.adds, self.pack = frozenset(roles.split()), answers, glance, adds, ""
 
     def register(self, pack: str) -> None:

@@ -117,7 +117,7 @@ class Report:
     noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
     says how it stands out. `states` says of a column with states whose they are. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
     a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
-    It is in the menu as long as the feature is on whose `part` it is.
+    `also` are other words under which the search over everything finds it. It is in the menu as long as the feature is on whose `part` it is.
     `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
     """
 
@@ -127,6 +127,7 @@ class Report:
         *,
         label: str = "",
         icon: str = "chart",
+        also: str = "",
         asks: type[Any] = Nothing,
         points: Mapping[str, type[Noun]] | None = None,
         columns: Mapping[str, str],
@@ -145,7 +146,7 @@ class Report:
         part: str = "",
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
-        self.label = label or spaced(name)
+        self.label, self.also = label or spaced(name), f"report {also}".strip()
         self.columns = [Heading(each, kind, (labels or {}).get(each) or spaced(each), (states or {}).get(each)) for each, kind in columns.items()]
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty

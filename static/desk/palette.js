@@ -33,18 +33,22 @@
   // --- what there is to choose from without asking anybody ---
   const words = (it) => it.textContent.trim().replace(/\s+/g, " ");
   const drawing = (it) => it.querySelector("use")?.getAttribute("href").split("#")[1] ?? "square";
-  const places = [...document.querySelectorAll(".side li a")].map((it) => ({ title: words(it), more: it.closest("details")?.dataset.pack ?? "", icon: drawing(it), url: it.href }));
+  const place = (it) => ({ title: words(it), also: it.dataset.also ?? "", more: it.dataset.within ?? it.closest("details")?.dataset.pack ?? "", icon: drawing(it), url: it.href });
+  const elsewhere = document.getElementById("elsewhere")?.content.querySelectorAll("a") ?? [];
+  const places = [...document.querySelectorAll(".side li a"), ...elsewhere].map(place);
   const adds = [...document.querySelectorAll("#adding a")].map((it) => ({ title: words(it), more: "", icon: "plus", url: it.href }));
-  const fit = (title, asked) => {
-    const text = title.toLowerCase();
+  // By its title first, then by other words for it, and by its letters last; tests/desk/test_palette.py says the same in Python.
+  const fit = ({ title, also = "" }, asked) => {
+    const text = title.toLowerCase(), all = `${text} ${also}`.split(/[\s/-]+/);
     if (text.startsWith(asked)) return 0;
     if (text.split(/\s+/).some((it) => it.startsWith(asked))) return 1;
-    if (text.includes(asked)) return 2;
+    if (asked.split(/\s+/).every((word) => all.some((it) => it.startsWith(word)))) return 2;
+    if (text.includes(asked)) return 3;
     let from = 0;
     for (const letter of asked) { from = text.indexOf(letter, from) + 1; if (!from) return 9; }
-    return 3;
+    return 4;
   };
-  const best = (all, asked, most) => all.map((it) => [fit(it.title, asked), it]).filter(([how]) => how < (asked.length > 2 ? 9 : 3)).sort((a, b) => a[0] - b[0]).slice(0, most).map(([, it]) => it);
+  const best = (all, asked, most) => all.map((it) => [fit(it, asked), it]).filter(([how]) => how < (asked.length > 2 ? 9 : 4)).sort((a, b) => a[0] - b[0]).slice(0, most).map(([, it]) => it);
 
   // --- the palette ---
   const field = make("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", "aria-label": "Search or go to", placeholder: "A name, a number, a page…", maxlength: "100", autocomplete: "off", spellcheck: "false", id: "palette-words" });
@@ -103,7 +107,7 @@
     if (asked.length < 2) { draw(); if (!asked) recent(); return; }
     const everything = { title: `Search everything for “${asked}”`, more: "", icon: "search", url: `${find.pathname}?q=${encodeURIComponent(asked)}` };
     const show = (found) => {
-      const mine = best(places, low, 5).some((it) => fit(it.title, low) < 2);
+      const mine = best(places, low, 5).some((it) => fit(it, low) < 3);
       const [go, add] = [["Go to", groups.get("Go to")], ["Add", groups.get("Add")]];
       groups = new Map(mine ? [go, ...found, add, ["Everything", [everything]]] : [...found, go, add, ["Everything", [everything]]]);
       draw();
