@@ -163,7 +163,7 @@ class AutomationScreens(Lists):
             "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "whoever made this"), *people], "kinds": step.KINDS,
             "templates": [(name, step.named(name)) for name in step.templates_for(resource)], "places": filled.places(resource),
             "hooks": [*session.scalars(select(Hook).order_by(Hook.name))] if access.actor().may(Hook, "read") else [],
-            "hows": filtering.SAID, "stretches": filtering.WITHIN, "open_to": filtering.columns(resource), "an": automation.an,
+            "hows": filtering.how_said, "stretches": filtering.WITHIN, "open_to": filtering.columns(resource), "an": automation.an,
         }  # fmt: skip
         return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
 

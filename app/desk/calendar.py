@@ -196,15 +196,15 @@ class Stretch:
         """From a page's address: ?view=week&day=2026-11-24&of=2."""
         view, of = args.get("view", "week"), args.get("of", "")
         if view not in VIEWS:
-            raise Unreadable(f"A calendar shows a {', a '.join(VIEWS[:-1])} or a {VIEWS[-1]}.")
+            raise Unreadable(f"“view” must be {', '.join(VIEWS[:-1])} or {VIEWS[-1]}.")
         if of and not (of.isdecimal() and len(of) < 10):
-            raise Unreadable("“of” is the number of a record.")
+            raise Unreadable("“of” must be the ID of a record.")
         try:
             day = date.fromisoformat(args["day"]) if args.get("day") else clock.today()
         except ValueError:
-            raise Unreadable("“day” is a date, like 2026-11-24.") from None
+            raise Unreadable("“day” must be a date, such as 2026-11-24.") from None
         if not 1901 <= day.year <= 2199:
-            raise Unreadable("This is too far away.")
+            raise Unreadable("Choose a date from 1901 to 2199.")
         return cls(view, day, int(of) if of else None, kinds.house.timezone)
 
     @cached_property
@@ -314,7 +314,7 @@ class Page(BaseView):
         groups = self._groups()
         chosen = next((each for each in groups if each.id == asked.of), None)
         if asked.of is not None and chosen is None:
-            raise Unreadable("There is no such calendar, or it is not for you.")
+            raise Unreadable("This calendar doesn’t exist, or you don’t have access to it.")
         stretch = replace(asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone))
         days = self._days(stretch, [chosen] if chosen else groups)
         g.resource, theirs = self.calendar, resource_of(self.calendar.whose[0].target)

@@ -123,7 +123,7 @@ def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bo
         drawn.append(f'<tr role="row" data-href="{url}"' + (f' data-cells="{url}/cell/">' if cells else ">"))
         if ticked:
             drawn.append(f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">')
-            drawn.append(f"Choose {escape(str(row))}</span></label></td>")
+            drawn.append(f"Select {escape(str(row))}</span></label></td>")
         drawn.append(title(row, url))
         drawn += [draw(row) for draw in rest]
         drawn.append("</tr>\n")

@@ -74,7 +74,7 @@ class Home(IndexView):
     def openapi(self) -> Response:
         """The API's description for the page that draws it: the API itself hears tokens only, and that page has a cookie."""
         if not self.appbuilder.sm.has_access("can_show", DocsPage.class_permission_name):
-            raise Forbidden("This is not yours to do.")
+            raise Forbidden("You don’t have permission to do this.")
         return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
 
 
@@ -105,9 +105,7 @@ def _how_long(until: datetime | None) -> str:
         return ""
     days = (clock.day_of(until) - clock.today()).days
     return (
-        f"{'One' if days == -1 else -days} day{'s' if days < -1 else ''} too late"
-        if days < 0
-        else f"The first {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
+        f"{-days} day{'s' if days < -1 else ''} overdue" if days < 0 else f"First due {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
     )
 
 

@@ -115,7 +115,7 @@ house = Pack(
         ),
         Resource(
             OptIn,
-            also="marketing consent opt in out privacy gdpr subscribe newsletter sms whatsapp email",
+            also="marketing consent opt in out privacy gdpr subscribe newsletter",
             icon="phone",
             one="opt-in",
             label="Opt-ins",

@@ -66,7 +66,7 @@ def workbook(columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, 
             formats = _Formats(book)
             _fill(book.add_worksheet(), columns, rows, sums or {}, formats)
             if asked:
-                _say(book.add_worksheet("What was asked"), asked, formats)
+                _say(book.add_worksheet("Filters"), asked, formats)
         finally:
             book.close()  # also takes away what it wrote meanwhile
     except BaseException:
@@ -85,7 +85,7 @@ def _fill(sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapp
         sheet.write_string(0, at, column.label + zone, formats["bold"])
     for nth, row in enumerate(rows, 1):
         if nth > MOST:
-            raise Refused(f"A workbook takes {MOST:,} rows. Ask for less, or take it as CSV, which has no end.")
+            raise Refused(f"An Excel file can have at most {MOST:,} rows. Narrow the list, or export it as CSV.")
         for at, column in enumerate(columns):
             _write(sheet, (nth, at), column, row, formats)
     for below, (currency, row) in enumerate(sums.items(), nth + 1):

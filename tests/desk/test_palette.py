@@ -41,11 +41,13 @@ class Place:
             return 0
         if any(it.startswith(asked) for it in text.split()):
             return 1
-        if all(any(it.startswith(word) for it in every) for word in asked.split()):
+        if all(word in every for word in asked.split()):
             return 2
-        if asked in text:
+        if all(any(it.startswith(word) for it in every) for word in asked.split()):
             return 3
-        return 4 if re.search(".*?".join(map(re.escape, asked)), text) else 9
+        if asked in text:
+            return 4
+        return 5 if re.search(".*?".join(map(re.escape, asked)), text) else 9
 
 
 def places(page: str) -> list[Place]:
@@ -63,7 +65,7 @@ def _place(link: str) -> Place:
 
 def best(those: list[Place], asked: str) -> list[str]:
     fitting = [(each.fit(asked), nth, each.url) for nth, each in enumerate(those)]
-    return [url for how, _, url in sorted(fitting) if how < (9 if len(asked) > 2 else 4)]
+    return [url for how, _, url in sorted(fitting) if how < (9 if len(asked) > 2 else 5)]
 
 
 @pytest.fixture

@@ -296,7 +296,7 @@ reports = [
     ),
     Report(
         "reminders",
-        also="email sms whatsapp notification",
+        also="delivery messages",
         icon="mail",
         asks=Period,
         columns={
