@@ -44,7 +44,15 @@ def live_in(timezone: str, currency: str) -> None:
 
 
 # What many nouns have, and what a person calls it.
-_CALLED = {"noun": "Record", "row_id": "ID", "timezone": "Time zone"}
+_CALLED = {
+    "noun": "Record", "row_id": "ID", "timezone": "Time zone", "state": "Status", "created_at": "Created", "changed_at": "Updated", "why": "Reason",
+    "trouble": "Error", "tries": "Attempts", "attempts": "Attempts", "locale": "Language",
+}  # fmt: skip
+
+
+def usual_label(name: str) -> str:
+    """What a column of this name is called where nobody says otherwise."""
+    return _CALLED.get(name) or spaced(name)
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,7 @@ class Column:
 
     @cached_property
     def label(self) -> str:
-        return str(self.called or self.info.get("label") or _CALLED.get(self.name) or spaced(self.name))
+        return str(self.called or self.info.get("label") or usual_label(self.name))
 
     @property
     def small(self) -> str:

@@ -11,7 +11,7 @@ from flask import url_for
 from sqlalchemy import inspect
 
 from app.desk import column
-from app.desk.column import KINDS, NO
+from app.desk.column import KINDS, NO, usual_label
 from app.desk.field import board
 from app.desk.resource import resource_of, resources
 from app.kernel import access
@@ -36,7 +36,7 @@ def _label(noun: str, name: str) -> str:
     """As the column is called on the page of the record."""
     plain, found = name.removesuffix("_amount").removesuffix("_id"), _column(noun, name)
     known = {each.path: each.label for resource in resources() if resource.name == noun for each in resource.declared.every}
-    return known.get(name) or known.get(plain) or (str(found.info.get("label", "")) if found is not None else "") or spaced(plain)
+    return known.get(name) or known.get(plain) or (str(found.info.get("label", "")) if found is not None else "") or usual_label(plain)
 
 
 def noun_of(name: str) -> type[Noun] | None:

@@ -25,7 +25,7 @@ _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _AGAIN = "Save it again in your spreadsheet app, or as “CSV UTF-8”, and upload it again."
 
 
-assert DEFUSEDXML, "A file that somebody brings is read by defusedxml alone."
+assert DEFUSEDXML, "Uploaded workbooks must be read with defusedxml."
 
 
 def lines_of(raw: bytes) -> str:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from app.desk.chart import Chart, Figure, Sums
-from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe
+from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe, usual_label
 from app.kernel.access import Actor, find
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
@@ -147,7 +147,7 @@ class Report:
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
         self.label, self.also = label or spaced(name), f"report {also}".strip()
-        self.columns = [Heading(each, kind, (labels or {}).get(each) or spaced(each), (states or {}).get(each)) for each, kind in columns.items()]
+        self.columns = [Heading(each, kind, (labels or {}).get(each) or usual_label(each), (states or {}).get(each)) for each, kind in columns.items()]
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
         self.verdict, self.watched, self.pack = verdict, watched, ""

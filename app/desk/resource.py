@@ -95,7 +95,7 @@ class Shape:
         """What an administrator added comes after what was declared."""
         return Shape(
             list=[*self.list, *(each for each in added if each.listed)],
-            groups=[*self.groups, ("More", added)],
+            groups=[*self.groups, ("Custom fields", added)],
             add=[*self.add, *added] if self.add else self.add,
             edit=[*self.edit, *added],
             search=[*self.search, *(each for each in added if each.found)],

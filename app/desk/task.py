@@ -44,7 +44,7 @@ class Task(Noun):
     title: Mapped[str] = mapped_column(info={"personal": True, "label": "Task"})
     who_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     who: Mapped[Any] = relationship("User", lazy="joined")
-    asked_by: Mapped[str]
+    asked_by: Mapped[str] = mapped_column(info={"label": "Assigned by"})
     due_on: Mapped[date | None] = mapped_column(info={"label": "Due"})
     reminded_on: Mapped[date | None]
 

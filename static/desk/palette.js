@@ -104,14 +104,14 @@
     const asked = field.value.trim(), low = asked.toLowerCase();
     clearTimeout(waiting);
     asking?.abort();
-    const before = groups, wasFound = [...before].filter(([label]) => !["Go to", "Add", "Recent", "Everything"].includes(label));
+    const before = groups, wasFound = [...before].filter(([label]) => !["Go to", "Add", "Recent", "Search"].includes(label));
     local(low);
     if (asked.length < 2) { draw(); if (!asked) recent(); return; }
     const everything = { title: `Search everything for “${asked}”`, more: "", icon: "search", url: `${find.pathname}?q=${encodeURIComponent(asked)}` };
     const show = (found) => {
       const mine = best(places, low, 5).some((it) => fit(it, low) < 4);
       const [go, add] = [["Go to", groups.get("Go to")], ["Add", groups.get("Add")]];
-      groups = new Map(mine ? [go, ...found, add, ["Everything", [everything]]] : [...found, go, add, ["Everything", [everything]]]);
+      groups = new Map(mine ? [go, ...found, add, ["Search", [everything]]] : [...found, go, add, ["Search", [everything]]]);
       draw();
     };
     show(wasFound);

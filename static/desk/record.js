@@ -22,7 +22,7 @@
     const list = document.createElement("ul");
     Object.assign(list, { id: `names-${nth}`, className: "names", hidden: true });
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", "Colleagues");
+    list.setAttribute("aria-label", "Team members");
     text.after(list);
     text.setAttribute("aria-controls", list.id);
     let at = -1, waiting;
