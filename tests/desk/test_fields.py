@@ -82,7 +82,7 @@ def test_what_was_typed_wrongly_is_refused_and_kept(enter: Enter) -> None:
     add(desk, kind="number", required="on")
     meera = somebody()
     given = {"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata", "version": "1"}
-    assert "Please fill this in." in desk.post(f"/desk/person/{meera.id}/edit", data=given).text
+    assert "This field is required." in desk.post(f"/desk/person/{meera.id}/edit", data=given).text
     page = desk.post(f"/desk/person/{meera.id}/edit", data=given | {"more.shoe_size": "forty"})
     assert (page.status_code, "This is not a whole number." in page.text, 'value="forty"' in page.text) == (422, True, True)
 
@@ -156,11 +156,11 @@ def test_it_is_put_away_with_what_it_holds_and_comes_back_with_it(enter: Enter) 
         ({"kind": "number", "found": "on"}, "Only words are found by the search"),
         ({"kind": "relation"}, "Say which records can be chosen."),
         ({"target": "practitioner"}, "Only “Another record” leads to records of a kind."),
-        ({"kind": "relation", "target": "change"}, "One of:"),
-        ({"kind": "relation", "target": "slot"}, "One of:"),
+        ({"kind": "relation", "target": "change"}, "Choose one of:"),
+        ({"kind": "relation", "target": "slot"}, "Choose one of:"),
         ({"label": "–––"}, "with letters in it"),
-        ({"noun": "invoice"}, "One of:"),
-        ({"noun": "finding"}, "One of:"),
+        ({"noun": "invoice"}, "Choose one of:"),
+        ({"noun": "finding"}, "Choose one of:"),
         ({"label": "shoe  SIZE"}, "There is a field of this name on it already"),
     ],
 )
@@ -311,7 +311,7 @@ def test_only_what_whoever_asks_may_see_can_be_pointed_at(enter: Enter, token: T
     assert "Dev Mehta" not in desk.get(f"/desk/hours/{hours.id}/edit").text
     assert desk.get("/desk/hours/choices/more.stands_in?q=dev").get_json() == {"choices": []}
     refused = client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("asha"))
-    assert (refused.status_code, refused.get_json()["error"]["fields"]) == (422, {"more.stands_in": "There is no such record, or it is not for you."})
+    assert (refused.status_code, refused.get_json()["error"]["fields"]) == (422, {"more.stands_in": "This record doesn’t exist, or you don’t have access to it."})
     assert client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("dina")).status_code == 200
     assert "Dev Mehta" in desk.get(f"/desk/hours/{hours.id}").text
 
@@ -403,7 +403,7 @@ def test_a_table_that_comes_in_says_another_record_by_its_number_name_or_address
     columns = {"c-0": "name", "c-1": "email", "c-2": "more.looked_after_by", "c-3": "more.sent_by"}
     assert desk.post(f"{sent.location}/try", data=columns).status_code == 302
     work_off()
-    assert "There is no such record, or it is not for you." in desk.get(sent.location).text
+    assert "This record doesn’t exist, or you don’t have access to it." in desk.get(sent.location).text
     assert desk.post(f"{sent.location}/take").status_code == 302
     work_off()
     found = session.execute(select(Person.name, Person.more).where(Person.id != kabir).order_by(Person.id)).all()

@@ -102,7 +102,7 @@ def test_what_is_packed_into_it_is_not_unpacked(monkeypatch: pytest.MonkeyPatch)
     bomb = changed(book(["Name"], ["Asha"]), SHEET, rb"</worksheet>", b" " * (41 * 1024 * 1024) + b"</worksheet>")
     assert len(bomb) < 100_000
     monkeypatch.setattr(incoming_workbook, "load_workbook", lambda *_, **__: pytest.fail("it was opened"))
-    with pytest.raises(Invalid, match="too much in this workbook"):
+    with pytest.raises(Invalid, match="workbook is too large"):
         text_of(bomb)
 
 
@@ -119,13 +119,13 @@ def test_more_cells_than_somebody_waits_for_are_refused(monkeypatch: pytest.Monk
 @pytest.mark.parametrize("part", [SHEET, "xl/workbook.xml", "xl/styles.xml"])
 def test_no_entity_is_resolved(part: str, entity: bytes) -> None:
     raw = changed(book(["Name"], ["Asha"]), part, rb"^(<\?xml[^>]*\?>)?", rb"\1" + entity)
-    with pytest.raises(Invalid, match="cannot be read"):
+    with pytest.raises(Invalid, match="can’t be read"):
         text_of(raw)
 
 
 @pytest.mark.parametrize("part", ["xl/workbook.xml", SHEET, "[Content_Types].xml"])
 def test_a_broken_one_is_refused_in_words(part: str) -> None:
-    with pytest.raises(Invalid, match="cannot be read"):
+    with pytest.raises(Invalid, match="can’t be read"):
         text_of(changed(book(["Name"], ["Asha"]), part, rb"(?s).*", b"<"))
 
 

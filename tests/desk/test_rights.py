@@ -109,7 +109,7 @@ def test_an_administrator_sees_what_somebody_sees_and_is_written_down_under_both
     desk, hers, his = enter("ada"), open_slot(), open_slot(of=dev)
     assert see_as(desk, app, "asha") == 302
     page = desk.get("/desk/slot/").text
-    assert "You see the desk as Asha" in page
+    assert "You are viewing as Asha" in page
     assert desk.get(f"/desk/slot/{his.id}").status_code == 404
     assert desk.get("/ops/").status_code == 403
     assert desk.get("/desk/rights/").status_code == 403

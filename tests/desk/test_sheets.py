@@ -112,7 +112,7 @@ def test_a_workbook_that_would_not_end_is_refused_in_words(services: None, enter
     monkeypatch.setattr(sheet, "MOST", 2)
     answer = enter("dina").get("/desk/service/export.xlsx")
     assert answer.status_code == 409
-    assert "take it as CSV" in answer.text
+    assert "export it as CSV" in answer.text
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -165,4 +165,4 @@ def test_a_place_that_is_none_is_a_clear_no(app: Any, enter: Enter) -> None:
     for order, after in (("id", "x"), ("created_at", "1:yesterday"), ("created_at", "1:2026-01-01"), ("id", "9" * 12), ("name", "-1:x")):
         answer = enter("dina").get(f"/desk/person/?order={order}&after={after}")
         assert answer.status_code == 400
-        assert "no place in the list" in answer.text
+        assert "This page of the list isn’t valid" in answer.text

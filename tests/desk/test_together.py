@@ -113,7 +113,7 @@ def test_what_was_typed_stays_when_it_is_refused(booking: Booking, enter: Enter)
     task = enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Call her", "who": "dev", "due_on": ""})
     assert task.status_code == 422
     assert 'value="Call her"' in task.text
-    assert "Nobody of that name may read this record." in task.text
+    assert "No team member with that name can see this record." in task.text
 
 
 def test_the_timeline_tells_everything_in_one_line_and_each_kind_alone(booking: Booking, enter: Enter) -> None:
@@ -185,7 +185,7 @@ def test_a_task_is_asked_of_a_colleague_done_and_opened_again(booking: Booking, 
     assert "Call her back" in asha.get(f"/desk/booking/{booking.id}").text
     assert "Call her back" in asha.get("/desk/").text
     assert "Call her back" not in dina.get("/desk/").text
-    assert "Finished: Call her back" in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
+    assert "Marked as done: Call her back" in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
     assert "Call her back" not in asha.get("/desk/").text
     asha.post("/desk/task/1/do/open_again")
     asha.post("/desk/task/1/do/hand_over", data={"who": "dina"})
@@ -200,7 +200,7 @@ def test_a_task_is_reminded_of_on_its_day_and_once(booking: Booking, enter: Ente
         remind_of_tasks()
     assert heard("dina") == ["Due today: Print the chart"]
     with later(days=1):
-        assert "Late: " in enter("dina").get("/desk/").text
+        assert "Overdue: " in enter("dina").get("/desk/").text
 
 
 def test_tasks_of_a_record_that_is_not_ours_are_not_ours(booking: Booking, enter: Enter, token: Any, client: FlaskClient, dev: Practitioner) -> None:

@@ -73,7 +73,7 @@ def test_a_name_is_asked_for_and_given_once(enter: Enter) -> None:
     keep(dina, "q=x", name="Mine")
     again = keep(dina, "q=y", name="Mine")
     assert again.status_code == 409
-    assert "You have a view of this name already." in again.text
+    assert "You already have a view with this name." in again.text
     assert 'value="Mine"' in again.text
     assert keep(dina, "cols=password", name="Secrets").status_code == 400
 
