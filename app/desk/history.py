@@ -13,7 +13,7 @@ from app.desk import column
 from app.desk.column import KINDS, NO
 from app.desk.field import board
 from app.desk.resource import resources
-from app.kernel import access
+from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
 from app.kernel.db import noun_called, session, spaced
 from app.money.amount import Money
@@ -72,7 +72,7 @@ def called(noun: str | None, id: int | None, *, by_name: object) -> str:
     if noun is None or id is None:
         return "–"
     row = session.get(noun_called(noun), id) if by_name else None
-    return str(row) if row is not None else f"{spaced(noun)} {id}"
+    return str(row) if row is not None else f"{db.called(noun)} {id}"
 
 
 def door_to(noun: type[Any] | str, id: int | None) -> str | None:

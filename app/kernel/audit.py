@@ -11,8 +11,8 @@ from sqlalchemy import Index, event, insert, inspect
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, mapped_column
 
 from app.kernel import clock
-from app.kernel.access import LEVELS, actor, level
-from app.kernel.db import Noun, changed_in_bulk, noun_called
+from app.kernel.access import DOORS, LEVELS, actor, level
+from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
@@ -49,18 +49,23 @@ class Change(Noun):
     audited, final = False, True
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 
-    noun: Mapped[str]
+    noun: Mapped[str] = mapped_column(info={"choices": all_called})
     row_id: Mapped[int]
-    verb: Mapped[str]
+    verb: Mapped[str] = mapped_column(info={"label": "Action"})
     before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
     after: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
-    why: Mapped[str] = mapped_column(default="")
+    why: Mapped[str] = mapped_column(default="", info={"label": "Reason"})
     user_id: Mapped[int | None]
-    name: Mapped[str]
-    door: Mapped[str]
+    name: Mapped[str] = mapped_column(info={"label": "User"})
+    door: Mapped[str] = mapped_column(info={"label": "Source", "choices": DOORS})
+
+    @property
+    def source(self) -> str:
+        """Through which door, as a person calls it."""
+        return DOORS.get(self.door) or spaced(self.door)
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.noun} {self.row_id}"
+        return f"{called(self.noun)} {self.row_id}: {spaced(self.verb).lower()}"
 
     @classmethod
     def of(cls, row: Any) -> Any:
