@@ -45,7 +45,7 @@ class Job(Noun):
     states = "waiting", "running", "done", "failed"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued"}
     adds_are_heard = False
-    audited = False  # a job is its own record; a line is only written when a person presses "Retry job"
+    audited = False  # a job is its own record; a line is only written when a person presses "Try again"
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
     name: Mapped[str] = mapped_column(index=True, info={"label": "Job"})
@@ -60,7 +60,7 @@ class Job(Noun):
     error: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
     finished_at: Mapped[datetime | None] = mapped_column(info={"label": "Finished"})
 
-    @move("failed", to="waiting", by="Desk", label="Retry job")
+    @move("failed", to="waiting", by="Desk", label="Try again")
     def try_again(self) -> None:
         """Run the job again now."""
         self.attempts, self.due_at, self.error = 0, clock.now(), ""

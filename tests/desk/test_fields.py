@@ -396,9 +396,7 @@ def test_a_table_that_comes_in_says_another_record_by_its_number_name_or_address
     lead(desk)
     lead(desk, target="person", label="Sent by")
     kabir, practitioner = somebody().id, asha.id
-    table = (
-        f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Person {kabir}\n"
-    )
+    table = f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Customer {kabir}\n"
     sent = desk.post("/desk/person/import", data={"file": (BytesIO(table.encode()), "people.csv"), "once": "1"}, content_type="multipart/form-data")
     columns = {"c-0": "name", "c-1": "email", "c-2": "more.looked_after_by", "c-3": "more.sent_by"}
     assert desk.post(f"{sent.location}/try", data=columns).status_code == 302
