@@ -18,7 +18,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.kernel import access, clock
 from app.kernel.audit import MASK
-from app.kernel.db import Noun, one_called, session, spaced, within_a_sentence
+from app.kernel.db import Noun, called, session, spaced, within_a_sentence
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
 from app.money.amount import Money
@@ -261,7 +261,7 @@ class Column:
             return ""
         if says := self.info.get("says"):
             return str(says(attrgetter(".".join(self.steps[:-1]))(row) if self.steps[1:] else row))
-        return one_called(value) if self.name == "noun" else ""
+        return called(value) if self.name == "noun" else ""
 
     def plain(self, row: Any) -> str:
         """For a CSV file."""

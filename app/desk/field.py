@@ -18,7 +18,7 @@ from app.desk.column import Column
 from app.desk.pointed import pointed_at
 from app.kernel import access
 from app.kernel.board import Board
-from app.kernel.db import Noun, noun_called, nouns, one_called, session
+from app.kernel.db import Noun, called, noun_called, nouns, session
 from app.kernel.errors import Invalid
 from app.kernel.workflow import move
 from app.money.amount import Money
@@ -71,7 +71,7 @@ def _targets() -> dict[str, str]:
 
 
 def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
-    found = {each.__tablename__: one_called(each.__tablename__) for each in those}
+    found = {each.__tablename__: called(each.__tablename__) for each in those}
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
@@ -137,7 +137,7 @@ class Field(Noun):
         board.changed()
 
     def __str__(self) -> str:
-        return f"{self.label} of {one_called(self.noun).lower()}"
+        return f"{self.label} of {called(self.noun).lower()}"
 
 
 def _key(label: str) -> str:

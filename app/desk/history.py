@@ -14,9 +14,9 @@ from app.desk import column
 from app.desk.column import KINDS, NO, usual_label
 from app.desk.field import board
 from app.desk.resource import resource_of, resources
-from app.kernel import access
+from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
-from app.kernel.db import Noun, noun_called, one_called, session, spaced
+from app.kernel.db import Noun, noun_called, session, spaced
 from app.money.amount import Money
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
@@ -103,7 +103,7 @@ def called(noun: str | None, id: int | None, *, by_name: object) -> str:
     if noun is None or id is None:
         return "–"
     row = session.get(noun_called(noun), id) if by_name else None
-    return str(row) if row is not None else f"{one_called(noun)} {id}"
+    return str(row) if row is not None else f"{db.called(noun)} {id}"
 
 
 def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:

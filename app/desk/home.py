@@ -26,7 +26,7 @@ from app.desk.resource import Resource, resources
 from app.desk.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
-from app.kernel.db import one_called, session
+from app.kernel.db import called, session
 from app.kernel.errors import Forbidden
 from app.kernel.switch import is_on
 
@@ -55,7 +55,7 @@ class Home(IndexView):
             door_to=door_to,
             noun_of=noun_of,
             names=names_of(recent),
-            one_called=one_called,
+            kind_of=called,
             lead=first_steps.are_left(),
             counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
         )

@@ -239,4 +239,11 @@ house = Pack(
         ),
     ],
     messages=["words_broken", "hook_failed", "notice", "report", "report_stopped"],
+    message_titles={
+        "words_broken": "Template error",
+        "hook_failed": "Webhook failed",
+        "notice": "Notification",
+        "report": "Scheduled report",
+        "report_stopped": "Scheduled report paused",
+    },
 )

@@ -15,7 +15,7 @@ from sqlalchemy import String, cast, func, inspect, or_
 from app.desk.column import Column
 from app.desk.incoming_workbook import lines_of
 from app.kernel import access
-from app.kernel.db import one_called, session, spaced
+from app.kernel.db import called, session, spaced
 from app.kernel.errors import Invalid
 
 LARGEST = 5 * 1024 * 1024
@@ -147,7 +147,7 @@ def _meant(target: Any, cell: str) -> int:
     names = [cast(columns[each], String) for each in _NAMES if each in columns and not columns[each].info.get("secret")]
     whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
     is_it = [*((each == cell) for each in names + whole)] + ([func.lower(columns["email"]) == cell.lower()] if "email" in columns else [])
-    if said := re.fullmatch(rf"{re.escape(one_called(target.__tablename__))} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
+    if said := re.fullmatch(rf"{re.escape(called(target.__tablename__))} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
         is_it.append(target.id == int(said[1]))
     found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []
     if len(found) > 1:

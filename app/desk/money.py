@@ -295,4 +295,8 @@ money = Pack(
         "money/refunded", "money/invoice", "money/pay_link", "money/bounced", "money/refund_failed", "money/refunded_elsewhere", "money/disputed",
         "money/dispute_lost", "money/differs",
     ],
+    message_titles={
+        "refunded": "Refund", "invoice": "Invoice", "pay_link": "Payment request", "bounced": "Cheque bounced", "refund_failed": "Refund failed",
+        "refunded_elsewhere": "Refunded in the gateway dashboard", "disputed": "Dispute opened", "dispute_lost": "Dispute lost", "differs": "Reconciliation mismatch",
+    },
 )  # fmt: skip

@@ -30,6 +30,7 @@ REMEMBERED = 500
 class Notice(Noun):
     """One line of somebody's list: what it is about, in words, and whether they have seen it."""
 
+    known_as = "notification"
     audited = False  # it says what other rows have said in the history already
     __table_args__ = (
         Index("notice_mine", "user_id", "id"),

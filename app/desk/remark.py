@@ -22,6 +22,7 @@ LONGEST = 4000
 class Remark(Noun):
     """Words below a record. For a quarter of an hour their author can put them right; then they stay as they were said."""
 
+    known_as = "note"
     __table_args__ = (Index("remark_about", "noun", "row_id", "id"),)
 
     noun: Mapped[str]

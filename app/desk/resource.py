@@ -11,9 +11,9 @@ from sqlalchemy import ColumnElement
 
 from app.desk.column import Column, columns, for_reader, groups, open_to
 from app.desk.field import Added, added_to, can_be_pointed_at
-from app.kernel import access
+from app.kernel import access, db
 from app.kernel.access import LEVELS, Policy
-from app.kernel.db import Noun, is_called, spaced, within_a_sentence
+from app.kernel.db import Noun, within_a_sentence
 from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 
@@ -180,7 +180,7 @@ class Resource:
     ) -> None:
         self.noun, self.icon, self.roles = noun, icon, dict(roles)
         self.name = noun.__tablename__
-        self.one = one[:1].upper() + one[1:] or spaced(noun.__name__)
+        self.one = one[:1].upper() + one[1:] or db.called(self.name)
         self.label, self.also = label or f"{self.one}s", also
         self.singular, self.plural = within_a_sentence(self.one), many or within_a_sentence(self.label)
         called = labels or {}
@@ -244,7 +244,7 @@ class Resource:
             raise TypeError(f"{self.noun.__name__} is declared twice.")
         self.pack = pack
         _registered[self.noun] = self
-        is_called(self.noun, self.one)
+        db.is_called(self.noun, self.one)
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)

@@ -281,8 +281,8 @@ def _about(name: str) -> set[str]:
 
 
 def named(name: str) -> str:
-    """bookings/hold_ends: Hold ends."""
-    return name.rpartition("/")[2].replace("_", " ").capitalize()
+    """bookings/soon: 1-hour reminder."""
+    return template.title_of(name)
 
 
 def _resource(row: Noun) -> Resource:

@@ -175,7 +175,7 @@ class _Place:
 
     @property
     def label(self) -> str:
-        return _said(self.template)
+        return template.title_of(self.template)
 
     @property
     def has_original(self) -> bool:
@@ -204,11 +204,7 @@ class _Place:
 
 def _named(pack: Any) -> list[tuple[str, str]]:
     names = [each if "/" in each else f"{pack.name}/{each}" for each in pack.messages]
-    return [(each, _said(each)) for each in names]
-
-
-def _said(name: str) -> str:
-    return name.rpartition("/")[2].replace("_", " ").capitalize()
+    return [(each, template.title_of(each)) for each in names]
 
 
 def _channels() -> list[str]:

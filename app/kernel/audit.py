@@ -12,8 +12,8 @@ from sqlalchemy import Index, event, insert, inspect
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, mapped_column
 
 from app.kernel import clock
-from app.kernel.access import LEVELS, actor, level
-from app.kernel.db import Noun, changed_in_bulk, noun_called, one_called, spaced
+from app.kernel.access import DOORS, LEVELS, actor, level
+from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
@@ -23,8 +23,7 @@ MASK = "•••"
 # What a person reads of the lines of the history; those of a move have the words of the move.
 _EVENTS = {"added": "Created", "changed": "Edited", "removed": "Deleted", "put_away": "Archived", "fetched_again": "Restored", "taken_back": "Change undone"}
 _EVENTS |= {"seen_as": "Viewed as this user", "seen_as_ended": "Stopped viewing as this user"}
-_SOURCES = {"api": "API", "public api": "Public API", "site": "Website", "command": "System", "worker": "System", "clock": "System"}
-_SYSTEM = "the command line", "the worker", "the clock"
+_SYSTEM = "the command line", "Command line", "the worker", "the clock"
 
 
 def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
@@ -56,18 +55,18 @@ class Change(Noun):
     audited, final = False, True
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 
-    noun: Mapped[str]
+    noun: Mapped[str] = mapped_column(info={"choices": all_called})
     row_id: Mapped[int]
-    verb: Mapped[str] = mapped_column(info={"says": attrgetter("event")})
+    verb: Mapped[str] = mapped_column(info={"label": "Event", "says": attrgetter("event")})
     before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
     after: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
-    why: Mapped[str] = mapped_column(default="")
+    why: Mapped[str] = mapped_column(default="", info={"label": "Reason"})
     user_id: Mapped[int | None]
-    name: Mapped[str] = mapped_column(info={"says": attrgetter("who")})
-    door: Mapped[str] = mapped_column(info={"says": attrgetter("source")})
+    name: Mapped[str] = mapped_column(info={"label": "User", "says": attrgetter("who")})
+    door: Mapped[str] = mapped_column(info={"label": "Source", "choices": DOORS})
 
     def __str__(self) -> str:
-        return f"{self.event}: {one_called(self.noun)} {self.row_id}"
+        return f"{self.event}: {called(self.noun)} {self.row_id}"
 
     @property
     def event(self) -> str:
@@ -85,7 +84,8 @@ class Change(Noun):
 
     @property
     def source(self) -> str:
-        return _SOURCES.get(self.door) or spaced(self.door)
+        """Through which door, as a person calls it."""
+        return DOORS.get(self.door) or spaced(self.door)
 
     @property
     def by(self) -> str:

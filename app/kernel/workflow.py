@@ -46,7 +46,7 @@ class Move:
     def refuses(self, row: Noun) -> str | None:
         """Why not now, in words; None when the row's state and the guard allow it."""
         if row.state not in self.sources:
-            return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is no longer possible."
+            return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is not available."
         return self.when(row) if self.when else None
 
     def warns(self, row: Noun | None) -> str:
@@ -155,7 +155,7 @@ def press(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
     """Somebody pressed a button: check the hand, read the small form, make the move. Words that it answers are for them."""
     it = moves(type(row)).get(name)
     if it is None or not it.by_hand_of(actor(), type(row)):
-        raise Forbidden("This is not yours to do.")
+        raise Forbidden("You don’t have permission to do this.")
     given = (read(it.asks, typed),) if it.asks else ()
     return getattr(row, name)(*given)
 
@@ -210,7 +210,7 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: 
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     """Make the small form's answer from what was typed, or say which fields are wrong."""
     values: dict[str, Any] = {}
-    wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "There is no such field.")
+    wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "Unknown field.")
     for each in questions(asks):
         try:
             values[each.name] = _answer(each, typed.get(each.name))
@@ -221,7 +221,7 @@ def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     return asks(**values)
 
 
-_SAID = {int: "This is not a whole number.", date: "This is not a date.", time: "This is not a time of day.", datetime: "This is not a moment in time."}
+_SAID = {int: "Enter a whole number.", date: "Enter a valid date.", time: "Enter a time, such as 14:30.", datetime: "Enter a date and time."}
 
 
 def _yes_or_no(typed: Any) -> bool:
@@ -229,7 +229,7 @@ def _yes_or_no(typed: Any) -> bool:
         return True
     if typed in (None, False, "", "off", "false", "0", "no"):
         return False
-    raise ValueError("This is neither yes nor no.")
+    raise ValueError("Choose yes or no.")
 
 
 def _answer(question: Question, typed: Any) -> Any:
@@ -237,12 +237,12 @@ def _answer(question: Question, typed: Any) -> Any:
         return _yes_or_no(typed)
     if typed is None or typed == "":
         if question.required:
-            raise ValueError("Please fill this in.")
+            raise ValueError("This field is required.")
         return question.default
     if question.kind is str:
         text = str(typed).strip()
         if len(text) > question.longest:
-            raise ValueError(f"At most {question.longest} characters, please.")
+            raise ValueError(f"Use at most {question.longest} characters.")
         if question.among and text not in question.among():
             raise ValueError("Choose one from the list.")
         return text
@@ -251,7 +251,7 @@ def _answer(question: Question, typed: Any) -> Any:
         if isinstance(answer, date) and not 1900 <= answer.year <= 2200:
             raise ValueError
     except (ValueError, TypeError):
-        raise ValueError(_SAID.get(question.kind, "This cannot be read.")) from None
+        raise ValueError(_SAID.get(question.kind, "This value isn’t valid.")) from None
     return answer
 
 

@@ -112,7 +112,7 @@ def test_a_row_that_refuses_does_not_hold_up_the_others(slots: list[Slot], hold:
     hold(slots[0], name="Kabir Shah", email="kabir@example.com", phone="+919845012346")
     report = enter("dina").post("/desk/slot/change", data={"id": [*(each.id for each in slots), 999], "path": "seats", "seats": "1", "done": "yes"}).text
     assert "2 of 4 updated." in report or "3 of 4 updated." in report
-    assert "There is nothing here, or it is not for you." in report
+    assert "This page doesn’t exist, or you don’t have access to it." in report
 
 
 def test_it_is_taken_back_as_a_whole_within_ten_minutes(slots: list[Slot], enter: Enter, later: Any) -> None:

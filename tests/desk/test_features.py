@@ -60,7 +60,7 @@ def test_packages_are_gone_from_every_door_and_nothing_is_lost(turn: Any, enter:
     turn("packages", "off")
     for answer in (client.get("/packages"), client.get("/packages/1"), client.post("/packages/1", data={})):
         assert answer.status_code == 404
-        assert "This is not offered here at the moment." in answer.text
+        assert "This isn’t available at the moment." in answer.text
     for path in ("/services", "/book/first"):
         assert "Five of them" not in client.get(path).text
     menu = dina.get("/desk/").text

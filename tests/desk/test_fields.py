@@ -311,7 +311,10 @@ def test_only_what_whoever_asks_may_see_can_be_pointed_at(enter: Enter, token: T
     assert "Dev Mehta" not in desk.get(f"/desk/hours/{hours.id}/edit").text
     assert desk.get("/desk/hours/choices/more.stands_in?q=dev").get_json() == {"choices": []}
     refused = client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("asha"))
-    assert (refused.status_code, refused.get_json()["error"]["fields"]) == (422, {"more.stands_in": "This record doesn’t exist, or you don’t have access to it."})
+    assert (refused.status_code, refused.get_json()["error"]["fields"]) == (
+        422,
+        {"more.stands_in": "This record doesn’t exist, or you don’t have access to it."},
+    )
     assert client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("dina")).status_code == 200
     assert "Dev Mehta" in desk.get(f"/desk/hours/{hours.id}").text
 
@@ -396,9 +399,7 @@ def test_a_table_that_comes_in_says_another_record_by_its_number_name_or_address
     lead(desk)
     lead(desk, target="person", label="Sent by")
     kabir, practitioner = somebody().id, asha.id
-    table = (
-        f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Person {kabir}\n"
-    )
+    table = f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Customer {kabir}\n"
     sent = desk.post("/desk/person/import", data={"file": (BytesIO(table.encode()), "people.csv"), "once": "1"}, content_type="multipart/form-data")
     columns = {"c-0": "name", "c-1": "email", "c-2": "more.looked_after_by", "c-3": "more.sent_by"}
     assert desk.post(f"{sent.location}/try", data=columns).status_code == 302

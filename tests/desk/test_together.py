@@ -407,7 +407,7 @@ def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(booking: Book
     booking.ask()
     assert str(booking) not in enter("dev").get("/desk/inbox/").text
     chosen = {"noun": "booking", "move": "approve", "id": [booking.id], "sure": "yes"}
-    assert "There is nothing here, or it is not for you." in enter("dev").post("/desk/inbox/decide", data=chosen).text
+    assert "This page doesn’t exist, or you don’t have access to it." in enter("dev").post("/desk/inbox/decide", data=chosen).text
     assert enter("anil").post("/desk/inbox/decide", data=chosen).status_code == 403
     for wrong in {"noun": "nosuch"}, {"move": "ask"}, {"move": "reschedule"}, {"noun": "session"}:
         assert enter("dina").post("/desk/inbox/decide", data=chosen | wrong).status_code == 404

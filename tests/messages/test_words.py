@@ -90,7 +90,7 @@ def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it
     states = session.execute(select(Message.state, Message.wording_id).where(Message.template == "bookings/received", Message.channel == "email")).all()
     assert set(states) == {("sent", None)}
     assert session.scalars(select(Message).where(Message.template == "house/words_broken")).one().state == "sent"
-    assert f"edition {made.edition}" in wrote(sandbox, "hello@frontdesk.example")["text"]
+    assert f"version {made.edition}" in wrote(sandbox, "hello@frontdesk.example")["text"]
 
 
 # --- what may be written ----------------------------------------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_a_look_at_a_telephone_needs_no_more_than_its_number(booking: Booking, e
     with transaction():
         made = Wording.write("bookings/received", "en", "sms", "", "{{ business }}: {{ booking.number }}")
     page = "/desk/words/bookings/received/sms/en"
-    assert "not a telephone number" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "x"}, follow_redirects=True).text
+    assert "Enter a valid phone number" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "x"}, follow_redirects=True).text
     assert "on its way" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "+919845099999"}, follow_redirects=True).text
     work_off()
     [text] = phones.texts()

@@ -37,7 +37,7 @@ def test_a_field_leads_to_another_record_from_the_next_click_on(visit: Callable[
     page.get_by_label("Name", exact=True).fill("Meera Iyer")
     page.get_by_label("Email").fill("meera@example.com")
     page.get_by_label("Sees mostly").select_option(label="Asha Rao")
-    page.get_by_role("button", name="Add person").click()
+    page.get_by_role("button", name="Add customer").click()
     expect(page.get_by_role("link", name="Asha Rao")).to_be_visible()
 
 
@@ -55,10 +55,10 @@ def test_what_was_typed_is_there_again_for_whoever_was_signed_out_meanwhile(visi
             page.get_by_label("Email").fill("meera@example.com")
             page.get_by_label("Notes").fill("Walks with a stick")
             page.context.clear_cookies()
-            page.get_by_role("button", name="Add person").click()
+            page.get_by_role("button", name="Add customer").click()
     expect(page.get_by_text("What you had typed stands here again")).to_be_visible()
     expect(page.get_by_label("Notes")).to_have_value("Walks with a stick")
-    page.get_by_role("button", name="Add person").click()
+    page.get_by_role("button", name="Add customer").click()
     expect(page.get_by_role("heading", name="Meera Iyer")).to_be_visible()
     page.goto(f"{web}/desk/person/new")
     expect(page.get_by_label("Notes")).to_have_value("")
