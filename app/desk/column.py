@@ -100,7 +100,19 @@ class Column:
 
     @cached_property
     def label(self) -> str:
-        return str(self.called or self.info.get("label") or usual_label(self.name))
+        return str(self.called or self.info.get("label") or self._label_of_target or usual_label(self.name))
+
+    @property
+    def _label_of_target(self) -> str:
+        """A relation that is named after what it leads to is called as that is: “Customer” for person."""
+        if self.kind != "relation" or self.name != getattr(self.target, "__tablename__", ""):
+            return ""
+        return called(self.name)
+
+    @property
+    def via(self) -> str:
+        """The neighbours along the way, as a person calls them: “slot, practitioner”."""
+        return ", ".join(Column(noun, step).small for noun, step in self._way[:-1])
 
     @property
     def small(self) -> str:
