@@ -45,17 +45,17 @@ class Automation(Noun):
 
     states = "draft", "on", "off"
     __table_args__ = (UniqueConstraint("name"),)
-    refusals: ClassVar[dict[str, str]] = {"automation_name_key": "There is an automation of this name already."}
+    refusals: ClassVar[dict[str, str]] = {"automation_name_key": "An automation with this name already exists."}
 
     name: Mapped[str]
     sentence: Mapped[str] = mapped_column(default="", info={"label": "What it does", "whole": True})  # as it was said when it was written
-    noun: Mapped[str] = mapped_column(info={"label": "When a"})
-    verb: Mapped[str] = mapped_column(info={"label": "Goes through"})
-    asked: Mapped[str] = mapped_column(default="", info={"label": "And this holds"})  # as the address of a list has it
-    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Then", "reads": _steps, "schema": _SCHEMA})
+    noun: Mapped[str] = mapped_column(info={"label": "Record type"})
+    verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
+    asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # as the address of a list has it
+    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Steps", "reads": _steps, "schema": _SCHEMA})
     maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     maker: Mapped[Any] = relationship("User")
-    made_by: Mapped[str]
+    made_by: Mapped[str] = mapped_column(info={"label": "Created by"})
     runs: Mapped[Any] = relationship("Run", viewonly=True)
 
     def tidy(self) -> None:
@@ -71,12 +71,12 @@ class Automation(Noun):
     def _checked(self) -> Resource:
         wrong = {}
         if not 2 <= len(self.name) <= LONGEST or not self.name.isprintable():
-            wrong["name"] = f"A name has 2 to {LONGEST} characters."
+            wrong["name"] = f"Enter a name of 2 to {LONGEST} characters."
         resource = about(self.noun)
         if resource is None:
             raise Invalid.fields_said(wrong | {"noun": "Choose one from the list."})
         if self.verb not in verbs(resource):
-            wrong["verb"] = f"Choose what happens to it: {', '.join(verbs(resource))}."
+            wrong["verb"] = f"Choose a trigger: {', '.join(verbs(resource))}."
         try:
             groups = filtering.read(self.asked)
             self.asked = filtering.written(groups)
@@ -102,7 +102,7 @@ class Automation(Noun):
         except KeyError:
             found = None
         if found is None:
-            raise Refused(f"There is no {self.noun.replace('_', ' ')} in this house any more.")
+            raise Refused(f"The record type “{self.noun.replace('_', ' ')}” is no longer available.")
         return found
 
     @property
@@ -113,18 +113,18 @@ class Automation(Noun):
     def doing(self) -> list[Step]:
         return [step.again(each) for each in self.steps]
 
-    @move("draft", "off", to="on", by="Desk", label="Switch on")
+    @move("draft", "off", to="on", by="Desk", label="Turn on")
     def switch_on(self) -> None:
-        """From now on it is done, whenever this happens."""
+        """The automation runs every time its trigger occurs."""
         if about(self.noun) is None:
-            raise Forbidden("Only somebody who may read what it is about can switch it on.")
+            raise Forbidden("To turn this automation on, you need permission to view its records.")
         if not self.steps:
-            raise Refused("It does nothing yet. Say what is to be done, and then switch it on.")
+            raise Refused("This automation has no steps. Add a step, then turn it on.")
         self.tidy()
 
-    @move("on", to="off", by="Desk", label="Switch off")
+    @move("on", to="off", by="Desk", label="Turn off")
     def switch_off(self) -> None:
-        """Nothing new is done, and what waits to be done is not."""
+        """No new runs start, and queued runs are stopped."""
         board.changed()
 
 
@@ -156,7 +156,7 @@ def open_to() -> list[Resource]:
     who = actor()
     found = [each for each in resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
     first = [each.pack for each in resources()][:1]
-    return sorted(found, key=lambda each: (each.pack in (*first, "House"), each.pack, each.label))
+    return sorted(found, key=lambda each: (each.pack in (*first, "General"), each.pack, each.label))
 
 
 def about(name: str) -> Resource | None:
@@ -169,19 +169,24 @@ def verbs(resource: Resource) -> Mapping[str, str]:
     found = {ADDED: "is added"} if resource.noun.adds_are_heard else {}
     for name, it in resource.moves.items():
         if not it.to:
-            found[name] = f"goes through “{it.label}”"
+            found[name] = f"is updated by “{it.label}”"
         else:
-            found[name] = f"is {it.to.replace('_', ' ')}" + (f" by “{it.label}”" if ends.count(it.to) > 1 else "")
+            found[name] = _becomes(resource.noun.state_label(it.to).lower()) + (f" by “{it.label}”" if ends.count(it.to) > 1 else "")
     return found
 
 
+def _becomes(state: str) -> str:
+    """Is cancelled; but is marked as no-show."""
+    return f"is marked as {state}" if "-" in state else f"is {state}"
+
+
 def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:
-    """When a booking is cancelled, and price is from 1000: ask Asha Rao “Call them back” by tomorrow."""
+    """When a booking is cancelled, and price is at least 1000: create the task “Call back” for Asha Rao, due tomorrow."""
     when = f"When {an(resource)} {verbs(resource).get(verb, '…')}"
     questions = [" and ".join(_small(_asked(resource, it)) for it in group) for group in groups]
     if questions:
         when += f", and {', or '.join(questions)}"
-    return f"{when}: {', then '.join(steps) or 'nothing yet'}."
+    return f"{when}: {', then '.join(steps) or 'no steps yet'}."
 
 
 def _asked(resource: Resource, it: filtering.Condition) -> str:

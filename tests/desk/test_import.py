@@ -223,9 +223,9 @@ def test_a_neighbour_is_known_by_its_name_and_nobody_is_guessed(app: Flask, ente
         session.add_all(Person(name="Twin", email=f"twin{n}@example.com", phone="+919820012345") for n in range(2))
     address = tried(ada, "opt_in", "Person,Channel,How\nTwin,whatsapp,paper\nTWIN1@example.com,WhatsApp,paper\nNobody,whatsapp,paper\n")
     page = words(ada.get(address).text)
-    assert "2 Person Twin Several are called like this." in page
-    assert "4 Person Nobody There is no such record, or it is not for you." in page
-    assert "3 Person" not in page
+    assert "2 Customer Twin Several are called like this." in page
+    assert "4 Customer Nobody There is no such record, or it is not for you." in page
+    assert "3 Customer" not in page
 
 
 # --- taken back -------------------------------------------------------------------------------------------------------

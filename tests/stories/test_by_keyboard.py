@@ -25,7 +25,7 @@ def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     page.goto(f"{web}/desk/booking/")
-    page.get_by_label("User name").fill("dina")
+    page.get_by_label("Username").fill("dina")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.goto(f"{web}/desk/booking/")
@@ -81,8 +81,8 @@ def test_the_first_page_brings_its_figures_and_shuts_nobody_out(desk: Page, web:
 @pytest.mark.browser
 def test_the_frame_stays_as_somebody_set_it_up(desk: Page) -> None:
     desk.get_by_role("button", name="Compact rows").click()
-    desk.get_by_role("heading", name="House", exact=True).click()
-    people = desk.get_by_role("navigation", name="Desk").get_by_role("link", name="People")
+    desk.get_by_role("heading", name="General", exact=True).click()
+    people = desk.get_by_role("navigation", name="Desk").get_by_role("link", name="Customers")
     expect(people).to_be_hidden()
     desk.reload()
     expect(desk.get_by_role("button", name="Compact rows")).to_have_attribute("aria-pressed", "true")
