@@ -113,18 +113,18 @@ class Automation(Noun):
     def doing(self) -> list[Step]:
         return [step.again(each) for each in self.steps]
 
-    @move("draft", "off", to="on", by="Desk", label="Turn on")
+    @move("draft", "off", to="on", by="Desk", label="Turn on automation")
     def switch_on(self) -> None:
-        """The automation runs every time its trigger occurs."""
+        """Run this automation every time its trigger occurs."""
         if about(self.noun) is None:
             raise Forbidden("To turn this automation on, you need permission to view its records.")
         if not self.steps:
             raise Refused("This automation has no steps. Add a step, then turn it on.")
         self.tidy()
 
-    @move("on", to="off", by="Desk", label="Turn off")
+    @move("on", to="off", by="Desk", label="Turn off automation")
     def switch_off(self) -> None:
-        """No new runs start, and queued runs are stopped."""
+        """Start no new runs, and stop queued ones."""
         board.changed()
 
 

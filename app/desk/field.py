@@ -145,12 +145,12 @@ class Field(Noun):
         confirm="The field disappears from every screen. Its values are kept and come back when you restore it.",
     )
     def put_away(self) -> None:
-        """Hides the field and keeps its values."""
+        """Hide the field and keep its values."""
         board.changed()
 
     @move("put_away", to="used", by="Admin", label="Restore")
     def bring_back(self) -> None:
-        """Shows the field and its values again."""
+        """Show the field and its values again."""
         board.changed()
 
     def __str__(self) -> str:

@@ -233,7 +233,7 @@ house = Pack(
         Feature(
             "account",
             "Customer accounts",
-            "Customers sign in with a code sent by email and see all their bookings. Without accounts, they use the links in their emails.",
+            "Customers can sign in with a code sent by email. Without accounts, they use the links in their emails.",
             doors="account",
         ),
     ],

@@ -36,7 +36,7 @@ class Run(Noun):
 
     states = "waiting", "done", "failed", "stopped"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "done": "Completed"}
-    audited = False  # a run is its own record; a line is only written when a person presses "Try again"
+    audited = False  # a run is its own record; a line is only written when a person presses "Retry run"
     __table_args__ = (UniqueConstraint("automation_id", "row_id", "verb", "change"), Index("run_about", "noun", "row_id"))
     refusals: ClassVar[dict[str, str]] = {"run_automation_id_row_id_verb_change_key": "This run is already queued."}
 
@@ -138,11 +138,11 @@ class Run(Noun):
         "failed",
         to="waiting",
         by="Desk",
-        label="Try again",
+        label="Retry run",
         when=lambda it: None if it.automation.state == "on" else "The automation is turned off. Turn it on first.",
     )
     def try_again(self) -> None:
-        """Runs all steps again, as the automation is set up now."""
+        """Run all steps again, with the automation’s current settings."""
         self.trouble, self.finished_at = "", None
         later(do, self)
 

@@ -202,7 +202,7 @@ class CallUp(Step):
     def _there(self) -> Hook:
         hook = session.get(Hook, self.hook)
         if hook is None or hook.state != "on":
-            raise Refused(f"The webhook “{hook}” is turned off." if hook else "This webhook no longer exists.")
+            raise Refused(f"The webhook “{hook}” is disabled." if hook else "This webhook no longer exists.")
         return hook
 
 

@@ -41,12 +41,12 @@ class Task(Noun):
     noun: Mapped[str]
     row_id: Mapped[int]
     about: Mapped[str] = mapped_column(default="", info={"personal": True})
-    title: Mapped[str] = mapped_column(info={"personal": True, "label": "What"})
+    title: Mapped[str] = mapped_column(info={"personal": True, "label": "Task"})
     who_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     who: Mapped[Any] = relationship("User", lazy="joined")
-    asked_by: Mapped[str]
+    asked_by: Mapped[str] = mapped_column(info={"label": "Assigned by"})
     due_on: Mapped[date | None] = mapped_column(info={"label": "Due"})
-    reminded_on: Mapped[date | None]
+    reminded_on: Mapped[date | None] = mapped_column(info={"label": "Reminder sent on"})
 
     @validates("title")
     def _said(self, key: str, value: str) -> str:

@@ -216,7 +216,7 @@ def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
         cancel(hold(open_slot(hours=hours)))
     work_off()
     first, second = all_of(Run)
-    assert (first.state, second.state, first.trouble) == ("failed", "failed", "The webhook “Their program” is turned off.")
+    assert (first.state, second.state, first.trouble) == ("failed", "failed", "The webhook “Their program” is disabled.")
     assert not all_of(Remark)
     assert len(notices(app, "dina")) == 1
     assert "Failed automations" in enter("dina").get("/desk/inbox/").text

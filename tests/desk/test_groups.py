@@ -192,7 +192,7 @@ def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_writt
     desk, first, second = enter("ada"), enter("dina"), enter("dina")
     dina = user_id(app, "dina")
     page = desk.get(f"/desk/ways-in/{dina}").text
-    assert page.count("From 127.0.0.1, with a password") == 2
+    assert page.count("Signed in with a password from 127.0.0.1 on") == 2
     ended = min(each.id for each in Sitting.of(dina))
     assert desk.post(f"/desk/ways-in/{dina}/sittings/{ended}/end").status_code == 302
     assert sorted(each.get("/desk/slot/").status_code for each in (first, second)) == [200, 302]

@@ -155,7 +155,7 @@ def test_whose_role_asks_for_a_second_factor_sets_it_up_before_coming_in(client:
 
 def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: Flask) -> None:
     desk = enter("dina")
-    assert ">Set up</button>" in desk.get("/desk/second/").text
+    assert ">Set up two-factor authentication</button>" in desk.get("/desk/second/").text
     desk.post("/desk/second/", data={"do": "begin"})
     made = Second.of(user_id(app, "dina"))
     assert made

@@ -51,7 +51,9 @@ def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str
     assert faults(page, "100%") == []
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Save draft").click()
-    expect(page.locator("main")).to_contain_text("When a booking is cancelled by “Cancel”, and price is from 500: create the task “Call {person} about {number}” for the record owner, due tomorrow")
+    expect(page.locator("main")).to_contain_text(
+        "When a booking is cancelled by “Cancel”, and price is from 500: create the task “Call {person} about {number}” for the record owner, due tomorrow"
+    )
     page.get_by_role("link", name="Test automation").click()
     expect(page.locator("main")).to_contain_text(f"Call Meera Iyer about {booking.number}")
     assert faults(page, "100%") == []
