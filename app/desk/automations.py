@@ -237,7 +237,7 @@ automations = [
         Run,
         icon="history",
         one="automation run",
-        label="Automation log",
+        empty="A run appears here each time an automation’s trigger occurs.",
         list="created_at automation about verb state trouble",
         show="automation noun row_id verb state trouble did chain created_at finished_at",
         search="about automation.name",

@@ -152,7 +152,7 @@ class Run(Noun):
         if user is None or not user.is_active:
             return
         if session.scalar(select(Notice.id).where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None)).limit(1)) is None:
-            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. See the log for details.", row=self, topic=topic)
+            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. See the run for details.", row=self, topic=topic)
 
     def __str__(self) -> str:
         return f"{self.automation}: {self.about}"

@@ -203,7 +203,7 @@ def test_a_question_that_cannot_be_asked_any_more_stops_nobody(
     (run,) = all_of(Run)
     assert run.state == "failed"
     assert ("cannot be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
-    assert notices(app, "dina") == ["“After cancel of booking” failed for a booking. See the log for details."]
+    assert notices(app, "dina") == ["“After cancel of booking” failed for a booking. See the run for details."]
 
 
 def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
@@ -288,7 +288,7 @@ def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any
     assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
     assert all_of(Run)[-1].trouble == "This automation was not started, because 5 automations have already triggered one another."
     assert len(all_of(Call)) == DEEP + 1
-    assert notices(app, "dina") == ["“After added of call” was not started again for a webhook delivery. See the log for details."]
+    assert notices(app, "dina") == ["“After added of call” was not started again for a webhook delivery. See the run for details."]
 
 
 def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any) -> None:
