@@ -62,7 +62,7 @@ class Run(Noun):
         if run.chain > DEEP:
             run.end(f"This automation was not started, because {DEEP} automations have already triggered one another.")
         elif cls._lately(it, row) > OFTEN:
-            run.end(f"This automation ran {OFTEN} times for the same record within an hour, so it was not started again. Another system may be triggering it.")
+            run.end(f"This automation ran for the same record {OFTEN} times within an hour, so it was not started again. Another system may be triggering it.")
         elif wrong:
             run.fail(wrong)
         else:

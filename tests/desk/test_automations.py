@@ -81,7 +81,7 @@ def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot:
     assert task.asked_by == "Automation “After cancel of booking”"
     (run,) = all_of(Run)
     assert run.state == "done"
-    assert run.did == [{"what": f"Asked Asha: “Call Meera Iyer about {booking.number}”", "noun": "task", "row_id": task.id}]
+    assert run.did == [{"what": f"Created a task for Asha: “Call Meera Iyer about {booking.number}”", "noun": "task", "row_id": task.id}]
 
 
 def test_only_what_the_question_is_true_of_and_only_while_it_is_switched_on(make: Any, open_slot: Any, hold: Any, work_off: Any) -> None:
@@ -277,7 +277,7 @@ def test_one_change_is_owed_once_however_often_it_is_written_down(make: Any, slo
     made, booking = make("booking", "cancel", REMARK), hold(slot)
     with transaction():
         Run.owe(made, booking, "cancel", "one change")
-    with pytest.raises(Refused, match="owed already"), transaction():
+    with pytest.raises(Refused, match="already queued"), transaction():
         Run.owe(session.get_one(Automation, made.id), booking, "cancel", "one change")
 
 

@@ -222,7 +222,7 @@ def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: 
     token, shown = Token.make(dina, name="The till", scopes=["Slot.can_read"], days=9)
     (passkey,) = Passkey.of(dina)
     page = desk.get(f"/desk/ways-in/{dina}").text
-    assert all(each in page for each in ("Old telephone", "The till", "10 codes of the sheet"))
+    assert all(each in page for each in ("Old telephone", "The till", "10 recovery codes left"))
     assert shown not in page
     for path in "second", f"passkeys/{passkey.id}", f"tokens/{token.id}":
         assert desk.post(f"/desk/ways-in/{dina}/{path}/end").status_code == 302

@@ -114,7 +114,7 @@ def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(stick:
     assert (mine.transports, mine.used_at is not None, len(mine.handle)) == (["internal"], True, 32)
     lines = session.scalars(select(Change).where(Change.noun.in_(("passkey", "sitting"))).order_by(Change.id))
     told = [(each.noun, each.verb, each.name, each.why) for each in lines]
-    assert told == [("passkey", "added", "Dina", ""), ("sitting", "added", "Dina", "With the passkey “My telephone”")]
+    assert told == [("passkey", "added", "Dina", ""), ("sitting", "added", "Dina", "Signed in with the passkey “My telephone”")]
     kept = str([each.after for each in session.scalars(select(Change))])
     assert Sitting.of(user_id(app, "dina"))[0].digest not in kept
     assert "credential of" not in kept

@@ -57,7 +57,7 @@ def test_whom_the_provider_and_the_desk_both_know_comes_in(client: FlaskClient, 
     assert (came.status_code, came.location) == (302, "/desk/slot/")
     assert client.get("/desk/slot/").status_code == 200
     assert "with SSO (demo)" in client.get("/desk/sittings/").text
-    assert [*session.execute(select(Change.noun, Change.name, Change.why))] == [("sitting", "Dina", "With Sandbox")]
+    assert [*session.execute(select(Change.noun, Change.name, Change.why))] == [("sitting", "Dina", "Signed in with SSO (demo)")]
 
 
 def test_what_is_asked_is_asked_for_this_browser_alone(client: FlaskClient, app: Flask) -> None:
@@ -174,7 +174,7 @@ def test_a_second_factor_of_ours_is_asked_for_afterwards(client: FlaskClient, pr
     assert come(client, provider).location == "/login/second"
     assert is_out(client)
     assert client.post("/login/second", data={"code": sheet[0]}).location == "/desk/slot/"
-    assert [each.how for each in Sitting.of(user_id(app, "dina"))] == ["Sandbox and a code"]
+    assert [each.how for each in Sitting.of(user_id(app, "dina"))] == ["SSO (demo) and a code"]
 
 
 def test_wrong_words_wait_like_wrong_passwords(client: FlaskClient) -> None:
