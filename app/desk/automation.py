@@ -18,7 +18,7 @@ from app.kernel.board import Board
 from app.kernel.db import Noun, noun_called, session
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.news import ADDED
-from app.kernel.workflow import move
+from app.kernel.workflow import Move, is_past, move
 
 MOST = 10  # steps
 LONGEST = 100
@@ -165,19 +165,41 @@ def about(name: str) -> Resource | None:
 
 def verbs(resource: Resource) -> Mapping[str, str]:
     """What can happen to it, each in words that go on after “When a booking …”."""
-    ends = [it.to for it in resource.moves.values()]
-    found = {ADDED: "is added"} if resource.noun.adds_are_heard else {}
-    for name, it in resource.moves.items():
-        if not it.to:
-            found[name] = f"is updated by “{it.label}”"
-        else:
-            found[name] = _becomes(resource.noun.state_label(it.to).lower()) + (f" by “{it.label}”" if ends.count(it.to) > 1 else "")
-    return found
+    found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
+    found |= {name: _happens(resource, it) for name, it in resource.moves.items()}
+    said = [*found.values()]
+    return {name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words for name, words in found.items()}
 
 
-def _becomes(state: str) -> str:
-    """Is cancelled; but is marked as no-show."""
-    return f"is marked as {state}" if "-" in state else f"is {state}"
+def _happens(resource: Resource, it: Move) -> str:
+    """“is marked as paid”, and “is cancelled” of “Cancel booking”; of what nobody presses, what it leads to."""
+    done, _, rest = it.happened(resource.noun).partition(" ")
+    rest = "" if rest.lower() in (resource.singular, resource.singular.rpartition(" ")[2]) else rest
+    if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _GOES_ON):
+        return f"is {done.lower()} {rest}".strip()
+    if not it.to:
+        return f"has “{it.label}” done"
+    state = resource.noun.state_label(it.to).lower()
+    return _BY_ITSELF.get(state) or f"{'is' if is_past(state) else 'becomes'} {state}"
+
+
+_BY_ITSELF = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
+_GOES_ON = (
+    "again",
+    "as",
+    "back",
+    "by",
+    "for",
+    "from",
+    "in",
+    "off",
+    "on",
+    "out",
+    "over",
+    "to",
+    "up",
+    "without",
+)  # of a label after its verb, when nothing is named
 
 
 def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:
@@ -202,7 +224,7 @@ def _small(words: str) -> str:
 
 
 def an(resource: Resource) -> str:
-    return _an(resource.one.lower())
+    return _an(resource.singular)
 
 
 def an_of(name: str) -> str:

@@ -163,7 +163,7 @@ class AutomationScreens(Lists):
             "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "Automation owner"), *people], "kinds": step.KINDS,
             "templates": [(name, step.named(name)) for name in step.templates_for(resource)], "places": filled.places(resource),
             "hooks": [*session.scalars(select(Hook).order_by(Hook.name))] if access.actor().may(Hook, "read") else [],
-            "hows": filtering.SAID, "stretches": filtering.WITHIN, "open_to": filtering.columns(resource), "an": automation.an,
+            "hows": filtering.how_said, "stretches": filtering.WITHIN, "open_to": filtering.columns(resource), "an": automation.an,
         }  # fmt: skip
         return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
 
@@ -218,6 +218,7 @@ class _Automations(Resource):
 automations = [
     _Automations(
         Automation,
+        also="workflow rules triggers automatic",
         icon="sparkles",
         list="name sentence state made_by",
         show="name sentence state made_by created_at | API representation: noun verb asked steps",
@@ -225,7 +226,6 @@ automations = [
         search="name sentence",
         filters="state noun verb",
         order="name",
-        labels={"created_at": "Created"},
         related="runs",
         screens=AutomationScreens,
         tones={"on": "good", "draft": "warn"},
@@ -235,6 +235,7 @@ automations = [
     ),
     Resource(
         Run,
+        also="automation runs workflow log",
         icon="history",
         one="automation run",
         empty="A run appears here each time an automation’s trigger occurs.",

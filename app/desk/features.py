@@ -45,4 +45,6 @@ def _turned() -> list[tuple[Change, str]]:
     return [(change, called[name].label if name in called else name) for change, name in found]
 
 
-page = Page("features", label="Features", icon="gear", roles=access.ADMIN, answers=_answers)
+page = Page(
+    "features", label="Features", icon="gear", also="settings modules options switch enable disable what we offer", roles=access.ADMIN, answers=_answers
+)

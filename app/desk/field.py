@@ -18,7 +18,7 @@ from app.desk.column import Column
 from app.desk.pointed import pointed_at
 from app.kernel import access
 from app.kernel.board import Board
-from app.kernel.db import Noun, noun_called, nouns, session, spaced
+from app.kernel.db import Noun, noun_called, nouns, one_called, session
 from app.kernel.errors import Invalid
 from app.kernel.workflow import move
 from app.money.amount import Money
@@ -53,12 +53,6 @@ KEPT: Mapping[str, Kept] = {
 }
 
 _named: set[type[Noun]] = set()
-_called: dict[str, str] = {}  # by the name of its table, what a person calls one of them
-
-
-def is_called(noun: type[Noun], one: str) -> None:
-    """Said by each declaration."""
-    _called[noun.__tablename__] = one
 
 
 def can_be_pointed_at(noun: type[Noun]) -> None:
@@ -77,12 +71,8 @@ def _targets() -> dict[str, str]:
 
 
 def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
-    found = {each.__tablename__: _one(each.__tablename__) for each in those}
+    found = {each.__tablename__: one_called(each.__tablename__) for each in those}
     return dict(sorted(found.items(), key=lambda item: item[1]))
-
-
-def _one(name: str) -> str:
-    return _called.get(name) or spaced(name)
 
 
 class Field(Noun):
@@ -154,7 +144,7 @@ class Field(Noun):
         board.changed()
 
     def __str__(self) -> str:
-        return f"{self.label} ({_one(self.noun).lower()})"
+        return f"{self.label} ({one_called(self.noun).lower()})"
 
 
 def _key(label: str) -> str:

@@ -70,4 +70,4 @@ def link_to(step: Step) -> str:
     return step.address or (url_for(step.endpoint) if step.endpoint else "")
 
 
-page = Page("first_steps", label="Setup checklist", icon="check", roles=access.ADMIN, answers=_answers)
+page = Page("first_steps", label="Setup checklist", icon="check", also="first steps onboarding start guide", roles=access.ADMIN, answers=_answers)

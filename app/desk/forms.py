@@ -38,6 +38,7 @@ class _Forms(Resource):
 
 forms = _Forms(
     Form,
+    also="intake questions questionnaire survey",
     icon="square",
     list="name state changed_at",
     show="name state draft created_at changed_at",
@@ -50,6 +51,7 @@ forms = _Forms(
 )
 editions = Resource(
     Edition,
+    also="form version history",
     icon="history",
     one="form version",
     label="Form versions",

@@ -16,6 +16,7 @@ from app.messages.hook import Hook
 hooks = [
     Resource(
         Hook,
+        also="webhook integration endpoint callback zapier",
         icon="code",
         one="webhook",
         label="Webhooks",
@@ -34,6 +35,7 @@ hooks = [
     ),
     Resource(
         Call,
+        also="webhook delivery log attempts",
         icon="external",
         one="webhook delivery",
         label="Webhook deliveries",
@@ -42,7 +44,7 @@ hooks = [
         search="event event_id hook.name",
         found=False,
         filters="state event created_at hook",
-        labels={"created_at": "Created", "hook": "Webhook", "hook.name": "Webhook", "noun": "Record type", "row_id": "Record ID"},
+        labels={"hook": "Webhook", "hook.name": "Webhook"},
         waits=[Waits("Failed webhook deliveries", "Desk", lambda: Call.state == "failed", {"f.state": "failed"})],
         tones={"delivered": "good"},
         roles={"Desk": "read moves", "Auditor": "read"},

@@ -152,7 +152,7 @@ class Send(Step):
     def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
         name = str(given.get("template") or "")
         if name not in templates_for(resource):
-            raise Invalid.fields_said({"template": f"Choose a message about {resource.label.lower()}." if name else "Choose a message."})
+            raise Invalid.fields_said({"template": f"Choose a message about {resource.plural}." if name else "Choose a message."})
         return cls(name)
 
     def said(self) -> str:
@@ -317,7 +317,7 @@ def _whom(given: Mapping[str, Any], resource: Resource) -> str:
     id = _number(who)
     user = session.get(User, id) if id is not None else None
     if user is None or not user.is_active or not security.at_the_desk(user).may(resource.noun, "read"):
-        raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.label.lower()}."})
+        raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.plural}."})
     return str(user.id)
 
 

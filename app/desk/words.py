@@ -41,6 +41,7 @@ class _Words(Resource):
 
 words = _Words(
     Wording,
+    also="message templates email sms whatsapp text wording notification reminder confirmation",
     icon="pencil",
     one="message template",
     label="Message templates",

@@ -70,6 +70,7 @@ def _one_by_one(connection: Any, *, yes: bool) -> None:
 # What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
 _words: dict[str, str] = {}
 _nouns: dict[str, type[Noun]] = {}
+_ones: dict[str, str] = {}  # by the name of its table, what a person calls one of them
 
 
 def connect(url: str) -> Engine:
@@ -187,12 +188,22 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         return self
 
     def __str__(self) -> str:
-        return str(getattr(self, "number", None) or getattr(self, "name", None) or f"{spaced(type(self).__name__)} {self.id}")
+        return str(getattr(self, "number", None) or getattr(self, "name", None) or f"{one_called(self.__tablename__)} {self.id}")
 
 
 def noun_called(table: str) -> type[Noun]:
     """The noun behind a table's name: how a job, a bill or a line of history finds what it is about."""
     return _nouns[table]
+
+
+def is_called(noun: type[Noun], one: str) -> None:
+    """Said by each declaration: "Opt-in" of opt_in."""
+    _ones[noun.__tablename__] = one
+
+
+def one_called(table: str) -> str:
+    """What a person calls one row of this table, of Flask-AppBuilder's own too."""
+    return _ones.get(table) or spaced(table.removeprefix("ab_"))
 
 
 def nouns() -> list[type[Noun]]:
@@ -212,6 +223,12 @@ def snake(name: str) -> str:
 
 def spaced(name: str) -> str:
     return snake(name).replace("_", " ").capitalize()
+
+
+def within_a_sentence(words: str) -> str:
+    """“Gateway events” are gateway events, and “API tokens” and “WhatsApp messages” stay what they are."""
+    first = words.partition(" ")[0]
+    return words if any(each.isupper() or each.isdigit() for each in first[1:]) else words[:1].lower() + words[1:]
 
 
 @contextmanager

@@ -37,6 +37,11 @@ class Move:
     when: Callable[[Any], str | None] | None
     careful: bool
     does: str
+    done: str  # "Checked in"; of a move without a button, nothing: what it led to says it
+
+    def happened(self, noun: type[Noun]) -> str:
+        """What is said of it afterwards, in the history and when it was pressed."""
+        return self.done or (noun.state_label(self.to) if self.to else past(self.label))
 
     def refuses(self, row: Noun) -> str | None:
         """Why not now, in words; None when the row's state and the guard allow it."""
@@ -60,6 +65,7 @@ def move(
     to: str = "",
     by: str = "",
     label: str = "",
+    done: str = "",
     asks: type[Any] | None = None,
     confirm: str | Callable[[Any], str] = "",
     when: Callable[[Any], str | None] | None = None,
@@ -67,14 +73,16 @@ def move(
 ) -> Callable[[Callable[Concatenate[Row, Given], Answer]], Callable[Concatenate[Row, Given], Answer]]:
     """Mark a method as the only way from these states to that one.
 
-    Without a `to`, the state stays what it is, or is left to the other moves that the body makes. `by` names the roles whose
+    `label` is what its button says, and `done` what is said of it afterwards, where that is not the label in the past ("Check in",
+    "Checked in"). Without a `to`, the state stays what it is, or is left to the other moves that the body makes. `by` names the roles whose
     screens get a button, `asks` is a dataclass that becomes a small form, `confirm` is said before pressing (or works out what
     to say of this row), `when` answers why not (or None), and `careful` paints the button as one that cannot be taken back.
     """
 
     def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
         spoken = label or body.__name__.replace("_", " ").capitalize()
-        it = Move(body.__name__, sources, to, frozenset(by.split()), spoken, asks, confirm, when, careful, getdoc(body) or "")
+        after = done or (past(label) if label else past(spoken) if by else "")
+        it = Move(body.__name__, sources, to, frozenset(by.split()), spoken, asks, confirm, when, careful, getdoc(body) or "", after)
 
         @wraps(body)
         def go(row: Row, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
@@ -93,6 +101,32 @@ def move(
         return cast(Callable[Concatenate[Row, Given], Answer], go)
 
     return mark
+
+
+_PAST = {
+    "begin": "begun", "bring": "brought", "buy": "bought", "cancel": "cancelled", "come": "come", "cut": "cut", "do": "done", "drop": "dropped", "find": "found",
+    "get": "got", "give": "given", "go": "gone", "hold": "held", "keep": "kept", "leave": "left", "let": "let", "lose": "lost", "make": "made", "pay": "paid",
+    "put": "put", "read": "read", "redo": "redone", "refer": "referred", "resend": "resent", "reset": "reset", "run": "run", "sell": "sold", "send": "sent",
+    "set": "set", "skip": "skipped", "split": "split", "stop": "stopped", "submit": "submitted", "swap": "swapped", "take": "taken", "tell": "told",
+    "transfer": "transferred", "undo": "undone", "win": "won", "withdraw": "withdrawn", "write": "written",
+}  # fmt: skip
+_NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so is said afterwards as it is
+
+
+def past(label: str) -> str:
+    """What was done, of a label that begins with its verb: “Checked in” of “Check in”."""
+    verb, gap, rest = label.partition(" ")
+    low = verb.lower()
+    if low in _NO_VERB or low.endswith("ed"):
+        return label
+    ended = low + "d" if low.endswith("e") else low[:-1] + "ied" if low[-1:] == "y" and low[-2:-1] not in "aeiou" else low + "ed"
+    return _PAST.get(low, ended).capitalize() + gap + rest
+
+
+def is_past(words: str) -> bool:
+    """Can they follow an “is”?"""
+    first = words.partition(" ")[0].lower()
+    return first.endswith("ed") or first in _PAST.values()
 
 
 def _why(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:

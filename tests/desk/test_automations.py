@@ -106,7 +106,7 @@ def test_a_row_that_is_added_is_heard_of_as_well(make: Any, slot: Any, hold: Any
     hold(slot)
     work_off()
     assert [each.words for each in all_of(Remark)] == ["Look after Meera Iyer, @dina."]
-    assert [each.words for each in all_of(Notice)] == ["Automation “After added of person” mentions you at Meera Iyer."]
+    assert [each.words for each in all_of(Notice)] == ["Automation “After added of person” mentioned you on Meera Iyer."]
 
 
 def test_what_is_taken_back_leaves_nothing_behind(make: Any, slot: Any, hold: Any) -> None:
@@ -202,7 +202,7 @@ def test_a_question_that_cannot_be_asked_any_more_stops_nobody(
     assert booking.state == "cancelled"
     (run,) = all_of(Run)
     assert run.state == "failed"
-    assert ("cannot be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
+    assert ("can’t be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
     assert notices(app, "dina") == ["“After cancel of booking” failed for a booking. See the run for details."]
 
 
@@ -389,8 +389,8 @@ def test_a_question_about_a_column_that_is_gone_is_not_taken_away_in_silence(mak
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"s1.words": "Call {phone_of_mother}"}, "Bookings have no {phone_of_mother}."),
-        ({"s1.words": "Call {sealed_answers}"}, "Bookings have no {sealed_answers}."),
+        ({"s1.words": "Call {phone_of_mother}"}, "Bookings have no variable {phone_of_mother}."),
+        ({"s1.words": "Call {sealed_answers}"}, "Bookings have no variable {sealed_answers}."),
         ({"s1.who": ""}, "Choose a team member who can view bookings."),
         ({"s1.days": "soon"}, "Enter a number of days from 0 (today) to 365."),
         ({"1.1.value": "dear"}, "Price:"),

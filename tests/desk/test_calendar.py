@@ -140,8 +140,8 @@ def test_a_closure_is_drawn_for_whom_it_shuts(a_day: dict[str, Booking], enter: 
 
 def test_an_empty_day_says_what_to_do_next(enter: Enter, practitioners: Any) -> None:
     page = look(enter("dina"), "view=day&day=2026-12-24")
-    assert "Nothing is booked on this day." in page
-    assert "Open some time for one of the" in page
+    assert "No bookings on this day." in page
+    assert "Open more time for your" in page
 
 
 @pytest.mark.parametrize("query", ["view=year", "day=2026-13-01", "day=0001-01-01", "of=x", "of=99999", "of=²"])

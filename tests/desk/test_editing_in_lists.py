@@ -93,7 +93,7 @@ def test_only_what_the_form_would_change_and_only_for_whom_it_opens(slots: list[
 
 def test_one_column_of_many_rows_is_chosen_said_and_changed_with_a_line_for_each(slots: list[Slot], enter: Enter) -> None:
     dina, ids = enter("dina"), [each.id for each in slots]
-    assert "Change a field…" in dina.get("/desk/slot/").text
+    assert "Edit field…" in dina.get("/desk/slot/").text
     assert '<option value="seats">Seats' in dina.post("/desk/slot/change", data={"id": ids}).text
     assert 'name="seats"' in dina.post("/desk/slot/change", data={"id": ids, "path": "seats"}).text
     wrong = dina.post("/desk/slot/change", data={"id": ids, "path": "seats", "seats": "x", "done": "yes"})
@@ -150,7 +150,7 @@ def test_nothing_is_taken_back_over_what_somebody_changed_since(slots: list[Slot
         session.get(Slot, ids[2], populate_existing=True).seats = 8  # type: ignore[union-attr]
     answer = dina.post(undo(page))
     assert answer.status_code == 409
-    assert "was changed again since" in answer.text
+    assert "has been changed since" in answer.text
     assert seats() == [6, 6, 8]
 
 

@@ -293,7 +293,7 @@ def test_it_is_changed_in_a_cell_and_in_many_rows_and_the_history_says_so(enter:
     people = [somebody(looked_after_by=asha.id), somebody()]
     now = desk.post(f"/desk/person/{people[0].id}/cell/more.looked_after_by", data={"more.looked_after_by": f"{dev.id} · Dev Mehta", "version": "1"}).get_json()
     assert now == {"said": "Dev Mehta", "version": 2}
-    assert re.search(rf"Looked after by.{{0,200}}No. {asha.id}.{{0,200}}No. {dev.id}", desk.get(f"/desk/person/{people[0].id}").text, re.DOTALL)
+    assert re.search(rf"Looked after by.{{0,200}}ID {asha.id}.{{0,200}}ID {dev.id}", desk.get(f"/desk/person/{people[0].id}").text, re.DOTALL)
     many = {"id": [each.id for each in people], "path": "more.looked_after_by", "more.looked_after_by": str(asha.id), "done": "1"}
     undo = re.search(r'action="(/desk/person/undo/\d+)"', desk.post("/desk/person/change", data=many).text)
     assert session.scalars(select(Person.more)).all() == [{"looked_after_by": asha.id}] * 2

@@ -108,8 +108,8 @@ def test_the_question_narrows_what_somebody_sees_and_never_widens_it(slots: None
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        ("password:is:x", "cannot be filtered by"),
-        ("service.price:is:5", "cannot be filtered by"),
+        ("password:is:x", "can’t be filtered by"),
+        ("service.price:is:5", "can’t be filtered by"),
         ("starts_at:is:yesterday", "Write it like 2026-11-24."),
         ("starts_at:within:sometime", "One of: today"),
         ("starts_at:last:0", "whole number above zero"),
@@ -119,7 +119,7 @@ def test_the_question_narrows_what_somebody_sees_and_never_widens_it(slots: None
         ("seats:has:1", "not with"),
         ("state:is:asleep", "One of: open"),
         ("state", "not with"),
-        (";".join(["seats:is:1"] * 31), "At most 30 conditions"),
+        (";".join(["seats:is:1"] * 31), "Use at most 30 conditions"),
     ],
 )
 def test_what_cannot_be_asked_is_a_clear_no(slots: None, enter: Enter, question: str, words: str) -> None:

@@ -163,7 +163,7 @@ def test_two_people_editing_the_same_record_do_not_overwrite_each_other(enter: E
     assert late.status_code == 409
     assert "Somebody else changed this" in late.text
     assert "Theirs" in late.text
-    assert "As it is now" in late.text
+    assert "Current values" in late.text
     assert "<dd>Mine <span" in late.text
     again = form | {"name": "Theirs", "version": re.search(r'name="version" value="(\d+)"', late.text)[1]}  # type: ignore[index]
     assert enter("ada").post(f"/desk/service/{service.id}/edit", data=again).status_code == 302

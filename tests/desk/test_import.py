@@ -96,8 +96,8 @@ def test_a_comma_in_an_amount_does_not_part_what_semicolons_part() -> None:
         (b"\xd0\xcf\x11\xe0....", "an older one, or has a password"),
         (b"\x81\x8d\xff,1\n", "not a table of text"),
         (b"Name\n", "There are no rows"),
-        (b"Name\n" + b"a\n" * 20_001, "At most 20,000 rows"),
-        (b"a" * (5 * 1024 * 1024 + 1), "At most 5 MB"),
+        (b"Name\n" + b"a\n" * 20_001, "at most 20,000 rows"),
+        (b"a" * (5 * 1024 * 1024 + 1), "at most 5 MB"),
         (b'Name\n"' + b"a" * 200_000, "quotation mark"),
     ],
 )
@@ -126,13 +126,13 @@ def test_a_trial_says_what_is_wrong_and_writes_nothing(app: Flask, enter: Enter)
     dina = enter("dina")
     address = tried(dina, "person", PEOPLE)
     page = words(dina.get(address).text)
-    assert "2 rows can be taken in. Nothing has been added yet." in page
+    assert "2 rows can be imported. Nothing has been imported yet." in page
     assert "2 rows would be left out." in page
     assert "3 Email not an address" in page
     assert "4 Name – Please fill this in." in page
     assert (names(), session.scalars(select(Change).where(Change.noun == "person")).all()) == ([], [])
     report = [*csv.reader(StringIO(dina.get(f"{address}/problems.csv").text.removeprefix("\ufeff")))]
-    assert [line[:3] for line in report] == [["Line", "Column", "What stands there"], ["3", "Email", "not an address"], ["4", "Name", ""]]
+    assert [line[:3] for line in report] == [["Line", "Column", "Value"], ["3", "Email", "not an address"], ["4", "Name", ""]]
 
 
 def test_two_lines_that_exclude_each_other_are_found_by_the_trial(app: Flask, enter: Enter) -> None:
@@ -140,7 +140,7 @@ def test_two_lines_that_exclude_each_other_are_found_by_the_trial(app: Flask, en
     address = tried(ada, "service", "Name,Slug,Minutes,Price\nA,one,30,100\nB,one,30,100\nC,two,half,1.005\n")
     page = words(ada.get(address).text)
     assert "1 row can be taken in" in page
-    assert "3 The whole row – " in page
+    assert "3 Whole row – " in page
     assert "4 Length, in minutes half This is not a whole number." in page
     assert "4 Price 1.005 This is finer than the smallest coin." in page
 
@@ -240,7 +240,7 @@ def test_what_was_taken_in_is_taken_back_unless_somebody_used_it(app: Flask, ent
     assert dina.post(f"{address}/undo").status_code == 302
     work()
     page = words(dina.get(address).text)
-    assert "It was changed since." in page
+    assert "It has been changed since." in page
     assert "Other records refer to it." in page
     assert names() == ["Used", "P2"]
     gone = session.scalars(select(Change).where(Change.noun == "person", Change.verb == "removed")).all()
@@ -310,4 +310,4 @@ def test_who_may_no_longer_add_adds_nothing_by_what_is_still_running(app: Flask,
         user.active = True
         session.commit()
     assert names() == []
-    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {"This is not yours to add any more."}
+    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {"You no longer have permission to add this."}

@@ -126,5 +126,5 @@ def test_a_search_asks_the_database_as_often_for_many_as_for_one(
 
 def test_the_page_says_what_fits_and_what_to_do_when_nothing_does(booking: Booking, enter: Enter) -> None:
     assert booking.number in enter("dina").get("/desk/search/?q=meera").text
-    assert "Nothing fits “zzzz”" in enter("dina").get("/desk/search/?q=zzzz").text
+    assert "No results for “zzzz”" in enter("dina").get("/desk/search/?q=zzzz").text
     assert "Two letters are enough" in enter("dina").get("/desk/search/").text

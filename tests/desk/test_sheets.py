@@ -75,7 +75,7 @@ def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(services:
     monkeypatch.setattr(listing, "KNOWN", 2)
     page = enter("dina").get("/desk/service/?size=1").text
     assert ("more than 2" in page, foot(page)) == (True, [])
-    asked = re.search(r'href="([^"]+)">Count and add up all of them', page)
+    asked = re.search(r'href="([^"]+)">Count and total all', page)
     assert asked
     page = enter("dina").get(asked[1].replace("&amp;", "&")).text
     assert ("more than" in page, len(foot(page))) == (False, 5)

@@ -40,7 +40,7 @@ def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str
     page.get_by_role("button", name="Add condition").click()
     page.get_by_label("Column").select_option("price")
     page.get_by_label("How").select_option("from")
-    page.get_by_label("Compared with").fill("500")
+    page.get_by_label("Value", exact=True).fill("500")
     page.get_by_role("button", name="Create a task").click()
     page.get_by_label("Assign to").select_option("owner")
     page.get_by_label("Task", exact=True).fill("Call {person} about {number}")

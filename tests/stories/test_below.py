@@ -34,5 +34,5 @@ def test_what_stands_below_a_record_can_be_read_by_everybody(visit: Callable[...
     page.get_by_role("button", name="Add", exact=True).click()
     expect(page.locator("#adding a").first).to_have_text("Book by telephone")
     page.keyboard.press("Escape")
-    page.get_by_role("link", name="All of them").click()
+    page.get_by_role("link", name="View all").click()
     expect(page.locator("main")).to_contain_text("Chart 0")

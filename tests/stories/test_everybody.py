@@ -146,7 +146,7 @@ def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
         session.add_all(
             [Task(**about, about=str(it), title="Call her", asked_by="Dina", who_id=ada, due_on=clock.today() - timedelta(days=n)) for n in range(2)]
         )
-        session.add(Notice(**about, user_id=ada, kind="mention", words=f"Dina mentions you at {it}."))
+        session.add(Notice(**about, user_id=ada, kind="mention", words=f"Dina mentioned you on {it}."))
     return it
 
 
