@@ -33,7 +33,7 @@ def _turn(name: str, *, on: bool) -> Any:
     if feature is None:
         raise Missing
     Switch.turn(name, on=on)
-    flash(f"{feature.label}: {'on again' if on else 'off'}.", "success")
+    flash(f"{feature.label} turned {'on' if on else 'off'}.", "success")
     return redirect(url_for("FeaturesPage.show") + f"#{name}", 303)
 
 
@@ -46,5 +46,5 @@ def _turned() -> list[tuple[Change, str]]:
 
 
 page = Page(
-    "features", label="What we offer", icon="gear", also="features settings modules options switch enable disable", roles=access.ADMIN, answers=_answers
+    "features", label="Features", icon="gear", also="settings modules options switch enable disable what we offer", roles=access.ADMIN, answers=_answers
 )

@@ -53,8 +53,8 @@ editions = Resource(
     Edition,
     also="form version history",
     icon="history",
-    one="form edition",
-    label="Form editions",
+    one="form version",
+    label="Form versions",
     list="form number published_at",
     show="form number published_at questions",
     search="form.name",
@@ -86,7 +86,7 @@ class FormDesign(BaseView):
         name = " ".join(request.form.get("name", "").split())
         try:
             if not 2 <= len(name) <= 100 or not name.isprintable():
-                raise Unreadable("A name has 2 to 100 characters.")
+                raise Unreadable("Enter a name of 2 to 100 characters.")
             with transaction():
                 made = Form(name=name)
                 session.add(made)
@@ -166,7 +166,7 @@ class FormDesign(BaseView):
         with transaction():
             form.lock()
             if request.form.get("version", str(form.version)) != str(form.version):
-                raise Refused("Somebody else changed this form in the meantime. Look at what is new, and then do it again.")
+                raise Refused("Someone else changed this while you were editing. Reload the page to see the latest version.")
             change()
 
     def _index(self, **context: Any) -> str:

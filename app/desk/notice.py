@@ -60,7 +60,7 @@ class Notice(Noun):
         return self.read_at is None
 
     def __str__(self) -> str:
-        return self.words or "A notice"
+        return self.words or "Notification"
 
 
 _UNREAD = select(func.count()).where(Notice.user_id == bindparam("user"), Notice.read_at.is_(None))  # put together once: every page asks it

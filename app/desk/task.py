@@ -46,7 +46,7 @@ class Task(Noun):
     who: Mapped[Any] = relationship("User", lazy="joined")
     asked_by: Mapped[str] = mapped_column(info={"label": "Assigned by"})
     due_on: Mapped[date | None] = mapped_column(info={"label": "Due"})
-    reminded_on: Mapped[date | None]
+    reminded_on: Mapped[date | None] = mapped_column(info={"label": "Reminder sent on"})
 
     @validates("title")
     def _said(self, key: str, value: str) -> str:

@@ -151,17 +151,17 @@ def test_it_is_put_away_with_what_it_holds_and_comes_back_with_it(enter: Enter) 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"kind": "choice"}, "Say what can be chosen"),
-        ({"options": "One\nTwo"}, "Only a choice has something to choose from"),
-        ({"kind": "number", "found": "on"}, "Only words are found by the search"),
-        ({"kind": "relation"}, "Say which records can be chosen."),
-        ({"target": "practitioner"}, "Only “Another record” leads to records of a kind."),
+        ({"kind": "choice"}, "Enter the options, one per line."),
+        ({"options": "One\nTwo"}, "Only single-choice fields have options"),
+        ({"kind": "number", "found": "on"}, "Only text and single-choice fields can be searchable"),
+        ({"kind": "relation"}, "Choose a record type."),
+        ({"target": "practitioner"}, "Only linked-record fields have a linked record type."),
         ({"kind": "relation", "target": "change"}, "Choose one of:"),
         ({"kind": "relation", "target": "slot"}, "Choose one of:"),
-        ({"label": "–––"}, "with letters in it"),
+        ({"label": "–––"}, "contains letters or digits"),
         ({"noun": "invoice"}, "Choose one of:"),
         ({"noun": "finding"}, "Choose one of:"),
-        ({"label": "shoe  SIZE"}, "There is a field of this name on it already"),
+        ({"label": "shoe  SIZE"}, "This record type already has a field with this name"),
     ],
 )
 def test_a_field_that_cannot_be_is_refused_in_words(typed: dict[str, str], said: str, enter: Enter) -> None:

@@ -21,11 +21,11 @@ def test_it_is_done_when_somebody_has_paid(enter: Any, slot: Any, hold: Any) -> 
     desk: FlaskClient = enter("ada")
     before = desk.get("/desk/first_steps/").text
     assert "Say what you offer<span" in before
-    assert "Pay for something yourself<span" not in before
+    assert "Make a test payment<span" not in before
     assert "Continue setup" in desk.get("/desk/").text
     assert "Continue setup" not in enter("dina").get("/desk/").text
     hold(slot).mark_paid(ByHand("cash", "R-1"))
-    assert "Pay for something yourself<span" in desk.get("/desk/first_steps/").text
+    assert "Make a test payment<span" in desk.get("/desk/first_steps/").text
     assert "Continue setup" not in desk.get("/desk/").text
 
 

@@ -223,9 +223,9 @@ def test_a_neighbour_is_known_by_its_name_and_nobody_is_guessed(app: Flask, ente
         session.add_all(Person(name="Twin", email=f"twin{n}@example.com", phone="+919820012345") for n in range(2))
     address = tried(ada, "opt_in", "Person,Channel,How\nTwin,whatsapp,paper\nTWIN1@example.com,WhatsApp,paper\nNobody,whatsapp,paper\n")
     page = words(ada.get(address).text)
-    assert "2 Person Twin Several records have this name." in page
-    assert "4 Person Nobody This record doesn’t exist, or you don’t have access to it." in page
-    assert "3 Person" not in page
+    assert "2 Customer Twin Several records have this name." in page
+    assert "4 Customer Nobody This record doesn’t exist, or you don’t have access to it." in page
+    assert "3 Customer" not in page
 
 
 # --- taken back -------------------------------------------------------------------------------------------------------

@@ -340,7 +340,7 @@ def test_a_job_that_died_is_told_to_the_administrator(app: Flask, heard: Any) ->
     with transaction():
         session.execute(text("update job set state = 'failed'"))
     say_what_waits()
-    assert heard("ada") == ["Jobs that died: kernel.jobs.nosuch"]
+    assert heard("ada") == ["Failed background jobs: kernel.jobs.nosuch"]
     assert heard("dina") == []
 
 

@@ -239,14 +239,14 @@ def test_words_are_written_looked_at_and_put_to_use(booking: Booking, enter: Ent
     assert seen.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert session.scalar(select(Wording.id)) is None
     saved = desk.post(PAGE, data={"subject": SUBJECT, "body": BODY.replace("\n", "\r\n")}, follow_redirects=True)
-    assert "Edition 1 was saved" in saved.text
+    assert "Version 1 saved" in saved.text
     made = session.scalars(select(Wording)).one()
     assert (made.state, made.body) == ("draft", BODY)
-    assert "is said from now on" in desk.post(f"{PAGE}/use/{made.id}", follow_redirects=True).text
-    assert "edition 1" in desk.get("/desk/words/").text
+    assert "Version 1 published." in desk.post(f"{PAGE}/use/{made.id}", follow_redirects=True).text
+    assert "version 1" in desk.get("/desk/words/").text
     assert "Dear Meera Iyer," in desk.get(f"{PAGE}/look").text
     assert "Held for you until" in desk.get(f"{PAGE}/look?edition=original").text
-    assert "the original is said again" in desk.post(f"{PAGE}/original/{made.id}", follow_redirects=True).text
+    assert "The default is used again" in desk.post(f"{PAGE}/original/{made.id}", follow_redirects=True).text
 
 
 def test_words_that_cannot_be_said_come_back_as_they_were_typed(booking: Booking, enter: Enter) -> None:

@@ -23,7 +23,7 @@ def test_what_stands_below_a_record_can_be_read_by_everybody(visit: Callable[...
         session.add_all(Extra(service=slot.service, name=f"Chart {at}", price=Money(10_000, "INR")) for at in range(FEW + 1))
     page = visit()
     page.goto(f"{web}/desk/person/{booking.person_id}")
-    page.get_by_label("User name").fill("dina")
+    page.get_by_label("Username").fill("dina")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.goto(f"{web}/desk/person/{booking.person_id}")
