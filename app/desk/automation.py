@@ -184,7 +184,8 @@ def _happens(resource: Resource, it: Move) -> str:
 
 
 _BY_ITSELF = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
-_GOES_ON = "again as back by for from in off on out over to up without".split()  # of a label after its verb, where no other thing is named
+# What goes on after the verb of a label, where no other thing is named: “Check in”, “Mark as paid”.
+_GOES_ON = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "over", "to", "up", "without")
 
 
 def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:
