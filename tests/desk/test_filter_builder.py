@@ -128,6 +128,13 @@ def test_what_cannot_be_asked_is_a_clear_no(slots: None, enter: Enter, question:
     assert words in answer.text
 
 
+def test_a_bad_address_offers_the_list_without_its_filters(slots: None, enter: Enter) -> None:
+    dina = enter("dina")
+    (way,) = re.findall(r'href="([^"]+)">Show list without filters', dina.get("/desk/slot/?w=foo:bar").text)
+    assert dina.get(way).status_code == 200
+    assert "Show list without filters" not in dina.get("/desk/nowhere/?w=foo:bar").text
+
+
 def test_the_form_builds_the_address_line_by_line(slots: None, enter: Enter) -> None:
     dina = enter("dina")
     page = dina.get("/desk/slot/filter?f.state=open").text

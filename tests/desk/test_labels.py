@@ -15,7 +15,7 @@ from app.desk.column import Column
 from app.desk.incoming import heard
 from app.desk.resource import resource_of
 from app.kernel.audit import Change
-from app.kernel.db import session
+from app.kernel.db import session, within_a_sentence
 from app.kernel.workflow import past
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
@@ -61,6 +61,14 @@ def test_a_badge_that_is_no_state_of_a_noun_has_its_own_colours(app: object) -> 
 def test_an_import_hears_a_choice_by_its_name_and_by_its_label(app: object) -> None:
     place = Column(Practitioner, "meets_by")
     assert [heard(place, cell) for cell in ("in_person", "In person", place.option_said("in_person").upper())] == ["in_person"] * 3
+
+
+def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter: Enter) -> None:
+    assert [within_a_sentence(each) for each in ("Gateway events", "API tokens", "WhatsApp messages")] == ["gateway events", "API tokens", "WhatsApp messages"]
+    bookings = resource_of(Booking)
+    assert bookings
+    assert [bookings.counted(many) for many in (0, 1, 1500)] == ["0 bookings", "1 booking", "1,500 bookings"]
+    assert "No bookings yet" in enter("dina").get("/desk/booking/").text
 
 
 @pytest.mark.parametrize(
