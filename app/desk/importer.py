@@ -54,7 +54,7 @@ class Imports(Cells):
     def blank(self) -> Response:
         """A table with nothing in it but what its columns are called."""
         self._takes()
-        return self._csv([[each.label for each in taken(self.resource)]], f"{self.resource.name}s-blank.csv")
+        return self._csv([[each.label for each in taken(self.resource)]], self.resource.file("template.csv"))
 
     @expose("/import/<int:id>")
     @has_access
@@ -110,7 +110,7 @@ class Imports(Cells):
         """What is wrong, line by line, safe to open in a spreadsheet."""
         intake = Intake.mine(self.resource, id)
         lines = ([str(line), *(safe(each) for each in rest)] for line, *rest in self._problems(intake))
-        return self._csv([["Line", "Column", "Value", "Problem"], *lines], f"{self.resource.name}s-problems.csv")
+        return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
 
     def _problems(self, intake: Intake) -> Iterator[Problem]:
         table = intake.table()

@@ -54,7 +54,7 @@ class Lists(Imports):
     def export(self) -> Response:
         """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
         asked = Asked.read(request.args)
-        headers = {"Content-Disposition": f'attachment; filename="{self.resource.name}s.csv"'}
+        headers = {"Content-Disposition": f'attachment; filename="{self.resource.file("csv")}"'}
         return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
 
     @expose("/export.xlsx")
@@ -64,7 +64,7 @@ class Lists(Imports):
         asked = Asked.read(request.args)
         with closing(every_row(self.resource, asked)) as rows:
             file = workbook(shown(self.resource, asked), rows)
-        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.resource.name}s.xlsx")
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=self.resource.file("xlsx"))
 
     # --- a question of several parts ---
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -277,6 +278,11 @@ class Resource:
     def counted(self, many: int) -> str:
         """1 booking, 1,500 bookings."""
         return f"{many:,} {self.singular if many == 1 else self.plural}"
+
+    def file(self, ending: str) -> str:
+        """What a file of them is called: payment-requests.csv, payment-requests-problems.csv."""
+        name = re.sub(r"[^a-z0-9]+", "-", self.plural.lower()).strip("-") or self.name
+        return f"{name}{'-' if '.' in ending else '.'}{ending}"
 
     def rights(self, role: str) -> set[str]:
         """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs.
