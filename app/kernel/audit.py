@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, map
 
 from app.kernel import clock
 from app.kernel.access import DOORS, LEVELS, actor, level
-from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced
+from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced, within_a_sentence
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
@@ -23,7 +23,7 @@ MASK = "•••"
 # What a person reads of the lines of the history; those of a move have the words of the move.
 _EVENTS = {"added": "Created", "changed": "Edited", "removed": "Deleted", "put_away": "Archived", "fetched_again": "Restored", "taken_back": "Change undone"}
 _EVENTS |= {"seen_as": "Viewed as this user", "seen_as_ended": "Stopped viewing as this user"}
-_SYSTEM = "the command line", "Command line", "the worker", "the clock"
+_SYSTEM = "Command line", "System", "the clock", "the command line", "the worker"  # the last two of lines that are older
 
 
 def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
@@ -80,7 +80,10 @@ class Change(Noun):
     @property
     def who(self) -> str:
         """“System”, where nobody pressed anything."""
-        return "System" if self.name in _SYSTEM else self.name.removeprefix("the ").removeprefix("a ").capitalize() if self.user_id is None else self.name
+        if self.user_id is not None:
+            return self.name
+        name = self.name.removeprefix("the ").removeprefix("a ")
+        return "System" if self.name in _SYSTEM else name[:1].upper() + name[1:]
 
     @property
     def source(self) -> str:
@@ -91,7 +94,7 @@ class Change(Noun):
     def by(self) -> str:
         """“by Dina Rao via the API”: who did it, and how where that is not at the desk."""
         via = {"api": " via the API", "import": " via import", "console": " in Operations"}.get(self.door, "")
-        return f"by {'the system' if self.name in _SYSTEM else self.name}{via}"
+        return f"by {self.who if self.user_id is not None else f'the {within_a_sentence(self.who)}'}{via}"
 
     @classmethod
     def of(cls, row: Any) -> Any:

@@ -85,6 +85,10 @@ def test_what_was_done_is_the_button_in_the_past(label: str, after: str) -> None
 def test_the_history_is_read_by_people(booking: Booking, enter: Enter) -> None:
     line = Change(noun="busy_calendar", row_id=3, verb="added", name="the command line", door="command")
     assert (line.event, line.who, line.source, line.by) == ("Created", "System", "Command line", "by the system")
+    theirs = Change(noun="booking", row_id=3, verb="cancel", name="Customer", door="site")
+    assert (theirs.who, theirs.by) == ("Customer", "by the customer")
+    itself = Change(noun="booking", row_id=3, verb="cancel", name="Automation “Thank them”", door="worker")
+    assert (itself.who, itself.by) == ("Automation “Thank them”", "by the automation “Thank them”")
     gone = Change(noun="of_a_pack_that_went", row_id=3, verb="blew_up", name="Dina", door="api", user_id=2)
     assert (gone.event, gone.who, gone.source, gone.by) == ("Blew up", "Dina", "REST API", "by Dina via the API")
     page = enter("omar").get("/desk/change/").text
