@@ -84,7 +84,7 @@ def test_what_was_typed_wrongly_is_refused_and_kept(enter: Enter) -> None:
     given = {"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata", "version": "1"}
     assert "This field is required." in desk.post(f"/desk/person/{meera.id}/edit", data=given).text
     page = desk.post(f"/desk/person/{meera.id}/edit", data=given | {"more.shoe_size": "forty"})
-    assert (page.status_code, "This is not a whole number." in page.text, 'value="forty"' in page.text) == (422, True, True)
+    assert (page.status_code, "Enter a whole number." in page.text, 'value="forty"' in page.text) == (422, True, True)
 
 
 def test_it_is_in_the_description_and_in_what_may_be_asked(enter: Enter, token: Token, client: FlaskClient) -> None:

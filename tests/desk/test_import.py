@@ -199,7 +199,7 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(app: Flask, enter: Enter
     monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(minutes=2))
     work()
     assert names() == [f"P{n}" for n in range(10)]
-    assert "10 rows were taken in" in words(dina.get(address).text)
+    assert "10 rows were imported" in words(dina.get(address).text)
 
 
 def test_what_should_not_happen_is_said_and_can_be_tried_again(app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
