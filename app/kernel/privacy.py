@@ -24,7 +24,13 @@ Held = list[tuple[type[Noun], list[Any]]]
 
 _PERSON = "person"
 _ADDED = "more"
-_LABELS = {"noun": "Record type", "row_id": "Record number", "timezone": "Time zone", _ADDED: "Custom fields"}  # where a column says nothing of itself
+_LABELS = {
+    "noun": "Record type",
+    "row_id": "Record number",
+    "timezone": "Time zone",
+    "words": "Text",
+    _ADDED: "Custom fields",
+}  # where a column says nothing of itself
 _OURS = {"id", "version", "handle", "changed_at", "request_key", "request_hash", "key", "lease", "leased_until", "look_at", "looked"}
 
 

@@ -35,7 +35,7 @@ def test_two_hours_are_kept_looked_over_and_paid_at_once(client: FlaskClient, op
     kept = keep(client, first)
     assert (kept.status_code, kept.location) == (303, "/services")
     shown = client.get("/services").text
-    assert "1 thing waits for its payment." in shown
+    assert "1 item is waiting for payment." in shown
     assert 'value="Meera Iyer"' in client.get(f"/book/first/{second.id}").text
     assert keep(client, second, "go").location == "/basket"
     page = client.get("/basket").text

@@ -142,7 +142,7 @@ def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold
     (letter,) = [each for each in letters(sandbox) if each not in before]
     assert "meera@example.com" in json.dumps(letter)
     (run,) = all_of(Run)
-    assert run.did == [{"what": "Queued “Cancelled” for Meera Iyer", "noun": "message", "row_id": message.id}]
+    assert run.did == [{"what": "Queued “Booking cancelled” for Meera Iyer", "noun": "message", "row_id": message.id}]
 
 
 def letters(sandbox: str) -> list[Any]:

@@ -32,7 +32,7 @@ def test_a_form_is_made_asked_and_answered_without_a_line_of_code(design: str, e
         assert desk.post(f"{design}/question", data=question).status_code == 302
     page = desk.get(design).text
     assert "What is it &lt;about&gt;?" in page
-    assert "“Since when?” is new." in page
+    assert "“Since when?” has been added." in page
     desk.post(f"{design}/question/anything_else/up")
     desk.post(f"{design}/question/anything_else/remove")
     id = int(design.rpartition("/")[2])
@@ -67,7 +67,7 @@ def test_a_form_is_made_asked_and_answered_without_a_line_of_code(design: str, e
 def test_a_question_that_cannot_be_asked_is_refused_with_what_was_typed(design: str, enter: Enter) -> None:
     no = enter("dina").post(f"{design}/question", data={"label": "Which?", "kind": "choice", "options": "Only <one>"})
     assert no.status_code == 422
-    assert "2 to 50 different ones" in no.text
+    assert "Enter 2 to 50 different options, one per line." in no.text
     assert "Only &lt;one&gt;</textarea>" in no.text
 
 

@@ -133,7 +133,7 @@ def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(
     hold(slot)
     work_off()
     (call,) = calls()
-    assert (call.state, call.attempts, call.status, call.trouble) == ("waiting", 1, 500, "It answered 500.")
+    assert (call.state, call.attempts, call.status, call.trouble) == ("waiting", 1, 500, "The server responded with status 500.")
     assert call.hook.failing_since
     gaps = []
     for _ in range(2):

@@ -132,7 +132,7 @@ def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sa
     choose_a_time(page, web)
     fill_in(page)
     pay(page, "Abandon")
-    expect(page.get_by_text("nothing was charged")).to_be_visible()
+    expect(page.get_by_text("you have not been charged")).to_be_visible()
     page.get_by_role("link", name=re.compile("Pay")).first.click()
     pay(page)
     expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
