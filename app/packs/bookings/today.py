@@ -112,7 +112,7 @@ page = Page(
     "today",
     label="Who comes today",
     icon="users",
-    also="appointments arrivals check in schedule reception front desk",
+    also="appointments arrivals check in reception front desk",
     roles="Desk Practitioner Auditor",
     answers=show,
     glance=_glance,
