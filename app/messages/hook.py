@@ -43,6 +43,13 @@ def happenings() -> Iterator[Happening]:
             yield Happening(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)
 
 
+_EVENTS_HELP = "Names separated by spaces, such as booking.confirm. Use booking.* for all events of bookings, or * for all events."
+
+
+def _events_said(events: str) -> str:
+    return "All events" if EVERYTHING in events.split() else ", ".join(events.split())
+
+
 class Hook(Noun, Linked):
     """An address that hears of what happens. Its secret is worked out, not stored: a stolen database does not hold it."""
 
@@ -52,7 +59,7 @@ class Hook(Noun, Linked):
 
     name: Mapped[str]
     address: Mapped[str] = mapped_column(info={"label": "Endpoint URL"})
-    events: Mapped[str] = mapped_column(default=EVERYTHING, info={"label": "Events"})
+    events: Mapped[str] = mapped_column(default=EVERYTHING, info={"label": "Events", "help": _EVENTS_HELP, "says": lambda hook: _events_said(hook.events)})
     edition: Mapped[int] = mapped_column(default=1, info={"label": "Secret version"})  # of its secret
     seen_at: Mapped[datetime | None] = mapped_column(info={"label": "Secret shown"})  # when its secret was shown
     failing_since: Mapped[datetime | None]

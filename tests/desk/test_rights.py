@@ -116,7 +116,7 @@ def test_an_administrator_sees_what_somebody_sees_and_is_written_down_under_both
     assert desk.post(f"/desk/slot/{hers.id}/do/close").status_code == 302
     assert desk.post("/desk/see-as/end").status_code == 302
     assert desk.get(f"/desk/slot/{his.id}").status_code == 200
-    assert "You see the desk as" not in desk.get("/desk/slot/").text
+    assert "You are viewing as" not in desk.get("/desk/slot/").text
     told = [(each.verb, each.name) for each in session.scalars(select(Change).order_by(Change.id)) if each.verb in ("seen_as", "close", "seen_as_ended")]
     assert told == [("seen_as", "Ada"), ("close", "Ada as Asha"), ("seen_as_ended", "Ada as Asha")] or told[:2] == [
         ("seen_as", "Ada"),
