@@ -3,6 +3,7 @@
 PYTHON ?= $(shell for each in python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$each && break; done)
 BIN := .venv/bin
+PYTEST := $(BIN)/python -m pytest -p tests.costs -n 2 --dist loadgroup --no-loadscope-reorder
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps
 LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.11 --universal \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
@@ -16,11 +17,15 @@ help: ## List what there is
 run: .venv/installed-local ## Start all of Frontdesk here, with its own PostgreSQL and Redis: http://localhost:8000
 	@exec $(BIN)/python deploy/launch.py run
 
-test: .venv/installed-dev ## Run the tests on two cores, each with servers of its own
-	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: .venv/installed-dev ## Run the tests on two cores; T=bookings (or a path) for some of them, DAY=2027-01-31T23:50 for another day
+	@DAY=$(DAY) $(PYTEST) -m "not proof" $(if $(wildcard tests/$(T)),tests/$(T),$(T))
 
-proof: .venv/installed-dev ## Prove the money at length, with a new seed each time (half an hour and more; PROOF_SEED=… repeats one)
+proof: .venv/installed-dev ## Prove the money at length, with a new seed each time (half an hour and more; PROOF_SEED=… repeats one); SHORT=1 for a sample
+ifdef SHORT
+	@DAY=$(DAY) $(PYTEST) -m proof tests/proof
+else
 	@PROOF_EXAMPLES=$${PROOF_EXAMPLES:-500} PROOF_STEPS=$${PROOF_STEPS:-60} $(BIN)/python -m pytest -s tests/proof
+endif
 
 bench: .venv/installed-dev ## Measure what a request costs, beside stock Flask-AppBuilder on the same rows; writes docs/bench.md
 	@$(BIN)/python -m bench

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -9,7 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -24,7 +25,7 @@ from flask.globals import _cv_app
 from flask.testing import FlaskClient
 from flask_jwt_extended import create_access_token
 from flask_login import login_user
-from sqlalchemy import event, text
+from sqlalchemy import create_engine, event, text
 
 from app import create_app
 from app.desk import security
@@ -40,22 +41,33 @@ from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from config import Settings
-from deploy.servers import servers
+from deploy.servers import child, servers
+from tests.programs import FILE, instant_of, shared_clock
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
+PATIENCE = 60  # seconds until what has to come is taken as lost: long enough for a machine that is busy with other things
+CLOCK = shared_clock()
 
 # The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
 CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "anil": "Accountant", "omar": "Auditor", "nobody": "Public"}
 
 
 # Whole programs, a browser, and days by the hundred: what takes longest begins first, so that no core stands idle at the end.
-LONGEST = ("stories", "proof", "deploy", "house")
+LONGEST = ("stories", "proof", "house", "deploy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     rooms = {item: item.path.relative_to(ROOT / "tests").parts[0] for item in items}
     items.sort(key=lambda item: LONGEST.index(rooms[item]) if rooms[item] in LONGEST else len(LONGEST))
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group_of(item)))
+
+
+def _group_of(item: pytest.Item) -> str:
+    """What one worker runs: a file; of the proof of all nouns, what belongs to one pack."""
+    resource = getattr(item, "callspec", None) and item.callspec.params.get("resource")  # type: ignore[attr-defined]
+    return f"{item.path.stem} {'.'.join(resource.noun.__module__.split('.')[:3])}" if resource else str(item.path)
 
 
 class Visitor(FlaskClient):
@@ -80,6 +92,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     with servers(home, durable=False) as (database, redis):
         yield {
             "FRONTDESK_ENV": "test",
+            FILE: str(CLOCK.file),
             "DATABASE_URL": database,
             "REDIS_URL": redis,
             "SECRET_KEY": "only for the suite, and longer than it has to be",
@@ -116,12 +129,43 @@ def built(settings: Settings) -> Flask:
     app = create_app(settings)
     app.test_client_class = Visitor
     app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
+    event.listen(db.engine(), "connect", _wait_long_for_locks)
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context():
+        _keep_a_copy(settings.database_url)
         for name, role in CAST.items():
             security.add_user(app.extensions["appbuilder"].sm, name, name=name.title(), email=f"{name}@example.com", role=role, password=PASSWORD)
     return app
+
+
+def _keep_a_copy(url: str) -> None:
+    """Of the empty house, from which others are made in a blink; nobody may be connected to what is copied."""
+    session.remove()
+    db.engine().dispose()
+    elsewhere = create_engine(url.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT")
+    with elsewhere.connect() as connection:
+        connection.execute(text(f"create database migrated template {url.rpartition('/')[2].partition('?')[0]}"))
+    elsewhere.dispose()
+
+
+def _wait_long_for_locks(connection: Any, record: Any) -> None:
+    """How long somebody waits for a lock decides nothing here: a busy machine is slow."""
+    with connection.cursor() as cursor:
+        cursor.execute(f"set lock_timeout = '{PATIENCE}s'")
+    connection.commit()
+
+
+@pytest.fixture(scope="session")
+def copied(built: Flask, environment: dict[str, str]) -> Callable[[str], dict[str, str]]:
+    """The environment of a house of its own, migrated already: for a program that declares nouns which the suite must not know."""
+
+    def copied(name: str) -> dict[str, str]:
+        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"create database {name} template migrated"))
+        return environment | {"DATABASE_URL": environment["DATABASE_URL"].rpartition("/")[0] + f"/{name}"}
+
+    return copied
 
 
 @pytest.fixture(scope="session")
@@ -133,8 +177,7 @@ def kept(built: Flask) -> list[str]:
 @pytest.fixture
 def app(built: Flask, kept: list[str], settings: Settings, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """An empty house, as it is before the first customer."""
-    if settings.sandbox_data.exists():
-        _quiet(settings, hears="web" in request.fixturenames)
+    _quiet_if_used(settings, request.fixturenames)
     sweep(kept)
     built.extensions["appbuilder"].sm.limiter.reset()
     with built.app_context():
@@ -156,18 +199,30 @@ def sweep(kept: Sequence[str]) -> None:
         board.catch_up()
 
 
+_used = {"sandbox": False, "hears": True}
+
+
+def _quiet_if_used(settings: Settings, fixtures: Collection[str]) -> None:
+    """Only after a test that had the sandbox, and before one that wants it the other way round."""
+    uses, hears = "sandbox" in fixtures, "web" in fixtures
+    if settings.sandbox_data.exists() and (_used["sandbox"] or (uses and hears != _used["hears"])):
+        _quiet(settings, hears=hears)
+        _used["hears"] = hears
+    _used["sandbox"] = uses
+
+
+# How a stranger who brings nothing by himself is told so, in the sandbox's own file: no webhooks, no reports of messages.
+_SILENT = [("deliver", {"deliver": "dropped"}), ("stripe deliver", {"deliver": "dropped", "path": ""}), ("reports", {"fault": "silent", "path": ""})]
+
+
 def _quiet(settings: Settings, *, hears: bool) -> None:
     """No stranger brings what belonged to the last test; and where nobody serves, nothing is brought unless the test asks for it."""
-    with closing(sqlite3.connect(settings.sandbox_data, timeout=10)) as post, post:
-        for forget in ("update event set due = null", "delete from repeat", "delete from soon where what = 'report'"):
-            post.execute(forget)
-    for stranger in ("razorpay", "stripe"):
-        faults = f"{settings.sandbox_url}/sandbox/{stranger}/faults"
-        requests.delete(faults, timeout=10)
-        if not hears:
-            requests.post(faults, json={"deliver": "dropped", "times": 10**6}, timeout=10)
-    if not hears:
-        requests.post(f"{settings.sandbox_url}/sandbox/phones/faults", json={"fault": "silent", "times": 10**6}, timeout=10)
+    with closing(sqlite3.connect(settings.sandbox_data, timeout=PATIENCE)) as file, file:
+        file.executescript(
+            "pragma synchronous = off; update event set due = null; delete from repeat; delete from soon where what = 'report'; delete from plan"
+        )
+        silent = [(kind, json.dumps({"seconds": 10} | how), 10**6) for kind, how in _SILENT if not hears]
+        file.executemany("insert into plan (kind, how, times) values (?, ?, ?)", silent)
 
 
 @pytest.fixture
@@ -212,6 +267,34 @@ def by(app: Flask) -> Callable[[str], Any]:
         return acting(replace(who, door="desk"))
 
     return as_one
+
+
+# --- other days than today --------------------------------------------------------------------------------------------
+
+# Where calendars are at their edge. Stories and tests about time live on each of them, whatever day it is.
+EDGES = {"the end of a month": "2027-01-31T23:50", "29 February": "2028-02-29T22:30", "the last minutes of a year in UTC": "2027-12-31T23:50Z"}
+ORDINARY = "2027-06-16T10:00"
+AS_ASKED = "the day that was asked for"
+
+
+@pytest.fixture(params=[AS_ASKED] if os.environ.get("DAY") else [*EDGES])
+def on_each_edge(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The test begins on each of these days; on the one of `make test DAY=…`, when there is one."""
+    if request.param == AS_ASKED:
+        yield
+        return
+    with CLOCK.beginning_at(instant_of(EDGES[request.param])):
+        yield
+
+
+@pytest.fixture
+def on_an_ordinary_day(request: pytest.FixtureRequest) -> Iterator[None]:
+    """In the middle of a month and of a morning, unless the test lives on other days."""
+    if os.environ.get("DAY") or "on_each_edge" in request.fixturenames:
+        yield
+        return
+    with CLOCK.beginning_at(instant_of(ORDINARY)):
+        yield
 
 
 # --- a small practice -------------------------------------------------------------------------------------------------
@@ -354,7 +437,7 @@ def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
 @pytest.fixture(scope="session")
 def sandbox(environment: dict[str, str], settings: Settings) -> Iterator[str]:
     """The stand-ins for Razorpay and the mail server, in a process of their own; answers their address."""
-    with program([sys.executable, "-m", "app.sandbox"], environment, f"{settings.sandbox_url}/sandbox/"):
+    with program([sys.executable, "-m", "tests.programs"], environment, f"{settings.sandbox_url}/sandbox/"):
         yield f"{settings.sandbox_url}/sandbox"
 
 
@@ -362,7 +445,7 @@ def sandbox(environment: dict[str, str], settings: Settings) -> Iterator[str]:
 def web(built: Flask, environment: dict[str, str], settings: Settings, sandbox: str) -> Iterator[str]:
     """The web as it is served: gunicorn with two workers; answers its address."""
     port = settings.base_url.rpartition(":")[2]
-    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "app:create_app()"]
+    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "tests.programs:web()"]
     with program(command, environment | {"PORT": port, "HOST": "127.0.0.1"}, f"{settings.base_url}/health"):
         yield settings.base_url
 
@@ -370,9 +453,8 @@ def web(built: Flask, environment: dict[str, str], settings: Settings, sandbox: 
 @pytest.fixture(scope="session")
 def begin(environment: dict[str, str]) -> Iterator[Callable[[str], int]]:
     """A worker or a clock in a process of its own: begin("worker") answers its number."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.hands"], cwd=ROOT, env=os.environ | environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as hands:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with child([sys.executable, "-m", "tests.hands"], signal.SIGTERM, cwd=ROOT, env=os.environ | environment, **pipes) as hands:
         assert hands.stdin
         assert hands.stdout
 
@@ -391,7 +473,7 @@ def working(app: Flask, begin: Callable[[str], int]) -> Iterator[None]:
     yield
     for pid in begun:
         os.kill(pid, signal.SIGTERM)
-    until = time.monotonic() + 15
+    until = time.monotonic() + PATIENCE
     while begun and time.monotonic() < until:
         time.sleep(0.05)
         begun = [*filter(_runs, begun)]
@@ -411,13 +493,13 @@ class program:
 
     def __init__(self, command: list[str], environment: dict[str, str], ready: str = "") -> None:
         self.ready = ready
-        self.process = subprocess.Popen(command, cwd=ROOT, env=os.environ | environment, start_new_session=True)
+        self.process = child(command, signal.SIGTERM, cwd=ROOT, env=os.environ | environment, start_new_session=True)
 
     def __enter__(self) -> subprocess.Popen[bytes]:
-        until = time.monotonic() + 60
+        until = time.monotonic() + PATIENCE
         while self.ready and time.monotonic() < until:
             try:
-                if requests.get(self.ready, timeout=2).ok:
+                if requests.get(self.ready, timeout=PATIENCE).ok:
                     break
             except requests.ConnectionError:
                 assert self.process.poll() is None, "the program ended before it was ready"
@@ -427,7 +509,7 @@ class program:
     def __exit__(self, *_: object) -> None:
         self.process.terminate()
         try:
-            self.process.wait(15)
+            self.process.wait(PATIENCE)
         except subprocess.TimeoutExpired:
             os.killpg(self.process.pid, 9)
             self.process.wait()

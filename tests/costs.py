@@ -1,7 +1,8 @@
 """Costs: the core-seconds that each part of the suite takes, of its servers, browsers and workers too; told at the end of a run.
 
-A test's cost is what its worker and everything that the worker started spent while the test ran, so a server that is slow
-to answer is charged to the test that asked it.
+A test's cost is what its process and everything that the process started spent since the test before it, so a server that is
+slow to answer is charged to the test that asked it. COSTS_FILE=… writes down each test, the dearest first. Failures are told
+with the command that runs them alone.
 """
 
 from __future__ import annotations
@@ -29,47 +30,49 @@ def spent_by_family() -> float:
             with suppress(OSError):
                 fields = (each / "stat").read_text().rpartition(")")[2].split()
                 parents[int(each.name)], spent[int(each.name)] = int(fields[1]), sum(map(int, fields[11:15]))
-    family, found = {os.getpid()}, 1
-    while found:
-        more = {pid for pid, parent in parents.items() if parent in family and pid not in family}
-        family |= more
-        found = len(more)
+    family, newer = {os.getpid()}, {os.getpid()}
+    while newer:
+        newer = {pid for pid, parent in parents.items() if parent in newer}
+        family |= newer
     return sum(spent[pid] for pid in family if pid in spent) / TICKS
 
 
 class Costs:
-    """Charges each test with what was spent since the one before it, and adds up the parts."""
+    """Charges each test, and adds up the parts."""
 
     def __init__(self) -> None:
-        self.before = spent_by_family()
-        self.parts = Counter[str]()
+        self.before = 0.0
         self.tests = Counter[str]()
-        self.by_test = Counter[str]()
+        self.failed: list[str] = []
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
         report = yield
         if call.when == "teardown":
             now = spent_by_family()
-            report.user_properties.append((SPENT, now - self.before))
+            report.user_properties.append((SPENT, max(0.0, now - self.before)))  # what ended unseen is not taken off again
             self.before = now
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        for name, value in report.user_properties:
-            if name == SPENT:
-                part = part_of(report.nodeid)
-                self.parts[part] += value
-                self.tests[part] += 1
-                self.by_test[report.nodeid] += value
+        nodeid = report.nodeid.rpartition("@")[0] or report.nodeid
+        self.tests[nodeid] += sum(value for name, value in report.user_properties if name == SPENT and report.when == "teardown")
+        if report.failed:
+            self.failed.append(nodeid)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("core-seconds")
-        for part, seconds in self.parts.most_common():
-            terminalreporter.write_line(f"{seconds:8.1f}  {self.tests[part]:5} tests  {part}")
-        terminalreporter.write_line(f"{sum(self.parts.values()):8.1f}  {sum(self.tests.values()):5} tests  all of it")
+        parts, counts = Counter[str](), Counter[str]()
+        for nodeid, seconds in self.tests.items():
+            parts[part_of(nodeid)] += seconds
+            counts[part_of(nodeid)] += 1
+        for part, seconds in parts.most_common():
+            terminalreporter.write_line(f"{seconds:8.1f}  {counts[part]:5} tests  {part}")
+        terminalreporter.write_line(f"{parts.total():8.1f}  {counts.total():5} tests  all of it")
+        for nodeid in dict.fromkeys(self.failed):
+            terminalreporter.write_line(f"To look at it alone: make test T='{nodeid}'")
         if where := os.environ.get("COSTS_FILE"):
-            Path(where).write_text("".join(f"{s:.2f} {n}\n" for n, s in self.by_test.most_common()))
+            Path(where).write_text("".join(f"{seconds:.2f} {nodeid}\n" for nodeid, seconds in self.tests.most_common()))
 
 
 def part_of(nodeid: str) -> str:

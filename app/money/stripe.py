@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
@@ -16,7 +15,7 @@ from urllib.parse import parse_qsl, urlsplit
 import certifi
 import stripe
 
-from app.kernel import db
+from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
 from app.kernel.words import say
 from app.money.amount import Money
@@ -65,7 +64,7 @@ class Stripe:
 
     def _known(self, asked: Asked) -> str | None:
         """Asked before in other words, such as another end of the waiting time: it is the same session if the money is the same."""
-        recent = self._all(self.client.checkout.sessions.list, created={"gte": int(time.time()) - DAY})
+        recent = self._all(self.client.checkout.sessions.list, created={"gte": clock.timestamp() - DAY})
         with _making_sense():
             alike = [each for each in recent if each["client_reference_id"] == asked.receipt]
             return next((str(each["id"]) for each in alike if _money(each["amount_total"], each["currency"]) == asked.money), None)
@@ -219,7 +218,7 @@ def _session(asked: Asked) -> dict[str, Any]:
 
 def _within(until: datetime) -> int:
     """Stripe keeps a session open for half an hour at least and a day at most; a minute is for clocks that differ."""
-    now = int(time.time())
+    now = clock.timestamp()
     return min(max(int(until.timestamp()), now + 31 * 60), now + DAY - 60)
 
 
@@ -322,7 +321,7 @@ def _signed(raw: bytes, given: str, secret: str) -> bool:
     """On bytes, in constant time, and not older than Stripe's own tolerance; the SDK's check wants text and raises on what is none."""
     parts = [part.strip().partition("=") for part in given.split(",")]
     moment = next((value for name, _, value in parts if name == "t"), "")
-    if not (moment.isascii() and moment.isdigit() and len(moment) < 12) or abs(time.time() - int(moment)) > TOLERANCE:
+    if not (moment.isascii() and moment.isdigit() and len(moment) < 12) or abs(clock.timestamp() - int(moment)) > TOLERANCE:
         return False
     expected = hmac.new(secret.encode(), moment.encode() + b"." + raw, hashlib.sha256).hexdigest().encode()
     return bool(secret) and any(hmac.compare_digest(expected, value.encode("utf-8", "replace")) for name, _, value in parts if name == "v1")

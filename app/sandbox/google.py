@@ -7,12 +7,13 @@ import secrets
 import socket
 import string
 import time
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import jwt
 from flask import Blueprint, Response, abort, g, jsonify, redirect, render_template, request
 
+from app.kernel import clock
 from app.sandbox.store import Store
 from config import Settings
 
@@ -185,7 +186,7 @@ class Calendars:
     def _changed(self, event: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """Without the version in the address, what is said of a conference is passed over, as it is there."""
         known = {name: given[name] for name in _CHANGED if name in given and name != "conferenceData"}
-        event = event | known | {"updated": datetime.now(UTC).isoformat(), "sequence": event.get("sequence", -1) + 1}
+        event = event | known | {"updated": clock.now().isoformat(), "sequence": event.get("sequence", -1) + 1}
         asked = (given.get("conferenceData") or {}).get("createRequest")
         if not asked or request.args.get("conferenceDataVersion") != "1" or "conferenceData" in event:
             return self._conferred(event)

@@ -9,6 +9,7 @@ from typing import Any
 
 from flask import request
 
+from app.kernel import clock
 from app.sandbox.razorpay_bank import Bank, How
 from app.sandbox.razorpay_wire import Route, Thing, amount, body, new_id, newest, no, now, page, public, whole
 
@@ -189,7 +190,7 @@ def _row(id: str, kind: str, thing: Thing, net: int, *, fee: int = 0, tax: int =
 
 def _moment(day: Any) -> datetime:
     if not day:
-        return datetime.now(UTC)
+        return clock.now()
     try:
         return datetime.strptime(str(day), "%Y-%m-%d").replace(hour=12, tzinfo=UTC)
     except ValueError:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import secrets
 import string
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from flask import request
+
+from app.kernel import clock
 
 Thing = dict[str, Any]
 Route = tuple[str, str, Callable[..., Any]]  # the rule, the method, and who answers
@@ -44,7 +45,7 @@ def new_id(kind: str) -> str:
 
 
 def now() -> int:
-    return int(time.time())
+    return clock.timestamp()
 
 
 def public(body: Thing) -> Thing:

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 import re
 import secrets
-import time
 from collections.abc import Mapping
 from email.utils import formatdate
 from typing import Any
@@ -15,6 +14,7 @@ from urllib.parse import urlencode
 
 from flask import Blueprint, Response, jsonify, request
 
+from app.kernel import clock
 from app.sandbox.phones import Phones, Report, Thing
 from config import Settings
 
@@ -70,7 +70,7 @@ class Sms:
         sender = {"from": form.get("From"), "messaging_service_sid": form.get("MessagingServiceSid")}
         self.phones.take(self.name, {"id": sid, "to": form["To"], "body": form["Body"], "callback": form.get("StatusCallback"), **sender})
         said = {"sid": sid, "account_sid": account, "to": form["To"], "body": form["Body"], "status": "queued", "direction": "outbound-api"}
-        more = {"num_segments": "1", "error_code": None, "error_message": None, "api_version": "2010-04-01", "date_created": formatdate(time.time())}
+        more = {"num_segments": "1", "error_code": None, "error_message": None, "api_version": "2010-04-01", "date_created": formatdate(clock.timestamp())}
         return jsonify(said | sender | more), 201
 
     # --- its reports ---

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, g, jsonify, redirect, render_template, request
 
+from app.kernel import clock
 from app.sandbox.store import Store
 from app.sandbox.webhooks import PATIENCE, Hand, Postman, sign
 from config import Settings
@@ -210,7 +211,7 @@ class Bank:
     # --- sessions ---
 
     def make_session(self, given: dict[str, Any]) -> dict[str, Any]:
-        now, id = int(time.time()), _id("cs_test", 58)
+        now, id = clock.timestamp(), _id("cs_test", 58)
         if given.get("mode") != "payment":
             raise Wrong(
                 "Missing required param: mode." if "mode" not in given else "Only the mode payment stands in here.", code="parameter_missing", param="mode"
@@ -304,7 +305,7 @@ class Bank:
         tax = fee * 18 // 100
         details = [{"amount": each, "application": None, "currency": currency, "type": kind} for kind, each in (("stripe_fee", fee), ("tax", tax)) if each]
         return self.put({
-            "id": _id("txn"), "object": "balance_transaction", "amount": amount, "created": int(time.time()), "currency": currency, "fee": fee + tax,
+            "id": _id("txn"), "object": "balance_transaction", "amount": amount, "created": clock.timestamp(), "currency": currency, "fee": fee + tax,
             "fee_details": details, "net": amount - fee - tax, "source": source, "status": "available", "type": type, "_payout": "",
         })  # fmt: skip
 
@@ -388,7 +389,7 @@ class Bank:
 
     def settle(self) -> dict[str, Any]:
         """Everything that is there goes to the bank, in one payout for each currency; it arrives at the beginning of a day (UTC)."""
-        arrives = int(_json().get("arrival_date", time.time())) // DAY * DAY
+        arrives = int(_json().get("arrival_date", clock.timestamp())) // DAY * DAY
         with self.store.open():
             waiting = [each for each in self.all("balance_transaction") if not each["_payout"]]
             made = [self._payout(currency, waiting, arrives) for currency in sorted({each["currency"] for each in waiting})]
@@ -398,7 +399,7 @@ class Bank:
         lines = [each for each in waiting if each["currency"] == currency]
         total = sum(each["net"] for each in lines)
         payout = self.put({
-            "id": _id("po"), "object": "payout", "amount": total, "arrival_date": arrives, "automatic": True, "created": int(time.time()), "currency": currency,
+            "id": _id("po"), "object": "payout", "amount": total, "arrival_date": arrives, "automatic": True, "created": clock.timestamp(), "currency": currency,
             "metadata": {}, "method": "standard", "status": "paid", "trace_id": {"status": "supported", "value": f"{secrets.randbelow(10**15):015d}"},
             "type": "bank_account",
         })  # fmt: skip
@@ -414,7 +415,7 @@ class Bank:
 
     def _tell(self, kind: str, thing: dict[str, Any], how: Mapping[str, Any]) -> None:
         event = {
-            "id": _id("evt"), "object": "event", "api_version": "2026-10-28.endive", "created": int(time.time()), "data": {"object": _public(thing)},
+            "id": _id("evt"), "object": "event", "api_version": "2026-10-28.endive", "created": clock.timestamp(), "data": {"object": _public(thing)},
             "livemode": False, "pending_webhooks": 1, "request": {"id": None, "idempotency_key": None}, "type": kind,
         }  # fmt: skip
         planned = {} if "deliver" in how else self.store.planned("stripe deliver") or {}
@@ -490,7 +491,7 @@ def _new_intent(session: Mapping[str, Any]) -> dict[str, Any]:
     data = session["_intent"]
     return {
         "id": _id("pi"), "object": "payment_intent", "amount": session["amount_total"], "amount_capturable": 0, "amount_received": 0, "canceled_at": None,
-        "cancellation_reason": None, "capture_method": "automatic_async", "created": int(time.time()), "currency": session["currency"],
+        "cancellation_reason": None, "capture_method": "automatic_async", "created": clock.timestamp(), "currency": session["currency"],
         "description": data.get("description"), "last_payment_error": None, "latest_charge": None, "livemode": False, "metadata": data.get("metadata", {}),
         "payment_method_types": ["card"], "receipt_email": session["customer_email"], "status": "requires_payment_method", "_session": session["id"],
     }  # fmt: skip
@@ -499,7 +500,7 @@ def _new_intent(session: Mapping[str, Any]) -> dict[str, Any]:
 def _new_charge(intent: Mapping[str, Any], method: str) -> dict[str, Any]:
     return {
         "id": _id("ch"), "object": "charge", "amount": intent["amount"], "amount_captured": 0, "amount_refunded": 0, "balance_transaction": None,
-        "captured": False, "created": int(time.time()), "currency": intent["currency"], "description": intent["description"], "disputed": False,
+        "captured": False, "created": clock.timestamp(), "currency": intent["currency"], "description": intent["description"], "disputed": False,
         "failure_code": None, "failure_message": None, "livemode": False, "metadata": intent["metadata"], "paid": False, "payment_intent": intent["id"],
         "payment_method_details": {"type": method}, "refunded": False, "status": "pending",
     }  # fmt: skip
@@ -507,15 +508,15 @@ def _new_charge(intent: Mapping[str, Any], method: str) -> dict[str, Any]:
 
 def _new_refund(charge: Mapping[str, Any], amount: int, metadata: dict[str, Any], status: str) -> dict[str, Any]:
     return {
-        "id": _id("re"), "object": "refund", "amount": amount, "balance_transaction": None, "charge": charge["id"], "created": int(time.time()),
+        "id": _id("re"), "object": "refund", "amount": amount, "balance_transaction": None, "charge": charge["id"], "created": clock.timestamp(),
         "currency": charge["currency"], "metadata": metadata, "payment_intent": charge["payment_intent"], "reason": None, "status": status,
     }  # fmt: skip
 
 
 def _new_dispute(charge: Mapping[str, Any], amount: int, reason: str) -> dict[str, Any]:
-    due = {"due_by": int(time.time()) // DAY * DAY + 10 * DAY, "has_evidence": False, "past_due": False, "submission_count": 0}
+    due = {"due_by": clock.timestamp() // DAY * DAY + 10 * DAY, "has_evidence": False, "past_due": False, "submission_count": 0}
     return {
-        "id": _id("du"), "object": "dispute", "amount": amount, "balance_transactions": [], "charge": charge["id"], "created": int(time.time()),
+        "id": _id("du"), "object": "dispute", "amount": amount, "balance_transactions": [], "charge": charge["id"], "created": clock.timestamp(),
         "currency": charge["currency"], "evidence": {}, "evidence_details": due, "is_charge_refundable": False, "livemode": False, "metadata": {},
         "payment_intent": charge["payment_intent"], "reason": reason, "status": "needs_response",
     }  # fmt: skip
@@ -644,7 +645,7 @@ def _lose_the_reply(response: Response) -> Response:
 
 def _as_stripe(event_id: str, raw: bytes, secret: str) -> dict[str, str]:
     """Dated when it is brought: an old date would be refused, and a repeat has a new one."""
-    moment = int(time.time())
+    moment = clock.timestamp()
     return {"Stripe-Signature": f"t={moment},v1={sign(f'{moment}.'.encode() + raw, secret)}", "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
 
 

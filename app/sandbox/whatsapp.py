@@ -6,11 +6,11 @@ import base64
 import json
 import re
 import secrets
-import time
 from typing import Any, NoReturn
 
 from flask import Blueprint, Response, jsonify, request
 
+from app.kernel import clock
 from app.sandbox.phones import Phones, Report, Thing
 from app.sandbox.webhooks import sign
 from config import Settings
@@ -74,7 +74,7 @@ class WhatsApp:
     # --- its webhooks ---
 
     def status(self, text: Thing, status: str) -> Report:
-        told: Thing = {"id": text["id"], "status": status, "timestamp": str(int(time.time())), "recipient_id": text["to"].removeprefix("+")}
+        told: Thing = {"id": text["id"], "status": status, "timestamp": str(clock.timestamp()), "recipient_id": text["to"].removeprefix("+")}
         if text.get("ours"):
             told["biz_opaque_callback_data"] = text["ours"]
         if status == "failed":
@@ -85,7 +85,7 @@ class WhatsApp:
 
     def reply(self, phone: str, words: str) -> Report:
         wa_id = phone.removeprefix("+")
-        message = {"from": wa_id, "id": f"wamid.{secrets.token_hex(12)}", "timestamp": str(int(time.time())), "type": "text", "text": {"body": words}}
+        message = {"from": wa_id, "id": f"wamid.{secrets.token_hex(12)}", "timestamp": str(clock.timestamp()), "type": "text", "text": {"body": words}}
         return self._signed({"contacts": [{"profile": {"name": "Somebody"}, "wa_id": wa_id}], "messages": [message]})
 
     def _signed(self, value: Thing, *, wrong: bool = False) -> Report:

@@ -16,6 +16,7 @@ from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 
 GOOD = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91 98450 12345", "tz": "Europe/Rome", "answers": {"birth_place": "Mysuru"}}
 
@@ -169,7 +170,9 @@ def test_nobody_hears_birth_data_or_of_anybody_else(client: FlaskClient, slot: S
 
 def test_verifying_says_what_the_gateway_says(client: FlaskClient, slot: Slot, sandbox: str) -> None:
     told = book(client, slot).get_json()
-    proof = requests.post(f"{sandbox}/razorpay/orders/{told['checkout']['order_id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=5).json()
+    proof = requests.post(
+        f"{sandbox}/razorpay/orders/{told['checkout']['order_id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE
+    ).json()
     handed = {name: proof[name] for name in ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")}
     assert client.post("/api/payment/verify", json=handed | {"razorpay_signature": "0" * 64}).status_code == 409
     assert client.get(f"/api/bookings/{told['token']}").get_json()["state"] == "held"

@@ -25,6 +25,7 @@ from app.money.bill import Bill, ByHand
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 
 LOOK, GONE = "Please correct the highlighted fields.", "This time has just been taken. Please choose another one."
 NOTHING_HERE = "This page doesn’t exist, or you don’t have access to it."
@@ -100,7 +101,7 @@ class House:
     def pay(self, bill: Bill, outcome: str = "captured", **how: Any) -> dict[str, Any]:
         """The payer's side, at the stand-in for the bank; it tells nobody."""
         order = bill.announce()
-        answer = requests.post(f"{self.bank}/razorpay/orders/{order}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=10).json()
+        answer = requests.post(f"{self.bank}/razorpay/orders/{order}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=PATIENCE).json()
         return {"id": answer["razorpay_payment_id"], "order_id": order} if "razorpay_payment_id" in answer else {"order_id": order}
 
     def later(self, **span: float) -> None:

@@ -22,7 +22,7 @@ from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner, Stretch
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 
 Hold = Callable[..., Booking]
 OpenSlot = Callable[..., Slot]
@@ -143,14 +143,14 @@ def test_bad_answers_name_their_field_and_hold_nothing(slot: Slot, service: Serv
 
 
 def test_confirmation_and_reminder_are_owed_with_the_change_and_sent_once(slot: Slot, hold: Hold, work_off: WorkOff, later: Any, sandbox: str) -> None:
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     hold(slot).mark_paid(ByHand("cash", "receipt 7"))
     work_off()
     work_off()
     with later(hours=25):
         work_off()
         work_off()
-    subjects = [each["subject"] for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=5).json()]
+    subjects = [each["subject"] for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json()]
     assert sum(each.startswith("Confirmed") for each in subjects) == 1
     assert sum(each.startswith("We meet") for each in subjects) == 1
 
@@ -171,13 +171,13 @@ def test_a_reminder_is_never_sent_for_a_cancelled_booking_nor_at_once_when_its_t
 def test_the_same_message_keeps_its_id_when_it_is_sent_again(slot: Slot, hold: Hold, work_off: WorkOff, sandbox: str) -> None:
     hold(slot)
     message = session.scalars(select(Message)).one()
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     for _ in range(2):  # killed between the mail and the mark
         work_off()
         with db.engine().begin() as connection:
             connection.execute(text("update message set state = 'waiting'"))
             connection.execute(text("update job set state = 'waiting' where name = 'messages.message.send'"))
-    ids = [each["message_id"] for each in requests.get(f"{sandbox}/mail.json", timeout=5).json()]
+    ids = [each["message_id"] for each in requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json()]
     assert len(ids) == 2
     assert set(ids) == {f"<message-{message.id}@frontdesk.example>"}
 
@@ -196,10 +196,10 @@ def test_a_mail_server_that_is_away_holds_up_no_booking(slot: Slot, hold: Hold, 
 
 
 def test_a_name_cannot_smuggle_a_header_into_a_mail(slot: Slot, hold: Hold, work_off: WorkOff, sandbox: str) -> None:
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     hold(slot, name="Meera\r\nBcc: all@example.com").mark_paid(ByHand("cash", "x"))
     work_off()
-    letters = requests.get(f"{sandbox}/mail.json", timeout=5).json()
+    letters = requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json()
     assert letters
     assert {each["to"] for each in letters} == {"meera@example.com", "hello@frontdesk.example"}
 

@@ -20,6 +20,7 @@ from app.packs.bookings.busy import Address, Busy, BusyCalendar, busy_times, wit
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
 from config import Settings
+from tests.conftest import PATIENCE
 
 Read = Callable[..., BusyCalendar]
 
@@ -36,7 +37,7 @@ def put(sandbox: str) -> Callable[..., None]:
     def put(*spans: tuple[datetime, datetime], raw: str = "") -> None:
         events = "".join(f"BEGIN:VEVENT\nUID:{n}\nDTSTART:{a:%Y%m%dT%H%M%SZ}\nDTEND:{b:%Y%m%dT%H%M%SZ}\nEND:VEVENT\n" for n, (a, b) in enumerate(spans))
         body = raw or f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{events}END:VCALENDAR\n".replace("\n", "\r\n")
-        assert requests.put(f"{sandbox}/google/ical/mine.ics", data=body.encode(), timeout=5).ok
+        assert requests.put(f"{sandbox}/google/ical/mine.ics", data=body.encode(), timeout=PATIENCE).ok
 
     return put
 

@@ -27,6 +27,8 @@ from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from tests.conftest import MEERA
 
+pytestmark = pytest.mark.usefixtures("on_each_edge")
+
 Hold = Callable[..., Booking]
 OpenSlot = Callable[..., Slot]
 

@@ -20,7 +20,7 @@ from app.money.payment import GiveBack, Payment
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 
 Enter = Callable[[str], FlaskClient]
 NOON = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)  # of a Friday in Kolkata
@@ -140,7 +140,7 @@ def told(who: FlaskClient, answer: Any) -> str:
 
 
 def letters(sandbox: str) -> set[str]:
-    return {each["subject"] for each in requests.get(f"{sandbox}/mail.json?to=kabir", timeout=5).json()}
+    return {each["subject"] for each in requests.get(f"{sandbox}/mail.json?to=kabir", timeout=PATIENCE).json()}
 
 
 def test_what_a_booking_waits_for_is_said_as_it_is(slot: Slot, enter: Enter) -> None:
@@ -151,7 +151,7 @@ def test_what_a_booking_waits_for_is_said_as_it_is(slot: Slot, enter: Enter) -> 
 def test_money_that_somebody_else_has_to_see_is_not_asked_for_again(service: Service, slot: Slot, enter: Enter, by: Any, sandbox: str, work_off: Any) -> None:
     with transaction():
         service.price = Money(2_500_000, "INR")
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     dina = enter("dina")
     assert told(dina, call(dina, slot, pay="cash", reference="R-7")) == "waits until somebody else has seen the ₹25,000.00 too"
     bill = session.query(Booking).one().bill

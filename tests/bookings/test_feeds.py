@@ -14,6 +14,7 @@ from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff, NewTime
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 
 
 @pytest.fixture
@@ -32,16 +33,16 @@ def event(content: bytes) -> Any:
 
 
 def test_each_email_that_changes_the_time_changes_the_calendar(paid: Any, open_slot: Any, work_off: Any, sandbox: str) -> None:
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     booking, new = paid(), open_slot(hours=96)
     work_off()
     Booking.get(booking.id).reschedule(NewTime(new.id))
     work_off()
     Booking.get(booking.id).cancel(CallOff("Ill"))
     work_off()
-    letters = [each for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=5).json() if "booking.ics" in each["attachments"]]
-    sent = [requests.get(f"{sandbox}/mail/{each['id']}/{each['attachments'].index('booking.ics')}", timeout=5).content for each in reversed(letters)]
-    raw = requests.get(f"{sandbox}/mail/{letters[0]['id']}.eml", timeout=5).text
+    letters = [each for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json() if "booking.ics" in each["attachments"]]
+    sent = [requests.get(f"{sandbox}/mail/{each['id']}/{each['attachments'].index('booking.ics')}", timeout=PATIENCE).content for each in reversed(letters)]
+    raw = requests.get(f"{sandbox}/mail/{letters[0]['id']}.eml", timeout=PATIENCE).text
     assert [str(Calendar.from_ical(each)["METHOD"]) for each in sent] == ["REQUEST", "REQUEST", "CANCEL"]
     assert [event(each)["SEQUENCE"] for each in sent] == [0, 1, 2]
     assert len({event(each)["UID"] for each in sent}) == 1

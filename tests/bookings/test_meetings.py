@@ -22,6 +22,7 @@ from app.packs.bookings.booking import Booking, CallOff, NewTime
 from app.packs.bookings.meeting import Link, Meeting
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 
 Paid = Callable[..., Booking]
 Plan = Callable[..., None]
@@ -48,7 +49,7 @@ def google(sandbox: str, asha: Practitioner) -> str:
 @pytest.fixture
 def plan(google: str) -> Plan:
     def plan(fault: str, **how: Any) -> None:
-        assert requests.post(f"{google}/faults", json={"fault": fault, **how}, timeout=5).ok
+        assert requests.post(f"{google}/faults", json={"fault": fault, **how}, timeout=PATIENCE).ok
 
     return plan
 
@@ -78,7 +79,7 @@ def told(meeting: Meeting) -> int:
 
 def events(google: str, meeting: Meeting) -> list[dict[str, Any]]:
     id = meeting.external_id.rpartition("/")[2]
-    return [each for each in requests.get(f"{google}/events.json", timeout=5).json() if each["id"] == id]
+    return [each for each in requests.get(f"{google}/events.json", timeout=PATIENCE).json() if each["id"] == id]
 
 
 def test_a_confirmation_never_waits_for_its_link(google: str, paid: Paid, work_off: Any) -> None:

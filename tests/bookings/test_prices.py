@@ -24,6 +24,7 @@ from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 
 MEERA = {"name": "Meera Iyer", "email": "meera@example.com"}
 GSTIN = "29ABCDE1234F1ZW"
@@ -430,7 +431,7 @@ def on_deposit(service: Service) -> None:
 
 def pay(bill: Bill, sandbox: str) -> None:
     told = {"outcome": "captured", "deliver": False}
-    assert requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json=told, timeout=10).ok
+    assert requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json=told, timeout=PATIENCE).ok
     bill.look()
 
 
@@ -438,7 +439,7 @@ def pay(bill: Bill, sandbox: str) -> None:
 def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client: FlaskClient, later: Any, work_off: Any) -> None:
     assert "₹299.70" in form.page.text
     assert "₹699.30" in form.page.text
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     page = client.get(form.send().location).text
     assert "Deposit due now" in page
     assert "Pay ₹299.70" in page
@@ -472,7 +473,7 @@ def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client:
 
 
 def mail(sandbox: str, subject: str) -> str:
-    found = [each for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=5).json() if each["subject"].startswith(subject)]
+    found = [each for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json() if each["subject"].startswith(subject)]
     assert found, subject
     return str(found[-1])
 
@@ -516,7 +517,7 @@ def test_money_by_hand_waits_for_a_second_look_and_is_handed_back_by_hand(client
 def test_a_cheque_that_was_not_honoured_can_be_paid_again(client: FlaskClient, slot: Slot, work_off: Any, sandbox: str) -> None:
     api(client, slot)
     only().mark_paid(ByHand("cheque", "000123"))
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     only().bill.payments[0].bounce(Bounce("Insufficient funds"))  # type: ignore[union-attr]
     booking = only()
     page = client.get(f"/booking/{booking.token}").text

@@ -35,7 +35,7 @@ from app.packs.bookings.other_hours import OtherHours
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 
 ZONES = [
     "Europe/Rome", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kolkata", "Pacific/Apia", "America/St_Johns",
@@ -182,7 +182,7 @@ def test_a_step_and_the_quiet_around_decide_how_close_they_begin() -> None:
 
 
 @pytest.fixture
-def weekly(service: Service) -> Callable[..., None]:
+def weekly(on_each_edge: None, service: Service) -> Callable[..., None]:
     """weekly(asha, 10, 12): every day of the week, arranged; more as Hours takes it."""
 
     def weekly(whose: Practitioner, opens: int, closes: int, **more: Any) -> None:
@@ -457,11 +457,11 @@ def test_what_is_being_booked_is_not_taken_away(
     def slowly(slot: Slot, besides: Booking | None = None) -> int:
         seat = take_seat(slot, besides)
         seated.set()
-        arranged.wait(0.5)
+        arranged.wait(0.5 if locked else PATIENCE)  # with the lock it cannot come; without it, it must
         return seat
 
     def take_away() -> None:
-        seated.wait(5)
+        seated.wait(PATIENCE)
         arrange(Practitioner.get(whose))
         arranged.set()
 
@@ -486,7 +486,7 @@ def test_what_is_being_taken_away_is_not_booked(app: Flask, asha: Practitioner, 
 
     def hold() -> None:
         there = Slot.get(here)
-        looked.wait(5)
+        looked.wait(PATIENCE)
         Booking.hold(there, MEERA, {})
         asked.set()
 

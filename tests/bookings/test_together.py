@@ -13,7 +13,7 @@ from app.kernel import clock
 from app.kernel.db import session
 from app.money.basket import Basket
 from app.packs.bookings.booking import Booking
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 
 WHO = {name: MEERA[name] for name in ("name", "email", "phone")}
 
@@ -44,7 +44,7 @@ def test_two_hours_are_kept_looked_over_and_paid_at_once(client: FlaskClient, op
     to_pay = client.post("/basket").location
     assert "₹1,998.00" in client.get(to_pay).text
     basket = session.scalars(select(Basket)).one()
-    requests.post(f"{sandbox}/razorpay/orders/{basket.order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=10)
+    requests.post(f"{sandbox}/razorpay/orders/{basket.order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE)
     basket.look()
     done = client.get(f"/basket/{basket.token}").text
     assert "Payment complete" in done

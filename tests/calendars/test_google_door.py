@@ -18,6 +18,7 @@ from app.calendars.google import Google, Keys
 from app.calendars.place import Again, Never, Wanted
 from app.kernel import clock
 from config import Settings
+from tests.conftest import PATIENCE
 
 HOST, ROBOT = "asha@practice.example", "robot@project.iam.gserviceaccount.com"
 
@@ -50,11 +51,11 @@ def at(sandbox: str, settings: Settings) -> Any:
 
 
 def plan(sandbox: str, fault: str, **how: Any) -> None:
-    assert requests.post(f"{sandbox}/google/faults", json={"fault": fault, **how}, timeout=5).ok
+    assert requests.post(f"{sandbox}/google/faults", json={"fault": fault, **how}, timeout=PATIENCE).ok
 
 
 def test_a_service_account_that_may_act_for_somebody_makes_links(sandbox: str, at: Any, keys: Keys, robot: tuple[str, str], wanted: Wanted) -> None:
-    requests.post(f"{sandbox}/google/service-accounts", json={"email": ROBOT, "key": robot[1], "acts_for": [HOST]}, timeout=5)
+    requests.post(f"{sandbox}/google/service-accounts", json={"email": ROBOT, "key": robot[1], "acts_for": [HOST]}, timeout=PATIENCE)
     assert "/meet/" in at(replace(keys, service_account=robot[0], host=HOST)).make(wanted).join_url
     for host, words in (("", "GOOGLE_HOST"), ("boss@practice.example", "domain-wide delegation")):
         with pytest.raises(Never, match=words):
@@ -86,7 +87,7 @@ def test_a_link_that_takes_its_time_is_asked_for_again_and_one_that_never_comes_
     other = replace(wanted, key="other " + wanted.key)
     with pytest.raises(Never, match="no link"):
         at(keys).make(other)
-    assert requests.get(f"{sandbox}/google/events.json", timeout=5).json()[0]["status"] == "cancelled"
+    assert requests.get(f"{sandbox}/google/events.json", timeout=PATIENCE).json()[0]["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("fault", ["503", "429", "403_rate", "empty", "reply_lost", "slow"])

@@ -76,7 +76,7 @@ def home() -> Iterator[Path]:
 
 def gone(*urls: str) -> bool:
     """Within ten seconds nobody listens at these addresses any more."""
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while not (closed := all(_refused(url) for url in urls)) and time.monotonic() < until:
         time.sleep(0.1)
     return closed

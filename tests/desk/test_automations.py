@@ -31,7 +31,7 @@ from app.messages.message import Message
 from app.money.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from config import Settings
-from tests.conftest import CAST, user_id
+from tests.conftest import CAST, PATIENCE, user_id
 
 Enter = Callable[[str], FlaskClient]
 REMARK = {"does": "remark", "words": "{number} of {person} is off."}
@@ -146,7 +146,7 @@ def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold
 
 
 def letters(sandbox: str) -> list[Any]:
-    return list(requests.get(f"{sandbox}/mail.json", timeout=5).json())
+    return list(requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json())
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ def test_a_webhook_is_called_with_a_signature_and_nothing_of_the_customers_own(
 
 
 def heard(sandbox: str) -> list[Any]:
-    return list(requests.get(f"{sandbox}/listener/heard.json", timeout=5).json())
+    return list(requests.get(f"{sandbox}/listener/heard.json", timeout=PATIENCE).json())
 
 
 # --- what goes wrong ---------------------------------------------------------------------------------------------------

@@ -17,6 +17,8 @@ from app.packs.bookings.booking import Booking
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.practitioner import Practitioner
 
+pytestmark = pytest.mark.usefixtures("on_each_edge")
+
 Enter = Callable[[str], FlaskClient]
 NOON = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)  # of a Friday in Kolkata
 

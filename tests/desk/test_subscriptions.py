@@ -28,7 +28,7 @@ from app.kernel.people import Person
 from app.kernel.workflow import asked
 from app.messages.message import Message
 from app.packs.bookings.booking import Booking
-from tests.conftest import user_id
+from tests.conftest import PATIENCE, user_id
 
 Enter = Callable[[str], FlaskClient]
 FRIDAY = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)  # noon in Kolkata
@@ -81,12 +81,12 @@ def asks(app: Flask, by: Any, trial: Trial) -> Callable[..., Subscription]:
 @pytest.fixture
 def letters(sandbox: str) -> Callable[[str], list[dict[str, Any]]]:
     """What arrived since the test began, with its files, the oldest first."""
-    before = {each["id"] for each in requests.get(f"{sandbox}/mail.json", timeout=5).json()}
+    before = {each["id"] for each in requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json()}
 
     def letters(name: str) -> list[dict[str, Any]]:
-        here = [each for each in requests.get(f"{sandbox}/mail.json?to={name}@example.com", timeout=5).json() if each["id"] not in before]
+        here = [each for each in requests.get(f"{sandbox}/mail.json?to={name}@example.com", timeout=PATIENCE).json() if each["id"] not in before]
         for each in here:
-            each["files"] = {file: requests.get(f"{sandbox}/mail/{each['id']}/{nth}", timeout=5).content for nth, file in enumerate(each["attachments"])}
+            each["files"] = {file: requests.get(f"{sandbox}/mail/{each['id']}/{nth}", timeout=PATIENCE).content for nth, file in enumerate(each["attachments"])}
         return here[::-1]
 
     return letters

@@ -19,7 +19,7 @@ from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session
 from config import Settings, Unsafe
-from tests.conftest import user_id
+from tests.conftest import PATIENCE, user_id
 from tests.house.test_papers import SAFE
 
 
@@ -38,7 +38,7 @@ def asked(client: FlaskClient, there: str = "/desk/slot/") -> dict[str, str]:
 
 def answered(provider: str, asked: dict[str, str], email: str = "dina@example.com", **more: Any) -> str:
     """Where the provider sends the browser afterwards, without the host."""
-    told = requests.post(f"{provider}/authorize", data=asked | {"email": email, "verified": "yes"} | more, timeout=10, allow_redirects=False)
+    told = requests.post(f"{provider}/authorize", data=asked | {"email": email, "verified": "yes"} | more, timeout=PATIENCE, allow_redirects=False)
     assert told.status_code == 303, told.text
     return told.headers["Location"].partition("/login/")[2]
 
@@ -104,7 +104,7 @@ def test_somebody_who_left_stays_outside(client: FlaskClient, provider: str, app
 
 @pytest.mark.parametrize("fault", ["nonce", "other_key", "alg_none", "by_our_secret", "aud", "iss", "exp", "503"])
 def test_a_word_that_is_not_the_providers_or_not_for_us_is_not_believed(client: FlaskClient, provider: str, fault: str) -> None:
-    assert requests.post(f"{provider}/faults", json={"fault": fault}, timeout=10).ok
+    assert requests.post(f"{provider}/faults", json={"fault": fault}, timeout=PATIENCE).ok
     came = come(client, provider)
     assert (came.status_code, "Signing in with SSO (demo) failed" in came.text, is_out(client)) == (401, True, True), came.text
     assert come(client, provider).status_code == 302
@@ -114,7 +114,7 @@ def test_a_key_that_is_new_is_looked_up_and_an_address_that_comes_later_is_asked
     assert come(client, provider).status_code == 302
     for fault in "new_key", "late_email":
         client.get("/logout/")
-        requests.post(f"{provider}/faults", json={"fault": fault}, timeout=10)
+        requests.post(f"{provider}/faults", json={"fault": fault}, timeout=PATIENCE)
         assert come(client, provider).status_code == 302, fault
 
 

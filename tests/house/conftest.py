@@ -1,4 +1,4 @@
-"""The demo worlds of all packs, built once for a whole file of tests that mostly look."""
+"""The demo worlds of all packs, built once and put back after each test that has written to them."""
 
 from __future__ import annotations
 
@@ -53,6 +53,10 @@ class Stage:
         self._run(*(f"create table remembered.{each} as select * from {each}" for each in self.tables))
         self.written.clear()
 
+    def distrust(self) -> None:
+        """Others were here since, and what they have written to nobody has noted."""
+        self.written.update(self.tables)
+
     def put_back(self) -> None:
         follows = {each.name for each in db.metadata.sorted_tables for key in each.foreign_keys if key.ondelete and key.column.table.name in self.written}
         by_trigger = {"account"} if self.written & {"line", "hold"} else set()
@@ -65,8 +69,8 @@ class Stage:
         board.catch_up()
 
 
-@pytest.fixture(scope="module")
-def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
+@pytest.fixture(scope="session")
+def world(built: Flask, kept: list[str]) -> Iterator[Stage]:
     """The demo worlds of all packs, with what only a gateway can bring, and with practitioners who can sign in."""
     stage = Stage(kept)
     stage.clear()
@@ -85,11 +89,18 @@ def stage(built: Flask, kept: list[str]) -> Iterator[Stage]:
         _send_reports(built)
         session.remove()
     stage.remember()
-    event.listen(db.engine(), "before_cursor_execute", stage.watch)
     yield stage
-    event.remove(db.engine(), "before_cursor_execute", stage.watch)
     with db.engine().begin() as connection:
         connection.execute(text("drop schema remembered cascade"))
+
+
+@pytest.fixture(scope="module")
+def stage(world: Stage) -> Iterator[Stage]:
+    """That world, and an eye on what is written to it."""
+    world.distrust()
+    event.listen(db.engine(), "before_cursor_execute", world.watch)
+    yield world
+    event.remove(db.engine(), "before_cursor_execute", world.watch)
 
 
 def _hear_from_a_gateway() -> None:

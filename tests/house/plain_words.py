@@ -11,9 +11,9 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 
-from babel.messages.pofile import read_po
 from jinja2 import Environment
 
 ROOT = Path(__file__).parent.parent.parent
@@ -90,9 +90,77 @@ def wrong_with(text: Text) -> list[str]:
 
 # Names keep their capitals wherever they stand.
 NAMES = frozenset(
-    "Razorpay Stripe Google Meet WhatsApp Twilio Jitsi Redis PostgreSQL Frontdesk UTC GST GSTIN HSN SAC INR UPI IFSC UTR CSV XLSX PDF API REST JSON SMS SMTP "
-    "URL ID IDs IP SSO OIDC OpenID Connect TOTP JWT QR HTML ICS HTTP HTTPS India Hindi English Excel Python Swagger OpenAPI I Monday Tuesday Wednesday Thursday "
-    "Friday Saturday Sunday January February March April May June July August September October November December".split()
+    [
+        "Razorpay",
+        "Stripe",
+        "Google",
+        "Meet",
+        "WhatsApp",
+        "Twilio",
+        "Jitsi",
+        "Redis",
+        "PostgreSQL",
+        "Frontdesk",
+        "UTC",
+        "GST",
+        "GSTIN",
+        "HSN",
+        "SAC",
+        "INR",
+        "UPI",
+        "IFSC",
+        "UTR",
+        "CSV",
+        "XLSX",
+        "PDF",
+        "API",
+        "REST",
+        "JSON",
+        "SMS",
+        "SMTP",
+        "URL",
+        "ID",
+        "IDs",
+        "IP",
+        "SSO",
+        "OIDC",
+        "OpenID",
+        "Connect",
+        "TOTP",
+        "JWT",
+        "QR",
+        "HTML",
+        "ICS",
+        "HTTP",
+        "HTTPS",
+        "India",
+        "Hindi",
+        "English",
+        "Excel",
+        "Python",
+        "Swagger",
+        "OpenAPI",
+        "I",
+        "Monday",
+        "Tuesday",
+        "Wednesday",
+        "Thursday",
+        "Friday",
+        "Saturday",
+        "Sunday",
+        "January",
+        "February",
+        "March",
+        "April",
+        "May",
+        "June",
+        "July",
+        "August",
+        "September",
+        "October",
+        "November",
+        "December",
+    ]
 )
 
 
@@ -105,7 +173,17 @@ def _not_sentence_case(words: str) -> str:
 # --- templates --------------------------------------------------------------------------------------------------------
 
 _jinja = Environment(autoescape=True, extensions=["jinja2.ext.do", "jinja2.ext.loopcontrols"])
-_HOW = {"button": "button", "h1": "heading", "h2": "heading", "h3": "heading", "h4": "heading", "th": "label", "label": "label", "legend": "label", "summary": "button"}
+_HOW = {
+    "button": "button",
+    "h1": "heading",
+    "h2": "heading",
+    "h3": "heading",
+    "h4": "heading",
+    "th": "label",
+    "label": "label",
+    "legend": "label",
+    "summary": "button",
+}
 
 
 class _Reader(HTMLParser):
@@ -159,14 +237,29 @@ def in_template(path: Path) -> Iterator[Text]:
 def lower_after_salutation(path: Path) -> Iterator[Text]:
     """The line after “Hello Meera,” begins with a capital."""
     lines = [(nth, line.strip()) for nth, line in enumerate(path.read_text().splitlines(), 1) if line.strip()]
-    for (_, hello), (nth, line) in zip(lines, lines[1:], strict=False):
+    for (_, hello), (nth, line) in pairwise(lines):
         if hello.startswith(("Hello", "Dear", "Hi ")) and line[:1].islower():
             yield Text(str(path.relative_to(ROOT)), nth, line)
 
 
 # --- code -------------------------------------------------------------------------------------------------------------
 
-_SILENT_CALLS = {"text", "compile", "getLogger", "TypeError", "RuntimeError", "AssertionError", "fullmatch", "search", "match", "sub", "execute", "startswith", "endswith", "Enum"}
+_SILENT_CALLS = {
+    "text",
+    "compile",
+    "getLogger",
+    "TypeError",
+    "RuntimeError",
+    "AssertionError",
+    "fullmatch",
+    "search",
+    "match",
+    "sub",
+    "execute",
+    "startswith",
+    "endswith",
+    "Enum",
+}
 _SQL = re.compile(r"\s*(select|insert|update|delete|create|drop|alter|with|set|lock|do|notify|grant|revoke|truncate|coalesce|case)\b", re.IGNORECASE)
 
 
@@ -266,7 +359,7 @@ def main() -> None:
     for each in texts(*places):
         wrong = wrong_with(each)
         if wrong or not only_wrong:
-            print(f"{each.place}\t{each.how}\t{each.words}" + "".join(f"\n    ! {it}" for it in wrong))
+            sys.stdout.write(f"{each.place}\t{each.how}\t{each.words}\n" + "".join(f"    ! {it}\n" for it in wrong))
 
 
 if __name__ == "__main__":

@@ -6,11 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
 
-from sqlalchemy import text
-
-from app.kernel import db
 from tests.conftest import ROOT
 
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -81,12 +78,8 @@ def test_a_scoped_noun_with_two_guarded_moves_takes_at_most_twenty_lines() -> No
     assert len([line for line in EXAMPLE[1].splitlines() if line.strip()]) <= 20
 
 
-def test_the_readmes_example_works_as_it_stands(built: Any, environment: dict[str, str]) -> None:
+def test_the_readmes_example_works_as_it_stands(copied: Callable[[str], dict[str, str]]) -> None:
     assert EXAMPLE
-    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("create database library"))
-    own_house = environment | {"DATABASE_URL": environment["DATABASE_URL"].rpartition("/")[0] + "/library"}
-    told = subprocess.run(
-        [sys.executable, "-c", TRIAL.format(example=EXAMPLE[1])], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False
-    )
+    trial, own_house = TRIAL.format(example=EXAMPLE[1]), copied("library")
+    told = subprocess.run([sys.executable, "-c", trial], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False)
     assert told.stdout.endswith("the library is open\n"), told.stdout + told.stderr

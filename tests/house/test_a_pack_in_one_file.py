@@ -6,11 +6,8 @@ import os
 import re
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Callable
 
-from sqlalchemy import text
-
-from app.kernel import db
 from tests.conftest import ROOT
 
 FOUND = re.search(r"```python\n(.*?)```", (ROOT / "app/packs/README.md").read_text(), re.DOTALL)
@@ -109,11 +106,9 @@ def test_a_small_pack_is_one_file_of_at_most_eighty_lines() -> None:
     assert len([line for line in FOUND[1].splitlines() if line.strip()]) <= 80
 
 
-def test_the_library_works_as_it_stands(built: Any, sandbox: str, environment: dict[str, str]) -> None:
+def test_the_library_works_as_it_stands(sandbox: str, copied: Callable[[str], dict[str, str]]) -> None:
     assert FOUND
-    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("create database one_file"))
-    own_house = environment | {"DATABASE_URL": environment["DATABASE_URL"].rpartition("/")[0] + "/one_file"}
+    own_house = copied("one_file")
     trial = f"SOURCE = {FOUND[1]!r}\n{TRIAL}"
     told = subprocess.run([sys.executable, "-c", trial], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False)
     assert told.stdout.endswith("the library is open\n"), told.stdout + told.stderr

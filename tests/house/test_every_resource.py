@@ -77,35 +77,35 @@ def test_a_stranger_is_sent_away_at_every_door(resource: Resource, client: Flask
 
 
 @every_resource
-@pytest.mark.parametrize("name", CAST)
-def test_reading_is_for_the_roles_that_may_and_for_their_rows(resource: Resource, name: str, client: FlaskClient, token: Token, by: Any) -> None:
-    listed = client.get(f"/api/v1/{resource.name}/?size=100", headers=token(name))
-    assert listed.status_code == (200 if reads(resource, name) else 403)
-    if not reads(resource, name):
-        return
-    mine = visible_ids(resource, name, by)
-    assert listed.get_json()["count"] == len(mine)
-    assert set(listed.get_json()["ids"]) <= mine
-    assert mine, f"the demo world shows no {resource.label.lower()}"
-    one = client.get(f"/api/v1/{resource.name}/{min(mine)}", headers=token(name))
-    assert one.status_code == 200
-    assert not [path for path in one.get_json()["result"] if any(each.path == path and each.secret for each in resource.show)]
-    for foreign in sorted(all_ids(resource) - mine)[:1]:
-        assert client.get(f"/api/v1/{resource.name}/{foreign}", headers=token(name)).status_code == 404
+def test_reading_is_for_the_roles_that_may_and_for_their_rows(resource: Resource, client: FlaskClient, token: Token, by: Any) -> None:
+    for name in CAST:
+        listed = client.get(f"/api/v1/{resource.name}/?size=100", headers=token(name))
+        assert listed.status_code == (200 if reads(resource, name) else 403), name
+        if not reads(resource, name):
+            continue
+        mine = visible_ids(resource, name, by)
+        assert listed.get_json()["count"] == len(mine), name
+        assert set(listed.get_json()["ids"]) <= mine, name
+        assert mine, f"the demo world shows no {resource.label.lower()} to {name}"
+        one = client.get(f"/api/v1/{resource.name}/{min(mine)}", headers=token(name))
+        assert one.status_code == 200, name
+        assert not [path for path in one.get_json()["result"] if any(each.path == path and each.secret for each in resource.show)]
+        for foreign in sorted(all_ids(resource) - mine)[:1]:
+            assert client.get(f"/api/v1/{resource.name}/{foreign}", headers=token(name)).status_code == 404, name
 
 
 @every_resource
-@pytest.mark.parametrize("name", STAFF)
-def test_the_screens_show_the_same_rows(resource: Resource, name: str, enter: Enter, by: Any) -> None:
-    desk, mine = enter(name), visible_ids(resource, name, by)
-    page = desk.get(f"/desk/{resource.name}/")
-    assert page.status_code == (200 if reads(resource, name) else 403)
-    if not reads(resource, name):
-        return
-    assert desk.get(f"/desk/{resource.name}/{min(mine)}").status_code == 200
-    for foreign in sorted(all_ids(resource) - mine)[:1]:
-        assert desk.get(f"/desk/{resource.name}/{foreign}").status_code == 404
-        assert f'href="/desk/{resource.name}/{foreign}"' not in desk.get(f"/desk/{resource.name}/?size=100").text
+def test_the_screens_show_the_same_rows(resource: Resource, enter: Enter, by: Any) -> None:
+    for name in STAFF:
+        desk, mine = enter(name), visible_ids(resource, name, by)
+        page = desk.get(f"/desk/{resource.name}/")
+        assert page.status_code == (200 if reads(resource, name) else 403), name
+        if not reads(resource, name):
+            continue
+        assert desk.get(f"/desk/{resource.name}/{min(mine)}").status_code == 200, name
+        for foreign in sorted(all_ids(resource) - mine)[:1]:
+            assert desk.get(f"/desk/{resource.name}/{foreign}").status_code == 404, name
+            assert f'href="/desk/{resource.name}/{foreign}"' not in desk.get(f"/desk/{resource.name}/?size=100").text, name
 
 
 @every_resource
@@ -249,11 +249,10 @@ def test_bad_fields_are_named_and_never_crash(resource: Resource, client: FlaskC
     unknown = client.post(f"/api/v1/{resource.name}/", json={"state": "x", "id": 7, "nosuch": 1}, headers=token("ada"))
     assert unknown.status_code == 422
     assert error_of(unknown)["fields"].keys() >= {"state", "id", "nosuch"}
-    for column in resource.add:
-        for wrong in WRONG:
-            response = client.post(f"/api/v1/{resource.name}/", json={column.path: wrong}, headers=token("ada"))
-            assert response.status_code in (201, 400, 409, 422), (column.path, wrong, response.text)
-            session.rollback()
+    for wrong in WRONG:  # in every column at once: each is read, and all that is wrong is told together
+        response = client.post(f"/api/v1/{resource.name}/", json=dict.fromkeys([each.path for each in resource.add], wrong), headers=token("ada"))
+        assert response.status_code in (201, 400, 409, 422), (wrong, response.text)
+        session.rollback()
     for body in (b"", b"[]", b"{", b'"x"'):
         response = client.post(f"/api/v1/{resource.name}/", data=body, headers=token("ada"), content_type="application/json")
         assert response.status_code == 400
@@ -280,26 +279,28 @@ def test_writing_is_for_the_roles_that_may_and_leaves_a_line(resource: Resource,
         assert (written or 0) - (before or 0) == (1 if may(resource, name, "edit") and resource.noun.audited else 0)
 
 
+# One of each role: two of the same may the same, and whose rows are whose is looked at above.
+ONE_OF_EACH = {role: name for name, role in reversed(CAST.items())}.values()
+
+
 @every_resource
-@pytest.mark.parametrize("name", CAST)
-def test_every_move_from_every_state_by_everybody(resource: Resource, name: str, client: FlaskClient, token: Token, by: Any) -> None:
+def test_every_move_from_every_state_by_everybody(resource: Resource, client: FlaskClient, token: Token, by: Any) -> None:
     """Right hand, right state: it moves. Anything else: refused, with the state as it was."""
     noun = resource.noun
-    if not noun.states:
-        return
-    mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
-    row = max(mine)
-    for move in moves(noun).values():
-        asks = {each.name: "2026-11-24" for each in questions(move.asks)} if move.asks else {}
-        for state in noun.states if move.by and may(resource, name, move.name) else noun.states[:1]:  # who may not, may not in any state
-            force(noun, row, state)
-            response = client.post(f"/api/v1/{resource.name}/{row}/{move.name}", json=asks, headers=token(name))
-            after = state_of(noun, row)
-            expected = (404, 405) if not move.by else (200, 409, 422) if may(resource, name, move.name) else (403,)
-            assert response.status_code in expected, (move.name, state, response.text)
-            assert response.status_code != 200 or state in move.sources, (move.name, state)
-            ends = {move.to} if move.to else reached(noun, state)
-            assert after in (ends if response.status_code == 200 else {state}), (move.name, state, after)
+    for name in ONE_OF_EACH if noun.states else ():
+        mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
+        row, headers = max(mine), token(name)
+        for move in moves(noun).values():
+            asks = {each.name: "2026-11-24" for each in questions(move.asks)} if move.asks else {}
+            for state in noun.states if move.by and may(resource, name, move.name) else noun.states[:1]:  # who may not, may not in any state
+                force(noun, row, state)
+                response = client.post(f"/api/v1/{resource.name}/{row}/{move.name}", json=asks, headers=headers)
+                after = state_of(noun, row)
+                expected = (404, 405) if not move.by else (200, 409, 422) if may(resource, name, move.name) else (403,)
+                assert response.status_code in expected, (name, move.name, state, response.text)
+                assert response.status_code != 200 or state in move.sources, (name, move.name, state)
+                ends = {move.to} if move.to else reached(noun, state)
+                assert after in (ends if response.status_code == 200 else {state}), (name, move.name, state, after)
 
 
 @every_resource

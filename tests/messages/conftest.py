@@ -21,7 +21,7 @@ from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from app.sandbox.whatsapp import WhatsApp
 from config import Settings
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 
 
 class Telephones:
@@ -32,13 +32,13 @@ class Telephones:
         self.before = {each["id"] for each in self._all()}
 
     def _all(self) -> list[dict[str, Any]]:
-        return list(requests.get(f"{self.url}/texts.json", timeout=5).json())
+        return list(requests.get(f"{self.url}/texts.json", timeout=PATIENCE).json())
 
     def texts(self) -> list[dict[str, Any]]:
         return [each for each in self._all() if each["id"] not in self.before]
 
     def wrong(self, fault: str, carrier: str = "", times: int = 1) -> None:
-        assert requests.post(f"{self.url}/faults", json={"fault": fault, "carrier": carrier, "times": times}, timeout=5).ok
+        assert requests.post(f"{self.url}/faults", json={"fault": fault, "carrier": carrier, "times": times}, timeout=PATIENCE).ok
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ def meera(app: Flask) -> Person:
 def eventually() -> Callable[[Callable[[], Any]], Any]:
     """What carriers do takes a moment: eventually(lambda: …)."""
 
-    def eventually(seen: Callable[[], Any], within: float = 5) -> Any:
+    def eventually(seen: Callable[[], Any], within: float = PATIENCE) -> Any:
         until = time.monotonic() + within
         while time.monotonic() < until:
             session.rollback()

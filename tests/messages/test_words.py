@@ -19,6 +19,7 @@ from app.messages.guarded import MadeUp
 from app.messages.message import Message, tell
 from app.messages.wording import Wording, tried
 from app.packs.bookings.booking import Booking
+from tests.conftest import PATIENCE
 from tests.messages.conftest import Telephones
 
 Enter = Callable[[str], FlaskClient]
@@ -34,7 +35,7 @@ def booking(hold: Any, slot: Any) -> Booking:
 
 def wrote(sandbox: str, to: str = "meera@example.com") -> dict[str, Any]:
     """The latest letter to somebody."""
-    return dict(requests.get(f"{sandbox}/mail.json", params={"to": to}, timeout=5).json()[0])
+    return dict(requests.get(f"{sandbox}/mail.json", params={"to": to}, timeout=PATIENCE).json()[0])
 
 
 def put_to_use(subject: str = SUBJECT, body: str = BODY, name: str = "bookings/received", locale: str = "en", by: str = "email") -> Wording:

@@ -16,6 +16,7 @@ from app.money.ledger import balance, imbalance
 from app.money.payment import Payment
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 
 Hold = Callable[..., Booking]
 
@@ -36,7 +37,7 @@ def play(sandbox: str) -> Callable[..., dict[str, Any]]:
     """The payer's side, at the sandbox: play(bill, "captured")."""
 
     def play(bill: Bill, outcome: str, **how: Any) -> dict[str, Any]:
-        answer = requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=10)
+        answer = requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=PATIENCE)
         assert answer.ok, answer.text
         return dict(answer.json())
 
@@ -46,7 +47,7 @@ def play(sandbox: str) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def go_wrong(sandbox: str) -> Callable[..., None]:
     """The gateway's bad day: go_wrong("502")."""
-    return lambda fault, times=1, path="": requests.post(f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=10)
+    return lambda fault, times=1, path="": requests.post(f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=PATIENCE)
 
 
 @pytest.fixture

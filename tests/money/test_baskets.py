@@ -26,6 +26,7 @@ from app.money.refund import Refund
 from app.money.settlement import Settlement
 from app.money.tally import Tally
 from app.packs.bookings.booking import Booking, CallOff
+from tests.conftest import PATIENCE
 from tests.money.conftest import books, inr
 from tests.money.test_payments import event_about, headers
 from tests.proof.invariants import broken
@@ -182,11 +183,11 @@ def test_what_went_back_at_the_gateways_own_pages_is_taken_from_one_after_the_ot
 
 
 def test_the_settlement_and_the_days_count_know_it_as_one_payment(basket: Basket, play: Any, sandbox: str) -> None:
-    requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-02"}, timeout=10)  # what other tests have paid
+    requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-02"}, timeout=PATIENCE)  # what other tests have paid
     told = play(basket, "captured")
     (tally,) = [each for each in Tally.take("razorpay", clock.now().date()) if each.there.currency == "INR"]
     assert told["id"] not in [row["payment"] for row in tally.rows]
-    requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-03"}, timeout=10)
+    requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-03"}, timeout=PATIENCE)
     settlement.fetch("razorpay", clock.now().date().replace(year=2020, month=1, day=3))
     (line,) = session.scalars(select(Settlement).where(Settlement.entity_id == told["id"]))
     assert (line.state, line.credit) == ("matched", inr(299700))
@@ -232,4 +233,4 @@ def test_a_basket_of_which_one_is_gone_is_not_paid_any_more(basket: Basket, thre
 def at_the_gateway(settings: Any) -> Callable[[Payment], list[dict[str, Any]]]:
     """What the gateway itself says went back of a payment."""
     key = (settings.razorpay_key, settings.razorpay_secret)
-    return lambda payment: requests.get(f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=5).json()["items"]
+    return lambda payment: requests.get(f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE).json()["items"]

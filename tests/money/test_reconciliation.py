@@ -24,6 +24,7 @@ from app.money.payment import GiveBack, Payment
 from app.money.settlement import Settlement
 from app.money.tally import Tally
 from app.packs.bookings.booking import CallOff
+from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 from tests.money.test_payments import headers
 
@@ -33,7 +34,7 @@ def verb(sandbox: str) -> Callable[..., dict[str, Any]]:
     """Whoever sits at the gateway's dashboard: verb("settle"), verb("payments/pay_1/dispute", amount_deducted=99900)."""
 
     def verb(path: str, **given: Any) -> dict[str, Any]:
-        answer = requests.post(f"{sandbox}/razorpay/{path}", json={"deliver": False} | given, timeout=10)
+        answer = requests.post(f"{sandbox}/razorpay/{path}", json={"deliver": False} | given, timeout=PATIENCE)
         assert answer.ok, answer.text
         return dict(answer.json())
 

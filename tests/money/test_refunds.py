@@ -25,6 +25,7 @@ from app.money.payment import Bounce, GiveBack, Payment
 from app.money.policy import RefundPolicy
 from app.money.refund import HandedOut, Refund, Why
 from app.packs.bookings.booking import CallOff
+from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 
 WorkOff = Callable[[], int]
@@ -37,7 +38,7 @@ def refunds_of(bill: Bill) -> list[Refund]:
 @pytest.fixture
 def at_the_gateway(sandbox: str, settings: Any) -> Callable[[Payment], list[dict[str, Any]]]:
     key = (settings.razorpay_key, settings.razorpay_secret)
-    return lambda payment: requests.get(f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=5).json()["items"]
+    return lambda payment: requests.get(f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE).json()["items"]
 
 
 def test_parts_go_back_until_nothing_is_left(bill: Bill, paid: Payment, work_off: WorkOff, at_the_gateway: Any) -> None:
@@ -142,7 +143,7 @@ def test_a_refund_whose_reply_is_lost_is_one_refund(bill: Bill, paid: Payment, g
 
 def test_a_refund_made_at_the_dashboard_is_recognised_and_told(bill: Bill, paid: Payment, settings: Any, at_the_gateway: Any, work_off: WorkOff) -> None:
     key = (settings.razorpay_key, settings.razorpay_secret)
-    requests.post(f"{settings.razorpay_url}/v1/payments/{paid.gateway_id}/refund", json={"amount": 20000}, auth=key, timeout=5)
+    requests.post(f"{settings.razorpay_url}/v1/payments/{paid.gateway_id}/refund", json={"amount": 20000}, auth=key, timeout=PATIENCE)
     bill.look()
     bill.look()
     (refund,) = refunds_of(bill)

@@ -20,6 +20,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from stripe import HTTPClient
 
+from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 from app.money.amount import Money
@@ -28,6 +29,7 @@ from app.money.gateway import Asked, Charge, Declined, Lapsed, Unreachable
 from app.money.payment import GiveBack
 from app.money.stripe import Stripe
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, payment_of
 from tests.sandbox.conftest import Shop, Standing
 
@@ -97,7 +99,7 @@ def verb(bank: Standing) -> Callable[..., Any]:
     """What Stripe, the payer and the bank do by themselves."""
 
     def act(path: str, /, **given: Any) -> Any:
-        answer = requests.post(f"{bank.url}/stripe/{path}", json=given, timeout=10)
+        answer = requests.post(f"{bank.url}/stripe/{path}", json=given, timeout=PATIENCE)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -130,14 +132,14 @@ def test_what_is_asked_stands_in_the_session(stripe: Stripe, bank: Standing) -> 
 
 @pytest.mark.parametrize(("minutes", "ends"), [(15, 31), (45, 45), (60 * 48, 60 * 24 - 1), (-5, 31)])
 def test_a_session_waits_as_long_as_we_do_as_far_as_stripe_allows(stripe: Stripe, bank: Standing, minutes: int, ends: int) -> None:
-    stripe.order(replace(ASKED, until=datetime.now(UTC) + timedelta(minutes=minutes)))
-    assert abs(sessions(bank)[0]["expires_at"] - time.time() - ends * 60) < 5
+    stripe.order(replace(ASKED, until=clock.now() + timedelta(minutes=minutes)))
+    assert abs(sessions(bank)[0]["expires_at"] - clock.timestamp() - ends * 60) < 5
 
 
 def test_asking_twice_for_one_receipt_makes_one_session(stripe: Stripe, bank: Standing) -> None:
     first = stripe.order(ASKED)
     assert stripe.order(ASKED) == first
-    assert stripe.order(replace(ASKED, about="Booking BK-1, with other words", until=datetime.now(UTC) + timedelta(hours=2))) == first
+    assert stripe.order(replace(ASKED, about="Booking BK-1, with other words", until=clock.now() + timedelta(hours=2))) == first
     assert stripe.order(replace(ASKED, receipt="BK-2")) != first
     assert len(sessions(bank)) == 2
 
@@ -195,7 +197,7 @@ def test_a_payment_fails_in_the_banks_words_and_then_succeeds_under_one_id(strip
     [charge] = stripe.charges(order_id)
     assert (charge.id, charge.state, charge.error, charge.method, charge.order_id) == (failed.id, "captured", "", "card", order_id)
     assert charge.at
-    assert abs(charge.at.timestamp() - time.time()) < 10
+    assert abs(charge.at.timestamp() - clock.timestamp()) < 10
 
 
 def test_a_bank_debit_is_created_until_the_bank_has_answered(stripe: Stripe, bank: Standing, verb: Callable[..., Any], shop: Shop) -> None:
@@ -305,7 +307,7 @@ def test_a_dispute_says_what_was_taken_and_until_when_to_answer(stripe: Stripe, 
     assert (told.id, told.payment_id, told.state, told.money, told.deducted) == (id, paid.id, "open", Money(1500, "USD"), 1500)
     assert told.reason == "product_not_received"
     assert told.respond_by
-    assert told.respond_by > datetime.now(UTC)
+    assert told.respond_by > clock.now()
     with pytest.raises(Declined, match="charged back") as no:
         stripe.refund(paid.id, Money(1500, "USD"), "RF-1")
     assert no.value.their_code == "charge_disputed"
@@ -326,7 +328,7 @@ def test_a_warning_is_a_dispute_too(stripe: Stripe, bank: Standing, verb: Callab
 def test_a_day_is_counted_with_the_order_of_each_payment(stripe: Stripe, verb: Callable[..., Any], paid: Charge) -> None:
     failed = stripe.order(replace(ASKED, receipt="BK-2"))
     verb(f"sessions/{failed}/pay", outcome="failed", deliver=False)
-    today = datetime.now(UTC).date()
+    today = clock.now().date()
     assert stripe.taken(today) == [paid]
     assert stripe.taken(date(2026, 1, 1)) == []
 
@@ -339,7 +341,7 @@ def test_a_transfer_to_the_bank_is_told_line_by_line(stripe: Stripe, verb: Calla
     id = verb(f"payments/{disputed.id}/dispute", deliver=False)["id"]
     verb(f"disputes/{id}/close", outcome="won", deliver=False)
     verb("settle")
-    today = datetime.now(UTC).date()
+    today = clock.now().date()
     lines = stripe.settled(today)
     usd = lambda amount: Money(amount, "USD")  # noqa: E731
     assert [(each.kind, each.credit, each.debit, each.fee, each.tax) for each in lines[::-1]] == [
@@ -383,11 +385,11 @@ def test_a_lost_reply_after_the_effect_makes_one_session_and_one_refund(stripe: 
 
 def test_a_slow_gateway_is_not_waited_for_for_ever(stripe: Stripe, verb: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stripe.client._requestor._client, "_timeout", (0.2, 0.3))
-    verb("faults", fault="slow", path="/v1/refunds", times=2)
+    verb("faults", fault="slow", path="/v1/refunds", times=2, seconds=30)
     began = time.monotonic()
     with pytest.raises(Unreachable):
         stripe.refunds("pi_x")
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 25
 
 
 def test_nobody_there_and_a_wrong_key_are_said_apart(bank: Standing) -> None:
@@ -468,7 +470,7 @@ def test_nobody_is_asked_while_a_transaction_is_open(stripe: Stripe) -> None:
 
 
 def sealed(raw: bytes, secret: str, moment: float | None = None) -> dict[str, str]:
-    at = int(time.time() if moment is None else moment)
+    at = int(clock.timestamp() if moment is None else moment)
     return {"Stripe-Signature": f"t={at},v1={hmac.new(secret.encode(), f'{at}.'.encode() + raw, hashlib.sha256).hexdigest()}"}
 
 
@@ -535,7 +537,7 @@ def test_a_door_without_a_secret_hears_nobody() -> None:
 
 @pytest.mark.parametrize(("age", "good"), [(0, True), (290, True), (310, False), (-290, True), (-310, False)])
 def test_a_signature_is_good_for_five_minutes(ear: Stripe, age: int, good: bool) -> None:
-    headers = sealed(event(), "whsec_new", time.time() - age)
+    headers = sealed(event(), "whsec_new", clock.timestamp() - age)
     if good:
         assert ear.hear(event(), headers).kind == "some.thing"
     else:
@@ -616,7 +618,9 @@ def test_a_booking_is_paid_with_stripe_and_given_back(billed: Bill, client: Flas
     page = client.get(f"/pay/{billed.token}").text
     session.expire_all()
     assert f'<form method="get" action="/sandbox/stripe/pay/{billed.order_id}">' in page
-    pressed = requests.post(f"{sandbox}/stripe/pay/{billed.order_id}", data={"press": "pay", "card": "4242424242424242"}, timeout=10, allow_redirects=False)
+    pressed = requests.post(
+        f"{sandbox}/stripe/pay/{billed.order_id}", data={"press": "pay", "card": "4242424242424242"}, timeout=PATIENCE, allow_redirects=False
+    )
     assert client.get(pressed.headers["Location"]).status_code == 303
     assert booking_of(billed).state == "confirmed"
     with transaction():
@@ -631,7 +635,7 @@ def test_a_booking_is_paid_when_stripe_tells_us_whatever_the_browser_does(
     billed: Bill, client: FlaskClient, sandbox: str, settings: Settings, work_off: Callable[[], int]
 ) -> None:
     order_id = billed.announce()
-    requests.post(f"{sandbox}/stripe/sessions/{order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=10)
+    requests.post(f"{sandbox}/stripe/sessions/{order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE)
     raw = event(object="checkout.session", id=order_id)
     tell = lambda secret: client.post("/api/payment/webhook/stripe", data=raw, headers=sealed(raw, secret))  # noqa: E731
     assert tell("whsec_guessed").status_code == 403

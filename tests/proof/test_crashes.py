@@ -19,6 +19,8 @@ from tests.proof.bank import Killed
 from tests.proof.conftest import LONG
 from tests.proof.house import House, breaking_off, like_a_process, say
 
+pytestmark = pytest.mark.proof
+
 
 @dataclass(frozen=True)
 class Flow:

@@ -19,8 +19,11 @@ from app.money import gateway
 from app.money.bill import Bill
 from app.packs.bookings.booking import Booking
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.proof.conftest import LONG
 from tests.proof.house import House, at_home, say
+
+pytestmark = pytest.mark.proof
 
 POINTS = range(1, 7) if LONG else range(1, 2)
 
@@ -88,14 +91,16 @@ def test_it_may_be_killed_anywhere(app: Flask, kept: list[str], sandbox: str, se
                 house.hold(0, 0)
                 bill = house.announce(0)
                 assert bill
-                paid = requests.post(f"{sandbox}/razorpay/orders/{bill.order_id}/pay", json={"outcome": "captured", "deliver": "dropped"}, timeout=10).json()
+                paid = requests.post(
+                    f"{sandbox}/razorpay/orders/{bill.order_id}/pay", json={"outcome": "captured", "deliver": "dropped"}, timeout=PATIENCE
+                ).json()
             if flow in ("cancel", "refund"):
                 house.look(0)
                 house.work()
             died += killed(lambda house=house: FLOWS[flow](house), at, n, real)  # type: ignore[misc]
             house.must_hold()
             _recover(house, flow)
-            backs = requests.get(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refunds", auth=key, timeout=10).json()["items"] if paid else []
+            backs = requests.get(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refunds", auth=key, timeout=PATIENCE).json()["items"] if paid else []
             assert [each["amount"] for each in backs] == {"cancel": [99900], "refund": [49950]}.get(flow, []), (flow, at, n)
             assert session.scalars(select(Booking.state)).all() == [{"book": "expired", "cancel": "cancelled"}.get(flow, "confirmed")]
     say(f"{flow}, {at}: killed {died} times")

@@ -8,11 +8,14 @@ import time
 from collections import Counter
 from collections.abc import Callable
 
+import pytest
 from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from tests.proof.house import ENDS, House, say
 from tests.proof.machine import Everything
+
+pytestmark = pytest.mark.proof
 
 EXAMPLES, STEPS = int(os.environ.get("PROOF_EXAMPLES") or 10), int(os.environ.get("PROOF_STEPS") or 20)
 

@@ -8,6 +8,8 @@ from tests.proof.conftest import LONG
 from tests.proof.house import say
 from tests.proof.mutants import MUTANTS, Mutant, run
 
+pytestmark = pytest.mark.proof
+
 
 def named(mutant: Mutant) -> str:
     return mutant.breaks

@@ -18,6 +18,8 @@ from app.money.gateway import Charge
 from tests.proof.conftest import LONG
 from tests.proof.house import House, say
 
+pytestmark = pytest.mark.proof
+
 MOST = int(os.environ.get("ORDERS") or 12)
 NEWS = ("authorized", "captured", "order.paid", "failed", "return", "poll")
 _STATE = text("""

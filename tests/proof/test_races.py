@@ -75,7 +75,7 @@ def without_locks(meet_at: type[Noun], *, in_turn: bool = False) -> Iterator[Non
         if isinstance(self, meet_at) and not getattr(seen, "met", False):
             seen.met = True
             with suppress(threading.BrokenBarrierError):
-                both.wait(3)
+                both.wait(20)
             if in_turn and threading.current_thread().name == "1":
                 time.sleep(0.2)  # so that the second writes last, over what the first has written
         return self
@@ -130,7 +130,7 @@ def counting_without_a_lock() -> Iterator[None]:
         last = session.scalar(select(numbering.Series.last).where(numbering.Series.kind == kind)) or 0
         if kind == "INV fiscal":
             with suppress(threading.BrokenBarrierError):
-                both.wait(3)
+                both.wait(20)
         counted(kind, year)
         return last + 1
 

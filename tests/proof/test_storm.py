@@ -25,6 +25,8 @@ from app.packs.bookings.slot import Slot
 from tests.proof.conftest import LONG
 from tests.proof.house import BEGIN, CROWD, House, say
 
+pytestmark = pytest.mark.proof
+
 THREADS, SLOTS = (8, 200) if LONG else (4, 12)
 
 

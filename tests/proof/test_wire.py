@@ -18,8 +18,11 @@ from app.money import gateway
 from app.money.bill import Bill
 from app.money.refund import Refund
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.proof.conftest import LONG
 from tests.proof.house import House, at_home, say
+
+pytestmark = pytest.mark.proof
 
 STEPS = 600 if LONG else 200
 
@@ -33,7 +36,7 @@ class Wire:
         self.paid: list[dict[str, Any]] = []
 
     def _verb(self, path: str, **given: Any) -> dict[str, Any]:
-        answer = requests.post(f"{self.root}/{path}", json={"deliver": "dropped"} | given, timeout=10)
+        answer = requests.post(f"{self.root}/{path}", json={"deliver": "dropped"} | given, timeout=PATIENCE)
         return dict(answer.json()) if answer.ok else {}
 
     def pay(self) -> None:
@@ -52,23 +55,25 @@ class Wire:
 
     def bad_day(self) -> None:
         fault = self.chance.choice(["reply_lost", "502", "429", "500", "empty", "list"])
-        requests.post(f"{self.root}/faults", json={"fault": fault, "times": self.chance.randint(1, 2), "path": self.chance.choice(["", "/refund"])}, timeout=10)
+        requests.post(
+            f"{self.root}/faults", json={"fault": fault, "times": self.chance.randint(1, 2), "path": self.chance.choice(["", "/refund"])}, timeout=PATIENCE
+        )
 
     def next_refund(self) -> None:
-        requests.post(f"{self.root}/faults", json={"refund": self.chance.choice(["pending", "failed"])}, timeout=10)
+        requests.post(f"{self.root}/faults", json={"refund": self.chance.choice(["pending", "failed"])}, timeout=PATIENCE)
 
     def quarrel(self) -> None:
         if self.paid:
             self._verb(f"payments/{self.chance.choice(self.paid)['id']}/dispute")
 
     def heal(self) -> None:
-        requests.delete(f"{self.root}/faults", timeout=10)
+        requests.delete(f"{self.root}/faults", timeout=PATIENCE)
         for each in self.get("refunds?count=100"):
             if each["status"] == "pending":
                 self._verb(f"refunds/{each['id']}/processed")
 
     def get(self, path: str) -> list[dict[str, Any]]:
-        return list(requests.get(f"{self.root}/v1/{path}", auth=self.key, timeout=10).json()["items"])
+        return list(requests.get(f"{self.root}/v1/{path}", auth=self.key, timeout=PATIENCE).json()["items"])
 
     def kept(self, order_id: str) -> int:
         captured = [each for each in self.get(f"orders/{order_id}/payments") if each["captured"]]

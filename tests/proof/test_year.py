@@ -34,6 +34,8 @@ from app.packs.bookings.waiting import Waiting
 from tests.proof.conftest import LONG
 from tests.proof.house import House, inr, say
 
+pytestmark = pytest.mark.proof
+
 DAYS = int(os.environ.get("PROOF_DAYS") or (365 if LONG else 1))
 BUSY = float(os.environ.get("PROOF_BUSY", "1"))  # a calmer practice lives its year sooner: the calendar is the same
 WATCH = timedelta(hours=2)  # somebody looks at the practice so often

@@ -21,7 +21,7 @@ from app.sandbox.mailbox import Letterbox
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from config import Settings
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port
 
 
 class Shop:
@@ -51,7 +51,7 @@ class Shop:
     def kinds(self) -> list[str]:
         return [each.get("event") or each["type"] for each in self.events()]
 
-    def hears(self, count: int, within: float = 5) -> list[str]:
+    def hears(self, count: int, within: float = PATIENCE) -> list[str]:
         """Wait for so many events, and a moment longer for one too many."""
         until = time.monotonic() + within
         while len(self.heard) < count and time.monotonic() < until:
@@ -79,12 +79,12 @@ class Standing:
         return dict(self.client.order.create({"amount": amount, "currency": "INR", **more}))
 
     def pay(self, order: dict[str, Any], outcome: str = "captured", **how: Any) -> dict[str, Any]:
-        answer = requests.post(f"{self.api}/orders/{order['id']}/pay", json={"outcome": outcome} | how, timeout=10)
+        answer = requests.post(f"{self.api}/orders/{order['id']}/pay", json={"outcome": outcome} | how, timeout=PATIENCE)
         assert answer.ok, answer.text
         return dict(answer.json())
 
     def wrong(self, fault: str, **more: Any) -> None:
-        assert requests.post(f"{self.api}/faults", json={"fault": fault} | more, timeout=10).ok
+        assert requests.post(f"{self.api}/faults", json={"fault": fault} | more, timeout=PATIENCE).ok
 
     def close(self) -> None:
         self.postman.rounds.clear()  # a thread cannot be stopped, but it can be left with nothing to do

@@ -16,12 +16,13 @@ from app.sandbox import create_sandbox
 from app.sandbox.store import Store
 from app.sandbox.webhooks import Postman
 from config import Settings, Unsafe
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 
 def asked(bank: Standing, keys: Settings, method: str, path: str, **more: Any) -> requests.Response:
     """The API without the SDK, which drops everything of an error but its words."""
-    return requests.request(method, f"{bank.api}/v1{path}", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=10, **more)
+    return requests.request(method, f"{bank.api}/v1{path}", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE, **more)
 
 
 def test_it_does_not_start_beside_live_keys(keys: Settings, start: Callable[[], Standing]) -> None:
@@ -78,7 +79,7 @@ def test_a_bad_order_is_refused_in_razorpays_words_and_shape(bank: Standing, key
 
 def test_a_stranger_is_told_that_authentication_failed_and_nothing_more(bank: Standing, keys: Settings) -> None:
     for auth in (None, (keys.razorpay_key, "guessed"), ("rzp_test_other", keys.razorpay_secret)):
-        answer = requests.get(f"{bank.api}/v1/orders", auth=auth, timeout=5)
+        answer = requests.get(f"{bank.api}/v1/orders", auth=auth, timeout=PATIENCE)
         assert (answer.status_code, answer.json()) == (401, {"error": {"code": "BAD_REQUEST_ERROR", "description": "Authentication failed"}})
 
 
@@ -121,7 +122,7 @@ def test_a_failure_leaves_the_order_open_for_another_try(bank: Standing) -> None
 def test_an_order_is_paid_once_whoever_comes_at_the_same_time(bank: Standing) -> None:
     order = bank.order()
     with ThreadPoolExecutor(8) as crowd:
-        answers = list(crowd.map(lambda _: requests.post(f"{bank.api}/orders/{order['id']}/pay", json={"outcome": "captured"}, timeout=20), range(8)))
+        answers = list(crowd.map(lambda _: requests.post(f"{bank.api}/orders/{order['id']}/pay", json={"outcome": "captured"}, timeout=PATIENCE), range(8)))
     assert sorted(each.status_code for each in answers) == [200, *[400] * 7]
     refused = next(each for each in answers if not each.ok).json()["error"]["description"]
     assert refused == "Your payment has been declined as the order is already paid. Please initiate the payment with a new order."
@@ -129,9 +130,9 @@ def test_an_order_is_paid_once_whoever_comes_at_the_same_time(bank: Standing) ->
 
 
 def test_the_verb_refuses_what_it_cannot_do(bank: Standing) -> None:
-    assert requests.post(f"{bank.api}/orders/order_none/pay", json={"outcome": "captured"}, timeout=5).status_code == 404
+    assert requests.post(f"{bank.api}/orders/order_none/pay", json={"outcome": "captured"}, timeout=PATIENCE).status_code == 404
     for bad in ({}, {"outcome": "maybe"}, {"outcome": "captured", "amount": "many"}, {"outcome": "late", "after": "soon"}):
-        assert requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json=bad, timeout=5).status_code == 400
+        assert requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json=bad, timeout=PATIENCE).status_code == 400
 
 
 def test_an_order_that_asks_for_a_hand_stays_authorized_until_it_is_captured(bank: Standing, shop: Shop) -> None:
@@ -223,7 +224,7 @@ def test_a_fault_happens_as_often_as_planned_and_where_it_was_planned(bank: Stan
     bank.wrong(fault, times=2, path="orders")
     assert asked(bank, keys, "GET", "/payments").status_code == 200
     assert [asked(bank, keys, "GET", "/orders").status_code for _ in range(3)] == [status, status, 200]
-    assert requests.post(f"{bank.api}/faults", json={"fault": "earthquake"}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/faults", json={"fault": "earthquake"}, timeout=PATIENCE).status_code == 400
 
 
 def test_a_restart_forgets_nothing(start: Callable[[], Standing], shop: Shop) -> None:

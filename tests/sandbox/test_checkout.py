@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
 
 import pytest
 import requests
 
+from app.kernel import clock
 from app.sandbox.door import door
 from config import Settings, Unsafe
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 BACK, AWAY = "http://127.0.0.1:9/pay/token/back?a=1&b=2", "http://127.0.0.1:9/pay/token/away"
@@ -48,13 +49,13 @@ def arrive(bank: Standing, keys: Settings, order: dict[str, Any], **other: str) 
         "description": "First consultation", "prefill[name]": "Meera Iyer", "prefill[email]": "meera@example.com", "prefill[contact]": "+919845012345",
         "notes[seat]": "4", "callback_url": BACK, "cancel_url": AWAY,
     }  # fmt: skip
-    return requests.post(f"{bank.api}/v1/checkout/embedded", data=fields | other, timeout=5)
+    return requests.post(f"{bank.api}/v1/checkout/embedded", data=fields | other, timeout=PATIENCE)
 
 
 def press(bank: Standing, page: requests.Response, button: str, **typed: str) -> requests.Response:
     form = Forms(page.text).found[0]
     address = bank.url.removesuffix("/sandbox") + form["to"]
-    return requests.post(address, data=form["fields"] | typed | {"press": button}, timeout=5, allow_redirects=False)
+    return requests.post(address, data=form["fields"] | typed | {"press": button}, timeout=PATIENCE, allow_redirects=False)
 
 
 def test_the_page_says_who_asks_for_how_much_and_for_what(bank: Standing, keys: Settings, order: dict[str, Any]) -> None:
@@ -106,7 +107,7 @@ def test_paying_late_sends_the_payer_away_as_failed(bank: Standing, keys: Settin
 
 def test_a_card_that_cannot_be_charged_is_refused_and_nothing_was_tried(bank: Standing, keys: Settings, order: dict[str, Any]) -> None:
     page = arrive(bank, keys, order)
-    now = datetime.now(UTC)
+    now = clock.now()
     last_month = f"{(now.month - 2) % 12 + 1:02}/{(now.year - (now.month == 1)) % 100:02}"
     refusals = (
         ({"expiry": last_month}, "card has expired"), ({"expiry": "01/20"}, "card has expired"), ({"expiry": "13/35"}, "valid expiry"), ({"expiry": ""}, "valid expiry"),
@@ -134,22 +135,22 @@ def test_what_cannot_be_paid_is_a_kind_page(bank: Standing, keys: Settings, orde
 def test_an_amount_is_shown_with_as_many_places_as_its_currency_has(bank: Standing, keys: Settings, currency: str, amount: int, shown: str) -> None:
     order = bank.client.order.create({"amount": amount, "currency": currency})
     assert f"Pay {shown}<" in arrive(bank, keys, order).text
-    assert f"{shown}<" in requests.get(f"{bank.api}/", timeout=5).text
+    assert f"{shown}<" in requests.get(f"{bank.api}/", timeout=PATIENCE).text
 
 
 def test_people_play_the_bank_from_the_list_of_orders(bank: Standing, order: dict[str, Any]) -> None:
-    page = requests.get(f"{bank.api}/", timeout=5)
+    page = requests.get(f"{bank.api}/", timeout=PATIENCE)
     [form] = [each for each in Forms(page.text).found if order["id"] in each["to"]]
-    answer = requests.post(bank.url.removesuffix("/sandbox") + form["to"], data={"outcome": "captured"}, timeout=5)
+    answer = requests.post(bank.url.removesuffix("/sandbox") + form["to"], data={"outcome": "captured"}, timeout=PATIENCE)
     assert answer.ok
     assert not [each for each in Forms(answer.text).found if order["id"] in each["to"]]
     assert bank.client.order.fetch(order["id"])["status"] == "paid"
 
 
 def test_the_pages_look_the_same_at_the_sandboxs_own_address(bank: Standing) -> None:
-    page = requests.get(f"{bank.url}/", timeout=5).text
+    page = requests.get(f"{bank.url}/", timeout=PATIENCE).text
     for path in re.findall(r'<link rel="stylesheet" href="([^"]+)"', page):
-        assert requests.get(bank.url.removesuffix("/sandbox") + path, timeout=5).headers["Content-Type"].startswith("text/css")
+        assert requests.get(bank.url.removesuffix("/sandbox") + path, timeout=PATIENCE).headers["Content-Type"].startswith("text/css")
 
 
 def test_there_is_no_door_beside_live_keys(keys: Settings) -> None:

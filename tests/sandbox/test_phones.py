@@ -16,6 +16,7 @@ import requests
 
 from app.sandbox.webhooks import sign
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing, start  # noqa: F401  # asked for by name
 
 TO = "+919845012345"
@@ -36,17 +37,17 @@ def keys(keys: Settings, shop: Shop) -> Settings:
 def whatsapp(bank: Standing, keys: Settings, token: str = "", **change: Any) -> requests.Response:
     body = {"messaging_product": "whatsapp", "to": TO[1:], "type": "template", "template": TEMPLATE, "biz_opaque_callback_data": "7"} | change
     headers = {"Authorization": f"Bearer {token or keys.whatsapp_token}"}
-    return requests.post(f"{bank.url}/whatsapp/v23.0/{keys.whatsapp_phone_id}/messages", json=body, headers=headers, timeout=5)
+    return requests.post(f"{bank.url}/whatsapp/v23.0/{keys.whatsapp_phone_id}/messages", json=body, headers=headers, timeout=PATIENCE)
 
 
 def sms(bank: Standing, keys: Settings, token: str = "", **change: str) -> requests.Response:
     form = {"To": TO, "From": keys.twilio_sender, "Body": "Hello", "StatusCallback": f"{keys.base_url}/hook?message=7"} | change
     url = f"{bank.url}/sms/2010-04-01/Accounts/{keys.twilio_account}/Messages.json"
-    return requests.post(url, data=form, auth=(keys.twilio_account, token or keys.twilio_token), timeout=5)
+    return requests.post(url, data=form, auth=(keys.twilio_account, token or keys.twilio_token), timeout=PATIENCE)
 
 
 def heard(shop: Shop, count: int) -> Iterator[tuple[dict[str, str], bytes]]:
-    until = time.monotonic() + 5
+    until = time.monotonic() + PATIENCE
     while len(shop.heard) < count and time.monotonic() < until:
         time.sleep(0.02)
     assert len(shop.heard) == count
@@ -102,25 +103,25 @@ def test_twilio_refuses_as_it_does(bank: Standing, keys: Settings, change: dict[
 
 def test_whoever_said_stop_is_not_reached_until_they_say_start(bank: Standing, keys: Settings) -> None:
     for words, status in (("STOP", 400), ("START", 201)):
-        requests.post(f"{bank.url}/phones/reply", json={"carrier": "sms", "phone": TO, "words": words}, timeout=5)
+        requests.post(f"{bank.url}/phones/reply", json={"carrier": "sms", "phone": TO, "words": words}, timeout=PATIENCE)
         assert sms(bank, keys).status_code == status
 
 
 def test_a_telephone_shows_what_came_and_harms_nobody(bank: Standing, keys: Settings) -> None:
     sms(bank, keys, Body="<script>alert(1)</script>")
     whatsapp(bank, keys)
-    page = requests.get(f"{bank.url}/phones", timeout=5).text
+    page = requests.get(f"{bank.url}/phones", timeout=PATIENCE).text
     assert "<script>alert" not in page
     assert "booking_confirmed" in page
-    [text] = [each for each in requests.get(f"{bank.url}/phones/texts.json", timeout=5).json() if each["carrier"] == "whatsapp"]
-    assert requests.post(f"{bank.url}/phones/{text['id']}/read", allow_redirects=False, timeout=5).status_code == 303
-    assert requests.post(f"{bank.url}/phones/nobody/read", timeout=5).status_code == 404
-    assert requests.post(f"{bank.url}/phones/faults", json={"fault": "nosuch"}, timeout=5).status_code == 400
+    [text] = [each for each in requests.get(f"{bank.url}/phones/texts.json", timeout=PATIENCE).json() if each["carrier"] == "whatsapp"]
+    assert requests.post(f"{bank.url}/phones/{text['id']}/read", allow_redirects=False, timeout=PATIENCE).status_code == 303
+    assert requests.post(f"{bank.url}/phones/nobody/read", timeout=PATIENCE).status_code == 404
+    assert requests.post(f"{bank.url}/phones/faults", json={"fault": "nosuch"}, timeout=PATIENCE).status_code == 400
 
 
 @pytest.mark.parametrize(("fault", "status"), [("429", 429), ("500", 500), ("refused", 400)])
 def test_it_goes_wrong_when_it_is_asked_to_and_only_so_often(bank: Standing, keys: Settings, fault: str, status: int) -> None:
-    assert requests.post(f"{bank.url}/phones/faults", json={"fault": fault, "carrier": "sms"}, timeout=5).ok
+    assert requests.post(f"{bank.url}/phones/faults", json={"fault": fault, "carrier": "sms"}, timeout=PATIENCE).ok
     assert whatsapp(bank, keys).status_code == 200
     assert sms(bank, keys).status_code == status
     assert sms(bank, keys).status_code == 201

@@ -17,6 +17,7 @@ from app.sandbox import create_sandbox
 from app.sandbox.door import door
 from app.sandbox.webhooks import sign
 from config import Settings, Unsafe
+from tests.conftest import PATIENCE
 
 
 @pytest.fixture
@@ -100,12 +101,12 @@ def test_an_event_is_signed_as_the_sdk_expects(sdk: razorpay.Client, order: dict
 
 def test_a_card_that_has_expired_is_refused_on_the_checkout_page(sandbox: str, order: dict[str, Any], settings: Settings) -> None:
     form = {"key_id": settings.razorpay_key, "order_id": order["id"], "callback_url": "/back", "cancel_url": "/away", "name": "The shop"}
-    page = requests.post(f"{sandbox}/razorpay/v1/checkout/embedded", data=form, timeout=5)
+    page = requests.post(f"{sandbox}/razorpay/v1/checkout/embedded", data=form, timeout=PATIENCE)
     assert "999.00" in page.text
     press = form | {"press": "pay", "card": "4111 1111 1111 1111", "cvv": "123"}
-    old = requests.post(f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/25"}, timeout=5)
+    old = requests.post(f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/25"}, timeout=PATIENCE)
     assert (old.status_code, "Your card has expired" in old.text) == (400, True)
-    good = requests.post(f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/35"}, timeout=5)
+    good = requests.post(f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/35"}, timeout=PATIENCE)
     assert 'name="razorpay_signature"' in good.text
 
 
@@ -113,9 +114,9 @@ def test_a_letter_arrives_in_the_mailbox(sandbox: str, settings: Settings) -> No
     letter = EmailMessage()
     letter["From"], letter["To"], letter["Subject"], letter["Message-ID"] = "a@example.com", "noor@example.com", "Grüße", "<1@example.com>"
     letter.set_content("Hello")
-    with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=5) as post:
+    with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=PATIENCE) as post:
         post.send_message(letter)
-    (found,) = requests.get(f"{sandbox}/mail.json?to=noor", timeout=5).json()
+    (found,) = requests.get(f"{sandbox}/mail.json?to=noor", timeout=PATIENCE).json()
     assert (found["subject"], found["text"].strip(), found["message_id"]) == ("Grüße", "Hello", "<1@example.com>")
 
 

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 import requests
 from razorpay.errors import BadRequestError
 
+from app.kernel import clock
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 ACCOUNT = "acc_IROu8Nod6PXPtZ"
 
 
 def verb(bank: Standing, path: str, **said: Any) -> dict[str, Any]:
-    answer = requests.post(f"{bank.api}/{path}", json=said, timeout=10)
+    answer = requests.post(f"{bank.api}/{path}", json=said, timeout=PATIENCE)
     assert answer.ok, answer.text
     return dict(answer.json())
 
@@ -31,7 +31,7 @@ def paid(bank: Standing) -> dict[str, Any]:
 
 
 def test_a_dispute_is_opened_argued_and_won(bank: Standing, shop: Shop, paid: dict[str, Any]) -> None:
-    until = int(time.time()) + 1000
+    until = clock.timestamp() + 1000
     dispute = verb(bank, f"payments/{paid['id']}/dispute", amount=5000, amount_deducted=5000, respond_by=until)
     assert bank.client.dispute.fetch(dispute["id"]) == dispute
     assert (dispute["status"], dispute["phase"], dispute["respond_by"], dispute["amount_deducted"]) == ("open", "chargeback", until, 5000)
@@ -44,7 +44,7 @@ def test_a_dispute_is_opened_argued_and_won(bank: Standing, shop: Shop, paid: di
     assert (won["status"], won["amount_deducted"]) == ("won", 0)
     assert shop.hears(3) == [f"payment.dispute.{each}" for each in ("created", "under_review", "won")]
     assert [*shop.events()[0]["payload"]] == ["payment", "dispute"]
-    assert requests.post(f"{bank.api}/disputes/{dispute['id']}/lost", json={}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/disputes/{dispute['id']}/lost", json={}, timeout=PATIENCE).status_code == 400
 
 
 def test_a_dispute_is_lost_by_accepting_it_or_by_the_bank(bank: Standing, shop: Shop, paid: dict[str, Any]) -> None:
@@ -59,15 +59,15 @@ def test_a_dispute_needs_money_that_was_taken(bank: Standing, paid: dict[str, An
     failed = bank.pay(bank.order(), "failed", deliver=False)
     tries = ((failed, {}), (paid, {"amount": 99901}), (paid, {"amount_deducted": 99901}), (paid, {"amount_deducted": -1}), (paid, {"respond_by": "soon"}))
     for payment, said in tries:
-        assert requests.post(f"{bank.api}/payments/{payment['id']}/dispute", json=said, timeout=5).status_code == 400
-    assert requests.post(f"{bank.api}/disputes/disp_none/burnt", json={}, timeout=5).status_code == 404
+        assert requests.post(f"{bank.api}/payments/{payment['id']}/dispute", json=said, timeout=PATIENCE).status_code == 400
+    assert requests.post(f"{bank.api}/disputes/disp_none/burnt", json={}, timeout=PATIENCE).status_code == 404
 
 
 # --- settlements ------------------------------------------------------------------------------------------------------
 
 
 def report(bank: Standing, **asked: Any) -> list[dict[str, Any]]:
-    today = datetime.now(UTC)
+    today = clock.now()
     return list(bank.client.settlement.report({"year": today.year, "month": today.month, "day": today.day} | asked)["items"])
 
 
@@ -110,7 +110,7 @@ def test_what_a_dispute_takes_and_what_comes_back_are_adjustments(bank: Standing
     assert (taken["type"], taken["debit"], taken["dispute_id"]) == ("adjustment", 5000, dispute["id"])
     assert (back["type"], back["credit"], back["payment_id"]) == ("adjustment", 5000, paid["id"])
     assert len(report(bank, year=2026, month="01", day="")) == 3
-    assert requests.post(f"{bank.api}/settle", json={"day": "tomorrow"}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/settle", json={"day": "tomorrow"}, timeout=PATIENCE).status_code == 400
 
 
 def test_each_currency_is_settled_by_itself(bank: Standing, paid: dict[str, Any]) -> None:
@@ -175,13 +175,13 @@ def test_a_payout_is_made_once_for_one_key_and_arrives(bank: Standing, shop: Sho
 
 
 def test_a_payout_comes_back_or_fails(bank: Standing, shop: Shop, pay_out: Any) -> None:
-    assert requests.post(f"{bank.api}/faults", json={"payout": "pending", "times": 2}, timeout=5).ok
+    assert requests.post(f"{bank.api}/faults", json={"payout": "pending", "times": 2}, timeout=PATIENCE).ok
     one, two = pay_out("key-one"), pay_out("key-two")
     assert verb(bank, f"payouts/{one['id']}/failed")["failure_reason"]
     verb(bank, f"payouts/{two['id']}/processed")
     assert verb(bank, f"payouts/{two['id']}/reversed")["status"] == "reversed"
     assert shop.hears(5)[2:] == ["payout.failed", "payout.processed", "payout.reversed"]
-    assert requests.post(f"{bank.api}/payouts/{two['id']}/processed", json={}, timeout=5).status_code == 400
-    assert requests.post(f"{bank.api}/faults", json={"payout": "reversed"}, timeout=5).ok
+    assert requests.post(f"{bank.api}/payouts/{two['id']}/processed", json={}, timeout=PATIENCE).status_code == 400
+    assert requests.post(f"{bank.api}/faults", json={"payout": "reversed"}, timeout=PATIENCE).ok
     pay_out("key-three")
     assert shop.hears(7)[5:] == ["payout.initiated", "payout.reversed"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,6 +9,8 @@ import pytest
 import requests
 from razorpay.errors import BadRequestError
 
+from app.kernel import clock
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 
@@ -18,7 +19,7 @@ def link(bank: Standing, **given: Any) -> dict[str, Any]:
 
 
 def verb(bank: Standing, path: str, **said: Any) -> requests.Response:
-    return requests.post(f"{bank.api}/{path}", json=said, timeout=10)
+    return requests.post(f"{bank.api}/{path}", json=said, timeout=PATIENCE)
 
 
 def page(bank: Standing, made: dict[str, Any]) -> str:
@@ -26,7 +27,7 @@ def page(bank: Standing, made: dict[str, Any]) -> str:
 
 
 def test_a_link_is_made_found_and_listed(bank: Standing) -> None:
-    made = link(bank, reference_id="TS1989", notes={"policy": "Life"}, customer={"name": "Gaurav"}, expire_by=int(time.time()) + 3600)
+    made = link(bank, reference_id="TS1989", notes={"policy": "Life"}, customer={"name": "Gaurav"}, expire_by=clock.timestamp() + 3600)
     assert made["id"].startswith("plink_")
     assert (made["status"], made["amount_paid"], made["payments"], made["customer"]) == ("created", 0, None, {"name": "Gaurav"})
     assert not any(name.startswith("_") for name in made)
@@ -38,11 +39,11 @@ def test_a_link_is_made_found_and_listed(bank: Standing) -> None:
 
 def test_the_payer_pays_on_the_links_own_page_and_is_brought_back_with_a_proof(bank: Standing, shop: Shop) -> None:
     made = link(bank, reference_id="TS1", callback_url="https://shop.example/thanks?a=b", callback_method="get")
-    assert "INR 500.00" in requests.get(page(bank, made), timeout=5).text
-    bad = requests.post(page(bank, made), data={"press": "pay", "card": "4111 1111 1111 1111", "expiry": "01/20", "cvv": "123"}, timeout=5)
+    assert "INR 500.00" in requests.get(page(bank, made), timeout=PATIENCE).text
+    bad = requests.post(page(bank, made), data={"press": "pay", "card": "4111 1111 1111 1111", "expiry": "01/20", "cvv": "123"}, timeout=PATIENCE)
     assert (bad.status_code, "card has expired" in bad.text) == (400, True)
-    assert "Please try again" in requests.post(page(bank, made), data={"press": "fail"}, timeout=5).text
-    paid = requests.post(page(bank, made), data={"press": "pay"}, timeout=5, allow_redirects=False)
+    assert "Please try again" in requests.post(page(bank, made), data={"press": "fail"}, timeout=PATIENCE).text
+    paid = requests.post(page(bank, made), data={"press": "pay"}, timeout=PATIENCE, allow_redirects=False)
     assert paid.status_code == 303
     told = dict(parse_qsl(urlsplit(paid.headers["Location"]).query))
     assert (told.pop("a"), told["razorpay_payment_link_status"]) == ("b", "paid")
@@ -54,7 +55,7 @@ def test_the_payer_pays_on_the_links_own_page_and_is_brought_back_with_a_proof(b
     assert payload["payment_link"]["entity"]["payments"][0]["payment_id"] == told["razorpay_payment_id"]
     # Razorpay sends the order in another dress here
     assert payload["order"]["entity"]["id"] == payload["payment"]["entity"]["order_id"].removeprefix("order_")
-    assert "Paid" in requests.get(page(bank, made), timeout=5).text
+    assert "Paid" in requests.get(page(bank, made), timeout=PATIENCE).text
 
 
 def test_a_link_can_be_paid_in_parts(bank: Standing, shop: Shop) -> None:
@@ -64,9 +65,9 @@ def test_a_link_can_be_paid_in_parts(bank: Standing, shop: Shop) -> None:
     assert shop.hears(3) == ["payment.authorized", "payment.captured", "payment_link.partially_paid"]
     known = bank.client.payment_link.fetch(made["id"])
     assert (known["status"], known["amount_paid"]) == ("partially_paid", 20000)
-    assert "INR 300.00" in requests.get(page(bank, made), timeout=5).text
+    assert "INR 300.00" in requests.get(page(bank, made), timeout=PATIENCE).text
     assert verb(bank, f"links/{made['id']}/pay", amount=30001).status_code == 400
-    assert requests.post(page(bank, made), data={"press": "pay", "amount": "30000"}, timeout=5).ok
+    assert requests.post(page(bank, made), data={"press": "pay", "amount": "30000"}, timeout=PATIENCE).ok
     assert shop.hears(7)[3:] == ["payment.authorized", "payment.captured", "order.paid", "payment_link.paid"]
     known = bank.client.payment_link.fetch(made["id"])
     assert (known["status"], known["amount_paid"], len(known["payments"])) == ("paid", 50000, 2)
@@ -79,22 +80,22 @@ def test_a_link_is_cancelled_and_takes_no_money_then(bank: Standing, shop: Shop)
     assert bank.client.payment_link.cancel(made["id"])["status"] == "cancelled"
     assert shop.hears(1) == ["payment_link.cancelled"]
     assert verb(bank, f"links/{made['id']}/pay").status_code == 400
-    assert "was cancelled" in requests.get(page(bank, made), timeout=5).text
-    assert requests.post(page(bank, made), data={"press": "pay"}, timeout=5).status_code == 400
+    assert "was cancelled" in requests.get(page(bank, made), timeout=PATIENCE).text
+    assert requests.post(page(bank, made), data={"press": "pay"}, timeout=PATIENCE).status_code == 400
     with pytest.raises(BadRequestError, match="cannot cancel or expire an expired link"):
         bank.client.payment_link.cancel(made["id"])
 
 
 def test_a_link_runs_out_by_itself_and_when_somebody_says_so(bank: Standing, shop: Shop) -> None:
     with pytest.raises(BadRequestError, match="timestamp must be atleast 15 minutes in future"):
-        link(bank, expire_by=int(time.time()) + 14 * 60)
-    made, other = link(bank, expire_by=int(time.time()) + 3600), link(bank)
+        link(bank, expire_by=clock.timestamp() + 14 * 60)
+    made, other = link(bank, expire_by=clock.timestamp() + 3600), link(bank)
     with bank.store.open() as file:
         file.execute("update soon set due = 0")
     assert shop.hears(1) == ["payment_link.expired"]
     assert bank.client.payment_link.fetch(made["id"])["status"] == "expired"
     assert verb(bank, f"links/{other['id']}/expire").json()["status"] == "expired"
-    assert "has run out" in requests.get(page(bank, other), timeout=5).text
+    assert "has run out" in requests.get(page(bank, other), timeout=PATIENCE).text
     assert verb(bank, f"links/{other['id']}/expire").status_code == 400
 
 
@@ -107,4 +108,4 @@ def test_money_may_still_come_after_a_link_has_ended(bank: Standing, shop: Shop)
 
 
 def test_no_such_link_is_a_kind_page(bank: Standing) -> None:
-    assert requests.get(f"{bank.api}/l/plink_none", timeout=5).status_code == 400
+    assert requests.get(f"{bank.api}/l/plink_none", timeout=PATIENCE).status_code == 400

@@ -12,22 +12,24 @@ import pytest
 import requests
 from razorpay.errors import BadRequestError
 
+from app.kernel import clock
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 
 def verb(bank: Standing, path: str, **said: Any) -> dict[str, Any]:
-    answer = requests.post(f"{bank.api}/{path}", json=said, timeout=10)
+    answer = requests.post(f"{bank.api}/{path}", json=said, timeout=PATIENCE)
     assert answer.ok, answer.text
     return dict(answer.json())
 
 
 def plan(bank: Standing, **said: Any) -> None:
-    assert requests.post(f"{bank.api}/faults", json=said, timeout=5).ok
+    assert requests.post(f"{bank.api}/faults", json=said, timeout=PATIENCE).ok
 
 
 def held(bank: Standing) -> list[str]:
-    return [each["event"] for each in requests.get(f"{bank.api}/events", timeout=5).json()["events"] if each["due"] is None and not each["tries"]][::-1]
+    return [each["event"] for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"] if each["due"] is None and not each["tries"]][::-1]
 
 
 # --- paying -----------------------------------------------------------------------------------------------------------
@@ -50,7 +52,7 @@ def test_a_failed_payment_turns_out_to_have_gone_through_when_somebody_says_so(b
     failed = bank.pay(bank.order(), "failed")
     assert verb(bank, f"payments/{failed['id']}/late-authorise")["status"] == "captured"
     assert shop.hears(4) == ["payment.failed", "payment.authorized", "payment.captured", "order.paid"]
-    assert requests.post(f"{bank.api}/payments/{failed['id']}/late-authorise", json={}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/payments/{failed['id']}/late-authorise", json={}, timeout=PATIENCE).status_code == 400
 
 
 def test_whoever_is_quicker_than_the_bank_does_not_stop_it(bank: Standing, shop: Shop) -> None:
@@ -73,7 +75,7 @@ def test_somebody_pays_without_an_order(bank: Standing, shop: Shop) -> None:
     assert verb(bank, "payments", amount=100, currency="USD", outcome="authorized")["status"] == "authorized"
     failed = verb(bank, "payments", amount=100, outcome="failed")
     assert verb(bank, f"payments/{failed['id']}/late-authorise")["status"] == "captured"
-    assert requests.post(f"{bank.api}/payments", json={}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/payments", json={}, timeout=PATIENCE).status_code == 400
 
 
 def test_an_order_that_may_be_paid_in_parts_is_paid_when_all_of_it_is(bank: Standing) -> None:
@@ -87,7 +89,7 @@ def test_an_order_that_may_be_paid_in_parts_is_paid_when_all_of_it_is(bank: Stan
 
 def test_payments_are_listed_by_when_they_were_made(bank: Standing) -> None:
     paid = bank.pay(bank.order())
-    now = int(time.time())
+    now = clock.timestamp()
     assert [each["id"] for each in bank.client.payment.all({"from": now - 60, "to": now + 60})["items"]] == [paid["id"]]
     assert bank.client.payment.all({"from": now - 120, "to": now - 60})["count"] == 0
     with pytest.raises(BadRequestError, match="from must be between 946684800 and 4765046400"):
@@ -103,7 +105,7 @@ def test_the_dashboard_gives_back_without_a_key_of_ours(bank: Standing, shop: Sh
     rest = verb(bank, f"payments/{paid['id']}/refund")
     assert (part["amount"], rest["amount"], part["receipt"]) == (400, 99500, None)
     assert shop.hears(4) == ["refund.created", "refund.processed"] * 2
-    assert requests.post(f"{bank.api}/payments/{paid['id']}/refund", json={}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/payments/{paid['id']}/refund", json={}, timeout=PATIENCE).status_code == 400
 
 
 def test_the_unlucky_sum_is_pending_and_then_fails_and_the_money_is_the_shops_again(bank: Standing, shop: Shop) -> None:
@@ -126,7 +128,7 @@ def test_refunds_can_be_left_pending_until_somebody_decides(bank: Standing, shop
     known = bank.client.payment.fetch(paid["id"])
     assert (known["status"], known["amount_refunded"]) == ("captured", 49950)
     for path in (f"refunds/{first['id']}/failed", f"refunds/{first['id']}/lost"):
-        assert requests.post(f"{bank.api}/{path}", json={}, timeout=5).status_code in (400, 404)
+        assert requests.post(f"{bank.api}/{path}", json={}, timeout=PATIENCE).status_code in (400, 404)
 
 
 def test_a_key_is_good_for_one_effect_in_the_whole_account(bank: Standing) -> None:
@@ -154,23 +156,23 @@ def test_refunds_are_read_in_pages(bank: Standing) -> None:
 @pytest.mark.parametrize(("fault", "status", "body"), [("empty", 200, ""), ("no_content", 204, ""), ("list", 200, "[]"), ("500", 500, "{}")])
 def test_an_answer_can_be_no_answer(bank: Standing, keys: Settings, fault: str, status: int, body: str) -> None:
     plan(bank, fault=fault)
-    answer = requests.get(f"{bank.api}/v1/orders", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=5)
+    answer = requests.get(f"{bank.api}/v1/orders", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE)
     assert (answer.status_code, answer.text) == (status, body)
 
 
 def test_a_fault_may_be_for_one_method_and_slow_for_so_long(bank: Standing) -> None:
-    plan(bank, fault="slow", path="POST /v1/orders", seconds=0.6)
+    plan(bank, fault="slow", path="POST /v1/orders", seconds=4)
     began = time.monotonic()
     assert bank.client.order.all()["count"] == 0
-    assert time.monotonic() - began < 0.5
+    assert time.monotonic() - began < 4
     bank.order()
-    assert time.monotonic() - began >= 0.6
+    assert time.monotonic() - began >= 4
 
 
 def test_a_request_that_is_still_being_worked_on_is_a_conflict(bank: Standing, keys: Settings) -> None:
     plan(bank, fault="in_flight", path="/refund")
     paid = bank.pay(bank.order(), deliver=False)
-    answer = requests.post(f"{bank.api}/v1/payments/{paid['id']}/refund", json={}, auth=(keys.razorpay_key, keys.razorpay_secret), timeout=5)
+    answer = requests.post(f"{bank.api}/v1/payments/{paid['id']}/refund", json={}, auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE)
     assert answer.status_code == 409
     assert bank.client.payment.fetch(paid["id"])["amount_refunded"] == 0
 
@@ -179,14 +181,14 @@ def test_plans_are_read_and_forgotten(bank: Standing) -> None:
     plan(bank, fault="502", path="orders", times=3)
     plan(bank, deliver="delayed", seconds=2, times=2)
     plan(bank, refund="failed")
-    assert requests.get(f"{bank.api}/faults", timeout=5).json() == {
+    assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json() == {
         "planned": [
             {"fault": "502", "path": "orders", "seconds": 12, "times": 3},
             {"deliver": "delayed", "seconds": 2, "times": 2},
             {"refund": "failed", "times": 1},
         ]
     }
-    assert requests.delete(f"{bank.api}/faults", timeout=5).json() == {"planned": []}
+    assert requests.delete(f"{bank.api}/faults", timeout=PATIENCE).json() == {"planned": []}
     assert bank.order()["status"] == "created"
 
 
@@ -195,8 +197,8 @@ def test_plans_are_read_and_forgotten(bank: Standing) -> None:
             {"refund": "lost"}, {"payout": "lost"}, {"fault": "slow", "seconds": "long"}, {"fault": "slow", "seconds": 61}, {"deliver": "delayed", "seconds": "x"}]
 )  # fmt: skip
 def test_a_plan_that_makes_no_sense_is_refused(bank: Standing, bad: dict[str, Any]) -> None:
-    assert requests.post(f"{bank.api}/faults", json=bad, timeout=5).status_code == 400
-    assert requests.get(f"{bank.api}/faults", timeout=5).json() == {"planned": []}
+    assert requests.post(f"{bank.api}/faults", json=bad, timeout=PATIENCE).status_code == 400
+    assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json() == {"planned": []}
 
 
 def test_a_plan_outlives_a_restart(start: Callable[[], Standing]) -> None:
@@ -216,9 +218,9 @@ def test_the_next_events_can_be_dropped_and_are_brought_when_somebody_asks(bank:
     bank.pay(bank.order())
     assert shop.hears(1) == ["order.paid"]
     assert held(bank) == ["payment.authorized", "payment.captured"]
-    for each in requests.get(f"{bank.api}/events", timeout=5).json()["events"]:
+    for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]:
         if each["due"] is None and not each["tries"]:
-            assert requests.post(f"{bank.api}/events/{each['id']}/deliver", timeout=5).json() == {"answer": "200"}
+            assert requests.post(f"{bank.api}/events/{each['id']}/deliver", timeout=PATIENCE).json() == {"answer": "200"}
     assert sorted(shop.kinds()) == ["order.paid", "payment.authorized", "payment.captured"]
 
 
@@ -252,17 +254,17 @@ def test_what_is_said_with_the_verb_comes_before_what_is_planned(bank: Standing,
     bank.pay(bank.order(), "failed", deliver="now")
     bank.pay(bank.order(), "failed", deliver="delayed", seconds=0.5)
     assert shop.hears(2) == ["payment.failed"] * 2
-    assert requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json={"outcome": "failed", "deliver": "by pigeon"}, timeout=5).status_code == 400
+    assert requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json={"outcome": "failed", "deliver": "by pigeon"}, timeout=PATIENCE).status_code == 400
 
 
 def test_a_shop_that_thinks_long_does_not_hold_up_who_asked_for_the_delivery(bank: Standing, shop: Shop) -> None:
     """The shop may be asking from its only hand: it has to be let go, or it would wait for itself."""
     bank.pay(bank.order(), "failed", deliver="dropped")
-    [event] = requests.get(f"{bank.api}/events", timeout=5).json()["events"]
+    [event] = requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]
     shop.server.shutdown()
     began = time.monotonic()
-    assert requests.post(f"{bank.api}/events/{event['id']}/deliver", timeout=10).json() == {"answer": ""}
-    assert time.monotonic() - began < 4.5
+    assert requests.post(f"{bank.api}/events/{event['id']}/deliver", timeout=PATIENCE).json() == {"answer": ""}
+    assert time.monotonic() - began < PATIENCE
 
 
 # --- the pages --------------------------------------------------------------------------------------------------------
@@ -275,13 +277,13 @@ def test_everything_has_a_page_with_buttons_that_lead_back_to_it(bank: Standing)
     dispute = verb(bank, f"payments/{paid['id']}/dispute", deliver=False)
     link = bank.client.payment_link.create({"amount": 500, "currency": "INR", "description": "A <b>lesson</b>"})
     for path, words in (("", "How much goes back"), ("books", dispute["id"]), ("out", link["id"]), ("webhooks", "held back"), ("trouble", "reply lost")):
-        page = requests.get(f"{bank.api}/{path}", timeout=5)
+        page = requests.get(f"{bank.api}/{path}", timeout=PATIENCE)
         assert (page.status_code, words in page.text, "<b>lesson" in page.text) == (200, True, False), path
-    press = lambda to, **form: requests.post(f"{bank.api}/{to}", data=form, timeout=5, allow_redirects=False)  # noqa: E731
+    press = lambda to, **form: requests.post(f"{bank.api}/{to}", data=form, timeout=PATIENCE, allow_redirects=False)  # noqa: E731
     assert press(f"disputes/{dispute['id']}/won", back="/sandbox/razorpay/books").headers["Location"] == "/sandbox/razorpay/books"
     assert press("settle", back="https://evil.example/").headers["Location"] == "/sandbox/razorpay/"
     assert press("faults", back="/sandbox/razorpay/trouble", fault="slow", path="", times="2", seconds="3").status_code == 303
-    assert requests.get(f"{bank.api}/faults", timeout=5).json()["planned"] == [{"fault": "slow", "path": "", "seconds": 3, "times": 2}]
+    assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json()["planned"] == [{"fault": "slow", "path": "", "seconds": 3, "times": 2}]
     assert press("faults/forget", back="").status_code == 303
     refused = press(f"disputes/{dispute['id']}/lost", back="/sandbox/razorpay/books")
     assert (refused.status_code, "<h1>That cannot be done</h1>" in refused.text) == (400, True)

@@ -12,8 +12,10 @@ import pytest
 import requests
 import stripe
 
+from app.kernel import clock
 from app.sandbox import create_sandbox
 from config import Settings
+from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 GOOD: dict[str, Any] = {
@@ -36,7 +38,7 @@ class Play:
         return self.sdk.checkout.sessions.create(GOOD | change)
 
     def verb(self, path: str, /, **given: Any) -> Any:
-        answer = requests.post(f"{self.url}/{path}", json=given, timeout=10)
+        answer = requests.post(f"{self.url}/{path}", json=given, timeout=PATIENCE)
         assert answer.ok, answer.text
         return answer.json()
 
@@ -45,7 +47,7 @@ class Play:
 
     def raw(self, method: str, path: str, **more: Any) -> requests.Response:
         headers = {"Authorization": f"Bearer {self.keys.stripe_key}"} | more.pop("headers", {})
-        return requests.request(method, f"{self.url}/v1/{path}", headers=headers, timeout=5, **more)
+        return requests.request(method, f"{self.url}/v1/{path}", headers=headers, timeout=PATIENCE, **more)
 
 
 @pytest.fixture
@@ -62,7 +64,7 @@ def test_a_session_is_as_stripe_makes_it(play: Play) -> None:
     assert (session.object, session.status, session.payment_status, session.payment_intent) == ("checkout.session", "open", "unpaid", None)
     assert (session.amount_total, session.currency, session.client_reference_id) == (1500, "usd", "BK-1")
     assert session.url == f"https://shop.example/sandbox/stripe/pay/{session.id}"
-    assert abs(session.expires_at - time.time() - 86400) < 5
+    assert abs(session.expires_at - clock.timestamp() - 86400) < 5
     assert play.sdk.checkout.sessions.retrieve(session.id) == session
 
 
@@ -100,11 +102,11 @@ def test_a_wrong_session_is_refused_in_stripes_words(play: Play, change: dict[st
 
 
 def test_a_caller_without_the_key_is_told_so_in_stripes_shape(play: Play) -> None:
-    nobody = requests.get(f"{play.url}/v1/refunds", timeout=5)
+    nobody = requests.get(f"{play.url}/v1/refunds", timeout=PATIENCE)
     assert (nobody.status_code, nobody.json()["error"]["type"]) == (401, "invalid_request_error")
     with pytest.raises(stripe.AuthenticationError, match="Invalid API Key provided"):
         stripe.StripeClient("sk_test_other", base_addresses={"api": play.url}).v1.refunds.list()
-    assert requests.get(f"{play.url}/v1/refunds", auth=(play.keys.stripe_key, ""), timeout=5).json()["data"] == []
+    assert requests.get(f"{play.url}/v1/refunds", auth=(play.keys.stripe_key, ""), timeout=PATIENCE).json()["data"] == []
 
 
 def test_what_is_not_there_is_missing(play: Play) -> None:
@@ -120,7 +122,7 @@ def test_a_session_is_expired_once_and_told(play: Play, shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError, match=r"This Checkout Session has a status of `expired`"):
         play.sdk.checkout.sessions.expire(session.id)
     assert shop.hears(1) == ["checkout.session.expired"]
-    assert requests.post(f"{play.url}/sessions/{session.id}/pay", json={"outcome": "captured"}, timeout=5).status_code == 400
+    assert requests.post(f"{play.url}/sessions/{session.id}/pay", json={"outcome": "captured"}, timeout=PATIENCE).status_code == 400
 
 
 def test_a_session_lapses_when_its_time_is_over(play: Play, shop: Shop) -> None:
@@ -208,31 +210,31 @@ def test_a_bank_debit_survives_a_restart(start: Callable[[], Standing], keys: Se
 def test_the_page_takes_a_good_card_and_says_what_is_wrong_with_a_bad_one(play: Play) -> None:
     session = play.session()
     page = f"{play.url}/pay/{session.id}"
-    shown = requests.get(page, timeout=5).text
+    shown = requests.get(page, timeout=PATIENCE).text
     assert "Booking BK-1" in shown
     assert "$15.00" in shown
-    press = lambda **form: requests.post(page, data=form, timeout=5, allow_redirects=False)  # noqa: E731
+    press = lambda **form: requests.post(page, data=form, timeout=PATIENCE, allow_redirects=False)  # noqa: E731
     assert "Your card number is incomplete." in press(press="pay", card="4242").text
     assert "Your card was declined." in press(press="pay", card="4000 0000 0000 0002").text
     assert press(press="abandon").headers["Location"] == "https://shop.example/away"
     assert press(press="pay", card="4242 4242 4242 4242").headers["Location"] == f"https://shop.example/back?session={session.id}"
-    again = requests.get(page, timeout=5, allow_redirects=False)
+    again = requests.get(page, timeout=PATIENCE, allow_redirects=False)
     assert (again.status_code, again.headers["Location"]) == (303, f"https://shop.example/back?session={session.id}")
 
 
 def test_an_expired_page_leads_back_to_the_shop(play: Play) -> None:
     session = play.session()
     play.sdk.checkout.sessions.expire(session.id)
-    page = requests.post(f"{play.url}/pay/{session.id}", data={"press": "pay", "card": "4242424242424242"}, timeout=5)
+    page = requests.post(f"{play.url}/pay/{session.id}", data={"press": "pay", "card": "4242424242424242"}, timeout=PATIENCE)
     assert (page.status_code, "https://shop.example/away" in page.text) == (410, True)
-    assert requests.get(f"{play.url}/pay/cs_none", timeout=5).status_code == 404
+    assert requests.get(f"{play.url}/pay/cs_none", timeout=PATIENCE).status_code == 404
 
 
 def test_what_was_asked_is_seen_by_people_with_buttons_to_press(play: Play) -> None:
     session = play.session()
-    assert "BK-1" in requests.get(f"{play.url}/", timeout=5).text
-    requests.post(f"{play.url}/sessions/{session.id}/pay", data={"outcome": "captured"}, timeout=5)
-    assert "succeeded" in requests.get(f"{play.url}/", timeout=5).text
+    assert "BK-1" in requests.get(f"{play.url}/", timeout=PATIENCE).text
+    requests.post(f"{play.url}/sessions/{session.id}/pay", data={"outcome": "captured"}, timeout=PATIENCE)
+    assert "succeeded" in requests.get(f"{play.url}/", timeout=PATIENCE).text
 
 
 # --- going back ---
@@ -286,7 +288,7 @@ def test_a_payout_carries_every_line_once(play: Play) -> None:
 def test_a_list_is_newest_first_and_read_in_pages(play: Play) -> None:
     ids = [play.session().id for _ in range(5)][::-1]
     assert [each.id for each in play.sdk.checkout.sessions.list({"limit": 2}).auto_paging_iter()] == ids
-    assert play.sdk.checkout.sessions.list({"created": {"gt": int(time.time()) + 60}}).data == []
+    assert play.sdk.checkout.sessions.list({"created": {"gt": clock.timestamp() + 60}}).data == []
     assert play.raw("GET", "refunds?limit=1000").status_code == 400
     assert "cannot be expanded" in play.raw("GET", f"checkout/sessions/{ids[0]}?expand[0]=nothing").json()["error"]["message"]
 
@@ -319,11 +321,11 @@ def test_events_come_twice_shuffled_late_or_not_at_all(play: Play, shop: Shop, k
     assert shop.hears(4)[2:] == ["charge.refunded", "refund.created"]
     play.paid(deliver=False)
     assert len(shop.hears(5, within=0.5)) == 4
-    held = requests.get(f"{play.url}/events", timeout=5).json()["events"][0]
+    held = requests.get(f"{play.url}/events", timeout=PATIENCE).json()["events"][0]
     assert (held["event"], held["tries"]) == ("checkout.session.completed", 0)
     with play.store.open() as file:
         file.execute("update event set made = made - 3600 where id = ?", (held["id"],))
-    assert requests.post(f"{play.url}/events/{held['id']}/deliver", timeout=10).json() == {"answer": "200"}
+    assert requests.post(f"{play.url}/events/{held['id']}/deliver", timeout=PATIENCE).json() == {"answer": "200"}
     headers, raw = shop.heard[-1]
     assert stripe.Webhook.construct_event(raw, headers["stripe-signature"], keys.stripe_webhook_secrets[0])
 
@@ -341,14 +343,14 @@ def test_how_events_are_brought_and_how_refunds_end_can_be_planned(play: Play, s
     assert play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 1}).status == "pending"
     assert play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 1}).status == "succeeded"
     for plan in ({"deliver": "by pigeon"}, {"refund": "maybe"}, {"fault": "502", "times": 0}):
-        assert requests.post(f"{play.url}/faults", json=plan, timeout=5).status_code == 400
+        assert requests.post(f"{play.url}/faults", json=plan, timeout=PATIENCE).status_code == 400
 
 
 def test_each_stranger_lists_its_own_events(play: Play, bank: Standing) -> None:
     play.paid(deliver=False)
     bank.pay(bank.order(), "failed", deliver=False)
-    assert [each["event"] for each in requests.get(f"{bank.api}/events", timeout=5).json()["events"]] == ["payment.failed"]
-    assert [each["event"] for each in requests.get(f"{play.url}/events", timeout=5).json()["events"]] == ["checkout.session.completed"]
+    assert [each["event"] for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]] == ["payment.failed"]
+    assert [each["event"] for each in requests.get(f"{play.url}/events", timeout=PATIENCE).json()["events"]] == ["checkout.session.completed"]
 
 
 # --- faults ---
@@ -368,7 +370,7 @@ def test_faults_come_when_they_are_ordered_and_hit_stripe_alone(play: Play, bank
         with pytest.raises(error):
             play.session()
     assert len(play.sdk.checkout.sessions.list().data) == 1  # what was lost was only the reply
-    assert requests.post(f"{play.url}/faults", json={"fault": "fire"}, timeout=5).status_code == 400
+    assert requests.post(f"{play.url}/faults", json={"fault": "fire"}, timeout=PATIENCE).status_code == 400
 
 
 def test_a_lost_reply_and_the_same_key_make_one_session(play: Play) -> None:

@@ -20,7 +20,7 @@ from app.messages.code import Code
 from app.money.bill import ByHand
 from app.money.payment import GiveBack
 from app.packs.bookings.booking import Booking
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 
 KABIR = {"name": "Kabir Shah", "email": "kabir@example.com", "phone": "+919845067890"}
 
@@ -53,7 +53,7 @@ def test_six_digits_by_email_open_it_and_sign_out_closes_every_copy(booking: Boo
     work_off()
     client.post("/account/in", data={"email": "MEERA@example.com"})
     work_off()
-    (mail, *_) = requests.get(f"{sandbox}/mail.json?to=meera@example.com", timeout=5).json()
+    (mail, *_) = requests.get(f"{sandbox}/mail.json?to=meera@example.com", timeout=PATIENCE).json()
     (digits,) = re.findall(r"\b\d{6}\b", mail["subject"])
     assert client.post("/account/code", data={"code": f" {digits[:3]} {digits[3:]} "}).status_code == 303
     page = client.get("/account").text

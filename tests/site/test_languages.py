@@ -32,7 +32,7 @@ from app.packs.bookings.pass_ import Pass
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
-from tests.conftest import ROOT
+from tests.conftest import PATIENCE, ROOT
 
 OpenSlot = Callable[..., Slot]
 OTHERS = [each for each in words.languages() if each != words.ENGLISH]
@@ -196,13 +196,13 @@ def test_a_booking_in_hindi_is_hindi_to_its_end_and_in_what_is_written(app: Any,
     assert '<html lang="hi">' in elsewhere.text, "whoever holds their link reads their language"
     assert '<html lang="en">' in app.test_client().get(f"/booking/{booking.token}?lang=en").text
     work_off()
-    letter = requests.get(f"{sandbox}/mail.json", params={"to": RAVI["email"]}, timeout=5).json()[0]
+    letter = requests.get(f"{sandbox}/mail.json", params={"to": RAVI["email"]}, timeout=PATIENCE).json()[0]
     assert letter["text"].startswith("नमस्ते रवि कुमार जी,")
     assert "₹999.00 का भुगतान करें" in letter["text"]
     assert '<html lang="hi">' in letter["html"]
     session.scalars(select(Booking)).one().mark_paid(ByHand("cash", "R-1"))
     work_off()
-    house = requests.get(f"{sandbox}/mail.json", params={"to": settings.business_email}, timeout=5).json()[0]
+    house = requests.get(f"{sandbox}/mail.json", params={"to": settings.business_email}, timeout=PATIENCE).json()[0]
     assert house["subject"].startswith("New booking:"), "staff are written to in English"
     papers = session.scalars(select(Invoice)).all()
     assert papers

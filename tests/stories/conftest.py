@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+
+from tests.conftest import PATIENCE
 
 QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -20,8 +22,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason="NO CHROMIUM ON THIS MACHINE: the browser tests did not run"))
 
 
+@pytest.fixture(autouse=True)
+def day(on_an_ordinary_day: None) -> None:
+    """A story holds its clock: what it shows does not hang on the day on which it is told."""
+
+
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield chromium
@@ -37,7 +45,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(viewport={"width": width, "height": 800}, timezone_id="Asia/Kolkata", **how)  # type: ignore[arg-type]
         troubles: list[str] = []
         page = context.new_page()
-        page.set_default_timeout(10_000)
+        page.set_default_timeout(PATIENCE * 1000)
         page.on("console", lambda said: troubles.append(said.text) if said.type == "error" and not said.text.startswith("Failed to load resource") else None)
         page.on("response", lambda got: troubles.append(f"{got.status} {got.url}") if got.status >= 400 and not got.request.is_navigation_request() else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))

@@ -22,7 +22,7 @@ from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
-from tests.conftest import MEERA
+from tests.conftest import MEERA, PATIENCE
 from tests.stories.test_the_walk import choose_a_time, fill_in, pay, wait_for_mail
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("working")]
@@ -59,9 +59,10 @@ def _noon(day: date) -> datetime:
     return datetime.combine(day, time(12), ROME)
 
 
+@pytest.mark.usefixtures("on_each_edge")
 def test_nine_oclock_stays_nine_oclock_when_a_booking_moves_into_summer(visit: Visit, web: str, sandbox: str, service: Service, asha: Practitioner) -> None:
     """Page, JSON, invitation, email and database mean the same instant."""
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     night = the_night_clocks_change()
     winter, summer = (datetime.combine(night + timedelta(days=n), time(9), ROME).astimezone(UTC) for n in (-1, 2))
     with transaction():
@@ -77,20 +78,20 @@ def test_nine_oclock_stays_nine_oclock_when_a_booking_moves_into_summer(visit: V
     page.get_by_role("link", name=re.compile("09:00")).click()
     page.get_by_role("button", name="Move my booking").click()
     expect(page.locator("main")).to_contain_text("09:00 – 10:00 CEST")
-    told = requests.get(f"{web}/api/bookings/{booking.token}", timeout=10).json()
+    told = requests.get(f"{web}/api/bookings/{booking.token}", timeout=PATIENCE).json()
     assert datetime.fromisoformat(told["slot"]["starts_at"]) == summer
     assert told["slot"]["starts_at"].endswith("T09:00:00+02:00")
-    (event,) = Calendar.from_ical(requests.get(f"{web}/booking/{booking.token}/calendar.ics", timeout=10).text).walk("VEVENT")
+    (event,) = Calendar.from_ical(requests.get(f"{web}/booking/{booking.token}/calendar.ics", timeout=PATIENCE).text).walk("VEVENT")
     assert event["DTSTART"].dt.astimezone(UTC) == summer
     session.expire_all()
     assert Booking.get(booking.id).slot.starts_at == summer
     wait_for_mail(page, sandbox, "New time")
-    (letter,) = (each for each in requests.get(f"{sandbox}/mail.json", timeout=5).json() if each["subject"].startswith("New time"))
+    (letter,) = (each for each in requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json() if each["subject"].startswith("New time"))
     assert "09:00 CEST" in letter["subject"]
 
 
 def test_what_comes_free_is_offered_kept_and_taken(visit: Visit, web: str, sandbox: str, slot: Slot, hold: Callable[..., Booking]) -> None:
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     booking = hold(slot)
     page = visit(width=390)
     page.goto(f"{web}/book/first")

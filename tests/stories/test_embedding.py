@@ -18,6 +18,7 @@ from app.kernel.db import session
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.slot import Slot
 from config import Settings, Unsafe
+from tests.conftest import PATIENCE
 from tests.stories.conftest import CHROMIUM, QUIET
 
 STRICT = "default-src 'none'; script-src {ours}; frame-src {ours}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
@@ -184,6 +185,6 @@ def test_a_button_opens_it_in_a_dialog_that_keeps_the_focus(page: Page, shop: st
 @pytest.mark.browser
 def test_a_page_that_is_not_on_the_list_shows_nothing_of_it(browser: Browser, web: str, slot: Slot) -> None:
     page = browser.new_page()
-    with page.expect_console_message(lambda said: "frame-ancestors" in said.text, timeout=10_000):
+    with page.expect_console_message(lambda said: "frame-ancestors" in said.text, timeout=PATIENCE * 1000):
         page.set_content(f'<iframe src="{web}/embed/first"></iframe>')
     page.close()

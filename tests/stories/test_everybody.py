@@ -26,22 +26,26 @@ from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from app.packs.bookings.waiting import Waiting
-from tests.conftest import MEERA, PASSWORD, user_id
+from tests.conftest import MEERA, PASSWORD, PATIENCE, user_id
 
 OpenSlot = Callable[..., Slot]
 AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 WHOLE = {"runOnly": {"type": "tag", "values": AA}, "rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
-COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}, "resultTypes": ["violations"]}
+COLOURS: dict[str, Any] = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}, "resultTypes": ["violations"]}
+LAYOUT: dict[str, Any] = {
+    "runOnly": {"type": "rule", "values": [*COLOURS["runOnly"]["values"], "target-size", "scrollable-region-focusable"]},
+    "resultTypes": ["violations"],
+}
 
-# Each width and each shade once: the layout hangs on the one, the colours on the other.
-LOOKS = [(1280, "light", WHOLE), (390, "dark", WHOLE)]
+# The whole of it once; the other width and the other shade are asked about what hangs on them.
+LOOKS = [(1280, "light", LAYOUT), (390, "dark", WHOLE)]
 
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1280, "height": 800}, timezone_id="Asia/Kolkata", reduced_motion="reduce")
     page = context.new_page()
-    page.set_default_timeout(10_000)
+    page.set_default_timeout(PATIENCE * 1000)
     yield page
     context.close()
 

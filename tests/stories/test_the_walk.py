@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +19,7 @@ from app.packs.bookings.booking import Booking
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
-from tests.conftest import PASSWORD
+from tests.conftest import PASSWORD, PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("working")]
 
@@ -49,7 +50,7 @@ def pay(page: Page, how: str = "Pay INR") -> None:
 
 @pytest.mark.parametrize(("width", "scripts"), [(1280, True), (360, False)], ids=["wide, with scripts", "a small phone, without"])
 def test_a_customer_books_and_pays(visit: Visit, web: str, sandbox: str, slot: Slot, width: int, scripts: bool) -> None:
-    requests.delete(f"{sandbox}/mail", timeout=5)
+    requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     page = visit(width=width, java_script_enabled=scripts)
     choose_a_time(page, web)
     fill_in(page)
@@ -127,6 +128,7 @@ def test_a_payment_that_fails_can_be_tried_again(visit: Visit, web: str, sandbox
     expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
 
 
+@pytest.mark.usefixtures("on_each_edge")
 def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
     page = visit()
     choose_a_time(page, web)
@@ -178,7 +180,7 @@ def test_staff_see_the_booking_and_call_it_off_and_the_money_goes_back(visit: Vi
     booking = hold(slot)
     bill = booking.bill
     assert bill
-    requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": "captured"}, timeout=5)
+    requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": "captured"}, timeout=PATIENCE)
     page = visit()
     page.goto(f"{web}/desk/")
     page.get_by_label(re.compile("user", re.IGNORECASE)).fill("dina")
@@ -199,7 +201,8 @@ def test_staff_see_the_booking_and_call_it_off_and_the_money_goes_back(visit: Vi
 
 def until(page: Page, true: Callable[[], bool]) -> None:
     """What a worker does arrives within seconds; look again until then."""
-    for _ in range(40):
+    since = time.monotonic()
+    while time.monotonic() - since < PATIENCE:
         if true():
             return
         page.wait_for_timeout(250)
@@ -209,10 +212,11 @@ def until(page: Page, true: Callable[[], bool]) -> None:
 
 def wait_for_mail(page: Page, sandbox: str, subject: str) -> None:
     def subjects() -> list[Any]:
-        return [each["subject"] for each in requests.get(f"{sandbox}/mail.json", timeout=5).json()]
+        return [each["subject"] for each in requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json()]
 
-    for _ in range(60):
+    since = time.monotonic()
+    while time.monotonic() - since < PATIENCE:
         if any(each.startswith(subject) for each in subjects()):
             return
-        page.wait_for_timeout(250)
+        page.wait_for_timeout(100)
     raise AssertionError(subjects())

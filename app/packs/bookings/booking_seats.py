@@ -112,13 +112,23 @@ class Seated:
     @classmethod
     def free_slots(cls, service: Service, since: datetime, until: datetime) -> Sequence[tuple[Slot, int]]:
         """The slots of a stretch of time that have a seat left, and how many: one query, however long the stretch."""
+        return [(slot, left) for slot, left in session.execute(cls._free(service, since, until))]
+
+    @classmethod
+    def first_free(cls, service: Service, whose: int = 0, besides: int = 0) -> Slot | None:
+        """The next slot that has a seat left: of one practitioner, where one is named, and not the slot `besides`."""
+        found = cls._free(service, clock.now(), clock.ahead(days=service.days_ahead)).where(Slot.id != besides)
+        return session.scalars(found.where(Slot.practitioner_id == whose if whose else true()).limit(1)).first()
+
+    @classmethod
+    def _free(cls, service: Service, since: datetime, until: datetime) -> Select[tuple[Slot, int]]:
         here, elsewhere = (func.count(cls.id.distinct()).filter(each) for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id))
         theirs = or_(Presence.practitioner_id == Slot.practitioner_id, Presence.practitioner_id == Slot.partner_id)
         taken = select(here.label("here"), elsewhere.label("elsewhere")).select_from(cls).join(Presence, Presence.booking_id == cls.id)
         counted = taken.where(theirs, Presence.during.overlaps(Slot.kept), cls._alive()).lateral("counted")
         first, last = max(since, clock.ahead(minutes=service.notice_minutes)), min(until, clock.ahead(days=service.days_ahead))
         partner = aliased(Practitioner)
-        found = (
+        return (
             select(Slot, Slot.seats - counted.c.here)
             .join(Practitioner, Slot.practitioner_id == Practitioner.id)
             .outerjoin(partner, Slot.partner_id == partner.id)
@@ -128,7 +138,6 @@ class Seated:
             .where(counted.c.elsewhere == 0, counted.c.here < Slot.seats)
             .order_by(Slot.starts_at, Slot.id)
         )
-        return [(slot, left) for slot, left in session.execute(found)]
 
     @classmethod
     def turns(cls, service: Service) -> dict[int, float]:

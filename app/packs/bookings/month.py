@@ -41,20 +41,34 @@ class Month:
 
     @classmethod
     def asked_for(cls, service: Service, whose: int = 0, besides: int = 0, zone: str = "") -> Month:
-        """The one that the page's address names; of one practitioner, or of whoever's turn it is. `besides` is a slot that is no choice."""
+        """The one that the page's address names, or else the one with the first free time; of one practitioner, or of whoever's turn it is.
+
+        `besides` is a slot that is no choice.
+        """
         here = ZoneInfo(zone or zone_asked())
-        today = clock.now().astimezone(here).date()
-        last = clock.ahead(days=service.days_ahead).astimezone(here).date()
         month, day = request.args.get("month", ""), request.args.get("day", "")
         chosen = _date(day) if day else None
-        first = (chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a month.")) if month else today)).replace(day=1)
-        weeks = Calendar().monthdatescalendar(first.year, first.month)
-        # From the first to the last day on the page, as the visitor's zone counts them.
-        since, until = (datetime.combine(each, midnight(), here).astimezone(UTC) for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
-        free: dict[date, list[Time]] = {}
-        for time in _times(service, since, until, whose, besides):
-            free.setdefault(time.slot.starts_at.astimezone(here).date(), []).append(time)
-        return cls(first, weeks, free, chosen, today, last)
+        named = chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a month.")) if month else None)
+
+        def page_of(within: date) -> Month:
+            weeks = Calendar().monthdatescalendar(within.year, within.month)
+            # From the first to the last day on the page, as the visitor's zone counts them.
+            since, until = (datetime.combine(each, midnight(), here).astimezone(UTC) for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
+            free: dict[date, list[Time]] = {}
+            for time in _times(service, since, until, whose, besides):
+                free.setdefault(time.slot.starts_at.astimezone(here).date(), []).append(time)
+            return cls(within.replace(day=1), weeks, free, chosen, today, last)
+
+        today, last = (each.astimezone(here).date() for each in (clock.now(), clock.ahead(days=service.days_ahead)))
+        found = page_of(named or today)
+        if named or found.ours or not (soonest := Booking.first_free(service, whose, besides)):
+            return found
+        return page_of(soonest.starts_at.astimezone(here).date())
+
+    @property
+    def ours(self) -> Sequence[date]:
+        """The days of this month, not of its neighbours, that have a free time."""
+        return [each for each in self.free if each.month == self.first.month]
 
     @property
     def times(self) -> Sequence[Time]:

@@ -1,0 +1,46 @@
+"""Contracts: what programs and bookmarks rely on stays as it is, whatever words people read: `contracts.txt` has the list.
+
+A line that goes is a broken promise. What is new is promised by adding its line to the file.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+from flask import Flask
+
+from app.desk.house import house
+from app.desk.money import money
+from app.kernel.workflow import moves, questions
+from app.packs import PACKS
+from config import Settings
+
+KEPT = Path(__file__).with_name("contracts.txt")
+
+
+def contracts(app: Flask) -> Iterator[str]:
+    """Addresses, fields, moves and what they ask, states, reports, messages, features, settings and commands, a line each."""
+    for rule in app.url_map.iter_rules():
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            yield f"address {method} {rule.rule}"
+    for pack in [house, money, *PACKS]:
+        yield from (f"message {each if '/' in each else f'{pack.name}/{each}'}" for each in pack.messages)
+        yield from (f"feature {each.name}" for each in pack.features)
+        for resource in pack.resources:
+            yield from (f"field {resource.name} {each.path}" for each in resource.declared.every)
+            yield from (f"state {resource.name} {each}" for each in resource.noun.states)
+            for move in moves(resource.noun).values():
+                yield f"move {resource.name} {move.name} to {move.to or 'wherever it leads'}"
+                yield from (f"move {resource.name} {move.name} asks {each.name}" for each in (questions(move.asks) if move.asks else ()))
+        for report in pack.reports:
+            yield from (f"report {report.name} asks {each.name}" for each in report.questions)
+            yield from (f"report {report.name} has {each.name}" for each in report.columns)
+    yield from (f"setting {each.metadata['env']}" for each in dataclasses.fields(Settings))
+    yield from (f"command {name}" for name in app.cli.commands)
+
+
+def test_what_programs_rely_on_is_still_there(built: Flask) -> None:
+    gone = set(KEPT.read_text().splitlines()) - set(contracts(built))
+    assert not gone, f"{len(gone)} gone: " + "\n".join(sorted(gone))

@@ -1,0 +1,88 @@
+"""Programs: the clock that the suite and all its programs share, and the programs started with it: web, sandbox, workers.
+
+`make test DAY=2027-01-31T23:50` lets the whole suite live on another day (in the practice's zone, or in UTC with a Z), and a
+story can begin on a day of its own: what the clock is ahead of the wall is one number in a file that every process has mapped.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from app.kernel import clock
+
+FILE = "SUITE_CLOCK"
+HOUSE = ZoneInfo("Asia/Kolkata")
+
+
+class Clock:
+    """A clock that runs like the one on the wall, and so far ahead of it as its file says."""
+
+    def __init__(self, file: Path) -> None:
+        if not file.exists():
+            file.write_bytes(struct.pack("d", 0.0))
+        self.file = file
+        with file.open("r+b") as there:
+            self._ahead = mmap.mmap(there.fileno(), 8)
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=struct.unpack_from("d", self._ahead)[0])
+
+    def set_to(self, instant: datetime) -> None:
+        struct.pack_into("d", self._ahead, 0, (instant - datetime.now(UTC)).total_seconds())
+
+    @contextmanager
+    def beginning_at(self, instant: datetime) -> Iterator[None]:
+        """On another day for a while, and then as far ahead as before."""
+        before = self._ahead[:8]
+        self.set_to(instant)
+        try:
+            yield
+        finally:
+            self._ahead[:8] = before
+
+
+def instant_of(day: str) -> datetime:
+    """2027-01-31T23:50 in the practice's zone; with a Z or an offset, there."""
+    try:
+        found = datetime.fromisoformat(day)
+    except ValueError:
+        raise SystemExit(f"DAY={day} is not a day: write it like 2027-01-31T23:50, or 2027-01-31T23:50Z for UTC.") from None
+    return found if found.tzinfo else found.replace(tzinfo=HOUSE)
+
+
+def shared_clock() -> Clock:
+    """The clock of this suite: the file that an older process of it names, or a new one."""
+    named = os.environ.get(FILE)
+    it = Clock(Path(named) if named else Path(tempfile.mkdtemp(prefix="frontdesk-clock-")) / "ahead")
+    if not named and (day := os.environ.get("DAY")):
+        it.set_to(instant_of(day))
+    clock.follow(it.now)
+    return it
+
+
+def web() -> object:
+    """What gunicorn serves: the app as it is released, with the suite's clock."""
+    from app import create_app  # noqa: PLC0415  # the clock first
+
+    shared_clock()
+    return create_app()
+
+
+def main() -> None:
+    from app.sandbox.__main__ import main as serve  # noqa: PLC0415  # only here
+
+    shared_clock()
+    serve()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
