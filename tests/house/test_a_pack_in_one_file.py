@@ -90,7 +90,7 @@ with clock.standing_at(clock.now() + timedelta(days=8, minutes=1)):
     paid = ask("dina", "POST", "fine/1/mark_paid", how="cash", reference="R-1")
     assert paid.json["result"]["state"] == "paid", paid.text
     page = client.get(address).text
-    assert "It is paid" in page and "Invoice" in page
+    assert "Paid. Thank you." in page and "Invoice" in page
     assert client.get(f"/pay/{token}").location == address
     assert ask("dina", "POST", "fine/1/waive").status_code == 409
 assert ask("dina", "POST", "item/1/lend", name="Lee", email="lee@example.com", days=1).status_code == 200

@@ -94,7 +94,7 @@ def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkey
         ({"tax_number": "29AAGCB7383J1Z5", "region": "Karnataka"}, "One of: 01, 02"),
         ({"upi": "practice at upi"}, "This is not a UPI address"),
         ({"name": "K"}, "A name has 2 to 100 characters"),
-        ({"email": "hello@nowhere@x"}, "This is not an email address"),
+        ({"email": "hello@nowhere@x"}, "Enter a valid email address"),
         ({"hours": "Mon-Fri"}, "Write them like Mon–Fri 10:00–18:00"),
         ({"hours": "Mon 18:00-10:00"}, "it closes after it opens"),
         ({"hours": "Mon-Fri 9:00-17:00; Tue 16:00-18:00"}, "Two stretches of Tuesday overlap"),

@@ -301,4 +301,4 @@ def test_coming_back_from_the_gateway_writes_no_cookie(client: FlaskClient, bill
     answer = client.post(f"/pay/{bill.token}/back", data={"error[description]": "no"})
     assert answer.status_code == 303
     assert "Set-Cookie" not in answer.headers
-    assert "did not go through" in client.get(answer.headers["Location"]).text
+    assert "didn’t go through" in client.get(answer.headers["Location"]).text

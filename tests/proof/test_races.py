@@ -269,7 +269,7 @@ def test_with_its_guards_it_holds(build: Callable[[], House], race: str) -> None
         session.remove()
         met = at_once(*acts)
         assert not [each for each in met if each and (isinstance(each, Busy) or not isinstance(each, Refused))], met
-        assert not [each for each in met if "in the meantime" in str(each)], "the version had to step in where the lock should have made somebody wait"
+        assert not [each for each in met if "while you were editing" in str(each)], "the version had to step in where the lock should have made somebody wait"
         assert wrong() == []
         assert sum(each is None for each in met) >= 1, met
 

@@ -23,6 +23,7 @@ from app.packs.bookings.waiting import Waiting
 resources = [
     Resource(
         Booking,
+        also="appointment reservation session export",
         icon="calendar-check",
         list="number person slot.service slot.practitioner slot.starts_at state price",
         show="number state slot slot.service slot.practitioner hold_expires_at | Whose: person person.email person.phone timezone buyer | Money: price deposit paid_with policy quote",
@@ -41,6 +42,7 @@ resources = [
             drop="reschedule slot",
             around=around,
             shuts=Shuts(Closure, whose="practitioner", starts="starts_at", ends="ends_at", why="reason"),
+            also="schedule diary agenda week availability",
         ),
         order="-id",
         waits=[Waits("Bookings to approve", "Desk Practitioner", lambda: Booking.state == "requested", {"f.state": "requested"}, tone="info")],
@@ -49,6 +51,7 @@ resources = [
     ),
     Resource(
         Meeting,
+        also="video call link zoom jitsi google meet",
         icon="user",
         list="booking booking.slot.starts_at practitioner driver state trouble",
         show="booking booking.slot.starts_at practitioner driver join_url host_url recording_requested state trouble tries external_id",
@@ -60,6 +63,7 @@ resources = [
     ),
     Resource(
         BusyCalendar,
+        also="calendar sync google ical ics outlook busy",
         icon="calendar",
         label="Busy times",
         list="name practitioner kind refreshed_at state trouble",
@@ -79,6 +83,7 @@ resources = [
     ),
     Resource(
         Waiting,
+        also="waitlist queue",
         part="waiting_line",
         icon="clock",
         one="place in the waiting list",
@@ -95,6 +100,7 @@ resources = [
     ),
     Resource(
         Slot,
+        also="times openings availability appointment",
         icon="clock",
         list="starts_at service practitioner seats state",
         show="starts_at ends_at service practitioner partner seats made state",
@@ -108,6 +114,7 @@ resources = [
     ),
     Resource(
         Service,
+        also="treatment offering price duration",
         icon="sparkles",
         list="name minutes price seats state",
         show="name slug description minutes seats state | Price: price tax_rate tax_included tax_code deposit_percent policy | "
@@ -123,6 +130,7 @@ resources = [
     ),
     Resource(
         Extra,
+        also="add-on addon upsell",
         icon="plus",
         list="name service price state",
         add="name service price",
@@ -136,6 +144,7 @@ resources = [
     ),
     Resource(
         Package,
+        also="bundle prepaid sessions",
         part="packages",
         icon="plus",
         list="name service uses price valid_days state",
@@ -149,6 +158,7 @@ resources = [
     ),
     Resource(
         Pass,
+        also="package sold prepaid credit",
         part="packages",
         icon="receipt",
         one="sold package",
@@ -167,6 +177,7 @@ resources = [
     ),
     Resource(
         Practitioner,
+        also="staff team doctor therapist provider employee calendar",
         icon="user",
         list="name title timezone state",
         show="photo name title about meets_by room link_says timezone holidays user state",
@@ -180,6 +191,7 @@ resources = [
     ),
     Resource(
         Hours,
+        also="availability opening hours working schedule timetable rota shift",
         icon="clock",
         one="stretch of hours",
         label="Hours",
@@ -196,6 +208,7 @@ resources = [
     ),
     Resource(
         OtherHours,
+        also="availability special hours override exception schedule",
         icon="clock",
         one="day with other hours",
         label="Other hours",
@@ -211,6 +224,7 @@ resources = [
     ),
     Resource(
         Closure,
+        also="holiday vacation leave time off absence block closed sick",
         icon="lock",
         list="practitioner starts_at ends_at reason",
         add="practitioner starts_at ends_at reason",
@@ -224,6 +238,7 @@ resources = [
     ),
     Resource(
         Giver,
+        also="service assignment practitioner who provides team",
         icon="user",
         one="share of a service",
         label="Who gives what",

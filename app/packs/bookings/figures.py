@@ -185,6 +185,7 @@ def reminders(period: Period) -> Iterator[Row]:
 reports = [
     Report(
         "revenue",
+        also="income sales turnover earnings",
         icon="chart",
         asks=Period,
         columns={"week": "day", "service": "relation", "bookings": "number", "net": "money", "tax": "money", "total": "money"},
@@ -200,6 +201,7 @@ reports = [
     ),
     Report(
         "occupancy",
+        also="utilisation capacity",
         icon="clock",
         asks=Period,
         columns={"practitioner": "relation", "open": "number", "booked": "number", "free": "number", "rate": "rate"},
@@ -214,6 +216,7 @@ reports = [
     ),
     Report(
         "lead_time",
+        also="advance notice",
         icon="calendar",
         asks=Period,
         columns={
@@ -232,6 +235,7 @@ reports = [
     ),
     Report(
         "conversion",
+        also="checkout funnel abandoned",
         label="From hold to paid",
         icon="wallet",
         asks=Period,
@@ -248,6 +252,7 @@ reports = [
     ),
     Report(
         "no_shows",
+        also="missed absent",
         icon="user",
         asks=Period,
         columns={"practitioner": "relation", "came": "number", "missed": "number", "unsaid": "number", "rate": "rate"},
@@ -261,6 +266,7 @@ reports = [
     ),
     Report(
         "given_back",
+        also="refund cancellation",
         label="Given back",
         icon="arrow-left",
         asks=Period,
@@ -275,6 +281,7 @@ reports = [
     ),
     Report(
         "packages",
+        also="prepaid bundle",
         label="Packages",
         part="packages",
         icon="receipt",
@@ -289,6 +296,7 @@ reports = [
     ),
     Report(
         "reminders",
+        also="delivery messages",
         icon="mail",
         asks=Period,
         columns={
