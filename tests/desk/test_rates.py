@@ -54,5 +54,5 @@ def test_a_form_has_the_headings_of_its_record_page(service: Service, enter: Ent
     for path in (f"/desk/service/{service.id}/edit", "/desk/service/new"):
         page = enter("dina").get(path).text
         headings = re.findall("<legend>([^<]+)", page)
-        assert headings == ["Price", "When it is given", "How it is booked"]
+        assert headings == ["Price", "Scheduling", "Booking rules"]
         assert page.index('name="minutes"') < page.index(headings[0]) < page.index('name="tax_rate"') < page.index(headings[1])

@@ -25,11 +25,13 @@ resources = [
         Booking,
         icon="calendar-check",
         list="number person slot.service slot.practitioner slot.starts_at state price",
-        show="number state slot slot.service slot.practitioner hold_expires_at | Whose: person person.email person.phone timezone buyer | Money: price deposit paid_with policy quote",
+        show="number state slot slot.service slot.practitioner hold_expires_at | "
+        "Customer: person person.email person.phone timezone buyer | Payment: price deposit paid_with policy quote",
         search="number person.name person.email person.phone",
         filters="state slot.practitioner slot.service slot.starts_at",
         related="bill bill.payments bill.invoices",
         below="person",
+        labels={"person": "Customer", "quote": "Price quote", "policy": "Cancellation policy"},
         calendar=Calendar(
             starts="slot.starts_at",
             ends="slot.ends_at",
@@ -49,7 +51,7 @@ resources = [
     ),
     Resource(
         Meeting,
-        icon="user",
+        icon="link",
         list="booking booking.slot.starts_at practitioner driver state trouble",
         show="booking booking.slot.starts_at practitioner driver join_url host_url recording_requested state trouble tries external_id",
         search="booking.number",
@@ -61,7 +63,9 @@ resources = [
     Resource(
         BusyCalendar,
         icon="calendar",
-        label="Busy times",
+        one="calendar",
+        label="Calendar sync",
+        empty="Add a practitioner’s calendar so that its busy times can’t be booked.",
         list="name practitioner kind refreshed_at state trouble",
         show="name practitioner kind checked_at refreshed_at state trouble",
         add="name practitioner",
@@ -72,17 +76,16 @@ resources = [
         roles={"Desk": "read write delete moves", "Practitioner": "read write delete moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
         waits=[
-            Waits(
-                "Calendars that cannot be read", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"f.state": "read"}
-            )
+            Waits("Calendars with sync errors", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"f.state": "read"})
         ],
     ),
     Resource(
         Waiting,
         part="waiting_line",
-        icon="clock",
-        one="place in the waiting list",
+        icon="bell",
+        one="waiting list entry",
         label="Waiting list",
+        labels={"person": "Customer"},
         list="service person practitioner first_day last_day state",
         show="service person person.email person.phone practitioner first_day last_day timezone state booking",
         search="person.name person.email",
@@ -95,7 +98,8 @@ resources = [
     ),
     Resource(
         Slot,
-        icon="clock",
+        icon="rows",
+        labels={"partner": "Second practitioner"},
         list="starts_at service practitioner seats state",
         show="starts_at ends_at service practitioner partner seats made state",
         add="practitioner partner service starts_at seats",
@@ -109,10 +113,11 @@ resources = [
     Resource(
         Service,
         icon="sparkles",
+        labels={"policy": "Cancellation policy", "form": "Intake form"},
         list="name minutes price seats state",
         show="name slug description minutes seats state | Price: price tax_rate tax_included tax_code deposit_percent policy | "
-        "When it is given: step_minutes before_minutes after_minutes day_cap week_cap together | "
-        "How it is booked: notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
+        "Scheduling: step_minutes before_minutes after_minutes day_cap week_cap together | "
+        "Booking rules: notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
         add="name slug description minutes seats price tax_rate tax_included tax_code deposit_percent policy step_minutes before_minutes after_minutes "
         "day_cap week_cap together notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
         search="name slug description",
@@ -123,7 +128,7 @@ resources = [
     ),
     Resource(
         Extra,
-        icon="plus",
+        icon="tag",
         list="name service price state",
         add="name service price",
         edit="name price",
@@ -137,7 +142,7 @@ resources = [
     Resource(
         Package,
         part="packages",
-        icon="plus",
+        icon="box",
         list="name service uses price valid_days state",
         add="name service uses price valid_days",
         edit="name price valid_days",
@@ -151,23 +156,25 @@ resources = [
         Pass,
         part="packages",
         icon="receipt",
-        one="sold package",
-        label="Sold packages",
+        one="package sold",
+        label="Packages sold",
+        labels={"person": "Customer", "quote": "Price quote"},
         list="number person package uses uses_left expires_at state",
-        show="number code state package package.service uses uses_left expires_at | Whose: person person.email | Money: price paid_with quote",
+        show="number code state package package.service uses uses_left expires_at | Customer: person person.email | Payment: price paid_with quote",
         search="number code person.name person.email",
         filters="state package expires_at",
         order="-id",
         tones={"open": "warn", "active": "good", "used_up": "quiet", "expired": "quiet", "cancelled": "bad"},
         related="bill bill.payments bill.invoices",
         below="person",
-        links=[Link("The customer’s page", "pass.show", copied=True)],
+        links=[Link("Customer page", "pass.show", copied=True)],
         roles={"Desk": "read moves", "Accountant": "read", "Auditor": "read"},
         scope=everything,
     ),
     Resource(
         Practitioner,
         icon="user",
+        labels={"user": "User account"},
         list="name title timezone state",
         show="photo name title about meets_by room link_says timezone holidays user state",
         add="name title about meets_by room timezone holidays user photo",
@@ -181,8 +188,8 @@ resources = [
     Resource(
         Hours,
         icon="clock",
-        one="stretch of hours",
-        label="Hours",
+        one="opening hours",
+        label="Opening hours",
         list="practitioner weekday opens closes service first_day last_day",
         show="practitioner weekday opens closes service first_day last_day note",
         add="practitioner weekday opens closes service first_day last_day note",
@@ -196,9 +203,9 @@ resources = [
     ),
     Resource(
         OtherHours,
-        icon="clock",
-        one="day with other hours",
-        label="Other hours",
+        icon="sun",
+        one="day with special hours",
+        label="Special hours",
         list="practitioner day how opens closes note",
         add="practitioner day how opens closes note",
         edit="day how opens closes note",
@@ -212,6 +219,8 @@ resources = [
     Resource(
         Closure,
         icon="lock",
+        one="time off or closure",
+        label="Time off & closures",
         list="practitioner starts_at ends_at reason",
         add="practitioner starts_at ends_at reason",
         edit="starts_at ends_at reason",
@@ -224,9 +233,9 @@ resources = [
     ),
     Resource(
         Giver,
-        icon="user",
-        one="share of a service",
-        label="Who gives what",
+        icon="cap",
+        one="assignment",
+        label="Service assignments",
         list="service practitioner weight",
         add="service practitioner weight",
         edit="weight",
