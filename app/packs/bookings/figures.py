@@ -262,7 +262,7 @@ reports = [
     Report(
         "given_back",
         label="Refunds",
-        icon="wallet",
+        icon="history",
         asks=Period,
         columns={"service": "relation", "payments": "number", "given_back": "number", "paid": "money", "back": "money", "rate": "rate"},
         labels={"given_back": "Refunded payments", "back": "Refunded", "rate": "Refund rate"},
