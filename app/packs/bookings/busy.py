@@ -67,7 +67,7 @@ class BusyCalendar(Noun):
 
     @move("new", "read", "stopped", to="read", by="Desk Practitioner", label="Connect calendar", asks=Address)
     def connect(self, asked: Address) -> None:
-        """Blocks the busy times of this calendar for bookings."""
+        """Blocks this calendar’s busy times, so that they can’t be booked."""
         address = asked.address.strip().replace("webcal://", "https://", 1)
         if is_link(address) or outside.is_beside(address):
             self.kind = "ics"
