@@ -547,7 +547,7 @@ def test_hours_that_end_before_they_begin_are_refused_in_words(asha: Practitione
     assert theirs.status_code == 422  # Asha is not for Dev to point at
     day = {"practitioner": asha.id, "day": "2026-11-24", "how": "extra"}
     told = client.post("/api/v1/other_hours/", json=day, headers=token("dina"))
-    assert (told.status_code, "from when and until when" in told.get_json()["error"]["message"]) == (409, True)
+    assert (told.status_code, "Enter an opening and a closing time for extra hours" in told.get_json()["error"]["message"]) == (409, True)
 
 
 def test_ending_a_closure_leaves_nobody_behind(asha: Practitioner, service: Service, weekly: Any, written: Any, client: FlaskClient, token: Any) -> None:
