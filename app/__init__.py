@@ -49,9 +49,10 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
-    said = {name if "/" in name else f"{pack.name}/{name}": _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
+    said = {_whole(pack, name): _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
+    titles = {_whole(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()}
     switch.know(each for pack in app.extensions["packs"] for each in pack.features)
-    template.know(said, {name: words for name, words in said.items() if words})
+    template.know(said, {name: words for name, words in said.items() if words}, titles)
     with app.app_context():
         desk.open(app, packs)
         for pack in packs:
@@ -62,6 +63,11 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
         if settings.sandboxed:
             _admit(app, csrf, door(settings))
     return app
+
+
+def _whole(pack: Pack, name: str) -> str:
+    """A message's name in the whole program: the name of its pack comes first."""
+    return name if "/" in name else f"{pack.name}/{name}"
 
 
 def _words_of(pack: Pack, name: str) -> str:

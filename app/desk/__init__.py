@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import drawn, home, house, money, notices, open_by, search, security, token
+from app.desk import drawn, home, house, money, notices, open_by, places, search, security, token
 from app.desk.api import Docs, DocsPage, api_of
 from app.desk.calendar import page_of as calendar_of
 from app.desk.forms import FormDesign
@@ -144,7 +144,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(Inbox)
     app.context_processor(
         lambda: (
-            {"menu": _menu, "adds": _adds, "unread": notices.unread, "is_admin": lambda: access.ADMIN in access.actor().roles}
+            {"menu": _menu, "adds": _adds, "elsewhere": places.elsewhere, "unread": notices.unread, "is_admin": lambda: access.ADMIN in access.actor().roles}
             if has_request_context() and request.path.startswith(_STAFF)
             else {}
         )

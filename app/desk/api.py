@@ -124,7 +124,7 @@ class Api(ModelRestApi):
         return response
 
     def response_403(self) -> Response:
-        raise Forbidden("This is not yours to do.")
+        raise Forbidden("You don’t have permission to do this.")
 
     def response_401(self) -> Response:
         raise NotSignedIn("Sign in first.")
@@ -182,7 +182,7 @@ def _body() -> dict[str, Any]:
 def _only(given: Any, columns: Sequence[Column]) -> None:
     unknown = set(given) - {each.path for each in columns}
     if unknown:
-        raise Invalid.fields_said(dict.fromkeys(sorted(unknown), "Unknown field, or not one that is written here."))
+        raise Invalid.fields_said(dict.fromkeys(sorted(unknown), "Unknown field, or one that can’t be edited here."))
 
 
 def _asked_by_api() -> Asked:
@@ -197,17 +197,17 @@ def _asked_by_api() -> Asked:
     except Refused:
         raise
     except Exception:  # noqa: BLE001  # prison raises whatever it stumbles over
-        raise Unreadable("“q” cannot be read: it is neither rison nor JSON.") from None
+        raise Unreadable("“q” isn’t valid: send rison or JSON.") from None
     size = min(whole(given, "page_size", 25), LARGEST) if "page_size" in given else 25
     page = int(str(given["page"])) if str(given.get("page", "0")).isdecimal() and "page" in given else 0
     if "page" in given and (not str(given["page"]).isdecimal() or page > 10**6):
-        raise Unreadable("“page” is a whole number, zero or more.")
+        raise Unreadable("“page” must be 0 or a positive whole number.")
     return Asked("", filters, f"-{order}" if order and direction == "desc" else order, page, size)
 
 
 def _filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
     if each["opr"] not in _HOW:
-        raise Unreadable(f"Filters compare with {', '.join(_HOW)}, not {str(each['opr'])[:20]!r}.")
+        raise Unreadable(f"Use one of these filter operators: {', '.join(_HOW)}, not {str(each['opr'])[:20]!r}.")
     return str(each["col"]), _HOW[each["opr"]], str(each["value"])
 
 
@@ -253,7 +253,7 @@ def _described(name: str, added: Sequence[Added]) -> str:
     for report in reports():
         paths[f"/api/v1/report/{report.name}"] = {"get": _report_operation(report)}
     jwt = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    info = {"title": name, "version": "v1", "description": "The same columns, rows and moves as the desk. Sign in for a token first."}
+    info = {"title": name, "version": "v1", "description": "The same fields, records and actions as in the app. Sign in first to get a token."}
     return json.dumps({"openapi": "3.0.3", "info": info, "paths": paths, "components": {"schemas": schemas, "securitySchemes": jwt}, "security": [{"jwt": []}]})
 
 
@@ -263,7 +263,7 @@ _ERROR = {"type": "object", "properties": {"error": _PROBLEM}}
 _CREDENTIALS = {name: {"type": "string"} for name in ("username", "password")} | {
     "provider": {"type": "string", "enum": ["db"]},
     "refresh": {"type": "boolean"},
-    "code": {"type": "string", "description": "Of the second factor, where one is switched on."},
+    "code": {"type": "string", "description": "Two-factor authentication code, if it is turned on."},
 }
 _TOKENS = {"type": "object", "properties": {"access_token": {"type": "string"}, "refresh_token": {"type": "string"}}}
 
@@ -273,17 +273,20 @@ def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _operation(tag: str, summary: str, answer: Mapping[str, Any], *, body: Mapping[str, Any] | None = None, status: str = "200", **rest: Any) -> dict[str, Any]:
-    refusal = {"description": "Refused; the message says why.", "content": _json({"$ref": "#/components/schemas/Error"})}
+    refusal = {"description": "Refused. The message explains why.", "content": _json({"$ref": "#/components/schemas/Error"})}
     answers = {status: {"description": "Done.", "content": _json(answer)}, "default": refusal}
     return {"tags": [tag], "summary": summary, "responses": answers} | ({"requestBody": {"required": True, "content": _json(body)}} if body else {}) | rest
 
 
-_SIGN_IN = {"post": _operation("Security", "Sign in for a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
+_SIGN_IN = {"post": _operation("Security", "Sign in to get a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
 
-_REFRESH = {"post": _operation("Security", "Two new tokens for a refresh token, which is good once", _TOKENS)}
+_REFRESH = {"post": _operation("Security", "Exchange a refresh token for two new tokens; it works once", _TOKENS)}
 
 
-_SURE = {"type": "boolean", "description": "Without it, a change that leaves others behind is refused with 409, and `fields` lists them by number."}
+_SURE = {
+    "type": "boolean",
+    "description": "Confirms a change that affects other records. Without it, the request is refused with 409 and `fields` lists those records by number.",
+}
 
 
 def _schemas(it: Resource) -> dict[str, Any]:
@@ -306,17 +309,21 @@ def _paths(it: Resource) -> dict[str, Any]:
     one = {"type": "object", "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}}}
     many = {"type": "object", "properties": {"count": {"type": "integer"}, "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}}
     pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
-    collection = {"get": _operation(tag, f"List {it.label.lower()}", many, parameters=_list_parameters(it))}
-    single = {"get": _operation(tag, f"Get a {it.one.lower()}", one, parameters=pk)}
+    collection = {"get": _operation(tag, f"List {it.plural}", many, parameters=_list_parameters(it))}
+    single = {"get": _operation(tag, f"Get {_a(it.singular)}", one, parameters=pk)}
     if it.whole.add:
-        collection["post"] = _operation(tag, f"Add a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
+        collection["post"] = _operation(tag, f"Create {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
     if it.whole.edit:
-        single["put"] = _operation(tag, f"Change a {it.one.lower()}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
+        single["put"] = _operation(tag, f"Update {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
     if "delete" in it.verbs:
         sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
-        single["delete"] = _operation(tag, f"Delete a {it.one.lower()}", {"type": "object"}, parameters=[*pk, *sure])
+        single["delete"] = _operation(tag, f"Delete {_a(it.singular)}", {"type": "object"}, parameters=[*pk, *sure])
     moves = {f"{base}/{{pk}}/{m.name}": {"post": _move_operation(tag, m, one, pk)} for m in it.moves.values() if m.by}
     return {f"{base}/": collection, f"{base}/{{pk}}": single} | moves
+
+
+def _a(one: str) -> str:
+    return f"{'an' if one[0] in 'aeio' else 'a'} {one}"
 
 
 def _list_parameters(it: Resource) -> list[dict[str, Any]]:
@@ -327,7 +334,7 @@ def _list_parameters(it: Resource) -> list[dict[str, Any]]:
 def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
     asks = {each.name: _question(each) for each in questions(move.asks)} if move.asks else {}
     body = {"type": "object", "properties": asks} if asks else None
-    summary = f"{move.label}: {' or '.join(move.sources)} → {move.to or 'as it is'}"
+    summary = f"{move.label}: {' or '.join(move.sources)} → {move.to or 'unchanged'}"
     return _operation(tag, summary, answer, body=body, parameters=parameters, description=move.does)
 
 
@@ -343,7 +350,7 @@ def _report_operation(it: Report) -> dict[str, Any]:
         for each in it.questions
     ]
     row = {"type": "object", "properties": {each.name: each.schema for each in it.columns}}
-    totals = {"type": "object", "description": "By currency; never summed across.", "additionalProperties": {"type": "object"}}
+    totals = {"type": "object", "description": "Totals by currency.", "additionalProperties": {"type": "object"}}
     verdict = {"type": "object", "nullable": True, "properties": {"good": {"type": "boolean"}, "words": {"type": "string"}}}
     answer = {"count": {"type": "integer"}, "result": {"type": "array", "items": row}, "totals": totals, "verdict": verdict}
     return _operation(f"{it.pack}: reports", it.label, {"type": "object", "properties": answer}, parameters=asks, description=it.note)

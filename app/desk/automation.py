@@ -18,7 +18,7 @@ from app.kernel.board import Board
 from app.kernel.db import Noun, noun_called, session
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.news import ADDED
-from app.kernel.workflow import move
+from app.kernel.workflow import Move, is_past, move
 
 MOST = 10  # steps
 LONGEST = 100
@@ -45,17 +45,17 @@ class Automation(Noun):
 
     states = "draft", "on", "off"
     __table_args__ = (UniqueConstraint("name"),)
-    refusals: ClassVar[dict[str, str]] = {"automation_name_key": "There is an automation of this name already."}
+    refusals: ClassVar[dict[str, str]] = {"automation_name_key": "An automation with this name already exists."}
 
     name: Mapped[str]
     sentence: Mapped[str] = mapped_column(default="", info={"label": "What it does", "whole": True})  # as it was said when it was written
-    noun: Mapped[str] = mapped_column(info={"label": "When a"})
-    verb: Mapped[str] = mapped_column(info={"label": "Goes through"})
-    asked: Mapped[str] = mapped_column(default="", info={"label": "And this holds"})  # as the address of a list has it
-    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Then", "reads": _steps, "schema": _SCHEMA})
+    noun: Mapped[str] = mapped_column(info={"label": "Record type"})
+    verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
+    asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # as the address of a list has it
+    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Steps", "reads": _steps, "schema": _SCHEMA})
     maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     maker: Mapped[Any] = relationship("User")
-    made_by: Mapped[str]
+    made_by: Mapped[str] = mapped_column(info={"label": "Created by"})
     runs: Mapped[Any] = relationship("Run", viewonly=True)
 
     def tidy(self) -> None:
@@ -71,12 +71,12 @@ class Automation(Noun):
     def _checked(self) -> Resource:
         wrong = {}
         if not 2 <= len(self.name) <= LONGEST or not self.name.isprintable():
-            wrong["name"] = f"A name has 2 to {LONGEST} characters."
+            wrong["name"] = f"Enter a name of 2 to {LONGEST} characters."
         resource = about(self.noun)
         if resource is None:
             raise Invalid.fields_said(wrong | {"noun": "Choose one from the list."})
         if self.verb not in verbs(resource):
-            wrong["verb"] = f"Choose what happens to it: {', '.join(verbs(resource))}."
+            wrong["verb"] = f"Choose a trigger: {', '.join(verbs(resource))}."
         try:
             groups = filtering.read(self.asked)
             self.asked = filtering.written(groups)
@@ -102,7 +102,7 @@ class Automation(Noun):
         except KeyError:
             found = None
         if found is None:
-            raise Refused(f"There is no {self.noun.replace('_', ' ')} in this house any more.")
+            raise Refused(f"The record type “{self.noun.replace('_', ' ')}” is no longer available.")
         return found
 
     @property
@@ -113,18 +113,18 @@ class Automation(Noun):
     def doing(self) -> list[Step]:
         return [step.again(each) for each in self.steps]
 
-    @move("draft", "off", to="on", by="Desk", label="Switch on")
+    @move("draft", "off", to="on", by="Desk", label="Turn on automation")
     def switch_on(self) -> None:
-        """From now on it is done, whenever this happens."""
+        """Run this automation every time its trigger occurs."""
         if about(self.noun) is None:
-            raise Forbidden("Only somebody who may read what it is about can switch it on.")
+            raise Forbidden("To turn this automation on, you need permission to view its records.")
         if not self.steps:
-            raise Refused("It does nothing yet. Say what is to be done, and then switch it on.")
+            raise Refused("This automation has no steps. Add a step, then turn it on.")
         self.tidy()
 
-    @move("on", to="off", by="Desk", label="Switch off")
+    @move("on", to="off", by="Desk", label="Turn off automation")
     def switch_off(self) -> None:
-        """Nothing new is done, and what waits to be done is not."""
+        """Start no new runs, and stop queued ones."""
         board.changed()
 
 
@@ -156,7 +156,7 @@ def open_to() -> list[Resource]:
     who = actor()
     found = [each for each in resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
     first = [each.pack for each in resources()][:1]
-    return sorted(found, key=lambda each: (each.pack in (*first, "House"), each.pack, each.label))
+    return sorted(found, key=lambda each: (each.pack in (*first, "General"), each.pack, each.label))
 
 
 def about(name: str) -> Resource | None:
@@ -165,23 +165,36 @@ def about(name: str) -> Resource | None:
 
 def verbs(resource: Resource) -> Mapping[str, str]:
     """What can happen to it, each in words that go on after “When a booking …”."""
-    ends = [it.to for it in resource.moves.values()]
-    found = {ADDED: "is added"} if resource.noun.adds_are_heard else {}
-    for name, it in resource.moves.items():
-        if not it.to:
-            found[name] = f"goes through “{it.label}”"
-        else:
-            found[name] = f"is {it.to.replace('_', ' ')}" + (f" by “{it.label}”" if ends.count(it.to) > 1 else "")
-    return found
+    found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
+    found |= {name: _happens(resource, it) for name, it in resource.moves.items()}
+    said = [*found.values()]
+    return {name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words for name, words in found.items()}
+
+
+def _happens(resource: Resource, it: Move) -> str:
+    """“is marked as paid”, and “is cancelled” of “Cancel booking”; of what nobody presses, what it leads to."""
+    done, _, rest = it.happened(resource.noun).partition(" ")
+    rest = rest.removesuffix(resource.singular).removesuffix(resource.singular.rpartition(" ")[2]).strip()
+    if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _GOES_ON):
+        return f"is {done.lower()} {rest}".strip()
+    if not it.to:
+        return f"is updated by “{it.label}”"
+    state = resource.noun.state_label(it.to).lower()
+    return _BY_ITSELF.get(state) or f"{'is' if is_past(state) else 'becomes'} {state}"
+
+
+_BY_ITSELF = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
+# What goes on after the verb of a label, where no other thing is named: “Check in”, “Mark as paid”.
+_GOES_ON = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "over", "to", "up", "without")
 
 
 def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:
-    """When a booking is cancelled, and price is from 1000: ask Asha Rao “Call them back” by tomorrow."""
+    """When a booking is cancelled, and price is at least 1000: create the task “Call back” for Asha Rao, due tomorrow."""
     when = f"When {an(resource)} {verbs(resource).get(verb, '…')}"
     questions = [" and ".join(_small(_asked(resource, it)) for it in group) for group in groups]
     if questions:
         when += f", and {', or '.join(questions)}"
-    return f"{when}: {', then '.join(steps) or 'nothing yet'}."
+    return f"{when}: {', then '.join(steps) or 'no steps yet'}."
 
 
 def _asked(resource: Resource, it: filtering.Condition) -> str:
@@ -197,7 +210,7 @@ def _small(words: str) -> str:
 
 
 def an(resource: Resource) -> str:
-    return _an(resource.one.lower())
+    return _an(resource.singular)
 
 
 def an_of(name: str) -> str:

@@ -31,7 +31,7 @@ from app.kernel.errors import Forbidden, Invalid, Missing, Refused, Unreadable
 from app.messages.hook import Hook
 
 LATEST = 10
-ANOTHER = "It is about another record now, so its conditions were taken away. Look it over, and save it again."
+ANOTHER = "The record type has changed, so the conditions were removed. Review the automation and save it again."
 _STEP = re.compile(r"s([0-9]{1,2})\.does")
 
 
@@ -87,13 +87,13 @@ class AutomationScreens(Lists):
             if draft.lost:
                 raise Refused(draft.lost)
             if not draft.question_fits():
-                raise Invalid.fields_said({"asked": "Look at the marked lines."})
+                raise Invalid.fields_said({"asked": "Correct the highlighted conditions."})
             write(row, columns, draft.given | {"version": request.form.get("version", "")} if id else draft.given)
         except Refused as no:
             session.rollback()
             draft.wrong = no.fields
             return self._sentence(access.find(Automation, id) if id else Automation(), draft, no), no.status
-        flash(f"{row} was kept." if row.state == "on" else f"{row} was kept. It does nothing until it is switched on: try it first.", "success")
+        flash("Saved." if row.state == "on" else "Saved. The automation doesn’t run until you turn it on. Test it first.", "success")
         return redirect(url_for(f"{self.endpoint}.show", pk=row.id))
 
     @expose("/<int:id>/try")
@@ -135,7 +135,7 @@ class AutomationScreens(Lists):
         """What was typed so far; on coming in, what is kept. Another noun has other columns and other messages."""
         open_to = automation.open_to()
         if not open_to or (row.id and row.noun not in {each.name for each in open_to}):
-            raise Forbidden("Only somebody who may read what it is about can change it.")
+            raise Forbidden("To edit this automation, you need permission to view its records.")
         started = "was" in typed
         first = next((each for each in open_to if each.name == (typed.get("noun") or row.noun)), open_to[0])
         is_same = typed.get("was", first.name) == first.name
@@ -148,7 +148,7 @@ class AutomationScreens(Lists):
             question = row.groups if row.id and not started and first.name == row.noun else ()
             groups = builder.lines(first, question, typed if is_same else given, always=False)
         except Unreadable as no:
-            groups, lost = [], f"{no.words} Its question was taken away. Look it over before you save it."
+            groups, lost = [], f"{no.words} The conditions were removed. Review the automation before you save it."
         steps = _typed_steps(typed) if started else [_as_typed(each) for each in row.steps or []]
         return Draft(first, given, groups, _arranged(steps, typed.get("do", "")), lost)
 
@@ -158,12 +158,12 @@ class AutomationScreens(Lists):
             packs.setdefault(each.pack, []).append(each)
         resource = draft.resource
         people = [(str(user.id), name_of(user)) for user in everybody()]
-        owner = [(OWNER, "whoever it belongs to")] if access.owners(resource.noun) else []
+        owner = [(OWNER, "Record owner")] if access.owners(resource.noun) else []
         known = {
-            "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "whoever made this"), *people], "kinds": step.KINDS,
+            "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "Automation owner"), *people], "kinds": step.KINDS,
             "templates": [(name, step.named(name)) for name in step.templates_for(resource)], "places": filled.places(resource),
             "hooks": [*session.scalars(select(Hook).order_by(Hook.name))] if access.actor().may(Hook, "read") else [],
-            "hows": filtering.SAID, "stretches": filtering.WITHIN, "open_to": filtering.columns(resource), "an": automation.an,
+            "hows": filtering.how_said, "stretches": filtering.WITHIN, "open_to": filtering.columns(resource), "an": automation.an,
         }  # fmt: skip
         return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
 
@@ -202,7 +202,7 @@ def _would(each: step.Step, chosen: Any, row: Automation) -> Would:
     except Refused as no:
         return Would(_capital(each.said()), trouble=" ".join([*no.fields.values()] or [no.words]))
     except Exception as error:  # noqa: BLE001  # whatever the words of a message stumble over, whoever tries it hears
-        return Would(_capital(each.said()), trouble=f"This cannot be said: {error}"[:300])
+        return Would(_capital(each.said()), trouble=f"This message can’t be created: {error}"[:300])
 
 
 def _capital(words: str) -> str:
@@ -212,40 +212,48 @@ def _capital(words: str) -> str:
 class _Automations(Resource):
     """Beside what every record has, there is a page that tries it."""
 
-    page, page_label = "AutomationScreens.try_out", "Try it"
+    page, page_label = "AutomationScreens.try_out", "Test automation"
 
 
 automations = [
     _Automations(
         Automation,
+        also="workflow rules triggers automatic",
         icon="sparkles",
         list="name sentence state made_by",
-        show="name sentence state made_by created_at | As programs know it: noun verb asked steps",
+        show="name sentence state made_by created_at | API representation: noun verb asked steps",
         add="name noun verb asked steps",
         search="name sentence",
         filters="state noun verb",
         order="name",
-        labels={"noun": "Record", "verb": "What happens", "asked": "Question", "steps": "Steps"},
         related="runs",
         screens=AutomationScreens,
         tones={"on": "good", "draft": "warn"},
-        empty="Nothing is done by itself yet. Say what should be: when a booking is cancelled, then ask somebody to call back.",
+        empty="Automations do routine work for you. For example: when a booking is cancelled, create a task to call the customer back.",
         roles={"Desk": "read write moves", "Auditor": "read"},
         scope=everything,
     ),
     Resource(
         Run,
+        also="automation runs workflow log",
         icon="history",
-        one="run of an automation",
-        label="Automation log",
+        one="automation run",
+        empty="A run appears here each time an automation’s trigger occurs.",
         list="created_at automation about verb state trouble",
         show="automation noun row_id verb state trouble did chain created_at finished_at",
         search="about automation.name",
         found=False,
         filters="state automation created_at",
-        labels={"created_at": "Owed", "about": "Record", "did": "What it did", "chain": "Automations in a row"},
+        labels={
+            "created_at": "Triggered",
+            "about": "Record",
+            "noun": "Record type",
+            "row_id": "Record ID",
+            "did": "Actions taken",
+            "chain": "Automations in this chain",
+        },
         tones={"stopped": "quiet"},
-        waits=[Waits("Automations that failed", "Desk", lambda: Run.state == "failed", {"f.state": "failed"}, tone="bad")],
+        waits=[Waits("Failed automations", "Desk", lambda: Run.state == "failed", {"f.state": "failed"}, tone="bad")],
         roles={"Desk": "read moves", "Auditor": "read"},
         scope=readable,
     ),

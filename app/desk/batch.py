@@ -45,9 +45,9 @@ class Batch(Noun):
         """Or why not."""
         self.lock()
         if self.undone_at:
-            raise Refused("This was taken back already.")
+            raise Refused("This has already been undone.")
         if clock.now() > self.until:
-            raise Refused(f"This can be taken back for {MINUTES} minutes, which are over. Change the records again instead.")
+            raise Refused(f"This can only be undone for {MINUTES} minutes. Edit the records instead.")
 
 
 def stands(row: Noun) -> dict[str, Any]:

@@ -373,6 +373,7 @@ def agrees(period: Period) -> Verdict:
 reports = [
     Report(
         "trial_balance",
+        also="accounts ledger bookkeeping",
         icon="book",
         asks=AsOf,
         columns={"account": "relation", "kind": "choice", "means": "text", "debit": "money", "credit": "money", "balance": "balance"},
@@ -386,6 +387,7 @@ reports = [
     ),
     Report(
         "statement",
+        also="account customer ledger",
         icon="file",
         asks=Whose,
         points={"account": Account, "person": Person},
@@ -399,6 +401,7 @@ reports = [
     ),
     Report(
         "day_book",
+        also="journal daily export accounting",
         label="Day book",
         icon="calendar",
         asks=Period,
@@ -415,6 +418,7 @@ reports = [
     ),
     Report(
         "tax_summary",
+        also="gst vat",
         icon="receipt",
         asks=Period,
         columns={"place": "text", "name": "text", "rate": "rate", "sold": "money", "credited": "money", "taxable": "money", "tax": "money"},
@@ -428,6 +432,7 @@ reports = [
     ),
     Report(
         "gst_return",
+        also="gstr tax filing",
         label="GST return",
         icon="file",
         asks=Period,
@@ -444,6 +449,7 @@ reports = [
     ),
     Report(
         "invoice_register",
+        also="tax gst invoices",
         icon="receipt",
         asks=Which,
         columns={
@@ -460,6 +466,7 @@ reports = [
     ),
     Report(
         "owed",
+        also="outstanding balance debt receivable unpaid overdue",
         label="What is owed",
         icon="clock",
         asks=AsOf,
@@ -476,6 +483,7 @@ reports = [
     ),
     Report(
         "refunds",
+        also="refund ageing",
         label="Refunds by age",
         icon="arrow-left",
         asks=Period,
@@ -484,6 +492,7 @@ reports = [
             "why": "text", "trouble": "text",
         },
         labels={"person": "Customer", "money": "Amount", "days": "Days on its way"},
+        states={"state": Refund},
         rows=refunds,
         total="money",
         roles=COUNTER,
@@ -492,6 +501,7 @@ reports = [
     ),
     Report(
         "reconciliation",
+        also="gateway settlement bank",
         icon="chart",
         asks=Period,
         columns={

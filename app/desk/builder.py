@@ -97,7 +97,7 @@ def _fresh(resource: Resource, group: int, nth: int) -> Line:
 def _line(resource: Resource, group: int, nth: int, it: Condition) -> Line:
     column = resource.column(it.path, columns(resource))
     if column is None:
-        raise Unreadable(f"{resource.label} cannot be filtered by {it.path[:40]!r}.")
+        raise Unreadable(f"{resource.label} can’t be filtered by {it.path[:40]!r}.")
     return Line(group, nth, column, it.how if it.how in HOWS[column.kind] else HOWS[column.kind][0], it.value)
 
 

@@ -77,8 +77,10 @@ class Calendar:
         around: Callable[[datetime, datetime], Iterable[Span]] | None = None,
         shuts: Shuts | None = None,
         label: str = "Calendar",
+        also: str = "",
     ) -> None:
         self.starts, self.ends, self.group, self.title, self.notes, self.kin = starts, ends, group, title, notes, kin
+        self.also = also
         self.hides, self.drop, self.around, self.shuts, self.label, self.icon = hides.split(), drop.split(), around, shuts, label, "calendar"
         self.noun: type[Noun] = Noun
 
@@ -194,15 +196,15 @@ class Stretch:
         """From a page's address: ?view=week&day=2026-11-24&of=2."""
         view, of = args.get("view", "week"), args.get("of", "")
         if view not in VIEWS:
-            raise Unreadable(f"A calendar shows a {', a '.join(VIEWS[:-1])} or a {VIEWS[-1]}.")
+            raise Unreadable(f"“view” must be {', '.join(VIEWS[:-1])} or {VIEWS[-1]}.")
         if of and not (of.isdecimal() and len(of) < 10):
-            raise Unreadable("“of” is the number of a record.")
+            raise Unreadable("“of” must be the ID of a record.")
         try:
             day = date.fromisoformat(args["day"]) if args.get("day") else clock.today()
         except ValueError:
-            raise Unreadable("“day” is a date, like 2026-11-24.") from None
+            raise Unreadable("“day” must be a date, such as 2026-11-24.") from None
         if not 1901 <= day.year <= 2199:
-            raise Unreadable("This is too far away.")
+            raise Unreadable("Choose a date from 1901 to 2199.")
         return cls(view, day, int(of) if of else None, kinds.house.timezone)
 
     @cached_property
@@ -312,14 +314,14 @@ class Page(BaseView):
         groups = self._groups()
         chosen = next((each for each in groups if each.id == asked.of), None)
         if asked.of is not None and chosen is None:
-            raise Unreadable("There is no such calendar, or it is not for you.")
+            raise Unreadable("This calendar doesn’t exist, or you don’t have access to it.")
         stretch = replace(asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone))
         days = self._days(stretch, [chosen] if chosen else groups)
         g.resource, theirs = self.calendar, resource_of(self.calendar.whose[0].target)
         return render_template(
             "desk/calendar.html", resource=self.resource, calendar=self.calendar, stretch=stretch, groups=groups, chosen=chosen, days=days,
             hours=_hours(days), today=clock.now().astimezone(ZoneInfo(stretch.zone)), drop=self._drop(), shut_url=self._shut_url(), in_a_cell=IN_A_CELL,
-            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.label.lower() if theirs else "",
+            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.plural if theirs else "",
             here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(stretch.args())}",
         )  # fmt: skip
 

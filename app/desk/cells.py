@@ -65,7 +65,7 @@ class Cells(Screens):
         kept: dict[str, Any] = {}
         report = [self._change_one(id, column, kept) for id in ids]
         batch = self._remember(column, kept)
-        return self._page("desk/bulk.html", move=None, title=f"Change: {column.label}", report=report, batch=batch)
+        return self._page("desk/bulk.html", move=None, title=f"Edit: {column.label}", report=report, batch=batch)
 
     @expose("/undo/<int:id>", methods=["POST"])
     @has_access
@@ -79,12 +79,12 @@ class Cells(Screens):
             batch.undone_at = clock.now()
         cookie.pop(_UNDO, None)
         report = [(str(row), row.id, "") for row in self._rows([int(each) for each in batch.rows])]
-        return self._page("desk/bulk.html", move=None, title="Taken back", report=report)
+        return self._page("desk/bulk.html", move=None, title="Change undone", report=report)
 
     def _put_back(self, row: Noun, kept: dict[str, Any]) -> None:
         row.lock()
         if row.version != kept["version"]:
-            raise Refused(f"{row} was changed again since, so nothing was taken back. Change the others by hand.")
+            raise Refused(f"{row} has been changed since, so nothing was undone. Edit the other records instead.")
         note(row, "taken_back")
         put_back(row, kept["was"])
         access.keep_within(row)

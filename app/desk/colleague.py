@@ -50,7 +50,7 @@ def chosen(typed: str, row: Noun) -> User:
     condition = User.id == (int(head) if head else me) if (head.isdecimal() and len(head) < 10) or not head else func.lower(User.username) == head.lower()
     user = session.scalar(_active().where(condition))
     if user is None or not may_read(user, row):
-        raise Invalid.fields_said({"who": "Nobody of that name may read this record. Choose one from the list."})
+        raise Invalid.fields_said({"who": "No team member with that name can see this record. Choose one from the list."})
     return user
 
 

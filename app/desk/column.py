@@ -18,7 +18,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.kernel import access, clock
 from app.kernel.audit import MASK
-from app.kernel.db import Noun, session, spaced
+from app.kernel.db import Noun, called, session, spaced, within_a_sentence
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
 from app.money.amount import Money
@@ -44,7 +44,15 @@ def live_in(timezone: str, currency: str) -> None:
 
 
 # What many nouns have, and what a person calls it.
-_CALLED = {"noun": "About", "row_id": "No.", "timezone": "Time zone"}
+_CALLED = {
+    "noun": "Record", "row_id": "ID", "timezone": "Time zone", "state": "Status", "created_at": "Created", "changed_at": "Updated", "why": "Reason",
+    "trouble": "Error", "tries": "Attempts", "attempts": "Attempts", "locale": "Language",
+}  # fmt: skip
+
+
+def usual_label(name: str) -> str:
+    """What a column of this name is called where nobody says otherwise."""
+    return _CALLED.get(name) or spaced(name)
 
 
 @dataclass(frozen=True)
@@ -92,7 +100,24 @@ class Column:
 
     @cached_property
     def label(self) -> str:
-        return str(self.called or self.info.get("label") or _CALLED.get(self.name) or spaced(self.name))
+        return str(self.called or self.info.get("label") or self._label_of_target or usual_label(self.name))
+
+    @property
+    def _label_of_target(self) -> str:
+        """A relation that is named after what it leads to is called as that is: “Customer” for person."""
+        if self.kind != "relation" or self.name != getattr(self.target, "__tablename__", ""):
+            return ""
+        return called(self.name)
+
+    @property
+    def via(self) -> str:
+        """The neighbours along the way, as a person calls them: “slot, practitioner”."""
+        return ", ".join(Column(noun, step).small for noun, step in self._way[:-1])
+
+    @property
+    def small(self) -> str:
+        """As it is called within a sentence."""
+        return within_a_sentence(self.label)
 
     @property
     def only(self) -> tuple[str, Sequence[str]]:
@@ -238,12 +263,28 @@ class Column:
         value = self.value(row)
         if value is None or value == "":
             return NO
-        return self.option_said(value) if self.kind in ("choice", "state") else KINDS[self.kind].said(value)
+        return self._by_its_words(row, value) or KINDS[self.kind].said(value)
+
+    def _by_its_words(self, row: Any, value: Any) -> str:
+        """A state and a choice by their labels, a noun by what one of it is called; and what the column itself knows better: info={"says": row -> words}."""
+        if self.kind in ("choice", "state"):
+            return self.option_said(value)
+        if self.masked or self.kind != "text":
+            return ""
+        if says := self.info.get("says"):
+            return str(says(attrgetter(".".join(self.steps[:-1]))(row) if self.steps[1:] else row))
+        return called(value) if self.name == "noun" else ""
 
     def plain(self, row: Any) -> str:
-        """For a spreadsheet."""
+        """For a CSV file."""
+        return safe(self.in_a_cell(row))
+
+    def in_a_cell(self, row: Any) -> str:
+        """For a workbook, in which text is only ever text: in the same words as on the screen, where it has words."""
         value = self.value(row)
-        return "" if value is None else safe(KINDS[self.kind].plain(value))
+        if value is None or value == "":
+            return ""
+        return self._by_its_words(row, value) or KINDS[self.kind].plain(value)
 
     def json(self, row: Any) -> Any:
         value = self.value(row)
@@ -259,7 +300,7 @@ class Column:
         empty = given is None or given == "" or (isinstance(given, FileStorage) and not given.filename)
         if empty and self.kind != "yesno":
             if self.is_asked:
-                raise ValueError("Please fill this in.")
+                raise ValueError("This field is required.")
             return "" if self.kind in ("text", "long") and not self.attribute.columns[0].nullable else self._default()
         return KINDS[self.kind].read(self, given)
 
@@ -331,12 +372,12 @@ def safe(text: str) -> str:
 
 def _text(column: Column, given: Any) -> str:
     if not isinstance(given, str):
-        raise ValueError("This has to be text.")
+        raise ValueError("Enter text.")
     limit = getattr(column.attribute.columns[0].type, "length", None) or (20_000 if column.kind == "long" else 500)
     if "\x00" in given:
-        raise ValueError("This holds a character that cannot be kept.")
+        raise ValueError("This contains a character that can’t be saved.")
     if len(given) > limit:
-        raise ValueError(f"At most {limit} characters, please.")
+        raise ValueError(f"Use at most {limit} characters.")
     return given.strip()
 
 
@@ -346,9 +387,9 @@ def _number(column: Column, given: Any) -> int:
     except (TypeError, ValueError):
         number = None
     if number is None:
-        raise ValueError("This is not a whole number.")
+        raise ValueError("Enter a whole number.")
     if abs(number) >= 2**31:
-        raise ValueError("This number is too large.")
+        raise ValueError("Enter a smaller number.")
     return number
 
 
@@ -358,41 +399,46 @@ def _rate(column: Column, given: Any) -> int:
         hundredths = Decimal(str(given).strip().removesuffix("%").strip()) * 100
         whole = int(hundredths)
     except (ArithmeticError, ValueError):
-        raise ValueError("This is not a rate. Write it like 18 or 2.5.") from None
+        raise ValueError("Enter a percentage, such as 18 or 2.5.") from None
     if whole != hundredths:
-        raise ValueError("At most two digits behind the point.")
+        raise ValueError("Use at most two decimal places.")
     if abs(whole) >= 2**31:
-        raise ValueError("This rate is too large.")
+        raise ValueError("Enter a smaller percentage.")
     return whole
 
 
 def _money(column: Column, given: Any) -> Money:
     if isinstance(given, Mapping):  # as the API says it: whole minor units and a currency
         if set(given) != {"amount", "currency"} or not isinstance(given["amount"], int) or not isinstance(given["currency"], str):
-            raise ValueError('Write it like {"amount": 99900, "currency": "INR"}.')
+            raise ValueError('Send an amount such as {"amount": 99900, "currency": "INR"}.')
         money = Money(given["amount"], given["currency"])
     else:
         money = Money.read(str(given), house.currency)
     if money.currency != house.currency:
-        raise ValueError(f"Amounts here are in {house.currency}.")
+        raise ValueError(f"Enter the amount in {house.currency}.")
     if abs(money.amount) >= 10**12:
-        raise ValueError("This amount is too large.")
+        raise ValueError("Enter a smaller amount.")
     return money
 
 
 def _choice(column: Column, given: Any) -> str:
     if given not in column.choices:
-        raise ValueError(f"One of: {', '.join(column.choices)}.")
+        raise ValueError(f"Choose one of: {', '.join(_names(column))}.")
     return str(given)
+
+
+def _names(column: Column) -> Iterable[str]:
+    """A program sends their names, and a person knows them by their labels."""
+    return column.choices if access.actor().door == "api" else map(column.option_said, column.choices)
 
 
 def _moment(column: Column, given: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except (TypeError, ValueError):
-        raise ValueError("This is not a moment in time. Write it like 2026-11-24T09:00.") from None
+        raise ValueError("Enter a date and time, such as 2026-11-24T09:00.") from None
     if not 1900 <= moment.year <= 2200:
-        raise ValueError("This is too far away.")
+        raise ValueError("Enter a date from 1900 to 2200.")
     return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(house.timezone))).astimezone(UTC)
 
 
@@ -409,19 +455,19 @@ def _iso(kind: type[date] | type[time], wrong: str) -> Callable[[Column, Any], A
 def _relation(column: Column, given: Any) -> Any:
     """ "12" or "12 · Asha Rao"; only rows that whoever asks may see can be pointed at."""
     if isinstance(given, bool) or not isinstance(given, (int, str)):
-        raise ValueError("This has to be the number of a record.")
+        raise ValueError("Enter the ID of a record.")
     head = str(given).split("·")[0].strip()
     if not head.isdecimal():
         raise ValueError("Choose one from the list.")
     try:
         return access.find(column.target, int(head))
     except Missing:
-        raise ValueError("There is no such record, or it is not for you.") from None
+        raise ValueError("This record doesn’t exist, or you don’t have access to it.") from None
 
 
 def _picture(column: Column, given: Any) -> Picture:
     if not isinstance(given, FileStorage):
-        raise ValueError("Send the picture as a file.")
+        raise ValueError("Upload the image as a file.")
     try:
         picture = Picture.keep(cast(BinaryIO, given.stream), given.filename or "picture")
     except Invalid as error:
@@ -445,7 +491,7 @@ def _facts_said(facts: Any) -> str:
 
 
 def _unwritable(column: Column, given: Any) -> Any:
-    raise ValueError("This is not written by hand.")
+    raise ValueError("This field can’t be edited.")
 
 
 def _facts(column: Column, given: Any) -> Any:
@@ -485,11 +531,11 @@ KINDS: dict[str, Kind] = {
     "number": Kind(read=_number, schema={"type": "integer"}),
     "rate": Kind(
         said=lambda v: f"{v / 100:g} %", plain=lambda v: f"{v / 100:g}", json=lambda v: v / 100, typed=lambda v: f"{v / 100:g}", read=_rate,
-        schema={"type": "number", "description": "In per cent."},
+        schema={"type": "number", "description": "In percent."},
     ),
     "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),
-    "day": Kind(said=lambda v: f"{v.day} {v:%b %Y}", json=_iso_said, read=_iso(date, "This is not a date."), schema={"type": "string", "format": "date"}),
-    "time": Kind(said=lambda v: f"{v:%H:%M}", json=_iso_said, read=_iso(time, "This is not a time of day."), schema={"type": "string", "format": "time"}),
+    "day": Kind(said=lambda v: f"{v.day} {v:%b %Y}", json=_iso_said, read=_iso(date, "Enter a valid date."), schema={"type": "string", "format": "date"}),
+    "time": Kind(said=lambda v: f"{v:%H:%M}", json=_iso_said, read=_iso(time, "Enter a time, such as 14:30."), schema={"type": "string", "format": "time"}),
     "moment": Kind(
         said=lambda v: clock.said(v, house.timezone), plain=lambda v: _local(v).isoformat(timespec="minutes"), json=lambda v: v.astimezone(UTC).isoformat(),
         typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}", read=_moment, schema={"type": "string", "format": "date-time"},

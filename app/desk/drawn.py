@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -10,6 +10,9 @@ from flask import current_app, g, request, url_for
 from markupsafe import Markup, escape
 
 from app.desk.column import NO, Column
+from app.desk.places import Place
+from app.desk.resource import Resource, resource_of
+from app.kernel.db import Noun, spaced
 
 # How a state is meant: a colour, and always its name beside it.
 _MEANINGS = {
@@ -19,25 +22,39 @@ _MEANINGS = {
     "info": "open waiting authorized running refunded partly_refunded assigned booked in_progress under_way under_review quoted owed named counted",
 }
 _MEANT = {state: f"is-{name}" for name, states in _MEANINGS.items() for state in states.split()}
-_NO_TONES: Mapping[str, str] = {}
+
+Of = Resource | type[Noun] | Mapping[str, str] | None  # whose state it is; tones alone, where it is no noun's: {"on": "good"}
 
 
-def meaning(state: str | None) -> str:
-    return _MEANT.get(state or "", "is-quiet")
+def meaning(state: str | None, of: Of = None) -> str:
+    """The colour of a state: the one that the declaration of its noun gives it, or the one that its name suggests."""
+    tone = _tones(of).get(state or "")
+    return f"is-{tone}" if tone else _MEANT.get(state or "", "is-quiet")
 
 
-def said_state(state: str | None) -> str:
-    return (state or "–").replace("_", " ").capitalize()
+def said_state(state: str | None, of: Of = None) -> str:
+    """A state as its noun calls it: “No-show”, never no_show."""
+    if not state:
+        return NO
+    noun = of.noun if isinstance(of, Resource) else of
+    return noun.state_label(state) if isinstance(noun, type) else spaced(state)
 
 
-def badge(state: str | None, tones: Mapping[str, str] = _NO_TONES) -> Markup:
-    tone = tones.get(state or "")
-    return _badge(state, f"is-{tone}" if tone else meaning(state))
+def badge(state: str | None, of: Of = None) -> Markup:
+    """A state in its colour. `of` is the noun or the resource whose state it is: badge(row.state, resource)."""
+    return _badge(said_state(state, of), meaning(state, of))
 
 
 @cache
-def _badge(state: str | None, look: str) -> Markup:
-    return Markup('<span class="badge {}">{}</span>').format(look, said_state(state))
+def _badge(said: str, look: str) -> Markup:
+    return Markup('<span class="badge {}">{}</span>').format(look, said)
+
+
+def _tones(of: Of) -> Mapping[str, str]:
+    if isinstance(of, Mapping):
+        return of
+    resource = resource_of(of) if isinstance(of, type) else of
+    return resource.tones if resource else {}
 
 
 def icon(name: str) -> Markup:
@@ -55,14 +72,27 @@ def entries(its: Sequence[Any]) -> Markup:
     """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
     at: Any = getattr(g, "resource", None)
     endpoint, root = request.endpoint, request.script_root
-    drawn = [_entry(each.front, each.icon, each.label, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
+    drawn = [_entry(each.front, each.icon, each.label, each.also, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
     return Markup("\n".join(drawn))  # noqa: S704  # each of them is markup
 
 
 @cache
-def _entry(front: str, drawn: str, label: str, here: str, root: str) -> Markup:
+def _entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # by place, as what is kept is found by them
     current = Markup(' aria-current="{}"').format(here) if here else ""
-    return Markup('<li><a href="{}"{}>{}{}</a></li>').format(url_for(front), current, icon(drawn), label)
+    found = Markup(' data-also="{}"').format(also) if also else ""
+    return Markup('<li><a href="{}"{}{}>{}{}</a></li>').format(url_for(front), current, found, icon(drawn), label)
+
+
+def elsewhere(its: Iterable[Place]) -> Markup:
+    """Links to what stands in no menu, for the search over everything."""
+    root = request.script_root
+    return Markup("".join([_elsewhere(each, root) for each in its]))  # noqa: S704  # as above
+
+
+@cache
+def _elsewhere(it: Place, root: str) -> Markup:
+    line = Markup('<a href="{}" data-also="{}" data-within="{}">{}{}</a>\n')
+    return line.format(url_for(it.endpoint), it.also, it.within, icon(it.icon), it.label)
 
 
 def additions(its: Sequence[Any]) -> Markup:
@@ -81,20 +111,19 @@ def _addition(endpoint: str, said: str, drawn: str, root: str) -> Markup:
 _LOOKS = {"money": "is-num", "number": "is-num", "rate": "is-num", "moment": "is-when", "day": "is-when", "time": "is-when"}
 _LONG = "text", "long", "facts"
 
-Tones = Callable[[Any], Mapping[str, str]]  # of a noun: how its states are meant
 Draw = Callable[[Any], str]  # of a row: one of its cells
 
 
-def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, tones_of: Tones, *, ticked: bool = False, cells: Collection[str] = ()) -> Markup:
+def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bool = False, cells: Collection[str] = ()) -> Markup:
     """Each row leads to its page, whose address is `at`, that of the list, and its number. `cells` are the paths that open under the reader's hand."""
-    title, rest = _title(columns[0], cells), [_cell(each, tones_of, cells) for each in columns[1:]]
+    title, rest = _title(columns[0], cells), [_cell(each, cells) for each in columns[1:]]
     drawn = []
     for row in rows:
         url = f"{at}{row.id}"
         drawn.append(f'<tr role="row" data-href="{url}"' + (f' data-cells="{url}/cell/">' if cells else ">"))
         if ticked:
             drawn.append(f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">')
-            drawn.append(f"Choose {escape(str(row))}</span></label></td>")
+            drawn.append(f"Select {escape(str(row))}</span></label></td>")
         drawn.append(title(row, url))
         drawn += [draw(row) for draw in rest]
         drawn.append("</tr>\n")
@@ -112,11 +141,10 @@ def _title(column: Column, cells: Collection[str]) -> Callable[[Any, str], str]:
     return draw
 
 
-def _cell(column: Column, tones_of: Tones, cells: Collection[str]) -> Draw:
+def _cell(column: Column, cells: Collection[str]) -> Draw:
     label = escape(column.label)
     if column.kind == "state":
-        tones = tones_of(column.owner)
-        return lambda row: f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), tones)}</td>'
+        return lambda row: f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), column.owner)}</td>'
     head = f'<td role="cell" data-label="{label}"{_opening(column, cells)} class="{_LOOKS.get(column.kind, "")}'
     before, after = ('<span class="clip">', "</span></td>") if column.kind in _LONG and not column.info.get("whole") else ("", "</td>")
 

@@ -33,7 +33,7 @@ def _turn(name: str, *, on: bool) -> Any:
     if feature is None:
         raise Missing
     Switch.turn(name, on=on)
-    flash(f"{feature.label}: {'on again' if on else 'off'}.", "success")
+    flash(f"{feature.label} turned {'on' if on else 'off'}.", "success")
     return redirect(url_for("FeaturesPage.show") + f"#{name}", 303)
 
 
@@ -45,4 +45,6 @@ def _turned() -> list[tuple[Change, str]]:
     return [(change, called[name].label if name in called else name) for change, name in found]
 
 
-page = Page("features", label="What we offer", icon="gear", roles=access.ADMIN, answers=_answers)
+page = Page(
+    "features", label="Features", icon="gear", also="settings modules options switch enable disable what we offer", roles=access.ADMIN, answers=_answers
+)

@@ -18,7 +18,7 @@ from app.desk.column import Column
 from app.desk.pointed import pointed_at
 from app.kernel import access
 from app.kernel.board import Board
-from app.kernel.db import Noun, noun_called, nouns, session, spaced
+from app.kernel.db import Noun, called, noun_called, nouns, session
 from app.kernel.errors import Invalid
 from app.kernel.workflow import move
 from app.money.amount import Money
@@ -40,25 +40,19 @@ class Kept:
 
 
 KEPT: Mapping[str, Kept] = {
-    "text": Kept("Text, one line", sa.Text()),
-    "long": Kept("Text, several lines", sa.Text()),
+    "text": Kept("Single-line text", sa.Text()),
+    "long": Kept("Multi-line text", sa.Text()),
     "number": Kept("Whole number", sa.Integer()),
-    "money": Kept("Amount of money", sa.BigInteger(), Money.as_json, lambda kept: Money(kept["amount"], kept["currency"])),
+    "money": Kept("Amount", sa.BigInteger(), Money.as_json, lambda kept: Money(kept["amount"], kept["currency"])),
     "yesno": Kept("Yes or no", sa.Boolean()),
     "day": Kept("Date", sa.Date(), date.isoformat, date.fromisoformat),
-    "time": Kept("Time of day", sa.Time(), time.isoformat, time.fromisoformat),
+    "time": Kept("Time", sa.Time(), time.isoformat, time.fromisoformat),
     "moment": Kept("Date and time", sa.DateTime(timezone=True), datetime.isoformat, datetime.fromisoformat),
-    "choice": Kept("One of several", sa.Text()),
-    "relation": Kept("Another record", sa.Integer(), lambda row: row.id),
+    "choice": Kept("Single choice", sa.Text()),
+    "relation": Kept("Linked record", sa.Integer(), lambda row: row.id),
 }
 
 _named: set[type[Noun]] = set()
-_called: dict[str, str] = {}  # by the name of its table, what a person calls one of them
-
-
-def is_called(noun: type[Noun], one: str) -> None:
-    """Said by each declaration."""
-    _called[noun.__tablename__] = one
 
 
 def can_be_pointed_at(noun: type[Noun]) -> None:
@@ -77,40 +71,35 @@ def _targets() -> dict[str, str]:
 
 
 def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
-    found = {each.__tablename__: _one(each.__tablename__) for each in those}
+    found = {each.__tablename__: called(each.__tablename__) for each in those}
     return dict(sorted(found.items(), key=lambda item: item[1]))
-
-
-def _one(name: str) -> str:
-    return _called.get(name) or spaced(name)
 
 
 class Field(Noun):
     """Its noun, its kind, what it leads to and its key stay: rows say something under that key. It is put away, not removed, and what it held comes back with it."""
 
     states = "used", "put_away"
+    state_labels: ClassVar[dict[str, str]] = {"used": "Active", "put_away": "Archived"}
     __table_args__ = (UniqueConstraint("noun", "key"),)
-    refusals: ClassVar[dict[str, str]] = {"field_noun_key_key": "There is a field of this name on it already; perhaps it was put away."}
+    refusals: ClassVar[dict[str, str]] = {"field_noun_key_key": "This record type already has a field with this name. It may be archived."}
 
-    noun: Mapped[str] = mapped_column(info={"label": "Of", "choices": _open_nouns, "help": "The records that get it."})
-    label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "What stands beside it on the screen."})
-    key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "Name for programs"})
-    kind: Mapped[str] = mapped_column(info={"choices": {name: it.label for name, it in KEPT.items()}})
-    target: Mapped[str] = mapped_column(default="", info={"label": "Of which kind", "choices": _targets, "only": ("kind", ["relation"])})
-    options: Mapped[str] = mapped_column(
-        default="", info={"long": True, "label": "What can be chosen", "help": "One on each line.", "only": ("kind", ["choice"])}
-    )
-    help: Mapped[str] = mapped_column(sa.String(200), default="", info={"help": "Said below it in the form."})
-    required: Mapped[bool] = mapped_column(default=False, info={"label": "Must be filled in"})
-    listed: Mapped[bool] = mapped_column(default=False, info={"label": "Shown in the list", "help": "It can be chosen as a column in any case."})
-    found: Mapped[bool] = mapped_column(default=False, info={"label": "Found by the search", "only": ("kind", WORDS)})
-    place: Mapped[int] = mapped_column(default=10, info={"help": "The lowest comes first."})
+    noun: Mapped[str] = mapped_column(info={"label": "Record type", "choices": _open_nouns, "help": "The records that get this field."})
+    label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "Shown next to the field."})
+    key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "API name"})
+    kind: Mapped[str] = mapped_column(info={"label": "Type", "choices": {name: it.label for name, it in KEPT.items()}})
+    target: Mapped[str] = mapped_column(default="", info={"label": "Linked record type", "choices": _targets, "only": ("kind", ["relation"])})
+    options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Options", "help": "One per line.", "only": ("kind", ["choice"])})
+    help: Mapped[str] = mapped_column(sa.String(200), default="", info={"label": "Help text", "help": "Shown below the field in forms."})
+    required: Mapped[bool] = mapped_column(default=False, info={"label": "Required"})
+    listed: Mapped[bool] = mapped_column(default=False, info={"label": "Show in list", "help": "Always available under Columns."})
+    found: Mapped[bool] = mapped_column(default=False, info={"label": "Searchable", "only": ("kind", WORDS)})
+    place: Mapped[int] = mapped_column(default=10, info={"label": "Order", "help": "Lower numbers come first."})
 
     @validates("label")
     def _printable(self, name: str, label: str) -> str:
         label = " ".join(label.split())
         if not label or not label.isprintable() or not re.search(r"[^\W_]", label):
-            raise Invalid.fields_said({"label": "Give it a name with letters in it."})
+            raise Invalid.fields_said({"label": "Enter a label that contains letters or digits."})
         return label
 
     def tidy(self) -> None:
@@ -118,11 +107,11 @@ class Field(Noun):
         self.options = "\n".join(self.choices)
         wrong = {}
         if (self.kind == "choice") != bool(self.options):
-            wrong["options"] = "Say what can be chosen, one on each line." if self.kind == "choice" else "Only a choice has something to choose from."
+            wrong["options"] = "Enter the options, one per line." if self.kind == "choice" else "Only single-choice fields have options."
         if (self.kind == "relation") != bool(self.target):
-            wrong["target"] = "Say which records can be chosen." if self.kind == "relation" else "Only “Another record” leads to records of a kind."
+            wrong["target"] = "Choose a record type." if self.kind == "relation" else "Only linked-record fields have a linked record type."
         if self.found and self.kind not in WORDS:
-            wrong["found"] = "Only words are found by the search: text, and one of several."
+            wrong["found"] = "Only text and single-choice fields can be searchable."
         if wrong:
             raise Invalid.fields_said(wrong)
         if not self.key:
@@ -132,22 +121,30 @@ class Field(Noun):
 
     def _not_too_many(self) -> None:
         if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
-            raise Invalid.fields_said({"noun": f"It has {MOST} fields already, those that were put away among them. A form that is longer is not filled in."})
+            raise Invalid.fields_said({"noun": f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."})
 
     @property
     def choices(self) -> tuple[str, ...]:
         return tuple(dict.fromkeys(each.strip() for each in (self.options or "").splitlines() if each.strip()))
 
-    @move("used", to="put_away", by="Admin", confirm="It disappears from every screen. What stands in it is kept, and comes back with it.")
+    @move(
+        "used",
+        to="put_away",
+        by="Admin",
+        label="Archive",
+        confirm="The field disappears from every screen. Its values are kept and come back when you restore it.",
+    )
     def put_away(self) -> None:
+        """Hide the field and keep its values."""
         board.changed()
 
-    @move("put_away", to="used", by="Admin")
+    @move("put_away", to="used", by="Admin", label="Restore")
     def bring_back(self) -> None:
+        """Show the field and its values again."""
         board.changed()
 
     def __str__(self) -> str:
-        return f"{self.label} of {_one(self.noun).lower()}"
+        return f"{self.label} ({called(self.noun).lower()})"
 
 
 def _key(label: str) -> str:

@@ -24,7 +24,7 @@ def check(resource: Resource, words: str) -> None:
     known = places(resource)
     if strange := [name for name in _PLACE.findall(words) if name.strip() not in known]:
         some = ", ".join(f"{{{name}}}" for name in [*known][:8])
-        raise ValueError(f"{resource.label} have no {{{strange[0][:40]}}}. There is: {some}{' and more' if len(known) > 8 else ''}.")
+        raise ValueError(f"{resource.label} have no variable {{{strange[0][:40]}}}. Available: {some}{' and more' if len(known) > 8 else ''}.")
 
 
 def fill(resource: Resource, words: str, row: Noun) -> str:
@@ -34,7 +34,7 @@ def fill(resource: Resource, words: str, row: Noun) -> str:
     def said(place: re.Match[str]) -> str:
         column = known.get(place[1].strip())
         if column is None:
-            raise Refused(f"{resource.label} have no {{{place[1][:40]}}} any more. Write these words anew.")
+            raise Refused(f"{resource.label} no longer have the variable {{{place[1][:40]}}}. Edit this text.")
         return " ".join(column.said(row).split())[:LONGEST]
 
     return _PLACE.sub(said, words)

@@ -40,11 +40,13 @@ HOWS: dict[str, tuple[str, ...]] = {
     "choice": ("is", "is-not", "among", *_MAYBE),
     "relation": ("is", "is-not", "among", *_MAYBE),
 }
-SAID = {
-    "is": "is", "is-not": "is not", "has": "contains", "begins": "begins with", "among": "is one of", "empty": "is empty", "filled": "is not empty",
-    "from": "is from", "to": "is up to", "between": "is between", "within": "is within", "last": "is in the last … days", "next": "is in the next … days",
-    "older": "is more than … days ago", "later": "is more than … days ahead",
+_SAID = {
+    "is": "is", "is-not": "is not", "has": "contains", "begins": "starts with", "among": "is one of", "empty": "is empty", "filled": "is not empty",
+    "from": "is at least", "to": "is at most", "between": "is between", "within": "is", "last": "is in the last … days", "next": "is in the next … days",
+    "older": "is more than … days ago", "later": "is more than … days from now",
 }  # fmt: skip
+_DATED_SAID = _SAID | {"from": "is on or after", "to": "is on or before"}
+_TIMED_SAID = _SAID | {"from": "is at or after", "to": "is at or before"}
 WITHIN = (
     "today", "yesterday", "tomorrow", "this-week", "last-week", "next-week", "this-month", "last-month", "next-month", "this-year", "last-year",
 )  # fmt: skip
@@ -70,7 +72,7 @@ def read(text: str) -> Groups:
     """state:is:held;price:from:500(or)slot.starts_at:last:7, as an address says it."""
     groups = tuple(tuple(_one(each) for each in group.split(";") if each) for group in text.split(OR))
     if sum(map(len, groups)) > MOST:
-        raise Unreadable(f"At most {MOST} conditions fit into one question.")
+        raise Unreadable(f"Use at most {MOST} conditions in a filter.")
     return tuple(group for group in groups if group)
 
 
@@ -96,14 +98,14 @@ def narrowed(resource: Resource, groups: Groups, expression: Callable[[Column], 
 def column_of(resource: Resource, it: Condition) -> Column:
     column = resource.column(it.path, columns(resource))
     if column is None:
-        raise Unreadable(f"{resource.label} cannot be filtered by {it.path[:40]!r}.")
+        raise Unreadable(f"{resource.label} can’t be filtered by {it.path[:40]!r}.")
     return column
 
 
 def _asked(resource: Resource, it: Condition, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:
     column = column_of(resource, it)
     if it.how not in HOWS[column.kind]:
-        raise Unreadable(f"{column.label} is compared with {', '.join(HOWS[column.kind])}, not with {it.how[:20]!r}.")
+        raise Unreadable(f"{column.label} can be filtered with {', '.join(HOWS[column.kind])}, not with {it.how[:20]!r}.")
     found = condition(expression(column), column, it.how, it.value)
     if column.kind == "money" and it.how not in _MAYBE:
         found &= currency(column) == kinds.house.currency  # amounts are only more or less within one currency
@@ -150,7 +152,7 @@ def _to(expression: Any, column: Column, value: str) -> Any:
 def _between(expression: Any, column: Column, value: str) -> Any:
     first, comma, last = value.partition(",")
     if not comma:
-        raise ValueError("Say from where to where, with a comma between.")
+        raise ValueError("Enter two values, separated by a comma.")
     return _from(expression, column, first) & _to(expression, column, last)
 
 
@@ -172,7 +174,7 @@ def _filled(expression: Any, column: Column, value: str) -> Any:
 
 def _within(expression: Any, column: Column, value: str) -> Any:
     if value not in WITHIN:
-        raise ValueError(f"One of: {', '.join(WITHIN)}.")
+        raise ValueError(f"Choose one of: {', '.join(WITHIN)}.")
     return _days(expression, column, *days_of(value, clock.today()))
 
 
@@ -208,7 +210,7 @@ def containing(words: str) -> str:
 
 def _filled_in(column: Column, text: str) -> str:
     if not text.strip():
-        raise ValueError("Say what to look for.")
+        raise ValueError("Enter a value to look for.")
     return str(KINDS["text"].read(column, text))
 
 
@@ -220,33 +222,33 @@ def _value(column: Column, text: str) -> Any:
         case "state":
             return _known(column, text.strip())
         case "yesno" if text not in ("on", "off", "true", "false", "yes", "no", "1", "0"):
-            raise ValueError("Say yes or no.")
+            raise ValueError("Choose yes or no.")
         case "text" | "choice" if not text.strip():
-            raise ValueError("Say what to look for.")
+            raise ValueError("Enter a value to look for.")
     value = column.read(text)
     if isinstance(value, Money):
         return value.amount
     if value is None:
-        raise ValueError("Say what to compare with.")
+        raise ValueError("Enter a value.")
     return value
 
 
 def _known(column: Column, state: str) -> str:
     if state not in column.choices:
-        raise ValueError(f"One of: {', '.join(column.choices)}.")
+        raise ValueError(f"Choose one of: {', '.join(column.choices)}.")
     return state
 
 
 def _number(text: str) -> int:
     head = text.split("·", maxsplit=1)[0].strip()
     if not head.removeprefix("-").isdecimal() or len(head) > 11 or abs(int(head)) >= 2**31:
-        raise ValueError("Choose one from the list, or give its number.")
+        raise ValueError("Choose one from the list, or enter its ID.")
     return int(head)
 
 
 def _how_many(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text.strip()) or int(text) == 0:
-        raise ValueError("Say how many days: a whole number above zero.")
+        raise ValueError("Enter the number of days: 1 or more.")
     return int(text)
 
 
@@ -254,9 +256,9 @@ def _day(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip()[:10])
     except ValueError:
-        raise ValueError("This is not a date. Write it like 2026-11-24.") from None
+        raise ValueError("Enter a valid date, such as 2026-11-24.") from None
     if not 1900 <= day.year <= 2200:
-        raise ValueError("This is too far away.")
+        raise ValueError("Enter a date from 1900 to 2200.")
     return day
 
 
@@ -278,9 +280,15 @@ def _begins_at(day: date | None) -> datetime | None:
 def said(resource: Resource, it: Condition, named: Callable[[Column, int], str]) -> str:
     """Price is from 500: one condition, as a person says it."""
     column = column_of(resource, it)
-    words = SAID.get(it.how, it.how)
+    words = how_said(column, it.how)
     value = _value_said(column, it, named)
     return f"{column.label} " + (words.replace("…", value) if "…" in words else f"{words} {value}".strip())
+
+
+def how_said(column: Column, how: str) -> str:
+    """“is at least” of an amount, and “is on or after” of a day."""
+    words = {"day": _DATED_SAID, "moment": _DATED_SAID, "time": _TIMED_SAID}.get(column.kind, _SAID)
+    return words.get(how, how)
 
 
 def _value_said(column: Column, it: Condition, named: Callable[[Column, int], str]) -> str:

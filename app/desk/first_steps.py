@@ -47,16 +47,14 @@ def _has_a_name() -> bool:
 
 
 _BEFORE = [
-    Step(
-        "Choose a password of your own", "The first one is known to whoever installed this.", _has_a_password_of_their_own, "ResetMyPasswordView.this_form_get"
-    ),
-    Step("Say who you are", "Name, address and tax number stand on every page and every invoice.", _has_a_name, "BusinessScreens.list"),
-    Step("Connect where the money comes in", "Keys of Razorpay or Stripe, in the environment. Without any, the sandbox plays the bank.", _can_be_paid),
+    Step("Change your password", "The initial password is known to the installer.", _has_a_password_of_their_own, "ResetMyPasswordView.this_form_get"),
+    Step("Add your business details", "Your name, address and tax number appear on every page and invoice.", _has_a_name, "BusinessScreens.list"),
+    Step("Connect a payment gateway", "Set your Razorpay or Stripe keys in the environment. Until then, payments run in the sandbox.", _can_be_paid),
 ]
 _AFTER = [
     Step(
-        "Pay for something yourself",
-        "Look at your own pages as a customer, and pay. It is here a moment later, and can be given back.",
+        "Make a test payment",
+        "Book and pay on your own site as a customer would. The payment appears here and can be refunded.",
         _somebody_paid,
         address="/",
     ),
@@ -72,4 +70,4 @@ def link_to(step: Step) -> str:
     return step.address or (url_for(step.endpoint) if step.endpoint else "")
 
 
-page = Page("first_steps", label="First steps", icon="check", roles=access.ADMIN, answers=_answers)
+page = Page("first_steps", label="Setup checklist", icon="check", also="first steps onboarding start guide", roles=access.ADMIN, answers=_answers)

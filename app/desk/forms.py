@@ -38,6 +38,7 @@ class _Forms(Resource):
 
 forms = _Forms(
     Form,
+    also="intake questions questionnaire survey",
     icon="square",
     list="name state changed_at",
     show="name state draft created_at changed_at",
@@ -50,9 +51,10 @@ forms = _Forms(
 )
 editions = Resource(
     Edition,
+    also="form version history",
     icon="history",
-    one="form edition",
-    label="Form editions",
+    one="form version",
+    label="Form versions",
     list="form number published_at",
     show="form number published_at questions",
     search="form.name",
@@ -84,7 +86,7 @@ class FormDesign(BaseView):
         name = " ".join(request.form.get("name", "").split())
         try:
             if not 2 <= len(name) <= 100 or not name.isprintable():
-                raise Unreadable("A name has 2 to 100 characters.")
+                raise Unreadable("Enter a name of 2 to 100 characters.")
             with transaction():
                 made = Form(name=name)
                 session.add(made)
@@ -164,7 +166,7 @@ class FormDesign(BaseView):
         with transaction():
             form.lock()
             if request.form.get("version", str(form.version)) != str(form.version):
-                raise Refused("Somebody else changed this form in the meantime. Look at what is new, and then do it again.")
+                raise Refused("Someone else changed this while you were editing. Reload the page to see the latest version.")
             change()
 
     def _index(self, **context: Any) -> str:

@@ -51,7 +51,7 @@ class Groups(BaseView):
             session.flush()
             session.delete(group)
             security.keep_an_admin()
-        flash(f"The group {name} is gone. Whoever was in it keeps the roles of their own.", "success")
+        flash(f"Group {name} deleted. Its members keep the roles assigned to them directly.", "success")
         return redirect(url_for("Groups.index"))
 
     def _form(self, group: Group) -> Any:
@@ -67,7 +67,7 @@ class Groups(BaseView):
         except Refused as no:
             session.rollback()
             return self._page("desk/groups_edit.html", group=group, typed=request.form, role=_ids("role"), user=_ids("user"), refusal=no), no.status
-        flash(f"From their next click, whoever is in {group.name} may what its roles may.", "success")
+        flash(f"Group {group.name} saved. Its members get its roles immediately.", "success")
         return redirect(url_for("Groups.index"))
 
     def _page(self, template: str, **known: Any) -> str:
@@ -79,13 +79,13 @@ def write(group: Group, typed: Mapping[str, str], *, roles: Sequence[Role], user
     name, note = (" ".join(typed.get(each, "").split()) for each in ("name", "note"))
     wrong: dict[str, str] = {}
     if not name or len(name) > LONGEST or not name.isprintable():
-        wrong["name"] = f"Give it a name of at most {LONGEST} letters."
+        wrong["name"] = f"Enter a name of at most {LONGEST} characters."
     elif session.scalar(select(Group.id).where(func.lower(Group.name) == name.lower(), Group.id != (group.id or 0))):
-        wrong["name"] = "There is a group of this name already."
+        wrong["name"] = "A group with this name already exists."
     if len(note) > LONGEST_NOTE:
-        wrong["note"] = f"At most {LONGEST_NOTE} letters."
+        wrong["note"] = f"Use at most {LONGEST_NOTE} characters."
     if not roles:
-        wrong["role"] = "Tick at least one: a group without a role may nothing."
+        wrong["role"] = "Select at least one role."
     if wrong:
         raise Invalid.fields_said(wrong)
     session.add(group)
@@ -105,7 +105,7 @@ def _ids(name: str) -> list[int]:
 def _chosen(kind: type[Any], name: str) -> list[Any]:
     found = [*session.scalars(select(kind).where(kind.id.in_(_ids(name))).order_by(kind.id))]
     if len(found) < len({*request.form.getlist(name)}):
-        raise Invalid("Somebody took one of these away in the meantime. Load the page again.")
+        raise Invalid("A role or user you selected no longer exists. Reload the page and try again.")
     return found
 
 

@@ -26,7 +26,7 @@ class TooOften(Refused):
     code = "too_often"
 
     def __init__(self, wait: int) -> None:
-        super().__init__(f"That was tried too often. Please wait {_span(wait)}, and try again then.")
+        super().__init__(f"Too many attempts. Please wait {_span(wait)} and try again.")
         self.wait = wait
 
 

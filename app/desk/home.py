@@ -17,7 +17,7 @@ from app.desk import first_steps
 from app.desk.api import DocsPage, described
 from app.desk.chart import measured
 from app.desk.column import NO
-from app.desk.history import door_to
+from app.desk.history import door_to, names_of, noun_of
 from app.desk.house import house
 from app.desk.money import money
 from app.desk.page import pages
@@ -26,7 +26,7 @@ from app.desk.resource import Resource, resources
 from app.desk.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
-from app.kernel.db import session
+from app.kernel.db import called, session
 from app.kernel.errors import Forbidden
 from app.kernel.switch import is_on
 
@@ -53,6 +53,9 @@ class Home(IndexView):
             tasks=Task.mine(),
             who=who,
             door_to=door_to,
+            noun_of=noun_of,
+            names=names_of(recent),
+            kind_of=called,
             lead=first_steps.are_left(),
             counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
         )
@@ -71,7 +74,7 @@ class Home(IndexView):
     def openapi(self) -> Response:
         """The API's description for the page that draws it: the API itself hears tokens only, and that page has a cookie."""
         if not self.appbuilder.sm.has_access("can_show", DocsPage.class_permission_name):
-            raise Forbidden("This is not yours to do.")
+            raise Forbidden("You don’t have permission to do this.")
         return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
 
 
@@ -102,9 +105,7 @@ def _how_long(until: datetime | None) -> str:
         return ""
     days = (clock.day_of(until) - clock.today()).days
     return (
-        f"{'One' if days == -1 else -days} day{'s' if days < -1 else ''} too late"
-        if days < 0
-        else f"The first {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
+        f"{-days} day{'s' if days < -1 else ''} overdue" if days < 0 else f"First due {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
     )
 
 

@@ -16,6 +16,7 @@ from app.messages.hook import Hook
 hooks = [
     Resource(
         Hook,
+        also="webhook integration endpoint callback zapier",
         icon="code",
         one="webhook",
         label="Webhooks",
@@ -24,26 +25,27 @@ hooks = [
         add="name address events",
         search="name address",
         filters="state",
-        labels={"seen_at": "Secret shown"},
+        labels={"address": "Endpoint URL", "seen_at": "Secret shown"},
         order="name",
         links=[Link("Signing secret", "HookSecret.show", lambda hook: hook.seen_at is None and ADMIN in actor().roles)],
-        waits=[Waits("Webhooks that do not answer", "Desk", lambda: Hook.failing_since.is_not(None) & (Hook.state == "on"), {"f.state": "on"}, tone="bad")],
+        waits=[Waits("Failing webhooks", "Desk", lambda: Hook.failing_since.is_not(None) & (Hook.state == "on"), {"f.state": "on"}, tone="bad")],
         tones={"on": "good"},
         roles={"Desk": "read", "Auditor": "read"},
         scope=everything,
     ),
     Resource(
         Call,
+        also="webhook delivery log attempts",
         icon="external",
-        one="webhook call",
-        label="Webhook calls",
+        one="webhook delivery",
+        label="Webhook deliveries",
         list="created_at hook event state attempts status took due_at",
         show="hook event event_id noun row_id state attempts status took trouble since due_at body answer",
         search="event event_id hook.name",
         found=False,
         filters="state event created_at hook",
-        labels={"created_at": "Happened", "status": "Answered", "since": "Tried since", "body": "What is told", "hook.name": "Webhook"},
-        waits=[Waits("Webhook calls that failed", "Desk", lambda: Call.state == "failed", {"f.state": "failed"})],
+        labels={"hook": "Webhook", "hook.name": "Webhook"},
+        waits=[Waits("Failed webhook deliveries", "Desk", lambda: Call.state == "failed", {"f.state": "failed"})],
         tones={"delivered": "good"},
         roles={"Desk": "read moves", "Auditor": "read"},
         scope=everything,
@@ -63,7 +65,7 @@ class HookSecret(BaseView):
         if actor().user_id is None:
             raise NotSignedIn("Sign in first.")
         if ADMIN not in actor().roles:
-            raise Forbidden("This is not yours to do.")
+            raise Forbidden("You don’t have permission to do this.")
         hook = Hook.by_token(token)
         back = url_for("HookScreens.show", pk=hook.id)
         try:

@@ -54,7 +54,7 @@ class Imports(Cells):
     def blank(self) -> Response:
         """A table with nothing in it but what its columns are called."""
         self._takes()
-        return self._csv([[each.label for each in taken(self.resource)]], f"{self.resource.name}s-blank.csv")
+        return self._csv([[each.label for each in taken(self.resource)]], self.resource.file("template.csv"))
 
     @expose("/import/<int:id>")
     @has_access
@@ -110,7 +110,7 @@ class Imports(Cells):
         """What is wrong, line by line, safe to open in a spreadsheet."""
         intake = Intake.mine(self.resource, id)
         lines = ([str(line), *(safe(each) for each in rest)] for line, *rest in self._problems(intake))
-        return self._csv([["Line", "Column", "What stands there", "What is wrong"], *lines], f"{self.resource.name}s-problems.csv")
+        return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
 
     def _problems(self, intake: Intake) -> Iterator[Problem]:
         table = intake.table()
@@ -118,7 +118,7 @@ class Imports(Cells):
         labels = {each.path: each.label for each in taken(self.resource)}
         for each in intake.lines():
             for path, words in each.wrong.items():
-                yield each.line, labels.get(path, "The whole row"), _stands(table, each.line, places.get(path)), words
+                yield each.line, labels.get(path, "Whole row"), _stands(table, each.line, places.get(path)), words
 
     def _what_stays(self, intake: Intake) -> Sequence[tuple[int, int | None, str]]:
         return [(each.line, each.row_id, each.undone) for each in intake.lines() if each.undone] if intake.state == "undone" else []
@@ -126,9 +126,9 @@ class Imports(Cells):
     def _each_once(self, chosen: dict[str, str]) -> None:
         paths, known = [*chosen.values()], {each.path for each in taken(self.resource)}
         if stray := set(paths) - known:
-            raise Invalid("There is no such column.", fields=dict.fromkeys(stray, "There is no such column."))
+            raise Invalid("Unknown column.", fields=dict.fromkeys(stray, "Unknown column."))
         if twice := {each for each in paths if paths.count(each) > 1}:
-            raise Invalid.fields_said(dict.fromkeys(sorted(twice), "Two columns of the file are to be this. Choose one of them."))
+            raise Invalid.fields_said(dict.fromkeys(sorted(twice), "Two columns of the file are matched to this field. Choose one of them."))
 
     def _takes(self) -> None:
         if not self.resource.add:

@@ -15,7 +15,7 @@ from sqlalchemy import String, cast, func, inspect, or_
 from app.desk.column import Column
 from app.desk.incoming_workbook import lines_of
 from app.kernel import access
-from app.kernel.db import session, spaced
+from app.kernel.db import called, session, spaced
 from app.kernel.errors import Invalid
 
 LARGEST = 5 * 1024 * 1024
@@ -31,11 +31,13 @@ def text_of(raw: bytes) -> str:
     if not raw:
         raise _wrong("Choose a file.")
     if len(raw) > LARGEST:
-        raise _wrong("At most 5 MB, please.")
+        raise _wrong("Use a file of at most 5 MB.")
     if raw.startswith(_WORKBOOK):
         return lines_of(raw)
     if raw.startswith(_OLD):
-        raise _wrong("This workbook is an older one, or has a password. Save it as an Excel workbook without one, or as “CSV UTF-8”, and send that.")
+        raise _wrong(
+            "This workbook is in an old format or has a password. Save it as an Excel workbook without a password, or as “CSV UTF-8”, and upload it again."
+        )
     for encoding in _encodings(raw):
         try:
             text = raw.decode(encoding)
@@ -43,7 +45,7 @@ def text_of(raw: bytes) -> str:
             continue
         if "\x00" not in text:
             return text
-    raise _wrong("This is not a table of text. Save it in your spreadsheet as “CSV UTF-8”, and send that.")
+    raise _wrong("This file isn’t a text table. Save it as “CSV UTF-8” in your spreadsheet app and upload it again.")
 
 
 def _encodings(raw: bytes) -> Sequence[str]:
@@ -79,15 +81,15 @@ def table_of(text: str) -> Table:
     try:
         lines = [*csv.reader(StringIO(body, newline=""), delimiter=said[1] if said else _separator(body))]
     except csv.Error:
-        raise _wrong("This cannot be read as a table. A quotation mark may be open in it.") from None
+        raise _wrong("This file can’t be read as a table. A closing quotation mark may be missing.") from None
     heads = [each.strip() for each in lines[0]] if lines else []
     rows = [(line, cells) for line, cells in enumerate(lines[1:], 2) if any(each.strip() for each in cells)]
     if not any(heads) or not rows:
-        raise _wrong("There are no rows in this. The first line says what the columns are, and the rows come below it.")
+        raise _wrong("This file has no rows. Put the column names in the first row and the data below it.")
     if len(rows) > MOST:
-        raise _wrong(f"At most {MOST:,} rows at once, please; these are {len(rows):,}. Make several files of it.")
+        raise _wrong(f"You can import at most {MOST:,} rows at once, and this file has {len(rows):,}. Split it into several files.")
     if len(heads) > WIDEST:
-        raise _wrong(f"At most {WIDEST} columns, please.")
+        raise _wrong(f"Use at most {WIDEST} columns.")
     return Table(heads, rows)
 
 
@@ -119,10 +121,16 @@ def heard(column: Column, cell: str) -> str:
         case "yesno":
             return _yes_or_no(cell)
         case "choice":
-            return next((each for each in column.choices if cell.casefold() in (each.casefold(), spaced(each).casefold())), cell)
+            return _chosen(column, cell)
         case "relation":
             return cell if "·" in cell else str(_meant(column.target, cell))
     return cell
+
+
+def _chosen(column: Column, cell: str) -> str:
+    """By its name, or as it is called on a screen and in an export."""
+    said = cell.casefold()
+    return next((each for each in column.choices if said in (each.casefold(), spaced(each).casefold(), column.option_said(each).casefold())), cell)
 
 
 def _yes_or_no(cell: str) -> str:
@@ -130,7 +138,7 @@ def _yes_or_no(cell: str) -> str:
         return "on"
     if cell.casefold() in _NO:
         return "off"
-    raise ValueError("Write yes or no.")
+    raise ValueError("Enter yes or no.")
 
 
 def _meant(target: Any, cell: str) -> int:
@@ -139,13 +147,13 @@ def _meant(target: Any, cell: str) -> int:
     names = [cast(columns[each], String) for each in _NAMES if each in columns and not columns[each].info.get("secret")]
     whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
     is_it = [*((each == cell) for each in names + whole)] + ([func.lower(columns["email"]) == cell.lower()] if "email" in columns else [])
-    if said := re.fullmatch(rf"{spaced(target.__name__)} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
+    if said := re.fullmatch(rf"{re.escape(called(target.__tablename__))} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
         is_it.append(target.id == int(said[1]))
     found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []
     if len(found) > 1:
-        raise ValueError("Several are called like this. Give the number or the email address of the one that is meant.")
+        raise ValueError("Several records have this name. Enter the ID or email address instead.")
     if not found:
-        raise ValueError("There is no such record, or it is not for you.")
+        raise ValueError("This record doesn’t exist, or you don’t have access to it.")
     return int(found[0].id)
 
 

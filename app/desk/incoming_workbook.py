@@ -22,10 +22,10 @@ PARTS = 500
 CELLS = 300_000  # a few seconds, for which somebody waits
 DEEPEST, WIDEST = 50_000, 200  # as far as is looked: an empty cell with a colour makes a sheet a million lines long
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_AGAIN = "Save it in your spreadsheet once more, or as “CSV UTF-8”, and send that."
+_AGAIN = "Save it again in your spreadsheet app, or as “CSV UTF-8”, and upload it again."
 
 
-assert DEFUSEDXML, "A file that somebody brings is read by defusedxml alone."
+assert DEFUSEDXML, "Uploaded workbooks must be read with defusedxml."
 
 
 def lines_of(raw: bytes) -> str:
@@ -38,14 +38,14 @@ def lines_of(raw: bytes) -> str:
     except Invalid:
         raise
     except Exception:  # noqa: BLE001  # a file can be broken in any way that a reader can stumble
-        raise _wrong(f"This workbook cannot be read. {_AGAIN}") from None
+        raise _wrong(f"This workbook can’t be read. {_AGAIN}") from None
 
 
 def _refuse_a_bomb(packed: zipfile.ZipFile) -> None:
     """What a part says of its size is all that is ever unpacked of it."""
     parts = packed.infolist()
     if len(parts) > PARTS or sum(each.file_size for each in parts) > UNPACKED:
-        raise _wrong(f"There is too much in this workbook. {_AGAIN}")
+        raise _wrong(f"This workbook is too large. {_AGAIN}")
 
 
 def _written(raw: bytes, *, has_formulas: bool) -> str:
@@ -62,7 +62,7 @@ def _written(raw: bytes, *, has_formulas: bool) -> str:
         said = [_said(cell, line) for cell in _without_a_tail(row)]
         cells += len(said)
         if cells > CELLS:
-            raise _wrong(f"At most {CELLS:,} cells at once, please. Make several files of it, or save it as “CSV UTF-8”.")
+            raise _wrong(f"You can import at most {CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”.")
         writer.writerow([_head(each) for each in said] if line == 1 else said)
     return text.getvalue()
 
@@ -80,7 +80,7 @@ def _rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
     book = load_workbook(BytesIO(raw), read_only=True, data_only=shown, keep_links=False)
     sheet = next((each for each in book.worksheets if each.sheet_state == "visible"), None)
     if sheet is None:
-        raise _wrong(f"There is no sheet in this workbook. {_AGAIN}")
+        raise _wrong(f"This workbook has no visible sheet. {_AGAIN}")
     sheet.reset_dimensions()  # it may say that it ends before it does
     yield from sheet.iter_rows(max_col=WIDEST + 1)
 
@@ -88,7 +88,7 @@ def _rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
 def _refuse_what_was_never_worked_out(formulas: tuple[Any, ...], shown: tuple[Any, ...], line: int) -> None:
     for at, (formula, cell) in enumerate(zip(formulas, shown, strict=False)):
         if formula.data_type == "f" and cell.value is None:
-            raise _wrong(f"Nobody has worked out the formula in {_place(at, line)}. {_AGAIN}")
+            raise _wrong(f"The formula in {_place(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again.")
 
 
 def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each kind of cell
@@ -109,7 +109,7 @@ def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each ki
         case int() | float():
             return f"{Decimal(f'{cell.value:.15g}'):f}"  # as many digits as a spreadsheet itself believes in
     if cell.data_type == "e":
-        raise _wrong(f"{_place(cell.column - 1, line)} shows {cell.value}. Put it right in your spreadsheet, and send it again.")
+        raise _wrong(f"{_place(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again.")
     return str(cell.value)
 
 

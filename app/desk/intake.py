@@ -35,16 +35,19 @@ Wrong = dict[str, str]
 
 
 def _is_over(intake: Intake) -> str | None:
-    return None if intake.can_be_undone else f"What was taken in can be taken back for {HOURS} hours, which are over."
+    return None if intake.can_be_undone else f"An import can only be undone for {HOURS} hours."
 
 
 class Intake(Noun):
     """Whose file it is, which column of it is which, and how far it has come."""
 
     states = "waiting", "trying", "tried", "running", "done", "undoing", "undone"
+    state_labels: ClassVar[dict[str, str]] = {
+        "waiting": "Not validated", "trying": "Validating", "tried": "Validated", "running": "Importing", "done": "Imported", "undoing": "Undoing", "undone": "Import undone",
+    }  # fmt: skip
     audited = False  # each row that it makes has a history of its own
     __table_args__ = (Index("intake_mine", "user_id", "resource", "id"),)
-    refusals: ClassVar[dict[str, str]] = {"intake_once_key": "This file has just been sent already."}
+    refusals: ClassVar[dict[str, str]] = {"intake_once_key": "This file has already been uploaded."}
 
     resource: Mapped[str]
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
@@ -122,20 +125,20 @@ class Intake(Noun):
 
     # --- what somebody presses ---
 
-    @move("waiting", "tried", to="trying", label="Try it")
+    @move("waiting", "tried", to="trying", label="Validate")
     def try_out(self, columns: Mapping[str, str]) -> None:
-        """Which column of the file is which; a column that the form must have comes from somewhere."""
-        missing = {each.path: "Say which column of the file this is." for each in taken(self.to) if each.required and each.path not in columns.values()}
+        """Match the columns of the file and check every row. Nothing is added."""
+        missing = {each.path: "Choose the column of the file for this field." for each in taken(self.to) if each.required and each.path not in columns.values()}
         if missing:
             raise Invalid.fields_said(missing)
         self.columns = dict(columns)
         self._begin_anew()
 
-    @move("tried", to="running", label="Take them in")
+    @move("tried", to="running", label="Import")
     def take(self) -> None:
         self._begin_anew()
 
-    @move("done", to="undoing", label="Take them back", when=_is_over)
+    @move("done", to="undoing", label="Undo import", when=_is_over)
     def take_back(self) -> None:
         later(go_on, self)
 
@@ -263,7 +266,7 @@ class Intake(Noun):
         """As the form would: the same reading, the same rules, the same rows that whoever writes may write."""
         resource = self.to
         if not actor().may(resource.noun, "add"):
-            raise Forbidden("This is not yours to add any more.")
+            raise Forbidden("You no longer have permission to add this.")
         given, wrong = _heard(self._where(resource), cells)
         if wrong:
             raise Invalid.fields_said(wrong)
@@ -314,7 +317,7 @@ def _heard(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[d
                 except ValueError as error:
                     wrong[column.path] = str(error)
             elif column.required:
-                wrong[column.path] = "Please fill this in."
+                wrong[column.path] = "This field is required."
     return given, wrong
 
 
@@ -337,16 +340,16 @@ def _said(error: BaseException) -> Wrong:
     if isinstance(error, Busy) or not isinstance(error, Refused):
         raise error
     if isinstance(error, Missing):
-        return {"": "It would not be among the records that are yours, so you cannot add it."}
+        return {"": "You can’t add this record because you wouldn’t have access to it."}
     return error.fields or {"": error.words}
 
 
 def _take_away(noun: type[Noun], line: IntakeLine) -> None:
     row = session.scalars(access.visible(noun).where(noun.id == line.row_id)).unique().one_or_none()
     if row is None:
-        raise Refused("It is not here any more.")
+        raise Refused("It no longer exists.")
     if row.lock().version != line.row_version:
-        raise Refused("It was changed since.")
+        raise Refused("It has been changed since.")
     if _is_referred_to(row):
         raise Refused("Other records refer to it.")
     remove(row, {})

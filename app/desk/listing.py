@@ -97,7 +97,7 @@ def whole(args: Mapping[str, Any], name: str, default: int) -> int:
     given = args.get(name, default)
     text = str(given)
     if not text.isdecimal() or len(text) > 7 or int(text) == 0:
-        raise Unreadable(f"“{name}” is a whole number above zero, not {text[:40]!r}.")
+        raise Unreadable(f"“{name}” must be a whole number of 1 or more, not {text[:40]!r}.")
     return int(text)
 
 
@@ -208,7 +208,7 @@ def shown(resource: Resource, asked: Asked) -> Sequence[Column]:
     """The columns that the reader chose, in their order; what the declaration says where nobody chose."""
     found = [(path, resource.column(path, resource.choosable)) for path in asked.columns]
     if stray := [path for path, column in found if column is None]:
-        raise Unreadable(f"{resource.label} have no column {stray[0][:40]!r} to show.")
+        raise Unreadable(f"{resource.label} have no column {stray[0][:40]!r}.")
     return [column for _, column in found if column] or resource.list
 
 
@@ -232,7 +232,7 @@ def holding(resource: Resource, groups: filtering.Groups, ids: Iterable[int]) ->
 def named(column: Column, id: int) -> str:
     """A neighbour by its name, if the reader may see it."""
     row = session.scalar(visible(column.target).where(column.target.id == id))
-    return str(row) if row else f"No. {id}"
+    return str(row) if row else f"ID {id}"
 
 
 def newest(resource: Resource, asked: Asked, shown: Iterable[Column], most: int) -> list[Any]:
@@ -286,7 +286,7 @@ def _narrowed(resource: Resource, asked: Asked) -> _Query:
         conditions.append(filtering.narrowed(resource, asked.groups, query.expression, query.currency))
     if asked.words:
         if not resource.search:
-            raise Unreadable(f"{resource.label} cannot be searched.")
+            raise Unreadable(f"{resource.label} can’t be searched.")
         conditions.append(_searched(query, resource, asked.words))
     query.statement = query.statement.where(*conditions)  # last: naming a neighbour joins it to the statement
     return query
@@ -311,7 +311,7 @@ def saying(resource: Resource, words: str) -> Select[Any]:
 def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
     column = resource.column(path, resource.filters)
     if column is None:
-        raise Unreadable(f"{resource.label} cannot be filtered by {path[:40]!r}.")
+        raise Unreadable(f"{resource.label} can’t be filtered by {path[:40]!r}.")
     return filtering.condition(query.expression(column), column, how, value)
 
 
@@ -363,7 +363,7 @@ def _ordering(resource: Resource, order: str) -> Column | None:
     path = order.removeprefix("-")
     column = resource.column(path, resource.choosable)
     if (column is None and path != "id") or (column and (column.masked or column.kind in NO_ORDER)):
-        raise Unreadable(f"{resource.label} cannot be ordered by {path[:40]!r}.")
+        raise Unreadable(f"{resource.label} can’t be sorted by {path[:40]!r}.")
     return column
 
 
@@ -427,7 +427,7 @@ def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
         if (isinstance(found, datetime) and found.tzinfo is None) or (type(found) is int and abs(found) >= 2**63) or "\x00" in text:
             raise ValueError
     except ValueError:
-        raise Unreadable("This is no place in the list. Begin again at its first page.") from None
+        raise Unreadable("This page of the list isn’t valid. Start again from the first page.") from None
     return int(head), found
 
 

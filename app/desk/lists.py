@@ -54,7 +54,7 @@ class Lists(Imports):
     def export(self) -> Response:
         """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
         asked = Asked.read(request.args)
-        headers = {"Content-Disposition": f'attachment; filename="{self.resource.name}s.csv"'}
+        headers = {"Content-Disposition": f'attachment; filename="{self.resource.file("csv")}"'}
         return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
 
     @expose("/export.xlsx")
@@ -64,7 +64,7 @@ class Lists(Imports):
         asked = Asked.read(request.args)
         with closing(every_row(self.resource, asked)) as rows:
             file = workbook(shown(self.resource, asked), rows)
-        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.resource.name}s.xlsx")
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=self.resource.file("xlsx"))
 
     # --- a question of several parts ---
 
@@ -82,7 +82,7 @@ class Lists(Imports):
             if not wrong:
                 question = filtering.written([[line.condition for line in group] for group in groups])
                 return redirect(self._list(asked.args(w=question)))
-        words = {"hows": filtering.SAID, "stretches": filtering.WITHIN, "open_to": filtering.columns(self.resource)}
+        words = {"hows": filtering.how_said, "stretches": filtering.WITHIN, "open_to": filtering.columns(self.resource)}
         return self._page("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
 
     def _asking(self, asked: Asked) -> Sequence[str]:
@@ -105,7 +105,7 @@ class Lists(Imports):
                 view = View.keep(self.resource.name, asked.args(view=None), **_called(request.form))
         except Refused as no:
             return self._views(asked, typed=request.form, refusal=no)
-        flash(f"“{view.name}” was kept.", "success")
+        flash(f"View saved: {view.name}", "success")
         return redirect(self._address(view))
 
     @expose("/views/<int:id>", methods=["POST"])
@@ -122,7 +122,7 @@ class Lists(Imports):
                     view.call(**_called(request.form))
         except Refused as no:
             return self._views(Asked(), refusal=no)
-        flash(f"“{view.name}” was changed.", "success")
+        flash(f"View updated: {view.name}", "success")
         return redirect(self._address(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
 
     @expose("/views/<int:id>/opens", methods=["POST"])
@@ -132,7 +132,7 @@ class Lists(Imports):
         wanted = request.form.get("opens") == "yes"
         with transaction():
             view = View.open_with(self.resource.name, id, wanted=wanted)
-        flash(f"The list opens with {f'“{view.name}”' if wanted else 'everything'} now, for you.", "success")
+        flash(f"The list now opens with {f'“{view.name}”' if wanted else 'all records'} for you.", "success")
         return redirect(url_for(f"{self.endpoint}.views"))
 
     @expose("/views/<int:id>/delete", methods=["POST"])
@@ -141,7 +141,7 @@ class Lists(Imports):
         view = View.mine(self.resource.name, id)
         with transaction():
             session.delete(view)
-        flash(f"“{view.name}” was deleted. The records in it are as they were.", "success")
+        flash(f"View deleted: {view.name}. Its records are unchanged.", "success")
         return redirect(url_for(f"{self.endpoint}.views"))
 
     def _views(self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None) -> Any:
@@ -169,7 +169,7 @@ class Lists(Imports):
         """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
         move, ids = self._move(request.form.get("move", "")), chosen()
         if move.asks:
-            raise Unreadable(f"“{move.label}” asks something of each record, so it is done one by one.")
+            raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
             rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
             return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)

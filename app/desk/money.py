@@ -52,6 +52,7 @@ money = Pack(
     resources=[
         Resource(
             Payment,
+            also="money received paid card upi cash transaction",
             icon="wallet",
             list="gateway_id gateway method bill.number bill.person money state back owed_back captured_at",
             show="gateway_id state money back bill bill.person pays owed_back | How it came: gateway method captured_at taken_at cleared_at error",
@@ -76,6 +77,7 @@ money = Pack(
         ),
         Resource(
             Refund,
+            also="money back return reimbursement",
             icon="arrow-left",
             list="number payment.bill.person money state why created_at trouble",
             show="number state money why payment payment.bill payment.bill.person | How it goes: gateway gateway_id reference elsewhere owed_at done_at tries trouble",
@@ -97,6 +99,7 @@ money = Pack(
         ),
         Resource(
             Bill,
+            also="payment request invoice due pay link outstanding",
             icon="receipt",
             list="number person price part state due_at gateway",
             show="number state person price part due_at noun row_id left | What is sold: lines buyer | In the books: earned delivered_at | At the gateway: gateway order_id",
@@ -115,6 +118,7 @@ money = Pack(
         ),
         Resource(
             Basket,
+            also="cart checkout order",
             icon="receipt",
             list="number person price gateway created_at",
             show="number person price gateway order_id created_at",
@@ -127,6 +131,7 @@ money = Pack(
         ),
         Resource(
             Business,
+            also="settings company organisation practice address logo gstin tax currency timezone time zone contact details",
             icon="home",
             label="Our business",
             list="name email tax_number",
@@ -137,6 +142,7 @@ money = Pack(
         ),
         Resource(
             Dispute,
+            also="chargeback",
             icon="shield",
             list="gateway_id payment payment.bill.person money reason respond_by state",
             show="gateway_id payment payment.bill payment.bill.person money kept_back reason respond_by state",
@@ -153,6 +159,7 @@ money = Pack(
         ),
         Resource(
             Invoice,
+            also="tax invoice credit note bill gst receipt",
             icon="receipt",
             list="number kind day person total tax credits",
             show="number kind day total tax person lines | Why: about why bill payment refund credits | Who sells to whom: seller buyer place",
@@ -165,6 +172,7 @@ money = Pack(
         ),
         Resource(
             Coupon,
+            also="discount voucher promo code offer",
             icon="tag",
             part="coupons",
             list="code percent amount until used uses_at_most state",
@@ -182,6 +190,7 @@ money = Pack(
         ),
         Resource(
             RefundPolicy,
+            also="cancellation policy terms cancel",
             icon="arrow-left",
             label="Refund policies",
             list="name tiers state",
@@ -193,6 +202,7 @@ money = Pack(
         ),
         Resource(
             Quote,
+            also="estimate offer price",
             icon="tag",
             list="created_at about total state holds_until coupon",
             show="created_at about total state holds_until coupon lines basis",
@@ -202,6 +212,7 @@ money = Pack(
         ),
         Resource(
             Account,
+            also="chart of accounts ledger bookkeeping",
             icon="book",
             list="name owner kind currency",
             show="name owner kind currency guarded balance held",
@@ -213,6 +224,7 @@ money = Pack(
         ),
         Resource(
             Line,
+            also="journal postings entries bookkeeping",
             icon="book",
             one="ledger line",
             label="Ledger lines",
@@ -227,6 +239,7 @@ money = Pack(
         ),
         Resource(
             Event,
+            also="gateway webhook razorpay stripe incoming",
             icon="inbox",
             one="event of a gateway",
             label="From the gateways",
@@ -240,6 +253,7 @@ money = Pack(
         ),
         Resource(
             Settlement,
+            also="payout bank transfer fees",
             icon="download",
             one="settlement line",
             label="Settlement lines",
@@ -254,6 +268,7 @@ money = Pack(
         ),
         Resource(
             Tally,
+            also="reconciliation recheck daily count",
             icon="chart",
             one="daily count",
             label="Daily counts",
@@ -280,4 +295,8 @@ money = Pack(
         "money/refunded", "money/invoice", "money/pay_link", "money/bounced", "money/refund_failed", "money/refunded_elsewhere", "money/disputed",
         "money/dispute_lost", "money/differs",
     ],
+    message_titles={
+        "refunded": "Refund", "invoice": "Invoice", "pay_link": "Payment request", "bounced": "Cheque bounced", "refund_failed": "Refund failed",
+        "refunded_elsewhere": "Refunded in the gateway dashboard", "disputed": "Dispute opened", "dispute_lost": "Dispute lost", "differs": "Reconciliation mismatch",
+    },
 )  # fmt: skip

@@ -30,6 +30,7 @@ REMEMBERED = 500
 class Notice(Noun):
     """One line of somebody's list: what it is about, in words, and whether they have seen it."""
 
+    known_as = "notification"
     audited = False  # it says what other rows have said in the history already
     __table_args__ = (
         Index("notice_mine", "user_id", "id"),
@@ -59,7 +60,7 @@ class Notice(Noun):
         return self.read_at is None
 
     def __str__(self) -> str:
-        return self.words or "A notice"
+        return self.words or "Notification"
 
 
 _UNREAD = select(func.count()).where(Notice.user_id == bindparam("user"), Notice.read_at.is_(None))  # put together once: every page asks it

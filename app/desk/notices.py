@@ -78,7 +78,7 @@ class Notices(BaseView):
         except Refused as no:
             session.rollback()
             return _page(refusal=no), no.status
-        flash("From now on you hear of things that way.", "success")
+        flash("Notification settings saved.", "success")
         return redirect(url_for("Notices.index"))
 
 

@@ -42,6 +42,11 @@ class Provider:
     def key(self) -> str:
         return re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
 
+    @property
+    def label(self) -> str:
+        """What a button calls it."""
+        return "SSO (demo)" if self.name == "Sandbox" else self.name
+
     def asks(self, *, back: str, state: str, nonce: str, proof: str) -> str:
         """Where a browser goes to hear who its owner is."""
         asked = {
@@ -62,7 +67,7 @@ class Provider:
         says = self._says()
         by = answer.get("iss", self.issuer if not says.get("authorization_response_iss_parameter_supported") else "")
         if by != self.issuer:
-            raise self._no("This answer came from somebody else")
+            raise self._no("The response came from another provider")
         given = {"grant_type": "authorization_code", "code": answer.get("code", ""), "redirect_uri": back, "code_verifier": proof}
         tokens = self._asked("POST", str(says["token_endpoint"]), **self._as_us(says, given))
         claims = self._believed(str(tokens.get("id_token", "")), nonce)
@@ -76,11 +81,11 @@ class Provider:
             head = jwt.get_unverified_header(token)
             claims = jwt.decode(token, self._key(head.get("kid")), algorithms=SIGNED, audience=self.client, issuer=self.issuer, leeway=LEEWAY, options=_MUST)
         except (jwt.PyJWTError, KeyError, ValueError, TypeError):
-            raise self._no("What it says of you could not be checked") from None
+            raise self._no("Its ID token could not be verified") from None
         audience = claims["aud"]
         ours = claims.get("azp", self.client if isinstance(audience, str) or len(audience) == 1 else "") == self.client
         if not ours or not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-            raise self._no("What it says of you was not said to us")
+            raise self._no("Its ID token was not issued for this site")
         return dict(claims)
 
     def _key(self, kid: str | None) -> jwt.PyJWK:
@@ -98,7 +103,7 @@ class Provider:
     def _says(self) -> dict[str, Any]:
         says = self._kept(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         if says.get("issuer") != self.issuer or not {"authorization_endpoint", "token_endpoint", "jwks_uri"} <= says.keys():
-            raise self._no("It does not say of itself what it should")
+            raise self._no("Its configuration is incomplete")
         return says
 
     def _kept(self, address: str, *, anew: bool = False) -> dict[str, Any]:
@@ -123,11 +128,11 @@ class Provider:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
             said = None
         if not isinstance(said, dict):
-            raise self._no("It does not answer as it should")
+            raise self._no("It did not respond as expected")
         return said
 
     def _no(self, why: str) -> NotSignedIn:
-        return NotSignedIn(f"{self.name} could not let you in. {why}. Please try again, or sign in with your password.")
+        return NotSignedIn(f"Signing in with {self.label} failed. {why}. Please try again, or sign in with your password.")
 
 
 def providers(settings: Settings) -> list[Provider]:

@@ -30,7 +30,7 @@ def begin(row: Noun) -> None:
             _redis.hset(_key(row), str(who.user_id), f"{clock.now().isoformat()} {who.name}")
             _redis.expire(_key(row), WHILE)
         except redis.RedisError as error:
-            log.warning("nobody hears that %s is open: %s", row, error)
+            log.warning("could not record that %s is open: %s", row, error)
 
 
 def end(row: Noun) -> None:
@@ -38,7 +38,7 @@ def end(row: Noun) -> None:
         try:
             _redis.hdel(_key(row), str(actor().user_id))
         except redis.RedisError as error:
-            log.warning("nobody hears that %s is closed: %s", row, error)
+            log.warning("could not record that %s is closed: %s", row, error)
 
 
 def others(row: Noun) -> list[tuple[str, datetime]]:
@@ -48,7 +48,7 @@ def others(row: Noun) -> list[tuple[str, datetime]]:
     try:
         found = {str(id): str(each) for id, each in _redis.hgetall(_key(row)).items()}
     except redis.RedisError as error:
-        log.warning("nobody knows who has %s open: %s", row, error)
+        log.warning("could not read who has %s open: %s", row, error)
         return []
     told = [(name, datetime.fromisoformat(since)) for id, each in found.items() if id != str(actor().user_id) for since, _, name in [each.partition(" ")]]
     return sorted((name, since) for name, since in told if clock.now() - since < WHILE)

@@ -11,7 +11,7 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.kernel.access import Actor
-from app.kernel.db import spaced
+from app.kernel.db import Noun, spaced
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,7 @@ class Glance:
     more: str
     state: str
     url: str
+    of: type[Noun] | None = None  # whose state it is
 
 
 class Page:
@@ -30,7 +31,7 @@ class Page:
 
     `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
     is here, so what it reads it reads through `access`, and what it changes it changes by a move. `glance` answers with the first lines of it, for the first page.
-    One that `adds` something stands first under “Add”, wherever somebody is.
+    `also` are other words under which the search over everything finds it. One that `adds` something stands first under “Add”, wherever somebody is.
     """
 
     def __init__(
@@ -39,12 +40,13 @@ class Page:
         *,
         label: str = "",
         icon: str = "square",
+        also: str = "",
         roles: str,
         answers: Callable[[], Any],
         glance: Callable[[], list[Glance]] | None = None,
         adds: bool = False,
     ) -> None:
-        self.name, self.label, self.icon = name, label or spaced(name), icon
+        self.name, self.label, self.icon, self.also = name, label or spaced(name), icon, also
         self.roles, self.answers, self.glance, self.adds, self.pack = frozenset(roles.split()), answers, glance, adds, ""
 
     def register(self, pack: str) -> None:

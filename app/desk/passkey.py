@@ -36,7 +36,7 @@ class Passkey(Noun):
     """It asks for a finger, a face or its own code each time, so it is both factors at once."""
 
     audited = False  # each use changes it, and is said of the sitting that it begins
-    refusals: ClassVar[dict[str, str]] = {"passkey_credential_key": "This passkey is here already."}
+    refusals: ClassVar[dict[str, str]] = {"passkey_credential_key": "This passkey has already been added."}
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(LONGEST_NAME))
@@ -95,7 +95,7 @@ class Passkey(Noun):
                 audit.note(self, "counted_backwards")
                 audit.line(self, "counted_backwards")
         if not is_ahead:
-            raise NotSignedIn("This passkey counts backwards, as a copy of it would. Sign in with your password, and remove it.")
+            raise NotSignedIn("This passkey may have been copied. Sign in with your password and remove it.")
 
     def call(self, name: str) -> None:
         name = called(name)
@@ -151,7 +151,7 @@ class Asked:
                 require_user_verification=True,
             )
         except _WRONG:
-            raise Invalid("This passkey could not be checked, so that it was not added. Please try again, or take another one.") from None
+            raise Invalid("This passkey could not be verified and was not added. Please try again, or use another one.") from None
         transports = told["response"].get("transports")
         return made, [each for each in transports if each in _TRANSPORTS] if isinstance(transports, list) else []
 
@@ -170,7 +170,7 @@ class Asked:
             if webauthn.base64url_to_bytes(answer["response"]["userHandle"]) != passkey.handle:
                 raise ValueError
         except _WRONG:
-            raise NotSignedIn("This passkey could not be checked. Please try again, or sign in with your password.") from None
+            raise NotSignedIn("This passkey could not be verified. Please try again, or sign in with your password.") from None
         return int(told.new_sign_count)
 
 
@@ -181,7 +181,7 @@ def read(answer: str) -> dict[str, Any]:
     except ValueError:
         told = None
     if not isinstance(told, dict) or not isinstance(told.get("response"), dict):
-        raise Invalid("This is not what a passkey says. Please try again.")
+        raise Invalid("The passkey response isn’t valid. Please try again.")
     return told
 
 
@@ -189,7 +189,7 @@ def credential_of(answer: dict[str, Any]) -> bytes:
     try:
         return webauthn.base64url_to_bytes(answer["rawId"])
     except _WRONG:
-        raise Invalid("This is not what a passkey says. Please try again.") from None
+        raise Invalid("The passkey response isn’t valid. Please try again.") from None
 
 
 def origin(home: str) -> str:
@@ -211,5 +211,5 @@ def can_be_at(home: str) -> bool:
 def called(name: str) -> str:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise Invalid.fields_said({"name": f"Give it a name of at most {LONGEST_NAME} letters."})
+        raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
     return name

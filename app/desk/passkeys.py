@@ -60,7 +60,7 @@ def _shown(answer: str) -> tuple[Any, Passkey]:
         passkey = Passkey.shown(credential)
         user = sm.get_user_by_id(passkey.user_id) if passkey is not None else None
         if passkey is None or user is None or not user.is_active:
-            raise NotSignedIn("This passkey opens nothing here. Sign in with your password.")
+            raise NotSignedIn("This passkey isn’t registered here. Sign in with your password.")
         passkey.passes(told, asked)
     sm.update_user_auth_stat(user, True)
     return user, passkey
@@ -86,7 +86,7 @@ class Passkeys(BaseView):
                 give(current_user, "ways_in", f"The passkey “{made.name}” was added to your account.")
         except Refused as no:
             return _page(no)
-        flash(f"“{made.name}” lets you in from now on.", "success")
+        flash(f"Passkey “{made.name}” added. You can now sign in with it.", "success")
         return redirect(url_for("Passkeys.index"))
 
     @expose("/prove", methods=["POST"])
@@ -96,7 +96,7 @@ class Passkeys(BaseView):
         try:
             with guessing("password", current_user.username):
                 if not fits(current_user.password or NOBODYS, request.form.get("password", "")):
-                    raise Invalid.fields_said({"password": "This is not your password."})
+                    raise Invalid.fields_said({"password": "Incorrect password."})
         except Refused as no:
             return _page(no)
         prove()
@@ -120,7 +120,7 @@ class Passkeys(BaseView):
             passkey.call(request.form.get("name", ""))
         except Refused as no:
             return _page(no, at=id)
-        flash("It has its new name.", "success")
+        flash("Passkey renamed.", "success")
         return redirect(url_for("Passkeys.index"))
 
     @expose("/<int:id>/remove", methods=["POST"])
@@ -133,7 +133,7 @@ class Passkeys(BaseView):
         with transaction():
             passkey.remove()
             give(current_user, "ways_in", f"The passkey “{passkey.name}” was removed from your account.")
-        flash(f"“{passkey.name}” opens nothing any more. Your telephone or computer may still list it: remove it there too.", "success")
+        flash(f"Passkey “{passkey.name}” removed. Your phone or computer may still list it, so remove it there too.", "success")
         return redirect(url_for("Passkeys.index"))
 
 
@@ -146,7 +146,7 @@ def _me() -> int:
 def _home() -> str:
     home = str(current_app.extensions["settings"].base_url)
     if not can_be_at(home):
-        raise Refused("Passkeys belong to a name, and this house is reached by an address of figures. Set BASE_URL to a name.")
+        raise Refused("Passkeys need a domain name, but this site uses an IP address. Set BASE_URL to a domain name.")
     return home
 
 
@@ -159,7 +159,7 @@ def _taken(what: str) -> Asked:
     """The question that this browser was asked last, once."""
     kept = cookie.pop("asked", None) or {}
     if kept.get("what") != what or kept["until"] < time.time() or not first_time(kept["challenge"], within=GOOD_FOR):
-        raise NotSignedIn("That took longer than five minutes, or was sent twice. Please press the button again.")
+        raise NotSignedIn("This request expired after five minutes, or was sent twice. Please try again.")
     return Asked(_home(), b64decode(kept["challenge"]), b64decode(kept["handle"]))
 
 
@@ -171,7 +171,7 @@ def _is_proved() -> bool:
 
 def _must_be_proved() -> None:
     if not _is_proved():
-        raise Forbidden("Type your password first: you signed in more than ten minutes ago.")
+        raise Forbidden("Enter your password first. You signed in more than ten minutes ago.")
 
 
 def _json(words: str) -> Response:

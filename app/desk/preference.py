@@ -11,24 +11,24 @@ from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 
 KINDS = {
-    "mention": "Somebody mentions me",
-    "task": "A task is given to me",
-    "due": "A task of mine is due",
-    "waits": "Something waits for me",
-    "job": "A job died",
-    "report": "A report is not sent to me any more",
-    "automation": "An automation tells me something, or could not do what it should",
-    "ways_in": "A way to come in as me is new, or was taken away",
+    "mention": "Mentions",
+    "task": "Tasks assigned to me",
+    "due": "My tasks due",
+    "waits": "Needs my action",
+    "job": "Failed background jobs",
+    "report": "Scheduled report paused",
+    "automation": "Automation notifications and errors",
+    "ways_in": "Sign-in methods changed",
 }
 USUALLY = {"ways_in": "email"}  # a stranger who came in would read it in the desk first
-WAYS = {"desk": "In the desk", "email": "Also by email", "off": "Not at all"}
+WAYS = {"desk": "In app", "email": "In app and email", "off": "Off"}
 
 
 class Preference(Noun):
     """One line of it. Whoever said nothing hears of most in the desk alone."""
 
     __table_args__ = (UniqueConstraint("user_id", "kind"),)
-    refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This has just been set in another window. Load it again."}
+    refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This was just changed in another window. Reload the page."}
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(info={"choices": KINDS})

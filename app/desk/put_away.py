@@ -18,7 +18,7 @@ class PutAway(Noun):
 
     audited = False  # the history of the record itself says it
     __table_args__ = (UniqueConstraint("noun", "row_id"),)
-    refusals: ClassVar[dict[str, str]] = {"put_away_noun_row_id_key": "This was put away already."}
+    refusals: ClassVar[dict[str, str]] = {"put_away_noun_row_id_key": "This is already archived."}
 
     noun: Mapped[str]
     row_id: Mapped[int]

@@ -101,7 +101,7 @@ class Record:
         row = self._archived(pk)
         with transaction():
             PutAway.put(row)
-        flash(f"{row} was put away. It is in the list under “Put away”.", "success")
+        flash(f"Archived: {row}. You can find it in the list under “Archived”.", "success")
         return redirect(self._again(pk))
 
     @expose("/<int:pk>/fetch", methods=["POST"])
@@ -110,7 +110,7 @@ class Record:
         row = self._archived(pk)
         with transaction():
             PutAway.fetch(row)
-        flash(f"{row} is back in the list.", "success")
+        flash(f"Restored: {row}", "success")
         return redirect(self._again(pk))
 
     def _archived(self, pk: int) -> Any:
@@ -178,7 +178,7 @@ def _day(text: str) -> date | None:
     except ValueError:
         day = date.min
     if day is not None and not 1900 <= day.year <= 2200:
-        raise Invalid.fields_said({"due_on": "This is not a date. Write it like 2026-11-24."})
+        raise Invalid.fields_said({"due_on": "Enter a valid date, such as 2026-11-24."})
     return day
 
 

@@ -22,6 +22,7 @@ LONGEST = 4000
 class Remark(Noun):
     """Words below a record. For a quarter of an hour their author can put them right; then they stay as they were said."""
 
+    known_as = "note"
     __table_args__ = (Index("remark_about", "noun", "row_id", "id"),)
 
     noun: Mapped[str]
@@ -43,7 +44,7 @@ class Remark(Noun):
     def rewrite(self, words: str) -> None:
         self.lock()
         if not self.is_open:
-            raise Refused("A remark can be put right for fifteen minutes, by whoever wrote it. Write another one below it.")
+            raise Refused("A note can only be edited by its author, within 15 minutes. Add another note instead.")
         before, self.words, self.edited_at = mentioned(self.words), _checked(words), clock.now()
         self._tell(noun_called(self.noun).get(self.row_id), mentioned(self.words) - before)
 
@@ -56,13 +57,13 @@ class Remark(Noun):
         """Who is named hears of it, if the record is theirs to read; nobody is told that it is not."""
         for user in called(names, row):
             if user.id != self.user_id:
-                give(user, "mention", f"{self.name} mentions you at {row}.", row=row)
+                give(user, "mention", f"{self.name} mentioned you on {row}.", row=row)
 
 
 def _checked(words: str) -> str:
     said = words.replace("\r\n", "\n").strip()
     if not said:
-        raise Invalid.fields_said({"words": "Write something first."})
+        raise Invalid.fields_said({"words": "Enter a note."})
     if len(said) > LONGEST or "\x00" in said:
-        raise Invalid.fields_said({"words": f"At most {LONGEST} letters, please."})
+        raise Invalid.fields_said({"words": f"Use at most {LONGEST:,} characters."})
     return said

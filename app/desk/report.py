@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from app.desk.chart import Chart, Figure, Sums
-from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe
+from app.desk.column import KINDS, MONEY_SCHEMA, NO, Kind, safe, usual_label
 from app.kernel.access import Actor, find
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
@@ -65,17 +65,25 @@ class Heading:
     name: str
     kind: str
     label: str
+    noun: type[Noun] | None = None  # whose state it is
 
     def value(self, row: Row) -> Any:
         return row.get(self.name)
 
     def said(self, row: Row) -> str:
         value = row.get(self.name)
-        return NO if value is None or value == "" else CELLS[self.kind].said(value)
+        if value is None or value == "":
+            return NO
+        return self.noun.state_label(value) if self.noun else CELLS[self.kind].said(value)
 
     def plain(self, row: Row) -> str:
+        return safe(self.in_a_cell(row))
+
+    def in_a_cell(self, row: Row) -> str:
         value = row.get(self.name)
-        return "" if value is None else safe(CELLS[self.kind].plain(value))
+        if value is None:
+            return ""
+        return self.noun.state_label(value) if self.noun else CELLS[self.kind].plain(value)
 
     def json(self, row: Row) -> Any:
         value = row.get(self.name)
@@ -107,9 +115,9 @@ class Report:
 
     `asks` is a dataclass of `asked()` questions, each with a default; `points` says which of them name a row, and of which
     noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
-    says how it stands out. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
+    says how it stands out. `states` says of a column with states whose they are. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
     a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
-    It is in the menu as long as the feature is on whose `part` it is.
+    `also` are other words under which the search over everything finds it. It is in the menu as long as the feature is on whose `part` it is.
     `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
     """
 
@@ -119,10 +127,12 @@ class Report:
         *,
         label: str = "",
         icon: str = "chart",
+        also: str = "",
         asks: type[Any] = Nothing,
         points: Mapping[str, type[Noun]] | None = None,
         columns: Mapping[str, str],
         labels: Mapping[str, str] | None = None,
+        states: Mapping[str, type[Noun]] | None = None,
         rows: Callable[[Any], Iterable[Row]],
         total: str = "",
         groups: str = "",
@@ -136,8 +146,8 @@ class Report:
         part: str = "",
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
-        self.label = label or spaced(name)
-        self.columns = [Heading(each, kind, (labels or {}).get(each) or spaced(each)) for each, kind in columns.items()]
+        self.label, self.also = label or spaced(name), f"report {also}".strip()
+        self.columns = [Heading(each, kind, (labels or {}).get(each) or usual_label(each), (states or {}).get(each)) for each, kind in columns.items()]
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
         self.verdict, self.watched, self.pack = verdict, watched, ""

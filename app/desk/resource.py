@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import ColumnElement
 
 from app.desk.column import Column, columns, for_reader, groups, open_to
-from app.desk.field import Added, added_to, can_be_pointed_at, is_called
-from app.kernel import access
+from app.desk.field import Added, added_to, can_be_pointed_at
+from app.kernel import access, db
 from app.kernel.access import LEVELS, Policy
-from app.kernel.db import Noun, spaced
+from app.kernel.db import Noun, within_a_sentence
 from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 
@@ -95,7 +96,7 @@ class Shape:
         """What an administrator added comes after what was declared."""
         return Shape(
             list=[*self.list, *(each for each in added if each.listed)],
-            groups=[*self.groups, ("More", added)],
+            groups=[*self.groups, ("Custom fields", added)],
             add=[*self.add, *added] if self.add else self.add,
             edit=[*self.edit, *added],
             search=[*self.search, *(each for each in added if each.found)],
@@ -130,7 +131,9 @@ class Resource:
 
     `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
     neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
-    `one` is what a person calls one of them ("sold package"), `label` what all of them are called, where the name of the class does not say it.
+    `one` is what a person calls one of them ("customer"), `label` what all of them are called in the menu, where the name of the class does not say it,
+    and `many` what several are called in a sentence, where the label does not say that (label="Time off & closures", many="closures").
+    `also` are other words under which the search over everything finds its list: also="holiday vacation leave".
     `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
     ("bill"). `below` names relations of its own ("person", "bill.person"): below the record to which one leads, the newest few of its rows are listed.
     `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
@@ -158,6 +161,8 @@ class Resource:
         icon: str = "square",
         one: str = "",
         label: str = "",
+        many: str = "",
+        also: str = "",
         labels: Mapping[str, str] | None = None,
         related: str = "",
         below: str = "",
@@ -176,8 +181,9 @@ class Resource:
     ) -> None:
         self.noun, self.icon, self.roles = noun, icon, dict(roles)
         self.name = noun.__tablename__
-        self.one = one[:1].upper() + one[1:] or spaced(noun.__name__)
-        self.label = label or f"{self.one}s"
+        self.one = one[:1].upper() + one[1:] or db.called(self.name)
+        self.label, self.also = label or f"{self.one}s", also
+        self.singular, self.plural = within_a_sentence(self.one), many or within_a_sentence(self.label)
         called = labels or {}
         self.declared = Shape(
             list=columns(noun, list, called),
@@ -239,7 +245,7 @@ class Resource:
             raise TypeError(f"{self.noun.__name__} is declared twice.")
         self.pack = pack
         _registered[self.noun] = self
-        is_called(self.noun, self.one)
+        db.is_called(self.noun, self.one)
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)
@@ -267,7 +273,16 @@ class Resource:
     @property
     def adding(self) -> tuple[str, str]:
         """Where one is added, and what that is called."""
-        return f"{self.noun.__name__}Screens.add", f"Add {self.one.lower()}"
+        return f"{self.noun.__name__}Screens.add", f"Add {self.singular}"
+
+    def counted(self, many: int) -> str:
+        """1 booking, 1,500 bookings."""
+        return f"{many:,} {self.singular if many == 1 else self.plural}"
+
+    def file(self, ending: str) -> str:
+        """What a file of them is called: payment-requests.csv, payment-requests-problems.csv."""
+        name = re.sub(r"[^a-z0-9]+", "-", self.plural.lower()).strip("-") or self.name
+        return f"{name}{'-' if '.' in ending else '.'}{ending}"
 
     def rights(self, role: str) -> set[str]:
         """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs.

@@ -41,7 +41,7 @@ class Line:
             return ""
         with acting(who):
             most = {name: level(self.noun, name) for name in guarded(self.noun)}
-        return ", ".join(f"{spaced(name).lower()} {'only read' if it == 'read' else it}" for name, it in most.items() if it != "write")
+        return ", ".join(f"{spaced(name).lower()} {'read only' if it == 'read' else it}" for name, it in most.items() if it != "write")
 
 
 class Rights(BaseView):
@@ -77,7 +77,7 @@ class Rights(BaseView):
         except Refused as no:
             session.rollback()
             return self._page("desk/rights_new.html", declared=security.declared(), typed=request.form, refusal=no), no.status
-        flash(f"{role.name} was made. Tick what it may do.", "success")
+        flash(f"Role {role.name} created. Select its permissions.", "success")
         return redirect(url_for("Rights.edit", id=role.id))
 
     @expose("/<int:id>", methods=["GET", "POST"])
@@ -88,7 +88,7 @@ class Rights(BaseView):
             with transaction():
                 session.refresh(role, with_for_update=True)
                 tick(role, request.form.getlist("right"))
-            flash(f"From their next click, whoever has the role {role.name} may exactly this.", "success")
+            flash(f"Permissions of {role.name} saved. They apply immediately.", "success")
             return redirect(url_for("Rights.index"))
         packs: dict[str, list[Line]] = {}
         for line in lines():
@@ -102,9 +102,9 @@ class Rights(BaseView):
         has = exists().where(assoc_user_role.c.role_id == id), exists().where(assoc_group_role.c.role_id == id)
         with transaction():
             if session.scalar(select(or_(*has))):
-                raise Refused(f"Somebody still has the role {role.name}. Give them another one first.")
+                raise Refused(f"The role {role.name} is still in use. Remove it from all users and groups first.")
             session.delete(role)
-        flash(f"The role {role.name} is gone.", "success")
+        flash(f"Role {role.name} deleted.", "success")
         return redirect(url_for("Rights.index"))
 
     def _page(self, template: str, **known: Any) -> str:
@@ -117,14 +117,14 @@ def must_be_admin() -> None:
     if who.user_id is None:
         raise NotSignedIn("Sign in first.")
     if ADMIN not in who.roles:
-        raise Forbidden("This is not yours to do.")
+        raise Forbidden("You don’t have permission to do this.")
 
 
 def lines() -> Iterable[Line]:
     """Everything a right can be about, from the declarations."""
     for it in resources():
         verbs = {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs}
-        verbs |= {"edit": "Fill in fields"} if "edit" in verbs and not it.declared.edit else {}
+        verbs |= {"edit": "Edit custom fields"} if "edit" in verbs and not it.declared.edit else {}
         yield Line(it.pack, it.label, it.noun.__name__, verbs, it.noun)
     asked: list[Any] = [*reports(), *pages()]
     for each in asked:
@@ -141,16 +141,16 @@ def _one_made(id: int) -> Role:
     if role is None:
         raise Missing
     if role.name in {*security.declared(), ADMIN, "Public"}:
-        raise Forbidden(f"{role.name} comes from the declaration: each release writes it anew. Make a role of your own beside it.")
+        raise Forbidden(f"{role.name} is a built-in role and can’t be changed. Create a custom role instead.")
     return role
 
 
 def begin(name: str, like: str) -> Role:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST or not name.isprintable():
-        raise Invalid.fields_said({"name": f"Give it a name of at most {LONGEST} letters."})
+        raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
     if session.scalar(select(Role.id).where(func.lower(Role.name) == name.lower())) or name.lower() in {each.lower() for each in security.declared()}:
-        raise Invalid.fields_said({"name": "There is a role of this name already."})
+        raise Invalid.fields_said({"name": "A role with this name already exists."})
     if like not in security.declared():
         raise Invalid.fields_said({"like": "Choose one from the list."})
     role = Role(name=name, permissions=security.always_with(like))
@@ -163,5 +163,5 @@ def tick(role: Role, wanted: Iterable[str]) -> None:
     """Exactly these rights, and what everybody has."""
     known = {line.right(verb) for line in lines() for verb in line.verbs}
     if stray := {*wanted} - known:
-        raise Invalid(f"{min(stray)[:60]} is no right.")
+        raise Invalid(f"Unknown permission: {min(stray)[:60]}.")
     role.permissions = [*security.always_with(security.like(role)), *security.permissions(wanted)]

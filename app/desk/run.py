@@ -35,21 +35,22 @@ class Run(Noun):
     """All steps of one automation for one row, or none of them."""
 
     states = "waiting", "done", "failed", "stopped"
-    audited = False  # a run is its own record; a line is only written when a person presses "Try again"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "done": "Completed"}
+    audited = False  # a run is its own record; a line is only written when a person presses "Retry run"
     __table_args__ = (UniqueConstraint("automation_id", "row_id", "verb", "change"), Index("run_about", "noun", "row_id"))
-    refusals: ClassVar[dict[str, str]] = {"run_automation_id_row_id_verb_change_key": "This is owed already."}
+    refusals: ClassVar[dict[str, str]] = {"run_automation_id_row_id_verb_change_key": "This run is already queued."}
 
     automation_id: Mapped[int] = mapped_column(ForeignKey("automation.id"))
     automation: Mapped[Automation] = relationship(lazy="joined", innerjoin=True)
     noun: Mapped[str]
     row_id: Mapped[int]
     about: Mapped[str] = mapped_column(default="", info={"personal": True})
-    verb: Mapped[str] = mapped_column(info={"label": "After"})
+    verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
     change: Mapped[str]  # of which it came; in one change, the same happens to a row once
     chain: Mapped[int]  # how many automations led here, this one included
     did: Mapped[list[Any]] = mapped_column(default=list, info={"personal": True})
-    trouble: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True, "label": "Why not"})
-    finished_at: Mapped[datetime | None]
+    trouble: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True, "label": "Error"})
+    finished_at: Mapped[datetime | None] = mapped_column(info={"label": "Finished"})
 
     @classmethod
     def owe(cls, it: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
@@ -59,9 +60,9 @@ class Run(Noun):
         session.add(run)
         session.flush()
         if run.chain > DEEP:
-            run.end(f"{DEEP} automations have started each other here, one after the other, so this one was not started.")
+            run.end(f"This automation was not started, because {DEEP} automations have already triggered one another.")
         elif cls._lately(it, row) > OFTEN:
-            run.end(f"This was done for the same record {OFTEN} times within an hour: something elsewhere seems to answer it, so it was not started again.")
+            run.end(f"This automation ran for the same record {OFTEN} times within an hour, so it was not started again. Another system may be triggering it.")
         elif wrong:
             run.fail(wrong)
         else:
@@ -94,11 +95,11 @@ class Run(Noun):
         if self.state != "waiting":
             return
         if self.automation.state != "on":
-            self.stop("The automation was switched off before this was done.")
+            self.stop("The automation was turned off before this run started.")
             return
         row = self._record()
         if row is None:
-            self.stop("The record is not there any more.")
+            self.stop("The record no longer exists.")
             return
         did = []
         for nth, each in enumerate(self.automation.doing, 1):
@@ -115,14 +116,14 @@ class Run(Noun):
 
     @move("waiting", to="done")
     def finish(self, did: list[Any]) -> None:
-        """All of it was done."""
+        """All steps were completed."""
         self.did, self.trouble, self.finished_at = did, "", clock.now()
 
     @move("waiting", to="failed")
     def fail(self, why: str) -> None:
-        """Nothing of it was done."""
+        """An error occurred, and no step was carried out."""
         self.trouble, self.finished_at = why, clock.now()
-        self._tell_its_maker("could not do what it should for")
+        self._tell_its_maker("failed for")
 
     def end(self, why: str) -> None:
         self.stop(why)
@@ -130,12 +131,18 @@ class Run(Noun):
 
     @move("waiting", to="stopped")
     def stop(self, why: str) -> None:
-        """It is not to be done."""
+        """The run was stopped before it started."""
         self.trouble, self.finished_at = why, clock.now()
 
-    @move("failed", to="waiting", by="Desk", label="Try again", when=lambda it: None if it.automation.state == "on" else "The automation is switched off.")
+    @move(
+        "failed",
+        to="waiting",
+        by="Desk",
+        label="Retry run",
+        when=lambda it: None if it.automation.state == "on" else "The automation is turned off. Turn it on first.",
+    )
     def try_again(self) -> None:
-        """All of its steps, as the automation says them now."""
+        """Run all steps again, with the automation’s current settings."""
         self.trouble, self.finished_at = "", None
         later(do, self)
 
@@ -145,7 +152,7 @@ class Run(Noun):
         if user is None or not user.is_active:
             return
         if session.scalar(select(Notice.id).where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None)).limit(1)) is None:
-            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. Its log says why.", row=self, topic=topic)
+            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. See the run for details.", row=self, topic=topic)
 
     def __str__(self) -> str:
         return f"{self.automation}: {self.about}"
@@ -154,7 +161,7 @@ class Run(Noun):
 def _why(error: Exception) -> str:
     if isinstance(error, Refused):
         return " ".join([*error.fields.values()] or [error.words])
-    return f"It broke: {type(error).__name__}. {error}"[:500]
+    return f"Unexpected error: {type(error).__name__}. {error}"[:500]
 
 
 # --- hearing of what happens ------------------------------------------------------------------------------------------

@@ -104,7 +104,7 @@ class Screens(Record, ModelView):
             remove(row, request.form)
         except Stranding as no:
             return self._page("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
-        flash(f"{self.resource.one} {row} was deleted.", "success")
+        flash(f"{self.resource.one} deleted: {row}", "success")
         return redirect(url_for(f"{self.endpoint}.list"))
 
     def _form(self, columns: Sequence[Column], row: Any) -> Any:
@@ -126,7 +126,7 @@ class Screens(Record, ModelView):
             left |= _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
             return self._page("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
         open_by.end(row)
-        flash(f"{self.resource.one} {row} was {'added' if new else 'changed'}.", "success")
+        flash(f"{self.resource.one} created: {row}" if new else f"Changes saved: {row}", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=row.id))
 
     # --- moving ---
@@ -151,7 +151,7 @@ class Screens(Record, ModelView):
             session.rollback()
             row = access.find(self.resource.noun, pk)
             return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed=typed, wrong=no.fields, refusal=no.words), no.status
-        flash(said if isinstance(said, str) else f"{row}: {move.label.lower()}, done.", "success")
+        flash(said if isinstance(said, str) else f"{move.happened(type(row))}: {row}", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
 
     def _move(self, name: str) -> Move:
@@ -163,7 +163,7 @@ class Screens(Record, ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "tones_of": _tones, "way_back": _back(), **context}
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "way_back": _back(), **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
@@ -224,7 +224,7 @@ def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
 def _is_offered(row: Any) -> None:
     resource = resource_of(type(row))
     if row.id is None and resource is not None and not is_on(resource.part):
-        raise Refused(f"{resource.label} are switched off here. An administrator turns them on again under “What we offer”.")
+        raise Refused(f"{resource.label} are turned off. An administrator can turn them on under “Features”.")
 
 
 def remove(row: Any, given: Mapping[str, Any]) -> None:
@@ -246,8 +246,8 @@ def _strands_nobody(row: Any, given: Mapping[str, Any]) -> None:
     if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
         return
     if left := resource.strands(row):
-        many = "One record would be" if len(left) == 1 else f"{len(left)} records would be"
-        raise Stranding(f"{many} left behind. They stay as they are; look at them, and say that you are sure.", fields=left)
+        many = "one record, which stays as it is. Review it" if len(left) == 1 else f"{len(left)} records, which stay as they are. Review them"
+        raise Stranding(f"This affects {many}, then confirm.", fields=left)
 
 
 def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
@@ -304,14 +304,14 @@ def _still_current(row: Any, given: Mapping[str, Any]) -> None:
     row.lock()
     seen = str(given.get("version", row.version))
     if seen != str(row.version):
-        raise Overtaken("Somebody else changed this in the meantime. What they wrote stands below; save again to add what you wrote.")
+        raise Overtaken("Someone else changed this while you were editing. Review their changes below, then save to keep yours.")
 
 
 def _as_it_was_shown(row: Any) -> None:
     """Whoever decides has seen what they decide on: an hour that was changed since is another one."""
     row.lock()
     if request.form.get("version", str(row.version)) != str(row.version):
-        raise Refused(f"{row} was changed while this page was open. Look at it as it is now, and press again if you still want to.")
+        raise Refused(f"{row} was changed while this page was open. Review it, then try again if you still want to.")
 
 
 def pick(target: type[Noun], words: str = "") -> list[Any]:
@@ -329,8 +329,3 @@ def pick(target: type[Noun], words: str = "") -> list[Any]:
 
 def _asked(move: Move, row: Noun | None) -> list[Any]:
     return questions(move.asks, row) if move.asks else []
-
-
-def _tones(noun: type[Noun]) -> Mapping[str, str]:
-    resource = resource_of(noun)
-    return resource.tones if resource else {}

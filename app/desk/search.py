@@ -303,10 +303,6 @@ class Group:
     hits: list[Hit]
     more: bool
 
-    @property
-    def tones(self) -> Any:
-        return self.resource.tones
-
 
 def found(words: str, at_once: int) -> list[Group]:
     """What fits these words, within the reader's rows. What is only nearly so is shown where nothing else is."""
@@ -457,4 +453,5 @@ def _said(group: Group, words: str) -> dict[str, Any]:
 
 
 def _told(resource: Resource, hit: Hit) -> dict[str, str]:
-    return {"title": hit.title, "more": hit.more, "state": hit.state.replace("_", " "), "icon": resource.icon, "kind": resource.one, "url": hit.url}
+    state = resource.noun.state_label(hit.state) if hit.state else ""
+    return {"title": hit.title, "more": hit.more, "state": state, "icon": resource.icon, "kind": resource.one, "url": hit.url}

@@ -28,7 +28,7 @@ class Second(Noun):
     """One for each person. A code is good once, and a few seconds before and after its time, for clocks differ."""
 
     audited = False  # each code that is used changes it; that it was switched on, off or renewed is said
-    refusals: ClassVar[dict[str, str]] = {"second_user_id_key": "You have begun this in another window. Load the page again."}
+    refusals: ClassVar[dict[str, str]] = {"second_user_id_key": "You already started this in another window. Reload the page."}
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), unique=True)
     secret: Mapped[Any] = sealed("second.secret")
@@ -61,7 +61,7 @@ class Second(Noun):
         with transaction():
             self.lock()
             if self.since is not None:
-                raise Invalid.fields_said({"code": "This is on already."})
+                raise Invalid.fields_said({"code": "Two-factor authentication is already on."})
             self._take_code(typed)
             audit.note(self, "switched_on")
             self.since = clock.now()
@@ -115,7 +115,7 @@ class Second(Noun):
                 self.last = step
                 return
         raise Invalid.fields_said(
-            {"code": "This code is not right, or was used already. Type the next one that your telephone shows, or another one of your sheet."}
+            {"code": "This code is incorrect or was already used. Enter the next code from your authenticator app, or another recovery code."}
         )
 
     def _new_sheet(self) -> list[str]:

@@ -70,20 +70,30 @@ class _Careful:
         try:
             return super()._list(**kwargs)  # type: ignore[misc]
         except (ValueError, AttributeError, KeyError, SQLAlchemyError):
-            raise Unreadable("This list cannot be shown in that order, or on that page.") from None
+            raise Unreadable("This page of the list doesn’t exist, or the list can’t be sorted this way.") from None
 
 
 def _who(fieldset: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
     """What Flask-AppBuilder shows of somebody, with their groups beside their roles."""
-    title, told = fieldset
-    return title, told | {"fields": ["username", "active", "roles", "groups", "login_count"]}
+    _, told = fieldset
+    return "Account", told | {"fields": ["username", "active", "roles", "groups", "login_count"]}
+
+
+_USER_LABELS = {
+    "first_name": "First name", "last_name": "Last name", "username": "Username", "active": "Active", "roles": "Roles", "last_login": "Last sign-in",
+    "login_count": "Sign-ins", "fail_login_count": "Failed sign-ins", "created_on": "Created", "changed_on": "Last updated", "changed_by": "Updated by",
+}  # fmt: skip
+_PERSONAL = "Personal details", UserDBModelView.show_fieldsets[1][1]
+_ACTIVITY = "Activity", UserDBModelView.show_fieldsets[2][1]
 
 
 class Users(_Careful, UserDBModelView):
-    validators_columns: ClassVar[dict[str, Any]] = {"email": [Email("This is not an email address.")]}
+    validators_columns: ClassVar[dict[str, Any]] = {"email": [Email("Enter a valid email address.")]}
     include_route_methods = {"list", "show", "add", "edit", "userinfo"}
-    show_fieldsets = [_who(UserDBModelView.show_fieldsets[0]), *UserDBModelView.show_fieldsets[1:]]
-    user_show_fieldsets = [_who(UserDBModelView.user_show_fieldsets[0]), *UserDBModelView.user_show_fieldsets[1:]]
+    label_columns: ClassVar[dict[str, Any]] = UserDBModelView.label_columns | _USER_LABELS
+    show_fieldsets = [_who(UserDBModelView.show_fieldsets[0]), _PERSONAL, _ACTIVITY]
+    user_show_fieldsets = [_who(UserDBModelView.user_show_fieldsets[0]), _PERSONAL]
+    add_row_message, edit_row_message = "User added.", "Changes saved."
 
     def pre_add(self, item: Any) -> None:
         item.password = hashed(item.password)
@@ -95,23 +105,34 @@ class Users(_Careful, UserDBModelView):
 class NewPassword(DynamicForm):
     """A desk that somebody has left open for a minute is not theirs to keep."""
 
-    present = PasswordField("Your password now", validators=[DataRequired()], widget=BS3PasswordFieldWidget())
-    password = PasswordField("The new one", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget())
-    conf_password = PasswordField("The new one again", validators=[EqualTo("password", "These are not the same.")], widget=BS3PasswordFieldWidget())
+    present = PasswordField("Current password", validators=[DataRequired()], widget=BS3PasswordFieldWidget())
+    password = PasswordField("New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget())
+    conf_password = PasswordField("Confirm new password", validators=[EqualTo("password", "The passwords don’t match.")], widget=BS3PasswordFieldWidget())
 
     def validate_present(self, typed: Any) -> None:
         try:
             with guessing("password", current_user.username):
                 if not fits(current_user.password or NOBODYS, typed.data):
-                    raise Refused("This is not your password.")
+                    raise Refused("Incorrect password.")
         except Refused as no:
             raise ValidationError(no.words) from None
 
 
 class ResetMyPasswordView(views.ResetMyPasswordView):  # its name is its address and its right
     form = NewPassword
-    form_title = "A new password"
-    message = "From now on this password lets you in, and everywhere else you are signed out."
+    form_title = "Change my password"
+    message = "Password changed. You have been signed out everywhere else."
+
+
+class GivenPassword(DynamicForm):
+    password = PasswordField("New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget())
+    conf_password = PasswordField("Confirm new password", validators=[EqualTo("password", "The passwords don’t match.")], widget=BS3PasswordFieldWidget())
+
+
+class ResetPasswordView(views.ResetPasswordView):  # of another user, by an administrator
+    form = GivenPassword
+    form_title = "Set a new password"
+    message = "Password changed. The user has been signed out everywhere."
 
 
 class Roles(_Careful, RoleModelView):
@@ -131,7 +152,7 @@ class OldGroups(UserGroupModelView):
 def long_enough(password: str) -> None:
     """Length is what makes a password hard to guess; rules about digits and signs make it easy to forget."""
     if len(password) < 10:
-        raise PasswordComplexityValidationError("At least ten characters that nobody else would think of.")
+        raise PasswordComplexityValidationError("Use at least 10 characters, and choose something hard to guess.")
 
 
 _OWN = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == bindparam("user"))
@@ -193,6 +214,7 @@ class Desk(SecurityManager):
     userdbmodelview = Users
     rolemodelview = Roles
     resetmypasswordview = ResetMyPasswordView
+    resetpasswordview = ResetPasswordView
     groupmodelview = OldGroups
     authdbview = AuthDBView
     security_api = SignIn
@@ -361,7 +383,7 @@ def _rights(granted: dict[str, str | None]) -> frozenset[str]:
 def must(noun: type[Any], verb: str) -> None:
     """This person may do that to this noun, or hears no."""
     if not actor().may(noun, verb):
-        raise Forbidden("This is not yours to do.")
+        raise Forbidden("You don’t have permission to do this.")
 
 
 def everybody() -> Any:
@@ -386,7 +408,7 @@ def keep_an_admin() -> None:
     grouped = select(assoc_user_group.c.user_id).join(assoc_group_role, assoc_group_role.c.group_id == assoc_user_group.c.group_id)
     by_group = grouped.where(assoc_group_role.c.role_id.in_(admins))
     if session.scalar(select(User.id).where(User.active, User.id.in_(own.union(by_group))).limit(1)) is None:
-        raise Refused("Then nobody would be an administrator any more. Make somebody one first.")
+        raise Refused("There must be at least one active administrator. Give another user the Admin role first.")
 
 
 def declared() -> list[str]:

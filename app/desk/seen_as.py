@@ -30,13 +30,13 @@ class SeenAs(BaseView):
         if who.user_id is None:
             raise NotSignedIn("Sign in first.")
         if ADMIN not in who.roles:
-            raise Forbidden("This is not yours to do.")
+            raise Forbidden("You don’t have permission to do this.")
         typed = request.form.get("user", "")
         other = session.get(User, int(typed)) if typed.isdecimal() and len(typed) < 10 else None
         if other is None or not other.active:
             raise Missing
         if ADMIN in security.at_the_desk(other).roles:
-            raise Forbidden("Nobody sees the desk as another administrator.")
+            raise Forbidden("You can’t view the desk as another administrator.")
         with transaction():
             audit.line(other, "seen_as")
         cookie["seen_as"] = {"by": who.user_id, "user": other.id, "until": time.time() + security.SEEN_AS}
@@ -52,5 +52,5 @@ class SeenAs(BaseView):
         if other is not None and told["by"] == current_user.id:
             with transaction():
                 audit.line(other, "seen_as_ended")
-        flash("You are yourself again.", "success")
+        flash("You are back in your own account.", "success")
         return redirect(url_for("Rights.index" if ADMIN in security.actor().roles else "Home.index"))

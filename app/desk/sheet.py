@@ -14,7 +14,7 @@ from xlsxwriter import Workbook
 from xlsxwriter.exceptions import XlsxWriterException
 
 from app.desk import column as kinds
-from app.desk.column import KINDS, Column
+from app.desk.column import Column
 from app.kernel.errors import Refused
 from app.money.amount import Money
 
@@ -33,6 +33,7 @@ class Headed(Protocol):
     @property
     def kind(self) -> str: ...
     def value(self, row: Any) -> Any: ...
+    def in_a_cell(self, row: Any) -> str: ...
 
 
 def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -65,7 +66,7 @@ def workbook(columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, 
             formats = _Formats(book)
             _fill(book.add_worksheet(), columns, rows, sums or {}, formats)
             if asked:
-                _say(book.add_worksheet("What was asked"), asked, formats)
+                _say(book.add_worksheet("Filters"), asked, formats)
         finally:
             book.close()  # also takes away what it wrote meanwhile
     except BaseException:
@@ -84,10 +85,9 @@ def _fill(sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapp
         sheet.write_string(0, at, column.label + zone, formats["bold"])
     for nth, row in enumerate(rows, 1):
         if nth > MOST:
-            raise Refused(f"A workbook takes {MOST:,} rows. Ask for less, or take it as CSV, which has no end.")
+            raise Refused(f"An Excel file can have at most {MOST:,} rows. Narrow the list, or export it as CSV.")
         for at, column in enumerate(columns):
-            if (value := column.value(row)) is not None:
-                _write(sheet, (nth, at), column, value, formats)
+            _write(sheet, (nth, at), column, row, formats)
     for below, (currency, row) in enumerate(sums.items(), nth + 1):
         sheet.write_string(below, 0, f"Total {currency}", formats["bold"])
         for at, column in enumerate(columns[1:], 1):
@@ -117,8 +117,10 @@ class _Formats(dict[str, Any]):
         return self[name]
 
 
-def _write(sheet: Any, place: tuple[int, int], column: Headed, value: Any, formats: _Formats) -> None:
-    match value:
+def _write(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
+    match value := column.value(row):
+        case None:
+            pass
         case Money():
             sheet.write_number(*place, float(value.plain), formats[_currency(value)])
         case bool():
@@ -128,17 +130,18 @@ def _write(sheet: Any, place: tuple[int, int], column: Headed, value: Any, forma
         case int() if column.kind == "rate":
             sheet.write_number(*place, value / 10_000, formats[_SHARE])
         case _ if column.kind in _DATED:
-            _write_date(sheet, place, column, value, formats)
+            _write_date(sheet, place, column, row, formats)
         case _:
-            sheet.write_string(*place, KINDS[column.kind].plain(value)[:_LONGEST])
+            sheet.write_string(*place, column.in_a_cell(row)[:_LONGEST])
 
 
-def _write_date(sheet: Any, place: tuple[int, int], column: Headed, value: Any, formats: _Formats) -> None:
+def _write_date(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
+    value = column.value(row)
     local = value.astimezone(ZoneInfo(kinds.house.timezone)).replace(tzinfo=None) if isinstance(value, datetime) else value
     try:
         sheet.write_datetime(*place, local, formats[_DATED[column.kind]])
     except (ValueError, XlsxWriterException):
-        sheet.write_string(*place, KINDS[column.kind].plain(value))  # before 1900 a spreadsheet has no days
+        sheet.write_string(*place, column.in_a_cell(row))  # before 1900 a spreadsheet has no days
 
 
 def _currency(money: Money) -> str:

@@ -35,7 +35,7 @@ def recognised(name: str, password: str) -> Any:
     with guessing("password", known.username if known else name):
         user = sm.auth_user_db(name, password)
         if not user:
-            raise NotSignedIn("This user name and password do not fit together.")
+            raise NotSignedIn("Incorrect username or password.")
     return user
 
 
@@ -49,7 +49,7 @@ def passed(user: Any, typed: str) -> None:
     """The right code, or no, at whatever door. A wrong one counts as a guess of its own kind."""
     second = Second.of(user.id)
     if second is None or not typed.strip():
-        raise NotSignedIn("Send the code of your telephone too, as “code”.")
+        raise NotSignedIn("Enter the code from your authenticator app. API clients send it as “code”.")
     with guessing("code", user.username):
         second.passes(typed)
 
@@ -159,7 +159,7 @@ class SignIn(SecurityApi):
         if Second.is_on_for(user.id):
             passed(user, str(given.get("code", "")))
         elif must_have_second(user):
-            raise NotSignedIn("Your role asks for a second factor. Sign in to the desk once and set it up.")
+            raise NotSignedIn("Your role requires two-factor authentication. Sign in to the desk and set it up first.")
         if not given.get("refresh"):
             return cast(Response, self.response(200, access_token=create_access_token(identity=str(user.id), fresh=True)))
         tokens, _ = _turned(user.id, Sitting.of_program(user.id, **_from()), "")
@@ -173,7 +173,7 @@ class SignIn(SecurityApi):
         with guessing("refresh", str(told["sub"])):
             tokens, is_good = _turned(int(told["sub"]), Sitting.one(int(told["sub"]), told.get("sitting", 0)), told["jti"])
             if not is_good:
-                raise NotSignedIn("This refresh token was used before, so that all of its kind are switched off. Sign in again.")
+                raise NotSignedIn("This refresh token was already used, so the session was ended. Sign in again.")
         return cast(Response, self.response(200, **tokens))
 
 
@@ -213,11 +213,11 @@ class SecondFactor(BaseView):
                         "desk/second.html", user, second, sheet=second.new_sheet(request.form.get("code", "")), go_on=url_for("SecondFactor.show")
                     )
                 if must_have_second(user):
-                    raise Refused("Your role asks for it: it cannot be switched off.")
+                    raise Refused("Your role requires two-factor authentication, so you can’t turn it off.")
                 second.switch_off(request.form.get("code", ""))
         except Refused as no:
             return _second_page("desk/second.html", user, second, no=no)
-        flash("It is switched off. From now on your password alone lets you in.", "success")
+        flash("Two-factor authentication is off. You now sign in with your password only.", "success")
         return redirect(url_for("SecondFactor.show"))
 
 

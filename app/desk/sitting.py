@@ -42,7 +42,7 @@ class Sitting(Noun):
         with transaction():
             it = cls(user_id=user_id, digest=digest(key), how=how, address=address, device=device[:300], good_until=until, ends_at=func.now() + LONGEST)
             session.add(it)
-            audit.note(it, "added", f"With {how}")
+            audit.note(it, "added", f"Signed in with {how}")
         return key
 
     @classmethod
@@ -110,8 +110,8 @@ class Sitting(Noun):
     def said(self) -> str:
         """What it looks like from here: "Firefox on Windows"."""
         if self.is_program:
-            return f"A program: {self.device.partition(' ')[0] or 'unnamed'}"
-        browser = next((name for mark, name in _BROWSERS.items() if re.search(mark, self.device)), "A browser")
+            return f"API client: {self.device.partition(' ')[0] or 'unnamed'}"
+        browser = next((name for mark, name in _BROWSERS.items() if re.search(mark, self.device)), "Unknown browser")
         system = next((name for mark, name in _SYSTEMS.items() if re.search(mark, self.device)), "")
         return f"{browser} on {system}" if system else browser
 

@@ -27,13 +27,13 @@ class Sittings(BaseView):
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:
         Sitting.one(_me(), id).end()
-        flash("Signed out there.", "success")
+        flash("Session ended.", "success")
         return redirect(url_for("Sittings.index"))
 
     @expose("/others", methods=["POST"])
     def end_others(self) -> Any:
         Sitting.end_all(_me(), but=cookie.get("sitting", ""))
-        flash("Signed out everywhere else.", "success")
+        flash("All other sessions ended.", "success")
         return redirect(url_for("Sittings.index"))
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone,
 
 OWNER, MAKER = "owner", "maker"
 FARTHEST = 365
-UNWANTED = "It would be left out: as this record stands, it makes no sense any more."
+UNWANTED = "This message would not be sent, because it no longer applies to this record."
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Step(ABC):
 
 @dataclass(frozen=True)
 class Ask(Step):
-    does, label = "task", "Ask a colleague"
+    does, label = "task", "Create a task"
     words: str
     who: str
     days: int | None
@@ -88,21 +88,21 @@ class Ask(Step):
         return cls(_words(given, resource, TASK), _whom(given, resource), _days(given))
 
     def said(self) -> str:
-        return f"ask {called(self.who)} “{self.words}”{_by_when(self.days)}"
+        return f"create the task “{self.words}” for {called(self.who)}{_by_when(self.days)}"
 
     def would(self, row: Noun, by: Automation) -> Would:
-        return Would(f"Ask {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row))
+        return Would(f"Create a task for {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row))
 
     def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
         user = user_of(self.who, row, run.automation)
         due = clock.today() + timedelta(days=self.days) if self.days is not None else None
         task = Task.ask(row, _title(self.words, row), str(user.id), due)
-        return f"Asked {name_of(user)}: “{task.title}”", task
+        return f"Created a task for {name_of(user)}: “{task.title}”", task
 
 
 @dataclass(frozen=True)
 class Write(Step):
-    does, label = "remark", "Write a remark"
+    does, label = "remark", "Add a note"
     words: str
 
     @classmethod
@@ -110,20 +110,20 @@ class Write(Step):
         return cls(_words(given, resource, REMARK))
 
     def said(self) -> str:
-        return f"write below it “{self.words}”"
+        return f"add the note “{self.words}”"
 
     def would(self, row: Noun, by: Automation) -> Would:
-        return Would("Write a remark", _filled(self.words, row)[:REMARK])
+        return Would("Add a note", _filled(self.words, row)[:REMARK])
 
     def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
         """Only a name that its maker wrote is a mention; one that stands in the row is somebody's own words."""
         remark = Remark.write(row, _filled(self.words, row)[:REMARK], mentioned(self.words))
-        return "Wrote a remark", remark
+        return "Added a note", remark
 
 
 @dataclass(frozen=True)
 class Tell(Step):
-    does, label = "notify", "Tell a colleague"
+    does, label = "notify", "Notify a team member"
     words: str
     who: str
 
@@ -132,15 +132,15 @@ class Tell(Step):
         return cls(_words(given, resource, TASK), _whom(given, resource))
 
     def said(self) -> str:
-        return f"tell {called(self.who)} “{self.words}”"
+        return f"notify {called(self.who)}: “{self.words}”"
 
     def would(self, row: Noun, by: Automation) -> Would:
-        return Would(f"Tell {name_of(user_of(self.who, row, by))}", _title(self.words, row))
+        return Would(f"Notify {name_of(user_of(self.who, row, by))}", _title(self.words, row))
 
     def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
         user = user_of(self.who, row, run.automation)
         give(user, "automation", _title(self.words, row), row=row)
-        return f"Told {name_of(user)}: “{_title(self.words, row)}”", None
+        return f"Notified {name_of(user)}: “{_title(self.words, row)}”", None
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class Send(Step):
     def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
         name = str(given.get("template") or "")
         if name not in templates_for(resource):
-            raise Invalid.fields_said({"template": f"Choose a message that is about {resource.label.lower()}." if name else "Choose a message."})
+            raise Invalid.fields_said({"template": f"Choose a message about {resource.plural}." if name else "Choose a message."})
         return cls(name)
 
     def said(self) -> str:
@@ -167,11 +167,9 @@ class Send(Step):
     def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
         person, key = person_of(row), f"automation:{run.id}:{nth}"
         if self.template not in template.known():
-            raise Refused(f"There is no message “{named(self.template)}” any more.")
+            raise Refused(f"The message “{named(self.template)}” no longer exists.")
         tell(person, self.template, key=key, **{row.__tablename__: row})
-        return f"Put “{named(self.template)}” on its way to {person.name}", session.scalar(
-            select(Message).where(Message.key == key).order_by(Message.id).limit(1)
-        )
+        return f"Queued “{named(self.template)}” for {person.name}", session.scalar(select(Message).where(Message.key == key).order_by(Message.id).limit(1))
 
 
 @dataclass(frozen=True)
@@ -188,7 +186,7 @@ class CallUp(Step):
 
     def said(self) -> str:
         hook = session.get(Hook, self.hook)
-        return f"call the webhook “{hook}”" if hook else "call a webhook that is gone"
+        return f"call the webhook “{hook}”" if hook else "call a deleted webhook"
 
     def would(self, row: Noun, by: Automation) -> Would:
         hook = self._there()
@@ -204,7 +202,7 @@ class CallUp(Step):
     def _there(self) -> Hook:
         hook = session.get(Hook, self.hook)
         if hook is None or hook.state != "on":
-            raise Refused(f"The webhook “{hook}” is switched off." if hook else "The webhook is gone.")
+            raise Refused(f"The webhook “{hook}” is disabled." if hook else "This webhook no longer exists.")
         return hook
 
 
@@ -219,7 +217,7 @@ def again(kept: Mapping[str, Any]) -> Step:
 def read(given: Any, resource: Resource) -> Step:
     """From what came in a form, or was sent; Invalid names the field that is wrong."""
     if not isinstance(given, Mapping) or given.get("does") not in KINDS:
-        raise Invalid.fields_said({"does": f"One of: {', '.join(KINDS)}."})
+        raise Invalid.fields_said({"does": f"Choose one of: {', '.join(KINDS)}."})
     return KINDS[str(given["does"])].of(given, resource)
 
 
@@ -233,9 +231,9 @@ def user_of(who: str, row: Noun, by: Automation) -> User:
         return owner if owner is not None else user_of(MAKER, row, by)
     user = by.maker if who == MAKER else session.get(User, int(who))
     if user is None or not user.is_active:
-        raise Refused("Whoever made this automation is not here any more." if who == MAKER else "Whoever is meant is not here any more.")
+        raise Refused("The automation owner no longer has an account." if who == MAKER else "That team member no longer has an account.")
     if not may_read(user, row):
-        raise Refused(f"{name_of(user)} may not read {row}.")
+        raise Refused(f"{name_of(user)} doesn’t have access to {row}.")
     return user
 
 
@@ -255,15 +253,15 @@ def _fits(user: Any, row: Noun) -> bool:
 
 def called(who: str) -> str:
     if who in (OWNER, MAKER):
-        return "whoever it belongs to" if who == OWNER else "whoever made this"
+        return "the record owner" if who == OWNER else "the automation owner"
     user = session.get(User, int(who))
-    return name_of(user) if user is not None else "somebody who is gone"
+    return name_of(user) if user is not None else "a deleted user"
 
 
 def person_of(row: Any) -> Person:
     person = row if isinstance(row, Person) else getattr(row, "person", None)
     if not isinstance(person, Person):
-        raise Refused(f"There is nobody to write to about {row}.")
+        raise Refused(f"{row} has no customer to write to.")
     return person
 
 
@@ -281,8 +279,8 @@ def _about(name: str) -> set[str]:
 
 
 def named(name: str) -> str:
-    """bookings/hold_ends: Hold ends."""
-    return name.rpartition("/")[2].replace("_", " ").capitalize()
+    """bookings/soon: 1-hour reminder."""
+    return template.title_of(name)
 
 
 def _resource(row: Noun) -> Resource:
@@ -304,7 +302,7 @@ def _title(words: str, row: Noun) -> str:
 def _words(given: Mapping[str, Any], resource: Resource, longest: int) -> str:
     words = str(given.get("words") or "").replace("\r\n", "\n").strip()
     if not words or len(words) > longest or "\x00" in words:
-        raise Invalid.fields_said({"words": f"Say it in 1 to {longest} letters."})
+        raise Invalid.fields_said({"words": f"Enter 1 to {longest} characters."})
     try:
         filled.check(resource, words)
     except ValueError as error:
@@ -319,7 +317,7 @@ def _whom(given: Mapping[str, Any], resource: Resource) -> str:
     id = _number(who)
     user = session.get(User, id) if id is not None else None
     if user is None or not user.is_active or not security.at_the_desk(user).may(resource.noun, "read"):
-        raise Invalid.fields_said({"who": f"Choose somebody who may read {resource.label.lower()}."})
+        raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.plural}."})
     return str(user.id)
 
 
@@ -328,7 +326,7 @@ def _days(given: Mapping[str, Any]) -> int | None:
         return None
     days = _number(given["days"])
     if days is None or days > FARTHEST:
-        raise Invalid.fields_said({"days": f"Say in how many days: 0 for today, up to {FARTHEST}."})
+        raise Invalid.fields_said({"days": f"Enter a number of days from 0 (today) to {FARTHEST}."})
     return days
 
 
@@ -340,4 +338,4 @@ def _number(given: Any) -> int | None:
 def _by_when(days: int | None) -> str:
     if days is None:
         return ""
-    return {0: " today", 1: " by tomorrow"}.get(days, f" within {days} days")
+    return {0: ", due today", 1: ", due tomorrow"}.get(days, f", due in {days} days")

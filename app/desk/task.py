@@ -26,7 +26,7 @@ SOON = 20
 
 @dataclass(frozen=True)
 class Whom:
-    who: str = asked("Who", help="A user name, such as dina.")
+    who: str = asked("Assignee", help="A user name, such as dina.")
 
 
 class Task(Noun):
@@ -41,18 +41,18 @@ class Task(Noun):
     noun: Mapped[str]
     row_id: Mapped[int]
     about: Mapped[str] = mapped_column(default="", info={"personal": True})
-    title: Mapped[str] = mapped_column(info={"personal": True, "label": "What"})
+    title: Mapped[str] = mapped_column(info={"personal": True, "label": "Task"})
     who_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     who: Mapped[Any] = relationship("User", lazy="joined")
-    asked_by: Mapped[str]
+    asked_by: Mapped[str] = mapped_column(info={"label": "Assigned by"})
     due_on: Mapped[date | None] = mapped_column(info={"label": "Due"})
-    reminded_on: Mapped[date | None]
+    reminded_on: Mapped[date | None] = mapped_column(info={"label": "Reminder sent on"})
 
     @validates("title")
     def _said(self, key: str, value: str) -> str:
         title = " ".join(str(value).split())
         if not title or len(title) > LONGEST:
-            raise Invalid.fields_said({"title": f"Say in 1 to {LONGEST} letters what is to be done."})
+            raise Invalid.fields_said({"title": f"Enter a task of 1 to {LONGEST} characters."})
         return title
 
     @classmethod
@@ -84,17 +84,17 @@ class Task(Noun):
     def is_for_today(self) -> bool:
         return self.state == "open" and self.due_on == clock.today()
 
-    @move("open", to="done", by=HANDS, label="Finish")
+    @move("open", to="done", by=HANDS, label="Mark as done")
     def finish(self) -> None:
-        """It is done."""
+        """Marks the task as done."""
 
-    @move("done", to="open", by=HANDS, label="Open again")
+    @move("done", to="open", by=HANDS, label="Reopen")
     def open_again(self) -> None:
-        """It was not done after all."""
+        """Opens the task again."""
 
-    @move("open", by=HANDS, label="Hand over", asks=Whom)
+    @move("open", by=HANDS, label="Reassign", asks=Whom)
     def hand_over(self, asked: Whom) -> None:
-        """Somebody else does it, and hears of it."""
+        """Gives the task to another team member, who is notified."""
         self.who = chosen(asked.who, self.record)
         self.reminded_on = None
         self._give(self.who)
@@ -103,11 +103,11 @@ class Task(Noun):
         """On the day, and once: somebody who may not read the record any more is not told of it."""
         self.reminded_on = clock.today()
         if self.who is not None and self.who.active and may_read(self.who, self.record):
-            give(self.who, "due", f"{'Late' if self.is_late else 'Due today'}: {self.title}", row=self.record)
+            give(self.who, "due", f"{'Overdue' if self.is_late else 'Due today'}: {self.title}", row=self.record)
 
     def _give(self, user: Any) -> None:
         if user.id != actor().user_id:
-            give(user, "task", f"{actor().name} asks you: {self.title}", row=self.record)
+            give(user, "task", f"{actor().name} assigned you a task: {self.title}", row=self.record)
 
     @property
     def record(self) -> Noun:

@@ -15,7 +15,7 @@ from app.kernel.errors import Unreadable
 from app.messages.message import Message
 
 AT_ONCE = 30
-KINDS = {"": "All", "remarks": "Remarks", "changes": "Changes", "messages": "Messages"}
+KINDS = {"": "All", "remarks": "Notes", "changes": "Changes", "messages": "Messages"}
 
 
 Source = tuple[Any, Any]  # what is read, and the moment that puts it in its place
@@ -37,7 +37,7 @@ class Timeline:
 
 def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
     if only not in KINDS:
-        raise Unreadable(f"“only” is one of: {', '.join(filter(None, KINDS))}.")
+        raise Unreadable(f"“only” must be one of: {', '.join(filter(None, KINDS))}.")
     end = _moment(until)
     kinds = {kind: found for kind, found in _sources(row).items() if only in ("", kind)}
     entries = [Entry(kind, at, it) for kind, (statement, moment) in kinds.items() for it, at in _read(row, statement, moment, end)]
@@ -74,5 +74,5 @@ def _moment(text: str) -> datetime | None:
     except ValueError:
         moment = None
     if text and (moment is None or moment.tzinfo is None):
-        raise Unreadable("“until” is a moment such as 2026-11-24T09:00:00+00:00.")
+        raise Unreadable("“until” must be a date and time such as 2026-11-24T09:00:00+00:00.")
     return moment

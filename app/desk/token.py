@@ -40,13 +40,13 @@ class Token(Noun):
         name, wanted = " ".join(name.split()), sorted({*scopes})
         wrong: dict[str, str] = {}
         if not name or len(name) > LONGEST_NAME or not name.isprintable():
-            wrong["name"] = f"Give it a name of at most {LONGEST_NAME} letters."
+            wrong["name"] = f"Enter a name of at most {LONGEST_NAME} characters."
         if not wanted:
-            wrong["scopes"] = "Tick what it may."
+            wrong["scopes"] = "Select at least one permission."
         if not 1 <= days <= LONGEST:
-            wrong["days"] = f"From one day to {LONGEST}."
+            wrong["days"] = f"Enter 1 to {LONGEST} days."
         if len(cls.of(user_id)) >= MOST:
-            wrong["name"] = f"You have {MOST} tokens. End one before you make another."
+            wrong["name"] = f"You have {MOST} API tokens. Revoke one before you create another."
         if wrong:
             raise Invalid.fields_said(wrong)
         secret = MARK + secrets.token_urlsafe(32)

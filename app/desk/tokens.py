@@ -30,7 +30,7 @@ class Tokens(BaseView):
         try:
             with transaction():
                 made, secret = Token.make(me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days())
-                give(current_user, "ways_in", f"The token “{made.name}” was made for your account.")
+                give(current_user, "ways_in", f"The API token “{made.name}” was created for your account.")
         except Refused as no:
             return _page(me, refusal=no), no.status
         return _page(me, made=made, secret=secret)
@@ -38,7 +38,7 @@ class Tokens(BaseView):
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:
         Token.end(_me(), id)
-        flash("It opens nothing any more.", "success")
+        flash("API token revoked.", "success")
         return redirect(url_for("Tokens.index"))
 
 
@@ -47,7 +47,7 @@ def _me() -> int:
     if who.user_id is None:
         raise NotSignedIn("Sign in first.")
     if who.through:
-        raise Forbidden("Tokens are made by their owners alone.")
+        raise Forbidden("You can’t manage API tokens while viewing as another user.")
     return who.user_id
 
 
@@ -63,7 +63,7 @@ def _offered() -> dict[str, list[Line]]:
 def _mine(wanted: list[str]) -> list[str]:
     offered = {line.right(verb) for its in _offered().values() for line in its for verb in line.verbs}
     if {*wanted} - offered:
-        raise Invalid.fields_said({"scopes": "Tick only what you may yourself."})
+        raise Invalid.fields_said({"scopes": "Select only permissions that you have yourself."})
     return wanted
 
 

@@ -18,7 +18,7 @@ MOST = 30  # of one person, for one list
 class View(Noun):
     """An address of a list: its columns, filters, order and size. Whoever made it changes it; a shared one is there for every reader of the list."""
 
-    refusals = {"view_resource_user_id_name_key": "You have a view of this name already."}
+    refusals = {"view_resource_user_id_name_key": "You already have a view with this name."}
     __table_args__ = (
         UniqueConstraint("resource", "user_id", "name"),
         Index("view_one_first", "resource", "user_id", unique=True, postgresql_where=text("first")),
@@ -43,14 +43,14 @@ class View(Noun):
         if view is None:
             raise Missing
         if not view.is_mine:
-            raise Forbidden(f"This view belongs to {view.maker}. Keep one of your own from it.")
+            raise Forbidden(f"This view belongs to {view.maker}. Save your own copy instead.")
         return view
 
     @classmethod
     def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> View:
         who = actor()
         if len([each for each in cls.all(resource) if each.is_mine]) >= MOST:
-            raise Invalid.fields_said({"name": f"You have {MOST} views of this list. Delete one before you keep another."})
+            raise Invalid.fields_said({"name": f"You have {MOST} views of this list. Delete one before you save another."})
         view = cls(resource=resource, user_id=who.user_id, maker=who.name, asked=asked)
         view.call(name, shared=shared, first=first)
         session.add(view)
@@ -60,7 +60,7 @@ class View(Noun):
         """Its name, who sees it, and whether the list opens with it."""
         name = " ".join(name.split())
         if not name or len(name) > LONGEST or not name.isprintable():
-            raise Invalid.fields_said({"name": f"Give it a name of at most {LONGEST} letters."})
+            raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
         if first and not self.first:
             Opens.forget(self.resource)
             for each in session.scalars(select(View).where(View.resource == self.resource, View.user_id == self.user_id, View.first)):

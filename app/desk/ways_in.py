@@ -37,31 +37,33 @@ class WaysIn(BaseView):
 
     @expose("/<int:user>/sittings/<int:id>/end", methods=["POST"])
     def sign_out(self, user: int, id: int) -> Any:
-        return _taken(user, "signed_out", lambda: Sitting.one(user, id).end(), "Signed out there.")
+        return _taken(user, "signed_out", lambda: Sitting.one(user, id).end(), "Session ended.")
 
     @expose("/<int:user>/sittings/end", methods=["POST"])
     def sign_out_everywhere(self, user: int) -> Any:
-        return _taken(user, "signed_out_everywhere", lambda: Sitting.end_all(user), "Signed out everywhere.")
+        return _taken(user, "signed_out_everywhere", lambda: Sitting.end_all(user), "All sessions ended.")
 
     @expose("/<int:user>/second/end", methods=["POST"])
     def take_second(self, user: int) -> Any:
-        return _taken(user, "lost_second_factor", lambda: Second.take_from(user), "It is switched off: the password alone lets them in now.")
+        return _taken(
+            user, "lost_second_factor", lambda: Second.take_from(user), "Two-factor authentication turned off. The user now signs in with a password only."
+        )
 
     @expose("/<int:user>/passkeys/<int:id>/end", methods=["POST"])
     def take_passkey(self, user: int, id: int) -> Any:
-        return _taken(user, "lost_passkey", lambda: Passkey.one(user, id).remove(), "It opens nothing any more.")
+        return _taken(user, "lost_passkey", lambda: Passkey.one(user, id).remove(), "Passkey removed.")
 
     @expose("/<int:user>/tokens/<int:id>/end", methods=["POST"])
     def take_token(self, user: int, id: int) -> Any:
-        return _taken(user, "lost_token", lambda: Token.end(user, id), "It opens nothing any more.")
+        return _taken(user, "lost_token", lambda: Token.end(user, id), "API token revoked.")
 
 
 _TOLD = {
-    "signed_out": "signed you out somewhere",
-    "signed_out_everywhere": "signed you out everywhere",
-    "lost_second_factor": "switched off your second factor",
-    "lost_passkey": "removed a passkey of yours",
-    "lost_token": "ended a token of yours",
+    "signed_out": "ended one of your sessions",
+    "signed_out_everywhere": "ended all of your sessions",
+    "lost_second_factor": "turned off your two-factor authentication",
+    "lost_passkey": "removed one of your passkeys",
+    "lost_token": "revoked one of your API tokens",
 }
 
 

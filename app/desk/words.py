@@ -41,8 +41,10 @@ class _Words(Resource):
 
 words = _Words(
     Wording,
+    also="message templates email sms whatsapp text wording notification reminder confirmation",
     icon="pencil",
-    label="Words",
+    one="message template",
+    label="Message templates",
     list="template locale channel edition state created_at",
     show="template locale channel edition state subject body created_at",
     add="template locale channel subject body",
@@ -96,7 +98,7 @@ class Words(BaseView):
         except Refused as no:
             session.rollback()
             return self._editor(it, typed, refusal=no), no.status
-        flash(f"Edition {made.edition} was saved. It is said from the moment you put it to use.", "success")
+        flash(f"Version {made.edition} saved. Publish it to start using it.", "success")
         return redirect(it.url(edition=made.edition))
 
     @expose("/<folder>/<name>/<by>/<locale>/look")
@@ -118,13 +120,13 @@ class Words(BaseView):
     @has_access
     def use(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
         it = _Place(folder, name, by, locale)
-        return self._press(it, it.one(id), "use", "is said from now on")
+        return self._press(it, it.one(id), "use", "published")
 
     @expose("/<folder>/<name>/<by>/<locale>/original/<int:id>", methods=["POST"])
     @has_access
     def go_back(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
         it = _Place(folder, name, by, locale)
-        return self._press(it, it.one(id), "retire", "is kept, and the original is said again")
+        return self._press(it, it.one(id), "retire", "is no longer used. The default is used again")
 
     @expose("/<folder>/<name>/<by>/<locale>/try/<int:id>", methods=["POST"])
     @has_access
@@ -139,7 +141,7 @@ class Words(BaseView):
         except Refused as no:
             flash(" ".join([no.words, *no.fields.values()]), "danger")
         else:
-            flash("It is on its way to you.", "success")
+            flash("The test message is on its way.", "success")
         return redirect(it.url(edition=wording.edition))
 
     def _press(self, it: _Place, wording: Wording, move: str, said: str) -> Any:
@@ -149,7 +151,7 @@ class Words(BaseView):
         except Refused as no:
             flash(no.words, "danger")
         else:
-            flash(f"Edition {wording.edition} {said}.", "success")
+            flash(f"Version {wording.edition} {said}.", "success")
         return redirect(it.url())
 
     def _editor(self, it: _Place, typed: Mapping[str, str], *, chosen: Wording | None = None, refusal: Refused | None = None) -> str:
@@ -174,7 +176,7 @@ class _Place:
 
     @property
     def label(self) -> str:
-        return _said(self.template)
+        return template.title_of(self.template)
 
     @property
     def has_original(self) -> bool:
@@ -203,11 +205,7 @@ class _Place:
 
 def _named(pack: Any) -> list[tuple[str, str]]:
     names = [each if "/" in each else f"{pack.name}/{each}" for each in pack.messages]
-    return [(each, _said(each)) for each in names]
-
-
-def _said(name: str) -> str:
-    return name.rpartition("/")[2].replace("_", " ").capitalize()
+    return [(each, template.title_of(each)) for each in names]
 
 
 def _channels() -> list[str]:

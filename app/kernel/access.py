@@ -20,6 +20,11 @@ from app.kernel.db import Noun, session
 from app.kernel.errors import Missing
 
 ADMIN = "Admin"
+# Through which a change comes in, and what a person calls each.
+DOORS = {
+    "desk": "Desk", "api": "REST API", "console": "Operations console", "import": "Import", "site": "Website", "public api": "Website API", "webhook": "Webhook",
+    "worker": "Background job", "clock": "Scheduler", "command": "Command line",
+}  # fmt: skip
 SEES = "Rows.can_be_those_of_"  # and the name of a role
 
 
@@ -68,7 +73,7 @@ def _marked(rights: frozenset[str]) -> frozenset[str]:
 
 
 _here: ContextVar[Callable[[], Actor] | None] = ContextVar("actor", default=None)
-_COMMAND = Actor("the command line", "command")
+_COMMAND = Actor("Command line", "command")
 
 
 def actor() -> Actor:

@@ -5,19 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import Index, event, insert, inspect
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, mapped_column
 
 from app.kernel import clock
-from app.kernel.access import LEVELS, actor, level
-from app.kernel.db import Noun, changed_in_bulk, noun_called
+from app.kernel.access import DOORS, LEVELS, actor, level
+from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced, within_a_sentence
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
 _HIDDEN = {"password"}
 MASK = "•••"
+
+# What a person reads of the lines of the history; those of a move have the words of the move.
+_EVENTS = {"added": "Created", "changed": "Edited", "removed": "Deleted", "put_away": "Archived", "fetched_again": "Restored", "taken_back": "Change undone"}
+_EVENTS |= {"seen_as": "Viewed as this user", "seen_as_ended": "Stopped viewing as this user"}
+_SYSTEM = "Command line", "System", "the clock", "the command line", "the worker"  # the last two of lines that are older
 
 
 def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,18 +55,46 @@ class Change(Noun):
     audited, final = False, True
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 
-    noun: Mapped[str]
+    noun: Mapped[str] = mapped_column(info={"choices": all_called})
     row_id: Mapped[int]
-    verb: Mapped[str]
+    verb: Mapped[str] = mapped_column(info={"label": "Event", "says": attrgetter("event")})
     before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
     after: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
-    why: Mapped[str] = mapped_column(default="")
+    why: Mapped[str] = mapped_column(default="", info={"label": "Reason"})
     user_id: Mapped[int | None]
-    name: Mapped[str]
-    door: Mapped[str]
+    name: Mapped[str] = mapped_column(info={"label": "User", "says": attrgetter("who")})
+    door: Mapped[str] = mapped_column(info={"label": "Source", "choices": DOORS})
 
     def __str__(self) -> str:
-        return f"{self.verb} {self.noun} {self.row_id}"
+        return f"{self.event}: {called(self.noun)} {self.row_id}"
+
+    @property
+    def event(self) -> str:
+        """“Checked in”, not arrive."""
+        try:
+            move = getattr(getattr(noun_called(self.noun), self.verb, None), "move", None)
+        except KeyError:  # not one of our nouns, or one of a pack that has gone
+            move = None
+        return (move.happened(noun_called(self.noun)) if move else "") or _EVENTS.get(self.verb) or spaced(self.verb)
+
+    @property
+    def who(self) -> str:
+        """“System”, where nobody pressed anything."""
+        if self.user_id is not None:
+            return self.name
+        name = self.name.removeprefix("the ").removeprefix("a ")
+        return "System" if self.name in _SYSTEM else name[:1].upper() + name[1:]
+
+    @property
+    def source(self) -> str:
+        """Through which door, as a person calls it."""
+        return DOORS.get(self.door) or spaced(self.door)
+
+    @property
+    def by(self) -> str:
+        """“by Dina Rao via the API”: who did it, and how where that is not at the desk."""
+        via = {"api": " via the API", "import": " via import", "console": " in Operations"}.get(self.door, "")
+        return f"by {self.who if self.user_id is not None else f'the {within_a_sentence(self.who)}'}{via}"
 
     @classmethod
     def of(cls, row: Any) -> Any:

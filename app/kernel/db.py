@@ -70,6 +70,7 @@ def _one_by_one(connection: Any, *, yes: bool) -> None:
 # What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
 _words: dict[str, str] = {}
 _nouns: dict[str, type[Noun]] = {}
+_called: dict[str, str] = {}  # by the name of its table, what a person calls one of them
 
 
 def connect(url: str) -> Engine:
@@ -127,6 +128,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
     __abstract__ = True
 
+    known_as: ClassVar[str] = ""  # what a person calls one of them ("uploaded file"), where its name does not say it and no resource does
     states: ClassVar[tuple[str, ...]] = ()
     state_labels: ClassVar[dict[str, str]] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
     audited: ClassVar[bool] = True
@@ -159,6 +161,8 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
             cls.more = mapped_column(JSONB(none_as_null=True))
         _words.update(cls.refusals)
         _nouns[cls.__tablename__] = cls
+        if cls.known_as:
+            is_called(cls, cls.known_as)
         super().__init_subclass__(**kwargs)
 
     @classmethod
@@ -181,18 +185,33 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
             try:
                 session.refresh(self, with_for_update={"of": type(self), "key_share": True})
             except InvalidRequestError:
-                raise Missing(say("This is not here any more.")) from None
+                raise Missing(say("This no longer exists.")) from None
             if ours is not None:
                 ours.add(self)
         return self
 
     def __str__(self) -> str:
-        return str(getattr(self, "number", None) or getattr(self, "name", None) or f"{spaced(type(self).__name__)} {self.id}")
+        return str(getattr(self, "number", None) or getattr(self, "name", None) or f"{called(self.__tablename__)} {self.id}")
 
 
 def noun_called(table: str) -> type[Noun]:
     """The noun behind a table's name: how a job, a bill or a line of history finds what it is about."""
     return _nouns[table]
+
+
+def is_called(noun: type[Noun], one: str) -> None:
+    """Said by the noun itself, or by its resource on the desk."""
+    _called[noun.__tablename__] = one[:1].upper() + one[1:]
+
+
+def called(table: str) -> str:
+    """What a person calls one of them, wherever it is named: "Uploaded file"."""
+    return _called.get(table) or spaced(table.removeprefix("ab_"))
+
+
+def all_called() -> dict[str, str]:
+    """What a person calls one of each noun, by the name of its table: what a column may say that names one."""
+    return {table: called(table) for table in _nouns}
 
 
 def nouns() -> list[type[Noun]]:
@@ -212,6 +231,12 @@ def snake(name: str) -> str:
 
 def spaced(name: str) -> str:
     return snake(name).replace("_", " ").capitalize()
+
+
+def within_a_sentence(words: str) -> str:
+    """“Gateway events” are gateway events, and “API tokens” and “WhatsApp messages” stay what they are."""
+    first = words.partition(" ")[0]
+    return words if any(each.isupper() or each.isdigit() for each in first[1:]) else words[:1].lower() + words[1:]
 
 
 @contextmanager
@@ -270,15 +295,15 @@ def in_words(error: BaseException) -> BaseException:  # noqa: PLR0911  # one lin
         case IntegrityError():
             return _integrity(error)
         case StaleDataError():
-            return Refused(say("Somebody else changed this in the meantime. Load it again to see what is new."))
+            return Refused(say("Someone else changed this while you were editing. Reload the page to see the latest version."))
         case OperationalError() if getattr(error.orig, "sqlstate", "") in ("55P03", "40P01"):
-            return Busy(say("Somebody else is working on exactly this. Please try again in a moment."))
+            return Busy(say("Someone else is changing this right now. Please try again in a moment."))
         case DataError() if getattr(error.orig, "sqlstate", None) is None:
-            return Unreadable(say("This holds a character that cannot be kept."))
+            return Unreadable(say("This contains a character that can’t be saved."))
         case UnicodeEncodeError(reason="surrogates not allowed"):
-            return Unreadable(say("This holds a character that cannot be kept."))
+            return Unreadable(say("This contains a character that can’t be saved."))
         case DBAPIError() if getattr(error.orig, "sqlstate", "") in ("22003", "22001", "22007", "22008"):
-            return Refused("A value is too large to be kept.")
+            return Refused("This value is too large.")
     return error
 
 
@@ -289,10 +314,10 @@ def _integrity(error: IntegrityError) -> Refused:
         return Refused(say(_words[name]))
     match getattr(error.orig, "sqlstate", ""):
         case "23505":
-            return Refused(say("There is one like this already."))
+            return Refused(say("This already exists."))
         case "23503":
-            return Refused("Other records still refer to this.")
+            return Refused("Other records still use this. Remove them first.")
         case "23502":
             column = getattr(diagnosis, "column_name", "") or "a field"
-            return Refused(f"{spaced(column)} is missing.", fields={column: "Please fill this in."})
-    return Refused("This does not fit together with what is already written down.")
+            return Refused(f"{spaced(column.removesuffix('_id'))} is required.", fields={column: "This field is required."})
+    return Refused("This conflicts with existing data.")

@@ -31,7 +31,7 @@ class Invalid(Refused):
 
     @classmethod
     def fields_said(cls, fields: Mapping[str, str]) -> Invalid:
-        return cls(say("Please look at the marked fields."), fields=fields)
+        return cls(say("Please correct the highlighted fields."), fields=fields)
 
 
 class Unreadable(Refused):
@@ -58,7 +58,7 @@ class Missing(Refused):
     code = "missing"
 
     def __init__(self, words: str = "") -> None:
-        super().__init__(words or say("There is nothing here, or it is not for you."))
+        super().__init__(words or say("This page doesn’t exist, or you don’t have access to it."))
 
 
 class Busy(Refused):

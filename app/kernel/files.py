@@ -47,11 +47,11 @@ class Picture(Noun):
     def keep(cls, upload: BinaryIO, name: str) -> Self:
         raw = upload.read(LARGEST + 1)
         if len(raw) > LARGEST:
-            raise Invalid.fields_said({"photo": "At most 8 MB, please."})
+            raise Invalid.fields_said({"photo": "Upload an image of 8 MB or less."})
         try:
             drawn, (width, height) = _draw_again(raw, 1600)
         except ValueError:
-            raise Invalid.fields_said({"photo": "This is not a JPEG, PNG or WebP picture."}) from None
+            raise Invalid.fields_said({"photo": "Upload a JPEG, PNG or WebP image."}) from None
         place = f"{secrets.token_hex(16)}.webp"
         _folder.mkdir(parents=True, exist_ok=True)
         (_folder / place).write_bytes(drawn)
@@ -78,7 +78,7 @@ def _draw_again(raw: bytes, longest: int) -> tuple[bytes, tuple[int, int]]:
 
 # --- what somebody sends as an answer -----------------------------------------------------------------------------------
 
-GONE = unsaid("This file is not here any more. Please choose it again.")
+GONE = unsaid("This file is no longer available. Please choose it again.")
 _PDF, _WEBP = "application/pdf", "image/webp"
 
 
@@ -89,11 +89,12 @@ def _is_over(upload: Upload) -> str | None:
 class Upload(Noun, Linked):
     """A file that somebody sent as an answer. Until there is something that it belongs to, its token alone stands for it."""
 
+    known_as = "uploaded file"
     link_kind = "upload"
     states = "waiting", "kept", "gone"
     audited = False  # what it belongs to is in the history, and its name is nobody else's business
     __table_args__ = (Index("upload_row", "noun", "row_id"),)
-    refusals: ClassVar[dict[str, str]] = {"upload_mark_key": "This file has just been sent already."}
+    refusals: ClassVar[dict[str, str]] = {"upload_mark_key": "This file was already uploaded."}
 
     form_id: Mapped[int] = mapped_column(ForeignKey("form.id"))
     question: Mapped[str]
@@ -113,7 +114,7 @@ class Upload(Noun, Linked):
         most = asked.most_megabytes * 1024 * 1024
         raw = stream.read(most + 1)
         if len(raw) > most:
-            raise ValueError(say("At most %(n)s MB, please.", n=asked.most_megabytes))
+            raise ValueError(say("Upload a file of %(n)s MB or less.", n=asked.most_megabytes))
         content, kind = _read(raw)
         mark = signature(f"{once}:{form_id}:{asked.name}:{hashlib.sha256(content).hexdigest()}") if once else None
         if known := cls._again(mark, minutes):
@@ -176,17 +177,17 @@ class Upload(Noun, Linked):
 
     @move("waiting", to="kept", when=_is_over)
     def take(self, row: Noun) -> None:
-        """It belongs to something now, and goes only with it."""
+        """Attach the file to a record. It is deleted only together with that record."""
         self.noun, self.row_id = row.__tablename__, row.id
 
     @move("kept", to="waiting")
     def hand_back(self) -> None:
-        """What it belonged to is corrected."""
+        """Detach the file while the record it belongs to is being corrected."""
         self.expires_at = clock.ahead(minutes=15)
 
     @move("kept", to="gone")
     def go(self) -> None:
-        """Whose it was has asked to be forgotten."""
+        """Delete the file because its owner asked for their data to be erased."""
         later(unlink, self)
 
     def forgotten(self) -> None:
@@ -208,7 +209,7 @@ class Upload(Noun, Linked):
 
     def disclosed(self) -> dict[str, Any]:
         """For whose it is: what it is called, and where it is to be had."""
-        return {"Name": self.name, "Address": f"/file/{self.token}"}
+        return {"File name": self.name, "Link": f"/file/{self.token}"}
 
 
 def _path(place: str) -> Path:
@@ -229,7 +230,7 @@ def _read(raw: bytes) -> tuple[bytes, str]:
     try:
         return _draw_again(raw, 2400)[0], _WEBP
     except ValueError:
-        raise ValueError(say("This is neither a PDF nor a JPEG, PNG or WebP picture.")) from None
+        raise ValueError(say("Upload a PDF or a JPEG, PNG or WebP image.")) from None
 
 
 @job

@@ -20,32 +20,33 @@ from app.kernel.workflow import move
 
 MOST = 60  # questions of one form
 _PARTS = {
-    "label": "what it says", "help": "its explanation", "kind": "what kind of answer it takes", "required": "whether it has to be answered",
-    "unknown": "whether it may be unknown", "options": "what can be chosen", "asked_if": "when it is asked", "equals": "when it is asked",
-    **dict.fromkeys(("longest", "least", "most", "earliest", "latest", "megabytes"), "its limits"),
+    "label": "label", "help": "help text", "kind": "answer type", "required": "required",
+    "unknown": "“I don’t know” option", "options": "options", "asked_if": "condition", "equals": "condition",
+    **dict.fromkeys(("longest", "least", "most", "earliest", "latest", "megabytes"), "limits"),
 }  # fmt: skip
 
 
 def _why_not_published(form: Form) -> str | None:
     if not form.draft:
-        return "There is no question in it yet."
+        return "This form has no questions yet."
     latest = form.latest
-    return f"Nothing was changed since edition {latest.number}." if latest and not form.changes else None
+    return f"There are no changes since version {latest.number}." if latest and not form.changes else None
 
 
 def _what_changes(form: Form) -> str:
     """Said before it is published."""
     latest = form.latest
     if latest is None:
-        return f"Its {len(form.draft)} question{'s are' if len(form.draft) > 1 else ' is'} asked from now on, wherever this form is used."
-    return f"Asked from now on, in the place of edition {latest.number}; answers that were given stay with theirs.\n" + "\n".join(form.changes)
+        return f"The {'question' if len(form.draft) == 1 else f'{len(form.draft)} questions'} will be asked wherever this form is used."
+    return f"This replaces version {latest.number}. Existing answers keep the version they were given for.\n" + "\n".join(form.changes)
 
 
 class Form(Noun):
     """Questions that belong together. What is written is a draft; what is asked is an edition."""
 
     states = "in_use", "retired"
-    refusals: ClassVar[dict[str, str]] = {"form_name_key": "Another form is called that already."}
+    state_labels: ClassVar[dict[str, str]] = {"retired": "Archived"}
+    refusals: ClassVar[dict[str, str]] = {"form_name_key": "A form with this name already exists."}
 
     name: Mapped[str] = mapped_column(unique=True)
     draft: Mapped[list[Any]] = mapped_column(default=list)
@@ -82,7 +83,7 @@ class Form(Noun):
             self.lock()
             asked, before = self.written, self.question(instead) if instead else None
             if before is None and len(asked) >= MOST:
-                raise Refused(f"A form has at most {MOST} questions.")
+                raise Refused(f"A form can have at most {MOST} questions.")
             made = Question.written({**typed, "name": instead} if before else typed, [each for each in asked if each != before])
             self._take([made if each == before else each for each in asked] if before else [*asked, made])
         return made
@@ -110,9 +111,9 @@ class Form(Noun):
                 continue
             on = next((it for it in asked[:at] if it.name == each.asked_if), None)
             if on is None:
-                raise Refused(f"“{each.says()}” is asked only after the question that it depends on. Change that first.")
+                raise Refused(f"“{each.says()}” has to come after the question it depends on. Change its condition first.")
             if on.choices and each.equals not in on.choices:
-                raise Refused(f"“{each.says()}” is asked only if the answer is “{each.equals}”, so that has to stay among the answers. Change that first.")
+                raise Refused(f"“{each.says()}” is shown only if the answer is “{each.equals}”, so that option has to stay. Change the condition first.")
         self.draft = [each.as_json() for each in asked]
 
     @property
@@ -123,19 +124,19 @@ class Form(Noun):
 
     # --- what becomes of it ---
 
-    @move("in_use", by="Desk", label="Publish", confirm=_what_changes, when=_why_not_published)
+    @move("in_use", by="Desk", label="Publish form", confirm=_what_changes, when=_why_not_published)
     def publish(self) -> None:
-        """The next edition: from now on these questions are asked."""
+        """Publish the draft as the next version. Its questions are asked from then on."""
         newest = session.scalar(select(func.max(Edition.number)).where(Edition.form_id == self.id)) or 0
         session.add(Edition(form=self, number=newest + 1, questions=self.draft, published_at=clock.now()))
 
-    @move("in_use", to="retired", by="Desk", confirm="Wherever it is used, nothing is asked any more. Answers that were given stay.")
+    @move("in_use", to="retired", by="Desk", label="Archive form", confirm="This form will no longer be shown where it is used. Existing answers are kept.")
     def retire(self) -> None:
-        """Not asked any more."""
+        """Stop asking the questions of this form. Existing answers are kept."""
 
-    @move("retired", to="in_use", by="Desk", label="Use again")
+    @move("retired", to="in_use", by="Desk", label="Restore form")
     def use_again(self) -> None:
-        """Its latest edition is asked again."""
+        """Ask the questions of its latest version again."""
 
 
 class Edition(Noun):
@@ -143,7 +144,7 @@ class Edition(Noun):
 
     final = True
     __table_args__ = (UniqueConstraint("form_id", "number"),)
-    refusals: ClassVar[dict[str, str]] = {"edition_form_id_number_key": "Somebody else has just published this form. Look at that edition first."}
+    refusals: ClassVar[dict[str, str]] = {"edition_form_id_number_key": "Someone else has just published this form. Review that version first."}
 
     form_id: Mapped[int] = mapped_column(ForeignKey("form.id"))
     form: Mapped[Form] = relationship(lazy="joined", innerjoin=True)
@@ -163,7 +164,7 @@ class Edition(Noun):
     def read(self, typed: Mapping[str, Any]) -> Answers:
         """The answers, checked; or all that is wrong with them, at once. What was typed where nothing is asked is let go."""
         asked = self.asked
-        wrong = dict.fromkeys(typed.keys() - {each.name for each in asked}, "There is no such field.")
+        wrong = dict.fromkeys(typed.keys() - {each.name for each in asked}, "Unknown field.")
         given: dict[str, Any] = {}
         for each in asked:
             if not each.applies(given):
@@ -184,7 +185,7 @@ class Edition(Noun):
         return answer if asked.kind != "file" or answer is None else Upload.offered(answer, self.form_id, asked.name).as_answer
 
     def __str__(self) -> str:
-        return f"{self.form.name}, edition {self.number}"
+        return f"{self.form.name}, version {self.number}"
 
 
 @dataclass(frozen=True)
@@ -206,7 +207,7 @@ def answered(form: Form | None, typed: Mapping[str, Any]) -> Answers:
     if edition:
         return edition.read(typed)
     if typed:
-        raise Invalid.fields_said(dict.fromkeys(typed, "There is no such field."))
+        raise Invalid.fields_said(dict.fromkeys(typed, "Unknown field."))
     return Answers()
 
 
@@ -257,20 +258,20 @@ class Answered:
 def told_apart(before: Sequence[Question], after: Sequence[Question]) -> list[str]:
     """What is new, gone or different, in the words of whoever publishes it."""
     was, is_ = {each.name: each for each in before}, {each.name: each for each in after}
-    lines = [f"“{each.says()}” is new." for name, each in is_.items() if name not in was]
-    lines += [f"“{each.says()}” is not asked any more." for name, each in was.items() if name not in is_]
+    lines = [f"“{each.says()}” has been added." for name, each in is_.items() if name not in was]
+    lines += [f"“{each.says()}” has been removed." for name, each in was.items() if name not in is_]
     for name in (name for name in is_ if name in was):
         lines += _changed(was[name], is_[name])
     if [name for name in was if name in is_] != [name for name in is_ if name in was]:
-        lines.append("The questions come in another order.")
+        lines.append("The order of the questions has changed.")
     return lines
 
 
 def _changed(was: Question, now: Question) -> list[str]:
     parts = dict.fromkeys(said for name, said in _PARTS.items() if _part(was, name) != _part(now, name))
-    lines = [f"“{now.says()}” changes: {', '.join(parts)}."] if parts else []
+    lines = [f"“{now.says()}” has changed: {', '.join(parts)}."] if parts else []
     if was.secret != now.secret:
-        lines.append(f"Answers to “{now.says()}” are {'sealed' if now.secret else 'not sealed any more'}.")
+        lines.append(f"Answers to “{now.says()}” are {'now' if now.secret else 'no longer'} encrypted.")
     return lines
 
 

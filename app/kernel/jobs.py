@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import redis
 from rq import Queue
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 DOORBELL = "frontdesk"
 LEASE = timedelta(seconds=90)  # longer than the slowest stranger may take: a mail has seven steps of ten seconds
 ATTEMPTS = 8
-WORKER = Actor("the worker", "worker")
+WORKER = Actor("System", "worker")
 
 Work = Callable[..., None]
 _work: dict[str, Work] = {}
@@ -43,29 +43,31 @@ class Job(Noun):
     """Something owed. It is done once, or it stays here with the reason why not."""
 
     states = "waiting", "running", "done", "failed"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued"}
     adds_are_heard = False
     audited = False  # a job is its own record; a line is only written when a person presses "Try again"
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
-    name: Mapped[str] = mapped_column(index=True)
-    noun: Mapped[str | None]
+    name: Mapped[str] = mapped_column(index=True, info={"label": "Job"})
+    noun: Mapped[str | None] = mapped_column(info={"choices": db.all_called})
     row_id: Mapped[int | None]
-    due_at: Mapped[datetime]
+    due_at: Mapped[datetime] = mapped_column(info={"label": "Due"})
     key: Mapped[str | None] = mapped_column(unique=True)
     attempts: Mapped[int] = mapped_column(default=0)
     chain: Mapped[int] = mapped_column(default=0)  # how many automations led to it, one starting the next
     lease: Mapped[str | None]
-    leased_until: Mapped[datetime | None]
+    leased_until: Mapped[datetime | None] = mapped_column(info={"label": "Reserved until"})
     error: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
-    finished_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None] = mapped_column(info={"label": "Finished"})
 
     @move("failed", to="waiting", by="Desk", label="Try again")
     def try_again(self) -> None:
+        """Run the job again now."""
         self.attempts, self.due_at, self.error = 0, clock.now(), ""
         db.afterwards(ring)
 
     def __str__(self) -> str:
-        return f"{self.name} {self.noun or ''} {self.row_id or ''}".strip()
+        return f"{self.name}, {db.called(self.noun)} {self.row_id}" if self.noun else self.name
 
 
 class Tick(Noun):
@@ -173,7 +175,7 @@ def do_one() -> bool:
 def _call(name: str, noun: str | None, row_id: int | None) -> None:
     work = _work.get(name)
     if work is None:
-        raise LookupError(f"No pack of this build knows the job {name!r}.")
+        raise LookupError(f"This version has no job called {name!r}.")
     if noun is None:
         work()
         return
@@ -239,7 +241,11 @@ def tick() -> None:
 def _give_up() -> None:
     """A job that killed its worker again and again ends on the screen, not in a circle."""
     hopeless = (Job.state == "running") & (Job.leased_until < clock.now()) & (Job.attempts >= ATTEMPTS)
-    ended = update(Job.__table__).where(hopeless).values(state="failed", lease=None, leased_until=None, error=f"Its worker was killed {ATTEMPTS} times.")
+    ended = (
+        update(Job.__table__)
+        .where(hopeless)
+        .values(state="failed", lease=None, leased_until=None, error=f"The worker that ran this job was stopped {ATTEMPTS} times.")
+    )
     session.execute(ended, execution_options=_ONE_STATEMENT)
 
 

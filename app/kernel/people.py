@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Self
+from typing import ClassVar, Self
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
@@ -38,14 +38,16 @@ def _is_needed(person: Person) -> str | None:
 class Person(Noun):
     """Somebody we deal with. Never merged by guessing: two people may share a mailbox."""
 
+    known_as = "customer"
     states = "known", "forgotten"
+    state_labels: ClassVar[dict[str, str]] = {"known": "Active", "forgotten": "Erased"}
     __table_args__ = (Index("person_email_lower", text("lower(email)")), Index("person_by_name", "name", "id"))
 
-    name: Mapped[str] = mapped_column(info={"personal": "Forgotten customer {id}"})
+    name: Mapped[str] = mapped_column(info={"personal": "Deleted customer {id}"})
     email: Mapped[str] = mapped_column(info={"personal": True})
     phone: Mapped[str] = mapped_column(default="", info={"personal": True})
-    timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
-    locale: Mapped[str] = mapped_column(default="en")
+    timezone: Mapped[str] = mapped_column(default="Asia/Kolkata", info={"label": "Time zone"})
+    locale: Mapped[str] = mapped_column(default="en", info={"label": "Language", "choices": words.languages})
     notes: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
 
     @validates("name", "email", "phone", "timezone")
@@ -72,11 +74,12 @@ class Person(Noun):
         self.locale, self.timezone = locale, timezone
 
     @move(
-        "known", to="forgotten", by="Desk", label="Forget this person", careful=True, when=_is_needed,
-        confirm="Name, email, telephone, notes, answers and the words of messages are gone for good, from the history too. Invoices and the books stay, as the law asks.",
+        "known", to="forgotten", by="Desk", label="Erase personal data", careful=True, when=_is_needed,
+        confirm="The customer’s name, email, phone, notes, form answers and message texts will be deleted permanently, including in the history. "
+        "Invoices and accounting records are kept, as the law requires.",
     )  # fmt: skip
     def forget(self) -> None:
-        """Nothing that is left says who they were, but for what the law wants to be kept."""
+        """Delete all personal data of this customer, except what the law requires you to keep."""
         privacy.forget([self.id])
 
 
@@ -87,7 +90,7 @@ _UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
 def _name(value: str) -> str:
     text = " ".join(_UNSEEN.sub("", str(value)).split())
     if not 2 <= len(text) <= 100:
-        raise Invalid.fields_said({"name": say("A name has 2 to 100 characters.")})
+        raise Invalid.fields_said({"name": say("Enter a name of 2 to 100 characters.")})
     return text
 
 
@@ -95,7 +98,7 @@ def mailbox(value: str) -> str:
     try:
         return validate_email(str(value), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        raise Invalid.fields_said({"email": say("This is not an email address.")}) from None
+        raise Invalid.fields_said({"email": say("Enter a valid email address.")}) from None
 
 
 def _phone(value: str) -> str:
@@ -107,13 +110,13 @@ def _phone(value: str) -> str:
     except phonenumbers.NumberParseException:
         parsed = None
     if parsed is None or not phonenumbers.is_possible_number(parsed):
-        raise Invalid.fields_said({"phone": say("This is not a telephone number. Write it like +91 98765 43210.")})
+        raise Invalid.fields_said({"phone": say("Enter a valid phone number, such as +91 98765 43210.")})
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _zone(value: str) -> str:
     if not clock.is_zone(str(value)):
-        raise Invalid.fields_said({"timezone": say("“%(zone)s” is not a time zone. Write it like Asia/Kolkata.", zone=str(value)[:60])})
+        raise Invalid.fields_said({"timezone": say("“%(zone)s” isn’t a valid time zone. Enter one such as Asia/Kolkata.", zone=str(value)[:60])})
     return str(value)
 
 

@@ -16,13 +16,15 @@ from sqlalchemy import ColumnElement, String, and_, cast, false, func, inspect, 
 
 from app.kernel.access import actor
 from app.kernel.audit import Change
-from app.kernel.db import Noun, noun_called, nouns, session, spaced
+from app.kernel.db import Noun, called, noun_called, nouns, session, spaced
 from app.kernel.words import say
+from app.kernel.workflow import moves
 
 Held = list[tuple[type[Noun], list[Any]]]
 
 _PERSON = "person"
 _ADDED = "more"
+_LABELS = {"noun": "Record type", "row_id": "Record number", "timezone": "Time zone", _ADDED: "Custom fields"}  # where a column says nothing of itself
 _OURS = {"id", "version", "handle", "changed_at", "request_key", "request_hash", "key", "lease", "leased_until", "look_at", "looked"}
 
 
@@ -89,27 +91,40 @@ def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Everything that is held of these people, under names that they can read."""
     everything = held(ids)
     for noun, rows in everything:
-        yield spaced(noun.__name__), [_told(row) for row in rows]
+        yield called(noun.__tablename__), [_told(row) for row in rows]
     lines = _rows(Change, _about(Change, everything)) if everything else []
     yield "History", [_line(each) for each in lines]
 
 
 def _line(change: Change) -> dict[str, Any]:
-    before, after = ({spaced(key): value for key, value in side.items() if key not in _OURS} for side in (change.before, change.after))
-    return {"What": f"{change.verb} {change.noun} {change.row_id}", "When": change.created_at.isoformat(), "Before": before, "After": after}
+    noun = noun_called(change.noun)
+    before, after = ({label_of(noun, key): value for key, value in side.items() if key not in _OURS} for side in (change.before, change.after))
+    move = moves(noun).get(change.verb)
+    what = f"{called(change.noun)} {change.row_id}: {move.label if move else spaced(change.verb)}"
+    return {"What": what, "When": change.created_at.isoformat(), "Before": before, "After": after}
+
+
+def label_of(noun: type[Noun], key: str) -> str:
+    """What a person calls a column, in this file."""
+    attr = inspect(noun).column_attrs.get(key)
+    return str((attr.columns[0].info.get("label") if attr is not None else "") or _LABELS.get(key) or spaced(key))
 
 
 def _told(row: Noun) -> dict[str, Any]:
     """A noun adds what stands in no column of its own, such as answers that are sealed."""
     mapper = inspect(type(row))
     ours = {column.key for column in mapper.columns if column.foreign_keys or column.info.get("secret")} | _OURS
-    plain = {spaced(key): _plain(getattr(row, key)) for key in (attr.key for attr in mapper.column_attrs) if key not in ours}
+    plain = {label_of(type(row), key): _plain(row, key, getattr(row, key)) for key in (attr.key for attr in mapper.column_attrs) if key not in ours}
     disclosed = getattr(row, "disclosed", dict)
     return plain | disclosed()
 
 
-def _plain(value: Any) -> Any:
+def _plain(row: Noun, key: str, value: Any) -> Any:
     match value:
+        case str() if key == "state" and row.states:
+            return row.state_label(value)
+        case str() if key == "noun":
+            return called(value)
         case datetime() | date() | time():
             return value.isoformat()
         case None | bool() | int() | float() | str() | dict() | list():

@@ -15,17 +15,17 @@ from app.kernel.words import say
 
 LOCALES = {"en": "English", "hi": "Hindi"}
 KINDS = {
-    "text": "A line of text",
-    "long": "A longer text",
-    "number": "A whole number",
-    "date": "A date",
-    "time": "A time of day",
-    "place": "A place",
-    "choice": "One of several",
-    "many": "Some of several",
+    "text": "Short text",
+    "long": "Long text",
+    "number": "Whole number",
+    "date": "Date",
+    "time": "Time",
+    "place": "Place",
+    "choice": "Single choice",
+    "many": "Multiple choice",
     "yes_no": "Yes or no",
-    "consent": "A consent to tick",
-    "file": "A file: PDF or picture",
+    "consent": "Consent checkbox",
+    "file": "File upload (PDF or image)",
 }
 DECIDES = ("choice", "many", "yes_no", "consent")  # what another question can depend on
 UNKNOWN, TODAY = "unknown", "today"
@@ -118,7 +118,7 @@ class Question:
         empty = typed is None or typed == [] or (isinstance(typed, str) and not typed.strip())
         answer = None if empty else _READS[self.kind](self, typed)
         if answer is None and self.required:
-            raise ValueError(say("Please tick this to go on.") if self.kind == "consent" else say("Please fill this in."))
+            raise ValueError(say("Please tick this box to continue.") if self.kind == "consent" else say("This field is required."))
         return answer
 
     def said(self, answer: Any, locale: str = "en") -> str:
@@ -129,7 +129,7 @@ class Question:
             case list():
                 return ", ".join(self.option(each, locale) for each in answer)
             case str() if self.kind == "time":
-                return "Not known" if answer == UNKNOWN else answer[:5]
+                return "Unknown" if answer == UNKNOWN else answer[:5]
             case str() if self.kind == "date":
                 return day_said(date.fromisoformat(answer))
             case str() if self.kind == "choice":
@@ -178,12 +178,12 @@ def _day(text: str) -> date | None:
 
 def _text(it: Question, typed: Any) -> str | None:
     if not isinstance(typed, str):
-        raise ValueError(say("This has to be text."))
+        raise ValueError(say("Enter text."))
     if len(typed) > 2 * MOST_TEXT or len(typed.strip()) > it.most_letters:
-        raise ValueError(say("At most %(n)s characters, please.", n=it.most_letters))
+        raise ValueError(say("Use at most %(n)s characters.", n=it.most_letters))
     text = typed.replace("\r\n", "\n").strip() if it.kind == "long" else " ".join(typed.split())
     if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
-        raise ValueError(say("This holds a character that cannot be kept."))
+        raise ValueError(say("This contains a character that can’t be saved."))
     return text or None
 
 
@@ -193,11 +193,11 @@ def _number(it: Question, typed: Any) -> int:
     except ValueError:
         number = None
     if number is None or abs(number) > FAR:
-        raise ValueError(say("This is not a whole number."))
+        raise ValueError(say("Enter a whole number."))
     if it.least is not None and number < it.least:
-        raise ValueError(say("At least %(n)s, please.", n=it.least))
+        raise ValueError(say("Enter %(n)s or more.", n=it.least))
     if it.most is not None and number > it.most:
-        raise ValueError(say("At most %(n)s, please.", n=it.most))
+        raise ValueError(say("Enter %(n)s or less.", n=it.most))
     return number
 
 
@@ -207,11 +207,11 @@ def _date(it: Question, typed: Any) -> str:
     except ValueError:
         day = None
     if day is None:
-        raise ValueError(say("This is not a date."))
+        raise ValueError(say("Enter a valid date."))
     if not it.first_day <= day <= it.last_day:
         first = say("today") if it.earliest == TODAY else words.day(it.first_day)
         last = say("today") if it.latest == TODAY else words.day(it.last_day)
-        raise ValueError(say("A date from %(first)s to %(last)s, please.", first=first, last=last))
+        raise ValueError(say("Enter a date from %(first)s to %(last)s.", first=first, last=last))
     return day.isoformat()
 
 
@@ -223,7 +223,7 @@ def _time(it: Question, typed: Any) -> str:
             raise ValueError
         return time.fromisoformat(typed.strip()).strftime("%H:%M")
     except ValueError:
-        raise ValueError(say("This is not a time of day.")) from None
+        raise ValueError(say("Enter a time, such as 14:30.")) from None
 
 
 def _choice(it: Question, typed: Any) -> str:
@@ -244,7 +244,7 @@ def _yes_no(it: Question, typed: Any) -> bool:
         return True
     if typed is False or typed in ("no", "false", "off", "0"):
         return False
-    raise ValueError(say("This is neither yes nor no."))
+    raise ValueError(say("Choose yes or no."))
 
 
 def _consent(it: Question, typed: Any) -> bool | None:
@@ -254,7 +254,7 @@ def _consent(it: Question, typed: Any) -> bool | None:
 def _file(it: Question, typed: Any) -> str:
     """The token that stands for a file which was sent before."""
     if not isinstance(typed, str) or len(typed) > 60:
-        raise ValueError(say("Send the file first, and its token here."))
+        raise ValueError(say("Upload the file first, then send its token here."))
     return typed
 
 
@@ -284,9 +284,9 @@ class _Written:
     def _line(self, name: str, longest: int) -> str:
         text = " ".join(self.typed.get(name, "").split())
         if len(text) > longest:
-            self.wrong[name] = f"At most {longest} characters, please."
+            self.wrong[name] = f"Use at most {longest} characters."
         if any(unicodedata.category(each) in ("Cc", "Cs") for each in text):
-            self.wrong[name] = "This holds a character that cannot be kept."
+            self.wrong[name] = "This contains a character that can’t be saved."
         return text
 
     def kind(self) -> str:
@@ -301,17 +301,17 @@ class _Written:
         if not name and not self.typed.get("label", "").strip():
             return name  # the words are missing, and that is said already
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
-            self.wrong["name"] = "Small letters, digits and underscores, please: place_of_birth."
+            self.wrong["name"] = "Use lowercase letters, digits and underscores, such as place_of_birth."
         elif name in self.others:
-            self.wrong["name"] = "Another question of this form has this name."
+            self.wrong["name"] = "Another question in this form already uses this name."
         elif name in _TAKEN:
-            self.wrong["name"] = "Forms use this name for something else. Please choose another one."
+            self.wrong["name"] = "This name is reserved. Choose another one."
         return name
 
     def words(self, name: str, *, required: bool = False) -> dict[str, str]:
         said = {locale: self._line(name if locale == "en" else f"{name}_{locale}", 500) for locale in LOCALES}
         if required and not said["en"]:
-            self.wrong[name] = "Please fill this in."
+            self.wrong[name] = "This field is required."
         return {locale: text for locale, text in said.items() if text or (required and locale == "en")}
 
     def ticked(self, name: str) -> bool:
@@ -324,7 +324,7 @@ class _Written:
         except ValueError:
             number = most + 1
         if number is not None and not least <= number <= most:
-            self.wrong[name] = f"A whole number from {least} to {most}, please." if least > 0 else "This is not a whole number, or it is too large."
+            self.wrong[name] = f"Enter a whole number from {least} to {most}." if least > 0 else "Enter a whole number that is not too large."
         return number
 
     def day(self, name: str) -> str:
@@ -333,7 +333,7 @@ class _Written:
             if text not in ("", TODAY) and not 1900 <= date.fromisoformat(text).year <= 2200:
                 raise ValueError
         except ValueError:
-            self.wrong[name] = "A date such as 1900-01-31, or the word today."
+            self.wrong[name] = "Enter a date such as 1900-01-31, or the word “today”."
             return ""
         return text
 
@@ -342,11 +342,11 @@ class _Written:
         lines = [[part.strip() for part in line.split("|", 1)] for line in self.typed.get("options", "").splitlines() if line.strip()]
         english = [line[0] for line in lines]
         if not 2 <= len(english) <= MOST_OPTIONS or not all(english) or len({*english}) < len(english):
-            self.wrong["options"] = f"2 to {MOST_OPTIONS} different ones, each in a line of its own."
+            self.wrong["options"] = f"Enter 2 to {MOST_OPTIONS} different options, one per line."
         elif any(len(part) > 200 for line in lines for part in line):
-            self.wrong["options"] = "At most 200 characters each, please."
+            self.wrong["options"] = "Use at most 200 characters for each option."
         elif any(unicodedata.category(each) in ("Cc", "Cs") for line in lines for part in line for each in part):
-            self.wrong["options"] = "This holds a character that cannot be kept."
+            self.wrong["options"] = "This contains a character that can’t be saved."
         return [dict(zip(LOCALES, line, strict=False)) for line in lines]
 
     def condition(self) -> dict[str, str]:
@@ -357,14 +357,14 @@ class _Written:
         if other is None or other.kind not in DECIDES:
             self.wrong["asked_if"] = "Choose one from the list."
         elif equals not in (possible := answers_of(other)):
-            self.wrong["equals"] = f"One of: {', '.join(possible)}."
+            self.wrong["equals"] = f"Choose one of: {', '.join(possible)}."
         return {"asked_if": name, "equals": equals}
 
     def in_order(self, made: Question) -> None:
         if made.least is not None and made.most is not None and made.least > made.most:
-            self.wrong["most"] = "This is less than the least."
+            self.wrong["most"] = "The maximum must not be less than the minimum."
         if not {"earliest", "latest"} & self.wrong.keys() and made.first_day > made.last_day:
-            self.wrong["latest"] = "This is before the earliest."
+            self.wrong["latest"] = "The latest date must not be before the earliest date."
 
 
 def answers_of(it: Question) -> list[str]:

@@ -47,7 +47,7 @@ def unseal(sealed: bytes, place: str) -> Any:
 def seal_bytes(content: bytes, place: str) -> bytes:
     """The same for bytes, such as a file that is kept outside the database."""
     if not _ring:
-        raise Unsealable("There is no data key.")
+        raise Unsealable("There is no data key. Set DATA_KEYS.")
     head, nonce = _FORM + _writes, secrets.token_bytes(_NONCE)
     return head + nonce + _ring[_writes].encrypt(nonce, content, _bound(head, place))
 
@@ -56,11 +56,11 @@ def unseal_bytes(sealed: bytes, place: str) -> bytes:
     head, nonce, rest = sealed[: 1 + _ID], sealed[1 + _ID : 1 + _ID + _NONCE], sealed[1 + _ID + _NONCE :]
     key = _ring.get(head[1:])
     if head[:1] != _FORM or key is None:
-        raise Unsealable(f"{place} was sealed with a key that is not among DATA_KEYS.")
+        raise Unsealable(f"{place} was encrypted with a key that is not in DATA_KEYS.")
     try:
         return key.decrypt(nonce, rest, _bound(head, place))
     except InvalidTag:
-        raise Unsealable(f"{place} was changed after it was sealed, or sealed for another place.") from None
+        raise Unsealable(f"{place} was changed after it was encrypted, or was encrypted for another column.") from None
 
 
 def is_fresh(sealed: bytes) -> bool:

@@ -38,7 +38,7 @@ class NotOffered(Missing):
     code = "not_offered"
 
     def __init__(self) -> None:
-        super().__init__(say("This is not offered here at the moment. Write to us if you were looking for it."))
+        super().__init__(say("This isn’t available at the moment. Please contact us if you need it."))
 
 
 class Switch(Noun):
@@ -59,12 +59,12 @@ class Switch(Noun):
 
     @move("on", to="off")
     def turn_off(self) -> None:
-        """Its pages, buttons and menu entries go; what is written down stays."""
+        """Hide its pages, buttons and menu entries. No data is deleted."""
         _off.changed()
 
     @move("off", to="on")
     def turn_on(self) -> None:
-        """It is as it was."""
+        """Show its pages, buttons and menu entries again."""
         _off.changed()
 
 

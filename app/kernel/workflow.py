@@ -37,11 +37,16 @@ class Move:
     when: Callable[[Any], str | None] | None
     careful: bool
     does: str
+    done: str  # "Checked in"; of a move without a button, nothing: what it led to says it
+
+    def happened(self, noun: type[Noun]) -> str:
+        """What is said of it afterwards, in the history and when it was pressed."""
+        return self.done or (noun.state_label(self.to) if self.to else past(self.label))
 
     def refuses(self, row: Noun) -> str | None:
         """Why not now, in words; None when the row's state and the guard allow it."""
         if row.state not in self.sources:
-            return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is no longer possible."
+            return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is not available."
         return self.when(row) if self.when else None
 
     def warns(self, row: Noun | None) -> str:
@@ -60,6 +65,7 @@ def move(
     to: str = "",
     by: str = "",
     label: str = "",
+    done: str = "",
     asks: type[Any] | None = None,
     confirm: str | Callable[[Any], str] = "",
     when: Callable[[Any], str | None] | None = None,
@@ -67,14 +73,16 @@ def move(
 ) -> Callable[[Callable[Concatenate[Row, Given], Answer]], Callable[Concatenate[Row, Given], Answer]]:
     """Mark a method as the only way from these states to that one.
 
-    Without a `to`, the state stays what it is, or is left to the other moves that the body makes. `by` names the roles whose
+    `label` is what its button says, and `done` what is said of it afterwards, where that is not the label in the past ("Check in",
+    "Checked in"). Without a `to`, the state stays what it is, or is left to the other moves that the body makes. `by` names the roles whose
     screens get a button, `asks` is a dataclass that becomes a small form, `confirm` is said before pressing (or works out what
     to say of this row), `when` answers why not (or None), and `careful` paints the button as one that cannot be taken back.
     """
 
     def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
         spoken = label or body.__name__.replace("_", " ").capitalize()
-        it = Move(body.__name__, sources, to, frozenset(by.split()), spoken, asks, confirm, when, careful, getdoc(body) or "")
+        after = done or (past(label) if label else past(spoken) if by else "")
+        it = Move(body.__name__, sources, to, frozenset(by.split()), spoken, asks, confirm, when, careful, getdoc(body) or "", after)
 
         @wraps(body)
         def go(row: Row, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
@@ -93,6 +101,32 @@ def move(
         return cast(Callable[Concatenate[Row, Given], Answer], go)
 
     return mark
+
+
+_PAST = {
+    "begin": "begun", "bring": "brought", "buy": "bought", "cancel": "cancelled", "come": "come", "cut": "cut", "do": "done", "drop": "dropped", "find": "found",
+    "get": "got", "give": "given", "go": "gone", "hold": "held", "keep": "kept", "leave": "left", "let": "let", "lose": "lost", "make": "made", "pay": "paid",
+    "put": "put", "read": "read", "redo": "redone", "refer": "referred", "resend": "resent", "reset": "reset", "run": "run", "sell": "sold", "send": "sent",
+    "set": "set", "skip": "skipped", "split": "split", "stop": "stopped", "submit": "submitted", "swap": "swapped", "take": "taken", "tell": "told",
+    "transfer": "transferred", "undo": "undone", "win": "won", "withdraw": "withdrawn", "write": "written",
+}  # fmt: skip
+_NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so is said afterwards as it is
+
+
+def past(label: str) -> str:
+    """What was done, of a label that begins with its verb: “Checked in” of “Check in”."""
+    verb, gap, rest = label.partition(" ")
+    low = verb.lower()
+    if low in _NO_VERB or low.endswith("ed"):
+        return label
+    ended = low + "d" if low.endswith("e") else low[:-1] + "ied" if low[-1:] == "y" and low[-2:-1] not in "aeiou" else low + "ed"
+    return _PAST.get(low, ended).capitalize() + gap + rest
+
+
+def is_past(words: str) -> bool:
+    """Can they follow an “is”?"""
+    first = words.partition(" ")[0].lower()
+    return first.endswith("ed") or first in _PAST.values()
 
 
 def _why(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
@@ -121,7 +155,7 @@ def press(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
     """Somebody pressed a button: check the hand, read the small form, make the move. Words that it answers are for them."""
     it = moves(type(row)).get(name)
     if it is None or not it.by_hand_of(actor(), type(row)):
-        raise Forbidden("This is not yours to do.")
+        raise Forbidden("You don’t have permission to do this.")
     given = (read(it.asks, typed),) if it.asks else ()
     return getattr(row, name)(*given)
 
@@ -176,7 +210,7 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: 
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     """Make the small form's answer from what was typed, or say which fields are wrong."""
     values: dict[str, Any] = {}
-    wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "There is no such field.")
+    wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "Unknown field.")
     for each in questions(asks):
         try:
             values[each.name] = _answer(each, typed.get(each.name))
@@ -187,7 +221,7 @@ def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     return asks(**values)
 
 
-_SAID = {int: "This is not a whole number.", date: "This is not a date.", time: "This is not a time of day.", datetime: "This is not a moment in time."}
+_SAID = {int: "Enter a whole number.", date: "Enter a valid date.", time: "Enter a time, such as 14:30.", datetime: "Enter a date and time."}
 
 
 def _yes_or_no(typed: Any) -> bool:
@@ -195,7 +229,7 @@ def _yes_or_no(typed: Any) -> bool:
         return True
     if typed in (None, False, "", "off", "false", "0", "no"):
         return False
-    raise ValueError("This is neither yes nor no.")
+    raise ValueError("Choose yes or no.")
 
 
 def _answer(question: Question, typed: Any) -> Any:
@@ -203,12 +237,12 @@ def _answer(question: Question, typed: Any) -> Any:
         return _yes_or_no(typed)
     if typed is None or typed == "":
         if question.required:
-            raise ValueError("Please fill this in.")
+            raise ValueError("This field is required.")
         return question.default
     if question.kind is str:
         text = str(typed).strip()
         if len(text) > question.longest:
-            raise ValueError(f"At most {question.longest} characters, please.")
+            raise ValueError(f"Use at most {question.longest} characters.")
         if question.among and text not in question.among():
             raise ValueError("Choose one from the list.")
         return text
@@ -217,7 +251,7 @@ def _answer(question: Question, typed: Any) -> Any:
         if isinstance(answer, date) and not 1900 <= answer.year <= 2200:
             raise ValueError
     except (ValueError, TypeError):
-        raise ValueError(_SAID.get(question.kind, "This cannot be read.")) from None
+        raise ValueError(_SAID.get(question.kind, "This value isn’t valid.")) from None
     return answer
 
 

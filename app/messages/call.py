@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
-from typing import Self
+from typing import ClassVar, Self
 
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock, news
-from app.kernel.db import Noun, session, transaction
+from app.kernel.db import Noun, all_called, session, transaction
 from app.kernel.jobs import job, later
 from app.kernel.news import Happened, is_newsworthy, told_of
 from app.kernel.workflow import move
@@ -30,22 +30,23 @@ class Call(Noun):
     """One call of a hook, with what was told, and what was answered last."""
 
     states = "waiting", "delivered", "failed"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Pending"}
     audited = False  # a call is its own record
 
     hook_id: Mapped[int] = mapped_column(ForeignKey("hook.id"), index=True)
     hook: Mapped[Hook] = relationship(lazy="joined", innerjoin=True)
     event: Mapped[str] = mapped_column(index=True)
     event_id: Mapped[str] = mapped_column(unique=True)
-    noun: Mapped[str]
+    noun: Mapped[str] = mapped_column(info={"choices": all_called})
     row_id: Mapped[int]
-    body: Mapped[str] = mapped_column(info={"long": True})
-    since: Mapped[datetime] = mapped_column(default=clock.now)
-    due_at: Mapped[datetime] = mapped_column(default=clock.now)
+    body: Mapped[str] = mapped_column(info={"long": True, "label": "Payload"})
+    since: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "First attempt"})
+    due_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Next attempt"})
     attempts: Mapped[int] = mapped_column(default=0)
-    status: Mapped[int | None]
-    answer: Mapped[str] = mapped_column(default="", info={"long": True})
-    took: Mapped[int | None] = mapped_column(info={"label": "Took (ms)"})
-    trouble: Mapped[str] = mapped_column(default="")
+    status: Mapped[int | None] = mapped_column(info={"label": "HTTP status"})
+    answer: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Response"})
+    took: Mapped[int | None] = mapped_column(info={"label": "Duration (ms)"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
 
     @classmethod
     def telling(cls, hook: Hook, event: str, row: Noun, **more: str) -> Call:
@@ -65,7 +66,7 @@ class Call(Noun):
         if self.state != "waiting":
             return
         if self.hook.state == "off":
-            self.give_up("The hook was switched off.")
+            self.give_up("The webhook was disabled.")
         elif self.hook.rests_until and self.hook.rests_until > clock.now() and not self._is_over():
             with transaction():
                 self._wait(self.hook.rests_until)
@@ -91,7 +92,7 @@ class Call(Noun):
                 self._wait_or_give_up(told.trouble)
 
     def _is_gone(self) -> None:
-        self.give_up("It answered 410: it wants to hear nothing more, so the hook was switched off.")
+        self.give_up("The endpoint responded with 410 Gone, so the webhook was disabled.")
         if self.hook.state == "on":
             self.hook.is_gone()
         self.hook.fails(self.trouble, clock.now())
@@ -115,17 +116,24 @@ class Call(Noun):
 
     @move("waiting", to="delivered")
     def arrive(self) -> None:
-        """They have it."""
+        """Mark the event as delivered."""
         self.hook.works()
 
     @move("waiting", to="failed")
     def give_up(self, trouble: str) -> None:
-        """It was not taken in three days, or it is not wanted any more."""
+        """Stop trying: delivery has failed for three days, or the webhook is disabled."""
         self.trouble = trouble
 
-    @move("delivered", "failed", to="waiting", by="Desk", label="Send again", when=lambda it: None if it.hook.state == "on" else "The hook is switched off.")
+    @move(
+        "delivered",
+        "failed",
+        to="waiting",
+        by="Desk",
+        label="Resend event",
+        when=lambda it: None if it.hook.state == "on" else "The webhook is disabled. Enable it first.",
+    )
     def send_again(self) -> None:
-        """The same words under the same id: whoever has heard it can tell."""
+        """Send the same event again with the same ID, so that the receiver can recognise duplicates."""
         self.since, self.trouble = clock.now(), ""
         self.hook.works()
         self._wait(clock.now())

@@ -6,6 +6,7 @@ import hmac
 import secrets
 from datetime import datetime
 from hashlib import sha256
+from typing import ClassVar
 
 from sqlalchemy import ForeignKey, String, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -24,7 +25,7 @@ from app.messages.template import render
 
 MINUTES = 10
 TRIES = 5
-WRONG = unsaid("This is not the code we sent last, or it is too old. Look again, or ask for another one.")
+WRONG = unsaid("This code is wrong or has expired. Check it, or request a new one.")
 
 
 class Code(Noun):
@@ -33,15 +34,17 @@ class Code(Noun):
     Neither the digits nor the mailbox stand in it: the digits are worked out of the house's key, and of the mailbox there is a print.
     """
 
+    known_as = "sign-in code"
     states = "open", "used", "over"
+    state_labels: ClassVar[dict[str, str]] = {"open": "Active", "over": "Expired"}
     audited = False  # a code is its own record
 
     handle: Mapped[str] = mapped_column(String(22), unique=True, default=lambda: secrets.token_urlsafe(16))
-    mailbox: Mapped[str] = mapped_column(index=True, info={"personal": True})
+    mailbox: Mapped[str] = mapped_column(index=True, info={"personal": True, "label": "Email fingerprint"})
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person | None] = relationship(lazy="joined")
     expires_at: Mapped[datetime]
-    tries: Mapped[int] = mapped_column(default=0)
+    tries: Mapped[int] = mapped_column(default=0, info={"label": "Attempts"})
     used_at: Mapped[datetime | None]
 
     @classmethod
@@ -82,12 +85,12 @@ class Code(Noun):
 
     @move("open", to="used")
     def use(self) -> None:
-        """It was typed in time, and opens the account once."""
+        """Sign the customer in with this code. It works once."""
         self.used_at = clock.now()
 
     @move("open", "used", to="over")
     def lapse(self) -> None:
-        """Another one was asked for, or whoever used it has signed out."""
+        """Invalidate the code after a newer one was requested, or after signing out."""
 
     def send(self) -> None:
         """Not a message of the log: its words are the key itself."""

@@ -54,7 +54,7 @@ class Email:
             code, words = next(iter(no.recipients.values()), (0, b""))
             if code < FOR_GOOD:
                 raise
-            raise Declined(f"The mail server does not take mail for {letter.to}: {code} {words.decode('utf-8', 'replace')[:300]}") from None
+            raise Declined(f"The mail server rejected {letter.to}: {code} {words.decode('utf-8', 'replace')[:300]}") from None
         return str(message.msgId)
 
     def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:

@@ -84,7 +84,7 @@ class _OnlyPieces(template.InLanguage):
 
     def get_source(self, environment: Any, name: str) -> tuple[str, str, Callable[[], bool]]:
         if not _PIECES.fullmatch(name):
-            raise SecurityError(f"“{name}” is no piece that words are made of.")
+            raise SecurityError(f"“{name}” is not a template part that can be imported.")
         return super().get_source(environment, name)
 
 
@@ -137,7 +137,7 @@ def shown(value: Any) -> Any:
             return tuple(shown(each) for each in value)
     if is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         return value
-    raise SecurityError("This is nothing that words can say.")
+    raise SecurityError("This value can’t be used in a template.")
 
 
 def names(noun: type[Any]) -> dict[str, Any]:
@@ -232,7 +232,7 @@ def undeclared(source: str) -> set[str]:
 def allowed(source: str) -> nodes.Template:
     """The words as they are understood, if they keep to the grammar."""
     if len(source) > LONGEST:
-        raise SecurityError(f"At most {LONGEST} characters, please.")
+        raise SecurityError(f"Use at most {LONGEST:,} characters.")
     tree = guarded.parse(source)
     for node in _within(tree):
         _refuse(node)
@@ -243,7 +243,7 @@ def _within(node: nodes.Node, loops: int = 0) -> Iterator[nodes.Node]:
     for child in node.iter_child_nodes():
         deeper = loops + isinstance(child, nodes.For)
         if deeper > 2:
-            raise SecurityError("Loops go two deep at most.")
+            raise SecurityError("Loops can be nested at most two levels deep.")
         yield child
         yield from _within(child, deeper)
 
@@ -253,27 +253,27 @@ def _refuse(node: nodes.Node) -> None:
         case nodes.Call():
             _refuse_call(node)
         case nodes.Filter(name=name) if name not in _FILTERS:
-            _no(f"There is no “{name}” here.", node)
+            _no(f"The filter “{name}” isn’t available in templates.", node)
         case nodes.Filter(name="replace") if any(len(str(getattr(each, "value", "?" * 9))) > 3 for each in node.args):
-            _no("“replace” takes a sign or two for a sign or two.", node)
+            _no("“replace” works with at most three characters.", node)
         case nodes.Getattr(attr=attr) if attr.startswith("_"):
-            _no(f"“{attr}” is not for words.", node)
+            _no(f"“{attr}” isn’t available in templates.", node)
         case nodes.FromImport() if not _PIECES.fullmatch(str(getattr(node.template, "value", ""))):
-            _no("Only pieces of words can be brought in.", node)
+            _no("Only template parts can be imported.", node)
         case nodes.Assign() if any(node.find_all(_GROWS)) or any(each.name not in _CHOOSE for each in node.find_all(nodes.Filter)):
-            _no("What is set can be chosen from what is there, and not be joined from it.", node)
+            _no("“set” can only select existing values. It can’t combine them.", node)
         case _ if not isinstance(node, _GRAMMAR):
-            _no(f"“{type(node).__name__.lower()}” is not understood here.", node)
+            _no(f"“{type(node).__name__.lower()}” isn’t supported in templates.", node)
 
 
 def _refuse_call(node: nodes.Call) -> None:
     if not isinstance(node.node, (nodes.Name, nodes.Getattr)) or node.dyn_args or node.dyn_kwargs:
-        _no("Nothing is called like this.", node)
+        _no("This kind of call isn’t supported in templates.", node)
     called = node.node.attr if isinstance(node.node, nodes.Getattr) else ""
     if called and called not in _ASKED:
-        _no(f"“{called}” is not to be called.", node)
+        _no(f"“{called}” can’t be called in templates.", node)
     if called == "strftime" and not all(_is_date_form(each) for each in node.args):
-        _no("A date is said by letters such as %d %B %Y.", node)
+        _no("Use a date format such as %d %B %Y.", node)
 
 
 def _is_date_form(node: nodes.Node) -> bool:
@@ -298,13 +298,13 @@ def check(source: str, person: Person | MadeUp, about: Mapping[str, Any], headin
     try:
         return say(source, person, about)
     except TemplateSyntaxError as error:
-        raise _wrong(error.message or "This cannot be read.", error.lineno, heading) from None
+        raise _wrong(error.message or "The template has a syntax error.", error.lineno, heading) from None
     except Unsayable as error:
         raise _wrong(error.message or "", error.line, heading) from None
     except TemplateError as error:
-        raise _wrong(error.message or "This cannot be read.") from None
+        raise _wrong(error.message or "The template has a syntax error.") from None
     except Exception as error:  # noqa: BLE001  # whatever staff wrote, they hear what is wrong with it
-        raise _wrong(f"This cannot be said: {str(error)[:200] or type(error).__name__}") from None
+        raise _wrong(f"The template can’t be rendered: {str(error)[:200] or type(error).__name__}") from None
 
 
 def _wrong(words: str, line: int = 0, heading: int = 0) -> Invalid:

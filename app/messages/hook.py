@@ -8,6 +8,7 @@ import ipaddress
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 from sqlalchemy import select, update
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.kernel import clock
 from app.kernel.access import Linked, signatures
-from app.kernel.db import Noun, nouns, session, spaced, transaction
+from app.kernel.db import Noun, called, nouns, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.news import ADDED, is_newsworthy
 from app.kernel.workflow import move, moves
@@ -36,10 +37,17 @@ class Happening:
 def happenings() -> Iterator[Happening]:
     """Everything that can be heard: each move of each noun that says what it would tell, and that it came to be."""
     for noun in sorted((each for each in nouns() if is_newsworthy(each)), key=lambda each: each.__tablename__):
-        one = spaced(noun.__name__)
-        yield Happening(f"{noun.__tablename__}.{ADDED}", f"{one}: added", "It is there.")
+        one = called(noun.__tablename__)
+        yield Happening(f"{noun.__tablename__}.{ADDED}", f"{one}: added", f"A new {one.lower()} was added.")
         for it in moves(noun).values():
             yield Happening(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)
+
+
+_EVENTS_HELP = "Names separated by spaces, such as booking.confirm. Use booking.* for all events of bookings, or * for all events."
+
+
+def _events_said(events: str) -> str:
+    return "All events" if EVERYTHING in events.split() else ", ".join(events.split())
 
 
 class Hook(Noun, Linked):
@@ -47,15 +55,16 @@ class Hook(Noun, Linked):
 
     link_kind = "hook"
     states = "on", "off"
+    state_labels: ClassVar[dict[str, str]] = {"on": "Enabled", "off": "Disabled"}
 
     name: Mapped[str]
-    address: Mapped[str]
-    events: Mapped[str] = mapped_column(default=EVERYTHING, info={"label": "Listens to"})
-    edition: Mapped[int] = mapped_column(default=1)  # of its secret
-    seen_at: Mapped[datetime | None]  # when its secret was shown
+    address: Mapped[str] = mapped_column(info={"label": "Endpoint URL"})
+    events: Mapped[str] = mapped_column(default=EVERYTHING, info={"label": "Events", "help": _EVENTS_HELP, "says": lambda hook: _events_said(hook.events)})
+    edition: Mapped[int] = mapped_column(default=1, info={"label": "Secret version"})  # of its secret
+    seen_at: Mapped[datetime | None] = mapped_column(info={"label": "Secret shown"})  # when its secret was shown
     failing_since: Mapped[datetime | None]
-    rests_until: Mapped[datetime | None]
-    trouble: Mapped[str] = mapped_column(default="")
+    rests_until: Mapped[datetime | None] = mapped_column(info={"label": "Paused until"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Last error"})
 
     @validates("address", "events")
     def _checked(self, key: str, value: str) -> str:
@@ -76,7 +85,7 @@ class Hook(Noun, Linked):
         with transaction():
             self.lock()
             if self.seen_at:
-                raise Refused("This secret was shown already. Make a new one; the old one ends then.")
+                raise Refused("This secret has already been shown. Generate a new secret; the old one will stop working.")
             self.seen_at = clock.now()
         return self._secrets[0]
 
@@ -99,23 +108,30 @@ class Hook(Noun, Linked):
     def _keep(self, **how_it_goes: object) -> None:
         session.execute(update(Hook).where(Hook.id == self.id).values(**how_it_goes), execution_options={"unaudited": "each of its calls is a record of it"})
 
-    @move("on", "off", by="Admin", label="New secret", careful=True, confirm="The old secret ends at once: calls are signed with the new one from now on.")
+    @move(
+        "on",
+        "off",
+        by="Admin",
+        label="Generate new secret",
+        careful=True,
+        confirm="The old secret stops working immediately. Events will be signed with the new one.",
+    )
     def renew_secret(self) -> None:
-        """Another secret, which is shown once."""
+        """Generate a new signing secret. It is shown once."""
         self.edition, self.seen_at = self.edition + 1, None
 
-    @move("on", to="off", by="Admin", label="Switch off")
+    @move("on", to="off", by="Admin", label="Disable webhook")
     def switch_off(self) -> None:
-        """Nothing is told to it any more, and what waits is not sent."""
+        """Stop sending events to this webhook. Pending events are not sent."""
 
-    @move("off", to="on", by="Admin", label="Switch on")
+    @move("off", to="on", by="Admin", label="Enable webhook")
     def switch_on(self) -> None:
-        """It hears of what happens from now on."""
+        """Send new events to this webhook from now on."""
         self.works()
 
     @move("on", to="off")
     def is_gone(self) -> None:
-        """It answered 410: it wants to hear nothing more."""
+        """Disable the webhook because its endpoint responded with 410 Gone."""
 
 
 def listening() -> Sequence[Hook]:
@@ -126,7 +142,7 @@ def _address(value: str) -> str:
     text = str(value).strip()
     if outside.neighbour() and text == outside.neighbour():
         return text
-    no = Invalid.fields_said({"address": "Write a public address that begins with https://, such as https://example.com/frontdesk."})
+    no = Invalid.fields_said({"address": "Enter a public URL that starts with https://, such as https://example.com/frontdesk."})
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -153,6 +169,10 @@ def _events(value: str) -> str:
     known |= {EVERYTHING} | {f"{each.partition('.')[0]}.*" for each in known}
     if not given or given.keys() - known:
         strange = ", ".join(sorted(given.keys() - known))[:200]
-        words = f"Nothing here is called {strange}. " if strange else ""
-        raise Invalid.fields_said({"events": f"{words}Write names such as booking.confirm, booking.* or * for all; /api/hooks/events lists them."})
+        words = f"Unknown event: {strange}. " if strange else ""
+        raise Invalid.fields_said(
+            {
+                "events": f"{words}Enter event names such as booking.confirm, booking.* for all events of bookings, or * for all events. See /api/hooks/events for the list."
+            }
+        )
     return " ".join(given)

@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
-from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.db import Noun, all_called, noun_called, session, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
@@ -20,7 +20,7 @@ from app.kernel.workflow import move
 from app.messages import channel
 from app.messages.channel import Attachment, Channel, Declined, Letter, NotTaken, Told, Unheard
 from app.messages.opt_in import OptIn
-from app.messages.template import CHANNELS, Said, render
+from app.messages.template import CHANNELS, IN_A_SENTENCE, Said, render, title_of, titles
 from app.messages.wording import Wording, has_words
 
 log = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ class Attaching(Protocol):
 
 def _before_again(message: Any) -> str:
     """Said before it is pressed."""
-    return "Nobody knows whether it arrived: it may come twice." if message.state == "handed" else message.trouble
+    return "We don’t know whether this message arrived. It may be received twice." if message.state == "handed" else message.trouble
 
 
 class Message(Noun):
@@ -49,32 +49,33 @@ class Message(Noun):
     """
 
     states = "waiting", "handed", "sent", "delivered", "read", "failed", "dropped"
-    audited = False  # a message is its own record; a line is only written when a person presses "Send again"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "handed": "Unconfirmed", "dropped": "Not needed"}
+    audited = False  # a message is its own record; a line is only written when a person presses "Resend message"
     __table_args__ = (Index("message_about", "noun", "row_id"), Index("message_by_due_at", "due_at", "id"), UniqueConstraint("key", "channel"))
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
-    template: Mapped[str]
+    template: Mapped[str] = mapped_column(info={"choices": titles})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
-    kind: Mapped[str] = mapped_column(default="")  # what sort of reminder it is; empty when it is none
-    called: Mapped[str]
-    noun: Mapped[str]
+    kind: Mapped[str] = mapped_column(default="", info={"label": "Reminder type"})  # what sort of reminder it is; empty when it is none
+    called: Mapped[str] = mapped_column(info={"label": "Variable"})
+    noun: Mapped[str] = mapped_column(info={"choices": all_called})
     row_id: Mapped[int]
-    edition: Mapped[int] = mapped_column(default=0)  # of the thing, when this was owed
+    edition: Mapped[int] = mapped_column(default=0, info={"label": "Record version"})  # of the thing, when this was owed
     key: Mapped[str | None]
-    due_at: Mapped[datetime] = mapped_column(default=clock.now)
-    sent_at: Mapped[datetime | None]
-    delivered_at: Mapped[datetime | None]
-    read_at: Mapped[datetime | None]
+    due_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Scheduled for"})
+    sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Sent"})
+    delivered_at: Mapped[datetime | None] = mapped_column(info={"label": "Delivered"})
+    read_at: Mapped[datetime | None] = mapped_column(info={"label": "Read"})
     subject: Mapped[str] = mapped_column(default="", info={"personal": True})
-    body: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
+    body: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True, "label": "Text"})
     wording_id: Mapped[int | None] = mapped_column(ForeignKey("wording.id"))
     wording: Mapped[Wording | None] = relationship()
-    provider_id: Mapped[str | None] = mapped_column(index=True)
-    tries: Mapped[int] = mapped_column(default=0)
-    trouble: Mapped[str] = mapped_column(default="", info={"personal": True})
+    provider_id: Mapped[str | None] = mapped_column(index=True, info={"label": "Provider ID"})
+    tries: Mapped[int] = mapped_column(default=0, info={"label": "Attempts"})
+    trouble: Mapped[str] = mapped_column(default="", info={"personal": True, "label": "Error"})
 
-    refusals: ClassVar[dict[str, str]] = {"message_key_channel_key": "This was said already."}
+    refusals: ClassVar[dict[str, str]] = {"message_key_channel_key": "This message already exists."}
 
     # --- sending ---
 
@@ -87,13 +88,18 @@ class Message(Noun):
         about = noun_called(self.noun).get(self.row_id)
         carrier = self.carrier
         if carrier is None or not carrier.address(self.person):
-            self.fail(f"{self.person.name} cannot be reached by {carrier.label if carrier else self.channel} any more.")
+            self.fail(f"{self.person.name} can no longer be reached by {IN_A_SENTENCE[self.channel]}.")
         elif not self.is_wanted(about):
             self.drop()
         elif carrier.repeats:
             self._send_and_mark(carrier, about)
         else:
             self._mark_and_send(carrier, about)
+
+    @property
+    def title(self) -> str:
+        """What staff call it: 1-hour reminder."""
+        return title_of(self.template)
 
     @property
     def carrier(self) -> Channel | None:
@@ -194,41 +200,46 @@ class Message(Noun):
 
     @move("waiting", to="handed")
     def hand_over(self, carrier: Channel) -> None:
+        """Hand the message to the provider, which has not confirmed it yet."""
         self.tries += 1
-        self.trouble = f"{carrier.label} has not answered yet, so it may have been sent."
+        self.trouble = f"{carrier.label} has not confirmed this message yet. It may have been sent."
         if carrier.tells:
             later(look_again, self, at=clock.now() + SILENCE)
 
     @move("handed", to="waiting")
     def come_back(self, why: str) -> None:
-        """They took nothing, so it is brought again later."""
+        """Queue the message again because the provider did not accept it."""
         self.tries -= 1
         self.trouble = why
 
     @move("waiting", "handed", to="sent")
     def was_sent(self, provider_id: str) -> None:
+        """Mark the message as sent."""
         self.provider_id, self.sent_at, self.trouble = provider_id, clock.now(), ""
 
     @move("waiting", "handed", "sent", "failed", to="delivered")
     def arrive(self) -> None:
+        """Mark the message as delivered."""
         self.sent_at, self.delivered_at, self.trouble = self.sent_at or clock.now(), clock.now(), ""
 
     @move("waiting", "handed", "sent", "failed", "delivered", to="read")
     def was_read(self) -> None:
+        """Mark the message as read."""
         self.sent_at, self.delivered_at = self.sent_at or clock.now(), self.delivered_at or clock.now()
         self.read_at, self.trouble = clock.now(), ""
 
     @move("waiting", "handed", "sent", to="failed")
     def fail(self, why: str) -> None:
+        """Mark the message as failed."""
         self.trouble = why
 
     @move("waiting", to="dropped")
     def drop(self) -> None:
-        """Not needed any more."""
+        """Don’t send this message, because it is no longer needed."""
 
-    @move("handed", "failed", to="waiting", by="Desk", label="Send again", confirm=_before_again)
+    @move("handed", "failed", to="waiting", by="Desk", label="Resend message", confirm=_before_again)
     def send_again(self) -> None:
-        """It goes out once more, with the words as they are now."""
+        """Send this message again, using the current template."""
         self.trouble, self.tries = "", 0  # of which time it reminds, its due_at says
         later(send, self)
 
@@ -240,14 +251,15 @@ class Message(Noun):
             if self.tries < TRIES:
                 self.come_back_unheard()
             else:
-                self.fail("It was handed over twice, and nothing was ever heard of it.")
+                self.fail("The message was sent twice, but the provider never confirmed it.")
 
     @move("handed", to="waiting")
     def come_back_unheard(self) -> None:
+        """Queue the message again because the provider never confirmed it."""
         later(send, self)
 
     def __str__(self) -> str:
-        return f"{self.template} to {self.person.email if self.channel == 'email' else self.person.phone}"
+        return f"{self.title} to {self.person.email if self.channel == 'email' else self.person.phone}"
 
 
 # --- owing it ---------------------------------------------------------------------------------------------------------

@@ -23,15 +23,18 @@ class OptIn(Noun):
     """It holds until it is taken back, and then it says so: that we were once allowed has to be shown too."""
 
     states = "given", "taken_back"
+    state_labels: ClassVar[dict[str, str]] = {"taken_back": "Withdrawn"}
     __table_args__ = (UniqueConstraint("person_id", "channel"),)
-    refusals: ClassVar[dict[str, str]] = {"opt_in_person_id_channel_key": "There is one for this person and channel already; it can be given again there."}
+    refusals: ClassVar[dict[str, str]] = {
+        "opt_in_person_id_channel_key": "This customer already has a consent record for this channel. Use that record instead."
+    }
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     channel: Mapped[str] = mapped_column(info={"choices": CHANNELS})
-    how: Mapped[str] = mapped_column(info={"personal": True, "label": "How it was given", "help": "Such as: ticked on the form, said by telephone."})
-    given_at: Mapped[datetime] = mapped_column(default=clock.now)
-    taken_back_at: Mapped[datetime | None]
+    how: Mapped[str] = mapped_column(info={"personal": True, "label": "Source of consent", "help": "For example: ticked on the form, given by phone."})
+    given_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Given"})
+    taken_back_at: Mapped[datetime | None] = mapped_column(info={"label": "Withdrawn"})
 
     @classmethod
     def give(cls, person: Person, channel: str, how: str) -> Self:
@@ -62,17 +65,17 @@ class OptIn(Noun):
 
     def tidy(self) -> None:
         if getattr(self.person, "phone", None) == "":  # a row without a person is refused for that
-            raise Invalid.fields_said({"person": "We have no telephone number of theirs."})
+            raise Invalid.fields_said({"person": "This customer has no phone number. Add one first."})
 
-    @move("given", to="taken_back", by="Desk", label="Take back")
+    @move("given", to="taken_back", by="Desk", label="Withdraw consent")
     def take_back(self) -> None:
-        """Nothing more is sent to them on this channel."""
+        """Stop sending messages to this customer on this channel."""
         self.taken_back_at = clock.now()
 
-    @move("taken_back", to="given", by="Desk", label="Give again")
+    @move("taken_back", to="given", by="Desk", label="Record consent again")
     def give_again(self) -> None:
-        """They have changed their mind, and said so."""
+        """Record that the customer has given consent again."""
         self.given_at, self.taken_back_at = clock.now(), None
 
     def __str__(self) -> str:
-        return f"{self.person.name}, {self.channel}"
+        return f"{self.person.name}, {CHANNELS.get(self.channel, self.channel)}"

@@ -67,7 +67,7 @@ def call(address: str, body: bytes, headers: Mapping[str, str]) -> Heard:
             status, answer = _read(client.send(request, stream=True, follow_redirects=False))
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
         return Heard(None, "", _since(began), _in_words(error))
-    return Heard(status, answer, _since(began), "" if 200 <= status < 300 else f"It answered {status}.")
+    return Heard(status, answer, _since(began), "" if 200 <= status < 300 else f"The server responded with status {status}.")
 
 
 def _is_neighbour(address: str) -> bool:
@@ -96,14 +96,14 @@ def fetch(address: str, headers: Mapping[str, str], most: int) -> Fetched:
             address = answer
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
         return Fetched(None, trouble=_in_words(error))
-    return Fetched(None, trouble="It leads from one address to the next, and to no end.")
+    return Fetched(None, trouble="Too many redirects.")
 
 
 def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> Fetched | str:
     """What is there, or where else it is."""
     beside = is_beside(address)
     if not beside and not address.startswith("https://"):
-        raise ValueError("it is no address that begins with https://.")
+        raise ValueError("the address must start with https://.")
     with httpx.Client(transport=_Transport(guarded=not beside, until=until), trust_env=False) as client:
         request = client.build_request("GET", address, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE)
         answer = client.send(request, stream=True, follow_redirects=False)
@@ -119,12 +119,12 @@ def _fetched(answer: httpx.Response, most: int) -> Fetched:
     if answer.status_code == 304:
         return Fetched(304)
     if answer.status_code != 200:
-        return Fetched(answer.status_code, trouble=f"It answered {answer.status_code}.")
+        return Fetched(answer.status_code, trouble=f"The server responded with status {answer.status_code}.")
     content = b""
     for piece in answer.iter_raw():
         content += piece
         if len(content) > most:
-            return Fetched(200, trouble=f"It is larger than {most // 1000} kB.")
+            return Fetched(200, trouble=f"The file is larger than {most // 1000} kB.")
     return Fetched(200, content, answer.headers.get("ETag", ""))
 
 
@@ -149,8 +149,8 @@ def _read(answer: httpx.Response) -> tuple[int, str]:
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, httpx.TimeoutException):
-        return f"There was no answer within {PATIENCE:.0f} seconds."
-    return f"It cannot be reached: {str(error) or type(error).__name__}"[:300]
+        return f"No response within {PATIENCE:.0f} seconds."
+    return f"Could not connect: {str(error) or type(error).__name__}"[:300]
 
 
 def is_public(address: str) -> bool:
@@ -168,9 +168,9 @@ def _checked(host: str, port: int) -> str:
     try:
         found = [str(each[4][0]) for each in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
     except OSError:
-        raise httpcore.ConnectError("nobody knows this name.") from None
+        raise httpcore.ConnectError("the host name is unknown.") from None
     if not found or not all(is_public(each) for each in found):
-        raise httpcore.ConnectError("this name leads to an address that is not public.")
+        raise httpcore.ConnectError("the host name does not lead to a public address.")
     return found[0]
 
 

@@ -42,9 +42,9 @@ class Sms:
         try:
             answer = httpx.post(self.address_there, data=form, auth=(self.account, self.token), timeout=WAIT)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            raise NotTaken("The text message service cannot be reached.") from None
+            raise NotTaken("The SMS provider could not be reached.") from None
         except httpx.HTTPError:
-            raise Unheard("The text message service did not answer. The message may have been sent.") from None
+            raise Unheard("The SMS provider did not respond. The message may have been sent.") from None
         said = _read(answer)
         if answer.is_success and said.get("sid"):
             return said["sid"]
@@ -58,11 +58,11 @@ class Sms:
         try:
             fields = parse_qsl(raw.decode(), keep_blank_values=True)
         except UnicodeDecodeError:
-            raise Unreadable("This is not a form.") from None
+            raise Unreadable("The request body must be form data.") from None
         text = self.here + path + "".join(f"{name}{value}" for name, value in sorted(fields))
         wanted = base64.b64encode(hmac.new(self.token.encode(), text.encode(), hashlib.sha1).digest())
         if not hmac.compare_digest(given.encode(), wanted):
-            raise Forbidden("This is not signed by the text message service.")
+            raise Forbidden("The SMS provider’s signature is not valid.")
         return _news(dict(fields), path)
 
     def greet(self, asked: Mapping[str, str]) -> str:
@@ -76,7 +76,7 @@ def _news(said: Mapping[str, str], path: str) -> News:
     if state is None or not said.get("MessageSid"):
         return News()  # queued and sending are nothing that anybody waits for
     (ours, *_) = parse_qs(urlsplit(path).query).get("message", [""])
-    trouble = f"The text message could not be delivered (error {said.get('ErrorCode') or 'without a number'})." if state == "failed" else ""
+    trouble = f"The SMS could not be delivered (error code: {said.get('ErrorCode') or 'unknown'})." if state == "failed" else ""
     return News([Told(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, said["MessageSid"], trouble)])
 
 
@@ -91,7 +91,7 @@ def _read(answer: httpx.Response) -> dict[str, str]:
 def _no(status: int, said: Mapping[str, str]) -> NotTaken | Declined | Unheard:
     """Below 500 nothing was sent; above, only the carrier knows."""
     if status == 429:
-        return NotTaken("The text message service takes no more messages for the moment.")
+        return NotTaken("The SMS provider is not accepting more messages at the moment.")
     if status >= 500 or not said.get("message"):
-        return Unheard(f"The text message service answered {status}, and nothing that says whether it sent the message.")
-    return Declined(f"The text message service does not carry this: {said['message'][:300]} ({said.get('code', 'no code')})")
+        return Unheard(f"The SMS provider responded with status {status} and did not say whether the message was sent.")
+    return Declined(f"The SMS provider rejected this message: {said['message'][:300]} ({said.get('code', 'no code')})")

@@ -12,11 +12,13 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 from markupsafe import Markup
 
+from app.kernel.db import spaced
 from app.kernel.people import Person
 from app.kernel.words import day, languages, moment, say, speaking
 from config import ROOT
 
 CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
+IN_A_SENTENCE = CHANNELS | {"email": "email"}
 FOLDERS = {"email": "mail", "whatsapp": "whatsapp", "sms": "sms"}
 HEADINGS = {"email": "Subject:", "whatsapp": "Template:", "sms": ""}  # what the first line begins with
 LOCALE = "en"  # what the files are written in
@@ -45,6 +47,7 @@ class InLanguage(FileSystemLoader):
 words = Environment(loader=InLanguage(LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"]))
 words.filters.update(spoken=say, dated=day)
 _known: tuple[str, ...] = ()
+_titles: dict[str, str] = {}
 _given: dict[str, str] = {}  # words that stand in a pack's own file, by the path that a file of theirs would have
 
 
@@ -56,16 +59,28 @@ class Said:
     locale: str = LOCALE
 
 
-def know(names: Iterable[str], given: Mapping[str, str] | None = None) -> None:
-    """Every template that a pack of this build has words for, and what is `given` for an email without a file."""
+def know(names: Iterable[str], given: Mapping[str, str] | None = None, titles: Mapping[str, str] | None = None) -> None:
+    """Every template that a pack of this build has words for, what is `given` for an email without a file, and what staff call them."""
     global _known
     _known = tuple(dict.fromkeys(names))
     _given.clear()
     _given.update({path(name, "email"): source for name, source in (given or {}).items()})
+    _titles.clear()
+    _titles.update(titles or {})
 
 
 def known() -> tuple[str, ...]:
     return _known
+
+
+def title_of(name: str) -> str:
+    """What staff call a message: bookings/soon is the 1-hour reminder. Without a title, the name of its file says it."""
+    return _titles.get(name) or spaced(name.rpartition("/")[2])
+
+
+def titles() -> dict[str, str]:
+    """By name, what each message that is known here is called."""
+    return {name: title_of(name) for name in sorted(_known, key=title_of)}
 
 
 def path(template: str, channel: str) -> str:

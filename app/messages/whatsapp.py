@@ -46,9 +46,9 @@ class WhatsApp:
         try:
             answer = httpx.post(self.address_there, json=_template(letter), headers=self.headers, timeout=WAIT)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            raise NotTaken("WhatsApp cannot be reached.") from None
+            raise NotTaken("WhatsApp could not be reached.") from None
         except httpx.HTTPError:
-            raise Unheard("WhatsApp did not answer. If it took the message, it tells us soon.") from None
+            raise Unheard("WhatsApp did not respond. If it accepted the message, it will confirm soon.") from None
         said = _read(answer)
         if answer.is_success and said:
             return _id(said)
@@ -60,19 +60,19 @@ class WhatsApp:
         given = next((value for name, value in headers.items() if name.lower() == "x-hub-signature-256"), "")
         wanted = (f"sha256={hmac.new(each.encode(), raw, hashlib.sha256).hexdigest()}" for each in self.app_secrets)
         if not any(hmac.compare_digest(given.encode(), each.encode()) for each in wanted):
-            raise Forbidden("This is not signed by WhatsApp.")
+            raise Forbidden("WhatsApp’s signature is not valid.")
         try:
             values = [*_values(json.loads(raw))]
             told = [_told(each) for value in values for each in value.get("statuses", []) if each["status"] in STATES]
             return News(told, [reply for value in values for reply in _replies(value)])
         except (ValueError, KeyError, TypeError, AttributeError):
-            raise Unreadable("This is signed, but it is nothing that WhatsApp says.") from None
+            raise Unreadable("The signature is valid, but the content could not be read.") from None
 
     def greet(self, asked: Mapping[str, str]) -> str:
         """Meta asks once, when the address is entered there."""
         right = hmac.compare_digest(asked.get("hub.verify_token", "").encode(), self.verify_token.encode())
         if asked.get("hub.mode") != "subscribe" or not right:
-            raise Forbidden("This is not asked by WhatsApp.")
+            raise Forbidden("The verification token is not valid.")
         return asked.get("hub.challenge", "")
 
 
@@ -103,18 +103,18 @@ def _id(said: Mapping[str, Any]) -> str:
     try:
         return str(said["messages"][0]["id"])
     except (KeyError, IndexError, TypeError):
-        raise Unheard("WhatsApp took something, but did not say what. If it was this message, it tells us soon.") from None
+        raise Unheard("WhatsApp did not return a message ID. If it accepted the message, it will confirm soon.") from None
 
 
 def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unheard:
     """A refusal that can be read is a no; after anything else the message may be on its way."""
     error = said.get("error")
     if status == 429 or (isinstance(error, dict) and error.get("code") in TOO_MUCH):
-        return NotTaken("WhatsApp takes no more messages for the moment.")
+        return NotTaken("WhatsApp is not accepting more messages at the moment.")
     if not isinstance(error, dict) or (status >= 500 and error.get("code") not in LATER):
-        return Unheard(f"WhatsApp answered {status} and nothing that says whether it took the message. If it did, it tells us soon.")
+        return Unheard(f"WhatsApp responded with status {status} and did not say whether it accepted the message. If it did, it will confirm soon.")
     if error.get("code") in LATER:
-        return NotTaken("WhatsApp is not working at the moment.")
+        return NotTaken("WhatsApp is unavailable at the moment.")
     return Declined(_words(error))
 
 
@@ -122,7 +122,7 @@ def _words(error: Mapping[str, Any]) -> str:
     detail = error.get("error_data")
     more = detail.get("details", "") if isinstance(detail, dict) else ""
     said = more or error.get("title") or error.get("message") or "no reason given"
-    return f"WhatsApp does not carry this: {str(said)[:300]} ({error.get('code', 'no code')})"
+    return f"WhatsApp rejected this message: {str(said)[:300]} ({error.get('code', 'no code')})"
 
 
 def _values(body: Any) -> Iterator[dict[str, Any]]:

@@ -45,21 +45,22 @@ class Wording(Noun):
     """One edition of the words of one message in one language on one channel. An edition is never changed: there is a next one."""
 
     states = "draft", "used", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"used": "Published", "retired": "Replaced"}
     __table_args__ = (
         UniqueConstraint("template", "locale", "channel", "edition"),
         Index("wording_one_in_use", "template", "locale", "channel", unique=True, postgresql_where=text("state = 'used'")),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "wording_template_locale_channel_edition_key": "Somebody else has just saved an edition of this. Please save yours again.",
-        "wording_one_in_use": "Somebody else has just put another edition to use. Look at that one first.",
+        "wording_template_locale_channel_edition_key": "Someone else has just saved a version of this template. Please save yours again.",
+        "wording_one_in_use": "Someone else has just published another version. Review that version first.",
     }
 
-    template: Mapped[str]
+    template: Mapped[str] = mapped_column(info={"choices": template.titles, "label": "Message"})
     locale: Mapped[str] = mapped_column(default=LOCALE, info={"choices": LOCALES, "label": "Language"})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
-    edition: Mapped[int]
-    subject: Mapped[str] = mapped_column(default="", info={"label": "Heading"})
-    body: Mapped[str] = mapped_column(info={"long": True, "label": "Words"})
+    edition: Mapped[int] = mapped_column(info={"label": "Version"})
+    subject: Mapped[str] = mapped_column(default="", info={"label": "Subject"})
+    body: Mapped[str] = mapped_column(info={"long": True, "label": "Text"})
 
     # --- which words are said ---
 
@@ -84,6 +85,10 @@ class Wording(Noun):
         return self.said(person, _sampled(self.template, self.source)[1].about)
 
     @property
+    def title(self) -> str:
+        return template.title_of(self.template)
+
+    @property
     def source(self) -> str:
         return template.joined(self.subject, self.body, self.channel)
 
@@ -102,15 +107,15 @@ class Wording(Noun):
         """What is saved has been read once, with something that it could be about."""
         self.locale, self.channel, self.subject = self.locale or LOCALE, self.channel or "email", self.subject or ""
         if self.template not in template.known():
-            raise Invalid.fields_said({"template": "No message is called that."})
+            raise Invalid.fields_said({"template": "There is no message with this name."})
         tried(self.template, self.channel, self.subject, self.body, self.locale)
         with session.no_autoflush:
             same = Wording.template == self.template, Wording.locale == self.locale, Wording.channel == self.channel
             self.edition = 1 + (session.scalar(select(func.max(Wording.edition)).where(*same)) or 0)
 
-    @move("draft", "retired", by="Desk", label="Use these words")
+    @move("draft", "retired", by="Desk", label="Publish version")
     def use(self) -> None:
-        """From now on this is what is said; the edition before it is kept, and can be used again."""
+        """Publish this version. The previous version is kept and can be published again."""
         for other in self.of(self.template, self.locale, self.channel):
             if other.state == "used":
                 other.retire()
@@ -119,25 +124,25 @@ class Wording(Noun):
 
     @move("draft", "retired", to="used")
     def come_into_use(self) -> None:
-        """The only one of its kind that is."""
+        """Make this the published version."""
 
-    @move("used", to="retired", by="Desk", label="Back to the original", confirm="The words that came with the program are said again.")
+    @move("used", to="retired", by="Desk", label="Restore default", confirm="The default text will be sent again. Your version is kept.")
     def retire(self) -> None:
-        """Kept, but not said any more."""
+        """Stop using this version and send the default text. The version is kept."""
 
     def __str__(self) -> str:
-        return f"{self.template}, {LOCALES.get(self.locale, self.locale)}, {self.channel}, edition {self.edition}"
+        return f"{self.title}, {LOCALES.get(self.locale, self.locale)}, {CHANNELS.get(self.channel, self.channel)}, version {self.edition}"
 
 
 def tried(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> Said:
     """The words with a sample in them, or what is wrong with them."""
     wrong = {}
     if by != "sms" and not subject.strip():
-        wrong["subject"] = "Please fill this in."
+        wrong["subject"] = "This field is required."
     if "\n" in subject or len(subject) > 500:
-        wrong["subject"] = "A heading is one line of at most 500 characters."
+        wrong["subject"] = "Enter a subject of one line, using at most 500 characters."
     if not body.strip() and by != "whatsapp":
-        wrong["body"] = "Please fill this in."
+        wrong["body"] = "This field is required."
     if wrong:
         raise Invalid.fields_said(wrong)
     source, heading = template.joined(subject, body, by), template.heading_line(body, by)
@@ -163,9 +168,9 @@ def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
 def _misfit(said: Said, by: str) -> dict[str, str]:
     """What the channel itself would refuse."""
     if by == "whatsapp" and not all(letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in said.subject):
-        return {"subject": "The name of a template at WhatsApp is made of small letters, digits and underscores."}
+        return {"subject": "A WhatsApp template name can only contain lowercase letters, digits and underscores."}
     if by == "sms" and len(said.text) > 1600:
-        return {"body": f"A text message has 1600 characters at most, and this has {len(said.text)}."}
+        return {"body": f"An SMS can have at most 1,600 characters. This one has {len(said.text):,}."}
     return {}
 
 

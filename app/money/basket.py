@@ -157,6 +157,7 @@ class Basket(Noun, Linked, Ordered):
 class InBasket(Noun):
     """One bill in a basket."""
 
+    known_as = "cart item"
     __table_args__ = (UniqueConstraint("basket_id", "bill_id"),)
     whose = "basket.person"
 

@@ -129,6 +129,7 @@ class Hold(Noun):
 class Posting(Noun):
     """One thing that happened to money: its lines add up to nothing, and the database sees to it. Never changed, never removed."""
 
+    known_as = unsaid("Accounting entry")
     audited, final = False, True
     kept_by_law = unsaid("The books are kept as they are; they hold sums and numbers, and no name.")
     __table_args__ = (Index("posting_about", "noun", "row_id"),)

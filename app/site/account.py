@@ -27,7 +27,7 @@ from app.site.limits import asking
 
 account = Blueprint("account", __name__, url_prefix="/account")
 
-CUSTOMER = Actor("the customer", "site")
+CUSTOMER = Actor("Customer", "site")
 IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
 
 
@@ -57,9 +57,9 @@ def opened() -> Opened:
     code = Code.known_by(str(kept.get("code", "")))
     now = clock.now()
     if code is None or code.state != "used" or code.used_at is None or not code.is_for(str(kept.get("mailbox", ""))):
-        raise Closed(say("Please sign in with a code."))
+        raise Closed(say("Please sign in to continue."))
     if now - datetime.fromisoformat(kept["seen"]) > IDLE or now - code.used_at > LONGEST:
-        raise Closed(say("You were away for a while, so the account was closed. Please sign in again."))
+        raise Closed(say("Your session has expired. Please sign in again."))
     cookie["account"] = kept | {"seen": now.isoformat()}
     return Opened(kept["mailbox"], code, everybody_at(kept["mailbox"]))
 
@@ -141,7 +141,7 @@ def leave() -> Any:
     with acting(CUSTOMER), transaction():
         opened().code.lapse()
     cookie.pop("account", None)
-    flash(say("You are signed out."), "success")
+    flash(say("You have been signed out."), "success")
     return redirect(url_for("account.enter"), 303)
 
 
@@ -182,7 +182,7 @@ class Sum:
 def _sums(who: Opened) -> list[Sum]:
     paid = select(Payment).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(who.ids), Payment.captured_at.is_not(None))
     payments = session.scalars(paid.order_by(Payment.id)).unique().all()
-    came = [Sum(each.captured_at, each.money, say("Paid for %(thing)s", thing=thing_said(each.bill))) for each in payments if each.captured_at]
+    came = [Sum(each.captured_at, each.money, say("Payment for %(thing)s", thing=thing_said(each.bill))) for each in payments if each.captured_at]
     back = [_back(each) for payment in payments for each in payment.refunds if each.state in ("owed", "sent", "done", "failed")]
     return sorted(came + back, key=lambda each: each.at, reverse=True)
 
@@ -192,7 +192,7 @@ def thing_said(bill: Bill) -> str:
 
 
 def _back(refund: Refund) -> Sum:
-    says = say("Went back to you") if refund.state == "done" else say("On its way back to you")
+    says = say("Refunded") if refund.state == "done" else say("Refund on its way")
     return Sum(refund.done_at or refund.created_at, refund.money, f"{says} ({refund.number})", went_back=True)
 
 
@@ -209,5 +209,5 @@ def settle() -> Any:
         return page(opened(), no), no.status
     cookie["lang"] = request.form["locale"]
     speak(cookie["lang"])
-    flash(say("We write to you like that from now on."), "success")
+    flash(say("Your preferences have been saved."), "success")
     return redirect(url_for("account.show"), 303)

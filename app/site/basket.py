@@ -21,7 +21,7 @@ from app.site.payments import AFTER_PAYING
 
 basket = Blueprint("basket", __name__, url_prefix="/basket")
 
-CUSTOMER = Actor("the customer", "site")
+CUSTOMER = Actor("Customer", "site")
 
 
 def put(bill: Bill) -> None:
@@ -30,7 +30,7 @@ def put(bill: Bill) -> None:
         raise NotOffered
     kept = [each for each in cookie.get("basket", []) if each != bill.id]
     if len(kept) >= MOST:
-        raise Refused(say("At most %(n)s things can be paid at once. Please pay these first.", n=MOST))
+        raise Refused(say("Your cart can hold at most %(n)s items. Please pay for these first.", n=MOST))
     cookie["basket"] = [*kept, bill.id]
 
 
@@ -53,7 +53,7 @@ def pay() -> Any:
     """One is paid as ever; several are asked for at once."""
     bills = collected()
     if not bills:
-        flash(say("There is nothing to pay here any more."), "warning")
+        flash(say("There’s nothing left to pay here."), "warning")
         return redirect(url_for("basket.show_collected"), 303)
     try:
         with acting(CUSTOMER):
@@ -74,7 +74,7 @@ def take_out(token: str) -> Any:
         if bill.can_be_paid:
             with acting(CUSTOMER):
                 bill.thing.give_up()
-            flash(say("It is taken out, and free for others again."), "success")
+            flash(say("Removed from your cart. It is no longer reserved for you."), "success")
     return redirect(url_for("basket.show_collected"), 303)
 
 

@@ -111,7 +111,7 @@ def _refuse_what_cannot_be_kept() -> None:
     form = request.form if request.mimetype else MultiDict[str, str]()  # without a kind there is no form to be read
     typed = [*request.args.values(), *form.values()] if not request.is_json else []
     if "\x00" in request.path or any("\x00" in each for each in typed) or (request.is_json and b"\\u0000" in request.get_data()):
-        raise Unreadable(say("This holds a character that cannot be kept."))
+        raise Unreadable(say("This contains a character that can’t be saved."))
 
 
 # --- languages --------------------------------------------------------------------------------------------------------
@@ -225,12 +225,12 @@ def _refused(no: Refused) -> Any:
 _WORDS = {
     400: unsaid("This request could not be read."),
     401: unsaid("Sign in first."),
-    403: unsaid("This is not yours to do."),
-    404: unsaid("There is nothing here, or it is not for you."),
-    405: unsaid("This cannot be done at this address."),
-    413: unsaid("That is too large."),
+    403: unsaid("You don’t have permission to do this."),
+    404: unsaid("This page doesn’t exist, or you don’t have access to it."),
+    405: unsaid("This action isn’t available at this address."),
+    413: unsaid("The form or file is too large."),
     415: unsaid("Send JSON, with Content-Type: application/json."),
-    429: unsaid("That was a little too often. Please wait a moment and try again."),
+    429: unsaid("Too many requests. Please wait a moment and try again."),
 }
 _CODES = {400: "unreadable", 401: "not_signed_in", 403: "forbidden", 404: "missing", 405: "not_here", 413: "too_large", 415: "not_json", 429: "too_often"}
 
@@ -239,11 +239,11 @@ def _http(error: HTTPException) -> Any:
     status = error.code or 500
     if error.response is not None and status < 400:
         return error
-    told = say(_WORDS[status]) if status in _WORDS else error.description or say("This did not work.")
+    told = say(_WORDS[status]) if status in _WORDS else error.description or say("Something went wrong.")
     if isinstance(error, CSRFError):
         if request.path.startswith("/desk/") and "_user_id" not in cookie and not _is_program():
             return redirect(url_for("AuthDBView.login", next=request.path))  # the sitting ended while the page was open
-        told = say("This page was open for too long, or was sent from somewhere else. Please go back, load it again and send it once more.")
+        told = say("This page has expired. Please go back, reload it and try again.")
     if _is_program():
         response: Any = jsonify({"error": {"code": _CODES.get(status, "refused"), "message": told, "fields": {}}})
         response.status_code = status
@@ -259,7 +259,7 @@ def _broken(error: Exception) -> Any:
     if isinstance(no, Refused):
         return _refused(no)
     log.error("%s %s broke", request.method, request.path, exc_info=error)
-    sorry = say("Something broke on our side. It was written down, and nothing of yours was lost or charged twice.")
+    sorry = say("Something went wrong on our side. The error has been recorded. Your data is safe, and you have not been charged twice.")
     if _is_program():
         return jsonify({"error": {"code": "broken", "message": sorry, "fields": {}}}), 500
     return _page(500, sorry)

@@ -35,7 +35,7 @@ def guessing(field: str, typed: str) -> Iterator[None]:
     (limiter,) = current_app.extensions["limiter"]
     here = "guess", field, get_remote_address()
     if not all(limiter.limiter.test(each, *here) for each in WRONG_GUESSES):
-        words = say("That was a wrong one too often. Please wait ten minutes, or go on without it.")
+        words = say("Too many wrong codes. Try again in ten minutes, or continue without one.")
         raise TooOften(words, fields={field: words})
     try:
         yield
@@ -53,7 +53,7 @@ def asking(mailbox: str) -> None:
     counted = [(each, ("code", whose)) for each in CODES_FOR_ONE_MAILBOX] + [(each, ("code from", get_remote_address())) for each in CODES_FOR_ONE_ADDRESS]
     within = [limiter.limiter.hit(each, *key) for each, key in counted]  # each of them counts, also after one that is full
     if not all(within):
-        raise TooOften(say("That is a code too many in a short time. Please wait a quarter of an hour, or write to us."))
+        raise TooOften(say("You have requested too many codes. Please wait 15 minutes, or contact us."))
 
 
 @contextmanager
@@ -62,6 +62,6 @@ def sending(field: str) -> Iterator[None]:
     (limiter,) = current_app.extensions["limiter"]
     within = [limiter.limiter.hit(each, "files from", get_remote_address()) for each in FILES]
     if not all(within):
-        words = say("These are many files in a short time. Please wait an hour.")
+        words = say("You have uploaded too many files. Please try again in an hour.")
         raise TooOften(words, fields={field: words})
     yield

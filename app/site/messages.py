@@ -9,7 +9,7 @@ from app.messages import channel, heard
 
 hooks = Blueprint("messages", __name__, url_prefix="/api/messages")
 
-CARRIER = Actor("the message carrier", "webhook")
+CARRIER = Actor("Messaging provider", "webhook")
 
 
 @hooks.get("/webhook/<name>")

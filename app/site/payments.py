@@ -20,8 +20,8 @@ pay = Blueprint("pay", __name__, url_prefix="/pay")
 papers = Blueprint("paper", __name__, url_prefix="/paper")
 api = Blueprint("payment", __name__, url_prefix="/api/payment")
 
-GATEWAY = Actor("the payment gateway", "webhook")
-CUSTOMER = Actor("the customer", "public api")
+GATEWAY = Actor("Payment gateway", "webhook")
+CUSTOMER = Actor("Customer", "public api")
 
 
 @pay.get("/<token>")
@@ -85,10 +85,10 @@ def went_away(token: str) -> Any:
 
 # Said on the page that is loaded next: the gateway's own redirect brings no cookie, and a flash would write a new one over it.
 AFTER_PAYING = {
-    "failed": unsaid("The payment did not go through."),
-    "unverified": unsaid("The payment could not be verified. If money left your account, it is found, and matched or given back."),
+    "failed": unsaid("Your payment didn’t go through."),
+    "unverified": unsaid("We couldn’t verify your payment. If money has left your account, we will find the payment and either confirm it or refund it."),
     "left": unsaid(
-        "No payment has arrived yet. If you left the payment page, nothing was charged; if your bank is still busy, we hear of it and write to you."
+        "We haven’t received a payment yet. If you left the payment page, you have not been charged. If your bank is still processing the payment, we will email you when it arrives."
     ),
 }
 
@@ -110,7 +110,7 @@ def verify() -> Any:
     if not isinstance(given, dict):
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
     names = ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")
-    wrong = {name: "Please send this." for name in names if not isinstance(given.get(name), str) or not given[name]}
+    wrong = {name: "This field is required." for name in names if not isinstance(given.get(name), str) or not given[name]}
     wrong |= dict.fromkeys(given.keys() - set(names), "Unknown field.")
     if wrong:
         raise Invalid.fields_said(wrong)
@@ -132,7 +132,7 @@ def put_together() -> Any:
     given = request.get_json(silent=True)
     tokens = given.get("bills") if isinstance(given, dict) and given.keys() == {"bills"} else None
     if not isinstance(tokens, list) or not all(isinstance(each, str) for each in tokens) or len(tokens) > MOST:
-        raise Invalid.fields_said({"bills": f"Send a list of at most {MOST} tokens of bills, and nothing else."})
+        raise Invalid.fields_said({"bills": f"Send a list of at most {MOST} payment request tokens, and nothing else."})
     with acting(CUSTOMER):
         made = Basket.of(Bill.by_token(each) for each in tokens)
     return jsonify(_basket(made)), 201

@@ -64,7 +64,7 @@
       button.disabled = true;
       const told = new FormData(form);
       told.set(board.dataset.place, onto.place);
-      let words = "This could not be sent. Look at your connection, and try again.";
+      let words = "This was not saved. Check your connection and try again.";
       try {
         const answer = await fetch(board.dataset.drop.replace("/0/", `/${onto.row.dataset.id}/`), { method: "POST", body: new URLSearchParams(told), headers: { Accept: "application/json" }, redirect: "manual" });
         if (answer.type === "opaqueredirect") { location.reload(); return; }

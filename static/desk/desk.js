@@ -116,7 +116,7 @@
       if (field?.type === "checkbox") field.checked = true; else if (field && "value" in field) field.value = it;
     });
     back.dispatchEvent(new Event("input"));
-    const told = Object.assign(document.createElement("p"), { className: "notice is-warn", textContent: "You were signed out before this was saved. What you had typed stands here again: look it over and save it." });
+    const told = Object.assign(document.createElement("p"), { className: "notice is-warn", textContent: "You were signed out before this was saved. Your entries have been restored: review and save them." });
     told.setAttribute("role", "status");
     back.before(told);
   }

@@ -65,8 +65,8 @@
   });
 
   // A cell is changed where it stands: by a double click, by its pencil, or by F2 on the row's name.
-  const pen = Object.assign(document.createElement("button"), { type: "button", className: "pen tool", tabIndex: -1, title: "Change this (F2)" });
-  pen.innerHTML = '<svg class="icon" aria-hidden="true" focusable="false"><use/></svg><span class="unseen">Change this</span>';
+  const pen = Object.assign(document.createElement("button"), { type: "button", className: "pen tool", tabIndex: -1, title: "Edit (F2)" });
+  pen.innerHTML = '<svg class="icon" aria-hidden="true" focusable="false"><use/></svg><span class="unseen">Edit</span>';
   const sign = document.querySelector(".icon use")?.getAttribute("href")?.split("#")[0];
   pen.querySelector("use").setAttribute("href", `${sign}#pencil`);
   document.addEventListener("pointerover", (event) => {
@@ -142,13 +142,13 @@
     try {
       const answer = await fetch(form.action, { method: "POST", body: new FormData(form), headers: { Accept: "application/json" } });
       now = await answer.json();
-    } catch { now = { refusal: "This did not arrive. Please try again." }; }
+    } catch { now = { refusal: "Your change was not saved. Please try again." }; }
     button.disabled = false;
     const no = now.refusal ?? now.error?.message;
     if (now.said !== undefined) write(form.of, now.said);
     if (now.version) form.elements.version.value = now.version;
     if (!no) { leave(form); return; }
-    wrong.textContent = now.said === undefined ? no : `${no} It is: ${now.said}`;
+    wrong.textContent = now.said === undefined ? no : `${no} Current value: ${now.said}`;
     wrong.hidden = false;
     form.querySelector(".control")?.focus();
   }, true);

@@ -8,7 +8,7 @@
     const number = bell.querySelector("b");
     number.hidden = !unread;
     number.textContent = unread > 99 ? "99+" : unread;
-    bell.querySelector(".unseen").textContent = `Notices, ${unread} new`;
+    bell.querySelector(".unseen").textContent = `Notifications, ${unread} new`;
   });
   const tell = ({ words, url }) => {
     toasts ??= document.querySelector(".toasts");

@@ -33,24 +33,30 @@
   // --- what there is to choose from without asking anybody ---
   const words = (it) => it.textContent.trim().replace(/\s+/g, " ");
   const drawing = (it) => it.querySelector("use")?.getAttribute("href").split("#")[1] ?? "square";
-  const places = [...document.querySelectorAll(".side li a")].map((it) => ({ title: words(it), more: it.closest("details")?.dataset.pack ?? "", icon: drawing(it), url: it.href }));
+  const place = (it) => ({ title: words(it), also: it.dataset.also ?? "", more: it.dataset.within ?? it.closest("details")?.dataset.pack ?? "", icon: drawing(it), url: it.href });
+  const elsewhere = document.getElementById("elsewhere")?.content.querySelectorAll("a") ?? [];
+  const places = [...document.querySelectorAll(".side li a"), ...elsewhere].map(place);
   const adds = [...document.querySelectorAll("#adding a")].map((it) => ({ title: words(it), more: "", icon: "plus", url: it.href }));
-  const fit = (title, asked) => {
-    const text = title.toLowerCase();
+  // By its title first, then by other words for it, and by its letters last; tests/desk/test_palette.py says the same in Python.
+  const fit = ({ title, also = "" }, asked) => {
+    const text = title.toLowerCase(), all = `${text} ${also}`.split(/[\s/-]+/);
     if (text.startsWith(asked)) return 0;
     if (text.split(/\s+/).some((it) => it.startsWith(asked))) return 1;
-    if (text.includes(asked)) return 2;
+    const said = asked.split(/\s+/);
+    if (said.every((word) => all.includes(word))) return 2;
+    if (said.every((word) => all.some((it) => it.startsWith(word)))) return 3;
+    if (text.includes(asked)) return 4;
     let from = 0;
     for (const letter of asked) { from = text.indexOf(letter, from) + 1; if (!from) return 9; }
-    return 3;
+    return 5;
   };
-  const best = (all, asked, most) => all.map((it) => [fit(it.title, asked), it]).filter(([how]) => how < (asked.length > 2 ? 9 : 3)).sort((a, b) => a[0] - b[0]).slice(0, most).map(([, it]) => it);
+  const best = (all, asked, most) => all.map((it) => [fit(it, asked), it]).filter(([how]) => how < (asked.length > 2 ? 9 : 5)).sort((a, b) => a[0] - b[0]).slice(0, most).map(([, it]) => it);
 
   // --- the palette ---
-  const field = make("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", "aria-label": "Search or go to", placeholder: "A name, a number, a page…", maxlength: "100", autocomplete: "off", spellcheck: "false", id: "palette-words" });
-  const list = make("div", { role: "listbox", id: "palette-list", "aria-label": "What fits" });
+  const field = make("input", { type: "text", role: "combobox", "aria-expanded": "true", "aria-controls": "palette-list", "aria-autocomplete": "list", "aria-label": "Search or go to", placeholder: "Name, number or page…", maxlength: "100", autocomplete: "off", spellcheck: "false", id: "palette-words" });
+  const list = make("div", { role: "listbox", id: "palette-list", "aria-label": "Results" });
   const said = make("p", { class: "unseen", role: "status" });
-  const foot = make("p", { class: "keys", "aria-hidden": "true" }, make("span", {}, make("kbd", {}, "↑"), make("kbd", {}, "↓"), "choose"), make("span", {}, make("kbd", {}, "↵"), "open"), make("span", {}, make("kbd", {}, "?"), "all keys"), make("span", {}, make("kbd", {}, "esc"), "close"));
+  const foot = make("p", { class: "keys", "aria-hidden": "true" }, make("span", {}, make("kbd", {}, "↑"), make("kbd", {}, "↓"), "select"), make("span", {}, make("kbd", {}, "↵"), "open"), make("span", {}, make("kbd", {}, "?"), "all shortcuts"), make("span", {}, make("kbd", {}, "esc"), "close"));
   const palette = make("dialog", { class: "palette", "aria-label": "Search everything" }, make("div", { class: "ask" }, drawn("search"), field), list, said, foot);
   document.body.append(palette);
 
@@ -75,7 +81,7 @@
       const head = make("div", { class: "label", id: `palette-label-${at}`, role: "presentation" }, label);
       return make("div", { role: "group", "aria-labelledby": head.id }, head, ...its.map((it) => line(it, nth++)));
     }));
-    said.textContent = nth ? `${nth} to choose from` : "Nothing fits";
+    said.textContent = nth ? `${nth} result${nth === 1 ? "" : "s"}` : "No results";
     choose(Math.min(chosen, Math.max(0, nth - 1)));
   };
   const local = (asked) => {
@@ -98,20 +104,20 @@
     const asked = field.value.trim(), low = asked.toLowerCase();
     clearTimeout(waiting);
     asking?.abort();
-    const before = groups, wasFound = [...before].filter(([label]) => !["Go to", "Add", "Looked at last", "Everything"].includes(label));
+    const before = groups, wasFound = [...before].filter(([label]) => !["Go to", "Add", "Recent", "Search"].includes(label));
     local(low);
     if (asked.length < 2) { draw(); if (!asked) recent(); return; }
     const everything = { title: `Search everything for “${asked}”`, more: "", icon: "search", url: `${find.pathname}?q=${encodeURIComponent(asked)}` };
     const show = (found) => {
-      const mine = best(places, low, 5).some((it) => fit(it.title, low) < 2);
+      const mine = best(places, low, 5).some((it) => fit(it, low) < 4);
       const [go, add] = [["Go to", groups.get("Go to")], ["Add", groups.get("Add")]];
-      groups = new Map(mine ? [go, ...found, add, ["Everything", [everything]]] : [...found, go, add, ["Everything", [everything]]]);
+      groups = new Map(mine ? [go, ...found, add, ["Search", [everything]]] : [...found, go, add, ["Search", [everything]]]);
       draw();
     };
     show(wasFound);
     waiting = setTimeout(async () => {
       const answer = await ask(`${find.pathname}?q=${encodeURIComponent(asked)}`);
-      if (answer && field.value.trim() === asked) show(answer.groups.map((it) => [it.label, it.all ? [...it.hits, { title: `All ${it.label.toLowerCase()} that fit`, more: "", icon: "arrow-right", url: it.all }] : it.hits]));
+      if (answer && field.value.trim() === asked) show(answer.groups.map((it) => [it.label, it.all ? [...it.hits, { title: `View all: ${it.label}`, more: "", icon: "arrow-right", url: it.all }] : it.hits]));
     }, 120);
   };
   const recent = async () => {
@@ -119,7 +125,7 @@
     if (!rows.length) return;
     const answer = await ask(`${find.pathname}seen?rows=${rows.slice(0, 6).join(",")}`);
     if (!answer?.hits.length || field.value.trim()) return;
-    groups = new Map([["Looked at last", answer.hits.map((it) => ({ ...it, more: [it.kind, it.more].filter(Boolean).join(" · ") }))], ...groups]);
+    groups = new Map([["Recent", answer.hits.map((it) => ({ ...it, more: [it.kind, it.more].filter(Boolean).join(" · ") }))], ...groups]);
     draw();
   };
   const go = (url, aside) => {
@@ -152,17 +158,17 @@
 
   // --- the sheet of keys ---
   const keys = [
-    [mac ? "⌘ K" : "Ctrl K", "Search everything, from anywhere"], ["/", "Search this list, or everything"], ["n", "Add a new one"], ["e", "Edit this record"],
-    ["j", "The next row"], ["k", "The row before"], ["x", "Choose the row"], ["Enter", "Open the row"], ["?", "This sheet"], ["Esc", "Close whatever is open"],
+    [mac ? "⌘ K" : "Ctrl K", "Search everything"], ["/", "Search this list or everything"], ["n", "Add new"], ["e", "Edit record"],
+    ["j", "Next row"], ["k", "Previous row"], ["x", "Select row"], ["Enter", "Open row"], ["?", "Show keyboard shortcuts"], ["Esc", "Close"],
   ];
   const single = make("input", { type: "checkbox", id: "single-keys" });
   single.checked = kept("keys") !== "off";
   single.addEventListener("change", () => keep("keys", single.checked ? "on" : "off"));
   const shut = make("button", { class: "tool", type: "button", "aria-label": "Close" }, drawn("x"));
   const sheet = make("dialog", { class: "keysheet", "aria-labelledby": "keysheet-title" },
-    make("header", {}, make("h2", { id: "keysheet-title" }, "Keys of the desk"), shut),
+    make("header", {}, make("h2", { id: "keysheet-title" }, "Keyboard shortcuts"), shut),
     make("dl", {}, ...keys.map(([key, does]) => make("div", {}, make("dt", {}, ...key.split(" ").map((it) => make("kbd", {}, it))), make("dd", {}, does)))),
-    make("label", { class: "tick", for: "single-keys" }, single, "Single letters work as keys in this browser"));
+    make("label", { class: "tick", for: "single-keys" }, single, "Enable single-letter shortcuts in this browser"));
   document.body.append(sheet);
   shut.addEventListener("click", () => sheet.close());
   for (const it of [palette, sheet]) it.addEventListener("click", (event) => { if (event.target === it) it.close(); });

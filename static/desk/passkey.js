@@ -16,9 +16,9 @@
     return JSON.stringify({ id: it.id, rawId: text(it.rawId), type: it.type, response });
   };
   const WORDS = {
-    NotAllowedError: "No passkey answered: it was called off, or took too long.",
-    InvalidStateError: "There is a passkey of yours here already.",
-    SecurityError: "Passkeys belong to one address, and this page was opened at another.",
+    NotAllowedError: "The passkey request was cancelled or timed out.",
+    InvalidStateError: "This device already has a passkey for your account.",
+    SecurityError: "Passkeys don’t work at this address. Open this page at the site’s own address.",
   };
 
   document.querySelectorAll("form[data-passkey]").forEach((form) => {
@@ -40,7 +40,7 @@
         answer.value = write(await (told.user ? navigator.credentials.create({ publicKey }) : navigator.credentials.get({ publicKey })));
         form.submit();
       } catch (error) {
-        say(WORDS[error.name] ?? (error.name === "Error" ? error.message : "That did not work. Please try again."));
+        say(WORDS[error.name] ?? (error.name === "Error" ? error.message : "Something went wrong. Please try again."));
         button.disabled = false;
         button.focus();
       }

@@ -3,11 +3,11 @@
   // The address of this record, without the list that somebody came from.
   document.querySelectorAll("[data-link]").forEach((button) => button.addEventListener("click", async () => {
     const said = button.getAttribute("aria-label");
-    try { await navigator.clipboard.writeText(button.dataset.link); } catch { prompt("The link", button.dataset.link); return; }
+    try { await navigator.clipboard.writeText(button.dataset.link); } catch { prompt("Link", button.dataset.link); return; }
     button.setAttribute("aria-label", "Copied");
     button.title = "Copied";
     button.classList.add("is-plain");
-    setTimeout(() => { button.setAttribute("aria-label", said); button.title = "Copy the link"; button.classList.remove("is-plain"); }, 2000);
+    setTimeout(() => { button.setAttribute("aria-label", said); button.title = "Copy link"; button.classList.remove("is-plain"); }, 2000);
   }));
 
   // "[" and "]" go to the rows before and after.
@@ -22,7 +22,7 @@
     const list = document.createElement("ul");
     Object.assign(list, { id: `names-${nth}`, className: "names", hidden: true });
     list.setAttribute("role", "listbox");
-    list.setAttribute("aria-label", "Colleagues");
+    list.setAttribute("aria-label", "Team members");
     text.after(list);
     text.setAttribute("aria-controls", list.id);
     let at = -1, waiting;

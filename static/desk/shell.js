@@ -35,7 +35,7 @@
       const lines = [...narrow.closest(".side").querySelectorAll("li")], were = new Map();
       const fits = () => {
         const words = narrow.value.trim().toLowerCase();
-        lines.forEach((it) => { it.hidden = !it.textContent.toLowerCase().includes(words); });
+        lines.forEach((it) => { it.hidden = !`${it.textContent} ${it.querySelector("a")?.dataset.also ?? ""}`.toLowerCase().includes(words); });
         for (const it of packs) {
           if (words && !were.has(it)) were.set(it, it.open);
           it.hidden = words !== "" && !it.querySelector("li:not([hidden])");

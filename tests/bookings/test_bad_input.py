@@ -26,8 +26,8 @@ from app.packs.bookings.booking import Booking
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 
-LOOK, GONE = "Please look at the marked fields.", "This time has just been taken. Please choose another one."
-NOTHING_HERE = "There is nothing here, or it is not for you."
+LOOK, GONE = "Please correct the highlighted fields.", "This time has just been taken. Please choose another one."
+NOTHING_HERE = "This page doesn’t exist, or you don’t have access to it."
 TYPED = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91 98450 12345", "birth_place": "Mysuru"}
 LONG = "x" * 10_000
 TOKEN = "A" * 43
@@ -305,10 +305,10 @@ def another_zone(it: House) -> Any:
 # --- the table --------------------------------------------------------------------------------------------------------
 
 MONEY_BACK = frozenset({"event", "job", "payment", "refund", "account", "posting", "line", "series", "message", "change", "finding"})
-PHONE = "This is not a telephone number. Write it like +91 98765 43210."
-MAILBOX, NAME = "This is not an email address.", "A name has 2 to 100 characters."
-DAY, HOUR, ZONE = "A date from 1 Jan 1900 to today, please.", "This is not a time of day.", "This is not a time zone. Write it like Asia/Kolkata."
-TOO_SOON, NO_FIELD = "This time is too soon. Please choose a later one.", "There is no such field."
+PHONE = "Enter a valid phone number, such as +91 98765 43210."
+MAILBOX, NAME = "Enter a valid email address.", "Enter a name of 2 to 100 characters."
+DAY, HOUR, ZONE = "Enter a date from 1 Jan 1900 to today.", "Enter a time, such as 14:30.", "This is not a time zone. Write it like Asia/Kolkata."
+TOO_SOON, NO_FIELD = "This time is too soon. Please choose a later one.", "Unknown field."
 UNKNOWN = "Unknown field, or not one that is written here."
 BEGUN = "It has begun already."
 

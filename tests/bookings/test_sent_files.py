@@ -105,9 +105,9 @@ def test_a_pdf_is_kept_as_it_is_and_a_picture_as_we_draw_it(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"<html><script>alert(1)</script></html>", "This is neither a PDF nor"), (b"<html><script>alert(1)</script>\n" + PDF, "This is neither a PDF nor"),
-        (b"MZ\x90\0", "This is neither a PDF nor"), (b"%PDF-1.7 and then nothing", "This is neither a PDF nor"), (b"", "This is neither a PDF nor"),
-        (PDF + b"\0" * 1024 * 1024, "At most 1 MB, please."), (PDF + b"\0" * 11 * 1024 * 1024, "At most 1 MB, please."),
+        (b"<html><script>alert(1)</script></html>", "Upload a PDF or a JPEG, PNG or WebP image."), (b"<html><script>alert(1)</script>\n" + PDF, "Upload a PDF or a JPEG, PNG or WebP image."),
+        (b"MZ\x90\0", "Upload a PDF or a JPEG, PNG or WebP image."), (b"%PDF-1.7 and then nothing", "Upload a PDF or a JPEG, PNG or WebP image."), (b"", "Upload a PDF or a JPEG, PNG or WebP image."),
+        (PDF + b"\0" * 1024 * 1024, "Upload a file of 1 MB or less."), (PDF + b"\0" * 11 * 1024 * 1024, "Upload a file of 1 MB or less."),
     ],
 )  # fmt: skip
 def test_what_is_something_else_is_refused_by_what_is_in_it_and_nothing_typed_is_lost(send: Any, asks: Form, folder: Path, content: bytes, says: str) -> None:

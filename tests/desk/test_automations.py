@@ -68,7 +68,7 @@ def cancel(booking: Booking) -> None:
 
 def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
     made = make("booking", "cancel", TASK)
-    assert made.sentence == "When a booking is cancelled by “Cancel”: ask whoever it belongs to “Call {person} about {number}” by tomorrow."
+    assert made.sentence == "When a booking is cancelled (“Cancel”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
     booking = hold(slot)
     cancel(booking)
     (run,) = all_of(Run)
@@ -81,7 +81,7 @@ def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot:
     assert task.asked_by == "Automation “After cancel of booking”"
     (run,) = all_of(Run)
     assert run.state == "done"
-    assert run.did == [{"what": f"Asked Asha: “Call Meera Iyer about {booking.number}”", "noun": "task", "row_id": task.id}]
+    assert run.did == [{"what": f"Created a task for Asha: “Call Meera Iyer about {booking.number}”", "noun": "task", "row_id": task.id}]
 
 
 def test_only_what_the_question_is_true_of_and_only_while_it_is_switched_on(make: Any, open_slot: Any, hold: Any, work_off: Any) -> None:
@@ -97,7 +97,7 @@ def test_only_what_the_question_is_true_of_and_only_while_it_is_switched_on(make
     cancel(hold(open_slot(hours=60)))
     assert [each.automation.name for each in all_of(Run)] == ["The others", "Dear ones"]
     work_off()
-    assert [(each.state, each.trouble) for each in all_of(Run)] == [("stopped", "The automation was switched off before this was done."), ("done", "")]
+    assert [(each.state, each.trouble) for each in all_of(Run)] == [("stopped", "The automation was turned off before this run started."), ("done", "")]
     assert [each.words for each in all_of(Remark)] == ["BK-2026-000002 of Meera Iyer is off."]
 
 
@@ -106,7 +106,7 @@ def test_a_row_that_is_added_is_heard_of_as_well(make: Any, slot: Any, hold: Any
     hold(slot)
     work_off()
     assert [each.words for each in all_of(Remark)] == ["Look after Meera Iyer, @dina."]
-    assert [each.words for each in all_of(Notice)] == ["Automation “After added of person” mentions you at Meera Iyer."]
+    assert [each.words for each in all_of(Notice)] == ["Automation “After added of person” mentioned you on Meera Iyer."]
 
 
 def test_what_is_taken_back_leaves_nothing_behind(make: Any, slot: Any, hold: Any) -> None:
@@ -142,7 +142,7 @@ def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold
     (letter,) = [each for each in letters(sandbox) if each not in before]
     assert "meera@example.com" in json.dumps(letter)
     (run,) = all_of(Run)
-    assert run.did == [{"what": "Put “Cancelled” on its way to Meera Iyer", "noun": "message", "row_id": message.id}]
+    assert run.did == [{"what": "Queued “Cancelled” for Meera Iyer", "noun": "message", "row_id": message.id}]
 
 
 def letters(sandbox: str) -> list[Any]:
@@ -202,8 +202,8 @@ def test_a_question_that_cannot_be_asked_any_more_stops_nobody(
     assert booking.state == "cancelled"
     (run,) = all_of(Run)
     assert run.state == "failed"
-    assert ("cannot be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
-    assert notices(app, "dina") == ["“After cancel of booking” could not do what it should for a booking. Its log says why."]
+    assert ("can’t be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
+    assert notices(app, "dina") == ["“After cancel of booking” failed for a booking. See the run for details."]
 
 
 def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
@@ -216,10 +216,10 @@ def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
         cancel(hold(open_slot(hours=hours)))
     work_off()
     first, second = all_of(Run)
-    assert (first.state, second.state, first.trouble) == ("failed", "failed", "The webhook “Their program” is switched off.")
+    assert (first.state, second.state, first.trouble) == ("failed", "failed", "The webhook “Their program” is disabled.")
     assert not all_of(Remark)
     assert len(notices(app, "dina")) == 1
-    assert "Automations that failed" in enter("dina").get("/desk/inbox/").text
+    assert "Failed automations" in enter("dina").get("/desk/inbox/").text
     with transaction():
         session.get_one(Hook, hook.id).switch_on()
     assert enter("dina").post(f"/desk/run/{first.id}/do/try_again").status_code == 302
@@ -238,7 +238,7 @@ def test_a_colleague_who_is_gone_is_asked_nothing(make: Any, slot: Any, hold: An
         session.commit()
         work_off()
         (run,) = all_of(Run)
-        assert (run.state, run.trouble) == ("failed", "Whoever is meant is not here any more.")
+        assert (run.state, run.trouble) == ("failed", "That team member no longer has an account.")
     finally:
         app.extensions["appbuilder"].sm.find_user(username="omar").active = True
         session.commit()
@@ -277,7 +277,7 @@ def test_one_change_is_owed_once_however_often_it_is_written_down(make: Any, slo
     made, booking = make("booking", "cancel", REMARK), hold(slot)
     with transaction():
         Run.owe(made, booking, "cancel", "one change")
-    with pytest.raises(Refused, match="owed already"), transaction():
+    with pytest.raises(Refused, match="already queued"), transaction():
         Run.owe(session.get_one(Automation, made.id), booking, "cancel", "one change")
 
 
@@ -286,9 +286,9 @@ def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any
     hold(slot).mark_paid(ByHand("cash", "R-1"))
     work_off()
     assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
-    assert all_of(Run)[-1].trouble == "5 automations have started each other here, one after the other, so this one was not started."
+    assert all_of(Run)[-1].trouble == "This automation was not started, because 5 automations have already triggered one another."
     assert len(all_of(Call)) == DEEP + 1
-    assert notices(app, "dina") == ["“After added of call” was not started again for a webhook call. Its log says why."]
+    assert notices(app, "dina") == ["“After added of call” was not started again for a webhook delivery. See the run for details."]
 
 
 def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any) -> None:
@@ -337,23 +337,23 @@ DOORS = ("", "1", "new", "1/edit", "1/try", "1/rows")
 
 def test_a_sentence_is_put_together_without_scripts_and_kept_as_a_draft(enter: Enter, slot: Any, app: Flask) -> None:
     desk = enter("dina")
-    assert "Nothing is done by itself yet." in desk.get("/desk/automation/").text
-    assert "is cancelled by “Cancel”" in desk.get("/desk/automation/new").text
+    assert "Automations do routine work for you." in desk.get("/desk/automation/").text
+    assert "is cancelled (“Cancel”)" in desk.get("/desk/automation/new").text
     page = desk.post("/desk/automation/new", data=SENTENCE | {"do": "or"}).text
     assert 'name="1.1.column"' in page
     assert 'value="Call them back"' in page
     page = desk.post("/desk/automation/new", data=SENTENCE | ASKED | {"do": "step:task"}).text
     assert 'name="s1.words"' in page
     assert 'value="1,000.00"' in page
-    assert "When a booking is cancelled by “Cancel”, and price is from 1,000.00: ask a colleague …." in page
+    assert "When a booking is cancelled (“Cancel”), and price is at least 1,000.00: create a task …." in page
     assert not all_of(Automation)
     answer = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"do": "save"})
     assert answer.status_code == 302, answer.text
     (made,) = all_of(Automation)
     assert (made.state, made.maker_id, made.made_by) == ("draft", user_id(app, "dina"), "Dina")
     assert made.sentence == (
-        "When a booking is cancelled by “Cancel”, and price is from 1,000.00: "
-        "ask whoever made this “Call {person} back” by tomorrow, then write below it “{number} is off.”."
+        "When a booking is cancelled (“Cancel”), and price is at least 1,000.00: "
+        "create the task “Call {person} back” for the automation owner, due tomorrow, then add the note “{number} is off.”."
     )
     assert made.asked == "price:from:1,000.00"
     page = desk.get(f"/desk/automation/{made.id}/edit").text
@@ -375,7 +375,7 @@ def test_steps_and_conditions_come_go_and_change_places(enter: Enter, app: Flask
     assert "Call {person} back" in other
     saved = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"noun": "person", "verb": "added", "do": "save"})
     assert saved.status_code == 409
-    assert "so its conditions were taken away" in saved.text
+    assert "so the conditions were removed" in saved.text
     assert not all_of(Automation)
 
 
@@ -383,22 +383,22 @@ def test_a_question_about_a_column_that_is_gone_is_not_taken_away_in_silence(mak
     made = make("booking", "cancel", REMARK)
     with transaction():
         made.lock().asked = "no_such_column:is:1"
-    assert "Its question was taken away." in enter("dina").get(f"/desk/automation/{made.id}/edit").text
+    assert "The conditions were removed." in enter("dina").get(f"/desk/automation/{made.id}/edit").text
 
 
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"s1.words": "Call {phone_of_mother}"}, "Bookings have no {phone_of_mother}."),
-        ({"s1.words": "Call {sealed_answers}"}, "Bookings have no {sealed_answers}."),
-        ({"s1.who": ""}, "Choose somebody who may read bookings."),
-        ({"s1.days": "soon"}, "Say in how many days: 0 for today, up to 365."),
+        ({"s1.words": "Call {phone_of_mother}"}, "Bookings have no variable {phone_of_mother}."),
+        ({"s1.words": "Call {sealed_answers}"}, "Bookings have no variable {sealed_answers}."),
+        ({"s1.who": ""}, "Choose a team member who can view bookings."),
+        ({"s1.days": "soon"}, "Enter a number of days from 0 (today) to 365."),
         ({"1.1.value": "dear"}, "Price:"),
-        ({"verb": ""}, "What happens</a>: Please fill this in."),
-        ({"name": "x"}, "A name has 2 to 100 characters."),
-        ({"s1.does": "message", "s1.template": "money/invoice"}, "Choose a message that is about bookings."),
+        ({"verb": ""}, "Trigger</a>: This field is required."),
+        ({"name": "x"}, "Enter a name of 2 to 100 characters."),
+        ({"s1.does": "message", "s1.template": "money/invoice"}, "Choose a message about bookings."),
         ({"s1.does": "hook", "s1.hook": "99"}, "Choose a webhook."),
-        ({"s1.does": "shell"}, "One of: task, remark, notify, message, hook."),
+        ({"s1.does": "shell"}, "Choose one of: task, remark, notify, message, hook."),
     ],
 )
 def test_what_cannot_be_kept_is_named_and_what_was_typed_stays(enter: Enter, app: Flask, change: dict[str, str], said: str) -> None:
@@ -422,16 +422,16 @@ def test_trying_it_shows_what_it_would_do_and_does_nothing(make: Any, hook: Hook
     desk = enter("dina")
     page = html.unescape(desk.get(f"/desk/automation/{made.id}/try").text)
     for words in (
-        "It would do this:", f"For {off.number}", "Ask Asha by tomorrow", f"Call Meera Iyer about {off.number}", f"{off.number} of Meera Iyer is off.",
+        "This would happen:", f"For {off.number}", "Create a task for Asha, due tomorrow", f"Call Meera Iyer about {off.number}", f"{off.number} of Meera Iyer is off.",
         f"Look at {off.number}", "to Meera Iyer, meera@example.com", "Call the webhook “Their program”", '"event": "booking.cancel"',
     ):  # fmt: skip
         assert words in page, words
     with transaction():
         made.lock().steps = [{"does": "message", "template": "bookings/confirmed"}]
-    assert "It would be left out" in desk.get(f"/desk/automation/{made.id}/try?row={off.id}").text
+    assert "This message would not be sent" in desk.get(f"/desk/automation/{made.id}/try?row={off.id}").text
     other = html.unescape(desk.get(f"/desk/automation/{made.id}/try?row={held.id} · {held}").text)
-    assert "It would do nothing here." in other
-    assert "State is Cancelled" in other
+    assert "The conditions are not met, so nothing would happen." in other
+    assert "Status is Cancelled" in other
     assert desk.get(f"/desk/automation/{made.id}/try?row=99").status_code == 404
     assert desk.get(f"/desk/automation/{made.id}/rows?q=BK-").get_json()["choices"]
     assert {noun: len(all_of(noun)) for noun in before} == before

@@ -84,7 +84,7 @@ def test_the_newest_few_come_first_and_all_of_them_are_a_click_away(service: Ser
     dina = enter("dina")
     page = dina.get(f"/desk/service/{service.id}").text
     assert re.findall(r"Chart (\d+)<", page) == [f"{at}" for at in range(FEW, 0, -1)]
-    (all,) = re.findall(r'<a class="button is-bare" href="([^"]+)">All of them', page)
+    (all,) = re.findall(r'<a class="button is-bare" href="([^"]+)">View all', page)
     assert dina.get(all.replace("&amp;", "&")).text.count('data-href="/desk/extra/') == FEW + 1
 
 
@@ -130,6 +130,6 @@ def test_what_makes_a_row_theirs_cannot_be_left_empty(asha: Practitioner, enter:
     typed = {"practitioner": "", "starts_at": "2027-01-04T09:00", "ends_at": "2027-01-04T12:00"}
     page = enter("asha").post("/desk/closure/new", data=typed)
     assert page.status_code == 422
-    assert "Please fill this in." in page.text
+    assert "This field is required." in page.text
     assert enter("dina").post("/desk/closure/new", data=typed).status_code == 302
     assert enter("asha").post("/desk/closure/new", data=typed | {"practitioner": str(asha.id)}).status_code == 302

@@ -101,7 +101,7 @@ def test_everybody_sees_their_own_day_and_the_desk_sees_all(a_day: dict[str, Boo
     assert [each.split()[2] for each in boxes(mine, "row")] == ["Meera"]
     assert "Kabir" not in mine
     assert len(boxes(mine, "free")) == 1
-    assert "Times in Asia/Kolkata" in page
+    assert "Time zone: Asia/Kolkata" in page
     assert enter("nobody").get("/desk/booking/calendar/").status_code == 403
 
 
@@ -119,7 +119,7 @@ def test_the_zone_of_whoever_is_looked_at_counts(a_day: dict[str, Booking], ente
     with transaction():
         dev.timezone = "Europe/Rome"
     page = look(enter("dina"), f"view=day&day=2026-11-22&of={dev.id}")
-    assert "Times in Europe/Rome" in page
+    assert "Time zone: Europe/Rome" in page
     assert boxes(page, "row")[0].startswith("08:00 –09:00 Kabir")
 
 
@@ -140,8 +140,8 @@ def test_a_closure_is_drawn_for_whom_it_shuts(a_day: dict[str, Booking], enter: 
 
 def test_an_empty_day_says_what_to_do_next(enter: Enter, practitioners: Any) -> None:
     page = look(enter("dina"), "view=day&day=2026-12-24")
-    assert "Nothing is booked on this day." in page
-    assert "Open some time for one of the" in page
+    assert "No bookings on this day." in page
+    assert "Open more time for your" in page
 
 
 @pytest.mark.parametrize("query", ["view=year", "day=2026-13-01", "day=0001-01-01", "of=x", "of=99999", "of=²"])

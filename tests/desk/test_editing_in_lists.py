@@ -63,7 +63,7 @@ def test_what_is_refused_is_said_beside_the_cell_with_what_stands_there(slots: l
     dina, cell = enter("dina"), f"/desk/slot/{slots[0].id}/cell/seats"
     answer = dina.post(cell, data={"seats": "many", "version": version(dina, cell)})
     assert answer.status_code == 422
-    assert (answer.get_json()["refusal"], answer.get_json()["said"]) == ("This is not a whole number.", "1")
+    assert (answer.get_json()["refusal"], answer.get_json()["said"]) == ("Enter a whole number.", "1")
 
 
 def test_who_was_overtaken_sees_what_is_new_and_saves_again_if_they_mean_it(slots: list[Slot], enter: Enter) -> None:
@@ -72,7 +72,7 @@ def test_who_was_overtaken_sees_what_is_new_and_saves_again_if_they_mean_it(slot
     ada.post(cell, data={"seats": "7", "version": version(ada, cell)})
     late = dina.post(cell, data={"seats": "5", "version": seen})
     assert (late.status_code, late.get_json()["said"]) == (409, "7")
-    assert "Somebody else changed this" in late.get_json()["refusal"]
+    assert "Someone else changed this" in late.get_json()["refusal"]
     assert dina.post(cell, data={"seats": "5", "version": str(late.get_json()["version"])}).status_code == 200
     assert seats() == [5, 1, 1]
 
@@ -93,13 +93,13 @@ def test_only_what_the_form_would_change_and_only_for_whom_it_opens(slots: list[
 
 def test_one_column_of_many_rows_is_chosen_said_and_changed_with_a_line_for_each(slots: list[Slot], enter: Enter) -> None:
     dina, ids = enter("dina"), [each.id for each in slots]
-    assert "Change a field…" in dina.get("/desk/slot/").text
+    assert "Edit field…" in dina.get("/desk/slot/").text
     assert '<option value="seats">Places' in dina.post("/desk/slot/change", data={"id": ids}).text
     assert 'name="seats"' in dina.post("/desk/slot/change", data={"id": ids, "path": "seats"}).text
     wrong = dina.post("/desk/slot/change", data={"id": ids, "path": "seats", "seats": "x", "done": "yes"})
     assert (wrong.status_code, seats()) == (422, [1, 1, 1])
     report = dina.post("/desk/slot/change", data={"id": ids, "path": "seats", "seats": "6", "done": "yes"}).text
-    assert "3 of 3 done." in report
+    assert "3 of 3 updated." in report
     assert seats() == [6, 6, 6]
     assert [history("slot", each)[-1] for each in ids] == [("changed", {"seats": 6})] * 3
     assert dina.post("/desk/slot/change", data={"id": ids, "path": "state", "state": "open", "done": "yes"}).status_code == 404
@@ -111,8 +111,8 @@ def test_a_row_that_refuses_does_not_hold_up_the_others(slots: list[Slot], hold:
     hold(slots[0])
     hold(slots[0], name="Kabir Shah", email="kabir@example.com", phone="+919845012346")
     report = enter("dina").post("/desk/slot/change", data={"id": [*(each.id for each in slots), 999], "path": "seats", "seats": "1", "done": "yes"}).text
-    assert "2 of 4 done." in report or "3 of 4 done." in report
-    assert "There is nothing here, or it is not for you." in report
+    assert "2 of 4 updated." in report or "3 of 4 updated." in report
+    assert "This page doesn’t exist, or you don’t have access to it." in report
 
 
 def test_it_is_taken_back_as_a_whole_within_ten_minutes(slots: list[Slot], enter: Enter, later: Any) -> None:
@@ -123,7 +123,7 @@ def test_it_is_taken_back_as_a_whole_within_ten_minutes(slots: list[Slot], enter
     assert undo(dina.get("/desk/slot/").text) == undo(page)
     assert enter("ada").post(undo(page)).status_code == 404
     with later(minutes=11):
-        assert "which are over" in dina.post(undo(page)).text
+        assert "can only be undone for 10 minutes" in dina.post(undo(page)).text
         assert "/undo/" not in dina.get("/desk/slot/").text
     assert dina.post(undo(page)).status_code == 200
     assert seats() == [1, 3, 1]
@@ -150,7 +150,7 @@ def test_nothing_is_taken_back_over_what_somebody_changed_since(slots: list[Slot
         session.get(Slot, ids[2], populate_existing=True).seats = 8  # type: ignore[union-attr]
     answer = dina.post(undo(page))
     assert answer.status_code == 409
-    assert "was changed again since" in answer.text
+    assert "has been changed since" in answer.text
     assert seats() == [6, 6, 8]
 
 

@@ -60,7 +60,7 @@ def test_packages_are_gone_from_every_door_and_nothing_is_lost(turn: Any, enter:
     turn("packages", "off")
     for answer in (client.get("/packages"), client.get("/packages/1"), client.post("/packages/1", data={})):
         assert answer.status_code == 404
-        assert "This is not offered here at the moment." in answer.text
+        assert "This isn’t available at the moment." in answer.text
     for path in ("/services", "/book/first"):
         assert "Five of them" not in client.get(path).text
     menu = dina.get("/desk/").text
@@ -72,7 +72,7 @@ def test_packages_are_gone_from_every_door_and_nothing_is_lost(turn: Any, enter:
     assert dina.get("/desk/package/new").status_code == 409
     body = {"name": "Ten", "service": package.service_id, "uses": 10, "price": {"amount": 100000, "currency": "INR"}, "valid_days": 30}
     refused = client.post("/api/v1/package/", json=body, headers=token("dina"))
-    assert (refused.status_code, "switched off" in refused.get_json()["error"]["message"]) == (409, True)
+    assert (refused.status_code, "turned off" in refused.get_json()["error"]["message"]) == (409, True)
     sold = client.post("/api/v1/package/1/sell", json={"name": "Meera", "email": "meera@example.com"}, headers=token("dina"))
     assert sold.status_code == 409
     turn("packages", "on")

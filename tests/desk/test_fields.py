@@ -82,7 +82,7 @@ def test_what_was_typed_wrongly_is_refused_and_kept(enter: Enter) -> None:
     add(desk, kind="number", required="on")
     meera = somebody()
     given = {"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata", "version": "1"}
-    assert "Please fill this in." in desk.post(f"/desk/person/{meera.id}/edit", data=given).text
+    assert "This field is required." in desk.post(f"/desk/person/{meera.id}/edit", data=given).text
     page = desk.post(f"/desk/person/{meera.id}/edit", data=given | {"more.shoe_size": "forty"})
     assert (page.status_code, "This is not a whole number." in page.text, 'value="forty"' in page.text) == (422, True, True)
 
@@ -151,17 +151,17 @@ def test_it_is_put_away_with_what_it_holds_and_comes_back_with_it(enter: Enter) 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"kind": "choice"}, "Say what can be chosen"),
-        ({"options": "One\nTwo"}, "Only a choice has something to choose from"),
-        ({"kind": "number", "found": "on"}, "Only words are found by the search"),
-        ({"kind": "relation"}, "Say which records can be chosen."),
-        ({"target": "practitioner"}, "Only “Another record” leads to records of a kind."),
-        ({"kind": "relation", "target": "change"}, "One of:"),
-        ({"kind": "relation", "target": "slot"}, "One of:"),
-        ({"label": "–––"}, "with letters in it"),
-        ({"noun": "invoice"}, "One of:"),
-        ({"noun": "finding"}, "One of:"),
-        ({"label": "shoe  SIZE"}, "There is a field of this name on it already"),
+        ({"kind": "choice"}, "Enter the options, one per line."),
+        ({"options": "One\nTwo"}, "Only single-choice fields have options"),
+        ({"kind": "number", "found": "on"}, "Only text and single-choice fields can be searchable"),
+        ({"kind": "relation"}, "Choose a record type."),
+        ({"target": "practitioner"}, "Only linked-record fields have a linked record type."),
+        ({"kind": "relation", "target": "change"}, "Choose one of:"),
+        ({"kind": "relation", "target": "slot"}, "Choose one of:"),
+        ({"label": "–––"}, "contains letters or digits"),
+        ({"noun": "invoice"}, "Choose one of:"),
+        ({"noun": "finding"}, "Choose one of:"),
+        ({"label": "shoe  SIZE"}, "This record type already has a field with this name"),
     ],
 )
 def test_a_field_that_cannot_be_is_refused_in_words(typed: dict[str, str], said: str, enter: Enter) -> None:
@@ -293,7 +293,7 @@ def test_it_is_changed_in_a_cell_and_in_many_rows_and_the_history_says_so(enter:
     people = [somebody(looked_after_by=asha.id), somebody()]
     now = desk.post(f"/desk/person/{people[0].id}/cell/more.looked_after_by", data={"more.looked_after_by": f"{dev.id} · Dev Mehta", "version": "1"}).get_json()
     assert now == {"said": "Dev Mehta", "version": 2}
-    assert re.search(rf"Looked after by.{{0,200}}No. {asha.id}.{{0,200}}No. {dev.id}", desk.get(f"/desk/person/{people[0].id}").text, re.DOTALL)
+    assert re.search(rf"Looked after by.{{0,200}}ID {asha.id}.{{0,200}}ID {dev.id}", desk.get(f"/desk/person/{people[0].id}").text, re.DOTALL)
     many = {"id": [each.id for each in people], "path": "more.looked_after_by", "more.looked_after_by": str(asha.id), "done": "1"}
     undo = re.search(r'action="(/desk/person/undo/\d+)"', desk.post("/desk/person/change", data=many).text)
     assert session.scalars(select(Person.more)).all() == [{"looked_after_by": asha.id}] * 2
@@ -311,7 +311,10 @@ def test_only_what_whoever_asks_may_see_can_be_pointed_at(enter: Enter, token: T
     assert "Dev Mehta" not in desk.get(f"/desk/hours/{hours.id}/edit").text
     assert desk.get("/desk/hours/choices/more.stands_in?q=dev").get_json() == {"choices": []}
     refused = client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("asha"))
-    assert (refused.status_code, refused.get_json()["error"]["fields"]) == (422, {"more.stands_in": "There is no such record, or it is not for you."})
+    assert (refused.status_code, refused.get_json()["error"]["fields"]) == (
+        422,
+        {"more.stands_in": "This record doesn’t exist, or you don’t have access to it."},
+    )
     assert client.put(f"/api/v1/hours/{hours.id}", json={"more.stands_in": dev.id}, headers=token("dina")).status_code == 200
     assert "Dev Mehta" in desk.get(f"/desk/hours/{hours.id}").text
 
@@ -396,14 +399,12 @@ def test_a_table_that_comes_in_says_another_record_by_its_number_name_or_address
     lead(desk)
     lead(desk, target="person", label="Sent by")
     kabir, practitioner = somebody().id, asha.id
-    table = (
-        f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Person {kabir}\n"
-    )
+    table = f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Customer {kabir}\n"
     sent = desk.post("/desk/person/import", data={"file": (BytesIO(table.encode()), "people.csv"), "once": "1"}, content_type="multipart/form-data")
     columns = {"c-0": "name", "c-1": "email", "c-2": "more.looked_after_by", "c-3": "more.sent_by"}
     assert desk.post(f"{sent.location}/try", data=columns).status_code == 302
     work_off()
-    assert "There is no such record, or it is not for you." in desk.get(sent.location).text
+    assert "This record doesn’t exist, or you don’t have access to it." in desk.get(sent.location).text
     assert desk.post(f"{sent.location}/take").status_code == 302
     work_off()
     found = session.execute(select(Person.name, Person.more).where(Person.id != kabir).order_by(Person.id)).all()

@@ -108,24 +108,31 @@ def test_the_question_narrows_what_somebody_sees_and_never_widens_it(slots: None
 @pytest.mark.parametrize(
     ("question", "words"),
     [
-        ("password:is:x", "cannot be filtered by"),
-        ("service.price:is:5", "cannot be filtered by"),
-        ("starts_at:is:yesterday", "Write it like 2026-11-24."),
-        ("starts_at:within:sometime", "One of: today"),
-        ("starts_at:last:0", "whole number above zero"),
-        ("starts_at:last:99999", "whole number above zero"),
-        ("seats:from:many", "give its number"),
-        ("seats:between:1", "with a comma between"),
+        ("password:is:x", "can’t be filtered by"),
+        ("service.price:is:5", "can’t be filtered by"),
+        ("starts_at:is:yesterday", "such as 2026-11-24."),
+        ("starts_at:within:sometime", "Choose one of: today"),
+        ("starts_at:last:0", "number of days: 1 or more"),
+        ("starts_at:last:99999", "number of days: 1 or more"),
+        ("seats:from:many", "enter its ID"),
+        ("seats:between:1", "separated by a comma"),
         ("seats:has:1", "not with"),
-        ("state:is:asleep", "One of: open"),
+        ("state:is:asleep", "Choose one of: open"),
         ("state", "not with"),
-        (";".join(["seats:is:1"] * 31), "At most 30 conditions"),
+        (";".join(["seats:is:1"] * 31), "Use at most 30 conditions"),
     ],
 )
 def test_what_cannot_be_asked_is_a_clear_no(slots: None, enter: Enter, question: str, words: str) -> None:
     answer = enter("dina").get("/desk/slot/", query_string={"w": question})
     assert answer.status_code == 400
     assert words in answer.text
+
+
+def test_a_bad_address_offers_the_list_without_its_filters(slots: None, enter: Enter) -> None:
+    dina = enter("dina")
+    (way,) = re.findall(r'href="([^"]+)">Show list without filters', dina.get("/desk/slot/?w=foo:bar").text)
+    assert dina.get(way).status_code == 200
+    assert "Show list without filters" not in dina.get("/desk/nowhere/?w=foo:bar").text
 
 
 def test_the_form_builds_the_address_line_by_line(slots: None, enter: Enter) -> None:

@@ -21,12 +21,12 @@ def test_it_is_done_when_somebody_has_paid(enter: Any, slot: Any, hold: Any) -> 
     desk: FlaskClient = enter("ada")
     before = desk.get("/desk/first_steps/").text
     assert "Add services<span" in before
-    assert "Pay for something yourself<span" not in before
-    assert "Go on with the first steps" in desk.get("/desk/").text
-    assert "Go on with the first steps" not in enter("dina").get("/desk/").text
+    assert "Make a test payment<span" not in before
+    assert "Continue setup" in desk.get("/desk/").text
+    assert "Continue setup" not in enter("dina").get("/desk/").text
     hold(slot).mark_paid(ByHand("cash", "R-1"))
-    assert "Pay for something yourself<span" in desk.get("/desk/first_steps/").text
-    assert "Go on with the first steps" not in desk.get("/desk/").text
+    assert "Make a test payment<span" in desk.get("/desk/first_steps/").text
+    assert "Continue setup" not in desk.get("/desk/").text
 
 
 def test_only_the_administrator_is_led(enter: Any) -> None:

@@ -92,12 +92,12 @@ def test_a_comma_in_an_amount_does_not_part_what_semicolons_part() -> None:
     ("raw", "no"),
     [
         (b"", "Choose a file"),
-        (b"PK\x03\x04....", "This workbook cannot be read"),
-        (b"\xd0\xcf\x11\xe0....", "an older one, or has a password"),
-        (b"\x81\x8d\xff,1\n", "not a table of text"),
-        (b"Name\n", "There are no rows"),
-        (b"Name\n" + b"a\n" * 20_001, "At most 20,000 rows"),
-        (b"a" * (5 * 1024 * 1024 + 1), "At most 5 MB"),
+        (b"PK\x03\x04....", "This workbook can’t be read"),
+        (b"\xd0\xcf\x11\xe0....", "in an old format or has a password"),
+        (b"\x81\x8d\xff,1\n", "isn’t a text table"),
+        (b"Name\n", "This file has no rows"),
+        (b"Name\n" + b"a\n" * 20_001, "at most 20,000 rows"),
+        (b"a" * (5 * 1024 * 1024 + 1), "at most 5 MB"),
         (b'Name\n"' + b"a" * 200_000, "quotation mark"),
     ],
 )
@@ -115,9 +115,9 @@ def test_columns_find_each_other_by_name_and_can_be_chosen_otherwise(app: Flask,
     page = dina.get(address).text
     assert re.findall(r'value="(\w+)" selected', page) == ["email"]
     refused = dina.post(f"{address}/try", data={"c-1": "email"})
-    assert (refused.status_code, "Name: Say which column of the file this is." in words(refused.text)) == (422, True)
+    assert (refused.status_code, "Name: Choose the column of the file for this field." in words(refused.text)) == (422, True)
     twice = dina.post(f"{address}/try", data={"c-0": "name", "c-1": "email", "c-2": "name"})
-    assert (twice.status_code, "Two columns of the file are to be this" in twice.text) == (422, True)
+    assert (twice.status_code, "Two columns of the file are matched to this field" in twice.text) == (422, True)
     assert dina.post(f"{address}/try", data={"c-0": "name", "c-1": "state"}).status_code == 422
     assert dina.post(f"{address}/try", data={"c-0": "name", "c-1": "email"}).status_code == 302
 
@@ -126,22 +126,22 @@ def test_a_trial_says_what_is_wrong_and_writes_nothing(app: Flask, enter: Enter)
     dina = enter("dina")
     address = tried(dina, "person", PEOPLE)
     page = words(dina.get(address).text)
-    assert "2 rows can be taken in. Nothing has been added yet." in page
+    assert "2 rows can be imported. Nothing has been imported yet." in page
     assert "2 rows would be left out." in page
     assert "3 Email not an address" in page
-    assert "4 Name – Please fill this in." in page
+    assert "4 Name – This field is required." in page
     assert (names(), session.scalars(select(Change).where(Change.noun == "person")).all()) == ([], [])
     report = [*csv.reader(StringIO(dina.get(f"{address}/problems.csv").text.removeprefix("\ufeff")))]
-    assert [line[:3] for line in report] == [["Line", "Column", "What stands there"], ["3", "Email", "not an address"], ["4", "Name", ""]]
+    assert [line[:3] for line in report] == [["Line", "Column", "Value"], ["3", "Email", "not an address"], ["4", "Name", ""]]
 
 
 def test_two_lines_that_exclude_each_other_are_found_by_the_trial(app: Flask, enter: Enter) -> None:
     ada = enter("ada")
     address = tried(ada, "service", "Name,Slug,Minutes,Price\nA,one,30,100\nB,one,30,100\nC,two,half,1.005\n")
     page = words(ada.get(address).text)
-    assert "1 row can be taken in" in page
-    assert "3 The whole row – " in page
-    assert "4 Duration (min) half This is not a whole number." in page
+    assert "1 row can be imported" in page
+    assert "3 Whole row – " in page
+    assert "4 Duration (min) half Enter a whole number." in page
     assert "4 Price 1.005 This is finer than the smallest coin." in page
 
 
@@ -155,7 +155,7 @@ def test_right_rows_come_in_and_wrong_ones_hold_nobody_up(app: Flask, enter: Ent
     meera, other = session.scalars(select(Person).order_by(Person.id))
     assert (meera.notes, other.notes, meera.timezone) == ("=1+1", "-2", "Asia/Kolkata")
     page = words(dina.get(address).text)
-    assert "2 rows were taken in." in page
+    assert "2 rows were imported." in page
     assert "2 rows were left out." in page
     lines = session.scalars(select(Change).where(Change.noun == "person")).all()
     assert {(each.verb, each.door, each.name.split()[0]) for each in lines} == {("added", "import", "Dina")}
@@ -195,7 +195,7 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(app: Flask, enter: Enter
             work()
     session.remove()
     assert names() == [f"P{n}" for n in range(5)]
-    assert "Taking them in" in dina.get(address).text
+    assert "Importing" in dina.get(address).text
     monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(minutes=2))
     work()
     assert names() == [f"P{n}" for n in range(10)]
@@ -210,11 +210,11 @@ def test_what_should_not_happen_is_said_and_can_be_tried_again(app: Flask, enter
         patched.setattr(jobs, "ATTEMPTS", 1)
         patched.setattr(Intake, "step", lambda self: 1 / 0)
         work()
-    assert "It stopped at something that should not happen." in dina.get(address).text
+    assert "The import stopped because of an unexpected error." in dina.get(address).text
     with transaction():
         session.scalars(select(jobs.Job).where(jobs.Job.state == "failed")).one().try_again()
     work()
-    assert "2 rows were taken in." in words(dina.get(address).text)
+    assert "2 rows were imported." in words(dina.get(address).text)
 
 
 def test_a_neighbour_is_known_by_its_name_and_nobody_is_guessed(app: Flask, enter: Enter, asha: Practitioner) -> None:
@@ -223,9 +223,9 @@ def test_a_neighbour_is_known_by_its_name_and_nobody_is_guessed(app: Flask, ente
         session.add_all(Person(name="Twin", email=f"twin{n}@example.com", phone="+919820012345") for n in range(2))
     address = tried(ada, "opt_in", "Person,Channel,How\nTwin,whatsapp,paper\nTWIN1@example.com,WhatsApp,paper\nNobody,whatsapp,paper\n")
     page = words(ada.get(address).text)
-    assert "2 Person Twin Several are called like this." in page
-    assert "4 Person Nobody There is no such record, or it is not for you." in page
-    assert "3 Person" not in page
+    assert "2 Customer Twin Several records have this name." in page
+    assert "4 Customer Nobody This record doesn’t exist, or you don’t have access to it." in page
+    assert "3 Customer" not in page
 
 
 # --- taken back -------------------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def test_what_was_taken_in_is_taken_back_unless_somebody_used_it(app: Flask, ent
     assert dina.post(f"{address}/undo").status_code == 302
     work()
     page = words(dina.get(address).text)
-    assert "It was changed since." in page
+    assert "It has been changed since." in page
     assert "Other records refer to it." in page
     assert names() == ["Used", "P2"]
     gone = session.scalars(select(Change).where(Change.noun == "person", Change.verb == "removed")).all()
@@ -292,7 +292,7 @@ def test_what_is_brought_stays_within_ones_own_rows(app: Flask, enter: Enter, as
     desk, mine = enter("asha"), asha.id
     address = taken(desk, "hours", "Practitioner;Weekday;Opens;Closes\nAsha Rao;monday;09:00;12:00\nDev Mehta;Monday;09:00;12:00\n")
     page = words(desk.get(address).text)
-    assert "3 Practitioner Dev Mehta There is no such record, or it is not for you." in page
+    assert "3 Practitioner Dev Mehta This record doesn’t exist, or you don’t have access to it." in page
     assert [each.practitioner_id for each in session.scalars(select(Hours))] == [mine]
 
 
@@ -310,4 +310,4 @@ def test_who_may_no_longer_add_adds_nothing_by_what_is_still_running(app: Flask,
         user.active = True
         session.commit()
     assert names() == []
-    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {"This is not yours to add any more."}
+    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {"You no longer have permission to add this."}

@@ -298,7 +298,7 @@ def test_a_long_report_is_cut_on_the_page_and_whole_in_the_spreadsheet(app: Flas
 
 def test_where_nothing_waits_the_first_page_says_so(app: Flask, enter: Enter) -> None:
     for name in ("anil", "omar"):
-        assert "Nothing waits for you." in enter(name).get("/desk/").text
+        assert "You’re all caught up." in enter(name).get("/desk/").text
 
 
 def test_what_waits_is_for_those_who_can_do_it_and_not_for_who_asked(paid: Any, service: Service, open_slot: Any, hold: Any, by: Any, enter: Enter) -> None:
@@ -329,7 +329,7 @@ def test_a_dispute_says_how_many_days_are_left(hold: Any, slot: Slot, enter: Ent
     for name in ("dina", "anil"):
         page = enter(name).get("/desk/").text
         assert "Disputes to answer" in page
-        assert "The first in 3 days" in page
+        assert "First due in 3 days" in page
         assert 'href="/desk/dispute/?f.state=open"' in page
     assert "Disputes to answer" not in enter("omar").get("/desk/").text, "an auditor changes nothing, so nothing waits for them"
 

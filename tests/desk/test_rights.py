@@ -31,7 +31,7 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
             may = f"{resource.noun.__name__}.can_read" in rights
             assert client.get(f"/api/v1/{resource.name}/", headers=token(name)).status_code == (200 if may else 403), (role, resource.name)
         assert role in page
-    assert page.count("From the declaration") >= 4
+    assert page.count("Built in") >= 4
     for name in ("dina", "omar"):
         assert enter(name).get("/desk/rights/").status_code == 403
     assert client.get("/desk/rights/").status_code == 302
@@ -74,7 +74,7 @@ def test_a_role_that_was_made_may_what_is_ticked_in_the_rows_it_may_see(
     assert client.post(f"/api/v1/slot/{his.id}/close", headers=token("asha")).status_code == 404
     assert client.post(f"/api/v1/slot/{hers.id}/close", headers=token("asha")).status_code == 200
     assert client.get("/api/v1/person/", headers=token("asha")).status_code == 403
-    assert "Made here" in desk.get("/desk/rights/").text
+    assert "<small>Custom</small>" in desk.get("/desk/rights/").text
     told = session.scalars(select(Change).where(Change.noun == "ab_role", Change.row_id == made).order_by(Change.id.desc())).first()
     assert told is not None
     assert any("close" in each for each in told.after["permissions"])
@@ -109,14 +109,14 @@ def test_an_administrator_sees_what_somebody_sees_and_is_written_down_under_both
     desk, hers, his = enter("ada"), open_slot(), open_slot(of=dev)
     assert see_as(desk, app, "asha") == 302
     page = desk.get("/desk/slot/").text
-    assert "You see the desk as Asha" in page
+    assert "You are viewing as Asha" in page
     assert desk.get(f"/desk/slot/{his.id}").status_code == 404
     assert desk.get("/ops/").status_code == 403
     assert desk.get("/desk/rights/").status_code == 403
     assert desk.post(f"/desk/slot/{hers.id}/do/close").status_code == 302
     assert desk.post("/desk/see-as/end").status_code == 302
     assert desk.get(f"/desk/slot/{his.id}").status_code == 200
-    assert "You see the desk as" not in desk.get("/desk/slot/").text
+    assert "You are viewing as" not in desk.get("/desk/slot/").text
     told = [(each.verb, each.name) for each in session.scalars(select(Change).order_by(Change.id)) if each.verb in ("seen_as", "close", "seen_as_ended")]
     assert told == [("seen_as", "Ada"), ("close", "Ada as Asha"), ("seen_as_ended", "Ada as Asha")] or told[:2] == [
         ("seen_as", "Ada"),

@@ -44,7 +44,7 @@ def booking(hold: Callable[..., Booking], slot: Slot) -> Booking:
     ["Meera Iyer", "meera", "iyer mee", "MEERA@example.com", "example.com meera", "98450 12345", "098450-12345", "+91 (98450) 12345", "0091 9845012345", "12345", "Mera Iyer", "meerra"],
 )  # fmt: skip
 def test_somebody_is_found_by_name_mailbox_and_telephone_however_they_are_written(booking: Booking, hits: Hits, words: str) -> None:
-    assert hits(words)[0] == "People: Meera Iyer"
+    assert hits(words)[0] == "Customers: Meera Iyer"
 
 
 def test_a_number_comes_first_in_full_or_as_people_say_it(booking: Booking, hold: Callable[..., Booking], open_slot: Callable[..., Slot], hits: Hits) -> None:
@@ -64,7 +64,7 @@ def test_nobody_finds_what_is_not_theirs(hold: Callable[..., Booking], open_slot
     assert hits("BK-", by="asha") == [f"Bookings: {hers.number}"]
     assert hits(his.number, by="asha") == hits("kabir", by="asha") == []
     assert hits("kabir", by="dev") == [f"Bookings: {his.number}"]
-    assert "People: Kabir Shah" in hits("kabir", by="omar")
+    assert "Customers: Kabir Shah" in hits("kabir", by="omar")
     assert enter("nobody").get("/desk/search/?q=kabir").status_code == 403
     seen = enter("asha").get(f"/desk/search/seen?rows=booking-{hers.id},booking-{his.id},person-1,job-1,nosuch-1,booking-x").get_json()
     assert [each["title"] for each in seen["hits"]] == [hers.number]
@@ -78,7 +78,7 @@ def test_the_index_follows_each_change_and_no_change_that_was_taken_back(booking
     person = booking.person
     with transaction():
         person.name = "Leela Menon"
-    assert {"People: Leela Menon", f"Bookings: {booking.number}"} <= {*hits("leela")}
+    assert {"Customers: Leela Menon", f"Bookings: {booking.number}"} <= {*hits("leela")}
     assert hits("iyer") == []
     with pytest.raises(RuntimeError), transaction():
         person.name = "Never Kept"
@@ -103,7 +103,7 @@ def test_what_is_removed_is_not_found_and_what_came_past_the_program_is_written_
     session.commit()
     assert hits("meera") == []
     assert search.rebuild() > 0
-    assert "People: Meera Iyer" in hits("meera")
+    assert "Customers: Meera Iyer" in hits("meera")
 
 
 def test_no_secret_is_kept_in_the_index(booking: Booking, app: Flask) -> None:
@@ -126,5 +126,5 @@ def test_a_search_asks_the_database_as_often_for_many_as_for_one(
 
 def test_the_page_says_what_fits_and_what_to_do_when_nothing_does(booking: Booking, enter: Enter) -> None:
     assert booking.number in enter("dina").get("/desk/search/?q=meera").text
-    assert "Nothing fits “zzzz”" in enter("dina").get("/desk/search/?q=zzzz").text
-    assert "Two letters are enough" in enter("dina").get("/desk/search/").text
+    assert "No results for “zzzz”" in enter("dina").get("/desk/search/?q=zzzz").text
+    assert "Type at least two characters" in enter("dina").get("/desk/search/").text

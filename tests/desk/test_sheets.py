@@ -75,7 +75,7 @@ def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(services:
     monkeypatch.setattr(listing, "KNOWN", 2)
     page = enter("dina").get("/desk/service/?size=1").text
     assert ("more than 2" in page, foot(page)) == (True, [])
-    asked = re.search(r'href="([^"]+)">Count and add up all of them', page)
+    asked = re.search(r'href="([^"]+)">Count and total all', page)
     assert asked
     page = enter("dina").get(asked[1].replace("&amp;", "&")).text
     assert ("more than" in page, len(foot(page))) == (False, 5)
@@ -112,7 +112,7 @@ def test_a_workbook_that_would_not_end_is_refused_in_words(services: None, enter
     monkeypatch.setattr(sheet, "MOST", 2)
     answer = enter("dina").get("/desk/service/export.xlsx")
     assert answer.status_code == 409
-    assert "take it as CSV" in answer.text
+    assert "export it as CSV" in answer.text
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
@@ -165,4 +165,4 @@ def test_a_place_that_is_none_is_a_clear_no(app: Any, enter: Enter) -> None:
     for order, after in (("id", "x"), ("created_at", "1:yesterday"), ("created_at", "1:2026-01-01"), ("id", "9" * 12), ("name", "-1:x")):
         answer = enter("dina").get(f"/desk/person/?order={order}&after={after}")
         assert answer.status_code == 400
-        assert "no place in the list" in answer.text
+        assert "This page of the list isn’t valid" in answer.text

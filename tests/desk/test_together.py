@@ -77,7 +77,7 @@ def test_a_remark_stands_on_the_record_and_who_is_named_hears_of_it(booking: Boo
     for reader in "asha", "anil":
         page = enter(reader).get(f"/desk/booking/{booking.id}").text
         assert "She comes by train." in page
-    assert heard("asha") == heard("omar") == [f"Dina mentions you at {booking}."]
+    assert heard("asha") == heard("omar") == [f"Dina mentioned you on {booking}."]
     assert heard("anil") == []
 
 
@@ -109,11 +109,11 @@ def test_what_was_typed_stays_when_it_is_refused(booking: Booking, enter: Enter)
     long = say(enter("dina"), booking, "x" * 4001)
     assert long.status_code == 422
     assert "x" * 4001 in long.text
-    assert "At most 4000 letters" in long.text
+    assert "Use at most 4,000 characters" in long.text
     task = enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Call her", "who": "dev", "due_on": ""})
     assert task.status_code == 422
     assert 'value="Call her"' in task.text
-    assert "Nobody of that name may read this record." in task.text
+    assert "No team member with that name can see this record." in task.text
 
 
 def test_the_timeline_tells_everything_in_one_line_and_each_kind_alone(booking: Booking, enter: Enter) -> None:
@@ -141,7 +141,7 @@ def test_a_long_timeline_goes_on_with_the_older_ones(booking: Booking, enter: En
         page = desk.get(address).text
         seen += [n for n in range(70) if f"Word {n}.<" in page]
         assert page.count('<li class="is-remarks"') <= 30
-        older = page.partition('">Older ones')[0].rpartition('href="')[2].replace("&amp;", "&") if "Older ones" in page else ""
+        older = page.partition('">Show older')[0].rpartition('href="')[2].replace("&amp;", "&") if "Show older" in page else ""
         address = older.partition("#")[0]
     assert sorted(seen) == [*range(70)]
 
@@ -165,13 +165,13 @@ def test_who_else_has_it_open_to_change_it_is_said_until_they_save(booking: Book
     dina, ada, address = enter("dina"), enter("ada"), f"/desk/person/{booking.person_id}"
     dina.get(f"{address}/edit")
     for page in address, f"{address}/edit":
-        assert "Dina opened this to change it" in ada.get(page).text
-    assert "opened this to change it" not in enter("anil").get(address).text
-    assert "Ada opened this to change it" in dina.get(f"{address}/edit").text
+        assert "Dina is editing this" in ada.get(page).text
+    assert "is editing this" not in enter("anil").get(address).text
+    assert "Ada is editing this" in dina.get(f"{address}/edit").text
     with later(minutes=16):
-        assert "opened this to change it" not in ada.get(address).text
+        assert "is editing this" not in ada.get(address).text
     dina.post(f"{address}/edit", data={"name": "Meera Iyer", "email": "meera@example.com", "timezone": "Asia/Kolkata"})
-    assert "opened this to change it" not in ada.get(address).text
+    assert "is editing this" not in ada.get(address).text
 
 
 # --- tasks ---
@@ -181,15 +181,15 @@ def test_a_task_is_asked_of_a_colleague_done_and_opened_again(booking: Booking, 
     dina, asha = enter("dina"), enter("asha")
     asked = {"title": "Call her  back", "who": "asha", "due_on": "2031-01-02"}
     assert dina.post(f"/desk/booking/{booking.id}/task", data=asked).status_code == 302
-    assert heard("asha") == ["Dina asks you: Call her back"]
+    assert heard("asha") == ["Dina assigned you a task: Call her back"]
     assert "Call her back" in asha.get(f"/desk/booking/{booking.id}").text
     assert "Call her back" in asha.get("/desk/").text
     assert "Call her back" not in dina.get("/desk/").text
-    assert "Call her back: finish, done." in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
+    assert "Marked as done: Call her back" in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
     assert "Call her back" not in asha.get("/desk/").text
     asha.post("/desk/task/1/do/open_again")
     asha.post("/desk/task/1/do/hand_over", data={"who": "dina"})
-    assert heard("dina") == ["Asha asks you: Call her back"]
+    assert heard("dina") == ["Asha assigned you a task: Call her back"]
     assert enter("omar").post(f"/desk/booking/{booking.id}/task", data=asked).status_code == 403
 
 
@@ -200,7 +200,7 @@ def test_a_task_is_reminded_of_on_its_day_and_once(booking: Booking, enter: Ente
         remind_of_tasks()
     assert heard("dina") == ["Due today: Print the chart"]
     with later(days=1):
-        assert "Late: " in enter("dina").get("/desk/").text
+        assert "Overdue: " in enter("dina").get("/desk/").text
 
 
 def test_tasks_of_a_record_that_is_not_ours_are_not_ours(booking: Booking, enter: Enter, token: Any, client: FlaskClient, dev: Practitioner) -> None:
@@ -227,7 +227,7 @@ def test_the_next_one_follows_the_order_and_the_filters_of_the_list(open_slot: A
         page = desk.get(page.partition('" rel="next"')[0].rpartition('href="')[2].replace("&amp;", "&")).text
     assert [next(each.id for each in people if f"<h1>{each}</h1>" in page) for page in walked] == ids
     assert 'rel="prev"' not in walked[0]
-    assert "Back to the list" not in desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": "http://elsewhere/desk/booking/?q=x"}).text
+    assert "Back to list" not in desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": "http://elsewhere/desk/booking/?q=x"}).text
 
 
 def test_rows_without_a_value_stand_where_the_list_has_them(app: Flask, by: Any) -> None:
@@ -251,8 +251,8 @@ def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(booking: Booki
     assert enter("anil").post(f"/desk/person/{who}/put-away").status_code == 403
     assert dina.post(f"/desk/person/{who}/put-away").status_code == 302
     page = dina.get(f"/desk/person/{who}").text
-    assert "Put away by Dina" in page
-    assert '<span class="what">Put away</span>' in page
+    assert "Archived by Dina" in page
+    assert '<span class="what">Archived</span>' in page
     for path in "/desk/person/", "/desk/person/export.csv", "/desk/opt_in/choices/person":
         assert "Meera Iyer" not in dina.get(path).text
     assert "Meera Iyer" in dina.get("/desk/person/?f.put_away=on").text
@@ -276,16 +276,16 @@ def test_the_bell_counts_and_a_notice_leads_to_what_it_is_about(booking: Booking
     say(enter("dina"), booking, "@asha and @anil")
     hers, his = (session.scalars(select(Notice.id).where(Notice.user_id == user_id(app, name))).one() for name in ("asha", "anil"))
     asha = enter("asha")
-    assert "Notices, 1 new" in asha.get("/desk/").text
+    assert "Notifications, 1 new" in asha.get("/desk/").text
     assert asha.get(f"/desk/notices/{hers}").headers["Location"] == f"/desk/booking/{booking.id}"
-    assert "Notices, 0 new" in asha.get("/desk/").text
+    assert "Notifications, 0 new" in asha.get("/desk/").text
     assert asha.get(f"/desk/notices/{his}").status_code == 404
     asha.post("/desk/notices/read", data={"id": his})
     asha.post("/desk/notices/read")
     anil = enter("anil")
-    assert "Notices, 1 new" in anil.get("/desk/notices/").text
+    assert "Notifications, 1 new" in anil.get("/desk/notices/").text
     anil.post("/desk/notices/read")
-    assert "Notices, 0 new" in anil.get("/desk/notices/").text
+    assert "Notifications, 0 new" in anil.get("/desk/notices/").text
 
 
 def test_new_ones_come_by_a_stream_that_ends_at_once(booking: Booking, enter: Enter, client: FlaskClient) -> None:
@@ -297,7 +297,7 @@ def test_new_ones_come_by_a_stream_that_ends_at_once(booking: Booking, enter: En
     say(enter("dina"), booking, "@asha")
     second = asha.get("/desk/notices/stream", headers={"Last-Event-ID": "0"}).text
     assert '"unread": 1' in second
-    assert f"Dina mentions you at {booking}." in second
+    assert f"Dina mentioned you on {booking}." in second
     assert '"new": []' in asha.get("/desk/notices/stream", headers={"Last-Event-ID": "1"}).text
     assert client.get("/desk/notices/stream").status_code == 204
     for path in "", "1":
@@ -340,7 +340,7 @@ def test_a_job_that_died_is_told_to_the_administrator(app: Flask, heard: Any) ->
     with transaction():
         session.execute(text("update job set state = 'failed'"))
     say_what_waits()
-    assert heard("ada") == ["Jobs that died: kernel.jobs.nosuch"]
+    assert heard("ada") == ["Failed background jobs: kernel.jobs.nosuch"]
     assert heard("dina") == []
 
 
@@ -355,15 +355,15 @@ def test_everything_that_waits_is_decided_in_one_place(requested: Any, enter: En
     assert all(f'href="/desk/booking/{each.id}"' in page for each in asked)
     asked[1].approve()
     chosen = {"noun": "booking", "move": "decline", "id": [each.id for each in asked]}
-    assert "Keep them as they are" in desk.post("/desk/inbox/decide", data=chosen).text
+    assert "Go back" in desk.post("/desk/inbox/decide", data=chosen).text
     unsaid = desk.post("/desk/inbox/decide", data=chosen | {"sure": "yes"})
     assert unsaid.status_code == 422
     report = desk.post("/desk/inbox/decide", data=chosen | {"sure": "yes", "why": "We are closed that day."}).text
     assert "Decline: 2 of 3 done." in report
-    assert "1 stayed as it was." in report
+    assert "1 not changed." in report
     session.expire_all()
     assert [session.get_one(Booking, each.id).state for each in asked] == ["cancelled", "held", "cancelled"]
-    assert "Nothing waits for you" in desk.get("/desk/inbox/").text
+    assert "You’re all caught up" in desk.get("/desk/inbox/").text
     assert "/login" in client.get("/desk/inbox/").headers["Location"]
     assert "/login" in client.post("/desk/inbox/decide", data=chosen).headers["Location"]
 
@@ -372,7 +372,7 @@ def test_with_none_chosen_nothing_is_asked_and_nothing_done(requested: Any, ente
     requested(2)
     for move in "approve", "decline":
         page = enter("dina").post("/desk/inbox/decide", data={"noun": "booking", "move": move})
-        assert (page.status_code, "Nothing was chosen, so nothing was done." in page.text) == (200, True)
+        assert (page.status_code, "No records were selected, so nothing was changed." in page.text) == (200, True)
 
 
 def words_of(page: str) -> str:
@@ -388,7 +388,7 @@ def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(service: Service,
     ada = enter("ada")
     payment = Booking.get(booking.id).bill.payments[0]
     for page in ada.get("/desk/inbox/").text, ada.get(f"/desk/payment/{payment.id}/do/approve").text:
-        assert "Person: Meera Iyer" in words_of(page)
+        assert "Customer: Meera Iyer" in words_of(page)
         assert "Amount: ₹25,000.00" in words_of(page)
         assert "₹0.00" not in words_of(page)
     assert "How, or its reference: receipt 7" in words_of(ada.get("/desk/inbox/").text)
@@ -398,16 +398,16 @@ def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(service: Service,
         Booking.get(booking.id).cancel(CallOff("Ill.", "all"))
     refund = session.query(Refund).one()
     for move in "approve", "decline":
-        assert "Person: Meera Iyer · Amount: ₹25,000.00" in words_of(ada.get(f"/desk/refund/{refund.id}/do/{move}").text)
+        assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(ada.get(f"/desk/refund/{refund.id}/do/{move}").text)
     asked = ada.post("/desk/inbox/decide", data={"noun": "refund", "move": "decline", "id": refund.id}).text
-    assert "Person: Meera Iyer · Amount: ₹25,000.00" in words_of(asked)
+    assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(asked)
 
 
 def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(booking: Booking, enter: Enter, dev: Practitioner) -> None:
     booking.ask()
     assert str(booking) not in enter("dev").get("/desk/inbox/").text
     chosen = {"noun": "booking", "move": "approve", "id": [booking.id], "sure": "yes"}
-    assert "There is nothing here, or it is not for you." in enter("dev").post("/desk/inbox/decide", data=chosen).text
+    assert "This page doesn’t exist, or you don’t have access to it." in enter("dev").post("/desk/inbox/decide", data=chosen).text
     assert enter("anil").post("/desk/inbox/decide", data=chosen).status_code == 403
     for wrong in {"noun": "nosuch"}, {"move": "ask"}, {"move": "reschedule"}, {"noun": "session"}:
         assert enter("dina").post("/desk/inbox/decide", data=chosen | wrong).status_code == 404

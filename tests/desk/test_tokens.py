@@ -37,7 +37,7 @@ def test_a_token_may_what_was_ticked_and_no_verb_more(enter: Enter, client: Flas
     assert client.get("/desk/slot/", headers=headers).status_code == 302, "a token opens no page"
     assert client.post(f"/api/v1/slot/{slot.id}/close", headers=made(desk, "Slot.can_close")).status_code == 200
     page = desk.get("/desk/tokens/").text
-    assert "last used" in page
+    assert "Last used" in page
     assert headers["Authorization"][7:] not in page
 
 

@@ -57,10 +57,10 @@ def test_a_view_is_kept_named_changed_and_deleted(enter: Enter) -> None:
     kept = keep(dina, "q=Person+1&cols=email,notes&order=-email", name="Tea  drinkers")
     assert kept.status_code == 302
     page = dina.get(kept.location).text
-    assert tabs(page) == ["Everything", "Tea drinkers"]
+    assert tabs(page) == ["All", "Tea drinkers"]
     assert (head(page), "p1@" in page, "p2@" in page) == (["Email", "Notes"], True, False)
     dina.post("/desk/person/views/1", data={"name": "Coffee"})
-    assert tabs(dina.get("/desk/person/?view=1").text) == ["Everything", "Coffee"]
+    assert tabs(dina.get("/desk/person/?view=1").text) == ["All", "Coffee"]
     dina.post("/desk/person/views/1?q=Person+2", data={"now": "yes"})
     assert "q=Person+2" in dina.get("/desk/person/").text
     dina.post("/desk/person/views/1/delete")
@@ -73,7 +73,7 @@ def test_a_name_is_asked_for_and_given_once(enter: Enter) -> None:
     keep(dina, "q=x", name="Mine")
     again = keep(dina, "q=y", name="Mine")
     assert again.status_code == 409
-    assert "You have a view of this name already." in again.text
+    assert "You already have a view with this name." in again.text
     assert 'value="Mine"' in again.text
     assert keep(dina, "cols=password", name="Secrets").status_code == 400
 
@@ -82,14 +82,14 @@ def test_a_shared_view_is_seen_by_readers_of_the_list_and_changed_by_its_owner_a
     dina, omar, asha = enter("dina"), enter("omar"), enter("asha")
     keep(dina, "q=Person+1", name="For all", shared="on")
     keep(dina, "q=Person+2", name="For me")
-    assert tabs(omar.get("/desk/person/").text) == ["Everything", "For all"]
+    assert tabs(omar.get("/desk/person/").text) == ["All", "For all"]
     assert asha.get("/desk/person/views").status_code == 403
     for answer in (omar.post("/desk/person/views/1", data={"name": "Mine now"}), omar.post("/desk/person/views/1/delete")):
         assert answer.status_code == 403
         assert "This view belongs to Dina" in answer.text
     assert omar.post("/desk/person/views/2/delete").status_code == 404
     assert dina.post("/desk/booking/views/1/delete").status_code == 404
-    assert tabs(dina.get("/desk/person/").text) == ["Everything", "For all", "For me"]
+    assert tabs(dina.get("/desk/person/").text) == ["All", "For all", "For me"]
 
 
 def test_one_view_opens_the_list_and_everything_is_one_step_away(enter: Enter) -> None:
@@ -114,7 +114,7 @@ def test_a_view_that_somebody_shares_opens_the_list_of_whoever_wants_that(enter:
     assert omar.post("/desk/person/views/2/opens", data={"opens": "yes"}).status_code == 404
     assert omar.post("/desk/person/views/1/opens", data={"opens": "yes"}).status_code == 302
     assert "q=Person+1" in omar.get("/desk/person/").location
-    assert "The list opens with it, for you." in omar.get("/desk/person/views").text
+    assert "The list opens with this view, for you." in omar.get("/desk/person/views").text
     assert dina.get("/desk/person/").status_code == enter("ada").get("/desk/person/").status_code == 200, "and nobody else's does"
     omar.post("/desk/person/views/3", data={"name": "Mine", "first": "on"})
     assert "q=Person+2" in omar.get("/desk/person/").location, "the latest choice counts"

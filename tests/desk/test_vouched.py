@@ -52,12 +52,12 @@ def is_out(client: FlaskClient) -> bool:
 
 
 def test_whom_the_provider_and_the_desk_both_know_comes_in(client: FlaskClient, provider: str, app: Flask) -> None:
-    assert "Sign in with Sandbox" in client.get("/login/").text
+    assert "Sign in with SSO (demo)" in client.get("/login/").text
     came = come(client, provider, "Dina@Example.com")
     assert (came.status_code, came.location) == (302, "/desk/slot/")
     assert client.get("/desk/slot/").status_code == 200
-    assert "with Sandbox" in client.get("/desk/sittings/").text
-    assert [*session.execute(select(Change.noun, Change.name, Change.why))] == [("sitting", "Dina", "With Sandbox")]
+    assert "with SSO (demo)" in client.get("/desk/sittings/").text
+    assert [*session.execute(select(Change.noun, Change.name, Change.why))] == [("sitting", "Dina", "Signed in with SSO (demo)")]
 
 
 def test_what_is_asked_is_asked_for_this_browser_alone(client: FlaskClient, app: Flask) -> None:
@@ -77,13 +77,13 @@ def test_nobody_is_added_by_coming(client: FlaskClient, provider: str, app: Flas
 
 def test_an_address_that_is_not_confirmed_is_nobodys(client: FlaskClient, provider: str) -> None:
     came = come(client, provider, verified="")
-    assert (came.status_code, "is confirmed" in came.text, is_out(client)) == (401, True, True)
+    assert (came.status_code, "isn’t verified" in came.text, is_out(client)) == (401, True, True)
 
 
 def test_only_addresses_of_ones_own_domains_where_that_is_set(client: FlaskClient, provider: str, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], oauth_domains=("practice.example",)))
     came = come(client, provider)
-    assert (came.status_code, "an address at practice.example" in came.text, is_out(client)) == (401, True, True)
+    assert (came.status_code, "Only email addresses at practice.example" in came.text, is_out(client)) == (401, True, True)
     monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], oauth_domains=("practice.example", "EXAMPLE.com")))
     assert come(client, provider).status_code == 302
 
@@ -99,14 +99,14 @@ def test_somebody_who_left_stays_outside(client: FlaskClient, provider: str, app
         dina = sm.find_user(username="dina")
         dina.active = True
         sm.update_user(dina)
-    assert (came.status_code, "Nobody here has the address" in came.text) == (401, True)
+    assert (came.status_code, "There is no account for" in came.text) == (401, True)
 
 
 @pytest.mark.parametrize("fault", ["nonce", "other_key", "alg_none", "by_our_secret", "aud", "iss", "exp", "503"])
 def test_a_word_that_is_not_the_providers_or_not_for_us_is_not_believed(client: FlaskClient, provider: str, fault: str) -> None:
     assert requests.post(f"{provider}/faults", json={"fault": fault}, timeout=10).ok
     came = come(client, provider)
-    assert (came.status_code, "Sandbox could not let you in" in came.text, is_out(client)) == (401, True, True), came.text
+    assert (came.status_code, "Signing in with SSO (demo) failed" in came.text, is_out(client)) == (401, True, True), came.text
     assert come(client, provider).status_code == 302
 
 
@@ -121,7 +121,7 @@ def test_a_key_that_is_new_is_looked_up_and_an_address_that_comes_later_is_asked
 def test_a_forged_state_and_an_answer_to_another_browser_open_nothing(client: FlaskClient, provider: str, app: Flask) -> None:
     back = answered(provider, asked(client))
     forged = client.get("/login/" + back.replace("state=", "state=x"))
-    assert (forged.status_code, "did not begin in this window" in forged.text) == (401, True)
+    assert (forged.status_code, "was started in another window" in forged.text) == (401, True)
     victim = app.test_client()
     assert victim.get("/login/" + back).status_code == 401, "somebody else's account, by a link"
     asked(victim)
@@ -164,7 +164,7 @@ def test_an_answer_from_another_issuer_or_from_none_is_not_taken(client: FlaskCl
 
 def test_whoever_says_no_there_hears_it_here(client: FlaskClient, provider: str) -> None:
     came = come(client, provider, do="refuse")
-    assert (came.status_code, "Sandbox did not say who you are" in came.text) == (401, True)
+    assert (came.status_code, "SSO (demo) did not confirm your identity" in came.text) == (401, True)
     assert 'name="login" action="/login/?next=/desk/slot/"' in came.text
 
 
@@ -174,7 +174,7 @@ def test_a_second_factor_of_ours_is_asked_for_afterwards(client: FlaskClient, pr
     assert come(client, provider).location == "/login/second"
     assert is_out(client)
     assert client.post("/login/second", data={"code": sheet[0]}).location == "/desk/slot/"
-    assert [each.how for each in Sitting.of(user_id(app, "dina"))] == ["Sandbox and a code"]
+    assert [each.how for each in Sitting.of(user_id(app, "dina"))] == ["SSO (demo) and a code"]
 
 
 def test_wrong_words_wait_like_wrong_passwords(client: FlaskClient) -> None:
@@ -187,7 +187,7 @@ def test_a_provider_that_does_not_answer_or_says_something_else_is_a_sentence(cl
     for issuer in "http://127.0.0.1:9", settings.oauth_issuers[0] + "/", "http://[", settings.base_url:
         monkeypatch.setitem(app.extensions, "settings", replace(settings, oauth_issuers=(issuer,)))
         gone = client.get("/login/with/sandbox")
-        assert (gone.status_code, "Sandbox could not let you in" in gone.text) == (401, True), issuer
+        assert (gone.status_code, "Signing in with SSO (demo) failed" in gone.text) == (401, True), issuer
     assert client.get("/login/with/nobody").status_code == 404
     assert client.get("/login/with/nobody/back").status_code == 404
 

@@ -22,7 +22,7 @@ Enter = Callable[[str], FlaskClient]
 @pytest.mark.parametrize(
     ("noun", "said"),
     [
-        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Giver, "an assignment"), (Call, "a webhook call"), (Tally, "a daily count"),
+        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Giver, "an assignment"), (Call, "a webhook delivery"), (Tally, "a daily count"),
     ],
 )  # fmt: skip
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:
@@ -41,7 +41,7 @@ def test_a_field_is_of_what_a_person_means(enter: Enter) -> None:
     page = enter("ada").get("/desk/field/new").text
     assert '<option value="pass">Package sold</option>' in page
     assert '<option value="hook">Webhook</option>' in page
-    assert str(Field(noun="pass", label="Shelf")) == "Shelf of package sold"
+    assert str(Field(noun="pass", label="Shelf")) == "Shelf (package sold)"
 
 
 def test_a_form_is_headed_by_it(enter: Enter) -> None:

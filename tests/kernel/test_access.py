@@ -62,7 +62,7 @@ def test_a_link_works_and_a_wrong_and_a_foreign_one_sound_the_same(slot: Slot, h
     bill = booking.bill
     assert bill is not None
     for wrong in ("", "x", booking.token[:-1], booking.token[:-1] + "é", booking.handle, bill.token, "A" * 46):
-        with pytest.raises(Missing, match="nothing here"):
+        with pytest.raises(Missing, match="doesn’t exist"):
             Booking.by_token(wrong)
 
 

@@ -89,7 +89,7 @@ def test_a_broken_constraint_is_a_sentence(app: Flask, service: Service) -> None
 def test_two_who_change_the_same_row_do_not_overwrite_each_other(app: Flask, service: Service) -> None:
     with db.engine().begin() as elsewhere:
         elsewhere.execute(text("update service set version = version + 1"))
-    with pytest.raises(Refused, match="Somebody else changed this"), transaction():
+    with pytest.raises(Refused, match="Someone else changed this"), transaction():
         service.name = "Mine"
 
 

@@ -36,14 +36,14 @@ def test_a_picture_is_drawn_again_upright_and_without_what_the_camera_wrote(app:
     "raw", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<script>alert(1)</script>", b"GIF89a" + b"\0" * 40, b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
 )
 def test_what_is_no_picture_is_refused(app: object, raw: bytes) -> None:
-    with pytest.raises(Invalid, match="marked fields"):
+    with pytest.raises(Invalid, match="highlighted fields"):
         Picture.keep(BytesIO(raw), "me.png")
 
 
 def test_a_picture_that_is_too_large_is_refused(app: object) -> None:
     with pytest.raises(Invalid) as no:
         Picture.keep(BytesIO(b"\0" * (LARGEST + 1)), "me.png")
-    assert no.value.fields == {"photo": "At most 8 MB, please."}
+    assert no.value.fields == {"photo": "Upload an image of 8 MB or less."}
 
 
 def test_staff_put_up_a_photo_and_the_public_page_shows_it(enter: Callable[[str], FlaskClient], client: FlaskClient, asha: Practitioner) -> None:

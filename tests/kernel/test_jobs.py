@@ -217,7 +217,7 @@ def test_a_job_that_no_pack_knows_any_more_ends_in_words(meera: Person, work_off
         later(greet, meera)
         only_job().name = "forgotten"
     work_off()
-    assert "No pack of this build knows the job 'forgotten'" in only_job().error
+    assert "This version has no job called 'forgotten'" in only_job().error
 
 
 def test_a_person_may_press_try_again_and_only_on_what_failed(meera: Person) -> None:
@@ -237,7 +237,7 @@ def test_a_job_that_kills_its_worker_again_and_again_ends_on_the_screen(meera: P
         assert jobs._claim() is None
         jobs.tick()
     hopeless = session.scalars(select(Job).where(Job.name == jobs.called(greet))).one()
-    assert (hopeless.state, hopeless.error) == ("failed", f"Its worker was killed {ATTEMPTS} times.")
+    assert (hopeless.state, hopeless.error) == ("failed", f"The worker that ran this job was stopped {ATTEMPTS} times.")
 
 
 def test_what_is_owed_is_part_of_a_change(meera: Person) -> None:

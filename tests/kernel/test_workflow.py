@@ -24,7 +24,7 @@ Hold = Callable[..., Booking]
 def test_a_move_from_the_wrong_state_is_refused_in_words(slot: Slot, hold: Hold) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "receipt 7"))
-    with pytest.raises(Refused, match="is confirmed, so “Mark as paid” is not possible any more"):
+    with pytest.raises(Refused, match="is confirmed, so “Mark as paid” is not available"):
         booking.mark_paid(ByHand("cash", "receipt 8"))
     assert booking.paid_with == "cash, receipt 7"
 
@@ -77,10 +77,10 @@ def test_the_small_form_says_which_field_is_wrong(slot: Slot, hold: Hold, by: An
     booking = hold(slot)
     with by("dina"), pytest.raises(Invalid) as no:
         press(booking, "mark_paid", {"how": "gold", "reference": "x" * 100, "price": "1"})
-    assert no.value.fields == {"how": "Choose one from the list.", "reference": "At most 80 characters, please.", "price": "There is no such field."}
+    assert no.value.fields == {"how": "Choose one from the list.", "reference": "Use at most 80 characters.", "price": "Unknown field."}
     with by("dina"), pytest.raises(Invalid) as no:
         press(booking, "mark_paid", {})
-    assert no.value.fields == {"how": "Please fill this in.", "reference": "Please fill this in."}
+    assert no.value.fields == {"how": "This field is required.", "reference": "This field is required."}
 
 
 def test_a_guard_says_why_not(slot: Slot, hold: Hold) -> None:

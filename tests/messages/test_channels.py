@@ -73,7 +73,7 @@ def test_a_lost_answer_is_no_second_message_and_the_report_says_what_became_of_i
     work_off()
     it = by("whatsapp")
     assert (it.state, it.provider_id) == ("handed", None)
-    assert "did not answer" in it.trouble
+    assert "did not respond" in it.trouble
     [text] = phones.texts()
     assert report(text, "delivered") == 200
     with later(minutes=20):
@@ -96,7 +96,7 @@ def test_what_whatsapp_never_took_is_brought_once_more_and_then_somebody_decides
             work_off()
         it = by("whatsapp", "bookings/cancelled")
         assert (it.state, it.tries) == seen
-    assert "nothing was ever heard" in it.trouble
+    assert "never confirmed it" in it.trouble
     assert len([each for each in phones.texts() if each["carrier"] == "whatsapp"]) == before
 
 
@@ -114,7 +114,7 @@ def test_a_text_message_that_may_have_gone_is_held_until_somebody_decides(
     assert it.state == "handed"
     assert "500" in it.trouble
     desk = enter("dina")
-    assert "it may come twice" in desk.get(f"/desk/message/{it.id}/do/send_again").text
+    assert "may be received twice" in desk.get(f"/desk/message/{it.id}/do/send_again").text
     assert desk.post(f"/desk/message/{it.id}/do/send_again").status_code == 302
     session.expire_all()
     work_off()
@@ -227,7 +227,7 @@ def test_without_a_telephone_there_is_nothing_to_opt_into(app: Flask, token: Any
         person = Person.meet(name="Sofia Rossi", email="sofia@example.com", phone="", timezone="Europe/Rome")
     answer = client.post("/api/v1/opt_in/", json={"person": person.id, "channel": "sms", "how": "By letter"}, headers=token("dina"))
     assert answer.status_code == 422
-    assert "telephone" in answer.get_json()["error"]["fields"]["person"]
+    assert "phone number" in answer.get_json()["error"]["fields"]["person"]
 
 
 def test_a_channel_that_was_switched_off_says_so(booked: Booking, work_off: WorkOff) -> None:
@@ -238,7 +238,7 @@ def test_a_channel_that_was_switched_off_says_so(booked: Booking, work_off: Work
     finally:
         channel.use(*kept)
     assert by("whatsapp").state == "failed"
-    assert "cannot be reached" in by("whatsapp").trouble
+    assert "can no longer be reached by WhatsApp" in by("whatsapp").trouble
 
 
 # --- reminders --------------------------------------------------------------------------------------------------------

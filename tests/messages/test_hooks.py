@@ -66,7 +66,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
         def call(address: str, body: bytes, headers: dict[str, str]) -> Heard:
             ids.append(headers["Frontdesk-Event"])
             status = left.pop(0) if len(left) > 1 else left[0]
-            return Heard(status, "said", 3, "" if status < 300 else f"It answered {status}.")
+            return Heard(status, "said", 3, "" if status < 300 else f"The server responded with status {status}.")
 
         monkeypatch.setattr(outside, "call", call)
         return ids
@@ -268,7 +268,7 @@ def test_a_name_that_leads_inside_is_not_called_and_is_looked_up_only_once(monke
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1" if len(asked) > 1 else "93.184.216.34", 443))]
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("1.1.1.1", "10.0.0.9")])
-    assert "not public" in outside.call("https://inside.example.com/", b"{}", {}).trouble
+    assert "does not lead to a public address" in outside.call("https://inside.example.com/", b"{}", {}).trouble
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     assert outside._checked("rebinds.example.com", 443) == "93.184.216.34"
     assert asked == ["rebinds.example.com"]
@@ -328,6 +328,6 @@ def test_a_hook_that_is_off_cannot_be_sent_to_again(hook: Hook, slot: Any, hold:
     with transaction():
         calls()[0].give_up("For this test.")
         Hook.get(hook.id).switch_off()
-    with pytest.raises(Refused, match="switched off"):
+    with pytest.raises(Refused, match="is disabled"):
         calls()[0].send_again()
     assert json.loads(calls()[0].body)["event"] == "booking.added"

@@ -90,7 +90,7 @@ def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it
     states = session.execute(select(Message.state, Message.wording_id).where(Message.template == "bookings/received", Message.channel == "email")).all()
     assert set(states) == {("sent", None)}
     assert session.scalars(select(Message).where(Message.template == "house/words_broken")).one().state == "sent"
-    assert f"edition {made.edition}" in wrote(sandbox, "hello@frontdesk.example")["text"]
+    assert f"version {made.edition}" in wrote(sandbox, "hello@frontdesk.example")["text"]
 
 
 # --- what may be written ----------------------------------------------------------------------------------------------
@@ -239,14 +239,14 @@ def test_words_are_written_looked_at_and_put_to_use(booking: Booking, enter: Ent
     assert seen.headers["X-Frame-Options"] == "SAMEORIGIN"
     assert session.scalar(select(Wording.id)) is None
     saved = desk.post(PAGE, data={"subject": SUBJECT, "body": BODY.replace("\n", "\r\n")}, follow_redirects=True)
-    assert "Edition 1 was saved" in saved.text
+    assert "Version 1 saved" in saved.text
     made = session.scalars(select(Wording)).one()
     assert (made.state, made.body) == ("draft", BODY)
-    assert "is said from now on" in desk.post(f"{PAGE}/use/{made.id}", follow_redirects=True).text
-    assert "edition 1" in desk.get("/desk/words/").text
+    assert "Version 1 published." in desk.post(f"{PAGE}/use/{made.id}", follow_redirects=True).text
+    assert "version 1" in desk.get("/desk/words/").text
     assert "Dear Meera Iyer," in desk.get(f"{PAGE}/look").text
     assert "Held for you until" in desk.get(f"{PAGE}/look?edition=original").text
-    assert "the original is said again" in desk.post(f"{PAGE}/original/{made.id}", follow_redirects=True).text
+    assert "The default is used again" in desk.post(f"{PAGE}/original/{made.id}", follow_redirects=True).text
 
 
 def test_words_that_cannot_be_said_come_back_as_they_were_typed(booking: Booking, enter: Enter) -> None:
@@ -277,7 +277,7 @@ def test_a_look_at_a_telephone_needs_no_more_than_its_number(booking: Booking, e
     with transaction():
         made = Wording.write("bookings/received", "en", "sms", "", "{{ business }}: {{ booking.number }}")
     page = "/desk/words/bookings/received/sms/en"
-    assert "not a telephone number" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "x"}, follow_redirects=True).text
+    assert "Enter a valid phone number" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "x"}, follow_redirects=True).text
     assert "on its way" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "+919845099999"}, follow_redirects=True).text
     work_off()
     [text] = phones.texts()

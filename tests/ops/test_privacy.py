@@ -86,7 +86,7 @@ def test_nothing_that_is_left_says_who_they_were_but_what_the_law_keeps(over: Bo
     assert "Invoice: 2" in answer.text
     assert {table for table, _ in traces()} <= KEPT
     session.expire_all()
-    assert (over.person.name, over.person.email, over.person.state) == (f"Forgotten customer {over.person_id}", "", "forgotten")
+    assert (over.person.name, over.person.email, over.person.state) == (f"Deleted customer {over.person_id}", "", "forgotten")
     assert client.get("/account").status_code == 303
     assert len(over.bills[0].invoices) == 2
 
@@ -146,7 +146,7 @@ def test_nobody_is_forgotten_while_something_is_to_come_or_owed(planted: Booking
 def test_staff_forget_somebody_by_a_move_and_only_those_who_may(over: Booking, client: FlaskClient, token: Any, enter: Any) -> None:
     path = f"/api/v1/person/{over.person_id}/forget"
     assert client.post(path, headers=token("omar")).status_code == 403
-    assert "gone for good" in enter("dina").get(f"/desk/person/{over.person_id}/do/forget").text
+    assert "deleted permanently" in enter("dina").get(f"/desk/person/{over.person_id}/do/forget").text
     assert client.post(path, headers=token("dina")).status_code == 200
     assert client.post(path, headers=token("dina")).status_code == 409
 
@@ -168,10 +168,13 @@ def test_the_file_holds_everything_under_names_that_can_be_read(over: Booking, i
     answer = inside().get("/account/everything.json")
     assert "attachment" in answer.headers["Content-Disposition"]
     told = json.loads(answer.text)
-    assert {"Person", "Booking", "Bill", "Payment", "Message", "Invoice", "History"} <= told.keys()
-    assert told["Person"][0]["Notes"].startswith("planted note")
-    assert told["Booking"][0]["Number"] == over.number
-    assert any(over.number in each["Subject"] or over.number in each["Body"] for each in told["Message"])
+    person, booking, message, *others = (db.called(each) for each in ("person", "booking", "message", "bill", "payment", "invoice"))
+    assert {person, booking, message, *others, "History"} <= told.keys()
+    assert told["Customer"][0]["Notes"].startswith("planted note")
+    assert told[booking][0]["Number"] == over.number
+    assert any(over.number in each["Subject"] or over.number in each["Text"] for each in told[message])
+    assert f"Customer {over.person_id}: Changed" in [each["What"] for each in told["History"]]
+    assert not re.search(r'"[a-z]+(_[a-z]+)+":', re.sub(r"\{[^{}]*\}", "", answer.text))
     assert "Plantville" in answer.text
     assert not re.search("Somebody Else|meera@", answer.text)
 

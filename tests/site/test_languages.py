@@ -185,13 +185,13 @@ def test_a_booking_in_hindi_is_hindi_to_its_end_and_in_what_is_written(app: Any,
     ravi, hindi = app.test_client(), {"Accept-Language": "hi"}
     wrong = ravi.post(f"/book/first/{slot.id}", data=RAVI | {"email": "ravi@nowhere"}, headers=hindi)
     assert wrong.status_code == 422
-    assert "यह ईमेल पता सही नहीं है।" in wrong.text
+    assert "सही ईमेल पता लिखें।" in wrong.text
     assert 'value="रवि कुमार"' in wrong.text, "what was typed is kept"
     paying = ravi.post(f"/book/first/{slot.id}", data=RAVI, headers=hindi)
     assert paying.status_code == 303
     booking = session.scalars(select(Booking)).one()
     assert booking.person.locale == "hi"
-    assert "एक बार देख लें, फिर भुगतान करें" in ravi.get(paying.headers["Location"]).text, "kept, without the header"
+    assert "जाँचें और भुगतान करें" in ravi.get(paying.headers["Location"]).text, "kept, without the header"
     elsewhere = app.test_client().get(f"/booking/{booking.token}")
     assert '<html lang="hi">' in elsewhere.text, "whoever holds their link reads their language"
     assert '<html lang="en">' in app.test_client().get(f"/booking/{booking.token}?lang=en").text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -25,7 +26,7 @@ def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -
     page.on("pageerror", lambda error: troubles.append(str(error)))
     page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     page.goto(f"{web}/desk/booking/")
-    page.get_by_label("User name").fill("dina")
+    page.get_by_label("Username").fill("dina")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
     page.goto(f"{web}/desk/booking/")
@@ -48,7 +49,7 @@ def test_the_desk_is_worked_by_keyboard_alone(desk: Page) -> None:
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/desk/person/1")
     desk.keyboard.press("/")
-    expect(desk.get_by_role("option", name="Today").first).to_be_visible()
+    expect(desk.get_by_role("option", name="Home").first).to_be_visible()
     desk.keyboard.type("bookings")
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/desk/booking/")
@@ -57,21 +58,30 @@ def test_the_desk_is_worked_by_keyboard_alone(desk: Page) -> None:
     desk.keyboard.press("Enter")
     desk.wait_for_url("**/desk/booking/1")
     desk.keyboard.press("Control+k")
-    expect(desk.get_by_role("group", name="Looked at last").get_by_role("option", name="Meera Iyer")).to_be_visible()
+    expect(desk.get_by_role("group", name="Recent").get_by_role("option", name="Meera Iyer")).to_be_visible()
     desk.keyboard.press("Escape")
     desk.keyboard.press("?")
-    expect(desk.get_by_role("dialog", name="Keys of the desk")).to_be_visible()
+    expect(desk.get_by_role("dialog", name="Keyboard shortcuts")).to_be_visible()
     assert faults(desk) == []
-    desk.get_by_label("Single letters work as keys").uncheck()
+    desk.get_by_label("Enable single-letter shortcuts").uncheck()
     desk.keyboard.press("Escape")
     desk.keyboard.press("?")
-    expect(desk.get_by_role("dialog", name="Keys of the desk")).to_be_hidden()
+    expect(desk.get_by_role("dialog", name="Keyboard shortcuts")).to_be_hidden()
+
+
+@pytest.mark.browser
+def test_a_page_is_found_by_whatever_it_is_called(desk: Page) -> None:
+    for word, page in (("vacation", "closure"), ("2fa", "second"), ("client", "person"), ("promo code", "coupon"), ("import", "person/import")):
+        desk.keyboard.press("Control+k")
+        desk.keyboard.type(word)
+        expect(desk.get_by_role("group", name="Go to").get_by_role("option").first).to_have_attribute("data-url", re.compile(rf"/desk/{page}/?$"))
+        desk.keyboard.press("Escape")
 
 
 @pytest.mark.browser
 def test_the_first_page_brings_its_figures_and_shuts_nobody_out(desk: Page, web: str) -> None:
     desk.goto(f"{web}/desk/")
-    expect(desk.get_by_role("heading", name="The last 28 days")).to_be_visible()
+    expect(desk.get_by_role("heading", name="Last 28 days")).to_be_visible()
     assert faults(desk) == []
     desk.goto(f"{web}/desk/reports/lead_time/")
     expect(desk.get_by_role("figure", name="Bookings by service")).to_be_visible()
@@ -81,13 +91,13 @@ def test_the_first_page_brings_its_figures_and_shuts_nobody_out(desk: Page, web:
 @pytest.mark.browser
 def test_the_frame_stays_as_somebody_set_it_up(desk: Page) -> None:
     desk.get_by_role("button", name="Compact rows").click()
-    desk.get_by_role("heading", name="House", exact=True).click()
-    people = desk.get_by_role("navigation", name="Desk").get_by_role("link", name="People")
+    desk.get_by_role("heading", name="General", exact=True).click()
+    people = desk.get_by_role("navigation", name="Desk").get_by_role("link", name="Customers")
     expect(people).to_be_hidden()
     desk.reload()
     expect(desk.get_by_role("button", name="Compact rows")).to_have_attribute("aria-pressed", "true")
     expect(people).to_be_hidden()
-    desk.get_by_label("Narrow the menu").fill("peop")
+    desk.get_by_label("Filter menu").fill("customers")
     expect(people).to_be_visible()
     expect(desk.get_by_role("navigation", name="Desk").get_by_role("link", name="Slots")).to_be_hidden()
     desk.keyboard.press("Enter")

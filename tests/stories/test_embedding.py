@@ -145,7 +145,7 @@ def test_a_customer_books_within_a_strangers_page_and_pays_on_ours(page: Page, s
     choose_a_time(inside)
     inside.get_by_label("Email").fill("meera@nowhere")
     inside.get_by_role("button", name="Continue to payment").click()
-    expect(inside.get_by_role("alert")).to_contain_text("This is not an email address.")
+    expect(inside.get_by_role("alert")).to_contain_text("Enter a valid email address.")
     expect(inside.get_by_label("Name", exact=True)).to_have_value("Meera Iyer")
     tall = page.frames[1].evaluate("document.documentElement.offsetHeight")
     expect(frame).to_have_js_property("offsetHeight", tall)

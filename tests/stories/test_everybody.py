@@ -131,7 +131,7 @@ def test_no_public_page_shuts_anybody_out(
     page.get_by_label("Email").fill("meera@example.com")
     page.get_by_role("button", name="Keep it, and choose another time").click()
     found += faults(page)
-    page.get_by_role("link", name="Look it over and pay").click()
+    page.get_by_role("link", name="Review and pay").click()
     found += faults(page)
     assert not found, "\n".join(found)
 
@@ -146,7 +146,7 @@ def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
         session.add_all(
             [Task(**about, about=str(it), title="Call her", asked_by="Dina", who_id=ada, due_on=clock.today() - timedelta(days=n)) for n in range(2)]
         )
-        session.add(Notice(**about, user_id=ada, kind="mention", words=f"Dina mentions you at {it}."))
+        session.add(Notice(**about, user_id=ada, kind="mention", words=f"Dina mentioned you on {it}."))
     return it
 
 
@@ -204,7 +204,7 @@ class Keys:
 def test_a_whole_booking_by_keyboard_alone(page: Page, web: str, sandbox: str, slot: Slot) -> None:
     page.goto(f"{web}/")
     keys = Keys(page)
-    keys.go_to("Skip to the content")
+    keys.go_to("Skip to content")
     keys.press("Choose a service")
     keys.press("First consultation")
     if "day=" not in page.url:

@@ -61,7 +61,7 @@ def test_a_passkey_is_added_lets_in_and_is_removed(
 ) -> None:
     page.goto(f"{home}/login/?next=/desk/passkeys/")
     assert faults(page) == []
-    page.get_by_label("User name").fill("dina")
+    page.get_by_label("Username").fill("dina")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in", exact=True).click()
     page.get_by_label("Name", exact=True).fill("My telephone")
@@ -70,7 +70,7 @@ def test_a_passkey_is_added_lets_in_and_is_removed(
     expect(page.get_by_role("heading", name="My telephone")).to_be_visible()
     page.get_by_label("Name", exact=True).fill("Again")
     page.get_by_role("button", name="Add a passkey").click()
-    expect(page.get_by_role("alert")).to_have_text("There is a passkey of yours here already.")
+    expect(page.get_by_role("alert")).to_have_text("This device already has a passkey for your account.")
 
     page.goto(f"{home}/logout/")
     page.goto(f"{home}/login/?next=/desk/sittings/")
@@ -86,14 +86,14 @@ def test_a_passkey_is_added_lets_in_and_is_removed(
     monkeypatch.setattr(passkeys.time, "time", lambda now=time.time: now() + 601)
     page.reload()
     page.get_by_label("Password").fill(PASSWORD)
-    page.get_by_role("button", name="Go on").click()
+    page.get_by_role("button", name="Continue").click()
     page.get_by_role("button", name="Remove Old telephone").click()
-    expect(page.get_by_text("opens nothing any more")).to_be_visible()
+    expect(page.get_by_text("Passkey “Old telephone” removed.")).to_be_visible()
 
     page.goto(f"{home}/logout/")
     page.goto(f"{home}/login/")
     page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.get_by_role("alert")).to_have_text(re.compile("This passkey opens nothing here"))
+    expect(page.get_by_role("alert")).to_have_text(re.compile("This passkey isn’t registered here"))
     session.expire_all()
     assert Passkey.of(user_id(app, "dina")) == []
 
@@ -104,7 +104,7 @@ def test_whom_the_telephone_does_not_recognise_it_signs_nothing_for(home: str, p
     tools.send("WebAuthn.setUserVerified", {"authenticatorId": id, "isUserVerified": False})
     page.goto(f"{home}/login/")
     page.get_by_role("button", name="Sign in with a passkey").click()
-    expect(page.get_by_role("alert")).to_have_text("No passkey answered: it was called off, or took too long.")
+    expect(page.get_by_role("alert")).to_have_text("The passkey request was cancelled or timed out.")
     expect(page.get_by_role("button", name="Sign in with a passkey")).to_be_enabled()
 
 

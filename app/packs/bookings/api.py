@@ -32,7 +32,7 @@ from app.site.limits import guessing
 
 api = Blueprint("bookings_api", __name__, url_prefix="/api")
 
-CUSTOMER = Actor("the customer", "public api")
+CUSTOMER = Actor("Customer", "public api")
 CHOICES = {"extras", "coupon", "buyer"}
 FIELDS = {"slot", "name", "email", "phone", "tz", "answers", "quote"} | CHOICES
 BUYER = {"tax_number", "region", "address"}

@@ -25,7 +25,7 @@ from app.site.payments import AFTER_PAYING
 
 buying = Blueprint("pass", __name__)  # the payment pages lead back to the page of a pass by its noun's name
 
-CUSTOMER = Actor("the customer", "site")
+CUSTOMER = Actor("Customer", "site")
 
 
 @buying.get("/packages")

@@ -18,7 +18,7 @@ from app.site.frame import speak_to
 
 changing = Blueprint("changing", __name__, url_prefix="/booking/<token>")
 
-CUSTOMER = Actor("the customer", "site")
+CUSTOMER = Actor("Customer", "site")
 
 
 def _booking(token: str) -> Booking:

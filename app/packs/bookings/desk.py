@@ -23,6 +23,7 @@ from app.packs.bookings.waiting import Waiting
 resources = [
     Resource(
         Booking,
+        also="appointment reservation session export",
         icon="calendar-check",
         list="number person slot.service slot.practitioner slot.starts_at state price",
         show="number state slot slot.service slot.practitioner hold_expires_at | "
@@ -43,6 +44,7 @@ resources = [
             drop="reschedule slot",
             around=around,
             shuts=Shuts(Closure, whose="practitioner", starts="starts_at", ends="ends_at", why="reason"),
+            also="schedule diary agenda week availability",
         ),
         order="-id",
         waits=[Waits("Bookings to approve", "Desk Practitioner", lambda: Booking.state == "requested", {"f.state": "requested"}, tone="info")],
@@ -51,6 +53,7 @@ resources = [
     ),
     Resource(
         Meeting,
+        also="video call link zoom jitsi google meet",
         icon="link",
         list="booking booking.slot.starts_at practitioner driver state trouble",
         show="booking booking.slot.starts_at practitioner driver join_url host_url recording_requested state trouble tries external_id",
@@ -62,9 +65,11 @@ resources = [
     ),
     Resource(
         BusyCalendar,
+        also="calendar sync google ical ics outlook busy",
         icon="calendar",
         one="calendar",
         label="Calendar sync",
+        many="calendars",
         empty="Add a practitioner’s calendar so that its busy times can’t be booked.",
         list="name practitioner kind refreshed_at state trouble",
         show="name practitioner kind checked_at refreshed_at state trouble",
@@ -81,10 +86,12 @@ resources = [
     ),
     Resource(
         Waiting,
+        also="waitlist queue",
         part="waiting_line",
         icon="bell",
         one="waiting list entry",
         label="Waiting list",
+        many="waiting list entries",
         labels={"person": "Customer"},
         list="service person practitioner first_day last_day state",
         show="service person person.email person.phone practitioner first_day last_day timezone state booking",
@@ -98,6 +105,7 @@ resources = [
     ),
     Resource(
         Slot,
+        also="times openings availability appointment",
         icon="rows",
         labels={"partner": "Second practitioner"},
         list="starts_at service practitioner seats state",
@@ -112,6 +120,7 @@ resources = [
     ),
     Resource(
         Service,
+        also="treatment offering price duration",
         icon="sparkles",
         labels={"policy": "Cancellation policy", "form": "Intake form"},
         list="name minutes price seats state",
@@ -128,6 +137,7 @@ resources = [
     ),
     Resource(
         Extra,
+        also="add-on addon upsell",
         icon="tag",
         list="name service price state",
         add="name service price",
@@ -141,6 +151,7 @@ resources = [
     ),
     Resource(
         Package,
+        also="bundle prepaid sessions",
         part="packages",
         icon="box",
         list="name service uses price valid_days state",
@@ -154,6 +165,7 @@ resources = [
     ),
     Resource(
         Pass,
+        also="package sold prepaid credit",
         part="packages",
         icon="receipt",
         one="package sold",
@@ -173,6 +185,7 @@ resources = [
     ),
     Resource(
         Practitioner,
+        also="staff team doctor therapist provider employee calendar",
         icon="user",
         labels={"user": "User account"},
         list="name title timezone state",
@@ -187,6 +200,7 @@ resources = [
     ),
     Resource(
         Hours,
+        also="availability opening hours working schedule timetable rota shift",
         icon="clock",
         one="opening hours",
         label="Opening hours",
@@ -203,6 +217,7 @@ resources = [
     ),
     Resource(
         OtherHours,
+        also="availability special hours override exception schedule",
         icon="sun",
         one="day with special hours",
         label="Special hours",
@@ -218,9 +233,11 @@ resources = [
     ),
     Resource(
         Closure,
+        also="holiday vacation leave time off absence block closed sick",
         icon="lock",
         one="time off or closure",
         label="Time off & closures",
+        many="closures",
         list="practitioner starts_at ends_at reason",
         add="practitioner starts_at ends_at reason",
         edit="starts_at ends_at reason",
@@ -233,9 +250,11 @@ resources = [
     ),
     Resource(
         Giver,
+        also="service assignment practitioner who provides team",
         icon="cap",
         one="assignment",
         label="Service assignments",
+        many="assignments",
         list="service practitioner weight",
         add="service practitioner weight",
         edit="weight",

@@ -185,6 +185,7 @@ def reminders(period: Period) -> Iterator[Row]:
 reports = [
     Report(
         "revenue",
+        also="income sales turnover earnings",
         icon="chart",
         asks=Period,
         columns={"week": "day", "service": "relation", "bookings": "number", "net": "money", "tax": "money", "total": "money"},
@@ -200,6 +201,7 @@ reports = [
     ),
     Report(
         "occupancy",
+        also="utilisation capacity",
         icon="clock",
         asks=Period,
         columns={"practitioner": "relation", "open": "number", "booked": "number", "free": "number", "rate": "rate"},
@@ -213,6 +215,7 @@ reports = [
     ),
     Report(
         "lead_time",
+        also="advance notice",
         icon="calendar",
         asks=Period,
         columns={
@@ -231,6 +234,7 @@ reports = [
     ),
     Report(
         "conversion",
+        also="checkout funnel abandoned",
         label="Checkout conversion",
         icon="filter",
         asks=Period,
@@ -247,6 +251,7 @@ reports = [
     ),
     Report(
         "no_shows",
+        also="missed absent",
         label="No-shows",
         icon="x",
         asks=Period,
@@ -261,6 +266,7 @@ reports = [
     ),
     Report(
         "given_back",
+        also="refund cancellation",
         label="Refunds",
         icon="history",
         asks=Period,
@@ -275,6 +281,7 @@ reports = [
     ),
     Report(
         "packages",
+        also="prepaid bundle",
         label="Package sales",
         part="packages",
         icon="box",
@@ -289,6 +296,7 @@ reports = [
     ),
     Report(
         "reminders",
+        also="delivery messages",
         icon="bell",
         asks=Period,
         columns={

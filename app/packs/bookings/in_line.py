@@ -20,7 +20,7 @@ from app.site.frame import speak_to
 
 in_line = Blueprint("in_line", __name__)
 
-CUSTOMER = Actor("the customer", "site")
+CUSTOMER = Actor("Customer", "site")
 
 
 @in_line.get("/book/<slug>/wait")

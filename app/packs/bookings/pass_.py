@@ -322,6 +322,7 @@ class Pass(Noun, Linked):
 class PassUse(Noun):
     """One use of a pass. It comes back once, when the booking that it was for does not come to be."""
 
+    known_as = "package use"
     states = "taken", "given_back", "spent"
     __table_args__ = (UniqueConstraint("pass_id", "booking_id"),)
     whose = "bought.person"

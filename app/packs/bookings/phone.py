@@ -207,4 +207,4 @@ def _price(call: Call, service: Service, wrong: Mapping[str, str]) -> tuple[Quot
             return service.quote(extras), {**no.fields, **wrong}
 
 
-page = Page("by_phone", label="New booking", icon="plus", roles="Desk", answers=show, adds=True)
+page = Page("by_phone", label="New booking", icon="plus", also="new booking appointment phone call walk in", roles="Desk", answers=show, adds=True)

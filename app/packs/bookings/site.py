@@ -44,7 +44,7 @@ from app.site.payments import AFTER_PAYING
 
 site = Blueprint("booking", __name__)
 
-CUSTOMER = Actor("the customer", "site")
+CUSTOMER = Actor("Customer", "site")
 WHO = ("name", "email", "phone")
 BUYER = ("tax_number", "region", "address")
 

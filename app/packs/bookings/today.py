@@ -105,7 +105,15 @@ def _glance() -> list[Glance]:
 def _line(entry: Entry) -> Glance:
     booking = entry.booking
     said = f"{booking.slot.service} · {booking.slot.practitioner}"
-    return Glance(f"{entry.starts_at:%H:%M}", str(booking.person), said, booking.state, url_for("BookingScreens.show", pk=booking.id))
+    return Glance(f"{entry.starts_at:%H:%M}", str(booking.person), said, booking.state, url_for("BookingScreens.show", pk=booking.id), Booking)
 
 
-page = Page("today", label="Today’s appointments", icon="users", roles="Desk Practitioner Auditor", answers=show, glance=_glance)
+page = Page(
+    "today",
+    label="Today’s appointments",
+    icon="users",
+    also="appointments arrivals check in reception front desk",
+    roles="Desk Practitioner Auditor",
+    answers=show,
+    glance=_glance,
+)

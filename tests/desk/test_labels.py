@@ -1,0 +1,98 @@
+"""A state, a choice and a move are called on every screen and in every file as their noun says; programs go on reading their names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+from openpyxl import load_workbook
+
+from app.desk import drawn
+from app.desk.column import Column
+from app.desk.incoming import heard
+from app.desk.resource import resource_of
+from app.kernel.audit import Change
+from app.kernel.db import session, within_a_sentence
+from app.kernel.workflow import past
+from app.packs.bookings.booking import Booking
+from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.slot import Slot
+
+Enter = Callable[[str], FlaskClient]
+
+
+@pytest.fixture
+def booking(slot: Slot, hold: Callable[..., Booking]) -> Booking:
+    return hold(slot)
+
+
+@pytest.fixture
+def labelled(monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setattr(Booking, "state_labels", {"held": "On hold for you"})
+    return "On hold for you"
+
+
+def test_a_state_is_said_in_the_words_of_its_noun_everywhere(labelled: str, booking: Booking, enter: Enter, client: FlaskClient, token: Any) -> None:
+    dina = enter("dina")
+    badge = f'<span class="badge is-warn">{labelled}</span>'
+    for page in ("/desk/booking/", f"/desk/booking/{booking.id}", f"/desk/search/?q={booking.number}"):
+        assert badge in dina.get(page).text, page
+    assert f">{labelled}</a></li>" in dina.get("/desk/booking/").text  # a tab above the list
+    assert labelled in dina.get("/desk/").text
+    assert labelled in dina.get("/desk/booking/calendar/").text
+    hits = dina.get(f"/desk/search/?q={booking.number}", headers={"Accept": "application/json"}).get_json()["groups"]
+    assert {hit["state"] for group in hits for hit in group["hits"] if hit["kind"] == "Booking"} == {labelled}
+    assert labelled in dina.get("/desk/booking/export.csv").text
+    sheet = load_workbook(BytesIO(dina.get("/desk/booking/export.xlsx").data)).active
+    assert labelled in [cell.value for row in sheet.iter_rows() for cell in row]
+    told = client.get(f"/api/v1/booking/{booking.id}", headers=token("dina")).get_json()["result"]
+    assert told["state"] == "held"
+
+
+def test_a_badge_that_is_no_state_of_a_noun_has_its_own_colours(app: object) -> None:
+    assert drawn.badge("off", {"off": "quiet"}) == '<span class="badge is-quiet">Off</span>'
+    assert drawn.badge(None) == '<span class="badge is-quiet">–</span>'
+    assert drawn.badge("no_show", resource_of(Booking)) == drawn.badge("no_show", Booking)
+
+
+def test_an_import_hears_a_choice_by_its_name_and_by_its_label(app: object) -> None:
+    place = Column(Practitioner, "meets_by")
+    assert [heard(place, cell) for cell in ("in_person", "In person", place.option_said("in_person").upper())] == ["in_person"] * 3
+
+
+def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter: Enter) -> None:
+    assert [within_a_sentence(each) for each in ("Gateway events", "API tokens", "WhatsApp messages")] == ["gateway events", "API tokens", "WhatsApp messages"]
+    bookings = resource_of(Booking)
+    assert bookings
+    assert [bookings.counted(many) for many in (0, 1, 1500)] == ["0 bookings", "1 booking", "1,500 bookings"]
+    assert "No bookings yet" in enter("dina").get("/desk/booking/").text
+
+
+@pytest.mark.parametrize(
+    ("label", "after"),
+    [
+        ("Check in", "Checked in"), ("Cancel booking", "Cancelled booking"), ("Mark as paid", "Marked as paid"), ("Send again", "Sent again"),
+        ("Retry", "Retried"), ("Archive", "Archived"), ("Pay out", "Paid out"),
+    ],
+)  # fmt: skip
+def test_what_was_done_is_the_button_in_the_past(label: str, after: str) -> None:
+    assert past(label) == after
+
+
+def test_the_history_is_read_by_people(booking: Booking, enter: Enter) -> None:
+    line = Change(noun="busy_calendar", row_id=3, verb="added", name="the command line", door="command")
+    assert (line.event, line.who, line.source, line.by) == ("Created", "System", "Command line", "by the system")
+    theirs = Change(noun="booking", row_id=3, verb="cancel", name="Customer", door="site")
+    assert (theirs.who, theirs.by) == ("Customer", "by the customer")
+    itself = Change(noun="booking", row_id=3, verb="cancel", name="Automation “Thank them”", door="worker")
+    assert (itself.who, itself.by) == ("Automation “Thank them”", "by the automation “Thank them”")
+    gone = Change(noun="of_a_pack_that_went", row_id=3, verb="blew_up", name="Dina", door="api", user_id=2)
+    assert (gone.event, gone.who, gone.source, gone.by) == ("Blew up", "Dina", "REST API", "by Dina via the API")
+    page = enter("omar").get("/desk/change/").text
+    for head in ("Time", "User", "Source", "Event", "Record", "ID"):
+        assert f">{head}<" in page, head
+    assert session.query(Change).count()
+    assert "command line" not in page
