@@ -30,8 +30,8 @@ SCOPES = ("https://www.googleapis.com/auth/calendar.events", "https://www.google
 _LATER = frozenset([408, 429, 500, 502, 503, 504])
 _TOO_MUCH = frozenset(["rateLimitExceeded", "userRateLimitExceeded", "quotaExceeded"])
 _NO_PERSON = (
-    "Google made no link: a service account cannot make Meet links for itself. In the admin console of your domain, let it act for people "
-    "(domain-wide delegation, for the calendar scopes), and say in GOOGLE_HOST for whom."
+    "Google couldn’t create a Meet link: a service account can’t create Meet links for itself. In your domain’s admin console, turn on "
+    "domain-wide delegation for the calendar scopes, and set GOOGLE_HOST to the user it acts for."
 )
 
 
@@ -103,9 +103,9 @@ class Google:
     def try_out(self, room: str) -> str:
         """Makes a meeting an hour from now, and takes it away again: there is no other way to know."""
         start = clock.ahead(hours=1)
-        wanted = Wanted(f"trial {start.isoformat()}", "Trying the meeting link", "", start, start + timedelta(minutes=1), "UTC", (), room)
+        wanted = Wanted(f"trial {start.isoformat()}", "Meeting link test", "", start, start + timedelta(minutes=1), "UTC", (), room)
         self.cancel(self.make(wanted).external_id)
-        return f"Google made a link in the calendar {self._calendar(room)}, and took it away again."
+        return f"Test passed. Google created a meeting link in the calendar {self._calendar(room)}, and the test meeting was deleted."
 
     # --- when somebody is busy ---
 
@@ -113,7 +113,9 @@ class Google:
         asked = {"timeMin": _moment(since), "timeMax": _moment(until), "items": [{"id": calendar}]}
         told = self._call("POST", f"{self.url}/freeBusy", json=asked).get("calendars", {}).get(calendar, {})
         if no := told.get("errors"):
-            raise Never(f"Google does not show when {calendar} is busy: {no[0].get('reason', 'no reason given')}. Share it with whoever signs in here.")
+            raise Never(
+                f"Google doesn’t share the busy times of {calendar} ({no[0].get('reason', 'no reason given')}). Share the calendar with the account used here."
+            )
         return [(datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"])) for each in told.get("busy", ())]
 
     # --- the wire ---
@@ -129,7 +131,7 @@ class Google:
         try:
             return self._events("PATCH", calendar, id, json=_event(wanted))
         except _Gone:
-            raise Again("Google says that this meeting is there, and that it is not.") from None
+            raise Again("Google sent conflicting information about this meeting.") from None
 
     def _with_link(self, calendar: str, event: dict[str, Any]) -> Made:
         for pause in PAUSES:
@@ -139,11 +141,11 @@ class Google:
             event = self._events("GET", calendar, str(event["id"]))
         link, stands = _link(event), _stands(event)
         if not link and stands == "pending":
-            raise Again("Google is still making the link.")
+            raise Again("Google is still creating the link.")
         external_id = f"{calendar}/{event['id']}"
         if not link:
             self.cancel(external_id)
-            raise Never("Google made the meeting, but no link for it.")
+            raise Never("Google created the meeting, but no link for it.")
         return Made(external_id, link, str(event.get("htmlLink", "")))
 
     def _events(self, method: str, calendar: str, id: str = "", json: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -156,7 +158,7 @@ class Google:
         try:
             answer = httpx.request(method, url, headers=self._signed(), timeout=WAIT, **what)
         except httpx.HTTPError:
-            raise Again("Google does not answer.") from None
+            raise Again("Google isn’t responding.") from None
         if answer.is_success:
             return _read(answer)
         raise _no(answer.status_code, _read(answer).get("error"))
@@ -167,9 +169,9 @@ class Google:
             if not self.credentials.valid:
                 self.credentials.refresh(_Line())
         except exceptions.TransportError:
-            raise Again("Google does not answer.") from None
+            raise Again("Google isn’t responding.") from None
         except exceptions.RefreshError as no:
-            raise (Again("Google lets nobody sign in for the moment.") if no.retryable else Never(_not_let_in(no))) from None
+            raise (Again("Google sign-in is temporarily unavailable.") if no.retryable else Never(_not_let_in(no))) from None
         self.credentials.apply(headers)
         return headers
 
@@ -209,7 +211,7 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
     if isinstance(said, dict):
         return said
     if answer.is_success:
-        raise Again("Google answered something that cannot be read.")
+        raise Again("Google sent a response that can’t be read.")
     return {}
 
 
@@ -218,7 +220,7 @@ def _no(status: int, error: Any) -> Exception:
     said = error if isinstance(error, dict) else {}
     words = str(said.get("message", "")) or "no reason given"
     if status in _LATER or (status == 403 and _TOO_MUCH & {*_reasons(said)}):
-        return Again(f"Google takes nothing for the moment ({status}).")
+        return Again(f"Google is temporarily unavailable ({status}).")
     if status == 409:
         return _Known()
     if status in (404, 410):
@@ -226,8 +228,8 @@ def _no(status: int, error: Any) -> Exception:
     if "Invalid conference type value" in words:
         return Never(_NO_PERSON)
     if status == 401:
-        return Never("Google does not let this program in: its keys do not count any more.")
-    return Never(f"Google says no ({status}): {words[:300]}")
+        return Never("Google rejected the sign-in: the credentials are no longer valid.")
+    return Never(f"Google refused the request ({status}): {words[:300]}")
 
 
 def _reasons(said: Mapping[str, Any]) -> Iterator[str]:
@@ -238,10 +240,10 @@ def _reasons(said: Mapping[str, Any]) -> Iterator[str]:
 def _not_let_in(no: exceptions.RefreshError) -> str:
     told = " ".join(str(each) for each in no.args)
     if "unauthorized_client" in told:
-        return "Google does not let the service account act for GOOGLE_HOST: allow it in the admin console of your domain (domain-wide delegation)."
+        return "Google doesn’t allow the service account to act for GOOGLE_HOST. Turn on domain-wide delegation in your domain’s admin console."
     if "invalid_grant" in told:
-        return "Google does not let this program in: the refresh token has ended, or the key of the service account does not count. Sign in again."
-    return f"Google does not let this program in: {told[:200]}"
+        return "Google rejected the sign-in: the refresh token has expired, or the service account key is no longer valid. Sign in again."
+    return f"Google rejected the sign-in: {told[:200]}"
 
 
 # --- the line on which google-auth signs and renews -------------------------------------------------------------------

@@ -130,7 +130,7 @@ def taken(content: bytes, timezone: str, since: datetime, until: datetime) -> Se
     except Never:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a stranger's calendar holds, staff hear that it cannot be read
-        raise Never(f"This is not a calendar that can be read ({type(error).__name__}).") from None
+        raise Never(f"This calendar can’t be read ({type(error).__name__}).") from None
     return sorted(each for each in spans if each.starts_at < each.ends_at and since < each.ends_at and each.starts_at < until)
 
 
@@ -144,7 +144,7 @@ def _busy(calendar: Calendar) -> Iterator[Any]:
             rule = each.get("RRULE")
             rules += rule is not None
             if rules > RULES or (rule is not None and _is_too_often(rule)):
-                raise Never("This calendar holds things that happen too often to be followed.")
+                raise Never("This calendar has too many recurring events, or events that repeat too often.")
             yield each
 
 

@@ -28,4 +28,4 @@ class Jitsi:
         """An empty room is no room."""
 
     def try_out(self, room: str) -> str:
-        return f"Each meeting has a room of its own at {self.url}."
+        return f"Each meeting gets a separate room at {self.url}."

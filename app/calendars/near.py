@@ -11,7 +11,7 @@ class OwnRoom:
     """A permanent room of the one who is met."""
 
     name = "room"
-    label = "A link that stays the same"
+    label = "Fixed link"
     far = False
 
     def make(self, wanted: Wanted) -> Made:
@@ -24,7 +24,7 @@ class OwnRoom:
         """The room stays."""
 
     def try_out(self, room: str) -> str:
-        return f"People are sent to {_link(room)}."
+        return f"Customers will be sent to {_link(room)}."
 
 
 class InPerson:
@@ -43,8 +43,8 @@ class InPerson:
 
     def try_out(self, room: str) -> str:
         if not room:
-            raise Never("There is no address yet: write it into “Room”, and it is shown with every booking.")
-        return f"People come to {room}."
+            raise Never("No address yet. Enter it in “Location or link” to show it with every booking.")
+        return f"Customers come to {room}."
 
 
 def is_link(text: str) -> bool:
@@ -57,5 +57,5 @@ def is_link(text: str) -> bool:
 
 def _link(room: str) -> str:
     if not is_link(room):
-        raise Never("There is no link yet: write it into “Room”. It begins with https://.")
+        raise Never("No link yet. Enter it in “Location or link”, starting with https://.")
     return room

@@ -130,7 +130,7 @@ def test_google_is_asked_for_busy_times_too(calendar: BusyCalendar, sandbox: str
     with transaction():
         BusyCalendar.get(calendar.id).connect(Address("nobody@practice.example"))
     work_off()
-    assert "Share it" in BusyCalendar.get(calendar.id).trouble
+    assert "Share the calendar" in BusyCalendar.get(calendar.id).trouble
     BusyCalendar.get(calendar.id).connect(Address("primary@practice.example"))
     work_off()
     again = BusyCalendar.get(calendar.id)

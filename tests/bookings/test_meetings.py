@@ -250,7 +250,7 @@ def test_staff_can_try_the_link_before_a_customer_does(google: str, plan: Plan, 
         work_off()
         return Practitioner.get(asha.id).link_says
 
-    assert "made a link" in says()
+    assert "created a meeting link" in says()
     plan("no_conference")
     assert "domain-wide delegation" in says()
     with transaction():

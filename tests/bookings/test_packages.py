@@ -150,7 +150,7 @@ def test_a_code_pays_for_the_hour_and_confirms_it_at_once(client: FlaskClient, s
     answer = client.post("/api/bookings", json={"slot": slot.id, "coupon": bought.code, "tz": "Asia/Kolkata"} | WHO)
     assert answer.status_code == 201
     assert (answer.json["state"], answer.json["price"]["amount"]) == ("confirmed", 0)
-    assert f"from your package {bought.code}" in answer.json["lines"][0]["label"]
+    assert f"(package {bought.code})" in answer.json["lines"][0]["label"]
     session.expire_all()
     assert (bought.uses_left, [each.number for each in bought.bookings]) == (2, [answer.json["number"]])
     assert answer.json["number"] in client.get(f"/pass/{bought.token}").text

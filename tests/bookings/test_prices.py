@@ -189,7 +189,7 @@ def test_a_wrong_coupon_is_a_marked_field_and_nothing_is_lost(form: Form, coupon
 def test_an_extra_that_is_gone_is_said_and_the_rest_is_kept(form: Form, extras: Any) -> None:
     Extra.get(extras[1]).retire()
     assert form.send(extra=[*extras]).status_code == 422
-    assert form.wrong("extras") == "One of these is not offered any more."
+    assert form.wrong("extras") == "One of these extras is no longer available."
     assert form.total == "₹1,199.00"
     for nonsense in (0, -1, "x", 10**12, "²"):
         assert form.send(extra=[nonsense]).status_code == 422

@@ -105,7 +105,7 @@ def test_a_calendar_says_when_it_is_busy_or_that_it_is_not_shared(at: Any, keys:
     assert google.busy(google.calendar, clock.now(), clock.ahead(days=9)) == [span]
     google.cancel(made.external_id)
     assert google.busy(google.calendar, clock.now(), clock.ahead(days=9)) == []
-    with pytest.raises(Never, match="Share it"):
+    with pytest.raises(Never, match="Share the calendar"):
         google.busy("nobody@practice.example", clock.now(), clock.ahead(days=9))
 
 

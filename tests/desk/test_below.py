@@ -48,7 +48,7 @@ def test_a_person_shows_what_every_pack_has_of_them(slot: Any, hold: Any, enter:
     assert headings(page) == ["Bookings", "Messages", "Bills"]
     assert f'data-href="/desk/booking/{booking.id}"' in page
     assert f'data-href="/desk/bill/{booking.bill.id}"' in page
-    assert "None yet: Waiting list, Sold packages, Payments, Invoices." in page
+    assert "None yet: Waiting list, Packages sold, Payments, Invoices." in page
 
 
 def test_a_payment_stands_below_whoever_paid_its_bill(slot: Any, hold: Any, by: Any, enter: Enter) -> None:
@@ -90,7 +90,7 @@ def test_the_newest_few_come_first_and_all_of_them_are_a_click_away(service: Ser
 
 def test_one_more_is_added_from_there_for_whoever_may(service: Service, enter: Enter) -> None:
     page = enter("dina").get(f"/desk/service/{service.id}").text
-    assert headings(page) == ["Extras", "Who gives what"], "where one can be added, its place is shown"
+    assert headings(page) == ["Extras", "Service assignments"], "where one can be added, its place is shown"
     assert f'href="/desk/extra/new?service={service.id}"' in page
     assert f'<option value="{service.id}" selected>' in enter("dina").get(f"/desk/extra/new?service={service.id}").text
     assert "/desk/extra/new" not in enter("omar").get(f"/desk/service/{service.id}").text.partition('class="belongs"')[2]

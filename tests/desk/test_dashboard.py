@@ -81,7 +81,7 @@ def test_a_week_without_anything_is_drawn_too_and_only_the_house_has_a_height() 
 
 
 def test_a_share_is_of_all_rows_together_and_of_nothing_there_is_none() -> None:
-    share = Figure("missed / came missed", "Did not come")
+    share = Figure("missed / came missed", "No-show rate")
     assert share.of_rows([{"came": 3, "missed": 1}, {"came": 4, "missed": 0}]) == 1250
     assert share.of_rows([]) is None
     assert Figure("came", "Came").of_rows([]) == 0

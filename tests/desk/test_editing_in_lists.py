@@ -94,7 +94,7 @@ def test_only_what_the_form_would_change_and_only_for_whom_it_opens(slots: list[
 def test_one_column_of_many_rows_is_chosen_said_and_changed_with_a_line_for_each(slots: list[Slot], enter: Enter) -> None:
     dina, ids = enter("dina"), [each.id for each in slots]
     assert "Edit field…" in dina.get("/desk/slot/").text
-    assert '<option value="seats">Seats' in dina.post("/desk/slot/change", data={"id": ids}).text
+    assert '<option value="seats">Places' in dina.post("/desk/slot/change", data={"id": ids}).text
     assert 'name="seats"' in dina.post("/desk/slot/change", data={"id": ids, "path": "seats"}).text
     wrong = dina.post("/desk/slot/change", data={"id": ids, "path": "seats", "seats": "x", "done": "yes"})
     assert (wrong.status_code, seats()) == (422, [1, 1, 1])

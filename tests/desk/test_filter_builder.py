@@ -148,7 +148,7 @@ def test_the_form_builds_the_address_line_by_line(slots: None, enter: Enter) -> 
     shown = dina.get("/desk/slot/filter", query_string=whole)
     assert shown.status_code == 302
     page = dina.get(shown.location).text
-    assert "Seats is between 2 and 3" in page
+    assert "Places is between 2 and 3" in page
     assert "Practitioner is Dev Mehta" in page
     assert page.count("data-href") == 3
     changed = dina.get(shown.location.replace("/slot/?", "/slot/filter?")).text

@@ -12,15 +12,15 @@ from app.money.bill import ByHand
 def test_each_step_is_ticked_by_what_is_there(enter: Any, hold: Any) -> None:
     desk: FlaskClient = enter("ada")
     empty = desk.get("/desk/first_steps/").text
-    assert "Say what you offer" in empty
+    assert "Add services" in empty
     assert 'href="/desk/service/new"' in empty
-    assert "Say what you offer<span" not in empty
+    assert "Add services<span" not in empty
 
 
 def test_it_is_done_when_somebody_has_paid(enter: Any, slot: Any, hold: Any) -> None:
     desk: FlaskClient = enter("ada")
     before = desk.get("/desk/first_steps/").text
-    assert "Say what you offer<span" in before
+    assert "Add services<span" in before
     assert "Make a test payment<span" not in before
     assert "Continue setup" in desk.get("/desk/").text
     assert "Continue setup" not in enter("dina").get("/desk/").text

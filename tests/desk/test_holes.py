@@ -141,7 +141,7 @@ def test_what_was_typed_is_still_there_after_a_refusal(enter: Enter, slot: Slot,
     typed = {"name": "Copy of it", "slug": "first", "minutes": "45", "price": "12.50", "description": "typed for ten minutes"}
     answer = desk.post("/desk/service/new", data=typed)
     assert answer.status_code == 409
-    assert "Another service has this address already." in answer.text
+    assert "Another service already uses this page address." in answer.text
     for value in ("Copy of it", "12.50", "typed for ten minutes"):
         assert value in answer.text
 

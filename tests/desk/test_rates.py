@@ -46,7 +46,7 @@ def test_a_program_sends_it_in_per_cent_too(service: Service, client: FlaskClien
 def test_what_is_no_rate_is_refused_in_words(typed: str, service: Service, enter: Enter) -> None:
     page = enter("dina").post(f"/desk/service/{service.id}/cell/tax_rate", data={"tax_rate": typed, "version": "1"})
     assert page.status_code in (409, 422)
-    assert re.search("Enter a percentage|two decimal places|smaller percentage|0 to 100 per cent", page.text)
+    assert re.search("Enter a percentage|two decimal places|smaller percentage|0% to 100%", page.text)
     assert rate(service) == 0
 
 
@@ -54,5 +54,5 @@ def test_a_form_has_the_headings_of_its_record_page(service: Service, enter: Ent
     for path in (f"/desk/service/{service.id}/edit", "/desk/service/new"):
         page = enter("dina").get(path).text
         headings = re.findall("<legend>([^<]+)", page)
-        assert headings == ["Price", "When it is given", "How it is booked"]
+        assert headings == ["Price", "Scheduling", "Booking rules"]
         assert page.index('name="minutes"') < page.index(headings[0]) < page.index('name="tax_rate"') < page.index(headings[1])

@@ -88,7 +88,7 @@ def test_a_workbook_has_numbers_days_and_no_formulas(services: None, enter: Ente
     answer = enter("dina").get("/desk/service/export.xlsx?cols=name,price,minutes,tax_included&order=id")
     assert answer.mimetype == sheet.XLSX
     assert cells(answer.data)[:2] == [
-        [("inlineStr", "Name"), ("inlineStr", "Price"), ("inlineStr", "Length, in minutes"), ("inlineStr", "The price includes the tax")],
+        [("inlineStr", "Name"), ("inlineStr", "Price"), ("inlineStr", "Duration (min)"), ("inlineStr", "Price includes tax")],
         [("inlineStr", "=S0"), ("n", "999"), ("n", "60"), ("b", "1")],
     ]
     with zipfile.ZipFile(BytesIO(answer.data)) as book:

@@ -22,7 +22,7 @@ Enter = Callable[[str], FlaskClient]
 @pytest.mark.parametrize(
     ("noun", "said"),
     [
-        (Pass, "a sold package"), (Waiting, "a place in the waiting list"), (Giver, "a share of a service"), (Call, "a webhook delivery"), (Tally, "a daily count"),
+        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Giver, "an assignment"), (Call, "a webhook delivery"), (Tally, "a daily count"),
     ],
 )  # fmt: skip
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:
@@ -33,16 +33,16 @@ def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, s
 
 def test_an_automation_begins_with_that_word(enter: Enter) -> None:
     page = enter("ada").get("/desk/automation/new").text
-    assert '<option value="pass">a sold package</option>' in page
-    assert '<option value="other_hours">a day with other hours</option>' in page
+    assert '<option value="pass">a package sold</option>' in page
+    assert '<option value="other_hours">a day with special hours</option>' in page
 
 
 def test_a_field_is_of_what_a_person_means(enter: Enter) -> None:
     page = enter("ada").get("/desk/field/new").text
-    assert '<option value="pass">Sold package</option>' in page
+    assert '<option value="pass">Package sold</option>' in page
     assert '<option value="hook">Webhook</option>' in page
-    assert str(Field(noun="pass", label="Shelf")) == "Shelf (sold package)"
+    assert str(Field(noun="pass", label="Shelf")) == "Shelf (package sold)"
 
 
 def test_a_form_is_headed_by_it(enter: Enter) -> None:
-    assert "<h1>New share of a service</h1>" in enter("dina").get("/desk/giver/new").text
+    assert "<h1>New assignment</h1>" in enter("dina").get("/desk/giver/new").text

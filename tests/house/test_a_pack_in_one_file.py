@@ -75,7 +75,7 @@ with clock.standing_at(clock.now() + timedelta(days=2, minutes=1)):
     work_off()
     with app.app_context():
         told = session.scalars(select(Message).where(Message.template == "library/due")).one()
-        assert (told.state, told.subject) == ("sent", "Tomorrow Middlemarch is due"), (told.state, told.subject, told.trouble)
+        assert (told.state, told.subject) == ("sent", "Middlemarch is due tomorrow"), (told.state, told.subject, told.trouble)
 
 # the fine, and the report, five days after
 with clock.standing_at(clock.now() + timedelta(days=8, minutes=1)):

@@ -80,7 +80,7 @@ def test_a_stranger_is_never_called_while_a_transaction_is_open(app: Flask) -> N
 
 
 def test_a_broken_constraint_is_a_sentence(app: Flask, service: Service) -> None:
-    with pytest.raises(Refused, match="Another service has this address already"), transaction():
+    with pytest.raises(Refused, match="Another service already uses this page address"), transaction():
         session.add(Service(name="Copy", slug="first", price=service.price))
     with pytest.raises(Refused, match="5 to 480 minutes"), transaction():
         session.add(Service(name="Long", slug="long", price=service.price, minutes=481))

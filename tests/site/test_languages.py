@@ -174,7 +174,7 @@ def test_staff_and_programs_hear_english_whatever_the_reader_chose(enter: Any, s
     dina = enter("dina")
     dina.get("/?lang=hi")
     assert '<html lang="en' in dina.get("/desk/", headers={"Accept-Language": "hi"}).text
-    assert dina.get("/api/slots?service=nosuch", headers={"Accept-Language": "hi"}).json["error"]["message"] == "We do not offer this, or not any more."
+    assert dina.get("/api/slots?service=nosuch", headers={"Accept-Language": "hi"}).json["error"]["message"] == "This service is not available."
     assert words.language() == words.ENGLISH, "and nothing of it is left for whoever comes next"
 
 

@@ -32,7 +32,7 @@ def test_what_stands_below_a_record_can_be_read_by_everybody(visit: Callable[...
     assert faults(page, "100%") == []
     page.set_viewport_size({"width": 390, "height": 800})
     page.get_by_role("button", name="Add", exact=True).click()
-    expect(page.locator("#adding a").first).to_have_text("Book by telephone")
+    expect(page.locator("#adding a").first).to_have_text("New booking")
     page.keyboard.press("Escape")
     page.get_by_role("link", name="View all").click()
     expect(page.locator("main")).to_contain_text("Chart 0")

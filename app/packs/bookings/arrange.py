@@ -32,7 +32,7 @@ from app.packs.bookings.slot import Slot
 
 Key = tuple[int, int | None, int, datetime]  # whose, with whom, of what, when
 
-_BY_THE_HOURS = {"unaudited": "Nobody has seen it but customers who did not take it; the hours say why it is gone."}
+_BY_THE_HOURS = {"unaudited": "The slot was never booked; the change of the opening hours is the record of its removal."}
 
 
 @dataclass(frozen=True)

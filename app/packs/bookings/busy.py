@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import ForeignKey, Index, select
 from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
@@ -36,9 +36,7 @@ ANEW = timedelta(hours=20)  # after which a calendar that has not changed is rea
 class Address:
     """Where a calendar can be read."""
 
-    address: str = asked(
-        "Address", help="The secret address in iCal format, https://…, or the name of a calendar at Google, such as asha@gmail.com.", longest=1000
-    )
+    address: str = asked("Calendar address", help="The secret address in iCal format (https://…), or a Google calendar such as asha@gmail.com.", longest=1000)
 
 
 @dataclass(frozen=True)
@@ -53,41 +51,42 @@ class BusyCalendar(Noun):
     """A calendar that somebody keeps elsewhere. Whoever has its address can read it, so that is sealed, and never shown again."""
 
     states = "new", "read", "stopped"
+    state_labels: ClassVar[dict[str, str]] = {"new": "Not connected", "read": "Connected", "stopped": "Disconnected"}
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
     name: Mapped[str]
-    kind: Mapped[str] = mapped_column(default="ics", info={"choices": {"ics": "A calendar’s address", "google": "Google Calendar"}})
+    kind: Mapped[str] = mapped_column(default="ics", info={"label": "Type", "choices": {"ics": "iCal address", "google": "Google Calendar"}})
     address: Mapped[Any] = sealed("busy_calendar.address")
     edition: Mapped[int] = mapped_column(default=0)  # of its address
     tag: Mapped[str] = mapped_column(default="")
-    checked_at: Mapped[datetime | None]
-    refreshed_at: Mapped[datetime | None]
-    trouble: Mapped[str] = mapped_column(default="")
+    checked_at: Mapped[datetime | None] = mapped_column(info={"label": "Last checked"})
+    refreshed_at: Mapped[datetime | None] = mapped_column(info={"label": "Last updated"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
     times: Mapped[list[Busy]] = relationship(cascade="all, delete-orphan", back_populates="calendar")
 
-    @move("new", "read", "stopped", to="read", by="Desk Practitioner", label="Connect", asks=Address)
+    @move("new", "read", "stopped", to="read", by="Desk Practitioner", label="Connect calendar", asks=Address)
     def connect(self, asked: Address) -> None:
-        """From now on its busy times are nobody else's."""
+        """Blocks this calendar’s busy times, so that they can’t be booked."""
         address = asked.address.strip().replace("webcal://", "https://", 1)
         if is_link(address) or outside.is_beside(address):
             self.kind = "ics"
         elif place.that_shows_busy() and "@" in address and not set(address) & set("/ <>"):
             self.kind = "google"
         else:
-            raise Invalid.fields_said({"address": "Write the whole address. It begins with https://."})
+            raise Invalid.fields_said({"address": "Enter the full address, starting with https://."})
         self.address, self.edition, self.tag, self.trouble = address, self.edition + 1, "", ""
         later(read, self)
 
-    @move("read", by="Desk Practitioner", label="Read it now")
+    @move("read", by="Desk Practitioner", label="Sync now")
     def read_now(self) -> None:
-        """Without waiting for the clock, which comes by every ten minutes."""
+        """Reads the calendar immediately. Otherwise it is read every ten minutes."""
         self.tag = ""
         later(read, self)
 
-    @move("read", to="stopped", by="Desk Practitioner", label="Stop reading")
+    @move("read", to="stopped", by="Desk Practitioner", label="Disconnect calendar")
     def stop(self) -> None:
-        """Its busy times are free again, and its address is forgotten."""
+        """Makes its busy times bookable again and deletes the stored address."""
         self.times, self.address, self.trouble = [], None, ""
 
     # --- reading it ---
@@ -113,18 +112,18 @@ class BusyCalendar(Noun):
         fresh = self.refreshed_at is not None and clock.now() - self.refreshed_at < ANEW
         told = outside.fetch(self.address, {"If-None-Match": self.tag} if self.tag and fresh else {}, LARGEST)
         if told.trouble:
-            raise Again(f"The calendar cannot be read. {told.trouble}")
+            raise Again(f"The calendar can’t be read. {told.trouble}")
         if told.status == 304:
             return Read(None)
         spans = ics.taken(told.content, self.practitioner.timezone, since, until)
         if len(spans) > MOST:
-            raise Never(f"This calendar holds more than {MOST} times in the next four months.")
+            raise Never(f"This calendar has more than {MOST:,} events in the next four months.")
         return Read(spans, told.tag)
 
     def _at_google(self, since: datetime, until: datetime) -> Sequence[Span]:
         google = place.that_shows_busy()
         if google is None:
-            raise Never("Google is not set up here any more.")
+            raise Never("Google Calendar is no longer set up here.")
         return google.busy(self.address, since, until)
 
     def _kept(self, edition: int, tag: str = "", spans: Sequence[ics.Taken] | None = None, *, trouble: str = "") -> None:

@@ -55,8 +55,8 @@ EXTRAS = [("Recording to keep", 19900), ("Printed chart", 34900)]
 REMINDER = (
     "{{ person.name }}, see you {{ when(booking.slot.starts_at, booking.timezone) }}",
     (
-        "Hello {{ person.name }},\n\nwe look forward to {{ booking.slot.service.name }} with you. Have your questions ready; we have the tea.\n\n"
-        "[See your booking]({{ base_url }}/booking/{{ booking.token }})\n\n{{ business }}"
+        "Hello {{ person.name }},\n\nWe look forward to your {{ booking.slot.service.name }}. Have your questions ready; we have the tea.\n\n"
+        "[View your booking]({{ base_url }}/booking/{{ booking.token }})\n\nKind regards,\n{{ business }}"
     ),
 )
 BIRTH = [
@@ -88,7 +88,7 @@ def demo() -> None:
     if session.scalar(select(Service.id).limit(1)):
         return
     with transaction():
-        policy = RefundPolicy(name="Until the day before", tiers="48h: 100%, 24h: 50%")
+        policy = RefundPolicy(name="Standard", tiers="48h: 100%, 24h: 50%")
         taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "form": _birth()}
         services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed) for n, s, m, p, d in SERVICES]
         services[2].deposit_percent = 40
@@ -96,7 +96,7 @@ def demo() -> None:
         people = [Practitioner(name=n, title=t, about=a) for n, t, a in PRACTITIONERS]
         people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
         extras = [Extra(service=services[0], name=name, price=Money(price, "INR")) for name, price in EXTRAS]
-        session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For whoever comes first")])
+        session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For new customers")])
     _say_it_our_way()
     _ask_more()
     _be_heard()
@@ -115,8 +115,8 @@ def demo() -> None:
 def _ask_more() -> None:
     """What this practice wants to know besides, as an administrator adds it."""
     with transaction():
-        heard = Field(noun="person", label="Heard of us", kind="choice", options="A friend\nA doctor\nSearch\nSomewhere else", listed=True)
-        for each in (heard, Field(noun="booking", label="Referred by", kind="text", help="Whoever sent them, if somebody did.")):
+        heard = Field(noun="person", label="How they found us", kind="choice", options="A friend\nA doctor\nSearch\nSomewhere else", listed=True)
+        for each in (heard, Field(noun="booking", label="Referred by", kind="text", help="Who recommended us, if anyone.")):
             each.tidy()
             session.add(each)
 
@@ -136,7 +136,7 @@ def _say_it_our_way() -> None:
     with transaction():
         person = Person.meet(name=name, email=email, phone=phone, timezone=zone)
         session.flush()
-        OptIn.give(person, "whatsapp", "Said so by telephone")
+        OptIn.give(person, "whatsapp", "Agreed by phone")
         session.add(Wording(template="bookings/reminder", edition=1, subject=REMINDER[0], body=REMINDER[1]))
 
 
@@ -144,18 +144,18 @@ def _be_heard() -> None:
     """A program in the sandbox hears what happens: /sandbox/listener shows it."""
     if neighbour():
         with transaction():
-            session.add(Hook(name="The sandbox's listener", address=neighbour()))
+            session.add(Hook(name="Sandbox listener", address=neighbour()))
 
 
 def _automate() -> None:
     """What is asked of a colleague by itself: to call back whoever cancels something dear, and to ask after whoever did not come."""
     call = {"does": "task", "words": "Call {person}: would another time suit them?", "who": "owner", "days": 1}
-    ask = {"does": "task", "words": "Ask {person} whether all is well: they did not come to {slot.service}", "who": "owner", "days": 0}
-    note = {"does": "remark", "words": "They were expected {slot.starts_at} and did not come."}
+    ask = {"does": "task", "words": "Check in with {person}: they missed their {slot.service}", "who": "owner", "days": 0}
+    note = {"does": "remark", "words": "Missed the appointment on {slot.starts_at}."}
     with transaction():
         for name, verb, asked, steps in (
-            ("Call back whoever cancels", "cancel", "price:from:1000", [call]),
-            ("Ask after whoever did not come", "miss", "", [ask, note]),
+            ("Call back after a cancellation", "cancel", "price:from:1000", [call]),
+            ("Follow up on a no-show", "miss", "", [ask, note]),
         ):
             made = Automation(name=name, noun="booking", verb=verb, asked=asked, steps=steps, made_by="Demo Desk")
             made.tidy()
@@ -193,11 +193,9 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
         )
         session.add_all(Giver(service=service, practitioner=each) for service, each in product(services, practitioners))
         session.add(
-            OtherHours(
-                practitioner=asha, day=next_monday + timedelta(days=6), how="extra", opens=time(10), closes=time(12), note="A Sunday, for those who work"
-            )
+            OtherHours(practitioner=asha, day=next_monday + timedelta(days=6), how="extra", opens=time(10), closes=time(12), note="Extra Sunday opening")
         )
-        session.add(OtherHours(practitioner=dev, day=next_monday + timedelta(days=2), how="closed", note="A wedding"))
+        session.add(OtherHours(practitioner=dev, day=next_monday + timedelta(days=2), how="closed", note="Wedding"))
         session.add(Closure(practitioner=asha, starts_at=noon, ends_at=noon + timedelta(hours=3), reason="Dentist"))
         session.add(Closure(practitioner=dev, starts_at=noon + timedelta(days=3), ends_at=noon + timedelta(days=6), reason="Leave"))
     for practitioner in practitioners:
@@ -209,19 +207,19 @@ def _talk(asha: Practitioner, service: Service) -> None:
     booking = session.scalar(select(Booking).where(Booking.state == "confirmed").order_by(Booking.id.desc()).limit(1))
     assert booking
     with transaction():
-        session.add(Remark(noun="booking", row_id=booking.id, name="Demo Desk", words=f"Asked by telephone to sit near the door.\n{asha.name} knows."))
+        session.add(Remark(noun="booking", row_id=booking.id, name="Demo Desk", words=f"Asked by phone for a seat near the door.\n{asha.name} knows."))
         session.add(
             Task(
                 noun="booking",
                 row_id=booking.id,
                 about=str(booking),
-                title="Put the printed chart aside",
+                title="Set aside the printed chart",
                 who=asha.user,
                 asked_by="Demo Desk",
                 due_on=clock.today(),
             )
         )
-        session.add(Task(noun="service", row_id=service.id, about=str(service), title="Look over the description", asked_by="Demo Desk"))
+        session.add(Task(noun="service", row_id=service.id, about=str(service), title="Review the description", asked_by="Demo Desk"))
 
 
 def _before(practitioner: Practitioner, service: Service) -> None:
@@ -258,7 +256,7 @@ def _book(service: Service) -> None:
             if name == "Meera Iyer":
                 _give_back(booking, recording.price)
             if name == "Daniel Cohen":
-                booking.cancel(CallOff("Asked by telephone to be called another month."))
+                booking.cancel(CallOff("Asked by phone to rebook next month."))
 
 
 def _deposit(service: Service) -> None:

@@ -19,18 +19,19 @@ class Extra(Noun):
     """A recording, a printed chart, a longer hour."""
 
     states = "offered", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}
     __table_args__ = (CheckConstraint("price_amount >= 0", name="price"),)
-    refusals: ClassVar[dict[str, str]] = {"extra_price": "A price cannot be below zero."}
+    refusals: ClassVar[dict[str, str]] = {"extra_price": "The price can’t be negative."}
 
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship("Service", back_populates="extras", lazy="joined", innerjoin=True)
     name: Mapped[str]
     price: Mapped[Money] = money_column("price")
 
-    @move("offered", to="retired", by="Desk")
+    @move("offered", to="retired", by="Desk", label="Deactivate")
     def retire(self) -> None:
-        """Not offered any more; who chose it has it."""
+        """Hides the extra from customers. Bookings that include it keep it."""
 
-    @move("retired", to="offered", by="Desk", label="Offer again")
+    @move("retired", to="offered", by="Desk", label="Reactivate")
     def offer(self) -> None:
-        """Back on the form."""
+        """Makes the extra available to customers again."""

@@ -17,10 +17,8 @@ def _any(noun: type[Noun]) -> bool:
 
 
 first_steps = [
-    Step(
-        "Say who gives it", "Each practitioner has a time zone, a picture and a calendar of their own.", lambda: _any(Practitioner), "PractitionerScreens.add"
-    ),
-    Step("Say what you offer", "How long it takes, what it costs, what goes back when it is called off.", lambda: _any(Service), "ServiceScreens.add"),
-    Step("Open your hours", "By the day of the week. Free times follow them by themselves, a season ahead.", lambda: _any(Hours), "HoursScreens.add"),
-    Step("See the first free times", "On the calendar of the desk, and on the page of the service.", lambda: _any(Slot), "SlotScreens.list"),
+    Step("Add practitioners", "Each practitioner has a time zone, a photo and a calendar.", lambda: _any(Practitioner), "PractitionerScreens.add"),
+    Step("Add services", "Set the duration, the price and the cancellation policy.", lambda: _any(Service), "ServiceScreens.add"),
+    Step("Add opening hours", "Set them for each weekday. Bookable times are created automatically.", lambda: _any(Hours), "HoursScreens.add"),
+    Step("Check available times", "They appear in the calendar here and on the service page.", lambda: _any(Slot), "SlotScreens.list"),
 ]

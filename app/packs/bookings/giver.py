@@ -17,15 +17,15 @@ class Giver(Noun):
 
     __table_args__ = (UniqueConstraint("service_id", "practitioner_id"), CheckConstraint("weight between 1 and 100", name="weight"))
     refusals: ClassVar[dict[str, str]] = {
-        "giver_service_id_practitioner_id_key": "This practitioner gives this service already.",
-        "giver_weight": "A share is 1 to 100: whoever has 20 gets twice as much as whoever has 10.",
+        "giver_service_id_practitioner_id_key": "This practitioner is already assigned to this service.",
+        "giver_weight": "Enter a share of 1 to 100.",
     }
 
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"))
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    weight: Mapped[int] = mapped_column(default=10, info={"label": "Share", "help": "Whoever has 20 gets twice as many bookings as whoever has 10."})
+    weight: Mapped[int] = mapped_column(default=10, info={"label": "Share", "help": "A share of 20 gets twice as many bookings as a share of 10."})
 
     def __str__(self) -> str:
-        return f"{self.practitioner} gives {self.service}"
+        return f"{self.service} · {self.practitioner}"

@@ -21,7 +21,7 @@ def check_region(region: str) -> str:
     """Nothing, "IT", or "IN-KA"."""
     country, _, part = region.strip().upper().partition("-")
     if country and (country not in _known() or (part and part not in _known()[country]) or region.strip().endswith("-")):
-        raise Invalid.fields_said({"holidays": "We do not know the holidays of this place. Write a country or one of its regions, like IN-KA, IT or US-NY."})
+        raise Invalid.fields_said({"holidays": "Unknown holiday calendar. Enter a country or region code, such as IN-KA, IT or US-NY."})
     return f"{country}-{part}" if part else country
 
 

@@ -24,21 +24,19 @@ class Hours(Noun):
         CheckConstraint("last_day >= first_day", name="days"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "hours_order": "It closes after it opens. Write 00:00 for the end of the day; hours over midnight are two: until 00:00, and from 00:00 on the next day.",
-        "hours_days": "The last day comes after the first.",
+        "hours_order": "The closing time must be after the opening time. Use 00:00 for the end of the day. For hours past midnight, add two entries: one until 00:00, and one from 00:00 on the next day.",
+        "hours_days": "The last day must be on or after the first day.",
     }
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    service_id: Mapped[int | None] = mapped_column(
-        ForeignKey("service.id"), index=True, info={"label": "For one service only", "help": "Empty: for everything they give."}
-    )
+    service_id: Mapped[int | None] = mapped_column(ForeignKey("service.id"), index=True, info={"help": "Leave empty for all services."})
     service: Mapped[Service | None] = relationship(lazy="joined")
     weekday: Mapped[str] = mapped_column(info={"choices": WEEKDAYS})
-    opens: Mapped[time]
-    closes: Mapped[time]
-    first_day: Mapped[date | None] = mapped_column(info={"help": "Empty: from now on."})
-    last_day: Mapped[date | None] = mapped_column(info={"help": "Empty: until somebody changes it."})
+    opens: Mapped[time] = mapped_column(info={"label": "Opening time"})
+    closes: Mapped[time] = mapped_column(info={"label": "Closing time"})
+    first_day: Mapped[date | None] = mapped_column(info={"help": "Leave empty to start immediately."})
+    last_day: Mapped[date | None] = mapped_column(info={"help": "Leave empty for no end date."})
     note: Mapped[str] = mapped_column(default="")
 
     @property

@@ -76,7 +76,7 @@ def large(count: int = 10_000) -> Iterator[int]:
     session.execute(text("set synchronous_commit to off"))
     service = session.scalars(select(Service).where(Service.minutes == HOUR, Service.state == "offered").order_by(Service.id)).first()
     if service is None:
-        raise RuntimeError("There is no service of an hour: begin with the demo.")
+        raise RuntimeError("There is no one-hour service. Load the demo first.")
     people = _practitioners()
     slots = _slots(service, people)
     chance.shuffle(slots)

@@ -33,11 +33,11 @@ INSTEAD = ("jitsi", "room")
 class Link:
     """A room that staff have made themselves."""
 
-    link: str = asked("Link", help="It begins with https://.")
+    link: str = asked("Meeting link", help="Starts with https://.")
 
 
 def _is_to_come(meeting: Meeting) -> str | None:
-    return "It is over." if meeting.booking.slot.ends_at <= clock.now() else None
+    return "This meeting has ended." if meeting.booking.slot.ends_at <= clock.now() else None
 
 
 class Meeting(Noun):
@@ -46,21 +46,21 @@ class Meeting(Noun):
     whose = "booking.person"
     states = "requested", "ready", "cancelled", "failed"
     __table_args__ = (Index("meeting_one_each", "booking_id", unique=True, postgresql_where=text("state != 'cancelled'")),)
-    refusals: ClassVar[dict[str, str]] = {"meeting_one_each": "This booking has a meeting already."}
+    refusals: ClassVar[dict[str, str]] = {"meeting_one_each": "This booking already has a meeting."}
 
     booking_id: Mapped[int] = mapped_column(ForeignKey("booking.id"), index=True)
     booking: Mapped[Booking] = relationship("Booking", lazy="joined", innerjoin=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
     practitioner: Mapped[Practitioner] = relationship()
     key: Mapped[str] = mapped_column(index=True, info={"secret": True})  # what the place knows it by; of a group, all have the same
-    driver: Mapped[str] = mapped_column(info={"choices": {**PLACES, "by_hand": "By hand"}, "label": "Made by"})
-    external_id: Mapped[str] = mapped_column(default="")
-    join_url: Mapped[str] = mapped_column(default="", info={"label": "Link", "secret": True})
-    host_url: Mapped[str] = mapped_column(default="", info={"secret": True})
+    driver: Mapped[str] = mapped_column(info={"choices": {**PLACES, "by_hand": "Entered manually"}, "label": "Meeting type"})
+    external_id: Mapped[str] = mapped_column(default="", info={"label": "External ID"})
+    join_url: Mapped[str] = mapped_column(default="", info={"label": "Meeting link", "secret": True})
+    host_url: Mapped[str] = mapped_column(default="", info={"label": "Host link", "secret": True})
     recording_requested: Mapped[bool] = mapped_column(default=False)
     edition: Mapped[int]  # of the booking, that it was last asked for
-    tries: Mapped[int] = mapped_column(default=0)
-    trouble: Mapped[str] = mapped_column(default="")
+    tries: Mapped[int] = mapped_column(default=0, info={"label": "Attempts"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
 
     # --- what a booking does with it ---
 
@@ -112,11 +112,11 @@ class Meeting(Noun):
     def wanted(self) -> Wanted:
         """The customer is not a guest in the calendar there: it would show them the link days before."""
         slot, user = self.booking.slot, self.practitioner.user
-        about = "A group" if slot.seats > 1 else f"Booking {self.booking.number}"
+        about = "Group session" if slot.seats > 1 else f"Booking {self.booking.number}"
         return Wanted(
             key=self.key,
             title=f"{slot.service.name} with {self.practitioner.name}",
-            about=f"{about}. A recording was asked for." if self.recording_requested else f"{about}.",
+            about=f"{about}. Recording requested." if self.recording_requested else f"{about}.",
             starts_at=slot.starts_at,
             ends_at=slot.ends_at,
             timezone=self.practitioner.timezone,
@@ -211,39 +211,39 @@ class Meeting(Noun):
 
     # --- its moves ---
 
-    @move("requested", to="ready")
+    @move("requested", to="ready", label="Link created")
     def be_ready(self, made: Made) -> None:
         self.external_id, self.host_url = made.external_id, made.host_url
         self.join_url, self.tries, self.trouble = made.join_url, 0, ""
 
-    @move("requested", to="failed")
+    @move("requested", to="failed", label="Link failed")
     def give_up(self) -> None:
-        """Nobody could make a link; staff send one."""
+        """No link could be created. Staff enter one."""
 
-    @move("requested", "ready", "failed", to="requested")
+    @move("requested", "ready", "failed", to="requested", label="Rescheduled")
     def move_along(self) -> None:
-        """To the new time, with the link it has."""
+        """Moves the meeting to the new time. The link stays the same."""
         self.edition, self.tries, self.trouble = self.booking.edition, 0, ""
         self._ask()
 
-    @move("requested", "ready", "failed", to="cancelled")
+    @move("requested", "ready", "failed", to="cancelled", label="Cancelled")
     def cancel(self) -> None:
-        """Not needed any more: what was made for it is taken away."""
+        """Removes the meeting and its link."""
         if place.is_here(self.driver) and self._place.far:
             later(settle, self)
 
-    @move("requested", "ready", "failed", by="Desk Practitioner", label="Try again", when=_is_to_come)
+    @move("requested", "ready", "failed", by="Desk Practitioner", label="Recreate link", when=_is_to_come)
     def try_again(self) -> None:
-        """Ask for it anew, the way this practitioner meets people."""
+        """Creates the link again, using the practitioner’s meeting type."""
         if self.driver != self.practitioner.meets_by:
             self.driver, self.external_id = self.practitioner.meets_by, ""
         self.move_along()
 
-    @move("requested", "failed", to="ready", by="Desk Practitioner", label="Enter the link", asks=Link, when=_is_to_come)
+    @move("requested", "failed", to="ready", by="Desk Practitioner", label="Enter link", asks=Link, when=_is_to_come)
     def enter(self, asked: Link) -> None:
-        """A room that somebody of the house has made."""
+        """Saves a meeting link that you created yourself."""
         if not is_link(asked.link):
-            raise Invalid.fields_said({"link": "Write the whole link. It begins with https://."})
+            raise Invalid.fields_said({"link": "Enter the full link, starting with https://."})
         self.driver, self.join_url, self.trouble = "by_hand", asked.link, ""
 
     @move(
@@ -251,15 +251,15 @@ class Meeting(Noun):
         "ready",
         "failed",
         by="Desk Practitioner",
-        label="Recording wanted",
-        when=lambda it: "It is wanted already." if it.recording_requested else None,
+        label="Request recording",
+        when=lambda it: "A recording has already been requested." if it.recording_requested else None,
     )
     def want_recording(self) -> None:
-        """Whoever gives it sees so here, and in the calendar from its next change on."""
+        """Shows the practitioner that a recording is wanted: here, and in the calendar after the next change."""
         self.recording_requested = True
 
     def __str__(self) -> str:
-        return f"Meeting of {self.booking.number}"
+        return f"Meeting for {self.booking.number}"
 
 
 def _key(booking: Booking) -> str:

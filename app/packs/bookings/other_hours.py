@@ -22,16 +22,22 @@ class OtherHours(Noun):
         Index("other_hours_practitioner_id_day", "practitioner_id", "day"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "other_hours_times": "Extra hours say from when and until when; a closed day has no times.",
-        "other_hours_order": "It closes after it opens. Write 00:00 for the end of the day.",
+        "other_hours_times": "Enter an opening and a closing time for extra hours, and none for a closed day.",
+        "other_hours_order": "The closing time must be after the opening time. Use 00:00 for the end of the day.",
     }
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    day: Mapped[date]
-    how: Mapped[str] = mapped_column(info={"choices": ("closed", "extra")})
-    opens: Mapped[time | None]
-    closes: Mapped[time | None]
+    day: Mapped[date] = mapped_column(info={"label": "Date"})
+    how: Mapped[str] = mapped_column(
+        info={
+            "label": "Type",
+            "choices": {"closed": "Closed", "extra": "Extra hours"},
+            "help": "Closed replaces the opening hours of that date. Extra hours add to them, on holidays too.",
+        }
+    )
+    opens: Mapped[time | None] = mapped_column(info={"label": "Opening time"})
+    closes: Mapped[time | None] = mapped_column(info={"label": "Closing time"})
     note: Mapped[str] = mapped_column(default="")
 
     @property

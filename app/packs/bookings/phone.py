@@ -32,7 +32,7 @@ from app.packs.bookings.slot import Slot
 from app.site.files import answers_sent
 
 FOUND, TIMES = 8, 24  # as many as are looked through while somebody waits on the line
-WAYS = {"link": "Send a link to pay", "cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"}
+WAYS = {"link": "Send payment link", "cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Call:
         try:
             day = date.fromisoformat(self.said("since")) if self.said("since") else clock.today()
         except ValueError:
-            raise Invalid.fields_said({"since": "This is not a date."}) from None
+            raise Invalid.fields_said({"since": "Enter a valid date."}) from None
         return max(clock.now(), datetime.combine(day, midnight(), ZoneInfo(column.house.timezone)))
 
     @property
@@ -102,11 +102,11 @@ def show() -> Any:
 def _book(call: Call) -> Booking:
     """A double click is one booking; whatever is refused, nothing is held."""
     slot, way = call.slot, call.said("pay") or "link"
-    wrong = {"slot": "Choose one of the free times."} if slot is None else {}
+    wrong = {"slot": "Choose an available time."} if slot is None else {}
     if way not in WAYS:
-        wrong["pay"] = "Choose one of these."
+        wrong["pay"] = "Choose a payment method."
     if way in ("cash", "cheque", "bank") and not call.said("reference"):
-        wrong["reference"] = "Please fill this in."
+        wrong["reference"] = "This field is required."
     if wrong or slot is None:
         raise Invalid.fields_said(wrong)
     key = f"desk:{call.said('once')[:64]}"
@@ -122,7 +122,7 @@ def _book(call: Call) -> Booking:
         made = Booking.asked_before(key)
         if made is None:
             raise
-        raise Refused(f"This page has made {made.number} already. Open it anew for another booking.") from None
+        raise Refused(f"{made.number} was already created from this form. Start a new booking.") from None
     return booking
 
 
@@ -130,17 +130,17 @@ def _how_it_stands(booking: Booking) -> str:
     """What is sure, and what is still to come of the money."""
     bills = booking.bills
     if booking.state == "requested":
-        return "waits until somebody says yes to it; nothing is paid before that"
+        return "is waiting for approval. No payment is due yet"
     if promised := next((each for each in bills if each.is_promised), None):
-        return f"waits until somebody else has seen the {promised.price} too"
+        return f"is waiting for a second approval of {promised.price}"
     if booking.state == "held":
-        return f"waits for the money; {booking.person.email} has the link"
+        return f"is waiting for payment. The link was sent to {booking.person.email}"
     uncleared = [each.paying.money for each in bills if each.paying and not each.paying.is_cleared]
     owed = [each.price for each in bills if each.wants_money]
-    said = [f"the cheque over {each} is not cleared yet" for each in uncleared] + [f"{each} is still to be paid" for each in owed]
+    said = [f"the cheque for {each} has not cleared yet" for each in uncleared] + [f"{each} is still due" for each in owed]
     if said:
         return f"is confirmed; {' and '.join(said)}"
-    return "is paid" if bills else f"is confirmed, {booking.paid_with}"
+    return "is confirmed and paid" if bills else f"is confirmed ({booking.paid_with})"
 
 
 # --- what the page shows ----------------------------------------------------------------------------------------------
@@ -207,4 +207,4 @@ def _price(call: Call, service: Service, wrong: Mapping[str, str]) -> tuple[Quot
             return service.quote(extras), {**no.fields, **wrong}
 
 
-page = Page("by_phone", label="Book by telephone", icon="phone", also="new booking appointment phone call walk in", roles="Desk", answers=show, adds=True)
+page = Page("by_phone", label="New booking", icon="plus", also="new booking appointment phone call walk in", roles="Desk", answers=show, adds=True)

@@ -34,12 +34,12 @@ class Stretch:
     service: str = asked("Service", among=lambda: {each.slug: each.name for each in Service.offered()})
     first_day: date = asked("First day")
     last_day: date = asked("Last day")
-    opens: time = asked("From")
-    closes: time = asked("Until")
-    weekends: bool = asked("Saturdays and Sundays too", default=False)
+    opens: time = asked("Opening time")
+    closes: time = asked("Closing time")
+    weekends: bool = asked("Include weekends", default=False)
 
 
-PLACES = {"in_person": "In person", "google": "Google Meet", "jitsi": "Jitsi", "room": "A link that stays the same"}
+PLACES = {"in_person": "In person", "google": "Google Meet", "jitsi": "Jitsi", "room": "Fixed link"}
 
 
 class Practitioner(Noun, Linked):
@@ -49,55 +49,60 @@ class Practitioner(Noun, Linked):
     states = "active", "away"
 
     name: Mapped[str]
-    title: Mapped[str] = mapped_column(default="")
+    title: Mapped[str] = mapped_column(default="", info={"label": "Job title"})
     about: Mapped[str] = mapped_column(default="", info={"long": True})
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
-    holidays: Mapped[str] = mapped_column(default="", info={"label": "Public holidays of (like IN-KA, IT or US-NY; empty: none)"})
+    holidays: Mapped[str] = mapped_column(
+        default="", info={"label": "Public holiday calendar", "help": "A country or region code, such as IN-KA, IT or US-NY. Leave empty for none."}
+    )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     user: Mapped[Any] = relationship("User")
     photo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     photo: Mapped[Picture | None] = relationship(lazy="joined")
 
-    meets_by: Mapped[str] = mapped_column(default="in_person", info={"choices": PLACES})
+    meets_by: Mapped[str] = mapped_column(default="in_person", info={"label": "Meeting type", "choices": PLACES})
     room: Mapped[str] = mapped_column(
         default="",
-        info={"label": "Room", "help": "In person: the address. A link that stays the same: the link. Google Meet: the calendar at Google. Jitsi needs none."},
+        info={
+            "label": "Location or link",
+            "help": "In person: the address. Fixed link: the link. Google Meet: the Google calendar. Jitsi: leave empty.",
+        },
     )
-    link_says: Mapped[str] = mapped_column(default="", info={"label": "When the meeting link was tried"})
+    link_says: Mapped[str] = mapped_column(default="", info={"label": "Last meeting link test"})
 
     @validates("timezone")
     def _zone(self, key: str, value: str) -> str:
         if not clock.is_zone(value):
-            raise Invalid.fields_said({"timezone": "This is not a time zone. Write it like Asia/Kolkata."})
+            raise Invalid.fields_said({"timezone": "Enter a valid time zone, such as Asia/Kolkata."})
         return value
 
     @validates("holidays")
     def _holidays(self, key: str, value: str) -> str:
         return check_region(value or "")
 
-    @move("active", to="active", by="Desk", label="Open hours", asks=Stretch)
+    @move("active", to="active", by="Desk", label="Add slots", asks=Stretch)
     def open_hours(self, hours: Stretch) -> None:
-        """Make the slots of these days. What is there already stays as it is."""
+        """Adds bookable slots on these dates. Existing slots stay as they are."""
         service = Service.called(hours.service)
         starts = list(self._starts(service, hours))
         if not starts:
-            raise Refused("There is no slot in these hours: look at the days, the times and how long the service takes.")
+            raise Refused("No slot fits into these hours. Check the dates, the times and the duration of the service.")
         taken = set(session.scalars(select(Slot.starts_at).where(Slot.practitioner_id == self.id, Slot.service_id == service.id, Slot.starts_at.in_(starts))))
         session.add_all(Slot.at(self, service, start) for start in starts if start not in taken)
 
-    @move("active", to="away", by="Desk", confirm="Customers will not see this practitioner any more. Bookings stay.")
+    @move("active", to="away", by="Desk", label="Mark as away", confirm="Customers will no longer see this practitioner. Existing bookings stay.")
     def go_away(self) -> None:
-        """On leave, or gone."""
+        """Stops new bookings with this practitioner. Existing bookings stay."""
 
-    @move("away", to="active", by="Desk", label="Come back")
+    @move("away", to="active", by="Desk", label="Mark as back")
     def come_back(self) -> None:
-        """Bookable again."""
+        """Makes the practitioner bookable again."""
 
     # --- where they meet ---
 
     def tidy(self) -> None:
         if self.meets_by == "room" and not is_link(self.room):
-            raise Invalid.fields_said({"room": "Write the link of the room. It begins with https://."})
+            raise Invalid.fields_said({"room": "Enter the full link, starting with https://."})
         here: Any = inspect(self)
         if not here.persistent:
             self._begin_with_the_hours_of_the_house()
@@ -105,13 +110,13 @@ class Practitioner(Noun, Linked):
     def _begin_with_the_hours_of_the_house(self) -> None:
         """Whoever is new has them, until somebody writes down others."""
         hours: Any = noun_called("hours")  # which know whose they are
-        note = "As the house has them"
+        note = "Business opening hours"
         session.add_all(hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note) for each in working_hours.kept())
 
-    @move("active", "away", by="Desk Practitioner", label="Try the meeting link")
+    @move("active", "away", by="Desk Practitioner", label="Test meeting link")
     def try_link(self) -> None:
-        """See whether a meeting could be made, without a customer who waits for it."""
-        self.link_says = "It is being tried. Load this page again in a moment."
+        """Checks whether a meeting link can be created, without a booking."""
+        self.link_says = "Test running. Reload this page in a moment."
         later(try_out, self)
 
     def try_out(self) -> None:
@@ -122,14 +127,14 @@ class Practitioner(Noun, Linked):
         with transaction():
             self.lock().link_says = f"{clock.said(clock.now(), self.timezone)}: {says}"
 
-    @move("active", "away", by="Desk Practitioner", label="New calendar link", careful=True, confirm="Calendars that fetch the old link get nothing any more.")
+    @move("active", "away", by="Desk Practitioner", label="Replace calendar link", careful=True, confirm="Calendars that use the old link will stop updating.")
     def renew_link(self) -> None:
-        """Another secret address for their calendar; the old one ends at once."""
+        """Creates a new secret address for the calendar feed. The old one stops working immediately."""
         self.handle = token_urlsafe(16)
 
     def _starts(self, service: Service, hours: Stretch) -> list[datetime]:
         if not 0 <= (hours.last_day - hours.first_day).days <= 366:
-            raise Invalid.fields_said({"last_day": "Choose a stretch of one day to one year."})
+            raise Invalid.fields_said({"last_day": "Choose a period of one day to one year."})
         days = [hours.first_day + timedelta(n) for n in range((hours.last_day - hours.first_day).days + 1)]
         return [start for day in days if hours.weekends or day.weekday() < 5 for start in self._on(day, service, hours)]
 

@@ -32,6 +32,7 @@ class Service(Noun):
     """Something the practice offers."""
 
     states = "offered", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}
     __table_args__ = (
         CheckConstraint("minutes between 5 and 480", name="minutes"),
         CheckConstraint("price_amount >= 0", name="price"),
@@ -45,59 +46,61 @@ class Service(Noun):
         CheckConstraint("change_hours between 0 and 2000", name="change"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "service_slug_key": "Another service has this address already.",
-        "service_minutes": "A service takes 5 to 480 minutes.",
-        "service_price": "A price cannot be below zero.",
-        "service_hold": "A seat is held for 5 to 60 minutes.",
-        "service_seats": "A slot has 1 to 500 seats.",
-        "service_tax": "A tax rate is 0 to 100 per cent.",
-        "service_quiet": "The quiet before and after is 0 to 240 minutes each.",
-        "service_step": "A time every 0 to 480 minutes; 0 puts one after the other.",
-        "service_cap": "A cap is 0 to 500; 0 is none.",
-        "service_change": "Customers may change it until 0 to 2000 hours before.",
-        "service_deposit": "A deposit is 1 to 100 per cent; 100 means that all is paid at once.",
+        "service_slug_key": "Another service already uses this page address.",
+        "service_minutes": "Enter a duration of 5 to 480 minutes.",
+        "service_price": "The price can’t be negative.",
+        "service_hold": "Enter a payment hold of 5 to 60 minutes.",
+        "service_seats": "Enter 1 to 500 places.",
+        "service_tax": "Enter a tax rate of 0% to 100%.",
+        "service_quiet": "Enter buffers of 0 to 240 minutes.",
+        "service_step": "Enter a start-time interval of 0 to 480 minutes. Use 0 for back-to-back appointments.",
+        "service_cap": "Enter a limit of 0 to 500. Use 0 for no limit.",
+        "service_change": "Enter 0 to 2,000 hours for self-service changes.",
+        "service_deposit": "Enter a deposit of 1% to 100%. Use 100% to charge the full amount.",
     }
 
     name: Mapped[str]
-    slug: Mapped[str] = mapped_column(unique=True, info={"label": "Address", "help": "How its page is called on the site: first-consultation."})
+    slug: Mapped[str] = mapped_column(
+        unique=True, info={"label": "Page address", "help": "The last part of its address on the site, such as first-consultation."}
+    )
     description: Mapped[str] = mapped_column(default="", info={"long": True})
-    minutes: Mapped[int] = mapped_column(default=60, info={"label": "Length, in minutes"})
+    minutes: Mapped[int] = mapped_column(default=60, info={"label": "Duration (min)"})
     price: Mapped[Money] = money_column("price")
-    tax_rate: Mapped[int] = mapped_column(default=0, info={"label": "Tax", "rate": True})
-    tax_included: Mapped[bool] = mapped_column(default=True, info={"label": "The price includes the tax"})
-    tax_code: Mapped[str] = mapped_column(default="", info={"label": "Code of the tax office", "help": "The SAC that stands on the invoice: 999799."})
+    tax_rate: Mapped[int] = mapped_column(default=0, info={"label": "Tax rate", "rate": True})
+    tax_included: Mapped[bool] = mapped_column(default=True, info={"label": "Price includes tax"})
+    tax_code: Mapped[str] = mapped_column(default="", info={"label": "HSN/SAC code", "help": "Shown on the invoice, such as 999799."})
     deposit_percent: Mapped[int] = mapped_column(
-        default=100, info={"label": "Paid at once, in per cent", "help": "100: all of it. With 30, the rest is asked for afterwards."}
+        default=100, info={"label": "Deposit (%)", "help": "100 charges the full amount at booking. With 30, the balance is due later."}
     )
     policy_id: Mapped[int | None] = mapped_column(
-        ForeignKey("refund_policy.id"), info={"help": "What goes back when a booking is called off. Empty: all of it, at any time."}
+        ForeignKey("refund_policy.id"), info={"help": "How much is refunded when a booking is cancelled. Leave empty for a full refund at any time."}
     )
     policy: Mapped[RefundPolicy | None] = relationship(lazy="joined")
     extras: Mapped[list[Extra]] = relationship(back_populates="service", order_by="Extra.id")
-    seats: Mapped[int] = mapped_column(default=1, info={"help": "So many can book the same time."})
-    hold_minutes: Mapped[int] = mapped_column(default=15, info={"label": "Kept while somebody pays, in minutes"})
-    notice_minutes: Mapped[int] = mapped_column(default=120, info={"label": "Booked so many minutes before, at the latest"})
-    days_ahead: Mapped[int] = mapped_column(default=60, info={"label": "Booked so many days ahead, at the earliest"})
-    before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet before, in minutes", "help": "Nothing else is booked then: time to prepare."})
-    after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Quiet after, in minutes", "help": "Nothing else is booked then: time to tidy up."})
-    step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "A time every so many minutes", "help": "0: one after the other."})
-    day_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a day", "help": "For one practitioner. 0: as many as fit."})
-    week_cap: Mapped[int] = mapped_column(default=0, info={"label": "At most so many a week", "help": "For one practitioner. 0: as many as fit."})
-    together: Mapped[bool] = mapped_column(
-        default=False, info={"label": "Two practitioners give it together", "help": "Both have to be free, and both see the booking."}
+    seats: Mapped[int] = mapped_column(default=1, info={"label": "Places", "help": "How many customers can book the same time."})
+    hold_minutes: Mapped[int] = mapped_column(default=15, info={"label": "Payment hold (min)", "help": "How long a time is reserved while the customer pays."})
+    notice_minutes: Mapped[int] = mapped_column(
+        default=120, info={"label": "Minimum notice (min)", "help": "How long before the start customers can still book."}
     )
-    by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Somebody looks at each request before it is confirmed"})
+    days_ahead: Mapped[int] = mapped_column(default=60, info={"label": "Booking window (days)", "help": "How far ahead customers can book."})
+    before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Buffer before (min)", "help": "Time to prepare. Nothing else can be booked."})
+    after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Buffer after (min)", "help": "Time to tidy up. Nothing else can be booked."})
+    step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Start-time interval (min)", "help": "0 means back-to-back appointments."})
+    day_cap: Mapped[int] = mapped_column(default=0, info={"label": "Daily limit", "help": "Per practitioner. 0 means no limit."})
+    week_cap: Mapped[int] = mapped_column(default=0, info={"label": "Weekly limit", "help": "Per practitioner. 0 means no limit."})
+    together: Mapped[bool] = mapped_column(default=False, info={"label": "Needs two practitioners", "help": "Both must be free, and both see the booking."})
+    by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Requires approval", "help": "Your team approves or declines each request."})
     change_hours: Mapped[int | None] = mapped_column(
-        default=24, info={"label": "Customers may change it until so many hours before", "help": "Empty: never by themselves."}
+        default=24, info={"label": "Self-service changes until (hours before)", "help": "Leave empty if customers can’t reschedule or cancel online."}
     )
-    reminds_again: Mapped[bool] = mapped_column(default=False, info={"label": "A second reminder an hour before"})
-    form_id: Mapped[int | None] = mapped_column(ForeignKey("form.id"))
+    reminds_again: Mapped[bool] = mapped_column(default=False, info={"label": "Send 1-hour reminder"})
+    form_id: Mapped[int | None] = mapped_column(ForeignKey("form.id"), info={"help": "The questions that customers answer when they book."})
     form: Mapped[Form | None] = relationship()
 
     @validates("slug")
     def _slug(self, key: str, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value or ""):
-            raise Invalid.fields_said({"slug": "Small letters, digits and dashes, please: first-consultation."})
+            raise Invalid.fields_said({"slug": "Use lowercase letters, digits and hyphens, such as first-consultation."})
         return value
 
     @classmethod
@@ -109,16 +112,16 @@ class Service(Noun):
     def called(cls, slug: str) -> Service:
         found: Service | None = session.scalar(select(cls).where(cls.slug == slug, cls.state == "offered"))
         if found is None:
-            raise Missing(say("We do not offer this, or not any more."))
+            raise Missing(say("This service is not available."))
         return found
 
     def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> Quote:
         """What it costs with these extras and this coupon or package, worked out from the price list alone."""
         chosen = [each for each in self.extras if each.state == "offered" and each.id in extras]
         if len(chosen) != len(set(extras)):
-            raise Invalid.fields_said({"extras": say("One of these is not offered any more.")})
+            raise Invalid.fields_said({"extras": say("One of these extras is no longer available.")})
         bought = Pass.for_this(coupon, self)
-        first = self.item(f"{self.name}, from your package {bought.code}", Money(0, self.price.currency)) if bought else self.item(self.name, self.price)
+        first = self.item(f"{self.name} (package {bought.code})", Money(0, self.price.currency)) if bought else self.item(self.name, self.price)
         items = [first, *(self.item(each.name, each.price) for each in chosen)]
         return Quote.name_price(self.slug, items, coupon="" if bought else coupon, buyer_state=buyer_state, asked=_asked(extras, coupon, buyer_state))
 
@@ -147,10 +150,10 @@ class Service(Noun):
     def read_answers(self, typed: Mapping[str, Any]) -> Answers:
         return answered(self.form, typed)
 
-    @move("offered", to="retired", by="Desk", confirm="Customers will not see this service any more. Bookings stay.")
+    @move("offered", to="retired", by="Desk", label="Deactivate", confirm="Customers will no longer see this service. Existing bookings stay.")
     def retire(self) -> None:
-        """Not offered any more."""
+        """Hides the service from customers. Existing bookings stay."""
 
-    @move("retired", to="offered", by="Desk", label="Offer again")
+    @move("retired", to="offered", by="Desk", label="Reactivate")
     def offer(self) -> None:
-        """Back on the public page."""
+        """Makes the service available to customers again."""

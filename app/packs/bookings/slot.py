@@ -37,9 +37,9 @@ class Slot(Noun):
         CheckConstraint("seats between 1 and 500", name="seats"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "slot_practitioner_id_partner_id_service_id_starts_at_key": "There is a slot at this time already.",
-        "slot_order": "A slot ends after it starts.",
-        "slot_seats": "A slot has 1 to 500 seats.",
+        "slot_practitioner_id_partner_id_service_id_starts_at_key": "There is already a slot at this time.",
+        "slot_order": "The end of a slot must be after its start.",
+        "slot_seats": "Enter 1 to 500 places.",
     }
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
@@ -51,8 +51,8 @@ class Slot(Noun):
     starts_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime]
     kept: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)  # the time it takes of whoever gives it: with the quiet before and after
-    seats: Mapped[int] = mapped_column(default=1)
-    made: Mapped[bool] = mapped_column(default=False, info={"label": "Made by the hours"})
+    seats: Mapped[int] = mapped_column(default=1, info={"label": "Places"})
+    made: Mapped[bool] = mapped_column(default=False, info={"label": "Created from opening hours"})
 
     @classmethod
     def at(cls, practitioner: Practitioner, service: Service, start: datetime, partner: Practitioner | None = None) -> Slot:
@@ -64,7 +64,7 @@ class Slot(Noun):
         """Typed by hand: it lasts as long as its service does. What somebody has changed is theirs from then on, and no hours change it back."""
         if not self.id:
             if self.starts_at <= clock.now():
-                raise Invalid.fields_said({"starts_at": "This time is over already."})
+                raise Invalid.fields_said({"starts_at": "This time is in the past. Choose a later one."})
             self.last()
         self.made = False
 
@@ -93,28 +93,28 @@ class Slot(Noun):
     def refuses(self) -> str | None:
         """Why nobody can book this now, in words; None when only the seats decide."""
         if self.state != "open" or self.service.state != "offered" or any(each.state != "active" for each in self.givers):
-            return say("This time is not offered any more. Please choose another one.")
+            return say("This time is no longer available. Please choose another one.")
         if self.starts_at < clock.ahead(minutes=self.service.notice_minutes):
             return say("This time is too soon. Please choose a later one.")
         if self.starts_at > clock.ahead(days=self.service.days_ahead):
             return say("This time is too far ahead. Please choose an earlier one.")
         return None
 
-    @move("open", to="closed", by="Desk Practitioner", label="Close")
+    @move("open", to="closed", by="Desk Practitioner", label="Close slot")
     def close(self) -> None:
-        """Not offered; bookings that are there stay."""
+        """Stops new bookings for this slot. Existing bookings stay."""
 
-    @move("closed", to="open", by="Desk Practitioner", label="Open again")
+    @move("closed", to="open", by="Desk Practitioner", label="Reopen slot")
     def reopen(self) -> None:
-        """Offered again."""
+        """Makes the slot bookable again."""
 
-    @move("open", to="withdrawn")
+    @move("open", to="withdrawn", label="Withdrawn")
     def withdraw(self) -> None:
-        """The hours do not hold it any more; bookings that are there stay."""
+        """The opening hours no longer include this slot. Existing bookings stay."""
 
-    @move("withdrawn", to="open")
+    @move("withdrawn", to="open", label="Restored")
     def offer(self) -> None:
-        """The hours hold it again."""
+        """The opening hours include this slot again."""
 
     def __str__(self) -> str:
         return f"{clock.said(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"

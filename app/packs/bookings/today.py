@@ -65,9 +65,9 @@ def _day() -> date:
     try:
         day = date.fromisoformat(request.args["day"]) if request.args.get("day") else clock.today()
     except ValueError:
-        raise Unreadable("“day” is a date, like 2026-11-24.") from None
+        raise Unreadable("“day” must be a date, such as 2026-11-24.") from None
     if not 1901 <= day.year <= 2199:
-        raise Unreadable("This is too far away.")
+        raise Unreadable("This date is out of range.")
     return day
 
 
@@ -110,7 +110,7 @@ def _line(entry: Entry) -> Glance:
 
 page = Page(
     "today",
-    label="Who comes today",
+    label="Today’s appointments",
     icon="users",
     also="appointments arrivals check in reception front desk",
     roles="Desk Practitioner Auditor",
