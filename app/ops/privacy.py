@@ -49,7 +49,7 @@ def forget() -> Any:
     """Everybody of this mailbox, or nobody; and then it is not theirs any more."""
     who = opened()
     if request.form.get("sure") != "yes":
-        return _again(who, Refused(say("Please tick that you are sure: what is forgotten cannot be brought back."))), 422
+        return _again(who, Refused(say("Please tick the box to confirm. Deleted data can’t be restored."))), 422
     left = kept.left(who.ids)
     try:
         with acting(CUSTOMER), transaction():

@@ -130,7 +130,7 @@ def test_the_map_names_every_noun_move_and_message(app: Flask) -> None:
         assert pack.label in drawn
         assert all(noun.__name__ in drawn for noun in pack.nouns)
         assert all(name in drawn for name in pack.messages)
-    assert "mark_paid: held → as it is  by Desk" in drawn
+    assert "mark_paid: held → unchanged  by Desk" in drawn
 
 
 def test_the_commands_and_files_that_the_readme_names_exist() -> None:
