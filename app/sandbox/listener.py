@@ -41,7 +41,11 @@ def pages(store: Store) -> Blueprint:
     def plan() -> Any:
         """Of a page's form or as JSON: {"status": 500, "times": 2, "seconds": 0, "answer": "no"}."""
         given = request.get_json(silent=True) or request.form
-        how = {"status": int(given.get("status") or 200), "seconds": float(given.get("seconds") or 0), "answer": str(given.get("answer") or "Simulated response")}
+        how = {
+            "status": int(given.get("status") or 200),
+            "seconds": float(given.get("seconds") or 0),
+            "answer": str(given.get("answer") or "Simulated response"),
+        }
         store.plan("listener", how, int(given.get("times") or 1))
         return jsonify(planned=True) if request.is_json else redirect("/sandbox/listener", 303)
 

@@ -46,7 +46,9 @@ class Checkout:
         _address(form, "callback_url")
         kept = {name: value for name, value in form.items() if name in _KEPT or name.startswith(("prefill[", "notes["))}
         due = shown(order["amount_due"] or order["amount"], order["currency"])
-        return render_template("sandbox/checkout.html", order=order, kept=kept, trouble=trouble, failed=failed, amount=due, shop=form.get("name", "the merchant"))
+        return render_template(
+            "sandbox/checkout.html", order=order, kept=kept, trouble=trouble, failed=failed, amount=due, shop=form.get("name", "the merchant")
+        )
 
     def press(self, id: str) -> Any:
         """One of the payer's buttons. What came of it is sent back as Razorpay does it: a form, posted to the shop."""

@@ -214,7 +214,9 @@ class Bank:
         now, id = clock.timestamp(), _id("cs_test", 58)
         if given.get("mode") != "payment":
             raise Wrong(
-                "Missing required param: mode." if "mode" not in given else "The sandbox supports only the mode payment.", code="parameter_missing", param="mode"
+                "Missing required param: mode." if "mode" not in given else "The sandbox supports only the mode payment.",
+                code="parameter_missing",
+                param="mode",
             )
         amount, currency, about = _items(given)
         success, email, end = _address(given, "success_url"), given.get("customer_email"), _end(given, now)
