@@ -1,11 +1,11 @@
-# One image; web, worker, clock and migrate are commands of it (deploy/entrypoint). Settings come from the environment.
+# One image with the commands web, worker, clock and migrate (deploy/entrypoint). Settings come from the environment.
 #   docker build -t frontdesk .
-#   docker build -t frontdesk:demo --build-arg REQUIREMENTS=requirements-local.txt .     with what the sandbox needs
+#   docker build -t frontdesk:demo --build-arg REQUIREMENTS=requirements-local.txt .     includes what the sandbox needs
 
 FROM python:3.13-slim AS libraries
 ARG REQUIREMENTS=requirements.txt
 COPY ${REQUIREMENTS} /tmp/requirements.txt
-# Wheels only: nothing is compiled, so no compiler is ever needed, and every file is the one whose hash is written down.
+# Wheels only: nothing is compiled, no compiler is needed, and every file is verified by its hash.
 RUN python -m venv /venv \
  && /venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check \
       --require-hashes --no-deps --only-binary :all: -r /tmp/requirements.txt
@@ -17,7 +17,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin frontdesk \
  && install -d -o frontdesk -g frontdesk /data /data/files
 COPY --from=libraries /venv /venv
 WORKDIR /frontdesk
-# Owned by root: the program cannot rewrite itself.
+# Owned by root, so that the program cannot change its own files.
 COPY . .
 USER 10001
 VOLUME /data

@@ -146,7 +146,7 @@ class Settings:
             name, default = each.metadata["env"], each.metadata["default"]
             text = env.get(name, "").strip() or default
             if text is None:
-                raise Unsafe(f"{name} is not set. See .env.example for what it means; `make run` sets it for you.")
+                raise Unsafe(f"{name} is not set. See .env.example for its meaning, or use `make run`, which sets it for you.")
             values[each.name] = _parse(name, text, str(each.type))
         return cls(**_sandbox(_keyed(values))).checked()
 
@@ -156,9 +156,9 @@ class Settings:
         if self.production:
             _refuse_in_production(self)
         elif self.razorpay_key.startswith("rzp_live_"):
-            raise Unsafe("RAZORPAY_KEY_ID is a live key, and FRONTDESK_ENV is not production: real cards would be charged.")
+            raise Unsafe("RAZORPAY_KEY_ID is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key.")
         elif self.stripe_key.startswith(_STRIPE_LIVE):
-            raise Unsafe("STRIPE_SECRET_KEY is a live key, and FRONTDESK_ENV is not production: real cards would be charged.")
+            raise Unsafe("STRIPE_SECRET_KEY is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key.")
         return self
 
 
@@ -169,7 +169,7 @@ def _parse(name: str, text: str, kind: str) -> Any:
         if kind == "bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
     except (ValueError, KeyError):
-        raise Unsafe(f"{name} is {text!r}, which is not {'a whole number' if kind == 'int' else 'yes or no'}.") from None
+        raise Unsafe(f"{name} is {text!r}. Set it to {'a whole number' if kind == 'int' else '1 (yes) or 0 (no)'}.") from None
     if kind == "Path":
         return Path(text)
     if kind.startswith("tuple"):
@@ -256,18 +256,20 @@ def _sandbox_google(values: dict[str, Any]) -> dict[str, Any]:
 
 def _refuse_unsafe(it: Settings) -> None:
     if it.env not in ("production", "demo", "test"):
-        raise Unsafe(f"FRONTDESK_ENV is {it.env!r}; it is one of production, demo, test.")
+        raise Unsafe(f"FRONTDESK_ENV is {it.env!r}. Set it to one of production, demo, test.")
     if len(it.secret_key) < 32:
-        raise Unsafe("SECRET_KEY is shorter than 32 characters. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
+        raise Unsafe("SECRET_KEY is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
     if not it.database_url.startswith("postgresql"):
-        raise Unsafe("DATABASE_URL is not a PostgreSQL address; the constraints that keep bookings and money true live in PostgreSQL.")
+        raise Unsafe("DATABASE_URL is not a PostgreSQL address. Frontdesk relies on PostgreSQL constraints to keep bookings and money consistent.")
     if it.timezone not in available_timezones():
-        raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}, which is not an IANA time zone such as Asia/Kolkata.")
+        raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}. Set it to an IANA time zone, such as Asia/Kolkata.")
     if any(len(each) < 32 for each in it.data_keys):
-        raise Unsafe("A key of DATA_KEYS is shorter than 32 characters. Make one: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
+        raise Unsafe("A key in DATA_KEYS is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
     for each in it.embed_on:
         if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", each):
-            raise Unsafe(f"EMBED_ON holds {each!r}, which is not an origin such as https://www.example.com: no path, no star, no slash at its end.")
+            raise Unsafe(
+                f"EMBED_ON contains {each!r}, which is not an origin such as https://www.example.com. Leave out paths, wildcards and trailing slashes."
+            )
     _refuse_unvouched(it)
     _refuse_unpaid(it)
     _refuse_unheard(it)
@@ -276,58 +278,60 @@ def _refuse_unsafe(it: Settings) -> None:
 def _refuse_unvouched(it: Settings) -> None:
     """Those who say who somebody is: each is whole, and can be told from the others."""
     if len({len(it.oauth_names), len(it.oauth_issuers), len(it.oauth_clients), len(it.oauth_secrets)}) > 1:
-        raise Unsafe("OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET belong together: as many of one as of the others, in the same order.")
+        raise Unsafe("OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET must have the same number of entries, in the same order.")
     keys = [re.sub(r"[^a-z0-9]+", "", each.lower()) for each in it.oauth_names]
     if not all(keys) or len({*keys}) < len(keys):
-        raise Unsafe("A name in OAUTH_NAME has no letters, or is there twice: it stands on a button and in an address.")
+        raise Unsafe("Each name in OAUTH_NAME must be unique and contain letters or digits, because it becomes part of a URL.")
 
 
 def _refuse_unheard(it: Settings) -> None:
     """Doors through which nothing could be said, or anybody could say that it was."""
     if not it.smtp_host:
-        raise Unsafe("SMTP_HOST is not set, and no SANDBOX_URL stands in for it: no email could be sent.")
+        raise Unsafe("Neither SMTP_HOST nor SANDBOX_URL is set, so no email could be sent. Set one of them.")
     if it.whatsapp_phone_id and not (it.whatsapp_token and it.whatsapp_app_secrets and it.whatsapp_verify_token):
         raise Unsafe(
-            "WHATSAPP_PHONE_ID is set without WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: anybody could say what became of a message."
+            "WHATSAPP_PHONE_ID needs WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: without them, anyone could fake the status of a message."
         )
     if it.google_refresh_token and not (it.google_client and it.google_secret):
-        raise Unsafe("GOOGLE_REFRESH_TOKEN is set without GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google would let nobody in with it.")
+        raise Unsafe("GOOGLE_REFRESH_TOKEN needs GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google accepts the token only together with them.")
     if it.jitsi_url and not it.jitsi_url.startswith("https://"):
-        raise Unsafe("JITSI_URL does not begin with https://: customers would meet in the clear.")
+        raise Unsafe("JITSI_URL does not start with https://: meetings would not be encrypted.")
     if it.twilio_account and not (it.twilio_token and it.twilio_sender):
-        raise Unsafe("TWILIO_ACCOUNT_SID is set without TWILIO_AUTH_TOKEN and TWILIO_FROM: no text message could be sent.")
+        raise Unsafe("TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN and TWILIO_FROM: without them, no text message could be sent.")
 
 
 def _refuse_unpaid(it: Settings) -> None:
     """Keys with which money would be lost, or taken from nobody."""
     if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
-        raise Unsafe("RAZORPAY_KEY_ID is set without RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: an unsigned webhook could confirm a booking.")
+        raise Unsafe("RAZORPAY_KEY_ID needs RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: without them, an unsigned webhook could confirm a booking.")
     if it.stripe_key and not it.stripe_key.startswith((*_STRIPE_LIVE, *_STRIPE_TEST)):
-        raise Unsafe("STRIPE_SECRET_KEY is not a secret key of Stripe's: those begin with sk_ or rk_, and the publishable one is of no use here.")
+        raise Unsafe("STRIPE_SECRET_KEY is not a Stripe secret key. Use a key that starts with sk_ or rk_, not the publishable key.")
     if it.stripe_key and not it.stripe_webhook_secrets:
-        raise Unsafe("STRIPE_SECRET_KEY is set without STRIPE_WEBHOOK_SECRET: an unsigned webhook could confirm a booking.")
+        raise Unsafe("STRIPE_SECRET_KEY needs STRIPE_WEBHOOK_SECRET: without it, an unsigned webhook could confirm a booking.")
     if it.sandbox_url and it.razorpay_key.startswith("rzp_live_"):
-        raise Unsafe("SANDBOX_URL is set beside a live RAZORPAY_KEY_ID. The sandbox never runs beside live keys: unset one of them.")
+        raise Unsafe("SANDBOX_URL and a live RAZORPAY_KEY_ID are both set. The sandbox cannot run with live keys. Unset one of them.")
     if it.sandbox_url and it.stripe_key.startswith(_STRIPE_LIVE):
-        raise Unsafe("SANDBOX_URL is set beside a live STRIPE_SECRET_KEY. The sandbox never runs beside live keys: unset one of them.")
+        raise Unsafe("SANDBOX_URL and a live STRIPE_SECRET_KEY are both set. The sandbox cannot run with live keys. Unset one of them.")
     if not it.razorpay_key and not it.stripe_key:
-        raise Unsafe("Neither RAZORPAY_KEY_ID nor STRIPE_SECRET_KEY is set, and no SANDBOX_URL stands in for them: nobody could pay.")
+        raise Unsafe("None of RAZORPAY_KEY_ID, STRIPE_SECRET_KEY and SANDBOX_URL is set, so customers could not pay. Set one of them.")
 
 
 def _refuse_in_production(it: Settings) -> None:
     if it.sandbox_url:
-        raise Unsafe("SANDBOX_URL is set in production: anybody could mark a booking as paid. Unset it.")
+        raise Unsafe("SANDBOX_URL is set in production: anyone could mark a booking as paid. Unset it.")
     if it.razorpay_key.startswith("rzp_test_"):
-        raise Unsafe("RAZORPAY_KEY_ID is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
+        raise Unsafe("RAZORPAY_KEY_ID is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key.")
     if it.stripe_key.startswith(_STRIPE_TEST):
-        raise Unsafe("STRIPE_SECRET_KEY is a test key, and FRONTDESK_ENV is production: bookings would be confirmed without money.")
+        raise Unsafe("STRIPE_SECRET_KEY is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key.")
     if not it.data_keys:
-        raise Unsafe("DATA_KEYS is not set: what customers confide could not be sealed. See .env.example for how to make a key.")
+        raise Unsafe("DATA_KEYS is not set, so sensitive answers from customers could not be encrypted. See .env.example for how to create a key.")
     if {it.secret_key, it.old_secret_key} & {*it.data_keys}:
-        raise Unsafe("DATA_KEYS holds the SECRET_KEY: whoever learns the one must not know the other. Make a key of its own.")
+        raise Unsafe("DATA_KEYS contains the SECRET_KEY. Create a separate key, so that a leak of one does not expose the other.")
     if any(not each.startswith("https://") for each in it.embed_on):
-        raise Unsafe("EMBED_ON holds an origin that does not start with https:// in production: whoever is in between could change the page around ours.")
+        raise Unsafe(
+            "EMBED_ON contains an origin that does not start with https://. In production, an attacker on the network could change the page around the booking form."
+        )
     if any(not each.startswith("https://") for each in it.oauth_issuers):
-        raise Unsafe("OAUTH_ISSUER does not start with https:// in production: whoever is in between could say who somebody is.")
+        raise Unsafe("OAUTH_ISSUER does not start with https://. In production, an attacker on the network could sign in as any user.")
     if not it.base_url.startswith("https://"):
-        raise Unsafe("BASE_URL does not start with https:// in production: sessions and links would travel in the clear.")
+        raise Unsafe("BASE_URL does not start with https://. In production, sessions and links would be sent unencrypted.")

@@ -134,13 +134,13 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
 def _refuse_wrong_papers(it: Settings) -> None:
     """What is printed on every invoice is right from the first one on: a number that was issued cannot be taken back."""
     if it.business_tax_number and it.country == "IN" and not is_gstin(it.business_tax_number):
-        raise Unsafe("BUSINESS_TAX_NUMBER is not a GSTIN: fifteen characters whose last one fits the others, such as 29AAGCB7383J1Z4.")
+        raise Unsafe("BUSINESS_TAX_NUMBER is not a GSTIN. Enter all 15 characters, including a correct check character, such as 29AAGCB7383J1Z4.")
     if it.business_tax_number and it.country == "IN" and it.business_region != it.business_tax_number[:2]:
-        raise Unsafe("BUSINESS_REGION is the state of BUSINESS_TAX_NUMBER, by the two digits it begins with.")
+        raise Unsafe("BUSINESS_REGION must be the first two digits of BUSINESS_TAX_NUMBER, which name its state.")
     if it.business_upi and not is_vpa(it.business_upi):
-        raise Unsafe("BUSINESS_UPI is not a UPI address such as practice@upi.")
+        raise Unsafe("BUSINESS_UPI is not a UPI address. Enter one such as practice@upi.")
     if not 1 <= it.books_open <= 12:
-        raise Unsafe("BOOKS_OPEN_IN_MONTH is a month, 1 to 12.")
+        raise Unsafe("BOOKS_OPEN_IN_MONTH must be a month from 1 to 12.")
     try:
         working_hours.read(it.business_hours)
     except ValueError as error:
@@ -177,7 +177,7 @@ def _places(it: Settings) -> Iterator[place.Place]:
         try:
             yield Google(practice=it.base_url, keys=keys, calendar=it.google_calendar, url=it.google_url)
         except (OSError, ValueError):
-            raise Unsafe("GOOGLE_SERVICE_ACCOUNT is neither the key file of a service account nor what is in one.") from None
+            raise Unsafe("GOOGLE_SERVICE_ACCOUNT is not valid. Set it to the path of a service account’s key file, or to the content of that file.") from None
     if it.jitsi_url:
         yield Jitsi(it.jitsi_url)
     yield from (OwnRoom(), InPerson())

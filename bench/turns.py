@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDES = "ours", "stock"
-PAGES = {"list": "List of 50 rows", "record": "Record page", "index": "First page", "api_list": "REST list of 50", "api_get": "REST get"}
+PAGES = {"list": "List of 50 rows", "record": "Record page", "index": "Home", "api_list": "REST list of 50", "api_get": "REST get"}
 
 
 @dataclass

@@ -78,7 +78,7 @@ def run(root: Path, programs: Sequence[Program] = PROGRAMS, migrate: Sequence[st
             print(_welcome(told), flush=True)
             house.watch()
         except KeyboardInterrupt:
-            print("\nStopping …", flush=True)
+            print("\nStopping…", flush=True)
         finally:
             _deaf()
             house.stop()
@@ -93,7 +93,7 @@ def only_servers(root: Path) -> int:
         announce(root, both)
         try:
             print(f"export DATABASE_URL={shlex.quote(both[0].url)} REDIS_URL={shlex.quote(both[1].url)}", flush=True)
-            print("Ctrl-C stops them.", file=sys.stderr, flush=True)
+            print("Press Ctrl-C to stop them.", file=sys.stderr, flush=True)
             House(root, both).watch()
         except KeyboardInterrupt:
             pass
@@ -133,7 +133,7 @@ def prepare(root: Path) -> bool:
     _default("BASE_URL", f"http://localhost:{os.environ['PORT']}")
     _default("PYTHONUNBUFFERED", "1")
     home = root / "var"
-    with plainly(f"keep settings in {home}"):
+    with plainly(f"save settings in {home}"):
         home.mkdir(exist_ok=True)
         if not os.environ.get("SECRET_KEY", "").strip():
             os.environ["SECRET_KEY"] = kept(home / "secret", lambda: secrets.token_urlsafe(48))
@@ -175,7 +175,7 @@ def read_settings(file: Path) -> dict[str, str]:
             continue
         found = re.fullmatch(r"\s*(?:export\s+)?(\w+)\s*=(.*)", line)
         if not found:
-            raise Trouble(f"{file}, line {number}, is not of the form NAME=value.")
+            raise Trouble(f"{file}, line {number}, does not have the form NAME=value.")
         settings[found[1]] = _unquoted(found[2])
     return settings
 
@@ -202,13 +202,13 @@ def _environment_file(root: Path) -> Path:
 def _refuse_taken_port() -> None:
     host, number = os.environ["HOST"], os.environ["PORT"]
     if not (number.isdigit() and 0 < int(number) < 65536):
-        raise Trouble(f"PORT is {number!r}, which is not a port number.")
+        raise Trouble(f"PORT is {number!r}. Set it to a port number from 1 to 65535.")
     try:
         free = is_free(host, int(number))
     except OSError as error:
-        raise Trouble(f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose others: HOST=127.0.0.1 PORT=8080 make run") from None
+        raise Trouble(f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose another address: HOST=127.0.0.1 PORT=8080 make run") from None
     if not free:
-        raise Trouble(f"Port {number} is taken by another program. Choose another: PORT={int(number) % 65000 + 80} make run")
+        raise Trouble(f"Port {number} is in use by another program. Choose another: PORT={int(number) % 65000 + 80} make run")
 
 
 # --- processes
@@ -248,7 +248,7 @@ class House:
         until = time.monotonic() + PATIENCE
         while not _healthy():
             if time.monotonic() > until:
-                raise Trouble(f"The web process did not answer /health with 200 within {PATIENCE} seconds; its lines above say more.")
+                raise Trouble(f"The web process did not become healthy within {PATIENCE} seconds. See its output above.")
             self.step()
 
     def step(self) -> None:
@@ -256,7 +256,7 @@ class House:
         self._pass_on(0.2)
         for server in self.servers:
             if server.process and server.process.poll() is not None:
-                raise Trouble(f"{server.name} stopped by itself:\n{last_lines(server.log, 20)}\nEverything else was stopped.")
+                raise Trouble(f"{server.name} stopped unexpectedly:\n{last_lines(server.log, 20)}\nEverything else was stopped too.")
         for one in self.running:
             if one.process.poll() is not None:
                 self._again(one)
@@ -313,9 +313,9 @@ class House:
         one.deaths = [moment for moment in one.deaths if moment > time.monotonic() - 60] + [time.monotonic()]
         name, code = one.program.name, one.process.returncode
         if len(one.deaths) > DEATHS:
-            said = "\n".join(one.tail) or "(it said nothing)"
-            raise Trouble(f"{name} stopped {len(one.deaths)} times within a minute, so everything was stopped. Its last lines:\n{said}")
-        print(f"{self._prefix(one.program)} stopped by itself ({_ending(code)}); starting it again.", flush=True)
+            said = "\n".join(one.tail) or "(no output)"
+            raise Trouble(f"{name} stopped {len(one.deaths)} times within a minute, so everything was stopped. Its last output:\n{said}")
+        print(f"{self._prefix(one.program)} stopped unexpectedly ({_ending(code)}). Restarting.", flush=True)
         one.process = self._process(one.program)
         self._listen(one)
 
@@ -338,7 +338,7 @@ def _kill_session(leader: subprocess.Popen[bytes]) -> None:
 
 def _migrated(root: Path, command: Sequence[str]) -> str:
     """What the migration tells the user, for the end, where it can be seen."""
-    print("Preparing the database …", flush=True)
+    print("Preparing the database…", flush=True)
     process = child(command, signal.SIGTERM, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
     try:
         told = process.communicate()[0].decode(errors="replace").strip()
@@ -346,7 +346,7 @@ def _migrated(root: Path, command: Sequence[str]) -> str:
         _kill_session(process)
         raise
     if process.returncode:
-        raise Trouble(f"{told}\nThe database could not be prepared ({_ending(process.returncode)}); the lines above say why.".strip())
+        raise Trouble(f"{told}\nThe database could not be prepared ({_ending(process.returncode)}). See the output above.".strip())
     return told
 
 
@@ -367,15 +367,15 @@ def _welcome(told: str) -> str:
     base = os.environ["BASE_URL"].rstrip("/")
     addresses = {"Public site": "/", "Desk": "/desk/", "API": "/swagger/v1"}
     if os.environ.get("SANDBOX_URL"):
-        addresses |= {"Mailbox": "/sandbox/mail", "Telephones": "/sandbox/phones"}
+        addresses |= {"Email": "/sandbox/mail", "Phones": "/sandbox/phones"}
     lines = [f"  {name:<12} {base}{path}" for name, path in addresses.items()]
-    return "\n".join(["", "Frontdesk is running.", "", *lines, "", *([told, ""] if told else []), "Ctrl-C stops everything.", ""])
+    return "\n".join(["", "Frontdesk is running.", "", *lines, "", *([told, ""] if told else []), "Press Ctrl-C to stop everything.", ""])
 
 
 def _through(command: Sequence[str]) -> int:
     """The command has the terminal: Ctrl-C is its own affair, and a SIGTERM to us is handed on."""
     if not shutil.which(command[0]):
-        print(f"{command[0]}: no such command.", file=sys.stderr)
+        print(f"{command[0]}: command not found.", file=sys.stderr)
         return 127
     process: subprocess.Popen[bytes] | None = None
 

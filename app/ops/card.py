@@ -42,7 +42,7 @@ class Card:
     facts: Sequence[tuple[str, Cell]] = ()
     heads: Sequence[str] = ()
     rows: Sequence[Sequence[Cell]] = ()
-    empty: str = "Nothing."
+    empty: str = "Nothing to show."
     note: str = ""
     presses: Sequence[Press] = ()
 

@@ -35,7 +35,7 @@ CLOCK = Actor("the clock", "clock")
 @click.command("migrate")
 @with_appcontext
 def migrate() -> None:
-    """Bring the database up to date: tables, roles, the first administrator, and in a demo a small world."""
+    """Update the database: tables, roles, the first administrator and, in a demo, sample data."""
     command.upgrade(_alembic(), "head")
     settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
     desk.add_permissions(update_perms=True)
@@ -55,16 +55,16 @@ def _demo_staff(sm: Any) -> None:
     roles = sorted({role for resource in resources() for role in resource.roles})
     for role in roles:
         security.add_user(sm, role.lower(), name=f"Demo {role}", email=f"{role.lower()}@frontdesk.example", role=role, password=role.lower())
-    click.echo(f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}; each has its name as its password, until you change it.")
+    click.echo(f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}. Each password is the same as the username until you change it.")
 
 
 @click.command("demo-large")
 @click.argument("count", default=10_000)
 @with_appcontext
 def demo_large(count: int) -> None:
-    """Fill the demo with as much as a busy practice has after a year; never anything but a demo."""
+    """Fill the demo with as much data as a busy practice has after a year. Works in a demo only."""
     if current_app.extensions["settings"].env != "demo":
-        raise click.ClickException("This fills the house with invented people: it only does so with FRONTDESK_ENV=demo.")
+        raise click.ClickException("This command creates fictional customers. It runs only with FRONTDESK_ENV=demo.")
     for pack in _packs():
         for made in pack.large(count) if pack.large else ():
             click.echo(f"\r{pack.label}: {made} of {count}", nl=False)
@@ -75,7 +75,7 @@ def demo_large(count: int) -> None:
 @click.argument("message")
 @with_appcontext
 def revision(message: str) -> None:
-    """Write down what changed in the tables since the last migration, for a person to read before it runs."""
+    """Generate a migration from the changes to the tables. Review it before you run it."""
     command.revision(_alembic(), message, autogenerate=True)
 
 
@@ -91,7 +91,7 @@ def _first_administrator(sm: Any, settings: Any) -> None:
         return
     given = os.environ.get("ADMIN_PASSWORD", "")
     password = given or ("admin" if settings.env == "demo" else secrets.token_urlsafe(12))
-    security.add_user(sm, "admin", name="The Administrator", email=settings.business_email, role="Admin", password=password)
+    security.add_user(sm, "admin", name="Administrator", email=settings.business_email, role="Admin", password=password)
     if settings.env != "demo":
         click.echo("Sign in to the desk as admin" + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD."))
 
@@ -99,7 +99,7 @@ def _first_administrator(sm: Any, settings: Any) -> None:
 @click.command("clock")
 @with_appcontext
 def clock() -> None:
-    """Once a second: write down what is owed by now, and ring the doorbell while anything is due."""
+    """Run the scheduler: once a second, queue the jobs that are due and wake the workers."""
     over = threading.Event()
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda *_: over.set())
@@ -108,38 +108,38 @@ def clock() -> None:
             try:
                 jobs.tick()
             except Exception:  # the database may be away for a while; the clock must not stop for that
-                logging.getLogger(__name__).exception("the clock missed a tick")
+                logging.getLogger(__name__).exception("the scheduler missed a run")
                 session.remove()
 
 
 @click.command("reseal")
 @with_appcontext
 def reseal_all() -> None:
-    """After a change of DATA_KEYS: seal with the first key what an older one sealed."""
+    """After a change of DATA_KEYS, encrypt everything with the first key, so that older keys can go."""
     for where, done in reseal():
-        click.echo(f"{where}: {done} sealed anew.")
+        click.echo(f"{where}: {done} encrypted again.")
 
 
 @click.command("search-rebuild")
 @with_appcontext
 def search_rebuild() -> None:
-    """Write the index of the desk's search anew: for rows that came in past the program. Each release does it too."""
-    click.echo(f"{search.rebuild()} records can be found.")
+    """Rebuild the index of the desk’s search, for rows that were not added through the program. Every release does this too."""
+    click.echo(f"{search.rebuild()} records are indexed.")
 
 
 @click.command("map")
 @with_appcontext
 def show_map() -> None:
-    """What this build holds: packs, nouns, states, moves, roles, messages, clock."""
+    """List what this build contains: packs, nouns, states, moves, roles, messages, schedule."""
     for line in described():
         click.echo(line)
 
 
 @click.command("words")
 def update_words() -> None:
-    """Bring the catalogues of translations/ into step with what is said, and tell what they lack."""
+    """Update the catalogues in translations/ from the texts in the program, and report missing translations."""
     for name, missing in catalogue.update():
-        click.echo(f"{name}: {missing} sentences are to be written." if missing else f"{name} is whole.")
+        click.echo(f"{name}: {missing} translation{'' if missing == 1 else 's'} missing." if missing else f"{name}: complete.")
 
 
 def described() -> Iterator[str]:
@@ -147,7 +147,7 @@ def described() -> Iterator[str]:
         yield f"{pack.label}"
         for noun in pack.nouns:
             yield from _noun(noun)
-        yield from (f"    says {name}" for name in pack.messages)
+        yield from (f"    message {name}" for name in pack.messages)
     yield "Clock"
     yield from (f"    every {span}  {name}" for name, span in jobs.clockwork().items())
 
@@ -156,10 +156,10 @@ def _noun(noun: type[Noun]) -> Iterator[str]:
     yield f"    {noun.__name__}" + (f"  [{' · '.join(noun.states)}]" if noun.states else "")
     for move in moves(noun).values():
         by = f"  by {', '.join(sorted(move.by))}" if move.by else ""
-        yield f"        {move.name}: {' | '.join(move.sources)} → {move.to or 'as it is'}{by}"
+        yield f"        {move.name}: {' | '.join(move.sources)} → {move.to or 'unchanged'}{by}"
     resource = resource_of(noun)
     for role, rights in (resource.roles if resource else {}).items():
-        yield f"        {role} may {rights}"
+        yield f"        {role} can {rights}"
 
 
 def _packs() -> list[Pack]:

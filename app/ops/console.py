@@ -32,7 +32,7 @@ class Page(BaseView):
         return ADMIN in access.actor().roles
 
     def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
-        raise NotSignedIn("Sign in first.") if access.actor().user_id is None else Forbidden("This is not yours to do.")
+        raise NotSignedIn("Sign in first.") if access.actor().user_id is None else Forbidden("You don’t have permission to do this.")
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(self, *args, **kwargs)
@@ -66,7 +66,7 @@ class Jobs(Page):
     def show(self) -> str:
         asked = request.args.get("state", "failed")
         state = asked if asked in Job.states else "failed"
-        tabs = [(each.capitalize(), count, url_for("ops_jobs.show", state=each), each == state) for each, count in owed.counted().items()]
+        tabs = [(Job.state_label(each), count, url_for("ops_jobs.show", state=each), each == state) for each, count in owed.counted().items()]
         return self._drawn(cards=[*owed.jobs(state)], tabs=tabs)
 
 
@@ -87,12 +87,12 @@ class Store(Page):
 
     @expose("/ring", methods=["POST"])
     def ring(self) -> Any:
-        _write_down("ring_the_doorbell")
+        _write_down("wake_workers")
         return self._did(store.ring())
 
     @expose("/let-in", methods=["POST"])
     def let_in(self) -> Any:
-        _write_down("let_everybody_try_again")
+        _write_down("reset_rate_limits")
         return self._did(store.let_in())
 
 
@@ -108,8 +108,8 @@ def open(app: Flask) -> None:
     admin = Admin(app, name="Operations", url="/ops", endpoint="ops", index_view=front, theme=Theme(folder="none", base_template="desk/shell.html"))
     admin.views = [
         front,
-        Jobs("Jobs", "jobs"),
-        Letters("Dead letters", "letters", owed.letters),
+        Jobs("Background jobs", "jobs"),
+        Letters("Failed deliveries", "letters", owed.letters),
         Store("Redis and workers", "redis", store.cards),
         Page("Database", "database", postgres.cards),
         Page("Events", "events", owed.events),

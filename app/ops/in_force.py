@@ -17,7 +17,7 @@ from flask import current_app
 from sqlalchemy import inspect, select
 
 from app.kernel.audit import MASK
-from app.kernel.db import nouns, session
+from app.kernel.db import nouns, session, spaced
 from app.ops.card import Card, Cell, Tile, number, size, told_size
 from config import Settings
 
@@ -37,10 +37,10 @@ def _settings() -> Settings:
 def settings() -> Iterator[Card]:
     it = _settings()
     rows = [[Cell(each.metadata["env"]), Cell(told(each, getattr(it, each.name)), long=True), Cell(_origin(each, it))] for each in fields(it)]
-    note = "Read once, when the process began. What is secret is never shown, to nobody."
-    yield Card("Settings in force", "gear", heads=("Setting", "Value", "Where from"), rows=rows, note=note)
+    note = "Read once, when the process started. Secret values are never shown."
+    yield Card("Active settings", "gear", heads=("Setting", "Value", "Source"), rows=rows, note=note)
     libraries = [(name, Cell(version(name))) for name in LIBRARIES]
-    yield Card("What it runs on", "code", facts=[("Python", Cell(sys.version.partition(" ")[0])), *libraries])
+    yield Card("Software versions", "code", facts=[("Python", Cell(sys.version.partition(" ")[0])), *libraries])
 
 
 def told(setting: Any, value: Any) -> str:
@@ -65,7 +65,7 @@ def _origin(setting: Any, it: Settings) -> str:
     if os.environ.get(setting.metadata["env"], "").strip():
         return "environment"
     default = setting.metadata["default"] or ""
-    return "as it comes" if str(getattr(it, setting.name)) in (default, str(default)) or not getattr(it, setting.name) else "worked out"
+    return "default" if str(getattr(it, setting.name)) in (default, str(default)) or not getattr(it, setting.name) else "derived"
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -80,14 +80,15 @@ def files() -> Iterator[Card]:
         "Folder": Cell(folder.name),
         "Files": number(len(there)),
         "Size": size(sum(there.values())),
-        "Free on this disk": Cell(f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""),
+        "Free disk space": Cell(f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""),
     }
     yield Card("Stored files", "file", facts=[*facts.items()])
-    rows = [[Cell(noun.__name__), number(len(places)), _missing(places - there.keys())] for noun, places in known.items()]
-    yield Card("By what they belong to", "box", heads=("Noun", "Rows", "Whose file is not there"), rows=rows)
+    rows = [[Cell(spaced(noun.__name__)), number(len(places)), _missing(places - there.keys())] for noun, places in known.items()]
+    yield Card("Files by record type", "box", heads=("Record type", "Records", "Missing files"), rows=rows)
     strays = sorted(there.keys() - set().union(*known.values()))
     rows = [[Cell(name), size(there[name])] for name in strays[:50]]
-    yield Card("Files that no row knows", "search", heads=("File", "Size"), rows=rows, empty="None.", note=f"{len(strays):,} in all" if strays else "")
+    note = f"{len(strays):,} in total" if strays else ""
+    yield Card("Orphaned files", "search", heads=("File", "Size"), rows=rows, empty="Every file belongs to a record.", note=note)
 
 
 def _stored() -> list[Any]:
@@ -116,13 +117,13 @@ def caches() -> Iterator[Card]:
     """Each process remembers for itself, and forgets when it ends: this is what the one that answers just now has."""
     found = sorted((f"{name.removeprefix('app.')}.{key}", it.cache_info()) for name, key, it in _remembering())
     rows = [
-        [Cell(name), number(it.currsize), Cell(f"{it.maxsize:,}" if it.maxsize else "no end", figure=True), number(it.hits), number(it.misses)]
+        [Cell(name), number(it.currsize), Cell(f"{it.maxsize:,}" if it.maxsize else "no limit", figure=True), number(it.hits), number(it.misses)]
         for name, it in found
     ]
-    heads = ("What", "Kept", "At most", "Found", "Made")
-    yield Card("Remembered by this process", "history", heads=heads, rows=rows, note=f"Process {os.getpid()}; another one may answer next time.")
+    heads = ("Cache", "Entries", "Limit", "Hits", "Misses")
+    yield Card("Caches of this process", "history", heads=heads, rows=rows, note=f"Process {os.getpid()}. Each web process has its own caches.")
     pages = current_app.jinja_env.cache
-    yield Card("Templates", "file", facts=[("Compiled", number(len(pages) if pages is not None else 0))])
+    yield Card("Page templates", "file", facts=[("Compiled", number(len(pages) if pages is not None else 0))])
 
 
 def _remembering() -> Iterator[tuple[str, str, Any]]:

@@ -28,5 +28,5 @@ def _look_at_the_clock() -> None:
 def _write_it_down(response: Response) -> Response:
     if request.endpoint not in ("static", "health.alive"):
         spent = (time.perf_counter() - g.get("began", time.perf_counter())) * 1000
-        log.info("%s %s %s %.0f ms", request.method, request.url_rule or "an unknown address", response.status_code, spent)
+        log.info("%s %s %s %.0f ms", request.method, request.url_rule or "unknown path", response.status_code, spent)
     return response

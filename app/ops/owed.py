@@ -10,6 +10,7 @@ from flask import url_for
 from sqlalchemy import Executable, Select, func, select
 
 from app.desk.history import door_to
+from app.desk.resource import resource_of
 from app.kernel import access, clock
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Missing, Refused
@@ -40,8 +41,8 @@ LETTERS: dict[type[Noun], tuple[str, str]] = {
 def jobs(state: str) -> Iterator[Card]:
     yield _by_name()
     found = session.scalars(select(Job).where(Job.state == state).order_by(*_order(state)).limit(SHOWN))
-    heads = ("Job", "About", "Due", "Attempts", "What became of it", "")
-    yield Card(f"{state.capitalize()} jobs", "gear", heads=heads, rows=[_job(each) for each in found], empty=f"No job is {state}.")
+    heads, label = ("Job", "Record", "Due", "Attempts", "Result", ""), Job.state_label(state)
+    yield Card(f"{label} jobs", "gear", heads=heads, rows=[_job(each) for each in found], empty=f"No {label.lower()} jobs.")
 
 
 def _order(state: str) -> tuple[Any, ...]:
@@ -50,7 +51,7 @@ def _order(state: str) -> tuple[Any, ...]:
 
 def _job(job: Job) -> list[Cell]:
     about = f"{spaced(job.noun)} {job.row_id}" if job.noun else ""
-    trouble = job.error.strip().rpartition("\n")[2] or (f"done {ago(job.finished_at)}" if job.finished_at else "")
+    trouble = job.error.strip().rpartition("\n")[2] or (f"Finished {ago(job.finished_at)}" if job.finished_at else "")
     again = [Press("Try again", _door(job, "try_again"))] if job.state == "failed" else []
     return [
         Cell(job.name, door_to(Job, job.id) or ""),
@@ -77,8 +78,9 @@ def _by_name() -> Card:
     rows = [
         [Cell(name), *map(number, counts), Cell(told_span(half), figure=True), Cell(told_span(most), figure=True)] for name, *counts, half, most in _rows(asked)
     ]
-    heads = ("Name", "Waiting", "Running", "Failed", "Done in a day", "Half within", "95 % within")
-    return Card("By name", "chart", heads=heads, rows=rows, empty="Nothing was ever owed.", note="Counted from when a job was due until it was done.")
+    states = (Job.state_label(state) for state in ("waiting", "running", "failed"))
+    heads = ("Job", *states, "Finished (24 hours)", "Median delay", "95th percentile delay")
+    return Card("Jobs by name", "chart", heads=heads, rows=rows, empty="No jobs yet.", note="The delay is the time from when a job is due until it finishes.")
 
 
 def _rows(asked: Executable) -> Sequence[Any]:
@@ -89,21 +91,21 @@ def clock_told() -> tuple[bool, str]:
     """Whether the clock is awake: what it should have asked for by now, it has."""
     first = session.scalar(select(func.min(Tick.next_at)).where(Tick.name.in_([*clockwork()])))
     if first is None:
-        return False, "It has never run."
+        return False, "It has not run yet. Start the clock process."
     if first + ASLEEP < clock.now():
-        return False, f"It should have asked for something {ago(first)}, and has not."
-    return True, f"Next at {at(first)}."
+        return False, f"Its last run was due {ago(first)}. Check the clock process."
+    return True, f"Next run: {at(first)}"
 
 
 def tiles() -> Iterator[Tile]:
     states = counted()
     late = session.scalar(select(func.count()).where(Job.state == "waiting", Job.due_at < clock.now() - LATE)) or 0
-    yield Tile("Jobs that are late", str(late), "ops_jobs", f"{states['waiting']:,} waiting, {states['running']:,} running", "warn" if late else "good")
+    yield Tile("Overdue jobs", str(late), "ops_jobs", f"{states['waiting']:,} waiting, {states['running']:,} running", "warn" if late else "good")
     dead = {noun: _count(noun) for noun in LETTERS}
-    told = ", ".join(f"{count} {spaced(noun.__name__).lower()}{'' if count == 1 else 's'}" for noun, count in dead.items() if count)
-    yield Tile("Dead letters", str(sum(dead.values())), "ops_letters", told or "Everything arrived.", "bad" if told else "good")
+    told = ", ".join(f"{count:,} {_label(noun, count).lower()}" for noun, count in dead.items() if count)
+    yield Tile("Failed deliveries", f"{sum(dead.values()):,}", "ops_letters", told or "Nothing has failed.", "bad" if told else "good")
     awake, why = clock_told()
-    yield Tile("The clock", "awake" if awake else "asleep", "ops_redis", why, "good" if awake else "bad")
+    yield Tile("Scheduler", "Running" if awake else "Stopped", "ops_redis", why, "good" if awake else "bad")
 
 
 # --- dead letters -----------------------------------------------------------------------------------------------------
@@ -115,12 +117,20 @@ def letters() -> Iterator[Card]:
         count = _count(noun)
         rows = [_letter(row, who) for row in session.scalars(_dead(noun).order_by(noun.changed_at.desc(), noun.id.desc()).limit(SHOWN)).unique()]
         all_ = [
-            Press(f"{it.label}: all {count:,}", url_for("ops_letters.move_all", noun=noun.__tablename__, move=it.name), it.careful)
+            Press(f"{it.label} (all {count:,})", url_for("ops_letters.move_all", noun=noun.__tablename__, move=it.name), it.careful)
             for it in _safe(noun)
             if count
         ]
-        heads = ("What", "Since", "Why", "")
-        yield Card(f"{spaced(noun.__name__)}s", "inbox", heads=heads, rows=rows, empty="None.", presses=all_, note=f"{count:,} in all" if count > SHOWN else "")
+        heads, label = ("Item", "Failed at", "Reason", ""), _label(noun)
+        note = f"The latest {SHOWN} of {count:,}." if count > SHOWN else ""
+        yield Card(label, "inbox", heads=heads, rows=rows, empty=f"No failed {label.lower()}.", presses=all_, note=note)
+
+
+def _label(noun: type[Noun], count: int = 2) -> str:
+    """What one or several of them are called on the desk."""
+    resource = resource_of(noun)
+    one = resource.one if resource else spaced(noun.__name__)
+    return one if count == 1 else resource.label if resource else f"{one}s"
 
 
 def _dead(noun: type[Noun]) -> Select[Any]:
@@ -151,7 +161,7 @@ def move_one(name: str, id: int, move: str) -> str:
     noun = _noun(name)
     row = access.find(noun, id)
     press(row, move, {})
-    return f"{row}: {moves(noun)[move].label.lower()}, done."
+    return f"“{moves(noun)[move].label}” was applied to {row}."
 
 
 def move_all(name: str, move: str) -> str:
@@ -166,7 +176,7 @@ def move_all(name: str, move: str) -> str:
         except Refused as no:
             session.rollback()
             refused = no.words
-    return f"{done:,} done." + (f" The others stayed as they were: {refused}" if refused else "")
+    return f"{done:,} updated." + (f" The others were not changed: {refused}" if refused else "")
 
 
 def _noun(name: str) -> type[Noun]:
@@ -180,34 +190,41 @@ def _noun(name: str) -> type[Noun]:
 
 
 def events() -> Iterator[Card]:
-    heads = ("From", "State", "How many", "Last heard")
+    heads = ("Gateway", "State", "Events", "Last received")
     told = (
         select(Event.gateway, Event.state, func.count(), func.max(Event.created_at)).group_by(Event.gateway, Event.state).order_by(Event.gateway, Event.state)
     )
-    rows = [[Cell(name), _state(state), number(count), Cell(ago(last))] for name, state, count, last in _rows(told)]
-    yield Card("Heard from gateways", "wallet", heads=heads, rows=rows, empty="No gateway has told us anything yet.")
+    rows = [[Cell(name.capitalize()), _state(Event, state), number(count), Cell(ago(last))] for name, state, count, last in _rows(told)]
+    yield Card("Gateway events by state", "wallet", heads=heads, rows=rows, empty="No gateway events yet.")
     latest = session.scalars(select(Event).order_by(Event.id.desc()).limit(SHOWN // 2))
     yield Card(
-        "The latest",
+        "Latest gateway events",
         "history",
-        heads=("Event", "From", "Heard", "State", "Trouble"),
+        heads=("Event", "Gateway", "Received", "State", "Error"),
         rows=[
-            [Cell(e.kind, door_to(Event, e.id) or ""), Cell(e.gateway), Cell(at(e.created_at)), _state(e.state), Cell(e.trouble or "–", long=True)]
+            [
+                Cell(e.kind, door_to(Event, e.id) or ""),
+                Cell(e.gateway.capitalize()),
+                Cell(at(e.created_at)),
+                _state(Event, e.state),
+                Cell(e.trouble or "–", long=True),
+            ]
             for e in latest
         ],
-        empty="None yet.",
+        empty="No gateway events yet.",
     )
-    heads = ("State", "How many", "Usually took", "Last")
+    heads = ("State", "Deliveries", "Median time", "Last")
     took = func.percentile_cont(0.5).within_group(Call.took)
     calls = select(Call.state, func.count(), took, func.max(Call.changed_at)).group_by(Call.state).order_by(Call.state)
     rows = [
-        [_state(state), number(count), Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True), Cell(ago(last))] for state, count, ms, last in _rows(calls)
+        [_state(Call, state), number(count), Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True), Cell(ago(last))]
+        for state, count, ms, last in _rows(calls)
     ]
-    yield Card("Told to webhooks", "external", heads=heads, rows=rows, empty="No webhook has been called yet.")
+    yield Card("Webhook deliveries by state", "external", heads=heads, rows=rows, empty="No webhook deliveries yet.")
 
 
 _TONES = {"failed": "bad", "parked": "bad", "waiting": "info", "handled": "good", "delivered": "good"}
 
 
-def _state(state: str) -> Cell:
-    return Cell(state.capitalize(), tone=_TONES.get(state, "quiet"))
+def _state(noun: type[Noun], state: str) -> Cell:
+    return Cell(noun.state_label(state), tone=_TONES.get(state, "quiet"))

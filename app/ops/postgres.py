@@ -45,43 +45,45 @@ def cards() -> Iterator[Card]:
     it = session.execute(_WHOLE).one()
     facts = {
         "Version": Cell(it.version),
-        "Up since": Cell(ago(it.since)),
+        "Started": Cell(ago(it.since)),
         "Size": Cell(told_size(it.bytes)),
         "Connections": Cell(f"{it.connected} of {it.most}", tone="warn" if it.connected > it.most * 0.8 else ""),
-        "Transactions": Cell(f"{it.kept:,} kept, {it.undone:,} undone"),
+        "Transactions": Cell(f"{it.kept:,} committed, {it.undone:,} rolled back"),
         "Deadlocks": number(it.deadlocks),
-        "Read from memory": Cell(f"{it.warm:.1%}" if it.warm is not None else "–"),
+        "Cache hit rate": Cell(f"{it.warm:.1%}" if it.warm is not None else "–"),
     }
     yield Card("PostgreSQL", "box", facts=[*facts.items()])
     yield _long()
     rows = [[Cell(each.program or "–"), Cell(each.state), number(each.many), Cell(ago(each.since))] for each in _all(_CONNECTED)]
-    yield Card("Connections", "users", heads=("Program", "State", "How many", "Longest so"), rows=rows)
+    yield Card("Connections", "users", heads=("Application", "State", "Connections", "Longest in this state"), rows=rows)
     yield from _slow()
-    tables = ("Table", "Rows, about", "Dead", "Size", "Indexes", "Read through", "By an index", "Swept")
-    yield Card("Tables", "book", heads=tables, rows=[_table(each) for each in _all(_TABLES, most=TABLES)], note=f"The {TABLES} largest.")
+    tables = ("Table", "Rows (estimated)", "Dead rows", "Size", "Index size", "Sequential scans", "Index scans", "Last vacuum")
+    yield Card("Tables", "book", heads=tables, rows=[_table(each) for each in _all(_TABLES, most=TABLES)], note=f"The {TABLES} largest tables.")
 
 
 def _long() -> Card:
-    heads = ("Process", "Open for", "State", "Waits for", "Last said")
+    heads = ("Process ID", "Open for", "State", "Waiting for", "Last query")
     rows = [
         [
             Cell(each.pid, figure=True),
             Cell(told_span(each.age), tone="bad"),
             Cell(each.state or "–"),
-            Cell(f"{each.wait_event_type or '–'}" + (f", behind {each.blocked}" if each.blocked else "")),
+            Cell(f"{each.wait_event_type or '–'}" + (f", blocked by {each.blocked}" if each.blocked else "")),
             Cell(each.query, long=True),
         ]
         for each in _all(_LONG, long=LONG)
     ]
-    return Card(f"Transactions open for more than {LONG} s", "clock", heads=heads, rows=rows, empty="None: whatever begins ends soon.")
+    return Card(f"Transactions open for more than {LONG} seconds", "clock", heads=heads, rows=rows, empty="No long-running transactions.")
 
 
 def _slow() -> Iterator[Card]:
     """Only where the extension keeps count of it; a database without it is none the worse."""
     if session.scalar(text("select to_regclass('pg_stat_statements')")) is None:
-        yield Card("What costs most", "chart", facts=[("Not counted", Cell("The extension pg_stat_statements would tell; it is not in this database."))])
+        yield Card(
+            "Slowest queries", "chart", facts=[("Not available", Cell("Install the pg_stat_statements extension in this database to see query statistics."))]
+        )
         return
-    heads = ("Statement", "Calls", "Usually", "In all", "Rows")
+    heads = ("Query", "Calls", "Mean time", "Total time", "Rows")
     rows = [
         [
             Cell(each.query, long=True),
@@ -92,18 +94,18 @@ def _slow() -> Iterator[Card]:
         ]
         for each in _all(_SLOW)
     ]
-    yield Card("What costs most", "chart", heads=heads, rows=rows)
+    yield Card("Slowest queries", "chart", heads=heads, rows=rows, note="Sorted by total time.")
 
 
 def _table(each: Any) -> list[Cell]:
     heavy = each.dead > 10_000 and each.dead > each.alive
     dead = Cell(f"{each.dead:,}", figure=True, tone="warn" if heavy else "")
     counts = [number(each.seq_scan), number(each.idx_scan)]
-    return [Cell(each.relname), number(each.alive), dead, size(each.bytes), size(each.indexes), *counts, Cell(ago(each.swept) if each.swept else "not yet")]
+    return [Cell(each.relname), number(each.alive), dead, size(each.bytes), size(each.indexes), *counts, Cell(ago(each.swept) if each.swept else "Never")]
 
 
 def tiles() -> Iterator[Tile]:
     it, long = session.execute(_WHOLE).one(), _all(_LONG, long=LONG)
     tone = "bad" if long else "warn" if it.connected > it.most * 0.8 else "good"
-    told = f"{len(long)} open for too long" if long else f"{it.connected} of {it.most} connections"
+    told = f"{len(long)} long-running transaction{'' if len(long) == 1 else 's'}" if long else f"{it.connected} of {it.most} connections"
     yield Tile("PostgreSQL", told_size(it.bytes), "ops_database", told, tone)

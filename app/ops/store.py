@@ -30,43 +30,41 @@ def connection() -> Any:
 
 
 def cards() -> Iterator[Card]:
-    ring = Press("Ring the doorbell", url_for("ops_redis.ring"))
-    let_in = Press("Let everybody try again", url_for("ops_redis.let_in"), careful=True)
+    ring = Press("Wake workers", url_for("ops_redis.ring"))
+    let_in = Press("Reset rate limits", url_for("ops_redis.let_in"), careful=True)
     try:
         store = connection()
         yield from _cards(store, ring, let_in)
     except redis.RedisError as error:
         yield Card(
-            "Redis is away",
+            "Redis is unavailable",
             "warn",
-            facts=[("It says", Cell(str(error), tone="bad"))],
-            note="Everything still works, only later: jobs are rows of the database.",
+            facts=[("Error", Cell(str(error), tone="bad"))],
+            note="Frontdesk keeps working. Jobs are stored in the database and run when Redis is back.",
         )
 
 
 def _cards(store: Any, ring: Press, let_in: Press) -> Iterator[Card]:
     awake, why = owed.clock_told()
     told = [
-        ("Rings that wait", number(_queue(store).count)),
-        ("The clock", Cell("Awake" if awake else "Asleep", tone="good" if awake else "bad")),
+        ("Queued", number(_queue(store).count)),
+        ("Scheduler", Cell("Running" if awake else "Stopped", tone="good" if awake else "bad")),
         ("", Cell(why)),
     ]
-    yield Card("The doorbell", "clock", facts=told, presses=[ring], note="A ring only says that there is work; what the work is stands in the database.")
-    heads = ("Worker", "Since", "Last heard", "Does", "Rings answered")
-    yield Card(
-        "Workers", "users", heads=heads, rows=[_worker(each) for each in _workers(store)], empty="Nobody works. Jobs wait until somebody does: start a worker."
-    )
+    yield Card("Queue and scheduler", "clock", facts=told, presses=[ring], note="Redis only wakes the workers. The jobs themselves are stored in the database.")
+    heads, none = ("Worker", "Started", "Last seen", "State", "Runs completed"), "No worker is running. Jobs stay queued until you start one."
+    yield Card("Workers", "users", heads=heads, rows=[_worker(each) for each in _workers(store)], empty=none)
     yield _memory(store.info())
     kinds = Counter(_prefix(key) for key in islice(store.scan_iter(count=1000), LOOKED_AT))
     rows = [[Cell(prefix), number(count)] for prefix, count in kinds.most_common()]
     yield Card(
         "Keys",
         "key",
-        heads=("Keys that begin with", "How many"),
+        heads=("Key prefix", "Keys"),
         rows=rows,
         empty="No keys.",
         presses=[let_in],
-        note="“Let everybody try again” forgets who asked too often.",
+        note="“Reset rate limits” clears every limit counter, so that blocked users can try again at once.",
     )
 
 
@@ -74,12 +72,12 @@ def _memory(info: dict[str, Any]) -> Card:
     most = info.get("maxmemory", 0)
     facts = {
         "Version": Cell(info.get("valkey_version") or info.get("redis_version")),
-        "Up for": Cell(told_span(info.get("uptime_in_seconds"))),
-        "Memory": Cell(f"{told_size(info.get('used_memory'))} of {told_size(most) if most else 'as much as there is'}"),
-        "When it is full": Cell(info.get("maxmemory_policy", "–")),
-        "Thrown out": number(info.get("evicted_keys")),
+        "Uptime": Cell(told_span(info.get("uptime_in_seconds"))),
+        "Memory": Cell(f"{told_size(info.get('used_memory'))}" + (f" of {told_size(most)}" if most else ", no limit")),
+        "Eviction policy": Cell(info.get("maxmemory_policy", "–")),
+        "Evicted keys": number(info.get("evicted_keys")),
         "Connections": number(info.get("connected_clients")),
-        "Commands a second": number(info.get("instantaneous_ops_per_sec")),
+        "Commands per second": number(info.get("instantaneous_ops_per_sec")),
     }
     return Card("Redis", "box", facts=[*facts.items()])
 
@@ -111,8 +109,8 @@ def _worker(worker: Worker) -> list[Cell]:
     return [
         Cell(f"{worker.hostname or 'unknown'} {worker.pid or ''}".strip()),
         Cell(since),
-        Cell(f"{told_span(heard)} ago" if heard is not None else "never", tone="good" if lives else "bad"),
-        Cell(str(worker.get_state())),
+        Cell(f"{told_span(heard)} ago" if heard is not None else "Never", tone="good" if lives else "bad"),
+        Cell(str(worker.get_state()).capitalize()),
         number(worker.successful_job_count),
     ]
 
@@ -121,18 +119,19 @@ def tiles() -> Iterator[Tile]:
     try:
         store = connection()
         alive = [each for each in _workers(store) if (_heard(each) or SILENT) < SILENT]
-        yield Tile("Workers", str(len(alive)), "ops_redis", f"{_queue(store).count} rings wait", "good" if alive else "bad")
+        queued = _queue(store).count
+        yield Tile("Workers", str(len(alive)), "ops_redis", f"{queued:,} job{'' if queued == 1 else 's'} queued", "good" if alive else "bad")
         yield Tile("Redis", told_size(store.info("memory")["used_memory"]), "ops_redis", f"up for {told_span(store.info('server')['uptime_in_seconds'])}")
     except redis.RedisError:
-        yield Tile("Redis", "away", "ops_redis", "Everything works, only later.", "bad")
+        yield Tile("Redis", "Unavailable", "ops_redis", "Jobs wait until it is back.", "bad")
 
 
 def ring() -> str:
     jobs.ring()
-    return "The doorbell was rung."
+    return "Workers were woken."
 
 
 def let_in() -> str:
     """Whoever was turned away for asking too often may ask again."""
     current_app.extensions["appbuilder"].sm.limiter.reset()
-    return "Nobody is held to what they asked before."
+    return "Rate limits were reset."

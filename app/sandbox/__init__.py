@@ -16,7 +16,7 @@ from config import GOOGLE_SANDBOX, OPENID_SANDBOX, PHONES_SANDBOX, ROOT, STRIPE_
 def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     """A program of its own: it knows nothing of the product but the settings they share."""
     if not settings.sandboxed:
-        raise Unsafe("The sandbox does not run beside real gateway keys. Unset RAZORPAY_KEY_ID, or do not start it.")
+        raise Unsafe("The sandbox cannot run with real gateway keys. Unset RAZORPAY_KEY_ID, or do not start the sandbox.")
     app = Flask("sandbox", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.register_blueprint(razorpay.gateway(settings, store, postman))

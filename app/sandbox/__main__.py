@@ -23,7 +23,7 @@ def main() -> None:
     settings = Settings.read()
     here = urlsplit(settings.sandbox_url)
     if not here.hostname or not here.port:
-        raise SystemExit("SANDBOX_URL needs a host and a port, such as http://127.0.0.1:8001.")
+        raise SystemExit("SANDBOX_URL must have a host and a port, such as http://127.0.0.1:8001.")
     store = Store(settings.sandbox_data)
     hooks = os.environ.get("SANDBOX_WEBHOOK_URL") or settings.base_url.rstrip("/") + "/api/payment/webhook/razorpay"
     postman = Postman(store, hooks, settings.razorpay_webhook_secrets[0])

@@ -15,7 +15,7 @@ _HANDED_ON = ("Content-Type", "Content-Disposition", "Location", "Content-Securi
 
 def door(settings: Settings) -> Blueprint:
     if not settings.sandboxed:
-        raise Unsafe("There is no sandbox beside real gateway keys.")
+        raise Unsafe("The sandbox is not available with real gateway keys.")
     it = Blueprint("sandbox", __name__, url_prefix="/sandbox")
 
     @it.route("/", defaults={"path": ""}, methods=_METHODS)
@@ -28,7 +28,7 @@ def door(settings: Settings) -> Blueprint:
                 request.method, target, params=request.query_string, data=request.get_data(), headers=headers, timeout=15, allow_redirects=False
             )
         except requests.RequestException:
-            return Response("The sandbox is not running. `make run` starts it.", 502, mimetype="text/plain")
+            return Response("The sandbox is not running. Start it with `make run`.", 502, mimetype="text/plain")
         back = Response(answer.content, answer.status_code)
         for name in _HANDED_ON:
             if name in answer.headers:

@@ -108,7 +108,7 @@ class Calendars:
         """Of the page's form or as JSON: {"fault": "503", "times": 2, "path": "POST", "seconds": 12}."""
         given = request.get_json(silent=True) or request.form
         if given.get("fault") not in FAULTS:
-            raise Wrong(400, f"The fault is one of {', '.join(FAULTS)}.", "invalid")
+            raise Wrong(400, f"fault must be one of {', '.join(FAULTS)}.", "invalid")
         how = {"fault": given["fault"], "path": str(given.get("path", "")), "seconds": float(given.get("seconds") or 12)}
         self.store.plan("google fault", how, int(given.get("times") or 1))
         return jsonify(planned=how) if request.is_json else redirect("/sandbox/google/", 303)

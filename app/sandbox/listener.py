@@ -22,7 +22,7 @@ def pages(store: Store) -> Blueprint:
     @listener.post("")
     def hear() -> Response:
         plan = store.planned("listener") or {}
-        status, answer = int(plan.get("status", 200)), str(plan.get("answer", "thank you"))
+        status, answer = int(plan.get("status", 200)), str(plan.get("answer", "OK"))
         headers = {name: request.headers.get(name, "") for name in ("Frontdesk-Event", "Frontdesk-Signature", "User-Agent", "Content-Type")}
         heard = {"id": f"heard_{uuid4().hex}", "at": time.time(), "headers": headers, "body": request.get_data(as_text=True), "answered": status}
         store.put("heard", heard)
@@ -41,7 +41,11 @@ def pages(store: Store) -> Blueprint:
     def plan() -> Any:
         """Of a page's form or as JSON: {"status": 500, "times": 2, "seconds": 0, "answer": "no"}."""
         given = request.get_json(silent=True) or request.form
-        how = {"status": int(given.get("status") or 200), "seconds": float(given.get("seconds") or 0), "answer": str(given.get("answer") or "as planned")}
+        how = {
+            "status": int(given.get("status") or 200),
+            "seconds": float(given.get("seconds") or 0),
+            "answer": str(given.get("answer") or "Simulated response"),
+        }
         store.plan("listener", how, int(given.get("times") or 1))
         return jsonify(planned=True) if request.is_json else redirect("/sandbox/listener", 303)
 

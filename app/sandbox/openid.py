@@ -91,7 +91,7 @@ class Provider:
     def token(self) -> Any:
         fault = (self.store.planned("openid fault") or {}).get("fault", "")
         if fault == "503":
-            return Response("The provider is having a bad day.", 503)
+            return Response("Service unavailable", 503)
         if not self._is_client():
             return jsonify(error="invalid_client"), 401, {"WWW-Authenticate": "Basic"}
         code = self.store.get("openid code", request.form.get("code", "")) or {"until": 0}
@@ -121,7 +121,7 @@ class Provider:
         if fault == "late_email":
             person = {"sub": person["sub"]}
         claims: dict[str, Any] = {"iss": self.issuer, "aud": self.client, "iat": now, "exp": now + 300, "nonce": code["nonce"]} | person
-        wrong = {"nonce": "of somebody else", "aud": "another", "iss": "https://evil.example", "exp": now - 600}
+        wrong = {"nonce": "another nonce", "aud": "another", "iss": "https://evil.example", "exp": now - 600}
         claims |= {name: value for name, value in wrong.items() if name == fault}
         if fault == "new_key":
             self._new_key()
@@ -146,7 +146,7 @@ class Provider:
         """JSON: {"fault": "nonce", "times": 1}."""
         given = request.get_json(silent=True) or request.form
         if given.get("fault") not in FAULTS:
-            return jsonify(error=f"The fault is one of {', '.join(FAULTS)}."), 400
+            return jsonify(error=f"fault must be one of {', '.join(FAULTS)}."), 400
         self.store.plan("openid fault", {"fault": given["fault"]}, int(given.get("times") or 1))
         return jsonify(planned=given["fault"])
 

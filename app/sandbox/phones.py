@@ -16,15 +16,15 @@ from app.sandbox.webhooks import PATIENCE, Postman
 
 HOME = "/sandbox/phones"
 FAULTS = {
-    "reply_lost": "the answer is lost on its way, and the message arrives",
-    "swallowed": "the answer is lost, and so is the message",
-    "429": "too many messages",
-    "500": "their house is on fire",
-    "refused": "no such number",
-    "failed": "taken, and then it cannot be delivered",
-    "twice": "each report comes twice, the later one first",
-    "silent": "nothing is reported",
-    "wrong_signature": "reports are signed by somebody else",
+    "reply_lost": "Reply lost, message delivered",
+    "swallowed": "Reply lost, message lost",
+    "429": "Too many messages (429)",
+    "500": "Internal server error (500)",
+    "refused": "Number does not exist",
+    "failed": "Accepted, then not delivered",
+    "twice": "Status reports sent twice, out of order",
+    "silent": "No status reports",
+    "wrong_signature": "Status reports with a wrong signature",
 }
 PAUSES = {"sent": 0.05, "delivered": 0.2, "failed": 0.2}
 TRIES = 6
@@ -142,7 +142,7 @@ class Phones:
         given = request.get_json(silent=True) or request.form
         fault, times = str(given.get("fault")), str(given.get("times", 1))
         if fault not in FAULTS or not times.isdecimal() or not int(times):
-            return render_template("sandbox/refused.html", words="Choose what shall go wrong, and how often.", back=HOME), 400
+            return render_template("sandbox/refused.html", words="Choose a problem and enter a number of messages of 1 or more.", back=HOME), 400
         path = str(given.get("carrier", ""))
         self.store.plan("reports" if fault == "silent" else "phones", {"fault": fault, "path": path, "carrier": path or "both"}, int(times))
         return jsonify(planned=fault) if request.is_json else redirect(HOME, 303)

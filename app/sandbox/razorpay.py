@@ -131,13 +131,13 @@ class Line:
         given = asked()
         times, kind = given.get("times", 1), next((each for each in ("fault", "deliver", *ENDS) if each in given), "fault")
         if not whole(times) or times < 1:
-            no("How often, times, is a whole number from 1.", field="times")
+            no("times must be a whole number of 1 or more.", field="times")
         said = str(given.get(kind))
         if kind == "deliver":
             delivery(given)
             how = {"deliver": given["deliver"], "seconds": given.get("seconds", 10)}
         elif said not in ENDS.get(kind, FAULTS):
-            no(f"The {kind} is one of {', '.join(ENDS.get(kind, FAULTS))}.", field=kind)
+            no(f"{kind} must be one of {', '.join(ENDS.get(kind, FAULTS))}.", field=kind)
         else:
             how = {kind: said} | (_where(given) if kind == "fault" else {})
         self.store.plan(kind, how, times)
@@ -151,7 +151,7 @@ class Line:
 def _where(given: Thing) -> Thing:
     seconds = given.get("seconds", 12)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds <= 60:
-        no("How long, seconds, is a number up to 60.", field="seconds")
+        no("seconds must be a number from 0 to 60.", field="seconds")
     return {"path": str(given.get("path", "")), "seconds": seconds}
 
 
@@ -234,19 +234,19 @@ def _verb(act: Callable[..., Thing]) -> Callable[..., Any]:
 
 
 def _one_of(known: tuple[str, ...], outcome: str) -> str:
-    return outcome if outcome in known else no(f"The outcome is {', '.join(known[:-1])} or {known[-1]}.", 404, field="outcome")
+    return outcome if outcome in known else no(f"outcome must be {', '.join(known[:-1])} or {known[-1]}.", 404, field="outcome")
 
 
 def _attempt(given: Thing) -> tuple[str, float, Thing]:
     """How a payment ends, when, and in what it differs from what was asked."""
     outcome, after = given.get("outcome"), given.get("after", LATE)
     if outcome not in OUTCOMES:
-        no(f"The outcome is {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}.", field="outcome")
+        no(f"outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}.", field="outcome")
     if not whole(given.get("amount", 1)) or given.get("amount", 1) < 1 or isinstance(after, bool) or not isinstance(after, int | float):
-        no("The amount is a whole number of minor units, and after is a number of seconds.", field="amount")
+        no("amount must be a whole number of minor units, and after a number of seconds.", field="amount")
     currency = given.get("currency", "INR")
     if not isinstance(currency, str) or len(currency) != 3:
-        no("The currency has three letters.", field="currency")
+        no("currency must have three letters.", field="currency")
     return str(outcome), float(after), {name: given[name] for name in ("amount", "currency", "method") if name in given}
 
 

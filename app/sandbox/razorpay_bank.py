@@ -147,7 +147,7 @@ class Bank:
         with self.store.open():
             payment = self.find("payment", payment_id)
             if payment["status"] not in ("created", "failed"):
-                no("Only a payment that failed can still turn out to have gone through.")
+                no("Only a failed payment can be authorized late.")
             order = self.order(payment["order_id"]) if payment["order_id"] else None
             authorized = self.keep(payment, status="authorized", **dict.fromkeys(_FAILED))
             if order and order["status"] == "paid":
@@ -265,7 +265,7 @@ class Bank:
         with self.store.open():
             refund = self.find("refund", id)
             if refund["status"] != "pending":
-                no("Only a refund that is pending can still be decided.")
+                no("Only a pending refund can be processed or failed.")
             refund = self.store.put("refund", refund | {"status": outcome})
             payment = self.find("payment", refund["payment_id"])
             if outcome == "failed":
@@ -302,7 +302,7 @@ def delivery(how: How) -> dict[str, Any]:
     way = {True: "now", False: "dropped", "twice": "duplicate"}.get(said, said) if isinstance(said, str | bool) else ""
     seconds = how.get("seconds", 10)
     if way not in DELIVERIES or isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        no(f"To deliver is one of {', '.join(DELIVERIES)}, and seconds is a number.", field="deliver")
+        no(f"deliver must be one of {', '.join(DELIVERIES)}, and seconds a number.", field="deliver")
     return {
         "hold": way == "dropped", "twice": way == "duplicate", "after": float(seconds) if way == "delayed" else 0.0,
         "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")), "tampered": way == "tampered" or bool(how.get("tampered")),
@@ -310,7 +310,7 @@ def delivery(how: How) -> dict[str, Any]:
 
 
 _FAILED = {
-    "error_code": "BAD_REQUEST_ERROR", "error_description": "Payment was unsuccessful as the bank did not answer.",
+    "error_code": "BAD_REQUEST_ERROR", "error_description": "Payment was unsuccessful because the bank did not respond.",
     "error_source": "issuer_bank", "error_step": "payment_authorization", "error_reason": "payment_failed",
 }  # fmt: skip
 

@@ -50,7 +50,7 @@ class Books:
             asked = amount({"amount": payment["amount"]} | given, least=1)
             respond_by, deducted = given.get("respond_by", now() + 7 * DAY), given.get("amount_deducted", 0)
             if not whole(respond_by) or not whole(deducted) or not 0 <= deducted <= asked <= payment["amount"]:
-                no("The amounts are whole numbers of minor units no larger than the payment, and respond_by is a moment.", field="amount_deducted")
+                no("Amounts must be whole numbers of minor units, up to the amount of the payment, and respond_by a Unix time.", field="amount_deducted")
             dispute = {
                 "id": new_id("disp"), "entity": "dispute", "payment_id": payment_id, "amount": asked, "currency": payment["currency"],
                 "amount_deducted": deducted, "gateway_dispute_id": None, "reason_code": given.get("reason_code", "goods_or_services_not_received_or_partially_received"),
@@ -69,7 +69,7 @@ class Books:
             elif outcome in ("won", "closed"):
                 deducted = 0
             if not whole(deducted) or not 0 <= deducted <= dispute["amount"]:
-                no("The amount_deducted is a whole number of minor units, no larger than the dispute.", field="amount_deducted")
+                no("amount_deducted must be a whole number of minor units, up to the amount of the dispute.", field="amount_deducted")
             status = "open" if outcome == "action_required" else outcome
             return self._said(outcome, dispute | {"status": status, "amount_deducted": deducted}, how)
 
@@ -194,4 +194,4 @@ def _moment(day: Any) -> datetime:
     try:
         return datetime.strptime(str(day), "%Y-%m-%d").replace(hour=12, tzinfo=UTC)
     except ValueError:
-        no("The day is written like 2026-11-21.", field="day")
+        no("day must be a date, such as 2026-11-21.", field="day")

@@ -46,7 +46,9 @@ class Checkout:
         _address(form, "callback_url")
         kept = {name: value for name, value in form.items() if name in _KEPT or name.startswith(("prefill[", "notes["))}
         due = shown(order["amount_due"] or order["amount"], order["currency"])
-        return render_template("sandbox/checkout.html", order=order, kept=kept, trouble=trouble, failed=failed, amount=due, shop=form.get("name", "the shop"))
+        return render_template(
+            "sandbox/checkout.html", order=order, kept=kept, trouble=trouble, failed=failed, amount=due, shop=form.get("name", "the merchant")
+        )
 
     def press(self, id: str) -> Any:
         """One of the payer's buttons. What came of it is sent back as Razorpay does it: a form, posted to the shop."""
@@ -66,11 +68,11 @@ class Checkout:
             return render_template("sandbox/back.html", to=back, fields=self.bank.proof(paid))
         if press == "fail":
             failed = self.bank.attempt(order["id"], "failed", {}, **payer)
-            return self._page(order, form, failed["error_description"] + " Try again, or return to the shop.", _told(failed))
+            return self._page(order, form, failed["error_description"] + " Try again, or return to the website.", _told(failed))
         if press == "late":
             self.bank.attempt(order["id"], "late", {}, **payer)
         if not form.get("cancel_url"):  # Razorpay asks for none, and then leaves the payer here
-            return render_template("sandbox/sorry.html", words="Nothing was charged here. You can close this page.", away="")
+            return render_template("sandbox/sorry.html", words="You can close this page.", away="")
         return redirect(_address(form, "cancel_url"), 303)
 
     # --- the page behind a link ---

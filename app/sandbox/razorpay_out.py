@@ -114,7 +114,7 @@ class Out:
             left = transfer["amount"] - transfer["amount_reversed"]
             asked = amount({"amount": left} | body(), least=1)
             if asked > left:
-                no("The amount may not be greater than the amount of the transfer that is left.", field="amount")
+                no("The amount may not be greater than the remaining amount of the transfer.", field="amount")
             reversal = {
                 "id": new_id("rvrsl"), "entity": "reversal", "transfer_id": id, "amount": asked, "fee": 0, "tax": 0, "currency": "INR",
                 "notes": [], "initiator_id": "acc_sandbox", "customer_refund_id": None, "utr": None, "created_at": now(),
@@ -197,7 +197,7 @@ class Out:
         with self.store.open():
             payout = self.bank.find("payout", id)
             if payout["status"] != "processing" and (payout["status"], outcome) != ("processed", "reversed"):
-                no(f"This payout is {payout['status']} already.")
+                no(f"This payout is already {payout['status']}.")
             changes: Thing = {"utr": f"{now()}{id[-6:].lower()}"} if outcome == "processed" else _no_account()
             payout = self.store.put("payout", payout | {"status": outcome} | changes)
             self.bank.tell(f"payout.{outcome}", how, payout=payout)

@@ -141,9 +141,9 @@ class Bank:
         times, seconds = given.get("times", 1), given.get("seconds", 12)
         kind, known = next((pair for pair in (("deliver", DELIVERIES), ("refund", REFUNDS)) if pair[0] in given), ("fault", FAULTS))
         if str(given.get(kind)) not in known:
-            raise Wrong(f"The {kind} is one of {', '.join(known)}.", param=kind)
+            raise Wrong(f"{kind} must be one of {', '.join(known)}.", param=kind)
         if not isinstance(times, int) or times < 1 or not isinstance(seconds, int | float):
-            raise Wrong("Times is a whole number from 1, and seconds is a number.", param="times")
+            raise Wrong("times must be a whole number of 1 or more, and seconds a number.", param="times")
         self.store.plan(f"stripe {kind}", {kind: given[kind], "seconds": seconds, "path": str(given.get("path", ""))}, times)
         return jsonify(planned=given)
 
@@ -214,7 +214,9 @@ class Bank:
         now, id = clock.timestamp(), _id("cs_test", 58)
         if given.get("mode") != "payment":
             raise Wrong(
-                "Missing required param: mode." if "mode" not in given else "Only the mode payment stands in here.", code="parameter_missing", param="mode"
+                "Missing required param: mode." if "mode" not in given else "The sandbox supports only the mode payment.",
+                code="parameter_missing",
+                param="mode",
             )
         amount, currency, about = _items(given)
         success, email, end = _address(given, "success_url"), given.get("customer_email"), _end(given, now)
@@ -352,7 +354,7 @@ class Bank:
         """The payer's bank took it, or sent it back."""
         given = _json()
         if given.get("status") not in ("succeeded", "failed"):
-            raise Wrong("The status is succeeded or failed.", param="status")
+            raise Wrong("status must be succeeded or failed.", param="status")
         with self.store.open():
             refund = self.find("refund", id)
             changed = self.put(refund | {"status": given["status"]}, refund["payment_intent"])
@@ -378,7 +380,7 @@ class Bank:
     def close_dispute_by_verb(self, id: str) -> dict[str, Any]:
         given = _json()
         if given.get("outcome") not in ("won", "lost"):
-            raise Wrong("The outcome is won or lost.", param="outcome")
+            raise Wrong("outcome must be won or lost.", param="outcome")
         with self.store.open():
             dispute = self.find("dispute", id)
             if given["outcome"] == "won":
@@ -435,7 +437,7 @@ class Bank:
         if session["status"] == "complete":
             return redirect(_back(session), 303)
         if session["status"] == "expired":
-            words = "This page has expired. Please return to the shop and begin again."
+            words = "This page has expired. Return to the website and start again."
             return render_template("sandbox/sorry.html", words=words, away=session["cancel_url"] or ""), 410
         page = render_template(
             "sandbox/stripe.html", session=session, amount=_shown(session["amount_total"], session["currency"]), trouble=trouble, about=session["_about"]
@@ -462,7 +464,7 @@ class Bank:
             self.attempt(session["id"], "captured" if press == "pay" else "async", {})
             return redirect(_back(session), 303)
         if not session["cancel_url"]:
-            return render_template("sandbox/sorry.html", words="Nothing was charged here. You can close this page.", away="")
+            return render_template("sandbox/sorry.html", words="You can close this page.", away="")
         return redirect(session["cancel_url"], 303)
 
     # --- verbs ---
@@ -474,9 +476,9 @@ class Bank:
     def pay_by_verb(self, id: str) -> Any:
         given = _json() if request.is_json else dict(request.form)
         if given.get("outcome") not in ("captured", "failed", "async") or given.get("then", "captured") not in ("captured", "failed"):
-            raise Wrong("The outcome is captured, failed or async, and then async becomes captured or failed.", param="outcome")
+            raise Wrong("outcome must be captured, failed or async; then must be captured or failed.", param="outcome")
         if not isinstance(given.get("after", LATE), int | float):
-            raise Wrong("After is a number of seconds.", param="after")
+            raise Wrong("after must be a number of seconds.", param="after")
         options: dict[str, Any] = {name: given[name] for name in ("then", "after", "card") if name in given}
         intent = self.attempt(id, given["outcome"], _how(given), **options)
         return jsonify(_public(intent)) if request.is_json else redirect("/sandbox/stripe/", 303)
@@ -660,7 +662,7 @@ def _delivery(how: Mapping[str, Any]) -> dict[str, Any]:
     way = {True: "now", False: "dropped", "twice": "duplicate"}.get(how.get("deliver", True), how.get("deliver"))
     seconds = how.get("seconds", 10)
     if way not in DELIVERIES or not isinstance(seconds, int | float):
-        raise Wrong(f"To deliver is one of {', '.join(DELIVERIES)}, and seconds is a number.", param="deliver")
+        raise Wrong(f"deliver must be one of {', '.join(DELIVERIES)}, and seconds a number.", param="deliver")
     return {
         "hold": way == "dropped", "twice": way == "duplicate", "after": float(seconds) if way == "delayed" else 0.0,
         "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")), "tampered": way == "tampered" or bool(how.get("tampered")),

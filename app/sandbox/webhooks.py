@@ -71,7 +71,7 @@ class Postman(threading.Thread):
                 try:
                     each()
                 except Exception:
-                    log.exception("the postman stumbled")
+                    log.exception("webhook delivery failed")
 
     def deliver_due(self) -> None:
         with self.store.open() as file:

@@ -86,7 +86,7 @@ class WhatsApp:
     def reply(self, phone: str, words: str) -> Report:
         wa_id = phone.removeprefix("+")
         message = {"from": wa_id, "id": f"wamid.{secrets.token_hex(12)}", "timestamp": str(clock.timestamp()), "type": "text", "text": {"body": words}}
-        return self._signed({"contacts": [{"profile": {"name": "Somebody"}, "wa_id": wa_id}], "messages": [message]})
+        return self._signed({"contacts": [{"profile": {"name": "Demo customer"}, "wa_id": wa_id}], "messages": [message]})
 
     def _signed(self, value: Thing, *, wrong: bool = False) -> Report:
         known = {"messaging_product": "whatsapp", "metadata": {"display_phone_number": "15550783881", "phone_number_id": self.settings.whatsapp_phone_id}}
@@ -102,7 +102,7 @@ def _read(given: Thing) -> tuple[str, Thing]:
         no(100, "Invalid parameter", "The parameter messaging_product is required.")
     to = str(given.get("to", ""))
     if not re.fullmatch(r"[0-9]{7,15}", to):
-        no(131009, "Parameter value is not valid", "The parameter to is not a telephone number.")
+        no(131009, "Parameter value is not valid", "The parameter to is not a valid phone number.")
     template = given.get("template")
     if given.get("type") != "template" or not isinstance(template, dict):
         no(131047, "Re-engagement message", "More than 24 hours have passed since the recipient last replied: only a template can be sent.")

@@ -141,7 +141,7 @@ def test_below_a_closed_folder_the_data_goes_elsewhere_and_the_folder_stays_clos
     server = postgres(closed / "var", durable=False)
     data = (closed / "var" / "postgres").resolve()
     server.stop()
-    assert f"PostgreSQL keeps its data in {data}" in capsys.readouterr().out
+    assert f"PostgreSQL stores its data in {data}" in capsys.readouterr().out
     assert closed.stat().st_mode & 0o777 == 0o700
     assert not data.exists()
 
@@ -149,12 +149,12 @@ def test_below_a_closed_folder_the_data_goes_elsewhere_and_the_folder_stays_clos
 def test_data_of_another_postgresql_is_one_sentence(home: Path) -> None:
     (home / "postgres" / "data").mkdir(parents=True)
     (home / "postgres" / "data" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(Trouble, match=r"was written by PostgreSQL 9, and PostgreSQL .* is here"):
+    with pytest.raises(Trouble, match=r"was created by PostgreSQL 9, but this machine has PostgreSQL "):
         postgres(home)
 
 
 def test_a_second_launcher_is_refused(home: Path) -> None:
-    with alone(home), pytest.raises(Busy, match=f"already runs on {home} .process {os.getpid()}"), servers(home):
+    with alone(home), pytest.raises(Busy, match=f"is already running in {home} .process {os.getpid()}"), servers(home):
         pass
 
 
@@ -164,7 +164,7 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(home: Path) -> None
         command = [sys.executable, "-c", HOUSE, str(home), ""]
         ended = subprocess.run(command, env=os.environ | {"PORT": str(number)}, capture_output=True, text=True, check=False, timeout=30)
     assert ended.returncode == 1
-    assert re.fullmatch(rf"Port {number} is taken by another program. Choose another: PORT=\d+ make run\n", ended.stderr)
+    assert re.fullmatch(rf"Port {number} is in use by another program. Choose another: PORT=\d+ make run\n", ended.stderr)
     assert not (home / "var" / "postgres").exists()
 
 
@@ -189,7 +189,7 @@ def test_sigterm_stops_everything_in_order(home: Path) -> None:
     command = [sys.executable, "-c", HOUSE, str(home), "import time; time.sleep(100)"]
     with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, text=True) as house:
         assert house.stdout
-        told = "".join(iter(house.stdout.readline, "Ctrl-C stops everything.\n"))
+        told = "".join(iter(house.stdout.readline, "Press Ctrl-C to stop everything.\n"))
         urls = re.findall(r"='(.*)'", (home / "var" / "running.env").read_text())[:2]
         house.send_signal(signal.SIGTERM)
         house.communicate(timeout=30)
@@ -214,7 +214,7 @@ def test_settings_in_a_file_are_read_as_a_shell_would(home: Path) -> None:
     file.write_text("# words\n\nexport A=1\nB = two words # not three\nC='a # b'\nD=\"x\"  # y\nE=\nF=a#b\nG= # nothing\n")
     assert launch.read_settings(file) == {"A": "1", "B": "two words", "C": "a # b", "D": "x", "E": "", "F": "a#b", "G": ""}
     file.write_text("A=1\nnonsense\n")
-    with pytest.raises(Trouble, match="line 2, is not of the form NAME=value"):
+    with pytest.raises(Trouble, match="line 2, does not have the form NAME=value"):
         launch.read_settings(file)
 
 

@@ -57,7 +57,7 @@ assert ask("omar", "GET", "").get_json()["count"] == 2
 assert ask("omar", "POST", f"{{first}}/take_back").status_code == 403
 assert ask("sven", "GET", "").status_code == 403
 refused = ask("dina", "POST", f"{{first}}/write_off")
-assert (refused.status_code, refused.get_json()["error"]["message"]) == (409, "Write down the fine first.")
+assert (refused.status_code, refused.get_json()["error"]["message"]) == (409, "Enter the fine first.")
 assert ask("dina", "PUT", str(first), state="back").status_code == 422
 assert ask("kim", "POST", f"{{first}}/take_back").get_json()["result"]["state"] == "back"
 assert ask("kim", "POST", f"{{first}}/take_back").status_code == 409

@@ -86,16 +86,16 @@ def test_without_keys_the_sandbox_stands_in_for_both() -> None:
     ("change", "words"),
     [
         ({"SECRET_KEY": "short"}, "shorter than 32"), ({"SECRET_KEY": ""}, "SECRET_KEY is not set"), ({"DATABASE_URL": "sqlite:///x"}, "not a PostgreSQL"),
-        ({"SANDBOX_URL": "http://127.0.0.1:1"}, "beside a live"), ({"RAZORPAY_KEY_ID": "rzp_test_x"}, "test key"), ({"BASE_URL": "http://x"}, "https://"),
-        ({"RAZORPAY_KEY_ID": ""}, "nobody could pay"), ({"RAZORPAY_WEBHOOK_SECRET": ""}, "unsigned webhook"), ({"SMTP_HOST": ""}, "no email"),
+        ({"SANDBOX_URL": "http://127.0.0.1:1"}, "a live RAZORPAY_KEY_ID are both set"), ({"RAZORPAY_KEY_ID": "rzp_test_x"}, "test key"), ({"BASE_URL": "http://x"}, "https://"),
+        ({"RAZORPAY_KEY_ID": ""}, "customers could not pay"), ({"RAZORPAY_WEBHOOK_SECRET": ""}, "unsigned webhook"), ({"SMTP_HOST": ""}, "no email"),
         ({"FRONTDESK_ENV": "demo"}, "live key"), ({"FRONTDESK_ENV": "prod"}, "production, demo, test"), ({"SMTP_PORT": "x"}, "whole number"),
-        ({"BUSINESS_TIMEZONE": "Mars/Phobos"}, "IANA"), ({"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "anybody could mark a booking as paid"),
-        ({"DATA_KEYS": ""}, "DATA_KEYS is not set"), ({"DATA_KEYS": "x" * 40}, "holds the SECRET_KEY"), ({"DATA_KEYS": f"{'y' * 40}, old"}, "shorter than 32"),
-        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "unsigned webhook"), ({"STRIPE_SECRET_KEY": "pk_live_x"}, "publishable one"),
+        ({"BUSINESS_TIMEZONE": "Mars/Phobos"}, "IANA"), ({"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "anyone could mark a booking as paid"),
+        ({"DATA_KEYS": ""}, "DATA_KEYS is not set"), ({"DATA_KEYS": "x" * 40}, "contains the SECRET_KEY"), ({"DATA_KEYS": f"{'y' * 40}, old"}, "shorter than 32"),
+        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "unsigned webhook"), ({"STRIPE_SECRET_KEY": "pk_live_x"}, "not the publishable key"),
         (STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"}, "test key"), (STRIPE | {"STRIPE_SECRET_KEY": "rk_test_x"}, "test key"),
         (STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo"}, "STRIPE_SECRET_KEY is a live key"),
         (STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo", "STRIPE_SECRET_KEY": "rk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
-        (STRIPE | {"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "beside a live STRIPE_SECRET_KEY"),
+        (STRIPE | {"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "a live STRIPE_SECRET_KEY are both set"),
     ],
 )  # fmt: skip
 def test_an_unsafe_setting_stops_the_start_with_a_sentence(change: dict[str, str], words: str) -> None:
@@ -130,7 +130,7 @@ def test_the_map_names_every_noun_move_and_message(app: Flask) -> None:
         assert pack.label in drawn
         assert all(noun.__name__ in drawn for noun in pack.nouns)
         assert all(name in drawn for name in pack.messages)
-    assert "mark_paid: held → as it is  by Desk" in drawn
+    assert "mark_paid: held → unchanged  by Desk" in drawn
 
 
 def test_the_commands_and_files_that_the_readme_names_exist() -> None:

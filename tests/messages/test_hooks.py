@@ -98,7 +98,7 @@ def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(hook: H
     assert told["data"]["starts_at"].endswith("+00:00")
     assert told["data"]["timezone"] == "Asia/Kolkata"
     assert {each.state for each in calls()} == {"delivered"}
-    assert all(each.took is not None and each.answer == "thank you" for each in calls())
+    assert all(each.took is not None and each.answer == "OK" for each in calls())
 
 
 def test_nothing_that_is_the_customers_own_leaves_the_house(hook: Hook, slot: Any, hold: Any) -> None:

@@ -184,7 +184,7 @@ def test_each_attempt_is_a_charge_in_the_state_that_counts(bank: Standing, door:
     paid = verb(bank, f"orders/{order_id}/pay", outcome="captured")
     verb(bank, f"payments/{late['id']}/late-authorise")
     failed, returned, captured = door.charges(order_id)
-    assert (failed.state, failed.error) == ("failed", "Payment was unsuccessful as the bank did not answer.")
+    assert (failed.state, failed.error) == ("failed", "Payment was unsuccessful because the bank did not respond.")
     assert (returned.state, returned.id) == ("refunded", late["id"])  # it came and went without ever being ours
     assert (captured.id, captured.state, captured.money, captured.method, captured.returned) == (paid["id"], "captured", ASKED.money, "card", 0)
     assert captured.order_id == order_id
@@ -556,7 +556,7 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
     ("The currency should be INR for transfers", "transfers.0.currency", shares(currency="USD")),
     ("Keys sent in linked_account_notes must exist in notes", "transfers.0.linked_account_notes", shares(linked_account_notes=["branch"])),
     ("The sum of amount requested for transfer is greater than the captured amount", "", shares(amount=99901)),
-    ("The amount may not be greater than the amount of the transfer that is left.", "amount",
+    ("The amount may not be greater than the remaining amount of the transfer.", "amount",
      lambda door, paid: door.client.transfer.reverse(shares()(door, paid)["items"][0]["id"], {"amount": 101})),
     ("The name field is required.", "name", lambda door, _: door.client.post("/v1/contacts", {})),
     ("The name may not be greater than 50 characters.", "name", lambda door, _: door.client.post("/v1/contacts", {"name": "n" * 51})),

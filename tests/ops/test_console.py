@@ -12,6 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
+from app.desk.resource import resource_of
 from app.kernel import clock, jobs
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
@@ -111,7 +112,7 @@ def test_a_job_that_failed_is_tried_again_and_the_history_says_by_whom(app: Flas
 
 def test_all_that_failed_is_tried_again_at_once_each_with_its_line(app: Flask, enter: Enter) -> None:
     ids = failed(3)
-    assert "Try again: all 3" in enter("ada").get("/ops/letters/").text
+    assert "Try again (all 3)" in enter("ada").get("/ops/letters/").text
     assert enter("ada").post("/ops/letters/job/all/try_again").status_code == 302
     assert set(session.scalars(select(Job.state).where(Job.id.in_(ids)))) == {"waiting"}
     assert session.scalars(select(Change.verb).where(Change.noun == "job")).all() == ["try_again"] * 3
@@ -130,7 +131,7 @@ def test_what_is_about_no_row_is_a_line_of_the_history_too(app: Flask, enter: En
         assert ada.get(f"/ops/redis/{button}").status_code == 405
         assert ada.post(f"/ops/redis/{button}").status_code == 302
     lines = session.scalars(select(Change).where(Change.noun == "console").order_by(Change.id)).all()
-    assert [(each.verb, each.name) for each in lines] == [("ring_the_doorbell", "Ada"), ("let_everybody_try_again", "Ada")]
+    assert [(each.verb, each.name) for each in lines] == [("wake_workers", "Ada"), ("reset_rate_limits", "Ada")]
     assert ada.get("/desk/change/").status_code == 200
 
 
@@ -147,7 +148,7 @@ def test_without_its_token_no_button_does_anything(app: Flask, enter: Enter) -> 
 
 def test_the_first_page_says_what_is_wrong(app: Flask, enter: Enter, later: Any) -> None:
     jobs.tick()
-    assert "awake" in enter("ada").get("/ops/").text
+    assert "<b>Running</b>" in enter("ada").get("/ops/").text
     failed(2)
     with transaction():
         session.add(Event(gateway="razorpay", event_id="e", kind="payment.captured", body="{}"))
@@ -155,16 +156,16 @@ def test_the_first_page_says_what_is_wrong(app: Flask, enter: Enter, later: Any)
         session.execute(text("update event set state = 'parked', trouble = 'No bill of ours belongs to this.'"))
     with later(minutes=10):
         page = enter("ada").get("/ops/").text
-        assert "2 jobs, 1 event" in page
-        assert "asleep" in page
+        assert f"2 {resource_of(Job).label.lower()}, 1 {resource_of(Event).one.lower()}" in page  # type: ignore[union-attr]
+        assert "<b>Stopped</b>" in page
     assert "No bill of ours belongs to this." in enter("ada").get("/ops/letters/").text
 
 
 def test_it_answers_while_redis_is_away(app: Flask, enter: Enter, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     ada = enter("ada")
     monkeypatch.setitem(app.extensions, "settings", replace(settings, redis_url="redis://127.0.0.1:1"))
-    assert "Redis is away" in ada.get("/ops/redis/").text
-    assert "away" in ada.get("/ops/").text
+    assert "Redis is unavailable" in ada.get("/ops/redis/").text
+    assert "<b>Unavailable</b>" in ada.get("/ops/").text
 
 
 def test_only_an_administrator_finds_the_way_here_in_the_menu(enter: Enter) -> None:

@@ -40,12 +40,12 @@ def test_what_an_old_key_sealed_opens_without_it_afterwards(app: Flask, slot: An
     before = session.scalar(select(place))
     lock_with(NEW, OLD)
     told = app.test_cli_runner().invoke(args=["reseal"])
-    assert "booking.sealed_answers: 1 sealed anew." in told.output, told.output
-    assert "files: 1 sealed anew." in told.output
+    assert "booking.sealed_answers: 1 encrypted again." in told.output, told.output
+    assert "files: 1 encrypted again." in told.output
     session.remove()
     assert session.scalar(select(place)) != before
     lock_with(NEW)
     assert Booking.get(booking_id).sealed_answers == {"birth_place": "Mysuru"}
     assert (Upload.get(upload_id).content[:5], Upload.get(upload_id).name) == (b"%PDF-", "scan.pdf")
     lock_with(NEW, OLD)
-    assert "1 sealed" not in app.test_cli_runner().invoke(args=["reseal"]).output
+    assert "1 encrypted" not in app.test_cli_runner().invoke(args=["reseal"]).output

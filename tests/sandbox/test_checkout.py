@@ -70,7 +70,7 @@ def test_paying_posts_the_proof_to_the_shop(bank: Standing, keys: Settings, shop
     back = press(bank, arrive(bank, keys, order), "pay")
     [form] = Forms(back.text).found
     assert (form["to"], set(form["fields"])) == (BACK, {"razorpay_payment_id", "razorpay_order_id", "razorpay_signature"})
-    assert "Return to the shop" in back.text
+    assert "Return to website" in back.text
     assert bank.client.utility.verify_payment_signature(form["fields"])
     payment = bank.client.payment.fetch(form["fields"]["razorpay_payment_id"])
     assert (payment["email"], payment["contact"], payment["notes"]) == ("meera@example.com", "+919845012345", {"seat": "4"})

@@ -33,4 +33,4 @@ def test_what_is_asked_is_handed_on_and_so_is_the_answer(bank: Standing, keys: S
 
 def test_a_sandbox_that_is_away_is_one_sentence(keys: Settings) -> None:
     answer = web(keys, f"http://127.0.0.1:{free_port()}").get("/sandbox/mail")
-    assert (answer.status_code, answer.mimetype, answer.text) == (502, "text/plain", "The sandbox is not running. `make run` starts it.")
+    assert (answer.status_code, answer.mimetype, answer.text) == (502, "text/plain", "The sandbox is not running. Start it with `make run`.")

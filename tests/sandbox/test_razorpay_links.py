@@ -95,7 +95,7 @@ def test_a_link_runs_out_by_itself_and_when_somebody_says_so(bank: Standing, sho
     assert shop.hears(1) == ["payment_link.expired"]
     assert bank.client.payment_link.fetch(made["id"])["status"] == "expired"
     assert verb(bank, f"links/{other['id']}/expire").json()["status"] == "expired"
-    assert "has run out" in requests.get(page(bank, other), timeout=PATIENCE).text
+    assert "has expired" in requests.get(page(bank, other), timeout=PATIENCE).text
     assert verb(bank, f"links/{other['id']}/expire").status_code == 400
 
 

@@ -276,7 +276,7 @@ def test_everything_has_a_page_with_buttons_that_lead_back_to_it(bank: Standing)
     paid = bank.pay(order, deliver=False)
     dispute = verb(bank, f"payments/{paid['id']}/dispute", deliver=False)
     link = bank.client.payment_link.create({"amount": 500, "currency": "INR", "description": "A <b>lesson</b>"})
-    for path, words in (("", "How much goes back"), ("books", dispute["id"]), ("out", link["id"]), ("webhooks", "held back"), ("trouble", "reply lost")):
+    for path, words in (("", "Refund amount"), ("books", dispute["id"]), ("out", link["id"]), ("webhooks", "On hold"), ("trouble", "Reply lost")):
         page = requests.get(f"{bank.api}/{path}", timeout=PATIENCE)
         assert (page.status_code, words in page.text, "<b>lesson" in page.text) == (200, True, False), path
     press = lambda to, **form: requests.post(f"{bank.api}/{to}", data=form, timeout=PATIENCE, allow_redirects=False)  # noqa: E731
@@ -286,4 +286,4 @@ def test_everything_has_a_page_with_buttons_that_lead_back_to_it(bank: Standing)
     assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json()["planned"] == [{"fault": "slow", "path": "", "seconds": 3, "times": 2}]
     assert press("faults/forget", back="").status_code == 303
     refused = press(f"disputes/{dispute['id']}/lost", back="/sandbox/razorpay/books")
-    assert (refused.status_code, "<h1>That cannot be done</h1>" in refused.text) == (400, True)
+    assert (refused.status_code, "<h1>This action isn’t possible</h1>" in refused.text) == (400, True)

@@ -234,7 +234,7 @@ def test_what_was_asked_is_seen_by_people_with_buttons_to_press(play: Play) -> N
     session = play.session()
     assert "BK-1" in requests.get(f"{play.url}/", timeout=PATIENCE).text
     requests.post(f"{play.url}/sessions/{session.id}/pay", data={"outcome": "captured"}, timeout=PATIENCE)
-    assert "succeeded" in requests.get(f"{play.url}/", timeout=PATIENCE).text
+    assert "Succeeded" in requests.get(f"{play.url}/", timeout=PATIENCE).text
 
 
 # --- going back ---

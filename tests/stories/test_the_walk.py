@@ -57,7 +57,7 @@ def test_a_customer_books_and_pays(visit: Visit, web: str, sandbox: str, slot: S
     expect(page.get_by_text("₹999.00").first).to_be_visible()
     pay(page)
     if not scripts:
-        page.get_by_role("button", name="Return to the shop").click()
+        page.get_by_role("button", name="Return to website").click()
     expect(page.locator("main")).to_contain_text("BK-")
     expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
     assert "Mysuru" not in page.content()
@@ -99,7 +99,7 @@ def test_extras_a_coupon_a_deposit_and_the_rest(visit: Visit, web: str, sandbox:
         page.get_by_role("button", name=f"Pay {sum}").click()
         page.get_by_role("button", name=re.compile("Pay INR")).click()
         if not scripts:
-            page.get_by_role("button", name="Return to the shop").click()
+            page.get_by_role("button", name="Return to website").click()
         expect(page.locator("main")).to_contain_text(f"{part}, paid")
         if part == "Deposit":
             page.get_by_role("link", name=f"Pay {sum}").click()
@@ -122,7 +122,7 @@ def test_a_payment_that_fails_can_be_tried_again(visit: Visit, web: str, sandbox
     page = visit()
     choose_a_time(page, web)
     fill_in(page)
-    pay(page, "Fail")
+    pay(page, "Fail payment")
     expect(page.get_by_role("alert")).to_contain_text("unsuccessful")
     page.get_by_role("button", name=re.compile("Pay INR")).click()
     expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
@@ -133,7 +133,7 @@ def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sa
     page = visit()
     choose_a_time(page, web)
     fill_in(page)
-    pay(page, "Abandon")
+    pay(page, "Cancel payment")
     expect(page.get_by_text("you have not been charged")).to_be_visible()
     page.get_by_role("link", name=re.compile("Pay")).first.click()
     pay(page)
