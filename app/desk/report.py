@@ -65,16 +65,21 @@ class Heading:
     name: str
     kind: str
     label: str
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, row: Row) -> Any:
-        return row.get(self.name)
+        """As people read it; programs get the name that it has in the code."""
+        value = row.get(self.name)
+        return self.choices.get(value, value) if self.choices else value
 
     def said(self, row: Row) -> str:
-        value = row.get(self.name)
-        return NO if value is None or value == "" else CELLS[self.kind].said(value)
+        value = self.value(row)
+        if value is None or value == "":
+            return NO
+        return value if value in self.choices.values() else CELLS[self.kind].said(value)
 
     def plain(self, row: Row) -> str:
-        value = row.get(self.name)
+        value = self.value(row)
         return "" if value is None else safe(CELLS[self.kind].plain(value))
 
     def json(self, row: Row) -> Any:
@@ -106,7 +111,7 @@ class Report:
     """What staff may ask of the whole house. Who may has no default on purpose.
 
     `asks` is a dataclass of `asked()` questions, each with a default; `points` says which of them name a row, and of which
-    noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
+    noun. `choices` says what the values of a column are called. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
     says how it stands out. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
     a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
     It is in the menu as long as the feature is on whose `part` it is.
@@ -123,12 +128,13 @@ class Report:
         points: Mapping[str, type[Noun]] | None = None,
         columns: Mapping[str, str],
         labels: Mapping[str, str] | None = None,
+        choices: Mapping[str, Mapping[str, str]] | None = None,
         rows: Callable[[Any], Iterable[Row]],
         total: str = "",
         groups: str = "",
         roles: str,
         note: str,
-        empty: str = "There is nothing to show. Ask for other days.",
+        empty: str = "There is nothing to show for this period.",
         verdict: Callable[[Any], Verdict] | None = None,
         watched: bool = False,
         chart: Chart | None = None,
@@ -137,7 +143,7 @@ class Report:
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
         self.label = label or spaced(name)
-        self.columns = [Heading(each, kind, (labels or {}).get(each) or spaced(each)) for each, kind in columns.items()]
+        self.columns = [Heading(each, kind, (labels or {}).get(each) or spaced(each), (choices or {}).get(each, {})) for each, kind in columns.items()]
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
         self.verdict, self.watched, self.pack = verdict, watched, ""
@@ -211,7 +217,7 @@ class Report:
         except Missing:
             found = None
         if found is None:
-            raise ValueError("There is no such record, or it is not for you.")
+            raise ValueError("This record doesn’t exist, or you don’t have access to it.")
         return str(found.id)
 
     def typed(self, asked: Any) -> dict[str, str]:
