@@ -388,19 +388,19 @@ def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(service: Service,
     ada = enter("ada")
     payment = Booking.get(booking.id).bill.payments[0]
     for page in ada.get("/desk/inbox/").text, ada.get(f"/desk/payment/{payment.id}/do/approve").text:
-        assert "Person: Meera Iyer" in words_of(page)
+        assert "Customer: Meera Iyer" in words_of(page)
         assert "Amount: ₹25,000.00" in words_of(page)
         assert "₹0.00" not in words_of(page)
-    assert "How, or its reference: receipt 7" in words_of(ada.get("/desk/inbox/").text)
+    assert "Reference: receipt 7" in words_of(ada.get("/desk/inbox/").text)
     with by("ada"):
         payment.approve()
     with by("dina"):
         Booking.get(booking.id).cancel(CallOff("Ill.", "all"))
     refund = session.query(Refund).one()
     for move in "approve", "decline":
-        assert "Person: Meera Iyer · Amount: ₹25,000.00" in words_of(ada.get(f"/desk/refund/{refund.id}/do/{move}").text)
+        assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(ada.get(f"/desk/refund/{refund.id}/do/{move}").text)
     asked = ada.post("/desk/inbox/decide", data={"noun": "refund", "move": "decline", "id": refund.id}).text
-    assert "Person: Meera Iyer · Amount: ₹25,000.00" in words_of(asked)
+    assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(asked)
 
 
 def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(booking: Booking, enter: Enter, dev: Practitioner) -> None:

@@ -22,7 +22,7 @@ Enter = Callable[[str], FlaskClient]
 @pytest.mark.parametrize(
     ("noun", "said"),
     [
-        (Pass, "a sold package"), (Waiting, "a place in the waiting list"), (Giver, "a share of a service"), (Call, "a webhook call"), (Tally, "a daily count"),
+        (Pass, "a sold package"), (Waiting, "a place in the waiting list"), (Giver, "a share of a service"), (Call, "a webhook call"), (Tally, "a daily reconciliation"),
     ],
 )  # fmt: skip
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:
