@@ -244,7 +244,7 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
     with transaction():
         session.add(Tally(gateway="razorpay", day=clock.today(), there=inr(999), here=inr(999), difference=ZERO))
         Settlement.hear("razorpay", clock.today(), Settled("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()))
-    told = ask("reconciliation", until=clock.today() + timedelta(days=1))
+    told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     names = ("gateway", "there", "here", "difference", "settled", "fees", "tax", "not_settled", "unmatched")
     assert figures(told, *names) == [("razorpay", 999, 999, 0, 975.4, 20, 3.6, 0, 0)]
     assert told["verdict"]["good"]
@@ -256,7 +256,7 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
         session.flush()
         tally.differ()
         Settlement.hear("stripe", clock.today(), Settled("ch_7", "payment", inr(10), ZERO, ZERO, ZERO))
-    told = ask("reconciliation", until=clock.today() + timedelta(days=1))
+    told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     said = [row["what"]["name"] for row in told["result"] if row["gateway"] == "stripe"]
     assert said[0] == "Total for the period"
     assert "ch_9: ₹50.00 at the gateway, nothing in our books" in said[1]

@@ -214,7 +214,7 @@ def test_money_that_goes_back_over_the_wire_is_on_its_way(paid: Payment, enter: 
     assert "the refund of ₹100.00 to the original payment method is on its way." in ada.get(f"/desk/payment/{paid.id}").text
     for wrong in "100,50", "1.00,00":
         answer = ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": wrong, "why": "A mistake."})
-        assert (answer.status_code, "Write it like 1,250.50." in answer.text, f'value="{wrong}"' in answer.text) == (422, True, True)
+        assert (answer.status_code, "Enter an amount, such as 1,250.50." in answer.text, f'value="{wrong}"' in answer.text) == (422, True, True)
 
 
 def test_what_came_over_the_wire_is_not_handed_out(paid: Payment) -> None:
