@@ -21,7 +21,8 @@ from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import asked
 from app.money.amount import Money
-from app.money.bill import Bill
+from app.money.bill import PARTS, Bill
+from app.money.gateway import LABELS
 from app.money.invoice import TITLES
 from app.money.ledger import KINDS, Account, Line, Posting, imbalance, stands
 from app.money.payment import Payment
@@ -40,7 +41,7 @@ COUNTER = "Desk Accountant Auditor"
 class AsOf:
     """A day, in the house's zone; today where nothing is said."""
 
-    day: date = asked("As of", default=None, help="Up to the end of this day")
+    day: date = asked("As of", default=None, help="Includes this day")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "day", _said(self.day, clock.today()))
@@ -51,13 +52,13 @@ class Period:
     """From one day to another, both included; this month where nothing is said."""
 
     since: date = asked("From", default=None)
-    until: date = asked("To, and including", default=None)
+    until: date = asked("To", default=None)
 
     def __post_init__(self) -> None:
         until = _said(self.until, max(clock.today(), _said(self.since, clock.today())))
         since = _said(self.since, until.replace(day=1))
         if since > until:
-            raise Invalid.fields_said({"until": "This is before the first day."})
+            raise Invalid.fields_said({"until": "The end date must not be before the start date."})
         object.__setattr__(self, "since", since)
         object.__setattr__(self, "until", until)
 
@@ -79,11 +80,15 @@ class Whose(Period):
 class Which(Period):
     """Which papers."""
 
-    papers: str = asked("Papers", default="sold", among=lambda: {"sold": "Invoices and credit notes", "received": "Receipts"})
+    papers: str = asked("Documents", default="sold", among=lambda: {"sold": "Invoices and credit notes", "received": "Receipts"})
 
 
 def _said(day: date | None, otherwise: date) -> date:
     return otherwise if day is None else day
+
+
+def _day(day: date) -> str:
+    return column.KINDS["day"].said(day)
 
 
 def _starts(day: date) -> datetime:
@@ -118,9 +123,9 @@ def trial_balance(when: AsOf) -> Iterator[Row]:
 def balanced(when: AsOf) -> Verdict:
     wrong = imbalance()
     if not wrong:
-        return Verdict(True, "The books balance: the difference between all debits and all credits is 0.")
+        return Verdict(True, "The books balance. Total debits equal total credits.")
     said = [str(Money(amount, name)) if len(name) == 3 and name.isupper() else f"{name} by {amount}" for name, amount in wrong.items()]
-    return Verdict(False, f"The books do not balance. The difference is {', '.join(said)}; tell whoever runs this house before anything else is done.")
+    return Verdict(False, f"The books don’t balance. The difference is {', '.join(said)}. Contact your administrator before making any further changes.")
 
 
 def statement(whose: Whose) -> Iterator[Row]:
@@ -247,9 +252,9 @@ def no_gaps(which: Which) -> Verdict:
     missing, count = session.execute(_GAPS, _papers(which)).one()
     if missing:
         return Verdict(
-            False, f"{missing} number{'s are' if missing > 1 else ' is'} missing in front of papers of these days. None may be: look into it at once."
+            False, f"{missing} document number{'s are' if missing > 1 else ' is'} missing in this period. Numbering must have no gaps, so investigate this now."
         )
-    return Verdict(True, f"No number is missing among {count} paper{'s' if count != 1 else ''}.")
+    return Verdict(True, f"No numbers are missing in {count} document{'s' if count != 1 else ''}.")
 
 
 # --- what is still to come, and what went back ------------------------------------------------------------------------
@@ -306,7 +311,7 @@ def refunds(period: Period) -> Iterator[Row]:
 def reconciliation(period: Period) -> Iterator[Row]:
     sums, differing = (_counted(period), _settled(period), _not_settled(period)), [*_differing(period)]
     for gateway, currency in sorted({key for each in sums for key in each}):
-        shown: dict[str, Any] = {"gateway": gateway, "what": "All days"}
+        shown: dict[str, Any] = {"gateway": gateway, "what": "Total for the period"}
         for each in sums:
             shown |= {name: value if name == "unmatched" else Money(int(value), currency) for name, value in each.get((gateway, currency), {}).items()}
         yield shown | {"mark": "bad" if shown.get("difference") or shown.get("unmatched") else ""}
@@ -350,11 +355,11 @@ def _differing(period: Period) -> Iterator[Row]:
     """Each row that is not the same on both sides, and where it is looked into."""
     for tally in session.scalars(select(Tally).where(Tally.day.between(period.since, period.until), Tally.state == "differs").order_by(Tally.day)):
         for row in tally.rows or [{"payment": "difference", "there": str(tally.there), "here": str(tally.here)}]:
-            said = f"{tally.day}, {row['payment']}: {row['there']} there, {row['here']} here"
+            said = f"{_day(tally.day)}, {row['payment']}: {row['there']} at the gateway, {row['here']} in our books"
             yield {"gateway": tally.gateway, "currency": tally.there.currency, "what": To("tally", tally.id, said), "mark": "bad"}
     odd = select(Settlement).where(Settlement.day.between(period.since, period.until), Settlement.state == "differs").order_by(Settlement.day, Settlement.id)
     for line in session.scalars(odd):
-        said = f"{line.day}, {line}: {line.trouble}"
+        said = f"{_day(line.day)}, {line}: {line.trouble}"
         yield {"gateway": line.gateway, "currency": line.credit.currency, "what": To("settlement", line.id, said), "mark": "bad"}
 
 
@@ -363,9 +368,9 @@ def agrees(period: Period) -> Verdict:
     lines = select(func.count()).where(and_(Settlement.day.between(period.since, period.until), Settlement.state == "differs"))
     days, odd = session.scalar(tallies) or 0, session.scalar(lines) or 0
     if not days and not odd:
-        return Verdict(True, "The gateways and our books say the same: the difference is 0, and every settled line is matched.")
-    said = [f"{days} day{'s' if days != 1 else ''} of payments"] * bool(days) + [f"{odd} settled line{'s' if odd != 1 else ''}"] * bool(odd)
-    return Verdict(False, f"Somebody should look at {' and '.join(said)}: each is a row below.")
+        return Verdict(True, "The gateways and our books match. The difference is 0, and all settlements are matched.")
+    said = [f"{days} day{'s' if days != 1 else ''} of payments"] * bool(days) + [f"{odd} settlement{'s' if odd != 1 else ''}"] * bool(odd)
+    return Verdict(False, f"Review {' and '.join(said)} that don’t match. Each is listed below.")
 
 
 # --- declared ---------------------------------------------------------------------------------------------------------
@@ -377,27 +382,30 @@ reports = [
         icon="book",
         asks=AsOf,
         columns={"account": "relation", "kind": "choice", "means": "text", "debit": "money", "credit": "money", "balance": "balance"},
+        labels={"kind": "Account type", "means": "Description"},
         rows=trial_balance,
         total="debit credit balance",
         verdict=balanced,
         watched=True,
         roles=READERS,
-        note="Every account with all that was ever written to its left (debit) and to its right (credit), up to this day. Both columns come to the same.",
-        empty="Nothing is in the books yet. The first payment that comes opens them.",
+        note="Total debits and credits of every ledger account up to this date. Both columns have the same total.",
+        empty="There are no ledger entries yet. They appear with the first payment.",
     ),
     Report(
         "statement",
         also="account customer ledger",
+        label="Account statement",
         icon="file",
         asks=Whose,
         points={"account": Account, "person": Person},
         columns={"day": "day", "what": "relation", "account": "relation", "debit": "money", "credit": "money", "balance": "balance"},
+        labels={"day": "Date", "what": "Description"},
         rows=statement,
         total="debit credit",
         roles=READERS,
-        note="One page of the books, line by line. Of a customer alone it is their own money: what came, what it paid for, what is owed back and what went back; "
-        "Cr is what we owe them.",
-        empty="Choose an account, a customer, or both; then a first and a last day.",
+        note="General ledger of one account, with opening and closing balance. With only a customer chosen, it lists their receipts, allocations and refunds. "
+        "Cr is the amount we owe them.",
+        empty="Choose an account, a customer, or both, and a period.",
     ),
     Report(
         "day_book",
@@ -408,13 +416,13 @@ reports = [
         columns={
             "no": "number", "day": "day", "what": "relation", "account": "relation", "person": "relation", "debit": "money", "credit": "money", "by": "text",
         },
-        labels={"no": "No.", "person": "Customer"},
+        labels={"no": "No.", "day": "Date", "what": "Description", "person": "Customer", "by": "Posted by"},
         rows=day_book,
         total="debit credit",
         groups="no day what person by",
         roles=READERS,
-        note="Everything that happened to money, in the order in which it was written down. The lines of each posting come to nothing.",
-        empty="Nothing was posted in these days.",
+        note="All journal entries in the order they were posted. Debits and credits of each entry are equal.",
+        empty="Nothing was posted in this period.",
     ),
     Report(
         "tax_summary",
@@ -422,13 +430,13 @@ reports = [
         icon="receipt",
         asks=Period,
         columns={"place": "text", "name": "text", "rate": "rate", "sold": "money", "credited": "money", "taxable": "money", "tax": "money"},
-        labels={"place": "Place of supply", "name": "Tax", "sold": "Invoiced", "taxable": "Taxable value", "tax": "Tax due"},
+        labels={"place": "Place of supply", "name": "Tax", "sold": "Invoiced", "credited": "Credit notes", "taxable": "Taxable value", "tax": "Tax due"},
         rows=tax_summary,
         total="tax",
         roles=READERS,
-        note="What was invoiced in these days less what was credited, by place of supply, tax and rate. CGST and SGST are two taxes on one value, so values are not "
-        "summed over them.",
-        empty="No invoice and no credit note is of these days.",
+        note="Invoices less credit notes in this period, by place of supply, tax and rate. CGST and SGST apply to the same taxable value, so taxable values are not "
+        "added up.",
+        empty="There are no invoices or credit notes in this period.",
     ),
     Report(
         "gst_return",
@@ -440,12 +448,15 @@ reports = [
             "part": "text", "gstin": "text", "buyer": "text", "number": "relation", "day": "day", "place": "text", "rate": "rate", "taxable": "money",
             "cgst": "money", "sgst": "money", "igst": "money", "total": "money",
         },
-        labels={"gstin": "GSTIN", "place": "Place of supply", "taxable": "Taxable value", "cgst": "CGST", "sgst": "SGST", "igst": "IGST", "total": "Value"},
+        labels={
+            "part": "Section", "gstin": "GSTIN", "buyer": "Customer", "number": "Document no.", "day": "Date", "place": "Place of supply", "taxable": "Taxable value",
+            "cgst": "CGST", "sgst": "SGST", "igst": "IGST", "total": "Invoice value",
+        },
         rows=gst_return,
         total="taxable cgst sgst igst total",
         roles=READERS,
-        note="What goes into GSTR-1: each invoice (B2B) and credit note (CDNR) to a buyer with a GSTIN, and everybody else's summed by place of supply and rate (B2C).",
-        empty="No invoice and no credit note is of these days.",
+        note="Figures for GSTR-1: each invoice (B2B) and credit note (CDNR) to customers with a GSTIN, and totals by place of supply and rate for all others (B2C).",
+        empty="There are no invoices or credit notes in this period.",
     ),
     Report(
         "invoice_register",
@@ -456,48 +467,54 @@ reports = [
             "number": "relation", "kind": "text", "day": "day", "person": "relation", "bill": "relation", "credited": "text", "taxable": "money", "tax": "money",
             "total": "money",
         },
-        labels={"person": "Customer", "credited": "Credits", "taxable": "Taxable value"},
+        labels={
+            "kind": "Document type", "day": "Date", "person": "Customer", "bill": "Payment request", "credited": "Against invoice", "taxable": "Taxable value",
+        },
         rows=invoice_register,
         total="taxable tax total",
         verdict=no_gaps,
         roles=READERS,
-        note="Every paper in the order of its number. A credit note takes away what its invoice said, so it counts below zero.",
-        empty="No paper is of these days.",
+        note="All documents in order of their number. Credit notes reduce invoiced amounts, so they count as negative.",
+        empty="There are no documents in this period.",
     ),
     Report(
         "owed",
         also="outstanding balance debt receivable unpaid overdue",
-        label="What is owed",
+        label="Outstanding balances",
         icon="clock",
         asks=AsOf,
         columns={
             "bill": "relation", "person": "relation", "part": "choice", "due": "day", "days": "number", "not_due": "money", "month": "money",
             "two_months": "money", "older": "money", "total": "money",
         },
-        labels={"person": "Customer", "days": "Days over", "not_due": "Not due yet", "month": "0–30 days", "two_months": "31–60 days", "older": "61 days and more"},
+        labels={
+            "bill": "Payment request", "person": "Customer", "part": "Type", "days": "Days overdue", "not_due": "Not due yet", "month": "0–30 days",
+            "two_months": "31–60 days", "older": "Over 60 days",
+        },
+        choices={"part": PARTS},
         rows=owed,
         total="not_due month two_months older total",
         roles=COUNTER,
-        note="Bills that are open now and that somebody still waits for, by how long they have been due on this day. A hold that has lapsed is owed by nobody.",
-        empty="Nobody owes anything. Well done.",
+        note="Unpaid payment requests by age on this date. Expired reservations are not included.",
+        empty="Nothing is outstanding.",
     ),
     Report(
         "refunds",
         also="refund ageing",
-        label="Refunds by age",
-        icon="arrow-left",
+        label="Refund ageing",
+        icon="history",
         asks=Period,
         columns={
             "number": "relation", "state": "state", "person": "relation", "payment": "relation", "money": "money", "asked": "day", "days": "number",
             "why": "text", "trouble": "text",
         },
-        labels={"person": "Customer", "money": "Amount", "days": "Days on its way"},
+        labels={"person": "Customer", "money": "Amount", "asked": "Requested", "days": "Days taken", "why": "Reason", "trouble": "Error"},
         states={"state": Refund},
         rows=refunds,
         total="money",
         roles=COUNTER,
-        note="What was asked to go back in these days, and how long it has taken, or took. Those that failed stand first: the payer still waits.",
-        empty="Nothing was asked to go back in these days.",
+        note="Refunds requested in this period, and how many days each has taken. Failed refunds are listed first because they are still owed.",
+        empty="No refunds were requested in this period.",
     ),
     Report(
         "reconciliation",
@@ -509,16 +526,17 @@ reports = [
             "tax": "money", "not_settled": "money", "unmatched": "number",
         },
         labels={
-            "there": "Captured there", "here": "In our books", "settled": "Settled to bank", "tax": "Tax on fees", "not_settled": "Not yet settled",
-            "unmatched": "Unmatched lines",
+            "what": "Details", "there": "At the gateway", "here": "In our books", "settled": "Settled to bank", "tax": "Tax on fees",
+            "not_settled": "Not yet settled", "unmatched": "Unmatched settlements",
         },
+        choices={"gateway": LABELS},
         rows=reconciliation,
         total="there here difference settled fees tax not_settled",
         groups="gateway",
         verdict=agrees,
         roles=READERS,
-        note="What each gateway says it captured on these days (in UTC, as gateways count) beside our books, and what of it reached the bank. "
-        "Not yet settled is what the gateway owes us at the end of the last day.",
-        empty="No gateway was counted in these days. The clock counts every six hours.",
+        note="Payments captured by each gateway in this period (in UTC, as gateways report), compared with our books and with what was settled to the bank. "
+        "“Not yet settled” is the amount the gateway owes us at the end of the period.",
+        empty="No gateway was reconciled in this period. Reconciliation runs every hour.",
     ),
 ]  # fmt: skip

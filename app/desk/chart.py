@@ -130,7 +130,7 @@ def _said(report: Report, figure: Figure, value: int | None) -> str:
     if value is None:
         return column.NO
     if under:
-        return f"{value / 100:.0f} %"
+        return f"{value / 100:.0f}%"
     kind = next(each.kind for each in report.columns if each.name == over[0])
     return str(_whole(kind, value)) if kind in ("money", "balance") else f"{value:,}"
 
@@ -138,12 +138,12 @@ def _said(report: Report, figure: Figure, value: int | None) -> str:
 def _trend(figure: Figure, value: int | None, was: int | None) -> tuple[str, int]:
     """In words, and whether it rises: against the weeks before, in per cent, or in points of a share."""
     if value is None or was is None or (was == 0 and not figure.names[1]):
-        return ("Nothing to compare with yet", 0)
+        return ("No earlier data to compare", 0)
     difference = value - was
     if difference == 0:
-        return (f"As in the {SPAN} days before", 0)
-    by = f"{abs(difference) / 100:.0f} points" if figure.names[1] else f"{100 * abs(difference) / abs(was):,.0f} %"
-    return (f"{by} {'more' if difference > 0 else 'less'} than in the {SPAN} days before", 1 if difference > 0 else -1)
+        return (f"Same as previous {SPAN} days", 0)
+    by = f"{abs(difference) / 100:.0f} pts" if figure.names[1] else f"{100 * abs(difference) / abs(was):,.0f}%"
+    return (f"{'+' if difference > 0 else '−'}{by} vs previous {SPAN} days", 1 if difference > 0 else -1)
 
 
 def _spark(report: Report, rows: Iterable[Row]) -> list[Point]:

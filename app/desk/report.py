@@ -66,24 +66,27 @@ class Heading:
     kind: str
     label: str
     noun: type[Noun] | None = None  # whose state it is
+    choices: Mapping[str, str] = field(default_factory=dict)
 
     def value(self, row: Row) -> Any:
         return row.get(self.name)
 
     def said(self, row: Row) -> str:
         value = row.get(self.name)
-        if value is None or value == "":
-            return NO
-        return self.noun.state_label(value) if self.noun else CELLS[self.kind].said(value)
+        return NO if value is None or value == "" else self._in_words(value, CELLS[self.kind].said)
 
     def plain(self, row: Row) -> str:
         return safe(self.in_a_cell(row))
 
     def in_a_cell(self, row: Row) -> str:
         value = row.get(self.name)
-        if value is None:
-            return ""
-        return self.noun.state_label(value) if self.noun else CELLS[self.kind].plain(value)
+        return "" if value is None else self._in_words(value, CELLS[self.kind].plain)
+
+    def _in_words(self, value: Any, otherwise: Callable[[Any], str]) -> str:
+        """A state by the label of its noun, a choice by its own."""
+        if self.noun:
+            return self.noun.state_label(value)
+        return self.choices[value] if self.choices and value in self.choices else otherwise(value)
 
     def json(self, row: Row) -> Any:
         value = row.get(self.name)
@@ -115,7 +118,7 @@ class Report:
 
     `asks` is a dataclass of `asked()` questions, each with a default; `points` says which of them name a row, and of which
     noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
-    says how it stands out. `states` says of a column with states whose they are. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
+    says how it stands out. `states` says of a column with states whose they are, `choices` what other values of a column are called. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
     a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
     `also` are other words under which the search over everything finds it. It is in the menu as long as the feature is on whose `part` it is.
     `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
@@ -133,12 +136,13 @@ class Report:
         columns: Mapping[str, str],
         labels: Mapping[str, str] | None = None,
         states: Mapping[str, type[Noun]] | None = None,
+        choices: Mapping[str, Mapping[str, str]] | None = None,
         rows: Callable[[Any], Iterable[Row]],
         total: str = "",
         groups: str = "",
         roles: str,
         note: str,
-        empty: str = "There is nothing to show. Ask for other days.",
+        empty: str = "There is nothing to show for this period.",
         verdict: Callable[[Any], Verdict] | None = None,
         watched: bool = False,
         chart: Chart | None = None,
@@ -147,7 +151,10 @@ class Report:
     ) -> None:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
         self.label, self.also = label or spaced(name), f"report {also}".strip()
-        self.columns = [Heading(each, kind, (labels or {}).get(each) or usual_label(each), (states or {}).get(each)) for each, kind in columns.items()]
+        self.columns = [
+            Heading(each, kind, (labels or {}).get(each) or usual_label(each), (states or {}).get(each), (choices or {}).get(each, {}))
+            for each, kind in columns.items()
+        ]
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
         self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
         self.verdict, self.watched, self.pack = verdict, watched, ""
@@ -221,7 +228,7 @@ class Report:
         except Missing:
             found = None
         if found is None:
-            raise ValueError("There is no such record, or it is not for you.")
+            raise ValueError("This record doesn’t exist, or you don’t have access to it.")
         return str(found.id)
 
     def typed(self, asked: Any) -> dict[str, str]:

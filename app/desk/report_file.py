@@ -17,7 +17,7 @@ from app.messages.channel import Attachment
 
 FORMATS = {"pdf": "PDF", "xlsx": "Excel", "csv": "CSV"}
 LARGEST = 7 * 1024 * 1024  # beyond which many mailboxes take no letter
-_TOO_LARGE = "A mailbox takes 7 MB. Ask for less, or open it at the desk."
+_TOO_LARGE = "Attachments can be up to 7 MB. Choose a shorter period, or open the report online."
 
 
 def on_paper(report: Report, asked: Any) -> bytes:
@@ -30,10 +30,10 @@ def in_a_workbook(report: Report, asked: Any) -> IO[bytes]:
     """Sums stand below and are over all rows, so a workbook that would not hold all of them is refused before it is begun."""
     table = report.table(asked, at_once=MOST)
     if table.count > MOST:
-        raise Refused(f"These are {table.count:,} rows, and a workbook takes {MOST:,}. Ask for less, or take it as CSV, which has no end.")
+        raise Refused(f"This report has {table.count:,} rows. An Excel file can hold {MOST:,}. Choose a shorter period, or export as CSV.")
     verdict = report.verdict(asked) if report.verdict else None
-    said = [("Report", report.label), ("About", report.note), *report.spoken(asked), ("Rows", f"{table.count:,}"), ("Made", _made())]
-    return workbook(report.columns, table.rows, table.totals, [*said, ("Verdict", verdict.words)] if verdict else said)
+    said = [("Report", report.label), ("Description", report.note), *report.spoken(asked), ("Rows", f"{table.count:,}"), ("Created", _made())]
+    return workbook(report.columns, table.rows, table.totals, [*said, ("Result", verdict.words)] if verdict else said)
 
 
 def attachment(report: Report, asked: Any, kind: str) -> Attachment:
@@ -63,4 +63,4 @@ def _in_letters(lines: Iterable[str]) -> bytes:
 
 
 def _made() -> str:
-    return f"Made on {clock.said(clock.now(), column.house.timezone)} for {access.actor().name}"
+    return f"Created on {clock.said(clock.now(), column.house.timezone)} by {access.actor().name}"

@@ -82,7 +82,7 @@ class Page(BaseView):
         except Refused as no:
             session.rollback()
             return self._send(asked, typed=request.form, refusal=no), no.status
-        flash(f"{made} is sent {made.when}.", "success")
+        flash(f"{made} will be sent {made.when}.", "success")
         return redirect(url_for("SubscriptionScreens.show", pk=made.id))
 
     def _send(self, asked: dict[str, str], typed: Any, refusal: Refused | None = None) -> str:

@@ -116,7 +116,7 @@ class ReportPaper:
     def _end(self, sheet: Sheet) -> None:
         if self.table.count > len(self.rows):
             sheet.flow(
-                f"These are the first {len(self.rows):,} of {self.table.count:,} rows. Totals are over all of them, and the CSV holds them all.",
+                f"Showing the first {len(self.rows):,} of {self.table.count:,} rows. Totals include all rows, and the CSV file contains them all.",
                 LEFT, sheet.width, colour=MUTED,
             )  # fmt: skip
 
@@ -150,7 +150,7 @@ def _level(sheet: Sheet, points: Sequence[Point]) -> None:
         sheet.put(it.said, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
         sheet.y += 5.2
     if len(points) > _BARS:
-        sheet.put(f"The first {_BARS} of {len(points)}; the table below has them all.", LEFT, sheet.width, size=7.5, colour=MUTED)
+        sheet.put(f"Showing the first {_BARS} of {len(points)}. The table below lists them all.", LEFT, sheet.width, size=7.5, colour=MUTED)
         sheet.y += leading(7.5)
 
 

@@ -19,7 +19,7 @@ from app.desk import column, report_file, security
 from app.desk.colleague import name_of
 from app.desk.column import KINDS
 from app.desk.notice import give
-from app.desk.report import Report, report_called
+from app.desk.report import Report, report_called, reports
 from app.desk.stretch import days_of
 from app.kernel import access, clock
 from app.kernel.db import Noun, session, transaction
@@ -32,14 +32,14 @@ from app.messages.channel import Attachment
 from app.messages.message import Message, tell
 
 HANDS = "Desk Practitioner Accountant Auditor"
-RHYTHMS = {"daily": "Every day", "weekly": "Every week", "monthly": "Every month"}
+RHYTHMS = {"daily": "Daily", "weekly": "Weekly", "monthly": "Monthly"}
 DAYS = tuple(each.lower() for each in calendar.day_name)
 WEEKDAYS = {each: each.capitalize() for each in DAYS}
 PERIODS = {
     "yesterday": "Yesterday",
     "today": "Today",
-    "last_7_days": "The 7 days before",
-    "last_28_days": "The 28 days before",
+    "last_7_days": "Last 7 days",
+    "last_28_days": "Last 28 days",
     "this_week": "This week",
     "last_week": "Last week",
     "this_month": "This month",
@@ -53,16 +53,20 @@ MOST = 30  # of one person
 REFUSED = 3  # letters in a row that did not arrive, after which none is sent any more
 
 
+def _called() -> dict[str, str]:
+    return {each.name: each.label for each in reports()}
+
+
 @dataclass(frozen=True)
 class Wanted:
     """How somebody wants to be sent it."""
 
-    period: str = asked("Of which days", default="last_week", among=lambda: PERIODS)
-    format: str = asked("As", default="pdf", among=lambda: report_file.FORMATS)
-    rhythm: str = asked("How often", default="weekly", among=lambda: RHYTHMS)
-    weekday: str = asked("On which day of the week", default="monday", among=lambda: WEEKDAYS, help="Where it is sent every week.")
-    day: int = asked("On which day of the month", default=1, help="Where it is sent every month. A shorter month has it on its last day.")
-    at: time = asked("At what time", default=time(7))
+    period: str = asked("Period", default="last_week", among=lambda: PERIODS)
+    format: str = asked("Format", default="pdf", among=lambda: report_file.FORMATS)
+    rhythm: str = asked("Frequency", default="weekly", among=lambda: RHYTHMS)
+    weekday: str = asked("Day of the week", default="monday", among=lambda: WEEKDAYS, help="For weekly reports")
+    day: int = asked("Day of the month", default=1, help="For monthly reports. In shorter months, the report is sent on the last day.")
+    at: time = asked("Time", default=time(7))
 
 
 @dataclass(frozen=True)
@@ -81,28 +85,29 @@ class Subscription(Noun):
     """One report for one person. Each time it is asked as whoever reads it, with what they may at that moment."""
 
     states = "on", "paused", "removed"
+    state_labels: ClassVar[dict[str, str]] = {"on": "Active", "removed": "Deleted"}
     __table_args__ = (
         Index("subscription_due", "next_at", postgresql_where=text("state = 'on'")),
         Index("subscription_mine", "who_id", "report"),
     )
 
     title: Mapped[str] = mapped_column(String(LONGEST))
-    report: Mapped[str]
+    report: Mapped[str] = mapped_column(info={"choices": _called})
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Of which days"})
-    format: Mapped[str] = mapped_column(default="pdf", info={"choices": report_file.FORMATS, "label": "As"})
-    rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": RHYTHMS, "label": "How often"})
-    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "On which day of the week", "only": ("rhythm", ["weekly"])})
+    period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Period"})
+    format: Mapped[str] = mapped_column(default="pdf", info={"choices": report_file.FORMATS, "label": "Format"})
+    rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": RHYTHMS, "label": "Frequency"})
+    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "Day of the week", "only": ("rhythm", ["weekly"])})
     day: Mapped[int] = mapped_column(
-        default=1, info={"label": "On which day of the month", "help": "A shorter month has it on its last day.", "only": ("rhythm", ["monthly"])}
+        default=1, info={"label": "Day of the month", "help": "In shorter months, the report is sent on the last day.", "only": ("rhythm", ["monthly"])}
     )
-    at: Mapped[time] = mapped_column(default=time(7), info={"label": "At what time"})
+    at: Mapped[time] = mapped_column(default=time(7), info={"label": "Time"})
     who_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
     who: Mapped[Any] = relationship("User", lazy="joined")
-    asked_by: Mapped[str]
-    next_at: Mapped[datetime] = mapped_column(info={"label": "Next time"})
+    asked_by: Mapped[str] = mapped_column(info={"label": "Scheduled by"})
+    next_at: Mapped[datetime] = mapped_column(info={"label": "Next delivery"})
     of_day: Mapped[date | None]  # from which the latest one counts its days
-    sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Last time"})
+    sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Last delivery"})
     trouble: Mapped[str] = mapped_column(default="")
 
     refusals: ClassVar[dict[str, str]] = {}
@@ -114,9 +119,9 @@ class Subscription(Noun):
         """For oneself; an administrator also for somebody else, who has to be able to read it."""
         me = access.actor()
         if user.id != me.user_id and access.ADMIN not in me.roles:
-            raise Forbidden("This is not yours to do.")
+            raise Forbidden("You don’t have permission to do this.")
         if len(cls.of(user.id)) >= MOST:
-            raise Refused(f"{name_of(user)} is sent {MOST} reports already. Remove one before you add another.")
+            raise Refused(f"{name_of(user)} already has {MOST} scheduled reports. Delete one before adding another.")
         kept = {name: text for name, text in typed.items() if name not in _dates(report)}
         made = cls(title=report.label, report=report.name, asked=kept, who=user, who_id=user.id, asked_by=me.name, **vars(wanted))
         if why := made.why_not():
@@ -134,9 +139,9 @@ class Subscription(Noun):
         self.title = " ".join(self.title.split())
         wrong = {}
         if not 1 <= len(self.title) <= LONGEST:
-            wrong["title"] = f"Give it a name of at most {LONGEST} letters."
+            wrong["title"] = f"Enter a title of 1 to {LONGEST} characters."
         if not 1 <= self.day <= 31:
-            wrong["day"] = "A month has the days 1 to 31."
+            wrong["day"] = "Enter a day from 1 to 31."
         if wrong:
             raise Invalid.fields_said(wrong)
         self.next_at = self.after(clock.now())
@@ -191,16 +196,16 @@ class Subscription(Noun):
         """What speaks against it now, in a sentence; nothing, if they may read it and it can be asked."""
         report = report_called(self.report)
         if report is None:
-            return "There is no report of this name any more."
+            return "This report no longer exists."
         if not self.who.active:
-            return f"{name_of(self.who)} is switched off."
+            return f"{name_of(self.who)}’s account is deactivated."
         with access.acting(security.at_the_desk(self.who)):
             if not report.is_for(access.actor()):
-                return f"{name_of(self.who)} may not read this report."
+                return f"{name_of(self.who)} doesn’t have access to this report."
             try:
                 self._question(report)
             except Refused:
-                return "What it asks cannot be asked any more. Ask for it anew on the page of the report."
+                return "The filters of this report are no longer valid. Open the report and schedule it again."
         return ""
 
     def _is_never_taken(self) -> str:
@@ -253,7 +258,7 @@ class Subscription(Noun):
         try:
             return Enclosed(said, [report_file.attachment(report, question, self.format)])
         except Refused as no:
-            return Enclosed([*said, f"It is too large to be enclosed. {no.words}"], [])
+            return Enclosed([*said, f"The report is too large to attach. {no.words}"], [])
 
     @property
     def days(self) -> str:
@@ -280,31 +285,31 @@ class Subscription(Noun):
 
     @move("on", to="paused", by=HANDS)
     def pause(self) -> None:
-        """It is not sent until somebody says so."""
+        """Stop sending this report until it is resumed."""
 
-    @move("paused", to="on", by=HANDS, label="Go on")
+    @move("paused", to="on", by=HANDS, label="Resume")
     def go_on(self) -> None:
-        """From the next time on it is sent again; what was left out is not sent after it."""
+        """Send this report again from the next scheduled time. Missed reports are not sent."""
         if why := self.why_not():
             raise Refused(why)
         self.trouble, self.next_at = "", self.after(clock.now())
 
     @move("on", "paused", by=HANDS, label="Send now")
     def send_now(self) -> None:
-        """Once more, as of today."""
+        """Send this report now, as of today."""
         if why := self.why_not():
             raise Refused(why)
         self._send(clock.today())
 
-    @move("on", "paused", to="removed", by=HANDS, label="Remove", careful=True)
+    @move("on", "paused", to="removed", by=HANDS, label="Delete", careful=True)
     def remove(self) -> None:
-        """It is not sent any more."""
+        """Stop sending this report permanently."""
 
-    @move("on", to="paused")
+    @move("on", to="paused", label="Stop")
     def stop(self, why: str) -> None:
-        """Whoever was sent it hears that they are not, and why."""
+        """The report can no longer be sent. The recipient is told why."""
         self.trouble = why
-        give(self.who, "report", f"{self.title} is not sent to you any more. {why}", row=self)
+        give(self.who, "report", f"{self.title} is no longer sent to you. {why}", row=self)
         if self.who.active:
             try:
                 tell(self._reader(), "house/report_stopped", subscription=self)
@@ -312,7 +317,7 @@ class Subscription(Noun):
                 return  # an address that cannot be written to; it stands in the desk
 
     def __str__(self) -> str:
-        return self.title or f"Subscription {self.id}"
+        return self.title or f"Scheduled report {self.id}"
 
 
 def _dates(report: Report) -> list[str]:

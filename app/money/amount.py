@@ -93,13 +93,13 @@ class Money:
         """Read what a person typed. A fraction of the smallest coin is refused, not rounded away, and a comma is never a point."""
         text = str(typed).strip()
         if "," in text and not _GROUPED.fullmatch(text):
-            raise ValueError("This is not an amount. Write it like 1,250.50.")
+            raise ValueError("Enter an amount, such as 1,250.50.")
         try:
             coins = Decimal(text.replace(",", "")).scaleb(_digits(currency))
         except (InvalidOperation, Overflow):
-            raise ValueError("This is not an amount. Write it like 999.00.") from None
+            raise ValueError("Enter an amount, such as 999.00.") from None
         if not coins.is_finite() or coins != coins.to_integral_value():
-            raise ValueError("This is finer than the smallest coin.")
+            raise ValueError(_too_fine(currency))
         return cls(int(coins), currency)
 
     def as_json(self) -> dict[str, int | str]:
@@ -115,6 +115,11 @@ def rounded(amount: int, whole: int) -> int:
     """The one rounding rule: to the nearest coin, and a half goes away from zero."""
     sign = -1 if (amount < 0) != (whole < 0) else 1
     return sign * ((2 * abs(amount) + abs(whole)) // (2 * abs(whole)))
+
+
+def _too_fine(currency: str) -> str:
+    digits = _digits(currency)
+    return f"Enter an amount with at most {digits} decimal places." if digits else f"Enter an amount in {currency} without decimals."
 
 
 def _digits(currency: str) -> int:

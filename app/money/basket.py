@@ -36,7 +36,7 @@ class Basket(Noun, Linked, Ordered):
     number: Mapped[str] = mapped_column(unique=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
-    price: Mapped[Money] = money_column("price")
+    price: Mapped[Money] = money_column("price", info={"label": "Total"})
 
     payments: Mapped[list[Payment]] = relationship(back_populates="basket", order_by="Payment.id")
     contents: Mapped[list[InBasket]] = relationship(back_populates="basket", order_by="InBasket.bill_id", cascade="all, delete-orphan")
@@ -48,9 +48,9 @@ class Basket(Noun, Linked, Ordered):
         """The same bills are the same basket, so that a double click is one order."""
         chosen = sorted(set(bills), key=lambda each: each.id)
         if not 2 <= len(chosen) <= MOST:
-            raise Refused(f"Between two and {MOST} bills can be paid at once.")
+            raise Refused(f"You can pay for 2 to {MOST} items at once.")
         if len({each.price.currency for each in chosen}) > 1:
-            raise Refused("These are in more than one currency. Please pay them one by one.")
+            raise Refused("These items are in different currencies. Please pay for them separately.")
         with transaction():
             chosen[0].lock()  # whoever clicks twice waits here, and finds the basket of the first click
             for each in chosen:
@@ -61,8 +61,8 @@ class Basket(Noun, Linked, Ordered):
     @staticmethod
     def _cannot(bill: Bill) -> str:
         if bill.is_promised:
-            return f"{bill.number} is paid already, and waits for our confirmation."
-        return "" if bill.can_be_paid else f"{bill.number} ({bill.thing.said_on_paper}) cannot be paid any more."
+            return f"{bill.number} is already paid and awaiting our confirmation."
+        return "" if bill.can_be_paid else f"{bill.number} ({bill.thing.said_on_paper}) can no longer be paid."
 
     @classmethod
     def _same(cls, bills: Sequence[Bill]) -> Self | None:

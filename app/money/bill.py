@@ -32,6 +32,7 @@ from app.money.refund import Refund
 if TYPE_CHECKING:  # a basket holds bills; for the type checker alone, a bill knows in which it is
     from app.money.basket import InBasket
 
+PARTS = {"whole": "Full amount", "deposit": "Deposit", "rest": "Balance"}
 _BEFORE = timedelta(days=3)  # it falls due, somebody is reminded
 
 
@@ -74,15 +75,15 @@ class Payable(Protocol):
 class ByHand:
     """Money over the counter, or seen on the bank's statement."""
 
-    how: str = asked("How was it paid?", among=lambda: {"cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"})
-    reference: str = asked("Reference", help="The receipt's number, the cheque's, or the bank's reference", longest=80)
+    how: str = asked("Payment method", among=lambda: {"cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"})
+    reference: str = asked("Reference", help="Receipt number, cheque number or bank reference", longest=80)
 
 
 @dataclass(frozen=True)
 class Why:
     """Why, for the history."""
 
-    why: str = asked("Why?", longest=300)
+    why: str = asked("Reason", longest=300)
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ class Terms:
 
 
 def _reach_by_link(bill: Bill) -> str | None:
-    return _is_taken(bill) or (None if bill.thing.awaits(bill) else "Nobody waits for this money any more.")
+    return _is_taken(bill) or (None if bill.thing.awaits(bill) else "This payment request no longer needs to be paid.")
 
 
 def _is_taken(bill: Bill) -> str | None:
-    return "This money was taken already. Somebody else has to see it first." if bill.is_promised else None
+    return "This payment has been recorded and is awaiting a second approval." if bill.is_promised else None
 
 
 class Bill(Noun, Linked, Ordered):
@@ -107,22 +108,23 @@ class Bill(Noun, Linked, Ordered):
 
     link_kind = "bill"
     states = "open", "paid", "void", "unpaid"
+    state_labels: ClassVar[dict[str, str]] = {"unpaid": "Payment returned"}
     __table_args__ = (UniqueConstraint("noun", "row_id", "part"), UniqueConstraint("gateway", "order_id"))
-    refusals: ClassVar[dict[str, str]] = {"bill_noun_row_id_part_key": "There is a bill for this already."}
+    refusals: ClassVar[dict[str, str]] = {"bill_noun_row_id_part_key": "A payment request for this already exists."}
 
     number: Mapped[str] = mapped_column(unique=True)
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
-    noun: Mapped[str]
-    row_id: Mapped[int]
-    part: Mapped[str] = mapped_column(info={"choices": ("whole", "deposit", "rest")})
-    price: Mapped[Money] = money_column("price")
-    lines: Mapped[list[Any]]  # what the price is made of; never changed
-    left: Mapped[list[Any]]  # what of it still stands, after what went back
-    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})  # what the invoice says of them: tax number, state, address
-    due_at: Mapped[datetime | None]
-    earned: Mapped[Money] = money_column("earned")  # what of its net is delivered, and ours
-    delivered_at: Mapped[datetime | None]  # when all that stands of it was
+    noun: Mapped[str] = mapped_column(info={"label": "For"})
+    row_id: Mapped[int] = mapped_column(info={"label": "Record ID"})
+    part: Mapped[str] = mapped_column(info={"label": "Type", "choices": PARTS})
+    price: Mapped[Money] = money_column("price", info={"label": "Amount"})
+    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})  # what the price is made of; never changed
+    left: Mapped[list[Any]] = mapped_column(info={"label": "Line items after refunds"})  # what of it still stands, after what went back
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Billed to", "personal": True})  # on the invoice: tax number, state, address
+    due_at: Mapped[datetime | None] = mapped_column(info={"label": "Due"})
+    earned: Mapped[Money] = money_column("earned", info={"label": "Revenue recognised"})  # what of its net is delivered, and ours
+    delivered_at: Mapped[datetime | None] = mapped_column(info={"label": "Delivered"})  # when all that stands of it was
 
     payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
     in_baskets: Mapped[list[InBasket]] = relationship("InBasket", back_populates="bill")
@@ -199,7 +201,7 @@ class Bill(Noun, Linked, Ordered):
     def still_needs(self) -> str:
         """Why nobody can forget yet whom it is for."""
         return (
-            say("%(number)s over %(sum)s is still to be paid.", number=self.number, sum=self.price)
+            say("%(number)s for %(amount)s has not been paid yet.", number=self.number, amount=self.price)
             if self.wants_money and (self.is_promised or self.thing.awaits(self))
             else ""
         )
@@ -217,10 +219,10 @@ class Bill(Noun, Linked, Ordered):
         back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
         return Asked(self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until)
 
-    @move("open", "unpaid", by="Desk Accountant", label="Send pay link", when=_reach_by_link,
-          confirm=lambda it: f"{it.person.name} gets an email to {it.person.email} with a link to pay {it.price}.")  # fmt: skip
+    @move("open", "unpaid", by="Desk Accountant", label="Send payment link", when=_reach_by_link,
+          confirm=lambda it: f"{it.person.name} will get an email at {it.person.email} with a link to pay {it.price}.")  # fmt: skip
     def send_link(self) -> None:
-        """A link of our own: it leads to the same order at the gateway, so nobody can pay this twice with it."""
+        """Email the customer a link to pay. It leads to the same gateway order, so the amount can’t be paid twice."""
         tell(self.person, "money/pay_link", bill=self)
 
     # --- hearing of the money ---
@@ -233,23 +235,23 @@ class Bill(Noun, Linked, Ordered):
                 payment = Payment.known(self, charge).lock()
                 payment.hear(charge, thing, (returned or {}).get(charge.id, ()))
 
-    @move("open", "void", "unpaid", to="paid")
+    @move("open", "void", "unpaid", to="paid", label="Mark as paid")
     def settle(self, payment: Payment) -> None:
-        """The money is here, and pays for this: it is in the books, on paper, and in the payer's mailbox."""
+        """The payment has arrived. It is posted to the ledger, and the invoice is emailed to the customer."""
         self.look_at = None
         price = self.standing
         sides: list[Side] = [("received", price.total), ("deposits", -price.net)]
         sides += [(f"tax {name}", -tax) for name, tax in price.taxes.items()]
-        post(f"for {payment.id}", f"{payment} pays for {self.number}", *sides, about=self, person=self.person)
+        post(f"for {payment.id}", f"Payment {payment} applied to {self.number}", *sides, about=self, person=self.person)
         invoice = Invoice.issue(self, price, payment)
         Invoice.receipt(self, payment)
         tell(self.person, "money/invoice", invoice=invoice)
         if self.thing.is_delivered:
             self.deliver()
 
-    @move("open", "unpaid", by="Desk Accountant", label="Take by hand", asks=ByHand, when=_is_taken)
+    @move("open", "unpaid", by="Desk Accountant", label="Record payment", asks=ByHand, when=_is_taken)
     def take_by_hand(self, asked: ByHand) -> Payment:
-        """Cash, a cheque or a transfer. A large sum counts when somebody else has seen it too."""
+        """Record a payment made in cash, by cheque or by bank transfer. Large amounts need a second approval."""
         charge = Charge(f"{self.number}/{len(self.payments) + 1}", "captured", self.price, asked.reference)
         payment = Payment.known(self, charge, through=asked.how)
         payment.taken_by, payment.method = actor().user_id, asked.reference
@@ -261,7 +263,7 @@ class Bill(Noun, Linked, Ordered):
 
     @move("open", "unpaid", to="void")
     def cancel(self) -> None:
-        """Nobody waits for this money any more. It may still come: not every gateway can take an order back."""
+        """The payment is no longer needed. It may still arrive, because not every gateway can cancel an order."""
         self.close()
 
     def fall_due(self, when: datetime) -> None:
@@ -285,7 +287,7 @@ class Bill(Noun, Linked, Ordered):
                 net = self.unearned if part is None else min(part, self.unearned)
                 self.earned += net
                 self.delivered_at = clock.now() if part is None or not self.unearned else None
-                post(key, f"{self.number} is earned", ("deposits", net), ("income", -net), about=self, person=self.person)
+                post(key, f"Revenue recognised for {self.number}", ("deposits", net), ("income", -net), about=self, person=self.person)
 
     @property
     def unearned(self) -> Money:
@@ -306,7 +308,7 @@ class Bill(Noun, Linked, Ordered):
         sides: list[Side] = [("received", money)]
         if payment.pays:
             sides = self._taken_off(money, f"{refund.number}: {refund.why}", payment, refund)
-        post(f"owe {refund.id}", f"{refund.number} is owed", *sides, ("to-give-back", -money), about=self, person=self.person)
+        post(f"owe {refund.id}", f"Refund {refund.number} owed", *sides, ("to-give-back", -money), about=self, person=self.person)
 
     def _taken_off(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
         """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it: first what is not earned yet."""
@@ -323,7 +325,15 @@ class Bill(Noun, Linked, Ordered):
         owed = Money.total(promised, payment.money.currency)
         rest = payment.money - owed
         sides: list[Side] = self._taken_off(rest, why, payment) if payment.pays else [("received", rest)]
-        post(f"bounce {payment.id}", f"{payment} bounced", *sides, ("to-give-back", owed), (payment.account, -payment.money), about=self, person=self.person)
+        post(
+            f"bounce {payment.id}",
+            f"Cheque {payment} bounced",
+            *sides,
+            ("to-give-back", owed),
+            (payment.account, -payment.money),
+            about=self,
+            person=self.person,
+        )
         if payment.pays:
             payment.pays, payment.owed_back = False, ""
             self.become_unpaid()
@@ -333,9 +343,9 @@ class Bill(Noun, Linked, Ordered):
                 self.cancel()
             tell_the_house("money/bounced", payment=payment)
 
-    @move("paid", to="unpaid")
+    @move("paid", to="unpaid", label="Mark payment as returned")
     def become_unpaid(self) -> None:
-        """What was paid is gone again; all of it is to be paid anew."""
+        """The payment was returned. The full amount is due again."""
         self.left, self.earned, self.delivered_at = self.lines, self.earned - self.earned, None
 
     def wants(self, message: Message) -> bool:

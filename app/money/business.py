@@ -28,18 +28,18 @@ class Business(Noun):
     """One row. What is empty is as it was set up."""
 
     __table_args__ = (CheckConstraint("id = 1", name="one"),)
-    refusals: ClassVar[dict[str, str]] = {"business_one": "There is one business here."}
+    refusals: ClassVar[dict[str, str]] = {"business_one": "There can be only one set of business details."}
 
-    name: Mapped[str] = mapped_column(default="")
+    name: Mapped[str] = mapped_column(default="", info={"label": "Business name"})
     email: Mapped[str] = mapped_column(default="")
     phone: Mapped[str] = mapped_column(default="")
     address: Mapped[str] = mapped_column(default="", info={"long": True})
     tax_number: Mapped[str] = mapped_column(default="", info={"label": "GSTIN or other tax number"})
     region: Mapped[str] = mapped_column(default="", info={"label": "State", "choices": {code: f"{code} {name}" for code, name in STATES.items()}})
     upi: Mapped[str] = mapped_column(default="", info={"label": "UPI address"})
-    hours: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Working hours", "help": "A line for each, such as Mon–Fri 10:00–18:00."})
-    timezone: Mapped[str] = mapped_column(default="", info={"label": "Time zone", "help": "Where days and months begin. It stays once something is numbered."})
-    currency: Mapped[str] = mapped_column(default="", info={"help": "Three letters, such as INR. It stays once a price or an amount is written down."})
+    hours: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Working hours", "help": "One entry per line, such as Mon–Fri 10:00–18:00."})
+    timezone: Mapped[str] = mapped_column(default="", info={"label": "Time zone", "help": "Used for dates and months. Fixed once a numbered document exists."})
+    currency: Mapped[str] = mapped_column(default="", info={"help": "A three-letter code, such as INR. Fixed once a price or an amount exists."})
     logo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     logo: Mapped[Picture | None] = relationship(lazy="joined")
 
@@ -59,17 +59,17 @@ class Business(Noun):
         self.tax_number, self.upi, self.currency = self.tax_number.strip().upper(), self.upi.strip(), self.currency.strip().upper()
         wrong = {}
         if self.name and not 2 <= len(self.name.strip()) <= 100:
-            wrong["name"] = "A name has 2 to 100 characters."
+            wrong["name"] = "Enter a name of 2 to 100 characters."
         if self.email:
             self.email = mailbox(self.email)
         if self.tax_number and country() == "IN" and not is_gstin(self.tax_number):
-            wrong["tax_number"] = "This is not a GSTIN: fifteen characters whose last one fits the others, such as 29AAGCB7383J1Z4."
+            wrong["tax_number"] = "Enter a valid 15-character GSTIN, such as 29AAGCB7383J1Z4."
         if self.tax_number and is_gstin(self.tax_number):
             self.region = self.region or self.tax_number[:2]
             if self.region != self.tax_number[:2]:
-                wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, so the state is {STATES[self.tax_number[:2]]}."
+                wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, so the state must be {STATES[self.tax_number[:2]]}."
         if self.upi and not is_vpa(self.upi):
-            wrong["upi"] = "This is not a UPI address such as practice@upi."
+            wrong["upi"] = "Enter a valid UPI address, such as practice@upi."
         wrong |= self._wrong_hours() | self._too_late()
         if wrong:
             raise Invalid.fields_said(wrong)
@@ -87,13 +87,13 @@ class Business(Noun):
         wrong = {}
         now: Any = inspect(self).attrs
         if self.timezone and not clock.is_zone(self.timezone):
-            wrong["timezone"] = "This is not a time zone. Write it like Asia/Kolkata."
+            wrong["timezone"] = "Enter a valid time zone, such as Asia/Kolkata."
         elif now.timezone.history.has_changes() and self.timezone != clock.zone() and session.scalar(select(Series.id).limit(1)):
-            wrong["timezone"] = f"Things are numbered and dated already by the days of {clock.zone()}, so it stays."
+            wrong["timezone"] = f"The time zone can’t be changed, because numbered documents already use {clock.zone()}."
         if self.currency and self.currency not in CURRENCIES:
-            wrong["currency"] = f"Prices can be in {', '.join(CURRENCIES[:-1])} or {CURRENCIES[-1]}."
+            wrong["currency"] = f"Choose one of these currencies: {', '.join(CURRENCIES[:-1])} or {CURRENCIES[-1]}."
         elif now.currency.history.has_changes() and (other := _amounts_but(self.currency)):
-            wrong["currency"] = f"Amounts are written down already in {other}, so it stays."
+            wrong["currency"] = f"The currency can’t be changed, because amounts already exist in {other}."
         return wrong
 
     @property
@@ -107,7 +107,7 @@ class Business(Noun):
         return {name: value for name, value in said.items() if value}
 
     def __str__(self) -> str:
-        return self.name or "As it was set up"
+        return self.name or "Default details"
 
 
 def _amounts_but(currency: str) -> str:

@@ -19,18 +19,19 @@ from app.kernel.workflow import move
 from app.money.amount import Money, money_column
 
 # A stranger who tries words out does not hear which of them exist; nor, with somebody else's mailbox, whether they came here before.
-UNKNOWN = unsaid("There is no such coupon, or it is not valid today.")
-SPENT = unsaid("This coupon is used up, or was used with this email address before.")
+UNKNOWN = unsaid("This coupon doesn’t exist or isn’t valid today.")
+SPENT = unsaid("This coupon has been fully used, or was already used with this email address.")
 
 
 def _no(words: str) -> Invalid:
-    return Invalid(say("This coupon cannot be used here."), fields={"coupon": words})
+    return Invalid(say("This coupon can’t be used here."), fields={"coupon": words})
 
 
 class Coupon(Noun):
     """A word, and what it takes off."""
 
     states = "active", "ended"
+    state_labels: ClassVar[dict[str, str]] = {"ended": "Inactive"}
     __table_args__ = (
         CheckConstraint("percent between 0 and 100", name="percent"),
         CheckConstraint("(percent > 0) <> (coalesce(amount_amount, 0) > 0)", name="one_kind"),
@@ -39,38 +40,38 @@ class Coupon(Noun):
         CheckConstraint("used >= 0 and (uses_at_most is null or used <= uses_at_most)", name="used_up"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "coupon_code_key": "There is a coupon with this word already.",
-        "coupon_percent": "A coupon takes off 1 to 100 per cent.",
-        "coupon_one_kind": "Say either how many per cent it takes off, or which amount.",
-        "coupon_sense": "Limits and amounts are above zero; leave them empty for none.",
-        "coupon_window": "A coupon ends after it begins.",
-        "coupon_used_up": "This coupon was used as often as it may be; the limit cannot be lower than that.",
+        "coupon_code_key": "A coupon with this code already exists.",
+        "coupon_percent": "Enter a discount of 1 to 100%.",
+        "coupon_one_kind": "Enter either a percentage or an amount, not both.",
+        "coupon_sense": "Limits and amounts must be greater than zero. Leave them empty for no limit.",
+        "coupon_window": "The end date must be after the start date.",
+        "coupon_used_up": "The limit can’t be lower than the number of times this coupon has already been used.",
     }
 
     code: Mapped[str] = mapped_column(unique=True)
-    percent: Mapped[int] = mapped_column(default=0)
-    amount: Mapped[Money | None] = money_column("amount", nullable=True)
-    since: Mapped[datetime | None]
-    until: Mapped[datetime | None]
-    uses_at_most: Mapped[int | None]
-    uses_each: Mapped[int | None]  # by one mailbox
-    minimum: Mapped[Money | None] = money_column("minimum", nullable=True)
-    off_at_most: Mapped[Money | None] = money_column("off_at_most", nullable=True)
-    used: Mapped[int] = mapped_column(default=0)
-    note: Mapped[str] = mapped_column(default="")
+    percent: Mapped[int] = mapped_column(default=0, info={"label": "Discount (%)"})
+    amount: Mapped[Money | None] = money_column("amount", nullable=True, info={"label": "Discount amount"})
+    since: Mapped[datetime | None] = mapped_column(info={"label": "Valid from"})
+    until: Mapped[datetime | None] = mapped_column(info={"label": "Valid until"})
+    uses_at_most: Mapped[int | None] = mapped_column(info={"label": "Maximum uses"})
+    uses_each: Mapped[int | None] = mapped_column(info={"label": "Maximum uses per customer"})  # by one mailbox
+    minimum: Mapped[Money | None] = money_column("minimum", nullable=True, info={"label": "Minimum price"})
+    off_at_most: Mapped[Money | None] = money_column("off_at_most", nullable=True, info={"label": "Maximum discount"})
+    used: Mapped[int] = mapped_column(default=0, info={"label": "Times used"})
+    note: Mapped[str] = mapped_column(default="", info={"label": "Internal note"})
 
     @validates("code")
     def _code(self, key: str, value: str) -> str:
         code = str(value or "").strip().upper()
         if not re.fullmatch(r"[A-Z0-9][A-Z0-9-]{1,30}", code):
-            raise Invalid.fields_said({"code": "Two letters or digits and more, without spaces: WELCOME-10."})
+            raise Invalid.fields_said({"code": "Use 2 to 31 letters, digits or hyphens, without spaces, such as WELCOME-10."})
         return code
 
     @classmethod
     def called(cls, typed: str) -> Coupon:
         """What somebody typed into the field; small letters and spaces around do not matter."""
         if not is_on("coupons"):
-            raise _no(say("Coupons are not taken here."))
+            raise _no(say("Coupons aren’t accepted here."))
         found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
         if found is None:
             raise _no(say(UNKNOWN))
@@ -82,9 +83,9 @@ class Coupon(Noun):
         if self.state != "active" or (self.until and moment >= self.until) or (self.since and moment < self.since):
             raise _no(say(UNKNOWN))
         if {each.currency for each in (self.amount, self.minimum, self.off_at_most) if each} - {price.currency}:
-            raise _no(say("This coupon is not for prices in %(currency)s.", currency=price.currency))
+            raise _no(say("This coupon can’t be used for prices in %(currency)s.", currency=price.currency))
         if self.minimum and price < self.minimum:
-            raise _no(say("This coupon is for %(sum)s and more.", sum=self.minimum))
+            raise _no(say("This coupon requires a minimum price of %(amount)s.", amount=self.minimum))
         off = self.amount or price.percent(self.percent * 100)
         return min(off, price, *([self.off_at_most] if self.off_at_most else []))
 
@@ -107,13 +108,13 @@ class Coupon(Noun):
             session.add(CouponUse(coupon=self, mailbox=mailbox, noun=thing.__tablename__, row_id=thing.id))
         session.flush()
 
-    @move("active", to="ended", by="Desk", confirm="Nobody can use it any more. What was sold with it stays as it is.")
+    @move("active", to="ended", by="Desk", label="Deactivate", confirm="Customers can’t use it any longer. Anything already sold keeps its discount.")
     def end(self) -> None:
-        """Not given any more."""
+        """Stop accepting this coupon."""
 
-    @move("ended", to="active", by="Desk", label="Give again")
+    @move("ended", to="active", by="Desk", label="Reactivate")
     def give_again(self) -> None:
-        """Valid again, within its dates and limits."""
+        """Accept this coupon again, within its dates and limits."""
 
     def __str__(self) -> str:
         return self.code
@@ -123,6 +124,7 @@ class CouponUse(Noun):
     """One use of a coupon. It comes back once, when what it was for is not paid."""
 
     states = "taken", "given_back"
+    state_labels: ClassVar[dict[str, str]] = {"taken": "Used", "given_back": "Released"}
     __table_args__ = (UniqueConstraint("coupon_id", "noun", "row_id"), Index("coupon_use_mailbox", "coupon_id", "mailbox"))
 
     coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"))
@@ -135,14 +137,14 @@ class CouponUse(Noun):
         self.coupon.lock()
         return super().lock()
 
-    @move("taken", to="given_back")
+    @move("taken", to="given_back", label="Release")
     def give_back(self) -> None:
-        """It can be used again."""
+        """The coupon can be used again."""
         self.coupon.used -= 1
 
-    @move("given_back", to="taken")
+    @move("given_back", to="taken", label="Use again")
     def take_again(self) -> None:
-        """What it was for is paid after all."""
+        """The payment arrived late, so the coupon counts as used again."""
 
 
 def give_back(thing: Noun) -> None:
@@ -159,7 +161,7 @@ def take_again(thing: Noun, person: Person) -> str | None:
         try:
             use.coupon.take(person, thing)
         except Invalid as no:
-            return f"The coupon {use.coupon} does not count any more: {no.fields['coupon']}"
+            return f"The coupon {use.coupon} is no longer valid: {no.fields['coupon']}"
     return None
 
 

@@ -17,7 +17,7 @@ from app.kernel.workflow import move
 from app.messages.message import tell_the_house
 from app.money import gateway
 from app.money.amount import Money, money_column
-from app.money.gateway import Disputed
+from app.money.gateway import Disputed, gateway_column, label
 from app.money.ledger import post
 from app.money.payment import Payment
 
@@ -31,20 +31,18 @@ class Dispute(Noun):
 
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
     payment: Mapped[Payment] = relationship(back_populates="disputes", lazy="joined", innerjoin=True)
-    gateway: Mapped[str]
-    gateway_id: Mapped[str]
-    money: Mapped[Money] = money_column("money")
-    kept_back: Mapped[Money] = money_column("kept_back")  # what the gateway has taken from us meanwhile
+    gateway: Mapped[str] = gateway_column()
+    gateway_id: Mapped[str] = mapped_column(info={"label": "Dispute ID"})
+    money: Mapped[Money] = money_column("money", info={"label": "Amount"})
+    kept_back: Mapped[Money] = money_column("kept_back", info={"label": "Withheld by gateway"})  # what the gateway has taken from us meanwhile
     reason: Mapped[str] = mapped_column(default="")
-    respond_by: Mapped[datetime | None] = mapped_column(index=True)
+    respond_by: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Respond by"})
     look_at: Mapped[datetime | None] = mapped_column(index=True)
 
     def still_needs(self) -> str:
         """Why nobody can forget yet who quarrels."""
         return (
-            say("The dispute %(number)s over %(sum)s is not decided yet.", number=self.gateway_id, sum=self.money)
-            if self.state in ("open", "under_review")
-            else ""
+            say("Dispute %(number)s for %(amount)s is still open.", number=self.gateway_id, amount=self.money) if self.state in ("open", "under_review") else ""
         )
 
     @classmethod
@@ -54,7 +52,7 @@ class Dispute(Noun):
         with transaction():
             payment = next(iter(Payment.shares_of(name, told.payment_id)), None)
             if payment is None:
-                raise Missing("No payment of ours belongs to this dispute.")
+                raise Missing("No payment was found for this dispute.")
             payment.lock()
             found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._opened(payment, told)
             found.hear(told)
@@ -93,39 +91,43 @@ class Dispute(Noun):
         """The gateway has taken so much from us by now, part of it perhaps since the last time we asked."""
         if so_far > self.kept_back:
             more = so_far - self.kept_back
-            self._post(f"keeps back {so_far.amount}", ("disputed", more), (self.payment.account, -more))
+            self._post(f"keeps back {so_far.amount}", "amount withheld", ("disputed", more), (self.payment.account, -more))
             self.kept_back = so_far
 
-    @move("open", to="under_review")
+    @move("open", to="under_review", label="Mark as under review")
     def review(self) -> None:
-        """We have answered; the bank is thinking."""
+        """Our response was submitted. The bank is reviewing it."""
 
-    @move("open", "under_review", to="won")
+    @move("open", "under_review", to="won", label="Mark as won")
     def win(self) -> None:
-        """The money stays ours."""
+        """The dispute was won. We keep the payment."""
         self._given_back_to_us()
 
-    @move("open", "under_review", to="closed")
+    @move("open", "under_review", to="closed", label="Close")
     def end(self) -> None:
-        """It came to nothing."""
+        """The dispute was closed without a decision. We keep the payment."""
         self._given_back_to_us()
 
-    @move("open", "under_review", to="lost")
+    @move("open", "under_review", to="lost", label="Mark as lost")
     def lose(self) -> None:
-        """The payer's bank has the money. It is lost once, however often we hear of it."""
+        """The dispute was lost. The customer’s bank keeps the amount, and it is posted as a loss once."""
         if not self.kept_back:
             self._keep_back(self.money)
         self.look_at = None
-        self._post("lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))
+        self._post("lost", "lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))
         tell_the_house("money/dispute_lost", dispute=self)
 
     def _given_back_to_us(self) -> None:
         self.look_at = None
-        self._post("came back", (self.payment.account, self.kept_back), ("disputed", -self.kept_back))
+        self._post("came back", "amount released", (self.payment.account, self.kept_back), ("disputed", -self.kept_back))
 
-    def _post(self, what: str, *sides: tuple[str, Money]) -> None:
+    def _post(self, key: str, what: str, *sides: tuple[str, Money]) -> None:
         bill = self.payment.bill
-        post(f"dispute {what} {self.id}", f"Dispute {self.gateway_id}: {what}", *sides, about=bill, person=bill.person)
+        post(f"dispute {key} {self.id}", f"Dispute {self.gateway_id}: {what}", *sides, about=bill, person=bill.person)
+
+    @property
+    def gateway_label(self) -> str:
+        return label(self.gateway)
 
     def __str__(self) -> str:
         return self.gateway_id

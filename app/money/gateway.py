@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+from sqlalchemy.orm import mapped_column
 
 from app.kernel.errors import Missing, Refused
 from app.money.amount import Money
+
+LABELS = {"razorpay": "Razorpay", "stripe": "Stripe", "cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"}
 
 
 @dataclass(frozen=True)
@@ -191,9 +195,22 @@ def ask_each(ask: Callable[[str], object]) -> None:
         try:
             ask(each.name)
         except Refused as no:
-            troubles.append(f"{each.name}: {no.words}")
+            troubles.append(f"{label(each.name)}: {no.words}")
     if troubles:
         raise Unreachable(" ".join(troubles))
+
+
+def labels() -> Mapping[str, str]:
+    """What each gateway is called on a screen."""
+    return {each.name: each.name.capitalize() for each in every()} | LABELS
+
+
+def label(name: str) -> str:
+    return labels().get(name, name.capitalize())
+
+
+def gateway_column(called: str = "Gateway") -> Any:
+    return mapped_column(info={"label": called, "choices": labels})
 
 
 def named(name: str) -> Gateway:
@@ -207,5 +224,5 @@ def usual(currency: str) -> Gateway:
     fits = (each for each in _gateways.values() if not each.by_hand and (not each.currencies or currency in each.currencies))
     found = next(fits, None)
     if found is None:
-        raise Refused(f"No payment gateway here takes {currency}.")
+        raise Refused(f"No payment gateway is set up for {currency}.")
     return found

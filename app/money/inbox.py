@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 from sqlalchemy import ColumnElement, UniqueConstraint, or_, select
 from sqlalchemy.dialects.postgresql import insert
@@ -17,7 +18,7 @@ from app.money import gateway, settlement
 from app.money.basket import Basket, collected_by
 from app.money.bill import Bill
 from app.money.dispute import Dispute
-from app.money.gateway import Declined
+from app.money.gateway import Declined, gateway_column
 from app.money.payment import Payment
 
 LONGEST = 255  # of a name that a gateway gives; what is longer does not fit into an index, and is none
@@ -27,18 +28,19 @@ class Event(Noun):
     """What a gateway told us, to the letter. It is a reason to look, never the truth itself."""
 
     states = "waiting", "handled", "parked"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Pending", "handled": "Processed", "parked": "Needs attention"}
     audited = False  # an event is its own record, and nobody edits it
     adds_are_heard = False
     __table_args__ = (UniqueConstraint("gateway", "event_id"),)
 
-    gateway: Mapped[str]
-    event_id: Mapped[str]
-    kind: Mapped[str]
-    order_id: Mapped[str | None] = mapped_column(index=True)
-    payment_id: Mapped[str | None]
-    dispute_id: Mapped[str | None]
-    body: Mapped[str] = mapped_column(info={"long": True, "personal": "{}"})
-    trouble: Mapped[str] = mapped_column(default="")
+    gateway: Mapped[str] = gateway_column()
+    event_id: Mapped[str] = mapped_column(info={"label": "Event ID"})
+    kind: Mapped[str] = mapped_column(info={"label": "Event type"})
+    order_id: Mapped[str | None] = mapped_column(index=True, info={"label": "Gateway order ID"})
+    payment_id: Mapped[str | None] = mapped_column(info={"label": "Payment ID"})
+    dispute_id: Mapped[str | None] = mapped_column(info={"label": "Dispute ID"})
+    body: Mapped[str] = mapped_column(info={"label": "Payload", "long": True, "personal": "{}"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Problem"})
 
     @classmethod
     def of_people(cls, ids: Sequence[int]) -> ColumnElement[bool]:
@@ -70,7 +72,7 @@ class Event(Noun):
         if self.dispute_id:
             Dispute.look(self.gateway, self.dispute_id)
         if order is None and not self.dispute_id:
-            return "No bill of ours belongs to this." if self.order_id or self.payment_id else "This tells us nothing that we know how to use."
+            return "No payment request was found for this event." if self.order_id or self.payment_id else "This type of event isn’t supported."
         return self._mismatch()
 
     def _order(self) -> Bill | Basket | None:
@@ -84,22 +86,24 @@ class Event(Noun):
         """Somebody should see it when other money came than was asked for, though it goes back by itself."""
         return next((each.owed_back for each in self._payments() if each.captured_at and each.money != each.bill.price), "")
 
-    @move("waiting", "parked", to="handled")
+    @move("waiting", "parked", to="handled", label="Mark as processed")
     def done(self) -> None:
+        """The event was processed."""
         self.trouble = ""
 
-    @move("waiting", "parked", to="parked")
+    @move("waiting", "parked", to="parked", label="Set aside")
     def park(self, trouble: str) -> None:
+        """The event couldn’t be processed and needs attention."""
         self.trouble = trouble
 
-    @move("parked", to="waiting", by="Desk Accountant", label="Handle again")
+    @move("parked", to="waiting", by="Desk Accountant", label="Process again")
     def handle_again(self) -> None:
-        """Look once more: what was missing may be here by now."""
+        """Process this event once more, for example when the missing record has since arrived."""
         later(handle, self)
 
-    @move("parked", to="handled", by="Accountant", label="Nothing to do")
+    @move("parked", to="handled", by="Accountant", label="Ignore")
     def set_aside(self) -> None:
-        """Somebody has looked at it, and it is not ours."""
+        """No action is needed for this event."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.event_id}"
@@ -109,7 +113,7 @@ def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
     told = gateway.named(name).hear(raw, headers)
     if any(len(each or "") > LONGEST for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)):
-        raise Unreadable("This is signed, but nothing of ours has such a name.")
+        raise Unreadable("The signature is valid, but the event contains an ID that is too long.")
     moment = clock.now()
     about = {"order_id": told.order_id, "payment_id": told.payment_id, "dispute_id": told.dispute_id}
     values = {"gateway": name, "event_id": told.event_id, "kind": told.kind, "body": raw.decode("utf-8", "replace")} | about

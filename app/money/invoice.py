@@ -18,6 +18,7 @@ from app.kernel.people import Person
 from app.kernel.words import say, unsaid
 from app.messages.channel import Attachment
 from app.money.amount import Money, money_column
+from app.money.gateway import label
 from app.money.paper import Paper, PaperLine, Party, drawn
 from app.money.price import Price
 from app.money.tax import STATES, is_gstin
@@ -45,18 +46,18 @@ class Invoice(Noun, Linked):
     """One paper: an invoice, a receipt or a credit note. The database refuses to change or remove it."""
 
     link_kind = "invoice"
-    kept_by_law = unsaid("Tax law wants every invoice, receipt and credit note to be kept as it was written.")
+    kept_by_law = unsaid("Tax law requires every invoice, receipt and credit note to be kept unchanged.")
     audited, final = False, True
     __table_args__ = (
         # One bill that is paid is invoiced once for that payment, one payment receipted once, one refund credited once.
         Index("invoice_once", "kind", "payment_id", unique=True, postgresql_where="kind <> 'credit_note'"),
         Index("invoice_credit_once", "refund_id", unique=True),
     )
-    refusals: ClassVar[dict[str, str]] = {"invoice_once": "There is a paper for this already."}
+    refusals: ClassVar[dict[str, str]] = {"invoice_once": "A document for this already exists."}
 
     number: Mapped[str] = mapped_column(unique=True)
-    kind: Mapped[str] = mapped_column(info={"choices": TITLES})
-    day: Mapped[date] = mapped_column(index=True)
+    kind: Mapped[str] = mapped_column(info={"label": "Document type", "choices": TITLES})
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date"})
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
@@ -68,13 +69,13 @@ class Invoice(Noun, Linked):
     credits_id: Mapped[int | None] = mapped_column(ForeignKey("invoice.id"))
     credits: Mapped[Invoice | None] = relationship(remote_side="Invoice.id")
     seller: Mapped[dict[str, Any]]
-    buyer: Mapped[dict[str, Any]]
-    place: Mapped[str]
-    lines: Mapped[list[Any]]
+    buyer: Mapped[dict[str, Any]] = mapped_column(info={"label": "Billed to"})
+    place: Mapped[str] = mapped_column(info={"label": "Place of supply"})
+    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})
     total: Mapped[Money] = money_column("total")
     tax: Mapped[Money] = money_column("tax")
-    about: Mapped[str]
-    why: Mapped[str] = mapped_column(default="")
+    about: Mapped[str] = mapped_column(info={"label": "Description"})
+    why: Mapped[str] = mapped_column(default="", info={"label": "Reason for credit note"})
 
     @classmethod
     def issue(cls, bill: Bill, price: Price, payment: Payment) -> Invoice:
@@ -82,7 +83,7 @@ class Invoice(Noun, Linked):
 
     @classmethod
     def receipt(cls, bill: Bill, payment: Payment) -> Invoice:
-        return cls._write("receipt", bill, Price.of(f"Received for {bill.number}, {payment.gateway}", payment.money), payment)
+        return cls._write("receipt", bill, Price.of(f"Payment received for {bill.number} ({label(payment.gateway)})", payment.money), payment)
 
     @classmethod
     def credit(cls, bill: Bill, price: Price, why: str, payment: Payment, refund: Refund | None = None) -> Invoice:
@@ -137,11 +138,11 @@ def read_buyer(typed: Mapping[str, str]) -> dict[str, str]:
     told["tax_number"] = told["tax_number"].upper()
     wrong = {}
     if told["tax_number"] and not is_gstin(told["tax_number"]):
-        wrong["tax_number"] = say("This is not a GSTIN. It has fifteen characters, such as 29ABCDE1234F1ZW.")
+        wrong["tax_number"] = say("Enter a valid 15-character GSTIN, such as 29ABCDE1234F1ZW.")
     if told["region"] and told["region"] not in STATES:
         wrong["region"] = say("Choose a state from the list.")
     if len(told["address"]) > 300:
-        wrong["address"] = say("At most %(n)s characters, please.", n=300)
+        wrong["address"] = say("Use at most %(n)s characters.", n=300)
     if not wrong and told["tax_number"]:
         told["region"] = told["tax_number"][:2]
     if wrong:

@@ -19,6 +19,7 @@ from app.kernel.people import Person
 from app.kernel.words import unsaid
 from app.kernel.workflow import move
 from app.money.amount import Money, money_column
+from app.money.gateway import label
 
 # What an account is follows from the first word of its name: "gateway razorpay" is what Razorpay owes us.
 KINDS = {
@@ -27,13 +28,18 @@ KINDS = {
     "income": "income", "fees": "expense", "disputes-lost": "expense",
 }  # fmt: skip
 MEANS = {
-    "gateway": "Taken for us and not yet paid out", "cash": "In the till", "cheques": "Cheques not yet cleared", "bank": "At the bank",
-    "disputed": "Kept back by a gateway during a dispute", "input-tax": "Tax that others charged us",
-    "received": "Received, and not yet for anything", "deposits": "Paid for, not yet delivered", "to-give-back": "Owed to payers",
-    "tax": "Tax that is the state's", "wallet": "What we keep for somebody", "income": "Earned", "fees": "What gateways charge",
-    "disputes-lost": "Lost to payers' banks",
+    "gateway": "Collected by the gateway, not yet settled", "cash": "Cash in hand", "cheques": "Cheques not yet cleared", "bank": "Balance at the bank",
+    "disputed": "Withheld by gateways during disputes", "input-tax": "Tax charged by suppliers",
+    "received": "Received, not yet allocated", "deposits": "Paid in advance, not yet earned", "to-give-back": "Refunds owed to customers",
+    "tax": "Tax collected, payable to the government", "wallet": "Prepaid customer balances", "income": "Revenue earned", "fees": "Fees charged by gateways",
+    "disputes-lost": "Losses from disputes (chargebacks)",
 }  # fmt: skip
-OVERDRAWN = "There is not enough on this account."
+TITLES = {
+    "gateway": "Gateway balance", "cash": "Cash", "cheques": "Cheques in hand", "bank": "Bank", "disputed": "Disputed amounts", "input-tax": "Input tax",
+    "received": "Unallocated receipts", "deposits": "Customer advances", "to-give-back": "Refunds payable", "tax": "Output tax", "wallet": "Customer wallet",
+    "income": "Revenue", "fees": "Gateway fees", "disputes-lost": "Dispute losses",
+}  # fmt: skip
+OVERDRAWN = "The balance of this account isn’t sufficient."
 
 
 class Account(Noun):
@@ -48,13 +54,13 @@ class Account(Noun):
     )
     refusals: ClassVar[dict[str, str]] = {"account_covered": OVERDRAWN}
 
-    name: Mapped[str]
-    kind: Mapped[str] = mapped_column(info={"choices": ("asset", "liability", "income", "expense")})
+    name: Mapped[str] = mapped_column(info={"label": "Account code"})
+    kind: Mapped[str] = mapped_column(info={"label": "Account type", "choices": ("asset", "liability", "income", "expense")})
     owner: Mapped[str] = mapped_column(default="")  # "person 12" for what is somebody's own
     currency: Mapped[str]
-    guarded: Mapped[bool] = mapped_column(default=False)
+    guarded: Mapped[bool] = mapped_column(default=False, info={"label": "Overdraft protection"})
     balance: Mapped[int] = mapped_column(BigInteger, default=0)  # of a guarded account alone; kept by the database with every line
-    held: Mapped[int] = mapped_column(BigInteger, default=0)
+    held: Mapped[int] = mapped_column(BigInteger, default=0, info={"label": "On hold"})
 
     @classmethod
     def called(cls, name: str, currency: str, *, owner: str = "", guarded: bool = False) -> Account:
@@ -94,8 +100,14 @@ class Account(Noun):
     def means(self) -> str:
         return MEANS[self.name.split()[0]]
 
+    @property
+    def title(self) -> str:
+        """As an accountant calls it: Gateway balance: Razorpay, Output tax: CGST."""
+        first, _, which = self.name.partition(" ")
+        return f"{TITLES[first]}: {label(which) if first == 'gateway' else which}" if which else TITLES[first]
+
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.name, self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""]))
+        return " ".join(filter(None, [self.title, self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""]))
 
 
 class Hold(Noun):
@@ -115,12 +127,12 @@ class Hold(Noun):
 
     @move("held", to="released")
     def release(self) -> None:
-        """Not needed any more: it can be promised again."""
+        """The held amount is available again."""
         self.account.held -= self.money.amount
 
     @move("held", to="taken")
     def take(self, to: str, what: str) -> None:
-        """It leaves the account, for good."""
+        """The held amount leaves the account."""
         self.account.held -= self.money.amount
         session.flush()
         post(f"hold {self.id}", what, (self.account, self.money), (to, -self.money), about=self)
@@ -131,18 +143,18 @@ class Posting(Noun):
 
     known_as = unsaid("Accounting entry")
     audited, final = False, True
-    kept_by_law = unsaid("The books are kept as they are; they hold sums and numbers, and no name.")
+    kept_by_law = unsaid("Ledger entries are kept unchanged. They contain amounts and numbers, and no names.")
     __table_args__ = (Index("posting_about", "noun", "row_id"),)
 
-    key: Mapped[str] = mapped_column(unique=True)
-    day: Mapped[date] = mapped_column(index=True)
-    what: Mapped[str]
-    noun: Mapped[str] = mapped_column(default="")
-    row_id: Mapped[int | None]
+    key: Mapped[str] = mapped_column(unique=True, info={"label": "Entry key"})
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date"})
+    what: Mapped[str] = mapped_column(info={"label": "Description"})
+    noun: Mapped[str] = mapped_column(default="", info={"label": "Record type"})
+    row_id: Mapped[int | None] = mapped_column(info={"label": "Record ID"})
     person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person | None] = relationship(lazy="joined")
     reverses_id: Mapped[int | None] = mapped_column(ForeignKey("posting.id"), unique=True)
-    by: Mapped[str] = mapped_column(default=lambda: actor().name)
+    by: Mapped[str] = mapped_column(default=lambda: actor().name, info={"label": "Posted by"})
     lines: Mapped[list[Line]] = relationship(back_populates="posting", order_by="Line.id")
 
     def reverse(self, why: str) -> None:

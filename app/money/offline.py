@@ -9,7 +9,7 @@ from app.kernel.errors import Missing, Refused
 from app.money.amount import Money
 from app.money.gateway import Asked, Charge, Checkout, Disputed, Returned, Settled, Told
 
-_WORDS = {"cash": "Cash is taken at the desk.", "cheque": "A cheque is taken at the desk.", "bank": "A transfer to the bank is written down at the desk."}
+_WORDS = {"cash": "Cash payments are recorded by staff", "cheque": "Cheque payments are recorded by staff", "bank": "Bank transfers are recorded by staff"}
 
 
 class Offline:
@@ -20,13 +20,13 @@ class Offline:
         self.name = name
 
     def order(self, asked: Asked) -> str:
-        raise self._no("it cannot be asked for over the wire.")
+        raise self._no("They can’t be requested online.")
 
     def close(self, order_id: str) -> None:
         """Nothing was announced, so nothing has to be closed."""
 
     def checkout(self, order_id: str, asked: Asked) -> Checkout:
-        raise self._no("there is no page to pay it on.")
+        raise self._no("There is no online payment page for them.")
 
     def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
         raise Missing
@@ -35,7 +35,7 @@ class Offline:
         return []
 
     def refund(self, payment_id: str, money: Money, key: str) -> Returned:
-        raise self._no(f"{money} has to be handed out there, too.")
+        raise self._no(f"Pay out {money} by hand, and mark the refund as paid out.")
 
     def refunds(self, payment_id: str) -> Sequence[Returned]:
         return []
@@ -56,7 +56,7 @@ class Offline:
         return {"gateway": self.name}
 
     def _no(self, words: str) -> Refused:
-        return Refused(f"{_WORDS[self.name][:-1]}: {words}")
+        return Refused(f"{_WORDS[self.name]}. {words}")
 
 
 OFFLINE = Offline("cash"), Offline("cheque"), Offline("bank")

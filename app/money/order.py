@@ -13,7 +13,7 @@ from app.kernel.db import transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import job, later
 from app.money import gateway
-from app.money.gateway import Asked, Charge, Checkout, Lapsed, Returned
+from app.money.gateway import Asked, Charge, Checkout, Lapsed, Returned, gateway_column
 
 
 class Ordered:
@@ -45,8 +45,8 @@ class Ordered:
 
         def lock(self) -> Self: ...
 
-    gateway: Mapped[str]
-    order_id: Mapped[str | None]
+    gateway: Mapped[str] = gateway_column("Gateway for online payment")
+    order_id: Mapped[str | None] = mapped_column(info={"label": "Gateway order ID"})
     orders: Mapped[int] = mapped_column(default=0)  # how many the gateway closed before they were paid
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
@@ -61,7 +61,7 @@ class Ordered:
     def announce(self) -> str:
         """Tell the gateway to expect this money, once. No transaction is open while it thinks."""
         if not self.wants_money:
-            raise Refused("There is nothing to pay here any more.")
+            raise Refused("There is nothing left to pay here.")
         if self.order_id is None:
             order_id = gateway.named(self.gateway).order(self.asked)
             with transaction():

@@ -23,6 +23,7 @@ class Owed(Linked):
         person: Any
         price: Any
         state: Any
+        state_label: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         cls.link_kind = spaced(cls.__name__)
@@ -62,7 +63,7 @@ class Owed(Linked):
 
     def paid(self, payment: Payment) -> str | None:
         if not self.awaits(payment.bill):
-            return f"{self.said_on_paper} was {self.state} when the money came."
+            return f"{self.said_on_paper} was already {self.state_label(self.state).lower()} when the payment arrived."
         if self.state == "open":
             self.settle(payment.said)
         return None
@@ -79,11 +80,11 @@ class Owed(Linked):
 
     @move("open", to="paid")  # type: ignore[type-var]  # whoever mixes this in is a noun
     def settle(self, paid_with: str) -> None:
-        """The money is here."""
+        """The payment has arrived."""
 
     @move("open", by="Desk Accountant", label="Mark as paid", asks=ByHand)  # type: ignore[type-var]
     def mark_paid(self, asked: ByHand) -> None:
-        """Paid at the counter: cash, cheque or transfer."""
+        """Record a payment made in cash, by cheque or by bank transfer."""
         if not self.bill.wants_money:
             raise Refused("There is nothing to pay here.")
         self.bill.take_by_hand(asked)

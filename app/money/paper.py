@@ -215,7 +215,7 @@ def _added_up(paper: Paper) -> list[tuple[str, Money, bool]]:
         sums.append(("Rounded off", off, False))
     sums.append(("Total", paper.total, True))
     if paper.paid or paper.due:
-        sums += [("Paid", paper.paid, False), ("Due", paper.due, bool(paper.due))]
+        sums += [("Paid", paper.paid, False), ("Balance due", paper.due, bool(paper.due))]
     return sums
 
 
@@ -281,9 +281,9 @@ def _small_print(sheet: Sheet, paper: Paper) -> None:
         for line in lines_of(note):
             sheet.flow(line, LEFT, WIDTH, size=8.5)
         sheet.y += 1
-    said = ["This is a computer generated document and needs no signature."]
+    said = ["This is a computer-generated document and requires no signature."]
     if paper.seller.tax_number and paper.title != "Payment request":
-        said.insert(0, "Whether tax is payable on reverse charge: No")
+        said.insert(0, "Tax payable on reverse charge: No")
     sheet.need(len(said) * leading(8) + 8)
     sheet.y += 3
     for line in [f"For {paper.seller.name}", *said]:

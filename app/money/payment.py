@@ -17,7 +17,7 @@ from app.kernel.errors import Invalid
 from app.kernel.workflow import asked, move
 from app.money import gateway
 from app.money.amount import Money, money_column
-from app.money.gateway import Charge, Returned
+from app.money.gateway import Charge, Returned, gateway_column, label
 from app.money.ledger import post
 from app.money.refund import Refund
 
@@ -31,41 +31,41 @@ HERE = "captured", "partly_refunded"  # what can still go back, in whole or in p
 
 @dataclass(frozen=True, kw_only=True)
 class GiveBack:
-    """What goes back, and why."""
+    """How much is refunded, and why."""
 
-    amount: str = asked("Amount", help="Empty for all that is left of it", default="", longest=30)
-    why: str = asked("Why?", help="The payer reads this.", longest=300)
+    amount: str = asked("Amount", help="Leave empty to refund the full remaining amount.", default="", longest=30)
+    why: str = asked("Refund reason", help="Shown to the customer.", longest=300)
 
 
 @dataclass(frozen=True)
 class Bounce:
     """What the bank said."""
 
-    why: str = asked("What did the bank say?", longest=200)
+    why: str = asked("Reason given by the bank", longest=200)
 
 
 def _is_four_eyes(payment: Payment) -> str | None:
     if not gateway.named(payment.gateway).by_hand:
-        return "The gateway says when this is paid; nobody decides it here."
+        return "This payment is confirmed by the gateway and can’t be approved here."
     if payment.taken_by is not None and payment.taken_by == actor().user_id:
-        return "You took this money yourself. Somebody else has to look at it."
+        return "You recorded this payment yourself. Someone else has to approve it."
     return None
 
 
 def _is_cheque(payment: Payment) -> str | None:
-    return None if payment.gateway == "cheque" else "Only a cheque does that."
+    return None if payment.gateway == "cheque" else "This applies to cheques only."
 
 
 def _not_cleared(payment: Payment) -> str | None:
-    return _is_cheque(payment) or ("It was cleared already." if payment.cleared_at else None)
+    return _is_cheque(payment) or ("This cheque has already cleared." if payment.cleared_at else None)
 
 
 def _something_left(payment: Payment) -> str | None:
     if payment.gateway == "cheque" and not payment.cleared_at:
-        return "The cheque is not cleared yet: let it bounce, or wait until the money is there."
+        return "This cheque hasn’t cleared yet. Wait until it clears, or mark it as bounced."
     if payment.is_disputed:
-        return "The payer's bank has taken this payment up: giving it back as well would be twice."
-    return None if payment.left else "All of it went back already, or is about to."
+        return "This payment is disputed. A refund would pay the customer twice."
+    return None if payment.left else "This payment has already been refunded, or a refund is pending."
 
 
 class Payment(Noun):
@@ -79,24 +79,24 @@ class Payment(Noun):
         CheckConstraint("back_currency = money_currency", name="one_currency"),
         CheckConstraint("not pays or owed_back = ''", name="one_end"),
     )
-    refusals: ClassVar[dict[str, str]] = {"payment_back": "No more can go back than came."}
+    refusals: ClassVar[dict[str, str]] = {"payment_back": "A refund can’t be higher than the payment."}
     whose = "bill.person"
 
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
     bill: Mapped[Bill] = relationship("Bill", back_populates="payments", lazy="joined", innerjoin=True)
     basket_id: Mapped[int | None] = mapped_column(ForeignKey("basket.id"), index=True)
     basket: Mapped[Basket | None] = relationship("Basket", back_populates="payments")  # with which it was paid, together with others
-    gateway: Mapped[str]
-    gateway_id: Mapped[str]
-    money: Mapped[Money] = money_column("money")
-    back: Mapped[Money] = money_column("back")  # what went back, or was promised to
-    method: Mapped[str] = mapped_column(default="")
+    gateway: Mapped[str] = gateway_column("Method")
+    gateway_id: Mapped[str] = mapped_column(info={"label": "Payment ID"})
+    money: Mapped[Money] = money_column("money", info={"label": "Amount"})
+    back: Mapped[Money] = money_column("back", info={"label": "Refunded or pending"})  # what went back, or was promised to
+    method: Mapped[str] = mapped_column(default="", info={"label": "Reference"})
     error: Mapped[str] = mapped_column(default="")
-    taken_at: Mapped[datetime | None] = mapped_column(index=True)  # by the gateway's clock
-    captured_at: Mapped[datetime | None] = mapped_column(index=True)  # by ours, when we heard of it
-    cleared_at: Mapped[datetime | None]
-    pays: Mapped[bool] = mapped_column(default=False)  # a captured one either pays for its bill …
-    owed_back: Mapped[str] = mapped_column(default="")  # … or says here why it has to go back
+    taken_at: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Paid"})  # by the gateway's clock
+    captured_at: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Received"})  # by ours, when we heard of it
+    cleared_at: Mapped[datetime | None] = mapped_column(info={"label": "Cheque cleared"})
+    pays: Mapped[bool] = mapped_column(default=False, info={"label": "Settles the payment request"})  # a captured one either pays for its bill …
+    owed_back: Mapped[str] = mapped_column(default="", info={"label": "Refund reason"})  # … or says here why it has to go back
     taken_by: Mapped[int | None]  # whose hands it went through, when it was cash, a cheque or a transfer
 
     refunds: Mapped[list[Refund]] = relationship(back_populates="payment", order_by="Refund.id")
@@ -172,27 +172,28 @@ class Payment(Noun):
 
     @move("created", "failed", to="authorized")
     def authorize(self, charge: Charge, thing: Payable) -> None:
-        """The payer's bank has said yes; it is not here yet."""
+        """The payment was authorised and hasn’t been captured yet."""
         self.method, self.error = charge.method, ""
         thing.payment_waits(self)
 
     @move("created", to="failed")
     def fail(self, charge: Charge, thing: Payable) -> None:
+        """The payment attempt failed."""
         self.method, self.error = charge.method, charge.error
         thing.payment_failed(self)
 
     @move("created", "failed", "authorized", to="captured")
     def capture(self, charge: Charge, thing: Payable) -> None:
-        """The money is here: it pays for its bill, or it is owed back."""
+        """The payment was received. It settles its payment request, or it is refunded."""
         self.method, self.error, self.captured_at = charge.method, "", clock.now()
         self.taken_at = charge.at or self.captured_at
         self.money, self.back = charge.money, Money(0, charge.money.currency)
         session.flush()
-        post(f"capture {self.id}", f"{self} was paid", (self.account, self.money), ("received", -self.money), about=self.bill, person=self.bill.person)
+        post(f"capture {self.id}", f"Payment {self} received", (self.account, self.money), ("received", -self.money), about=self.bill, person=self.bill.person)
         if charge.returned >= charge.money.amount:
-            self.owed_back = "It was given back at the gateway before we heard of it."
+            self.owed_back = "Refunded at the gateway before the payment was recorded here."
         elif charge.money != self.bill.price:
-            self.owe_back(f"{charge.money} was paid where {self.bill.price} was asked for.")
+            self.owe_back(f"{charge.money} was paid instead of {self.bill.price}.")
         elif self.bill.state == "paid":
             self.owe_back("This was paid twice.")
         elif no := thing.paid(self):
@@ -201,9 +202,9 @@ class Payment(Noun):
             self.pays = True
             self.bill.settle(self)
 
-    @move("created", "failed", "authorized", to="refunded")
+    @move("created", "failed", "authorized", to="refunded", label="Mark as refunded at the gateway")
     def came_and_went(self, charge: Charge) -> None:
-        """The gateway gave it back before we ever had it: it pays for nothing, nothing is owed, and it is not in our books."""
+        """The gateway refunded the payment before it was recorded here. Nothing is owed, and nothing is posted to the ledger."""
         self.method, self.money, self.back = charge.method, charge.money, Money(0, charge.money.currency)
 
     # --- going back ---
@@ -213,42 +214,42 @@ class Payment(Noun):
         self.owed_back = why
         Refund.owe(self, self.left, why, sure=True)
 
-    @move(*HERE, by="Desk Accountant", label="Give back", asks=GiveBack, when=_something_left, careful=True,
-          confirm=lambda it: f"{it.left} of {it.money} can still go back to {it.bill.person.name}, to {it.bill.person.email}, the way it came ({it.gateway}).")  # fmt: skip
+    @move(*HERE, by="Desk Accountant", label="Refund", asks=GiveBack, when=_something_left, careful=True,
+          confirm=lambda it: f"You can refund up to {it.left} of {it.money} to {it.bill.person.name} ({it.bill.person.email}) by the original payment method ({it.gateway_label}).")  # fmt: skip
     def give_back(self, asked: GiveBack) -> str:
-        """All or part of it goes back to the way it came from."""
+        """Refund all or part of this payment to the original payment method."""
         return Refund.owe(self, typed(asked.amount, self.left), asked.why).what_next
 
-    @move(*HERE, to="partly_refunded")
+    @move(*HERE, to="partly_refunded", label="Mark as partly refunded")
     def went_back_in_part(self) -> None:
-        """Some of it is with the payer again."""
+        """Part of the payment has been refunded."""
 
-    @move(*HERE, to="refunded")
+    @move(*HERE, to="refunded", label="Mark as refunded")
     def went_back(self) -> None:
-        """All of it is with the payer again."""
+        """The payment has been refunded in full."""
 
     # --- money taken by hand ---
 
-    @move("authorized", by="Accountant", label="Approve", when=_is_four_eyes)
+    @move("authorized", by="Accountant", label="Approve payment", when=_is_four_eyes)
     def approve(self) -> None:
-        """A second pair of eyes has seen the money: now it counts."""
+        """Give the second approval. The payment then counts as received."""
         self.capture(Charge(self.gateway_id, "captured", self.money, self.method), self.bill.thing)
 
-    @move("authorized", to="failed", by="Accountant", label="Reject", asks=Bounce, when=_is_four_eyes)
+    @move("authorized", to="failed", by="Accountant", label="Reject payment", asks=Bounce, when=_is_four_eyes)
     def reject(self, asked: Bounce) -> None:
-        """The money was not there."""
+        """The payment was not received."""
         self.error = asked.why
         self.bill.thing.payment_failed(self)
 
-    @move(*HERE, by="Accountant", label="Cheque is cleared", when=_not_cleared)
+    @move(*HERE, by="Accountant", label="Mark cheque as cleared", when=_not_cleared)
     def clear(self) -> None:
-        """The bank has paid the cheque."""
-        post(f"clear {self.id}", f"{self} was cleared", ("bank", self.money), ("cheques", -self.money), about=self.bill, person=self.bill.person)
+        """The bank has cleared the cheque."""
+        post(f"clear {self.id}", f"Cheque {self} cleared", ("bank", self.money), ("cheques", -self.money), about=self.bill, person=self.bill.person)
         self.cleared_at = clock.now()
 
-    @move("captured", to="bounced", by="Accountant", label="Cheque bounced", asks=Bounce, when=_not_cleared, careful=True)
+    @move("captured", to="bounced", by="Accountant", label="Mark cheque as bounced", asks=Bounce, when=_not_cleared, careful=True)
     def bounce(self, asked: Bounce) -> None:
-        """The cheque was worth nothing: the bill is unpaid again, and whoever was promised something hears of it."""
+        """The bank returned the cheque. The amount is due again, and the customer is notified."""
         self.error = asked.why
         self.bill.taken_back(self, asked.why)
 
@@ -262,8 +263,12 @@ class Payment(Noun):
 
     @property
     def said(self) -> str:
-        """How it came, for a person: "cash, receipt 7", "razorpay pay_Nx12"."""
-        return f"{self.gateway}, {self.method}" if gateway.named(self.gateway).by_hand else f"{self.gateway} {self.gateway_id}"
+        """How it came, for a person: "Cash, receipt 7", "Razorpay pay_Nx12"."""
+        return f"{self.gateway_label}, {self.method}" if gateway.named(self.gateway).by_hand else f"{self.gateway_label} {self.gateway_id}"
+
+    @property
+    def gateway_label(self) -> str:
+        return label(self.gateway)
 
     def __str__(self) -> str:
         return self.gateway_id
@@ -276,5 +281,5 @@ def typed(amount: str, most: Money) -> Money:
     except ValueError as error:
         raise Invalid.fields_said({"amount": str(error)}) from None
     if not Money(0, most.currency) < money <= most:
-        raise Invalid.fields_said({"amount": f"At most {most} can go back, and more than nothing."})
+        raise Invalid.fields_said({"amount": f"Enter an amount greater than 0 and up to {most}."})
     return money

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
@@ -15,19 +15,20 @@ from app.kernel.workflow import move
 from app.money.amount import Money
 
 _TIER = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
-WRONG = "Write tiers like “48h: 100%, 24h: 50%”: so many hours before, so much goes back. Later than the last of them, nothing does."
+WRONG = "Enter tiers such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded. Later tiers can’t refund more."
 
 
 class RefundPolicy(Noun):
     """Steps in time, each with its share. What is promised to a customer is copied, so that a change is not a change of old promises."""
 
     states = "in_use", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"in_use": "Active", "retired": "Inactive"}
 
     name: Mapped[str] = mapped_column(unique=True)
     tiers: Mapped[str] = mapped_column(
         info={
-            "label": "Hours before: share that goes back",
-            "help": "48h: 100%, 24h: 50%. Until 48 hours before, all of it goes back; then half; in the last 24 hours, nothing.",
+            "label": "Refund tiers",
+            "help": "Example: 48h: 100%, 24h: 50% means a full refund up to 48 hours before, 50% up to 24 hours before, and no refund after that.",
         }
     )
 
@@ -35,13 +36,13 @@ class RefundPolicy(Noun):
     def _readable(self, key: str, value: str) -> str:
         return ", ".join(f"{hours}h: {percent}%" for hours, percent in read(value))
 
-    @move("in_use", to="retired", by="Desk")
+    @move("in_use", to="retired", by="Desk", label="Deactivate")
     def retire(self) -> None:
-        """Not for new services."""
+        """Stop offering this policy for services."""
 
-    @move("retired", to="in_use", by="Desk", label="Use again")
+    @move("retired", to="in_use", by="Desk", label="Reactivate")
     def use_again(self) -> None:
-        """For new services too."""
+        """Offer this policy for services again."""
 
     def percent(self, before: timedelta) -> int:
         return percent(self.tiers, before)

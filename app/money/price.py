@@ -104,7 +104,7 @@ class Price:
     def cut(self, share: Money) -> tuple[Price, Price]:
         """A deposit and the rest; what goes back and what stays: each line gives its share, and the two add up to the whole."""
         if not Money(0, self.currency) <= share <= self.total:
-            raise Invalid.fields_said({"amount": f"This is between {Money(0, self.currency)} and {self.total}."})
+            raise Invalid.fields_said({"amount": f"Enter an amount from {Money(0, self.currency)} to {self.total}."})
         if not share:
             return Price((), self.currency), self
         shares = share.split([each.total.amount for each in self.lines])

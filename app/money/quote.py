@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import ForeignKey, delete, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -35,14 +35,15 @@ class Quote(Noun, Linked):
     audited = False  # it is its own record, and every visitor who opens a form is named one
     link_kind = "quote"
     states = "named", "taken", "lapsed"
+    state_labels: ClassVar[dict[str, str]] = {"named": "Open", "taken": "Accepted", "lapsed": "Expired"}
 
-    about: Mapped[str]  # what it is the price of, in the pack's own words: "first-consultation"
-    basis: Mapped[dict[str, Any]]  # what it was worked out from
-    lines: Mapped[list[Any]]
+    about: Mapped[str] = mapped_column(info={"label": "For"})  # what it is the price of, in the pack's own words: "first-consultation"
+    basis: Mapped[dict[str, Any]] = mapped_column(info={"label": "Calculation"})  # what it was worked out from
+    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})
     total: Mapped[Money] = money_column("total")
     coupon_id: Mapped[int | None] = mapped_column(ForeignKey("coupon.id"))
     coupon: Mapped[Coupon | None] = relationship(lazy="joined")
-    holds_until: Mapped[datetime]
+    holds_until: Mapped[datetime] = mapped_column(info={"label": "Valid until"})
 
     @classmethod
     def name_price(cls, about: str, items: list[Item], *, coupon: str = "", buyer_state: str = "", asked: Mapping[str, Any] | None = None) -> Self:
@@ -70,13 +71,13 @@ class Quote(Noun, Linked):
     def still_holds(self) -> bool:
         return self.state == "named" and self.holds_until > clock.now()
 
-    @move("named", to="taken", when=lambda it: None if it.holds_until > clock.now() else "This price was named too long ago. Please ask for it again.")
+    @move("named", to="taken", label="Accept", when=lambda it: None if it.holds_until > clock.now() else "This quote has expired. Please request a new one.")
     def take(self) -> None:
-        """Somebody takes it at this price."""
+        """The customer accepted this price."""
 
-    @move("named", to="lapsed")
+    @move("named", to="lapsed", label="Expire")
     def lapse(self) -> None:
-        """Nobody took it in time."""
+        """The quote was not accepted in time."""
 
     def is_for(self, about: str, asked: Mapping[str, Any]) -> bool:
         return self.about == about and self.basis.get("asked") == asked

@@ -108,7 +108,7 @@ class Razorpay:
         given = {name.lower(): value for name, value in headers.items()}
         # After a change of secret, events of yesterday are still signed with the old one.
         if not any(_signed(raw, given.get("x-razorpay-signature", ""), secret) for secret in self.webhook_secrets):
-            raise Forbidden("The signature does not fit the body.")
+            raise Forbidden("The signature doesn’t match the body.")
         # Razorpay numbers its events in a header; without one, the same body is the same event.
         return _heard(raw, given.get("x-razorpay-event-id") or hashlib.sha256(raw).hexdigest())
 
@@ -141,7 +141,7 @@ class _Line(requests.Session):
         try:
             answer = super().request(method, url, *args, **kwargs | {"timeout": WAIT, "allow_redirects": False})
         except requests.RequestException as error:
-            raise Unreachable(say("The payment gateway does not answer just now. Please try again in a minute.")) from error
+            raise Unreachable(say("The payment gateway isn’t responding. Please try again in a minute.")) from error
         _check(answer)
         return answer
 
@@ -156,7 +156,7 @@ def _check(answer: requests.Response) -> None:
     error = told.get("error") if isinstance(told, dict) else None
     words = str(error.get("description") or "") if isinstance(error, dict) else ""
     if not words or not 400 <= answer.status_code < 500 or answer.status_code in (408, 429) or _is_under_way(answer.status_code, words):
-        raise Unreachable(say("The payment gateway cannot do this just now. Please try again in a minute."))
+        raise Unreachable(say("The payment gateway can’t process this right now. Please try again in a minute."))
     assert isinstance(error, dict)
     code, field, reason = (str(error.get(name) or "") for name in ("code", "field", "reason"))
     raise Declined(words, status=answer.status_code, code=code, field=field, reason=reason)
@@ -168,7 +168,7 @@ def _is_under_way(status: int, words: str) -> bool:
 
 
 def _unreadable() -> NoReturn:
-    raise Unreachable(say("The payment gateway answered something that cannot be read. Please try again in a minute."))
+    raise Unreachable(say("The payment gateway sent an invalid response. Please try again in a minute."))
 
 
 @contextmanager
@@ -261,9 +261,9 @@ def _heard(raw: bytes, event_id: str) -> Told:
         kind, payload = told["event"], told["payload"]
         things = {name: thing["entity"] for name, thing in payload.items() if isinstance(thing, dict) and isinstance(thing.get("entity"), dict)}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Unreadable("This is signed, but it is not an event.") from None
+        raise Unreadable("The signature is valid, but the body isn’t an event.") from None
     if not isinstance(kind, str) or not kind:
-        raise Unreadable("This is signed, but it is not an event.")
+        raise Unreadable("The signature is valid, but the body isn’t an event.")
 
     def first(*places: tuple[str, str]) -> str | None:
         found = (things.get(thing, {}).get(name) for thing, name in places)

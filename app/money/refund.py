@@ -21,7 +21,7 @@ from app.kernel.workflow import asked, move
 from app.messages.message import tell, tell_the_house
 from app.money import gateway
 from app.money.amount import Money, money_column
-from app.money.gateway import Declined, Returned
+from app.money.gateway import Declined, Returned, gateway_column, label
 from app.money.ledger import post
 from app.money.limits import above_four_eyes
 
@@ -35,24 +35,24 @@ ALIVE = "to_approve", "owed", "sent", "failed"  # promised, and not yet with the
 class Why:
     """Why not."""
 
-    why: str = asked("Why?", longest=300)
+    why: str = asked("Reason", longest=300)
 
 
 @dataclass(frozen=True)
 class HandedOut:
     """How it was given back."""
 
-    reference: str = asked("Reference", help="The receipt that was signed, or the bank's reference", longest=80)
+    reference: str = asked("Reference", help="Number of the signed receipt, or the bank reference", longest=80)
 
 
 def _somebody_else(refund: Refund) -> str | None:
-    return "You asked for this refund. Somebody else has to approve it." if refund.asked_by and refund.asked_by == actor().user_id else None
+    return "You requested this refund yourself. Someone else has to approve it." if refund.asked_by and refund.asked_by == actor().user_id else None
 
 
 def _by_hand(refund: Refund) -> str | None:
     if refund.state == "owed" and not refund.is_by_hand:
-        return "This goes back by itself, the way it came."
-    return "The cheque is not cleared yet: let it bounce, or wait until the money is here." if refund.payment.account == "cheques" else None
+        return "This refund is sent automatically to the original payment method."
+    return "The cheque hasn’t cleared yet. Wait until it clears, or mark it as bounced." if refund.payment.account == "cheques" else None
 
 
 def _by_dispute(refund: Refund) -> str | None:
@@ -63,26 +63,27 @@ class Refund(Noun):
     """So much of one payment, on its way back."""
 
     states = "owed", "to_approve", "sent", "done", "failed", "declined"
+    state_labels: ClassVar[dict[str, str]] = {"owed": "Pending", "to_approve": "Awaiting approval", "sent": "Processing", "done": "Completed"}
     __table_args__ = (UniqueConstraint("gateway", "gateway_id", "payment_id"), CheckConstraint("money_amount > 0", name="something"))
-    refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund is more than nothing."}
+    refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund must be greater than zero."}
     whose = "payment.bill.person"
 
     number: Mapped[str] = mapped_column(unique=True)
     payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
     payment: Mapped[Payment] = relationship("Payment", back_populates="refunds", lazy="joined", innerjoin=True)
-    money: Mapped[Money] = money_column("money")
-    why: Mapped[str]
-    gateway: Mapped[str]
-    gateway_id: Mapped[str | None]
+    money: Mapped[Money] = money_column("money", info={"label": "Amount"})
+    why: Mapped[str] = mapped_column(info={"label": "Reason"})
+    gateway: Mapped[str] = gateway_column("Method")
+    gateway_id: Mapped[str | None] = mapped_column(info={"label": "Gateway refund ID"})
     reference: Mapped[str] = mapped_column(default="")
-    tries: Mapped[int] = mapped_column(default=1)
-    trouble: Mapped[str] = mapped_column(default="")
+    tries: Mapped[int] = mapped_column(default=1, info={"label": "Attempts"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
     asked_by: Mapped[int | None]  # a member of staff; empty when the house owes it anyway
-    elsewhere: Mapped[bool] = mapped_column(default=False)  # made at the gateway's own dashboard, not here
+    elsewhere: Mapped[bool] = mapped_column(default=False, info={"label": "Made in the gateway dashboard"})  # made at the gateway's own dashboard, not here
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
-    owed_at: Mapped[datetime | None]
-    done_at: Mapped[datetime | None]
+    owed_at: Mapped[datetime | None] = mapped_column(info={"label": "Confirmed"})
+    done_at: Mapped[datetime | None] = mapped_column(info={"label": "Completed"})
 
     @classmethod
     def owe(cls, payment: Payment, money: Money, why: str, *, sure: bool = False) -> Refund:
@@ -100,7 +101,7 @@ class Refund(Noun):
     @classmethod
     def _of(cls, payment: Payment, money: Money, why: str, *, asked_by: int | None = None, elsewhere: bool = False) -> Refund:
         if not Money(0, money.currency) < money <= payment.left:
-            raise Refused(f"{money} cannot go back: {payment.left} of {payment.money} is left.")
+            raise Refused(f"{money} can’t be refunded. Only {payment.left} of {payment.money} is left to refund.")
         payment.back += money
         refund = cls(number=number("RF"), payment=payment, money=money, why=why, gateway=payment.gateway, asked_by=asked_by, elsewhere=elsewhere)
         session.add(refund)
@@ -124,26 +125,26 @@ class Refund(Noun):
     def what_next(self) -> str:
         """For whoever asked for it."""
         if self.state == "to_approve":
-            return f"{self.number}: {self.money} goes back when somebody else has approved it."
+            return f"{self.number}: {self.money} will be refunded once someone else has approved it."
         if self.state == "owed" and self.is_by_hand:
-            return f"{self.number}: {self.money} is owed now. Hand it out, and write that down at the refund."
-        return f"{self.number}: {self.money} is on its way back, the way it came."
+            return f"{self.number}: {self.money} is to be refunded by hand. Pay it out, and mark the refund as paid out."
+        return f"{self.number}: the refund of {self.money} to the original payment method is on its way."
 
     # --- deciding ---
 
-    @move("owed", to="to_approve")
+    @move("owed", to="to_approve", label="Request approval")
     def wait_for_approval(self) -> None:
-        """Somebody else has to look at it first."""
+        """A second approval is needed first."""
 
-    @move("to_approve", to="owed", by="Accountant", label="Approve", when=_somebody_else,
-          confirm=lambda it: f"{it.money} goes back to {it.payment.bill.person.name}, the way it came ({it.gateway}): {it.why}")  # fmt: skip
+    @move("to_approve", to="owed", by="Accountant", label="Approve refund", when=_somebody_else,
+          confirm=lambda it: f"{it.money} will be refunded to {it.payment.bill.person.name} by the original payment method ({it.gateway_label}). Reason: {it.why}")  # fmt: skip
     def approve(self) -> None:
-        """A second pair of eyes agrees."""
+        """Give the second approval. The refund is then sent."""
         self.begin()
 
-    @move("to_approve", to="declined", by="Accountant", label="Decline", asks=Why)
+    @move("to_approve", to="declined", by="Accountant", label="Decline refund", asks=Why)
     def decline(self, asked: Why) -> None:
-        """It does not go back."""
+        """The refund is not made."""
         self.trouble = asked.why
         self.payment.back -= self.money
 
@@ -167,7 +168,7 @@ class Refund(Noun):
             return
         here = gateway.named(self.gateway)
         if self.payment.is_disputed:
-            self.fail("The payer's bank has taken this payment up: giving it back as well would be twice.")
+            self.fail("This payment is disputed. A refund would pay the customer twice.")
             return
         try:
             told = here.refund(self.payment.gateway_id, self.money, self.key)
@@ -225,7 +226,7 @@ class Refund(Noun):
         elif told.state == "done" and refund.state in ("owed", "sent", "failed"):
             refund.finish()
         elif told.state == "failed" and refund.state in ("owed", "sent"):
-            refund.fail("The gateway could not bring it to the payer's account.")
+            refund.fail("The gateway couldn’t deliver the refund to the customer’s account.")
 
     @classmethod
     def known(cls, payment: Payment, told: Returned) -> Refund | None:
@@ -242,7 +243,7 @@ class Refund(Noun):
                 bite = min(own.money, short)
                 covered += own.give_way(bite)
                 short -= bite
-        refund = cls._of(payment, told.money, "It was given back at the gateway's own dashboard.", elsewhere=True)
+        refund = cls._of(payment, told.money, "Refunded in the gateway dashboard.", elsewhere=True)
         refund.look_at = clock.ahead(minutes=15)
         refund.stand(told.money - covered)
         tell_the_house("money/refunded_elsewhere", refund=refund)
@@ -258,60 +259,60 @@ class Refund(Noun):
             self.tries += 1  # another sum is another request, and needs another key
         return to if self.owed_at else Money(0, to.currency)
 
-    @move("owed", to="sent")
+    @move("owed", to="sent", label="Mark as processing")
     def is_on_its_way(self) -> None:
-        """The gateway has it; the payer's bank takes some days."""
+        """The gateway is processing the refund. The customer’s bank may take several days."""
         self.trouble = ""
 
-    @move("owed", "sent", "failed", to="done")
+    @move("owed", "sent", "failed", to="done", label="Mark as completed")
     def finish(self) -> None:
-        """It is with the payer."""
+        """The customer has received the refund."""
         self._is_there()
 
     def _is_there(self) -> None:
         self.done_at, self.look_at, self.trouble = clock.now(), None, ""
         payment, person = self.payment, self.payment.bill.person
-        self._post("refund", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))
+        self._post("refund", "paid out", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))
         done = Money.total((each.money for each in payment.refunds if each.state == "done"), self.money.currency)
         (payment.went_back if done == payment.money else payment.went_back_in_part)()
         if not self.elsewhere:
             tell(person, "money/refunded", refund=self)
 
-    @move("owed", "sent", to="failed")
+    @move("owed", "sent", to="failed", label="Mark as failed")
     def fail(self, words: str) -> None:
-        """It did not get there. It is still owed, and somebody has to look at it."""
+        """The refund failed. It is still owed and needs attention."""
         self.trouble, self.look_at = words, None
         tell_the_house("money/refund_failed", refund=self)
 
-    @move("failed", to="owed", by="Accountant", label="Try again")
+    @move("failed", to="owed", by="Accountant", label="Retry refund")
     def try_again(self) -> None:
-        """Ask the gateway once more, under a new key: to the old one it would only repeat its no."""
+        """Send the refund to the gateway again, as a new request."""
         self.tries, self.gateway_id, self.trouble, self.looked = self.tries + 1, None, "", 0
         self.look_at = clock.ahead(minutes=15)
         later(send, self)
 
-    @move("owed", "failed", to="done", by="Accountant", label="Handed out", asks=HandedOut, when=_by_hand)
+    @move("owed", "failed", to="done", by="Accountant", label="Mark as paid out", asks=HandedOut, when=_by_hand)
     def hand_out(self, asked: HandedOut) -> None:
-        """What came by hand goes back by hand; and what the gateway cannot bring, by a transfer from our bank."""
+        """Record that the refund was paid in cash, by cheque or by bank transfer."""
         self.reference = asked.reference
         if not self.is_by_hand:
             self.gateway, self.gateway_id = "bank", None
         self._is_there()
 
-    @move("failed", to="declined", by="Accountant", label="They have it by dispute", when=_by_dispute)
+    @move("failed", to="declined", by="Accountant", label="Mark as settled by chargeback", when=_by_dispute)
     def settle_by_dispute(self) -> None:
-        """The payer's bank took it before we could give it back: once is enough. It is gone all the same, so it stays in what went back."""
-        self._post("settled by dispute", ("disputes-lost", -self.money))
+        """The customer already received the amount through a lost dispute, so no refund is sent. It still counts as refunded."""
+        self._post("settled by dispute", "settled by chargeback", ("disputes-lost", -self.money))
 
-    def _post(self, what: str, from_where: tuple[str, Money]) -> None:
+    def _post(self, key: str, what: str, from_where: tuple[str, Money]) -> None:
         """It is owed no more, and this is where it was taken from."""
         bill = self.payment.bill
-        post(f"{what} {self.id}", f"{self.number}: {what}", ("to-give-back", self.money), from_where, about=bill, person=bill.person)
+        post(f"{key} {self.id}", f"Refund {self.number}: {what}", ("to-give-back", self.money), from_where, about=bill, person=bill.person)
 
-    @move("to_approve", "owed", "failed", to="declined")
+    @move("to_approve", "owed", "failed", to="declined", label="Withdraw")
     def overtake(self) -> None:
-        """The money has gone back another way."""
-        self.trouble, self.look_at = "It went back another way.", None
+        """The amount was refunded another way."""
+        self.trouble, self.look_at = "The amount was refunded another way.", None
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it."""
@@ -322,10 +323,14 @@ class Refund(Noun):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet to whom it goes."""
-        return say("%(sum)s is still to go back (%(number)s).", sum=self.money, number=self.number) if self.state in ALIVE else ""
+        return say("A refund of %(amount)s is still pending (%(number)s).", amount=self.money, number=self.number) if self.state in ALIVE else ""
 
     def wants(self, message: object) -> bool:
         return self.state != "declined"
+
+    @property
+    def gateway_label(self) -> str:
+        return label(self.gateway)
 
 
 @job

@@ -17,7 +17,7 @@ from app.kernel.workflow import move
 from app.money import gateway
 from app.money.amount import Money, money_column
 from app.money.dispute import Dispute
-from app.money.gateway import Settled
+from app.money.gateway import Settled, gateway_column
 from app.money.ledger import post
 from app.money.payment import Payment
 from app.money.refund import Refund
@@ -27,23 +27,24 @@ class Settlement(Noun):
     """One line of a gateway's settlement report."""
 
     states = "matched", "differs", "explained"
+    state_labels: ClassVar[dict[str, str]] = {"differs": "Unmatched"}
     audited = False  # it is the gateway's own words
     adds_are_heard = False
     __table_args__ = (UniqueConstraint("gateway", "kind", "entity_id"),)
     refusals: ClassVar[dict[str, str]] = {}
 
-    gateway: Mapped[str]
-    kind: Mapped[str]
-    entity_id: Mapped[str] = mapped_column(index=True)
-    reference: Mapped[str] = mapped_column(default="", index=True)
-    dispute_id: Mapped[str] = mapped_column(default="")
-    day: Mapped[date] = mapped_column(index=True)
-    settled_at: Mapped[datetime | None]
+    gateway: Mapped[str] = gateway_column()
+    kind: Mapped[str] = mapped_column(info={"label": "Type"})
+    entity_id: Mapped[str] = mapped_column(index=True, info={"label": "Payment or refund ID"})
+    reference: Mapped[str] = mapped_column(default="", index=True, info={"label": "Bank reference (UTR)"})
+    dispute_id: Mapped[str] = mapped_column(default="", info={"label": "Dispute ID"})
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date"})
+    settled_at: Mapped[datetime | None] = mapped_column(info={"label": "Settled"})
     credit: Mapped[Money] = money_column("credit")
     debit: Mapped[Money] = money_column("debit")
     fee: Mapped[Money] = money_column("fee")
-    tax: Mapped[Money] = money_column("tax")
-    trouble: Mapped[str] = mapped_column(default="")
+    tax: Mapped[Money] = money_column("tax", info={"label": "Tax on fee"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Mismatch"})
 
     @property
     def to_bank(self) -> Money:
@@ -74,7 +75,7 @@ class Settlement(Noun):
 
     def book(self) -> None:
         sides = ("bank", self.to_bank), ("fees", self.fee), ("input-tax", self.tax), (f"gateway {self.gateway}", self.debit - self.credit)
-        post(f"settled {self.gateway} {self.kind} {self.entity_id}", f"Settled: {self.kind} {self.entity_id}", *sides, about=self)
+        post(f"settled {self.gateway} {self.kind} {self.entity_id}", f"Settlement: {self.kind} {self.entity_id}", *sides, about=self)
 
     def what_differs(self) -> str:
         """Why this line is not what our books say."""
@@ -87,27 +88,28 @@ class Settlement(Noun):
                 return self._not_the_same([each.money for each in session.scalars(same)], self.debit, "refund")
         if self.dispute_id and session.scalar(select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)):
             return ""
-        return f"A gateway's {self.kind}: somebody should look at it."
+        return f"This {self.kind} by the gateway needs review."
 
     @staticmethod
     def _not_the_same(ours: Sequence[Money], theirs: Money, what: str) -> str:
         if not ours:
-            return f"We know of no such {what}."
+            return f"No matching {what} was found in our books."
         total = Money.total(ours, ours[0].currency)
-        return "" if total == theirs else f"We have {total} for this {what}."
+        return "" if total == theirs else f"Our books show {total} for this {what}."
 
-    @move("matched", to="differs")
+    @move("matched", to="differs", label="Mark as unmatched")
     def differ(self, trouble: str) -> None:
+        """The line doesn’t match our books."""
         self.trouble = trouble
 
     @move("differs", to="matched", by="Accountant", label="Match again", when=lambda it: it.what_differs() or None)
     def match_again(self) -> None:
-        """What was missing is here by now."""
+        """Compare the line with our books again."""
         self.trouble = ""
 
-    @move("differs", to="explained", by="Accountant", label="Explained")
+    @move("differs", to="explained", by="Accountant", label="Mark as explained")
     def explain(self) -> None:
-        """Somebody has looked at it, and knows why."""
+        """The mismatch was reviewed and its cause is known."""
 
     def __str__(self) -> str:
         return f"{self.kind} {self.entity_id}"

@@ -84,7 +84,7 @@ class Stripe:
             return _way_to(asked.back)  # paid in another tab
         # A bank debit that failed leaves a session behind that is complete, unpaid, and takes no other card.
         if session["status"] != "open" or not session["url"]:
-            raise Lapsed("The time to pay this is over.")
+            raise Lapsed("The time to pay for this has expired.")
         return _way_to(str(session["url"]))
 
     def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
@@ -138,7 +138,7 @@ class Stripe:
         given = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
         # While a secret is being changed, events are signed with either.
         if not any(_signed(raw, given, secret) for secret in self.webhook_secrets):
-            raise Forbidden("The signature does not fit the body.")
+            raise Forbidden("The signature doesn’t match the body.")
         return _read(raw)
 
     def public(self) -> dict[str, str]:
@@ -166,7 +166,7 @@ def _call(ask: Callable[[], Any]) -> Any:
         with _making_sense():  # the SDK trusts that a good answer is an object
             return ask()
     except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
-        raise Unreachable(say("The payment gateway does not answer just now. Please try again in a minute.")) from error
+        raise Unreachable(say("The payment gateway isn’t responding. Please try again in a minute.")) from error
     except stripe.StripeError as error:
         raise _declined(error) from error
 
@@ -174,12 +174,12 @@ def _call(ask: Callable[[], Any]) -> Any:
 def _declined(error: stripe.StripeError) -> Declined:
     said = (error.json_body or {}).get("error") or {}
     code, field, reason = (str(said.get(name) or "") for name in ("code", "param", "decline_code"))
-    words = str(said.get("message") or f"The payment gateway said no ({error.http_status}).")
+    words = str(said.get("message") or f"The payment gateway declined the request ({error.http_status}).")
     return Declined(words, status=error.http_status or 0, code=code or str(said.get("type") or ""), field=field, reason=reason)
 
 
 def _unreadable() -> NoReturn:
-    raise Unreachable(say("The payment gateway answered something that cannot be read. Please try again in a minute."))
+    raise Unreachable(say("The payment gateway sent an invalid response. Please try again in a minute."))
 
 
 @contextmanager
@@ -236,7 +236,7 @@ def _coins(money: Money) -> int:
     """Stripe counts some currencies in other coins than their own."""
     coins = Decimal(money.plain).scaleb(_places(money.currency))
     if coins != coins.to_integral_value() or (money.currency in _WITH_THREE and coins % 10):
-        raise Declined(f"Stripe does not count {money.currency} as finely as {money}.")
+        raise Declined(f"Stripe can’t charge {money} exactly in {money.currency}.")
     return int(coins)
 
 
@@ -333,7 +333,7 @@ def _read(raw: bytes) -> Told:
         thing, event_id, kind = told["data"]["object"], str(told["id"]), str(told["type"])
         what, id, payment = thing.get("object"), thing.get("id"), thing.get("payment_intent")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Unreadable("This is signed, but it is not an event.") from None
+        raise Unreadable("The signature is valid, but the body isn’t an event.") from None
     match what:
         case "checkout.session":
             return Told(event_id, kind, order_id=_text(id))

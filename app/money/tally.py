@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from sqlalchemy import UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, selectinload
@@ -19,7 +19,7 @@ from app.money import gateway
 from app.money.amount import Money, money_column
 from app.money.basket import Basket, collected_by
 from app.money.bill import Bill
-from app.money.gateway import Charge
+from app.money.gateway import Charge, gateway_column, label
 from app.money.payment import Payment
 
 
@@ -27,16 +27,17 @@ class Tally(Noun):
     """What was captured on one day in UTC."""
 
     states = "counted", "agrees", "differs"
+    state_labels: ClassVar[dict[str, str]] = {"counted": "Pending", "agrees": "Matched", "differs": "Mismatch"}
     audited = False  # a count is counted again, and only the last one matters
     __table_args__ = (UniqueConstraint("gateway", "day", "there_currency"),)
 
-    gateway: Mapped[str]
-    day: Mapped[date] = mapped_column(index=True)
-    there: Mapped[Money] = money_column("there")
-    here: Mapped[Money] = money_column("here")
+    gateway: Mapped[str] = gateway_column()
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date (UTC)"})
+    there: Mapped[Money] = money_column("there", info={"label": "At the gateway"})
+    here: Mapped[Money] = money_column("here", info={"label": "In our books"})
     difference: Mapped[Money] = money_column("difference")
-    rows: Mapped[list[Any]] = mapped_column(default=list)
-    counted_at: Mapped[datetime] = mapped_column(default=clock.now)
+    rows: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Differences"})
+    counted_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Last checked"})
 
     @classmethod
     def take(cls, name: str, day: date) -> list[Self]:
@@ -68,22 +69,26 @@ class Tally(Noun):
             it.agree()
         return it
 
-    @move("counted", "differs", to="agrees")
+    @move("counted", "differs", to="agrees", label="Mark as matched")
     def agree(self) -> None:
-        """Both say the same."""
+        """The gateway and our books match."""
 
-    @move("counted", "agrees", to="differs")
+    @move("counted", "agrees", to="differs", label="Mark as mismatch")
     def differ(self) -> None:
-        """Somebody should look."""
+        """The gateway and our books don’t match. Review the differences."""
         tell_the_house("money/differs", key=f"differs:{self.id}:{clock.today()}", tally=self)
 
-    @move("agrees", "differs", by="Desk Accountant", label="Count again")
+    @move("agrees", "differs", by="Desk Accountant", label="Recheck")
     def count_again(self) -> None:
-        """Ask the gateway once more; the answer stands here in a moment."""
+        """Compare with the gateway again. The result appears here shortly."""
         later(count, self)
 
     def __str__(self) -> str:
-        return f"{self.gateway} {self.day}"
+        return f"{self.gateway_label} {self.day.day} {self.day:%b %Y}"
+
+    @property
+    def gateway_label(self) -> str:
+        return label(self.gateway)
 
 
 def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:

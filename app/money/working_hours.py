@@ -13,7 +13,7 @@ LONGEST = 400
 _DAYS = tuple(calendar.day_name)
 _LINE = re.compile(r"(?P<days>[a-z ,-]+?) *:? +(?P<times>\d[\d:, -]*)")
 _SPAN = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
-_HOW = "Write them like Mon–Fri 10:00–18:00, each on a line of its own."
+_HOW = "Write one entry per line, such as Mon–Fri 10:00–18:00."
 
 _written = ""
 
@@ -49,11 +49,11 @@ def lines(written: str) -> list[str]:
 def read(written: str) -> list[Open]:
     """Each stretch of each day; ValueError says what cannot be read."""
     if len(written) > LONGEST:
-        raise ValueError(f"At most {LONGEST} characters, please.")
+        raise ValueError(f"Use at most {LONGEST} characters.")
     found = sorted({each for line in lines(written) for each in _read(line)})
     for before, after in pairwise(found):
         if before.weekday == after.weekday and (before.closes == time() or after.opens < before.closes):
-            raise ValueError(f"Two stretches of {after.day} overlap.")
+            raise ValueError(f"The hours on {after.day} overlap.")
     return found
 
 
@@ -61,7 +61,7 @@ def _read(line: str) -> Iterator[Open]:
     plain = re.sub(r" *(?:-|–|—|\bto\b) *", "-", line.lower().replace(".", ":"))
     parts = _LINE.fullmatch(plain)
     if parts is None:
-        raise ValueError(f"“{line}” cannot be read. {_HOW}")
+        raise ValueError(f"“{line}” isn’t valid. {_HOW}")
     for span in re.split(r" *, *", parts["times"].strip()):
         opens, closes = _span(span, line)
         yield from (Open(day, opens, closes) for day in _days(parts["days"], line))
@@ -71,10 +71,10 @@ def _span(text: str, line: str) -> tuple[time, time]:
     found = _SPAN.fullmatch(text)
     numbers = [int(each) for each in found.groups()] if found else []
     if not numbers or max(numbers[1::2]) > 59 or numbers[0] > 23 or numbers[2] > 24:
-        raise ValueError(f"“{line}” cannot be read. {_HOW}")
+        raise ValueError(f"“{line}” isn’t valid. {_HOW}")
     opens, closes = time(numbers[0], numbers[1]), time(numbers[2] % 24, numbers[3])
     if closes != time() and closes <= opens:
-        raise ValueError(f"“{line}”: it closes after it opens.")
+        raise ValueError(f"“{line}”: the closing time must be after the opening time.")
     return opens, closes
 
 
@@ -88,5 +88,5 @@ def _days(text: str, line: str) -> Iterator[int]:
 def _day(text: str, line: str) -> int:
     fits = [at for at, name in enumerate(_DAYS) if len(text) > 1 and name.lower().startswith(text)]
     if len(fits) != 1:
-        raise ValueError(f"“{line}” cannot be read. {_HOW}")
+        raise ValueError(f"“{line}” isn’t valid. {_HOW}")
     return fits[0]

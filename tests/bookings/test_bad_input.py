@@ -360,7 +360,7 @@ TABLE = [
     Row("the same mailbox for the same slot, by JSON", lambda it: same_mailbox_again(it, House.api), 409, GONE),
     Row("a double click on the form", double_click, 303, ""),
     Row("a double click of a program", double_click_of_a_program, 201, ""),
-    Row("an event with a wrong signature", forged, 403, "The signature does not fit the body."),
+    Row("an event with a wrong signature", forged, 403, "The signature doesn’t match the body."),
     Row("an event that is replayed", replayed, 200, ""),
     Row("“failed” after “captured”", out_of_order, 200, "", may_write=frozenset({"event", "job"})),
     Row("a paisa less than was asked for", lambda it: other_money(it, amount=99899), 200, "", may_write=MONEY_BACK),

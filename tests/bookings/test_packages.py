@@ -127,7 +127,7 @@ def test_a_form_that_is_wrong_keeps_what_was_typed(client: FlaskClient, package:
     answer = client.post("/packages/1", data={"name": "Meera Iyer", "email": "nowhere", "tax_number": "29"})
     assert answer.status_code == 422
     assert 'value="Meera Iyer"' in answer.text
-    assert "This is not a GSTIN" in answer.text
+    assert "Enter a valid 15-character GSTIN" in answer.text
 
 
 def test_one_that_nobody_pays_for_is_forgotten_and_late_money_goes_back(sold: Sold, later: Any, work_off: Any, sandbox: str) -> None:
@@ -221,7 +221,7 @@ def test_what_cannot_be_used_is_said_in_a_sentence(sold: Sold, use: Use, later: 
         return str(answer.json["error"]["fields"]["coupon"])
 
     assert says(bought.code, service="follow-up") == "This package is for First consultation."
-    assert says(unpaid.code) == "There is no such coupon, or it is not valid today."
+    assert says(unpaid.code) == "This coupon doesn’t exist or isn’t valid today."
     with later(days=91):
         assert says(bought.code).startswith("This package was valid until")
     for hours in (24, 48, 72):

@@ -178,12 +178,12 @@ def test_the_price_of_one_choice_is_not_taken_for_another(form: Form, extras: An
 def test_a_wrong_coupon_is_a_marked_field_and_nothing_is_lost(form: Form, coupon: Any) -> None:
     answer = form.send(coupon="NOSUCH")
     assert answer.status_code == 422
-    assert form.wrong("coupon") == "There is no such coupon, or it is not valid today."
+    assert form.wrong("coupon") == "This coupon doesn’t exist or isn’t valid today."
     assert 'value="Meera Iyer"' in answer.text
     assert bookings() == []
     coupon("DEAR", minimum=inr(500000))
     form.send(coupon="DEAR")
-    assert form.wrong("coupon") == "This coupon is for ₹5,000.00 and more."
+    assert form.wrong("coupon") == "This coupon requires a minimum price of ₹5,000.00."
 
 
 def test_an_extra_that_is_gone_is_said_and_the_rest_is_kept(form: Form, extras: Any) -> None:
@@ -210,7 +210,7 @@ def test_free_by_a_coupon_is_said_and_needs_no_gateway(form: Form, coupon: Any) 
 
 def test_a_business_names_itself_on_its_invoice(form: Form) -> None:
     assert form.send(tax_number="29ABCDE1234F1Z0").status_code == 422
-    assert form.wrong("tax_number").startswith("This is not a GSTIN.")
+    assert form.wrong("tax_number").startswith("Enter a valid 15-character GSTIN")
     assert form.send(tax_number=GSTIN.lower(), address="12 Temple Road\nBengaluru").status_code == 303
     assert only().buyer == {"tax_number": GSTIN, "region": "29", "address": "12 Temple Road\nBengaluru"}
     form.page = form.client.get(form.address)  # going back to correct something
@@ -267,7 +267,7 @@ def test_the_last_use_is_given_once_to_several_who_come_at_once(open_slot: Any, 
         answers = list(crowd.map(ask, range(6)))
     assert sorted(each.status_code for each in answers) == [201, 422, 422, 422, 422, 422]
     assert {each.json()["error"]["fields"]["coupon"] for each in answers if each.status_code == 422} == {
-        "This coupon is used up, or was used with this email address before."
+        "This coupon has been fully used, or was already used with this email address."
     }
     session.expire_all()
     assert (Coupon.get(last.id).used, session.scalar(select(func.count()).select_from(CouponUse)), len(bookings())) == (1, 1, 1)
@@ -398,7 +398,7 @@ def test_a_price_for_something_else_or_from_long_ago_is_refused(client: FlaskCli
     assert api(client, slot, quote="x").get_json()["error"]["fields"].keys() == {"quote"}
     with later(minutes=31):
         answer = api(client, slot, quote=named)
-    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, "This price was named too long ago. Please ask for it again.")
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, "This quote has expired. Please request a new one.")
     assert bookings() == []
 
 

@@ -45,7 +45,7 @@ def hours(whose: Practitioner) -> Hours:
 def test_a_person_shows_what_every_pack_has_of_them(slot: Any, hold: Any, enter: Enter) -> None:
     booking = hold(slot)
     page = enter("dina").get(f"/desk/person/{booking.person_id}").text
-    assert headings(page) == ["Bookings", "Messages", "Bills"]
+    assert headings(page) == ["Bookings", "Messages", "Payment requests"]
     assert f'data-href="/desk/booking/{booking.id}"' in page
     assert f'data-href="/desk/bill/{booking.bill.id}"' in page
     assert "None yet: Waiting list, Packages sold, Payments, Invoices." in page

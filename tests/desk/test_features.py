@@ -113,7 +113,7 @@ def test_the_waiting_list_coupons_baskets_and_accounts_go_one_by_one(turn: Any, 
     assert 'name="coupon"' not in client.get(form).text
     with pytest.raises(Invalid) as no:
         Coupon.called("WELCOME")
-    assert no.value.fields == {"coupon": "Coupons are not taken here."}
+    assert no.value.fields == {"coupon": "Coupons aren’t accepted here."}
     for path in ("/account/in", "/basket", "/book/first/wait"):
         assert client.get(path).status_code == 404
 

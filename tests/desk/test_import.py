@@ -142,7 +142,7 @@ def test_two_lines_that_exclude_each_other_are_found_by_the_trial(app: Flask, en
     assert "1 row can be imported" in page
     assert "3 Whole row – " in page
     assert "4 Duration (min) half Enter a whole number." in page
-    assert "4 Price 1.005 This is finer than the smallest coin." in page
+    assert "4 Price 1.005 Enter an amount with at most 2 decimal places." in page
 
 
 # --- taken in ---------------------------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def test_the_paper_says_what_was_asked_and_sums_each_currency() -> None:
     assert "Total EUR €2.04" in told
     assert "Total INR ₹3.06" in told
     assert "Page 1 of 1" in told
-    assert "Made on" in told
+    assert "Created on" in told
 
 
 def test_names_in_devanagari_and_the_rupee_sign_are_drawn() -> None:
@@ -87,7 +87,7 @@ def test_thousands_of_rows_are_bounded_and_the_paper_says_so(monkeypatch: pytest
     trial = report(some(1000))
     drawn = on_paper(trial, trial.read({}))
     told = words(drawn)
-    assert "These are the first 100 of 1,000 rows. Totals are over all of them" in told
+    assert "Showing the first 100 of 1,000 rows. Totals include all rows" in told
     assert f"Page 1 of {len(pages(drawn))}" in told
     assert "₹2,995.00" in told, "the sum is over what is not printed too"
     assert told.count("Who What Rate Money") == len(pages(drawn)), "the heads come again on each page"
@@ -119,5 +119,5 @@ def test_a_workbook_has_numbers_shares_days_and_sums(monkeypatch: pytest.MonkeyP
     assert [("inlineStr", "From"), ("inlineStr", "1 Nov 2026")] in cells(body, page=2)
     monkeypatch.setattr("app.desk.report_file.MOST", 1)
     monkeypatch.setattr(sheet, "MOST", 1)
-    with pytest.raises(Refused, match="take it as CSV"):
+    with pytest.raises(Refused, match="export as CSV"):
         in_a_workbook(trial, trial.read({}))

@@ -103,7 +103,7 @@ def test_both_sides_of_the_trial_balance_come_to_the_same(paid: Any, slot: Slot,
     paid(slot)
     told = ask("trial_balance")
     assert figures(told, "account", "debit", "credit", "balance") == [
-        ("cash", 1180, 0, 1180), ("deposits", 0, 1000, -1000), ("received", 1180, 1180, 0), ("tax Tax", 0, 180, -180),
+        ("Cash", 1180, 0, 1180), ("Customer advances", 0, 1000, -1000), ("Unallocated receipts", 1180, 1180, 0), ("Output tax: Tax", 0, 180, -180),
     ]  # fmt: skip
     assert {name: money["amount"] for name, money in told["totals"]["INR"].items()} == {"debit": 236000, "credit": 236000, "balance": 0}
     assert told["verdict"]["good"]
@@ -115,10 +115,10 @@ def test_books_that_do_not_balance_are_red_and_wait_on_the_first_page(paid: Any,
     by_force("update line set money_amount = money_amount + 500 where id = 1")
     assert not ask("trial_balance")["verdict"]["good"]
     page = enter("anil").get("/desk/reports/trial_balance/").text
-    assert "The books do not balance. The difference is ₹5.00" in page
+    assert "The books don’t balance. The difference is ₹5.00" in page
     assert 'class="notice is-bad"' in page
-    assert "The books do not balance" in enter("anil").get("/desk/").text
-    assert "The books do not balance" not in enter("dina").get("/desk/").text, "whoever may not open a report is not told of it"
+    assert "The books don’t balance" in enter("anil").get("/desk/").text
+    assert "The books don’t balance" not in enter("dina").get("/desk/").text, "whoever may not open a report is not told of it"
 
 
 def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: Any) -> None:
@@ -133,7 +133,7 @@ def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: A
         ("Opening balance", None, None, 100), ("Day 3", 50, None, 150), ("Day 4", None, 30, 120), ("Closing balance", None, None, 120),
     ]  # fmt: skip
     own = ask("statement", person=f"{person.id} · Meera Iyer", since="2026-11-01", until="2026-11-30")
-    assert figures(own, "account", "balance")[-2:] == [("received", -120), (None, -120)]
+    assert figures(own, "account", "balance")[-2:] == [("Unallocated receipts", -120), (None, -120)]
 
 
 def test_sums_are_never_made_across_currencies(app: Flask, ask: Any, enter: Enter) -> None:
@@ -185,7 +185,7 @@ def test_a_number_that_is_missing_is_flagged(paid: Any, open_slot: Any, ask: Any
     told = ask("invoice_register")
     numbers = [number for (number,) in figures(told, "number")]
     assert numbers == sorted(numbers)
-    assert told["verdict"] == {"good": True, "words": "No number is missing among 3 papers."}
+    assert told["verdict"] == {"good": True, "words": "No numbers are missing in 3 documents."}
     by_force(f"delete from invoice where number = '{numbers[1]}'")
     told = ask("invoice_register")
     assert figures(told, "number", "kind")[1] == (numbers[1], "Missing")
@@ -244,7 +244,7 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
     with transaction():
         session.add(Tally(gateway="razorpay", day=clock.today(), there=inr(999), here=inr(999), difference=ZERO))
         Settlement.hear("razorpay", clock.today(), Settled("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()))
-    told = ask("reconciliation", until=clock.today() + timedelta(days=1))
+    told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     names = ("gateway", "there", "here", "difference", "settled", "fees", "tax", "not_settled", "unmatched")
     assert figures(told, *names) == [("razorpay", 999, 999, 0, 975.4, 20, 3.6, 0, 0)]
     assert told["verdict"]["good"]
@@ -256,11 +256,11 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
         session.flush()
         tally.differ()
         Settlement.hear("stripe", clock.today(), Settled("ch_7", "payment", inr(10), ZERO, ZERO, ZERO))
-    told = ask("reconciliation", until=clock.today() + timedelta(days=1))
+    told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     said = [row["what"]["name"] for row in told["result"] if row["gateway"] == "stripe"]
-    assert said[0] == "All days"
-    assert "ch_9: ₹50.00 there, nothing here" in said[1]
-    assert "payment ch_7: We know of no such payment." in said[2]
+    assert said[0] == "Total for the period"
+    assert "ch_9: ₹50.00 at the gateway, nothing in our books" in said[1]
+    assert "payment ch_7: No matching payment was found in our books." in said[2]
     assert not told["verdict"]["good"]
 
 
@@ -277,7 +277,7 @@ def test_days_are_days_of_the_house_and_not_of_greenwich(paid: Any, slot: Slot, 
 def test_a_period_that_ends_before_it_begins_is_refused_and_stays_in_the_form(app: Flask, enter: Enter) -> None:
     page = enter("anil").get("/desk/reports/day_book/?since=2026-11-20&until=2026-11-01")
     assert page.status_code == 422
-    assert "This is before the first day." in page.text
+    assert "The end date must not be before the start date." in page.text
     assert 'value="2026-11-01"' in page.text
 
 
@@ -288,7 +288,7 @@ def test_a_long_report_is_cut_on_the_page_and_whole_in_the_spreadsheet(app: Flas
         for each in range(110):
             post(f"trial {each}", "Trial", ("cash", inr(1)), ("received", inr(-1)), about=person)
     page = enter("anil").get("/desk/reports/day_book/").text
-    assert "These are the first 200 of 220 rows." in page
+    assert "Showing the first 200 of 220 rows." in page
     assert "₹110.00" in page, "the total is over all of them"
     assert len(enter("anil").get("/desk/reports/day_book/export.csv").text.splitlines()) == 221
 
@@ -307,17 +307,17 @@ def test_what_waits_is_for_those_who_can_do_it_and_not_for_who_asked(paid: Any, 
     large = hold(open_slot(hours=48))
     with by("dina"), transaction():
         large.mark_paid(ByHand("cash", "R-9"))
-    assert "Payments for a second pair of eyes" in enter("anil").get("/desk/").text
-    assert "Payments for a second pair of eyes" not in enter("dina").get("/desk/").text
+    assert "Payments awaiting second approval" in enter("anil").get("/desk/").text
+    assert "Payments awaiting second approval" not in enter("dina").get("/desk/").text
     payment = large.bills[0].payments[0]
     with by("anil"), transaction():
         payment.approve()
     with by("anil"), transaction():
         payment.give_back(GiveBack(amount="", why="All of it"))
-    assert "Refunds to approve" not in enter("anil").get("/desk/").text, "who asked for it cannot approve it"
-    assert "Refunds to approve" in enter("ada").get("/desk/").text
+    assert "Refunds awaiting approval" not in enter("anil").get("/desk/").text, "who asked for it cannot approve it"
+    assert "Refunds awaiting approval" in enter("ada").get("/desk/").text
     page = enter("anil").get(f"/desk/refund/{payment.refunds[0].id}").text
-    assert "You asked for this refund. Somebody else has to approve it." in page
+    assert "You requested this refund yourself. Someone else has to approve it." in page
 
 
 def test_a_dispute_says_how_many_days_are_left(hold: Any, slot: Slot, enter: Enter) -> None:
@@ -328,10 +328,10 @@ def test_a_dispute_says_how_many_days_are_left(hold: Any, slot: Slot, enter: Ent
         Dispute._opened(bill.payments[0], told).hear(told)
     for name in ("dina", "anil"):
         page = enter(name).get("/desk/").text
-        assert "Disputes to answer" in page
+        assert "Disputes awaiting a response" in page
         assert "First due in 3 days" in page
         assert 'href="/desk/dispute/?f.state=open"' in page
-    assert "Disputes to answer" not in enter("omar").get("/desk/").text, "an auditor changes nothing, so nothing waits for them"
+    assert "Disputes awaiting a response" not in enter("omar").get("/desk/").text, "an auditor changes nothing, so nothing waits for them"
 
 
 # --- a record and what belongs to it ----------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ Enter = Callable[[str], FlaskClient]
 @pytest.mark.parametrize(
     ("noun", "said"),
     [
-        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Giver, "an assignment"), (Call, "a webhook delivery"), (Tally, "a daily count"),
+        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Giver, "an assignment"), (Call, "a webhook delivery"), (Tally, "a daily reconciliation"),
     ],
 )  # fmt: skip
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:

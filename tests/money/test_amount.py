@@ -39,7 +39,7 @@ def test_currencies_do_not_mix() -> None:
 
 @pytest.mark.parametrize("typed", ["9.999", "abc", "", "1e999999", "NaN", "Infinity", "1.5.5"])
 def test_a_fraction_of_a_coin_or_no_number_at_all_is_refused(typed: str) -> None:
-    with pytest.raises(ValueError, match="amount|coin"):
+    with pytest.raises(ValueError, match="amount"):
         Money.read(typed, "INR")
 
 
@@ -53,5 +53,5 @@ def test_commas_group_digits_as_people_here_and_elsewhere_do(typed: str, coins: 
 
 @pytest.mark.parametrize("typed", ["100,50", "1,5", "1,0000", ",500", "500,", "1,,000", "1,00,00", "1000,000", "1,234.5,6", "1.250,50", "12,34,567,890.5,0"])
 def test_a_comma_anywhere_else_is_never_dropped_in_silence(typed: str) -> None:
-    with pytest.raises(ValueError, match="Write it like 1,250.50."):
+    with pytest.raises(ValueError, match="such as 1,250.50."):
         Money.read(typed, "INR")

@@ -88,18 +88,18 @@ def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkey
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
-        ({"tax_number": "29AAGCB7383J1Z5", "region": "29"}, "This is not a GSTIN"),
-        ({"tax_number": "29AAGCB7383J1Z4", "region": "27"}, "The tax number begins with 29, so the state is Karnataka."),
-        ({"tax_number": "DE811569869", "region": ""}, "This is not a GSTIN"),
+        ({"tax_number": "29AAGCB7383J1Z5", "region": "29"}, "Enter a valid 15-character GSTIN"),
+        ({"tax_number": "29AAGCB7383J1Z4", "region": "27"}, "The tax number begins with 29, so the state must be Karnataka."),
+        ({"tax_number": "DE811569869", "region": ""}, "Enter a valid 15-character GSTIN"),
         ({"tax_number": "29AAGCB7383J1Z5", "region": "Karnataka"}, "One of: 01, 02"),
-        ({"upi": "practice at upi"}, "This is not a UPI address"),
-        ({"name": "K"}, "A name has 2 to 100 characters"),
+        ({"upi": "practice at upi"}, "Enter a valid UPI address"),
+        ({"name": "K"}, "Enter a name of 2 to 100 characters"),
         ({"email": "hello@nowhere@x"}, "Enter a valid email address"),
-        ({"hours": "Mon-Fri"}, "Write them like Mon–Fri 10:00–18:00"),
-        ({"hours": "Mon 18:00-10:00"}, "it closes after it opens"),
-        ({"hours": "Mon-Fri 9:00-17:00; Tue 16:00-18:00"}, "Two stretches of Tuesday overlap"),
-        ({"timezone": "Kolkata"}, "This is not a time zone"),
-        ({"currency": "XYZ"}, "Prices can be in INR, USD"),
+        ({"hours": "Mon-Fri"}, "such as Mon–Fri 10:00–18:00"),
+        ({"hours": "Mon 18:00-10:00"}, "the closing time must be after the opening time"),
+        ({"hours": "Mon-Fri 9:00-17:00; Tue 16:00-18:00"}, "The hours on Tuesday overlap"),
+        ({"timezone": "Kolkata"}, "Enter a valid time zone"),
+        ({"currency": "XYZ"}, "Choose one of these currencies: INR, USD"),
     ],
 )
 def test_what_would_stand_wrongly_on_a_paper_is_refused(enter: Enter, typed: dict[str, str], said: str) -> None:
@@ -197,5 +197,5 @@ def test_the_currency_is_chosen_until_an_amount_is_written_down(enter: Enter, re
     assert write(desk, currency="INR") == 302
     request.getfixturevalue("service")
     page = desk.post("/desk/business/1/edit", data=NONE | {"version": "3", "currency": "EUR"})
-    assert (page.status_code, "Amounts are written down already in INR, so it stays." in page.text) == (422, True)
+    assert (page.status_code, "The currency can’t be changed, because amounts already exist in INR." in page.text) == (422, True)
     assert column.house.currency == "INR"

@@ -17,7 +17,7 @@ from app.kernel.errors import Refused
 from app.kernel.people import Person
 from app.money.amount import Money
 from app.money.bill import Bill, ByHand
-from app.money.ledger import KINDS, MEANS, Account, Hold, Line, Posting, balance, imbalance, post, stands
+from app.money.ledger import KINDS, MEANS, TITLES, Account, Hold, Line, Posting, balance, imbalance, post, stands
 from app.money.payment import Bounce, Payment
 from app.packs.bookings.booking import CallOff
 from tests.conftest import ROOT
@@ -118,7 +118,7 @@ def wallet(person: Person) -> Account:
 def test_what_is_held_cannot_be_promised_twice(wallet: Account) -> None:
     hold = wallet.hold(inr(700), "withdrawal 1")
     assert wallet.hold(inr(700), "withdrawal 1").id == hold.id
-    with pytest.raises(Refused, match="not enough"):
+    with pytest.raises(Refused, match="sufficient"):
         wallet.hold(inr(301), "withdrawal 2")
     hold.release()
     again = wallet.hold(inr(1000), "withdrawal 3")
@@ -129,10 +129,10 @@ def test_what_is_held_cannot_be_promised_twice(wallet: Account) -> None:
 
 
 def test_the_database_refuses_to_overdraw_whoever_asks(wallet: Account, person: Person) -> None:
-    with pytest.raises(Refused, match="not enough"), transaction():
+    with pytest.raises(Refused, match="sufficient"), transaction():
         post("too much", "x", (wallet, inr(1001)), ("cash", inr(-1001)), about=person)
     wallet.hold(inr(600), "h")
-    with pytest.raises(Refused, match="not enough"), transaction():
+    with pytest.raises(Refused, match="sufficient"), transaction():
         post("what is held", "x", (wallet, inr(500)), ("cash", inr(-500)), about=person)
 
 
@@ -176,7 +176,7 @@ def test_nobody_approves_what_they_took_themselves(open_slot: Callable[..., Any]
     bill = hold(open_slot()).bill
     with by("ada"):
         booking_of(bill).mark_paid(ByHand("cash", "x"))
-        with pytest.raises(Refused, match="Somebody else"):
+        with pytest.raises(Refused, match="Someone else"):
             payment_of(bill).approve()
 
 
@@ -210,9 +210,9 @@ def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(open_slot
 
 
 def test_the_page_about_money_names_every_account(app: Flask) -> None:
-    page = (ROOT / "app/money/README.md").read_text().partition("## On paper")[0]
+    page = (ROOT / "app/money/README.md").read_text().partition("## Documents")[0]
     assert [name for name in KINDS if f"`{name}`" not in page and f"`{name} …`" not in page] == []
-    assert KINDS.keys() == MEANS.keys()
+    assert KINDS.keys() == MEANS.keys() == TITLES.keys()
 
 
 def test_what_somebody_has_to_look_at_is_not_asked_for_twice(open_slot: Any, hold: Any, by: Any, service: Any, client: Any) -> None:

@@ -80,7 +80,7 @@ def test_an_invoice_says_what_the_law_asks_for() -> None:
     for each in [
         "Tax invoice", "INV/2627/000123", "21 Nov 2026", "City Clinic Private Limited", "14 Residency Road", "GSTIN: 29AAGCC4236P1ZK", "State: 29 Karnataka",
         "मीरा अय्यर", "12 Ulsoor Road", "First consultation", "999312", "846.61", "CGST", "SGST", "76.19", "9%", "Place of supply", "29 Karnataka", "₹998.99",
-        "Rupees nine hundred ninety-eight and paise ninety-nine only", "Whether tax is payable on reverse charge: No", "This is a computer generated document",
+        "Rupees nine hundred ninety-eight and paise ninety-nine only", "Tax payable on reverse charge: No", "This is a computer-generated document",
         "Page 1 of 1",
     ]:  # fmt: skip
         assert each in said

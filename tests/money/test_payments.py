@@ -73,7 +73,7 @@ def test_less_money_than_asked_for_goes_back(bill: Bill, play: Any, work_off: Wo
     play(bill, "captured", amount=bill.price.amount - 1)
     bill.look()
     assert booking_of(bill).state == "held"
-    assert "₹998.99 was paid where ₹999.00 was asked for" in payments_of(bill)[0].owed_back
+    assert "₹998.99 was paid instead of ₹999.00" in payments_of(bill)[0].owed_back
     work_off()
     assert payments_of(bill)[0].state == "refunded"
 
@@ -227,7 +227,7 @@ def test_an_event_about_nobodys_order_is_parked_and_can_be_handled_again(app: An
     received("razorpay", raw, headers(raw, settings))
     work_off()
     event = session.scalars(select(Event)).one()
-    assert (event.state, event.trouble) == ("parked", "No bill of ours belongs to this.")
+    assert (event.state, event.trouble) == ("parked", "No payment request was found for this event.")
     event.handle_again()
     assert session.scalar(select(func.count()).select_from(Job).where(Job.name == "money.inbox.handle", Job.state == "waiting")) == 1
 
@@ -264,7 +264,7 @@ def test_the_search_for_a_lost_payment_never_gets_stuck(bill: Bill, go_wrong: An
 def test_a_payment_that_the_gateway_gave_back_by_itself_pays_for_nothing(bill: Bill) -> None:
     back = Charge("pay_A", "refunded", bill.price, "card")
     bill.heard([back, captured(bill, "pay_B")])
-    assert booking_of(bill).paid_with == "razorpay pay_B"
+    assert booking_of(bill).paid_with == "Razorpay pay_B"
     assert [(each.gateway_id, each.state, each.owed_back) for each in payments_of(bill)] == [("pay_A", "refunded", ""), ("pay_B", "captured", "")]
 
 

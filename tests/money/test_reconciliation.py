@@ -95,8 +95,8 @@ def test_a_settled_payment_that_we_do_not_know_waits_for_somebody(bill: Bill, pl
     play(bill, "captured")
     settle()
     line = session.scalars(select(Settlement)).one()
-    assert (line.state, line.trouble) == ("differs", "We know of no such payment.")
-    with pytest.raises(Refused, match="no such payment"):
+    assert (line.state, line.trouble) == ("differs", "No matching payment was found in our books.")
+    with pytest.raises(Refused, match="No matching payment"):
         line.match_again()
     bill.look()
     line.match_again()
@@ -218,6 +218,6 @@ def test_other_money_than_was_asked_for_goes_back_and_somebody_sees_it(bill: Bil
     received("razorpay", raw, headers(raw, settings))
     work_off()
     event = session.scalars(select(Event).where(Event.event_id == "evt_1")).one()
-    assert (event.state, event.trouble) == ("parked", "₹50.00 was paid where ₹999.00 was asked for.")
+    assert (event.state, event.trouble) == ("parked", "₹50.00 was paid instead of ₹999.00.")
     event.set_aside()
     assert event.state == "handled"

@@ -153,12 +153,12 @@ def test_the_first_page_says_what_is_wrong(app: Flask, enter: Enter, later: Any)
     with transaction():
         session.add(Event(gateway="razorpay", event_id="e", kind="payment.captured", body="{}"))
         session.flush()
-        session.execute(text("update event set state = 'parked', trouble = 'No bill of ours belongs to this.'"))
+        session.execute(text("update event set state = 'parked', trouble = 'No payment request was found for this event.'"))
     with later(minutes=10):
         page = enter("ada").get("/ops/").text
         assert f"2 {resource_of(Job).label.lower()}, 1 {resource_of(Event).one.lower()}" in page  # type: ignore[union-attr]
         assert "<b>Stopped</b>" in page
-    assert "No bill of ours belongs to this." in enter("ada").get("/ops/letters/").text
+    assert "No payment request was found for this event." in enter("ada").get("/ops/letters/").text
 
 
 def test_it_answers_while_redis_is_away(app: Flask, enter: Enter, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ from app.money.amount import Money
 from app.money.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
 
 SECRET = b"between the bank and us"
-AWAY = "The payment gateway does not answer just now. Please try again in a minute."
+AWAY = "The payment gateway isn’t responding. Please try again in a minute."
 
 _T = TypeVar("_T")
 
@@ -164,12 +164,12 @@ class Bank:
 
     def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
         if not hmac.compare_digest(hmac.new(SECRET, raw, hashlib.sha256).hexdigest(), headers.get("X-Signature", "")):
-            raise Forbidden("The signature does not fit the body.")
+            raise Forbidden("The signature doesn’t match the body.")
         try:
             told = json.loads(raw)
             return Told(told["id"], told["kind"], told["order"] or None, told["payment"] or None, told["dispute"] or None)
         except (ValueError, KeyError, TypeError):
-            raise Unreadable("This is signed, but it is not an event.") from None
+            raise Unreadable("The signature is valid, but the body isn’t an event.") from None
 
     def public(self) -> dict[str, str]:
         return {"gateway": self.name}

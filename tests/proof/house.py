@@ -433,9 +433,9 @@ union all select 'expired' where exists (select from booking where state = 'expi
 union all select 'late, and the seat taken again' where exists (select from change where verb = 'confirm_late')
 union all select 'the seat was gone' where exists (select from payment where owed_back like '%somebody else has the time%')
 union all select 'paid twice' where exists (select from payment where owed_back like '%paid twice%')
-union all select 'another sum or currency' where exists (select from payment where owed_back like '%was asked for%')
+union all select 'another sum or currency' where exists (select from payment where owed_back like '%was paid instead of%')
 union all select 'came and went' where exists (select from payment where state = 'refunded' and captured_at is null)
-union all select 'given back before we heard' where exists (select from payment where owed_back like '%before we heard%')
+union all select 'given back before we heard' where exists (select from payment where owed_back like '%before the payment was recorded%')
 union all select 'cancelled and given back' where exists (select from booking k join bill b on b.noun = 'booking' and b.row_id = k.id
     join payment p on p.bill_id = b.id and p.pays where k.state = 'cancelled' and p.state = 'refunded')
 union all select 'money for what was cancelled' where exists (select from payment where owed_back like '%was cancelled%')

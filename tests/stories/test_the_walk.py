@@ -195,7 +195,7 @@ def test_staff_see_the_booking_and_call_it_off_and_the_money_goes_back(visit: Vi
     expect(page.locator("main")).to_contain_text("Cancelled")
     expect(page.locator("main")).to_contain_text("The practitioner is ill.")
     page.goto(f"{web}/desk/payment/")
-    until(page, lambda: page.locator("main").get_by_text("Refunded").first.is_visible())
+    until(page, lambda: page.locator("main").get_by_text("Refunded", exact=True).first.is_visible())
     wait_for_mail(page, sandbox, "Cancelled")
 
 
