@@ -220,13 +220,13 @@ def test_what_cannot_be_used_is_said_in_a_sentence(sold: Sold, use: Use, later: 
         answer = client.post("/api/bookings/quote", json={"service": "first", "coupon": code} | more)
         return str(answer.json["error"]["fields"]["coupon"])
 
-    assert says(bought.code, service="follow-up") == "This package is for First consultation."
+    assert says(bought.code, service="follow-up") == "This package is only valid for First consultation."
     assert says(unpaid.code) == "There is no such coupon, or it is not valid today."
     with later(days=91):
-        assert says(bought.code).startswith("This package was valid until")
+        assert says(bought.code).startswith("This package expired on")
     for hours in (24, 48, 72):
         use(bought, hours=hours)
-    assert says(bought.code) == "Nothing is left of this package."
+    assert says(bought.code) == "All sessions in this package have been used."
     for n in range(9):
         client.post("/api/bookings/quote", json={"service": "first", "coupon": f"AAAA-AAA{n}"})
     assert client.post("/api/bookings/quote", json={"service": "first", "coupon": bought.code}).status_code == 429
@@ -253,7 +253,7 @@ def test_the_last_use_is_given_once_to_two_who_come_at_once(sold: Sold, use: Use
     session.commit()
     (no,) = [each for each in at_once(*map(book, slots)) if each]
     assert isinstance(no, Invalid)
-    assert no.fields["coupon"] == "Nothing is left of this package."
+    assert no.fields["coupon"] == "All sessions in this package have been used."
     session.expire_all()
     assert (bought.uses_left, bought.state) == (0, "used_up")
 

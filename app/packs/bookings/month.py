@@ -47,7 +47,7 @@ class Month:
         last = clock.ahead(days=service.days_ahead).astimezone(here).date()
         month, day = request.args.get("month", ""), request.args.get("day", "")
         chosen = _date(day) if day else None
-        first = (chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a month.")) if month else today)).replace(day=1)
+        first = (chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a valid month.")) if month else today)).replace(day=1)
         weeks = Calendar().monthdatescalendar(first.year, first.month)
         # From the first to the last day on the page, as the visitor's zone counts them.
         since, until = (datetime.combine(each, midnight(), here).astimezone(UTC) for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
@@ -90,13 +90,13 @@ def zone_asked() -> str:
     return asked if clock.is_zone(asked) else str(current_app.extensions["settings"].timezone)
 
 
-def _date(text: str, form: str = "%Y-%m-%d", called: str = unsaid("“%(typed)s” is not a date.")) -> date:
+def _date(text: str, form: str = "%Y-%m-%d", called: str = unsaid("“%(typed)s” is not a valid date.")) -> date:
     try:
         found = datetime.strptime(text, form).replace(tzinfo=UTC).date()
     except ValueError:
         raise Unreadable(say(called, typed=text[:40])) from None
     if not 2000 <= found.year <= 2200:
-        raise Unreadable(say("“%(typed)s” is too far away.", typed=text[:40]))
+        raise Unreadable(say("“%(typed)s” is too far in the past or the future.", typed=text[:40]))
     return found
 
 
