@@ -110,7 +110,7 @@ def test_it_is_bought_on_its_page_and_its_code_comes_with_the_money(client: Flas
     assert "₹2,500.00" in client.get(first.location).text
     (bought,) = session.scalars(select(Pass))
     page = client.get(f"/pass/{bought.token}").text
-    assert "not paid yet" in page
+    assert "awaiting payment" in page
     assert bought.code not in page
     bought.mark_paid(ByHand("cash", "R-1"))
     work_off()
@@ -288,11 +288,11 @@ def test_a_use_that_comes_back_after_the_end_is_earned_too(sold: Sold, use: Use,
 def test_calling_it_off_gives_back_at_most_what_is_unused(sold: Sold, use: Use, later: Any) -> None:
     bought = sold()
     booking = use(bought, hours=24)
-    with pytest.raises(Refused, match=f"{booking.number} is still to come with it"):
+    with pytest.raises(Refused, match=f"{booking.number} still uses this package"):
         bought.call_off(CallOff("They moved away."))
     with later(hours=25):
         booking.complete()
-    assert "₹1,666.66 of ₹2,500.00 can go back" in pass_._what_goes_back(bought)
+    assert "₹1,666.66 of ₹2,500.00 can be refunded" in pass_._what_goes_back(bought)
     bought.call_off(CallOff("They moved away."))
     (refund,) = bought.going_back
     assert (refund.money.amount, state(bought), net("deposits", bought)) == (166666, "cancelled", 0)
@@ -311,7 +311,7 @@ def test_a_cheque_that_bounces_stops_it_and_paid_again_what_was_used_is_earned_a
     assert (net("income", bought), net("deposits", bought)) == (0, 0)
     with pytest.raises(Invalid) as no:
         use(bought, hours=72)
-    assert "is not paid" in no.value.fields["coupon"]
+    assert "hasn’t been paid for" in no.value.fields["coupon"]
     bought.bills[0].take_by_hand(ByHand("cash", "R-9"))
     work_off()
     bought = anew(bought)

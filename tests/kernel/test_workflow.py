@@ -24,7 +24,7 @@ Hold = Callable[..., Booking]
 def test_a_move_from_the_wrong_state_is_refused_in_words(slot: Slot, hold: Hold) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "receipt 7"))
-    with pytest.raises(Refused, match="is confirmed, so “Mark as paid” is not possible any more"):
+    with pytest.raises(Refused, match="is confirmed, so “Record payment” is no longer possible"):
         booking.mark_paid(ByHand("cash", "receipt 8"))
     assert booking.paid_with == "cash, receipt 7"
 

@@ -51,7 +51,7 @@ def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str
     assert faults(page, "100%") == []
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Keep it as a draft").click()
-    expect(page.locator("main")).to_contain_text("When a booking is cancelled by “Cancel”, and price is from 500: ask whoever it belongs to")
+    expect(page.locator("main")).to_contain_text("When a booking is cancelled by “Cancel booking”, and price is from 500: ask whoever it belongs to")
     page.get_by_role("link", name="Try it").click()
     expect(page.locator("main")).to_contain_text(f"Call Meera Iyer about {booking.number}")
     assert faults(page, "100%") == []
