@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -50,6 +50,7 @@ class Pack:
     pages: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
     messages: Sequence[str] | Mapping[str, str] = ()  # their names, whose words are files; or the words themselves, by name
+    message_titles: Mapping[str, str] = field(default_factory=dict)  # what staff call a message whose name does not say it: {"soon": "1-hour reminder"}
     first_steps: Sequence[Step] = ()
     features: Sequence[Feature] = ()  # what of it can be turned off
     demo: Callable[[], None] | None = None

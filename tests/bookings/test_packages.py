@@ -119,7 +119,7 @@ def test_it_is_bought_on_its_page_and_its_code_comes_with_the_money(client: Flas
     assert letters["bookings/pass_ends"].due_at == bought.expires_at - timedelta(days=14)
     page = client.get(f"/pass/{bought.token}").text
     assert bought.code in page
-    assert "3 of 3 are left" in page
+    assert "3 of 3 sessions left" in page
     assert [each.kind for each in bought.bills[0].invoices] == ["invoice", "receipt"]
 
 

@@ -86,7 +86,7 @@ def test_the_small_form_says_which_field_is_wrong(slot: Slot, hold: Hold, by: An
 def test_a_guard_says_why_not(slot: Slot, hold: Hold) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "x"))
-    with pytest.raises(Refused, match="not begun yet"):
+    with pytest.raises(Refused, match="not started yet"):
         booking.complete()
 
 
