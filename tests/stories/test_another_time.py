@@ -100,7 +100,7 @@ def test_what_comes_free_is_offered_kept_and_taken(visit: Visit, web: str, sandb
     page.get_by_role("button", name="Join waiting list").click()
     expect(page.locator("main")).to_contain_text("You’re next.")
     booking.cancel(CallOff("Ill."))
-    wait_for_mail(page, sandbox, "A time came free")
+    wait_for_mail(page, sandbox, "A time is reserved for you")
     waiting = session.scalars(select(Waiting)).one()
     page.goto(f"{web}/waiting/{waiting.token}")
     page.get_by_role("link", name="Book this time").click()

@@ -128,6 +128,8 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def choose_a_time(inside: FrameLocator) -> None:
+    if not inside.get_by_role("link", name=re.compile("available time")).count():  # in the last days of a month
+        inside.get_by_role("link", name=re.compile(r"^See \w+ \d{4}$")).click()
     inside.get_by_role("link", name=re.compile("available time")).first.click()
     inside.get_by_role("link", name=re.compile("with Asha Rao")).first.click()
     inside.get_by_label("Name", exact=True).fill("Meera Iyer")
