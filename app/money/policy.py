@@ -10,12 +10,12 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.kernel.db import Noun
 from app.kernel.errors import Invalid
-from app.kernel.words import counted, say, unsaid
+from app.kernel.words import counted, say
 from app.kernel.workflow import move
 from app.money.amount import Money
 
 _TIER = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
-WRONG = "Enter tiers such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded. Later tiers can’t refund more."
+WRONG = "Enter steps such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded, which can’t rise as the start gets closer."
 
 
 class RefundPolicy(Noun):
@@ -27,8 +27,8 @@ class RefundPolicy(Noun):
     name: Mapped[str] = mapped_column(unique=True)
     tiers: Mapped[str] = mapped_column(
         info={
-            "label": "Refund tiers",
-            "help": "Example: 48h: 100%, 24h: 50% means a full refund up to 48 hours before, 50% up to 24 hours before, and no refund after that.",
+            "label": "Refund steps",
+            "help": "“48h: 100%, 24h: 50%” means a full refund up to 48 hours before the start, 50% up to 24 hours before, and none after that.",
         }
     )
 
@@ -38,11 +38,11 @@ class RefundPolicy(Noun):
 
     @move("in_use", to="retired", by="Desk", label="Deactivate")
     def retire(self) -> None:
-        """Stop offering this policy for services."""
+        """Marks this policy as inactive. Services and bookings that use it keep it."""
 
     @move("retired", to="in_use", by="Desk", label="Reactivate")
     def use_again(self) -> None:
-        """Offer this policy for services again."""
+        """Makes this policy active again."""
 
     def percent(self, before: timedelta) -> int:
         return percent(self.tiers, before)
@@ -63,36 +63,30 @@ def read(tiers: str) -> list[tuple[int, int]]:
     return found
 
 
-_SHARES = {25: unsaid("a quarter goes back"), 50: unsaid("half goes back"), 75: unsaid("three quarters go back")}
-
-
 def in_words(tiers: str, left: timedelta | None = None) -> str:
-    """For whoever has to decide: "Free to call off until 48 hours before; half goes back until 24 hours before; after that, nothing does."
+    """For whoever has to decide: "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
 
     With the time that is `left`, only the steps that can still be reached are said.
     """
     latest = {share: hours for hours, share in read(tiers)}  # two steps with one share are one step
     steps = [(hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)]
     if not steps:
-        return say("If you call it off, nothing goes back.")
-    said = [_step(share, _before(hours), first=at == 0) for at, (hours, share) in enumerate(steps)]
+        return say("This booking is non-refundable.")
+    said = [_step(share, _before(hours)) for hours, share in steps]
     if steps[-1][0]:
-        said.append(say("after that, nothing does"))
-    return say("%(steps)s.", steps="; ".join(said))
+        said.append(say("No refund after that."))
+    return " ".join(said)
 
 
-def _step(share: int, before: str, *, first: bool) -> str:
+def _step(share: int, before: str) -> str:
     if share == 100:
-        return say("Free to call off until %(before)s", before=before)
-    goes = say(_SHARES[share]) if share in _SHARES else say("%(share)s %% goes back", share=share)
-    if not first:
-        return say("%(goes)s until %(before)s", goes=goes, before=before)
-    return say("%(goes)s if you call it off until %(before)s", goes=f"{goes[0].upper()}{goes[1:]}", before=before)
+        return say("Free cancellation up to %(before)s.", before=before)
+    return say("%(share)s%% refund up to %(before)s.", share=share, before=before)
 
 
 def _before(hours: int) -> str:
     if not hours:
-        return say("it begins")
+        return say("the start time")
     if hours % 24 == 0 and hours > 48:
         return counted("%(n)s day before", "%(n)s days before", hours // 24)
     return counted("%(n)s hour before", "%(n)s hours before", hours)

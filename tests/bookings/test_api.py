@@ -143,7 +143,7 @@ def test_the_same_request_twice_is_one_booking(client: FlaskClient, slot: Slot, 
     assert first.get_json() == second.get_json()
     other = book(client, slot, key="abc", name="Kabir Shah")
     assert other.status_code == 409
-    assert "another request" in other.get_json()["error"]["message"]
+    assert "a different request" in other.get_json()["error"]["message"]
 
 
 def test_a_wrong_link_and_a_foreign_one_sound_the_same(client: FlaskClient, slot: Slot, hold: Callable[..., Booking]) -> None:

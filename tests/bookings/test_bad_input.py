@@ -311,7 +311,7 @@ MAILBOX, NAME = "Enter a valid email address.", "Enter a name of 2 to 100 charac
 DAY, HOUR, ZONE = "Enter a date from 1 Jan 1900 to today.", "Enter a time, such as 14:30.", "This is not a time zone. Write it like Asia/Kolkata."
 TOO_SOON, NO_FIELD = "This time is too soon. Please choose a later one.", "Unknown field."
 UNKNOWN = "Unknown field, or not one that is written here."
-BEGUN = "It has begun already."
+BEGUN = "This appointment has already started."
 
 
 @dataclass(frozen=True)
@@ -341,12 +341,12 @@ TABLE = [
     Row("a slot in the past, at the desk", lambda it: in_the_past(it, House.call), 409, TOO_SOON),
     Row("a slot in the past, offered by staff", lambda it: it.rest("POST", "slot/", practitioner=it.open_slot().practitioner_id, service=it.service.id, starts_at="2020-01-01T09:00", seats=1), 422, "This time is in the past. Choose a later one.", "starts_at"),
     Row("a slot of another service, in the form", lambda it: it.form(of_another_service(it)), 404, NOTHING_HERE),
-    Row("a slot of another service, to move to", move_to_another_service, 422, "Choose one of the free times of this service.", "slot"),
+    Row("a slot of another service, to move to", move_to_another_service, 422, "Choose one of the available times for this service.", "slot"),
     *booking_as(DAY, field="birth_date", birth_date="2999-01-01"),
     *booking_as(DAY, field="birth_date", birth_date="0001-01-01"),
     *booking_as(HOUR, field="birth_time", birth_time="25:00"),
-    Row("a time zone on Mars, by JSON", lambda it: it.api(tz="Mars/Phobos"), 422, ZONE, "tz"),
-    Row("a time zone on Mars, of a practitioner", lambda it: it.rest("PUT", f"practitioner/{it.open_slot().practitioner_id}", timezone="Mars/Phobos"), 422, "Enter a valid time zone, such as Asia/Kolkata.", "timezone"),
+    Row("a time zone on Mars, by JSON", lambda it: it.api(tz="Mars/Phobos"), 422, "Enter a valid time zone, such as Asia/Kolkata.", "tz"),
+    Row("a time zone on Mars, of a practitioner", lambda it: it.rest("PUT", f"practitioner/{it.open_slot().practitioner_id}", timezone="Mars/Phobos"), 422, ZONE, "timezone"),
     *booking_as(PHONE, field="phone", phone="abc"),
     *booking_as(MAILBOX, field="email", email="a@b.example\nBcc: x@y.example"),
     *booking_as(NAME, field="name", name=LONG),
@@ -355,7 +355,7 @@ TABLE = [
     Row("a price of the client's, for a bill that stands", lambda it: it.rest("PUT", f"booking/{it.held().id}", price=1), 422, UNKNOWN, "price"),
     Row("an unknown field, by JSON", lambda it: it.api(state="confirmed"), 422, "Unknown field.", "state"),
     Row("an unknown field, at a REST door", lambda it: it.rest("POST", "closure/", nosuch=1), 422, UNKNOWN, "nosuch"),
-    Row("the same Idempotency-Key with another body", another_body, 409, "This Idempotency-Key was used for another request."),
+    Row("the same Idempotency-Key with another body", another_body, 409, "This Idempotency-Key was already used for a different request."),
     Row("the same mailbox for the same slot, in the form", lambda it: same_mailbox_again(it, House.form), 302, GONE),
     Row("the same mailbox for the same slot, by JSON", lambda it: same_mailbox_again(it, House.api), 409, GONE),
     Row("a double click on the form", double_click, 303, ""),
@@ -365,14 +365,14 @@ TABLE = [
     Row("“failed” after “captured”", out_of_order, 200, "", may_write=frozenset({"event", "job"})),
     Row("a paisa less than was asked for", lambda it: other_money(it, amount=99899), 200, "", may_write=MONEY_BACK),
     Row("another currency", in_another_currency, 200, "", may_write=frozenset({"event", "job"})),
-    Row("the way back, too late and unsigned", back_with_nothing, 200, "The hold on this time is over"),
+    Row("the way back, too late and unsigned", back_with_nothing, 200, "Your reservation has expired"),
     Row("the page of a link that is nobody's", lambda it: page_of(it, lambda booking: TOKEN), 404, NOTHING_HERE),
     Row("the page of a link that is another thing's", lambda it: page_of(it, lambda booking: booking.bill.token if booking.bill else ""), 404, NOTHING_HERE),
     Row("calling off after it began", lambda it: too_late(it, lambda it, booking: it.public.post(f"/booking/{booking.token}/call-off", data={"back": "0"})), 409, BEGUN),
     Row("calling off after it began, by JSON", lambda it: too_late(it, lambda it, booking: it.public.post(f"/api/bookings/{booking.token}/cancel", json={})), 409, BEGUN),
     Row("moving to the same slot", lambda it: to_the_same_slot(it, lambda it, booking: it.public.post(f"/booking/{booking.token}/move/{booking.slot_id}")), 303, ""),
     Row("moving to the same slot, by JSON", lambda it: to_the_same_slot(it, lambda it, booking: it.public.post(f"/api/bookings/{booking.token}/reschedule", json={"slot": booking.slot_id})), 200, ""),
-    Row("moving to the same slot, at the desk", lambda it: to_the_same_slot(it, lambda it, booking: it.desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": booking.slot_id})), 422, "It is at this time already. Choose another one."),
+    Row("moving to the same slot, at the desk", lambda it: to_the_same_slot(it, lambda it, booking: it.desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": booking.slot_id})), 422, "The booking is already at this time. Choose another one."),
     Row("a day with a 25th hour", day_of_25_hours, 200, ""),
     Row("another zone of a practitioner who is booked", another_zone, 200, "", may_write=frozenset({"practitioner", "change", "job"})),
 ]  # fmt: skip

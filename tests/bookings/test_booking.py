@@ -152,7 +152,7 @@ def test_confirmation_and_reminder_are_owed_with_the_change_and_sent_once(slot: 
         work_off()
     subjects = [each["subject"] for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json()]
     assert sum(each.startswith("Confirmed") for each in subjects) == 1
-    assert sum(each.startswith("We meet") for each in subjects) == 1
+    assert sum(each.startswith("Reminder: ") for each in subjects) == 1
 
 
 def test_a_reminder_is_never_sent_for_a_cancelled_booking_nor_at_once_when_its_time_is_over(

@@ -140,7 +140,7 @@ def test_the_same_by_json(paid: Callable[..., Booking], open_slot: OpenSlot, cli
     assert client.post(f"/api/bookings/{booking.token}/reschedule", json={"slot": 10**6}).status_code == 422
     assert client.post(f"/api/bookings/{booking.token}/cancel", json={"price": 1}).status_code == 422
     off = client.post(f"/api/bookings/{booking.token}/cancel", json={"why": "Ill"}).get_json()
-    assert (off["state"], off["changes"]["why_not"]) == ("cancelled", "This booking is cancelled.")
+    assert (off["state"], off["changes"]["why_not"]) == ("cancelled", "This booking has been cancelled.")
     assert client.post("/api/bookings/nonsense/cancel", json={}).status_code == 404
 
 
@@ -153,7 +153,7 @@ def test_staff_move_it_with_the_same_rules(paid: Callable[..., Booking], open_sl
     assert f'value="{gone.id}"' not in form
     assert "just been taken" in desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": gone.id}).text
     assert desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": new.id}).status_code == 302
-    assert "at this time already" in desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": new.id}).text
+    assert "already at this time" in desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": new.id}).text
 
 
 def test_two_who_move_to_one_time_get_one_seat_between_them(paid: Callable[..., Booking], open_slot: OpenSlot, app: Flask) -> None:
@@ -236,7 +236,7 @@ def test_whoever_has_least_is_next_and_anybody_means_anybody(
     page = client.get(f"/book/first?day={day}&tz=UTC").text
     assert f"/book/first/{his.id}" in page
     assert f"/book/first/{hers.id}" not in page
-    assert "2 practitioners are free" in page
+    assert "2 practitioners available" in page
     assert f"/book/first/{hers.id}" in client.get(f"/book/first?day={day}&tz=UTC&with={asha.id}").text
     hold(his, name="Kabir Shah")
     form = {"name": "Meera Iyer", "email": "meera@example.com"}

@@ -76,7 +76,7 @@ def test_check_in_complete_and_no_show_are_the_declared_moves_and_lead_back(paid
         booking = paid(open_slot(hours=1))
         asha = enter("asha")
         assert "Check in" in guests(asha.get("/desk/today/").text)[0]
-        assert "Complete" not in guests(asha.get("/desk/today/").text)[0], "it has not begun"
+        assert "Mark as completed" not in guests(asha.get("/desk/today/").text)[0], "it has not begun"
         answer = asha.post(f"/desk/booking/{booking.id}/do/arrive", data={"back": "/desk/today/"})
         assert answer.location == "/desk/today/"
         assert asha.post(f"/desk/booking/{booking.id}/do/arrive").status_code == 409

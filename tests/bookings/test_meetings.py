@@ -192,7 +192,7 @@ def test_with_nothing_left_the_page_says_that_the_link_is_sent_and_staff_enter_o
     work_off()
     meeting = meeting_of(booking)
     assert (meeting.state, told(meeting)) == ("failed", 1)
-    assert "We send you the link" in client.get(f"/booking/{booking.token}").text
+    assert "We’ll send you the meeting link" in client.get(f"/booking/{booking.token}").text
     with by("dina"):
         with pytest.raises(Refused):
             meeting.enter(Link("javascript:alert(1)"))

@@ -110,7 +110,7 @@ def test_it_is_bought_on_its_page_and_its_code_comes_with_the_money(client: Flas
     assert "₹2,500.00" in client.get(first.location).text
     (bought,) = session.scalars(select(Pass))
     page = client.get(f"/pass/{bought.token}").text
-    assert "not paid yet" in page
+    assert "awaiting payment" in page
     assert bought.code not in page
     bought.mark_paid(ByHand("cash", "R-1"))
     work_off()
@@ -119,7 +119,7 @@ def test_it_is_bought_on_its_page_and_its_code_comes_with_the_money(client: Flas
     assert letters["bookings/pass_ends"].due_at == bought.expires_at - timedelta(days=14)
     page = client.get(f"/pass/{bought.token}").text
     assert bought.code in page
-    assert "3 of 3 are left" in page
+    assert "3 of 3 sessions left" in page
     assert [each.kind for each in bought.bills[0].invoices] == ["invoice", "receipt"]
 
 
@@ -220,13 +220,13 @@ def test_what_cannot_be_used_is_said_in_a_sentence(sold: Sold, use: Use, later: 
         answer = client.post("/api/bookings/quote", json={"service": "first", "coupon": code} | more)
         return str(answer.json["error"]["fields"]["coupon"])
 
-    assert says(bought.code, service="follow-up") == "This package is for First consultation."
+    assert says(bought.code, service="follow-up") == "This package is only valid for First consultation."
     assert says(unpaid.code) == "This coupon doesn’t exist or isn’t valid today."
     with later(days=91):
-        assert says(bought.code).startswith("This package was valid until")
+        assert says(bought.code).startswith("This package expired on")
     for hours in (24, 48, 72):
         use(bought, hours=hours)
-    assert says(bought.code) == "Nothing is left of this package."
+    assert says(bought.code) == "All sessions in this package have been used."
     for n in range(9):
         client.post("/api/bookings/quote", json={"service": "first", "coupon": f"AAAA-AAA{n}"})
     assert client.post("/api/bookings/quote", json={"service": "first", "coupon": bought.code}).status_code == 429
@@ -253,7 +253,7 @@ def test_the_last_use_is_given_once_to_two_who_come_at_once(sold: Sold, use: Use
     session.commit()
     (no,) = [each for each in at_once(*map(book, slots)) if each]
     assert isinstance(no, Invalid)
-    assert no.fields["coupon"] == "Nothing is left of this package."
+    assert no.fields["coupon"] == "All sessions in this package have been used."
     session.expire_all()
     assert (bought.uses_left, bought.state) == (0, "used_up")
 
@@ -288,11 +288,11 @@ def test_a_use_that_comes_back_after_the_end_is_earned_too(sold: Sold, use: Use,
 def test_calling_it_off_gives_back_at_most_what_is_unused(sold: Sold, use: Use, later: Any) -> None:
     bought = sold()
     booking = use(bought, hours=24)
-    with pytest.raises(Refused, match=f"{booking.number} is still to come with it"):
+    with pytest.raises(Refused, match=f"{booking.number} still uses this package"):
         bought.call_off(CallOff("They moved away."))
     with later(hours=25):
         booking.complete()
-    assert "₹1,666.66 of ₹2,500.00 can go back" in pass_._what_goes_back(bought)
+    assert "₹1,666.66 of ₹2,500.00 can be refunded" in pass_._what_goes_back(bought)
     bought.call_off(CallOff("They moved away."))
     (refund,) = bought.going_back
     assert (refund.money.amount, state(bought), net("deposits", bought)) == (166666, "cancelled", 0)
@@ -311,7 +311,7 @@ def test_a_cheque_that_bounces_stops_it_and_paid_again_what_was_used_is_earned_a
     assert (net("income", bought), net("deposits", bought)) == (0, 0)
     with pytest.raises(Invalid) as no:
         use(bought, hours=72)
-    assert "is not paid" in no.value.fields["coupon"]
+    assert "hasn’t been paid for" in no.value.fields["coupon"]
     bought.bills[0].take_by_hand(ByHand("cash", "R-9"))
     work_off()
     bought = anew(bought)

@@ -135,7 +135,7 @@ def test_applying_asks_for_nothing_else_yet(form: Form, coupon: Any) -> None:
 def test_another_price_than_the_page_showed_is_said_once_before_anything_is_held(form: Form, extras: Any) -> None:
     answer = form.send(extra=[extras[1]])
     assert answer.status_code == 409
-    assert "It costs ₹1,349.00 now, not ₹999.00" in answer.text
+    assert "The price has changed from ₹999.00 to ₹1,349.00." in answer.text
     assert bookings() == []
     assert form.send().status_code == 303
     assert str(only().price) == "₹1,349.00"
@@ -160,7 +160,7 @@ def test_a_price_that_was_named_too_long_ago_is_named_anew(form: Form, service: 
         with transaction():
             Service.get(service.id).price = inr(160000)
         assert again.send().status_code == 409
-        assert "It costs ₹1,600.00 now, not ₹1,500.00" in again.page.text
+        assert "The price has changed from ₹1,500.00 to ₹1,600.00." in again.page.text
         assert again.send().status_code == 303
 
 
@@ -371,7 +371,7 @@ def test_a_service_says_its_extras_tax_deposit_and_policy(client: FlaskClient, s
     (told,) = client.get("/api/services").get_json()["services"]
     assert told["extras"][0] == {"id": extras[0], "name": "Recording", "price": {"amount": 20000, "currency": "INR"}}
     assert (told["tax"], told["deposit_percent"]) == ({"percent": 18.0, "included": True}, 30)
-    assert told["policy"] == "Free to call off until 48 hours before; half goes back until 24 hours before; after that, nothing does."
+    assert told["policy"] == "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
 
 
 def test_a_price_is_named_and_taken_by_its_token(client: FlaskClient, slot: Slot, service: Service, extras: Any, coupon: Any) -> None:
@@ -444,7 +444,7 @@ def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client:
     assert "Deposit due now" in page
     assert "Pay ₹299.70" in page
     work_off()
-    assert "₹299.70" in mail(sandbox, "Held for you")
+    assert "₹299.70" in mail(sandbox, "Complete your booking by")
     booking = only()
     assert booking.bill
     pay(booking.bill, sandbox)
@@ -458,14 +458,14 @@ def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client:
         assert client.get(paper).data.startswith(b"%PDF")
     work_off()
     confirmed = mail(sandbox, "Confirmed")
-    assert "Deposit, paid: ₹299.70" in confirmed
-    assert "₹699.30 is left to pay" in confirmed
+    assert "Deposit (paid): ₹299.70" in confirmed
+    assert "The balance of ₹699.30 is due" in confirmed
     rest = only().bill
     assert rest
     assert "Balance due now" in client.get(f"/pay/{rest.token}").text
     pay(rest, sandbox)
     page = client.get(f"/booking/{booking.token}").text
-    assert "The rest, paid" in page
+    assert "Balance (paid)" in page
     assert "Pay ₹" not in page
     with later(hours=50):
         only().complete()
@@ -487,7 +487,7 @@ def test_what_goes_back_is_told_in_plain_words(client: FlaskClient, slot: Slot, 
     booking = only()
     booking.cancel(CallOff("You asked for it.", back="policy"))
     page = client.get(f"/booking/{booking.token}").text
-    assert "is on its way back to you" in page
+    assert "is on its way</strong> to your original payment method" in page
     for internal in ("48h", "owed", "to_approve", f"pay_{booking.id}"):
         assert internal not in page
     work_off()
@@ -505,12 +505,12 @@ def test_money_by_hand_waits_for_a_second_look_and_is_handed_back_by_hand(client
         only().mark_paid(ByHand("cash", "receipt 7"))
     booking = only()
     page = client.get(f"/booking/{booking.token}").text
-    assert "We have your payment of ₹20,000.00 noted and will confirm it." in page
+    assert "We have recorded your payment of ₹20,000.00." in page
     assert "Pay ₹" not in page
     booking.bill.payments[0].approve()  # type: ignore[union-attr]
     only().cancel(CallOff("You asked for it."))
     page = client.get(f"/booking/{booking.token}").text
-    assert "waits for you" in page
+    assert "Your refund of ₹20,000.00 is ready." in page
     assert client.get(f"/api/bookings/{booking.token}").get_json()["refunds"][0]["by_hand"] is True
 
 
@@ -521,15 +521,15 @@ def test_a_cheque_that_was_not_honoured_can_be_paid_again(client: FlaskClient, s
     only().bill.payments[0].bounce(Bounce("Insufficient funds"))  # type: ignore[union-attr]
     booking = only()
     page = client.get(f"/booking/{booking.token}").text
-    assert "was not honoured by the bank" in page
+    assert "was returned by the bank" in page
     assert "Pay ₹999.00" in page
     assert "Insufficient" not in page
     work_off()
-    assert "₹999.00" in mail(sandbox, "Your payment was not honoured")
+    assert "₹999.00" in mail(sandbox, "Your payment was returned")
     bill = booking.bill
     assert bill
     pay(bill, sandbox)
-    assert "was not honoured" not in client.get(f"/booking/{booking.token}").text
+    assert "was returned by the bank" not in client.get(f"/booking/{booking.token}").text
 
 
 @pytest.mark.parametrize("name", ["श्रीमती अनुराधा वेंकटरमणी", "Wolfeschlegelsteinhausenbergerdorff " * 2, "O'Brien <b>&amp;</b>"])

@@ -101,9 +101,9 @@ def test_joining_says_what_is_wrong_and_keeps_what_was_typed(client: Any, servic
     assert answer.status_code == 422
     assert 'value="kabir@example.com"' in answer.text
     wrong = {"name": "Kabir Shah", "email": "kabir@example.com", "first_day": today, "last_day": "2020-01-01"}
-    assert "within a year" in client.post("/book/first/wait", data=wrong).text
+    assert "up to one year ahead" in client.post("/book/first/wait", data=wrong).text
     right = wrong | {"last_day": today}
     where = client.post("/book/first/wait", data=right).headers["Location"]
-    assert "You are next." in client.get(where).text
-    assert "in this line already" in client.post("/book/first/wait", data=right).text
+    assert "You’re next." in client.get(where).text
+    assert "already on this waiting list" in client.post("/book/first/wait", data=right).text
     assert client.get("/waiting/nonsense").status_code == 404

@@ -68,7 +68,7 @@ def cancel(booking: Booking) -> None:
 
 def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
     made = make("booking", "cancel", TASK)
-    assert made.sentence == "When a booking is cancelled (“Cancel”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
+    assert made.sentence == "When a booking is cancelled (“Cancel booking”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
     booking = hold(slot)
     cancel(booking)
     (run,) = all_of(Run)
@@ -338,21 +338,21 @@ DOORS = ("", "1", "new", "1/edit", "1/try", "1/rows")
 def test_a_sentence_is_put_together_without_scripts_and_kept_as_a_draft(enter: Enter, slot: Any, app: Flask) -> None:
     desk = enter("dina")
     assert "Automations do routine work for you." in desk.get("/desk/automation/").text
-    assert "is cancelled (“Cancel”)" in desk.get("/desk/automation/new").text
+    assert "is cancelled (“Cancel booking”)" in desk.get("/desk/automation/new").text
     page = desk.post("/desk/automation/new", data=SENTENCE | {"do": "or"}).text
     assert 'name="1.1.column"' in page
     assert 'value="Call them back"' in page
     page = desk.post("/desk/automation/new", data=SENTENCE | ASKED | {"do": "step:task"}).text
     assert 'name="s1.words"' in page
     assert 'value="1,000.00"' in page
-    assert "When a booking is cancelled (“Cancel”), and price is at least 1,000.00: create a task …." in page
+    assert "When a booking is cancelled (“Cancel booking”), and price is at least 1,000.00: create a task …." in page
     assert not all_of(Automation)
     answer = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"do": "save"})
     assert answer.status_code == 302, answer.text
     (made,) = all_of(Automation)
     assert (made.state, made.maker_id, made.made_by) == ("draft", user_id(app, "dina"), "Dina")
     assert made.sentence == (
-        "When a booking is cancelled (“Cancel”), and price is at least 1,000.00: "
+        "When a booking is cancelled (“Cancel booking”), and price is at least 1,000.00: "
         "create the task “Call {person} back” for the automation owner, due tomorrow, then add the note “{number} is off.”."
     )
     assert made.asked == "price:from:1,000.00"

@@ -359,7 +359,7 @@ def test_everything_that_waits_is_decided_in_one_place(requested: Any, enter: En
     unsaid = desk.post("/desk/inbox/decide", data=chosen | {"sure": "yes"})
     assert unsaid.status_code == 422
     report = desk.post("/desk/inbox/decide", data=chosen | {"sure": "yes", "why": "We are closed that day."}).text
-    assert "Decline: 2 of 3 done." in report
+    assert "Decline request: 2 of 3 done." in report
     assert "1 not changed." in report
     session.expire_all()
     assert [session.get_one(Booking, each.id).state for each in asked] == ["cancelled", "held", "cancelled"]

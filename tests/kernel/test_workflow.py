@@ -24,7 +24,7 @@ Hold = Callable[..., Booking]
 def test_a_move_from_the_wrong_state_is_refused_in_words(slot: Slot, hold: Hold) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "receipt 7"))
-    with pytest.raises(Refused, match="is confirmed, so “Mark as paid” is not available"):
+    with pytest.raises(Refused, match="is confirmed, so “Record payment” is not available"):
         booking.mark_paid(ByHand("cash", "receipt 8"))
     assert booking.paid_with == "cash, receipt 7"
 
@@ -86,7 +86,7 @@ def test_the_small_form_says_which_field_is_wrong(slot: Slot, hold: Hold, by: An
 def test_a_guard_says_why_not(slot: Slot, hold: Hold) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "x"))
-    with pytest.raises(Refused, match="not begun yet"):
+    with pytest.raises(Refused, match="not started yet"):
         booking.complete()
 
 

@@ -120,7 +120,7 @@ def test_a_text_message_that_may_have_gone_is_held_until_somebody_decides(
     work_off()
     assert by("sms", "bookings/cancelled").state == "sent"
     [text] = [each for each in phones.texts() if each["carrier"] == "sms"]
-    assert text["body"].startswith("Asha & Dev: First consultation")
+    assert text["body"].startswith("Asha & Dev: your First consultation on")
 
 
 def test_a_report_finds_its_text_message_though_the_answer_was_lost(

@@ -87,7 +87,7 @@ def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it
             tell(meera, "bookings/received", key=key, booking=booking)
     session.expire_all()
     work_off()
-    assert wrote(sandbox)["subject"].startswith("Held for you until")
+    assert wrote(sandbox)["subject"].startswith("Complete your booking by")
     states = session.execute(select(Message.state, Message.wording_id).where(Message.template == "bookings/received", Message.channel == "email")).all()
     assert set(states) == {("sent", None)}
     assert session.scalars(select(Message).where(Message.template == "house/words_broken")).one().state == "sent"
@@ -233,7 +233,7 @@ def test_the_desk_writes_the_auditor_reads_and_others_do_neither(booking: Bookin
 
 def test_words_are_written_looked_at_and_put_to_use(booking: Booking, enter: Enter) -> None:
     desk = enter("dina")
-    assert "Held for you until" in desk.get(PAGE).text
+    assert "Complete your booking by" in desk.get(PAGE).text
     seen = desk.post(f"{PAGE}/preview", data={"subject": SUBJECT, "body": BODY})
     assert "Dear Meera Iyer," in seen.text
     assert seen.headers["Content-Security-Policy"].startswith("sandbox; default-src 'none'")
@@ -246,7 +246,7 @@ def test_words_are_written_looked_at_and_put_to_use(booking: Booking, enter: Ent
     assert "Version 1 published." in desk.post(f"{PAGE}/use/{made.id}", follow_redirects=True).text
     assert "version 1" in desk.get("/desk/words/").text
     assert "Dear Meera Iyer," in desk.get(f"{PAGE}/look").text
-    assert "Held for you until" in desk.get(f"{PAGE}/look?edition=original").text
+    assert "Complete your booking by" in desk.get(f"{PAGE}/look?edition=original").text
     assert "The default is used again" in desk.post(f"{PAGE}/original/{made.id}", follow_redirects=True).text
 
 

@@ -131,7 +131,7 @@ def test_nobody_is_forgotten_while_something_is_to_come_or_owed(planted: Booking
     number = planted.number
     refused = inside().post("/account/forget", data={"sure": "yes"})
     assert refused.status_code == 409
-    assert f"{number} is confirmed, and not over yet." in refused.text
+    assert f"Booking {number} is still open." in refused.text
     assert (Person.get(planted.person_id).state, Person.get(planted.person_id).email) == ("known", PLANTED["email"])
     session.expire_all()
     planted.cancel(CallOff("Asked for it."))

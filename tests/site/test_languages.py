@@ -231,8 +231,8 @@ def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service:
 @pytest.mark.parametrize(
     ("tiers", "said"),
     [
-        ("48h: 100%, 24h: 50%", "48 घंटे पहले तक निःशुल्क रद्द करें; 24 घंटे पहले तक आधी राशि वापस होती है; उसके बाद कुछ वापस नहीं होता।"),
-        ("72h: 30%", "3 दिन पहले तक रद्द करने पर 30 % राशि वापस होती है; उसके बाद कुछ वापस नहीं होता।"),
+        ("48h: 100%, 24h: 50%", "48 घंटे पहले तक निःशुल्क रद्द करें। 24 घंटे पहले तक रद्द करने पर 50% राशि वापस। उसके बाद कोई राशि वापस नहीं होती।"),
+        ("72h: 30%", "3 दिन पहले तक रद्द करने पर 30% राशि वापस। उसके बाद कोई राशि वापस नहीं होती।"),
     ],
 )
 def test_a_promise_is_a_sentence_in_hindi_too(tiers: str, said: str) -> None:
@@ -245,7 +245,7 @@ def test_what_somebody_typed_is_never_taken_for_a_page(client: FlaskClient, slot
         Person(name="x", email="a@example.com", phone="", timezone="<b>Asia</b>")
     assert no.value.fields
     page = client.get("/book/first?lang=hi&month=<b>soon</b>").text
-    assert "“&lt;b&gt;soon&lt;/b&gt;” कोई महीना नहीं है।" in page
+    assert "“&lt;b&gt;soon&lt;/b&gt;” सही महीना नहीं है।" in page
 
 
 # --- within somebody else's page --------------------------------------------------------------------------------------
@@ -265,6 +265,6 @@ def test_a_frame_carries_the_language_in_its_links(client: FlaskClient, slot: Sl
     action = re.search(r'<form[^>]*action="([^"]+)"', form)
     assert action
     held = client.post(unescape(action[1]), data=RAVI)
-    assert "यह समय आपके लिए रखा गया है" in held.text
+    assert "यह समय आपके लिए सुरक्षित रखा गया है" in held.text
     assert re.search(r'href="/pay/[^"]+lang=hi"', held.text)
     assert '<html lang="en">' in client.get("/embed/first").text

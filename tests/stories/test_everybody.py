@@ -133,7 +133,7 @@ def test_no_public_page_shuts_anybody_out(
     expect(page.get_by_role("alert")).to_be_focused()
     found += faults(page)
     page.get_by_label("Email").fill("meera@example.com")
-    page.get_by_role("button", name="Keep it, and choose another time").click()
+    page.get_by_role("button", name="Reserve this and add another").click()
     found += faults(page)
     page.get_by_role("link", name="Review and pay").click()
     found += faults(page)
@@ -212,7 +212,7 @@ def test_a_whole_booking_by_keyboard_alone(page: Page, web: str, sandbox: str, s
     keys.press("Choose a service")
     keys.press("First consultation")
     if "day=" not in page.url:
-        keys.press("free time")
+        keys.press("available time")
     keys.press("with Asha Rao")
     for label, words in ("^Name", "Meera Iyer"), ("^Email", "meera@example.com"):
         keys.go_to(label)
@@ -224,7 +224,7 @@ def test_a_whole_booking_by_keyboard_alone(page: Page, web: str, sandbox: str, s
         if "Pay INR" in page.evaluate("document.activeElement.innerText"):
             break
     page.keyboard.press("Enter")
-    expect(page.locator("main")).to_contain_text("Your time is booked")
+    expect(page.locator("main")).to_contain_text("Your booking is confirmed")
 
 
 # --- for search engines -----------------------------------------------------------------------------------------------

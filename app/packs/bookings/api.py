@@ -52,7 +52,7 @@ def slots() -> Any:
     since = _instant("from", clock.now(), zone)
     until = _instant("to", since + timedelta(days=14), zone, end=True)
     if until - since > LONGEST:
-        raise Unreadable("Ask for at most two months at a time.")
+        raise Unreadable("Request at most 62 days at a time.")
     return jsonify(slots=[_slot(slot, left, zone) for slot, left in Booking.free_slots(service, since, until)])
 
 
@@ -72,7 +72,7 @@ def book() -> Any:
     slot, who, answers, choices = _read(_object())
     chosen = session.get(Slot, slot)
     if chosen is None:
-        raise Invalid.fields_said({"slot": "There is no such slot."})
+        raise Invalid.fields_said({"slot": "This slot doesn’t exist."})
     key = request.headers.get("Idempotency-Key", "")[:200]
     with acting(CUSTOMER), guessing("coupon", choices.coupon):
         booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers, choices)
@@ -86,7 +86,7 @@ def send(slug: str) -> Any:
     service = Service.called(slug)
     name, chosen = request.form.get("question", ""), request.files.get("file")
     asked = next((each for each in (service.asks.asked if service.asks else ()) if each.kind == "file" and each.name == name), None)
-    wrong = {} if asked else {"question": "Say which question it answers."}
+    wrong = {} if asked else {"question": "Enter the name of the question that this file answers."}
     wrong |= {} if chosen and chosen.filename else {"file": "Send a file."}
     if wrong or asked is None or chosen is None or service.asks is None:
         raise Invalid.fields_said(wrong)
@@ -103,11 +103,11 @@ def show(token: str) -> Any:
 def reschedule(token: str) -> Any:
     """Another time of the same service; sent twice it is one move."""
     booking, given = Booking.by_token(token), _object()
-    if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | ({} if _is_id(given.get("slot")) else {"slot": "Send the id of a free slot."}):
+    if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | ({} if _is_id(given.get("slot")) else {"slot": "Send the ID of an available slot."}):
         raise Invalid.fields_said(wrong)
     slot = session.get(Slot, given["slot"])
     if slot is None:
-        raise Invalid.fields_said({"slot": "There is no such slot."})
+        raise Invalid.fields_said({"slot": "This slot doesn’t exist."})
     if slot.id != booking.slot_id:
         with acting(CUSTOMER):
             booking.move_to(slot)
@@ -141,16 +141,16 @@ def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any], C
     wrong = dict.fromkeys(given.keys() - FIELDS, "Unknown field.") | _wrong_choices(given)
     slot, answers = given.get("slot"), given.get("answers") or {}
     if not _is_id(slot):
-        wrong["slot"] = "Send the id of a free slot."
+        wrong["slot"] = "Send the ID of an available slot."
     if not isinstance(answers, dict):
         wrong["answers"] = "Send an object."
     wrong |= _not_text(given, "name", "email", "phone", "tz", "quote")
-    wrong |= {name: "Please fill this in." for name in ("name", "email") if not given.get(name) and name not in wrong}
+    wrong |= {name: "This field is required." for name in ("name", "email") if not given.get(name) and name not in wrong}
     if wrong:
         raise Invalid.fields_said(wrong)
     zone = given.get("tz") or current_app.extensions["settings"].timezone
     if not clock.is_zone(zone):
-        raise Invalid.fields_said({"tz": "This is not a time zone. Write it like Asia/Kolkata."})
+        raise Invalid.fields_said({"tz": "Enter a valid time zone, such as Asia/Kolkata."})
     who = {"name": given["name"], "email": given["email"], "phone": given.get("phone", ""), "timezone": zone}
     return slot or 0, who, answers, replace(_choices(given), quote=_named_before(given.get("quote", "")))
 
@@ -159,7 +159,7 @@ def _service_and_choices(given: dict[str, Any]) -> tuple[Service, Choices]:
     wrong = dict.fromkeys(given.keys() - CHOICES - {"service"}, "Unknown field.") | _wrong_choices(given)
     name = given.get("service")
     if not name or not isinstance(name, str | int) or isinstance(name, bool):
-        wrong["service"] = "Say which service, by its slug or its id."
+        wrong["service"] = "Specify the service by its slug or ID."
     if wrong:
         raise Invalid.fields_said(wrong)
     return _called(str(name)), _choices(given)
@@ -169,14 +169,14 @@ def _wrong_choices(given: dict[str, Any]) -> dict[str, str]:
     extras, buyer = given.get("extras", []), given.get("buyer", {})
     wrong = _not_text(given, "coupon")
     if not isinstance(extras, list) or len(extras) > MOST_EXTRAS or not all(map(_is_id, extras)):
-        wrong["extras"] = "Send a list of ids."
+        wrong["extras"] = "Send a list of IDs."
     if not isinstance(buyer, dict):
         return wrong | {"buyer": "Send an object."}
     return wrong | dict.fromkeys(buyer.keys() - BUYER, "Unknown field.") | _not_text(buyer, *sorted(BUYER))
 
 
 def _not_text(given: dict[str, Any], *names: str) -> dict[str, str]:
-    return {name: "This has to be text." for name in names if not isinstance(given.get(name, ""), str)}
+    return {name: "Enter text." for name in names if not isinstance(given.get(name, ""), str)}
 
 
 def _is_id(given: Any) -> bool:
@@ -191,13 +191,13 @@ def _named_before(token: str) -> str:
     try:
         return Quote.by_token(token).token if token else ""
     except Missing:
-        raise Invalid.fields_said({"quote": "This price was not named by us."}) from None
+        raise Invalid.fields_said({"quote": "This quote doesn’t exist."}) from None
 
 
 def _called(name: str) -> Service:
     """By its address or its number."""
     if not name:
-        raise Unreadable("Say which service: ?service=first-consultation.")
+        raise Unreadable("Specify a service, such as ?service=first-consultation.")
     if name.isdecimal() and len(name) < 10:
         found = session.get(Service, int(name))
         if found is not None and found.state == "offered":
@@ -208,7 +208,7 @@ def _called(name: str) -> Service:
 
 def _zone(name: str) -> str:
     if name and not clock.is_zone(name):
-        raise Unreadable("“tz” is not a time zone. Write it like Asia/Kolkata.")
+        raise Unreadable("“tz” is not a valid time zone. Use a name such as Asia/Kolkata.")
     return name or str(current_app.extensions["settings"].timezone)
 
 
@@ -227,7 +227,7 @@ def _instant(name: str, default: datetime, zone: str, *, end: bool = False) -> d
             raise ValueError
         return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))).astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Unreadable(f"“{name}” is neither a date nor a moment. Write it like 2026-11-24.") from None
+        raise Unreadable(f"“{name}” is not a valid date or time. Use a format such as 2026-11-24.") from None
 
 
 # --- answering --------------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, moment, say, speaking, unsaid
+from app.kernel.words import ENGLISH, counted, moment, say, speaking, unsaid
 from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house
@@ -48,12 +48,13 @@ REMINDS = {"bookings/reminder": timedelta(hours=24), "bookings/soon": timedelta(
 
 
 OVER = {
-    "completed": unsaid("This booking is completed."),
-    "no_show": unsaid("This booking is no show."),
-    "cancelled": unsaid("This booking is cancelled."),
-    "expired": unsaid("This booking is expired."),
+    "completed": unsaid("This booking has already taken place."),
+    "no_show": unsaid("This booking was marked as a no-show."),
+    "cancelled": unsaid("This booking has been cancelled."),
+    "expired": unsaid("This booking has expired."),
 }
-BACK = {"policy": "What the policy says", "all": "All of it", "nothing": "Nothing"}
+FREED = "The time becomes available again."
+BACK = {"policy": "According to the cancellation policy", "all": "Full refund", "nothing": "No refund"}
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def _something_is_here(booking: Booking) -> bool:
 class CallOff:
     """Why, and what goes back."""
 
-    why: str = asked("Why?", help="The customer reads it, and it stays in the history.", longest=300)
-    back: str = asked("What goes back?", default="policy", among=lambda: BACK, when=_something_is_here)
+    why: str = asked("Reason", help="Shown to the customer and kept in the history.", longest=300)
+    back: str = asked("Refund", default="policy", among=lambda: BACK, when=_something_is_here)
 
 
 @dataclass(frozen=True)
@@ -83,33 +84,33 @@ class NewTime:
     """Another time of the same service."""
 
     slot: int = asked("New time", of=lambda booking: booking.other_times)
-    why: str = asked("Why?", default="", help="The customer reads it, and it stays in the history.", longest=300)
+    why: str = asked("Reason", default="", help="Shown to the customer and kept in the history.", longest=300)
 
 
 def _what_goes_back(booking: Booking) -> str:
     """Said before it is pressed, with the sums."""
     paid, left = paid_for(booking, booking.price.currency)
     if booking.package and not paid:
-        policy = "does too" if booking.use_comes_back else "does not"
-        return f"The seat is freed. It was paid with the package {booking.package.code}: with “All of it” the use comes back, by the policy it {policy}."
+        policy = "also returned" if booking.use_comes_back else "not returned"
+        return f"{FREED} It was booked with package {booking.package.code}. A full refund returns the session; by the cancellation policy it is {policy}."
     if not left:
-        return "The seat is freed. Nothing was paid, so nothing goes back." if not paid else "The seat is freed. All that was paid has gone back already."
-    policy = f"By the policy ({booking.policy or 'all of it, at any time'}) it would be {booking.back_by_policy()}."
-    return f"The seat is freed. {left} of {paid} is here and can go back, the way it came. {policy}"
+        return f"{FREED} Nothing has been paid, so there is nothing to refund." if not paid else f"{FREED} Everything that was paid has already been refunded."
+    policy = f"By the cancellation policy ({booking.policy or 'full refund at any time'}), the refund is {booking.back_by_policy()}."
+    return f"{FREED} {left} of {paid} can be refunded to the original payment method. {policy}"
 
 
 def _has_begun(booking: Booking) -> str | None:
-    return None if booking.slot.starts_at <= clock.now() else "It has not begun yet."
+    return None if booking.slot.starts_at <= clock.now() else "This appointment has not started yet."
 
 
 def _may_come(booking: Booking) -> str | None:
     if booking.came_at:
-        return "They are here already."
-    return None if booking.slot.starts_at <= clock.ahead(hours=3) else "It is more than three hours until then."
+        return "The customer is already checked in."
+    return None if booking.slot.starts_at <= clock.ahead(hours=3) else "You can check in the customer from three hours before the start."
 
 
 def _is_to_come(booking: Booking) -> str | None:
-    return "It has begun already." if booking.slot.starts_at <= clock.now() else None
+    return "This appointment has already started." if booking.slot.starts_at <= clock.now() else None
 
 
 class Booking(Noun, Seated, Linked, Answered):
@@ -117,6 +118,7 @@ class Booking(Noun, Seated, Linked, Answered):
 
     link_kind = "booking"
     states = "held", "requested", "confirmed", "completed", "no_show", "cancelled", "expired"
+    state_labels: ClassVar[dict[str, str]] = {"no_show": "No-show"}
     __table_args__ = (Index("booking_one_per_seat", "slot_id", "seat", unique=True, postgresql_where=_TAKING),)
     refusals: ClassVar[dict[str, str]] = {"booking_one_per_seat": GONE}
 
@@ -133,11 +135,11 @@ class Booking(Noun, Seated, Linked, Answered):
     quote_id: Mapped[int | None] = mapped_column(ForeignKey("quote.id"))
     quote: Mapped[Quote | None] = relationship()
     deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
-    policy: Mapped[str] = mapped_column(default="")  # what goes back when it is called off, as it was promised
-    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})
+    policy: Mapped[str] = mapped_column(default="", info={"label": "Cancellation policy"})  # what goes back when it is called off, as it was promised
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Bill to", "personal": True})
     hold_expires_at: Mapped[datetime] = mapped_column(info={"label": "Held until", "only": ("state", ["held", "requested"])})
     paid_with: Mapped[str] = mapped_column(default="")
-    came_at: Mapped[datetime | None]  # they are in the waiting room, or on the line
+    came_at: Mapped[datetime | None] = mapped_column(info={"label": "Checked in at"})  # they are in the waiting room, or on the line
     request_key: Mapped[str | None] = mapped_column(unique=True)
     request_hash: Mapped[str | None] = mapped_column(info={"personal": True})
 
@@ -207,7 +209,7 @@ class Booking(Noun, Seated, Linked, Answered):
         choices = wanted.extras, wanted.coupon, read_buyer(wanted.buyer).get("region", "")
         quote = Quote.by_token(wanted.quote) if wanted.quote else service.quote(*choices)
         if not service.is_price(quote, *choices):
-            raise Invalid.fields_said({"quote": say("This price was named for something else. Please ask for the price of what you want now.")})
+            raise Invalid.fields_said({"quote": say("This price quote is for a different selection. Get a new quote for what you want to book.")})
         quote.take()
         return quote
 
@@ -278,19 +280,19 @@ class Booking(Noun, Seated, Linked, Answered):
             case "expired":
                 return self._paid_late(payment)
             case _:
-                return f"The booking was {self.state.replace('_', ' ')} when the money came."
+                return f"The booking was already {self.state_label(self.state).lower()} when the payment arrived."
         return None
 
     def _paid_late(self, payment: Payment) -> str | None:
         tell_the_house("bookings/late", key=f"late:{payment.id}", booking=self)
         if self.slot.state != "open":
-            return unsaid("The hold was over when the money came, and this time is not offered any more.")
+            return unsaid("The payment arrived after the reservation had expired, and this time is no longer offered.")
         try:
             seat = self.free_seat(self.slot)
         except Refused:
-            return unsaid("The hold was over when the money came, and somebody else has the time now.")
+            return unsaid("The payment arrived after the reservation had expired, and someone else has booked this time.")
         if self.slot.starts_at <= clock.now():
-            return unsaid("The money came after the time that was booked.")
+            return unsaid("The payment arrived after the appointment had started.")
         if no := coupon.take_again(self, self.person):
             return no
         if no := pass_.take_again(self):
@@ -324,28 +326,28 @@ class Booking(Noun, Seated, Linked, Answered):
         """The booking stands until staff decide; they were told, and the bill can be paid again."""
         tell(self.person, "bookings/unpaid_again", key=f"unpaid again:{payment.id}", booking=self)
 
-    @move("held", to="confirmed")
+    @move("held", to="confirmed", label="Confirmed")
     def confirm(self, paid_with: str) -> None:
-        """Paid: the time is theirs."""
+        """Confirms the booking, because it is paid or free of charge."""
         self._confirmed(paid_with)
 
-    @move("held", by="Desk", label="Mark as paid", asks=ByHand)
+    @move("held", by="Desk", label="Record payment", asks=ByHand)
     def mark_paid(self, asked: ByHand) -> None:
-        """Paid at the counter: cash, cheque or transfer. A large sum confirms it when somebody else has seen the money too."""
+        """Records a payment in cash, by cheque or by bank transfer. A large amount confirms the booking only after a second approval."""
         bill = self.bill
         if bill is None:
-            raise Refused("There is nothing to pay here.")
+            raise Refused("There is nothing to pay for this booking.")
         bill.take_by_hand(asked)
 
-    @move("expired", to="confirmed")
+    @move("expired", to="confirmed", label="Confirmed after late payment")
     def confirm_late(self, paid_with: str, seat: int) -> None:
-        """The money came late, and the seat was still free."""
+        """Confirms an expired booking: the payment arrived late, and the time was still available."""
         self.seat, self.presences = seat, self._present(self.slot)
         self._confirmed(paid_with)
 
-    @move("held", to="expired")
+    @move("held", to="expired", label="Expired")
     def lapse(self) -> None:
-        """The hold is over, and the seat is free again. The bill stays open: late money is still money."""
+        """The payment hold has ended, and the time becomes available again. A late payment is still accepted if the time is free."""
         self._leave_seat()
         self._let_go_of_what_paid()
         for bill in self.bills:
@@ -353,30 +355,30 @@ class Booking(Noun, Seated, Linked, Answered):
 
     # --- where somebody looks at each request ---
 
-    @move("held", to="requested")
+    @move("held", to="requested", label="Approval requested")
     def ask(self) -> None:
-        """The seat is theirs while somebody of the practice thinks about it, three days at most."""
+        """Reserves the time for up to three days, until your team approves or declines the request."""
         self.hold_expires_at = min(clock.ahead(days=3), self.slot.starts_at)
         tell(self.person, "bookings/requested", booking=self)
         tell_the_house("bookings/to_approve", booking=self)
         later(lapse, self, at=self.hold_expires_at)
 
-    @move("requested", to="held", by="Desk Practitioner", label="Approve", when=_is_to_come)
+    @move("requested", to="held", by="Desk Practitioner", label="Approve request", when=_is_to_come)
     def approve(self) -> None:
-        """Yes: there is a day to pay it, and what is free is confirmed at once."""
+        """Approves the request. The customer has up to one day to pay; a free booking is confirmed immediately."""
         self.hold_expires_at = min(clock.ahead(days=1), self.slot.starts_at)
         self._ask_for_money()
 
-    @move("requested", to="cancelled", by="Desk Practitioner", label="Decline", asks=Why, careful=True)
+    @move("requested", to="cancelled", by="Desk Practitioner", label="Decline request", asks=Why, careful=True)
     def decline(self, asked: Why) -> None:
-        """No, and why: the seat is free again, and nothing was paid."""
+        """Declines the request. The time becomes available again, and the customer is not charged."""
         self._leave_seat()
         self._let_go_of_what_paid()
         tell(self.person, "bookings/declined", booking=self)
 
-    @move("requested", to="expired")
+    @move("requested", to="expired", label="Request expired")
     def go_unanswered(self) -> None:
-        """Nobody answered in time."""
+        """The request was not answered in time."""
         self._leave_seat()
         self._let_go_of_what_paid()
         tell(self.person, "bookings/declined", booking=self)
@@ -395,21 +397,23 @@ class Booking(Noun, Seated, Linked, Answered):
         if self.state not in ("requested", "held", "confirmed"):
             return say(OVER[self.state])
         if self.slot.starts_at <= clock.now():
-            return say("It has begun already.")
+            return say("This appointment has already started.")
         if hours is None:
-            return say("This cannot be changed online.")
+            return say("This booking can’t be changed online.")
         if self.state == "confirmed" and self.slot.starts_at < clock.ahead(hours=hours):
-            return say("This can be changed online until %(n)s hours before it begins.", n=hours)
+            return counted(
+                "Online changes are possible up to %(n)s hour before the start.", "Online changes are possible up to %(n)s hours before the start.", hours
+            )
         return None
 
     @move("requested", "held", "confirmed", by="Desk Practitioner", label="Reschedule", asks=NewTime, when=_is_to_come)
     def reschedule(self, asked: NewTime) -> None:
-        """Another time of the same service: the old seat and the new one change hands at once, and all else moves along."""
+        """Moves the booking and its reminders to another time of the same service, and tells the customer."""
         new = session.get(Slot, asked.slot)
         if new is None or new.service_id != self.slot.service_id:
-            raise Invalid.fields_said({"slot": say("Choose one of the free times of this service.")})
+            raise Invalid.fields_said({"slot": say("Choose one of the available times for this service.")})
         if new.id == self.slot_id:
-            raise Invalid.fields_said({"slot": say("It is at this time already. Choose another one.")})
+            raise Invalid.fields_said({"slot": say("The booking is already at this time. Choose another one.")})
         seat = self.take_seat(new, besides=self)
         self._leave_seat()
         self.slot, self.seat, self.presences, self.edition = new, seat, self._present(new), self.edition + 1
@@ -432,14 +436,14 @@ class Booking(Noun, Seated, Linked, Answered):
             if self.state == "confirmed":
                 self.policy = at_most(self.policy, share)  # moving far away first does not bring back what was gone already
 
-    @move("requested", "held", "confirmed", to="cancelled", when=keeps)
+    @move("requested", "held", "confirmed", to="cancelled", label="Cancelled by customer", when=keeps)
     def call_off(self, why: str = "") -> None:
-        """By the customer: what goes back is what was promised when they booked."""
-        self._called_off(self.back_by_policy(), why or "Called off by the customer.", again=self.use_comes_back)
+        """The customer cancels online. The refund follows the cancellation policy that applied when they booked."""
+        self._called_off(self.back_by_policy(), why or "At the customer’s request.", again=self.use_comes_back)
 
-    @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel", asks=CallOff, careful=True, confirm=_what_goes_back)
+    @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel booking", asks=CallOff, careful=True, confirm=_what_goes_back)
     def cancel(self, asked: CallOff) -> None:
-        """Called off: the seat is free, and the money goes back, or as much of it as was decided."""
+        """Cancels the booking. The time becomes available again, and the chosen refund is made."""
         _, left = paid_for(self, self.price.currency)
         back = {"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back]
         self._called_off(back, asked.why, again={"all": True, "policy": self.use_comes_back, "nothing": False}[asked.back])
@@ -490,17 +494,17 @@ class Booking(Noun, Seated, Linked, Answered):
 
     @move("confirmed", by="Desk Practitioner", label="Check in", when=_may_come)
     def arrive(self) -> None:
-        """They are here, and wait."""
+        """Records that the customer has arrived."""
         self.came_at = clock.now()
 
-    @move("confirmed", to="completed", by="Desk Practitioner", label="Complete", when=_has_begun)
+    @move("confirmed", to="completed", by="Desk Practitioner", label="Mark as completed", when=_has_begun)
     def complete(self) -> None:
-        """They came."""
+        """The appointment took place."""
         self._earned()
 
-    @move("confirmed", to="no_show", by="Desk Practitioner", label="No-show", when=_has_begun)
+    @move("confirmed", to="no_show", by="Desk Practitioner", label="Mark as no-show", when=_has_begun)
     def miss(self) -> None:
-        """They did not come."""
+        """The customer did not come. Nothing is refunded automatically."""
         self._earned()
 
     def _earned(self) -> None:
@@ -512,11 +516,7 @@ class Booking(Noun, Seated, Linked, Answered):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whose it is."""
-        return (
-            say("%(number)s is %(state)s, and not over yet.", number=self.number, state=say(self.state.capitalize()).lower())
-            if self.state in ("requested", "confirmed") or self.is_payable
-            else ""
-        )
+        return say("Booking %(number)s is still open.", number=self.number) if self.state in ("requested", "confirmed") or self.is_payable else ""
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it: nothing that is the customer's own."""
@@ -586,7 +586,7 @@ class Booking(Noun, Seated, Linked, Answered):
         if known and known.request_hash == mark:
             return known
         if known and not corrects:
-            raise Refused("This Idempotency-Key was used for another request.")
+            raise Refused("This Idempotency-Key was already used for a different request.")
         try:
             with transaction():
                 if known:

@@ -73,7 +73,7 @@ class Seated:
             raise Refused(say(GONE))
         session.flush()
         if not cls._under_caps(slot, besides):
-            raise Refused(say("There is enough on that day already. Please choose another day."))
+            raise Refused(say("That day is fully booked. Please choose another day."))
         return min(free)
 
     @classmethod

@@ -16,6 +16,7 @@ from app.kernel.words import say
 from app.money.invoice import read_buyer
 from app.money.quote import Quote
 from app.money.tax import STATES
+from app.packs.bookings.mine import SAID
 from app.packs.bookings.month import zone_asked
 from app.packs.bookings.package import Package
 from app.packs.bookings.pass_ import Pass
@@ -46,7 +47,11 @@ def buy(id: int) -> Any:
         buyer = read_buyer({name: request.form.get(name, "") for name in BUYER})
         quote, shown = _price(package, buyer), _shown()
         if shown and shown.total != quote.total:
-            says = say("It costs %(now)s now, not %(before)s as it said here before. Nothing is charged yet.", now=quote.total, before=shown.total)
+            says = say(
+                "The price has changed from %(before)s to %(now)s. You haven’t been charged. Please check the new price and continue.",
+                now=quote.total,
+                before=shown.total,
+            )
             return _form(package, request.form, says=says, quote=quote), 409
         who = {name: request.form.get(name, "") for name in WHO} | {"timezone": zone_asked()}
         once = request.form.get("once", "")[:100]
@@ -65,7 +70,7 @@ def show(token: str) -> str:
     speak_to(bought.person)
     papers = [paper for bill in bought.bills for paper in bill.invoices]
     said = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
-    return render_template("bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, warning=said and say(said))
+    return render_template("bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, called=SAID, warning=said and say(said))
 
 
 def _price(package: Package, buyer: Mapping[str, str]) -> Quote:

@@ -72,7 +72,7 @@ def do_move(token: str, slot: int) -> Any:
             return _too_late(booking, no.words)
         flash(next(iter(no.fields.values()), no.words), "warning")
         return redirect(url_for("changing.move", token=token), 303)
-    flash(say("Your booking has moved. You get an email that says so."), "success")
+    flash(say("Your booking has been rescheduled. You’ll get a confirmation by email."), "success")
     return redirect(url_for("booking.show", token=token), 303)
 
 
@@ -93,7 +93,9 @@ def do_call_off(token: str) -> Any:
     if no := booking.keeps():
         return _too_late(booking, no)
     if request.form.get("back", "") != str(booking.back_by_policy().amount):
-        return _ask(booking, say("What goes back has changed since this page was opened. Nothing was called off yet.")), 409
+        return _ask(
+            booking, say("Your refund has changed since you opened this page. Your booking has not been cancelled yet. Please check the refund and try again.")
+        ), 409
     with acting(CUSTOMER):
         booking.call_off(request.form.get("why", "").strip()[:300])
     return redirect(url_for("booking.show", token=token), 303)

@@ -56,7 +56,7 @@ def leave(token: str) -> Any:
     if waiting.state in ("waiting", "offered"):
         with acting(CUSTOMER):
             waiting.leave()
-        flash(say("You are off the list."), "success")
+        flash(say("You have left the waiting list."), "success")
     return redirect(url_for("in_line.show", token=token), 303)
 
 
@@ -66,7 +66,7 @@ def _days() -> tuple[date, date]:
         try:
             days[name] = date.fromisoformat(request.form.get(name, ""))
         except ValueError:
-            wrong[name] = say("This is not a date.")
+            wrong[name] = say("Enter a valid date.")
     if wrong:
         raise Invalid.fields_said(wrong)
     return days["first_day"], days["last_day"]

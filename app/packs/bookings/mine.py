@@ -16,14 +16,14 @@ from app.packs.bookings.booking import Booking
 from app.packs.bookings.pass_ import Pass
 
 SAID = {
-    "held": unsaid("Held"),
+    "held": unsaid("Awaiting payment"),
     "requested": unsaid("Requested"),
     "confirmed": unsaid("Confirmed"),
     "completed": unsaid("Completed"),
-    "no_show": unsaid("No show"),
+    "no_show": unsaid("Missed"),
     "cancelled": unsaid("Cancelled"),
     "expired": unsaid("Expired"),
-    "open": unsaid("Open"),
+    "open": unsaid("Awaiting payment"),
     "active": unsaid("Active"),
     "used_up": unsaid("Used up"),
 }

@@ -48,7 +48,7 @@ class Month:
         here = ZoneInfo(zone or zone_asked())
         month, day = request.args.get("month", ""), request.args.get("day", "")
         chosen = _date(day) if day else None
-        named = chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a month.")) if month else None)
+        named = chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a valid month.")) if month else None)
 
         def page_of(within: date) -> Month:
             weeks = Calendar().monthdatescalendar(within.year, within.month)
@@ -104,13 +104,13 @@ def zone_asked() -> str:
     return asked if clock.is_zone(asked) else str(current_app.extensions["settings"].timezone)
 
 
-def _date(text: str, form: str = "%Y-%m-%d", called: str = unsaid("“%(typed)s” is not a date.")) -> date:
+def _date(text: str, form: str = "%Y-%m-%d", called: str = unsaid("“%(typed)s” is not a valid date.")) -> date:
     try:
         found = datetime.strptime(text, form).replace(tzinfo=UTC).date()
     except ValueError:
         raise Unreadable(say(called, typed=text[:40])) from None
     if not 2000 <= found.year <= 2200:
-        raise Unreadable(say("“%(typed)s” is too far away.", typed=text[:40]))
+        raise Unreadable(say("“%(typed)s” is too far in the past or the future.", typed=text[:40]))
     return found
 
 

@@ -24,38 +24,39 @@ if TYPE_CHECKING:  # a service asks a pass what it pays for; for the type checke
 
 @dataclass(frozen=True)
 class Buyer:
-    """Who buys it, at the desk or by telephone."""
+    """The customer who buys it."""
 
     name: str = asked("Name", longest=100)
-    email: str = asked("Email", help="The code and the invoice go here.", longest=254)
+    email: str = asked("Email", help="We’ll send the code and the invoice here.", longest=254)
     phone: str = asked("Phone", default="", longest=30)
 
 
 def _not_sold(package: object) -> str | None:
-    return None if is_on("packages") else "Packages are switched off here. An administrator turns them on again under “What we offer”."
+    return None if is_on("packages") else "Packages are turned off. An administrator can turn them on under “Features”."
 
 
 class Package(Noun):
     """Five consultations for the price of four."""
 
     states = "offered", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}
     __table_args__ = (
         CheckConstraint("uses between 2 and 100", name="uses"),
         CheckConstraint("price_amount >= 100", name="price"),
         CheckConstraint("valid_days between 1 and 1825", name="valid"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "package_uses": "A package has 2 to 100 uses.",
-        "package_price": "A package costs something.",
-        "package_valid": "A package is valid for 1 to 1825 days.",
+        "package_uses": "Enter 2 to 100 sessions.",
+        "package_price": "The price must be at least 1.00.",
+        "package_valid": "Enter a validity of 1 to 1,825 days.",
     }
 
     name: Mapped[str]
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship("Service", lazy="joined", innerjoin=True)
-    uses: Mapped[int] = mapped_column(default=5, info={"help": "So many times the service can be booked with it."})
+    uses: Mapped[int] = mapped_column(default=5, info={"label": "Number of sessions", "help": "How many times the service can be booked with this package."})
     price: Mapped[Money] = money_column("price")
-    valid_days: Mapped[int] = mapped_column(default=365, info={"label": "Valid for so many days after it is paid"})
+    valid_days: Mapped[int] = mapped_column(default=365, info={"label": "Valid for (days)", "help": "Counted from the day of payment."})
 
     @classmethod
     def offered(cls, service: Service | None = None) -> list[Package]:
@@ -69,7 +70,7 @@ class Package(Noun):
     def numbered(cls, id: int) -> Package:
         found = session.get(cls, id) if id < 2**31 else None
         if found is None or found not in cls.offered():
-            raise Missing(say("We do not offer this, or not any more."))
+            raise Missing(say("This package is not available."))
         return found
 
     @property
@@ -82,16 +83,16 @@ class Package(Noun):
         label = f"{self.name}: {self.uses} × {self.service.name}"
         return Quote.name_price(self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state})
 
-    @move("offered", by="Desk", label="Sell", asks=Buyer, when=_not_sold)
+    @move("offered", by="Desk", label="Sell package", asks=Buyer, when=_not_sold)
     def sell(self, asked: Buyer) -> None:
-        """At the desk or by telephone: they get an email with the link to pay, and what they pay by hand is marked on the pass."""
+        """Sells the package to a customer, who gets an email with a payment link. If they pay you directly, record the payment under “Packages sold”."""
         person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
         Pass.sell(self, self.quote(), person)
 
-    @move("offered", to="retired", by="Desk", confirm="Nobody can buy it any more. What was bought can be used as it was promised.")
+    @move("offered", to="retired", by="Desk", label="Deactivate", confirm="Customers can no longer buy this package. Packages already sold can still be used.")
     def retire(self) -> None:
-        """Not offered any more."""
+        """Stops selling this package. Packages already sold can still be used."""
 
-    @move("retired", to="offered", by="Desk", label="Offer again")
+    @move("retired", to="offered", by="Desk", label="Reactivate")
     def offer(self) -> None:
-        """Back on the public page."""
+        """Makes the package available to customers again."""

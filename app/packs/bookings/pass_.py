@@ -19,7 +19,7 @@ from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, moment, say, speaking
+from app.kernel.words import ENGLISH, counted, moment, say, speaking
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell
 from app.money import bill as money
@@ -37,32 +37,35 @@ if TYPE_CHECKING:  # a booking uses a pass, and a package is sold as one; for th
 LETTERS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"  # without those that look like another
 WAITS_FOR_MONEY = timedelta(days=14)
 REMINDS = timedelta(days=14)
-BACK = {"unused": "What is unused", "nothing": "Nothing"}
+BACK = {"unused": "Refund unused sessions", "nothing": "No refund"}
 
 
 @dataclass(frozen=True)
 class CallOff:
     """Why, and what goes back."""
 
-    why: str = asked("Why?", help="The customer reads it, and it stays in the history.", longest=300)
-    back: str = asked("What goes back?", default="unused", among=lambda: BACK)
+    why: str = asked("Reason", help="Shown to the customer and kept in the history.", longest=300)
+    back: str = asked("Refund", default="unused", among=lambda: BACK)
 
 
 def _no(words: str) -> Invalid:
-    return Invalid(say("This package cannot be used here."), fields={"coupon": words})
+    return Invalid(say("This package can’t be used for this booking."), fields={"coupon": words})
 
 
 def _what_goes_back(bought: Pass) -> str:
     """Said before it is pressed, with the sums."""
     paid, _ = paid_for(bought, bought.price.currency)
     if not paid:
-        return "Nobody can pay for it or use it any more. Nothing was paid, so nothing goes back."
-    return f"Nobody can use it any more. {bought.uses_left} of {bought.uses} uses are left: {bought.unused} of {paid} can go back, the way it came."
+        return "This package can no longer be paid for or used. Nothing has been paid, so there is nothing to refund."
+    return (
+        f"This package can no longer be used. {bought.uses_left} of {bought.uses} sessions are unused: "
+        f"{bought.unused} of {paid} can be refunded to the original payment method."
+    )
 
 
 def _nothing_to_come(bought: Pass) -> str | None:
     waits = next((each.booking for each in bought.used if each.state == "taken"), None)
-    return f"{waits.number} is still to come with it. Call that off first, or let it happen." if waits else None
+    return f"Booking {waits.number} still uses this package. Cancel that booking first, or wait until it has taken place." if waits else None
 
 
 class Pass(Noun, Linked):
@@ -70,8 +73,9 @@ class Pass(Noun, Linked):
 
     link_kind = "pass"
     states = "open", "active", "used_up", "expired", "cancelled"
+    state_labels: ClassVar[dict[str, str]] = {"open": "Awaiting payment"}
     __table_args__ = (CheckConstraint("uses_left between 0 and uses", name="left"),)
-    refusals: ClassVar[dict[str, str]] = {"pass_left": "Nothing is left of this package."}
+    refusals: ClassVar[dict[str, str]] = {"pass_left": "All sessions in this package have been used."}
 
     number: Mapped[str] = mapped_column(unique=True)
     code: Mapped[str] = mapped_column(unique=True)
@@ -79,13 +83,13 @@ class Pass(Noun, Linked):
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     package_id: Mapped[int] = mapped_column(ForeignKey("package.id"), index=True)
     package: Mapped[Package] = relationship("Package", lazy="joined", innerjoin=True)
-    uses: Mapped[int]  # copied when promised, like the price and the days
-    uses_left: Mapped[int]
+    uses: Mapped[int] = mapped_column(info={"label": "Sessions"})  # copied when promised, like the price and the days
+    uses_left: Mapped[int] = mapped_column(info={"label": "Sessions left"})
     price: Mapped[Money] = money_column("price")
-    valid_days: Mapped[int]
+    valid_days: Mapped[int] = mapped_column(info={"label": "Valid for (days)"})
     quote_id: Mapped[int] = mapped_column(ForeignKey("quote.id"))
     quote: Mapped[Quote] = relationship()
-    expires_at: Mapped[datetime | None]  # counted from the payment
+    expires_at: Mapped[datetime | None] = mapped_column(info={"label": "Valid until"})  # counted from the payment
     paid_with: Mapped[str] = mapped_column(default="")
     request_key: Mapped[str | None] = mapped_column(unique=True)
 
@@ -143,7 +147,7 @@ class Pass(Noun, Linked):
 
     def paid(self, payment: Payment) -> str | None:
         if not self.awaits(payment.bill):
-            return f"The package was {self.state.replace('_', ' ')} when the money came."
+            return f"The package was already {self.state_label(self.state).lower()} when the payment arrived."
         if self.state == "open":
             self.begin(payment.said)
         else:
@@ -162,17 +166,17 @@ class Pass(Noun, Linked):
         """It cannot be used until it is paid again."""
         tell(self.person, "money/pay_link", key=f"unpaid again:{payment.id}", bill=payment.bill)
 
-    @move("open", to="active")
+    @move("open", to="active", label="Activated")
     def begin(self, paid_with: str) -> None:
-        """Paid: it can be used from now on."""
+        """The package is paid for and can be used from now on."""
         self.paid_with, self.expires_at = paid_with, clock.ahead(days=self.valid_days)
         tell(self.person, "bookings/pass_bought", bought=self)
         remind(self.person, "bookings/pass_ends", at=self.expires_at - REMINDS, bought=self)
         later(expire, self, at=self.expires_at)
 
-    @move("open", by="Desk", label="Mark as paid", asks=ByHand)
+    @move("open", by="Desk", label="Record payment", asks=ByHand)
     def mark_paid(self, asked: ByHand) -> None:
-        """Paid at the counter: cash, cheque or transfer."""
+        """Records a payment in cash, by cheque or by bank transfer."""
         bill = self.bill
         assert bill is not None
         bill.take_by_hand(asked)
@@ -197,16 +201,16 @@ class Pass(Noun, Linked):
         """Or say why not."""
         bill = self.bill
         if self.service.id != service.id:
-            raise _no(say("This package is for %(service)s.", service=self.service.name))
+            raise _no(say("This package is only valid for %(service)s.", service=self.service.name))
         if self.state == "cancelled":
-            raise _no(say("This package was called off."))
+            raise _no(say("This package has been cancelled."))
         if self.is_over:
             assert self.expires_at is not None
-            raise _no(say("This package was valid until %(when)s.", when=moment(self.expires_at, self.person.timezone)))
+            raise _no(say("This package expired on %(when)s.", when=moment(self.expires_at, self.person.timezone)))
         if not self.uses_left:
-            raise _no(say("Nothing is left of this package."))
+            raise _no(say("All sessions in this package have been used."))
         if bill is None or bill.state != "paid":
-            raise _no(say("This package is not paid. Please pay it first, or write to us."))
+            raise _no(say("This package hasn’t been paid for. Pay for it first, or email us."))
 
     @property
     def is_over(self) -> bool:
@@ -236,29 +240,40 @@ class Pass(Noun, Linked):
         elif self.state != "active":
             self.earn()
 
-    @move("active", to="used_up")
+    @move("active", to="used_up", label="Used up")
     def run_out(self) -> None:
-        """Nothing is left of it."""
+        """All sessions have been used."""
 
-    @move("used_up", to="active")
+    @move("used_up", to="active", label="Reactivated")
     def begin_again(self) -> None:
-        """A use came back."""
+        """A session was returned to the package."""
 
-    @move("active", to="expired")
+    @move("active", to="expired", label="Expired")
     def end(self) -> None:
-        """Its time is over: what is unused is ours."""
+        """The package has expired. Unused sessions are not refunded."""
         self.earn()
 
-    @move("open", to="cancelled")
+    @move("open", to="cancelled", label="Cancelled without payment")
     def lapse(self) -> None:
-        """Nobody paid for it."""
+        """The package was not paid for in time."""
         self._close()
 
-    @move("open", "active", "used_up", to="cancelled", by="Desk", label="Call off", asks=CallOff, when=_nothing_to_come, careful=True, confirm=_what_goes_back)
+    @move(
+        "open",
+        "active",
+        "used_up",
+        to="cancelled",
+        by="Desk",
+        label="Cancel package",
+        asks=CallOff,
+        when=_nothing_to_come,
+        careful=True,
+        confirm=_what_goes_back,
+    )
     def call_off(self, asked: CallOff) -> None:
-        """Nobody can use it any more, and of what was paid the unused share goes back, or nothing."""
+        """Cancels the package. It can no longer be used, and the chosen refund is made."""
         if asked.back == "unused":
-            money.give_back(self, self.unused, f"{self.number} was called off: {asked.why}")
+            money.give_back(self, self.unused, f"{self.number} was cancelled: {asked.why}")
         self._close()
         self.earn()
         tell(self.person, "bookings/pass_cancelled", bought=self)
@@ -307,7 +322,9 @@ class Pass(Noun, Linked):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whose it is."""
-        return say("%(n)s uses of %(number)s are left.", n=self.uses_left, number=self.number) if self.state == "active" and not self.is_over else ""
+        if self.state != "active" or self.is_over:
+            return ""
+        return counted("Package %(number)s has %(n)s session left.", "Package %(number)s has %(n)s sessions left.", self.uses_left, number=self.number)
 
     def wants(self, message: Message) -> bool:
         """Is this still worth saying?"""
@@ -324,6 +341,7 @@ class PassUse(Noun):
 
     known_as = "package use"
     states = "taken", "given_back", "spent"
+    state_labels: ClassVar[dict[str, str]] = {"taken": "Reserved", "given_back": "Returned", "spent": "Used"}
     __table_args__ = (UniqueConstraint("pass_id", "booking_id"),)
     whose = "bought.person"
 
@@ -340,22 +358,22 @@ class PassUse(Noun):
         self.bought.lock()
         return super().lock()
 
-    @move("taken", to="given_back")
+    @move("taken", to="given_back", label="Returned")
     def give_back(self) -> None:
-        """It can be used again."""
+        """The session can be used again."""
         self.bought.one_more()
 
-    @move("given_back", to="taken")
+    @move("given_back", to="taken", label="Reserved again")
     def take_again(self) -> None:
-        """Its booking comes to be after all."""
+        """The booking was confirmed after all, so the session is reserved again."""
         self.bought.take_one()
 
-    @move("taken", to="spent")
+    @move("taken", to="spent", label="Used")
     def spend(self) -> None:
-        """It has happened, or will not come back: its share is ours."""
+        """The session was used, or will not be returned. Its share of the price is earned."""
 
     def __str__(self) -> str:
-        return f"a use of {self.bought}"
+        return f"Session of {self.bought}"
 
 
 def give_back(booking: Booking) -> None:
@@ -372,7 +390,7 @@ def take_again(booking: Booking) -> str | None:
         try:
             use.bought.is_for(booking.slot.service)
         except Invalid as no:
-            return f"The package {use.bought.code} does not count any more: {no.fields['coupon']}"
+            return f"The package {use.bought.code} can no longer be used: {no.fields['coupon']}"
         use.take_again()
     return None
 

@@ -176,8 +176,11 @@ def book(slug: str, slot: int) -> Any:
             if "apply" in request.form:
                 return _form(service, chosen, typed, offer=_offer(service, quote))
             if shown and shown.total != quote.total:
-                costs = {"now": quote.total or say("nothing"), "before": shown.total or say("nothing")}
-                says = say("It costs %(now)s now, not %(before)s as it said here before. Nothing is held or charged yet.", **costs)
+                costs = {"now": quote.total or say("zero"), "before": shown.total or say("zero")}
+                says = say(
+                    "The price has changed from %(before)s to %(now)s. Nothing has been reserved or charged yet. Please check the new price and continue.",
+                    **costs,
+                )
                 return _form(service, chosen, typed, offer=_offer(service, quote, says)), 409
             booking = _hold(chosen, typed, quote)
     except Refused as no:
@@ -208,7 +211,7 @@ def _together(booking: Booking, bill: Bill) -> Any:
             if isinstance(each.thing, Booking):
                 each.thing.stay(booking.hold_expires_at)
     if "more" in request.form:
-        flash(say("%(thing)s is kept for you. Choose another one, then pay for all of them at once.", thing=booking.slot.service.name), "success")
+        flash(say("%(thing)s is reserved for you. Choose another service, then pay for everything together.", thing=booking.slot.service.name), "success")
         return redirect(url_for("booking.services"), 303)
     return redirect(url_for("basket.show_collected"), 303)
 

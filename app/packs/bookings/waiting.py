@@ -32,13 +32,14 @@ class Waiting(Noun, Linked):
 
     link_kind = "waiting"
     states = "waiting", "offered", "taken", "passed", "left"
+    state_labels: ClassVar[dict[str, str]] = {"taken": "Booked", "passed": "Offer expired", "left": "Removed"}
     __table_args__ = (
         CheckConstraint("last_day >= first_day", name="days"),
         Index("waiting_once", "service_id", "person_id", unique=True, postgresql_where=text("state in ('waiting', 'offered')")),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "waiting_days": unsaid("The last day comes after the first."),
-        "waiting_once": unsaid("You are in this line already."),
+        "waiting_days": unsaid("The last day can’t be before the first day."),
+        "waiting_once": unsaid("You’re already on this waiting list."),
     }
 
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
@@ -48,8 +49,8 @@ class Waiting(Noun, Linked):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     timezone: Mapped[str]
-    first_day: Mapped[date]
-    last_day: Mapped[date]
+    first_day: Mapped[date] = mapped_column(info={"label": "From"})
+    last_day: Mapped[date] = mapped_column(info={"label": "To"})
     booking_id: Mapped[int | None] = mapped_column(ForeignKey("booking.id"))
     booking: Mapped[Booking | None] = relationship(lazy="joined")  # what is kept for them, or what came of it
 
@@ -58,7 +59,7 @@ class Waiting(Noun, Linked):
         """At the end of the line."""
         today = clock.now().astimezone(ZoneInfo(who["timezone"])).date()
         if last_day < max(first_day, today) or (last_day - today).days > 366:
-            raise Invalid.fields_said({"last_day": say("Choose days from today on, within a year, the last not before the first.")})
+            raise Invalid.fields_said({"last_day": say("Choose dates from today up to one year ahead. The last day can’t be before the first day.")})
         with transaction():
             here = cls(
                 service=service, practitioner_id=whose or None, person=Person.meet(**who), timezone=who["timezone"], first_day=first_day, last_day=last_day
@@ -71,7 +72,7 @@ class Waiting(Noun, Linked):
     def still_needs(self) -> str:
         """Why nobody can forget yet who waits."""
         return (
-            say("There is still a place in the line for %(service)s.", service=self.service.name)
+            say("There is still an active waiting list entry for %(service)s.", service=self.service.name)
             if self.state == "offered" or (self.state == "waiting" and self.last_day >= clock.today())
             else ""
         )
@@ -86,9 +87,9 @@ class Waiting(Noun, Linked):
         day = slot.starts_at.astimezone(ZoneInfo(self.timezone)).date()
         return self.first_day <= day <= self.last_day and self.practitioner_id in (None, slot.practitioner_id)
 
-    @move("waiting", to="offered")
+    @move("waiting", to="offered", label="Time offered")
     def offer(self, kept: Booking) -> None:
-        """Nobody else can take it while they think about it."""
+        """Reserves an available time for this customer and emails them an offer."""
         self.booking = kept
         tell(self.person, "bookings/offer", key=f"offer:{kept.id}", waiting=self)
 
@@ -96,19 +97,19 @@ class Waiting(Noun, Linked):
     def is_kept(self) -> bool:
         return self.state == "offered" and self.booking is not None and self.booking.is_payable
 
-    @move("offered", to="taken")
+    @move("offered", to="taken", label="Offer accepted")
     def take(self, booking: Booking) -> None:
-        """They took it, through the same form as everybody."""
+        """The customer booked the offered time."""
         self.booking = booking
 
-    @move("offered", to="passed")
+    @move("offered", to="passed", label="Offer expired")
     def pass_by(self) -> None:
-        """They did not take it in time; the next one is asked."""
+        """The customer did not book the offered time. It is offered to the next person."""
         tell(self.person, "bookings/passed", key=f"passed:{self.booking_id}", waiting=self)
 
-    @move("waiting", "offered", to="left", by="Desk", label="Take off the line")
+    @move("waiting", "offered", to="left", by="Desk", label="Remove from waiting list")
     def leave(self) -> None:
-        """Not wanted any more: what was kept for them is free for the next one."""
+        """Removes the customer from the waiting list. A time reserved for them becomes available to the next person."""
         if self.booking and self.booking.state == "held":
             self.booking.lapse()
 
