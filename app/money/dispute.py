@@ -35,7 +35,7 @@ class Dispute(Noun):
     gateway_id: Mapped[str] = mapped_column(info={"label": "Dispute ID"})
     money: Mapped[Money] = money_column("money", info={"label": "Amount"})
     kept_back: Mapped[Money] = money_column("kept_back", info={"label": "Withheld by gateway"})  # what the gateway has taken from us meanwhile
-    reason: Mapped[str] = mapped_column(default="")
+    reason: Mapped[str] = mapped_column(default="", info={"choices": dict})  # the gateway’s own word, as words
     respond_by: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Respond by"})
     look_at: Mapped[datetime | None] = mapped_column(index=True)
 

@@ -265,7 +265,7 @@ def test_whoever_lost_the_right_is_told_and_sent_nothing(app: Flask, asks: Any, 
     now = again(made)
     assert (now.state, now.trouble) == ("paused", "Asha doesn’t have access to this report.")
     (letter,) = letters("asha")
-    assert (letter["subject"], letter["attachments"]) == ("Not sent any more: Trial", [])
+    assert (letter["subject"], letter["attachments"]) == ("Scheduled report paused: Trial", [])
     assert "is no longer sent to you" in session.scalars(select(Notice.words).where(Notice.user_id == user_id(app, "asha"))).one()
     with pytest.raises(Refused, match="doesn’t have access"):
         now.go_on()

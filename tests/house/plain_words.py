@@ -47,7 +47,7 @@ SAY_INSTEAD = {
     r"waiting line|on the line|in the line|in line": "waiting list",
     r"per cent": "percent, %",
     r"sums?": "amount, total",
-    r"wrote down|written down|writes? (it|this|them)? ?down|noted down": "record, recorded",
+    r"wrote down|written down|writes? (it |this )?down|noted down": "record, recorded",
     r"a second pair of eyes|four eyes": "a second approval",
     r"hand(ed)? out": "pay out, paid out",
     r"of (our|your|their) own": "own, custom",
@@ -62,7 +62,7 @@ SAY_INSTEAD = {
 }
 _SAY_INSTEAD = {re.compile(rf"\b(?:{words})\b", re.IGNORECASE): better for words, better in SAY_INSTEAD.items()}
 
-MACHINE_NAME = re.compile(r"\b[a-z]+_[a-z_]+\b")
+NOT_WORDS = re.compile(r"%\(\w+\)s|\{\{.*?\}\}|`[^`]*`|\b\w+\.\w+\b|\"\w+\": \"\w+\"")  # places, code and addresses within a text
 READ_ALOUD = ("title", "aria-label", "placeholder", "alt", "content", "label", "data-says", "data-confirm")
 LABELS = ("label", "one", "title", "spoken")  # keyword arguments whose value is a label
 
@@ -83,8 +83,9 @@ class Text:
 
 def wrong_with(text: Text) -> list[str]:
     """Each rule that it breaks, in a few words."""
-    found = [f"“{hit[0]}”: say {better}" for words, better in _SAY_INSTEAD.items() if (hit := words.search(text.words))]
-    if text.how in ("button", "heading", "label") and (capital := _not_sentence_case(text.words)):
+    words = NOT_WORDS.sub("…", text.words)
+    found = [f"“{hit[0]}”: say {better}" for rule, better in _SAY_INSTEAD.items() if (hit := rule.search(words))]
+    if text.how in ("button", "heading", "label") and (capital := _not_sentence_case(words)):
         found.append(f"“{capital}”: sentence case")
     return found
 

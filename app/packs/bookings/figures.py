@@ -267,7 +267,7 @@ reports = [
     Report(
         "given_back",
         also="refund cancellation",
-        label="Refunds",
+        label="Refund rate",
         icon="history",
         asks=Period,
         columns={"service": "relation", "payments": "number", "given_back": "number", "paid": "money", "back": "money", "rate": "rate"},
