@@ -390,6 +390,9 @@ _HOW = {
 }
 
 
+SILENT = ("script", "style", "code", "pre", "kbd")  # what is within them is for machines, or is a name of theirs
+
+
 class _Reader(HTMLParser):
     """The texts of a page, each as what it is."""
 
@@ -401,15 +404,15 @@ class _Reader(HTMLParser):
         for name, value in attributes:
             if name in READ_ALOUD and value and not (name == "content" and tag == "meta" and "," in value):
                 self._take(value, "attribute")
-        if tag in ("script", "style") or tag in _HOW or tag == "a":
+        if tag in SILENT or tag in _HOW or tag == "a":
             self.open.append("button" if tag == "a" and "button" in (dict(attributes).get("class") or "").split() else tag)
 
     def handle_endtag(self, tag: str) -> None:
-        if self.open and (tag in _HOW or tag in ("script", "style", "a")):
+        if self.open and (tag in _HOW or tag in SILENT or tag == "a"):
             self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        if "script" not in self.open and "style" not in self.open:
+        if not any(tag in self.open for tag in SILENT):
             self._take(data, next((_HOW[tag] for tag in reversed(self.open) if tag in _HOW), "text"))
 
     def _take(self, words: str, how: str) -> None:

@@ -23,13 +23,18 @@ PARTS = [house, money, *PACKS]
 RESOURCES = [each for pack in PARTS for each in pack.resources]
 
 
+# Stand-ins answer in the words of those for whom they stand.
+STRANGERS = ("app/sandbox/razorpay", "app/sandbox/stripe")
+
+
 @pytest.fixture
 def app(peopled: Flask) -> Flask:
     return peopled
 
 
 def test_no_text_uses_words_of_our_own_and_labels_are_in_sentence_case() -> None:
-    wrong = [f"{each.place}: {each.words!r}: {why}" for each in texts() for why in wrong_with(each)]
+    ours = (each for each in texts() if not each.file.startswith(STRANGERS))
+    wrong = [f"{each.place}: {each.words!r}: {why}" for each in ours for why in wrong_with(each)]
     assert not wrong, f"{len(wrong)} texts:\n" + "\n".join(wrong)
 
 
