@@ -102,7 +102,7 @@ class Settlement(Noun):
         """The line doesn’t match our books."""
         self.trouble = trouble
 
-    @move("differs", to="matched", by="Accountant", label="Match again", when=lambda it: it.what_differs() or None)
+    @move("differs", to="matched", by="Accountant", label="Recheck", when=lambda it: it.what_differs() or None)
     def match_again(self) -> None:
         """Compare the line with our books again."""
         self.trouble = ""

@@ -206,7 +206,7 @@ def test_the_refusals_are_those_of_the_public_page(slot: Slot, hold: Any, enter:
     taken = call(enter("dina"), slot)
     assert taken.status_code == 409
     assert "This time has just been taken." in taken.text
-    for said, words in (({"name": "", "email": "nobody"}, "Enter a valid email address."), ({"coupon": "NOSUCH"}, "There is no such coupon")):
+    for said, words in (({"name": "", "email": "nobody"}, "Enter a valid email address."), ({"coupon": "NOSUCH"}, "This coupon doesn’t exist")):
         wrong = call(enter("dina"), open_slot(hours=50 + len(said)), **said)
         assert wrong.status_code == 422
         assert words in wrong.text

@@ -88,7 +88,7 @@ def test_extras_a_coupon_a_deposit_and_the_rest(visit: Visit, web: str, sandbox:
     page.get_by_text("Have a coupon").click()
     page.get_by_label("Coupon", exact=True).fill("nosuch")
     page.get_by_role("button", name="Apply").click()
-    expect(costs).to_contain_text("There is no such coupon")
+    expect(costs).to_contain_text("This coupon doesn’t exist")
     page.get_by_label("Coupon", exact=True).fill("welcome-10")
     page.get_by_role("button", name="Apply").click()
     expect(costs).to_contain_text("₹1,079.10")
