@@ -39,7 +39,7 @@ def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str
     page.get_by_label("Trigger").select_option("cancel")
     page.get_by_role("button", name="Add condition").click()
     page.get_by_label("Column").select_option("price")
-    page.get_by_label("How").select_option("from")
+    page.get_by_label("Condition", exact=True).select_option("from")
     page.get_by_label("Value", exact=True).fill("500")
     page.get_by_role("button", name="Create a task").click()
     page.get_by_label("Assign to").select_option("owner")
