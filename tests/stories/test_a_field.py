@@ -56,7 +56,7 @@ def test_what_was_typed_is_there_again_for_whoever_was_signed_out_meanwhile(visi
             page.get_by_label("Notes").fill("Walks with a stick")
             page.context.clear_cookies()
             page.get_by_role("button", name="Add customer").click()
-    expect(page.get_by_text("What you had typed stands here again")).to_be_visible()
+    expect(page.get_by_text("You were signed out before this was saved")).to_be_visible()
     expect(page.get_by_label("Notes")).to_have_value("Walks with a stick")
     page.get_by_role("button", name="Add customer").click()
     expect(page.get_by_role("heading", name="Meera Iyer")).to_be_visible()
