@@ -161,7 +161,7 @@ def move_one(name: str, id: int, move: str) -> str:
     noun = _noun(name)
     row = access.find(noun, id)
     press(row, move, {})
-    return f"“{moves(noun)[move].label}” was applied to {row}."
+    return f"{moves(noun)[move].happened(noun)}: {row}"
 
 
 def move_all(name: str, move: str) -> str:
