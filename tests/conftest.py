@@ -42,7 +42,7 @@ from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot
 from config import Settings
 from deploy.servers import child, servers
-from tests.programs import FILE, instant_of, shared_clock
+from tests.programs import FILE, end_with_parent, instant_of, shared_clock
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
@@ -68,6 +68,10 @@ def _group_of(item: pytest.Item) -> str:
     """What one worker runs: a file; of the proof of all nouns, what belongs to one pack."""
     resource = getattr(item, "callspec", None) and item.callspec.params.get("resource")  # type: ignore[attr-defined]
     return f"{item.path.stem} {'.'.join(resource.noun.__module__.split('.')[:3])}" if resource else str(item.path)
+
+
+if os.environ.get("PYTEST_XDIST_WORKER"):
+    end_with_parent()
 
 
 class Visitor(FlaskClient):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import signal
 import struct
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from app.kernel import clock
+from deploy.servers import LIBC, PR_SET_PDEATHSIG
 
 FILE = "SUITE_CLOCK"
 HOUSE = ZoneInfo("Asia/Kolkata")
@@ -67,6 +69,12 @@ def shared_clock() -> Clock:
         it.set_to(instant_of(day))
     clock.follow(it.now)
     return it
+
+
+def end_with_parent() -> None:
+    """One of several test processes ends at once with the one that leads them, and with it all that it has started. Linux only."""
+    if LIBC:
+        LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
 
 
 def web() -> object:

@@ -42,7 +42,7 @@ def until(true: Callable[[], bool]) -> bool:
 def test_a_run_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
     mark = f"SUITE_TRIAL={tmp_path.name}-{os.getpid()}"
     name, _, value = mark.partition("=")
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", STORY]
+    command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", STORY]
     with subprocess.Popen(
         command, cwd=ROOT, env=os.environ | {name: value}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
     ) as run:
