@@ -355,7 +355,7 @@ class Booking(Noun, Seated, Linked, Answered):
 
     # --- where somebody looks at each request ---
 
-    @move("held", to="requested", label="Approval requested")
+    @move("held", to="requested", label="Approval requested", done="Approval requested")
     def ask(self) -> None:
         """Reserves the time for up to three days, until your team approves or declines the request."""
         self.hold_expires_at = min(clock.ahead(days=3), self.slot.starts_at)
@@ -376,7 +376,7 @@ class Booking(Noun, Seated, Linked, Answered):
         self._let_go_of_what_paid()
         tell(self.person, "bookings/declined", booking=self)
 
-    @move("requested", to="expired", label="Request expired")
+    @move("requested", to="expired", label="Request expired", done="Request expired")
     def go_unanswered(self) -> None:
         """The request was not answered in time."""
         self._leave_seat()

@@ -211,12 +211,12 @@ class Meeting(Noun):
 
     # --- its moves ---
 
-    @move("requested", to="ready", label="Link created")
+    @move("requested", to="ready", label="Link created", done="Link created")
     def be_ready(self, made: Made) -> None:
         self.external_id, self.host_url = made.external_id, made.host_url
         self.join_url, self.tries, self.trouble = made.join_url, 0, ""
 
-    @move("requested", to="failed", label="Link failed")
+    @move("requested", to="failed", label="Link failed", done="Link failed")
     def give_up(self) -> None:
         """No link could be created. Staff enter one."""
 

@@ -108,7 +108,7 @@ class Slot(Noun):
     def reopen(self) -> None:
         """Makes the slot bookable again."""
 
-    @move("open", to="withdrawn", label="Withdrawn")
+    @move("open", to="withdrawn", label="Withdrawn", done="Withdrawn")
     def withdraw(self) -> None:
         """The opening hours no longer include this slot. Existing bookings stay."""
 

@@ -87,7 +87,7 @@ class Waiting(Noun, Linked):
         day = slot.starts_at.astimezone(ZoneInfo(self.timezone)).date()
         return self.first_day <= day <= self.last_day and self.practitioner_id in (None, slot.practitioner_id)
 
-    @move("waiting", to="offered", label="Time offered")
+    @move("waiting", to="offered", label="Time offered", done="Time offered")
     def offer(self, kept: Booking) -> None:
         """Reserves an available time for this customer and emails them an offer."""
         self.booking = kept
@@ -97,12 +97,12 @@ class Waiting(Noun, Linked):
     def is_kept(self) -> bool:
         return self.state == "offered" and self.booking is not None and self.booking.is_payable
 
-    @move("offered", to="taken", label="Offer accepted")
+    @move("offered", to="taken", label="Offer accepted", done="Offer accepted")
     def take(self, booking: Booking) -> None:
         """The customer booked the offered time."""
         self.booking = booking
 
-    @move("offered", to="passed", label="Offer expired")
+    @move("offered", to="passed", label="Offer expired", done="Offer expired")
     def pass_by(self) -> None:
         """The customer did not book the offered time. It is offered to the next person."""
         tell(self.person, "bookings/passed", key=f"passed:{self.booking_id}", waiting=self)
