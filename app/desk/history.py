@@ -19,6 +19,7 @@ from app.kernel.audit import Change, as_seen
 from app.kernel.db import Noun, noun_called, session, spaced
 from app.money.amount import Money
 
+_CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
 _UNSAID = {"handle", "request_key", "request_hash", "more"}  # for programs, or told apart: they tell a person nothing
 
@@ -90,10 +91,10 @@ def _said(noun: str, name: str, side: Mapping[str, Any]) -> str:
 
 
 def _in_words(noun: str, name: str, value: str) -> str:
-    """A state and a choice as they are called on the page of the record."""
+    """A state and a choice as they are called on the page of the record, and a code as words."""
     found = _column(noun, name)
     if found is None or not (name == "state" or found.info.get("choices")):
-        return value
+        return spaced(value) if found is not None and "says" in found.info and _CODE.fullmatch(value) else value
     it = column.Column(noun_called(noun), name)
     return it.option_said(value) if value in it.choices else value
 

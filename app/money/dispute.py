@@ -9,7 +9,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
-from app.kernel.db import Noun, session, transaction
+from app.kernel.db import Noun, session, spaced, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import every, job, later
 from app.kernel.words import say
@@ -35,7 +35,7 @@ class Dispute(Noun):
     gateway_id: Mapped[str] = mapped_column(info={"label": "Dispute ID"})
     money: Mapped[Money] = money_column("money", info={"label": "Amount"})
     kept_back: Mapped[Money] = money_column("kept_back", info={"label": "Withheld by gateway"})  # what the gateway has taken from us meanwhile
-    reason: Mapped[str] = mapped_column(default="", info={"choices": dict})  # the gateway’s own word, as words
+    reason: Mapped[str] = mapped_column(default="", info={"says": lambda dispute: spaced(dispute.reason)})  # the gateway’s own word
     respond_by: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Respond by"})
     look_at: Mapped[datetime | None] = mapped_column(index=True)
 

@@ -308,9 +308,9 @@ def another_zone(it: House) -> Any:
 MONEY_BACK = frozenset({"event", "job", "payment", "refund", "account", "posting", "line", "series", "message", "change", "finding"})
 PHONE = "Enter a valid phone number, such as +91 98765 43210."
 MAILBOX, NAME = "Enter a valid email address.", "Enter a name of 2 to 100 characters."
-DAY, HOUR, ZONE = "Enter a date from 1 Jan 1900 to today.", "Enter a time, such as 14:30.", "This is not a time zone. Write it like Asia/Kolkata."
+DAY, HOUR, ZONE = "Enter a date from 1 Jan 1900 to today.", "Enter a time, such as 14:30.", "Enter a valid time zone, such as Asia/Kolkata."
 TOO_SOON, NO_FIELD = "This time is too soon. Please choose a later one.", "Unknown field."
-UNKNOWN = "Unknown field, or not one that is written here."
+UNKNOWN = "Unknown field, or one that can’t be edited here."
 BEGUN = "This appointment has already started."
 
 

@@ -109,7 +109,7 @@ def test_times_outside_the_window_are_refused(open_slot: OpenSlot, hold: Hold, h
 def test_a_closed_slot_is_not_offered(slot: Slot, hold: Hold, service: Service) -> None:
     slot.close()
     assert free(service) == []
-    with pytest.raises(Refused, match="not offered any more"):
+    with pytest.raises(Refused, match="no longer available"):
         hold(slot)
 
 

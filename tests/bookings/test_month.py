@@ -32,7 +32,7 @@ def test_the_page_opens_at_the_first_free_time_whatever_month_it_is_in(last_day:
         page = client.get("/book/first")
     assert page.status_code == 200
     assert f"{clock.day_of(slot.starts_at)}" in days_to_choose(page.text)
-    assert "free time" in page.text
+    assert "available time" in page.text
 
 
 def test_a_month_that_was_asked_for_opens_even_if_nothing_is_free(client: FlaskClient, open_slot: Callable[..., Slot]) -> None:

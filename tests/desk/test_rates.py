@@ -55,4 +55,4 @@ def test_a_form_has_the_headings_of_its_record_page(service: Service, enter: Ent
         page = enter("dina").get(path).text
         headings = re.findall("<legend>([^<]+)", page)
         assert headings == ["Price", "Scheduling", "Booking rules"]
-        assert page.index('name="minutes"') < page.index(headings[0]) < page.index('name="tax_rate"') < page.index(headings[1])
+        assert page.index('name="minutes"') < page.index(f"<legend>{headings[0]}") < page.index('name="tax_rate"') < page.index(f"<legend>{headings[1]}")

@@ -63,7 +63,7 @@ class Stage:
         tables = [each for each in self.tables if each in self.written | follows | by_trigger]
         if tables:
             self._run(*(f"delete from {each}" for each in tables), *(f"insert into {each} select * from remembered.{each}" for each in tables))
-            self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}))" for each in tables))
+            self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}), false)" for each in tables))
             self.written.clear()
         board.forget_all()
         board.catch_up()
@@ -95,12 +95,16 @@ def world(built: Flask, kept: list[str]) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="module")
-def stage(world: Stage) -> Iterator[Stage]:
+def stage(world: Stage, built: Flask) -> Iterator[Stage]:
     """That world, and an eye on what is written to it."""
     world.distrust()
     event.listen(db.engine(), "before_cursor_execute", world.watch)
     yield world
     event.remove(db.engine(), "before_cursor_execute", world.watch)
+    world.clear()  # and counting from one, for whoever comes next
+    board.forget_all()
+    with built.app_context():
+        board.catch_up()
 
 
 def _hear_from_a_gateway() -> None:

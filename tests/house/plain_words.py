@@ -338,6 +338,11 @@ VERBS = frozenset(
         "suspend",
         "switch",
         "sync",
+        "match",
+        "recreate",
+        "reassign",
+        "enter",
+        "sell",
         "take",
         "tell",
         "test",
@@ -386,7 +391,7 @@ _HOW = {
     "th": "label",
     "label": "label",
     "legend": "label",
-    "summary": "button",
+    "summary": "label",
 }
 
 

@@ -60,7 +60,7 @@ def test_catalogues_follow_the_same_rules_in_english() -> None:
 
 
 # What every calendar, dialog and list of downloads says on a button without a verb.
-USUAL = ("Today", "Done", "Excel", "PDF", "Dark", "I have saved my codes", "selected", "of {…}")
+USUAL = ("Today", "Done", "Excel", "PDF", "Dark", "Advanced filter", "I have saved my codes", "selected", "of {…}")
 
 
 # --- buttons ----------------------------------------------------------------------------------------------------------

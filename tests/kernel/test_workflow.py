@@ -26,7 +26,7 @@ def test_a_move_from_the_wrong_state_is_refused_in_words(slot: Slot, hold: Hold)
     booking.mark_paid(ByHand("cash", "receipt 7"))
     with pytest.raises(Refused, match="is confirmed, so “Record payment” is not available"):
         booking.mark_paid(ByHand("cash", "receipt 8"))
-    assert booking.paid_with == "cash, receipt 7"
+    assert booking.paid_with == "Cash, receipt 7"
 
 
 def test_a_state_that_is_set_by_hand_is_stopped_at_the_session(slot: Slot, hold: Hold) -> None:

@@ -153,7 +153,7 @@ def test_a_number_that_is_none_fails_at_once_and_staff_see_why(booked: Booking, 
     assert by("whatsapp").state == "failed"
     assert "131026" in by("whatsapp").trouble
     desk = enter("dina")
-    assert "Messages that did not go out" in desk.get("/desk/").text
+    assert "Failed messages" in desk.get("/desk/").text
     assert "131026" in desk.get(f"/desk/booking/{booked.id}").text
 
 

@@ -136,7 +136,7 @@ def test_nobody_is_forgotten_while_something_is_to_come_or_owed(planted: Booking
     session.expire_all()
     planted.cancel(CallOff("Asked for it."))
     refund = planted.going_back[0]
-    with pytest.raises(Refused, match="still to go back"):
+    with pytest.raises(Refused, match="still pending"):
         planted.person.forget()
     refund.hand_out(HandedOut("R-2"))
     planted.person.forget()
