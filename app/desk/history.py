@@ -29,7 +29,7 @@ def told(change: Change) -> list[tuple[str, str, str]]:
     before, after = (as_seen(change, side) for side in (change.before, change.after))
     names = [*dict.fromkeys([*before, *after])]
     said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
-    lines = [(_label(change.noun, name), *(_said(change.noun, name, side) for side in (before, after))) for name in said]
+    lines = [(_label(change.noun, name), _said(change.noun, name, before), _said(change.noun, name, after)) for name in said]
     return [*lines, *_added(change.noun, *(_fields(side.get("more")) for side in (before, after)))]
 
 

@@ -121,7 +121,7 @@ class Seated:
         return session.scalars(found.where(Slot.practitioner_id == whose if whose else true()).limit(1)).first()
 
     @classmethod
-    def _free(cls, service: Service, since: datetime, until: datetime) -> Select[tuple[Slot, int]]:
+    def _free(cls, service: Service, since: datetime, until: datetime) -> Select[Slot, int]:
         here, elsewhere = (func.count(cls.id.distinct()).filter(each) for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id))
         theirs = or_(Presence.practitioner_id == Slot.practitioner_id, Presence.practitioner_id == Slot.partner_id)
         taken = select(here.label("here"), elsewhere.label("elsewhere")).select_from(cls).join(Presence, Presence.booking_id == cls.id)
