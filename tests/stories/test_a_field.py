@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from app.packs.bookings.slot import Slot
 from tests.conftest import PASSWORD
 from tests.stories.test_everybody import faults
+from tests.stories.test_the_walk import until
 
 
 @pytest.mark.browser
@@ -34,6 +35,7 @@ def test_a_field_leads_to_another_record_from_the_next_click_on(visit: Callable[
     page.get_by_role("button", name="Add custom field").click()
     expect(page.locator("main")).to_contain_text("Sees mostly")
     page.goto(f"{web}/desk/person/new")
+    until(page, lambda: page.get_by_label("Sees mostly").is_visible())  # the other process of the web hears of it within a second
     page.get_by_label("Name", exact=True).fill("Meera Iyer")
     page.get_by_label("Email").fill("meera@example.com")
     page.get_by_label("Sees mostly").select_option(label="Asha Rao")
