@@ -31,8 +31,6 @@ def choose_a_time(page: Page, web: str) -> None:
     page.get_by_role("link", name=re.compile("First consultation|Choose a time|Book")).first.click()
     if "/book/" not in page.url:
         page.goto(f"{web}/book/first")
-    if not page.get_by_role("link", name=re.compile(r"available time")).count():  # in the last days of a month
-        page.get_by_role("link", name=re.compile(r"^See \w+ \d{4}$")).click()
     page.get_by_role("link", name=re.compile(r"available time")).first.click()
     page.get_by_role("link", name=re.compile(r"with Asha Rao")).first.click()
 
