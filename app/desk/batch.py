@@ -22,6 +22,8 @@ _BY_ITSELF = {"id", "version", "created_at", "changed_at"}
 class Batch(Noun):
     """Each row keeps its own history; this only remembers what belongs together, for as long as it can be taken back."""
 
+    known_as = "bulk edit"
+
     audited = False
 
     resource: Mapped[str]

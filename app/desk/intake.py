@@ -41,6 +41,8 @@ def _is_over(intake: Intake) -> str | None:
 class Intake(Noun):
     """Whose file it is, which column of it is which, and how far it has come."""
 
+    known_as = "import"
+
     states = "waiting", "trying", "tried", "running", "done", "undoing", "undone"
     state_labels: ClassVar[dict[str, str]] = {
         "waiting": "Not validated", "trying": "Validating", "tried": "Validated", "running": "Importing", "done": "Imported", "undoing": "Undoing", "undone": "Import undone",
@@ -284,6 +286,8 @@ class Intake(Noun):
 
 class IntakeLine(Noun):
     """What became of one line of the file: a row, or why not; and later whether that row was taken away again."""
+
+    known_as = "import row"
 
     audited = False
     __table_args__ = (UniqueConstraint("intake_id", "line"),)

@@ -27,6 +27,8 @@ WAYS = {"desk": "In app", "email": "In app and email", "off": "Off"}
 class Preference(Noun):
     """One line of it. Whoever said nothing hears of most in the desk alone."""
 
+    known_as = "notification setting"
+
     __table_args__ = (UniqueConstraint("user_id", "kind"),)
     refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This was just changed in another window. Reload the page."}
 

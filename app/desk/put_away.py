@@ -16,6 +16,8 @@ from app.kernel.db import Noun, session
 class PutAway(Noun):
     """That one record is away, and who put it there. What refers to the record goes on doing so."""
 
+    known_as = "archived record"
+
     audited = False  # the history of the record itself says it
     __table_args__ = (UniqueConstraint("noun", "row_id"),)
     refusals: ClassVar[dict[str, str]] = {"put_away_noun_row_id_key": "This is already archived."}

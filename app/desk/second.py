@@ -27,6 +27,8 @@ SHEET = 10
 class Second(Noun):
     """One for each person. A code is good once, and a few seconds before and after its time, for clocks differ."""
 
+    known_as = "two-factor authentication"
+
     audited = False  # each code that is used changes it; that it was switched on, off or renewed is said
     refusals: ClassVar[dict[str, str]] = {"second_user_id_key": "You already started this in another window. Reload the page."}
 

@@ -22,6 +22,8 @@ SEEN_ANEW = timedelta(minutes=5)
 class Sitting(Noun):
     """The cookie has its key, and a program its next refresh token; only a hash of either is kept. Counted by the database's own clock."""
 
+    known_as = "session"
+
     audited = False  # each look at it changes it; that it was begun or ended by hand is said
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)

@@ -23,6 +23,8 @@ MOST = 20  # of one person
 class Token(Noun):
     """256 random bits, of which a hash is kept: nobody finds them again by trying, so a plain one is enough, and quick."""
 
+    known_as = "API token"
+
     audited = False  # each use changes it; that it was made or ended is said
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)

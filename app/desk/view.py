@@ -18,6 +18,8 @@ MOST = 30  # of one person, for one list
 class View(Noun):
     """An address of a list: its columns, filters, order and size. Whoever made it changes it; a shared one is there for every reader of the list."""
 
+    known_as = "saved view"
+
     refusals = {"view_resource_user_id_name_key": "You already have a view with this name."}
     __table_args__ = (
         UniqueConstraint("resource", "user_id", "name"),
@@ -101,6 +103,8 @@ _ALL = select(View).where(View.resource == bindparam("resource"), or_(View.user_
 
 class Opens(Noun):
     """With which view of somebody else's a list opens for one person. When that is shared no more, the list opens as ever."""
+
+    known_as = "default view"
 
     audited = False  # how somebody likes to look at a list changes nothing for anybody
     __table_args__ = (UniqueConstraint("resource", "user_id"),)

@@ -44,6 +44,8 @@ class NotOffered(Missing):
 class Switch(Noun):
     """One feature that was turned off once, and how it stands now. Who turned it stands in its history."""
 
+    known_as = "feature"
+
     states = "on", "off"
 
     name: Mapped[str] = mapped_column(unique=True)

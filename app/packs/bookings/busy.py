@@ -158,6 +158,8 @@ class BusyCalendar(Noun):
 class Busy(Noun):
     """One time that is taken elsewhere. What it is for is nobody's business here, so that is not kept."""
 
+    known_as = "busy time"
+
     audited = False  # the calendar it was read from is the record of it
     __table_args__ = (Index("busy_during", "during", postgresql_using="gist"),)
 
