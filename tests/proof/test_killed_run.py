@@ -22,36 +22,49 @@ STORY = "tests/stories/test_the_walk.py::test_two_tabs_on_one_time_and_what_was_
 PROGRAMS = ("postgres", "gunicorn", "tests.programs", "tests.hands", "chromium")
 
 
-def of_run(mark: str) -> dict[int, str]:
-    """The processes that were started by this run, each with its command."""
-    found = {}
+def started_by(pid: int) -> dict[int, str]:
+    """The processes that this one has started, and those that they have, each with its command."""
+    parents, commands = {}, {}
     for each in Path("/proc").iterdir():
         with suppress(OSError):
-            if each.name.isdigit() and mark in (each / "environ").read_text(errors="replace"):
-                found[int(each.name)] = (each / "cmdline").read_text(errors="replace").replace("\0", " ")
-    return found
+            if each.name.isdigit():
+                parents[int(each.name)] = int((each / "stat").read_text().rpartition(")")[2].split()[1])
+                commands[int(each.name)] = (each / "cmdline").read_text(errors="replace").replace("\0", " ")
+    family, newer = set[int](), {pid}
+    while newer:
+        newer = {child for child, parent in parents.items() if parent in newer}
+        family |= newer
+    return {each: commands.get(each, "") for each in family}
+
+
+def lives(pid: int) -> bool:
+    with suppress(OSError):
+        return (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def until(true: Callable[[], bool]) -> bool:
     since = time.monotonic()
-    while not (held := true()) and time.monotonic() - since < 10 * PATIENCE:
+    while not (held := true()) and time.monotonic() - since < 5 * PATIENCE:
         time.sleep(0.1)
     return held
 
 
 def test_a_run_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
-    mark = f"SUITE_TRIAL={tmp_path.name}-{os.getpid()}"
-    name, _, value = mark.partition("=")
     command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", STORY]
-    with subprocess.Popen(
-        command, cwd=ROOT, env=os.environ | {name: value}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as run:
-        try:
-            assert until(lambda: all(any(program in told for told in of_run(mark).values()) for program in PROGRAMS)), of_run(mark)
-        finally:
-            run.send_signal(signal.SIGKILL)
-    left = until(lambda: not of_run(mark))
-    for pid in of_run(mark):
+    seen: dict[int, str] = {}
+
+    def all_are_there() -> bool:
+        seen.update(started_by(run.pid))
+        return run.poll() is not None or all(any(program in told for told in seen.values()) for program in PROGRAMS)
+
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+        until(all_are_there)
+        ended = run.poll()
+        run.send_signal(signal.SIGKILL)
+    left = until(lambda: not any(map(lives, seen)))
+    for pid in filter(lives, seen):
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
+    assert ended is None, f"it was over before all of it was there: {seen}"
     assert left, "something of it is still there"
