@@ -172,7 +172,7 @@ def verbs(resource: Resource) -> Mapping[str, str]:
 
 
 def _happens(resource: Resource, it: Move) -> str:
-    """“is marked as paid”, and “is cancelled” of “Cancel booking”; of what nobody presses, what it leads to."""
+    """The trigger in words: “is marked as paid”. A move without a button is described by the state it leads to."""
     done, _, rest = it.happened(resource.noun).partition(" ")
     rest = rest.removesuffix(resource.singular).removesuffix(resource.singular.rpartition(" ")[2]).strip()
     if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _GOES_ON):

@@ -51,7 +51,7 @@ _CALLED = {
 
 
 def usual_label(name: str) -> str:
-    """What a column of this name is called where nobody says otherwise."""
+    """The default label of a column with this name."""
     return _CALLED.get(name) or spaced(name)
 
 

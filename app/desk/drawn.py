@@ -84,7 +84,7 @@ def _entry(front: str, drawn: str, label: str, also: str, here: str, root: str) 
 
 
 def elsewhere(its: Iterable[Place]) -> Markup:
-    """Links to what stands in no menu, for the search over everything."""
+    """Links to pages outside the menu, for the palette."""
     root = request.script_root
     return Markup("".join([_elsewhere(each, root) for each in its]))  # noqa: S704  # as above
 

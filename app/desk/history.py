@@ -59,7 +59,7 @@ def _fields(more: Any) -> Mapping[str, Any]:
 
 
 def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """The fields that an administrator added, each by itself; another record by its ID, as a neighbour is."""
+    """Changed custom fields, one line each; a linked record is shown by its ID."""
     known = board.known.get(noun, ())
     leading, labels = {each.key for each in known if each.kind == "relation"}, {each.key: each.label for each in known}
     for key in dict.fromkeys([*before, *after]):
@@ -108,7 +108,7 @@ def called(noun: str | None, id: int | None, *, by_name: object) -> str:
 
 
 def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
-    """What the rows of these changes are called, for whoever may open them: one question for each noun."""
+    """The names of the records behind these changes, if the reader can open them: one query per noun."""
     ids: dict[str, set[int]] = {}
     for each in changes:
         ids.setdefault(each.noun, set()).add(each.row_id)

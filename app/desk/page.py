@@ -31,7 +31,7 @@ class Page:
 
     `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
     is here, so what it reads it reads through `access`, and what it changes it changes by a move. `glance` answers with the first lines of it, for the first page.
-    `also` are other words under which the search over everything finds it. One that `adds` something stands first under “Add”, wherever somebody is.
+    `also` are other words under which the search over everything finds it. One that `adds` something comes first under “Add” on every page.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Places: pages that stand in no menu, such as account settings and the operations console, and the words under which the search finds them."""
+"""Places: search synonyms for pages outside the menu, such as account settings and the operations console."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _ADMIN = [
 
 
 def elsewhere() -> Iterator[Place]:
-    """For whoever is here."""
+    """The pages outside the menu that the current user can open."""
     who, people = actor(), resource_of(Person)
     yield from _ACCOUNT
     if people and people.add and is_on(people.part) and who.may(Person, "add"):

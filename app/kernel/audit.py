@@ -79,7 +79,7 @@ class Change(Noun):
 
     @property
     def who(self) -> str:
-        """“System”, where nobody pressed anything."""
+        """Who made the change: a name, or “System” for a change made without a user."""
         if self.user_id is not None:
             return self.name
         name = self.name.removeprefix("the ").removeprefix("a ")

@@ -64,7 +64,7 @@ def read(tiers: str) -> list[tuple[int, int]]:
 
 
 def in_words(tiers: str, left: timedelta | None = None) -> str:
-    """For whoever has to decide: "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
+    """The policy in a sentence: "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
 
     With the time that is `left`, only the steps that can still be reached are said.
     """

@@ -135,7 +135,7 @@ class Booking(Noun, Seated, Linked, Answered):
     quote_id: Mapped[int | None] = mapped_column(ForeignKey("quote.id"))
     quote: Mapped[Quote | None] = relationship()
     deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
-    policy: Mapped[str] = mapped_column(default="", info={"label": "Cancellation policy"})  # what goes back when it is called off, as it was promised
+    policy: Mapped[str] = mapped_column(default="", info={"label": "Cancellation policy"})  # as promised at booking: later changes of the policy don’t apply
     buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Bill to", "personal": True})
     hold_expires_at: Mapped[datetime] = mapped_column(info={"label": "Held until", "only": ("state", ["held", "requested"])})
     paid_with: Mapped[str] = mapped_column(default="")

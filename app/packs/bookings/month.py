@@ -41,9 +41,9 @@ class Month:
 
     @classmethod
     def asked_for(cls, service: Service, whose: int = 0, besides: int = 0, zone: str = "") -> Month:
-        """The one that the page's address names, or else the one with the first free time; of one practitioner, or of whoever's turn it is.
+        """The month in the address, or else the month of the first free time; for one practitioner, or for the next in turn.
 
-        `besides` is a slot that is no choice.
+        The slot `besides` is left out.
         """
         here = ZoneInfo(zone or zone_asked())
         month, day = request.args.get("month", ""), request.args.get("day", "")
