@@ -153,7 +153,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
 
 
 _LAST = [each.label for each in OURS]  # below the lines of business
-_STAFF = ("/desk", "/ops", "/users", "/roles", "/resetmypassword", "/swagger", "/login", "/userinfo", "/groups")
+_STAFF = ("/desk", "/ops", "/users", "/roles", "/resetmypassword", "/resetpassword", "/swagger", "/login", "/userinfo", "/groups")
 
 
 def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:

@@ -28,7 +28,7 @@ from config import Settings
 
 log = logging.getLogger(__name__)
 
-_APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/swagger", "/groups", "/userinfo")
+_APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/resetpassword", "/swagger", "/groups", "/userinfo")
 
 View = TypeVar("View", bound=Callable[..., Any])
 

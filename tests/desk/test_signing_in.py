@@ -254,3 +254,15 @@ def test_a_refresh_token_is_good_once_and_one_that_comes_twice_ends_all_of_its_k
     assert renewed(client, second["refresh_token"]).status_code == 401
     assert client.get("/api/v1/slot/", headers=headers).status_code == 401
     assert [*session.scalars(select(Change.verb).where(Change.noun == "sitting"))] == ["used_twice"]
+
+
+@pytest.mark.parametrize("path", ["/resetmypassword/form", "/resetpassword/form?pk=2"])
+def test_the_pages_for_passwords_have_the_menu_of_the_desk(enter: Callable[[str], FlaskClient], path: str) -> None:
+    page = enter("ada").get(path)
+    assert page.status_code == 200
+    assert 'href="/desk/booking/"' in page.text
+
+
+def test_a_refusal_about_a_colleagues_password_comes_in_the_frame_of_the_desk(enter: Callable[[str], FlaskClient]) -> None:
+    page = enter("dina").get("/resetpassword/form?pk=2", follow_redirects=True)
+    assert 'href="/desk/booking/"' in page.text
