@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any, ClassVar
 
 import jwt
-from flask import current_app, g, has_request_context, redirect, request, url_for
+from flask import g, has_request_context, redirect, request, url_for
 from flask import session as cookie
 from flask_appbuilder import expose
 from flask_appbuilder.exceptions import PasswordComplexityValidationError
@@ -38,7 +38,7 @@ from flask_jwt_extended.config import config
 from flask_limiter import Limiter
 from flask_limiter.util import get_remote_address
 from flask_login import current_user
-from sqlalchemy import Text, bindparam, case, func, or_, select
+from sqlalchemy import Text, bindparam, case, func, or_, select, tuple_
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import load_only
@@ -429,8 +429,7 @@ def always_with(like: str) -> list[Any]:
 
 
 def permissions(rights: Iterable[str]) -> list[Any]:
-    sm = current_app.extensions["appbuilder"].sm
-    return [_existing(sm, right.partition(".")[2], right.partition(".")[0]) for right in sorted({*rights})]
+    return _existing((permission, view) for view, _, permission in (right.partition(".") for right in rights))
 
 
 def at_the_desk(user: Any) -> Actor:
@@ -438,33 +437,57 @@ def at_the_desk(user: Any) -> Actor:
     return replace(_read(user), door="desk")
 
 
-def write_roles(sm: Any) -> None:
+def write_roles(desk: Any) -> None:
     """Make the roles of the declarations true in the database. Run at a release, never while serving."""
     asked: list[Any] = [*reports(), *pages()]
     named = {role for each in [*resources(), *asked] for role in each.roles}
+    _write_permissions(desk, asked)
+    desk.add_permissions(update_perms=True)  # which takes away what no page asks for any more
     for name in sorted(named | {ADMIN, "Public"}):
-        if sm.find_role(name) is None:
-            sm.add_role(name)
-    for resource in resources():
-        sm.add_permissions_view([_CAN + verb for verb in resource.verbs], resource.noun.__name__)
-    for each in asked:
-        sm.add_permissions_view([f"{_CAN}read"], each.right)
-    view, _, mark = SEES.partition(".")
-    sm.add_permissions_view([mark + name for name in declared()], view)
+        if desk.sm.find_role(name) is None:
+            desk.sm.add_role(name)
     with transaction():
         for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
-            role = sm.find_role(name)
             wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name) & {*resource.verbs}}
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
-            role.permissions = [_existing(sm, permission, view) for permission, view in sorted(wanted | own)]
+            desk.sm.find_role(name).permissions = _existing(wanted | own)
 
 
-def _existing(sm: Any, permission: str, view: str) -> Any:
-    found = sm.find_permission_view_menu(permission, view)
-    if found is None:
-        raise LookupError(f"No page has the permission {permission} on {view}.")
-    return found
+def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
+    """Each that a page or a declaration asks for, written together: Flask-AppBuilder would put four questions for each."""
+    wanted = {(permission, view.class_permission_name) for view in desk.baseviews for permission in view.base_permissions}
+    menu = [each for group in desk.menu.get_list() for each in (group, *group.childs)]
+    wanted |= {("menu_access", each.name) for each in menu if each.name != "-"}
+    wanted |= {(_CAN + verb, resource.noun.__name__) for resource in resources() for verb in resource.verbs}
+    wanted |= {(f"{_CAN}read", each.right) for each in asked}
+    view, _, mark = SEES.partition(".")
+    wanted |= {(mark + name, view) for name in declared()}
+    with transaction():
+        marks, views = _named(Permission, {permission for permission, _ in wanted}), _named(ViewMenu, {view for _, view in wanted})
+        there = {(each.permission_id, each.view_menu_id) for each in session.scalars(select(PermissionView))}
+        pairs = [(marks[permission], views[view]) for permission, view in sorted(wanted)]
+        session.add_all(PermissionView(permission=mark, view_menu=view) for mark, view in pairs if (mark.id, view.id) not in there)
+
+
+def _named(kind: type[Any], names: set[str]) -> dict[str, Any]:
+    """Those of these names, and new ones for the names that had none."""
+    found = {each.name: each for each in session.scalars(select(kind).where(kind.name.in_(names)))}
+    made = {name: kind(name=name) for name in sorted(names - found.keys())}
+    session.add_all(made.values())
+    session.flush()
+    return found | made
+
+
+def _existing(wanted: Iterable[tuple[str, str]]) -> list[Any]:
+    names = sorted({*wanted})
+    asked = select(PermissionView).join(PermissionView.permission).join(PermissionView.view_menu)
+    found = session.scalars(asked.where(tuple_(Permission.name, ViewMenu.name).in_(names)))
+    held = {(each.permission.name, each.view_menu.name): each for each in found}
+    for permission, view in names:
+        if (permission, view) not in held:
+            raise LookupError(f"No page has the permission {permission} on {view}.")
+    return [held[name] for name in names]
 
 
 # What everybody who signs in may do with their own account, and the pages that belong to no noun.

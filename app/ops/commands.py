@@ -38,8 +38,7 @@ def migrate() -> None:
     """Update the database: tables, roles, the first administrator and, in a demo, sample data."""
     command.upgrade(_alembic(), "head")
     settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
-    desk.add_permissions(update_perms=True)
-    security.write_roles(desk.sm)
+    security.write_roles(desk)
     Business.begin()
     _first_administrator(desk.sm, settings)
     search.rebuild()
