@@ -85,8 +85,9 @@ def catch_up() -> None:
 
 
 def forget_all() -> None:
-    """Tests empty the house behind everybody's back."""
+    """Tests empty the house behind everybody's back: no notice says so, not even the one that is known."""
     global _looked
     _looked = 0.0
     for each in _boards:
         each.forget()
+        each._notice = None
