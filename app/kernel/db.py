@@ -82,6 +82,7 @@ def connect(url: str) -> Engine:
         re.sub(r"^postgresql(\+\w+)?://", "postgresql+psycopg://", url),
         pool_size=5,
         max_overflow=5,
+        pool_use_lifo=True,  # the warmest connection first: it has planned most of what is asked
         connect_args={"options": "-c timezone=UTC -c lock_timeout=5s -c jit=off"},
     )
     for happens in ("connect", "checkin"):
