@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from flask import Flask
 from redis import Redis
 from rq import Queue, Worker
 from rq.serializers import JSONSerializer
@@ -20,8 +21,8 @@ class Hand(Worker):  # type: ignore[misc]  # RQ publishes no types
         super().main_work_horse(*args, **kwargs)
 
 
-def main() -> None:
-    app = create_app()
+def main(app: Flask | None = None) -> None:
+    app = app or create_app()
     connection = Redis.from_url(app.extensions["settings"].redis_url)
     with app.app_context():
         # One queue, no scheduler, short waits: what is killed here is found again within a minute, by its lease.

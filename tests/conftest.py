@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import signal
@@ -48,6 +49,7 @@ ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
 PATIENCE = 60  # seconds until what has to come is taken as lost: long enough for a machine that is busy with other things
 CLOCK = shared_clock()
+gc.set_threshold(100_000, 20, 20)  # the half million objects of the program are no garbage, however often they are looked through
 
 # The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
 CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "anil": "Accountant", "omar": "Auditor", "nobody": "Public"}
@@ -134,12 +136,15 @@ def built(settings: Settings) -> Flask:
     app.test_client_class = Visitor
     app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
     event.listen(db.engine(), "connect", _wait_long_for_locks)
+    db.engine().update_execution_options(compiled_cache={})  # the suite asks more different questions than a process that serves
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context():
         _keep_a_copy(settings.database_url)
         for name, role in CAST.items():
             security.add_user(app.extensions["appbuilder"].sm, name, name=name.title(), email=f"{name}@example.com", role=role, password=PASSWORD)
+    gc.collect()
+    gc.freeze()
     return app
 
 
@@ -158,6 +163,7 @@ def _wait_long_for_locks(connection: Any, record: Any) -> None:
     with connection.cursor() as cursor:
         cursor.execute(f"set lock_timeout = '{PATIENCE}s'")
     connection.commit()
+    connection.prepared_max = 2000
 
 
 @pytest.fixture(scope="session")
@@ -195,9 +201,14 @@ def sweep(kept: Sequence[str]) -> None:
         # The history refuses to be emptied, as it should; a suite that begins anew has to say that it is one.
         connection.execute(text("set local session_replication_role = replica"))
         filled = " union all ".join(f"(select '{each}' where exists (select from {each}))" for each in kept)
-        touched = [each for (each,) in connection.execute(text(filled))]
-        if touched:
-            connection.execute(text(";".join(f"delete from {each}; alter sequence if exists {each}_id_seq restart" for each in touched)))
+        if touched := [*connection.scalars(text(filled))]:
+            connection.execute(text(";".join(f"delete from {each}" for each in touched)))
+        # What was written and taken back has counted too. `alter sequence … restart` would write a new file for each.
+        connection.execute(
+            text(
+                "select setval(format('%I', sequencename), 1, false) from pg_sequences where last_value is not null and sequencename not like 'ab@_%' escape '@'"
+            )
+        )
     board.forget_all()
     if "business" in touched:
         board.catch_up()
@@ -256,8 +267,16 @@ def token(app: Flask) -> Callable[[str], dict[str, str]]:
     return lambda name: {"Authorization": f"Bearer {create_access_token(identity=str(user_id(app, name)), fresh=True)}"}
 
 
+_ids: dict[str, int] = {}
+
+
 def user_id(app: Flask, name: str) -> int:
-    return int(app.extensions["appbuilder"].sm.find_user(username=name).id)
+    """The cast stays, whatever a test empties."""
+    if name not in CAST:
+        return int(app.extensions["appbuilder"].sm.find_user(username=name).id)
+    if name not in _ids:
+        _ids[name] = int(app.extensions["appbuilder"].sm.find_user(username=name).id)
+    return _ids[name]
 
 
 @pytest.fixture
@@ -439,26 +458,11 @@ def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
 
 
 @pytest.fixture(scope="session")
-def sandbox(environment: dict[str, str], settings: Settings) -> Iterator[str]:
-    """The stand-ins for Razorpay and the mail server, in a process of their own; answers their address."""
-    with program([sys.executable, "-m", "tests.programs"], environment, f"{settings.sandbox_url}/sandbox/"):
-        yield f"{settings.sandbox_url}/sandbox"
-
-
-@pytest.fixture(scope="session")
-def web(built: Flask, environment: dict[str, str], settings: Settings, sandbox: str) -> Iterator[str]:
-    """The web as it is served: gunicorn with two workers; answers its address."""
-    port = settings.base_url.rpartition(":")[2]
-    command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "tests.programs:web()"]
-    with program(command, environment | {"PORT": port, "HOST": "127.0.0.1"}, f"{settings.base_url}/health"):
-        yield settings.base_url
-
-
-@pytest.fixture(scope="session")
-def begin(environment: dict[str, str]) -> Iterator[Callable[[str], int]]:
-    """A worker or a clock in a process of its own: begin("worker") answers its number."""
+def begin(environment: dict[str, str], settings: Settings) -> Iterator[Callable[[str], int]]:
+    """One program in a process of its own: begin("worker") answers its number. tests/hands.py says which there are."""
+    served = {"HOST": "127.0.0.1", "PORT": settings.base_url.rpartition(":")[2]}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with child([sys.executable, "-m", "tests.hands"], signal.SIGTERM, cwd=ROOT, env=os.environ | environment, **pipes) as hands:
+    with child([sys.executable, "-m", "tests.hands"], signal.SIGTERM, cwd=ROOT, env=os.environ | environment | served, **pipes) as hands:
         assert hands.stdin
         assert hands.stdout
 
@@ -470,18 +474,50 @@ def begin(environment: dict[str, str]) -> Iterator[Callable[[str], int]]:
         hands.stdin.close()
 
 
+@pytest.fixture(scope="session")
+def sandbox(begin: Callable[[str], int], settings: Settings) -> Iterator[str]:
+    """The stand-ins for Razorpay and the mail server, in a process of their own; answers their address."""
+    pid = begin("sandbox")
+    _wait_for(f"{settings.sandbox_url}/sandbox/", pid)
+    yield f"{settings.sandbox_url}/sandbox"
+    _end(pid)
+
+
+@pytest.fixture(scope="session")
+def web(built: Flask, begin: Callable[[str], int], settings: Settings, sandbox: str) -> Iterator[str]:
+    """The web as it is served: gunicorn with two workers; answers its address."""
+    pid = begin("web")
+    _wait_for(f"{settings.base_url}/health", pid)
+    yield settings.base_url
+    _end(pid)
+
+
 @pytest.fixture
 def working(app: Flask, begin: Callable[[str], int]) -> Iterator[None]:
     """A worker and the clock, as they run beside the web."""
     begun = [begin("worker"), begin("clock")]
     yield
-    for pid in begun:
-        os.kill(pid, signal.SIGTERM)
+    _end(*begun)
+
+
+def _wait_for(address: str, pid: int) -> None:
     until = time.monotonic() + PATIENCE
-    while begun and time.monotonic() < until:
+    while time.monotonic() < until:
+        with suppress(requests.ConnectionError):
+            if requests.get(address, timeout=PATIENCE).ok:
+                return
+        assert _runs(pid), "the program ended before it was ready"
         time.sleep(0.05)
-        begun = [*filter(_runs, begun)]
-    for pid in begun:
+
+
+def _end(*pids: int) -> None:
+    for pid in pids:
+        os.kill(pid, signal.SIGTERM)
+    until, left = time.monotonic() + PATIENCE, [*pids]
+    while left and time.monotonic() < until:
+        time.sleep(0.05)
+        left = [*filter(_runs, left)]
+    for pid in left:
         os.killpg(pid, signal.SIGKILL)
 
 
@@ -490,30 +526,3 @@ def _runs(pid: int) -> bool:
         os.kill(pid, 0)
         return True
     return False
-
-
-class program:
-    """One program beside the suite, ended with it."""
-
-    def __init__(self, command: list[str], environment: dict[str, str], ready: str = "") -> None:
-        self.ready = ready
-        self.process = child(command, signal.SIGTERM, cwd=ROOT, env=os.environ | environment, start_new_session=True)
-
-    def __enter__(self) -> subprocess.Popen[bytes]:
-        until = time.monotonic() + PATIENCE
-        while self.ready and time.monotonic() < until:
-            try:
-                if requests.get(self.ready, timeout=PATIENCE).ok:
-                    break
-            except requests.ConnectionError:
-                assert self.process.poll() is None, "the program ended before it was ready"
-                time.sleep(0.1)
-        return self.process
-
-    def __exit__(self, *_: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            os.killpg(self.process.pid, 9)
-            self.process.wait()

@@ -24,17 +24,13 @@ def spent_by_family() -> float:
     """Processor time of this process and of all that it started, those that have ended included."""
     if not PROC.exists():
         return sum(os.times()[:4])
-    parents, spent = {}, {}
-    for each in PROC.iterdir():
-        if each.name.isdigit():
-            with suppress(OSError):
-                fields = (each / "stat").read_text().rpartition(")")[2].split()
-                parents[int(each.name)], spent[int(each.name)] = int(fields[1]), sum(map(int, fields[11:15]))
-    family, newer = {os.getpid()}, {os.getpid()}
-    while newer:
-        newer = {pid for pid, parent in parents.items() if parent in newer}
-        family |= newer
-    return sum(spent[pid] for pid in family if pid in spent) / TICKS
+    family, spent = [os.getpid()], 0
+    for pid in family:  # it grows on the way
+        with suppress(OSError):
+            spent += sum(map(int, (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[11:15]))
+            for thread in (PROC / str(pid) / "task").iterdir():
+                family += map(int, (thread / "children").read_text().split())
+    return spent / TICKS
 
 
 class Costs:

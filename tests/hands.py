@@ -1,26 +1,37 @@
-"""Starts workers and clocks for tests, in processes of their own: the program they run is read once and not for each of them."""
+"""Hands: forks the programs beside the suite from one process that has read the program and put the app together once."""
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
 from contextlib import suppress
 
 import flask.cli
+from gunicorn.app.wsgiapp import WSGIApplication
 
-import app  # noqa: F401  # what takes long is done before the first of them begins
 import worker
-from deploy.servers import dies_with_us
+from app import create_app
+from app.kernel import db
+from app.sandbox.__main__ import main as sandbox
+from deploy.servers import LIBC, dies_with_us
 from tests.programs import shared_clock
+
+PR_SET_NAME = 15  # how the system calls a process in its lists
 
 
 def tick() -> None:
-    sys.argv = ["flask", "--app", "app", "clock"]
+    sys.argv = ["flask", "--app", f"{__name__}:released", "clock"]
     flask.cli.main()
 
 
-TRADES = {"worker": worker.main, "clock": tick}
+def web() -> None:
+    sys.argv = ["gunicorn", "-c", "deploy/gunicorn.py", f"{__name__}:released"]
+    WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
+
+
+TRADES = {"worker": lambda: worker.main(released), "clock": tick, "web": web, "sandbox": sandbox}
 
 
 def begin(trade: str) -> int:
@@ -30,6 +41,8 @@ def begin(trade: str) -> int:
         return pid
     end_with_parent()
     os.setsid()
+    if LIBC:
+        LIBC.prctl(PR_SET_NAME, f"hands {trade}".encode())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(2, 1)
@@ -45,7 +58,11 @@ def reap(*_: object) -> None:
 
 
 if __name__ == "__main__":
+    sys.modules["tests.hands"] = sys.modules[__name__]
     shared_clock()
+    released = create_app()
+    db.engine().dispose()
+    gc.freeze()
     signal.signal(signal.SIGCHLD, reap)
     for line in sys.stdin:
         sys.stdout.write(f"{begin(line.strip())}\n")

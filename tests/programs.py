@@ -1,4 +1,4 @@
-"""Programs: the clock that the suite and all its programs share, and the programs started with it: web, sandbox, workers.
+"""Programs of the suite share one clock, and end with it.
 
 `make test DAY=2027-01-31T23:50` lets the whole suite live on another day (in the practice's zone, or in UTC with a Z), and a
 story can begin on a day of its own: what the clock is ahead of the wall is one number in a file that every process has mapped.
@@ -10,7 +10,6 @@ import mmap
 import os
 import signal
 import struct
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,22 +74,3 @@ def end_with_parent() -> None:
     """One of several test processes ends at once with the one that leads them, and with it all that it has started. Linux only."""
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
-
-
-def web() -> object:
-    """What gunicorn serves: the app as it is released, with the suite's clock."""
-    from app import create_app  # noqa: PLC0415  # the clock first
-
-    shared_clock()
-    return create_app()
-
-
-def main() -> None:
-    from app.sandbox.__main__ import main as serve  # noqa: PLC0415  # only here
-
-    shared_clock()
-    serve()
-
-
-if __name__ == "__main__":
-    sys.exit(main())

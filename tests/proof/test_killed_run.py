@@ -19,17 +19,18 @@ from tests.stories.conftest import CHROMIUM
 pytestmark = [pytest.mark.proof, pytest.mark.skipif(sys.platform != "linux" or CHROMIUM is None, reason="looks into /proc, and drives a real Chromium")]
 
 STORY = "tests/stories/test_the_walk.py::test_two_tabs_on_one_time_and_what_was_typed_is_not_lost_to_a_mistake"
-PROGRAMS = ("postgres", "gunicorn", "tests.programs", "tests.hands", "chromium")
+PROGRAMS = ("postgres", "hands sandbox", "hands web", "hands worker", "hands clock", "chromium")
 
 
 def started_by(pid: int) -> dict[int, str]:
-    """The processes that this one has started, and those that they have, each with its command."""
+    """The processes that this one has started, and those that they have, each with its name and its command."""
     parents, commands = {}, {}
     for each in Path("/proc").iterdir():
         with suppress(OSError):
             if each.name.isdigit():
-                parents[int(each.name)] = int((each / "stat").read_text().rpartition(")")[2].split()[1])
-                commands[int(each.name)] = (each / "cmdline").read_text(errors="replace").replace("\0", " ")
+                name, _, rest = (each / "stat").read_text().rpartition(")")
+                parents[int(each.name)] = int(rest.split()[1])
+                commands[int(each.name)] = f"{name} {(each / 'cmdline').read_text(errors='replace')}"
     family, newer = set[int](), {pid}
     while newer:
         newer = {child for child, parent in parents.items() if parent in newer}
