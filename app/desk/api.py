@@ -127,7 +127,7 @@ class Api(ModelRestApi):
         raise Forbidden("You don’t have permission to do this.")
 
     def response_401(self) -> Response:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn("Sign in to continue.")
 
 
 def _said(rows: Iterable[Any], columns: Iterable[Column]) -> list[dict[str, Any]]:

@@ -15,7 +15,7 @@ from app.desk.resource import Resource, resource_of, resources
 from app.desk.step import Step
 from app.kernel.access import actor
 from app.kernel.board import Board
-from app.kernel.db import Noun, noun_called, session
+from app.kernel.db import Noun, noun_called, session, within_a_sentence
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.news import ADDED
 from app.kernel.workflow import Move, is_past, move
@@ -191,7 +191,7 @@ _GOES_ON = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out"
 def said(resource: Resource, verb: str, groups: filtering.Groups, steps: Sequence[str]) -> str:
     """When a booking is cancelled, and price is at least 1000: create the task “Call back” for Asha Rao, due tomorrow."""
     when = f"When {an(resource)} {verbs(resource).get(verb, '…')}"
-    questions = [" and ".join(_small(_asked(resource, it)) for it in group) for group in groups]
+    questions = [" and ".join(within_a_sentence(_asked(resource, it)) for it in group) for group in groups]
     if questions:
         when += f", and {', or '.join(questions)}"
     return f"{when}: {', then '.join(steps) or 'no steps yet'}."
@@ -204,13 +204,8 @@ def _asked(resource: Resource, it: filtering.Condition) -> str:
         return "…"
 
 
-def _small(words: str) -> str:
-    """Price is from 500, within a sentence; GSTIN stays what it is."""
-    return words if words[1:2].isupper() else words[:1].lower() + words[1:]
-
-
 def an(resource: Resource) -> str:
-    return _an(resource.singular)
+    return resource.singular if resource.singular == resource.plural else _an(resource.singular)
 
 
 def an_of(name: str) -> str:

@@ -530,7 +530,7 @@ KINDS: dict[str, Kind] = {
     "long": Kind(read=_text),
     "number": Kind(read=_number, schema={"type": "integer"}),
     "rate": Kind(
-        said=lambda v: f"{v / 100:g} %", plain=lambda v: f"{v / 100:g}", json=lambda v: v / 100, typed=lambda v: f"{v / 100:g}", read=_rate,
+        said=lambda v: f"{v / 100:g}%", plain=lambda v: f"{v / 100:g}", json=lambda v: v / 100, typed=lambda v: f"{v / 100:g}", read=_rate,
         schema={"type": "number", "description": "In percent."},
     ),
     "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),

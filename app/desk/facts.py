@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import inspect
 
 from app.desk.history import door_to
+from app.kernel.db import spaced
 from app.money.amount import Money
 from app.money.price import Price
 
@@ -20,7 +21,7 @@ _PRICED = {"label", "listed", "off", "net", "quantity", "code", "taxes", "rates"
 class Alike:
     """Things that all have the same few names."""
 
-    names: list[str]
+    names: dict[str, str]  # and what a person calls each
     things: list[Mapping[str, Any]]
 
 
@@ -53,7 +54,10 @@ def _listed(row: Any, value: list[Any]) -> Any:
         return [readable(row, each) for each in value]
     if names == _PRICED and (currency := _currency(row)):
         return Price.from_json(value, currency)
-    return Alike([*names], [{name: readable(row, each) for name, each in thing.items()} for thing in value])
+    return Alike(
+        {name: type(row).fact_labels.get(name) or spaced(name) for name in names},
+        [{name: readable(row, each) for name, each in thing.items()} for thing in value],
+    )
 
 
 def _currency(row: Any) -> str:

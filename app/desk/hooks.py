@@ -63,7 +63,7 @@ class HookSecret(BaseView):
     @expose("/<token>", methods=["GET", "POST"])
     def show(self, token: str) -> Any:
         if actor().user_id is None:
-            raise NotSignedIn("Sign in first.")
+            raise NotSignedIn("Sign in to continue.")
         if ADMIN not in actor().roles:
             raise Forbidden("You don’t have permission to do this.")
         hook = Hook.by_token(token)

@@ -139,7 +139,7 @@ class Passkeys(BaseView):
 
 def _me() -> int:
     if not current_user.is_authenticated:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn("Sign in to continue.")
     return int(current_user.id)
 
 

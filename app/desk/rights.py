@@ -115,7 +115,7 @@ class Rights(BaseView):
 def must_be_admin() -> None:
     who = security.actor()
     if who.user_id is None:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn("Sign in to continue.")
     if ADMIN not in who.roles:
         raise Forbidden("You don’t have permission to do this.")
 

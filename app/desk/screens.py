@@ -137,8 +137,9 @@ class Screens(Record, ModelView):
         """GET asks, POST does: nothing ever changes because a link was followed."""
         row, move = access.find(self.resource.noun, pk), self._move(name)
         if request.method == "GET":
-            no = move.refuses(row)
-            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed={}, wrong={}, refusal=no), 409 if no else 200
+            no, asked = move.refuses(row), _asked(move, row)
+            typed = {each.name: each.begins for each in asked if each.begins}
+            return self._page("desk/confirm.html", row=row, move=move, asked=asked, typed=typed, wrong={}, refusal=no), 409 if no else 200
         typed = _answered(move)
         try:
             with transaction():

@@ -28,7 +28,7 @@ class SeenAs(BaseView):
     def begin(self) -> Any:
         who = security.actor()
         if who.user_id is None:
-            raise NotSignedIn("Sign in first.")
+            raise NotSignedIn("Sign in to continue.")
         if ADMIN not in who.roles:
             raise Forbidden("You don’t have permission to do this.")
         typed = request.form.get("user", "")
@@ -45,7 +45,7 @@ class SeenAs(BaseView):
     @expose("/end", methods=["POST"])
     def end(self) -> Any:
         if not current_user.is_authenticated:
-            raise NotSignedIn("Sign in first.")
+            raise NotSignedIn("Sign in to continue.")
         told = cookie.pop("seen_as", None)
         other = session.get(User, told["user"]) if told else None
         g.pop("_actor", None)

@@ -200,7 +200,7 @@ class SecondFactor(BaseView):
     @no_cache
     def show(self) -> Any:
         if not current_user.is_authenticated:
-            raise NotSignedIn("Sign in first.")
+            raise NotSignedIn("Sign in to continue.")
         user, second = current_user, Second.of(current_user.id)
         if second is None or second.since is None:
             return _setting_up(user, second, "desk/second.html", lambda: url_for("SecondFactor.show"))

@@ -45,7 +45,7 @@ class Tokens(BaseView):
 def _me() -> int:
     who = security.actor()
     if who.user_id is None:
-        raise NotSignedIn("Sign in first.")
+        raise NotSignedIn("Sign in to continue.")
     if who.through:
         raise Forbidden("You can’t manage API tokens while viewing as another user.")
     return who.user_id

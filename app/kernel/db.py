@@ -131,6 +131,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
     known_as: ClassVar[str] = ""  # what a person calls one of them ("uploaded file"), where its name does not say it and no resource does
     states: ClassVar[tuple[str, ...]] = ()
+    fact_labels: ClassVar[dict[str, str]] = {}  # the same for names within a JSON column: {"there": "At the gateway"}
     state_labels: ClassVar[dict[str, str]] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
     audited: ClassVar[bool] = True
     adds_are_heard: ClassVar[bool] = True  # row by row; not where one statement writes many

@@ -172,13 +172,15 @@ def asked(
     among: Callable[[], Mapping[str, str]] | None = None,
     of: Callable[[Any], Mapping[str, str]] | None = None,
     when: Callable[[Any], bool] | None = None,
+    begins: Callable[[Any], str] | None = None,
 ) -> Any:
     """A question of a move's form: `reference: str = asked("Reference")`.
 
     `among` says what can be chosen, and how each is called; `of` says the same of one row, and the move itself refuses what is not among it.
-    `when` says of which rows the form asks it at all; of the others it is the default.
+    `when` says of which rows the form asks it at all; of the others it is the default. `begins` says of one row what the form shows before anything is typed.
     """
-    return field(default=default, metadata={"label": label, "help": help, "longest": longest, "among": among, "of": of, "when": when})
+    said = {"label": label, "help": help, "longest": longest, "among": among, "of": of, "when": when, "begins": begins}
+    return field(default=default, metadata=said)
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,7 @@ class Question:
     longest: int
     default: Any
     among: Callable[[], Mapping[str, str]] | None
+    begins: str = ""
 
 
 def questions(asks: type[Any], row: Any = None) -> list[Question]:
@@ -204,7 +207,8 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: 
     required = default is MISSING
     label = said.get("label") or name.replace("_", " ").capitalize()
     among = partial(said["of"], row) if row is not None and said.get("of") else said.get("among")
-    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default, among)
+    begins = said["begins"](row) if row is not None and said.get("begins") else ""
+    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default, among, begins)
 
 
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:

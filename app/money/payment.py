@@ -33,7 +33,7 @@ HERE = "captured", "partly_refunded"  # what can still go back, in whole or in p
 class GiveBack:
     """How much is refunded, and why."""
 
-    amount: str = asked("Amount", help="Leave empty to refund the full remaining amount.", default="", longest=30)
+    amount: str = asked("Amount", help="Enter less to refund only part of the payment.", default="", longest=30, begins=lambda payment: payment.left.plain)
     why: str = asked("Refund reason", help="Shown to the customer.", longest=300)
 
 

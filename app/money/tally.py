@@ -28,6 +28,7 @@ class Tally(Noun):
 
     states = "counted", "agrees", "differs"
     state_labels: ClassVar[dict[str, str]] = {"counted": "Pending", "agrees": "Matched", "differs": "Mismatch"}
+    fact_labels: ClassVar[dict[str, str]] = {"there": "At the gateway", "here": "In our books"}
     audited = False  # a count is counted again, and only the last one matters
     __table_args__ = (UniqueConstraint("gateway", "day", "there_currency"),)
 

@@ -32,7 +32,7 @@ class Page(BaseView):
         return ADMIN in access.actor().roles
 
     def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
-        raise NotSignedIn("Sign in first.") if access.actor().user_id is None else Forbidden("You don’t have permission to do this.")
+        raise NotSignedIn("Sign in to continue.") if access.actor().user_id is None else Forbidden("You don’t have permission to do this.")
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(self, *args, **kwargs)

@@ -12,7 +12,7 @@ from sqlalchemy import Executable, Select, func, select
 from app.desk.history import door_to
 from app.desk.resource import resource_of
 from app.kernel import access, clock
-from app.kernel.db import Noun, session, spaced
+from app.kernel.db import Noun, called, session
 from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import Job, Tick, clockwork
 from app.kernel.workflow import Move, legal, moves, press
@@ -50,7 +50,7 @@ def _order(state: str) -> tuple[Any, ...]:
 
 
 def _job(job: Job) -> list[Cell]:
-    about = f"{spaced(job.noun)} {job.row_id}" if job.noun else ""
+    about = f"{called(job.noun)} {job.row_id}" if job.noun else ""
     trouble = job.error.strip().rpartition("\n")[2] or (f"Finished {ago(job.finished_at)}" if job.finished_at else "")
     again = [Press("Try again", _door(job, "try_again"))] if job.state == "failed" else []
     return [
@@ -129,7 +129,7 @@ def letters() -> Iterator[Card]:
 def _label(noun: type[Noun], count: int = 2) -> str:
     """What one or several of them are called on the desk."""
     resource = resource_of(noun)
-    one = resource.one if resource else spaced(noun.__name__)
+    one = resource.one if resource else called(noun.__tablename__)
     return one if count == 1 else resource.label if resource else f"{one}s"
 
 

@@ -224,7 +224,7 @@ def _refused(no: Refused) -> Any:
 
 _WORDS = {
     400: unsaid("This request could not be read."),
-    401: unsaid("Sign in first."),
+    401: unsaid("Sign in to continue."),
     403: unsaid("You don’t have permission to do this."),
     404: unsaid("This page doesn’t exist, or you don’t have access to it."),
     405: unsaid("This action isn’t available at this address."),

@@ -59,7 +59,7 @@ def house(app: Flask) -> None:
 def test_the_paper_says_what_was_asked_and_sums_each_currency() -> None:
     trial = report(some(5), verdict=lambda _: Verdict(False, "It does not come out."))
     told = words(on_paper(trial, trial.read({"which": "some"})))
-    for each in ("Trial", "A note.", "Asha & Dev", "From 1 Nov 2026", "Which Some of them", "It does not come out.", "12.5 %", "₹1.04"):
+    for each in ("Trial", "A note.", "Asha & Dev", "From 1 Nov 2026", "Which Some of them", "It does not come out.", "12.5%", "₹1.04"):
         assert each in told
     assert "Total EUR €2.04" in told
     assert "Total INR ₹3.06" in told

@@ -136,7 +136,7 @@ def test_a_day_that_agrees_is_counted_in_as_many_questions_whatever_was_paid(app
     assert unheard() == []
 
 
-def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, work_off: Any) -> None:
+def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, work_off: Any, enter: Any) -> None:
     mine = play(bill, "captured")
     bill.heard([Charge("pay_nobody_knows", "captured", bill.price)])
     for _ in range(2):
@@ -144,6 +144,8 @@ def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, 
     assert {"payment": "pay_nobody_knows", "there": "nothing", "here": "₹999.00"} in tally.rows
     assert mine["id"] not in [row["payment"] for row in tally.rows]
     assert tally.state == "differs"
+    shown = enter("anil").get(f"/desk/tally/{tally.id}").text
+    assert ('<th scope="col">In our books</th>' in shown, '<th scope="col">Here</th>' in shown) == (True, False)
     assert session.scalar(select(func.count()).select_from(Message).where(Message.template == "money/differs")) == 1
     tally.count_again()
     work_off()
