@@ -53,6 +53,10 @@ class Board(Generic[Known]):
     def forget(self) -> None:
         self._known = _NOTHING
 
+    def forget_notice(self) -> None:
+        self.forget()
+        self._notice = None
+
     def begins_with(self, known: Known) -> None:
         """So much whoever is told knows already."""
         self.forget()
@@ -89,5 +93,4 @@ def forget_all() -> None:
     global _looked
     _looked = 0.0
     for each in _boards:
-        each.forget()
-        each._notice = None
+        each.forget_notice()

@@ -212,8 +212,8 @@ def test_money_that_goes_back_over_the_wire_is_on_its_way(paid: Payment, enter: 
     ada = enter("ada")
     assert 'value="999.00"' in ada.get(f"/desk/payment/{paid.id}/do/give_back").text
     ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": "100", "why": "A mistake."})
-    assert 'value="899.00"' in ada.get(f"/desk/payment/{paid.id}/do/give_back").text
     assert "the refund of ₹100.00 to the original payment method is on its way." in ada.get(f"/desk/payment/{paid.id}").text
+    assert 'value="899.00"' in ada.get(f"/desk/payment/{paid.id}/do/give_back").text
     for wrong in "100,50", "1.00,00":
         answer = ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": wrong, "why": "A mistake."})
         assert (answer.status_code, "Enter an amount, such as 1,250.50." in answer.text, f'value="{wrong}"' in answer.text) == (422, True, True)
