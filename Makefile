@@ -9,6 +9,9 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.11 --universal \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
+# What was compiled once is kept, wherever this runs: to compile the program takes longer than to start it.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help run test proof bench check demo-large shell words lock clean
 
@@ -23,9 +26,9 @@ test: .venv/installed-dev ## Run the tests on two cores; T=bookings (or a path) 
 
 proof: .venv/installed-dev ## Run the long money tests with a new seed (30 minutes or more; PROOF_SEED=… repeats a run); SHORT=1 for a sample
 ifdef SHORT
-	@DAY=$(DAY) $(PYTEST) -m proof tests/proof
+	@DAY=$(DAY) $(PYTEST) -m proof
 else
-	@PROOF_EXAMPLES=$${PROOF_EXAMPLES:-500} PROOF_STEPS=$${PROOF_STEPS:-60} $(BIN)/python -m pytest -s tests/proof
+	@PROOF_EXAMPLES=$${PROOF_EXAMPLES:-500} PROOF_STEPS=$${PROOF_STEPS:-60} $(BIN)/python -m pytest -s -m proof
 endif
 
 bench: .venv/installed-dev ## Benchmark requests against stock Flask-AppBuilder on the same data; writes docs/bench.md

@@ -29,7 +29,7 @@ from flask_login import login_user
 from sqlalchemy import create_engine, event, text
 
 from app import create_app
-from app.desk import security
+from app.desk import password, security
 from app.desk.sitting import Sitting
 from app.kernel import board, clock, db, jobs
 from app.kernel.access import acting
@@ -48,6 +48,7 @@ from tests.programs import FILE, end_with_parent, instant_of, shared_clock
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
 PATIENCE = 60  # seconds until what has to come is taken as lost: long enough for a machine that is busy with other things
+ROUNDS = password.ROUNDS
 CLOCK = shared_clock()
 gc.set_threshold(100_000, 20, 20)  # the half million objects of the program are no garbage, however often they are looked through
 
@@ -134,8 +135,9 @@ def built(settings: Settings) -> Flask:
     """The app as it is released: migrated, with its roles and the cast."""
     app = create_app(settings)
     app.test_client_class = Visitor
+    password.ROUNDS = 4  # how slow bcrypt is, is bcrypt's affair
     app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
-    event.listen(db.engine(), "connect", _wait_long_for_locks)
+    event.listen(db.engine(), "connect", _as_patient_as_the_suite)
     db.engine().update_execution_options(compiled_cache={})  # the suite asks more different questions than a process that serves
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
@@ -158,12 +160,12 @@ def _keep_a_copy(url: str) -> None:
     elsewhere.dispose()
 
 
-def _wait_long_for_locks(connection: Any, record: Any) -> None:
-    """How long somebody waits for a lock decides nothing here: a busy machine is slow."""
+def _as_patient_as_the_suite(connection: Any, record: Any) -> None:
+    """How long somebody waits for a lock decides nothing here: a busy machine is slow. And what was asked once is planned for all tests."""
     with connection.cursor() as cursor:
-        cursor.execute(f"set lock_timeout = '{PATIENCE}s'")
+        cursor.execute(f"set lock_timeout = '{PATIENCE}s'; set plan_cache_mode = force_generic_plan")
     connection.commit()
-    connection.prepared_max = 2000
+    connection.prepare_threshold, connection.prepared_max = 1, 2000
 
 
 @pytest.fixture(scope="session")

@@ -14,14 +14,14 @@ from limits import parse_many
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
-from app.desk import guesses, sign_in
+from app.desk import guesses, password, sign_in
 from app.desk.password import NOBODYS, fits, hashed
 from app.desk.second import Second, code_at
 from app.desk.sitting import Sitting
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
-from tests.conftest import PASSWORD, user_id
+from tests.conftest import PASSWORD, ROUNDS, user_id
 
 Enter = Callable[[str], FlaskClient]
 
@@ -73,7 +73,8 @@ def test_one_address_does_not_try_a_password_on_everybody(client: FlaskClient, m
     assert told == [401] * 4 + [429]
 
 
-def test_an_old_password_is_kept_anew_and_a_long_one_counts_to_its_end(client: FlaskClient, app: Flask) -> None:
+def test_an_old_password_is_kept_anew_and_a_long_one_counts_to_its_end(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(password, "ROUNDS", ROUNDS)
     sm = app.extensions["appbuilder"].sm
     dina = sm.find_user(username="dina")
     dina.password = generate_password_hash(PASSWORD)

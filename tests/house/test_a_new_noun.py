@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import ROOT
 
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
@@ -78,6 +80,7 @@ def test_a_scoped_noun_with_two_guarded_moves_takes_at_most_twenty_lines() -> No
     assert len([line for line in EXAMPLE[1].splitlines() if line.strip()]) <= 20
 
 
+@pytest.mark.proof
 def test_the_readmes_example_works_as_it_stands(copied: Callable[[str], dict[str, str]]) -> None:
     assert EXAMPLE
     trial, own_house = TRIAL.format(example=EXAMPLE[1]), copied("library")

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pytest
+
 from tests.conftest import ROOT
 
 FOUND = re.search(r"```python\n(.*?)```", (ROOT / "app/packs/README.md").read_text(), re.DOTALL)
@@ -106,6 +108,7 @@ def test_a_small_pack_is_one_file_of_at_most_eighty_lines() -> None:
     assert len([line for line in FOUND[1].splitlines() if line.strip()]) <= 80
 
 
+@pytest.mark.proof
 def test_the_library_works_as_it_stands(sandbox: str, copied: Callable[[str], dict[str, str]]) -> None:
     assert FOUND
     own_house = copied("one_file")

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 
+import pytest
 from flask import Flask
 from sqlalchemy import create_engine, text
 
@@ -56,6 +57,7 @@ join service on service.form_id = edition.form_id join form on form.id = edition
 """
 
 
+@pytest.mark.proof
 def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, environment: dict[str, str]) -> None:
     url = environment["DATABASE_URL"].rpartition("/")[0] + "/older"
     with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

@@ -150,6 +150,7 @@ def test_a_refund_whose_reply_is_lost_is_not_made_twice(
     assert refunds["count"] == 1
 
 
+@pytest.mark.proof
 def test_every_order_of_what_is_heard_ends_the_same(slot: Slot, hold: Hold, later: Any, open_slot: Any) -> None:
     """Created, failed, authorized, captured, captured again: 120 orders, one end."""
     heard = ["failed", "authorized", "captured", "captured", "created"]

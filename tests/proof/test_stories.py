@@ -11,6 +11,8 @@ from app.kernel.db import session
 from app.money.payment import Payment
 from tests.proof.house import ADA, DINA, ENDS, House
 
+pytestmark = pytest.mark.proof
+
 Story = Callable[[House], None]
 
 

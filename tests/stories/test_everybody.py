@@ -105,6 +105,7 @@ def busy(service: Service, in_every_state: dict[str, Booking]) -> dict[str, Book
     return in_every_state
 
 
+@pytest.mark.proof
 @pytest.mark.browser
 def test_no_public_page_shuts_anybody_out(
     page: Page, web: str, service: Service, open_slot: OpenSlot, hold: Callable[..., Booking], busy: dict[str, Booking]
@@ -154,6 +155,7 @@ def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
     return it
 
 
+@pytest.mark.proof
 @pytest.mark.browser
 def test_no_page_of_the_desk_shuts_anybody_out(page: Page, web: str, busy: dict[str, Booking], talked_of: Booking) -> None:
     page.goto(f"{web}/desk/")

@@ -21,6 +21,7 @@ def page(visit: object) -> Page:
     return visit()  # type: ignore[operator,no-any-return]
 
 
+@pytest.mark.proof
 @pytest.mark.browser
 def test_no_page_about_ways_in_and_rights_shuts_anybody_out(page: Page, web: str, app: Flask) -> None:
     ada = user_id(app, "ada")
