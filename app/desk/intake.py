@@ -369,13 +369,13 @@ def _is_referred_to(row: Noun) -> bool:
     return bool(session.scalar(select(or_(false(), *by_key, *by_name, *by_field))))
 
 
-@job
+@job("Import rows")
 def go_on(intake: Intake) -> None:
     with acting(intake.as_maker()):
         intake.step()
 
 
-@every(minutes=30)
+@every("Delete old imports", minutes=30)
 def forget_what_was_brought() -> None:
     """The file goes after a day; and all of it, where nobody took it in."""
     with transaction():

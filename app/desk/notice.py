@@ -99,7 +99,7 @@ def waiting() -> Iterator[tuple[Resource, Waits]]:
             yield from ((resource, each) for each in resource.waits if each.is_for(who.roles))
 
 
-@every(minutes=2)
+@every("Send reminders of open items", minutes=2)
 def say_what_waits() -> None:
     """Everybody hears once of what newly waits for them, as one notice for each sort of thing."""
     for user in everybody():
@@ -133,7 +133,7 @@ def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, No
     give(user, "job" if noun is Job else "waits", words if row is None else f"{it.label}: {row}", row=row, topic=topic, ids=now)
 
 
-@every(days=1)
+@every("Delete old notifications", days=1)
 def forget_old_notices() -> None:
     """Nobody looks for what they read three months ago."""
     with transaction():

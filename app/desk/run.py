@@ -194,12 +194,12 @@ def _write_down_one(it: Automation, rows: Sequence[Noun], verb: str, change: str
             Run.owe(it, row, verb, change, why)
 
 
-@job
+@job("Run automation")
 def do(run: Run) -> None:
     run.do()
 
 
-@every(days=1)
+@every("Delete old automation runs", days=1)
 def forget_old_runs() -> None:
     """What was done half a year ago stands in the records themselves."""
     with transaction():

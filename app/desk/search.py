@@ -251,7 +251,7 @@ def _forget(here: Session) -> None:
         here.info.pop(name, None)
 
 
-@job
+@job("Update search index")
 def write_anew(field: Field) -> None:
     """The rows that say something in a field, after it was ticked, put away or brought back."""
     entry = _entries.get(noun_called(field.noun))

@@ -325,7 +325,7 @@ def _dates(report: Report) -> list[str]:
     return [each.name for each in report.questions if each.kind is date]
 
 
-@every(minutes=1)
+@every("Send scheduled reports", minutes=1)
 def send_due_reports() -> None:
     due = select(Subscription.id).where(Subscription.state == "on", Subscription.next_at <= clock.now())
     for id in session.scalars(due.order_by(Subscription.next_at, Subscription.id)).all():

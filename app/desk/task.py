@@ -117,7 +117,7 @@ class Task(Noun):
         return self.title or f"Task {self.id}"
 
 
-@every(minutes=10)
+@every("Send task reminders", minutes=10)
 def remind_of_tasks() -> None:
     """Each in a transaction of its own: one whose record is gone holds up no other."""
     due = select(Task.id).where(Task.state == "open", Task.due_on <= clock.today(), Task.reminded_on.is_(None), Task.who_id.is_not(None))

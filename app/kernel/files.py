@@ -233,12 +233,12 @@ def _read(raw: bytes) -> tuple[bytes, str]:
         raise ValueError(say("Upload a PDF or a JPEG, PNG or WebP image.")) from None
 
 
-@job
+@job("Delete file")
 def unlink(upload: Upload) -> None:
     upload.unlink()
 
 
-@every(minutes=5)
+@every("Delete unused uploads", minutes=5)
 def sweep_what_nobody_took() -> None:
     """Sent, and then the form was left: nothing of it stays."""
     with transaction():

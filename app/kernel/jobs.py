@@ -33,6 +33,7 @@ WORKER = Actor("System", "worker")
 
 Work = Callable[..., None]
 _work: dict[str, Work] = {}
+_labels: dict[str, str] = {}
 _clockwork: dict[str, timedelta] = {}
 _bell: Queue | None = None
 _before: list[Callable[[], None]] = []
@@ -48,7 +49,7 @@ class Job(Noun):
     audited = False  # a job is its own record; a line is only written when a person presses "Try again"
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
-    name: Mapped[str] = mapped_column(index=True, info={"label": "Job"})
+    name: Mapped[str] = mapped_column(index=True, info={"label": "Job", "says": lambda job: job.label})
     noun: Mapped[str | None] = mapped_column(info={"choices": db.all_called})
     row_id: Mapped[int | None]
     due_at: Mapped[datetime] = mapped_column(info={"label": "Due"})
@@ -66,8 +67,12 @@ class Job(Noun):
         self.attempts, self.due_at, self.error = 0, clock.now(), ""
         db.afterwards(ring)
 
+    @property
+    def label(self) -> str:
+        return label_of(self.name)
+
     def __str__(self) -> str:
-        return f"{self.name}, {db.called(self.noun)} {self.row_id}" if self.noun else self.name
+        return f"{self.label}: {db.called(self.noun)} {self.row_id}" if self.noun else self.label
 
 
 class Tick(Noun):
@@ -81,10 +86,14 @@ class Tick(Noun):
 _OWE = insert(Job.__table__).on_conflict_do_nothing(index_elements=["key"])
 
 
-def job(work: Work) -> Work:
-    """A function that a worker may be asked to call: one line that calls a noun."""
-    _work[called(work)] = work
-    return work
+def job(label: str) -> Callable[[Work], Work]:
+    """A function that a worker may be asked to call, one line that calls a noun: @job("Send refund"), as the list of jobs has it."""
+
+    def mark(work: Work) -> Work:
+        _work[called(work)], _labels[called(work)] = work, label
+        return work
+
+    return mark
 
 
 def called(work: Work) -> str:
@@ -92,14 +101,19 @@ def called(work: Work) -> str:
     return f"{work.__module__.removeprefix('app.')}.{work.__name__}"
 
 
-def every(**span: float) -> Callable[[Work], Work]:
-    """The clock asks for this again and again: @every(minutes=1)."""
+def every(label: str, **span: float) -> Callable[[Work], Work]:
+    """The clock asks for this again and again: @every("Check pending refunds", minutes=1)."""
 
     def mark(work: Work) -> Work:
         _clockwork[called(work)] = timedelta(**span)
-        return job(work)
+        return job(label)(work)
 
     return mark
+
+
+def label_of(name: str) -> str:
+    """What a job does; of a line of business that is no longer here, only its name is known."""
+    return _labels.get(name, name)
 
 
 def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, key: str | None = None) -> None:
@@ -263,7 +277,7 @@ def is_anything_due() -> bool:
     return session.scalar(select(Job.id).where(or_(waiting, abandoned)).limit(1)) is not None
 
 
-@every(days=1)
+@every("Delete finished jobs", days=1)
 def forget_what_is_done() -> None:
     """A job that is done is kept for a month, so that staff can see what happened."""
     with transaction():

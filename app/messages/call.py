@@ -152,6 +152,6 @@ def _write_down(happened: Happened) -> None:
         later(bring, each)
 
 
-@job
+@job("Deliver webhook")
 def bring(call: Call) -> None:
     call.bring()

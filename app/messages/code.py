@@ -103,6 +103,6 @@ def _print(mailbox: str) -> str:
     return signature(f"mailbox:{mailbox.lower()}")
 
 
-@job
+@job("Send sign-in code")
 def send(code: Code) -> None:
     code.send()

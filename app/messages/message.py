@@ -326,11 +326,11 @@ def try_out(wording: Wording, person: Person) -> None:
     _owe(person, "trial", wording, None, {"template": wording.template, "channel": wording.channel})
 
 
-@job
+@job("Send message")
 def send(message: Message) -> None:
     message.send()
 
 
-@job
+@job("Check message delivery")
 def look_again(message: Message) -> None:
     message.look_again()

@@ -176,7 +176,7 @@ def collected_by(name: str, order_id: str) -> Bill | Basket | None:
     return None
 
 
-@every(minutes=1)
+@every("Check for missed payments", minutes=1)
 def look_for_lost_payments() -> None:
     """A webhook may be lost; the money is not."""
     with transaction():

@@ -133,12 +133,12 @@ class Dispute(Noun):
         return self.gateway_id
 
 
-@job
+@job("Check dispute at the gateway")
 def look(dispute: Dispute) -> None:
     Dispute.look(dispute.gateway, dispute.gateway_id)
 
 
-@every(hours=1)
+@every("Check open disputes", hours=1)
 def look_after_disputes() -> None:
     with transaction():
         due = select(Dispute).where(Dispute.look_at <= clock.now(), Dispute.state.in_(("open", "under_review")))

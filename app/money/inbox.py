@@ -125,6 +125,6 @@ def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     return bool(new)
 
 
-@job
+@job("Process gateway event")
 def handle(event: Event) -> None:
     event.handle()

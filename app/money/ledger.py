@@ -258,7 +258,7 @@ def imbalance() -> dict[str, int]:
     return found
 
 
-@every(days=1)
+@every("Check that the books balance", days=1)
 def check_the_books() -> None:
     """Nobody can write books that are wrong; should they be wrong all the same, this job fails and stays where staff look."""
     if wrong := imbalance():

@@ -124,12 +124,12 @@ class Ordered:
         self.look()
 
 
-@job
+@job("Close payment at the gateway")
 def close(order: Ordered) -> None:
     if order.order_id:
         gateway.named(order.gateway).close(order.order_id)
 
 
-@job
+@job("Check payment at the gateway")
 def look_again(order: Ordered) -> None:
     order.look_again()

@@ -86,7 +86,7 @@ class Quote(Noun, Linked):
         return f"{self.total} for {self.about}"
 
 
-@every(minutes=30)
+@every("Delete expired price quotes", minutes=30)
 def forget_old_prices() -> None:
     for quote in session.scalars(select(Quote).where(Quote.state == "named", Quote.holds_until <= clock.now()).limit(500)):
         quote.lapse()

@@ -333,17 +333,17 @@ class Refund(Noun):
         return label(self.gateway)
 
 
-@job
+@job("Send refund")
 def send(refund: Refund) -> None:
     refund.send()
 
 
-@job
+@job("Check refund at the gateway")
 def look(refund: Refund) -> None:
     refund.look()
 
 
-@every(minutes=1)
+@every("Check pending refunds", minutes=1)
 def look_after_refunds() -> None:
     """A reply may be lost, and a bank may take its time; the payer's money is not forgotten."""
     with transaction():

@@ -129,7 +129,7 @@ def fetch_last(name: str, *, days: int = 2) -> None:
         fetch(name, clock.now().date() - timedelta(days=ago))
 
 
-@every(hours=6)
+@every("Import settlements", hours=6)
 def fetch_settlements() -> None:
     """The reports of the last three days, from every gateway that writes one."""
     gateway.ask_each(lambda name: fetch_last(name, days=3))

@@ -132,12 +132,12 @@ def _differing(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dic
         yield {"payment": id, "there": "nothing", "here": str(money)}
 
 
-@job
+@job("Reconcile one day")
 def count(tally: Tally) -> None:
     Tally.take(tally.gateway, tally.day)
 
 
-@every(hours=1)
+@every("Reconcile recent days", hours=1)
 def count_the_days() -> None:
     """Yesterday, and today so far; a day that differed is counted again until it agrees."""
     today = clock.now().date()

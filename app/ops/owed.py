@@ -14,7 +14,7 @@ from app.desk.resource import resource_of
 from app.kernel import access, clock
 from app.kernel.db import Noun, called, session
 from app.kernel.errors import Missing, Refused
-from app.kernel.jobs import Job, Tick, clockwork
+from app.kernel.jobs import Job, Tick, clockwork, label_of
 from app.kernel.workflow import Move, legal, moves, press
 from app.messages.call import Call
 from app.messages.message import Message
@@ -54,7 +54,7 @@ def _job(job: Job) -> list[Cell]:
     trouble = job.error.strip().rpartition("\n")[2] or (f"Finished {ago(job.finished_at)}" if job.finished_at else "")
     again = [Press("Try again", _door(job, "try_again"))] if job.state == "failed" else []
     return [
-        Cell(job.name, door_to(Job, job.id) or ""),
+        Cell(job.label, door_to(Job, job.id) or ""),
         Cell(about or "–", (door_to(job.noun, job.row_id) or "") if job.noun else ""),
         Cell(at(job.due_at)),
         number(job.attempts),
@@ -76,11 +76,12 @@ def _by_name() -> Card:
     late = [func.percentile_cont(part).within_group(waits).filter(done) for part in (0.5, 0.95)]
     asked = select(Job.name, *columns, func.count().filter(done), *late).group_by(Job.name).order_by(columns[2].desc(), Job.name)
     rows = [
-        [Cell(name), *map(number, counts), Cell(told_span(half), figure=True), Cell(told_span(most), figure=True)] for name, *counts, half, most in _rows(asked)
+        [Cell(label_of(name)), *map(number, counts), Cell(told_span(half), figure=True), Cell(told_span(most), figure=True)]
+        for name, *counts, half, most in _rows(asked)
     ]
     states = (Job.state_label(state) for state in ("waiting", "running", "failed"))
     heads = ("Job", *states, "Finished (24 hours)", "Median delay", "95th percentile delay")
-    return Card("Jobs by name", "chart", heads=heads, rows=rows, empty="No jobs yet.", note="The delay is the time from when a job is due until it finishes.")
+    return Card("Jobs by type", "chart", heads=heads, rows=rows, empty="No jobs yet.", note="The delay is the time from when a job is due until it finishes.")
 
 
 def _rows(asked: Executable) -> Sequence[Any]:

@@ -24,12 +24,12 @@ WorkOff = Callable[[], int]
 calls: list[str] = []
 
 
-@job
+@job("For the test")
 def greet(person: Person) -> None:
     calls.append(person.name)
 
 
-@job
+@job("For the test")
 def stumble(person: Person) -> None:
     calls.append("stumbled")
     raise RuntimeError(f"no answer for {person.name}")
@@ -183,7 +183,7 @@ def test_the_clock_owes_each_beat_once_however_many_clocks_there_are(app: Flask,
     def count_the_beat() -> None:
         beats.append(clock.now())
 
-    every(minutes=1)(count_the_beat)
+    every("Count the beat", minutes=1)(count_the_beat)
     try:
         for minutes in (0, 1, 2):
             with later(minutes=minutes, seconds=minutes):

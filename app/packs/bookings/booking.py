@@ -622,7 +622,7 @@ def fingerprint(body: Any) -> str:
     return signature(f"request:{json.dumps(body, sort_keys=True)}")
 
 
-@job
+@job("Expire unpaid booking")
 def lapse(booking: Booking) -> None:
     if booking.hold_expires_at > clock.now():
         return

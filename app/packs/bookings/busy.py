@@ -195,12 +195,12 @@ def without(span: Span, holes: Iterable[Span]) -> Iterator[Span]:
         yield start, end
 
 
-@job
+@job("Sync calendar")
 def read(calendar: BusyCalendar) -> None:
     calendar.read()
 
 
-@every(minutes=10)
+@every("Sync all calendars", minutes=10)
 def read_them_all() -> None:
     with transaction():
         for each in session.scalars(select(BusyCalendar).where(BusyCalendar.state == "read")):

@@ -268,6 +268,6 @@ def _key(booking: Booking) -> str:
     return f"slot {slot.id} {slot.starts_at.isoformat()}" if slot.seats > 1 else f"booking {booking.handle} {slot.practitioner_id}"
 
 
-@job
+@job("Update meeting")
 def settle(meeting: Meeting) -> None:
     meeting.settle()

@@ -408,18 +408,18 @@ def _code() -> str:
     return f"{letters[:4]}-{letters[4:]}"
 
 
-@job
+@job("Expire package")
 def expire(bought: Pass) -> None:
     if bought.state == "active" and bought.is_over:
         bought.end()
 
 
-@job
+@job("Expire unpaid package")
 def forget(bought: Pass) -> None:
     if bought.state == "open" and not any(each.is_promised for each in bought.bills):
         bought.lapse()
 
 
-@job
+@job("Recognize package revenue")
 def earn(bought: Pass) -> None:
     bought.earn()

@@ -143,6 +143,6 @@ class Practitioner(Noun, Linked):
         return [start for start in only.starts(service.lasting, day, day) if start > clock.now()]
 
 
-@job
+@job("Test meeting link")
 def try_out(practitioner: Practitioner) -> None:
     practitioner.try_out()

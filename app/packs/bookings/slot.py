@@ -125,7 +125,7 @@ def hears_of_a_free_seat(told: Callable[[Slot], object]) -> None:
     _hear_of_it.append(told)
 
 
-@job
+@job("Offer freed slot to the waiting list")
 def came_free(slot: Slot) -> None:
     for told in _hear_of_it:
         told(slot)

@@ -146,7 +146,7 @@ def _pass_by(slot: Slot) -> None:
 hears_of_a_free_seat(offer_to_the_next)
 
 
-@every(minutes=5)
+@every("Offer free times to the waiting list", minutes=5)
 def offer_what_is_free() -> None:
     """Times that came on the calendar, or came back to it, without a booking that was called off."""
     now: datetime = clock.now()
