@@ -224,7 +224,7 @@ def test_whoever_is_forgotten_leaves_nothing_in_it(enter: Enter, work_off: Calla
 def test_a_guard_holds_for_all_of_them(
     most: str, seen: bool, enter: Enter, token: Token, client: FlaskClient, asha: Practitioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(access._guards, Person, {"more": {"Accountant": most}})
+    monkeypatch.setitem(access._guards, Person, {**access.guarded(Person), "more": {"Accountant": most}})
     add(enter("ada"), listed="on")
     lead(enter("ada"))
     meera = somebody(shoe_size="Wide ones", looked_after_by=asha.id)
@@ -477,7 +477,7 @@ def test_what_is_found_by_a_field_is_chosen_by_it_and_hidden_from_whom_it_is_hid
     assert [each["name"] for each in desk.get("/desk/person/choices/more.sent_by?q=fever").get_json()["choices"]] == ["Meera Iyer"]
     assert (listed(desk, "garden", "slot"), listed(desk, "attic", "slot")) == (True, False)
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever")) == (["Meera Iyer"], True)
-    monkeypatch.setitem(access._guards, Person, {"more": {"Accountant": "hidden"}})
+    monkeypatch.setitem(access._guards, Person, {**access.guarded(Person), "more": {"Accountant": "hidden"}})
     board.forget_all()
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever"), listed(enter("anil"), "meera")) == ([], False, True)
 
