@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 import webauthn
-from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, func, select
+from sqlalchemy import BigInteger, ForeignKey, LargeBinary, String, select
 from sqlalchemy.orm import Mapped, mapped_column
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.helpers.structs import (
@@ -22,7 +22,7 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
-from app.kernel import audit
+from app.kernel import audit, clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, NotSignedIn, Refused
 
@@ -90,7 +90,7 @@ class Passkey(Noun):
             self.lock()
             is_ahead = count > self.sign_count or count == self.sign_count == 0
             if is_ahead:
-                self.sign_count, self.used_at = count, func.now()
+                self.sign_count, self.used_at = count, clock.now()
             else:
                 audit.note(self, "counted_backwards")
                 audit.line(self, "counted_backwards")

@@ -40,7 +40,7 @@ from app.desk.filtering import containing
 from app.desk.listing import saying, with_neighbours
 from app.desk.resource import Resource, resource_of
 from app.kernel import access
-from app.kernel.db import Noun, changed_in_bulk, engine, noun_called, session, together, transaction
+from app.kernel.db import NOW, Noun, changed_in_bulk, engine, noun_called, session, together, transaction
 from app.kernel.jobs import job, later
 
 SHORTEST = 2  # characters that are worth a question
@@ -131,7 +131,7 @@ def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
     letters: Any = func.concat("\n", own, "\n", func.nullif(func.concat(NEXT, theirs, "\n"), f"{NEXT}\n"))
     words = func.setweight(_split(own), text("'A'")).concat(_split(theirs))
     wanted = there[path].id == func.any(bindparam("ids", type_=ARRAY(Integer)))
-    kept = literal(resource.name), resource.noun.id, letters, words, literal(1), func.now(), func.now()
+    kept = literal(resource.name), resource.noun.id, letters, words, literal(1), NOW, NOW
     rows = statement.with_only_columns(*kept).where(wanted).order_by(resource.noun.id)
     named = ["noun", "row_id", "letters", "words", "version", "created_at", "changed_at"]
     written = insert(Finding.__table__).from_select(named, rows)

@@ -55,7 +55,7 @@ from app.desk.sitting import SEEN_ANEW, Sitting, digest, seen
 from app.desk.token import Token
 from app.kernel import access
 from app.kernel.access import ADMIN, SEES, Actor
-from app.kernel.db import session, transaction
+from app.kernel.db import NOW, session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 
 _CAN = "can_"
@@ -180,7 +180,7 @@ _EVERY_GROUP = (
     .order_by(Group.name)
 )
 _WHERE = Sitting.user_id == bindparam("user"), or_(Sitting.digest == bindparam("digest"), Sitting.id == bindparam("sitting")), *Sitting.good()
-_SITS = select(func.jsonb_build_array(Sitting.id, Sitting.seen_at < func.now() - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
+_SITS = select(func.jsonb_build_array(Sitting.id, Sitting.seen_at < NOW - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
 _CALLED = load_only(User.username, User.first_name, User.last_name, User.email, User.active)  # what each page asks of them
 _SOMEBODY = select(User, _GRANTED, _SITS).where(User.id == bindparam("user")).options(_CALLED)
 

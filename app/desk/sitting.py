@@ -10,8 +10,8 @@ from hashlib import sha256
 from sqlalchemy import ColumnElement, ForeignKey, Table, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel import audit
-from app.kernel.db import Noun, at_once, session, transaction
+from app.kernel import audit, clock
+from app.kernel.db import NOW, Noun, at_once, session, transaction
 from app.kernel.errors import Missing
 
 IDLE, LONGEST = timedelta(hours=4), timedelta(hours=14)  # a desk that nobody sits at, and a working day with room to spare
@@ -20,7 +20,7 @@ SEEN_ANEW = timedelta(minutes=5)
 
 
 class Sitting(Noun):
-    """The cookie has its key, and a program its next refresh token; only a hash of either is kept. Counted by the database's own clock."""
+    """The cookie has its key, and a program its next refresh token; only a hash of either is kept."""
 
     known_as = "session"
 
@@ -32,7 +32,7 @@ class Sitting(Noun):
     address: Mapped[str]
     device: Mapped[str]
     is_program: Mapped[bool] = mapped_column(default=False)
-    seen_at: Mapped[datetime] = mapped_column(default=func.now())
+    seen_at: Mapped[datetime] = mapped_column(default=clock.now)
     good_until: Mapped[datetime]
     ends_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -40,9 +40,9 @@ class Sitting(Noun):
     @classmethod
     def begin(cls, user_id: int, *, address: str, device: str, how: str = "a password") -> str:
         """Somebody sits down; answers the key that their browser keeps."""
-        key, until = secrets.token_urlsafe(32), func.now() + IDLE
+        key, until = secrets.token_urlsafe(32), clock.now() + IDLE
         with transaction():
-            it = cls(user_id=user_id, digest=digest(key), how=how, address=address, device=device[:300], good_until=until, ends_at=func.now() + LONGEST)
+            it = cls(user_id=user_id, digest=digest(key), how=how, address=address, device=device[:300], good_until=until, ends_at=clock.now() + LONGEST)
             session.add(it)
             audit.note(it, "added", f"Signed in with {how}")
         return key
@@ -50,7 +50,7 @@ class Sitting(Noun):
     @classmethod
     def of_program(cls, user_id: int, *, address: str, device: str) -> Sitting:
         """A program that may renew its token; `turn` gives it the first one."""
-        until = func.now() + OF_PROGRAMS
+        until = clock.now() + OF_PROGRAMS
         with transaction():
             it = cls(
                 user_id=user_id,
@@ -66,7 +66,7 @@ class Sitting(Noun):
 
     @classmethod
     def good(cls) -> tuple[ColumnElement[bool], ...]:
-        return cls.ended_at.is_(None), cls.good_until > func.now()
+        return cls.ended_at.is_(None), cls.good_until > NOW
 
     @classmethod
     def of(cls, user_id: int) -> list[Sitting]:
@@ -91,7 +91,7 @@ class Sitting(Noun):
         with transaction():
             audit.note(self, "ended")
             audit.line(self, "ended")
-            self.ended_at = func.now()
+            self.ended_at = clock.now()
 
     def turn(self, now: str, then: str) -> bool:
         """The next refresh token for this one. One that comes a second time was stolen, from them or by them: nobody sits here any more."""
@@ -102,10 +102,10 @@ class Sitting(Noun):
             if now and self.digest != digest(now):
                 audit.note(self, "used_twice")
                 audit.line(self, "used_twice")
-                self.ended_at = func.now()
+                self.ended_at = clock.now()
                 return False
-            self.digest, self.seen_at = digest(then), func.now()
-            self.good_until = self.ends_at = func.now() + OF_PROGRAMS
+            self.digest, self.seen_at = digest(then), clock.now()
+            self.good_until = self.ends_at = clock.now() + OF_PROGRAMS
             return True
 
     @property
@@ -129,5 +129,5 @@ def digest(key: str) -> str:
 def seen(id: int) -> None:
     """Somebody is still here: written down now and then, apart from whatever they do."""
     table: Table = Sitting.__table__
-    later = func.least(table.c.ends_at, func.now() + IDLE)
-    at_once(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=func.now(), good_until=later))
+    later = func.least(table.c.ends_at, NOW + IDLE)
+    at_once(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=later))

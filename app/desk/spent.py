@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from hashlib import sha256
 
-from sqlalchemy import Table, delete, func
+from sqlalchemy import Table, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.db import Noun, at_once
+from app.kernel.db import NOW, Noun, at_once
 
 
 class Spent(Noun):
@@ -24,6 +24,6 @@ class Spent(Noun):
 def first_time(key: str, *, within: timedelta) -> bool:
     """Written down at once: two who bring it together are one who was first."""
     table: Table = Spent.__table__
-    at_once(delete(table).where(table.c.good_until < func.now()))
-    once = insert(table).values(digest=sha256(key.encode()).hexdigest(), good_until=func.now() + within)
+    at_once(delete(table).where(table.c.good_until < NOW))
+    once = insert(table).values(digest=sha256(key.encode()).hexdigest(), good_until=NOW + within)
     return at_once(once.on_conflict_do_nothing()) == 1

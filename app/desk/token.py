@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, ForeignKey, String, Table, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel import audit
-from app.kernel.db import Noun, at_once, session, transaction
+from app.kernel import audit, clock
+from app.kernel.db import NOW, Noun, at_once, session, transaction
 from app.kernel.errors import Invalid, Missing
 
 MARK = "fd_"
@@ -53,14 +53,14 @@ class Token(Noun):
             raise Invalid.fields_said(wrong)
         secret = MARK + secrets.token_urlsafe(32)
         with transaction():
-            it = cls(user_id=user_id, name=name, begins=secret[:8], digest=digest(secret), scopes=wanted, good_until=func.now() + timedelta(days=days))
+            it = cls(user_id=user_id, name=name, begins=secret[:8], digest=digest(secret), scopes=wanted, good_until=clock.now() + timedelta(days=days))
             session.add(it)
             audit.note(it, "made")
         return it, secret
 
     @classmethod
     def good(cls) -> tuple[ColumnElement[bool], ...]:
-        return cls.ended_at.is_(None), cls.good_until > func.now()
+        return cls.ended_at.is_(None), cls.good_until > NOW
 
     @classmethod
     def of(cls, user_id: int) -> list[Token]:
@@ -81,7 +81,7 @@ class Token(Noun):
         with transaction():
             audit.note(found, "ended")
             audit.line(found, "ended")
-            found.ended_at = func.now()
+            found.ended_at = clock.now()
 
 
 def digest(secret: str) -> str:
@@ -91,5 +91,5 @@ def digest(secret: str) -> str:
 def _used(id: int) -> None:
     """Once a minute is often enough to know whether anybody still uses it."""
     table: Table = Token.__table__
-    stale = func.coalesce(table.c.used_at, table.c.created_at - timedelta(days=1)) < func.now() - timedelta(minutes=1)
-    at_once(update(table).where(table.c.id == id, stale).values(used_at=func.now()))
+    stale = func.coalesce(table.c.used_at, table.c.created_at - timedelta(days=1)) < NOW - timedelta(minutes=1)
+    at_once(update(table).where(table.c.id == id, stale).values(used_at=NOW))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 # The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
 from flask_appbuilder.models.sqla import Model
-from sqlalchemy import CheckConstraint, Connection, DateTime, Dialect, Engine, Executable, String, Text, create_engine, event
+from sqlalchemy import BindParameter, CheckConstraint, Connection, DateTime, Dialect, Engine, Executable, String, Text, bindparam, create_engine, event
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidatePoolError, InvalidRequestError, OperationalError
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, declared_attr, mapped_column, scoped_session, sessionmaker
@@ -66,6 +66,9 @@ def _one_by_one(connection: Any, *, yes: bool) -> None:
     if connection.autocommit != yes:
         connection.autocommit = yes
 
+
+# The time within a statement: by the one clock of the program, and read when the statement is sent.
+NOW: BindParameter[datetime] = bindparam("now", callable_=clock.now, type_=DateTime(timezone=True))
 
 # What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
 _words: dict[str, str] = {}

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
 
 from flask import Response, current_app, redirect, render_template, request
 
+from app.kernel import clock
 from app.sandbox.razorpay_bank import Bank
 from app.sandbox.razorpay_link import Links
 from app.sandbox.razorpay_wire import Route, Thing, Wrong, amount, asked, no, shown
@@ -151,8 +151,8 @@ def _card_trouble(form: Mapping[str, str]) -> str:
     valid = re.fullmatch(r"\s*(0?[1-9]|1[0-2])\s*/\s*(?:20)?([0-9]{2})\s*", expiry)
     if not valid:
         return "Please enter a valid expiry date."
-    today = time.gmtime()
-    if (2000 + int(valid[2]), int(valid[1])) < (today.tm_year, today.tm_mon):
+    today = clock.now()
+    if (2000 + int(valid[2]), int(valid[1])) < (today.year, today.month):
         return "Your card has expired. Please use another card."
     if not re.fullmatch(r"[0-9]{3,4}", form.get("cvv", "").strip()):
         return "Please enter a valid CVV."

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -268,10 +269,12 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
 
 
 def test_days_are_days_of_the_house_and_not_of_greenwich(paid: Any, slot: Slot, ask: Any) -> None:
-    with clock.standing_at(datetime(2026, 11, 20, 19, 0, tzinfo=UTC)):  # half past midnight of the 21st in Kolkata
+    today = clock.today()
+    with clock.standing_at(datetime.combine(today, time(0, 30), ZoneInfo(clock.zone()))):  # still yesterday in Greenwich
         paid(slot)
-    assert ask("day_book", since="2026-11-21", until="2026-11-21")["count"]
-    assert not ask("day_book", since="2026-11-20", until="2026-11-20")["count"]
+    assert ask("day_book", since=str(today), until=str(today))["count"]
+    yesterday = str(today - timedelta(days=1))
+    assert not ask("day_book", since=yesterday, until=yesterday)["count"]
 
 
 def test_a_period_that_ends_before_it_begins_is_refused_and_stays_in_the_form(app: Flask, enter: Enter) -> None:
