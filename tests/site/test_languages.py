@@ -265,6 +265,6 @@ def test_a_frame_carries_the_language_in_its_links(client: FlaskClient, slot: Sl
     action = re.search(r'<form[^>]*action="([^"]+)"', form)
     assert action
     held = client.post(unescape(action[1]), data=RAVI)
-    assert "यह समय आपके लिए सुरक्षित रखा गया है" in held.text
+    assert "यह समय आपके लिए आरक्षित है" in held.text
     assert re.search(r'href="/pay/[^"]+lang=hi"', held.text)
     assert '<html lang="en">' in client.get("/embed/first").text
