@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -221,7 +221,8 @@ def test_opening_hours_makes_slots_in_the_practitioners_own_zone(asha: Practitio
 )
 def test_a_day_has_as_many_hours_as_it_really_has(asha: Practitioner, service: Service, zone: str, day: str, slots: int) -> None:
     asha.timezone, here = zone, date.fromisoformat(day)
-    made = list(asha._on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
+    with clock.standing_at(datetime.combine(here - timedelta(days=9), time(), UTC)):
+        made = list(asha._on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
     assert len(made) == slots - 1  # the last hour of the day ends after 23:59:59
 
 
