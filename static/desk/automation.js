@@ -2,11 +2,18 @@
 (() => {
   const tidy = (root) => root.querySelectorAll("[data-without-script]").forEach((it) => { it.hidden = true; });
   tidy(document);
-  let asked = 0;
+  let asked = 0, down = false, waiting = [];
+  // Nothing moves under a button that is being pressed: an answer that came meanwhile is shown after the click.
+  const released = () => new Promise((go) => { if (down) waiting.push(go); else go(); });
+  document.addEventListener("pointerdown", () => { down = true; }, true);
+  for (const up of ["pointerup", "pointercancel"]) {
+    document.addEventListener(up, () => setTimeout(() => { down = false; waiting.splice(0).forEach((go) => go()); }), true);
+  }
   const ask = async (given, submitter) => {
     if (!submitter) given.set("do", "look");
     const answer = await fetch(location.href, { method: "POST", body: new URLSearchParams(given) });
     const page = new DOMParser().parseFromString(await answer.text(), "text/html"), says = page.querySelector("[data-says]");
+    await released();
     if (says) document.querySelector("[data-says]").textContent = says.textContent;
     return [answer, page];
   };

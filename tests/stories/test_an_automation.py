@@ -61,3 +61,23 @@ def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str
     page.get_by_role("link", name="Call them back").click()
     page.get_by_role("button", name="Turn on").click()
     expect(page.get_by_role("button", name="Turn off")).to_be_visible()
+
+
+@pytest.mark.browser
+def test_a_button_does_not_move_while_it_is_pressed(visit: Visit, web: str, slot: Slot) -> None:
+    page = visit()
+    enter(page, web)
+    page.get_by_role("link", name="Add automation").last.click()
+    page.get_by_label("Record type").select_option("booking")
+    expect(page.get_by_label("Trigger")).to_contain_text("is cancelled")
+    page.get_by_label("Trigger").select_option("cancel")
+    page.get_by_role("button", name="Create a task").click()
+    page.get_by_label("Assign to").select_option("owner")
+    page.get_by_label("Task", exact=True).fill("Call {person} about {number} " * 12)
+    button = page.get_by_role("button", name="Send a message")
+    button.hover()
+    with page.expect_response(lambda answer: answer.request.method == "POST"):  # the sentence, which grows by several lines
+        page.mouse.down()
+    page.wait_for_timeout(400)
+    page.mouse.up()
+    expect(page.get_by_label("Message", exact=True)).to_be_focused()
