@@ -24,7 +24,7 @@ run: .venv/installed-local ## Start Frontdesk at http://localhost:8000 with its 
 test: .venv/installed-dev ## Run the tests on two cores; T=bookings (or a path) for a part, DAY=2027-01-31T23:50 for another day
 	@DAY=$(DAY) $(PYTEST) -m "not proof" $(if $(wildcard tests/$(T)),tests/$(T),$(T))
 
-proof: .venv/installed-dev ## Run the long money tests with a new seed (30 minutes or more; PROOF_SEED=… repeats a run); SHORT=1 for a sample
+proof: .venv/installed-dev ## Run the long checks, those of money with a new seed (30 minutes or more; PROOF_SEED=… repeats a run); SHORT=1 for a sample
 ifdef SHORT
 	@DAY=$(DAY) $(PYTEST) -m proof
 else
