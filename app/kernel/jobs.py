@@ -86,27 +86,33 @@ class Tick(Noun):
 _OWE = insert(Job.__table__).on_conflict_do_nothing(index_elements=["key"])
 
 
-def job(label: str) -> Callable[[Work], Work]:
-    """A function that a worker may be asked to call, one line that calls a noun: @job("Send refund"), as the list of jobs has it."""
+def job(label: str, was: str = "") -> Callable[[Work], Work]:
+    """Register a function that workers call, one line that calls a noun: @job("Send refund"), as the list of jobs has it.
+
+    `was` is the name under which an older release queued it: what is still queued then is done by the newer one.
+    """
 
     def mark(work: Work) -> Work:
-        _work[called(work)], _labels[called(work)] = work, label
+        for name in (called(work), was):
+            if name:
+                _work[name], _labels[name] = work, label
         return work
 
     return mark
 
 
 def called(work: Work) -> str:
-    """packs.bookings.booking.lapse: two packs may both have something to send."""
-    return f"{work.__module__.removeprefix('app.')}.{work.__name__}"
+    """packs.bookings.booking.lapse: the pack, the file and the function, without the folders between, so a file can move within its pack."""
+    _, *folders, file = work.__module__.split(".")
+    return ".".join([*folders[: 2 if folders[:1] == ["packs"] else 1], file, work.__name__])
 
 
-def every(label: str, **span: float) -> Callable[[Work], Work]:
-    """The clock asks for this again and again: @every("Check pending refunds", minutes=1)."""
+def every(label: str, was: str = "", **span: float) -> Callable[[Work], Work]:
+    """Register a job that the scheduler queues again and again: @every("Check pending refunds", minutes=1)."""
 
     def mark(work: Work) -> Work:
         _clockwork[called(work)] = timedelta(**span)
-        return job(label)(work)
+        return job(label, was)(work)
 
     return mark
 

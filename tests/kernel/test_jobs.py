@@ -50,6 +50,29 @@ def only_job() -> Job:
     return session.scalars(select(Job).execution_options(populate_existing=True)).one()
 
 
+def test_the_name_of_a_job_is_its_pack_its_file_and_its_function() -> None:
+    def lapse(person: Person) -> None: ...
+
+    for module in ("app.packs.bookings.booking", "app.packs.bookings.visits.booking"):
+        lapse.__module__ = module
+        assert jobs.called(lapse) == "packs.bookings.booking.lapse"
+    for module in ("app.money.refund", "app.money.bills.refund"):
+        lapse.__module__ = module
+        assert jobs.called(lapse) == "money.refund.lapse"
+
+
+def test_what_an_older_release_queued_under_another_name_is_done(meera: Person, work_off: WorkOff) -> None:
+    job("For the test", was="kernel.old_place.greet")(greet)
+    with transaction():
+        later(greet, meera)
+    with transaction():
+        session.execute(text("update job set name = 'kernel.old_place.greet'"))
+    session.expire_all()
+    assert str(only_job()) == f"For the test: Customer {meera.id}"
+    work_off()
+    assert (calls, only_job().state) == ([meera.name], "done")
+
+
 def test_no_commit_no_job(meera: Person) -> None:
     with pytest.raises(ZeroDivisionError), transaction():
         later(greet, meera)
