@@ -17,7 +17,7 @@ from app.calendars import ics, place
 from app.calendars.google import Google, Keys
 from app.calendars.jitsi import Jitsi
 from app.calendars.near import InPerson, OwnRoom
-from app.desk import column
+from app.desk.declare import column
 from app.kernel import access, board, clock, db, files, jobs, numbering, people, secrets, switch
 from app.kernel.pack import Pack
 from app.messages import channel, message, template

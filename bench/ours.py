@@ -12,9 +12,9 @@ from sqlalchemy import ForeignKey, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app import create_app
-from app.desk import security
-from app.desk.resource import Resource
-from app.desk.sitting import Sitting
+from app.desk.declare.resource import Resource
+from app.desk.sign_in import security
+from app.desk.sign_in.session import Sitting
 from app.kernel import db
 from app.kernel.access import everything
 from app.kernel.db import Noun

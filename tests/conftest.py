@@ -29,8 +29,8 @@ from flask_login import login_user
 from sqlalchemy import create_engine, event, text
 
 from app import create_app
-from app.desk import password, security
-from app.desk.sitting import Sitting
+from app.desk.sign_in import password, security
+from app.desk.sign_in.session import Sitting
 from app.kernel import board, clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction

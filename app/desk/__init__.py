@@ -10,37 +10,43 @@ from urllib.parse import urlsplit
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
 
-from app.desk import drawn, home, house, money, notices, open_by, places, search, security, token
-from app.desk.api import Docs, DocsPage, api_of
-from app.desk.calendar import page_of as calendar_of
-from app.desk.forms import FormDesign
-from app.desk.groups import Groups
-from app.desk.hooks import HookSecret
-from app.desk.inbox import Inbox
-from app.desk.lists import screens_of
-from app.desk.notices import Notices
-from app.desk.page import door_of, pages
-from app.desk.page import forget_all as forget_pages
-from app.desk.passkeys import PasskeyDoor, Passkeys
-from app.desk.report import forget_all as forget_reports
-from app.desk.report import reports
-from app.desk.report_page import endpoint_of, page_of
-from app.desk.resource import forget_all, resources
-from app.desk.rights import Rights
-from app.desk.seen_as import SeenAs
-from app.desk.sign_in import SecondFactor
-from app.desk.sittings import Sittings
-from app.desk.tokens import Tokens
-from app.desk.vouched import Vouched
-from app.desk.ways_in import WaysIn
-from app.desk.words import Words
+from app.desk import home
+from app.desk.attention import notice_list, search
+from app.desk.attention.inbox import Inbox
+from app.desk.attention.notice_list import Notices
+from app.desk.built_in.form_designer import FormDesign
+from app.desk.built_in.message_wordings import Words
+from app.desk.built_in.money_resources import money
+from app.desk.built_in.resources import house
+from app.desk.built_in.webhooks import HookSecret
+from app.desk.declare import markup, search_synonyms
+from app.desk.declare.page import door_of, pages
+from app.desk.declare.page import forget_all as forget_pages
+from app.desk.declare.report import forget_all as forget_reports
+from app.desk.declare.report import reports
+from app.desk.declare.resource import forget_all, resources
+from app.desk.pages.calendar import page_of as calendar_of
+from app.desk.pages.list import screens_of
+from app.desk.pages.rest import Docs, DocsPage, api_of
+from app.desk.records import editing_now
+from app.desk.reports.page import endpoint_of, page_of
+from app.desk.sign_in import api_token, security
+from app.desk.sign_in.oidc_callback import Vouched
+from app.desk.sign_in.sign_in_page import SecondFactor
+from app.desk.staff.api_tokens import Tokens
+from app.desk.staff.groups import Groups
+from app.desk.staff.impersonation import SeenAs
+from app.desk.staff.passkeys import PasskeyDoor, Passkeys
+from app.desk.staff.roles import Rights
+from app.desk.staff.sessions import Sittings
+from app.desk.staff.sign_in_methods import WaysIn
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
 from app.kernel.pack import Pack
 from app.kernel.switch import is_on
 from config import Settings
 
-OURS = money.money, house.house  # what every installation has, whatever its lines of business
+OURS = money, house  # what every installation has, whatever its lines of business
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
         "FAB_PASSWORD_COMPLEXITY_VALIDATOR": security.long_enough,
         "FAB_API_KEY_ENABLED": True,  # asks for a token of ours before a JWT
-        "FAB_API_KEY_PREFIXES": [token.MARK],
+        "FAB_API_KEY_PREFIXES": [api_token.MARK],
         "AUTH_RATE_LIMITED": False,  # counts the form alone; ours counts the form and the API together
         "RATELIMIT_ENABLED": True,
         "RATELIMIT_STORAGE_URI": settings.redis_url,
@@ -99,13 +105,13 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 
 def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     settings: Settings = app.extensions["settings"]
-    open_by.remember_in(settings.redis_url)
+    editing_now.remember_in(settings.redis_url)
     forget_all()
     forget_reports()
     forget_pages()
     app.before_request(lambda: access.comes_in(security.actor))
     app.teardown_request(lambda error: access.comes_in(None))
-    app.jinja_env.globals.update(drawn=drawn, actor=access.actor)
+    app.jinja_env.globals.update(drawn=markup, actor=access.actor)
     builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
     builder.init_app(app, db.session)
     _speak_plainly(builder.sm.jwt_manager)
@@ -144,7 +150,13 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(Inbox)
     app.context_processor(
         lambda: (
-            {"menu": _menu, "adds": _adds, "elsewhere": places.elsewhere, "unread": notices.unread, "is_admin": lambda: access.ADMIN in access.actor().roles}
+            {
+                "menu": _menu,
+                "adds": _adds,
+                "elsewhere": search_synonyms.elsewhere,
+                "unread": notice_list.unread,
+                "is_admin": lambda: access.ADMIN in access.actor().roles,
+            }
             if has_request_context() and request.path.startswith(_STAFF)
             else {}
         )

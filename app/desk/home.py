@@ -13,17 +13,17 @@ from flask import Response, current_app, redirect, render_template, request, url
 from flask_appbuilder import IndexView, expose
 from sqlalchemy import ColumnElement, CompoundSelect, DateTime, Select, cast, func, literal, null, select, union_all
 
-from app.desk import first_steps
-from app.desk.api import DocsPage, described
-from app.desk.chart import measured
-from app.desk.column import NO
-from app.desk.history import door_to, names_of, noun_of
-from app.desk.house import house
-from app.desk.money import money
-from app.desk.page import pages
-from app.desk.report import reports
-from app.desk.resource import Resource, resources
-from app.desk.task import Task
+from app.desk.attention import setup_checklist
+from app.desk.built_in.money_resources import money
+from app.desk.built_in.resources import house
+from app.desk.declare.chart import measured
+from app.desk.declare.column import NO
+from app.desk.declare.page import pages
+from app.desk.declare.report import reports
+from app.desk.declare.resource import Resource, resources
+from app.desk.pages.rest import DocsPage, described
+from app.desk.records.history import door_to, names_of, noun_of
+from app.desk.records.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
 from app.kernel.db import called, session
@@ -56,7 +56,7 @@ class Home(IndexView):
             noun_of=noun_of,
             names=names_of(recent),
             kind_of=called,
-            lead=first_steps.are_left(),
+            lead=setup_checklist.are_left(),
             counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
         )
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.desk import column
+from app.desk.declare import column
 from app.kernel import clock
 
 NONE = "–"

@@ -18,8 +18,9 @@ from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import select
 
-from app.desk import search, security
-from app.desk.resource import resource_of, resources
+from app.desk.attention import search
+from app.desk.declare.resource import resource_of, resources
+from app.desk.sign_in import security
 from app.kernel import jobs
 from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, session

@@ -9,8 +9,8 @@ from typing import Any
 from flask import url_for
 from sqlalchemy import Executable, Select, func, select
 
-from app.desk.history import door_to
-from app.desk.resource import resource_of
+from app.desk.declare.resource import resource_of
+from app.desk.records.history import door_to
 from app.kernel import access, clock
 from app.kernel.db import Noun, called, session
 from app.kernel.errors import Missing, Refused

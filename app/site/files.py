@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, g, request
 from werkzeug.datastructures import FileStorage
 
-from app.desk.sent import handed_out
+from app.desk.records.download import handed_out
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Upload
 from app.kernel.forms import Edition

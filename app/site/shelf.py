@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from sqlalchemy import ColumnElement, String, cast, or_, select
 
-from app.desk.column import columns
+from app.desk.declare.column import columns
 from app.kernel.db import Noun, session
 
 AT_ONCE = 100

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from sqlalchemy import func, select
 from sqlalchemy.dialects.postgresql import Range
 
-from app.desk.security import add_user
+from app.desk.sign_in.security import add_user
 from app.kernel import clock
 from app.kernel.access import visible
 from app.kernel.db import Noun, session, transaction

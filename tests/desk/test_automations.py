@@ -14,13 +14,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from app.desk import automation
-from app.desk import run as run_module
-from app.desk.automation import Automation
-from app.desk.notice import Notice
-from app.desk.remark import Remark
-from app.desk.run import DEEP, OFTEN, Run
-from app.desk.task import Task
+from app.desk.automations import automation
+from app.desk.automations import run as run_module
+from app.desk.automations.automation import Automation
+from app.desk.automations.run import DEEP, OFTEN, Run
+from app.desk.notices.notice import Notice
+from app.desk.records.remark import Remark
+from app.desk.records.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused

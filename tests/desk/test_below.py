@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.related import FEW
-from app.desk.resource import Resource
+from app.desk.declare.resource import Resource
+from app.desk.records.related import FEW
 from app.kernel.access import everything
 from app.kernel.db import session, transaction
 from app.kernel.people import Person

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.calendar import Box, Calendar, Stretch, _by_day, _side_by_side
+from app.desk.pages.calendar import Box, Calendar, Stretch, _by_day, _side_by_side
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.packs.bookings.booking import Booking

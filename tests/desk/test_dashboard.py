@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.chart import Chart, Figure
-from app.desk.report import Nothing, Report
+from app.desk.declare.chart import Chart, Figure
+from app.desk.declare.report import Nothing, Report
 from app.kernel import clock
 from app.money.amount import Money
 from app.money.bill import ByHand

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk.batch import Batch, forget_what_was
+from app.desk.lists.bulk_edit import Batch, forget_what_was
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.packs.bookings.service import Service

@@ -13,10 +13,10 @@ from flask.testing import FlaskClient
 from openpyxl import load_workbook
 from sqlalchemy import select
 
-from app.desk.automation import Automation
-from app.desk.field import KEPT, Field
-from app.desk.put_away import PutAway
-from app.desk.remark import Remark
+from app.desk.automations.automation import Automation
+from app.desk.declare.field import KEPT, Field
+from app.desk.lists.archive import PutAway
+from app.desk.records.remark import Remark
 from app.kernel import access, board
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction

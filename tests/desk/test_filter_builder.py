@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.filtering import read, written
+from app.desk.lists.filters import read, written
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.people import Person

@@ -13,14 +13,14 @@ from flask.testing import FlaskClient
 from flask_appbuilder.security.sqla.models import Group
 from sqlalchemy import select
 
-from app.desk import security
-from app.desk.notice import Notice
-from app.desk.passkey import Passkey
-from app.desk.resource import resources
-from app.desk.rights import lines
-from app.desk.second import Second, code_at
-from app.desk.sitting import Sitting
-from app.desk.token import Token
+from app.desk.declare.resource import resources
+from app.desk.notices.notice import Notice
+from app.desk.sign_in import security
+from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.passkey import Passkey
+from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.totp import Second, code_at
+from app.desk.staff.roles import lines
 from app.kernel import clock
 from app.kernel.access import actor
 from app.kernel.audit import Change

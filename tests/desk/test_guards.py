@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.desk.resource import Resource
+from app.desk.declare.resource import Resource
 from app.kernel import access
 from app.kernel.access import everything
 from app.kernel.db import transaction

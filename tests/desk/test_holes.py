@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from app.desk.resource import resources
+from app.desk.declare.resource import resources
 from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.people import Person

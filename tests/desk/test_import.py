@@ -14,9 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk import intake as intakes
-from app.desk.incoming import Table, table_of, text_of
-from app.desk.intake import Intake, IntakeLine
+from app.desk.imports import import_run as intakes
+from app.desk.imports.csv_table import Table, table_of, text_of
+from app.desk.imports.import_run import Intake, IntakeLine
 from app.kernel import clock, jobs
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction

@@ -14,8 +14,8 @@ from flask.testing import FlaskClient
 from openpyxl import Workbook
 from sqlalchemy import select
 
-from app.desk import incoming_workbook
-from app.desk.incoming import Table, table_of, text_of
+from app.desk.imports import xlsx_table
+from app.desk.imports.csv_table import Table, table_of, text_of
 from app.kernel.db import session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
@@ -101,13 +101,13 @@ def test_a_cell_far_away_is_not_a_million_lines_long() -> None:
 def test_what_is_packed_into_it_is_not_unpacked(monkeypatch: pytest.MonkeyPatch) -> None:
     bomb = changed(book(["Name"], ["Asha"]), SHEET, rb"</worksheet>", b" " * (41 * 1024 * 1024) + b"</worksheet>")
     assert len(bomb) < 100_000
-    monkeypatch.setattr(incoming_workbook, "load_workbook", lambda *_, **__: pytest.fail("it was opened"))
+    monkeypatch.setattr(xlsx_table, "load_workbook", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(Invalid, match="workbook is too large"):
         text_of(bomb)
 
 
 def test_more_cells_than_somebody_waits_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(incoming_workbook, "CELLS", 3)
+    monkeypatch.setattr(xlsx_table, "CELLS", 3)
     with pytest.raises(Invalid, match="at most 3 cells at once"):
         text_of(book(["Name", "Notes"], ["Asha", "By train"]))
 

@@ -10,10 +10,10 @@ import pytest
 from flask.testing import FlaskClient
 from openpyxl import load_workbook
 
-from app.desk import drawn
-from app.desk.column import Column
-from app.desk.incoming import heard
-from app.desk.resource import resource_of
+from app.desk.declare import markup
+from app.desk.declare.column import Column
+from app.desk.declare.resource import resource_of
+from app.desk.imports.csv_table import heard
 from app.kernel.audit import Change
 from app.kernel.db import session, within_a_sentence
 from app.kernel.workflow import past
@@ -53,9 +53,9 @@ def test_a_state_is_said_in_the_words_of_its_noun_everywhere(labelled: str, book
 
 
 def test_a_badge_that_is_no_state_of_a_noun_has_its_own_colours(app: object) -> None:
-    assert drawn.badge("off", {"off": "quiet"}) == '<span class="badge is-quiet">Off</span>'
-    assert drawn.badge(None) == '<span class="badge is-quiet">–</span>'
-    assert drawn.badge("no_show", resource_of(Booking)) == drawn.badge("no_show", Booking)
+    assert markup.badge("off", {"off": "quiet"}) == '<span class="badge is-quiet">Off</span>'
+    assert markup.badge(None) == '<span class="badge is-quiet">–</span>'
+    assert markup.badge("no_show", resource_of(Booking)) == markup.badge("no_show", Booking)
 
 
 def test_an_import_hears_a_choice_by_its_name_and_by_its_label(app: object) -> None:

@@ -19,13 +19,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk import passkeys, sign_in
-from app.desk.notice import Notice
-from app.desk.passkey import Passkey, origin
-from app.desk.preference import Preference
-from app.desk.second import Second, code_at
-from app.desk.sitting import Sitting
-from app.desk.spent import Spent
+from app.desk.notices.notice import Notice
+from app.desk.notices.preference import Preference
+from app.desk.sign_in import sign_in_page
+from app.desk.sign_in.passkey import Passkey, origin
+from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.totp import Second, code_at
+from app.desk.sign_in.used_token import Spent
+from app.desk.staff import passkeys
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
@@ -331,7 +332,7 @@ def test_the_address_is_written_as_a_browser_writes_it() -> None:
 
 
 def test_five_minutes_and_ten_are_what_the_page_says() -> None:
-    assert (passkeys.GOOD_FOR.total_seconds(), sign_in.PROVED_FOR) == (300, 600)
+    assert (passkeys.GOOD_FOR.total_seconds(), sign_in_page.PROVED_FOR) == (300, 600)
 
 
 def test_whoever_has_just_signed_in_is_not_asked_again(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

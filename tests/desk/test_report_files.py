@@ -12,10 +12,11 @@ import pytest
 from flask import Flask
 from pypdf import PdfReader
 
-from app.desk import report_paper, sheet
-from app.desk.chart import Chart
-from app.desk.report import Report, Row, Verdict
-from app.desk.report_file import in_a_workbook, on_paper
+from app.desk.declare.chart import Chart
+from app.desk.declare.report import Report, Row, Verdict
+from app.desk.lists import export
+from app.desk.reports import pdf
+from app.desk.reports.file import in_a_workbook, on_paper
 from app.kernel.errors import Refused
 from app.kernel.workflow import asked
 from app.money.amount import Money
@@ -83,7 +84,7 @@ def test_a_wide_table_lies_across_and_its_words_are_broken() -> None:
 
 
 def test_thousands_of_rows_are_bounded_and_the_paper_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_paper, "MOST", 100)
+    monkeypatch.setattr(pdf, "MOST", 100)
     trial = report(some(1000))
     drawn = on_paper(trial, trial.read({}))
     told = words(drawn)
@@ -117,7 +118,7 @@ def test_a_workbook_has_numbers_shares_days_and_sums(monkeypatch: pytest.MonkeyP
     assert table[1][2:] == [("inlineStr", "=1+1"), ("n", "0.125"), ("n", "1")]
     assert [row[0][1] for row in table[3:]] == ["Total EUR", "Total INR"]
     assert [("inlineStr", "From"), ("inlineStr", "1 Nov 2026")] in cells(body, page=2)
-    monkeypatch.setattr("app.desk.report_file.MOST", 1)
-    monkeypatch.setattr(sheet, "MOST", 1)
+    monkeypatch.setattr("app.desk.reports.file.MOST", 1)
+    monkeypatch.setattr(export, "MOST", 1)
     with pytest.raises(Refused, match="export as CSV"):
         in_a_workbook(trial, trial.read({}))

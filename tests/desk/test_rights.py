@@ -11,9 +11,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk import security
-from app.desk.resource import resources
-from app.desk.rights import lines
+from app.desk.declare.resource import resources
+from app.desk.sign_in import security
+from app.desk.staff.roles import lines
 from app.kernel.access import Actor
 from app.kernel.audit import Change
 from app.kernel.db import session

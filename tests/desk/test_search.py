@@ -10,8 +10,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import delete, select
 
-from app.desk import search
-from app.desk.search import Finding
+from app.desk.attention import search
+from app.desk.attention.search import Finding
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.packs.bookings.booking import Booking

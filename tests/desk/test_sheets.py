@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk import listing, sheet
+from app.desk.lists import export, query
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.money.amount import Money
@@ -72,7 +72,7 @@ def test_a_sum_of_years_or_rates_is_no_sum(services: None, enter: Enter) -> None
 
 
 def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing, "KNOWN", 2)
+    monkeypatch.setattr(query, "KNOWN", 2)
     page = enter("dina").get("/desk/service/?size=1").text
     assert ("more than 2" in page, foot(page)) == (True, [])
     asked = re.search(r'href="([^"]+)">Count and total all', page)
@@ -86,7 +86,7 @@ def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(services:
 
 def test_a_workbook_has_numbers_days_and_no_formulas(services: None, enter: Enter) -> None:
     answer = enter("dina").get("/desk/service/export.xlsx?cols=name,price,minutes,tax_included&order=id")
-    assert answer.mimetype == sheet.XLSX
+    assert answer.mimetype == export.XLSX
     assert cells(answer.data)[:2] == [
         [("inlineStr", "Name"), ("inlineStr", "Price"), ("inlineStr", "Duration (min)"), ("inlineStr", "Price includes tax")],
         [("inlineStr", "=S0"), ("n", "999"), ("n", "60"), ("b", "1")],
@@ -109,7 +109,7 @@ def test_a_workbook_is_of_the_readers_own_rows_in_the_time_of_the_house(enter: E
 
 
 def test_a_workbook_that_would_not_end_is_refused_in_words(services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sheet, "MOST", 2)
+    monkeypatch.setattr(export, "MOST", 2)
     answer = enter("dina").get("/desk/service/export.xlsx")
     assert answer.status_code == 409
     assert "export it as CSV" in answer.text

@@ -14,10 +14,10 @@ from limits import parse_many
 from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
-from app.desk import guesses, password, sign_in
-from app.desk.password import NOBODYS, fits, hashed
-from app.desk.second import Second, code_at
-from app.desk.sitting import Sitting
+from app.desk.sign_in import password, sign_in_page, throttle
+from app.desk.sign_in.password import NOBODYS, fits, hashed
+from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.totp import Second, code_at
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
@@ -68,7 +68,7 @@ def test_what_was_right_is_forgotten(client: FlaskClient) -> None:
 
 
 def test_one_address_does_not_try_a_password_on_everybody(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guesses, "FOR_ONE_ADDRESS", parse_many("4 per minute"))
+    monkeypatch.setattr(throttle, "FOR_ONE_ADDRESS", parse_many("4 per minute"))
     told = [knock(client, DOORS[1], f"name {n}", "wrong").status_code for n in range(5)]
     assert told == [401] * 4 + [429]
 
@@ -131,7 +131,7 @@ def test_a_code_is_not_to_be_guessed(client: FlaskClient, second: tuple[Second, 
 
 
 def test_half_an_entry_does_not_last(client: FlaskClient, second: tuple[Second, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sign_in, "HALF_AN_ENTRY", -1)
+    monkeypatch.setattr(sign_in_page, "HALF_AN_ENTRY", -1)
     knock(client, DOORS[0], "dina")
     assert client.post("/login/second", data={"code": code_of(second[0])}).location == "/login/"
     assert client.get("/desk/slot/").status_code == 302

@@ -15,12 +15,13 @@ from flask.testing import FlaskClient
 from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import func, select
 
-from app.desk import column, report_file
-from app.desk.column import House
-from app.desk.notice import Notice
-from app.desk.report import Report, Row, _registered
-from app.desk.stretch import days_of
-from app.desk.subscription import Subscription, Wanted, send_due_reports
+from app.desk.declare import column
+from app.desk.declare.column import House
+from app.desk.declare.relative_days import days_of
+from app.desk.declare.report import Report, Row, _registered
+from app.desk.notices.notice import Notice
+from app.desk.reports import file
+from app.desk.reports.subscription import Subscription, Wanted, send_due_reports
 from app.kernel import access, clock, jobs
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused
@@ -203,7 +204,7 @@ def test_a_worker_that_is_killed_leaves_it_to_the_next_one(asks: Any, work_off: 
         made = asks("dina")
     with clock.standing_at(FRIDAY + timedelta(days=1)):
         with monkeypatch.context() as dying:
-            dying.setattr("app.desk.subscription.tell", lambda *_, **__: exec("raise SystemExit"))
+            dying.setattr("app.desk.reports.subscription.tell", lambda *_, **__: exec("raise SystemExit"))
             with pytest.raises(SystemExit):
                 send_due_reports()
         assert again(made).of_day is None, "all of it or nothing"
@@ -217,7 +218,7 @@ def test_a_worker_that_is_killed_leaves_it_to_the_next_one(asks: Any, work_off: 
 
 def test_what_is_too_large_for_a_mailbox_is_said_instead(asks: Any, by: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     made = asks("dina")
-    monkeypatch.setattr(report_file, "LARGEST", 3)
+    monkeypatch.setattr(file, "LARGEST", 3)
     with by("dina"):
         made.send_now()
     work_off()

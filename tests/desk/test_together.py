@@ -12,11 +12,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from app.desk.listing import Asked, beside, listed
-from app.desk.notice import Notice, say_what_waits
-from app.desk.remark import Remark
-from app.desk.resource import Resource, resource_of
-from app.desk.task import Task, remind_of_tasks
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.lists.query import Asked, beside, listed
+from app.desk.notices.notice import Notice, say_what_waits
+from app.desk.records.remark import Remark
+from app.desk.records.task import Task, remind_of_tasks
 from app.kernel import clock, privacy
 from app.kernel.access import everything
 from app.kernel.db import session, transaction

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk.token import Token
+from app.desk.sign_in.api_token import Token
 from app.kernel import clock
 from app.kernel.audit import MASK, Change
 from app.kernel.db import session, transaction

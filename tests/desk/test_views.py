@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.view import View
+from app.desk.lists.saved_view import View
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 

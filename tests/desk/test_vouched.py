@@ -12,9 +12,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk import oauth
-from app.desk.second import Second, code_at
-from app.desk.sitting import Sitting
+from app.desk.sign_in import oidc
+from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.totp import Second, code_at
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session
@@ -25,7 +25,7 @@ from tests.house.test_papers import SAFE
 
 @pytest.fixture(autouse=True)
 def provider(sandbox: str) -> str:
-    oauth.forget()
+    oidc.forget()
     return f"{sandbox}/openid"
 
 
@@ -145,7 +145,7 @@ def test_a_code_is_good_once_and_only_with_the_proof_that_we_asked(client: Flask
     stolen = parse_qs(urlsplit(answered(provider, asked(client))).query)["code"][0]
     thief = app.test_client()
     state = asked(thief)["state"]
-    issuer = oauth.providers(app.extensions["settings"])[0].issuer
+    issuer = oidc.providers(app.extensions["settings"])[0].issuer
     taken = thief.get(f"/login/with/sandbox/back?code={stolen}&state={state}&iss={issuer}")
     assert (taken.status_code, is_out(thief)) == (401, True)
     back = answered(provider, asked(client))
@@ -196,8 +196,8 @@ OURS = {"OAUTH_NAME": "Google, My Company", "OAUTH_ISSUER": "https://a.example, 
 
 
 def test_several_are_set_up_side_by_side() -> None:
-    assert [each.key for each in oauth.providers(Settings.read(SAFE | OURS))] == ["google", "my-company"]
-    assert oauth.providers(Settings.read(SAFE)) == []
+    assert [each.key for each in oidc.providers(Settings.read(SAFE | OURS))] == ["google", "my-company"]
+    assert oidc.providers(Settings.read(SAFE)) == []
 
 
 @pytest.mark.parametrize(

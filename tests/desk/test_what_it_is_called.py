@@ -7,9 +7,9 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.automation import an
-from app.desk.field import Field
-from app.desk.resource import resource_of
+from app.desk.automations.automation import an
+from app.desk.declare.field import Field
+from app.desk.declare.resource import resource_of
 from app.messages.call import Call
 from app.money.tally import Tally
 from app.packs.bookings.giver import Giver

@@ -11,7 +11,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import event, select, text
 
-from app.desk.subscription import Subscription
+from app.desk.reports.subscription import Subscription
 from app.kernel import board, clock, db
 from app.kernel.db import session, transaction
 from app.money.amount import Money

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from flask import Flask
 
-from app.desk.house import house
-from app.desk.money import money
+from app.desk.built_in.money_resources import money
+from app.desk.built_in.resources import house
 from app.kernel.workflow import moves, questions
 from app.packs import PACKS
 from config import Settings

@@ -14,10 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from pypdf import PdfReader
 
-from app.desk import report_page
-from app.desk.house import house
-from app.desk.money import money
-from app.desk.report import CELLS, SUMS, Report
+from app.desk.built_in.money_resources import money
+from app.desk.built_in.resources import house
+from app.desk.declare.report import CELLS, SUMS, Report
+from app.desk.reports import page
 from app.kernel.db import session
 from app.packs import PACKS
 from tests.conftest import CAST
@@ -60,8 +60,8 @@ def cells(page: str, part: str = "tbody") -> list[list[str]]:
 @pytest.fixture
 def without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may have a file is decided before it is made; that each can be made is proved once, below."""
-    monkeypatch.setattr(report_page, "in_a_workbook", lambda *_: BytesIO(b"a workbook"))
-    monkeypatch.setattr(report_page, "on_paper", lambda *_: b"paper")
+    monkeypatch.setattr(page, "in_a_workbook", lambda *_: BytesIO(b"a workbook"))
+    monkeypatch.setattr(page, "on_paper", lambda *_: b"paper")
 
 
 @every_report

@@ -15,10 +15,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import func, select, text
 
-from app.desk import filtering
-from app.desk.house import house
-from app.desk.money import money
-from app.desk.resource import Resource
+from app.desk.built_in.money_resources import money
+from app.desk.built_in.resources import house
+from app.desk.declare.resource import Resource
+from app.desk.lists import filters
 from app.kernel import db
 from app.kernel.access import within
 from app.kernel.audit import Change
@@ -199,12 +199,12 @@ SAMPLES = {"state": "", "choice": "", "moment": "2026-11-24", "day": "2026-11-24
 def compared(resource: Resource) -> list[str]:
     """Every comparison that every column knows, thirty to an address."""
     said = []
-    for column in filtering.columns(resource):
+    for column in filters.columns(resource):
         one = SAMPLES.get(column.kind, "1") or str(column.choices[0])
-        for how in filtering.HOWS[column.kind]:
+        for how in filters.HOWS[column.kind]:
             value = {"between": f"{one},{one}", "within": "this-month"}.get(how, "7" if how in ("last", "next", "older", "later") else one)
-            said.append(str(filtering.Condition(column.path, how, value)))
-    return [filtering.OR.join(said[at : at + filtering.MOST]) for at in range(0, len(said), filtering.MOST)]
+            said.append(str(filters.Condition(column.path, how, value)))
+    return [filters.OR.join(said[at : at + filters.MOST]) for at in range(0, len(said), filters.MOST)]
 
 
 @every_resource

@@ -12,8 +12,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.desk.house import house
-from app.desk.money import money
+from app.desk.built_in.money_resources import money
+from app.desk.built_in.resources import house
 from app.kernel.workflow import moves
 from app.packs import PACKS
 from tests.house import plain_words

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from app.desk.resource import Resource
+from app.desk.declare.resource import Resource
 from app.kernel import access
 from app.kernel.access import everything, own, visible
 from app.kernel.db import session

@@ -13,7 +13,7 @@ from PIL import Image
 from sqlalchemy import func, select, text
 
 from app import _as_told
-from app.desk import column
+from app.desk.declare import column
 from app.kernel import board, clock, jobs, people
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid

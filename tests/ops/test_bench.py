@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
 
-from app.desk.sitting import Sitting
+from app.desk.sign_in.session import Sitting
 from bench.side import Side, cookie
 from bench.table import written
 from bench.turns import PAGES, SIDES, Compared, Cost

@@ -12,7 +12,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from app.desk.resource import resource_of
+from app.desk.declare.resource import resource_of
 from app.kernel import clock, jobs
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.desk.related import FEW
+from app.desk.records.related import FEW
 from app.kernel.db import session, transaction
 from app.money.amount import Money
 from app.packs.bookings.extra import Extra

@@ -14,9 +14,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page, expect
 
-from app.desk.notice import Notice
-from app.desk.remark import Remark
-from app.desk.task import Task
+from app.desk.notices.notice import Notice
+from app.desk.records.remark import Remark
+from app.desk.records.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.amount import Money

@@ -13,8 +13,8 @@ from flask import Flask
 from playwright.sync_api import Browser, CDPSession, Page, expect
 from werkzeug.serving import make_server
 
-from app.desk import passkeys
-from app.desk.passkey import Passkey
+from app.desk.sign_in.passkey import Passkey
+from app.desk.staff import passkeys
 from app.kernel.db import session
 from tests.conftest import PASSWORD, user_id
 from tests.stories.test_everybody import faults_of_this_view as faults

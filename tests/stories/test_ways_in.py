@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from app.desk.passkey import Passkey
-from app.desk.second import Second
-from app.desk.token import Token
+from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.passkey import Passkey
+from app.desk.sign_in.totp import Second
 from app.kernel.db import session, transaction
 from tests.conftest import PASSWORD, user_id
 from tests.stories.test_everybody import faults

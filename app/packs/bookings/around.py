@@ -8,8 +8,8 @@ from datetime import datetime
 from flask import url_for
 from sqlalchemy import select
 
-from app.desk.calendar import Span, together
-from app.desk.page import pages
+from app.desk.declare.page import pages
+from app.desk.pages.calendar import Span, together
 from app.kernel import access
 from app.kernel.db import session
 from app.packs.bookings.booking import Booking

@@ -8,10 +8,10 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import inspect, select
 
-from app.desk.automation import Automation
-from app.desk.field import Field
-from app.desk.remark import Remark
-from app.desk.task import Task
+from app.desk.automations.automation import Automation
+from app.desk.declare.field import Field
+from app.desk.records.remark import Remark
+from app.desk.records.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import Row as Found
 from sqlalchemy import TextClause, text
 
-from app.desk import column
-from app.desk.books import Period
-from app.desk.chart import Chart, Figure
-from app.desk.report import Nothing, Report, Row, To
+from app.desk.built_in.accounting_reports import Period
+from app.desk.declare import column
+from app.desk.declare.chart import Chart, Figure
+from app.desk.declare.report import Nothing, Report, Row, To
 from app.kernel import clock
 from app.kernel.db import session
 from app.money.amount import Money

@@ -16,9 +16,9 @@ from flask import flash, redirect, render_template, request, url_for
 from sqlalchemy import or_
 from werkzeug.datastructures import MultiDict
 
-from app.desk import column
-from app.desk.filtering import containing
-from app.desk.page import Page
+from app.desk.declare import column
+from app.desk.declare.page import Page
+from app.desk.lists.filters import containing
 from app.kernel import access, clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused

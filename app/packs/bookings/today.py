@@ -13,8 +13,8 @@ from flask import render_template, request, url_for
 from sqlalchemy import select
 from sqlalchemy.orm import contains_eager
 
-from app.desk import column
-from app.desk.page import Glance, Page
+from app.desk.declare import column
+from app.desk.declare.page import Glance, Page
 from app.kernel import access, clock
 from app.kernel.db import session
 from app.kernel.errors import Unreadable

@@ -1,0 +1,111 @@
+"""Inbox: everything that waits for whoever is here, across all lines of business, decided one by one or many at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flask import redirect, render_template, request, url_for
+from flask_appbuilder import BaseView, expose
+from sqlalchemy import select
+
+from app.desk.declare.resource import Resource, Waits, resources
+from app.desk.lists.query import with_neighbours
+from app.desk.notices.notice import waiting
+from app.desk.sign_in import security
+from app.kernel import access
+from app.kernel.db import session, transaction
+from app.kernel.errors import Missing, Refused
+from app.kernel.workflow import Move, legal, press, questions, read
+
+AT_ONCE = 25
+
+
+@dataclass(frozen=True)
+class Heap:
+    """Rows that wait for the same thing, each with what this person could do about it now."""
+
+    resource: Resource
+    waits: Waits
+    rows: list[tuple[Any, list[Move]]]
+    more: bool
+
+    @property
+    def together(self) -> list[Move]:
+        """What can be done to several at once: what at least one of them could do, without a question that each answers for itself."""
+        found = {move.name: move for _, moves in self.rows for move in moves if _is_same_for_all(move)}
+        return [*found.values()] if len(self.rows) > 1 else []
+
+
+class Inbox(BaseView):
+    """Whose turn it is, the declarations say (`Waits`); whether they may, and whether four eyes have looked, the moves say themselves."""
+
+    route_base = "/desk/inbox"
+    base_permissions: tuple[str, ...] = ()
+
+    @expose("/")
+    def index(self) -> Any:
+        if access.actor().user_id is None:
+            return redirect(url_for("AuthDBView.login", next="/desk/inbox/"))
+        return _page()
+
+    @expose("/decide", methods=["POST"])
+    def decide(self) -> Any:
+        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
+        if access.actor().user_id is None:
+            return redirect(url_for("AuthDBView.login", next="/desk/inbox/"))
+        resource = next((each for each in resources() if each.name == request.form.get("noun")), None)
+        move = resource.moves.get(request.form.get("move", "")) if resource else None
+        if resource is None or move is None or not move.by or not _is_same_for_all(move):
+            raise Missing
+        security.must(resource.noun, "read")
+        security.must(resource.noun, move.name)
+        ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
+        chosen = access.visible(resource.noun).where(resource.noun.id.in_(ids))
+        rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]
+        asked = questions(move.asks) if move.asks else []
+        answers = {each.name: request.form.get(each.name, "") for each in asked}
+        given: dict[str, Any] = {"resource": resource, "move": move, "rows": rows, "asked": asked, "typed": answers, "wrong": {}, "refusal": None}
+        if rows and "sure" not in request.form:
+            return render_template("desk/inbox_decide.html", **given)
+        try:
+            if rows and move.asks:
+                read(move.asks, answers)  # before any row is touched, so that a mistake is told once
+        except Refused as no:
+            return render_template("desk/inbox_decide.html", **given | {"wrong": no.fields, "refusal": no.words}), no.status
+        return _page([_one(resource, id, move, answers) for id in ids], move)
+
+
+def _is_same_for_all(move: Move) -> bool:
+    """One reason can be given for many; a sum, an hour or a reference is each row's own."""
+    return not move.asks or [each.name for each in questions(move.asks)] == ["why"]
+
+
+def _one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> dict[str, Any]:
+    row, problem = None, ""
+    try:
+        row = access.find(resource.noun, id)
+        with transaction():
+            press(row, move.name, answers)
+            access.keep_within(row)
+    except Refused as no:
+        session.rollback()
+        problem = no.words
+    return {"name": str(row or f"{resource.one} {id}"), "url": url_for(f"{resource.noun.__name__}Screens.show", pk=id), "problem": problem}
+
+
+def _page(report: Sequence[dict[str, Any]] | None = None, move: Move | None = None) -> str:
+    return render_template("desk/inbox.html", heaps=_heaps(), report=report, move=move)
+
+
+def _heaps() -> list[Heap]:
+    return [heap for resource, it in waiting() if (heap := _heap(resource, it)).rows]
+
+
+def _heap(resource: Resource, it: Waits) -> Heap:
+    noun, who = resource.noun, access.actor()
+    first = getattr(noun, it.until) if it.until else noun.id
+    statement = with_neighbours(noun, select(noun).where(access.within(noun), it.where()), resource.card).order_by(first, noun.id).limit(AT_ONCE + 1)
+    rows = [*session.scalars(statement).unique()]
+    return Heap(resource, it, [(row, legal(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)

@@ -1,0 +1,116 @@
+"""Notices on the desk: the list of them, the count that the bell shows, and how each kind is heard of."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response, flash, redirect, render_template, request, url_for
+from flask_appbuilder import BaseView, expose
+from sqlalchemy import ColumnElement, select, update
+
+from app.desk.notices.notice import Notice
+from app.desk.notices.preference import KINDS, WAYS, Preference
+from app.desk.records.history import door_to
+from app.kernel import access, clock
+from app.kernel.db import session, transaction
+from app.kernel.errors import Missing, Refused
+
+AT_ONCE = 50
+AGAIN = 5_000  # milliseconds, after which the browser asks again by itself; a page in the background does not
+NEW = 3
+
+
+class Notices(BaseView):
+    """Everybody who is signed in has a list of their own, and nobody has another's."""
+
+    route_base = "/desk/notices"
+    base_permissions: tuple[str, ...] = ()
+
+    @expose("/")
+    def index(self) -> Any:
+        return _signed_in() or _page()
+
+    @expose("/stream")
+    def stream(self) -> Response:
+        """Server-sent events whose answer ends at once and is asked for again by the browser: no worker is ever held for one reader."""
+        me = access.actor().user_id
+        if me is None:
+            return Response(status=204)  # which tells the browser to stop asking
+        last = request.headers.get("Last-Event-ID", "")
+        new = _since(me, int(last)) if last.isdecimal() and len(last) < 10 else []
+        latest = session.scalar(select(Notice.id).where(Notice.user_id == me).order_by(Notice.id.desc()).limit(1)) or 0
+        said = {"unread": Notice.unread(me), "new": [{"words": str(each), "url": url_for("Notices.open", id=each.id)} for each in new]}
+        body = f"retry: {AGAIN}\nid: {latest}\nevent: notices\ndata: {json.dumps(said)}\n\n"
+        return Response(body, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
+
+    @expose("/<int:id>")
+    def open(self, id: int) -> Any:
+        """Seen, and on to what it is about."""
+        if answer := _signed_in():
+            return answer
+        notice = session.scalar(select(Notice).where(Notice.id == id, Notice.mine()))
+        if notice is None:
+            raise Missing
+        _mark(Notice.id == id)
+        if notice.noun is None:
+            return redirect(url_for("Users.userinfo" if notice.kind == "ways_in" else "Inbox.index"))
+        return redirect(door_to(notice.noun, notice.row_id) or url_for("Notices.index"))
+
+    @expose("/read", methods=["POST"])
+    def read(self) -> Any:
+        """One of them, or all."""
+        if answer := _signed_in():
+            return answer
+        chosen = request.form.get("id", "")
+        _mark(*([Notice.id == int(chosen)] if chosen.isdecimal() and len(chosen) < 10 else []))
+        return redirect(url_for("Notices.index"))
+
+    @expose("/preferences", methods=["POST"])
+    def preferences(self) -> Any:
+        if answer := _signed_in():
+            return answer
+        me = access.actor().user_id
+        assert me is not None
+        try:
+            with transaction():
+                Preference.keep(me, {kind: request.form[kind] for kind in KINDS if kind in request.form})
+        except Refused as no:
+            session.rollback()
+            return _page(refusal=no), no.status
+        flash("Notification settings saved.", "success")
+        return redirect(url_for("Notices.index"))
+
+
+def unread() -> int:
+    """What the bell shows."""
+    return Notice.unread(access.actor().user_id)
+
+
+def _signed_in() -> Any:
+    """The way to the sign-in for a stranger; nothing for everybody else."""
+    return redirect(url_for("AuthDBView.login", next="/desk/notices/")) if access.actor().user_id is None else None
+
+
+def _mark(*which: ColumnElement[bool]) -> None:
+    """In one statement: the clock may be counting anew in the same row."""
+    with transaction():
+        session.execute(update(Notice).where(Notice.mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now()))
+
+
+def _page(refusal: Refused | None = None) -> str:
+    me = access.actor().user_id
+    assert me is not None
+    found = [*session.scalars(select(Notice).where(Notice.mine()).order_by(Notice.id.desc()).limit(AT_ONCE))]
+    return render_template(
+        "desk/notices.html", notices=found, fresh=Notice.unread(me), kinds=KINDS, ways=WAYS, wanted=Preference.of(me), refusal=refusal, called=_called
+    )
+
+
+def _called(notice: Notice) -> str:
+    return KINDS.get(notice.kind, "")
+
+
+def _since(me: int, last: int) -> list[Notice]:
+    new = select(Notice).where(Notice.user_id == me, Notice.id > last, Notice.read_at.is_(None))
+    return [*session.scalars(new.order_by(Notice.id).limit(NEW))]

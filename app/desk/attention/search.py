@@ -1,0 +1,457 @@
+"""Search over everything: one index that is kept with each change, and asked within what the reader may see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from flask import render_template, request, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Index,
+    Select,
+    String,
+    UniqueConstraint,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    event,
+    func,
+    literal,
+    or_,
+    select,
+    text,
+)
+from sqlalchemy import inspect as looked_at
+from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR, insert
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, aliased, mapped_column
+from sqlalchemy.types import Integer
+
+from app.desk.declare.column import NO, Column
+from app.desk.declare.field import Field
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.lists.filters import containing
+from app.desk.lists.query import saying, with_neighbours
+from app.kernel import access
+from app.kernel.db import NOW, Noun, changed_in_bulk, engine, noun_called, session, together, transaction
+from app.kernel.jobs import job, later
+
+SHORTEST = 2  # characters that are worth a question
+NEAR = 0.45  # how much of a name has to be right
+AT_ONCE = 5, 12  # rows of one kind in the palette, and on the page
+PORTION = 10_000  # rows that are written anew at once
+NEXT = "\t\n"  # what follows is said of a neighbour
+AMONG = 400  # so many of those that fit are put in order
+
+
+class Finding(Noun):
+    """Where a row is found: everything it is searched by, each on a line of its own, in small letters, its own first."""
+
+    audited = False
+    __table_args__ = (
+        UniqueConstraint("noun", "row_id"),
+        Index("finding_words", "words", postgresql_using="gin"),
+        Index("finding_letters", "letters", postgresql_using="gin", postgresql_ops={"letters": "gin_trgm_ops"}),
+    )
+
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    letters: Mapped[str]
+    words: Mapped[Any] = mapped_column(TSVECTOR)
+
+
+# --- what is kept -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How the rows of one resource get into the index: one statement for those that were written, and one for each neighbour."""
+
+    resource: Resource
+    by_row: Executable
+    by_neighbour: Sequence[tuple[type[Noun], frozenset[str], Executable]]
+    watched: frozenset[str]
+
+
+_entries: dict[type[Noun], Entry] = {}
+_around: dict[type[Noun], list[tuple[Entry, frozenset[str], Executable]]] = {}
+
+
+def know(resources: Iterable[Resource]) -> None:
+    """What is searched, from the declarations: called once they are all there."""
+    _entries.clear()
+    _around.clear()
+    for resource in resources:
+        if resource.is_indexed:
+            entry = _entries[resource.noun] = _entry(resource)
+            for neighbour, watched, statement in entry.by_neighbour:
+                _around.setdefault(neighbour, []).append((entry, watched, statement))
+
+
+def _entry(resource: Resource) -> Entry:
+    steps = {each.steps[:depth] for each in resource.declared.search for depth in range(1, len(each.steps))}
+    near = []
+    for path in sorted(steps):
+        watched = {each.steps[len(path)] for each in resource.declared.search if each.steps[: len(path)] == path}
+        owner = _at_the_end(resource.noun, path)
+        near.append((owner, _columns(owner, watched), _kept(resource, path)))
+    own = {each.steps[0] for each in resource.declared.search} | ({"more"} if hasattr(resource.noun, "more") else set())
+    return Entry(resource, _kept(resource, ()), near, _columns(resource.noun, own))
+
+
+def _at_the_end(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
+    for step in path:
+        noun = looked_at(noun).relationships[step].mapper.class_
+    return noun
+
+
+def _columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
+    """The columns in which a name, or which row it leads to, is written."""
+    mapper, found = looked_at(noun), set()
+    for name in names:
+        relation = mapper.relationships.get(name)
+        found |= {mapper.get_property_by_column(each).key for each in relation.local_columns} if relation is not None else {name}
+    return frozenset(found)
+
+
+def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
+    """Write down anew the rows with these ids, or those whose neighbour along the path has one of them."""
+    there, statement = _joined(resource)
+    said = [[line for each in its for line in _lines(getattr(there[each.steps[:-1]], each.name), each)] for its in _by_owner(resource)]
+    if hasattr(resource.noun, "more"):
+        said[0].append(_fields(resource.noun))
+    own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in said)
+    letters: Any = func.concat("\n", own, "\n", func.nullif(func.concat(NEXT, theirs, "\n"), f"{NEXT}\n"))
+    words = func.setweight(_split(own), text("'A'")).concat(_split(theirs))
+    wanted = there[path].id == func.any(bindparam("ids", type_=ARRAY(Integer)))
+    kept = literal(resource.name), resource.noun.id, letters, words, literal(1), NOW, NOW
+    rows = statement.with_only_columns(*kept).where(wanted).order_by(resource.noun.id)
+    named = ["noun", "row_id", "letters", "words", "version", "created_at", "changed_at"]
+    written = insert(Finding.__table__).from_select(named, rows)
+    same = written.excluded
+    return written.on_conflict_do_update(
+        index_elements=["noun", "row_id"], set_={"letters": same.letters, "words": same.words, "changed_at": same.changed_at},
+        where=Finding.__table__.c.letters != same.letters,
+    )  # fmt: skip
+
+
+def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]]:
+    """The noun with the neighbours that it is searched by, each once."""
+    there: dict[tuple[str, ...], Any] = {(): resource.noun}
+    statement = select(resource.noun.id)
+    for path in sorted({each.steps[:depth] for each in resource.declared.search for depth in range(1, len(each.steps))}):
+        relation = getattr(there[path[:-1]], path[-1])
+        there[path] = aliased(relation.property.mapper.class_)
+        statement = statement.outerjoin(relation.of_type(there[path]))
+    return there, statement
+
+
+def _by_owner(resource: Resource) -> tuple[list[Column], list[Column]]:
+    """What stands in the row itself, and what in its neighbours: somebody comes before the papers that name them."""
+    return [each for each in resource.declared.search if len(each.steps) == 1], [each for each in resource.declared.search if len(each.steps) > 1]
+
+
+def _split(letters: Any) -> Any:
+    return func.to_tsvector(text("'simple'"), func.regexp_replace(letters, "[^[:alnum:]]+", " ", "g"))
+
+
+def _lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
+    """A value, and of a number such as BK-2026-000123 what people say of it: 123."""
+    written = func.nullif(cast(expression, String), "")
+    yield func.left(written, 2000)
+    if column.name == "number":
+        yield func.nullif(func.ltrim(func.substring(written, "[0-9]+$"), "0"), "")
+
+
+def _fields(noun: type[Noun]) -> Any:
+    """What stands in the fields that are to be found: asked of the database, which knows at any moment which they are."""
+    said, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
+    known = and_(field.noun == noun.__tablename__, field.key == said.c.key, field.found, field.state == "used")
+    return select(func.string_agg(func.left(said.c.value, 2000), "\n")).select_from(said).join(field, known).scalar_subquery()
+
+
+@event.listens_for(Session, "after_flush")
+def _collect(here: Session, context: UOWTransaction) -> None:
+    here.info.setdefault("found_fields", set()).update(each for each in (*here.new, *here.dirty) if isinstance(each, Field) and _is_found_anew(each))
+    for row in here.new:
+        if type(row) in _entries:
+            _owe(here, type(row), row.id)
+    for row in here.dirty:
+        changed = _changed(row) if type(row) in _entries or type(row) in _around else frozenset()
+        if changed and type(row) in _entries and changed & _entries[type(row)].watched:
+            _owe(here, type(row), row.id)
+        if any(changed & watched for _, watched, _ in _around.get(type(row), ())):
+            here.info.setdefault("found_around", {}).setdefault(type(row), set()).add(row.id)
+    for row in here.deleted:
+        if type(row) in _entries:
+            here.info.setdefault("found_no_more", {}).setdefault(row.__tablename__, set()).add(row.id)
+
+
+def _changed(row: Any) -> frozenset[str]:
+    attributes = looked_at(row).attrs
+    watched = {*(_entries[type(row)].watched if type(row) in _entries else ())}.union(*(its for _, its, _ in _around.get(type(row), ())))
+    return frozenset(each for each in watched if attributes[each].history.has_changes())
+
+
+def _is_found_anew(field: Any) -> bool:
+    ticked, moved = (looked_at(field).attrs[name].history.has_changes() for name in ("found", "state"))
+    return bool(ticked or (field.found and moved))
+
+
+def _owe(here: Session, noun: type[Noun], *ids: int) -> None:
+    here.info.setdefault("found", {}).setdefault(noun, set()).update(ids)
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _changed_unseen(state: ORMExecuteState) -> None:
+    """A bulk change loads no rows: those that it will change are asked for first."""
+    noun = changed_in_bulk(state)
+    if noun is None or not state.is_update or (noun not in _entries and noun not in _around):
+        return
+    where = getattr(state.statement, "whereclause", None)
+    ids = [*state.session.execute(select(noun.id).where(where) if where is not None else select(noun.id)).scalars()]
+    if noun in _entries:
+        _owe(state.session, noun, *ids)
+    if noun in _around:
+        state.session.info.setdefault("found_around", {}).setdefault(noun, set()).update(ids)
+
+
+@event.listens_for(Session, "before_commit")
+def _keep(here: Session) -> None:
+    here.flush()
+    for field in here.info.pop("found_fields", ()):
+        later(write_anew, field)
+    gone, owed, around = (here.info.pop(name, {}) for name in _OWED)
+    if not (gone or owed or around):
+        return
+    connection = here.connection()
+    for noun, entry in _entries.items():  # in one order for everybody, so that no two wait for each other
+        if ids := owed.get(noun):
+            connection.execute(entry.by_row, {"ids": sorted(ids)})
+        for neighbour, _, statement in entry.by_neighbour:
+            if ids := around.get(neighbour):
+                connection.execute(statement, {"ids": sorted(ids)})
+        if ids := gone.get(noun.__tablename__):
+            connection.execute(delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.in_(ids)))
+
+
+_OWED = "found_no_more", "found", "found_around"
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget(here: Session) -> None:
+    for name in (*_OWED, "found_fields"):
+        here.info.pop(name, None)
+
+
+@job("Update search index")
+def write_anew(field: Field) -> None:
+    """The rows that say something in a field, after it was ticked, put away or brought back."""
+    entry = _entries.get(noun_called(field.noun))
+    if entry is not None:
+        _write_anew(entry, field.key)
+
+
+def _write_anew(entry: Entry, key: str = "") -> None:
+    noun: Any = entry.resource.noun
+    ids = [*session.scalars(select(noun.id).where(*([noun.more.has_key(key)] if key else [])).order_by(noun.id))]
+    for begins in range(0, len(ids), PORTION):
+        with transaction():
+            session.execute(entry.by_row, {"ids": ids[begins : begins + PORTION]})
+
+
+def rebuild() -> int:
+    """Everything anew, one kind after the other: after a declaration has changed, or rows came in past the program."""
+    with transaction():
+        session.execute(delete(Finding.__table__).where(Finding.noun.not_in([noun.__tablename__ for noun in _entries])))
+    there = {*looked_at(engine()).get_table_names()}
+    for noun, entry in _entries.items():
+        if noun.__tablename__ not in there:
+            continue  # declared already, and its migration is still to be written
+        with transaction():
+            session.execute(delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.not_in(select(noun.id))))
+        _write_anew(entry)
+    return session.scalar(select(func.count()).select_from(Finding)) or 0
+
+
+# --- what is asked ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Hit:
+    """One row that fits: what it is called, what else there is to say, and where it is."""
+
+    row: Any
+    title: str
+    more: str
+    state: str
+    url: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """What fits of one kind, best first, and whether there is more."""
+
+    resource: Resource
+    hits: list[Hit]
+    more: bool
+
+
+def found(words: str, at_once: int) -> list[Group]:
+    """What fits these words, within the reader's rows. What is only nearly so is shown where nothing else is."""
+    said = " ".join(words.replace("\x00", "").lower().split())[:100]
+    if len(said) < SHORTEST:
+        return []
+    ranked = _ranked(said, at_once, _fits(said), _rank(said))
+    if not ranked and re.search(r"[^\W\d_]{3}", said):
+        together()
+        session.execute(text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)})
+        near, own = literal(said), func.split_part(Finding.letters, NEXT, 1)
+        how_near = func.greatest(func.word_similarity(near, own), 0.9 * func.word_similarity(near, Finding.letters))
+        ranked = _ranked(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
+    return _groups(ranked, at_once)
+
+
+def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
+    """Of each kind the best, and one more to know whether there are more; in the order in which they fit."""
+    readable = [entry.resource for noun, entry in _entries.items() if access.actor().may(noun, "read")]
+    mine = [each for each in readable if each.search]
+    theirs = or_(*(and_(Finding.noun == each.name, _is_there(each, said)) for each in mine)) if mine else None
+    if theirs is None:
+        return []
+    fitting = select(Finding.noun, Finding.row_id, rank.label("rank")).where(fits, theirs).order_by(rank, Finding.row_id.desc()).limit(AMONG).subquery()
+    place = func.row_number().over(partition_by=fitting.c.noun, order_by=(fitting.c.rank, fitting.c.row_id.desc()))
+    placed = select(fitting, place.label("place")).subquery()
+    best = select(placed.c.noun, placed.c.row_id).where(placed.c.place <= at_once + 1).order_by(placed.c.rank, placed.c.row_id.desc())
+    return [(noun, row_id) for noun, row_id in session.execute(best)]
+
+
+def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
+    """And where the reader may not read all of what is searched, in what they may read: or a telephone could be guessed digit by digit."""
+    there = select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
+    if resource.searches_all:
+        return there
+    return and_(there, Finding.row_id.in_(saying(resource, said)))
+
+
+def _fits(said: str) -> ColumnElement[bool]:
+    """All the words as beginnings of words; or the letters as they stand; or the digits of a telephone, however it is written."""
+    ways: list[ColumnElement[bool]] = []
+    if question := _question(said):
+        ways.append(_has(question))
+    if len(said) > 2:
+        ways.append(Finding.letters.like(containing(said)))
+    if digits := _telephone(said):
+        ways.append(Finding.letters.like(containing(digits)))
+    return or_(*ways) if ways else Finding.letters.like(containing(said))
+
+
+def _has(question: str) -> ColumnElement[bool]:
+    return Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question))
+
+
+def _question(said: str) -> str:
+    return " & ".join(f"{each}:*" for each in re.findall(r"[^\W_]+", said))
+
+
+def _telephone(said: str) -> str:
+    """Its digits, without what is dialled before them at home or abroad."""
+    digits = re.sub(r"\D", "", said)
+    return digits.lstrip("0") if len(digits) >= 5 and re.fullmatch(r"[\d\s+()./-]+", said) else ""
+
+
+def _rank(said: str) -> Any:
+    """A value that is just this, a value that begins like this, all of its words, and then whatever holds it."""
+    plain, own = containing(said)[1:-1], func.split_part(Finding.letters, NEXT, 1)
+    steps: list[tuple[Any, Any]] = [(own.like(f"%\n{plain}\n%"), 0), (own.like(f"%\n{plain}%"), 1)]
+    if number := re.search(r"[1-9]\d*$", said):
+        steps.append((own.like(f"%\n{number[0]}\n%"), 1))
+    if digits := _telephone(said):
+        steps.append((own.like(f"%{digits}\n%"), 1))
+    if question := _question(said):
+        steps += [(_has(question.replace(":*", ":*A")), 2), (_has(question), 3)]
+    return case(*steps, else_=4)
+
+
+def _groups(ranked: Sequence[tuple[str, int]], at_once: int) -> list[Group]:
+    """In the order of the best of each; one question for each kind, whatever is found of it."""
+    ids: dict[str, list[int]] = {}
+    for noun, row_id in ranked:
+        ids.setdefault(noun, []).append(row_id)
+    by_name = {entry.resource.name: entry.resource for entry in _entries.values()}
+    return [_group(by_name[noun], its, at_once) for noun, its in ids.items()]
+
+
+def _group(resource: Resource, ids: Sequence[int], at_once: int) -> Group:
+    hits = hits_of(resource, ids[:at_once])
+    return Group(resource, hits, len(ids) > at_once)
+
+
+def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
+    """These rows as the reader may see them, in this order."""
+    statement = with_neighbours(resource.noun, access.visible(resource.noun).where(resource.noun.id.in_(ids)), resource.list)
+    rows = {row.id: row for row in session.scalars(statement).unique()}
+    return [_hit(resource, rows[id]) for id in ids if id in rows]
+
+
+def _hit(resource: Resource, row: Any) -> Hit:
+    title = str(row)
+    said = [each.said(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
+    more = [each for each in dict.fromkeys(said) if each not in (NO, title)][:3]
+    return Hit(row, title, " · ".join(more), row.state if row.states else "", url_for(f"{resource.noun.__name__}Screens.show", pk=row.id))
+
+
+# --- where it is asked ------------------------------------------------------------------------------------------------
+
+
+class Search(BaseView):
+    """A page for people, and the same as JSON for the palette."""
+
+    route_base = "/desk/search"
+    class_permission_name = "Search"
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "seen": "read"}
+
+    @expose("/")
+    @has_access
+    def show(self) -> Any:
+        words = request.args.get("q", "").strip()[:200]
+        as_json = request.accept_mimetypes.best == "application/json"
+        groups = found(words, AT_ONCE[0 if as_json else 1])
+        if as_json:
+            return {"groups": [_said(each, words) for each in groups]}
+        return render_template("desk/search.html", words=words, groups=groups, shortest=SHORTEST)
+
+    @expose("/seen")
+    @has_access
+    def seen(self) -> Any:
+        """What the browser kept as numbers, by the names that these rows have today: booking-12,person-3."""
+        wanted = [
+            (noun, int(id)) for noun, _, id in (each.partition("-") for each in request.args.get("rows", "").split(",")[:12]) if id.isdecimal() and len(id) < 10
+        ]
+        kinds = [each for each in (resource_called(noun) for noun in dict.fromkeys(noun for noun, _ in wanted)) if each]
+        hits = {(kind.name, hit.row.id): (kind, hit) for kind in kinds for hit in hits_of(kind, [id for noun, id in wanted if noun == kind.name])}
+        return {"hits": [_told(*hits[each]) for each in wanted if each in hits]}
+
+
+def resource_called(name: str) -> Resource | None:
+    """The resource of this name, if it can be found at all and whoever is here may read it."""
+    found = next((noun for noun in _entries if noun.__tablename__ == name), None)
+    return resource_of(found) if found and access.actor().may(found, "read") else None
+
+
+def _said(group: Group, words: str) -> dict[str, Any]:
+    all_of_it = url_for(group.resource.front, q=words) if group.more else ""
+    return {"label": group.resource.label, "hits": [_told(group.resource, each) for each in group.hits], "all": all_of_it}
+
+
+def _told(resource: Resource, hit: Hit) -> dict[str, str]:
+    state = resource.noun.state_label(hit.state) if hit.state else ""
+    return {"title": hit.title, "more": hit.more, "state": state, "icon": resource.icon, "kind": resource.one, "url": hit.url}

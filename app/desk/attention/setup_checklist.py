@@ -1,0 +1,73 @@
+"""First steps: what a new owner does before the first booking is paid, each ticked by what is there and not by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from flask import current_app, render_template, url_for
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.desk.declare.page import Page
+from app.desk.sign_in.password import fits
+from app.kernel import access
+from app.kernel.db import noun_called, session
+from app.kernel.pack import Step
+
+
+def steps() -> list[tuple[Step, bool]]:
+    """The house's own first and last, those of each line of business in between."""
+    every = [*_BEFORE, *(step for pack in current_app.extensions["packs"] for step in pack.first_steps), *_AFTER]
+    return [(each, each.is_done()) for each in every]
+
+
+def are_left() -> bool:
+    """For an administrator, until somebody has paid for the first time."""
+    return access.ADMIN in access.actor().roles and not _somebody_paid()
+
+
+def _somebody_paid() -> bool:
+    payment: Any = noun_called("payment")  # the house is put together before its money
+    return session.scalar(select(payment.id).where(payment.pays).limit(1)) is not None
+
+
+def _has_a_password_of_their_own() -> bool:
+    return not fits(current_user.password, current_user.username)
+
+
+def _can_be_paid() -> bool:
+    it = current_app.extensions["settings"]
+    return bool(it.razorpay_key or it.stripe_key)
+
+
+def _has_a_name() -> bool:
+    it = current_app.extensions["settings"]
+    return bool(it.business != "Frontdesk" and it.business_address)
+
+
+_BEFORE = [
+    Step("Change your password", "The initial password is known to the installer.", _has_a_password_of_their_own, "ResetMyPasswordView.this_form_get"),
+    Step("Add your business details", "Your name, address and tax number appear on every page and invoice.", _has_a_name, "BusinessScreens.list"),
+    Step("Connect a payment gateway", "Set your Razorpay or Stripe keys in the environment. Until then, payments run in the sandbox.", _can_be_paid),
+]
+_AFTER = [
+    Step(
+        "Make a test payment",
+        "Book and pay on your own site as a customer would. The payment appears here and can be refunded.",
+        _somebody_paid,
+        address="/",
+    ),
+]
+
+
+def _answers() -> str:
+    every: Sequence[tuple[Step, bool]] = steps()
+    return render_template("desk/first_steps.html", steps=every, done=sum(done for _, done in every), link_to=link_to)
+
+
+def link_to(step: Step) -> str:
+    return step.address or (url_for(step.endpoint) if step.endpoint else "")
+
+
+page = Page("first_steps", label="Setup checklist", icon="check", also="first steps onboarding start guide", roles=access.ADMIN, answers=_answers)

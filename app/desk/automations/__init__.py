@@ -1,0 +1,1 @@
+"""Automations: rules that staff build (when, only if, then), their steps and their runs."""

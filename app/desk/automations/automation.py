@@ -1,0 +1,218 @@
+"""Automation: when this happens to such a record, and this holds, then that is done; made by staff, and done in the name of the house."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from app.desk.automations import step
+from app.desk.automations.step import Step
+from app.desk.declare.resource import Resource, resource_of, resources
+from app.desk.lists import filters
+from app.desk.lists.query import Asked, named, why_not
+from app.kernel.access import actor
+from app.kernel.board import Board
+from app.kernel.db import Noun, noun_called, session, within_a_sentence
+from app.kernel.errors import Forbidden, Invalid, Refused
+from app.kernel.news import ADDED
+from app.kernel.workflow import Move, is_past, move
+
+MOST = 10  # steps
+LONGEST = 100
+_NEVER = ("automation", "run")  # what they keep themselves
+
+
+_STEP = {"type": "object", "properties": {"does": {"type": "string", "enum": [*step.KINDS]}}, "additionalProperties": True}
+_SCHEMA = {"type": "array", "items": _STEP, "maxItems": MOST}
+
+
+def _steps(given: Any) -> list[Any]:
+    """As JSON, sent or typed; each of them is read when it is known what it is about."""
+    try:
+        steps = json.loads(given) if isinstance(given, str) else given
+    except ValueError:
+        steps = None
+    if not isinstance(steps, list) or len(steps) > MOST:
+        raise ValueError(f'Send a list of at most {MOST} steps, such as {{"does": "remark", "words": "…"}}.')
+    return steps
+
+
+class Automation(Noun):
+    """A sentence that is kept: when, if, then."""
+
+    states = "draft", "on", "off"
+    __table_args__ = (UniqueConstraint("name"),)
+    refusals: ClassVar[dict[str, str]] = {"automation_name_key": "An automation with this name already exists."}
+
+    name: Mapped[str]
+    sentence: Mapped[str] = mapped_column(default="", info={"label": "What it does", "whole": True})  # as it was said when it was written
+    noun: Mapped[str] = mapped_column(info={"label": "Record type"})
+    verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
+    asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # as the address of a list has it
+    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Steps", "reads": _steps, "schema": _SCHEMA})
+    maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    maker: Mapped[Any] = relationship("User")
+    made_by: Mapped[str] = mapped_column(info={"label": "Created by"})
+    runs: Mapped[Any] = relationship("Run", viewonly=True)
+
+    def tidy(self) -> None:
+        """Read once before it is kept, by somebody who may read what it is about."""
+        with session.no_autoflush:
+            self.name, self.steps, self.asked = " ".join((self.name or "").split()), self.steps or [], self.asked or ""
+            if not self.made_by:
+                self.maker_id, self.made_by = actor().user_id, actor().name
+            resource = self._checked()
+            self.sentence = said(resource, self.verb, self.groups, [each.said() for each in self.doing])
+        board.changed()
+
+    def _checked(self) -> Resource:
+        wrong = {}
+        if not 2 <= len(self.name) <= LONGEST or not self.name.isprintable():
+            wrong["name"] = f"Enter a name of 2 to {LONGEST} characters."
+        resource = about(self.noun)
+        if resource is None:
+            raise Invalid.fields_said(wrong | {"noun": "Choose one from the list."})
+        if self.verb not in verbs(resource):
+            wrong["verb"] = f"Choose a trigger: {', '.join(verbs(resource))}."
+        try:
+            groups = filters.read(self.asked)
+            self.asked = filters.written(groups)
+            wrong |= {"asked": no} if (no := why_not(resource, Asked(groups=groups))) else {}
+        except Refused as no:
+            wrong["asked"] = no.words
+        kept = []
+        for nth, each in enumerate(self.steps, 1):
+            try:
+                kept.append(step.read(each, resource).kept)
+            except Invalid as no:
+                wrong |= {f"steps.{nth}.{name}": why for name, why in no.fields.items()}
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        self.steps = kept
+        return resource
+
+    @property
+    def resource(self) -> Resource:
+        """What it is about; a line of business may have gone since."""
+        try:
+            found = resource_of(noun_called(self.noun))
+        except KeyError:
+            found = None
+        if found is None:
+            raise Refused(f"The record type “{self.noun.replace('_', ' ')}” is no longer available.")
+        return found
+
+    @property
+    def groups(self) -> filters.Groups:
+        return filters.read(self.asked)
+
+    @property
+    def doing(self) -> list[Step]:
+        return [step.again(each) for each in self.steps]
+
+    @move("draft", "off", to="on", by="Desk", label="Turn on automation")
+    def switch_on(self) -> None:
+        """Run this automation every time its trigger occurs."""
+        if about(self.noun) is None:
+            raise Forbidden("To turn this automation on, you need permission to view its records.")
+        if not self.steps:
+            raise Refused("This automation has no steps. Add a step, then turn it on.")
+        self.tidy()
+
+    @move("on", to="off", by="Desk", label="Turn off automation")
+    def switch_off(self) -> None:
+        """Start no new runs, and stop queued ones."""
+        board.changed()
+
+
+# --- kept in mind -----------------------------------------------------------------------------------------------------
+
+Awaited = Mapping[str, Mapping[str, list[int]]]
+
+
+def _awaited(own: Session) -> Awaited:
+    """By noun and by what happens to it: the automations that wait for that."""
+    found: dict[str, dict[str, list[int]]] = {}
+    for id, noun, verb in own.execute(select(Automation.id, Automation.noun, Automation.verb).where(Automation.state == "on").order_by(Automation.id)):
+        found.setdefault(noun, {}).setdefault(verb, []).append(id)
+    return found
+
+
+board = Board("automations", _awaited)
+
+
+def is_awaited(noun: type[Any]) -> bool:
+    return noun.__tablename__ in board.known
+
+
+# --- what it can be about ---------------------------------------------------------------------------------------------
+
+
+def open_to() -> list[Resource]:
+    """Of which nouns whoever is here can make one: those that move or are added, and that they may read. The lines of business come first."""
+    who = actor()
+    found = [each for each in resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
+    first = [each.pack for each in resources()][:1]
+    return sorted(found, key=lambda each: (each.pack in (*first, "General"), each.pack, each.label))
+
+
+def about(name: str) -> Resource | None:
+    return next((each for each in open_to() if each.name == name), None)
+
+
+def verbs(resource: Resource) -> Mapping[str, str]:
+    """What can happen to it, each in words that go on after “When a booking …”."""
+    found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
+    found |= {name: _happens(resource, it) for name, it in resource.moves.items()}
+    said = [*found.values()]
+    return {name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words for name, words in found.items()}
+
+
+def _happens(resource: Resource, it: Move) -> str:
+    """The trigger in words: “is marked as paid”. A move without a button is described by the state it leads to."""
+    done, _, rest = it.happened(resource.noun).partition(" ")
+    rest = rest.removesuffix(resource.singular).removesuffix(resource.singular.rpartition(" ")[2]).strip()
+    if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _GOES_ON):
+        return f"is {done.lower()} {rest}".strip()
+    if not it.to:
+        return f"is updated by “{it.label}”"
+    state = resource.noun.state_label(it.to).lower()
+    return _BY_ITSELF.get(state) or f"{'is' if is_past(state) else 'becomes'} {state}"
+
+
+_BY_ITSELF = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
+# What goes on after the verb of a label, where no other thing is named: “Check in”, “Mark as paid”.
+_GOES_ON = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "over", "to", "up", "without")
+
+
+def said(resource: Resource, verb: str, groups: filters.Groups, steps: Sequence[str]) -> str:
+    """When a booking is cancelled, and price is at least 1000: create the task “Call back” for Asha Rao, due tomorrow."""
+    when = f"When {an(resource)} {verbs(resource).get(verb, '…')}"
+    questions = [" and ".join(within_a_sentence(_asked(resource, it)) for it in group) for group in groups]
+    if questions:
+        when += f", and {', or '.join(questions)}"
+    return f"{when}: {', then '.join(steps) or 'no steps yet'}."
+
+
+def _asked(resource: Resource, it: filters.Condition) -> str:
+    try:
+        return filters.said(resource, it, named)
+    except (Refused, ValueError):  # while it is being typed
+        return "…"
+
+
+def an(resource: Resource) -> str:
+    return resource.singular if resource.singular == resource.plural else _an(resource.singular)
+
+
+def an_of(name: str) -> str:
+    """The same by the name of its table, which may be of a pack that is not here any more."""
+    return next((an(each) for each in resources() if each.name == name), _an(name.replace("_", " ")))
+
+
+def _an(one: str) -> str:
+    return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"

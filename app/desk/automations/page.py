@@ -1,0 +1,261 @@
+"""Automations on the desk: the page on which one is put together like a sentence, what it would do, and what it did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import select
+
+from app.desk.automations import automation, placeholders, step
+from app.desk.automations.automation import Automation
+from app.desk.automations.run import Run
+from app.desk.automations.step import MAKER, OWNER, Would
+from app.desk.declare.about_a_record import readable
+from app.desk.declare.column import Column
+from app.desk.declare.resource import Resource, Waits
+from app.desk.lists import filter_form, filters
+from app.desk.lists.filter_form import Line
+from app.desk.lists.query import Asked, holding, named, why_not
+from app.desk.notices.colleague import everybody, name_of
+from app.desk.pages.edit import pick, write
+from app.desk.pages.list import Lists
+from app.kernel import access
+from app.kernel.access import everything
+from app.kernel.db import session
+from app.kernel.errors import Forbidden, Invalid, Missing, Refused, Unreadable
+from app.messages.hook import Hook
+
+LATEST = 10
+ANOTHER = "The record type has changed, so the conditions were removed. Review the automation and save it again."
+_STEP = re.compile(r"s([0-9]{1,2})\.does")
+
+
+@dataclass
+class Draft:
+    """A sentence as it is being put together; `wrong` says which of its words cannot be kept yet."""
+
+    resource: Resource
+    typed: Mapping[str, str]
+    groups: list[list[Line]]
+    steps: list[dict[str, Any]]
+    lost: str = ""  # what was taken away that somebody had written
+    wrong: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def given(self) -> dict[str, Any]:
+        question = filters.written([[line.condition for line in group] for group in self.groups])
+        return {**{name: self.typed.get(name, "") for name in ("name", "noun", "verb")}, "asked": question, "steps": self.steps}
+
+    @property
+    def says(self) -> str:
+        """As far as it can be said by now."""
+        groups = tuple(tuple(line.condition for line in group) for group in self.groups)
+        return automation.said(self.resource, self.typed.get("verb", ""), groups, [self._step(each) for each in self.steps])
+
+    def _step(self, typed: Mapping[str, Any]) -> str:
+        try:
+            return step.read(typed, self.resource).said()
+        except Invalid:
+            return f"{step.KINDS[typed['does']].label.lower()} …" if typed.get("does") in step.KINDS else "…"
+
+    def question_fits(self) -> bool:
+        """Each line for itself, so that the one that is wrong is marked."""
+        for line in (line for group in self.groups for line in group):
+            line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
+        return not any(line.wrong for group in self.groups for line in group)
+
+
+class AutomationScreens(Lists):
+    """What every noun has, but for the form, and with a page that tries it."""
+
+    method_permission_name: ClassVar[dict[str, str]] = Lists.method_permission_name | {"try_out": "read", "rows": "read"}
+
+    def _form(self, columns: Sequence[Column], row: Any) -> Any:
+        """Each button but the last gives the same page again, with a line more or less; a refusal keeps what was typed."""
+        if request.method == "GET":
+            draft = self._draft(row, request.args)
+            return self._sentence(row, draft, Refused(draft.lost) if draft.lost else None)
+        draft, id = self._draft(row, request.form), row.id
+        if request.form.get("do") != "save":
+            return self._sentence(row, draft)
+        try:
+            if draft.lost:
+                raise Refused(draft.lost)
+            if not draft.question_fits():
+                raise Invalid.fields_said({"asked": "Correct the highlighted conditions."})
+            write(row, columns, draft.given | {"version": request.form.get("version", "")} if id else draft.given)
+        except Refused as no:
+            session.rollback()
+            draft.wrong = no.fields
+            return self._sentence(access.find(Automation, id) if id else Automation(), draft, no), no.status
+        flash("Saved." if row.state == "on" else "Saved. The automation doesn’t run until you turn it on. Test it first.", "success")
+        return redirect(url_for(f"{self.endpoint}.show", pk=row.id))
+
+    @expose("/<int:id>/try")
+    @has_access
+    def try_out(self, id: int) -> Any:
+        """What it would do for one of the last rows that the reader may see. Nothing is done."""
+        row = access.find(Automation, id)
+        resource = automation.about(row.noun)
+        if resource is None:
+            raise Missing
+        chosen = self._chosen(resource, request.args.get("row", ""))
+        latest = [*session.scalars(access.visible(resource.noun).order_by(resource.noun.id.desc()).limit(LATEST)).unique()]
+        if chosen is not None and chosen not in latest:
+            latest = [chosen, *latest]
+        try:
+            holds, no = holding(resource, row.groups, [each.id for each in latest]), ""
+        except Refused as refusal:
+            holds, no = set[int](), refusal.words
+        chosen = chosen or next((each for each in latest if each.id in holds), None) or next(iter(latest), None)
+        told = {"holds": holds, "no": no, "parts": _parts(resource, row, chosen) if chosen is not None and not no else []}
+        would = [_would(each, chosen, row) for each in row.doing] if chosen is not None else []
+        return self._page("desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **told)
+
+    @expose("/<int:id>/rows")
+    @has_access
+    def rows(self, id: int) -> Any:
+        """A few that fit the words, of those that the reader may see."""
+        resource = automation.about(access.find(Automation, id).noun)
+        if resource is None:
+            raise Missing
+        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(resource.noun, request.args.get("q", "")[:100])]}
+
+    def _chosen(self, resource: Resource, typed: str) -> Any:
+        """By its id, or “12 · Asha Rao”; one that is not for the reader is not there."""
+        head = typed.split("·", maxsplit=1)[0].strip()
+        return access.find(resource.noun, int(head)) if head.isascii() and head.isdecimal() and len(head) < 10 else None
+
+    def _draft(self, row: Any, typed: Mapping[str, str]) -> Draft:
+        """What was typed so far; on coming in, what is kept. Another noun has other columns and other messages."""
+        open_to = automation.open_to()
+        if not open_to or (row.id and row.noun not in {each.name for each in open_to}):
+            raise Forbidden("To edit this automation, you need permission to view its records.")
+        started = "was" in typed
+        first = next((each for each in open_to if each.name == (typed.get("noun") or row.noun)), open_to[0])
+        is_same = typed.get("was", first.name) == first.name
+        kept: dict[str, str] = {name: getattr(row, name) or "" for name in ("name", "noun", "verb")} if row.id and not started else {}
+        given = {**kept, **{name: typed.get(name, "") for name in ("name", "noun", "verb", "do") if name in typed}, "noun": first.name}
+        if given.get("verb") not in automation.verbs(first):
+            given["verb"] = ""
+        lost = "" if is_same or not any(name.endswith(".column") for name in typed) else ANOTHER
+        try:
+            question = row.groups if row.id and not started and first.name == row.noun else ()
+            groups = filter_form.lines(first, question, typed if is_same else given, always=False)
+        except Unreadable as no:
+            groups, lost = [], f"{no.words} The conditions were removed. Review the automation before you save it."
+        steps = _typed_steps(typed) if started else [_as_typed(each) for each in row.steps or []]
+        return Draft(first, given, groups, _arranged(steps, typed.get("do", "")), lost)
+
+    def _sentence(self, row: Any, draft: Draft, refusal: Refused | None = None) -> str:
+        packs: dict[str, list[Resource]] = {}
+        for each in automation.open_to():
+            packs.setdefault(each.pack, []).append(each)
+        resource = draft.resource
+        people = [(str(user.id), name_of(user)) for user in everybody()]
+        owner = [(OWNER, "Record owner")] if access.owners(resource.noun) else []
+        known = {
+            "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "Automation owner"), *people], "kinds": step.KINDS,
+            "templates": [(name, step.named(name)) for name in step.templates_for(resource)], "places": placeholders.places(resource),
+            "hooks": [*session.scalars(select(Hook).order_by(Hook.name))] if access.actor().may(Hook, "read") else [],
+            "hows": filters.how_said, "stretches": filters.WITHIN, "open_to": filters.columns(resource), "an": automation.an,
+        }  # fmt: skip
+        return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
+
+
+def _typed_steps(typed: Mapping[str, str]) -> list[dict[str, Any]]:
+    found = sorted(int(match[1]) for name in typed if (match := _STEP.fullmatch(name)))
+    fields = ("does", "words", "who", "days", "template", "hook")
+    return [{name: typed[f"s{nth}.{name}"] for name in fields if f"s{nth}.{name}" in typed} for nth in found]
+
+
+def _as_typed(kept: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: "" if value is None else str(value) for name, value in kept.items()}
+
+
+def _arranged(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
+    """One more, one less, or one further to the front, whichever button was pressed."""
+    verb, _, at = do.partition(":")
+    nth = int(at) - 1 if at.isascii() and at.isdecimal() and len(at) < 3 else -1
+    if verb == "step" and at in step.KINDS and len(steps) < automation.MOST:
+        return [*steps, {"does": at}]
+    if verb == "unstep":
+        return [each for here, each in enumerate(steps) if here != nth]
+    if verb == "earlier" and 0 < nth < len(steps):
+        steps[nth - 1 : nth + 1] = [steps[nth], steps[nth - 1]]
+    return steps
+
+
+def _parts(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[str, bool]]]:
+    """Each part of the question, and whether it is true of this row."""
+    return [[(filters.said(resource, it, named), chosen.id in holding(resource, ((it,),), [chosen.id])) for it in group] for group in row.groups]
+
+
+def _would(each: step.Step, chosen: Any, row: Automation) -> Would:
+    try:
+        return each.would(chosen, row)
+    except Refused as no:
+        return Would(_capital(each.said()), trouble=" ".join([*no.fields.values()] or [no.words]))
+    except Exception as error:  # noqa: BLE001  # whatever the words of a message stumble over, whoever tries it hears
+        return Would(_capital(each.said()), trouble=f"This message can’t be created: {error}"[:300])
+
+
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+class _Automations(Resource):
+    """Beside what every record has, there is a page that tries it."""
+
+    page, page_label = "AutomationScreens.try_out", "Test automation"
+
+
+automations = [
+    _Automations(
+        Automation,
+        also="workflow rules triggers automatic",
+        icon="sparkles",
+        list="name sentence state made_by",
+        show="name sentence state made_by created_at | API representation: noun verb asked steps",
+        add="name noun verb asked steps",
+        search="name sentence",
+        filters="state noun verb",
+        order="name",
+        related="runs",
+        screens=AutomationScreens,
+        tones={"on": "good", "draft": "warn"},
+        empty="Automations do routine work for you. For example: when a booking is cancelled, create a task to call the customer back.",
+        roles={"Desk": "read write moves", "Auditor": "read"},
+        scope=everything,
+    ),
+    Resource(
+        Run,
+        also="automation runs workflow log",
+        icon="history",
+        one="automation run",
+        empty="A run appears here each time an automation’s trigger occurs.",
+        list="created_at automation about verb state trouble",
+        show="automation noun row_id verb state trouble did chain created_at finished_at",
+        search="about automation.name",
+        found=False,
+        filters="state automation created_at",
+        labels={
+            "created_at": "Triggered",
+            "about": "Record",
+            "noun": "Record type",
+            "row_id": "Record ID",
+            "did": "Actions taken",
+            "chain": "Automations in this chain",
+        },
+        tones={"stopped": "quiet"},
+        waits=[Waits("Failed automations", "Desk", lambda: Run.state == "failed", {"f.state": "failed"}, tone="bad")],
+        roles={"Desk": "read moves", "Auditor": "read"},
+        scope=readable,
+    ),
+]

@@ -1,0 +1,206 @@
+"""Run: what an automation does about one record after one change: owed with that change, done once, and kept as its log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from datetime import datetime
+from secrets import token_hex
+from typing import Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, func, select
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.desk.automations import automation
+from app.desk.automations.automation import Automation, an_of
+from app.desk.lists.query import holding
+from app.desk.notices.notice import Notice, give
+from app.kernel import clock, news
+from app.kernel.access import Actor, acting
+from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.errors import Busy, Missing, Refused
+from app.kernel.jobs import chain, chained, every, job, later
+from app.kernel.news import Happened
+from app.kernel.workflow import move
+
+log = logging.getLogger(__name__)
+
+DEEP = 5  # automations that start each other
+OFTEN = 20  # times an hour, one automation for one record
+KEPT = 180  # days
+
+
+class Run(Noun):
+    """All steps of one automation for one row, or none of them."""
+
+    states = "waiting", "done", "failed", "stopped"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "done": "Completed"}
+    audited = False  # a run is its own record; a line is only written when a person presses "Retry run"
+    __table_args__ = (UniqueConstraint("automation_id", "row_id", "verb", "change"), Index("run_about", "noun", "row_id"))
+    refusals: ClassVar[dict[str, str]] = {"run_automation_id_row_id_verb_change_key": "This run is already queued."}
+
+    automation_id: Mapped[int] = mapped_column(ForeignKey("automation.id"))
+    automation: Mapped[Automation] = relationship(lazy="joined", innerjoin=True)
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    about: Mapped[str] = mapped_column(default="", info={"personal": True})
+    verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
+    change: Mapped[str]  # of which it came; in one change, the same happens to a row once
+    chain: Mapped[int]  # how many automations led here, this one included
+    did: Mapped[list[Any]] = mapped_column(default=list, info={"personal": True})
+    trouble: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True, "label": "Error"})
+    finished_at: Mapped[datetime | None] = mapped_column(info={"label": "Finished"})
+
+    @classmethod
+    def owe(cls, it: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
+        """Written with the change. Automations that start each other end here, and it says so."""
+        about = {"noun": row.__tablename__, "row_id": row.id, "about": str(row)}
+        run = cls(automation=it, verb=verb, change=change, chain=chain() + 1, **about)
+        session.add(run)
+        session.flush()
+        if run.chain > DEEP:
+            run.end(f"This automation was not started, because {DEEP} automations have already triggered one another.")
+        elif cls._lately(it, row) > OFTEN:
+            run.end(f"This automation ran for the same record {OFTEN} times within an hour, so it was not started again. Another system may be triggering it.")
+        elif wrong:
+            run.fail(wrong)
+        else:
+            later(do, run)
+
+    @classmethod
+    def _lately(cls, it: Automation, row: Noun) -> int:
+        """A program that hears of it and moves the record again knows nothing of chains."""
+        same = cls.automation_id == it.id, cls.noun == row.__tablename__, cls.row_id == row.id, cls.state != "stopped"
+        return session.scalar(select(func.count()).where(*same, cls.created_at > clock.ahead(hours=-1))) or 0
+
+    def do(self) -> None:
+        """One transaction: a worker that is killed has done nothing, and whoever comes next does it all."""
+        try:
+            with acting(Actor(f"Automation “{self.automation.name}”", "worker")), chained(self.chain), transaction():
+                self.lock()
+                self._do_each()
+        except (Busy, OperationalError):
+            raise  # it passes: the job is done again by itself
+        except Exception as error:
+            session.rollback()
+            if not isinstance(error, Refused):
+                log.exception("%s could not do what it should", self.automation)
+            with transaction():
+                self.lock()
+                if self.state == "waiting":
+                    self.fail(_why(error))
+
+    def _do_each(self) -> None:
+        if self.state != "waiting":
+            return
+        if self.automation.state != "on":
+            self.stop("The automation was turned off before this run started.")
+            return
+        row = self._record()
+        if row is None:
+            self.stop("The record no longer exists.")
+            return
+        did = []
+        for nth, each in enumerate(self.automation.doing, 1):
+            what, left = each.do(row, self, nth)
+            session.flush()
+            did.append({"what": what, "noun": left and left.__tablename__, "row_id": left and left.id})
+        self.finish(did)
+
+    def _record(self) -> Noun | None:
+        try:
+            return noun_called(self.noun).get(self.row_id)
+        except (Missing, KeyError):
+            return None
+
+    @move("waiting", to="done")
+    def finish(self, did: list[Any]) -> None:
+        """All steps were completed."""
+        self.did, self.trouble, self.finished_at = did, "", clock.now()
+
+    @move("waiting", to="failed")
+    def fail(self, why: str) -> None:
+        """An error occurred, and no step was carried out."""
+        self.trouble, self.finished_at = why, clock.now()
+        self._tell_its_maker("failed for")
+
+    def end(self, why: str) -> None:
+        self.stop(why)
+        self._tell_its_maker("was not started again for")
+
+    @move("waiting", to="stopped")
+    def stop(self, why: str) -> None:
+        """The run was stopped before it started."""
+        self.trouble, self.finished_at = why, clock.now()
+
+    @move(
+        "failed",
+        to="waiting",
+        by="Desk",
+        label="Retry run",
+        when=lambda it: None if it.automation.state == "on" else "The automation is turned off. Turn it on first.",
+    )
+    def try_again(self) -> None:
+        """Run all steps again, with the automation’s current settings."""
+        self.trouble, self.finished_at = "", None
+        later(do, self)
+
+    def _tell_its_maker(self, what: str) -> None:
+        """Once, until they have read it: what fails for one record may fail for a hundred. Whose record it is and why, the run says."""
+        user, topic = self.automation.maker, f"automation:{self.automation_id}"
+        if user is None or not user.is_active:
+            return
+        if session.scalar(select(Notice.id).where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None)).limit(1)) is None:
+            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. See the run for details.", row=self, topic=topic)
+
+    def __str__(self) -> str:
+        return f"{self.automation}: {self.about}"
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, Refused):
+        return " ".join([*error.fields.values()] or [error.words])
+    return f"Unexpected error: {type(error).__name__}. {error}"[:500]
+
+
+# --- hearing of what happens ------------------------------------------------------------------------------------------
+
+
+@news.hear(automation.is_awaited)
+def _write_down(happened: Happened) -> None:
+    """Which automations these changes were waited for by, and for which rows they hold, as the change leaves them."""
+    change = token_hex(8)
+    together: dict[tuple[str, str], list[Noun]] = {}
+    for row, verb in happened:
+        together.setdefault((row.__tablename__, verb), []).append(row)
+    for (noun, verb), rows in together.items():
+        for id in automation.board.known.get(noun, {}).get(verb, ()):
+            it = session.get(Automation, id)
+            if it is not None and it.state == "on":
+                _write_down_one(it, rows, verb, change)
+
+
+def _write_down_one(it: Automation, rows: Sequence[Noun], verb: str, change: str) -> None:
+    """A question that cannot be asked any more is no reason to stop what somebody is doing: it is written down as failed."""
+    try:
+        with session.connection().begin_nested():
+            ids = holding(it.resource, it.groups, [row.id for row in rows])
+        why = ""
+    except Exception as error:  # noqa: BLE001  # whatever it was, it is the automation that is wrong, and not the change
+        ids, why = {row.id for row in rows}, _why(error)
+    for row in rows:
+        if row.id in ids:
+            Run.owe(it, row, verb, change, why)
+
+
+@job("Run automation")
+def do(run: Run) -> None:
+    run.do()
+
+
+@every("Delete old automation runs", days=1)
+def forget_old_runs() -> None:
+    """What was done half a year ago stands in the records themselves."""
+    with transaction():
+        session.execute(Run.__table__.delete().where(Run.state.in_(("done", "stopped")), Run.finished_at < clock.ahead(days=-KEPT)))

@@ -1,0 +1,342 @@
+"""Step: one thing that an automation does for a row. There are five, and each of them only writes rows: what leaves the house, leaves it as always."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from functools import cache
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import inspect, select
+
+from app.desk.automations import placeholders
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.notices.colleague import may_read, mentioned, name_of
+from app.desk.notices.notice import give
+from app.desk.records.remark import LONGEST as REMARK
+from app.desk.records.remark import Remark
+from app.desk.records.task import LONGEST as TASK
+from app.desk.records.task import Task
+from app.desk.sign_in import security
+from app.kernel import access, clock
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid, Refused
+from app.kernel.jobs import later
+from app.kernel.people import Person
+from app.messages import template
+from app.messages.call import Call, bring
+from app.messages.hook import Hook
+from app.messages.message import Message, looked_at, tell
+from app.messages.wording import things
+
+if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone, a step knows whose it is
+    from app.desk.automations.automation import Automation
+    from app.desk.automations.run import Run
+
+OWNER, MAKER = "owner", "maker"
+FARTHEST = 365
+UNWANTED = "This message would not be sent, because it no longer applies to this record."
+
+
+@dataclass(frozen=True)
+class Would:
+    """What a step would do for one row; nothing is done."""
+
+    what: str
+    words: str = ""
+    heading: str = ""
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Step(ABC):
+    """Read from what was typed or sent, said as a part of a sentence, tried, and done."""
+
+    does: ClassVar[str]
+    label: ClassVar[str]
+
+    @classmethod
+    @abstractmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self: ...
+
+    @property
+    def kept(self) -> dict[str, Any]:
+        return {"does": self.does} | asdict(self)
+
+    @abstractmethod
+    def said(self) -> str: ...
+
+    @abstractmethod
+    def would(self, row: Noun, by: Automation) -> Would: ...
+
+    @abstractmethod
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        """What was done, in words, and the row that it left."""
+
+
+@dataclass(frozen=True)
+class Ask(Step):
+    does, label = "task", "Create a task"
+    words: str
+    who: str
+    days: int | None
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_words(given, resource, TASK), _whom(given, resource), _days(given))
+
+    def said(self) -> str:
+        return f"create the task “{self.words}” for {called(self.who)}{_by_when(self.days)}"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        return Would(f"Create a task for {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row))
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        user = user_of(self.who, row, run.automation)
+        due = clock.today() + timedelta(days=self.days) if self.days is not None else None
+        task = Task.ask(row, _title(self.words, row), str(user.id), due)
+        return f"Created a task for {name_of(user)}: “{task.title}”", task
+
+
+@dataclass(frozen=True)
+class Write(Step):
+    does, label = "remark", "Add a note"
+    words: str
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_words(given, resource, REMARK))
+
+    def said(self) -> str:
+        return f"add the note “{self.words}”"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        return Would("Add a note", _filled(self.words, row)[:REMARK])
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        """Only a name that its maker wrote is a mention; one that stands in the row is somebody's own words."""
+        remark = Remark.write(row, _filled(self.words, row)[:REMARK], mentioned(self.words))
+        return "Added a note", remark
+
+
+@dataclass(frozen=True)
+class Tell(Step):
+    does, label = "notify", "Notify a team member"
+    words: str
+    who: str
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_words(given, resource, TASK), _whom(given, resource))
+
+    def said(self) -> str:
+        return f"notify {called(self.who)}: “{self.words}”"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        return Would(f"Notify {name_of(user_of(self.who, row, by))}", _title(self.words, row))
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        user = user_of(self.who, row, run.automation)
+        give(user, "automation", _title(self.words, row), row=row)
+        return f"Notified {name_of(user)}: “{_title(self.words, row)}”", None
+
+
+@dataclass(frozen=True)
+class Send(Step):
+    does, label = "message", "Send a message"
+    template: str
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        name = str(given.get("template") or "")
+        if name not in templates_for(resource):
+            raise Invalid.fields_said({"template": f"Choose a message about {resource.plural}." if name else "Choose a message."})
+        return cls(name)
+
+    def said(self) -> str:
+        return f"send the message “{named(self.template)}”"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        person = person_of(row)
+        said = looked_at(person, self.template, **{row.__tablename__: row})
+        what = f"Send “{named(self.template)}” to {person.name}, {person.email}"
+        return Would(what, said.text, said.subject, "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else UNWANTED)
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        person, key = person_of(row), f"automation:{run.id}:{nth}"
+        if self.template not in template.known():
+            raise Refused(f"The message “{named(self.template)}” no longer exists.")
+        tell(person, self.template, key=key, **{row.__tablename__: row})
+        return f"Queued “{named(self.template)}” for {person.name}", session.scalar(select(Message).where(Message.key == key).order_by(Message.id).limit(1))
+
+
+@dataclass(frozen=True)
+class CallUp(Step):
+    does, label = "hook", "Call a webhook"
+    hook: int
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        id = _number(given.get("hook"))
+        if id is None or not access.actor().may(Hook, "read") or session.get(Hook, id) is None:
+            raise Invalid.fields_said({"hook": "Choose a webhook."})
+        return cls(id)
+
+    def said(self) -> str:
+        hook = session.get(Hook, self.hook)
+        return f"call the webhook “{hook}”" if hook else "call a deleted webhook"
+
+    def would(self, row: Noun, by: Automation) -> Would:
+        hook = self._there()
+        return Would(f"Call the webhook “{hook}”", Call.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body)
+
+    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+        hook = self._there()
+        call = Call.telling(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
+        session.add(call)
+        later(bring, call)
+        return f"Called the webhook “{hook}”", call
+
+    def _there(self) -> Hook:
+        hook = session.get(Hook, self.hook)
+        if hook is None or hook.state != "on":
+            raise Refused(f"The webhook “{hook}” is disabled." if hook else "This webhook no longer exists.")
+        return hook
+
+
+KINDS: dict[str, type[Step]] = {each.does: each for each in (Ask, Write, Tell, Send, CallUp)}
+
+
+def again(kept: Mapping[str, Any]) -> Step:
+    """As it was read before. What has gone since is said by whoever tries it."""
+    return KINDS[kept["does"]](**{name: value for name, value in kept.items() if name != "does"})
+
+
+def read(given: Any, resource: Resource) -> Step:
+    """From what came in a form, or was sent; Invalid names the field that is wrong."""
+    if not isinstance(given, Mapping) or given.get("does") not in KINDS:
+        raise Invalid.fields_said({"does": f"Choose one of: {', '.join(KINDS)}."})
+    return KINDS[str(given["does"])].of(given, resource)
+
+
+# --- who, and what is said ---------------------------------------------------------------------------------------------
+
+
+def user_of(who: str, row: Noun, by: Automation) -> User:
+    """Whoever is meant, as far as the record is theirs to read. Where it belongs to nobody of the house, its maker is asked."""
+    if who == OWNER:
+        owner = next((each for each in _owners(row) if _fits(each, row)), None)
+        return owner if owner is not None else user_of(MAKER, row, by)
+    user = by.maker if who == MAKER else session.get(User, int(who))
+    if user is None or not user.is_active:
+        raise Refused("The automation owner no longer has an account." if who == MAKER else "That team member no longer has an account.")
+    if not may_read(user, row):
+        raise Refused(f"{name_of(user)} doesn’t have access to {row}.")
+    return user
+
+
+def _owners(row: Any) -> list[Any]:
+    found = []
+    for path in access.owners(type(row)):
+        here = row
+        for step in path.split("."):
+            here = getattr(here, step) if here is not None else None
+        found.append(here)
+    return found
+
+
+def _fits(user: Any, row: Noun) -> bool:
+    return user is not None and user.is_active and may_read(user, row)
+
+
+def called(who: str) -> str:
+    if who in (OWNER, MAKER):
+        return "the record owner" if who == OWNER else "the automation owner"
+    user = session.get(User, int(who))
+    return name_of(user) if user is not None else "a deleted user"
+
+
+def person_of(row: Any) -> Person:
+    person = row if isinstance(row, Person) else getattr(row, "person", None)
+    if not isinstance(person, Person):
+        raise Refused(f"{row} has no customer to write to.")
+    return person
+
+
+def templates_for(resource: Resource) -> list[str]:
+    """The messages whose words are about this noun and nothing else, where it leads to somebody who can be written to."""
+    person = resource.noun if resource.noun is Person else inspect(resource.noun).relationships.get("person")
+    if person is None:
+        return []
+    return [name for name in template.known() if _about(name) == {resource.name}]
+
+
+@cache
+def _about(name: str) -> set[str]:
+    return set(things(name))
+
+
+def named(name: str) -> str:
+    """bookings/soon: 1-hour reminder."""
+    return template.title_of(name)
+
+
+def _resource(row: Noun) -> Resource:
+    found = resource_of(type(row))
+    assert found is not None
+    return found
+
+
+def _filled(words: str, row: Noun) -> str:
+    return placeholders.fill(_resource(row), words, row)
+
+
+def _title(words: str, row: Noun) -> str:
+    """A line, cut where it would be too long: what stands in a row may be longer than anybody thought."""
+    line = " ".join(_filled(words, row).split())
+    return line if len(line) <= TASK else f"{line[: TASK - 1]}…"
+
+
+def _words(given: Mapping[str, Any], resource: Resource, longest: int) -> str:
+    words = str(given.get("words") or "").replace("\r\n", "\n").strip()
+    if not words or len(words) > longest or "\x00" in words:
+        raise Invalid.fields_said({"words": f"Enter 1 to {longest} characters."})
+    try:
+        placeholders.check(resource, words)
+    except ValueError as error:
+        raise Invalid.fields_said({"words": str(error)}) from None
+    return words
+
+
+def _whom(given: Mapping[str, Any], resource: Resource) -> str:
+    who = str(given.get("who") or "")
+    if who == MAKER or (who == OWNER and access.owners(resource.noun)):
+        return who
+    id = _number(who)
+    user = session.get(User, id) if id is not None else None
+    if user is None or not user.is_active or not security.at_the_desk(user).may(resource.noun, "read"):
+        raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.plural}."})
+    return str(user.id)
+
+
+def _days(given: Mapping[str, Any]) -> int | None:
+    if given.get("days") in (None, ""):
+        return None
+    days = _number(given["days"])
+    if days is None or days > FARTHEST:
+        raise Invalid.fields_said({"days": f"Enter a number of days from 0 (today) to {FARTHEST}."})
+    return days
+
+
+def _number(given: Any) -> int | None:
+    text = "" if isinstance(given, (bool, float)) else str(given)
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
+
+
+def _by_when(days: int | None) -> str:
+    if days is None:
+        return ""
+    return {0: ", due today", 1: ", due tomorrow"}.get(days, f", due in {days} days")

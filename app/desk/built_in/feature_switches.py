@@ -1,0 +1,50 @@
+"""Features: what this house offers, line by line, to be turned off and on again; and who did."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import current_app, flash, redirect, render_template, request, url_for
+from sqlalchemy import select
+
+from app.desk.declare.page import Page
+from app.kernel import access
+from app.kernel.audit import Change
+from app.kernel.db import session
+from app.kernel.errors import Missing
+from app.kernel.pack import Pack
+from app.kernel.switch import Feature, Switch, is_on
+
+LATEST = 20
+
+
+def _packs() -> list[Pack]:
+    return [each for each in current_app.extensions["packs"] if each.features]
+
+
+def _answers() -> Any:
+    if request.method == "POST":
+        return _turn(request.form.get("name", ""), on=request.form.get("turn") == "on")
+    return render_template("desk/features.html", packs=_packs(), is_on=is_on, turned=_turned())
+
+
+def _turn(name: str, *, on: bool) -> Any:
+    feature = next((each for pack in _packs() for each in pack.features if each.name == name), None)
+    if feature is None:
+        raise Missing
+    Switch.turn(name, on=on)
+    flash(f"{feature.label} turned {'on' if on else 'off'}.", "success")
+    return redirect(url_for("FeaturesPage.show") + f"#{name}", 303)
+
+
+def _turned() -> list[tuple[Change, str]]:
+    """The latest turns, each with what was turned."""
+    called: dict[str, Feature] = {each.name: each for pack in _packs() for each in pack.features}
+    turns = select(Change, Switch.name).join(Switch, Switch.id == Change.row_id).where(Change.noun == "switch", Change.verb.in_(("turn_off", "turn_on")))
+    found = session.execute(turns.order_by(Change.id.desc()).limit(LATEST))
+    return [(change, called[name].label if name in called else name) for change, name in found]
+
+
+page = Page(
+    "features", label="Features", icon="gear", also="settings modules options switch enable disable what we offer", roles=access.ADMIN, answers=_answers
+)

@@ -1,0 +1,206 @@
+"""Forms: where staff design what customers are asked, see it as it will be seen, and publish it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar
+
+from flask import Response, flash, g, redirect, render_template, request, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import select
+
+from app.desk.declare.resource import Resource
+from app.kernel import access
+from app.kernel.access import everything
+from app.kernel.db import session, transaction
+from app.kernel.errors import Missing, Refused, Unreadable
+from app.kernel.forms import Edition, Form
+from app.kernel.question import DECIDES, KINDS, LOCALES, Question, answers_of
+
+# What is only looked at sends nothing; its own scripts may hide what is not asked.
+LOOKED_AT = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+TICKS = ("required", "secret", "unknown")
+
+
+class _Forms(Resource):
+    """The way to a form is the page on which it is designed."""
+
+    page = "FormDesign.show"
+
+    @property
+    def front(self) -> str:
+        return "FormDesign.index"
+
+
+forms = _Forms(
+    Form,
+    also="intake questions questionnaire survey",
+    icon="square",
+    list="name state changed_at",
+    show="name state draft created_at changed_at",
+    add="name",
+    search="name",
+    filters="state",
+    order="name",
+    roles={"Desk": "read write moves", "Auditor": "read"},
+    scope=everything,
+)
+editions = Resource(
+    Edition,
+    also="form version history",
+    icon="history",
+    one="form version",
+    label="Form versions",
+    list="form number published_at",
+    show="form number published_at questions",
+    search="form.name",
+    filters="form published_at",
+    roles={"Desk": "read", "Auditor": "read"},
+    scope=everything,
+)
+
+
+class FormDesign(BaseView):
+    """All forms, one form, and one question of it; plain posts, so that nothing is lost without scripts."""
+
+    route_base = "/desk/forms"
+    class_permission_name = "Form"
+    base_permissions = [f"can_{verb}" for verb in forms.verbs]
+    method_permission_name: ClassVar[dict[str, str]] = {
+        "index": "read", "show": "read", "look": "read", "make": "add", "write": "edit", "arrange": "edit", "try_out": "edit",
+    }  # fmt: skip
+
+    @expose("/")
+    @has_access
+    def index(self) -> Any:
+        return self._index()
+
+    @expose("/", methods=["POST"])
+    @has_access
+    def make(self) -> Any:
+        """A new form, with no question in it yet."""
+        name = " ".join(request.form.get("name", "").split())
+        try:
+            if not 2 <= len(name) <= 100 or not name.isprintable():
+                raise Unreadable("Enter a name of 2 to 100 characters.")
+            with transaction():
+                made = Form(name=name)
+                session.add(made)
+        except Refused as no:
+            session.rollback()
+            return self._index(typed=name, refusal=no), no.status
+        return redirect(url_for("FormDesign.show", id=made.id))
+
+    @expose("/<int:id>")
+    @has_access
+    def show(self, id: int) -> Any:
+        form = access.find(Form, id)
+        return self._page("desk/forms_show.html", form=form, latest=form.latest, no=_unpublishable(form))
+
+    @expose("/<int:id>/question", methods=["GET", "POST"])
+    @expose("/<int:id>/question/<name>", methods=["GET", "POST"])
+    @has_access
+    def write(self, id: int, name: str = "") -> Any:
+        """One question, new or changed. A refusal keeps what was typed."""
+        form = access.find(Form, id)
+        before = form.question(name) if name else None
+        if request.method == "GET":
+            return self._question(form, before, _typed(before))
+        try:
+            self._change(form, lambda: form.ask(request.form, instead=name))
+        except Refused as no:
+            session.rollback()
+            return self._question(access.find(Form, id), before, request.form, no), no.status
+        return redirect(url_for("FormDesign.show", id=id, _anchor="questions"))
+
+    @expose("/<int:id>/question/<name>/<act>", methods=["POST"])
+    @has_access
+    def arrange(self, id: int, name: str, act: str) -> Any:
+        form = access.find(Form, id)
+        acts: dict[str, Callable[[], object]] = {
+            "up": lambda: form.shift(name, -1),
+            "down": lambda: form.shift(name, 1),
+            "remove": lambda: form.leave_out(name),
+        }
+        if act not in acts:
+            raise Missing
+        try:
+            self._change(form, acts[act])
+        except Missing:
+            raise
+        except Refused as no:
+            session.rollback()
+            flash(no.words, "danger")
+        return redirect(url_for("FormDesign.show", id=id, _anchor="questions"))
+
+    @expose("/<int:id>/look")
+    @has_access
+    def look(self, id: int) -> Response:
+        """The draft as customers will see it, or an edition as they saw it."""
+        form, number = access.find(Form, id), request.args.get("edition", "")
+        if not number:
+            return _seen(form.written)
+        edition = next((each for each in form.editions if str(each.number) == number), None)
+        if edition is None:
+            raise Missing
+        return _seen(edition.asked)
+
+    @expose("/<int:id>/look", methods=["POST"])
+    @has_access
+    def try_out(self, id: int) -> Response:
+        """The draft with what is being typed just now; nothing is kept."""
+        form, name = access.find(Form, id), request.form.get("instead", "")
+        beside = [each for each in form.written if each.name != name]
+        try:
+            made = Question.written({**request.form, "name": name or request.form.get("name", "")}, beside)
+        except Refused as no:
+            return _seen(form.written, [*no.fields.values()])
+        return _seen([made if each.name == name else each for each in form.written] if name else [*form.written, made])
+
+    def _change(self, form: Form, change: Callable[[], object]) -> None:
+        """Of the form as it was looked at, by whoever presses."""
+        with transaction():
+            form.lock()
+            if request.form.get("version", str(form.version)) != str(form.version):
+                raise Refused("Someone else changed this while you were editing. Reload the page to see the latest version.")
+            change()
+
+    def _index(self, **context: Any) -> str:
+        there = [*session.scalars(access.visible(Form).order_by(Form.name))]
+        newest = {each.form_id: each for each in session.scalars(select(Edition).order_by(Edition.number))}
+        return self._page("desk/forms.html", forms=there, newest=newest, **context)
+
+    def _question(self, form: Form, before: Question | None, typed: Any, refusal: Refused | None = None) -> str:
+        """What it can depend on stands before it."""
+        names = [each.name for each in form.written]
+        earlier = form.written[: names.index(before.name)] if before and before.name in names else form.written
+        deciding = [each for each in earlier if each.kind in DECIDES]
+        return self._page("desk/forms_question.html", form=form, before=before, typed=typed, refusal=refusal, deciding=deciding, answers_of=answers_of)
+
+    def _page(self, page: str, **context: Any) -> str:
+        g.resource = forms
+        may = {verb for verb in forms.verbs if access.actor().may(Form, verb)}
+        return render_template(page, resource=forms, may=may, kinds=KINDS, locales=LOCALES, **context)
+
+
+def _unpublishable(form: Form) -> str | None:
+    return forms.moves["publish"].refuses(form)
+
+
+def _typed(it: Question | None) -> dict[str, str]:
+    """A question as the fields of its page."""
+    if it is None:
+        return {"kind": "text"}
+    facts = {name: str(value) for name in ("name", "kind", "longest", "megabytes", "earliest", "latest", "asked_if", "equals") if (value := getattr(it, name))}
+    facts |= {name: str(value) for name in ("least", "most") if (value := getattr(it, name)) is not None}
+    words = {f"{name}_{locale}".removesuffix("_en"): text for name in ("label", "help") for locale, text in getattr(it, name).items()}
+    options = "\n".join(" | ".join(filter(None, (each["en"], each.get("hi")))) for each in it.options)
+    return facts | words | {"options": options} | {name: "on" for name in TICKS if getattr(it, name)}
+
+
+def _seen(asked: list[Question], wrong: list[str] | None = None) -> Response:
+    return Response(render_template("desk/forms_preview.html", asked=asked, wrong=wrong or []), headers=LOOKED_AT)

@@ -1,0 +1,229 @@
+"""Words: what is said to people, by channel and language; written, looked at, tried out and put to use by staff."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from flask import Response, current_app, flash, g, redirect, render_template, request, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access
+from flask_login import current_user
+from sqlalchemy import select
+
+from app.desk.declare import column
+from app.desk.declare.resource import Resource
+from app.kernel import access
+from app.kernel.access import everything
+from app.kernel.db import session, transaction
+from app.kernel.errors import Missing, Refused
+from app.kernel.people import Person
+from app.kernel.workflow import press
+from app.messages import channel, guarded, template
+from app.messages.message import try_out
+from app.messages.wording import LOCALES, Wording, things, tried
+
+LABELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
+# What is said in a preview is only ever looked at: it runs nothing, fetches nothing, and sends nothing.
+LOCKED = {
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+
+
+class _Words(Resource):
+    """Every edition is a row; the way to them is a page that knows which words there could be."""
+
+    @property
+    def front(self) -> str:
+        return "Words.index"
+
+
+words = _Words(
+    Wording,
+    also="message templates email sms whatsapp text wording notification reminder confirmation",
+    icon="pencil",
+    one="message template",
+    label="Message templates",
+    list="template locale channel edition state created_at",
+    show="template locale channel edition state subject body created_at",
+    add="template locale channel subject body",
+    edit="",
+    search="template subject body",
+    filters="state channel locale",
+    related="message",
+    tones={"used": "good"},
+    roles={"Desk": "read add moves", "Auditor": "read"},
+    scope=everything,
+)
+
+
+class Words(BaseView):
+    """One page for all words, and one for those of each message."""
+
+    route_base = "/desk/words"
+    class_permission_name = "Wording"
+    base_permissions = [f"can_{verb}" for verb in words.verbs]
+    method_permission_name: ClassVar[dict[str, str]] = {
+        "index": "read", "show": "read", "look": "read", "save": "add", "preview": "add", "use": "use", "go_back": "retire", "try_it": "add",
+    }  # fmt: skip
+
+    @expose("/")
+    @has_access
+    def index(self) -> Any:
+        """Every message that a pack declares, and which words are said for it."""
+        used: dict[str, dict[str, list[Wording]]] = {}
+        for each in session.scalars(select(Wording).where(Wording.state == "used").order_by(Wording.locale)):
+            used.setdefault(each.template, {}).setdefault(each.channel, []).append(each)
+        packs = [(pack.label, _named(pack)) for pack in reversed(current_app.extensions["packs"]) if pack.messages]
+        return self._page("desk/words.html", packs=packs, used=used, channels=_channels(), original=template.original, locales=LOCALES)
+
+    @expose("/<folder>/<name>/<by>/<locale>")
+    @has_access
+    def show(self, folder: str, name: str, by: str, locale: str) -> Any:
+        it = _Place(folder, name, by, locale)
+        chosen = it.edition(request.args.get("edition", ""))
+        subject, body = (chosen.subject, chosen.body) if chosen else it.original
+        return self._editor(it, {"subject": subject, "body": body}, chosen=chosen)
+
+    @expose("/<folder>/<name>/<by>/<locale>", methods=["POST"])
+    @has_access
+    def save(self, folder: str, name: str, by: str, locale: str) -> Any:
+        """The next edition, if it can be said; it waits to be put to use."""
+        it = _Place(folder, name, by, locale)
+        typed = {"subject": request.form.get("subject", ""), "body": request.form.get("body", "")}
+        try:
+            with transaction():
+                made = Wording.write(it.template, locale, by, **typed)
+        except Refused as no:
+            session.rollback()
+            return self._editor(it, typed, refusal=no), no.status
+        flash(f"Version {made.edition} saved. Publish it to start using it.", "success")
+        return redirect(it.url(edition=made.edition))
+
+    @expose("/<folder>/<name>/<by>/<locale>/look")
+    @has_access
+    def look(self, folder: str, name: str, by: str, locale: str) -> Response:
+        """An edition, or what came with the program, with a sample in it."""
+        it = _Place(folder, name, by, locale)
+        chosen = it.edition(request.args.get("edition", ""))
+        return _seen(it.template, by, *((chosen.subject, chosen.body) if chosen else it.original))
+
+    @expose("/<folder>/<name>/<by>/<locale>/preview", methods=["POST"])
+    @has_access
+    def preview(self, folder: str, name: str, by: str, locale: str) -> Response:
+        """What is typed just now, with a sample in it; nothing is kept."""
+        it = _Place(folder, name, by, locale)
+        return _seen(it.template, by, request.form.get("subject", ""), request.form.get("body", ""))
+
+    @expose("/<folder>/<name>/<by>/<locale>/use/<int:id>", methods=["POST"])
+    @has_access
+    def use(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
+        it = _Place(folder, name, by, locale)
+        return self._press(it, it.one(id), "use", "published")
+
+    @expose("/<folder>/<name>/<by>/<locale>/original/<int:id>", methods=["POST"])
+    @has_access
+    def go_back(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
+        it = _Place(folder, name, by, locale)
+        return self._press(it, it.one(id), "retire", "is no longer used. The default is used again")
+
+    @expose("/<folder>/<name>/<by>/<locale>/try/<int:id>", methods=["POST"])
+    @has_access
+    def try_it(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
+        """To whoever is signed in: by email to their own address, and elsewhere to the number that they type."""
+        it = _Place(folder, name, by, locale)
+        wording = it.one(id)
+        try:
+            with transaction():
+                me = {"name": access.actor().name, "email": current_user.email, "timezone": column.house.timezone}
+                try_out(wording, Person.meet(**me, phone=request.form.get("phone", "") if by != "email" else ""))
+        except Refused as no:
+            flash(" ".join([no.words, *no.fields.values()]), "danger")
+        else:
+            flash("The test message is on its way.", "success")
+        return redirect(it.url(edition=wording.edition))
+
+    def _press(self, it: _Place, wording: Wording, move: str, said: str) -> Any:
+        try:
+            with transaction():
+                press(wording, move, {})
+        except Refused as no:
+            flash(no.words, "danger")
+        else:
+            flash(f"Version {wording.edition} {said}.", "success")
+        return redirect(it.url())
+
+    def _editor(self, it: _Place, typed: Mapping[str, str], *, chosen: Wording | None = None, refusal: Refused | None = None) -> str:
+        known = {"channels": _channels(), "locales": LOCALES, "editions": it.editions, "original": it.original if it.has_original else None}
+        return self._page("desk/words_edit.html", it=it, typed=typed, chosen=chosen, refusal=refusal, names=_names(it), **known)
+
+    def _page(self, page: str, **context: Any) -> str:
+        g.resource = words
+        may = {verb for verb in words.verbs if access.actor().may(Wording, verb)}
+        return render_template(page, labels=LABELS, resource=words, may=may, headings=template.HEADINGS, **context)
+
+
+class _Place:
+    """Where certain words belong: one message, on one channel, in one language."""
+
+    def __init__(self, folder: str, name: str, by: str, locale: str) -> None:
+        self.template, self.by, self.locale = f"{folder}/{name}", by, locale
+        if self.template not in template.known() or by not in LABELS or locale not in LOCALES:
+            raise Missing
+        self.editions = Wording.of(self.template, locale, by)
+        self.used = next((each for each in self.editions if each.state == "used"), None)
+
+    @property
+    def label(self) -> str:
+        return template.title_of(self.template)
+
+    @property
+    def has_original(self) -> bool:
+        return template.original(self.template, self.by) is not None
+
+    @property
+    def original(self) -> tuple[str, str]:
+        return template.parted(template.original(self.template, self.by, self.locale) or "", self.by)
+
+    def edition(self, asked: str) -> Wording | None:
+        """The one that is asked for; what is in use, when none is."""
+        if asked == "original":
+            return None
+        return next((each for each in self.editions if str(each.edition) == asked), self.used)
+
+    def one(self, id: int) -> Wording:
+        found = next((each for each in self.editions if each.id == id), None)
+        if found is None:
+            raise Missing
+        return found
+
+    def url(self, door: str = "show", **more: Any) -> str:
+        folder, name = self.template.split("/")
+        return url_for(f"Words.{door}", **{"folder": folder, "name": name, "by": self.by, "locale": self.locale} | more)
+
+
+def _named(pack: Any) -> list[tuple[str, str]]:
+    names = [each if "/" in each else f"{pack.name}/{each}" for each in pack.messages]
+    return [(each, template.title_of(each)) for each in names]
+
+
+def _channels() -> list[str]:
+    """Those that are set up here, and in the order in which they are known everywhere."""
+    there = {each.name for each in channel.every()}
+    return [each for each in LABELS if each in there]
+
+
+def _names(it: _Place) -> dict[str, list[str]]:
+    """What can be said, for whoever writes: of the person, and of the thing that the message is about."""
+    return {called: [*guarded.names(noun)] for called, noun in {"person": Person, **things(it.template)}.items() if noun}
+
+
+def _seen(name: str, by: str, subject: str, body: str) -> Response:
+    try:
+        said = tried(name, by, subject.strip(), body.replace("\r\n", "\n"))
+    except Refused as no:
+        page = render_template("desk/words_preview.html", wrong=[*no.fields.values()] or [no.words], said=None)
+    else:
+        page = said.html or render_template("desk/words_preview.html", wrong=[], said=said)
+    return Response(page, headers=LOCKED)

@@ -1,0 +1,53 @@
+"""About: what is said of any record (`noun`, `row_id`) is for whoever may read that record, and for nobody else."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, and_, any_, literal, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from app.desk.declare.resource import Resource, resource_of, resources
+from app.kernel import access
+from app.kernel.db import Noun, noun_called
+from app.kernel.errors import Missing
+
+# Rows about records can be about rows about records: which nouns are being asked for, so that the question does not come back to itself.
+_asking: ContextVar[frozenset[type[Any]]] = ContextVar("asking", default=frozenset())
+
+
+def belonging(noun: Any, row: Noun) -> tuple[ColumnElement[bool], ...]:
+    return noun.noun == row.__tablename__, noun.row_id == row.id
+
+
+def readable(noun: type[Any]) -> ColumnElement[bool]:
+    """A policy: rows about records that whoever is here may read. One line for all the nouns that are read without limits."""
+    asking = _asking.get() | {noun}
+    whole, limited = _read_by(access.actor(), tuple(resources()))
+    token = _asking.set(asking)
+    try:
+        parts = [and_(noun.noun == each.__tablename__, noun.row_id.in_(select(each.id).where(access.within(each)))) for each in limited if each not in asking]
+    finally:
+        _asking.reset(token)
+    # One list, where IN has a question mark for each name: however many nouns there are, it is the same statement.
+    return or_(noun.noun == any_(literal([each.__tablename__ for each in whole if each not in asking], ARRAY(Text))), *parts)
+
+
+@lru_cache(64)
+def _read_by(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[type[Noun]], list[type[Noun]]]:
+    """The nouns that somebody with these very rights reads to the last row, and those of which they read some."""
+    here = [each.noun for each in declared if who.may(each.noun, "read")]
+    return [each for each in here if access.sees_all(who, each)], [each for each in here if not access.sees_all(who, each)]
+
+
+def found(name: str, id: int) -> Any:
+    """The record, for whoever is here; a noun without a page has none."""
+    try:
+        noun = noun_called(name)
+    except KeyError:
+        raise Missing from None
+    if resource_of(noun) is None or not access.actor().may(noun, "read"):
+        raise Missing
+    return access.find(noun, id)

@@ -1,0 +1,155 @@
+"""Chart and Figure: what a report comes to, drawn or in one number, from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from app.desk.declare import column
+from app.kernel import clock
+from app.money.amount import Money
+
+if TYPE_CHECKING:  # a report has a chart; for the type checker alone, a chart knows its report
+    from app.desk.declare.report import Report, Row
+
+SPAN = 28  # days of a figure: whole weeks, so that two of them can be compared
+MOST = 60  # things side by side that an eye still tells apart
+
+Sums = dict[Any, int]
+
+
+@dataclass(frozen=True)
+class Point:
+    """One column or bar: what it stands for, what it comes to, and how much of the largest that is."""
+
+    label: str
+    said: str
+    part: float
+    below: bool
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Of one column of a report, along another: `columns` in the order of time, or `bars` with the largest first."""
+
+    along: str
+    of: str
+    shape: str = "columns"
+
+    def take(self, row: Row, sums: Sums) -> None:
+        """Only the house's own currency is drawn: two currencies have no common height."""
+        value = _plain(row.get(self.of))
+        if value is not None and row.get(self.along) is not None:
+            sums[row[self.along]] = sums.get(row[self.along], 0) + value
+
+    def points(self, report: Report, sums: Mapping[Any, int]) -> list[Point]:
+        along, of = (next(each for each in report.columns if each.name == name) for name in (self.along, self.of))
+        ordered = _without_gaps(sums) if self.shape == "columns" else sorted(sums.items(), key=lambda item: -item[1])
+        largest = max((abs(value) for _, value in ordered), default=0) or 1
+        said = [(along.said({along.name: key}), value) for key, value in ordered[-MOST:] if self.shape == "columns" or value][:MOST]
+        return [Point(label, of.said({of.name: _whole(of.kind, value)}), abs(value) / largest, value < 0) for label, value in said]
+
+
+def _plain(value: Any) -> int | None:
+    if isinstance(value, Money):
+        return value.amount if value.currency == column.house.currency else None
+    return value if isinstance(value, int) else None
+
+
+def _whole(kind: str, value: int) -> Any:
+    return Money(value, column.house.currency) if kind in ("money", "balance") else value
+
+
+def _without_gaps(sums: Mapping[Any, int]) -> list[tuple[Any, int]]:
+    """A week in which nothing was is a week too."""
+    keys = sorted(sums)
+    if len(keys) < 2 or not isinstance(keys[0], date):
+        return [(key, sums[key]) for key in keys]
+    step = min(after - before for before, after in pairwise(keys))
+    every = [keys[0] + step * nth for nth in range((keys[-1] - keys[0]) // step + 1)]
+    return [(key, sums.get(key, 0)) for key in every]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One number of a report: a column added up ("total"), or columns as a share of columns ("missed / came missed")."""
+
+    of: str
+    label: str
+    better: str = "up"
+
+    @property
+    def names(self) -> tuple[list[str], list[str]]:
+        over, _, under = self.of.partition("/")
+        return over.split(), under.split()
+
+    def of_rows(self, rows: Iterable[Row]) -> int | None:
+        """Whole units, or a share in hundredths of a per cent; of nothing there is no share."""
+        over, under = self.names
+        above = below = 0
+        for row in rows:
+            above += sum(_plain(row.get(name)) or 0 for name in over)
+            below += sum(_plain(row.get(name)) or 0 for name in under)
+        return above if not under else round(10_000 * above / below) if below else None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure of these weeks beside the same of the weeks before."""
+
+    report: Report
+    said: str
+    trend: str
+    tone: str
+    arrow: str
+    points: list[Point]
+
+    @property
+    def figure(self) -> Figure:
+        assert self.report.figure
+        return self.report.figure
+
+
+def measured(report: Report) -> Measured:
+    assert report.figure
+    figure, today = report.figure, clock.today()
+    spans = [(today - timedelta(SPAN * nth - 1), today - timedelta(SPAN * (nth - 1))) for nth in (1, 2)]
+    rows, before = ([*report.rows(report.asks(since=since, until=until))] for since, until in spans)
+    value, was = figure.of_rows(rows), figure.of_rows(before)
+    trend, rises = _trend(figure, value, was)
+    tone = "" if not rises else "is-good" if (rises > 0) == (figure.better == "up") else "is-bad"
+    arrow = "arrow-up" if rises > 0 else "arrow-down" if rises < 0 else ""
+    return Measured(report, _said(report, figure, value), trend, tone, arrow, _spark(report, [*before, *rows]))
+
+
+def _said(report: Report, figure: Figure, value: int | None) -> str:
+    over, under = figure.names
+    if value is None:
+        return column.NO
+    if under:
+        return f"{value / 100:.0f}%"
+    kind = next(each.kind for each in report.columns if each.name == over[0])
+    return str(_whole(kind, value)) if kind in ("money", "balance") else f"{value:,}"
+
+
+def _trend(figure: Figure, value: int | None, was: int | None) -> tuple[str, int]:
+    """In words, and whether it rises: against the weeks before, in per cent, or in points of a share."""
+    if value is None or was is None or (was == 0 and not figure.names[1]):
+        return ("No earlier data to compare", 0)
+    difference = value - was
+    if difference == 0:
+        return (f"Same as previous {SPAN} days", 0)
+    by = f"{abs(difference) / 100:.0f} pts" if figure.names[1] else f"{100 * abs(difference) / abs(was):,.0f}%"
+    return (f"{'+' if difference > 0 else '−'}{by} vs previous {SPAN} days", 1 if difference > 0 else -1)
+
+
+def _spark(report: Report, rows: Iterable[Row]) -> list[Point]:
+    if report.chart is None or report.chart.shape != "columns":
+        return []
+    sums: Sums = {}
+    for row in rows:
+        report.chart.take(row, sums)
+    return report.chart.points(report, sums)

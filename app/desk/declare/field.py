@@ -1,0 +1,271 @@
+"""Field: a column that an administrator adds to a noun while the house is running; what stands in it is kept in the row itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+from datetime import date, datetime, time
+from functools import cached_property
+from types import SimpleNamespace
+from typing import Any, ClassVar
+
+import sqlalchemy as sa
+from sqlalchemy import UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, validates
+
+from app.desk.declare.column import Column
+from app.desk.declare.neighbours import pointed_at
+from app.kernel import access
+from app.kernel.board import Board
+from app.kernel.db import Noun, called, noun_called, nouns, session
+from app.kernel.errors import Invalid
+from app.kernel.workflow import move
+from app.money.amount import Money
+
+MOST = 40  # on one noun: a form that is longer is not filled in
+LONGEST = 60
+WORDS = "text", "long", "choice"  # kinds that can be found by the search
+_FROM_TO = ("from", "to")  # an address says these of a filter
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How a kind of field is kept as JSON, read again, and compared in the database."""
+
+    label: str
+    type: Any
+    inward: Callable[[Any], Any] = lambda value: value
+    outward: Callable[[Any], Any] = lambda kept: kept
+
+
+KEPT: Mapping[str, Kept] = {
+    "text": Kept("Single-line text", sa.Text()),
+    "long": Kept("Multi-line text", sa.Text()),
+    "number": Kept("Whole number", sa.Integer()),
+    "money": Kept("Amount", sa.BigInteger(), Money.as_json, lambda kept: Money(kept["amount"], kept["currency"])),
+    "yesno": Kept("Yes or no", sa.Boolean()),
+    "day": Kept("Date", sa.Date(), date.isoformat, date.fromisoformat),
+    "time": Kept("Time", sa.Time(), time.isoformat, time.fromisoformat),
+    "moment": Kept("Date and time", sa.DateTime(timezone=True), datetime.isoformat, datetime.fromisoformat),
+    "choice": Kept("Single choice", sa.Text()),
+    "relation": Kept("Linked record", sa.Integer(), lambda row: row.id),
+}
+
+_named: set[type[Noun]] = set()
+
+
+def can_be_pointed_at(noun: type[Noun]) -> None:
+    """Said by a declaration whose rows somebody finds by typing what they are called."""
+    _named.add(noun)
+
+
+def _open_nouns() -> dict[str, str]:
+    """What can have fields: what is on the desk, and whose rows can be changed."""
+    return _in_words(each for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
+
+
+def _targets() -> dict[str, str]:
+    """What can be pointed at: what is on the desk, and is not written down there by the house for itself."""
+    return _in_words(each for each in _named if access.is_declared(each) and each is not Field)
+
+
+def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
+    found = {each.__tablename__: called(each.__tablename__) for each in those}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
+
+
+class Field(Noun):
+    """Its noun, its kind, what it leads to and its key stay: rows say something under that key. It is put away, not removed, and what it held comes back with it."""
+
+    states = "used", "put_away"
+    state_labels: ClassVar[dict[str, str]] = {"used": "Active", "put_away": "Archived"}
+    __table_args__ = (UniqueConstraint("noun", "key"),)
+    refusals: ClassVar[dict[str, str]] = {"field_noun_key_key": "This record type already has a field with this name. It may be archived."}
+
+    noun: Mapped[str] = mapped_column(info={"label": "Record type", "choices": _open_nouns, "help": "The records that get this field."})
+    label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "Shown next to the field."})
+    key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "API name"})
+    kind: Mapped[str] = mapped_column(info={"label": "Type", "choices": {name: it.label for name, it in KEPT.items()}})
+    target: Mapped[str] = mapped_column(default="", info={"label": "Linked record type", "choices": _targets, "only": ("kind", ["relation"])})
+    options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Options", "help": "One per line.", "only": ("kind", ["choice"])})
+    help: Mapped[str] = mapped_column(sa.String(200), default="", info={"label": "Help text", "help": "Shown below the field in forms."})
+    required: Mapped[bool] = mapped_column(default=False, info={"label": "Required"})
+    listed: Mapped[bool] = mapped_column(default=False, info={"label": "Show in list", "help": "Always available under Columns."})
+    found: Mapped[bool] = mapped_column(default=False, info={"label": "Searchable", "only": ("kind", WORDS)})
+    place: Mapped[int] = mapped_column(default=10, info={"label": "Order", "help": "Lower numbers come first."})
+
+    @validates("label")
+    def _printable(self, name: str, label: str) -> str:
+        label = " ".join(label.split())
+        if not label or not label.isprintable() or not re.search(r"[^\W_]", label):
+            raise Invalid.fields_said({"label": "Enter a label that contains letters or digits."})
+        return label
+
+    def tidy(self) -> None:
+        """Before it is kept."""
+        self.options = "\n".join(self.choices)
+        wrong = {}
+        if (self.kind == "choice") != bool(self.options):
+            wrong["options"] = "Enter the options, one per line." if self.kind == "choice" else "Only single-choice fields have options."
+        if (self.kind == "relation") != bool(self.target):
+            wrong["target"] = "Choose a record type." if self.kind == "relation" else "Only linked-record fields have a linked record type."
+        if self.found and self.kind not in WORDS:
+            wrong["found"] = "Only text and single-choice fields can be searchable."
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        if not self.key:
+            self.key = _key(self.label)
+            self._not_too_many()
+        board.changed()
+
+    def _not_too_many(self) -> None:
+        if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
+            raise Invalid.fields_said({"noun": f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."})
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(each.strip() for each in (self.options or "").splitlines() if each.strip()))
+
+    @move(
+        "used",
+        to="put_away",
+        by="Admin",
+        label="Archive",
+        confirm="The field disappears from every screen. Its values are kept and come back when you restore it.",
+    )
+    def put_away(self) -> None:
+        """Hide the field and keep its values."""
+        board.changed()
+
+    @move("put_away", to="used", by="Admin", label="Restore")
+    def bring_back(self) -> None:
+        """Show the field and its values again."""
+        board.changed()
+
+    def __str__(self) -> str:
+        return f"{self.label} ({called(self.noun).lower()})"
+
+
+def _key(label: str) -> str:
+    key = re.sub(r"[^\w]+", "_", label.lower()).strip("_")[:LONGEST]
+    return f"{key}_" if key in _FROM_TO else key
+
+
+# --- as a column ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Added(Column):
+    """A field, wherever a column can stand. Its path is more.shoe_size."""
+
+    _: KW_ONLY
+    kept_as: str
+    leads_to: str = ""
+    help: str = ""
+    options: tuple[str, ...] = ()
+    must: bool = False
+    listed: bool = False
+    found: bool = False
+
+    @classmethod
+    def of(cls, field: Field) -> Added:
+        return cls(
+            noun_called(field.noun), f"more.{field.key}", field.label,
+            kept_as=field.kind, leads_to=field.target, help=field.help, options=field.choices, must=field.required, listed=field.listed, found=field.found,
+        )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "steps", (self.path,))
+
+    @property
+    def key(self) -> str:
+        return self.path.removeprefix("more.")
+
+    @cached_property
+    def owner(self) -> type[Noun]:
+        return self.noun
+
+    @cached_property
+    def attribute(self) -> Any:
+        """What a mapped column would say of itself."""
+        info = {"help": self.help, "choices": self.options, "long": self.kept_as == "long"}
+        return SimpleNamespace(columns=[sa.Column(self.key, KEPT[self.kept_as].type, nullable=not self.must, info=info)])
+
+    @cached_property
+    def kind(self) -> str:
+        return self.kept_as
+
+    @cached_property
+    def target(self) -> type[Noun]:
+        return noun_called(self.leads_to)
+
+    @property
+    def neighbours(self) -> frozenset[tuple[str, ...]]:
+        return frozenset()  # what it leads to is read when it is asked for, for all rows at once
+
+    @cached_property
+    def required(self) -> bool:
+        return self.must and self.kind != "yesno"
+
+    @cached_property
+    def may_be_empty(self) -> bool:
+        return True  # in the rows that are older than it
+
+    @cached_property
+    def adds(self) -> bool:
+        return self.kind in ("money", "number")
+
+    @cached_property
+    def _way(self) -> list[tuple[type[Noun], str]]:
+        return [(self.noun, "more")]
+
+    def expression(self, owner: Any) -> Any:
+        there = owner.more[self.key]
+        found = (there["amount"] if self.kind == "money" else there).astext.cast(KEPT[self.kind].type)
+        return sa.func.coalesce(found, sa.false()) if self.kind == "yesno" else found
+
+    def currency(self, owner: Any) -> Any:
+        return owner.more[self.key]["currency"].astext
+
+    def is_empty(self, expression: Any) -> Any:
+        """What was deleted since is not there either."""
+        if self.kind == "relation":
+            there = aliased(self.target)
+            return ~sa.exists().where(there.id == expression)
+        return super().is_empty(expression)
+
+    def placed(self, row: Any) -> Any:
+        return (row.more or {}).get(self.key) if self.kind == "relation" else super().placed(row)
+
+    def value(self, row: Any) -> Any:
+        if self.kind == "relation":
+            return pointed_at(row, self.key, self.target)
+        kept = (row.more or {}).get(self.key)
+        return (False if self.kind == "yesno" else None) if kept is None else KEPT[self.kind].outward(kept)
+
+    def put(self, row: Any, value: Any) -> None:
+        # A new dictionary: the session sees no change within the old one.
+        others = {key: kept for key, kept in (row.more or {}).items() if key != self.key}
+        row.more = others | ({} if value in (None, "", False) else {self.key: KEPT[self.kind].inward(value)}) or None
+
+    def option_said(self, choice: str) -> str:
+        return choice
+
+
+def _all(own: Session) -> dict[str, list[Added]]:
+    found: dict[str, list[Added]] = {}
+    for field in own.scalars(select(Field).where(Field.state == "used").order_by(Field.place, Field.id)):
+        found.setdefault(field.noun, []).append(Added.of(field))
+    return found
+
+
+board = Board("fields", _all)
+
+
+def added_to(noun: type[Noun]) -> Sequence[Added]:
+    return board.known.get(noun.__tablename__, ())
+
+
+def leading_to(noun: type[Noun]) -> list[Added]:
+    return [each for its in board.known.values() for each in its if each.leads_to == noun.__tablename__]

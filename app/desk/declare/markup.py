@@ -1,0 +1,159 @@
+"""What every page draws many times is drawn once and kept: icons, badges, the entries of the menu, and what the rows of a table have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+from flask import current_app, g, request, url_for
+from markupsafe import Markup, escape
+
+from app.desk.declare.column import NO, Column
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.declare.search_synonyms import Place
+from app.kernel.db import Noun, spaced
+
+# How a state is meant: a colour, and always its name beside it.
+_MEANINGS = {
+    "good": "confirmed completed captured paid active offered sent done handled approved accepted enrolled delivered settled live present matched agrees won in_use",
+    "warn": "held created away pending submitted overdue on_hold suspended late incomplete to_approve",
+    "bad": "failed parked no_show rejected declined disputed lost absent bounced unpaid differs dead",
+    "info": "open waiting authorized running refunded partly_refunded assigned booked in_progress under_way under_review quoted owed named counted",
+}
+_MEANT = {state: f"is-{name}" for name, states in _MEANINGS.items() for state in states.split()}
+
+Of = Resource | type[Noun] | Mapping[str, str] | None  # whose state it is; tones alone, where it is no noun's: {"on": "good"}
+
+
+def meaning(state: str | None, of: Of = None) -> str:
+    """The colour of a state: the one that the declaration of its noun gives it, or the one that its name suggests."""
+    tone = _tones(of).get(state or "")
+    return f"is-{tone}" if tone else _MEANT.get(state or "", "is-quiet")
+
+
+def said_state(state: str | None, of: Of = None) -> str:
+    """A state as its noun calls it: “No-show”, never no_show."""
+    if not state:
+        return NO
+    noun = of.noun if isinstance(of, Resource) else of
+    return noun.state_label(state) if isinstance(noun, type) else spaced(state)
+
+
+def badge(state: str | None, of: Of = None) -> Markup:
+    """A state in its colour. `of` is the noun or the resource whose state it is: badge(row.state, resource)."""
+    return _badge(said_state(state, of), meaning(state, of))
+
+
+@cache
+def _badge(said: str, look: str) -> Markup:
+    return Markup('<span class="badge {}">{}</span>').format(look, said)
+
+
+def _tones(of: Of) -> Mapping[str, str]:
+    if isinstance(of, Mapping):
+        return of
+    resource = resource_of(of) if isinstance(of, type) else of
+    return resource.tones if resource else {}
+
+
+def icon(name: str) -> Markup:
+    return _icon(str(name), request.script_root)
+
+
+@cache
+def _icon(name: str, root: str) -> Markup:
+    asset: Callable[[str], str] = current_app.jinja_env.globals["asset"]  # type: ignore[assignment]
+    file = asset("desk/icons.svg")
+    return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(file, name)
+
+
+def entries(its: Sequence[Any]) -> Markup:
+    """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
+    at: Any = getattr(g, "resource", None)
+    endpoint, root = request.endpoint, request.script_root
+    drawn = [_entry(each.front, each.icon, each.label, each.also, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
+    return Markup("\n".join(drawn))  # noqa: S704  # each of them is markup
+
+
+@cache
+def _entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # by place, as what is kept is found by them
+    current = Markup(' aria-current="{}"').format(here) if here else ""
+    found = Markup(' data-also="{}"').format(also) if also else ""
+    return Markup('<li><a href="{}"{}{}>{}{}</a></li>').format(url_for(front), current, found, icon(drawn), label)
+
+
+def elsewhere(its: Iterable[Place]) -> Markup:
+    """Links to pages outside the menu, for the palette."""
+    root = request.script_root
+    return Markup("".join([_elsewhere(each, root) for each in its]))  # noqa: S704  # as above
+
+
+@cache
+def _elsewhere(it: Place, root: str) -> Markup:
+    line = Markup('<a href="{}" data-also="{}" data-within="{}">{}{}</a>\n')
+    return line.format(url_for(it.endpoint), it.also, it.within, icon(it.icon), it.label)
+
+
+def additions(its: Sequence[Any]) -> Markup:
+    """Lines of what somebody can add."""
+    root = request.script_root
+    return Markup("".join([_addition(*each.adding, each.icon, root) for each in its]))  # noqa: S704  # as above
+
+
+@cache
+def _addition(endpoint: str, said: str, drawn: str, root: str) -> Markup:
+    return Markup('<li><a href="{}">{}{}</a></li>').format(url_for(endpoint), icon(drawn), said)
+
+
+# --- the rows of a table ----------------------------------------------------------------------------------------------
+
+_LOOKS = {"money": "is-num", "number": "is-num", "rate": "is-num", "moment": "is-when", "day": "is-when", "time": "is-when"}
+_LONG = "text", "long", "facts"
+
+Draw = Callable[[Any], str]  # of a row: one of its cells
+
+
+def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bool = False, cells: Collection[str] = ()) -> Markup:
+    """Each row leads to its page, whose address is `at`, that of the list, and its number. `cells` are the paths that open under the reader's hand."""
+    title, rest = _title(columns[0], cells), [_cell(each, cells) for each in columns[1:]]
+    drawn = []
+    for row in rows:
+        url = f"{at}{row.id}"
+        drawn.append(f'<tr role="row" data-href="{url}"' + (f' data-cells="{url}/cell/">' if cells else ">"))
+        if ticked:
+            drawn.append(f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">')
+            drawn.append(f"Select {escape(str(row))}</span></label></td>")
+        drawn.append(title(row, url))
+        drawn += [draw(row) for draw in rest]
+        drawn.append("</tr>\n")
+    return Markup("".join(drawn))  # noqa: S704  # put together of what is ours and what was escaped
+
+
+def _title(column: Column, cells: Collection[str]) -> Callable[[Any, str], str]:
+    look = " is-when" if column.kind == "moment" else ""
+    head = f'<th class="is-title{look}" scope="row" role="rowheader"{_opening(column, cells)}>'
+
+    def draw(row: Any, url: str) -> str:
+        said = column.said(row)
+        return f'{head}<a href="{url}">{escape(str(row) if said == NO else said)}</a></th>'
+
+    return draw
+
+
+def _cell(column: Column, cells: Collection[str]) -> Draw:
+    label = escape(column.label)
+    if column.kind == "state":
+        return lambda row: f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), column.owner)}</td>'
+    head = f'<td role="cell" data-label="{label}"{_opening(column, cells)} class="{_LOOKS.get(column.kind, "")}'
+    before, after = ('<span class="clip">', "</span></td>") if column.kind in _LONG and not column.info.get("whole") else ("", "</td>")
+
+    def draw(row: Any) -> str:
+        said = column.said(row)
+        return f'{head}{" none is-empty" if said == NO else ""}">{before}{escape(said)}{after}'
+
+    return draw
+
+
+def _opening(column: Column, cells: Collection[str]) -> str:
+    return f' data-cell="{escape(column.path)}"' if column.path in cells else ""

@@ -1,0 +1,301 @@
+"""Report: one declared question, from which the desk makes a page, a spreadsheet, an endpoint, a right and a menu entry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from app.desk.declare.chart import Chart, Figure, Sums
+from app.desk.declare.column import KINDS, MONEY_SCHEMA, NO, Kind, safe, usual_label
+from app.kernel.access import Actor, find
+from app.kernel.db import Noun, session, spaced
+from app.kernel.errors import Invalid, Missing
+from app.kernel.workflow import Question, questions, read
+from app.money.amount import Money
+
+Row = Mapping[str, Any]
+
+# A page shows so many rows; the spreadsheet and the endpoint hold every one, and sums are always over all of them.
+AT_ONCE = 200
+
+
+@dataclass(frozen=True)
+class Nothing:
+    """A report that asks nothing."""
+
+
+@dataclass(frozen=True)
+class To:
+    """A cell that leads to a row."""
+
+    noun: str
+    id: int
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a report comes to, in a sentence: all is well, or what is wrong."""
+
+    good: bool
+    words: str
+
+
+def _on_its_side(money: Money) -> str:
+    """As accountants say it: 100 on the left is Dr, 100 on the right is Cr."""
+    return f"{money if money.amount >= 0 else -money} {'Dr' if money.amount > 0 else 'Cr'}" if money else str(money)
+
+
+CELLS = KINDS | {
+    "balance": Kind(said=_on_its_side, plain=lambda v: v.plain, json=lambda v: v.as_json(), schema=MONEY_SCHEMA),
+}  # fmt: skip
+SUMS = "money", "balance"
+
+
+@dataclass(frozen=True)
+class Heading:
+    """One column of a report: its name among the row's values, how it is said, and what stands above it."""
+
+    name: str
+    kind: str
+    label: str
+    noun: type[Noun] | None = None  # whose state it is
+    choices: Mapping[str, str] = field(default_factory=dict)
+
+    def value(self, row: Row) -> Any:
+        return row.get(self.name)
+
+    def said(self, row: Row) -> str:
+        value = row.get(self.name)
+        return NO if value is None or value == "" else self._in_words(value, CELLS[self.kind].said)
+
+    def plain(self, row: Row) -> str:
+        return safe(self.in_a_cell(row))
+
+    def in_a_cell(self, row: Row) -> str:
+        value = row.get(self.name)
+        return "" if value is None else self._in_words(value, CELLS[self.kind].plain)
+
+    def _in_words(self, value: Any, otherwise: Callable[[Any], str]) -> str:
+        """A state by the label of its noun, a choice by its own."""
+        if self.noun:
+            return self.noun.state_label(value)
+        return self.choices[value] if self.choices and value in self.choices else otherwise(value)
+
+    def json(self, row: Row) -> Any:
+        value = row.get(self.name)
+        if self.kind == "relation" and isinstance(value, str):
+            return {"id": None, "name": value}
+        return None if value is None else CELLS[self.kind].json(value)
+
+    @property
+    def is_figure(self) -> bool:
+        return self.kind in (*SUMS, "number", "rate")
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {**CELLS[self.kind].schema, "title": self.label}
+
+
+@dataclass(frozen=True)
+class Table:
+    """What came of it: the first rows, how many there are, and the sums of all of them in each currency."""
+
+    rows: list[Row]
+    count: int
+    totals: dict[str, dict[str, Money]]
+    sums: Sums = field(default_factory=dict)  # along its chart
+
+
+class Report:
+    """What staff may ask of the whole house. Who may has no default on purpose.
+
+    `asks` is a dataclass of `asked()` questions, each with a default; `points` says which of them name a row, and of which
+    noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
+    says how it stands out. `states` says of a column with states whose they are, `choices` what other values of a column are called. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
+    a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
+    `also` are other words under which the search over everything finds it. It is in the menu as long as the feature is on whose `part` it is.
+    `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        label: str = "",
+        icon: str = "chart",
+        also: str = "",
+        asks: type[Any] = Nothing,
+        points: Mapping[str, type[Noun]] | None = None,
+        columns: Mapping[str, str],
+        labels: Mapping[str, str] | None = None,
+        states: Mapping[str, type[Noun]] | None = None,
+        choices: Mapping[str, Mapping[str, str]] | None = None,
+        rows: Callable[[Any], Iterable[Row]],
+        total: str = "",
+        groups: str = "",
+        roles: str,
+        note: str,
+        empty: str = "There is nothing to show for this period.",
+        verdict: Callable[[Any], Verdict] | None = None,
+        watched: bool = False,
+        chart: Chart | None = None,
+        figure: Figure | None = None,
+        part: str = "",
+    ) -> None:
+        self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
+        self.label, self.also = label or spaced(name), f"report {also}".strip()
+        self.columns = [
+            Heading(each, kind, (labels or {}).get(each) or usual_label(each), (states or {}).get(each), (choices or {}).get(each, {}))
+            for each, kind in columns.items()
+        ]
+        self.rows, self.total, self.groups = rows, total.split(), groups.split()
+        self.roles, self.note, self.empty = frozenset(roles.split()), note, empty
+        self.verdict, self.watched, self.pack = verdict, watched, ""
+        self.chart, self.figure, self.part = chart, figure, part
+        self._check()
+
+    def _check(self) -> None:
+        kinds = {each.name: each.kind for each in self.columns}
+        if strange := set(kinds.values()) - CELLS.keys():
+            raise TypeError(f"{self.name}: no kind {', '.join(sorted(strange))}.")
+        if stray := {*self.total, *self.groups} - kinds.keys():
+            raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))}.")
+        drawn = {self.chart.along, self.chart.of} if self.chart else set()
+        if stray := (drawn | {name for names in (self.figure.names if self.figure else ()) for name in names}) - kinds.keys():
+            raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))} to draw or to count.")
+        if self.figure and not {"since", "until"} <= {each.name for each in self.questions}:
+            raise TypeError(f"{self.name}: a figure is of some days, so it asks for since and until.")
+        if unsummed := [each for each in self.total if kinds[each] not in SUMS]:
+            raise TypeError(f"{self.name}: {', '.join(unsummed)} cannot be summed.")
+        if needed := [each.name for each in self.questions if each.required]:
+            raise TypeError(f"{self.name}: {', '.join(needed)} needs a default, for whoever comes from the menu.")
+
+    def register(self, pack: str) -> None:
+        if self.name in _registered:
+            raise TypeError(f"{self.name} is declared twice.")
+        self.pack = pack
+        _registered[self.name] = self
+
+    @property
+    def right(self) -> str:
+        """What its permission is about."""
+        return "".join(each.capitalize() for each in self.name.split("_")) + "Report"
+
+    @property
+    def front(self) -> str:
+        """The endpoint of its page."""
+        return f"{self.right}Page.show"
+
+    def is_for(self, who: Actor) -> bool:
+        return who.has(f"{self.right}.can_read")
+
+    @cached_property
+    def questions(self) -> list[Question]:
+        return questions(self.asks)
+
+    # --- asking ---
+
+    def read(self, typed: Mapping[str, str]) -> Any:
+        """The parameters from what was typed, or which of them are wrong; nothing typed is nothing asked."""
+        given, wrong = {}, {}
+        for name, text in typed.items():
+            try:
+                given[name] = self._pointed(name, text)
+            except ValueError as error:
+                wrong[name] = str(error)
+        try:
+            asked = read(self.asks, given)
+        except Invalid as error:
+            raise Invalid.fields_said(error.fields | wrong) from None
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        return asked
+
+    def _pointed(self, name: str, text: str) -> str:
+        """ "12 · Asha Rao" is row 12, if whoever asks may see it."""
+        if name not in self.points or not text:
+            return text
+        head = text.split("·", maxsplit=1)[0].strip()
+        try:
+            found: Noun | None = find(self.points[name], int(head)) if head.isdecimal() and len(head) < 11 else None
+        except Missing:
+            found = None
+        if found is None:
+            raise ValueError("This record doesn’t exist, or you don’t have access to it.")
+        return str(found.id)
+
+    def typed(self, asked: Any) -> dict[str, str]:
+        """What stands in the form, once the gaps are filled: an address that asks the same again."""
+        values = {each.name: getattr(asked, each.name) for each in self.questions}
+        return {name: _written(value) for name, value in values.items() if value not in (None, "")}
+
+    def spoken(self, asked: Any, *, without_days: bool = False) -> list[tuple[str, str]]:
+        """What was asked, question by question, as it is said to a person."""
+        values = [(each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)]
+        return [(each.label, self._spoken(each, value)) for each, value in values if value not in (None, "")]
+
+    def _spoken(self, question: Question, value: Any) -> str:
+        if question.name in self.points:
+            return str(session.get(self.points[question.name], value) or value)
+        if question.among:
+            return question.among().get(value, str(value))
+        return KINDS["yesno" if isinstance(value, bool) else "day" if isinstance(value, date) else "text"].said(value)
+
+    # --- answering ---
+
+    def table(self, asked: Any, at_once: int | None = AT_ONCE) -> Table:
+        shown: list[Row] = []
+        totals: dict[str, dict[str, Money]] = {}
+        sums: Sums = {}
+        count = 0
+        for count, row in enumerate(self.rows(asked), 1):
+            self._add_up(row, totals)
+            if self.chart:
+                self.chart.take(row, sums)
+            if at_once is None or count <= at_once:
+                shown.append(row)
+        return Table(shown, count, dict(sorted(totals.items())), sums)
+
+    def _add_up(self, row: Row, totals: dict[str, dict[str, Money]]) -> None:
+        for name in self.total:
+            money: Money | None = row.get(name)
+            if money is not None:
+                sums = totals.setdefault(money.currency, {})
+                sums[name] = sums[name] + money if name in sums else money
+
+    def lines(self, asked: Any) -> Iterator[list[str]]:
+        """For a spreadsheet: what the page shows, and in a column of its own the currency of the row's figures."""
+        sums = [each.name for each in self.columns if each.kind in SUMS]
+        yield [each.label for each in self.columns] + (["Currency"] if sums else [])
+        for row in self.rows(asked):
+            currencies = sorted({row[name].currency for name in sums if row.get(name) is not None})
+            yield [each.plain(row) for each in self.columns] + ([", ".join(currencies)] if sums else [])
+
+
+def _written(value: Any) -> str:
+    if isinstance(value, bool):
+        return "on" if value else ""
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+_registered: dict[str, Report] = {}
+
+
+def reports() -> list[Report]:
+    return [*_registered.values()]
+
+
+def report_called(name: str) -> Report | None:
+    return _registered.get(name)
+
+
+def forget_all() -> None:
+    """Two apps in one process, as in tests, declare the same reports anew."""
+    _registered.clear()

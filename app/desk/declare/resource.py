@@ -1,0 +1,383 @@
+"""Resource: one declaration of a noun, from which the desk makes every screen, endpoint, right and menu entry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement
+
+from app.desk.declare.column import Column, columns, for_reader, groups, open_to
+from app.desk.declare.field import Added, added_to, can_be_pointed_at
+from app.kernel import access, db
+from app.kernel.access import LEVELS, Policy
+from app.kernel.db import Noun, within_a_sentence
+from app.kernel.people import Person
+from app.kernel.workflow import Move, moves
+
+if TYPE_CHECKING:  # a calendar draws a resource; for the type checker alone, a resource knows its calendar
+    from app.desk.pages.calendar import Calendar
+
+# What one word of a role's rights allows; "moves" stands for every move whose `by` names the role.
+_RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {"edit"}, "delete": {"delete"}, "moves": set()}
+
+CARD = 4  # columns of the list by which a row is known where it stands alone
+
+_registered: dict[type[Noun], Resource] = {}
+_below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by what they lead to
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page of the house, outside the desk, that shows a row to whoever holds its signed link."""
+
+    label: str
+    endpoint: str
+    when: Callable[[Any], bool] = lambda row: True
+    copied: bool = False  # an address to be sent to somebody, not a page to be opened
+
+
+@dataclass(frozen=True)
+class Waits:
+    """Rows that wait for somebody of these roles: counted on the first page, with a link to the list of them."""
+
+    label: str
+    by: str
+    where: Callable[[], ColumnElement[bool]]  # asked anew each time, for whoever is here
+    filters: Mapping[str, str] = field(default_factory=dict)
+    until: str = ""  # the column that says by when
+    tone: str = "warn"
+
+    def is_for(self, roles: frozenset[str]) -> bool:
+        return bool(roles & {*self.by.split(), access.ADMIN})
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Which columns stand where."""
+
+    list: Sequence[Column]
+    groups: Sequence[tuple[str, Sequence[Column]]]
+    add: Sequence[Column]
+    edit: Sequence[Column]
+    search: Sequence[Column]
+    filters: Sequence[Column]
+
+    @cached_property
+    def show(self) -> Sequence[Column]:
+        return [each for _, its in self.groups for each in its]
+
+    @cached_property
+    def choosable(self) -> Sequence[Column]:
+        """What a reader may take as a column of the list: whatever is shown anywhere, is no secret and is one thing."""
+        every = {each.path: each for each in [*self.list, *self.show]}
+        return [each for each in every.values() if not each.secret and not getattr(each.attribute, "uselist", False)]
+
+    @cached_property
+    def at_stake(self) -> Sequence[Column]:
+        """Whose it is, and how much: nobody decides on a row without having seen that."""
+        return [each for each in self.list if each.kind == "money" or (each.kind == "relation" and each.target is Person)]
+
+    @property
+    def every(self) -> Iterator[Column]:
+        for its in (self.list, self.show, self.add, self.edit, self.search, self.filters):
+            yield from its
+
+    def in_groups(self, columns: Sequence[Column]) -> Sequence[tuple[str, Sequence[Column]]]:
+        """For a form: below the headings that they have on the record page."""
+        heading = {each.path: said for said, its in self.groups for each in its}
+        below = [(said, [each for each in columns if heading.get(each.path, "") == said]) for said in dict.fromkeys(["", *heading.values()])]
+        return [(said, its) for said, its in below if its]
+
+    def with_fields(self, added: Sequence[Added]) -> Shape:
+        """What an administrator added comes after what was declared."""
+        return Shape(
+            list=[*self.list, *(each for each in added if each.listed)],
+            groups=[*self.groups, ("Custom fields", added)],
+            add=[*self.add, *added] if self.add else self.add,
+            edit=[*self.edit, *added],
+            search=[*self.search, *(each for each in added if each.found)],
+            filters=[*self.filters, *added],
+        )
+
+    @cached_property
+    def is_guarded(self) -> bool:
+        return any(each.is_guarded for each in self.every)
+
+    @cached_property
+    def _by_eyes(self) -> dict[frozenset[str], Shape]:
+        return {}
+
+    def for_reader(self) -> Shape:
+        """What whoever is here may see of it, and write; worked out once for each mixture of roles."""
+        who = access.actor()
+        if who.may_all or not self.is_guarded:
+            return self
+        if who.eyes not in self._by_eyes:
+            self._by_eyes[who.eyes] = self._narrowed()
+        return self._by_eyes[who.eyes]
+
+    def _narrowed(self) -> Shape:
+        plain = {name: open_to(level, getattr(self, name)) for name, level in (("add", "write"), ("edit", "write"), ("search", "read"), ("filters", "read"))}
+        groups = [(heading, for_reader(its)) for heading, its in self.groups]
+        return Shape(list=for_reader(self.list), groups=[(heading, its) for heading, its in groups if its], **plain)
+
+
+class Resource:
+    """What staff may see and do of one noun. Roles, and whose rows are whose, have no default on purpose.
+
+    `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
+    neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
+    `one` is what a person calls one of them ("customer"), `label` what all of them are called in the menu, where the name of the class does not say it,
+    and `many` what several are called in a sentence, where the label does not say that (label="Time off & closures", many="closures").
+    `also` are other words under which the search over everything finds its list: also="holiday vacation leave".
+    `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
+    ("bill"). `below` names relations of its own ("person", "bill.person"): below the record to which one leads, the newest few of its rows are listed.
+    `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
+    their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
+    `found=False` keeps what the house writes down for itself out of the search over everything.
+    `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
+    What is `part` of a feature that is turned off has no menu entry, and nothing is added to it; what is there stays as it is.
+    `screens` are pages of its own, made of those that every noun has, and `empty` says what a list without rows says.
+    `show` can have groups: "number state | Money: price deposit"; forms have them too. With `archive`, whoever may edit a row may put it away.
+    `guards` says of some columns what a role may at most, wherever they are shown: {"phone email": {"Auditor": "masked"}}; `read`, `masked` or `hidden`.
+    """
+
+    def __init__(
+        self,
+        noun: type[Noun],
+        *,
+        list: str,
+        show: str = "",
+        add: str = "",
+        edit: str | None = None,
+        search: str = "",
+        found: bool = True,
+        filters: str = "",
+        order: str = "-id",
+        icon: str = "square",
+        one: str = "",
+        label: str = "",
+        many: str = "",
+        also: str = "",
+        labels: Mapping[str, str] | None = None,
+        related: str = "",
+        below: str = "",
+        links: Sequence[Link] = (),
+        waits: Sequence[Waits] = (),
+        tones: Mapping[str, str] | None = None,
+        calendar: Calendar | None = None,
+        strands: Callable[[Any], Mapping[str, str]] | None = None,
+        archive: bool = False,
+        part: str = "",
+        screens: Any = None,
+        empty: str = "",
+        guards: Mapping[str, Mapping[str, str]] | None = None,
+        roles: Mapping[str, str],
+        scope: Policy | Mapping[str, Policy],
+    ) -> None:
+        self.noun, self.icon, self.roles = noun, icon, dict(roles)
+        self.name = noun.__tablename__
+        self.one = one[:1].upper() + one[1:] or db.called(self.name)
+        self.label, self.also = label or f"{self.one}s", also
+        self.singular, self.plural = within_a_sentence(self.one), many or within_a_sentence(self.label)
+        called = labels or {}
+        self.declared = Shape(
+            list=columns(noun, list, called),
+            groups=groups(noun, show or list, called),
+            add=columns(noun, add, called),
+            edit=columns(noun, add if edit is None else edit, called),
+            search=columns(noun, search, called),
+            filters=columns(noun, filters, called),
+        )
+        self.found, self.order = found, order
+        self.guards = {name: dict(most) for names, most in (guards or {}).items() for name in names.split()}
+        self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
+        self.below = columns(noun, below, called)
+        self.calendar = calendar.of(noun) if calendar else None
+        self.strands, self.archive, self.part = strands, archive, part
+        self.screens, self.empty = screens, empty
+        self.moves: Mapping[str, Move] = moves(noun) if noun.states else {}
+        self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
+        self._added: Sequence[Added] = ()
+        self._whole = self.declared
+        self._check()
+        self.pack = ""
+
+    def _check(self) -> None:
+        unknown = {word for words in self.roles.values() for word in words.split()} - _RIGHTS.keys()
+        if unknown:
+            raise TypeError(f"{self.noun.__name__}: rights are {', '.join(_RIGHTS)}, not {', '.join(sorted(unknown))}.")
+        if self.archive and not self.declared.edit:
+            raise TypeError(f"{self.noun.__name__}: a row that nobody edits is put away by nobody.")
+        if stray := self.policies.keys() - self.roles.keys():
+            raise TypeError(f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it.")
+        if stray := self.tones.keys() - set(self.noun.states):
+            raise TypeError(f"{self.noun.__name__}: a tone for {', '.join(sorted(stray))}, which is no state of it.")
+        if self.links and not issubclass(self.noun, access.Linked):
+            raise TypeError(f"{self.noun.__name__} has no signed link.")
+        if stray := {name for each in self.waits for name in each.filters if not name.startswith("f.") and name not in ("w", "q")}:
+            raise TypeError(f"{self.noun.__name__}: what waits leads to its list by f.{min(stray)}, not by {min(stray)}.")
+        self._check_columns()
+
+    def _check_columns(self) -> None:
+        for each in [*self.declared.add, *self.declared.edit]:
+            if each.kind == "state" or len(each.steps) > 1 or each.secret:
+                raise TypeError(f"{self.noun.__name__}.{each.path} is not written by hand.")
+        for each in [*self.declared.list, *self.declared.search, *self.declared.filters]:
+            if each.secret:
+                raise TypeError(f"{self.noun.__name__}.{each.path} is secret: not in a list, a search or a filter.")
+        for each in self.below:
+            if each.kind != "relation" or each.path not in {it.path for it in [*self.declared.choosable, *self.declared.filters]}:
+                raise TypeError(f"{self.noun.__name__} is below what a relation leads to that it shows or is filtered by, not below {each.path}.")
+        for name, most in self.guards.items():
+            levels = LEVELS[1:3] if Column(self.noun, name).kind not in ("relation", "picture") else ("read",)
+            if stray := {*most.values()} - {*levels, "hidden"}:
+                raise TypeError(f"{self.noun.__name__}.{name} is {', '.join(levels)} or hidden to somebody, not {', '.join(sorted(stray))}.")
+            if name == self.order.removeprefix("-"):
+                raise TypeError(f"{self.noun.__name__} is ordered by {name}, which not everybody may know.")
+
+    def register(self, pack: str) -> None:
+        if self.noun in _registered:
+            raise TypeError(f"{self.noun.__name__} is declared twice.")
+        self.pack = pack
+        _registered[self.noun] = self
+        db.is_called(self.noun, self.one)
+        readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
+        access.declare(self.noun, readers, self.policies)
+        access.guard(self.noun, self.guards)
+        for column in self.below:
+            there = _below.setdefault(column.target, [])
+            there.insert(sum(each.pack == pack for each, _ in there), (self, column))  # the house is registered first, and stands last
+        if self.is_indexed and any(len(each.steps) == 1 for each in self.declared.search):
+            can_be_pointed_at(self.noun)
+
+    @property
+    def is_indexed(self) -> bool:
+        """Are its rows found by the search over everything?"""
+        return self.found and bool(self.declared.search)
+
+    @property
+    def searches_all(self) -> bool:
+        """May whoever is here read everything that its rows are found by?"""
+        return len(self.search) == len(self.whole.search)
+
+    @property
+    def front(self) -> str:
+        """The endpoint of its list."""
+        return f"{self.noun.__name__}Screens.list"
+
+    @property
+    def adding(self) -> tuple[str, str]:
+        """Where one is added, and what that is called."""
+        return f"{self.noun.__name__}Screens.add", f"Add {self.singular}"
+
+    def counted(self, many: int) -> str:
+        """1 booking, 1,500 bookings."""
+        return f"{many:,} {self.singular if many == 1 else self.plural}"
+
+    def file(self, ending: str) -> str:
+        """What a file of them is called: payment-requests.csv, payment-requests-problems.csv."""
+        name = re.sub(r"[^a-z0-9]+", "-", self.plural.lower()).strip("-") or self.name
+        return f"{name}{'-' if '.' in ending else '.'}{ending}"
+
+    def rights(self, role: str) -> set[str]:
+        """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs.
+
+        Where nothing can be edited, whoever makes its moves fills in the fields that an administrator adds.
+        """
+        words = self.roles.get(role, "").split()
+        verbs = {verb for word in words for verb in _RIGHTS[word]}
+        if "moves" in words:
+            verbs |= {name for name, move in self.moves.items() if role in move.by}
+            verbs |= set() if self.declared.edit or self.noun.final else {"edit"}
+        return verbs
+
+    @cached_property
+    def verbs(self) -> Sequence[str]:
+        """Everything that can be a right here, for the permission table."""
+        given = {verb for role in self.roles for verb in self.rights(role)}
+        verbs = {"read"} | ({"add"} if self.declared.add else set()) | (set() if self.noun.final else {"edit"}) | (given & {"delete"})
+        return sorted(verbs | {name for name, move in self.moves.items() if move.by})
+
+    # --- which columns stand where, for whoever is here ---
+
+    @property
+    def whole(self) -> Shape:
+        """As it was declared, and with what an administrator has added since."""
+        added = added_to(self.noun)
+        if added is not self._added:
+            self._added, self._whole = added, self.declared.with_fields(added) if added else self.declared
+        return self._whole
+
+    @property
+    def mine(self) -> Shape:
+        return self.whole.for_reader()
+
+    @property
+    def list(self) -> Sequence[Column]:
+        return self.mine.list
+
+    @property
+    def groups(self) -> Sequence[tuple[str, Sequence[Column]]]:
+        return self.mine.groups
+
+    @property
+    def show(self) -> Sequence[Column]:
+        return self.mine.show
+
+    @property
+    def add(self) -> Sequence[Column]:
+        return self.mine.add
+
+    @property
+    def edit(self) -> Sequence[Column]:
+        return self.mine.edit
+
+    @property
+    def search(self) -> Sequence[Column]:
+        return self.mine.search
+
+    @property
+    def filters(self) -> Sequence[Column]:
+        return self.mine.filters
+
+    @property
+    def choosable(self) -> Sequence[Column]:
+        return self.mine.choosable
+
+    @property
+    def card(self) -> Sequence[Column]:
+        """What tells a row from others in the same state: the first columns of the list, and whatever is at stake."""
+        first = [each for each in self.list if each.kind != "state"][:CARD]
+        return [*first, *(each for each in self.mine.at_stake if each not in first)]
+
+    def stakes(self, row: Any) -> str:
+        """Of one row, in a line, as far as its name does not say it."""
+        said = [(each.label, each.said(row)) for each in self.mine.at_stake if each.value(row)]
+        return " · ".join(f"{label}: {words}" for label, words in said if words not in str(row))
+
+    def column(self, path: str, among: Sequence[Column]) -> Column | None:
+        return next((each for each in among if each.path == path), None)
+
+
+def resources() -> list[Resource]:
+    return [*_registered.values()]
+
+
+def resource_of(noun: type[Noun]) -> Resource | None:
+    return _registered.get(noun)
+
+
+def below(noun: type[Noun]) -> Sequence[tuple[Resource, Column]]:
+    """What is listed below each record of this noun, and the relation that leads there."""
+    return _below.get(noun, ())
+
+
+def forget_all() -> None:
+    """Two apps in one process, as in tests, declare the same nouns anew."""
+    _registered.clear()
+    _below.clear()

@@ -1,0 +1,161 @@
+"""A table that somebody brings: its letters, its separators, and what a cell of it says to a column."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from io import StringIO
+from typing import Any
+
+from sqlalchemy import String, cast, func, inspect, or_
+
+from app.desk.declare.column import Column
+from app.desk.imports.xlsx_table import lines_of
+from app.kernel import access
+from app.kernel.db import called, session, spaced
+from app.kernel.errors import Invalid
+
+LARGEST = 5 * 1024 * 1024
+MOST = 20_000
+WIDEST = 200
+_WORKBOOK, _OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_NAMES = "number", "name", "email", "slug", "username"
+_YES, _NO = ("yes", "true", "on", "1", "x"), ("no", "false", "off", "0")
+
+
+def text_of(raw: bytes) -> str:
+    """By the mark in front if there is one; what is no UTF-8 was written by an older spreadsheet."""
+    if not raw:
+        raise _wrong("Choose a file.")
+    if len(raw) > LARGEST:
+        raise _wrong("Use a file of at most 5 MB.")
+    if raw.startswith(_WORKBOOK):
+        return lines_of(raw)
+    if raw.startswith(_OLD):
+        raise _wrong(
+            "This workbook is in an old format or has a password. Save it as an Excel workbook without a password, or as “CSV UTF-8”, and upload it again."
+        )
+    for encoding in _encodings(raw):
+        try:
+            text = raw.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\x00" not in text:
+            return text
+    raise _wrong("This file isn’t a text table. Save it as “CSV UTF-8” in your spreadsheet app and upload it again.")
+
+
+def _encodings(raw: bytes) -> Sequence[str]:
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return ["utf-16"]
+    if b"\x00" in raw[:200]:
+        return ["utf-16-le" if raw[1:2] == b"\x00" else "utf-16-be"]
+    return ["utf-8-sig", "cp1252"]
+
+
+@dataclass(frozen=True)
+class Table:
+    """What stands in the first line, and below it each line with the number that a spreadsheet gives it."""
+
+    heads: Sequence[str]
+    rows: Sequence[tuple[int, Sequence[str]]]
+
+    @cached_property
+    def by_line(self) -> dict[int, Sequence[str]]:
+        return dict(self.rows)
+
+    def called(self, at: int) -> str:
+        return self.heads[at] or f"Column {at + 1}"
+
+    def shown(self, at: int) -> list[str]:
+        """The first few things that stand in a column, so that somebody sees what it is."""
+        return [cell for cell in (cell_of(cells, at) for _, cells in self.rows[:50]) if cell][:3]
+
+
+def table_of(text: str) -> Table:
+    said = re.match(r"sep=(.)\r?\n", text)
+    body = text[said.end() :] if said else text
+    try:
+        lines = [*csv.reader(StringIO(body, newline=""), delimiter=said[1] if said else _separator(body))]
+    except csv.Error:
+        raise _wrong("This file can’t be read as a table. A closing quotation mark may be missing.") from None
+    heads = [each.strip() for each in lines[0]] if lines else []
+    rows = [(line, cells) for line, cells in enumerate(lines[1:], 2) if any(each.strip() for each in cells)]
+    if not any(heads) or not rows:
+        raise _wrong("This file has no rows. Put the column names in the first row and the data below it.")
+    if len(rows) > MOST:
+        raise _wrong(f"You can import at most {MOST:,} rows at once, and this file has {len(rows):,}. Split it into several files.")
+    if len(heads) > WIDEST:
+        raise _wrong(f"Use at most {WIDEST} columns.")
+    return Table(heads, rows)
+
+
+def _separator(text: str) -> str:
+    """What parts the first line into the most columns, and the lines below it into as many."""
+    few = [*_first_lines(text)]
+
+    def fits(mark: str) -> tuple[int, int]:
+        head, *rest = [len(line) for line in csv.reader(few, delimiter=mark)] or [0]
+        return head, rest.count(head)
+
+    return max(",;\t", key=fits)
+
+
+def _first_lines(text: str) -> Iterator[str]:
+    reading = StringIO(text)
+    yield from (line for _, line in zip(range(20), reading, strict=False))
+
+
+def cell_of(cells: Sequence[str], at: int) -> str:
+    """Text is only ever text; the mark with which an export keeps it from being a formula is taken off again."""
+    cell = cells[at].strip() if at < len(cells) else ""
+    return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@\t\r") else cell
+
+
+def heard(column: Column, cell: str) -> str:
+    """What would have been typed into the form for it; ValueError where nobody can say."""
+    match column.kind:
+        case "yesno":
+            return _yes_or_no(cell)
+        case "choice":
+            return _chosen(column, cell)
+        case "relation":
+            return cell if "·" in cell else str(_meant(column.target, cell))
+    return cell
+
+
+def _chosen(column: Column, cell: str) -> str:
+    """By its name, or as it is called on a screen and in an export."""
+    said = cell.casefold()
+    return next((each for each in column.choices if said in (each.casefold(), spaced(each).casefold(), column.option_said(each).casefold())), cell)
+
+
+def _yes_or_no(cell: str) -> str:
+    if cell.casefold() in _YES:
+        return "on"
+    if cell.casefold() in _NO:
+        return "off"
+    raise ValueError("Enter yes or no.")
+
+
+def _meant(target: Any, cell: str) -> int:
+    """The one row of that number, name or address which whoever asks may see."""
+    columns = inspect(target).columns
+    names = [cast(columns[each], String) for each in _NAMES if each in columns and not columns[each].info.get("secret")]
+    whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
+    is_it = [*((each == cell) for each in names + whole)] + ([func.lower(columns["email"]) == cell.lower()] if "email" in columns else [])
+    if said := re.fullmatch(rf"{re.escape(called(target.__tablename__))} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
+        is_it.append(target.id == int(said[1]))
+    found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []
+    if len(found) > 1:
+        raise ValueError("Several records have this name. Enter the ID or email address instead.")
+    if not found:
+        raise ValueError("This record doesn’t exist, or you don’t have access to it.")
+    return int(found[0].id)
+
+
+def _wrong(words: str) -> Invalid:
+    return Invalid(words, fields={"file": words})

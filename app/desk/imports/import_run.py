@@ -1,0 +1,388 @@
+"""Intake: a file of rows that somebody brings to a list: tried first, then taken in, and for a day taken back again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, delete, exists, false, func, or_, select
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Mapped, mapped_column, undefer
+
+from app.desk.declare.column import Column
+from app.desk.declare.field import leading_to
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.imports.csv_table import Table, cell_of, heard, table_of, text_of
+from app.desk.pages.edit import remove, write
+from app.desk.sign_in import security
+from app.kernel import access, clock
+from app.kernel.access import ADMIN, Actor, acting, actor
+from app.kernel.db import Noun, in_words, metadata, noun_called, nouns, session, transaction
+from app.kernel.errors import Busy, Forbidden, Invalid, Missing, Refused
+from app.kernel.jobs import Job, called, every, job, later
+from app.kernel.secrets import sealed
+from app.kernel.workflow import move
+
+HOURS = 24  # that the file is kept, and that what it made can be taken back
+TRIED, TAKEN = 500, 100  # rows of one batch: a few seconds, far within the lease of a job
+_BESIDE = {"change", "finding", "job", "notice", "call"}  # what the house itself writes down about a row
+
+Wrong = dict[str, str]
+
+
+def _is_over(intake: Intake) -> str | None:
+    return None if intake.can_be_undone else f"An import can only be undone for {HOURS} hours."
+
+
+class Intake(Noun):
+    """Whose file it is, which column of it is which, and how far it has come."""
+
+    known_as = "import"
+
+    states = "waiting", "trying", "tried", "running", "done", "undoing", "undone"
+    state_labels: ClassVar[dict[str, str]] = {
+        "waiting": "Not validated", "trying": "Validating", "tried": "Validated", "running": "Importing", "done": "Imported", "undoing": "Undoing", "undone": "Import undone",
+    }  # fmt: skip
+    audited = False  # each row that it makes has a history of its own
+    __table_args__ = (Index("intake_mine", "user_id", "resource", "id"),)
+    refusals: ClassVar[dict[str, str]] = {"intake_once_key": "This file has already been uploaded."}
+
+    resource: Mapped[str]
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    maker: Mapped[str]  # how they were called when they brought it
+    name: Mapped[str] = mapped_column(String(100))
+    once: Mapped[str] = mapped_column(unique=True)  # the page that it was sent from: pressed twice, it is one
+    sheet: Mapped[str | None] = sealed("intake.sheet")
+    columns: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by the place in the file: the path in the form
+    rows: Mapped[int]
+    at: Mapped[int] = mapped_column(default=0)
+    good: Mapped[int] = mapped_column(default=0)
+    bad: Mapped[int] = mapped_column(default=0)
+    done_at: Mapped[datetime | None]
+
+    @classmethod
+    def bring(cls, resource: Resource, name: str, raw: bytes, once: str) -> Intake:
+        """Read as a table before it is kept."""
+        who = actor()
+        mark = f"{who.user_id}:{resource.name}:{once}"
+        text = text_of(raw)
+        table = table_of(text)
+        printed = "".join(each for each in name if each.isprintable())[:100] or "file"
+        made = cls(resource=resource.name, user_id=who.user_id, maker=who.name, name=printed, once=mark, sheet=text, rows=len(table.rows))
+        made.columns = _matched(resource, table)
+        try:
+            with transaction():
+                session.add(made)
+        except Refused:
+            first: Intake | None = session.scalar(select(cls).where(cls.once == mark))
+            if first is None:
+                raise
+            return first
+        return made
+
+    @classmethod
+    def mine(cls, resource: Resource, id: int) -> Intake:
+        found = session.get(cls, id) if id < 2**31 else None
+        if found is None or found.resource != resource.name or not (found.user_id == actor().user_id or ADMIN in actor().roles):
+            raise Missing
+        return found
+
+    @classmethod
+    def last(cls, resource: Resource) -> Sequence[Intake]:
+        """What whoever is here brought to this list lately."""
+        own = select(cls).where(cls.resource == resource.name, cls.user_id == actor().user_id)
+        return session.scalars(own.order_by(cls.id.desc()).limit(10)).all()
+
+    @property
+    def is_going(self) -> bool:
+        return self.state in ("trying", "running", "undoing")
+
+    @property
+    def is_stuck(self) -> bool:
+        """The job has given up, and waits on its own list for somebody to try it again."""
+        known = exists().where(Job.name == called(go_on), Job.row_id == self.id, Job.state == "failed")
+        return self.is_going and bool(session.scalar(select(known)))
+
+    @property
+    def can_be_undone(self) -> bool:
+        return self.done_at is not None and clock.now() < self.done_at + timedelta(hours=HOURS)
+
+    @property
+    def to(self) -> Resource:
+        found = resource_of(noun_called(self.resource))
+        assert found is not None
+        return found
+
+    def table(self) -> Table | None:
+        """As long as the file is kept; asked for by itself, so that no lock reads it again."""
+        text = session.scalar(select(Intake.sheet).where(Intake.id == self.id))
+        return table_of(text) if text is not None else None
+
+    def lines(self) -> Sequence[IntakeLine]:
+        return session.scalars(select(IntakeLine).where(IntakeLine.intake_id == self.id).order_by(IntakeLine.line)).all()
+
+    # --- what somebody presses ---
+
+    @move("waiting", "tried", to="trying", label="Validate")
+    def try_out(self, columns: Mapping[str, str]) -> None:
+        """Match the columns of the file and check every row. Nothing is added."""
+        missing = {each.path: "Choose the column of the file for this field." for each in taken(self.to) if each.required and each.path not in columns.values()}
+        if missing:
+            raise Invalid.fields_said(missing)
+        self.columns = dict(columns)
+        self._begin_anew()
+
+    @move("tried", to="running", label="Import")
+    def take(self) -> None:
+        self._begin_anew()
+
+    @move("done", to="undoing", label="Undo import", when=_is_over)
+    def take_back(self) -> None:
+        later(go_on, self)
+
+    def _begin_anew(self) -> None:
+        session.execute(delete(IntakeLine).where(IntakeLine.intake_id == self.id))
+        self.at = self.good = self.bad = 0
+        later(go_on, self)
+
+    # --- what the worker does ---
+
+    @move("trying", to="tried")
+    def tried_out(self) -> None: ...
+
+    @move("running", to="done")
+    def finish(self) -> None:
+        self.done_at = clock.now()
+
+    @move("undoing", to="undone")
+    def is_undone(self) -> None: ...
+
+    def as_maker(self) -> Actor:
+        """Whoever brought it, with what they may today."""
+        user = session.get(User, self.user_id)
+        assert user is not None
+        who = replace(security.at_the_desk(user), name=self.maker, door="import")
+        return who if user.is_active else replace(who, roles=frozenset(), rights=frozenset())
+
+    def step(self) -> None:
+        """One batch. A worker that dies leaves nothing half: whoever comes next begins where this one did."""
+        match self.state:
+            case "trying":
+                self._try_some()
+            case "running":
+                self._take_some()
+            case "undoing":
+                self._take_some_back()
+
+    def _try_some(self) -> None:
+        """Each row as the form would write it, and then all of them rolled back: what two rows of a batch have in common is found too."""
+        began, wrong, many = self.at, dict[int, Wrong](), 0
+        with suppress(_OnlyTried), transaction():
+            for line, cells in self._batch(TRIED):
+                many += 1
+                try:
+                    with session.begin_nested():
+                        self._add(cells)
+                except (Refused, SQLAlchemyError, UnicodeEncodeError) as error:
+                    wrong[line] = _said(in_words(error))
+            raise _OnlyTried
+        with transaction():
+            self.lock()
+            if self.state != "trying" or self.at != began:
+                return
+            session.add_all(IntakeLine(intake_id=self.id, line=line, wrong=why) for line, why in wrong.items())
+            self.at, self.good, self.bad = began + many, self.good + many - len(wrong), self.bad + len(wrong)
+            self._go_on_or(self.tried_out)
+
+    def _take_some(self) -> None:
+        began, many = self.at, 0
+        for line, cells in self._batch(TAKEN):
+            many += 1
+            self._take_one(line, cells)
+        with transaction():
+            self.lock()
+            if self.state != "running" or self.at != began:
+                return
+            self.at = began + many
+            self.good, self.bad = self._count(IntakeLine.row_id.is_not(None)), self._count(IntakeLine.row_id.is_(None))
+            self._go_on_or(self.finish)
+
+    def _go_on_or(self, end: Any) -> None:
+        if self.at < self.rows:
+            later(go_on, self)
+        else:
+            end()
+
+    def _take_one(self, line: int, cells: Sequence[str]) -> None:
+        """The row and the line that says so are kept together or not at all, so no row is ever there twice."""
+        try:
+            with transaction():
+                if self._owes(line):
+                    row = self._add(cells)
+                    session.add(IntakeLine(intake_id=self.id, line=line, row_id=row.id, row_version=row.version))
+        except Refused as no:
+            why = _said(no)
+            with transaction():
+                if self._owes(line):
+                    session.add(IntakeLine(intake_id=self.id, line=line, wrong=why))
+
+    def _owes(self, line: int) -> bool:
+        self.lock()
+        known = exists().where(IntakeLine.intake_id == self.id, IntakeLine.line == line)
+        return self.state == "running" and not session.scalar(select(known))
+
+    def _take_some_back(self) -> None:
+        owed = select(IntakeLine).where(IntakeLine.intake_id == self.id, IntakeLine.row_id.is_not(None), IntakeLine.undone.is_(None))
+        some = session.scalars(owed.order_by(IntakeLine.line.desc()).limit(TAKEN)).all()
+        for line in some:
+            self._take_one_back(line)
+        with transaction():
+            self.lock()
+            if self.state == "undoing" and len(some) == TAKEN:
+                later(go_on, self)
+            elif self.state == "undoing":
+                self.is_undone()
+
+    def _take_one_back(self, line: IntakeLine) -> None:
+        try:
+            with transaction():
+                if line.lock().undone is None:
+                    _take_away(noun_called(self.resource), line)
+                    line.undone = ""
+        except Busy:
+            raise
+        except Refused as no:
+            with transaction():
+                if line.lock().undone is None:
+                    line.undone = no.words
+
+    def _batch(self, many: int) -> Iterator[tuple[int, Sequence[str]]]:
+        table = self.table()
+        yield from table.rows[self.at : self.at + many] if table else ()
+
+    def _add(self, cells: Sequence[str]) -> Any:
+        """As the form would: the same reading, the same rules, the same rows that whoever writes may write."""
+        resource = self.to
+        if not actor().may(resource.noun, "add"):
+            raise Forbidden("You no longer have permission to add this.")
+        given, wrong = _heard(self._where(resource), cells)
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        row = resource.noun()
+        write(row, [each for each in taken(resource) if each.required or each.path in given], given)
+        return row
+
+    def _where(self, resource: Resource) -> list[tuple[int, Column]]:
+        found = [(int(at), resource.column(path, taken(resource))) for at, path in self.columns.items()]
+        return [(at, column) for at, column in found if column]
+
+    def _count(self, condition: Any) -> int:
+        return session.scalar(select(func.count()).where(IntakeLine.intake_id == self.id, condition)) or 0
+
+
+class IntakeLine(Noun):
+    """What became of one line of the file: a row, or why not; and later whether that row was taken away again."""
+
+    known_as = "import row"
+
+    audited = False
+    __table_args__ = (UniqueConstraint("intake_id", "line"),)
+
+    intake_id: Mapped[int] = mapped_column(ForeignKey("intake.id", ondelete="CASCADE"))
+    line: Mapped[int]
+    row_id: Mapped[int | None]
+    row_version: Mapped[int | None]
+    wrong: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by the path of a column, or by nothing where it is about the whole row
+    undone: Mapped[str | None]  # why it stays; nothing where it is gone
+
+
+class _OnlyTried(Exception):
+    """Raised where everything before it is to be forgotten."""
+
+
+def taken(resource: Resource) -> list[Column]:
+    """What a cell of a table can say: a picture is none of it."""
+    return [each for each in resource.add if each.kind not in ("picture", "facts")]
+
+
+def _heard(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[dict[str, str], Wrong]:
+    """An empty cell says nothing: what the form would begin with stands there then."""
+    given, wrong = dict[str, str](), Wrong()
+    with session.no_autoflush:
+        for at, column in where:
+            if cell := cell_of(cells, at):
+                try:
+                    given[column.path] = heard(column, cell)
+                    column.read(given[column.path])
+                except ValueError as error:
+                    wrong[column.path] = str(error)
+            elif column.required:
+                wrong[column.path] = "This field is required."
+    return given, wrong
+
+
+def _matched(resource: Resource, table: Table) -> dict[str, str]:
+    """By what a column is called on the desk, or in an address; each once."""
+    found: dict[str, str] = {}
+    for at, head in enumerate(table.heads):
+        for each in taken(resource):
+            if each.path not in found.values() and str(at) not in found and _letters(head) in (_letters(each.label), _letters(each.path)):
+                found[str(at)] = each.path
+    return found
+
+
+def _letters(text: str) -> str:
+    return "".join(each for each in text.casefold() if each.isalnum())
+
+
+def _said(error: BaseException) -> Wrong:
+    """What is wrong with a row; what is no refusal, or may be none in a moment, ends the batch and is tried again."""
+    if isinstance(error, Busy) or not isinstance(error, Refused):
+        raise error
+    if isinstance(error, Missing):
+        return {"": "You can’t add this record because you wouldn’t have access to it."}
+    return error.fields or {"": error.words}
+
+
+def _take_away(noun: type[Noun], line: IntakeLine) -> None:
+    row = session.scalars(access.visible(noun).where(noun.id == line.row_id)).unique().one_or_none()
+    if row is None:
+        raise Refused("It no longer exists.")
+    if row.lock().version != line.row_version:
+        raise Refused("It has been changed since.")
+    if _is_referred_to(row):
+        raise Refused("Other records refer to it.")
+    remove(row, {})
+
+
+def _is_referred_to(row: Noun) -> bool:
+    """By a key, by its name and number, or in an added field; deleting would not always refuse, and sometimes take the others along."""
+    keys = [key for table in metadata.sorted_tables for key in table.foreign_keys if key.column.table.name == row.__tablename__]
+    by_key = [exists().where(key.parent == row.id) for key in keys]
+    about: list[Any] = [each for each in nouns() if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE]
+    by_name = [exists().where(each.noun == row.__tablename__, each.row_id == row.id) for each in about]
+    by_field = [exists().where(each.expression(each.noun) == row.id) for each in leading_to(type(row))]
+    return bool(session.scalar(select(or_(false(), *by_key, *by_name, *by_field))))
+
+
+@job("Import rows")
+def go_on(intake: Intake) -> None:
+    with acting(intake.as_maker()):
+        intake.step()
+
+
+@every("Delete old imports", minutes=30)
+def forget_what_was_brought() -> None:
+    """The file goes after a day; and all of it, where nobody took it in."""
+    with transaction():
+        over = select(Intake).options(undefer(Intake.sheet)).where(Intake.sheet.is_not(None), Intake.created_at < clock.ahead(hours=-HOURS))
+        old = over.where(Intake.state.not_in(["trying", "running"]))
+        for each in session.scalars(old.with_for_update(skip_locked=True)).all():
+            if each.state in ("waiting", "tried"):
+                session.delete(each)
+            else:
+                each.sheet = None

@@ -1,0 +1,136 @@
+"""A workbook that somebody brings: its first sheet as the lines of a table, with what its cells show and not how they came to it."""
+
+from __future__ import annotations
+
+import csv
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
+from io import SEEK_END, BytesIO, StringIO
+from typing import Any
+
+from openpyxl import load_workbook
+from openpyxl.xml import DEFUSEDXML
+
+from app.desk.declare import column
+from app.kernel.errors import Invalid
+
+UNPACKED = 32 * 1024 * 1024  # of all that is in it: five megabytes can be packed so that they are a thousand times as much
+PARTS = 500
+CELLS = 300_000  # a few seconds, for which somebody waits
+DEEPEST, WIDEST = 50_000, 200  # as far as is looked: an empty cell with a colour makes a sheet a million lines long
+_FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
+_AGAIN = "Save it again in your spreadsheet app, or as “CSV UTF-8”, and upload it again."
+
+
+assert DEFUSEDXML, "Uploaded workbooks must be read with defusedxml."
+
+
+def lines_of(raw: bytes) -> str:
+    """As the lines of a CSV file, which is how a table comes in otherwise."""
+    try:
+        with zipfile.ZipFile(BytesIO(raw)) as packed:
+            _refuse_a_bomb(packed)
+            has_formulas = any(_FORMULA.search(packed.read(each)) for each in packed.namelist() if each.startswith("xl/worksheets/"))
+        return _written(raw, has_formulas=has_formulas)
+    except Invalid:
+        raise
+    except Exception:  # noqa: BLE001  # a file can be broken in any way that a reader can stumble
+        raise _wrong(f"This workbook can’t be read. {_AGAIN}") from None
+
+
+def _refuse_a_bomb(packed: zipfile.ZipFile) -> None:
+    """What a part says of its size is all that is ever unpacked of it."""
+    parts = packed.infolist()
+    if len(parts) > PARTS or sum(each.file_size for each in parts) > UNPACKED:
+        raise _wrong(f"This workbook is too large. {_AGAIN}")
+
+
+def _written(raw: bytes, *, has_formulas: bool) -> str:
+    text = StringIO("sep=,\r\n")
+    text.seek(0, SEEK_END)
+    writer = csv.writer(text)
+    formulas = _rows(raw, shown=False) if has_formulas else None
+    cells = 0
+    for line, row in enumerate(_rows(raw, shown=True), 1):
+        if line > DEEPEST:
+            break
+        if formulas is not None:
+            _refuse_what_was_never_worked_out(next(formulas), row, line)
+        said = [_said(cell, line) for cell in _without_a_tail(row)]
+        cells += len(said)
+        if cells > CELLS:
+            raise _wrong(f"You can import at most {CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”.")
+        writer.writerow([_head(each) for each in said] if line == 1 else said)
+    return text.getvalue()
+
+
+def _without_a_tail(row: Sequence[Any]) -> Sequence[Any]:
+    """A row reaches as far as there is something in it."""
+    end = len(row)
+    while end and row[end - 1].value is None:
+        end -= 1
+    return row[:end]
+
+
+def _rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
+    """Either what each cell shows, or the formula that it comes from."""
+    book = load_workbook(BytesIO(raw), read_only=True, data_only=shown, keep_links=False)
+    sheet = next((each for each in book.worksheets if each.sheet_state == "visible"), None)
+    if sheet is None:
+        raise _wrong(f"This workbook has no visible sheet. {_AGAIN}")
+    sheet.reset_dimensions()  # it may say that it ends before it does
+    yield from sheet.iter_rows(max_col=WIDEST + 1)
+
+
+def _refuse_what_was_never_worked_out(formulas: tuple[Any, ...], shown: tuple[Any, ...], line: int) -> None:
+    for at, (formula, cell) in enumerate(zip(formulas, shown, strict=False)):
+        if formula.data_type == "f" and cell.value is None:
+            raise _wrong(f"The formula in {_place(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again.")
+
+
+def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each kind of cell
+    """As it would be typed into the form: a day as 2026-11-24, a number without thousands."""
+    match cell.value:
+        case None:
+            return ""
+        case bool():
+            return "yes" if cell.value else "no"
+        case datetime():
+            return _moment(cell.value)
+        case date():
+            return cell.value.isoformat()
+        case time():
+            return f"{cell.value:%H:%M}"
+        case timedelta():
+            return str(cell.value)
+        case int() | float():
+            return f"{Decimal(f'{cell.value:.15g}'):f}"  # as many digits as a spreadsheet itself believes in
+    if cell.data_type == "e":
+        raise _wrong(f"{_place(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again.")
+    return str(cell.value)
+
+
+def _moment(value: datetime) -> str:
+    """A cell of a day is that day's first instant; one of a moment may be off by the last bit of a fraction."""
+    near = (value + timedelta(microseconds=500_000)).replace(microsecond=0)
+    return near.date().isoformat() if near.time() == time() else near.isoformat(timespec="seconds" if near.second else "minutes")
+
+
+def _head(said: str) -> str:
+    """What an export of ours says of the zone is not part of a column's name."""
+    return said.removesuffix(f" ({column.house.timezone})")
+
+
+def _place(at: int, line: int) -> str:
+    letters = ""
+    while at >= 0:
+        at, rest = divmod(at, 26)
+        letters, at = chr(ord("A") + rest) + letters, at - 1
+    return f"{letters}{line}"
+
+
+def _wrong(words: str) -> Invalid:
+    return Invalid(words, fields={"file": words})

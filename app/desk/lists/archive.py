@@ -1,0 +1,52 @@
+"""PutAway: a record that is kept, but shown in no list until somebody fetches it again."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.desk.declare.about_a_record import belonging
+from app.kernel import audit
+from app.kernel.access import actor
+from app.kernel.db import Noun, session
+
+
+class PutAway(Noun):
+    """That one record is away, and who put it there. What refers to the record goes on doing so."""
+
+    known_as = "archived record"
+
+    audited = False  # the history of the record itself says it
+    __table_args__ = (UniqueConstraint("noun", "row_id"),)
+    refusals: ClassVar[dict[str, str]] = {"put_away_noun_row_id_key": "This is already archived."}
+
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
+    name: Mapped[str]
+
+    @classmethod
+    def of(cls, row: Noun) -> PutAway | None:
+        return session.scalar(select(cls).where(*belonging(cls, row)))
+
+    @classmethod
+    def put(cls, row: Noun) -> None:
+        row.lock()
+        if cls.of(row) is None:
+            session.add(cls(noun=row.__tablename__, row_id=row.id, user_id=actor().user_id, name=actor().name))
+            audit.line(row, "put_away")
+
+    @classmethod
+    def fetch(cls, row: Noun) -> None:
+        row.lock()
+        if it := cls.of(row):
+            session.delete(it)
+            audit.line(row, "fetched_again")
+
+
+def is_away(noun: Any) -> ColumnElement[bool]:
+    """The condition under which a row of this noun is away."""
+    there: ColumnElement[bool] = select(PutAway.id).where(PutAway.noun == noun.__tablename__, PutAway.row_id == noun.id).correlate(noun).exists()
+    return there

@@ -1,0 +1,151 @@
+"""A list as a spreadsheet: line by line, and safe to open."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+from io import StringIO
+from tempfile import TemporaryFile
+from typing import IO, Any, Protocol
+from zoneinfo import ZoneInfo
+
+from xlsxwriter import Workbook
+from xlsxwriter.exceptions import XlsxWriterException
+
+from app.desk.declare import column as kinds
+from app.desk.declare.column import Column
+from app.kernel.errors import Refused
+from app.money.amount import Money
+
+MOST = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+_LONGEST = 32_767  # letters in one cell, by the format
+_SHARE = "0.##%"
+_DATED = {"moment": "yyyy-mm-dd hh:mm", "day": "yyyy-mm-dd", "time": "hh:mm"}
+
+
+class Headed(Protocol):
+    """A column of a list or of a report."""
+
+    @property
+    def label(self) -> str: ...
+    @property
+    def kind(self) -> str: ...
+    def value(self, row: Any) -> Any: ...
+    def in_a_cell(self, row: Any) -> str: ...
+
+
+def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+    """The mark in front tells a spreadsheet that this is UTF-8."""
+    text = StringIO("\ufeff")
+    text.seek(1)
+    writer = csv.writer(text)
+    for line in lines:
+        writer.writerow(line)
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()
+
+
+def lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[list[str]]:
+    yield [each.label for each in columns]
+    for row in rows:
+        yield [each.plain(row) for each in columns]
+
+
+def workbook(columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any] | None = None, asked: Sequence[tuple[str, str]] = ()) -> IO[bytes]:
+    """Amounts as numbers of their currency, days as days, and text only ever as text: a cell is never a formula.
+
+    Below stand the `sums` of each currency, and on a page of its own what was `asked`.
+    """
+    file = TemporaryFile()  # noqa: SIM115  # closed by whoever has sent it
+    book = Workbook(file, {"constant_memory": True})
+    try:
+        try:
+            formats = _Formats(book)
+            _fill(book.add_worksheet(), columns, rows, sums or {}, formats)
+            if asked:
+                _say(book.add_worksheet("Filters"), asked, formats)
+        finally:
+            book.close()  # also takes away what it wrote meanwhile
+    except BaseException:
+        file.close()
+        raise
+    file.seek(0)
+    return file
+
+
+def _fill(sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any], formats: _Formats) -> None:
+    nth = 0
+    sheet.freeze_panes(1, 0)
+    sheet.set_column(0, len(columns) - 1, 18)
+    for at, column in enumerate(columns):
+        zone = f" ({kinds.house.timezone})" if column.kind == "moment" else ""  # a cell has a time, but no zone
+        sheet.write_string(0, at, column.label + zone, formats["bold"])
+    for nth, row in enumerate(rows, 1):
+        if nth > MOST:
+            raise Refused(f"An Excel file can have at most {MOST:,} rows. Narrow the list, or export it as CSV.")
+        for at, column in enumerate(columns):
+            _write(sheet, (nth, at), column, row, formats)
+    for below, (currency, row) in enumerate(sums.items(), nth + 1):
+        sheet.write_string(below, 0, f"Total {currency}", formats["bold"])
+        for at, column in enumerate(columns[1:], 1):
+            if (value := column.value(row)) is not None:
+                sheet.write_number(below, at, float(value.plain), formats[f"bold {_currency(value)}"])
+
+
+def _say(sheet: Any, lines: Sequence[tuple[str, str]], formats: _Formats) -> None:
+    sheet.set_column(0, 0, 24)
+    sheet.set_column(1, 1, 80)
+    for nth, (name, said) in enumerate(lines):
+        sheet.write_string(nth, 0, name, formats["bold"])
+        sheet.write_string(nth, 1, said[:_LONGEST])
+
+
+class _Formats(dict[str, Any]):
+    """Each of them made once, when it is first needed."""
+
+    def __init__(self, book: Any) -> None:
+        super().__init__()
+        self.book = book
+
+    def __missing__(self, name: str) -> Any:
+        look = {"bold": True} if name.startswith("bold") else {}
+        number = name.removeprefix("bold").strip()
+        self[name] = self.book.add_format(look | ({"num_format": number} if number else {}))
+        return self[name]
+
+
+def _write(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
+    match value := column.value(row):
+        case None:
+            pass
+        case Money():
+            sheet.write_number(*place, float(value.plain), formats[_currency(value)])
+        case bool():
+            sheet.write_boolean(*place, value)
+        case int() if column.kind == "number":
+            sheet.write_number(*place, value)
+        case int() if column.kind == "rate":
+            sheet.write_number(*place, value / 10_000, formats[_SHARE])
+        case _ if column.kind in _DATED:
+            _write_date(sheet, place, column, row, formats)
+        case _:
+            sheet.write_string(*place, column.in_a_cell(row)[:_LONGEST])
+
+
+def _write_date(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
+    value = column.value(row)
+    local = value.astimezone(ZoneInfo(kinds.house.timezone)).replace(tzinfo=None) if isinstance(value, datetime) else value
+    try:
+        sheet.write_datetime(*place, local, formats[_DATED[column.kind]])
+    except (ValueError, XlsxWriterException):
+        sheet.write_string(*place, column.in_a_cell(row))  # before 1900 a spreadsheet has no days
+
+
+def _currency(money: Money) -> str:
+    """₹1,234.00: the sign as it is said, and as many places as the currency has coins."""
+    places = len(money.plain.partition(".")[2])
+    sign = str(Money(0, money.currency)).rstrip("0.")
+    return f'"{sign}"#,##0' + (f".{'0' * places}" if places else "")

@@ -1,0 +1,305 @@
+"""What a list is narrowed by: (A and B) or (C and D), in the words of an address, and as conditions of the database."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Any
+from urllib.parse import unquote
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import ColumnElement, and_, false, or_
+
+from app.desk.declare import column as kinds
+from app.desk.declare.column import KINDS, Column
+from app.desk.declare.relative_days import days_of
+from app.desk.declare.resource import Resource
+from app.kernel import clock
+from app.kernel.errors import Unreadable
+from app.money.amount import Money
+
+MOST = 30  # conditions in one address
+OR = "(or)"
+
+_WHOLE = ("is", "from", "to", "between")
+_DATED = (*_WHOLE, "within", "last", "next", "older", "later")
+_MAYBE = ("empty", "filled")
+HOWS: dict[str, tuple[str, ...]] = {
+    "text": ("has", "is", "is-not", "begins", "among", *_MAYBE),
+    "long": ("has", "begins", *_MAYBE),
+    "number": (*_WHOLE, "is-not", "among", *_MAYBE),
+    "rate": (*_WHOLE, "is-not", *_MAYBE),
+    "money": (*_WHOLE, *_MAYBE),
+    "yesno": ("is",),
+    "day": (*_DATED, *_MAYBE),
+    "moment": (*_DATED, *_MAYBE),
+    "time": (*_WHOLE, *_MAYBE),
+    "state": ("is", "is-not", "among"),
+    "choice": ("is", "is-not", "among", *_MAYBE),
+    "relation": ("is", "is-not", "among", *_MAYBE),
+}
+_SAID = {
+    "is": "is", "is-not": "is not", "has": "contains", "begins": "starts with", "among": "is one of", "empty": "is empty", "filled": "is not empty",
+    "from": "is at least", "to": "is at most", "between": "is between", "within": "is", "last": "is in the last … days", "next": "is in the next … days",
+    "older": "is more than … days ago", "later": "is more than … days from now",
+}  # fmt: skip
+_DATED_SAID = _SAID | {"from": "is on or after", "to": "is on or before"}
+_TIMED_SAID = _SAID | {"from": "is at or after", "to": "is at or before"}
+WITHIN = (
+    "today", "yesterday", "tomorrow", "this-week", "last-week", "next-week", "this-month", "last-month", "next-month", "this-year", "last-year",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One column, compared with something."""
+
+    path: str
+    how: str
+    value: str = ""
+
+    def __str__(self) -> str:
+        kept = self.value.replace("%", "%25").replace(";", "%3B").replace("(", "%28")
+        return f"{self.path}:{self.how}" + (f":{kept}" if kept else "")
+
+
+Groups = tuple[tuple[Condition, ...], ...]
+
+
+def read(text: str) -> Groups:
+    """state:is:held;price:from:500(or)slot.starts_at:last:7, as an address says it."""
+    groups = tuple(tuple(_one(each) for each in group.split(";") if each) for group in text.split(OR))
+    if sum(map(len, groups)) > MOST:
+        raise Unreadable(f"Use at most {MOST} conditions in a filter.")
+    return tuple(group for group in groups if group)
+
+
+def _one(text: str) -> Condition:
+    path, _, rest = text.partition(":")
+    how, _, value = rest.partition(":")
+    return Condition(path, how, unquote(value))
+
+
+def written(groups: Sequence[Sequence[Condition]]) -> str:
+    return OR.join(";".join(map(str, group)) for group in groups if group)
+
+
+def columns(resource: Resource) -> list[Column]:
+    """What may be asked about: what the declaration filters by first, and then whatever can be a column of the list."""
+    return [*{each.path: each for each in [*resource.filters, *resource.choosable] if each.kind in HOWS and not each.masked}.values()]
+
+
+def narrowed(resource: Resource, groups: Groups, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:
+    return or_(false(), *(and_(*(_asked(resource, each, expression, currency) for each in group)) for group in groups))
+
+
+def column_of(resource: Resource, it: Condition) -> Column:
+    column = resource.column(it.path, columns(resource))
+    if column is None:
+        raise Unreadable(f"{resource.label} can’t be filtered by {it.path[:40]!r}.")
+    return column
+
+
+def _asked(resource: Resource, it: Condition, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:
+    column = column_of(resource, it)
+    if it.how not in HOWS[column.kind]:
+        raise Unreadable(f"{column.label} can be filtered with {', '.join(HOWS[column.kind])}, not with {it.how[:20]!r}.")
+    found = condition(expression(column), column, it.how, it.value)
+    if column.kind == "money" and it.how not in _MAYBE:
+        found &= currency(column) == kinds.house.currency  # amounts are only more or less within one currency
+    return found
+
+
+def condition(expression: Any, column: Column, how: str, value: str) -> ColumnElement[bool]:
+    try:
+        found: ColumnElement[bool] = _HOW[how](expression, column, value)
+    except ValueError as error:
+        raise Unreadable(f"{column.label}: {error}") from None
+    return found
+
+
+# --- each comparison --------------------------------------------------------------------------------------------------
+
+
+def _is(expression: Any, column: Column, value: str) -> Any:
+    if column.kind in ("moment", "day"):
+        return _days(expression, column, _day(value), _day(value))
+    return _among(expression, column, value) if column.kind == "state" else expression == _value(column, value)
+
+
+def _is_not(expression: Any, column: Column, value: str) -> Any:
+    return expression.is_distinct_from(_value(column, value))
+
+
+def _among(expression: Any, column: Column, value: str) -> Any:
+    return expression.in_([_value(column, each) for each in value.split(",") if each.strip()])
+
+
+def _from(expression: Any, column: Column, value: str) -> Any:
+    if column.kind in ("moment", "day"):
+        return _days(expression, column, _day(value), None)
+    return expression >= _value(column, value)
+
+
+def _to(expression: Any, column: Column, value: str) -> Any:
+    if column.kind in ("moment", "day"):
+        return _days(expression, column, None, _day(value))
+    return expression <= _value(column, value)
+
+
+def _between(expression: Any, column: Column, value: str) -> Any:
+    first, comma, last = value.partition(",")
+    if not comma:
+        raise ValueError("Enter two values, separated by a comma.")
+    return _from(expression, column, first) & _to(expression, column, last)
+
+
+def _has(expression: Any, column: Column, value: str) -> Any:
+    return expression.ilike(containing(_filled_in(column, value)))
+
+
+def _begins(expression: Any, column: Column, value: str) -> Any:
+    return expression.ilike(containing(_filled_in(column, value))[1:])
+
+
+def _empty(expression: Any, column: Column, value: str) -> Any:
+    return column.is_empty(expression)
+
+
+def _filled(expression: Any, column: Column, value: str) -> Any:
+    return ~_empty(expression, column, value)
+
+
+def _within(expression: Any, column: Column, value: str) -> Any:
+    if value not in WITHIN:
+        raise ValueError(f"Choose one of: {', '.join(WITHIN)}.")
+    return _days(expression, column, *days_of(value, clock.today()))
+
+
+def _last(expression: Any, column: Column, value: str) -> Any:
+    return _days(expression, column, clock.today() - timedelta(days=_how_many(value) - 1), clock.today())
+
+
+def _next(expression: Any, column: Column, value: str) -> Any:
+    return _days(expression, column, clock.today(), clock.today() + timedelta(days=_how_many(value) - 1))
+
+
+def _older(expression: Any, column: Column, value: str) -> Any:
+    return _days(expression, column, None, clock.today() - timedelta(days=_how_many(value) + 1))
+
+
+def _later(expression: Any, column: Column, value: str) -> Any:
+    return _days(expression, column, clock.today() + timedelta(days=_how_many(value) + 1), None)
+
+
+_HOW: dict[str, Callable[[Any, Column, str], Any]] = {
+    "is": _is, "is-not": _is_not, "among": _among, "has": _has, "begins": _begins, "empty": _empty, "filled": _filled, "from": _from, "to": _to,
+    "between": _between, "within": _within, "last": _last, "next": _next, "older": _older, "later": _later,
+}  # fmt: skip
+
+
+# --- what it is compared with -----------------------------------------------------------------------------------------
+
+
+def containing(words: str) -> str:
+    """A pattern for LIKE in which a percent sign is a percent sign."""
+    return "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
+
+
+def _filled_in(column: Column, text: str) -> str:
+    if not text.strip():
+        raise ValueError("Enter a value to look for.")
+    return str(KINDS["text"].read(column, text))
+
+
+def _value(column: Column, text: str) -> Any:
+    """As the database keeps it: a relation by its id, money by its coins, a state by its name."""
+    match column.kind:
+        case "relation" | "number":
+            return _number(text)
+        case "state":
+            return _known(column, text.strip())
+        case "yesno" if text not in ("on", "off", "true", "false", "yes", "no", "1", "0"):
+            raise ValueError("Choose yes or no.")
+        case "text" | "choice" if not text.strip():
+            raise ValueError("Enter a value to look for.")
+    value = column.read(text)
+    if isinstance(value, Money):
+        return value.amount
+    if value is None:
+        raise ValueError("Enter a value.")
+    return value
+
+
+def _known(column: Column, state: str) -> str:
+    if state not in column.choices:
+        raise ValueError(f"Choose one of: {', '.join(column.choices)}.")
+    return state
+
+
+def _number(text: str) -> int:
+    head = text.split("·", maxsplit=1)[0].strip()
+    if not head.removeprefix("-").isdecimal() or len(head) > 11 or abs(int(head)) >= 2**31:
+        raise ValueError("Choose one from the list, or enter its ID.")
+    return int(head)
+
+
+def _how_many(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,4}", text.strip()) or int(text) == 0:
+        raise ValueError("Enter the number of days: 1 or more.")
+    return int(text)
+
+
+def _day(text: str) -> date:
+    try:
+        day = date.fromisoformat(text.strip()[:10])
+    except ValueError:
+        raise ValueError("Enter a valid date, such as 2026-11-24.") from None
+    if not 1900 <= day.year <= 2200:
+        raise ValueError("Enter a date from 1900 to 2200.")
+    return day
+
+
+def _days(expression: Any, column: Column, first: date | None, last: date | None) -> Any:
+    """From the first instant of one day of the house's zone to the last one of another."""
+    from_, until = first, last and last + timedelta(days=1)
+    if column.kind == "moment":
+        from_, until = _begins_at(from_), _begins_at(until)
+    return and_(*([expression >= from_] if from_ else []), *([expression < until] if until else []))
+
+
+def _begins_at(day: date | None) -> datetime | None:
+    return datetime.combine(day, time(), ZoneInfo(kinds.house.timezone)) if day else None
+
+
+# --- said to a person -------------------------------------------------------------------------------------------------
+
+
+def said(resource: Resource, it: Condition, named: Callable[[Column, int], str]) -> str:
+    """Price is from 500: one condition, as a person says it."""
+    column = column_of(resource, it)
+    words = how_said(column, it.how)
+    value = _value_said(column, it, named)
+    return f"{column.label} " + (words.replace("…", value) if "…" in words else f"{words} {value}".strip())
+
+
+def how_said(column: Column, how: str) -> str:
+    """“is at least” of an amount, and “is on or after” of a day."""
+    words = {"day": _DATED_SAID, "moment": _DATED_SAID, "time": _TIMED_SAID}.get(column.kind, _SAID)
+    return words.get(how, how)
+
+
+def _value_said(column: Column, it: Condition, named: Callable[[Column, int], str]) -> str:
+    several = it.how in ("between", "among") or column.kind in ("state", "choice")  # in “1,000” the comma is a part of it
+    parts = [each.strip() for each in it.value.split(",") if each.strip()] if several else [it.value.strip()]
+    if column.kind == "relation":
+        parts = [named(column, _number(each)) for each in parts if each]
+    elif column.kind in ("state", "choice"):
+        parts = [column.option_said(each) for each in parts]
+    elif column.kind == "yesno":
+        parts = ["yes" if column.read(it.value) else "no"]
+    elif it.how == "within":
+        parts = [it.value.replace("-", " ")]
+    return (" and " if it.how == "between" else ", ").join(parts)

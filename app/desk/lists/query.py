@@ -1,0 +1,499 @@
+"""A list of rows: searched, filtered, ordered and paged in the database, within what the reader may see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, bindparam, func, not_, or_, select, true, tuple_
+from sqlalchemy.orm import MANYTOONE, aliased, contains_eager, joinedload
+from sqlalchemy.orm.util import AliasedClass
+from werkzeug.datastructures import MultiDict
+
+from app.desk.declare.column import Column
+from app.desk.declare.resource import Resource
+from app.desk.lists import filters
+from app.desk.lists.archive import is_away
+from app.desk.lists.filters import Groups, containing
+from app.kernel.access import actor, sees_all, visible, within
+from app.kernel.db import Noun, aside, noun_called, session
+from app.kernel.errors import Missing, Unreadable
+from app.money.amount import Money
+
+PAGE = 25
+LARGEST = 100
+LETTERS = 3
+KNOWN = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
+PUT_AWAY = "put_away"  # ?f.put_away=on: what is out of sight, instead of the rest
+NO_ORDER = ("facts", "picture")
+
+Path = tuple[str, ...]  # the relations that lead to a neighbour
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the reader wants to see. Only declared columns can be named: an undeclared one cannot be asked about."""
+
+    words: str = ""
+    filters: tuple[tuple[str, str, str], ...] = ()  # path, how, value
+    order: str = ""
+    page: int = 0
+    size: int = PAGE
+    columns: tuple[str, ...] = ()
+    groups: Groups = ()
+    view: str = ""
+    after: str = ""  # the row that the page before ended with, so that rows which arrive move nothing
+    before: str = ""
+    all: bool = False  # count and add up every row, however many there are
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> Asked:
+        """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&w=price:from:500&cols=number,price&order=-id&page=2."""
+        found = []
+        for name in args:
+            value = _every(args, name)
+            if name.startswith("f.") and value:
+                path, _, how = name[2:].rpartition(".")
+                found.append((path, how, value) if how in ("from", "to") else (name[2:], "is", value))
+        page, size = whole(args, "page", 1), whole(args, "size", PAGE)
+        columns = _moved(_every(args, "cols").split(",") if args.get("cols") else [], args.get("up", ""))
+        rest = {name: args.get(name, "") for name in ("view", "after", "before")}
+        groups, all = filters.read(args.get("w", "")), bool(args.get("all"))
+        return cls(
+            args.get("q", "").strip()[:200], tuple(found), args.get("order", ""), page - 1, min(size, LARGEST), columns=columns, groups=groups, all=all, **rest
+        )
+
+    def args(self, **changes: str | None) -> dict[str, str]:
+        """The same list as an address, with these things changed; None takes one away. A new question begins at page one."""
+        same = {"view": self.view, "q": self.words, "w": filters.written(self.groups), "cols": ",".join(self.columns), "order": self.order}
+        same |= {"size": str(self.size) if self.size != PAGE else ""}
+        same |= {f"f.{path}" + ("" if how == "is" else f".{how}"): value for path, how, value in self.filters}
+        return {name: value for name, value in (same | changes).items() if value}
+
+    def value(self, path: str, how: str = "is") -> str:
+        return next((value for *what, value in self.filters if what == [path, how]), "")
+
+
+def _every(args: Mapping[str, str], name: str) -> str:
+    """Three ticked boxes of one name are one value with commas."""
+    each: list[str] = args.getlist(name) if isinstance(args, MultiDict) else [args[name]]
+    return ",".join(filter(None, each))
+
+
+def _moved(columns: Sequence[str], up: str) -> tuple[str, ...]:
+    """Each column once, and the one whose button was pressed a place further to the front."""
+    each = [*dict.fromkeys(filter(None, columns))]
+    if up in each[1:]:
+        at = each.index(up)
+        each[at - 1 : at + 1] = [up, each[at - 1]]
+    return tuple(each)
+
+
+def whole(args: Mapping[str, Any], name: str, default: int) -> int:
+    """A page number or a size: a whole number above zero, or a clear no."""
+    given = args.get(name, default)
+    text = str(given)
+    if not text.isdecimal() or len(text) > 7 or int(text) == 0:
+        raise Unreadable(f"“{name}” must be a whole number of 1 or more, not {text[:40]!r}.")
+    return int(text)
+
+
+@dataclass
+class Page:
+    """What came of it."""
+
+    rows: list[Any]
+    count: int
+    asked: Asked
+    order: str
+    columns: Sequence[Column]
+    more: bool = False  # than were counted
+    totals: dict[str, list[str]] = field(default_factory=dict)  # by column, a line for each currency
+    next: dict[str, str] | None = None  # how the address of the page after this one differs
+    previous: dict[str, str] | None = None
+
+    @property
+    def last(self) -> int:
+        return max(1, -(-self.count // self.asked.size))
+
+    @property
+    def number(self) -> int:
+        return self.asked.page + 1
+
+    @property
+    def first_row(self) -> int:
+        return self.asked.page * self.asked.size + 1 if self.count else 0
+
+    @property
+    def last_row(self) -> int:
+        return self.asked.page * self.asked.size + len(self.rows)
+
+    @property
+    def counted(self) -> str:
+        return f"more than {KNOWN:,}" if self.more else f"{self.count:,}"
+
+    @property
+    def adds(self) -> bool:
+        return any(each.adds for each in self.columns)
+
+
+@dataclass
+class _Query:
+    """One SELECT whose neighbours are joined once, whoever names them."""
+
+    noun: type[Noun]
+    statement: Select[Any]
+    joined: dict[tuple[str, ...], AliasedClass[Any]] = field(default_factory=dict)
+
+    def at(self, steps: tuple[str, ...]) -> Any:
+        """The (aliased) noun at the end of these relations."""
+        if not steps:
+            return self.noun
+        if steps not in self.joined:
+            before = self.at(steps[:-1])
+            relation = getattr(before, steps[-1])
+            self.joined[steps] = aliased(relation.property.mapper.class_)
+            # A neighbour that is always there may be read first, which is what an order by one of its columns is quick with.
+            self.statement = self.statement.join(relation.of_type(self.joined[steps]), isouter=may_lack(self.noun, steps))
+        return self.joined[steps]
+
+    def expression(self, column: Column) -> Any:
+        return column.expression(self.at(column.steps[:-1]))
+
+    def currency(self, column: Column) -> Any:
+        return column.currency(self.at(column.steps[:-1]))
+
+
+def may_lack(noun: type[Noun], steps: Sequence[str]) -> bool:
+    """Is there nobody at the end of these relations, now and then?"""
+    here: Any = noun
+    for step in steps:
+        relation = getattr(here, step).property
+        if relation.direction is not MANYTOONE or any(each.nullable for each in relation.local_columns):
+            return True
+        here = relation.mapper.class_
+    return False
+
+
+def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
+    """`exactly` is for programs: they are told how many there are, and add up for themselves."""
+    columns, order = shown(resource, asked), asked.order or resource.order
+    query = _narrowed(resource, asked)
+    counting, joined = query.statement, {**query.joined}
+    _order(query, resource, order, backwards=bool(asked.before))
+    _go_on(query, resource, order, asked)
+    statement = _with_neighbours(query, columns).limit(asked.size + 1)
+    if not (asked.after or asked.before):
+        statement = statement.offset(asked.page * asked.size)
+    rows = [*session.scalars(statement).unique()]
+    page = Page(rows[: asked.size], len(rows), asked, order, columns)
+    if asked.page or len(rows) > asked.size:
+        query.statement, query.joined = counting, joined
+        if exactly:
+            page.count = session.scalar(counting.with_only_columns(func.count(resource.noun.id)).order_by(None)) or 0
+            return _leading_on(page, resource, over=len(rows) > asked.size)
+        most = None if asked.all else KNOWN
+        page.count, page.totals = _counted(query, resource, columns, most)
+        if most is not None and page.count > most:
+            page.count, page.totals, page.more = most, {}, True
+    else:
+        page.totals = _said(columns, [_added(rows, each) for each in columns if each.adds])
+    return _leading_on(page, resource, over=len(rows) > asked.size)
+
+
+def shown(resource: Resource, asked: Asked) -> Sequence[Column]:
+    """The columns that the reader chose, in their order; what the declaration says where nobody chose."""
+    found = [(path, resource.column(path, resource.choosable)) for path in asked.columns]
+    if stray := [path for path, column in found if column is None]:
+        raise Unreadable(f"{resource.label} have no column {stray[0][:40]!r}.")
+    return [column for _, column in found if column] or resource.list
+
+
+def why_not(resource: Resource, asked: Asked) -> str:
+    """Why the list cannot be asked for like this, if it cannot: a declaration may have lost a column since."""
+    try:
+        shown(resource, asked)
+        _order(_narrowed(resource, asked), resource, asked.order or resource.order)
+    except Unreadable as no:
+        return no.words
+    return ""
+
+
+def holding(resource: Resource, groups: Groups, ids: Iterable[int]) -> set[int]:
+    """For which of these rows the question is true, whoever asks: for what the house does by itself."""
+    query = _Query(resource.noun, select(resource.noun.id).where(resource.noun.id.in_(ids)))
+    condition = filters.narrowed(resource, groups, query.expression, query.currency) if groups else true()
+    return {*session.scalars(query.statement.where(condition))}
+
+
+def named(column: Column, id: int) -> str:
+    """A neighbour by its name, if the reader may see it."""
+    row = session.scalar(visible(column.target).where(column.target.id == id))
+    return str(row) if row else f"ID {id}"
+
+
+def newest(resource: Resource, asked: Asked, shown: Iterable[Column], most: int) -> list[Any]:
+    """The rows that were written down last, of those that are asked for."""
+    query = _narrowed(resource, asked)
+    query.statement = query.statement.order_by(resource.noun.id.desc()).limit(most)
+    return [*session.scalars(_with_neighbours(query, shown)).unique()]
+
+
+def every_row(resource: Resource, asked: Asked) -> Generator[Any]:
+    """For an export: the same rows without pages, a thousand at a time. They are asked for now, as whoever asks now."""
+    query = _narrowed(resource, asked)
+    _order(query, resource, asked.order or resource.order)
+    return _one_by_one(_with_neighbours(query, shown(resource, asked)).execution_options(yield_per=1000))
+
+
+def beside(resource: Resource, asked: Asked, row: Any) -> tuple[int | None, int | None]:
+    """The rows before and after this one in a list, read from the index however long it is; None at its ends."""
+    here = _place(row, _ordering(resource, asked.order or resource.order))
+    return _next(resource, replace(asked, before=here, after="")), _next(resource, replace(asked, after=here, before=""))
+
+
+def _next(resource: Resource, asked: Asked) -> int | None:
+    query, order = _narrowed(resource, asked), asked.order or resource.order
+    _order(query, resource, order, backwards=bool(asked.before))
+    _go_on(query, resource, order, asked)
+    found: int | None = session.scalar(query.statement.with_only_columns(resource.noun.id).limit(1))
+    return found
+
+
+def within_days(resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]) -> list[Any]:
+    """For a calendar: every row that touches this stretch of time, in the order in which they begin."""
+    query = _Query(resource.noun, visible(resource.noun))
+    begins, over = query.expression(starts), query.expression(ends)
+    query.statement = query.statement.where(begins < until, over > since).order_by(begins, resource.noun.id)
+    return [*session.scalars(_with_neighbours(query, shown)).unique()]
+
+
+def _one_by_one(statement: Select[Any]) -> Generator[Any]:
+    # The answer is still being sent when the request and its session are over.
+    with aside() as own, own.scalars(statement) as rows:
+        yield from rows
+
+
+def _narrowed(resource: Resource, asked: Asked) -> _Query:
+    query = _Query(resource.noun, visible(resource.noun))
+    conditions = [_filtered(query, resource, *each) for each in asked.filters if each[0] != PUT_AWAY]
+    if resource.archive:
+        conditions.append(is_away(resource.noun) if asked.value(PUT_AWAY) else not_(is_away(resource.noun)))
+    if asked.groups:
+        conditions.append(filters.narrowed(resource, asked.groups, query.expression, query.currency))
+    if asked.words:
+        if not resource.search:
+            raise Unreadable(f"{resource.label} can’t be searched.")
+        conditions.append(_searched(query, resource, asked.words))
+    query.statement = query.statement.where(*conditions)  # last: naming a neighbour joins it to the statement
+    return query
+
+
+def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bool]:
+    """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
+    if resource.is_indexed and len(words) >= LETTERS and resource.searches_all:
+        finding: Any = noun_called("finding")
+        there = select(finding.row_id).where(finding.noun == resource.name, finding.letters.like(func.lower(containing(words))))
+        return resource.noun.id.in_(there)
+    return or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
+
+
+def saying(resource: Resource, words: str) -> Select[Any]:
+    """The ids of the rows that hold these words in what the reader may search."""
+    query = _Query(resource.noun, select(resource.noun.id))
+    held = or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
+    return query.statement.where(held)
+
+
+def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
+    column = resource.column(path, resource.filters)
+    if column is None:
+        raise Unreadable(f"{resource.label} can’t be filtered by {path[:40]!r}.")
+    return filters.condition(query.expression(column), column, how, value)
+
+
+def _counted(query: _Query, resource: Resource, columns: Sequence[Column], most: int | None) -> tuple[int, dict[str, list[str]]]:
+    """How many there are and what they come to, in one question: one line for each mixture of currencies."""
+    adding = [each for each in columns if each.adds]
+    amounts = [query.expression(each).label(f"amount_{at}") for at, each in enumerate(adding)]
+    currencies = {at: query.currency(each).label(f"currency_{at}") for at, each in enumerate(adding) if each.kind == "money"}
+    statement = query.statement.with_only_columns(resource.noun.id, *amounts, *currencies.values()).order_by(None)
+    within = (statement.limit(most + 1) if most else statement).subquery().c
+    by = [within[each.name] for each in currencies.values()]
+    lines = session.execute(select(func.count(within.id), *(func.sum(within[each.name]) for each in amounts), *by).group_by(*by)).all()
+    sums: list[dict[str, int]] = [{} for _ in adding]
+    for _, *rest in lines:
+        called = dict(zip(currencies, rest[len(adding) :], strict=True))
+        for at, amount in enumerate(rest[: len(adding)]):
+            if amount is not None:
+                sums[at][called.get(at, "")] = sums[at].get(called.get(at, ""), 0) + int(amount)
+    return sum(line[0] for line in lines), _said(columns, sums)
+
+
+def _added(rows: Iterable[Any], column: Column) -> dict[str, int]:
+    """The same where every row is here already."""
+    found: dict[str, int] = {}
+    for value in (column.value(row) for row in rows):
+        amount, currency = (value.amount, value.currency) if isinstance(value, Money) else (value, "")
+        if amount is not None:
+            found[currency] = found.get(currency, 0) + amount
+    return found
+
+
+def _said(columns: Iterable[Column], sums: Iterable[Mapping[str, int]]) -> dict[str, list[str]]:
+    adding = [each for each in columns if each.adds]
+    return {
+        column.path: [str(Money(amount, name)) if name else f"{amount:,}" for name, amount in sorted(sum_.items())]
+        for column, sum_ in zip(adding, sums, strict=True)
+    }
+
+
+def _order(query: _Query, resource: Resource, order: str, *, backwards: bool = False) -> None:
+    column = _ordering(resource, order)
+    expression = query.expression(column) if column else resource.noun.id
+    # The id breaks ties, so that no row is shown twice or never while paging.
+    ends = (expression.desc(), resource.noun.id.desc()) if order.startswith("-") != backwards else (expression, resource.noun.id)
+    query.statement = query.statement.order_by(*ends)
+
+
+def _ordering(resource: Resource, order: str) -> Column | None:
+    path = order.removeprefix("-")
+    column = resource.column(path, resource.choosable)
+    if (column is None and path != "id") or (column and (column.masked or column.kind in NO_ORDER)):
+        raise Unreadable(f"{resource.label} can’t be sorted by {path[:40]!r}.")
+    return column
+
+
+# --- where a page begins ----------------------------------------------------------------------------------------------
+
+
+def _leading_on(page: Page, resource: Resource, *, over: bool) -> Page:
+    """The pages before and after begin at a row, not at a number: rows that arrive meanwhile are neither shown twice nor passed over."""
+    asked, column = page.asked, _ordering(resource, page.order)
+    if asked.before:
+        page.rows.reverse()
+    if page.rows and (over or asked.before):
+        page.next = {"page": str(page.number + 1), "after": _place(page.rows[-1], column)}
+    if page.number == 2:
+        page.previous = {}
+    elif page.number > 2:
+        page.previous = {"page": str(page.number - 1)} | ({"before": _place(page.rows[0], column)} if page.rows else {})
+    return page
+
+
+def _place(row: Any, column: Column | None) -> str:
+    """The row's id, and what it is ordered by: 17, or 17:2026-11-24T03:30:00+00:00."""
+    value = column.placed(row) if column else None
+    if value is None:
+        return f"{row.id}"
+    return f"{row.id}:{value.isoformat() if isinstance(value, date | time) else value}"
+
+
+_READ: dict[str, Callable[[str], Any]] = {
+    "moment": datetime.fromisoformat, "day": date.fromisoformat, "time": time.fromisoformat, "number": int, "rate": int, "money": int, "relation": int,
+    "yesno": lambda text: text == "True",
+}  # fmt: skip
+
+
+def _go_on(query: _Query, resource: Resource, order: str, asked: Asked) -> None:
+    """Begin after that row. Where nothing stands in the column, the database puts it last when it rises, and first when it falls."""
+    text, falls = asked.after or asked.before, order.startswith("-") != bool(asked.before)
+    if not text:
+        return
+    column, id_ = _ordering(resource, order), resource.noun.id
+    id, value = _read_place(text, column)
+    beyond: ColumnElement[bool] = id_ < id if falls else id_ > id
+    if column is not None:
+        expression = query.expression(column)
+        nothing, here = expression.is_(None), tuple_(expression, id_)
+        if value is None:
+            beyond = (nothing & beyond) | (expression.is_not(None) if falls else nothing & beyond)
+        else:
+            beyond = here < tuple_(value, id) if falls else here > tuple_(value, id)
+            if not falls and _may_be_empty(resource, column):
+                beyond |= nothing
+    query.statement = query.statement.where(beyond)
+
+
+def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
+    head, told, value = text.partition(":")
+    try:
+        if not head.isdecimal() or len(head) > 10 or int(head) >= 2**31:
+            raise ValueError
+        found: Any = _READ.get(column.kind, str)(value) if told and column else None
+        if (isinstance(found, datetime) and found.tzinfo is None) or (type(found) is int and abs(found) >= 2**63) or "\x00" in text:
+            raise ValueError
+    except ValueError:
+        raise Unreadable("This page of the list isn’t valid. Start again from the first page.") from None
+    return int(head), found
+
+
+def _may_be_empty(resource: Resource, column: Column) -> bool:
+    return may_lack(resource.noun, column.steps[:-1]) or column.may_be_empty
+
+
+# --- their neighbours -------------------------------------------------------------------------------------------------
+
+
+def found(resource: Resource, id: int) -> Any:
+    """One row as `access.find` finds it, with what is shown of its neighbours: in one question, however many there are."""
+    if not -(2**31) < id < 2**31:
+        raise Missing
+    noun: Any = resource.noun
+    statement = _one(noun, _neighbours([*resource.list, *resource.show]))
+    if not sees_all(actor(), noun):
+        statement = statement.where(within(noun))
+    row = session.scalars(statement, {"id": id}).unique().one_or_none()
+    if row is None:
+        raise Missing
+    return row
+
+
+@lru_cache(1024)
+def _one(noun: Any, paths: frozenset[Path]) -> Select[Any]:
+    """Put together once: a statement that is there already is also found sooner among those that are compiled."""
+    return select(noun).where(noun.id == bindparam("id")).options(*(_along(noun, path) for path in sorted(paths)))
+
+
+def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:
+    return _with_neighbours(_Query(noun, statement), shown)
+
+
+def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
+    """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
+    noun: Any = query.noun
+    for path in sorted(_neighbours(shown)):
+        query.statement = query.statement.options(_along_joined(query, path) if path[:1] in query.joined else _along(noun, path))
+    return query.statement
+
+
+def _neighbours(shown: Iterable[Column]) -> frozenset[Path]:
+    return frozenset(path for column in shown for path in column.neighbours)
+
+
+@lru_cache(1024)
+def _along(noun: Any, path: Path) -> Any:
+    option: Any = None
+    for step in path:
+        relation = getattr(noun, step)
+        option = (option.joinedload if option else joinedload)(relation)
+        noun = relation.property.mapper.class_
+    return option
+
+
+def _along_joined(query: _Query, path: Path) -> Any:
+    """The same, where a filter or the order has joined some of them already."""
+    option: Any = None
+    here: Any = query.noun
+    for depth, step in enumerate(path, 1):
+        relation = getattr(here, step)
+        if joined := query.joined.get(path[:depth]):
+            here = joined
+            option = (option.contains_eager if option else contains_eager)(relation.of_type(joined))
+        else:
+            here = relation.property.mapper.class_
+            option = (option.joinedload if option else joinedload)(relation)
+    return option

@@ -1,0 +1,76 @@
+"""Colleague: the others who work at this desk, as far as a record is theirs to read as well."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import func, or_, select
+
+from app.desk.declare import about_a_record
+from app.desk.lists.filters import containing
+from app.desk.sign_in import security
+from app.kernel import access
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid, Missing
+
+MANY = 8
+_MENTION = re.compile(r"(?<![\w@.])@([\w.+-]*\w)")
+
+
+def mentioned(words: str) -> set[str]:
+    """ "@dina, please look" names dina; an address such as dina@example.com names nobody."""
+    return {name.lower() for name in _MENTION.findall(words)}
+
+
+def called(names: Iterable[str], row: Noun) -> list[User]:
+    """Those of these names who may read the record."""
+    wanted = [*names]
+    users: Iterable[User] = session.scalars(_active().where(func.lower(User.username).in_(wanted))) if wanted else []
+    return [each for each in users if may_read(each, row)]
+
+
+def fitting(words: str, row: Noun) -> list[User]:
+    """A few whose name begins to fit, for a list below a field."""
+    pattern = containing(words.removeprefix("@").strip())
+    names = or_(User.username.ilike(pattern), (User.first_name + " " + User.last_name).ilike(pattern))
+    found: list[User] = []
+    begins = User.username.ilike(pattern.removeprefix("%"))  # what stands behind the @ is that name
+    for each in session.scalars(_active().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MANY * 4)):
+        if len(found) < MANY and may_read(each, row):
+            found.append(each)
+    return found
+
+
+def chosen(typed: str, row: Noun) -> User:
+    """Who is meant by "12 · Dina Rao", "@dina" or "dina"; nothing typed means whoever types."""
+    head = typed.split("·", maxsplit=1)[0].strip().removeprefix("@")
+    me = access.actor().user_id
+    condition = User.id == (int(head) if head else me) if (head.isdecimal() and len(head) < 10) or not head else func.lower(User.username) == head.lower()
+    user = session.scalar(_active().where(condition))
+    if user is None or not may_read(user, row):
+        raise Invalid.fields_said({"who": "No team member with that name can see this record. Choose one from the list."})
+    return user
+
+
+def may_read(user: User, row: Noun) -> bool:
+    with access.acting(security.at_the_desk(user)):
+        try:
+            about_a_record.found(row.__tablename__, row.id)
+        except Missing:
+            return False
+    return True
+
+
+def everybody() -> Iterator[User]:
+    yield from session.scalars(_active().order_by(User.id)).all()
+
+
+def name_of(user: User) -> str:
+    return " ".join(filter(None, (user.first_name, user.last_name))) or str(user.username)
+
+
+def _active() -> Any:
+    return select(User).where(User.active.is_(True))

@@ -1,0 +1,140 @@
+"""Notice: something that one user should hear of: in the desk, and by email where they want that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ColumnElement, ForeignKey, Index, bindparam, func, select, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.desk.declare.column import house
+from app.desk.declare.resource import Resource, Waits, resources
+from app.desk.notices.colleague import everybody, name_of
+from app.desk.notices.preference import Preference
+from app.desk.sign_in import security
+from app.kernel import access, clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import Job, every
+from app.kernel.people import Person
+from app.kernel.words import ENGLISH, speaking
+from app.messages.message import Message, tell
+
+LATER = 5  # minutes, after which what was not read in the desk is written about
+REMEMBERED = 500
+
+
+class Notice(Noun):
+    """One line of somebody's list: what it is about, in words, and whether they have seen it."""
+
+    known_as = "notification"
+    audited = False  # it says what other rows have said in the history already
+    __table_args__ = (
+        Index("notice_mine", "user_id", "id"),
+        Index("notice_new", "user_id", postgresql_where=text("read_at is null")),
+        Index("notice_topic", "user_id", "topic"),
+    )
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    kind: Mapped[str]
+    noun: Mapped[str | None]
+    row_id: Mapped[int | None]
+    words: Mapped[str] = mapped_column(info={"personal": True})
+    read_at: Mapped[datetime | None]
+    topic: Mapped[str | None]  # of what waits: it is one notice as long as nobody has read it
+    ids: Mapped[list[Any]] = mapped_column(default=list)
+
+    @classmethod
+    def mine(cls) -> ColumnElement[bool]:
+        return cls.user_id == access.actor().user_id
+
+    @classmethod
+    def unread(cls, user_id: int | None) -> int:
+        return session.scalar(_UNREAD, {"user": user_id}) or 0
+
+    def wants(self, message: Message) -> bool:
+        """What was read in the desk meanwhile is not written about."""
+        return self.read_at is None
+
+    def __str__(self) -> str:
+        return self.words or "Notification"
+
+
+_UNREAD = select(func.count()).where(Notice.user_id == bindparam("user"), Notice.read_at.is_(None))  # put together once: every page asks it
+
+
+def give(user: User, kind: str, words: str, *, row: Noun | None = None, topic: str | None = None, ids: Sequence[int] = ()) -> None:
+    """Part of a change, like tell: no commit, no notice."""
+    way = Preference.of(user.id)[kind]
+    if way == "off":
+        return
+    about = {"noun": row.__tablename__, "row_id": row.id} if row is not None else {}
+    notice = Notice(user_id=user.id, kind=kind, words=words, topic=topic, ids=[*ids], **about)
+    session.add(notice)
+    if way == "email":
+        _write_about(notice, user)
+
+
+def _write_about(notice: Notice, user: User) -> None:
+    """A mailbox that takes no letters keeps nobody from hearing of it in the desk."""
+    try:
+        with speaking(ENGLISH):
+            person = Person.meet(name=name_of(user), email=user.email or "", phone="", timezone=house.timezone)
+    except Refused:
+        return
+    tell(person, "house/notice", at=clock.ahead(minutes=LATER), notice=notice)
+
+
+# --- what waits -------------------------------------------------------------------------------------------------------
+
+
+def waiting() -> Iterator[tuple[Resource, Waits]]:
+    """What could wait for whoever is here, by the declarations."""
+    who = access.actor()
+    for resource in resources():
+        if who.may(resource.noun, "read"):
+            yield from ((resource, each) for each in resource.waits if each.is_for(who.roles))
+
+
+@every("Send reminders of open items", minutes=2)
+def say_what_waits() -> None:
+    """Everybody hears once of what newly waits for them, as one notice for each sort of thing."""
+    for user in everybody():
+        with access.acting(security.at_the_desk(user)), transaction():
+            said = _said(user)
+            for resource, it in waiting():
+                _say(user, resource, it, said)
+
+
+def _said(user: User) -> dict[str | None, Notice]:
+    """The latest notice of each sort."""
+    latest = select(func.max(Notice.id)).where(Notice.user_id == user.id, Notice.topic.is_not(None)).group_by(Notice.topic)
+    return {each.topic: each for each in session.scalars(select(Notice).where(Notice.id.in_(latest)))}
+
+
+def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, Notice]) -> None:
+    noun = resource.noun
+    now = [*session.scalars(select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(REMEMBERED))]
+    topic = f"{resource.name}: {it.label}"
+    last = said.get(topic)
+    new = set(now) - set(last.ids if last else ())
+    if last is not None and last.ids != now:
+        last.ids = now  # what is gone from here and comes again is new
+    if not new:
+        return
+    words = f"{it.label}: {len(now)}{' and more' if len(now) == REMEMBERED else ''}"
+    if last is not None and last.read_at is None:
+        last.words = words
+        return
+    row = session.get(noun, new.pop()) if len(now) == 1 else None
+    give(user, "job" if noun is Job else "waits", words if row is None else f"{it.label}: {row}", row=row, topic=topic, ids=now)
+
+
+@every("Delete old notifications", days=1)
+def forget_old_notices() -> None:
+    """Nobody looks for what they read three months ago."""
+    with transaction():
+        session.execute(Notice.__table__.delete().where(Notice.read_at < clock.ahead(days=-90)))

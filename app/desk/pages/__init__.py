@@ -1,0 +1,1 @@
+"""Pages: the Flask-AppBuilder views and REST endpoints of each noun."""

@@ -1,0 +1,398 @@
+"""The calendar of a noun: its rows on their days, and around them what is free and what is shut."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as midnight
+from functools import cached_property
+from itertools import groupby
+from typing import Any, ClassVar
+from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
+
+from flask import g, render_template, request, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.security.decorators import has_access
+
+from app.desk.declare import column as kinds
+from app.desk.declare.column import Column, columns, for_reader
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.lists.query import within_days
+from app.kernel import access, clock
+from app.kernel.db import Noun, session
+from app.kernel.errors import Unreadable
+from app.kernel.workflow import Move
+
+VIEWS = "day", "week", "month"
+SIDE_BY_SIDE = 3  # so many groups have a column each in every day of a week; more of them share one
+IN_A_CELL = 3  # so many rows stand in a day of a month, and the rest behind a number
+STEP = 5  # minutes: what static/desk/calendar.css can tell apart
+
+
+@dataclass(frozen=True)
+class Span:
+    """A stretch of somebody's time that is free, or shut; of everybody's, where no group is said."""
+
+    kind: str
+    starts_at: datetime
+    ends_at: datetime
+    label: str
+    group: int | None = None
+    drops: Mapping[int, int] = field(default_factory=dict)  # of which kin a row can be moved here, and onto which row
+    url: str = ""
+
+
+@dataclass(frozen=True)
+class Shuts:
+    """A noun whose rows shut a stretch of time, and what its columns are called."""
+
+    noun: type[Noun]
+    whose: str
+    starts: str
+    ends: str
+    why: str
+
+
+class Calendar:
+    """How the rows of a noun stand on a calendar.
+
+    `starts` and `ends` are moments, `group` names the relations to those whose time it is, and `notes` is said below a row's `title`. Rows
+    in the states of `hides` are not drawn. `around` answers with the spans of a stretch of time. A row is dragged by the move `drop`,
+    which asks for a place by that name ("reschedule slot"), onto a free span that takes its `kin`. `shuts` is how time is blocked.
+    """
+
+    def __init__(
+        self,
+        *,
+        starts: str,
+        ends: str,
+        group: str,
+        title: str = "",
+        notes: str = "",
+        hides: str = "",
+        kin: str = "",
+        drop: str = "",
+        around: Callable[[datetime, datetime], Iterable[Span]] | None = None,
+        shuts: Shuts | None = None,
+        label: str = "Calendar",
+        also: str = "",
+    ) -> None:
+        self.starts, self.ends, self.group, self.title, self.notes, self.kin = starts, ends, group, title, notes, kin
+        self.also = also
+        self.hides, self.drop, self.around, self.shuts, self.label, self.icon = hides.split(), drop.split(), around, shuts, label, "calendar"
+        self.noun: type[Noun] = Noun
+
+    def of(self, noun: type[Noun]) -> Calendar:
+        """Which noun's it is; what it names has to be there."""
+        self.noun = noun
+        self.begins, self.over = columns(noun, f"{self.starts} {self.ends}", {})
+        self.whose, self.named, self.said, self.of_kin = (columns(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin))
+        if {self.begins.kind, self.over.kind} != {"moment"} or {each.kind for each in [*self.whose, *self.of_kin]} != {"relation"}:
+            raise TypeError(f"{noun.__name__}: a calendar goes from a moment to a moment, grouped by relations.")
+        return self
+
+    @property
+    def front(self) -> str:
+        return f"{self.noun.__name__}Calendar.show"
+
+    @property
+    def pack(self) -> str:
+        resource = resource_of(self.noun)
+        return resource.pack if resource else ""
+
+    @property
+    def shown(self) -> list[Column]:
+        return [self.begins, self.over, *self.whose, *self.named, *self.said, *self.of_kin]
+
+
+# --- what is drawn ----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Box:
+    """Something on one day of one column: where it stands, and what it says."""
+
+    kind: str
+    starts_at: datetime  # in the zone of the page, and within the day
+    ends_at: datetime
+    title: str
+    notes: str = ""
+    state: str = ""
+    url: str = ""
+    row: Any = None
+    kin: int | None = None
+    drops: Mapping[int, int] = field(default_factory=dict)
+    lane: int = 0
+    lanes: int = 1
+
+    @property
+    def from_minute(self) -> int:
+        """Of its day, by the clock on the wall."""
+        return self.starts_at.hour * 60 + self.starts_at.minute // STEP * STEP
+
+    @property
+    def to_minute(self) -> int:
+        return self.from_minute + max(STEP, round((self.ends_at - self.starts_at) / timedelta(minutes=STEP)) * STEP)
+
+    def place(self, hours: tuple[int, int]) -> str:
+        """As classes, because a page of this house sets no style in an attribute; cut to the hours that are drawn."""
+        first, last = max(self.from_minute, hours[0] * 60), min(self.to_minute, hours[1] * 60)
+        at, how_long = divmod(first, 60), divmod(max(last - first, 0), 60)
+        return f"at-{at[0]} past-{at[1]} for-{how_long[0]} and-{how_long[1]} lane-{min(self.lane, 5)} lanes-{min(self.lanes, 6)}"
+
+    @property
+    def till(self) -> str:
+        """A day ends at 24:00, not at the 00:00 of the next."""
+        return "24:00" if self.ends_at.date() > self.starts_at.date() else f"{self.ends_at:%H:%M}"
+
+
+@dataclass(frozen=True)
+class Stripe:
+    """One column of one day: a group's, or everybody's."""
+
+    group: Any
+    boxes: Sequence[Box]
+
+    def of_kind(self, *kinds_: str) -> list[Box]:
+        return [each for each in self.boxes if each.kind in kinds_]
+
+
+@dataclass(frozen=True)
+class Day:
+    """One day, and its columns."""
+
+    date: date
+    stripes: Sequence[Stripe]
+
+    @property
+    def rows(self) -> list[Box]:
+        return sorted((box for stripe in self.stripes for box in stripe.of_kind("row")), key=lambda it: it.starts_at)
+
+    @property
+    def free(self) -> int:
+        return sum(len(stripe.of_kind("free")) for stripe in self.stripes)
+
+    @property
+    def shut(self) -> list[Box]:
+        return [box for stripe in self.stripes for box in stripe.of_kind("shut")]
+
+
+# --- which days are shown ---------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Which days are looked at, of whom, and in whose zone."""
+
+    view: str
+    day: date
+    of: int | None
+    zone: str
+
+    @classmethod
+    def read(cls, args: Mapping[str, str]) -> Stretch:
+        """From a page's address: ?view=week&day=2026-11-24&of=2."""
+        view, of = args.get("view", "week"), args.get("of", "")
+        if view not in VIEWS:
+            raise Unreadable(f"“view” must be {', '.join(VIEWS[:-1])} or {VIEWS[-1]}.")
+        if of and not (of.isdecimal() and len(of) < 10):
+            raise Unreadable("“of” must be the ID of a record.")
+        try:
+            day = date.fromisoformat(args["day"]) if args.get("day") else clock.today()
+        except ValueError:
+            raise Unreadable("“day” must be a date, such as 2026-11-24.") from None
+        if not 1901 <= day.year <= 2199:
+            raise Unreadable("Choose a date from 1901 to 2199.")
+        return cls(view, day, int(of) if of else None, kinds.house.timezone)
+
+    @cached_property
+    def days(self) -> list[date]:
+        first = self.first
+        return [first + timedelta(n) for n in range({"day": 1, "week": 7}.get(self.view) or self._in_month(first))]
+
+    @property
+    def first(self) -> date:
+        """A week begins on Monday, and a month with the week of its first day."""
+        if self.view == "day":
+            return self.day
+        start = self.day if self.view == "week" else self.day.replace(day=1)
+        return start - timedelta(start.weekday())
+
+    def _in_month(self, first: date) -> int:
+        return -(-(self.after_month - first).days // 7) * 7
+
+    @property
+    def after_month(self) -> date:
+        return (self.day.replace(day=1) + timedelta(32)).replace(day=1)
+
+    @property
+    def instants(self) -> tuple[datetime, datetime]:
+        return self.starts(self.days[0]), self.starts(self.days[-1] + timedelta(1))
+
+    def starts(self, day: date) -> datetime:
+        return datetime.combine(day, midnight(), ZoneInfo(self.zone))
+
+    @property
+    def title(self) -> str:
+        first, last = self.days[0], self.days[-1]
+        if self.view == "day":
+            return f"{first:%A}, {first.day} {first:%B %Y}"
+        if self.view == "month":
+            return f"{self.day:%B %Y}"
+        return f"{first.day}{f'{first: %b}' if first.month != last.month else ''}{f'{first: %Y}' if first.year != last.year else ''} – {last.day} {last:%b %Y}"
+
+    def offset(self, day: date) -> str:
+        """How far the clock on the wall is ahead of UTC: "+05:30"."""
+        return self.starts(day).replace(hour=12).isoformat()[-6:]
+
+    def args(self, **changes: Any) -> dict[str, str]:
+        """The same calendar as an address, with these things changed."""
+        same: dict[str, Any] = {"view": self.view, "day": self.day, "of": self.of} | changes
+        return {name: str(value) for name, value in same.items() if value is not None}
+
+    def step(self, way: int) -> date:
+        if self.view == "month":
+            return self.after_month if way > 0 else (self.day.replace(day=1) - timedelta(1)).replace(day=1)
+        return self.day + timedelta(way * len(self.days))
+
+
+# --- putting things in their places -----------------------------------------------------------------------------------
+
+
+def _by_day(stretch: Stretch, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
+    """The part of each that lies on a day, by day: each is looked at on its own days and not on all of them."""
+    zone = ZoneInfo(stretch.zone)
+    found: dict[date, list[Box]] = {day: [] for day in stretch.days}
+    begins = {day: stretch.starts(day).astimezone(UTC) for day in [*stretch.days, stretch.days[-1] + timedelta(1)]}
+    for box in boxes:
+        day, last = max(box.starts_at.astimezone(zone).date(), stretch.days[0]), min(box.ends_at.astimezone(zone).date(), stretch.days[-1])
+        while day <= last:
+            first, after = begins[day], begins[day + timedelta(1)]
+            if box.ends_at > first and box.starts_at < after:
+                found[day].append(replace(box, starts_at=max(box.starts_at, first).astimezone(zone), ends_at=min(box.ends_at, after).astimezone(zone)))
+            day += timedelta(1)
+    return found
+
+
+def _side_by_side(boxes: Sequence[Box]) -> Iterator[Box]:
+    """What overlaps stands beside each other: each in the first lane that is free, and all of one knot equally wide."""
+    knot: list[Box] = []
+    for box in sorted(boxes, key=lambda it: (it.starts_at, it.ends_at)):
+        if knot and all(each.ends_at <= box.starts_at for each in knot):
+            yield from _same_width(knot)
+            knot = []
+        busy = {each.lane for each in knot if each.ends_at > box.starts_at}
+        knot.append(replace(box, lane=next(lane for lane in range(len(busy) + 1) if lane not in busy)))
+    yield from _same_width(knot)
+
+
+def _same_width(knot: Sequence[Box]) -> Iterator[Box]:
+    lanes = max((each.lane for each in knot), default=0) + 1
+    yield from (replace(each, lanes=lanes) for each in knot)
+
+
+def _stripe(group: Any, here: Sequence[Box]) -> Stripe:
+    placed = [*(each for each in here if each.kind != "row"), *_side_by_side([each for each in here if each.kind == "row"])]
+    order = {"shut": 0, "row": 1, "free": 2}
+    return Stripe(group, sorted(placed, key=lambda it: (it.starts_at, order[it.kind], it.ends_at)))
+
+
+class Page(BaseView):
+    """A day, a week or a month, within the reader's rows; GET alone, so that it has an address."""
+
+    resource: ClassVar[Resource]
+    calendar: ClassVar[Calendar]
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read"}
+
+    @expose("/")
+    @has_access
+    def show(self) -> Any:
+        asked = Stretch.read(request.args)
+        groups = self._groups()
+        chosen = next((each for each in groups if each.id == asked.of), None)
+        if asked.of is not None and chosen is None:
+            raise Unreadable("This calendar doesn’t exist, or you don’t have access to it.")
+        stretch = replace(asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone))
+        days = self._days(stretch, [chosen] if chosen else groups)
+        g.resource, theirs = self.calendar, resource_of(self.calendar.whose[0].target)
+        return render_template(
+            "desk/calendar.html", resource=self.resource, calendar=self.calendar, stretch=stretch, groups=groups, chosen=chosen, days=days,
+            hours=_hours(days), today=clock.now().astimezone(ZoneInfo(stretch.zone)), drop=self._drop(), shut_url=self._shut_url(), in_a_cell=IN_A_CELL,
+            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.plural if theirs else "",
+            here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(stretch.args())}",
+        )  # fmt: skip
+
+    def _groups(self) -> list[Any]:
+        """Whose time there is to see: those who are not away."""
+        target = self.calendar.whose[0].target
+        seen = access.visible(target)
+        return [*session.scalars((seen.where(target.state == target.states[0]) if target.states else seen).order_by(target.id).limit(50)).unique()]
+
+    def _days(self, stretch: Stretch, groups: Sequence[Any]) -> list[Day]:
+        rows = self._rows(stretch)
+        if stretch.of is None:
+            groups = [*groups, *{each.id: each for each, _ in rows if each.id not in {it.id for it in groups}}.values()]
+        spans = [*self._spans(stretch, groups)]
+        if stretch.view == "week" and len(groups) > SIDE_BY_SIDE:
+            columns_ = [(None, _by_day(stretch, {box.row.id: box for _, box in rows}.values()))]
+        else:
+            its = {it.id: [*(box for each, box in rows if each.id == it.id), *(box for of, box in spans if of in (None, it.id))] for it in groups}
+            columns_ = [(it, _by_day(stretch, its[it.id])) for it in groups]
+        return [Day(day, [_stripe(group, by_day[day]) for group, by_day in columns_]) for day in stretch.days]
+
+    def _rows(self, stretch: Stretch) -> list[tuple[Any, Box]]:
+        """Every row once for each whose time it takes."""
+        it, found = self.calendar, within_days(self.resource, self.calendar.begins, self.calendar.over, *stretch.instants, shown=self.calendar.shown)
+        drop = self._drop() if stretch.view != "month" else None  # nothing is dragged within a month
+        at, named, said = url_for(f"{it.noun.__name__}Screens.list"), for_reader(it.named), for_reader(it.said)
+        boxes = ((row, self._box(row, f"{at}{row.id}", named, said, drop)) for row in found if row.state not in it.hides)
+        return [(owner, box) for row, box in boxes for owner in filter(None, (each.value(row) for each in it.whose)) if stretch.of in (None, owner.id)]
+
+    def _box(self, row: Noun, url: str, named: Sequence[kinds.Column], said: Sequence[kinds.Column], drop: Move | None) -> Box:
+        it = self.calendar
+        title, notes = (", ".join(each.said(row) for each in columns) for columns in (named, said))
+        kin = it.of_kin[0].value(row).id if it.of_kin and drop and not drop.refuses(row) else None
+        return Box("row", it.begins.value(row), it.over.value(row), title or str(row), notes, row.state, url, row, kin)
+
+    def _spans(self, stretch: Stretch, groups: Sequence[Any]) -> Iterator[tuple[int | None, Box]]:
+        known = {None, *(each.id for each in groups)}
+        for each in self.calendar.around(*stretch.instants) if self.calendar.around else ():
+            if each.group in known:
+                yield each.group, Box(each.kind, each.starts_at, each.ends_at, each.label, url=each.url, drops=each.drops)
+
+    def _drop(self) -> Move | None:
+        move = self.resource.moves[self.calendar.drop[0]] if self.calendar.drop else None
+        return move if move and move.by_hand_of(access.actor(), self.resource.noun) else None
+
+    def _shut_url(self) -> str:
+        shuts = self.calendar.shuts
+        if shuts is None or resource_of(shuts.noun) is None or not access.actor().may(shuts.noun, "add"):
+            return ""
+        return url_for(f"{shuts.noun.__name__}Screens.add")
+
+
+def _hours(days: Sequence[Day]) -> tuple[int, int]:
+    """From which hour to which the page goes: the usual ones, and whatever lies outside them."""
+    boxes = [box for day in days for stripe in day.stripes for box in stripe.of_kind("row", "free")]
+    return min([9, *(box.from_minute // 60 for box in boxes)]), max([18, *(min(24, -(-box.to_minute // 60)) for box in boxes)])
+
+
+def page_of(resource: Resource, calendar: Calendar) -> type[Page]:
+    noun = resource.noun
+    body = {"resource": resource, "calendar": calendar, "route_base": f"/desk/{resource.name}/calendar", "class_permission_name": noun.__name__}
+    return type(f"{noun.__name__}Calendar", (Page,), body)
+
+
+def together(spans: Iterable[Span]) -> Iterator[Span]:
+    """What is free for several kins at the same time is said once."""
+
+    def when(it: Span) -> tuple[Any, ...]:
+        return it.group or 0, it.starts_at, it.ends_at
+
+    for _, same in groupby(sorted(spans, key=when), key=when):
+        first, *more = same
+        drops = {kin: place for each in (first, *more) for kin, place in each.drops.items()}
+        yield replace(first, label=", ".join(dict.fromkeys(each.label for each in (first, *more))), drops=drops)

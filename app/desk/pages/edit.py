@@ -1,0 +1,333 @@
+"""The screens of one row: add, edit, delete and moves, on Flask-AppBuilder's ModelView; what people do together on its page is in `record`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+from flask import Response, flash, g, redirect, render_template, request, send_file, url_for
+from flask_appbuilder import ModelView, expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import cast, not_, or_
+from sqlalchemy.types import String
+
+from app.desk.declare.column import KINDS, Column
+from app.desk.declare.resource import Resource, resource_of
+from app.desk.lists.archive import is_away
+from app.desk.lists.filters import containing
+from app.desk.pages.record import RIGHTS, Record
+from app.desk.records import editing_now
+from app.desk.records.download import handed_out
+from app.desk.records.history import called, door_to, told
+from app.desk.sign_in import security
+from app.kernel import access
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.switch import is_on
+from app.kernel.workflow import Move, press, questions
+
+MANY = 50  # more rows than this are searched for, not listed in a select
+
+
+class Screens(Record, ModelView):
+    """Flask-AppBuilder registers, guards and names; what it does with rows is done here, once for every resource."""
+
+    resource: ClassVar[Resource]
+    related_views: ClassVar[tuple[Any, ...]] = ()
+    method_permission_name: ClassVar[dict[str, str]] = {
+        **RIGHTS, "choices": "read", "picture": "read", "file": "read", "go": "read", "add": "add", "edit": "edit", "delete": "delete",
+    }  # fmt: skip
+
+    def _init_properties(self) -> None:
+        """The declaration has said it all: nothing is guessed from the table, so nothing slips into a list by default."""
+
+    def _init_forms(self) -> None:
+        """Forms are made of columns, when they are shown."""
+
+    def _init_titles(self) -> None:
+        self.title = self.list_title = self.resource.label
+
+    # --- reading ---
+
+    @expose("/choices/<path>")
+    @has_access
+    def choices(self, path: str) -> Any:
+        """What can be pointed at in a form or a filter: a few rows that fit the words, never a whole table."""
+        column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters, *self.resource.list])
+        if column is None or column.kind != "relation":
+            raise Missing
+        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column.target, request.args.get("q", ""))]}
+
+    @expose("/<int:pk>/picture/<path>")
+    @has_access
+    def picture(self, pk: int, path: str) -> Response:
+        """A picture of a row, for whoever may read the row."""
+        column = self.resource.column(path, self.resource.show)
+        picture = column.value(access.find(self.resource.noun, pk)) if column and column.kind == "picture" else None
+        if picture is None or not picture.path.exists():
+            raise Missing
+        answer = send_file(picture.path, mimetype="image/webp")
+        answer.headers["Cache-Control"] = "private, no-cache"
+        return answer
+
+    @expose("/<int:pk>/file/<int:file>")
+    @has_access
+    def file(self, pk: int, file: int) -> Response:
+        """What somebody sent with their answers, for whoever may read the row."""
+        found = next((each for each in getattr(access.find(self.resource.noun, pk), "files", ()) if each.id == file), None)
+        if found is None:
+            raise Missing
+        return handed_out(found)
+
+    # --- writing ---
+
+    @expose("/new", methods=["GET", "POST"])
+    @has_access
+    def add(self) -> Any:
+        row = self.resource.noun()
+        _is_offered(row)
+        return self._form(self.resource.add, row)
+
+    @expose("/<int:pk>/edit", methods=["GET", "POST"])
+    @has_access
+    def edit(self, pk: int) -> Any:
+        return self._form(self.resource.edit, access.find(self.resource.noun, pk))
+
+    @expose("/<int:pk>/delete", methods=["GET", "POST"])
+    @has_access
+    def delete(self, pk: int) -> Any:
+        row = access.find(self.resource.noun, pk)
+        asked: dict[str, Any] = {"row": row, "move": None, "asked": [], "typed": {}, "wrong": {}}
+        if request.method == "GET":
+            return self._page("desk/confirm.html", **asked, refusal=None)
+        try:
+            remove(row, request.form)
+        except Stranding as no:
+            return self._page("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
+        flash(f"{self.resource.one} deleted: {row}", "success")
+        return redirect(url_for(f"{self.endpoint}.list"))
+
+    def _form(self, columns: Sequence[Column], row: Any) -> Any:
+        """A refusal is shown above the form, and what was typed is still in it."""
+        new = row.id is None
+        if request.method == "GET":
+            typed = {**_to_begin_with(columns), **request.args} if new else _as_it_is(row, columns)
+            others = [] if new else editing_now.others(row)
+            if not new:
+                editing_now.begin(row)
+            return self._page("desk/form.html", row=row, columns=columns, typed=typed, was=typed, wrong={}, refusal=None, others=others)
+        given = {**request.form, **request.files}
+        try:
+            write(row, columns, given)
+        except Refused as no:
+            session.rollback()
+            row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
+            left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
+            left |= _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
+            return self._page("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
+        editing_now.end(row)
+        flash(f"{self.resource.one} created: {row}" if new else f"Changes saved: {row}", "success")
+        return redirect(_back() or url_for(f"{self.endpoint}.show", pk=row.id))
+
+    # --- moving ---
+
+    @expose("/<int:pk>/do/<name>", methods=["GET", "POST"])
+    @has_access
+    def go(self, pk: int, name: str) -> Any:
+        """GET asks, POST does: nothing ever changes because a link was followed."""
+        row, move = access.find(self.resource.noun, pk), self._move(name)
+        if request.method == "GET":
+            no, asked = move.refuses(row), _asked(move, row)
+            typed = {each.name: each.begins for each in asked if each.begins}
+            return self._page("desk/confirm.html", row=row, move=move, asked=asked, typed=typed, wrong={}, refusal=no), 409 if no else 200
+        typed = _answered(move)
+        try:
+            with transaction():
+                _as_it_was_shown(row)
+                said = press(row, name, typed)
+                access.keep_within(row)
+        except Refused as no:
+            if request.accept_mimetypes.best == "application/json":  # a script of ours pressed it, and says the words itself
+                raise
+            session.rollback()
+            row = access.find(self.resource.noun, pk)
+            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed=typed, wrong=no.fields, refusal=no.words), no.status
+        flash(said if isinstance(said, str) else f"{move.happened(type(row))}: {row}", "success")
+        return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
+
+    def _move(self, name: str) -> Move:
+        move = self.resource.moves.get(name)
+        if move is None or not move.by:
+            raise Missing
+        security.must(self.resource.noun, name)
+        return move
+
+    def _page(self, template: str, **context: Any) -> str:
+        g.resource = self.resource
+        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "way_back": _back(), **context}
+        return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
+
+
+def _may(resource: Resource) -> set[str]:
+    who = access.actor()
+    return {verb for verb in resource.verbs if who.may(resource.noun, verb) and (verb != "add" or is_on(resource.part))}
+
+
+def _back() -> str:
+    """The page of the desk that somebody came from, if it said so; never one elsewhere."""
+    return next((there for there in request.values.getlist("back") if there.startswith("/desk/")), "")
+
+
+def _answered(move: Move) -> dict[str, str]:
+    """What was typed into a move's small form. It may ask what goes `back`, which is not where somebody goes back to."""
+    typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back", "version")}
+    if any(each.name == "back" for each in _asked(move, None)):
+        typed["back"] = next((said for said in request.form.getlist("back") if not said.startswith("/desk/")), "")
+    return typed
+
+
+def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
+    """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
+    defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
+    given = {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
+    theirs = {each.path: pick(each.target) for each in columns if each.kind == "relation" and access.hangs_on(each.noun) == each.path}
+    return given | {path: str(rows[0].id) for path, rows in theirs.items() if len(rows) == 1}
+
+
+def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
+    """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
+    with transaction():
+        _is_offered(row)
+        _still_current(row, given)
+        values, wrong = _read_all([each for each in columns if not _stays(each, row, given)], given)
+        for column, value in values.items():
+            try:
+                column.put(row, value)
+            except Invalid as error:
+                wrong[column.path] = next(iter(error.fields.values()))
+        if wrong:  # all of it at once
+            raise Invalid.fields_said(wrong)
+        if hasattr(row, "tidy"):
+            row.tidy()
+        session.add(row)
+        access.keep_within(row)
+        _strands_nobody(row, given)
+
+
+def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
+    """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
+    if column.kind == "picture":
+        return not getattr(given.get(column.path), "filename", "")
+    there = column.placed(row) if column.kind == "relation" and row.id is not None else None
+    return there is not None and str(given.get(column.path)).split("·")[0].strip() == str(there)
+
+
+def _is_offered(row: Any) -> None:
+    resource = resource_of(type(row))
+    if row.id is None and resource is not None and not is_on(resource.part):
+        raise Refused(f"{resource.label} are turned off. An administrator can turn them on under “Features”.")
+
+
+def remove(row: Any, given: Mapping[str, Any]) -> None:
+    """Take the row away, if nothing refers to it and nobody is left behind."""
+    with transaction():
+        session.delete(row)
+        session.flush()
+        _strands_nobody(row, given)
+
+
+class Stranding(Refused):
+    """What others have would be left behind: said once, with what it is, and done when they are sure."""
+
+    code = "strands"
+
+
+def _strands_nobody(row: Any, given: Mapping[str, Any]) -> None:
+    resource = resource_of(type(row))
+    if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
+        return
+    if left := resource.strands(row):
+        many = "one record, which stays as it is. Review it" if len(left) == 1 else f"{len(left)} records, which stay as they are. Review them"
+        raise Stranding(f"This affects {many}, then confirm.", fields=left)
+
+
+def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
+    """What could be read, and what is wrong with the rest."""
+    values, wrong = {}, {}
+    with session.no_autoflush:
+        for column in columns:
+            try:
+                values[column] = column.read(given.get(column.path))
+            except ValueError as error:
+                wrong[column.path] = str(error)
+    return values, wrong
+
+
+class Overtaken(Refused):
+    """Somebody else was quicker. What they wrote is shown beside what was typed, and saving again is then a choice."""
+
+    code = "overtaken"
+
+
+def _as_it_is(row: Any, columns: Sequence[Column]) -> dict[str, str]:
+    return {each.path: each.typed(row) for each in columns}
+
+
+def _was() -> dict[str, str]:
+    """What stood in the form before anybody typed: it went out with the page and came back."""
+    try:
+        was = json.loads(request.form.get("was", ""))
+    except ValueError:
+        return {}
+    return was if isinstance(was, dict) and all(isinstance(each, str) for each in was.values()) else {}
+
+
+def _brought_together(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
+    """What is new, and a form in which only what was typed here stands against it: what nobody touched becomes what the other has written."""
+    was, now, mine = _was(), _as_it_is(row, columns), request.form
+    columns = [each for each in columns if each.kind != "picture"]
+    untouched = {each.path for each in columns if each.path in was and _same(each, mine.get(each.path, ""), was[each.path])}
+    changed = [each for each in columns if not _same(each, now[each.path], was.get(each.path, mine.get(each.path, "")))]
+    news = [(each.label, each.said(row), each.path not in untouched and not _same(each, now[each.path], mine.get(each.path, ""))) for each in changed]
+    return {"typed": {**mine, **{path: now[path] for path in untouched}}, "was": now, "news": news, "wrong": {}}
+
+
+def _same(column: Column, one: str, other: str) -> bool:
+    """A browser sends other ends of lines than it was sent, and of “12 · Asha Rao” the number."""
+    if column.kind == "relation":
+        one, other = (each.split("·")[0].strip() for each in (one, other))
+    return one.replace("\r\n", "\n") == other.replace("\r\n", "\n")
+
+
+def _still_current(row: Any, given: Mapping[str, Any]) -> None:
+    if row.id is None:
+        return
+    row.lock()
+    seen = str(given.get("version", row.version))
+    if seen != str(row.version):
+        raise Overtaken("Someone else changed this while you were editing. Review their changes below, then save to keep yours.")
+
+
+def _as_it_was_shown(row: Any) -> None:
+    """Whoever decides has seen what they decide on: an hour that was changed since is another one."""
+    row.lock()
+    if request.form.get("version", str(row.version)) != str(row.version):
+        raise Refused(f"{row} was changed while this page was open. Review it, then try again if you still want to.")
+
+
+def pick(target: type[Noun], words: str = "") -> list[Any]:
+    """At most fifty rows of the other side that the reader may see and that fit the words."""
+    statement = access.visible(target)
+    resource = resource_of(target)
+    if resource and resource.archive:
+        statement = statement.where(not_(is_away(target)))
+    named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
+    if words:
+        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
+        statement = statement.where(or_(*texts))
+    return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
+
+
+def _asked(move: Move, row: Noun | None) -> list[Any]:
+    return questions(move.asks, row) if move.asks else []

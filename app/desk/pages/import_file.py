@@ -1,0 +1,150 @@
+"""The pages on which a table comes into a list: send it, say which column is which, see it tried, take it in, take it back."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar
+
+from flask import Response, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+
+from app.desk.declare.column import safe
+from app.desk.imports.csv_table import LARGEST, Table, cell_of
+from app.desk.imports.import_run import Intake, taken
+from app.desk.lists.export import csv_of
+from app.desk.pages.inline_edit import Cells
+from app.kernel.db import session
+from app.kernel.errors import Invalid, Missing, Refused
+
+SHOWN = 100  # problems on a page; all of them are in the file
+_RIGHTS = {"intakes": "add", "blank": "add", "intake": "add", "try_out": "add", "take": "add", "take_back": "add", "problems": "add"}
+
+Problem = tuple[int, str, str, str]  # the line, the column, what stood there, what is wrong with it
+
+
+class Imports(Cells):
+    """For whoever may add by the form; what they bring is shown to nobody but them."""
+
+    method_permission_name: ClassVar[dict[str, str]] = Cells.method_permission_name | _RIGHTS
+
+    @expose("/import", methods=["GET", "POST"])
+    @has_access
+    def intakes(self) -> Any:
+        self._takes()
+        if request.method == "GET":
+            return self._intakes()
+        file = request.files.get("file")
+        try:
+            raw = file.stream.read(LARGEST + 1) if file else b""
+            intake = Intake.bring(self.resource, (file and file.filename) or "", raw, request.form.get("once", "")[:40] or secrets.token_urlsafe(16))
+        except Refused as no:
+            session.rollback()
+            return self._intakes(no)
+        return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
+
+    def _intakes(self, refusal: Refused | None = None) -> Any:
+        given = {"last": Intake.last(self.resource), "columns": taken(self.resource), "once": secrets.token_urlsafe(16), "refusal": refusal}
+        page = self._page("desk/import.html", wrong=refusal.fields if refusal else {}, **given)
+        return page, refusal.status if refusal else 200
+
+    @expose("/import/blank.csv")
+    @has_access
+    def blank(self) -> Response:
+        """A table with nothing in it but what its columns are called."""
+        self._takes()
+        return self._csv([[each.label for each in taken(self.resource)]], self.resource.file("template.csv"))
+
+    @expose("/import/<int:id>")
+    @has_access
+    def intake(self, id: int) -> Any:
+        intake = Intake.mine(self.resource, id)
+        if intake.state == "waiting" or (intake.state == "tried" and "columns" in request.args):
+            return self._columns(intake)
+        wrong = [] if intake.is_going else [*self._problems(intake)]
+        return self._page("desk/import_show.html", intake=intake, problems=wrong[:SHOWN], many=len(wrong), stay=self._what_stays(intake))
+
+    def _columns(self, intake: Intake, refusal: Refused | None = None) -> Any:
+        table = intake.table()
+        if table is None:
+            raise Missing
+        chosen = _chosen() if refusal else intake.columns
+        given = {"intake": intake, "table": table, "columns": taken(self.resource), "chosen": chosen, "refusal": refusal}
+        return self._page("desk/import_columns.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
+
+    @expose("/import/<int:id>/try", methods=["POST"])
+    @has_access
+    def try_out(self, id: int) -> Any:
+        intake, chosen = Intake.mine(self.resource, id), _chosen()
+        if intake.is_going:
+            return self._to(intake)
+        try:
+            self._each_once(chosen)
+            intake.try_out(chosen)
+        except Invalid as no:
+            session.rollback()
+            return self._columns(Intake.mine(self.resource, id), no)
+        return self._to(intake)
+
+    @expose("/import/<int:id>/take", methods=["POST"])
+    @has_access
+    def take(self, id: int) -> Any:
+        """Pressed twice it is one intake: the second one sees how far the first one is."""
+        intake = Intake.mine(self.resource, id)
+        if intake.state not in ("running", "done"):
+            intake.take()
+        return self._to(intake)
+
+    @expose("/import/<int:id>/undo", methods=["POST"])
+    @has_access
+    def take_back(self, id: int) -> Any:
+        intake = Intake.mine(self.resource, id)
+        if intake.state not in ("undoing", "undone"):
+            intake.take_back()
+        return self._to(intake)
+
+    @expose("/import/<int:id>/problems.csv")
+    @has_access
+    def problems(self, id: int) -> Response:
+        """What is wrong, line by line, safe to open in a spreadsheet."""
+        intake = Intake.mine(self.resource, id)
+        lines = ([str(line), *(safe(each) for each in rest)] for line, *rest in self._problems(intake))
+        return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
+
+    def _problems(self, intake: Intake) -> Iterator[Problem]:
+        table = intake.table()
+        places = {path: int(at) for at, path in intake.columns.items()}
+        labels = {each.path: each.label for each in taken(self.resource)}
+        for each in intake.lines():
+            for path, words in each.wrong.items():
+                yield each.line, labels.get(path, "Whole row"), _stands(table, each.line, places.get(path)), words
+
+    def _what_stays(self, intake: Intake) -> Sequence[tuple[int, int | None, str]]:
+        return [(each.line, each.row_id, each.undone) for each in intake.lines() if each.undone] if intake.state == "undone" else []
+
+    def _each_once(self, chosen: dict[str, str]) -> None:
+        paths, known = [*chosen.values()], {each.path for each in taken(self.resource)}
+        if stray := set(paths) - known:
+            raise Invalid("Unknown column.", fields=dict.fromkeys(stray, "Unknown column."))
+        if twice := {each for each in paths if paths.count(each) > 1}:
+            raise Invalid.fields_said(dict.fromkeys(sorted(twice), "Two columns of the file are matched to this field. Choose one of them."))
+
+    def _takes(self) -> None:
+        if not self.resource.add:
+            raise Missing
+
+    def _to(self, intake: Intake) -> Any:
+        return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
+
+    def _csv(self, lines: Sequence[Sequence[str]], name: str) -> Response:
+        return Response(csv_of(lines), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _chosen() -> dict[str, str]:
+    """Which place in the file is which column; what is not taken is not among them."""
+    return {name[2:]: path for name, path in request.form.items() if name[:2] == "c-" and name[2:].isdecimal() and len(name) < 6 and path}
+
+
+def _stands(table: Table | None, line: int, at: int | None) -> str:
+    return cell_of(table.by_line.get(line, ()), at) if table is not None and at is not None else ""

@@ -1,0 +1,135 @@
+"""What is changed from within a list: one cell where it stands, one column of many rows, and all of that taken back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from flask import jsonify, request
+from flask import session as cookie
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+
+from app.desk.declare.column import Column
+from app.desk.declare.resource import Resource
+from app.desk.lists.bulk_edit import Batch, put_back, stands, was
+from app.desk.pages.edit import Screens, write
+from app.kernel import access, clock
+from app.kernel.audit import note
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Missing, Refused
+
+AT_ONCE = 500
+_UNDO = "undo"
+
+
+class Cells(Screens):
+    """The same door as a row's own form: the same right, the same checks, the same line in the history."""
+
+    method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {"cell": "edit", "change": "edit", "undo": "edit"}
+
+    @expose("/<int:pk>/cell/<path>", methods=["GET", "POST"])
+    @has_access
+    def cell(self, pk: int, path: str) -> Any:
+        """A form as small as the cell. What is refused is said beside it, with what stands there now."""
+        row, column = access.find(self.resource.noun, pk), self._writable(path)
+        if request.method == "GET":
+            return self._page("desk/cell.html", row=row, column=column, typed={path: column.typed(row)})
+        refusal: Refused | None = None
+        try:
+            write(row, [column], request.form)
+        except Refused as no:
+            session.rollback()
+            row, refusal = access.find(self.resource.noun, pk), no
+        now = {"said": column.said(row), "version": row.version}
+        if refusal is None:
+            return jsonify(now)
+        return jsonify(now | {"refusal": refusal.fields.get(path, refusal.words)}), refusal.status
+
+    @expose("/change", methods=["POST"])
+    @has_access
+    def change(self) -> Any:
+        """Which column, then what, then a report: a row that refuses does not hold up the others."""
+        ids = chosen()
+        if not request.form.get("path"):
+            return self._page("desk/change.html", rows=self._rows(ids), open_to=writable(self.resource), column=None)
+        column = self._writable(request.form["path"])
+        asked = {"rows": self._rows(ids), "column": column, "typed": {}, "wrong": {}}
+        if "done" not in request.form:
+            return self._page("desk/change.html", **asked)
+        try:
+            column.read(request.form.get(column.path))
+        except ValueError as error:
+            return self._page("desk/change.html", **asked | {"typed": request.form, "wrong": {column.path: str(error)}}), 422
+        kept: dict[str, Any] = {}
+        report = [self._change_one(id, column, kept) for id in ids]
+        batch = self._remember(column, kept)
+        return self._page("desk/bulk.html", move=None, title=f"Edit: {column.label}", report=report, batch=batch)
+
+    @expose("/undo/<int:id>", methods=["POST"])
+    @has_access
+    def undo(self, id: int) -> Any:
+        """All of them or none: who changed one of the records since has seen the new value, and meant what they did."""
+        batch = Batch.mine(self.resource.name, id)
+        with transaction():
+            batch.still_open()
+            for number, kept in sorted(batch.rows.items(), key=lambda each: int(each[0])):
+                self._put_back(access.find(self.resource.noun, int(number)), kept)
+            batch.undone_at = clock.now()
+        cookie.pop(_UNDO, None)
+        report = [(str(row), row.id, "") for row in self._rows([int(each) for each in batch.rows])]
+        return self._page("desk/bulk.html", move=None, title="Change undone", report=report)
+
+    def _put_back(self, row: Noun, kept: dict[str, Any]) -> None:
+        row.lock()
+        if row.version != kept["version"]:
+            raise Refused(f"{row} has been changed since, so nothing was undone. Edit the other records instead.")
+        note(row, "taken_back")
+        put_back(row, kept["was"])
+        access.keep_within(row)
+
+    def _change_one(self, id: int, column: Column, kept: dict[str, Any]) -> tuple[str, int, str]:
+        row = None
+        try:
+            row = access.find(self.resource.noun, id)
+            before, version = stands(row), row.version
+            write(row, [column], request.form.to_dict() | {"version": version})
+        except Refused as no:
+            session.rollback()
+            return (str(row or f"{self.resource.one} {id}"), id, no.fields.get(column.path, no.words))
+        if row.version != version:
+            kept[str(id)] = {"was": was(row, before), "version": row.version}
+        return (str(row), id, "")
+
+    def _remember(self, column: Column, kept: dict[str, Any]) -> Batch | None:
+        """What can be taken back, for a while; what cannot be put back in every row is not offered at all."""
+        if not kept or any(each["was"] is None for each in kept.values()):
+            return None
+        with transaction():
+            batch = Batch(resource=self.resource.name, path=column.path, user_id=access.actor().user_id, rows=kept)
+            session.add(batch)
+        cookie[_UNDO] = {"id": batch.id, "resource": batch.resource, "many": len(kept), "until": batch.until.isoformat()}
+        return batch
+
+    def _undo(self) -> dict[str, Any] | None:
+        """What this reader changed last in this list, while it can be taken back; their own browser remembers it."""
+        last = cookie.get(_UNDO)
+        return last if last and last["resource"] == self.resource.name and clock.now() < datetime.fromisoformat(last["until"]) else None
+
+    def _writable(self, path: str) -> Column:
+        column = self.resource.column(path, writable(self.resource))
+        if column is None:
+            raise Missing
+        return column
+
+    def _rows(self, ids: Sequence[int]) -> Sequence[Any]:
+        return [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)).order_by(self.resource.noun.id)).unique()]
+
+
+def writable(resource: Resource) -> list[Column]:
+    return [each for each in resource.edit if each.kind != "picture"]
+
+
+def chosen() -> Sequence[int]:
+    return [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]

@@ -1,0 +1,218 @@
+"""The screens of many rows: the list and its views, moves of many at once, and export."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from typing import Any, ClassVar
+
+from flask import Response, flash, redirect, request, send_file, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+
+from app.desk.declare.resource import Resource
+from app.desk.lists import filter_form, filters
+from app.desk.lists.export import XLSX, csv_of, lines, workbook
+from app.desk.lists.query import Asked, Page, every_row, listed, named, shown, why_not
+from app.desk.lists.saved_view import View
+from app.desk.pages.fab_rows import Rows
+from app.desk.pages.import_file import Imports
+from app.desk.pages.inline_edit import chosen, writable
+from app.kernel import access
+from app.kernel.db import session, transaction
+from app.kernel.errors import Refused, Unreadable
+from app.kernel.workflow import Move, press
+
+
+class Lists(Imports):
+    """What is seen and done here is the reader's own rows, whatever an address says."""
+
+    method_permission_name: ClassVar[dict[str, str]] = Imports.method_permission_name | {
+        "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "opens": "read", "unkeep": "read",
+    }  # fmt: skip
+
+    @expose("/")
+    @has_access
+    def list(self) -> Any:
+        asked, views = Asked.read(request.args), View.all(self.resource.name)
+        first = View.opening(self.resource.name, views)
+        if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
+            return redirect(self._address(first))
+        page = listed(self.resource, asked)
+        given = {"views": views, "address": self._address, "everything": self._everything(first), "now": _now(views, asked), "asking": self._asking(asked)}
+        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given, **self._writing(page))
+
+    def _writing(self, page: Page) -> dict[str, Any]:
+        """Which cells of this page open under the reader's hand, whether many can be changed at once, and what can be taken back."""
+        if not access.actor().may(self.resource.noun, "edit"):
+            return {"cells": set(), "undo": None}
+        paths = {each.path for each in writable(self.resource)}
+        return {"cells": paths & {each.path for each in page.columns}, "changes": bool(paths), "undo": self._undo()}
+
+    @expose("/export.csv")
+    @has_access
+    def export(self) -> Response:
+        """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
+        asked = Asked.read(request.args)
+        headers = {"Content-Disposition": f'attachment; filename="{self.resource.file("csv")}"'}
+        return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
+
+    @expose("/export.xlsx")
+    @has_access
+    def sheet(self) -> Response:
+        """The same as a workbook, in which amounts can be added up and days are days."""
+        asked = Asked.read(request.args)
+        with closing(every_row(self.resource, asked)) as rows:
+            file = workbook(shown(self.resource, asked), rows)
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=self.resource.file("xlsx"))
+
+    # --- a question of several parts ---
+
+    @expose("/filter")
+    @has_access
+    def filter(self) -> Any:
+        """(A and B) or (C and D), put together line by line; the answer is an address of the list."""
+        asked = Asked.read(request.args)
+        groups = filter_form.lines(self.resource, asked.groups, request.args)
+        wrong = False
+        if request.args.get("do") == "show":
+            for line in (line for group in groups for line in group):
+                line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
+                wrong = wrong or bool(line.wrong)
+            if not wrong:
+                question = filters.written([[line.condition for line in group] for group in groups])
+                return redirect(self._list(asked.args(w=question)))
+        words = {"hows": filters.how_said, "stretches": filters.WITHIN, "open_to": filters.columns(self.resource)}
+        return self._page("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
+
+    def _asking(self, asked: Asked) -> Sequence[str]:
+        """The question as sentences, of which one has to be true."""
+        return [" and ".join(filters.said(self.resource, it, named) for it in group) for group in asked.groups]
+
+    # --- views ---
+
+    @expose("/views", methods=["GET", "POST"])
+    @has_access
+    def views(self) -> Any:
+        """Keep the list as it is in this address, and look after what was kept before."""
+        asked = Asked.read(request.args)
+        if problem := why_not(self.resource, asked):
+            raise Unreadable(problem)
+        if request.method == "GET":
+            return self._views(asked)
+        try:
+            with transaction():
+                view = View.keep(self.resource.name, asked.args(view=None), **_called(request.form))
+        except Refused as no:
+            return self._views(asked, typed=request.form, refusal=no)
+        flash(f"View saved: {view.name}", "success")
+        return redirect(self._address(view))
+
+    @expose("/views/<int:id>", methods=["POST"])
+    @has_access
+    def view(self, id: int) -> Any:
+        """Another name, seen by others or not, the first one or not; or the list as it is now in place of what it kept."""
+        view = View.mine(self.resource.name, id)
+        try:
+            with transaction():
+                view.lock()
+                if "now" in request.form:
+                    view.asked = Asked.read(request.args).args(view=None)
+                else:
+                    view.call(**_called(request.form))
+        except Refused as no:
+            return self._views(Asked(), refusal=no)
+        flash(f"View updated: {view.name}", "success")
+        return redirect(self._address(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
+
+    @expose("/views/<int:id>/opens", methods=["POST"])
+    @has_access
+    def opens(self, id: int) -> Any:
+        """A view that somebody else shares opens the list, for whoever is here; or does so no more."""
+        wanted = request.form.get("opens") == "yes"
+        with transaction():
+            view = View.open_with(self.resource.name, id, wanted=wanted)
+        flash(f"The list now opens with {f'“{view.name}”' if wanted else 'all records'} for you.", "success")
+        return redirect(url_for(f"{self.endpoint}.views"))
+
+    @expose("/views/<int:id>/delete", methods=["POST"])
+    @has_access
+    def unkeep(self, id: int) -> Any:
+        view = View.mine(self.resource.name, id)
+        with transaction():
+            session.delete(view)
+        flash(f"View deleted: {view.name}. Its records are unchanged.", "success")
+        return redirect(url_for(f"{self.endpoint}.views"))
+
+    def _views(self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None) -> Any:
+        session.rollback()
+        views = View.all(self.resource.name)
+        kept = {"views": views, "opening": View.opening(self.resource.name, views), "address": self._address}
+        given = {"asked": asked, "typed": typed or {}, "refusal": refusal, **kept}
+        return self._page("desk/views.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
+
+    def _address(self, view: View) -> str:
+        return self._list(view.asked | {"view": view.id})
+
+    def _list(self, asked: Mapping[str, Any]) -> str:
+        return url_for(f"{self.endpoint}.list", **asked)
+
+    def _everything(self, first: View | None) -> str:
+        """The list without any question; an address that says nothing would open the reader's first view."""
+        return url_for(f"{self.endpoint}.list", view="all" if first else None)
+
+    # --- many at once ---
+
+    @expose("/bulk", methods=["POST"])
+    @has_access
+    def bulk(self) -> Any:
+        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
+        move, ids = self._move(request.form.get("move", "")), chosen()
+        if move.asks:
+            raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
+        if (move.confirm or move.careful) and "sure" not in request.form:
+            rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
+            return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)
+        report = [self._one_of_many(id, move.name) for id in ids]
+        return self._page("desk/bulk.html", move=move, report=report)
+
+    def _one_of_many(self, id: int, name: str) -> tuple[str, int, str]:
+        row = None
+        try:
+            row = access.find(self.resource.noun, id)
+            with transaction():
+                press(row, name, {})
+                access.keep_within(row)
+        except Refused as no:
+            session.rollback()
+            return (str(row or f"{self.resource.one} {id}"), id, no.words)
+        return (str(row), id, "")
+
+    def _bulk_moves(self, page: Page) -> Sequence[Move]:
+        """Moves that need no form and that at least one row of this page could make."""
+        who, rows = access.actor(), page.rows
+        fits = (it for it in self.resource.moves.values() if not it.asks and it.by_hand_of(who, self.resource.noun))
+        return [it for it in fits if any(row.state in it.sources for row in rows)]
+
+
+def screens_of(resource: Resource) -> type[Lists]:
+    noun, base = resource.noun, resource.screens or Lists
+    by_verb = {"add", "edit", "delete"}
+    body = {
+        "resource": resource,
+        "datamodel": Rows(noun),
+        "route_base": f"/desk/{resource.name}",
+        "class_permission_name": noun.__name__,
+        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
+        "include_route_methods": {name for name, verb in base.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
+    }
+    return type(f"{noun.__name__}Screens", (base,), body)
+
+
+def _now(views: Sequence[View], asked: Asked) -> View | None:
+    """The view that this address says it began with."""
+    return next((each for each in views if str(each.id) == asked.view), None)
+
+
+def _called(form: Mapping[str, str]) -> dict[str, Any]:
+    return {"name": form.get("name", ""), "shared": "shared" in form, "first": "first" in form}

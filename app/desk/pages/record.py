@@ -1,0 +1,189 @@
+"""The page of one record, where people work together: what they say, what is to be done, and the rows beside it in the list they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from flask import flash, redirect, request, url_for
+from flask_appbuilder import expose
+from flask_appbuilder.security.decorators import has_access
+from sqlalchemy import select
+from werkzeug.datastructures import MultiDict
+
+from app.desk.declare.about_a_record import belonging
+from app.desk.declare.resource import Resource
+from app.desk.lists.archive import PutAway
+from app.desk.lists.query import Asked, beside, found
+from app.desk.notices.colleague import fitting, name_of
+from app.desk.records import editing_now
+from app.desk.records.json_facts import readable
+from app.desk.records.related import related
+from app.desk.records.remark import Remark
+from app.desk.records.task import Task
+from app.desk.records.timeline import KINDS, timeline
+from app.desk.sign_in import security
+from app.kernel import access
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.workflow import Move, legal, moves
+
+TASKS = 30
+RIGHTS = dict.fromkeys(("show", "remark", "rewrite", "task", "colleagues"), "read") | dict.fromkeys(("put_away", "fetch"), "edit")
+
+
+class Record:
+    """Whoever may read a record may speak about it; what they typed is still there when it is refused."""
+
+    resource: ClassVar[Resource]
+    endpoint: str
+
+    if TYPE_CHECKING:
+
+        def _page(self, template: str, **context: Any) -> str: ...
+
+    @expose("/<int:pk>")
+    @has_access
+    def show(self, pk: int) -> Any:
+        return self._record(found(self.resource, pk))
+
+    @expose("/<int:pk>/remark", methods=["POST"])
+    @has_access
+    def remark(self, pk: int) -> Any:
+        row = access.find(self.resource.noun, pk)
+        try:
+            with transaction():
+                said = Remark.write(row, request.form.get("words", ""))
+        except Refused as no:
+            return self._refused(pk, no, "remark")
+        return redirect(self._again(pk, f"remark-{said.id}"))
+
+    @expose("/<int:pk>/remark/<int:id>", methods=["POST"])
+    @has_access
+    def rewrite(self, pk: int, id: int) -> Any:
+        row = access.find(self.resource.noun, pk)
+        said = session.scalar(select(Remark).where(*belonging(Remark, row), Remark.id == id))
+        if said is None:
+            raise Missing
+        try:
+            with transaction():
+                said.rewrite(request.form.get("words", ""))
+        except Refused as no:
+            return self._refused(pk, no, f"remark-{id}" if said.is_open else "remark")
+        return redirect(self._again(pk, f"remark-{id}"))
+
+    @expose("/<int:pk>/task", methods=["POST"])
+    @has_access
+    def task(self, pk: int) -> Any:
+        row, typed = access.find(self.resource.noun, pk), request.form
+        security.must(Task, "finish")
+        try:
+            with transaction():
+                Task.ask(row, typed.get("title", ""), typed.get("who", ""), _day(typed.get("due_on", "")))
+        except Refused as no:
+            return self._refused(pk, no, "task")
+        return redirect(self._again(pk, "tasks"))
+
+    @expose("/<int:pk>/colleagues")
+    @has_access
+    def colleagues(self, pk: int) -> Any:
+        """Who could be named or asked here: a few who fit the words and may read the record."""
+        row = access.find(self.resource.noun, pk)
+        found = fitting(request.args.get("q", "")[:100], row)
+        return {"choices": [{"id": each.id, "name": name_of(each), "username": each.username} for each in found]}
+
+    # --- kept, and out of sight ---
+
+    @expose("/<int:pk>/put-away", methods=["POST"])
+    @has_access
+    def put_away(self, pk: int) -> Any:
+        row = self._archived(pk)
+        with transaction():
+            PutAway.put(row)
+        flash(f"Archived: {row}. You can find it in the list under “Archived”.", "success")
+        return redirect(self._again(pk))
+
+    @expose("/<int:pk>/fetch", methods=["POST"])
+    @has_access
+    def fetch(self, pk: int) -> Any:
+        row = self._archived(pk)
+        with transaction():
+            PutAway.fetch(row)
+        flash(f"Restored: {row}", "success")
+        return redirect(self._again(pk))
+
+    def _archived(self, pk: int) -> Any:
+        if not self.resource.archive:
+            raise Missing
+        return access.find(self.resource.noun, pk)
+
+    # --- answering ---
+
+    def _record(self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None) -> str:
+        who = access.actor()
+        shown, lacking = related(self.resource, row, who)
+        tasks = select(Task).where(*belonging(Task, row)).order_by(Task.state.desc(), Task.due_on.asc().nulls_last(), Task.id).limit(TASKS)
+        return self._page(
+            "desk/show.html",
+            row=row,
+            moves=legal(row, who),
+            not_now=_not_now(row, who),
+            related=shown,
+            lacking=lacking,
+            readable=readable,
+            timeline=timeline(row, request.args.get("only", ""), request.args.get("until", "")),
+            kinds=KINDS,
+            tasks=[*session.scalars(tasks)] if who.may(Task, "read") and self.resource.noun is not Task else [],
+            asks_tasks=who.may(Task, "finish") and self.resource.noun is not Task,
+            away=PutAway.of(row) if self.resource.archive else None,
+            beside=self._beside(row),
+            others=editing_now.others(row) if self.resource.edit and who.may(self.resource.noun, "edit") else [],
+            refusal=refusal,
+            refused_at=at,
+            typed=typed or {},
+        )
+
+    def _refused(self, pk: int, no: Refused, at: str) -> Any:
+        session.rollback()
+        return self._record(access.find(self.resource.noun, pk), refusal=no, at=at, typed=request.form), no.status
+
+    def _again(self, pk: int, anchor: str = "") -> str:
+        """The record again, beside the same rows."""
+        return url_for(f"{self.endpoint}.show", pk=pk, of=request.form.get("of"), _anchor=anchor or None)
+
+    def _beside(self, row: Noun) -> dict[str, Any] | None:
+        """The rows before and after, when somebody came from a list; its filters and its order stand in the address from there on."""
+        of = self._came_from()
+        if of is None:
+            return None
+        try:
+            before, after = beside(self.resource, Asked.read(MultiDict(parse_qsl(of))), row)
+        except Refused:
+            return None
+        return {"of": of, "list": f"{url_for(f'{self.endpoint}.list')}?{of}", "before": before, "after": after}
+
+    def _came_from(self) -> str | None:
+        if "of" in request.values:
+            return request.values["of"][:2000]
+        there = urlsplit(request.referrer or "")
+        if there.netloc != request.host or there.path != url_for(f"{self.endpoint}.list"):
+            return None
+        return urlencode([(name, value) for name, value in parse_qsl(there.query) if name not in ("page", "after", "before")])
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = date.fromisoformat(text) if text else None
+    except ValueError:
+        day = date.min
+    if day is not None and not 1900 <= day.year <= 2200:
+        raise Invalid.fields_said({"due_on": "Enter a valid date, such as 2026-11-24."})
+    return day
+
+
+def _not_now(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
+    """What this person could do in this state, were it not for something; and for what."""
+    mine = (it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and row.state in it.sources)
+    return [(it, no) for it in mine if (no := it.refuses(row))]

@@ -1,0 +1,361 @@
+"""The REST side of one resource: the same columns, the same rows, the same moves, on Flask-AppBuilder's ModelRestApi."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, ClassVar, cast
+
+import prison
+from flask import Response, current_app, jsonify, request
+from flask_appbuilder.api import ModelRestApi, expose
+from flask_appbuilder.api.manager import OpenApi, SwaggerView
+from flask_appbuilder.security.decorators import permission_name, protect
+
+from app.desk.declare.column import KINDS, Column
+from app.desk.declare.field import Added, board
+from app.desk.declare.report import Report, reports
+from app.desk.declare.resource import Resource, resources
+from app.desk.lists.query import LARGEST, Asked, found, listed, whole
+from app.desk.pages.edit import remove, write
+from app.desk.pages.fab_rows import Rows
+from app.kernel import access
+from app.kernel.db import transaction
+from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
+from app.kernel.workflow import Move, Question, press, questions
+
+_HOW = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
+_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "date": "string", "time": "string", "datetime": "string"}
+
+
+class Api(ModelRestApi):
+    """Refusals travel as exceptions and become the one error shape at the edge; nothing here answers 500 for bad input."""
+
+    resource: ClassVar[Resource]
+    method_permission_name: ClassVar[dict[str, str]] = {
+        "get_list": "read", "get": "read", "info": "read", "post": "add", "put": "edit", "delete": "delete",
+    }  # fmt: skip
+    responses: ClassVar[dict[str, Any]] = {}  # one Error component instead of a copy for each code
+
+    def _init_properties(self) -> None:
+        """The declaration has said it all: nothing is guessed from the table."""
+
+    def _init_model_schemas(self) -> None:
+        """The columns know their schemas; the ones that are guessed from tables list what nobody declared."""
+
+    def add_apispec_components(self, api_spec: Any) -> None:
+        """Written by `Docs`, from the declarations."""
+
+    # --- reading ---
+
+    @expose("/", methods=["GET"])
+    @protect()
+    @permission_name("get")
+    def get_list(self) -> Response:
+        """Rows, searched, filtered, ordered and paged."""
+        asked = _asked_by_api()
+        page = listed(self.resource, asked, exactly=True)
+        result = _said(page.rows, page.columns)
+        return jsonify(count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result)
+
+    @expose("/<int:pk>", methods=["GET"])
+    @protect()
+    @permission_name("get")
+    def get(self, pk: int) -> Response:
+        """One row."""
+        return self._answer(found(self.resource, pk))
+
+    @expose("/_info", methods=["GET"])
+    @protect()
+    @permission_name("info")
+    def info(self) -> Response:
+        """What may be read, written and asked for here."""
+        who, it = access.actor(), self.resource
+        may = [verb for verb in it.verbs if who.may(it.noun, verb)]
+        named = {name: [each.path for each in getattr(it, name)] for name in ("list", "show", "add", "edit", "search", "filters")}
+        return jsonify(permissions=may, states=it.noun.states, **named)
+
+    # --- writing ---
+
+    @expose("/", methods=["POST"])
+    @protect()
+    @permission_name("post")
+    def post(self) -> Response:
+        """Add a row."""
+        given = _body()
+        _only(given.keys() - self._asides, self.resource.add)
+        row = self.resource.noun()
+        write(row, self.resource.add, given)
+        return self._answer(row, 201)
+
+    @expose("/<int:pk>", methods=["PUT"])
+    @protect()
+    @permission_name("put")
+    def put(self, pk: int) -> Response:
+        """Change the fields that are sent. With `version`, only if nobody else changed it since."""
+        given = _body()
+        row = access.find(self.resource.noun, pk)
+        _only(given.keys() - {"version"} - self._asides, self.resource.edit)
+        write(row, [each for each in self.resource.edit if each.path in given], given)
+        return self._answer(row)
+
+    @expose("/<int:pk>", methods=["DELETE"])
+    @protect()
+    @permission_name("delete")
+    def delete(self, pk: int) -> Response:
+        """Remove a row that nothing refers to."""
+        row = access.find(self.resource.noun, pk)
+        remove(row, request.args)
+        return jsonify(id=pk)
+
+    @property
+    def _asides(self) -> set[str]:
+        """What is said beside the fields."""
+        return {"sure"} if self.resource.strands else set()
+
+    # --- answering ---
+
+    def _answer(self, row: Any, status: int = 200) -> Response:
+        mine = self.resource.mine
+        (result,) = _said([row], {each.path: each for each in [*mine.list, *mine.show]}.values())
+        response = jsonify(id=row.id, result=result)
+        response.status_code = status
+        return response
+
+    def response_403(self) -> Response:
+        raise Forbidden("You don’t have permission to do this.")
+
+    def response_401(self) -> Response:
+        raise NotSignedIn("Sign in to continue.")
+
+
+def _said(rows: Iterable[Any], columns: Iterable[Column]) -> list[dict[str, Any]]:
+    open = [(each.path, each.json) for each in columns if not each.secret]
+    return [{"id": row.id, "version": row.version} | {path: json(row) for path, json in open} for row in rows]
+
+
+def api_of(resource: Resource) -> type[Api]:
+    noun = resource.noun
+    pressable = {name: it for name, it in resource.moves.items() if it.by}
+    body: dict[str, Any] = {
+        "resource": resource,
+        "datamodel": Rows(noun),
+        "resource_name": resource.name,
+        "class_permission_name": noun.__name__,
+        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
+        "openapi_spec_tag": resource.label,
+        "include_route_methods": _routes(resource) | {f"move_{name}" for name in pressable},
+        "method_permission_name": Api.method_permission_name | {f"move_{name}": name for name in pressable},
+    }
+    body |= {f"move_{name}": _endpoint(it) for name, it in pressable.items()}
+    return type(f"{noun.__name__}Api", (Api,), body)
+
+
+def _routes(resource: Resource) -> set[str]:
+    reading = {"get_list", "get", "info"}
+    return reading | {route for route, verb in (("post", "add"), ("put", "edit"), ("delete", "delete")) if verb in resource.verbs}
+
+
+def _endpoint(move: Move) -> Callable[..., Response]:
+    def press_it(self: Api, pk: int) -> Response:
+        row = access.find(self.resource.noun, pk)
+        given = _body() if request.data else {}
+        with transaction():
+            press(row, move.name, given)
+            access.keep_within(row)
+        return self._answer(row)
+
+    # Flask-AppBuilder names the permission and the endpoint after the function.
+    press_it.__name__ = f"move_{move.name}"
+    press_it.__doc__ = move.does
+    return cast(Callable[..., Response], expose(f"/<int:pk>/{move.name}", methods=["POST"])(protect()(permission_name(move.name)(press_it))))
+
+
+def _body() -> dict[str, Any]:
+    given = request.get_json(silent=True)
+    if not isinstance(given, dict):
+        raise Unreadable("Send a JSON object, with Content-Type: application/json.")
+    return given
+
+
+def _only(given: Any, columns: Sequence[Column]) -> None:
+    unknown = set(given) - {each.path for each in columns}
+    if unknown:
+        raise Invalid.fields_said(dict.fromkeys(sorted(unknown), "Unknown field, or one that can’t be edited here."))
+
+
+def _asked_by_api() -> Asked:
+    """Plain parameters as on the list's page, or Flask-AppBuilder's rison in `q`."""
+    text = request.args.get("q", "")
+    if not text.startswith(("(", "{", "!")):
+        return Asked.read(request.args)
+    try:
+        given = json.loads(text) if text.startswith("{") else prison.loads(text)
+        filters = tuple(_filter(each) for each in given.get("filters", []))
+        order, direction = str(given.get("order_column", "")), given.get("order_direction", "asc")
+    except Refused:
+        raise
+    except Exception:  # noqa: BLE001  # prison raises whatever it stumbles over
+        raise Unreadable("“q” isn’t valid: send rison or JSON.") from None
+    size = min(whole(given, "page_size", 25), LARGEST) if "page_size" in given else 25
+    page = int(str(given["page"])) if str(given.get("page", "0")).isdecimal() and "page" in given else 0
+    if "page" in given and (not str(given["page"]).isdecimal() or page > 10**6):
+        raise Unreadable("“page” must be 0 or a positive whole number.")
+    return Asked("", filters, f"-{order}" if order and direction == "desc" else order, page, size)
+
+
+def _filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
+    if each["opr"] not in _HOW:
+        raise Unreadable(f"Use one of these filter operators: {', '.join(_HOW)}, not {str(each['opr'])[:20]!r}.")
+    return str(each["col"]), _HOW[each["opr"]], str(each["value"])
+
+
+# --- the description of it all ----------------------------------------------------------------------------------------
+
+
+class Docs(OpenApi):
+    """The OpenAPI description, made once a process: made anew for each reader it costs more than a second."""
+
+    class_permission_name = "OpenApi"
+
+    @expose("/<version>/_openapi", methods=["GET"])
+    @protect()
+    @permission_name("get")
+    def get(self, version: str) -> Response:
+        """The OpenAPI description."""
+        if version != "v1":
+            raise Missing
+        return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
+
+    response_403, response_401 = Api.response_403, Api.response_401
+
+
+class DocsPage(SwaggerView):
+    """Swagger's page, from our own disk."""
+
+    class_permission_name = "SwaggerView"
+    route_base = "/swagger"
+
+
+def described(name: str) -> str:
+    """Everything there is, whoever asks: what is hidden from somebody, they are told of and do not get."""
+    return _described(name, tuple(each for its in board.known.values() for each in its))
+
+
+@lru_cache(maxsize=2)
+def _described(name: str, added: Sequence[Added]) -> str:
+    paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN, "/api/v1/security/refresh": _REFRESH}
+    schemas: dict[str, Any] = {"Error": _ERROR}
+    for resource in resources():
+        schemas |= _schemas(resource)
+        paths |= _paths(resource)
+    for report in reports():
+        paths[f"/api/v1/report/{report.name}"] = {"get": _report_operation(report)}
+    jwt = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    info = {"title": name, "version": "v1", "description": "The same fields, records and actions as in the app. Sign in first to get a token."}
+    return json.dumps({"openapi": "3.0.3", "info": info, "paths": paths, "components": {"schemas": schemas, "securitySchemes": jwt}, "security": [{"jwt": []}]})
+
+
+_FIELDS = {"type": "object", "additionalProperties": {"type": "string"}}
+_PROBLEM = {"type": "object", "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "fields": _FIELDS}}
+_ERROR = {"type": "object", "properties": {"error": _PROBLEM}}
+_CREDENTIALS = {name: {"type": "string"} for name in ("username", "password")} | {
+    "provider": {"type": "string", "enum": ["db"]},
+    "refresh": {"type": "boolean"},
+    "code": {"type": "string", "description": "Two-factor authentication code, if it is turned on."},
+}
+_TOKENS = {"type": "object", "properties": {"access_token": {"type": "string"}, "refresh_token": {"type": "string"}}}
+
+
+def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": schema}}
+
+
+def _operation(tag: str, summary: str, answer: Mapping[str, Any], *, body: Mapping[str, Any] | None = None, status: str = "200", **rest: Any) -> dict[str, Any]:
+    refusal = {"description": "Refused. The message explains why.", "content": _json({"$ref": "#/components/schemas/Error"})}
+    answers = {status: {"description": "Done.", "content": _json(answer)}, "default": refusal}
+    return {"tags": [tag], "summary": summary, "responses": answers} | ({"requestBody": {"required": True, "content": _json(body)}} if body else {}) | rest
+
+
+_SIGN_IN = {"post": _operation("Security", "Sign in to get a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
+
+_REFRESH = {"post": _operation("Security", "Exchange a refresh token for two new tokens; it works once", _TOKENS)}
+
+
+_SURE = {
+    "type": "boolean",
+    "description": "Confirms a change that affects other records. Without it, the request is refused with 409 and `fields` lists those records by number.",
+}
+
+
+def _schemas(it: Resource) -> dict[str, Any]:
+    def written(columns: Sequence[Column]) -> dict[str, Any]:
+        properties = {each.path: {"type": "integer", "title": each.label} if each.kind == "relation" else each.schema for each in columns}
+        return {"type": "object", "properties": properties | ({"sure": _SURE} if it.strands else {})}
+
+    shape = it.whole
+    shown = {each.path: each.schema for each in [*shape.list, *shape.show] if not each.secret}
+    always = {"id": KINDS["number"].schema, "version": KINDS["number"].schema}
+    return {
+        it.noun.__name__: {"type": "object", "properties": always | shown},
+        f"{it.noun.__name__}.post": written(shape.add),
+        f"{it.noun.__name__}.put": written(shape.edit),
+    }
+
+
+def _paths(it: Resource) -> dict[str, Any]:
+    name, tag, base = it.noun.__name__, it.label, f"/api/v1/{it.name}"
+    one = {"type": "object", "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}}}
+    many = {"type": "object", "properties": {"count": {"type": "integer"}, "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}}
+    pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
+    collection = {"get": _operation(tag, f"List {it.plural}", many, parameters=_list_parameters(it))}
+    single = {"get": _operation(tag, f"Get {_a(it.singular)}", one, parameters=pk)}
+    if it.whole.add:
+        collection["post"] = _operation(tag, f"Create {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
+    if it.whole.edit:
+        single["put"] = _operation(tag, f"Update {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
+    if "delete" in it.verbs:
+        sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
+        single["delete"] = _operation(tag, f"Delete {_a(it.singular)}", {"type": "object"}, parameters=[*pk, *sure])
+    moves = {f"{base}/{{pk}}/{m.name}": {"post": _move_operation(tag, m, one, pk)} for m in it.moves.values() if m.by}
+    return {f"{base}/": collection, f"{base}/{{pk}}": single} | moves
+
+
+def _a(one: str) -> str:
+    return f"{'an' if one[0] in 'aeio' else 'a'} {one}"
+
+
+def _list_parameters(it: Resource) -> list[dict[str, Any]]:
+    names = ["q", "order", "page", "size", *[f"f.{each.path}" for each in it.whole.filters]]
+    return [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
+
+
+def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
+    asks = {each.name: _question(each) for each in questions(move.asks)} if move.asks else {}
+    body = {"type": "object", "properties": asks} if asks else None
+    summary = f"{move.label}: {' or '.join(move.sources)} → {move.to or 'unchanged'}"
+    return _operation(tag, summary, answer, body=body, parameters=parameters, description=move.does)
+
+
+def _report_operation(it: Report) -> dict[str, Any]:
+    asks = [
+        {
+            "name": each.name,
+            "in": "query",
+            "required": False,
+            "description": each.help,
+            "schema": {"type": _TYPES.get(each.kind.__name__, "string"), "title": each.label},
+        }
+        for each in it.questions
+    ]
+    row = {"type": "object", "properties": {each.name: each.schema for each in it.columns}}
+    totals = {"type": "object", "description": "Totals by currency.", "additionalProperties": {"type": "object"}}
+    verdict = {"type": "object", "nullable": True, "properties": {"good": {"type": "boolean"}, "words": {"type": "string"}}}
+    answer = {"count": {"type": "integer"}, "result": {"type": "array", "items": row}, "totals": totals, "verdict": verdict}
+    return _operation(f"{it.pack}: reports", it.label, {"type": "object", "properties": answer}, parameters=asks, description=it.note)
+
+
+def _question(question: Question) -> dict[str, Any]:
+    # What can be chosen is data, and this description is made once: so it is not listed here.
+    return {"type": _TYPES.get(question.kind.__name__, "string"), "title": question.label, "description": question.help}

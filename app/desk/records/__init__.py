@@ -1,0 +1,1 @@
+"""Records: notes, tasks, history, related rows and files of one row, and how a row is written."""

@@ -1,0 +1,129 @@
+"""History on a screen: what a change changed, as a person says it, and where the row behind a name is shown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Any
+
+from flask import url_for
+from sqlalchemy import inspect
+
+from app.desk.declare import column
+from app.desk.declare.column import KINDS, NO, usual_label
+from app.desk.declare.field import board
+from app.desk.declare.resource import resource_of, resources
+from app.kernel import access, db
+from app.kernel.audit import Change, as_seen
+from app.kernel.db import Noun, noun_called, session, spaced
+from app.money.amount import Money
+
+_CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
+_UNSAID = {"handle", "request_key", "request_hash", "more"}  # for programs, or told apart: they tell a person nothing
+
+
+def told(change: Change) -> list[tuple[str, str, str]]:
+    """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
+    before, after = (as_seen(change, side) for side in (change.before, change.after))
+    names = [*dict.fromkeys([*before, *after])]
+    said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
+    lines = [(_label(change.noun, name), _said(change.noun, name, before), _said(change.noun, name, after)) for name in said]
+    return [*lines, *_added(change.noun, *(_fields(side.get("more")) for side in (before, after)))]
+
+
+def _label(noun: str, name: str) -> str:
+    """As the column is called on the page of the record."""
+    plain, found = name.removesuffix("_amount").removesuffix("_id"), _column(noun, name)
+    known = {each.path: each.label for resource in resources() if resource.name == noun for each in resource.declared.every}
+    return known.get(name) or known.get(plain) or (str(found.info.get("label", "")) if found is not None else "") or usual_label(plain)
+
+
+def noun_of(name: str) -> type[Noun] | None:
+    """None of what is not ours, and of a line of business that has gone since."""
+    try:
+        return noun_called(name)
+    except KeyError:
+        return None
+
+
+def _column(noun: str, name: str) -> Any:
+    known = noun_of(noun)
+    return inspect(known).columns.get(name) if known else None
+
+
+def _fields(more: Any) -> Mapping[str, Any]:
+    """One by one, or that there was something: to whoever may know no more, and after somebody was forgotten."""
+    return more if isinstance(more, Mapping) else {"more": more} if more else {}
+
+
+def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+    """Changed custom fields, one line each; a linked record is shown by its ID."""
+    known = board.known.get(noun, ())
+    leading, labels = {each.key for each in known if each.kind == "relation"}, {each.key: each.label for each in known}
+    for key in dict.fromkeys([*before, *after]):
+        if before.get(key) != after.get(key):
+            old, new = (f"ID {side[key]}" if key in leading and key in side else _facts(side.get(key)) for side in (before, after))
+            yield labels.get(key) or spaced(key), old, new
+
+
+def _facts(value: Any) -> str:
+    if isinstance(value, str) and _INSTANT.fullmatch(value):
+        return KINDS["moment"].said(datetime.fromisoformat(value))
+    return KINDS["yesno" if isinstance(value, bool) else "facts"].said(value)
+
+
+def _said(noun: str, name: str, side: Mapping[str, Any]) -> str:
+    value = side.get(name)
+    match value:
+        case None | "" | {} | []:
+            return NO
+        case bool() | dict() | list():
+            return KINDS["yesno" if isinstance(value, bool) else "facts"].said(value)
+        case int() if name.endswith("_amount"):
+            return str(Money(value, side.get(f"{name.removesuffix('_amount')}_currency") or column.house.currency))
+        case int() if name.endswith("_id"):
+            return f"ID {value}"
+        case str() if _INSTANT.fullmatch(value):
+            return KINDS["moment"].said(datetime.fromisoformat(value))
+    return _in_words(noun, name, value) if isinstance(value, str) else str(value)
+
+
+def _in_words(noun: str, name: str, value: str) -> str:
+    """A state and a choice as they are called on the page of the record, and a code as words."""
+    found = _column(noun, name)
+    if found is None or not (name == "state" or found.info.get("choices")):
+        return spaced(value) if found is not None and "says" in found.info and _CODE.fullmatch(value) else value
+    it = column.Column(noun_called(noun), name)
+    return it.option_said(value) if value in it.choices else value
+
+
+def called(noun: str | None, id: int | None, *, by_name: object) -> str:
+    """What a row is about: by its name to whoever may open it, and by its number to everybody else."""
+    if noun is None or id is None:
+        return "–"
+    row = session.get(noun_called(noun), id) if by_name else None
+    return str(row) if row is not None else f"{db.called(noun)} {id}"
+
+
+def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
+    """The names of the records behind these changes, if the reader can open them: one query per noun."""
+    ids: dict[str, set[int]] = {}
+    for each in changes:
+        ids.setdefault(each.noun, set()).add(each.row_id)
+    names: dict[tuple[str, int], str] = {}
+    for name, its in ids.items():
+        noun: Any = noun_of(name)
+        if noun and resource_of(noun) and access.actor().may(noun, "read"):
+            rows = session.scalars(access.visible(noun).where(noun.id.in_(its))).unique()
+            names |= {(name, row.id): str(row) for row in rows}
+    return names
+
+
+def door_to(noun: type[Any] | str, id: int | None) -> str | None:
+    """Where a row of another noun is shown, if there is such a page and the reader may open it."""
+    named = [each for each in resources() if noun in (each.noun, each.name)]
+    if not named or id is None or not access.actor().may(named[0].noun, "read"):
+        return None
+    return url_for(f"{named[0].noun.__name__}Screens.show", pk=id)

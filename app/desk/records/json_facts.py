@@ -1,0 +1,66 @@
+"""What lies in a JSON column, as a person reads it: the lines of a price, amounts, and tables of things that are alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import inspect
+
+from app.desk.records.history import door_to
+from app.kernel.db import spaced
+from app.money.amount import Money
+from app.money.price import Price
+
+_LEFT = {"what", "noun", "row_id"}
+_PRICED = {"label", "listed", "off", "net", "quantity", "code", "taxes", "rates", "total"}
+
+
+@dataclass(frozen=True)
+class Alike:
+    """Things that all have the same few names."""
+
+    names: dict[str, str]  # and what a person calls each
+    things: list[Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Left:
+    """Something that was done, and where the row is that it left."""
+
+    what: str
+    url: str | None
+
+
+def readable(row: Any, value: Any) -> Any:
+    """The same facts, with a Price, Money or Alike wherever one lies in them."""
+    if isinstance(value, Mapping):
+        if value.keys() == {"amount", "currency"}:
+            return Money(value["amount"], value["currency"])
+        return {name: readable(row, each) for name, each in value.items()}
+    if isinstance(value, list):
+        return _listed(row, value)
+    return value
+
+
+def _listed(row: Any, value: list[Any]) -> Any:
+    if not value or not all(isinstance(each, Mapping) for each in value):
+        return [readable(row, each) for each in value]
+    names = value[0].keys()
+    if names == _LEFT:
+        return [Left(each["what"], door_to(each["noun"], each["row_id"]) if each["noun"] else None) for each in value]
+    if any(each.keys() != names for each in value):
+        return [readable(row, each) for each in value]
+    if names == _PRICED and (currency := _currency(row)):
+        return Price.from_json(value, currency)
+    return Alike(
+        {name: type(row).fact_labels.get(name) or spaced(name) for name in names},
+        [{name: readable(row, each) for name, each in thing.items()} for thing in value],
+    )
+
+
+def _currency(row: Any) -> str:
+    """Lines of a price leave their currency to the row that they are written in."""
+    amounts = (getattr(row, each.key) for each in inspect(type(row)).composites)
+    return next((each.currency for each in amounts if isinstance(each, Money)), "")

@@ -1,0 +1,69 @@
+"""Remark: what somebody of the house says about a record to the others who may read it."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.desk.notices.colleague import called, mentioned
+from app.desk.notices.notice import give
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun, noun_called, session
+from app.kernel.errors import Invalid, Refused
+
+WHILE = timedelta(minutes=15)
+LONGEST = 4000
+
+
+class Remark(Noun):
+    """Words below a record. For a quarter of an hour their author can put them right; then they stay as they were said."""
+
+    known_as = "note"
+    __table_args__ = (Index("remark_about", "noun", "row_id", "id"),)
+
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
+    name: Mapped[str]
+    words: Mapped[str] = mapped_column(info={"long": True, "personal": True})
+    edited_at: Mapped[datetime | None]
+
+    @classmethod
+    def write(cls, row: Noun, words: str, names: set[str] | None = None) -> Self:
+        """Whoever is named in it hears of it; `names` says who that is where not all of the words are their writer's own."""
+        who = actor()
+        made = cls(noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked(words))
+        session.add(made)
+        made._tell(row, mentioned(made.words) if names is None else names)
+        return made
+
+    def rewrite(self, words: str) -> None:
+        self.lock()
+        if not self.is_open:
+            raise Refused("A note can only be edited by its author, within 15 minutes. Add another note instead.")
+        before, self.words, self.edited_at = mentioned(self.words), _checked(words), clock.now()
+        self._tell(noun_called(self.noun).get(self.row_id), mentioned(self.words) - before)
+
+    @property
+    def is_open(self) -> bool:
+        """For whoever is here, still."""
+        return self.user_id is not None and self.user_id == actor().user_id and clock.now() - self.created_at < WHILE
+
+    def _tell(self, row: Noun, names: set[str]) -> None:
+        """Who is named hears of it, if the record is theirs to read; nobody is told that it is not."""
+        for user in called(names, row):
+            if user.id != self.user_id:
+                give(user, "mention", f"{self.name} mentioned you on {row}.", row=row)
+
+
+def _checked(words: str) -> str:
+    said = words.replace("\r\n", "\n").strip()
+    if not said:
+        raise Invalid.fields_said({"words": "Enter a note."})
+    if len(said) > LONGEST or "\x00" in said:
+        raise Invalid.fields_said({"words": f"Use at most {LONGEST:,} characters."})
+    return said

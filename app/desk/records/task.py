@@ -1,0 +1,129 @@
+"""Task: what somebody of the house should do about a record, and by when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Self
+
+from sqlalchemy import ForeignKey, Index, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
+
+from app.desk.declare.about_a_record import readable
+from app.desk.notices.colleague import chosen, may_read
+from app.desk.notices.notice import give
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.errors import Invalid, Missing
+from app.kernel.jobs import every
+from app.kernel.workflow import asked, move
+
+HANDS = "Desk Practitioner Accountant"
+LONGEST = 200
+SOON = 20
+
+
+@dataclass(frozen=True)
+class Whom:
+    who: str = asked("Assignee", help="A user name, such as dina.")
+
+
+class Task(Noun):
+    """Something to be done about one record, by one person."""
+
+    states = "open", "done"
+    __table_args__ = (
+        Index("task_about", "noun", "row_id", "id"),
+        Index("task_due", "due_on", postgresql_where=text("state = 'open'")),
+    )
+
+    noun: Mapped[str]
+    row_id: Mapped[int]
+    about: Mapped[str] = mapped_column(default="", info={"personal": True})
+    title: Mapped[str] = mapped_column(info={"personal": True, "label": "Task"})
+    who_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
+    who: Mapped[Any] = relationship("User", lazy="joined")
+    asked_by: Mapped[str] = mapped_column(info={"label": "Assigned by"})
+    due_on: Mapped[date | None] = mapped_column(info={"label": "Due"})
+    reminded_on: Mapped[date | None] = mapped_column(info={"label": "Reminder sent on"})
+
+    @validates("title")
+    def _said(self, key: str, value: str) -> str:
+        title = " ".join(str(value).split())
+        if not title or len(title) > LONGEST:
+            raise Invalid.fields_said({"title": f"Enter a task of 1 to {LONGEST} characters."})
+        return title
+
+    @classmethod
+    def ask(cls, row: Noun, title: str, who: str, due_on: date | None) -> Self:
+        user = chosen(who, row)
+        made = cls(noun=row.__tablename__, row_id=row.id, about=str(row), title=title, who=user, asked_by=actor().name, due_on=due_on)
+        session.add(made)
+        made._give(user)
+        return made
+
+    def tidy(self) -> None:
+        """A day that is put off is reminded of anew."""
+        if self.due_on is not None and self.due_on > clock.today():
+            self.reminded_on = None
+
+    @classmethod
+    def mine(cls) -> list[Self]:
+        """What is open and whoever is here has to do, the most urgent first."""
+        if not actor().may(cls, "read"):
+            return []
+        here = select(cls).where(cls.who_id == actor().user_id, cls.state == "open", readable(cls))
+        return [*session.scalars(here.order_by(cls.due_on.asc().nulls_last(), cls.id).limit(SOON))]
+
+    @property
+    def is_late(self) -> bool:
+        return self.state == "open" and self.due_on is not None and self.due_on < clock.today()
+
+    @property
+    def is_for_today(self) -> bool:
+        return self.state == "open" and self.due_on == clock.today()
+
+    @move("open", to="done", by=HANDS, label="Mark as done")
+    def finish(self) -> None:
+        """Marks the task as done."""
+
+    @move("done", to="open", by=HANDS, label="Reopen")
+    def open_again(self) -> None:
+        """Opens the task again."""
+
+    @move("open", by=HANDS, label="Reassign", asks=Whom)
+    def hand_over(self, asked: Whom) -> None:
+        """Gives the task to another team member, who is notified."""
+        self.who = chosen(asked.who, self.record)
+        self.reminded_on = None
+        self._give(self.who)
+
+    def remind(self) -> None:
+        """On the day, and once: somebody who may not read the record any more is not told of it."""
+        self.reminded_on = clock.today()
+        if self.who is not None and self.who.active and may_read(self.who, self.record):
+            give(self.who, "due", f"{'Overdue' if self.is_late else 'Due today'}: {self.title}", row=self.record)
+
+    def _give(self, user: Any) -> None:
+        if user.id != actor().user_id:
+            give(user, "task", f"{actor().name} assigned you a task: {self.title}", row=self.record)
+
+    @property
+    def record(self) -> Noun:
+        return noun_called(self.noun).get(self.row_id)
+
+    def __str__(self) -> str:
+        return self.title or f"Task {self.id}"
+
+
+@every("Send task reminders", minutes=10)
+def remind_of_tasks() -> None:
+    """Each in a transaction of its own: one whose record is gone holds up no other."""
+    due = select(Task.id).where(Task.state == "open", Task.due_on <= clock.today(), Task.reminded_on.is_(None), Task.who_id.is_not(None))
+    for id in session.scalars(due.order_by(Task.id)).all():
+        try:
+            with transaction():
+                Task.get(id).lock().remind()
+        except Missing:
+            continue

@@ -1,0 +1,78 @@
+"""Timeline: all that happened around a record in one line: what was said, what was changed, what was sent; the newest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+
+from app.desk.records.remark import Remark
+from app.kernel.audit import Change
+from app.kernel.db import Noun, session
+from app.kernel.errors import Unreadable
+from app.messages.message import Message
+
+AT_ONCE = 30
+KINDS = {"": "All", "remarks": "Notes", "changes": "Changes", "messages": "Messages"}
+
+
+Source = tuple[Any, Any]  # what is read, and the moment that puts it in its place
+
+
+@dataclass(frozen=True)
+class Entry:
+    kind: str
+    at: datetime
+    it: Any
+
+
+@dataclass(frozen=True)
+class Timeline:
+    only: str
+    entries: list[Entry]
+    until: str  # from where the older ones go on; empty when there are none
+
+
+def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
+    if only not in KINDS:
+        raise Unreadable(f"“only” must be one of: {', '.join(filter(None, KINDS))}.")
+    end = _moment(until)
+    kinds = {kind: found for kind, found in _sources(row).items() if only in ("", kind)}
+    entries = [Entry(kind, at, it) for kind, (statement, moment) in kinds.items() for it, at in _read(row, statement, moment, end)]
+    entries.sort(key=lambda each: (each.at, each.it.id), reverse=True)
+    shown = entries[:AT_ONCE]
+    return Timeline(only, shown, shown[-1].at.isoformat() if len(entries) > AT_ONCE else "")
+
+
+def _sources(row: Noun) -> dict[str, Source]:
+    return {kind: source for kind, source in _EVERY.items() if row.audited or kind != "changes"}
+
+
+def _source(noun: Any, moment: Any) -> Source:
+    here = noun.noun == bindparam("noun"), noun.row_id == bindparam("row_id")
+    return select(noun, moment).where(*here).order_by(moment.desc()).limit(AT_ONCE + 1), moment
+
+
+# Put together once: every record asks them.
+_EVERY: dict[str, Source] = {
+    "remarks": _source(Remark, Remark.created_at),
+    "messages": _source(Message, func.coalesce(Message.sent_at, Message.due_at)),
+    "changes": _source(Change, Change.created_at),
+}
+
+
+def _read(row: Noun, statement: Any, moment: Any, end: datetime | None) -> list[Any]:
+    older = statement.where(moment < end) if end else statement
+    return [*session.execute(older, {"noun": row.__tablename__, "row_id": row.id}).unique()]
+
+
+def _moment(text: str) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        moment = None
+    if text and (moment is None or moment.tzinfo is None):
+        raise Unreadable("“until” must be a date and time such as 2026-11-24T09:00:00+00:00.")
+    return moment

@@ -1,0 +1,165 @@
+"""The page, the files and the endpoint of one report, on Flask-AppBuilder's BaseView and BaseApi."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, ClassVar, cast
+
+from flask import Response, flash, g, jsonify, redirect, render_template, request, send_file, stream_with_context, url_for
+from flask_appbuilder import BaseView, expose
+from flask_appbuilder.api import BaseApi
+from flask_appbuilder.security.decorators import has_access, permission_name, protect
+from flask_appbuilder.security.sqla.models import User
+
+from app.desk.declare.report import Report, Table
+from app.desk.lists.export import XLSX, csv_of
+from app.desk.notices.colleague import name_of
+from app.desk.pages.edit import MANY, pick
+from app.desk.pages.rest import Api
+from app.desk.records.history import door_to
+from app.desk.reports.file import in_a_workbook, on_paper
+from app.desk.reports.subscription import Subscription, Wanted
+from app.desk.sign_in import security
+from app.kernel import access
+from app.kernel.db import session, transaction
+from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.workflow import questions, read
+
+
+class Page(BaseView):
+    """The question above, the answer below; GET alone, so that an answer has an address."""
+
+    report: ClassVar[Report]
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "sheet": "read", "paper": "read", "send": "read", "choices": "read"}
+
+    @expose("/")
+    @has_access
+    def show(self) -> Any:
+        typed = _typed()
+        try:
+            asked = self.report.read(typed)
+        except Refused as no:
+            return self._page(typed=typed, wrong=no.fields, refusal=no.words, table=None), no.status
+        table, verdict = self.report.table(asked), self.report.verdict(asked) if self.report.verdict else None
+        spoken = self.report.spoken(asked)
+        return self._page(typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict, spoken=spoken)
+
+    @expose("/export.csv")
+    @has_access
+    def export(self) -> Response:
+        """The same rows, streamed; safe to open in a spreadsheet."""
+        lines = self.report.lines(self.report.read(_typed()))
+        headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
+        return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
+
+    @expose("/export.xlsx")
+    @has_access
+    def sheet(self) -> Response:
+        """The same rows with their sums, and what was asked on a page of its own."""
+        file = in_a_workbook(self.report, self.report.read(_typed()))
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.report.name}.xlsx")
+
+    @expose("/export.pdf")
+    @has_access
+    def paper(self) -> Response:
+        """To be printed, or passed on to somebody without a desk."""
+        drawn = on_paper(self.report, self.report.read(_typed()))
+        return Response(drawn, mimetype="application/pdf", headers={"Content-Disposition": f'attachment; filename="{self.report.name}.pdf"'})
+
+    @expose("/send", methods=["GET", "POST"])
+    @has_access
+    def send(self) -> Any:
+        """The same again and again by mail, each time of other days; what else is asked stands in the address."""
+        security.must(Subscription, "edit")
+        asked = self.report.typed(self.report.read(_typed()))
+        if request.method == "GET":
+            return self._send(asked, typed={})
+        typed = {name: text for name, text in request.form.items() if name not in ("csrf_token", "who")}
+        try:
+            with transaction():
+                made = Subscription.ask(self.report, asked, read(Wanted, typed), _whom())
+        except Refused as no:
+            session.rollback()
+            return self._send(asked, typed=request.form, refusal=no), no.status
+        flash(f"{made} will be sent {made.when}.", "success")
+        return redirect(url_for("SubscriptionScreens.show", pk=made.id))
+
+    def _send(self, asked: dict[str, str], typed: Any, refusal: Refused | None = None) -> str:
+        g.resource = self.report
+        others = security.everybody() if access.ADMIN in access.actor().roles else None
+        people = [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
+        spoken = self.report.spoken(self.report.read(asked), without_days=True)
+        given = {"typed": typed, "refusal": refusal, "people": people, "me": access.actor().user_id, "asked": asked, "spoken": spoken}
+        return render_template(
+            "desk/report_send.html", report=self.report, endpoint=self.endpoint, asks=[replace(each, required=True) for each in questions(Wanted)], **given
+        )
+
+    @expose("/choices/<name>")
+    @has_access
+    def choices(self, name: str) -> Any:
+        """What a question can point at: a few rows that fit the words, never a whole table."""
+        if name not in self.report.points:
+            raise Missing
+        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(self.report.points[name], request.args.get("q", ""))]}
+
+    def _page(self, **context: Any) -> str:
+        g.resource = self.report
+        who = access.actor()
+        context |= {"mine": Subscription.of(who.user_id, self.report.name), "sends": who.may(Subscription, "edit")}
+        return render_template("desk/report.html", report=self.report, endpoint=self.endpoint, pick=pick, many=MANY, door_to=door_to, **context)
+
+
+class Endpoint(BaseApi):
+    """The same rows for programs: amounts in whole minor units with their currency, every row at once."""
+
+    report: ClassVar[Report]
+    route_base = "/api/v1/report"
+    base_permissions = ["can_read"]
+    method_permission_name: ClassVar[dict[str, str]] = {"get": "read"}
+    responses: ClassVar[dict[str, Any]] = {}
+    response_403, response_401 = Api.response_403, Api.response_401
+
+    def _answer(self) -> Response:
+        report = self.report
+        asked = report.read(_typed())
+        verdict = report.verdict(asked) if report.verdict else None
+        table = report.table(asked, at_once=None)
+        return jsonify(
+            asked=report.typed(asked),
+            count=table.count,
+            result=[{each.name: each.json(row) for each in report.columns} for row in table.rows],
+            totals=_totals(table),
+            verdict=verdict and {"good": verdict.good, "words": verdict.words},
+        )
+
+
+def _typed() -> dict[str, str]:
+    return {name: text.strip() for name, text in request.args.items() if text.strip()}
+
+
+def _whom() -> User:
+    """Who is chosen, or whoever asks."""
+    chosen = request.form.get("who") or str(access.actor().user_id)
+    user = session.get(User, int(chosen)) if chosen.isdecimal() and len(chosen) < 10 else None
+    if user is None:
+        raise Invalid.fields_said({"who": "Choose one from the list."})
+    return user
+
+
+def _totals(table: Table) -> dict[str, Any]:
+    return {currency: {name: money.as_json() for name, money in sums.items()} for currency, sums in table.totals.items()}
+
+
+def page_of(report: Report) -> type[Page]:
+    body = {"report": report, "route_base": f"/desk/reports/{report.name}", "class_permission_name": report.right}
+    return type(f"{report.right}Page", (Page,), body)
+
+
+def endpoint_of(report: Report) -> type[Endpoint]:
+    def get(self: Endpoint) -> Response:
+        return self._answer()
+
+    get.__doc__ = report.note
+    asked = cast(Any, expose(f"/{report.name}", methods=["GET"])(protect()(permission_name("get")(get))))
+    return type(f"{report.right}Endpoint", (Endpoint,), {"report": report, "class_permission_name": report.right, "get": asked})

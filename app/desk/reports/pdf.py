@@ -1,0 +1,159 @@
+"""A report on paper: what was asked, what it comes to, its chart and its table, as PDF in the look of the invoices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from app.desk.declare.chart import Point
+from app.desk.declare.report import Heading, Report, Row, Table, Verdict
+from app.kernel import clock
+from app.money.amount import Money
+from app.money.columns import Column, Columns
+from app.money.sheet import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, leading
+
+MOST = 2_000  # rows: some sixty pages, which nobody reads, and five seconds, for which somebody waits
+_BARS = 12
+_TALL = 30.0
+_BROAD = 105  # letters side by side, beyond which a page lies across
+_WORDS = "text", "relation", "long", "facts"
+_GOOD, _BAD = (26, 112, 70), (176, 42, 42)
+
+
+@dataclass(frozen=True)
+class ReportPaper:
+    """All that is said on it."""
+
+    report: Report
+    house: str
+    asked: Sequence[tuple[str, str]]
+    table: Table
+    verdict: Verdict | None
+    made: str
+    rows: Sequence[Row] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "rows", self.table.rows[:MOST])
+
+    def drawn(self) -> bytes:
+        columns = self._columns()
+        sheet = Sheet(self.report.label, self.house, clock.today(), self._texts(columns), across=_is_broad(columns), long=True)
+        self._head(sheet)
+        if self.table.count:
+            self._chart(sheet)
+            Columns(sheet, columns, sheet.width, strong=self._strong()).draw()
+            self._end(sheet)
+        else:
+            sheet.flow(self.report.empty, LEFT, sheet.width, size=10)
+        return bytes(sheet.output())
+
+    # --- what is said ---
+
+    def _columns(self) -> list[Column]:
+        heads = self.report.columns
+        cells = {each.name: [(each.said(row), "") for row in self.rows] + self._sums(each, first=each is heads[0]) for each in heads}
+        longest = {each.name: max((len(said) for said, _ in cells[each.name]), default=0) for each in heads}
+        wordy = [each.name for each in heads if each.kind in _WORDS and longest[each.name] > 12] or [max(heads, key=lambda each: longest[each.name]).name]
+        return [Column(each.label, cells[each.name], figures=each.is_figure, gives=each.name in wordy) for each in heads]
+
+    def _sums(self, head: Heading, *, first: bool) -> list[tuple[str, str]]:
+        return [(f"Total {currency}" if first else head.said(sums) if head.name in sums else "", "") for currency, sums in self._totals.items()]
+
+    @property
+    def _totals(self) -> Mapping[str, Mapping[str, Money]]:
+        return self.table.totals
+
+    def _strong(self) -> set[int]:
+        return {at for at, row in enumerate(self.rows) if row.get("mark")} | {len(self.rows) + at for at in range(len(self._totals))}
+
+    def _texts(self, columns: Sequence[Column]) -> Iterator[str]:
+        """Every word on it: of the faces, only their letters come along."""
+        report = self.report
+        yield from (report.label, report.note, report.empty, self.house, self.made, self.verdict.words if self.verdict else "")
+        yield from (text for pair in self.asked for text in pair)
+        for column in columns:
+            yield column.head
+            yield from (said for said, _ in column.cells)
+        yield from (text for point in self._points() for text in (point.label, point.said))
+
+    def _points(self) -> list[Point]:
+        return self.report.chart.points(self.report, self.table.sums) if self.report.chart else []
+
+    # --- where it stands ---
+
+    def _head(self, sheet: Sheet) -> None:
+        half = sheet.width / 2
+        sheet.put(self.house, LEFT + half, half, size=9, bold=True, right=True, y=sheet.y + 2)
+        for line in sheet.wrapped(self.report.label, half - 5, 18):
+            sheet.put(line, LEFT, half, size=18)
+            sheet.y += leading(18)
+        sheet.y += 2
+        sheet.rule(sheet.y, width=sheet.width, colour=ACCENT, thick=0.9)
+        sheet.y += 4
+        sheet.flow(self.report.note, LEFT, sheet.width, colour=MUTED)
+        sheet.y += 2
+        for name, said in self.asked:
+            sheet.put(name, LEFT, 38, size=9, colour=MUTED)
+            sheet.put(said, LEFT + 40, sheet.width - 40, size=9, bold=True)
+            sheet.y += leading(9) + 0.4
+        sheet.put(self.made, LEFT, sheet.width, size=7.5, colour=MUTED)
+        sheet.y += leading(7.5) + 3
+        if self.verdict:
+            sheet.flow(self.verdict.words, LEFT, sheet.width, size=10, bold=True, colour=_GOOD if self.verdict.good else _BAD)
+            sheet.y += 3
+
+    def _chart(self, sheet: Sheet) -> None:
+        points, chart = self._points(), self.report.chart
+        if chart is None or len(points) < (2 if chart.shape == "columns" else 1):
+            return
+        of = next(each for each in self.report.columns if each.name == chart.of)
+        sheet.need(_TALL + 14 if chart.shape == "columns" else min(len(points), _BARS) * 5.2 + 12)
+        sheet.put(f"{of.label} by {chart.along.replace('_', ' ')}", LEFT, sheet.width, size=9, bold=True)
+        sheet.y += leading(9) + 1.5
+        _upright(sheet, points) if chart.shape == "columns" else _level(sheet, points)
+        sheet.y += 4
+
+    def _end(self, sheet: Sheet) -> None:
+        if self.table.count > len(self.rows):
+            sheet.flow(
+                f"Showing the first {len(self.rows):,} of {self.table.count:,} rows. Totals include all rows, and the CSV file contains them all.",
+                LEFT, sheet.width, colour=MUTED,
+            )  # fmt: skip
+
+
+def _is_broad(columns: Sequence[Column]) -> bool:
+    return sum(max(len(each) for each in (*column.head.split(), *(said for said, _ in column.cells))) + 3 for column in columns) > _BROAD
+
+
+def _upright(sheet: Sheet, points: Sequence[Point]) -> None:
+    """In the order of time: the highest is said above, the first and the last below."""
+    sheet.put(max(points, key=lambda it: it.part).said, LEFT, sheet.width, size=7.5, colour=MUTED)
+    top, step = sheet.y + leading(7.5) + 0.5, sheet.width / len(points)
+    for at, it in enumerate(points):
+        _bar(sheet, LEFT + step * (at + 0.12), top + _TALL * (1 - it.part), step * 0.76, max(_TALL * it.part, 0.2), below=it.below)
+    sheet.rule(top + _TALL, width=sheet.width, colour=HAIR)
+    sheet.y = top + _TALL + 0.8
+    sheet.put(points[0].label, LEFT, sheet.width / 2, size=7.5, colour=MUTED)
+    sheet.put(points[-1].label, LEFT + sheet.width / 2, sheet.width / 2, size=7.5, colour=MUTED, right=True)
+    sheet.y += leading(7.5)
+
+
+def _level(sheet: Sheet, points: Sequence[Point]) -> None:
+    """The largest first, each with its name before it and its figure behind it."""
+    shown = points[:_BARS]
+    named, figures = sheet.width * 0.3, max(sheet.wide(it.said, 8.5) for it in shown) + 4
+    room = sheet.width - named - figures - 3
+    for it in shown:
+        sheet.put(it.label, LEFT, named - 3, size=8.5)
+        _bar(sheet, LEFT + named, sheet.y + 0.8, room, 2.6, colour=(236, 239, 241))
+        _bar(sheet, LEFT + named, sheet.y + 0.8, max(room * it.part, 0.2), 2.6, below=it.below)
+        sheet.put(it.said, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
+        sheet.y += 5.2
+    if len(points) > _BARS:
+        sheet.put(f"Showing the first {_BARS} of {len(points)}. The table below lists them all.", LEFT, sheet.width, size=7.5, colour=MUTED)
+        sheet.y += leading(7.5)
+
+
+def _bar(sheet: Sheet, x: float, y: float, width: float, height: float, *, below: bool = False, colour: tuple[int, int, int] = ACCENT) -> None:
+    sheet.set_fill_color(*(_BAD if below else colour))
+    sheet.rect(x, y, width, height, style="F")

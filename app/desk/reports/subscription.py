@@ -1,0 +1,335 @@
+"""Subscription: a report that somebody is sent again and again, each time of other days."""
+
+from __future__ import annotations
+
+import calendar
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Any, ClassVar, Self
+from urllib.parse import urlencode
+from weakref import WeakKeyDictionary
+from zoneinfo import ZoneInfo
+
+from flask_appbuilder.security.sqla.models import User
+from sqlalchemy import ForeignKey, Index, String, select, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.desk.declare import column
+from app.desk.declare.column import KINDS
+from app.desk.declare.relative_days import days_of
+from app.desk.declare.report import Report, report_called, reports
+from app.desk.notices.colleague import name_of
+from app.desk.notices.notice import give
+from app.desk.reports import file
+from app.desk.sign_in import security
+from app.kernel import access, clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Forbidden, Invalid, Refused
+from app.kernel.jobs import every
+from app.kernel.people import Person
+from app.kernel.words import ENGLISH, speaking
+from app.kernel.workflow import asked, move
+from app.messages.channel import Attachment
+from app.messages.message import Message, tell
+
+HANDS = "Desk Practitioner Accountant Auditor"
+RHYTHMS = {"daily": "Daily", "weekly": "Weekly", "monthly": "Monthly"}
+DAYS = tuple(each.lower() for each in calendar.day_name)
+WEEKDAYS = {each: each.capitalize() for each in DAYS}
+PERIODS = {
+    "yesterday": "Yesterday",
+    "today": "Today",
+    "last_7_days": "Last 7 days",
+    "last_28_days": "Last 28 days",
+    "this_week": "This week",
+    "last_week": "Last week",
+    "this_month": "This month",
+    "last_month": "Last month",
+    "last_quarter": "Last quarter",
+    "this_year": "This year",
+    "last_year": "Last year",
+}
+LONGEST = 100
+MOST = 30  # of one person
+REFUSED = 3  # letters in a row that did not arrive, after which none is sent any more
+
+
+def _called() -> dict[str, str]:
+    return {each.name: each.label for each in reports()}
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """How somebody wants to be sent it."""
+
+    period: str = asked("Period", default="last_week", among=lambda: PERIODS)
+    format: str = asked("Format", default="pdf", among=lambda: file.FORMATS)
+    rhythm: str = asked("Frequency", default="weekly", among=lambda: RHYTHMS)
+    weekday: str = asked("Day of the week", default="monday", among=lambda: WEEKDAYS, help="For weekly reports")
+    day: int = asked("Day of the month", default=1, help="For monthly reports. In shorter months, the report is sent on the last day.")
+    at: time = asked("Time", default=time(7))
+
+
+@dataclass(frozen=True)
+class Enclosed:
+    """What goes along with one letter, and what the letter says of it."""
+
+    said: Sequence[str]
+    files: Sequence[Attachment]
+
+
+# Worked out once for the words of a letter and for its file.
+_enclosed: WeakKeyDictionary[Subscription, Enclosed] = WeakKeyDictionary()
+
+
+class Subscription(Noun):
+    """One report for one person. Each time it is asked as whoever reads it, with what they may at that moment."""
+
+    states = "on", "paused", "removed"
+    state_labels: ClassVar[dict[str, str]] = {"on": "Active", "removed": "Deleted"}
+    __table_args__ = (
+        Index("subscription_due", "next_at", postgresql_where=text("state = 'on'")),
+        Index("subscription_mine", "who_id", "report"),
+    )
+
+    title: Mapped[str] = mapped_column(String(LONGEST))
+    report: Mapped[str] = mapped_column(info={"choices": _called})
+    asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Period"})
+    format: Mapped[str] = mapped_column(default="pdf", info={"choices": file.FORMATS, "label": "Format"})
+    rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": RHYTHMS, "label": "Frequency"})
+    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "Day of the week", "only": ("rhythm", ["weekly"])})
+    day: Mapped[int] = mapped_column(
+        default=1, info={"label": "Day of the month", "help": "In shorter months, the report is sent on the last day.", "only": ("rhythm", ["monthly"])}
+    )
+    at: Mapped[time] = mapped_column(default=time(7), info={"label": "Time"})
+    who_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
+    who: Mapped[Any] = relationship("User", lazy="joined")
+    asked_by: Mapped[str] = mapped_column(info={"label": "Scheduled by"})
+    next_at: Mapped[datetime] = mapped_column(info={"label": "Next delivery"})
+    of_day: Mapped[date | None]  # from which the latest one counts its days
+    sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Last delivery"})
+    trouble: Mapped[str] = mapped_column(default="")
+
+    refusals: ClassVar[dict[str, str]] = {}
+
+    # --- asking for it ---
+
+    @classmethod
+    def ask(cls, report: Report, typed: dict[str, str], wanted: Wanted, user: User) -> Self:
+        """For oneself; an administrator also for somebody else, who has to be able to read it."""
+        me = access.actor()
+        if user.id != me.user_id and access.ADMIN not in me.roles:
+            raise Forbidden("You don’t have permission to do this.")
+        if len(cls.of(user.id)) >= MOST:
+            raise Refused(f"{name_of(user)} already has {MOST} scheduled reports. Delete one before adding another.")
+        kept = {name: text for name, text in typed.items() if name not in _dates(report)}
+        made = cls(title=report.label, report=report.name, asked=kept, who=user, who_id=user.id, asked_by=me.name, **vars(wanted))
+        if why := made.why_not():
+            raise Refused(why)
+        made.tidy()
+        session.add(made)
+        return made
+
+    @classmethod
+    def of(cls, user_id: int | None, report: str = "") -> list[Self]:
+        here = select(cls).where(cls.who_id == user_id, cls.state != "removed", *([cls.report == report] if report else []))
+        return [*session.scalars(here.order_by(cls.id))]
+
+    def tidy(self) -> None:
+        self.title = " ".join(self.title.split())
+        wrong = {}
+        if not 1 <= len(self.title) <= LONGEST:
+            wrong["title"] = f"Enter a title of 1 to {LONGEST} characters."
+        if not 1 <= self.day <= 31:
+            wrong["day"] = "Enter a day from 1 to 31."
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        self.next_at = self.after(clock.now())
+
+    # --- when ---
+
+    def after(self, instant: datetime) -> datetime:
+        """The first time after this instant, by the clock on the wall of the house: whatever is done to that clock, once a day at most."""
+        zone = ZoneInfo(column.house.timezone)
+        day = instant.astimezone(zone).date() - timedelta(days=1)
+        while not (self._falls_on(day) and (at := datetime.combine(day, self.at, zone).astimezone(UTC)) > instant):
+            day += timedelta(days=1)
+        return at
+
+    def _falls_on(self, day: date) -> bool:
+        match self.rhythm:
+            case "weekly":
+                return DAYS[day.weekday()] == self.weekday
+            case "monthly":
+                return day.day == min(self.day, calendar.monthrange(day.year, day.month)[1])
+        return True
+
+    def fall_due(self) -> None:
+        """Part of a change. Whoever slept through three of them sends the last one, and says of which days it is."""
+        if self.state != "on" or self.next_at > clock.now():
+            return
+        if why := self.why_not() or self._is_never_taken():
+            self.stop(why)
+            return
+        latest = self.next_at
+        while (following := self.after(latest)) <= clock.now():
+            latest = following
+        self.next_at = following
+        self._send(clock.day_of(latest), key=f"report:{self.id}:{latest.isoformat()}")
+
+    def _send(self, day: date, key: str | None = None) -> None:
+        try:
+            person = self._reader()
+        except Refused as no:
+            self.stop(no.words)
+            return
+        self.of_day, self.sent_at = day, clock.now()
+        tell(person, "house/report", key=key, subscription=self)
+
+    def _reader(self) -> Person:
+        with speaking(ENGLISH):
+            return Person.meet(name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.house.timezone)
+
+    # --- whether ---
+
+    def why_not(self) -> str:
+        """What speaks against it now, in a sentence; nothing, if they may read it and it can be asked."""
+        report = report_called(self.report)
+        if report is None:
+            return "This report no longer exists."
+        if not self.who.active:
+            return f"{name_of(self.who)}’s account is deactivated."
+        with access.acting(security.at_the_desk(self.who)):
+            if not report.is_for(access.actor()):
+                return f"{name_of(self.who)} doesn’t have access to this report."
+            try:
+                self._question(report)
+            except Refused:
+                return "The filters of this report are no longer valid. Open the report and schedule it again."
+        return ""
+
+    def _is_never_taken(self) -> str:
+        mine = select(Message).where(Message.noun == "subscription", Message.row_id == self.id, Message.template == "house/report")
+        last = [*session.scalars(mine.order_by(Message.id.desc()).limit(REFUSED))]
+        return last[0].trouble if len(last) == REFUSED and all(each.state == "failed" for each in last) else ""
+
+    def wants(self, message: Message) -> bool:
+        """What is to be enclosed is decided by what they may when it goes out."""
+        return message.template != "house/report" or (self.state != "removed" and not self.why_not())
+
+    def _question(self, report: Report) -> Any:
+        return report.read(self._typed(report))
+
+    def _typed(self, report: Report) -> dict[str, str]:
+        """As somebody would type it on the day that it counts from; of one day alone, it is the last."""
+        first, last = (each.isoformat() for each in self._stretch())
+        dates = _dates(report)
+        return self.asked | dict.fromkeys(dates[:1], first) | dict.fromkeys(dates[-1:], last)
+
+    def _stretch(self) -> tuple[date, date]:
+        return days_of(self.period, self.of_day or clock.today())
+
+    # --- what is said and enclosed ---
+
+    def attached(self, template: str) -> Sequence[Attachment]:
+        if template != "house/report":
+            return ()
+        enclosed = self._enclose()
+        del _enclosed[self]
+        return enclosed.files
+
+    @property
+    def said(self) -> Sequence[str]:
+        """What it comes to: for the letter alone, and not for whoever looks at the words of letters."""
+        return self._enclose().said if access.actor().is_house else ()
+
+    def _enclose(self) -> Enclosed:
+        """Asked as whoever reads it, and as nobody else."""
+        if self not in _enclosed:
+            report = report_called(self.report)
+            assert report is not None
+            with access.acting(security.at_the_desk(self.who)):
+                _enclosed[self] = self._made(report)
+        return _enclosed[self]
+
+    def _made(self, report: Report) -> Enclosed:
+        question = self._question(report)
+        said = [report.verdict(question).words] if report.verdict else []
+        try:
+            return Enclosed(said, [file.attachment(report, question, self.format)])
+        except Refused as no:
+            return Enclosed([*said, f"The report is too large to attach. {no.words}"], [])
+
+    @property
+    def days(self) -> str:
+        """Of which days the latest one is."""
+        report = report_called(self.report)
+        dates = _dates(report) if report else []
+        first, last = self._stretch()
+        said = KINDS["day"].said
+        return "" if not dates else said(last) if first == last or len(dates) == 1 else f"{said(first)} – {said(last)}"
+
+    @property
+    def link(self) -> str:
+        """The page that asks the same."""
+        report = report_called(self.report)
+        return f"/desk/reports/{self.report}/?{urlencode(self._typed(report) if report else {})}"
+
+    @property
+    def when(self) -> str:
+        """As somebody says it: every Monday at 07:00."""
+        day = {"daily": "day", "weekly": self.weekday.capitalize(), "monthly": f"month on day {self.day}"}[self.rhythm]
+        return f"every {day} at {self.at:%H:%M}"
+
+    # --- by hand ---
+
+    @move("on", to="paused", by=HANDS)
+    def pause(self) -> None:
+        """Stop sending this report until it is resumed."""
+
+    @move("paused", to="on", by=HANDS, label="Resume")
+    def go_on(self) -> None:
+        """Send this report again from the next scheduled time. Missed reports are not sent."""
+        if why := self.why_not():
+            raise Refused(why)
+        self.trouble, self.next_at = "", self.after(clock.now())
+
+    @move("on", "paused", by=HANDS, label="Send now")
+    def send_now(self) -> None:
+        """Send this report now, as of today."""
+        if why := self.why_not():
+            raise Refused(why)
+        self._send(clock.today())
+
+    @move("on", "paused", to="removed", by=HANDS, label="Delete", careful=True)
+    def remove(self) -> None:
+        """Stop sending this report permanently."""
+
+    @move("on", to="paused", label="Stop")
+    def stop(self, why: str) -> None:
+        """The report can no longer be sent. The recipient is told why."""
+        self.trouble = why
+        give(self.who, "report", f"{self.title} is no longer sent to you. {why}", row=self)
+        if self.who.active:
+            try:
+                tell(self._reader(), "house/report_stopped", subscription=self)
+            except Refused:
+                return  # an address that cannot be written to; it stands in the desk
+
+    def __str__(self) -> str:
+        return self.title or f"Scheduled report {self.id}"
+
+
+def _dates(report: Report) -> list[str]:
+    """What it asks about days, which each sending answers anew."""
+    return [each.name for each in report.questions if each.kind is date]
+
+
+@every("Send scheduled reports", minutes=1)
+def send_due_reports() -> None:
+    due = select(Subscription.id).where(Subscription.state == "on", Subscription.next_at <= clock.now())
+    for id in session.scalars(due.order_by(Subscription.next_at, Subscription.id)).all():
+        with transaction():
+            Subscription.get(id).lock().fall_due()

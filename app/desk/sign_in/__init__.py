@@ -1,0 +1,1 @@
+"""Sign-in: passwords, TOTP, passkeys, OpenID Connect, sessions, API tokens and what a signed-in user may do."""
