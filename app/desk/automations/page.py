@@ -23,8 +23,8 @@ from app.desk.lists import filter_form, filters
 from app.desk.lists.filter_form import Line
 from app.desk.lists.query import Asked, holding, named, why_not
 from app.desk.notices.colleague import everybody, name_of
-from app.desk.pages.edit import pick, write
 from app.desk.pages.list import Lists
+from app.desk.records.writing import selectable_rows, write_row
 from app.kernel import access
 from app.kernel.access import everything
 from app.kernel.db import session
@@ -89,7 +89,7 @@ class AutomationScreens(Lists):
                 raise Refused(draft.lost)
             if not draft.question_fits():
                 raise Invalid.fields_said({"asked": "Correct the highlighted conditions."})
-            write(row, columns, draft.given | {"version": request.form.get("version", "")} if id else draft.given)
+            write_row(row, columns, draft.given | {"version": request.form.get("version", "")} if id else draft.given)
         except Refused as no:
             session.rollback()
             draft.wrong = no.fields
@@ -125,7 +125,7 @@ class AutomationScreens(Lists):
         resource = automation.about(access.find(Automation, id).noun)
         if resource is None:
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(resource.noun, request.args.get("q", "")[:100])]}
+        return {"choices": [{"id": row.id, "name": str(row)} for row in selectable_rows(resource.noun, request.args.get("q", "")[:100])]}
 
     def _chosen(self, resource: Resource, typed: str) -> Any:
         """By its id, or “12 · Asha Rao”; one that is not for the reader is not there."""

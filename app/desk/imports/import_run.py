@@ -17,7 +17,7 @@ from app.desk.declare.column import Column
 from app.desk.declare.field import leading_to
 from app.desk.declare.resource import Resource, resource_of
 from app.desk.imports.csv_table import Table, cell_of, heard, table_of, text_of
-from app.desk.pages.edit import remove, write
+from app.desk.records.writing import delete_row, write_row
 from app.desk.sign_in import security
 from app.kernel import access, clock
 from app.kernel.access import ADMIN, Actor, acting, actor
@@ -273,7 +273,7 @@ class Intake(Noun):
         if wrong:
             raise Invalid.fields_said(wrong)
         row = resource.noun()
-        write(row, [each for each in taken(resource) if each.required or each.path in given], given)
+        write_row(row, [each for each in taken(resource) if each.required or each.path in given], given)
         return row
 
     def _where(self, resource: Resource) -> list[tuple[int, Column]]:
@@ -356,7 +356,7 @@ def _take_away(noun: type[Noun], line: IntakeLine) -> None:
         raise Refused("It has been changed since.")
     if _is_referred_to(row):
         raise Refused("Other records refer to it.")
-    remove(row, {})
+    delete_row(row, {})
 
 
 def _is_referred_to(row: Noun) -> bool:

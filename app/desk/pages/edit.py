@@ -3,31 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from flask import Response, flash, g, redirect, render_template, request, send_file, url_for
 from flask_appbuilder import ModelView, expose
 from flask_appbuilder.security.decorators import has_access
-from sqlalchemy import cast, not_, or_
-from sqlalchemy.types import String
 
 from app.desk.declare.column import KINDS, Column
-from app.desk.declare.resource import Resource, resource_of
-from app.desk.lists.archive import is_away
-from app.desk.lists.filters import containing
+from app.desk.declare.resource import Resource
 from app.desk.pages.record import RIGHTS, Record
 from app.desk.records import editing_now
 from app.desk.records.download import handed_out
 from app.desk.records.history import called, door_to, told
+from app.desk.records.writing import MANY, Overtaken, Stranding, delete_row, require_feature, selectable_rows, write_row
 from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Invalid, Missing, Refused
+from app.kernel.errors import Missing, Refused
 from app.kernel.switch import is_on
 from app.kernel.workflow import Move, press, questions
-
-MANY = 50  # more rows than this are searched for, not listed in a select
 
 
 class Screens(Record, ModelView):
@@ -57,7 +52,7 @@ class Screens(Record, ModelView):
         column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters, *self.resource.list])
         if column is None or column.kind != "relation":
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(column.target, request.args.get("q", ""))]}
+        return {"choices": [{"id": row.id, "name": str(row)} for row in selectable_rows(column.target, request.args.get("q", ""))]}
 
     @expose("/<int:pk>/picture/<path>")
     @has_access
@@ -86,7 +81,7 @@ class Screens(Record, ModelView):
     @has_access
     def add(self) -> Any:
         row = self.resource.noun()
-        _is_offered(row)
+        require_feature(row)
         return self._form(self.resource.add, row)
 
     @expose("/<int:pk>/edit", methods=["GET", "POST"])
@@ -102,7 +97,7 @@ class Screens(Record, ModelView):
         if request.method == "GET":
             return self._page("desk/confirm.html", **asked, refusal=None)
         try:
-            remove(row, request.form)
+            delete_row(row, request.form)
         except Stranding as no:
             return self._page("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
         flash(f"{self.resource.one} deleted: {row}", "success")
@@ -119,7 +114,7 @@ class Screens(Record, ModelView):
             return self._page("desk/form.html", row=row, columns=columns, typed=typed, was=typed, wrong={}, refusal=None, others=others)
         given = {**request.form, **request.files}
         try:
-            write(row, columns, given)
+            write_row(row, columns, given)
         except Refused as no:
             session.rollback()
             row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
@@ -165,7 +160,7 @@ class Screens(Record, ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"pick": pick, "many": MANY, "door_to": door_to, "called": called, "told": told, "way_back": _back(), **context}
+        given = {"selectable_rows": selectable_rows, "many": MANY, "door_to": door_to, "called": called, "told": told, "way_back": _back(), **context}
         return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
 
 
@@ -191,83 +186,8 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
     """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
     defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
     given = {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
-    theirs = {each.path: pick(each.target) for each in columns if each.kind == "relation" and access.hangs_on(each.noun) == each.path}
+    theirs = {each.path: selectable_rows(each.target) for each in columns if each.kind == "relation" and access.hangs_on(each.noun) == each.path}
     return given | {path: str(rows[0].id) for path, rows in theirs.items() if len(rows) == 1}
-
-
-def write(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
-    """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
-    with transaction():
-        _is_offered(row)
-        _still_current(row, given)
-        values, wrong = _read_all([each for each in columns if not _stays(each, row, given)], given)
-        for column, value in values.items():
-            try:
-                column.put(row, value)
-            except Invalid as error:
-                wrong[column.path] = next(iter(error.fields.values()))
-        if wrong:  # all of it at once
-            raise Invalid.fields_said(wrong)
-        if hasattr(row, "tidy"):
-            row.tidy()
-        session.add(row)
-        access.keep_within(row)
-        _strands_nobody(row, given)
-
-
-def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
-    """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
-    if column.kind == "picture":
-        return not getattr(given.get(column.path), "filename", "")
-    there = column.placed(row) if column.kind == "relation" and row.id is not None else None
-    return there is not None and str(given.get(column.path)).split("·")[0].strip() == str(there)
-
-
-def _is_offered(row: Any) -> None:
-    resource = resource_of(type(row))
-    if row.id is None and resource is not None and not is_on(resource.part):
-        raise Refused(f"{resource.label} are turned off. An administrator can turn them on under “Features”.")
-
-
-def remove(row: Any, given: Mapping[str, Any]) -> None:
-    """Take the row away, if nothing refers to it and nobody is left behind."""
-    with transaction():
-        session.delete(row)
-        session.flush()
-        _strands_nobody(row, given)
-
-
-class Stranding(Refused):
-    """What others have would be left behind: said once, with what it is, and done when they are sure."""
-
-    code = "strands"
-
-
-def _strands_nobody(row: Any, given: Mapping[str, Any]) -> None:
-    resource = resource_of(type(row))
-    if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
-        return
-    if left := resource.strands(row):
-        many = "one record, which stays as it is. Review it" if len(left) == 1 else f"{len(left)} records, which stay as they are. Review them"
-        raise Stranding(f"This affects {many}, then confirm.", fields=left)
-
-
-def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
-    """What could be read, and what is wrong with the rest."""
-    values, wrong = {}, {}
-    with session.no_autoflush:
-        for column in columns:
-            try:
-                values[column] = column.read(given.get(column.path))
-            except ValueError as error:
-                wrong[column.path] = str(error)
-    return values, wrong
-
-
-class Overtaken(Refused):
-    """Somebody else was quicker. What they wrote is shown beside what was typed, and saving again is then a choice."""
-
-    code = "overtaken"
 
 
 def _as_it_is(row: Any, columns: Sequence[Column]) -> dict[str, str]:
@@ -300,33 +220,11 @@ def _same(column: Column, one: str, other: str) -> bool:
     return one.replace("\r\n", "\n") == other.replace("\r\n", "\n")
 
 
-def _still_current(row: Any, given: Mapping[str, Any]) -> None:
-    if row.id is None:
-        return
-    row.lock()
-    seen = str(given.get("version", row.version))
-    if seen != str(row.version):
-        raise Overtaken("Someone else changed this while you were editing. Review their changes below, then save to keep yours.")
-
-
 def _as_it_was_shown(row: Any) -> None:
     """Whoever decides has seen what they decide on: an hour that was changed since is another one."""
     row.lock()
     if request.form.get("version", str(row.version)) != str(row.version):
         raise Refused(f"{row} was changed while this page was open. Review it, then try again if you still want to.")
-
-
-def pick(target: type[Noun], words: str = "") -> list[Any]:
-    """At most fifty rows of the other side that the reader may see and that fit the words."""
-    statement = access.visible(target)
-    resource = resource_of(target)
-    if resource and resource.archive:
-        statement = statement.where(not_(is_away(target)))
-    named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
-    if words:
-        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
-        statement = statement.where(or_(*texts))
-    return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
 
 
 def _asked(move: Move, row: Noun | None) -> list[Any]:

@@ -14,7 +14,8 @@ from flask_appbuilder.security.decorators import has_access
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource
 from app.desk.lists.bulk_edit import Batch, put_back, stands, was
-from app.desk.pages.edit import Screens, write
+from app.desk.pages.edit import Screens
+from app.desk.records.writing import write_row
 from app.kernel import access, clock
 from app.kernel.audit import note
 from app.kernel.db import Noun, session, transaction
@@ -38,7 +39,7 @@ class Cells(Screens):
             return self._page("desk/cell.html", row=row, column=column, typed={path: column.typed(row)})
         refusal: Refused | None = None
         try:
-            write(row, [column], request.form)
+            write_row(row, [column], request.form)
         except Refused as no:
             session.rollback()
             row, refusal = access.find(self.resource.noun, pk), no
@@ -94,7 +95,7 @@ class Cells(Screens):
         try:
             row = access.find(self.resource.noun, id)
             before, version = stands(row), row.version
-            write(row, [column], request.form.to_dict() | {"version": version})
+            write_row(row, [column], request.form.to_dict() | {"version": version})
         except Refused as no:
             session.rollback()
             return (str(row or f"{self.resource.one} {id}"), id, no.fields.get(column.path, no.words))

@@ -18,8 +18,8 @@ from app.desk.declare.field import Added, board
 from app.desk.declare.report import Report, reports
 from app.desk.declare.resource import Resource, resources
 from app.desk.lists.query import LARGEST, Asked, found, listed, whole
-from app.desk.pages.edit import remove, write
 from app.desk.pages.fab_rows import Rows
+from app.desk.records.writing import delete_row, write_row
 from app.kernel import access
 from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
@@ -86,7 +86,7 @@ class Api(ModelRestApi):
         given = _body()
         _only(given.keys() - self._asides, self.resource.add)
         row = self.resource.noun()
-        write(row, self.resource.add, given)
+        write_row(row, self.resource.add, given)
         return self._answer(row, 201)
 
     @expose("/<int:pk>", methods=["PUT"])
@@ -97,7 +97,7 @@ class Api(ModelRestApi):
         given = _body()
         row = access.find(self.resource.noun, pk)
         _only(given.keys() - {"version"} - self._asides, self.resource.edit)
-        write(row, [each for each in self.resource.edit if each.path in given], given)
+        write_row(row, [each for each in self.resource.edit if each.path in given], given)
         return self._answer(row)
 
     @expose("/<int:pk>", methods=["DELETE"])
@@ -106,7 +106,7 @@ class Api(ModelRestApi):
     def delete(self, pk: int) -> Response:
         """Remove a row that nothing refers to."""
         row = access.find(self.resource.noun, pk)
-        remove(row, request.args)
+        delete_row(row, request.args)
         return jsonify(id=pk)
 
     @property

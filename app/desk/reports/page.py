@@ -14,9 +14,9 @@ from flask_appbuilder.security.sqla.models import User
 from app.desk.declare.report import Report, Table
 from app.desk.lists.export import XLSX, csv_of
 from app.desk.notices.colleague import name_of
-from app.desk.pages.edit import MANY, pick
 from app.desk.pages.rest import Api
 from app.desk.records.history import door_to
+from app.desk.records.writing import MANY, selectable_rows
 from app.desk.reports.file import in_a_workbook, on_paper
 from app.desk.reports.subscription import Subscription, Wanted
 from app.desk.sign_in import security
@@ -101,13 +101,15 @@ class Page(BaseView):
         """What a question can point at: a few rows that fit the words, never a whole table."""
         if name not in self.report.points:
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in pick(self.report.points[name], request.args.get("q", ""))]}
+        return {"choices": [{"id": row.id, "name": str(row)} for row in selectable_rows(self.report.points[name], request.args.get("q", ""))]}
 
     def _page(self, **context: Any) -> str:
         g.resource = self.report
         who = access.actor()
         context |= {"mine": Subscription.of(who.user_id, self.report.name), "sends": who.may(Subscription, "edit")}
-        return render_template("desk/report.html", report=self.report, endpoint=self.endpoint, pick=pick, many=MANY, door_to=door_to, **context)
+        return render_template(
+            "desk/report.html", report=self.report, endpoint=self.endpoint, selectable_rows=selectable_rows, many=MANY, door_to=door_to, **context
+        )
 
 
 class Endpoint(BaseApi):

@@ -1,0 +1,117 @@
+"""Writing one row: what a form, a program or an import sends is checked, kept and deleted here, at every entrance alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import cast, not_, or_
+from sqlalchemy.types import String
+
+from app.desk.declare.column import Column
+from app.desk.declare.resource import resource_of
+from app.desk.lists.archive import is_away
+from app.desk.lists.filters import containing
+from app.kernel import access
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid, Refused
+from app.kernel.switch import is_on
+
+MANY = 50  # more rows than this are searched for, not listed in a select
+
+
+class Stranding(Refused):
+    """What others have would be left behind: said once, with what it is, and done when they are sure."""
+
+    code = "strands"
+
+
+class Overtaken(Refused):
+    """Somebody else was quicker. What they wrote is shown beside what was typed, and saving again is then a choice."""
+
+    code = "overtaken"
+
+
+def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
+    """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
+    with transaction():
+        require_feature(row)
+        _require_current(row, given)
+        values, wrong = _read_all([each for each in columns if not _stays(each, row, given)], given)
+        for column, value in values.items():
+            try:
+                column.put(row, value)
+            except Invalid as error:
+                wrong[column.path] = next(iter(error.fields.values()))
+        if wrong:  # all of it at once
+            raise Invalid.fields_said(wrong)
+        if hasattr(row, "tidy"):
+            row.tidy()
+        session.add(row)
+        access.keep_within(row)
+        _require_nobody_stranded(row, given)
+
+
+def delete_row(row: Any, given: Mapping[str, Any]) -> None:
+    """Take the row away, if nothing refers to it and nobody is left behind."""
+    with transaction():
+        session.delete(row)
+        session.flush()
+        _require_nobody_stranded(row, given)
+
+
+def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
+    """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
+    if column.kind == "picture":
+        return not getattr(given.get(column.path), "filename", "")
+    there = column.placed(row) if column.kind == "relation" and row.id is not None else None
+    return there is not None and str(given.get(column.path)).split("·")[0].strip() == str(there)
+
+
+def require_feature(row: Any) -> None:
+    resource = resource_of(type(row))
+    if row.id is None and resource is not None and not is_on(resource.part):
+        raise Refused(f"{resource.label} are turned off. An administrator can turn them on under “Features”.")
+
+
+def _require_nobody_stranded(row: Any, given: Mapping[str, Any]) -> None:
+    resource = resource_of(type(row))
+    if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
+        return
+    if left := resource.strands(row):
+        many = "one record, which stays as it is. Review it" if len(left) == 1 else f"{len(left)} records, which stay as they are. Review them"
+        raise Stranding(f"This affects {many}, then confirm.", fields=left)
+
+
+def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
+    """What could be read, and what is wrong with the rest."""
+    values, wrong = {}, {}
+    with session.no_autoflush:
+        for column in columns:
+            try:
+                values[column] = column.read(given.get(column.path))
+            except ValueError as error:
+                wrong[column.path] = str(error)
+    return values, wrong
+
+
+def _require_current(row: Any, given: Mapping[str, Any]) -> None:
+    if row.id is None:
+        return
+    row.lock()
+    seen = str(given.get("version", row.version))
+    if seen != str(row.version):
+        raise Overtaken("Someone else changed this while you were editing. Review their changes below, then save to keep yours.")
+
+
+def selectable_rows(target: type[Noun], words: str = "") -> list[Any]:
+    """At most fifty rows of the other side that the reader may see and that fit the words."""
+    statement = access.visible(target)
+    resource = resource_of(target)
+    if resource and resource.archive:
+        statement = statement.where(not_(is_away(target)))
+    named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
+    if words:
+        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
+        statement = statement.where(or_(*texts))
+    return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
