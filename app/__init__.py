@@ -25,14 +25,16 @@ from app.messages.email import Email
 from app.messages.outside import live_beside
 from app.messages.sms import Sms
 from app.messages.whatsapp import WhatsApp
-from app.money import business, gateway, invoice, limits, quote, working_hours
-from app.money.amount import Money
-from app.money.offline import OFFLINE
-from app.money.paper import Party
-from app.money.razorpay import Razorpay
-from app.money.stripe import Stripe
-from app.money.tax import STATES, is_gstin
-from app.money.upi import is_vpa
+from app.money.bills import business, invoice
+from app.money.gateways import gateway
+from app.money.gateways.offline import OFFLINE
+from app.money.gateways.razorpay import Razorpay
+from app.money.gateways.stripe import Stripe
+from app.money.gateways.upi import is_vpa
+from app.money.paper.document import Party
+from app.money.sums import approval_limits, quote, working_hours
+from app.money.sums.amount import Money
+from app.money.sums.tax import STATES, is_gstin
 from app.packs import PACKS
 from app.sandbox.door import door
 from app.site import frame
@@ -122,7 +124,7 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     app.jinja_env.globals.update(settings=it, logo=logo)
     clock.live_in(it.timezone)
     column.live_in(it.timezone, it.currency)
-    limits.four_eyes_above(Money.read(it.four_eyes_above, it.currency))
+    approval_limits.four_eyes_above(Money.read(it.four_eyes_above, it.currency))
     working_hours.keep(it.business_hours)
     quote.sell_from(it.business_region if it.business_tax_number else "")
     invoice.sell_as(_seller(it), it.business_upi)

@@ -35,8 +35,8 @@ from app.kernel import board, clock, db, jobs
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
-from app.money.amount import Money
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service

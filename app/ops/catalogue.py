@@ -12,7 +12,7 @@ from babel.messages.pofile import read_po, write_po
 
 from app.kernel import words
 from app.messages import template
-from app.money.tax import STATES
+from app.money.sums.tax import STATES
 from config import ROOT
 
 MARKS = {"say": None, "unsaid": None, "counted": (1, 2)}
@@ -22,7 +22,7 @@ PAGES = [("app/**.py", "python"), ("templates/site/**.html", "jinja2"), ("templa
 def sentences() -> Catalog:
     """All there is to be said, with the files in which it stands."""
     found = Catalog(charset="utf-8")
-    for sentence, file in [*_in_code(), *_in_messages(), *((each, "app/money/tax.py") for each in STATES.values())]:
+    for sentence, file in [*_in_code(), *_in_messages(), *((each, "app/money/sums/tax.py") for each in STATES.values())]:
         found.add(sentence, locations=[(file, 0)])
     return found
 

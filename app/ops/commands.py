@@ -26,7 +26,7 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, session
 from app.kernel.pack import Pack
 from app.kernel.workflow import moves
-from app.money.business import Business
+from app.money.bills.business import Business
 from app.ops import catalogue
 from app.ops.reseal import reseal
 

@@ -18,7 +18,7 @@ from app.kernel.jobs import Job, Tick, clockwork, label_of
 from app.kernel.workflow import Move, legal, moves, press
 from app.messages.call import Call
 from app.messages.message import Message
-from app.money.inbox import Event
+from app.money.reconcile.gateway_webhooks import Event
 from app.ops.card import Card, Cell, Press, Tile, ago, at, number, told_span
 
 SHOWN = 50

@@ -18,11 +18,11 @@ from app.kernel.errors import Invalid, Refused
 from app.kernel.people import Person, mailbox
 from app.kernel.words import languages, say, speak
 from app.messages.code import MINUTES, Code
-from app.money.amount import Money
-from app.money.bill import Bill
-from app.money.invoice import Invoice
-from app.money.payment import Payment
-from app.money.refund import Refund
+from app.money.bills.bill import Bill
+from app.money.bills.invoice import Invoice
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.sums.amount import Money
 from app.site.limits import asking
 
 account = Blueprint("account", __name__, url_prefix="/account")

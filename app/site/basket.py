@@ -13,9 +13,9 @@ from app.kernel.db import session
 from app.kernel.errors import Refused
 from app.kernel.switch import NotOffered, is_on
 from app.kernel.words import say
-from app.money.amount import Money
-from app.money.basket import MOST, Basket
-from app.money.bill import Bill
+from app.money.bills.basket import MOST, Basket
+from app.money.bills.bill import Bill
+from app.money.sums.amount import Money
 from app.site.frame import framed, speak_to
 from app.site.payments import AFTER_PAYING
 

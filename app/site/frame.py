@@ -23,7 +23,7 @@ from app.kernel.db import in_words, session
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 from app.kernel.people import Person
 from app.kernel.words import ENGLISH, counted, language, languages, say, speak, unsaid
-from app.money import working_hours
+from app.money.sums import working_hours
 from config import Settings
 
 log = logging.getLogger(__name__)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, send_file
 
 from app.kernel.errors import Missing
-from app.money.business import Business
+from app.money.bills.business import Business
 
 sign = Blueprint("sign", __name__)
 

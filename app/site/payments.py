@@ -9,10 +9,11 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from app.kernel.access import Actor, acting
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.words import ENGLISH, speaking, unsaid
-from app.money import gateway, inbox
-from app.money.basket import MOST, Basket, collected_by
-from app.money.bill import Bill
-from app.money.invoice import Invoice, request_for
+from app.money.bills.basket import MOST, Basket, collected_by
+from app.money.bills.bill import Bill
+from app.money.bills.invoice import Invoice, request_for
+from app.money.gateways import gateway
+from app.money.reconcile import gateway_webhooks
 from app.site.frame import speak_to
 from app.site.thing import home_of
 
@@ -159,5 +160,5 @@ def webhook(name: str) -> Response:
     """Checked, written down, answered: what it means is found out by a worker."""
     gateway.named(name)
     with acting(GATEWAY):
-        news = inbox.received(name, request.get_data(cache=False), dict(request.headers))
+        news = gateway_webhooks.received(name, request.get_data(cache=False), dict(request.headers))
     return jsonify(received=True, news=news)

@@ -8,8 +8,8 @@ from flask import Blueprint, current_app, render_template, request, url_for
 
 from app.kernel.db import noun_called, nouns
 from app.kernel.errors import Missing
-from app.money.bill import Bill
-from app.money.owed import Owed
+from app.money.bills.bill import Bill
+from app.money.bills.one_off_charge import Owed
 from app.site.frame import speak_to
 
 thing = Blueprint("thing", __name__)

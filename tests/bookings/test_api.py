@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import func, select
 
 from app.kernel.db import session, transaction
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot

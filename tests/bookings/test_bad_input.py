@@ -20,8 +20,8 @@ from sqlalchemy import text
 
 from app.kernel import clock, db
 from app.kernel.db import session, transaction
-from app.money.amount import Money
-from app.money.bill import Bill, ByHand
+from app.money.bills.bill import Bill, ByHand
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot

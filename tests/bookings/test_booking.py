@@ -17,7 +17,7 @@ from app.kernel import clock, db
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner, Stretch
 from app.packs.bookings.service import Service

@@ -14,7 +14,7 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages import outside
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.busy import Address, Busy, BusyCalendar, busy_times, without
 from app.packs.bookings.practitioner import Practitioner

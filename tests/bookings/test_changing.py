@@ -17,9 +17,9 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.messages.opt_in import OptIn
-from app.money.bill import ByHand
-from app.money.coupon import Coupon
-from app.money.policy import RefundPolicy
+from app.money.bills.bill import ByHand
+from app.money.sums.coupon import Coupon
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking import Booking, Choices, NewTime
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.presence import Presence

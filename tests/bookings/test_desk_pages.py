@@ -14,9 +14,9 @@ from flask.testing import FlaskClient
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.money.amount import Money
-from app.money.bill import ByHand
-from app.money.payment import GiveBack, Payment
+from app.money.bills.bill import ByHand
+from app.money.bills.payment import GiveBack, Payment
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot

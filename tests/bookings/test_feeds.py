@@ -10,7 +10,7 @@ import requests
 from icalendar import Calendar
 
 from app.kernel.access import signature
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff, NewTime
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot

@@ -17,7 +17,7 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff, NewTime
 from app.packs.bookings.meeting import Link, Meeting
 from app.packs.bookings.practitioner import Practitioner

@@ -14,12 +14,12 @@ from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
-from app.money.amount import Money
-from app.money.bill import ByHand
-from app.money.gateway import Charge
-from app.money.ledger import balance
-from app.money.payment import Bounce
-from app.money.policy import RefundPolicy
+from app.money.bills.bill import ByHand
+from app.money.bills.ledger import balance
+from app.money.bills.payment import Bounce
+from app.money.gateways.gateway import Charge
+from app.money.sums.amount import Money
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings import pass_
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.booking import CallOff as Cancel

@@ -15,11 +15,11 @@ from sqlalchemy import func, select
 
 from app.kernel import clock
 from app.kernel.db import session, transaction
-from app.money.amount import Money
-from app.money.bill import Bill, ByHand
-from app.money.coupon import Coupon, CouponUse
-from app.money.payment import Bounce
-from app.money.policy import RefundPolicy
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.payment import Bounce
+from app.money.sums.amount import Money
+from app.money.sums.coupon import Coupon, CouponUse
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service

@@ -17,7 +17,7 @@ from app.kernel import privacy
 from app.kernel.db import session, transaction
 from app.kernel.files import Upload, sweep_what_nobody_took
 from app.kernel.forms import Form
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from app.kernel import clock
 from app.kernel.db import session
-from app.money.basket import Basket
+from app.money.bills.basket import Basket
 from app.packs.bookings.booking import Booking
 from tests.conftest import MEERA, PATIENCE
 

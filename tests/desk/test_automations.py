@@ -28,7 +28,7 @@ from app.kernel.jobs import Job
 from app.messages.call import Call
 from app.messages.hook import Hook
 from app.messages.message import Message
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from config import Settings
 from tests.conftest import CAST, PATIENCE, user_id

@@ -15,8 +15,8 @@ from app.desk.records.related import FEW
 from app.kernel.access import everything
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.money.amount import Money
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
+from app.money.sums.amount import Money
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.hours import WEEKDAYS, Hours
 from app.packs.bookings.practitioner import Practitioner

@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from app.desk.declare.chart import Chart, Figure
 from app.desk.declare.report import Nothing, Report
 from app.kernel import clock
-from app.money.amount import Money
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot

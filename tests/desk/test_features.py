@@ -15,8 +15,8 @@ from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.switch import Feature, Switch, is_on
-from app.money.amount import Money
-from app.money.coupon import Coupon
+from app.money.sums.amount import Money
+from app.money.sums.coupon import Coupon
 from app.packs import PACKS
 from app.packs.bookings.package import Package
 from app.packs.bookings.service import Service

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 
 
 def test_each_step_is_ticked_by_what_is_there(enter: Any, hold: Any) -> None:

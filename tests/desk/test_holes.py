@@ -20,7 +20,7 @@ from app.desk.declare.resource import resources
 from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, NewTime
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot

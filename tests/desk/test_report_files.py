@@ -19,7 +19,7 @@ from app.desk.reports import pdf
 from app.desk.reports.file import in_a_workbook, on_paper
 from app.kernel.errors import Refused
 from app.kernel.workflow import asked
-from app.money.amount import Money
+from app.money.sums.amount import Money
 from tests.desk.test_sheets import cells
 
 WORDS = "A long explanation that has to be broken into several lines, because no page is as wide as what somebody has written into it. "

@@ -15,17 +15,18 @@ from sqlalchemy import text
 from app.kernel import clock, db
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.money import invoice, quote
-from app.money.amount import Money
-from app.money.bill import Bill, ByHand
-from app.money.dispute import Dispute
-from app.money.gateway import Charge, Disputed, Settled
-from app.money.ledger import post
-from app.money.paper import Party
-from app.money.payment import GiveBack
-from app.money.policy import RefundPolicy
-from app.money.settlement import Settlement
-from app.money.tally import Tally
+from app.money.bills import invoice
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.dispute import Dispute
+from app.money.bills.ledger import post
+from app.money.bills.payment import GiveBack
+from app.money.gateways.gateway import Charge, Disputed, Settled
+from app.money.paper.document import Party
+from app.money.reconcile.settlement import Settlement
+from app.money.reconcile.tally import Tally
+from app.money.sums import quote
+from app.money.sums.amount import Money
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.service import Service
 from app.packs.bookings.slot import Slot

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from app.desk.lists import export, query
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.money.amount import Money
+from app.money.sums.amount import Money
 from app.packs.bookings.service import Service
 
 Enter = Callable[[str], FlaskClient]

@@ -23,9 +23,9 @@ from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.kernel.people import Person
 from app.messages.message import Message
-from app.money.amount import Money
-from app.money.bill import ByHand
-from app.money.refund import Refund
+from app.money.bills.bill import ByHand
+from app.money.bills.refund import Refund
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service

@@ -11,7 +11,7 @@ from app.desk.automations.automation import an
 from app.desk.declare.field import Field
 from app.desk.declare.resource import resource_of
 from app.messages.call import Call
-from app.money.tally import Tally
+from app.money.reconcile.tally import Tally
 from app.packs.bookings.giver import Giver
 from app.packs.bookings.pass_ import Pass
 from app.packs.bookings.waiting import Waiting

@@ -14,14 +14,14 @@ from sqlalchemy import event, select, text
 from app.desk.reports.subscription import Subscription
 from app.kernel import board, clock, db
 from app.kernel.db import session, transaction
-from app.money.amount import Money
-from app.money.bill import Bill
-from app.money.business import Business
-from app.money.dispute import Dispute
-from app.money.gateway import Charge, Disputed, Settled
-from app.money.inbox import Event
-from app.money.settlement import Settlement
-from app.money.tally import Tally
+from app.money.bills.bill import Bill
+from app.money.bills.business import Business
+from app.money.bills.dispute import Dispute
+from app.money.gateways.gateway import Charge, Disputed, Settled
+from app.money.reconcile.gateway_webhooks import Event
+from app.money.reconcile.settlement import Settlement
+from app.money.reconcile.tally import Tally
+from app.money.sums.amount import Money
 from app.packs import PACKS
 from app.packs.bookings.practitioner import Practitioner
 from tests.conftest import CAST, REMEMBERED, user_id

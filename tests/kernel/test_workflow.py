@@ -14,7 +14,7 @@ from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.workflow import legal, moves, press
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
 

@@ -27,7 +27,7 @@ from app.messages.call import Call
 from app.messages.hook import Hook
 from app.messages.message import Message
 from app.messages.outside import Heard, is_public
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import CallOff
 from config import Settings
 from tests.conftest import PATIENCE, ROOT

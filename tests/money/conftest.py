@@ -9,11 +9,11 @@ import pytest
 import requests
 
 from app.kernel.db import session
-from app.money.amount import Money
-from app.money.bill import Bill
-from app.money.gateway import Charge
-from app.money.ledger import balance, imbalance
-from app.money.payment import Payment
+from app.money.bills.bill import Bill
+from app.money.bills.ledger import balance, imbalance
+from app.money.bills.payment import Payment
+from app.money.gateways.gateway import Charge
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.slot import Slot
 from tests.conftest import PATIENCE

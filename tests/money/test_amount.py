@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 currencies = st.sampled_from(["INR", "USD", "JPY", "KWD"])
 

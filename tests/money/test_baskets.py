@@ -14,17 +14,17 @@ from app.kernel import clock, db, jobs
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.money import settlement
-from app.money.amount import Money
-from app.money.basket import Basket, InBasket
-from app.money.bill import Bill, ByHand
-from app.money.gateway import Charge, Returned
-from app.money.inbox import received
-from app.money.invoice import Invoice
-from app.money.payment import Payment
-from app.money.refund import Refund
-from app.money.settlement import Settlement
-from app.money.tally import Tally
+from app.money.bills.basket import Basket, InBasket
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.invoice import Invoice
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.gateways.gateway import Charge, Returned
+from app.money.reconcile import settlement
+from app.money.reconcile.gateway_webhooks import received
+from app.money.reconcile.settlement import Settlement
+from app.money.reconcile.tally import Tally
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking, CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import books, inr

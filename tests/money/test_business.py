@@ -17,8 +17,8 @@ from app.desk.declare import column
 from app.kernel import board, clock, jobs, people
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
-from app.money import working_hours
-from app.money.business import Business
+from app.money.bills.business import Business
+from app.money.sums import working_hours
 from app.packs.bookings.hours import Hours
 from app.packs.bookings.slot import Slot
 from config import Settings

@@ -13,10 +13,10 @@ from sqlalchemy import select
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.money.amount import Money
-from app.money.coupon import Coupon, CouponUse
-from app.money.gateway import Charge
-from app.money.quote import Quote
+from app.money.gateways.gateway import Charge
+from app.money.sums.amount import Money
+from app.money.sums.coupon import Coupon, CouponUse
+from app.money.sums.quote import Quote
 from app.packs.bookings.booking import Booking, CallOff, Choices
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.slot import Slot

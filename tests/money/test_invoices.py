@@ -17,12 +17,13 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.numbering import fiscal_number, fiscal_year
-from app.money import invoice, quote
-from app.money.bill import Bill, ByHand
-from app.money.gateway import Charge
-from app.money.invoice import Invoice, read_buyer
-from app.money.paper import Party
-from app.money.payment import GiveBack, Payment
+from app.money.bills import invoice
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.invoice import Invoice, read_buyer
+from app.money.bills.payment import GiveBack, Payment
+from app.money.gateways.gateway import Charge
+from app.money.paper.document import Party
+from app.money.sums import quote
 from app.packs.bookings.booking import Booking, Choices
 from tests.conftest import MEERA, PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of

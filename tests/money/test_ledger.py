@@ -15,10 +15,10 @@ from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.people import Person
-from app.money.amount import Money
-from app.money.bill import Bill, ByHand
-from app.money.ledger import KINDS, MEANS, TITLES, Account, Hold, Line, Posting, balance, imbalance, post, stands
-from app.money.payment import Bounce, Payment
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.ledger import KINDS, MEANS, TITLES, Account, Hold, Line, Posting, balance, imbalance, post, stands
+from app.money.bills.payment import Bounce, Payment
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import CallOff
 from tests.conftest import ROOT
 from tests.money.conftest import booking_of, books, inr, payment_of

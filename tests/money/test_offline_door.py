@@ -7,9 +7,9 @@ from datetime import date
 import pytest
 
 from app.kernel.errors import Missing, Refused
-from app.money.amount import Money
-from app.money.gateway import Asked, Gateway
-from app.money.offline import OFFLINE, Offline
+from app.money.gateways.gateway import Asked, Gateway
+from app.money.gateways.offline import OFFLINE, Offline
+from app.money.sums.amount import Money
 
 ASKED = Asked(Money(1500, "INR"), "BK-1", "/back", "/away")
 

@@ -22,11 +22,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pypdf import PdfReader
 
-from app.money.amount import Money
-from app.money.letters import printable
-from app.money.paper import Paper, PaperLine, Party, drawn
-from app.money.sheet import LEFT, RIGHT
-from app.money.upi import is_vpa, upi_link
+from app.money.gateways.upi import is_vpa, upi_link
+from app.money.paper.document import Paper, PaperLine, Party, drawn
+from app.money.paper.fonts import printable
+from app.money.paper.pdf_page import LEFT, RIGHT
+from app.money.sums.amount import Money
 
 CLINIC = Party(
     "City Clinic Private Limited", "14 Residency Road\nBengaluru 560025", "accounts@cityclinic.test", "+91 80 4123 4567", "29AAGCC4236P1ZK", "29 Karnataka"

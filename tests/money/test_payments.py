@@ -17,12 +17,12 @@ from app.kernel import jobs
 from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.messages.message import Message
-from app.money import gateway
-from app.money.amount import Money
-from app.money.bill import Bill
-from app.money.gateway import Charge, Unreachable
-from app.money.inbox import Event, received
-from app.money.razorpay import Razorpay
+from app.money.bills.bill import Bill
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Charge, Unreachable
+from app.money.gateways.razorpay import Razorpay
+from app.money.reconcile.gateway_webhooks import Event, received
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.slot import Slot
 from tests.conftest import PATIENCE

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.kernel.errors import Invalid
-from app.money.amount import Money, rounded
-from app.money.policy import percent, read
-from app.money.price import Item, Price, priced
-from app.money.tax import Place, is_gstin, taxed
+from app.money.sums.amount import Money, rounded
+from app.money.sums.price import Item, Price, priced
+from app.money.sums.refund_policy import percent, read
+from app.money.sums.tax import Place, is_gstin, taxed
 
 CURRENCIES = st.sampled_from(["INR", "USD", "JPY", "KWD"])
 AMOUNTS = st.integers(min_value=0, max_value=10**11)

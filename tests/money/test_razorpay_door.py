@@ -22,11 +22,11 @@ from flask import Flask
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
-from app.money import gateway
-from app.money import razorpay as door_file
-from app.money.amount import Money
-from app.money.gateway import Asked, Declined, Unreachable
-from app.money.razorpay import Razorpay
+from app.money.gateways import gateway
+from app.money.gateways import razorpay as door_file
+from app.money.gateways.gateway import Asked, Declined, Unreachable
+from app.money.gateways.razorpay import Razorpay
+from app.money.sums.amount import Money
 from config import Settings
 from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing

@@ -15,14 +15,14 @@ from app.kernel import clock, jobs
 from app.kernel.db import session
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.money import settlement, tally
-from app.money.bill import Bill, ByHand
-from app.money.dispute import Dispute
-from app.money.gateway import Charge
-from app.money.inbox import Event, received
-from app.money.payment import GiveBack, Payment
-from app.money.settlement import Settlement
-from app.money.tally import Tally
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.dispute import Dispute
+from app.money.bills.payment import GiveBack, Payment
+from app.money.gateways.gateway import Charge
+from app.money.reconcile import settlement, tally
+from app.money.reconcile.gateway_webhooks import Event, received
+from app.money.reconcile.settlement import Settlement
+from app.money.reconcile.tally import Tally
 from app.packs.bookings.booking import CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of

@@ -18,12 +18,12 @@ from app.kernel import clock, jobs
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
-from app.money.bill import Bill, ByHand
-from app.money.dispute import Dispute
-from app.money.gateway import Charge, Returned
-from app.money.payment import Bounce, GiveBack, Payment
-from app.money.policy import RefundPolicy
-from app.money.refund import HandedOut, Refund, Why
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.dispute import Dispute
+from app.money.bills.payment import Bounce, GiveBack, Payment
+from app.money.bills.refund import HandedOut, Refund, Why
+from app.money.gateways.gateway import Charge, Returned
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking import CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of

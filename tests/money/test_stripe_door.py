@@ -23,11 +23,11 @@ from stripe import HTTPClient
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
-from app.money.amount import Money
-from app.money.bill import Bill
-from app.money.gateway import Asked, Charge, Declined, Lapsed, Unreachable
-from app.money.payment import GiveBack
-from app.money.stripe import Stripe
+from app.money.bills.bill import Bill
+from app.money.bills.payment import GiveBack
+from app.money.gateways.gateway import Asked, Charge, Declined, Lapsed, Unreachable
+from app.money.gateways.stripe import Stripe
+from app.money.sums.amount import Money
 from config import Settings
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, payment_of

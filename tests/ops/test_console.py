@@ -17,7 +17,7 @@ from app.kernel import clock, jobs
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
-from app.money.inbox import Event
+from app.money.reconcile.gateway_webhooks import Event
 from app.ops.in_force import told
 from config import Settings
 from tests.conftest import CAST

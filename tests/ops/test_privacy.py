@@ -19,9 +19,9 @@ from app.kernel.db import nouns, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.people import Person
 from app.messages.message import Message, tell
-from app.money.bill import ByHand
-from app.money.inbox import Event
-from app.money.refund import HandedOut
+from app.money.bills.bill import ByHand
+from app.money.bills.refund import HandedOut
+from app.money.reconcile.gateway_webhooks import Event
 from app.packs.bookings.booking import Booking, CallOff, Choices
 from tests.conftest import MEERA
 from tests.site.test_account import last

@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
-from app.money.amount import Money
-from app.money.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
+from app.money.gateways.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
+from app.money.sums.amount import Money
 
 SECRET = b"between the bank and us"
 AWAY = "The payment gateway isn’t responding. Please try again in a minute."

@@ -18,19 +18,21 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import Job
-from app.money import gateway, limits, settlement
-from app.money.amount import Money
-from app.money.bill import Bill, ByHand
-from app.money.coupon import Coupon
-from app.money.dispute import Dispute
-from app.money.gateway import Charge, Returned
-from app.money.inbox import received
-from app.money.ledger import Account, Hold, post
-from app.money.offline import OFFLINE
-from app.money.payment import Bounce, GiveBack, Payment
-from app.money.policy import RefundPolicy
-from app.money.refund import HandedOut, Refund, Why
-from app.money.tally import Tally
+from app.money.bills.bill import Bill, ByHand
+from app.money.bills.dispute import Dispute
+from app.money.bills.ledger import Account, Hold, post
+from app.money.bills.payment import Bounce, GiveBack, Payment
+from app.money.bills.refund import HandedOut, Refund, Why
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Charge, Returned
+from app.money.gateways.offline import OFFLINE
+from app.money.reconcile import settlement
+from app.money.reconcile.gateway_webhooks import received
+from app.money.reconcile.tally import Tally
+from app.money.sums import approval_limits
+from app.money.sums.amount import Money
+from app.money.sums.coupon import Coupon
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking import Booking, CallOff, Choices, NewTime
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.practitioner import Practitioner
@@ -105,7 +107,7 @@ class House:
         self.clock = BEGIN
         clock._read = lambda: self.clock
         gateway.use(self.bank, *OFFLINE)
-        limits.four_eyes_above(inr(1_000_000))
+        approval_limits.four_eyes_above(inr(1_000_000))
         with transaction():
             asha = Practitioner(name="Asha Rao", user_id=1)
             policy = RefundPolicy(name="Two days", tiers="48: 100, 24: 50")
@@ -471,7 +473,7 @@ ENDS = {
 @contextmanager
 def at_home(kept: Sequence[str]) -> Iterator[Callable[[], House]]:
     """Houses, one after the other, with the mail left unsent; afterwards the clock, the gateways and the limits are as they were."""
-    before = clock._read, dict(gateway._gateways), limits._above, jobs._work["messages.message.send"], dict(jobs._clockwork)
+    before = clock._read, dict(gateway._gateways), approval_limits._above, jobs._work["messages.message.send"], dict(jobs._clockwork)
     jobs._work["messages.message.send"] = lambda message: None
     del jobs._clockwork["desk.notice.say_what_waits"]  # asks much, moves no money, and has tests of its own
 
@@ -485,7 +487,7 @@ def at_home(kept: Sequence[str]) -> Iterator[Callable[[], House]]:
     finally:
         session().info.clear()
         session.remove()
-        clock._read, limits._above, jobs._work["messages.message.send"] = before[0], before[2], before[3]
+        clock._read, approval_limits._above, jobs._work["messages.message.send"] = before[0], before[2], before[3]
         jobs._clockwork.update(before[4])
         gateway._gateways.clear()
         gateway._gateways.update(before[1])

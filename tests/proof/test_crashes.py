@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from app.kernel.db import session
 from app.messages.message import Message
-from app.money.refund import Refund
+from app.money.bills.refund import Refund
 from app.packs.bookings.booking import Booking
 from tests.proof.bank import Killed
 from tests.proof.conftest import LONG

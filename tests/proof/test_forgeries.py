@@ -19,7 +19,7 @@ from sqlalchemy import func, select
 
 from app.kernel.db import session
 from app.kernel.jobs import Job
-from app.money.inbox import Event
+from app.money.reconcile.gateway_webhooks import Event
 from config import Settings
 from tests.proof.conftest import LONG
 from tests.proof.house import say
@@ -115,7 +115,7 @@ def test_nothing_unsigned_is_believed(post: Callable[..., int], settings: Settin
 def test_signed_nonsense_ends_on_a_list_and_never_in_an_accident(
     post: Callable[..., int], settings: Settings, chance: random.Random, work_off: Callable[[], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.money.settlement.fetch_last", lambda name: None)  # nobody is asked on the wire for ten thousand letters
+    monkeypatch.setattr("app.money.reconcile.settlement.fetch_last", lambda name: None)  # nobody is asked on the wire for ten thousand letters
     answers: Counter[int] = Counter()
     for n in range(LETTERS):
         raw = letter(chance)

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session
 
 from app.kernel import db
 from app.kernel.db import session
-from app.money import gateway
-from app.money.bill import Bill
+from app.money.bills.bill import Bill
+from app.money.gateways import gateway
 from app.packs.bookings.booking import Booking
 from config import Settings
 from tests.conftest import PATIENCE

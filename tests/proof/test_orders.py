@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from app.kernel import db
 from app.kernel.db import session
-from app.money.bill import Bill
-from app.money.gateway import Charge
+from app.money.bills.bill import Bill
+from app.money.gateways.gateway import Charge
 from tests.proof.conftest import LONG
 from tests.proof.house import House, say
 

@@ -16,11 +16,11 @@ from sqlalchemy import event, select, text
 from app.kernel import db, numbering
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Busy, Refused
-from app.money.bill import Bill
-from app.money.coupon import Coupon
-from app.money.gateway import Charge
-from app.money.ledger import Account
-from app.money.payment import GiveBack, Payment
+from app.money.bills.bill import Bill
+from app.money.bills.ledger import Account
+from app.money.bills.payment import GiveBack, Payment
+from app.money.gateways.gateway import Charge
+from app.money.sums.coupon import Coupon
 from app.packs.bookings.booking import Booking, CallOff, Choices
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.slot import Slot

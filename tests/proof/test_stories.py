@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from app.kernel.db import session
-from app.money.payment import Payment
+from app.money.bills.payment import Payment
 from tests.proof.house import ADA, DINA, ENDS, House
 
 pytestmark = pytest.mark.proof

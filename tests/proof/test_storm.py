@@ -16,8 +16,8 @@ from sqlalchemy import select
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Busy, Refused
-from app.money.bill import Bill
-from app.money.inbox import received
+from app.money.bills.bill import Bill
+from app.money.reconcile.gateway_webhooks import received
 from app.packs.bookings.booking import Booking, CallOff, Choices
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service

@@ -14,9 +14,9 @@ from sqlalchemy import select
 
 from app.kernel.db import session
 from app.kernel.errors import Refused
-from app.money import gateway
-from app.money.bill import Bill
-from app.money.refund import Refund
+from app.money.bills.bill import Bill
+from app.money.bills.refund import Refund
+from app.money.gateways import gateway
 from config import Settings
 from tests.conftest import PATIENCE
 from tests.proof.conftest import LONG

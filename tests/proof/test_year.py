@@ -23,7 +23,7 @@ from app.kernel import clock, jobs
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.money.policy import RefundPolicy
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking import STANDING, Booking, CallOff, NewTime
 from app.packs.bookings.closure import Closure
 from app.packs.bookings.hours import WEEKDAYS, Hours

@@ -17,8 +17,8 @@ from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.messages import code as codes
 from app.messages.code import Code
-from app.money.bill import ByHand
-from app.money.payment import GiveBack
+from app.money.bills.bill import ByHand
+from app.money.bills.payment import GiveBack
 from app.packs.bookings.booking import Booking
 from tests.conftest import MEERA, PATIENCE
 

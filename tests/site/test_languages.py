@@ -22,9 +22,9 @@ from app.kernel.people import Person
 from app.kernel.words import speaking
 from app.messages import template
 from app.messages.wording import samples_of
-from app.money.bill import ByHand
-from app.money.invoice import Invoice
-from app.money.policy import in_words
+from app.money.bills.bill import ByHand
+from app.money.bills.invoice import Invoice
+from app.money.sums.refund_policy import in_words
 from app.ops import catalogue
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.package import Package

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service

@@ -19,8 +19,8 @@ from app.desk.records.remark import Remark
 from app.desk.records.task import Task
 from app.kernel import clock
 from app.kernel.db import session, transaction
-from app.money.amount import Money
-from app.money.basket import Basket
+from app.money.bills.basket import Basket
+from app.money.sums.amount import Money
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service

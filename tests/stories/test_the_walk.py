@@ -13,8 +13,8 @@ from playwright.sync_api import Page, expect
 from sqlalchemy import select
 
 from app.kernel.db import session, transaction
-from app.money.amount import Money
-from app.money.coupon import Coupon
+from app.money.sums.amount import Money
+from app.money.sums.coupon import Coupon
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.service import Service

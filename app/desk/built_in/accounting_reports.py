@@ -20,15 +20,15 @@ from app.kernel.db import noun_called, session, together
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import asked
-from app.money.amount import Money
-from app.money.bill import PARTS, Bill
-from app.money.gateway import LABELS
-from app.money.invoice import TITLES
-from app.money.ledger import KINDS, Account, Line, Posting, imbalance, stands
-from app.money.payment import Payment
-from app.money.refund import ALIVE, Refund
-from app.money.settlement import Settlement
-from app.money.tally import Tally
+from app.money.bills.bill import PARTS, Bill
+from app.money.bills.invoice import TITLES
+from app.money.bills.ledger import KINDS, Account, Line, Posting, imbalance, stands
+from app.money.bills.payment import Payment
+from app.money.bills.refund import ALIVE, Refund
+from app.money.gateways.gateway import LABELS
+from app.money.reconcile.settlement import Settlement
+from app.money.reconcile.tally import Tally
+from app.money.sums.amount import Money
 
 READERS = "Accountant Auditor"
 COUNTER = "Desk Accountant Auditor"

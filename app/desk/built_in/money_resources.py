@@ -9,21 +9,21 @@ from app.desk.declare.resource import Link, Resource, Waits
 from app.kernel.access import actor, everything
 from app.kernel.pack import Pack
 from app.kernel.switch import Feature
-from app.money import gateway
-from app.money.basket import Basket, InBasket
-from app.money.bill import Bill
-from app.money.business import Business
-from app.money.coupon import Coupon, CouponUse
-from app.money.dispute import Dispute
-from app.money.inbox import Event
-from app.money.invoice import Invoice
-from app.money.ledger import Account, Hold, Line, Posting
-from app.money.payment import HERE, Payment
-from app.money.policy import RefundPolicy
-from app.money.quote import Quote
-from app.money.refund import Refund
-from app.money.settlement import Settlement
-from app.money.tally import Tally
+from app.money.bills.basket import Basket, InBasket
+from app.money.bills.bill import Bill
+from app.money.bills.business import Business
+from app.money.bills.dispute import Dispute
+from app.money.bills.invoice import Invoice
+from app.money.bills.ledger import Account, Hold, Line, Posting
+from app.money.bills.payment import HERE, Payment
+from app.money.bills.refund import Refund
+from app.money.gateways import gateway
+from app.money.reconcile.gateway_webhooks import Event
+from app.money.reconcile.settlement import Settlement
+from app.money.reconcile.tally import Tally
+from app.money.sums.coupon import Coupon, CouponUse
+from app.money.sums.quote import Quote
+from app.money.sums.refund_policy import RefundPolicy
 
 COUNTER = {"Desk": "read moves", "Accountant": "read moves", "Auditor": "read"}
 BOOKS = {"Accountant": "read moves", "Auditor": "read"}

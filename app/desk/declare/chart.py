@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.desk.declare import column
 from app.kernel import clock
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 if TYPE_CHECKING:  # a report has a chart; for the type checker alone, a chart knows its report
     from app.desk.declare.report import Report, Row

@@ -21,7 +21,7 @@ from app.kernel.audit import MASK
 from app.kernel.db import Noun, called, session, spaced, within_a_sentence
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 NO = "–"
 _TOLD_APART = ("_id", "_rate", "_percent", "_cap", "percent")

@@ -21,7 +21,7 @@ from app.kernel.board import Board
 from app.kernel.db import Noun, called, noun_called, nouns, session
 from app.kernel.errors import Invalid
 from app.kernel.workflow import move
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 MOST = 40  # on one noun: a form that is longer is not filled in
 LONGEST = 60

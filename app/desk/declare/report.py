@@ -14,7 +14,7 @@ from app.kernel.access import Actor, find
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
 from app.kernel.workflow import Question, questions, read
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 Row = Mapping[str, Any]
 

@@ -16,7 +16,7 @@ from xlsxwriter.exceptions import XlsxWriterException
 from app.desk.declare import column as kinds
 from app.desk.declare.column import Column
 from app.kernel.errors import Refused
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 MOST = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"

@@ -18,7 +18,7 @@ from app.desk.declare.relative_days import days_of
 from app.desk.declare.resource import Resource
 from app.kernel import clock
 from app.kernel.errors import Unreadable
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 MOST = 30  # conditions in one address
 OR = "(or)"

@@ -21,7 +21,7 @@ from app.desk.lists.filters import Groups, containing
 from app.kernel.access import actor, sees_all, visible, within
 from app.kernel.db import Noun, aside, noun_called, session
 from app.kernel.errors import Missing, Unreadable
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 PAGE = 25
 LARGEST = 100

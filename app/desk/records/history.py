@@ -17,7 +17,7 @@ from app.desk.declare.resource import resource_of, resources
 from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
 from app.kernel.db import Noun, noun_called, session, spaced
-from app.money.amount import Money
+from app.money.sums.amount import Money
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")

@@ -10,8 +10,8 @@ from sqlalchemy import inspect
 
 from app.desk.records.history import door_to
 from app.kernel.db import spaced
-from app.money.amount import Money
-from app.money.price import Price
+from app.money.sums.amount import Money
+from app.money.sums.price import Price
 
 _LEFT = {"what", "noun", "row_id"}
 _PRICED = {"label", "listed", "off", "net", "quantity", "code", "taxes", "rates", "total"}

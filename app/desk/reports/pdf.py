@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from app.desk.declare.chart import Point
 from app.desk.declare.report import Heading, Report, Row, Table, Verdict
 from app.kernel import clock
-from app.money.amount import Money
-from app.money.columns import Column, Columns
-from app.money.sheet import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, leading
+from app.money.paper.pdf_page import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, leading
+from app.money.paper.pdf_table import Column, Columns
+from app.money.sums.amount import Money
 
 MOST = 2_000  # rows: some sixty pages, which nobody reads, and five seconds, for which somebody waits
 _BARS = 12

@@ -15,13 +15,14 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Unreadable
 from app.kernel.question import Question
-from app.money import gateway, policy
-from app.money.bill import Bill
-from app.money.gateway import Unreachable
-from app.money.invoice import Invoice, read_buyer
-from app.money.price import Line, Price
-from app.money.quote import Quote
-from app.money.refund import Refund
+from app.money.bills.bill import Bill
+from app.money.bills.invoice import Invoice, read_buyer
+from app.money.bills.refund import Refund
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Unreachable
+from app.money.sums import refund_policy
+from app.money.sums.price import Line, Price
+from app.money.sums.quote import Quote
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.meeting import EARLY
 from app.packs.bookings.service import Service
@@ -245,7 +246,7 @@ def _service(it: Service) -> dict[str, Any]:
         "tax": {"percent": it.tax_rate / 100, "included": it.tax_included} if it.tax_rate else None,
         "extras": [{"id": each.id, "name": each.name, "price": each.price.as_json()} for each in it.extras if each.state == "offered"],
         "deposit_percent": it.deposit_percent,
-        "policy": policy.in_words(it.policy.tiers) if it.policy else None,
+        "policy": refund_policy.in_words(it.policy.tiers) if it.policy else None,
         "questions": [_question(each) for each in asked],
     }
 
@@ -285,7 +286,7 @@ def _quote(service: Service, it: Quote) -> dict[str, Any]:
         "total": it.total.as_json(),
         "deposit": deposit.as_json(),
         "later": (it.total - deposit).as_json(),
-        "policy": policy.in_words(service.policy.tiers) if service.policy else None,
+        "policy": refund_policy.in_words(service.policy.tiers) if service.policy else None,
     }
 
 
@@ -315,7 +316,7 @@ def _booking(it: Booking) -> dict[str, Any]:
         "price": it.price.as_json(),
         "deposit": it.deposit.as_json(),
         "lines": _lines(it.quote.price) if it.quote else [],
-        "policy": policy.in_words(it.policy) if it.policy else None,
+        "policy": refund_policy.in_words(it.policy) if it.policy else None,
         "bills": [_bill(each, it) for each in it.bills],
         "refunds": [_refund(each) for each in it.going_back],
         "papers": [_paper(each) for bill in it.bills for each in bill.invoices],

@@ -24,15 +24,15 @@ from app.kernel.words import ENGLISH, counted, moment, say, speaking, unsaid
 from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house
-from app.money import coupon
-from app.money.amount import Money, money_column
-from app.money.bill import Bill, ByHand, Terms, Why, give_back, paid_for, refunds_of
-from app.money.invoice import read_buyer
-from app.money.payment import Payment
-from app.money.policy import at_most, percent
-from app.money.price import Price
-from app.money.quote import Quote
-from app.money.refund import Refund
+from app.money.bills.bill import Bill, ByHand, Terms, Why, give_back, paid_for, refunds_of
+from app.money.bills.invoice import read_buyer
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.sums import coupon
+from app.money.sums.amount import Money, money_column
+from app.money.sums.price import Price
+from app.money.sums.quote import Quote
+from app.money.sums.refund_policy import at_most, percent
 from app.packs.bookings import pass_
 from app.packs.bookings.booking_seats import STANDING, TAKING, Seated
 from app.packs.bookings.invitation import attached

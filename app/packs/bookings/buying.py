@@ -13,9 +13,9 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
 from app.kernel.words import say
-from app.money.invoice import read_buyer
-from app.money.quote import Quote
-from app.money.tax import STATES
+from app.money.bills.invoice import read_buyer
+from app.money.sums.quote import Quote
+from app.money.sums.tax import STATES
 from app.packs.bookings.mine import SAID
 from app.packs.bookings.month import zone_asked
 from app.packs.bookings.package import Package

@@ -20,13 +20,13 @@ from app.messages.hook import Hook
 from app.messages.opt_in import OptIn
 from app.messages.outside import neighbour, shelf
 from app.messages.wording import Wording
-from app.money.amount import Money
-from app.money.basket import Basket
-from app.money.bill import ByHand
-from app.money.coupon import Coupon
-from app.money.payment import GiveBack
-from app.money.policy import RefundPolicy
-from app.money.refund import HandedOut
+from app.money.bills.basket import Basket
+from app.money.bills.bill import ByHand
+from app.money.bills.payment import GiveBack
+from app.money.bills.refund import HandedOut
+from app.money.sums.amount import Money
+from app.money.sums.coupon import Coupon
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.arrange import arrange
 from app.packs.bookings.booking import Booking, CallOff, Choices
 from app.packs.bookings.busy import Address, BusyCalendar

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel.db import Noun
 from app.kernel.workflow import move
-from app.money.amount import Money, money_column
+from app.money.sums.amount import Money, money_column
 
 if TYPE_CHECKING:  # a service knows its extras; for the type checker alone, an extra knows its service
     from app.packs.bookings.service import Service

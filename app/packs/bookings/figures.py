@@ -14,7 +14,7 @@ from app.desk.declare.chart import Chart, Figure
 from app.desk.declare.report import Nothing, Report, Row, To
 from app.kernel import clock
 from app.kernel.db import session
-from app.money.amount import Money
+from app.money.sums.amount import Money
 from app.packs.bookings.booking_seats import STANDING
 
 READERS = "Desk Accountant Auditor"

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, url_for
 
-from app.money import working_hours
+from app.money.sums import working_hours
 from app.packs.bookings.service import Service
 from config import Settings
 

@@ -16,7 +16,7 @@ from app.kernel.errors import Refused
 from app.kernel.jobs import Job
 from app.messages.call import Call
 from app.messages.message import Message
-from app.money.bill import ByHand
+from app.money.bills.bill import ByHand
 from app.packs.bookings.booking import Booking, CallOff
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service

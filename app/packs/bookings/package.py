@@ -14,8 +14,8 @@ from app.kernel.people import Person
 from app.kernel.switch import is_on
 from app.kernel.words import say
 from app.kernel.workflow import asked, move
-from app.money.amount import Money, money_column
-from app.money.quote import Quote
+from app.money.sums.amount import Money, money_column
+from app.money.sums.quote import Quote
 from app.packs.bookings.pass_ import Pass
 
 if TYPE_CHECKING:  # a service asks a pass what it pays for; for the type checker alone, a package knows its service

@@ -22,12 +22,12 @@ from app.kernel.people import Person
 from app.kernel.words import ENGLISH, counted, moment, say, speaking
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell
-from app.money import bill as money
-from app.money.amount import Money, money_column
-from app.money.bill import Bill, ByHand, Terms, paid_for
-from app.money.payment import Payment
-from app.money.quote import Quote
-from app.money.refund import Refund
+from app.money.bills import bill as money
+from app.money.bills.bill import Bill, ByHand, Terms, paid_for
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.sums.amount import Money, money_column
+from app.money.sums.quote import Quote
 
 if TYPE_CHECKING:  # a booking uses a pass, and a package is sold as one; for the type checker alone, a pass knows them
     from app.packs.bookings.booking import Booking

@@ -24,7 +24,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.people import Person
 from app.kernel.workflow import press
-from app.money.quote import Quote
+from app.money.sums.quote import Quote
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.practitioner import Practitioner
 from app.packs.bookings.service import Service

@@ -20,7 +20,7 @@ from app.kernel.errors import Invalid, Refused
 from app.kernel.files import Picture
 from app.kernel.jobs import job, later
 from app.kernel.workflow import asked, move
-from app.money import working_hours
+from app.money.sums import working_hours
 from app.packs.bookings.holiday import check_region
 from app.packs.bookings.opening import Rule, Timetable
 from app.packs.bookings.service import Service

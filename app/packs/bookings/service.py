@@ -15,10 +15,10 @@ from app.kernel.errors import Invalid, Missing
 from app.kernel.forms import Answers, Edition, Form, answered
 from app.kernel.words import say
 from app.kernel.workflow import move
-from app.money.amount import Money, money_column
-from app.money.policy import RefundPolicy
-from app.money.price import Item
-from app.money.quote import Quote
+from app.money.sums.amount import Money, money_column
+from app.money.sums.price import Item
+from app.money.sums.quote import Quote
+from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.extra import Extra
 from app.packs.bookings.opening import Lasting
 from app.packs.bookings.pass_ import Pass

@@ -21,14 +21,15 @@ from app.kernel.switch import is_on
 from app.kernel.words import language, say
 from app.messages import channel
 from app.messages.opt_in import OptIn
-from app.money import gateway, policy
-from app.money.amount import Money
-from app.money.bill import Bill, paid_for
-from app.money.invoice import Invoice, read_buyer
-from app.money.payment import Payment
-from app.money.quote import Quote
-from app.money.refund import Refund
-from app.money.tax import STATES
+from app.money.bills.bill import Bill, paid_for
+from app.money.bills.invoice import Invoice, read_buyer
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.gateways import gateway
+from app.money.sums import refund_policy
+from app.money.sums.amount import Money
+from app.money.sums.quote import Quote
+from app.money.sums.tax import STATES
 from app.packs.bookings.booking import Booking, Choices
 from app.packs.bookings.month import ZONES, Month, zone_asked
 from app.packs.bookings.package import Package
@@ -58,7 +59,7 @@ def local(instant: datetime, zone: str) -> datetime:
 @site.app_template_filter()
 def policy_said(tiers: str, begins: datetime | None = None) -> str:
     """What goes back when it is called off; for a time to come, as far as that can still be reached."""
-    return policy.in_words(tiers, begins - clock.now() if begins else None)
+    return refund_policy.in_words(tiers, begins - clock.now() if begins else None)
 
 
 @site.get("/")

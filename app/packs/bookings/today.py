@@ -19,7 +19,7 @@ from app.kernel import access, clock
 from app.kernel.db import session
 from app.kernel.errors import Unreadable
 from app.kernel.workflow import Move, legal
-from app.money.bill import Bill
+from app.money.bills.bill import Bill
 from app.packs.bookings.booking import Booking
 from app.packs.bookings.meeting import Meeting
 from app.packs.bookings.practitioner import Practitioner

@@ -1,0 +1,377 @@
+"""Bill: what one thing costs, asked for once, however many attempts it takes to pay it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self, cast
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import Linked, actor
+from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.numbering import number
+from app.kernel.people import Person
+from app.kernel.words import say
+from app.kernel.workflow import asked, move
+from app.messages.message import Message, remind, tell, tell_the_house
+from app.money.bills.invoice import Invoice
+from app.money.bills.ledger import Side, is_booked, post
+from app.money.bills.order import Ordered
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Asked, Charge, Returned
+from app.money.sums.amount import Money, money_column
+from app.money.sums.approval_limits import above_four_eyes
+from app.money.sums.price import Price
+
+if TYPE_CHECKING:  # a basket holds bills; for the type checker alone, a bill knows in which it is
+    from app.money.bills.basket import InBasket
+
+PARTS = {"whole": "Full amount", "deposit": "Deposit", "rest": "Balance"}
+_BEFORE = timedelta(days=3)  # it falls due, somebody is reminded
+
+
+class Payable(Protocol):
+    """Anything with a price and a paid() can be paid for."""
+
+    id: Mapped[int]
+    __tablename__: str
+
+    def lock(self) -> Any:
+        """Whatever paying could change, in the one order that everybody keeps."""
+
+    def paid(self, payment: Payment) -> str | None:
+        """The money is here. Take it, or say why it has to go back; say so before changing anything."""
+
+    def payment_failed(self, payment: Payment) -> None: ...
+
+    def payment_waits(self, payment: Payment) -> None:
+        """It was promised, by a bank or over the counter, and is not here yet: wait for it."""
+
+    def payment_lost(self, payment: Payment) -> None:
+        """It was here, and was taken away again: a cheque bounced, a refund was made elsewhere."""
+
+    def give_up(self) -> None:
+        """Whoever was to pay it does not want it any more, and nothing was paid."""
+
+    def awaits(self, bill: Bill) -> bool:
+        """Is there still something to be had for this money?"""
+
+    @property
+    def is_delivered(self) -> bool:
+        """Has it happened already, so that what is paid now is earned at once?"""
+
+    @property
+    def said_on_paper(self) -> str:
+        """What the bill is for, in a line."""
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Money over the counter, or seen on the bank's statement."""
+
+    how: str = asked("Payment method", among=lambda: {"cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"})
+    reference: str = asked("Reference", help="Receipt number, cheque number or bank reference", longest=80)
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why, for the history."""
+
+    why: str = asked("Reason", longest=300)
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a bill is asked for, where it is not simply all of it, now."""
+
+    part: str = "whole"
+    buyer: Mapping[str, str] = field(default_factory=dict)
+    due: datetime | None = None
+
+
+def _reach_by_link(bill: Bill) -> str | None:
+    return _is_taken(bill) or (None if bill.thing.awaits(bill) else "This payment request no longer needs to be paid.")
+
+
+def _is_taken(bill: Bill) -> str | None:
+    return "This payment has been recorded and is awaiting a second approval." if bill.is_promised else None
+
+
+class Bill(Noun, Linked, Ordered):
+    """One request for money, and the gateway's order that collects it."""
+
+    link_kind = "bill"
+    states = "open", "paid", "void", "unpaid"
+    state_labels: ClassVar[dict[str, str]] = {"unpaid": "Payment returned"}
+    __table_args__ = (UniqueConstraint("noun", "row_id", "part"), UniqueConstraint("gateway", "order_id"))
+    refusals: ClassVar[dict[str, str]] = {"bill_noun_row_id_part_key": "A payment request for this already exists."}
+
+    number: Mapped[str] = mapped_column(unique=True)
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+    noun: Mapped[str] = mapped_column(info={"label": "For"})
+    row_id: Mapped[int] = mapped_column(info={"label": "Record ID"})
+    part: Mapped[str] = mapped_column(info={"label": "Type", "choices": PARTS})
+    price: Mapped[Money] = money_column("price", info={"label": "Amount"})
+    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})  # what the price is made of; never changed
+    left: Mapped[list[Any]] = mapped_column(info={"label": "Line items after refunds"})  # what of it still stands, after what went back
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Billed to", "personal": True})  # on the invoice: tax number, state, address
+    due_at: Mapped[datetime | None] = mapped_column(info={"label": "Due"})
+    earned: Mapped[Money] = money_column("earned", info={"label": "Revenue recognised"})  # what of its net is delivered, and ours
+    delivered_at: Mapped[datetime | None] = mapped_column(info={"label": "Delivered"})  # when all that stands of it was
+
+    payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
+    in_baskets: Mapped[list[InBasket]] = relationship("InBasket", back_populates="bill")
+    invoices: Mapped[list[Invoice]] = relationship(back_populates="bill", order_by="Invoice.id")
+
+    @classmethod
+    def ask(cls, thing: Noun, person: Person, price: Price, terms: Terms | None = None) -> Bill:
+        """Written in the transaction of the thing it is for; the gateway hears of it afterwards."""
+        session.flush()
+        terms, lines = terms or Terms(), price.as_json()
+        bill = cls(
+            number=number("B"), person=person, noun=thing.__tablename__, row_id=thing.id, part=terms.part, price=price.total, lines=lines, left=lines,
+            earned=Money(0, price.currency), buyer=dict(terms.buyer), due_at=terms.due, gateway=gateway.usual(price.currency).name, look_at=clock.ahead(minutes=2),
+        )  # fmt: skip
+        session.add(bill)
+        if terms.due:
+            remind(person, "money/pay_link", at=terms.due - _BEFORE, bill=bill)
+        return bill
+
+    @classmethod
+    def all_of(cls, thing: Noun) -> Sequence[Bill]:
+        return session.scalars(select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id).order_by(cls.id)).all()
+
+    @classmethod
+    def of(cls, thing: Noun) -> Bill | None:
+        """The one to be paid next; when all are paid, the first."""
+        bills = cls.all_of(thing)
+        return next((each for each in bills if each.state in ("open", "unpaid")), next(iter(bills), None))
+
+    @property
+    def thing(self) -> Payable:
+        return cast(Payable, noun_called(self.noun).get(self.row_id))
+
+    @property
+    def wants_money(self) -> bool:
+        return self.state in ("open", "unpaid")
+
+    @property
+    def is_awaited(self) -> bool:
+        return self.thing.awaits(self)
+
+    @property
+    def can_be_paid(self) -> bool:
+        return self.wants_money and not self.is_promised and self.is_awaited
+
+    def close(self) -> None:
+        super().close()
+        for each in self.in_baskets:
+            if each.basket.wants_money:
+                each.basket.close()
+
+    @property
+    def is_settled(self) -> bool:
+        return self.state == "paid"
+
+    @property
+    def is_promised(self) -> bool:
+        """Somebody took the money by hand, and a second pair of eyes has not seen it yet."""
+        return any(each.state == "authorized" and gateway.named(each.gateway).by_hand for each in self.payments)
+
+    @property
+    def whole_price(self) -> Price:
+        return Price.from_json(self.lines, self.price.currency)
+
+    @property
+    def standing(self) -> Price:
+        return Price.from_json(self.left, self.price.currency)
+
+    @property
+    def paying(self) -> Payment | None:
+        """The payment that pays for it."""
+        return next((each for each in self.payments if each.pays), None)
+
+    def still_needs(self) -> str:
+        """Why nobody can forget yet whom it is for."""
+        return (
+            say("%(number)s for %(amount)s has not been paid yet.", number=self.number, amount=self.price)
+            if self.wants_money and (self.is_promised or self.thing.awaits(self))
+            else ""
+        )
+
+    def lock(self) -> Self:
+        self.thing.lock()
+        return super().lock()
+
+    # --- asking for the money ---
+
+    @property
+    def asked(self) -> Asked:
+        payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
+        until = getattr(self.thing, "hold_expires_at", None) if self.part != "rest" else None
+        back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
+        return Asked(self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until)
+
+    @move("open", "unpaid", by="Desk Accountant", label="Send payment link", when=_reach_by_link,
+          confirm=lambda it: f"{it.person.name} will get an email at {it.person.email} with a link to pay {it.price}.")  # fmt: skip
+    def send_link(self) -> None:
+        """Email the customer a link to pay. It leads to the same gateway order, so the amount can’t be paid twice."""
+        tell(self.person, "money/pay_link", bill=self)
+
+    # --- hearing of the money ---
+
+    def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
+        with transaction():
+            self.lock()
+            thing = self.thing
+            for charge in sorted(charges, key=lambda each: each.id):
+                payment = Payment.known(self, charge).lock()
+                payment.hear(charge, thing, (returned or {}).get(charge.id, ()))
+
+    @move("open", "void", "unpaid", to="paid", label="Mark as paid")
+    def settle(self, payment: Payment) -> None:
+        """The payment has arrived. It is posted to the ledger, and the invoice is emailed to the customer."""
+        self.look_at = None
+        price = self.standing
+        sides: list[Side] = [("received", price.total), ("deposits", -price.net)]
+        sides += [(f"tax {name}", -tax) for name, tax in price.taxes.items()]
+        post(f"for {payment.id}", f"Payment {payment} applied to {self.number}", *sides, about=self, person=self.person)
+        invoice = Invoice.issue(self, price, payment)
+        Invoice.receipt(self, payment)
+        tell(self.person, "money/invoice", invoice=invoice)
+        if self.thing.is_delivered:
+            self.deliver()
+
+    @move("open", "unpaid", by="Desk Accountant", label="Record payment", asks=ByHand, when=_is_taken)
+    def take_by_hand(self, asked: ByHand) -> Payment:
+        """Record a payment made in cash, by cheque or by bank transfer. Large amounts need a second approval."""
+        charge = Charge(f"{self.number}/{len(self.payments) + 1}", "captured", self.price, asked.reference)
+        payment = Payment.known(self, charge, through=asked.how)
+        payment.taken_by, payment.method = actor().user_id, asked.reference
+        if above_four_eyes(self.price):
+            payment.authorize(charge, self.thing)
+        else:
+            payment.capture(charge, self.thing)
+        return payment
+
+    @move("open", "unpaid", to="void")
+    def cancel(self) -> None:
+        """The payment is no longer needed. It may still arrive, because not every gateway can cancel an order."""
+        self.close()
+
+    def fall_due(self, when: datetime) -> None:
+        """What it is for has moved to another time, and so has the day by which its rest is owed."""
+        if self.due_at and self.wants_money:
+            self.due_at = when
+            remind(self.person, "money/pay_link", at=when - _BEFORE, bill=self)
+
+    # --- delivering, and giving back ---
+
+    def deliver(self, part: Money | None = None, of: str = "") -> None:
+        """What was paid for has happened, or will not be given back any more: from here on it is ours.
+
+        Where one bill pays for several things, `part` of its net is, once for the one that it is a part `of`; without a part, all that is left is.
+        """
+        with transaction():
+            self.lock()
+            key = f"earn {self.id}/{self.paying.id if self.paying else 0}"  # once for each payment: a cheque may bounce after it was earned
+            key += f" {of}" if of else ""
+            if self.state == "paid" and self.delivered_at is None and not is_booked(key):
+                net = self.unearned if part is None else min(part, self.unearned)
+                self.earned += net
+                self.delivered_at = clock.now() if part is None or not self.unearned else None
+                post(key, f"Revenue recognised for {self.number}", ("deposits", net), ("income", -net), about=self, person=self.person)
+
+    @property
+    def unearned(self) -> Money:
+        """What stands of its net, and is a deposit until it is delivered."""
+        return self.standing.net - self.earned
+
+    def give_back(self, money: Money, why: str, *, sure: bool = False) -> Refund | None:
+        """So much of what was paid for this goes back, as far as it is still here."""
+        payment = self.paying
+        most = min(money, payment.left) if payment else Money(0, self.price.currency)
+        return Refund.owe(payment, most, why, sure=sure) if payment and most else None
+
+    def owes(self, refund: Refund, money: Money) -> None:
+        """A refund is certain: what it takes back of the price, of the tax and of the earnings is owed to the payer from now on."""
+        payment = refund.payment
+        if not money:
+            return
+        sides: list[Side] = [("received", money)]
+        if payment.pays:
+            sides = self._taken_off(money, f"{refund.number}: {refund.why}", payment, refund)
+        post(f"owe {refund.id}", f"Refund {refund.number} owed", *sides, ("to-give-back", -money), about=self, person=self.person)
+
+    def _taken_off(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
+        """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it: first what is not earned yet."""
+        off, left = self.standing.cut(money)
+        waits = min(off.net, self.unearned)
+        self.earned -= off.net - waits
+        self.left = left.as_json()
+        Invoice.credit(self, off, why, payment, refund)
+        return [("deposits", waits), ("income", off.net - waits), *((f"tax {name}", tax) for name, tax in off.taxes.items())]
+
+    def taken_back(self, payment: Payment, why: str) -> None:
+        """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it. What was to go back of it was never here."""
+        promised = [each.give_way(each.money) for each in payment.refunds if each.state in ("owed", "to_approve")]
+        owed = Money.total(promised, payment.money.currency)
+        rest = payment.money - owed
+        sides: list[Side] = self._taken_off(rest, why, payment) if payment.pays else [("received", rest)]
+        post(
+            f"bounce {payment.id}",
+            f"Cheque {payment} bounced",
+            *sides,
+            ("to-give-back", owed),
+            (payment.account, -payment.money),
+            about=self,
+            person=self.person,
+        )
+        if payment.pays:
+            payment.pays, payment.owed_back = False, ""
+            self.become_unpaid()
+            if self.thing.awaits(self):
+                self.thing.payment_lost(payment)
+            else:
+                self.cancel()
+            tell_the_house("money/bounced", payment=payment)
+
+    @move("paid", to="unpaid", label="Mark payment as returned")
+    def become_unpaid(self) -> None:
+        """The payment was returned. The full amount is due again."""
+        self.left, self.earned, self.delivered_at = self.lines, self.earned - self.earned, None
+
+    def wants(self, message: Message) -> bool:
+        """Nobody is asked for money that is here, or that nobody waits for."""
+        if message.template != "money/pay_link":
+            return True
+        is_now = not message.kind or (self.due_at is not None and message.due_at == self.due_at - _BEFORE)  # not of a time that it has moved away from
+        return is_now and self.can_be_paid
+
+
+def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
+    """So much of everything that was paid for this, the last first. Never more than is here."""
+    made: list[Refund] = []
+    for bill in reversed(Bill.all_of(thing)):
+        if money.amount > 0 and (refund := bill.give_back(money, why)):
+            money -= refund.money
+            made.append(refund)
+    return made
+
+
+def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
+    """What was paid for this, and how much of it is here and not promised back."""
+    payments = [each for each in (bill.paying for bill in Bill.all_of(thing)) if each]
+    return Money.total((each.money for each in payments), currency), Money.total((each.left for each in payments), currency)
+
+
+def refunds_of(thing: Noun) -> list[Refund]:
+    """Everything that goes back, or went, of what was paid for this."""
+    return [refund for bill in Bill.all_of(thing) for payment in bill.payments for refund in payment.refunds if refund.state != "declined"]

@@ -1,0 +1,140 @@
+"""Business: who we are, on every page and every paper; what is written here stands above what the environment says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Self
+
+from sqlalchemy import CheckConstraint, ForeignKey, inspect, select
+from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
+
+from app.kernel import clock, db
+from app.kernel.board import Board
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Invalid
+from app.kernel.files import Picture
+from app.kernel.numbering import Series
+from app.kernel.people import country, mailbox
+from app.money.gateways.upi import is_vpa
+from app.money.sums import working_hours
+from app.money.sums.tax import STATES, is_gstin
+
+CURRENCIES = "INR", "USD", "EUR", "GBP", "AED", "AUD", "CAD", "CHF", "KES", "LKR", "NPR", "NZD", "SGD", "ZAR"
+
+_tell: Callable[[Mapping[str, str]], None] | None = None
+
+
+class Business(Noun):
+    """One row. What is empty is as it was set up."""
+
+    __table_args__ = (CheckConstraint("id = 1", name="one"),)
+    refusals: ClassVar[dict[str, str]] = {"business_one": "There can be only one set of business details."}
+
+    name: Mapped[str] = mapped_column(default="", info={"label": "Business name"})
+    email: Mapped[str] = mapped_column(default="")
+    phone: Mapped[str] = mapped_column(default="")
+    address: Mapped[str] = mapped_column(default="", info={"long": True})
+    tax_number: Mapped[str] = mapped_column(default="", info={"label": "GSTIN or other tax number"})
+    region: Mapped[str] = mapped_column(default="", info={"label": "State", "choices": {code: f"{code} {name}" for code, name in STATES.items()}})
+    upi: Mapped[str] = mapped_column(default="", info={"label": "UPI address"})
+    hours: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Working hours", "help": "One entry per line, such as Mon–Fri 10:00–18:00."})
+    timezone: Mapped[str] = mapped_column(default="", info={"label": "Time zone", "help": "Used for dates and months. Fixed once a numbered document exists."})
+    currency: Mapped[str] = mapped_column(default="", info={"help": "A three-letter code, such as INR. Fixed once a price or an amount exists."})
+    logo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
+    logo: Mapped[Picture | None] = relationship(lazy="joined")
+
+    @classmethod
+    def begin(cls) -> None:
+        """The row is there from the first day, and empty."""
+        if cls.ours() is None:
+            with transaction():
+                session.add(cls(id=1))
+
+    @classmethod
+    def ours(cls) -> Self | None:
+        return session.get(cls, 1)
+
+    def tidy(self) -> None:
+        """Checked before it is kept: an invoice that was issued with a wrong number cannot be taken back."""
+        self.tax_number, self.upi, self.currency = self.tax_number.strip().upper(), self.upi.strip(), self.currency.strip().upper()
+        wrong = {}
+        if self.name and not 2 <= len(self.name.strip()) <= 100:
+            wrong["name"] = "Enter a name of 2 to 100 characters."
+        if self.email:
+            self.email = mailbox(self.email)
+        if self.tax_number and country() == "IN" and not is_gstin(self.tax_number):
+            wrong["tax_number"] = "Enter a valid 15-character GSTIN, such as 29AAGCB7383J1Z4."
+        if self.tax_number and is_gstin(self.tax_number):
+            self.region = self.region or self.tax_number[:2]
+            if self.region != self.tax_number[:2]:
+                wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, so the state must be {STATES[self.tax_number[:2]]}."
+        if self.upi and not is_vpa(self.upi):
+            wrong["upi"] = "Enter a valid UPI address, such as practice@upi."
+        wrong |= self._wrong_hours() | self._too_late()
+        if wrong:
+            raise Invalid.fields_said(wrong)
+        board.changed()
+
+    def _wrong_hours(self) -> dict[str, str]:
+        try:
+            working_hours.read(self.hours)
+        except ValueError as error:
+            return {"hours": str(error)}
+        return {}
+
+    def _too_late(self) -> dict[str, str]:
+        """What is written down was written in a zone and in a currency: neither is changed under it."""
+        wrong = {}
+        now: Any = inspect(self).attrs
+        if self.timezone and not clock.is_zone(self.timezone):
+            wrong["timezone"] = "Enter a valid time zone, such as Asia/Kolkata."
+        elif now.timezone.history.has_changes() and self.timezone != clock.zone() and session.scalar(select(Series.id).limit(1)):
+            wrong["timezone"] = f"The time zone can’t be changed, because numbered documents already use {clock.zone()}."
+        if self.currency and self.currency not in CURRENCIES:
+            wrong["currency"] = f"Choose one of these currencies: {', '.join(CURRENCIES[:-1])} or {CURRENCIES[-1]}."
+        elif now.currency.history.has_changes() and (other := _amounts_but(self.currency)):
+            wrong["currency"] = f"The currency can’t be changed, because amounts already exist in {other}."
+        return wrong
+
+    @property
+    def told(self) -> dict[str, str]:
+        """By the names of the settings that it stands above, and where the logo is."""
+        said = {
+            "business": self.name, "business_email": self.email, "business_phone": self.phone, "business_address": self.address,
+            "business_tax_number": self.tax_number, "business_region": self.region, "business_upi": self.upi,
+            "business_hours": self.hours, "timezone": self.timezone, "currency": self.currency, "logo": self.logo.place if self.logo else "",
+        }  # fmt: skip
+        return {name: value for name, value in said.items() if value}
+
+    def __str__(self) -> str:
+        return self.name or "Default details"
+
+
+def _amounts_but(currency: str) -> str:
+    """A currency other than this one in which something is written down, wherever that is."""
+    for noun in db.nouns():
+        for money in inspect(noun).composites:
+            column = next(each for each in money.columns if each.name.endswith("_currency"))
+            if found := session.scalar(select(column).where(column != currency).limit(1)):
+                return str(found)
+    return ""
+
+
+def _say(told: Mapping[str, str]) -> None:
+    if _tell:
+        _tell(told)
+
+
+def _ours(own: Session) -> Mapping[str, str]:
+    ours = own.get(Business, 1)
+    return ours.told if ours else {}
+
+
+board = Board("business", _ours, _say)
+
+
+def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:
+    """Whom to tell who we are, now and whenever it is changed."""
+    global _tell
+    _tell = tell
+    board.begins_with({})

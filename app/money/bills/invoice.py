@@ -1,0 +1,175 @@
+"""Invoice: what was sold, on paper: numbered without gaps, and never changed; what was wrong is put right by a credit note."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import Linked
+from app.kernel.db import Noun, session
+from app.kernel.errors import Invalid
+from app.kernel.numbering import fiscal_number
+from app.kernel.people import Person
+from app.kernel.words import say, unsaid
+from app.messages.channel import Attachment
+from app.money.gateways.gateway import label
+from app.money.paper.document import Paper, PaperLine, Party, drawn
+from app.money.sums.amount import Money, money_column
+from app.money.sums.price import Price
+from app.money.sums.tax import STATES, is_gstin
+
+if TYPE_CHECKING:  # a bill, a payment and a refund write invoices; for the type checker alone, an invoice knows them
+    from app.money.bills.bill import Bill
+    from app.money.bills.payment import Payment
+    from app.money.bills.refund import Refund
+
+TITLES = {"invoice": unsaid("Invoice"), "receipt": unsaid("Receipt"), "credit_note": unsaid("Credit note")}
+TAX_INVOICE = unsaid("Tax invoice")
+_SERIES = {"invoice": "INV", "receipt": "RC", "credit_note": "CN"}
+
+_seller = Party("Frontdesk")
+_upi = ""
+
+
+def sell_as(seller: Party, upi: str = "") -> None:
+    """Who we are on paper, from now on; what is written already keeps who we were."""
+    global _seller, _upi
+    _seller, _upi = seller, upi
+
+
+class Invoice(Noun, Linked):
+    """One paper: an invoice, a receipt or a credit note. The database refuses to change or remove it."""
+
+    link_kind = "invoice"
+    kept_by_law = unsaid("Tax law requires every invoice, receipt and credit note to be kept unchanged.")
+    audited, final = False, True
+    __table_args__ = (
+        # One bill that is paid is invoiced once for that payment, one payment receipted once, one refund credited once.
+        Index("invoice_once", "kind", "payment_id", unique=True, postgresql_where="kind <> 'credit_note'"),
+        Index("invoice_credit_once", "refund_id", unique=True),
+    )
+    refusals: ClassVar[dict[str, str]] = {"invoice_once": "A document for this already exists."}
+
+    number: Mapped[str] = mapped_column(unique=True)
+    kind: Mapped[str] = mapped_column(info={"label": "Document type", "choices": TITLES})
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date"})
+    person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
+    person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
+    bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
+    bill: Mapped[Bill] = relationship("Bill", back_populates="invoices", lazy="joined", innerjoin=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
+    payment: Mapped[Payment] = relationship("Payment", lazy="joined", innerjoin=True)
+    refund_id: Mapped[int | None] = mapped_column(ForeignKey("refund.id"))
+    refund: Mapped[Refund | None] = relationship("Refund")
+    credits_id: Mapped[int | None] = mapped_column(ForeignKey("invoice.id"))
+    credits: Mapped[Invoice | None] = relationship(remote_side="Invoice.id")
+    seller: Mapped[dict[str, Any]]
+    buyer: Mapped[dict[str, Any]] = mapped_column(info={"label": "Billed to"})
+    place: Mapped[str] = mapped_column(info={"label": "Place of supply"})
+    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})
+    total: Mapped[Money] = money_column("total")
+    tax: Mapped[Money] = money_column("tax")
+    about: Mapped[str] = mapped_column(info={"label": "Description"})
+    why: Mapped[str] = mapped_column(default="", info={"label": "Reason for credit note"})
+
+    @classmethod
+    def issue(cls, bill: Bill, price: Price, payment: Payment) -> Invoice:
+        return cls._write("invoice", bill, price, payment)
+
+    @classmethod
+    def receipt(cls, bill: Bill, payment: Payment) -> Invoice:
+        return cls._write("receipt", bill, Price.of(f"Payment received for {bill.number} ({label(payment.gateway)})", payment.money), payment)
+
+    @classmethod
+    def credit(cls, bill: Bill, price: Price, why: str, payment: Payment, refund: Refund | None = None) -> Invoice:
+        wrong = next((each for each in bill.invoices if each.kind == "invoice" and each.payment_id == payment.id), None)
+        return cls._write("credit_note", bill, price, payment, why=why, refund=refund, credits=wrong)
+
+    @classmethod
+    def _write(cls, kind: str, bill: Bill, price: Price, payment: Payment, **more: Any) -> Invoice:
+        """The number is taken last: whoever comes next in the series waits until this is committed, and gets the next one."""
+        person, buyer = bill.person, {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer
+        paper = cls(
+            kind=kind, day=clock.today(), person=person, bill=bill, payment=payment, seller=vars(_seller), buyer=buyer, place=_place(buyer, _seller),
+            lines=price.as_json(), total=price.total, tax=price.tax, about=bill.thing.said_on_paper, **more,
+        )  # fmt: skip
+        with session.no_autoflush:
+            paper.number = fiscal_number(_SERIES[kind])
+        session.add(paper)
+        session.flush()
+        return paper
+
+    @property
+    def title(self) -> str:
+        return TAX_INVOICE if self.kind == "invoice" and self.seller.get("tax_number") else TITLES[self.kind]
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.number.replace('/', '-')}.pdf"
+
+    def drawn(self) -> bytes:
+        """The PDF: made anew each time from what is written, so it is the same each time."""
+        zero = Money(0, self.total.currency)
+        paid = zero if self.kind == "credit_note" else self.total
+        said = (f"Paid: {self.payment.said}",) if self.kind != "credit_note" else (self.why,)
+        return drawn(
+            Paper(
+                title=self.title, number=self.number, date=self.day, seller=_party(self.seller), buyer=_party(self.buyer), place_of_supply=self.place,
+                lines=on_paper(Price.from_json(self.lines, self.total.currency)), total=self.total, paid=paid, due=zero, about=self.about,
+                refers_to=self.credits.number if self.credits else "", notes=said,
+            )
+        )  # fmt: skip
+
+    def attached(self, template: str) -> list[Attachment]:
+        return [Attachment(self.file_name, "application/pdf", self.drawn())]
+
+    def __str__(self) -> str:
+        return self.number
+
+
+def read_buyer(typed: Mapping[str, str]) -> dict[str, str]:
+    """What an invoice shall say of the buyer beside their name: checked, and empty where they said nothing."""
+    told = {name: str(typed.get(name) or "").strip() for name in ("tax_number", "region", "address")}
+    told["tax_number"] = told["tax_number"].upper()
+    wrong = {}
+    if told["tax_number"] and not is_gstin(told["tax_number"]):
+        wrong["tax_number"] = say("Enter a valid 15-character GSTIN, such as 29ABCDE1234F1ZW.")
+    if told["region"] and told["region"] not in STATES:
+        wrong["region"] = say("Choose a state from the list.")
+    if len(told["address"]) > 300:
+        wrong["address"] = say("Use at most %(n)s characters.", n=300)
+    if not wrong and told["tax_number"]:
+        told["region"] = told["tax_number"][:2]
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    return {name: value for name, value in told.items() if value}
+
+
+def request_for(bill: Bill, pay_link: str) -> bytes:
+    """What is still to be paid, on paper: with a code to scan and a link to press, and without a number of the tax series."""
+    return drawn(
+        Paper(
+            title="Payment request", number=bill.number, date=clock.day_of(bill.created_at), seller=_seller,
+            buyer=_party({"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer), place_of_supply="",
+            lines=on_paper(bill.whole_price), total=bill.price, paid=Money(0, bill.price.currency), due=bill.price, about=bill.thing.said_on_paper,
+            upi=_upi, pay_link=pay_link,
+        )
+    )  # fmt: skip
+
+
+def on_paper(price: Price) -> list[PaperLine]:
+    return [PaperLine(each.label, each.code, each.quantity, each.net, each.rates, each.taxes, each.total) for each in price.lines]
+
+
+def _party(told: dict[str, Any]) -> Party:
+    return Party(**{name: told.get(name, "") for name in ("name", "address", "email", "phone", "tax_number", "region")})
+
+
+def _place(buyer: dict[str, Any], seller: Party) -> str:
+    code = buyer.get("region") or seller.region[:2]
+    return f"{code[:2]} {STATES[code[:2]]}" if code[:2] in STATES else ""

@@ -1,0 +1,275 @@
+"""The books: every movement of money is written once, on two sides, and never rewritten."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, ClassVar
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, func, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun, at_once, session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import every
+from app.kernel.people import Person
+from app.kernel.words import unsaid
+from app.kernel.workflow import move
+from app.money.gateways.gateway import label
+from app.money.sums.amount import Money, money_column
+
+# What an account is follows from the first word of its name: "gateway razorpay" is what Razorpay owes us.
+KINDS = {
+    "gateway": "asset", "cash": "asset", "cheques": "asset", "bank": "asset", "disputed": "asset", "input-tax": "asset",
+    "received": "liability", "deposits": "liability", "to-give-back": "liability", "tax": "liability", "wallet": "liability",
+    "income": "income", "fees": "expense", "disputes-lost": "expense",
+}  # fmt: skip
+MEANS = {
+    "gateway": "Collected by the gateway, not yet settled", "cash": "Cash in hand", "cheques": "Cheques not yet cleared", "bank": "Balance at the bank",
+    "disputed": "Withheld by gateways during disputes", "input-tax": "Tax charged by suppliers",
+    "received": "Received, not yet allocated", "deposits": "Paid in advance, not yet earned", "to-give-back": "Refunds owed to customers",
+    "tax": "Tax collected, payable to the government", "wallet": "Prepaid customer balances", "income": "Revenue earned", "fees": "Fees charged by gateways",
+    "disputes-lost": "Losses from disputes (chargebacks)",
+}  # fmt: skip
+TITLES = {
+    "gateway": "Gateway balance", "cash": "Cash", "cheques": "Cheques in hand", "bank": "Bank", "disputed": "Disputed amounts", "input-tax": "Input tax",
+    "received": "Unallocated receipts", "deposits": "Customer advances", "to-give-back": "Refunds payable", "tax": "Output tax", "wallet": "Customer wallet",
+    "income": "Revenue", "fees": "Gateway fees", "disputes-lost": "Dispute losses",
+}  # fmt: skip
+OVERDRAWN = "The balance of this account isn’t sufficient."
+
+
+class Account(Noun):
+    """One page of the books. A guarded one keeps its balance in its row, and the database does not let it fall below what is held."""
+
+    audited = False  # its lines are its history
+    adds_are_heard = False
+    __table_args__ = (
+        UniqueConstraint("name", "owner", "currency"),
+        UniqueConstraint("id", "currency"),
+        CheckConstraint("not guarded or (held >= 0 and balance >= held)", name="covered"),
+    )
+    refusals: ClassVar[dict[str, str]] = {"account_covered": OVERDRAWN}
+
+    name: Mapped[str] = mapped_column(info={"label": "Account code"})
+    kind: Mapped[str] = mapped_column(info={"label": "Account type", "choices": ("asset", "liability", "income", "expense")})
+    owner: Mapped[str] = mapped_column(default="")  # "person 12" for what is somebody's own
+    currency: Mapped[str]
+    guarded: Mapped[bool] = mapped_column(default=False, info={"label": "Overdraft protection"})
+    balance: Mapped[int] = mapped_column(BigInteger, default=0)  # of a guarded account alone; kept by the database with every line
+    held: Mapped[int] = mapped_column(BigInteger, default=0, info={"label": "On hold"})
+
+    @classmethod
+    def called(cls, name: str, currency: str, *, owner: str = "", guarded: bool = False) -> Account:
+        same = select(cls).where(cls.name == name, cls.owner == owner, cls.currency == currency)
+        found = session.scalar(same)
+        if found is None:
+            always = {"created_at": clock.now(), "changed_at": clock.now(), "version": 1, "balance": 0, "held": 0}
+            values = {"name": name, "kind": KINDS[name.split(maxsplit=1)[0]], "owner": owner, "currency": currency, "guarded": guarded}
+            at_once(insert(cls).values(values | always).on_conflict_do_nothing())  # two who open an account at one moment never wait in a ring
+            found = session.scalars(same).one()
+        return found
+
+    @classmethod
+    def wallet(cls, of: Noun, currency: str) -> Account:
+        """What we keep for somebody, and what they can never draw more than."""
+        return cls.called("wallet", currency, owner=f"{of.__tablename__} {of.id}", guarded=True)
+
+    @property
+    def available(self) -> Money:
+        return Money(self.balance - self.held, self.currency)
+
+    def hold(self, money: Money, key: str) -> Hold:
+        """Put this much aside: it is still theirs, and cannot be promised twice. The same key holds once."""
+        with transaction():
+            self.lock()
+            known: Hold | None = session.scalar(select(Hold).where(Hold.key == key))
+            if known:
+                return known
+            if money.amount <= 0 or money > self.available:
+                raise Refused(OVERDRAWN)
+            self.held += money.amount
+            made = Hold(account=self, money=money, key=key)
+            session.add(made)
+        return made
+
+    @property
+    def means(self) -> str:
+        return MEANS[self.name.split()[0]]
+
+    @property
+    def title(self) -> str:
+        """As an accountant calls it: Gateway balance: Razorpay, Output tax: CGST."""
+        first, _, which = self.name.partition(" ")
+        return f"{TITLES[first]}: {label(which) if first == 'gateway' else which}" if which else TITLES[first]
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, [self.title, self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""]))
+
+
+class Hold(Noun):
+    """Part of an account that is promised: released again, or taken."""
+
+    states = "held", "released", "taken"
+    __table_args__ = (CheckConstraint("money_amount > 0", name="something"),)
+
+    account_id: Mapped[int] = mapped_column(ForeignKey("account.id"), index=True)
+    account: Mapped[Account] = relationship(lazy="joined", innerjoin=True)
+    money: Mapped[Money] = money_column("money")
+    key: Mapped[str] = mapped_column(unique=True)
+
+    def lock(self) -> Hold:
+        self.account.lock()
+        return super().lock()
+
+    @move("held", to="released")
+    def release(self) -> None:
+        """The held amount is available again."""
+        self.account.held -= self.money.amount
+
+    @move("held", to="taken")
+    def take(self, to: str, what: str) -> None:
+        """The held amount leaves the account."""
+        self.account.held -= self.money.amount
+        session.flush()
+        post(f"hold {self.id}", what, (self.account, self.money), (to, -self.money), about=self)
+
+
+class Posting(Noun):
+    """One thing that happened to money: its lines add up to nothing, and the database sees to it. Never changed, never removed."""
+
+    known_as = unsaid("Accounting entry")
+    audited, final = False, True
+    kept_by_law = unsaid("Ledger entries are kept unchanged. They contain amounts and numbers, and no names.")
+    __table_args__ = (Index("posting_about", "noun", "row_id"),)
+
+    key: Mapped[str] = mapped_column(unique=True, info={"label": "Entry key"})
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date"})
+    what: Mapped[str] = mapped_column(info={"label": "Description"})
+    noun: Mapped[str] = mapped_column(default="", info={"label": "Record type"})
+    row_id: Mapped[int | None] = mapped_column(info={"label": "Record ID"})
+    person_id: Mapped[int | None] = mapped_column(ForeignKey("person.id"), index=True)
+    person: Mapped[Person | None] = relationship(lazy="joined")
+    reverses_id: Mapped[int | None] = mapped_column(ForeignKey("posting.id"), unique=True)
+    by: Mapped[str] = mapped_column(default=lambda: actor().name, info={"label": "Posted by"})
+    lines: Mapped[list[Line]] = relationship(back_populates="posting", order_by="Line.id")
+
+    def reverse(self, why: str) -> None:
+        """A mistake is not erased: the same lines the other way round stand beside it, once."""
+        back = [(line.account, -line.money) for line in self.lines]
+        if write(f"reverse {self.key}", f"{why} ({self.what})", *back, noun=self.noun, row_id=self.row_id, person=self.person, reverses=self.id) is None:
+            raise RuntimeError("A posting without lines cannot be reversed.")
+
+    def __str__(self) -> str:
+        return self.what
+
+
+class Line(Noun):
+    """One side of a posting: above zero to the left (debit), below zero to the right (credit)."""
+
+    audited, final = False, True
+    adds_are_heard = False
+    __table_args__ = (
+        ForeignKeyConstraint(["account_id", "money_currency"], ["account.id", "account.currency"]),
+        CheckConstraint("money_amount <> 0", name="something"),
+    )
+
+    posting_id: Mapped[int] = mapped_column(ForeignKey("posting.id"), index=True)
+    posting: Mapped[Posting] = relationship(back_populates="lines", lazy="joined", innerjoin=True)
+    account_id: Mapped[int] = mapped_column(index=True)
+    account: Mapped[Account] = relationship(lazy="joined", innerjoin=True, foreign_keys=[account_id], primaryjoin="Line.account_id == Account.id")
+    money: Mapped[Money] = money_column("money")
+
+    @property
+    def debit(self) -> Money | None:
+        return self.money if self.money.amount > 0 else None
+
+    @property
+    def credit(self) -> Money | None:
+        return -self.money if self.money.amount < 0 else None
+
+
+Side = tuple[str | Account, Money]
+
+
+def post(key: str, what: str, *sides: Side, about: Noun, person: Person | None = None) -> Posting | None:
+    """Write it down, once: the same key a second time changes nothing. Sums of zero leave no line, and no lines no posting."""
+    return write(key, what, *sides, noun=about.__tablename__, row_id=about.id, person=person)
+
+
+def write(key: str, what: str, *sides: Side, noun: str, row_id: int | None, person: Person | None, reverses: int | None = None) -> Posting | None:
+    together = [(account, money) for account, money in sides if money]
+    if not together:
+        return None
+    moment = clock.now()
+    values = {"key": key, "day": clock.today(), "what": what, "noun": noun, "row_id": row_id, "by": actor().name, "reverses_id": reverses}
+    always = {"person_id": person and person.id, "created_at": moment, "changed_at": moment, "version": 1}
+    new = session.scalar(insert(Posting).values(values | always).on_conflict_do_nothing(index_elements=[Posting.key]).returning(Posting.id))
+    if new is None:
+        return session.scalars(select(Posting).where(Posting.key == key)).one()
+    times = {"created_at": moment, "changed_at": moment, "version": 1}
+    rows = [
+        {"posting_id": new, "account_id": account.id, "money_amount": money.amount, "money_currency": money.currency} | times
+        for account, (_, money) in zip(_accounts(together), together, strict=True)
+    ]
+    session.execute(insert(Line.__table__), sorted(rows, key=lambda row: row["account_id"]))
+    for account, _ in together:
+        if isinstance(account, Account) and account.guarded:
+            session.expire(account, ["balance"])
+    return Posting.get(new)
+
+
+def is_booked(key: str) -> bool:
+    return session.scalar(select(Posting.id).where(Posting.key == key)) is not None
+
+
+def _accounts(sides: Sequence[Side]) -> list[Account]:
+    """Those that are only named are read together, and opened where nobody has used them before."""
+    names = [account for account, _ in sides if isinstance(account, str)]
+    found = session.scalars(select(Account).where(Account.name.in_(names), Account.owner == "")) if names else ()
+    known = {(each.name, each.currency): each for each in found}
+    return [
+        account if isinstance(account, Account) else known.get((account, money.currency)) or Account.called(account, money.currency) for account, money in sides
+    ]
+
+
+def balance(name: str, currency: str, *, owner: str = "", about: Noun | None = None) -> Money:
+    """What an account comes to: debits above zero. With `about`, what it comes to for one thing alone."""
+    found = select(func.coalesce(func.sum(Line.__table__.c.money_amount), 0)).select_from(Line).join(Account, Line.account_id == Account.id)
+    found = found.where(Account.name == name, Account.owner == owner, Account.currency == currency)
+    if about is not None:
+        found = found.join(Posting, Line.posting_id == Posting.id).where(Posting.noun == about.__tablename__, Posting.row_id == about.id)
+    return Money(int(session.scalar(found) or 0), currency)
+
+
+def imbalance() -> dict[str, int]:
+    """The figure that must be nothing: what all lines of each currency come to, where it is not zero; and guarded accounts that lie."""
+    amount, currency = Line.__table__.c.money_amount, Line.__table__.c.money_currency
+    sums = select(currency, func.sum(amount)).group_by(currency).having(func.sum(amount) != 0)
+    found: dict[str, int] = {name: int(total) for name, total in session.execute(sums)}
+    kept = select(Account, func.sum(amount)).join(Line, Line.account_id == Account.id).where(Account.guarded).group_by(Account.id)
+    for account, total in session.execute(kept):
+        true = int(total) if account.kind in ("asset", "expense") else -int(total)
+        if true != account.balance:
+            found[str(account)] = true - account.balance
+    return found
+
+
+@every("Check that the books balance", days=1)
+def check_the_books() -> None:
+    """Nobody can write books that are wrong; should they be wrong all the same, this job fails and stays where staff look."""
+    if wrong := imbalance():
+        raise RuntimeError(f"The books do not add up: {wrong}")
+
+
+def stands(moment: datetime | None = None) -> list[Any]:
+    """Each account with the sums of both of its sides: the trial balance, up to and with this day."""
+    amount = Line.__table__.c.money_amount
+    left, right = func.coalesce(func.sum(amount).filter(amount > 0), 0), func.coalesce(-func.sum(amount).filter(amount < 0), 0)
+    found = select(Account, left, right).join(Line, Line.account_id == Account.id).join(Posting, Line.posting_id == Posting.id).group_by(Account.id)
+    if moment is not None:
+        found = found.where(Posting.day <= clock.day_of(moment))
+    return list(session.execute(found.order_by(Account.kind, Account.name, Account.owner)))

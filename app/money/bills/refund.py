@@ -1,0 +1,352 @@
+"""Refund: money that goes back the way it came; promised once, sent until the gateway has it, and never more than was paid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel import clock
+from app.kernel.access import actor
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Refused
+from app.kernel.jobs import every, job, later
+from app.kernel.numbering import number
+from app.kernel.words import say
+from app.kernel.workflow import asked, move
+from app.messages.message import tell, tell_the_house
+from app.money.bills.ledger import post
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Declined, Returned, gateway_column, label
+from app.money.sums.amount import Money, money_column
+from app.money.sums.approval_limits import above_four_eyes
+
+if TYPE_CHECKING:  # a payment knows its refunds; for the type checker alone, a refund knows its payment
+    from app.money.bills.payment import Payment
+
+ALIVE = "to_approve", "owed", "sent", "failed"  # promised, and not yet with the payer
+
+
+@dataclass(frozen=True)
+class Why:
+    """Why not."""
+
+    why: str = asked("Reason", longest=300)
+
+
+@dataclass(frozen=True)
+class HandedOut:
+    """How it was given back."""
+
+    reference: str = asked("Reference", help="Number of the signed receipt, or the bank reference", longest=80)
+
+
+def _somebody_else(refund: Refund) -> str | None:
+    return "You requested this refund yourself. Someone else has to approve it." if refund.asked_by and refund.asked_by == actor().user_id else None
+
+
+def _by_hand(refund: Refund) -> str | None:
+    if refund.state == "owed" and not refund.is_by_hand:
+        return "This refund is sent automatically to the original payment method."
+    return "The cheque hasn’t cleared yet. Wait until it clears, or mark it as bounced." if refund.payment.account == "cheques" else None
+
+
+def _by_dispute(refund: Refund) -> str | None:
+    return None if any(each.state == "lost" for each in refund.payment.disputes) else "No dispute about this payment was lost."
+
+
+class Refund(Noun):
+    """So much of one payment, on its way back."""
+
+    states = "owed", "to_approve", "sent", "done", "failed", "declined"
+    state_labels: ClassVar[dict[str, str]] = {"owed": "Pending", "to_approve": "Awaiting approval", "sent": "Processing", "done": "Completed"}
+    __table_args__ = (UniqueConstraint("gateway", "gateway_id", "payment_id"), CheckConstraint("money_amount > 0", name="something"))
+    refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund must be greater than zero."}
+    whose = "payment.bill.person"
+
+    number: Mapped[str] = mapped_column(unique=True)
+    payment_id: Mapped[int] = mapped_column(ForeignKey("payment.id"), index=True)
+    payment: Mapped[Payment] = relationship("Payment", back_populates="refunds", lazy="joined", innerjoin=True)
+    money: Mapped[Money] = money_column("money", info={"label": "Amount"})
+    why: Mapped[str] = mapped_column(info={"label": "Reason"})
+    gateway: Mapped[str] = gateway_column("Method")
+    gateway_id: Mapped[str | None] = mapped_column(info={"label": "Gateway refund ID"})
+    reference: Mapped[str] = mapped_column(default="")
+    tries: Mapped[int] = mapped_column(default=1, info={"label": "Attempts"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
+    asked_by: Mapped[int | None]  # a member of staff; empty when the house owes it anyway
+    elsewhere: Mapped[bool] = mapped_column(default=False, info={"label": "Made in the gateway dashboard"})  # made at the gateway's own dashboard, not here
+    look_at: Mapped[datetime | None] = mapped_column(index=True)
+    looked: Mapped[int] = mapped_column(default=0)
+    owed_at: Mapped[datetime | None] = mapped_column(info={"label": "Confirmed"})
+    done_at: Mapped[datetime | None] = mapped_column(info={"label": "Completed"})
+
+    @classmethod
+    def owe(cls, payment: Payment, money: Money, why: str, *, sure: bool = False) -> Refund:
+        """Promise it. What the house owes anyway (`sure`) goes at once; a large sum that somebody decided waits for a second pair of eyes."""
+        with transaction():
+            payment.lock()
+            decided = None if sure or actor().is_house else actor().user_id
+            refund = cls._of(payment, money, why, asked_by=decided)
+            if decided is not None and above_four_eyes(money):
+                refund.wait_for_approval()
+            else:
+                refund.begin()
+        return refund
+
+    @classmethod
+    def _of(cls, payment: Payment, money: Money, why: str, *, asked_by: int | None = None, elsewhere: bool = False) -> Refund:
+        if not Money(0, money.currency) < money <= payment.left:
+            raise Refused(f"{money} can’t be refunded. Only {payment.left} of {payment.money} is left to refund.")
+        payment.back += money
+        refund = cls(number=number("RF"), payment=payment, money=money, why=why, gateway=payment.gateway, asked_by=asked_by, elsewhere=elsewhere)
+        session.add(refund)
+        session.flush()
+        return refund
+
+    def lock(self) -> Self:
+        self.payment.lock()
+        return super().lock()
+
+    @property
+    def key(self) -> str:
+        """The same for every try until the gateway has said no: so it gives back once, however often we ask."""
+        return f"{self.number}-{self.payment.bill.handle[:8]}-{self.tries}"
+
+    @property
+    def is_by_hand(self) -> bool:
+        return gateway.named(self.gateway).by_hand
+
+    @property
+    def what_next(self) -> str:
+        """For whoever asked for it."""
+        if self.state == "to_approve":
+            return f"{self.number}: {self.money} will be refunded once someone else has approved it."
+        if self.state == "owed" and self.is_by_hand:
+            return f"{self.number}: {self.money} is to be refunded by hand. Pay it out, and mark the refund as paid out."
+        return f"{self.number}: the refund of {self.money} to the original payment method is on its way."
+
+    # --- deciding ---
+
+    @move("owed", to="to_approve", label="Request approval")
+    def wait_for_approval(self) -> None:
+        """A second approval is needed first."""
+
+    @move("to_approve", to="owed", by="Accountant", label="Approve refund", when=_somebody_else,
+          confirm=lambda it: f"{it.money} will be refunded to {it.payment.bill.person.name} by the original payment method ({it.gateway_label}). Reason: {it.why}")  # fmt: skip
+    def approve(self) -> None:
+        """Give the second approval. The refund is then sent."""
+        self.begin()
+
+    @move("to_approve", to="declined", by="Accountant", label="Decline refund", asks=Why)
+    def decline(self, asked: Why) -> None:
+        """The refund is not made."""
+        self.trouble = asked.why
+        self.payment.back -= self.money
+
+    def begin(self) -> None:
+        """From here on it is owed, whatever happens: so it stands in the books."""
+        self.stand(self.money)
+        if not self.is_by_hand:
+            self.look_at = clock.ahead(minutes=15)
+            later(send, self)
+
+    def stand(self, money: Money) -> None:
+        """What is owed from now on stands in the books, and on paper."""
+        self.owed_at = clock.now()
+        self.payment.bill.owes(self, money)
+
+    # --- going ---
+
+    def send(self) -> None:
+        """Ask the gateway. Whatever is lost on the way, the same key is the same refund."""
+        if self.state != "owed" or self.is_by_hand:
+            return
+        here = gateway.named(self.gateway)
+        if self.payment.is_disputed:
+            self.fail("This payment is disputed. A refund would pay the customer twice.")
+            return
+        try:
+            told = here.refund(self.payment.gateway_id, self.money, self.key)
+        except Declined as no:
+            known = here.refunds(self.payment.gateway_id)
+            with transaction():
+                self.lock()
+                Refund.all_heard(self.payment, known)  # it may have gone back at the gateway's dashboard meanwhile
+                if self.state == "owed":
+                    self.fail(no.words)
+            return
+        with transaction():
+            self.lock()
+            Refund.heard(self.payment, told, mine=self)
+
+    def look(self) -> None:
+        """How far is it? The clock asks with growing gaps until it is there."""
+        gap = min(timedelta(minutes=15) * 2 ** min(self.looked, 7), timedelta(days=1))
+        with transaction():
+            self.lock()
+            self.looked += 1
+            self.look_at = clock.now() + gap if self.state in ("owed", "sent") else None
+        if self.state == "owed":
+            self.send()
+        elif self.state == "sent":
+            self.hear_all(gateway.named(self.gateway).refunds(self.payment.gateway_id))
+
+    def hear_all(self, told: Iterable[Returned]) -> None:
+        with transaction():
+            self.lock()
+            Refund.all_heard(self.payment, told)
+
+    @classmethod
+    def all_heard(cls, payment: Payment, told: Iterable[Returned]) -> None:
+        """What we know of comes first: one that did not get there makes room for one that was made elsewhere.
+
+        Of a share, what was made elsewhere is told by its basket.
+        """
+        if payment.basket_id:
+            told = [each for each in told if cls.known(payment, each)]
+        for each in sorted(told, key=lambda it: cls.known(payment, it) is None):
+            cls.heard(payment, each)
+
+    @classmethod
+    def heard(cls, payment: Payment, told: Returned, mine: Refund | None = None) -> None:
+        """One refund, as the gateway sees it: ours by its number or by our key, or one that was made elsewhere. Safe to hear twice."""
+        refund = mine if mine and mine.gateway_id in (None, told.id) else cls.known(payment, told)
+        if refund is None:
+            if told.state == "failed":
+                return
+            refund = cls._made_elsewhere(payment, told)
+        refund.gateway_id = told.id
+        if told.state == "pending" and refund.state == "owed":
+            refund.is_on_its_way()
+        elif told.state == "done" and refund.state in ("owed", "sent", "failed"):
+            refund.finish()
+        elif told.state == "failed" and refund.state in ("owed", "sent"):
+            refund.fail("The gateway couldn’t deliver the refund to the customer’s account.")
+
+    @classmethod
+    def known(cls, payment: Payment, told: Returned) -> Refund | None:
+        alike = [each for each in payment.refunds if each.gateway_id == told.id]
+        alike += [each for each in payment.refunds if told.key and each.key == told.key and each.gateway_id is None]
+        return next(iter(alike), None)
+
+    @classmethod
+    def _made_elsewhere(cls, payment: Payment, told: Returned) -> Refund:
+        """Somebody pressed a button at the gateway. Where that leaves no room for what we had promised ourselves, it takes its place."""
+        short, covered = told.money - payment.left, Money(0, told.money.currency)
+        for own in [each for each in payment.refunds if each.state in ("to_approve", "owed", "failed")]:
+            if short.amount > 0:
+                bite = min(own.money, short)
+                covered += own.give_way(bite)
+                short -= bite
+        refund = cls._of(payment, told.money, "Refunded in the gateway dashboard.", elsewhere=True)
+        refund.look_at = clock.ahead(minutes=15)
+        refund.stand(told.money - covered)
+        tell_the_house("money/refunded_elsewhere", refund=refund)
+        return refund
+
+    def give_way(self, to: Money) -> Money:
+        """So much of this promise was kept by somebody else; answers how much of that is in the books already."""
+        self.payment.back -= to
+        if to == self.money:
+            self.overtake()
+        else:
+            self.money -= to
+            self.tries += 1  # another sum is another request, and needs another key
+        return to if self.owed_at else Money(0, to.currency)
+
+    @move("owed", to="sent", label="Mark as processing")
+    def is_on_its_way(self) -> None:
+        """The gateway is processing the refund. The customer’s bank may take several days."""
+        self.trouble = ""
+
+    @move("owed", "sent", "failed", to="done", label="Mark as completed")
+    def finish(self) -> None:
+        """The customer has received the refund."""
+        self._is_there()
+
+    def _is_there(self) -> None:
+        self.done_at, self.look_at, self.trouble = clock.now(), None, ""
+        payment, person = self.payment, self.payment.bill.person
+        self._post("refund", "paid out", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))
+        done = Money.total((each.money for each in payment.refunds if each.state == "done"), self.money.currency)
+        (payment.went_back if done == payment.money else payment.went_back_in_part)()
+        if not self.elsewhere:
+            tell(person, "money/refunded", refund=self)
+
+    @move("owed", "sent", to="failed", label="Mark as failed")
+    def fail(self, words: str) -> None:
+        """The refund failed. It is still owed and needs attention."""
+        self.trouble, self.look_at = words, None
+        tell_the_house("money/refund_failed", refund=self)
+
+    @move("failed", to="owed", by="Accountant", label="Retry refund")
+    def try_again(self) -> None:
+        """Send the refund to the gateway again, as a new request."""
+        self.tries, self.gateway_id, self.trouble, self.looked = self.tries + 1, None, "", 0
+        self.look_at = clock.ahead(minutes=15)
+        later(send, self)
+
+    @move("owed", "failed", to="done", by="Accountant", label="Mark as paid out", asks=HandedOut, when=_by_hand)
+    def hand_out(self, asked: HandedOut) -> None:
+        """Record that the refund was paid in cash, by cheque or by bank transfer."""
+        self.reference = asked.reference
+        if not self.is_by_hand:
+            self.gateway, self.gateway_id = "bank", None
+        self._is_there()
+
+    @move("failed", to="declined", by="Accountant", label="Mark as settled by chargeback", when=_by_dispute)
+    def settle_by_dispute(self) -> None:
+        """The customer already received the amount through a lost dispute, so no refund is sent. It still counts as refunded."""
+        self._post("settled by dispute", "settled by chargeback", ("disputes-lost", -self.money))
+
+    def _post(self, key: str, what: str, from_where: tuple[str, Money]) -> None:
+        """It is owed no more, and this is where it was taken from."""
+        bill = self.payment.bill
+        post(f"{key} {self.id}", f"Refund {self.number}: {what}", ("to-give-back", self.money), from_where, about=bill, person=bill.person)
+
+    @move("to_approve", "owed", "failed", to="declined", label="Withdraw")
+    def overtake(self) -> None:
+        """The amount was refunded another way."""
+        self.trouble, self.look_at = "The amount was refunded another way.", None
+
+    def news(self) -> dict[str, Any]:
+        """What a hook hears of it."""
+        return {
+            "number": self.number, "state": self.state, "payment": self.payment_id, "gateway": self.gateway, "gateway_id": self.gateway_id,
+            "money": self.money.as_json(), "done_at": self.done_at and self.done_at.isoformat(),
+        }  # fmt: skip
+
+    def still_needs(self) -> str:
+        """Why nobody can forget yet to whom it goes."""
+        return say("A refund of %(amount)s is still pending (%(number)s).", amount=self.money, number=self.number) if self.state in ALIVE else ""
+
+    def wants(self, message: object) -> bool:
+        return self.state != "declined"
+
+    @property
+    def gateway_label(self) -> str:
+        return label(self.gateway)
+
+
+@job("Send refund")
+def send(refund: Refund) -> None:
+    refund.send()
+
+
+@job("Check refund at the gateway")
+def look(refund: Refund) -> None:
+    refund.look()
+
+
+@every("Check pending refunds", minutes=1)
+def look_after_refunds() -> None:
+    """A reply may be lost, and a bank may take its time; the payer's money is not forgotten."""
+    with transaction():
+        due = select(Refund).where(Refund.look_at <= clock.now(), Refund.state.in_(("owed", "sent"))).order_by(Refund.look_at).limit(200)
+        for refund in session.scalars(due):
+            later(look, refund, key=f"refund:{refund.id}:{refund.tries}:{refund.looked}")

@@ -1,0 +1,1 @@
+"""PDF documents: the page, tables, fonts and layout of invoices, receipts and credit notes."""

@@ -1,0 +1,155 @@
+"""A sheet of A4: text that is put or flows, and never leaves its margins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, time
+from io import BytesIO
+from pathlib import Path
+from typing import cast
+
+import uharfbuzz as hb
+from fpdf import FPDF
+from fpdf.fonts import HarfBuzzFont, TTFFont
+
+from app.money.paper.fonts import FACES, JOINERS, cut, printable, shapes
+
+LEFT, TOP, WIDTH, BOTTOM = 20.0, 20.0, 170.0, 272.0
+RIGHT = LEFT + WIDTH
+INK, MUTED, HAIR, ACCENT = (27, 31, 36), (96, 105, 115), (208, 213, 218), (24, 92, 88)
+_PAGES = "\uf8ff"  # stands for the number of pages; no text can hold it, since printable() leaves private characters out
+_ALWAYS = {*map(chr, range(32, 127)), *"₹$€£¥·–—’…"}
+
+
+class Face(TTFFont):
+    """A face that was cut in memory: it never was a file, and needs no place to write one."""
+
+    def __init__(self, sheet: FPDF, key: str, style: str, cut_face: bytes) -> None:
+        super().__init__(sheet, cast(Path, BytesIO(cut_face)), key, style)
+        self._hbfont = HarfBuzzFont(hb.Face(hb.Blob(cut_face)))
+        self.ttfont.recalcBBoxes = False
+        for table in {"GSUB", "GPOS", "GDEF"} & set(self.ttfont.keys()):  # HarfBuzz has read them; taken apart again they cost more than the paper
+            del self.ttfont[table]
+
+
+class Sheet(FPDF):
+    """Pages that know where the next line goes."""
+
+    def __init__(self, title: str, author: str, day: date, texts: Iterable[str], *, across: bool = False, long: bool = False) -> None:
+        """Lying `across`, it has room for many columns; a `long` one is drawn three times as fast, for which its Latin letters are not kerned."""
+        super().__init__(orientation="landscape" if across else "portrait")
+        self.width, self.bottom = (WIDTH + 87, BOTTOM - 87) if across else (WIDTH, BOTTOM)
+        self._long, self._pages = long, _PAGES * 4 if long else _PAGES
+        self._title, self._author = printable(title), printable(author)
+        self._wide: dict[tuple[str, bool], float] = {}
+        self.set_margin(0)
+        self.set_auto_page_break(False)
+        self.c_margin = 0
+        self.set_title(self._title)
+        self.set_author(self._author)
+        self.set_lang("en")
+        self.set_creation_date(datetime.combine(day, time(), UTC))
+        self.alias_nb_pages(self._pages)
+        self._carry({letter for text in texts for letter in printable(text)} | _ALWAYS)
+        self.add_page()
+
+    def _carry(self, letters: set[str]) -> None:
+        """The second script comes along only when it is needed."""
+        codes = {ord(each) for each in letters}
+        latin = codes & shapes("latin") - set(map(ord, JOINERS))
+        for script, wanted in (("latin", latin), ("indian", codes - latin)):
+            for style, file in FACES[script].items() if wanted else ():
+                self.fonts[script + style] = Face(self, script + style, style, cut(file, wanted))
+        if codes - latin:
+            self.set_fallback_fonts(["indian"])
+        self.set_text_shaping(use_shaping_engine=True, features={"liga": False})
+
+    def header(self) -> None:
+        """From the second page on: whose paper this is, and which."""
+        self.y = TOP
+        if self.page_no() > 1:
+            half = self.width / 2
+            self.put(self._author, LEFT, half, size=8, colour=MUTED, y=TOP - 6)
+            self.put(self._title, LEFT + half, half, size=8, colour=MUTED, y=TOP - 6, right=True)
+            self.rule(TOP, width=self.width)
+            self.y = TOP + 4
+
+    def footer(self) -> None:
+        at = self.y
+        self.put(f"Page {self.page_no()} of {self._pages}", LEFT, self.width, size=7.5, colour=MUTED, y=self.bottom + 10, ready=True)
+        self.y = at
+
+    def need(self, height: float) -> bool:
+        """Turn the page when this much does not fit any more, and tell whether it was turned."""
+        if self.y + height <= self.bottom:
+            return False
+        self.add_page()
+        return True
+
+    def pen(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
+        self.set_font("latin", "B" if bold else "", size)
+        self.set_text_color(*colour)
+
+    def put(
+        self, text: str, x: float, width: float, *, size: float = 9, bold: bool = False, colour: tuple[int, int, int] = INK,
+        y: float | None = None, right: bool = False, link: str = "", ready: bool = False,
+    ) -> None:  # fmt: skip
+        """One line, cut to its width."""
+        said = text if ready else self._cut(printable(text), width, size, bold=bold)
+        self.pen(size, bold=bold, colour=colour)
+        self.set_xy(x, self.y if y is None else y)
+        with self._at_its_pace(said):
+            self.cell(width, leading(size), said, align="R" if right else "L", link=link)
+
+    def flow(self, text: str, x: float, width: float, *, size: float = 9, bold: bool = False, colour: tuple[int, int, int] = INK, link: str = "") -> None:
+        """Lines one below the other, over the page's end if need be."""
+        for line in self.wrapped(text, width, size, bold=bold):
+            self.need(leading(size))
+            self.put(line, x, width, size=size, bold=bold, colour=colour, link=link)
+            self.y += leading(size)
+
+    def wrapped(self, text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
+        said = printable(text)
+        if not said or self.wide(said, size, bold=bold) <= width:
+            return [said] if said else []
+        self.pen(size, bold=bold)
+        with self._at_its_pace(said):
+            lines = cast(list[str], self.multi_cell(width, leading(size), said, align="L", dry_run=True, output="LINES"))
+        return [line.strip() for line in lines]
+
+    def wide(self, text: str, size: float, *, bold: bool = False) -> float:
+        """Measured once at one size, since letters grow evenly."""
+        if (text, bold) not in self._wide:
+            self.pen(10, bold=bold)
+            with self._at_its_pace(said := printable(text)):
+                self._wide[text, bold] = self.get_string_width(said) / 10
+        return self._wide[text, bold] * size
+
+    def rule(self, y: float, *, x: float = LEFT, width: float = WIDTH, colour: tuple[int, int, int] = HAIR, thick: float = 0.2) -> None:
+        """A bar rather than a stroke, whose ends would stick out."""
+        self.set_fill_color(*colour)
+        self.rect(x, y, width, thick, style="F")
+
+    @contextmanager
+    def _at_its_pace(self, said: str) -> Iterator[None]:
+        """Devanagari has to be shaped; Latin letters only look a little better for it."""
+        shaping = self.text_shaping
+        if self._long and shapes("latin").issuperset(map(ord, said)):
+            self.text_shaping = None
+        yield
+        self.text_shaping = shaping
+
+    def _cut(self, said: str, width: float, size: float, *, bold: bool) -> str:
+        if self.wide(said, size, bold=bold) <= width + 0.1:
+            return said
+        short, long = 0, len(said)
+        while short < long:
+            middle = (short + long + 1) // 2
+            short, long = (middle, long) if self.wide(said[:middle] + "…", size, bold=bold) <= width else (short, middle - 1)
+        return said[:short].rstrip() + "…"
+
+
+def leading(size: float) -> float:
+    """From line to line, in millimetres."""
+    return size * 0.48

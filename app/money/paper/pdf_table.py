@@ -1,0 +1,117 @@
+"""Columns on a sheet: rows under a head that comes again on each page, figures below figures."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from app.money.paper.pdf_page import INK, LEFT, MUTED, WIDTH, Sheet, leading
+
+GUTTER = 5.0
+_APART = 1.0
+_ENOUGH, _LEAST = 50.0, 20.0
+_SIZES = ((8.5, False), (8.5, True), (8.0, True), (7.5, True), (7.0, True), (6.5, True), (6.0, True), (5.5, True), (5.0, True))
+
+
+@dataclass(frozen=True)
+class Column:
+    """What stands above, and for each row what is said and what stands small beneath it. One column or more give way to the others."""
+
+    head: str
+    cells: Sequence[tuple[str, str]]
+    figures: bool = True
+    gives: bool = False
+
+
+class Columns:
+    """First heads are broken, then the letters get smaller, until the words have room beside the figures."""
+
+    def __init__(self, sheet: Sheet, columns: Sequence[Column], width: float = WIDTH, *, strong: Collection[int] = ()) -> None:
+        self.sheet, self.columns, self.width, self.strong = sheet, columns, width, strong
+        giving = [at for at, each in enumerate(columns) if each.gives]
+        for self.size, broken in _SIZES:
+            self.widths = [self._wanted(each, broken=broken) + self._behind(at) for at, each in enumerate(columns)]
+            wanted = [self.widths[at] for at in giving]
+            room = width - sum(self.widths) + sum(wanted)
+            if room >= sum(min(_ENOUGH, each) for each in wanted):
+                break
+        for at, share in zip(giving, _shared(room, wanted), strict=True):
+            self.widths[at] = share
+        self.places = [LEFT + sum(self.widths[:at]) for at in range(len(columns))]
+
+    def draw(self) -> None:
+        self._heads()
+        for row in range(len(self.columns[0].cells)):
+            bold = row in self.strong
+            self._row([self._cell(at, *column.cells[row], bold=bold) for at, column in enumerate(self.columns)], bold=bold)
+        self.sheet.rule(self.sheet.y + 1, width=self.width)
+        self.sheet.y += 3.5
+
+    def _wanted(self, column: Column, *, broken: bool) -> float:
+        heads = column.head.split() if broken else [column.head]
+        said = [self.sheet.wide(said, self.size, bold=row in self.strong) for row, (said, _) in enumerate(column.cells)]
+        small = [self.sheet.wide(text, self.size - 1) for text in [*heads, *(below for _, below in column.cells)]]
+        return max(said + small) + GUTTER
+
+    def _heads(self) -> None:
+        small = leading(self.size - 1)
+        heads = [
+            self.sheet.wrapped(column.head, self._room(at) + (-_APART if column.figures else 0.1), self.size - 1) for at, column in enumerate(self.columns)
+        ]
+        tall = max(map(len, heads))
+        self.sheet.need(tall * small + 3 * leading(self.size))
+        top = self.sheet.y
+        for at, lines in enumerate(heads):
+            self.sheet.y = top + (tall - len(lines)) * small
+            for line in lines:
+                self._put(at, line, small=True)
+                self.sheet.y += small
+        self.sheet.y = top + tall * small + 1
+        self.sheet.rule(self.sheet.y, width=self.width, colour=INK)
+        self.sheet.y += 1.5
+
+    def _row(self, cells: Sequence[Sequence[tuple[str, bool]]], *, bold: bool) -> None:
+        """A row stays on one page, unless it is as long as one."""
+        tall, lead = max(map(len, cells)), leading(self.size)
+        self._turn(min(tall, 20) * lead)
+        for line in range(tall):
+            self._turn(lead)
+            for at, lines in enumerate(cells):
+                if line < len(lines):
+                    said, small = lines[line]
+                    self._put(at, said, small=small, bold=bold)
+            self.sheet.y += lead
+        self.sheet.y += 1.5
+
+    def _turn(self, height: float) -> None:
+        if self.sheet.need(height):
+            self._heads()
+
+    def _cell(self, at: int, said: str, below: str, *, bold: bool) -> list[tuple[str, bool]]:
+        wrapped = self.sheet.wrapped
+        return [
+            *((line, False) for line in wrapped(said, self._room(at), self.size, bold=bold)),
+            *((line, True) for line in wrapped(below, self._room(at), self.size - 1)),
+        ]
+
+    def _room(self, at: int) -> float:
+        """Figures may come near the column before them, which is what the gutter is for; words may not come near the column after."""
+        return self.widths[at] - (self._behind(at) if self.columns[at].figures else GUTTER)
+
+    def _behind(self, at: int) -> float:
+        """Words begin where figures before them end, so these keep away from them."""
+        return GUTTER if self.columns[at].figures and at + 1 < len(self.columns) and not self.columns[at + 1].figures else 0
+
+    def _put(self, at: int, line: str, *, small: bool, bold: bool = False) -> None:
+        size, colour = (self.size - 1, MUTED) if small else (self.size, INK)
+        bold = bold and not small
+        self.sheet.put(line, self.places[at], self._room(at), size=size, bold=bold, colour=colour, right=self.columns[at].figures)
+
+
+def _shared(room: float, wanted: Sequence[float]) -> list[float]:
+    """Whoever gives way alone has what is left; several have it as much as they want it, and none less than a word."""
+    least = [min(_LEAST, each) for each in wanted]
+    left, lacking = room - sum(least), sum(wanted) - sum(least)
+    if left <= 0:
+        return least
+    return [each + left * ((want - each) / lacking if lacking else 1 / len(wanted)) for each, want in zip(least, wanted, strict=True)]

@@ -1,0 +1,131 @@
+"""Webhooks: check the signature, write it down once, answer at once; act on it in a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
+
+from sqlalchemy import ColumnElement, UniqueConstraint, or_, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.errors import Missing, Unreadable
+from app.kernel.jobs import job, later
+from app.kernel.workflow import move
+from app.money.bills.basket import Basket, collected_by
+from app.money.bills.bill import Bill
+from app.money.bills.dispute import Dispute
+from app.money.bills.payment import Payment
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Declined, gateway_column
+from app.money.reconcile import settlement
+
+LONGEST = 255  # of a name that a gateway gives; what is longer does not fit into an index, and is none
+
+
+class Event(Noun):
+    """What a gateway told us, to the letter. It is a reason to look, never the truth itself."""
+
+    states = "waiting", "handled", "parked"
+    state_labels: ClassVar[dict[str, str]] = {"waiting": "Pending", "handled": "Processed", "parked": "Needs attention"}
+    audited = False  # an event is its own record, and nobody edits it
+    adds_are_heard = False
+    __table_args__ = (UniqueConstraint("gateway", "event_id"),)
+
+    gateway: Mapped[str] = gateway_column()
+    event_id: Mapped[str] = mapped_column(info={"label": "Event ID"})
+    kind: Mapped[str] = mapped_column(info={"label": "Event type"})
+    order_id: Mapped[str | None] = mapped_column(index=True, info={"label": "Gateway order ID"})
+    payment_id: Mapped[str | None] = mapped_column(info={"label": "Payment ID"})
+    dispute_id: Mapped[str | None] = mapped_column(info={"label": "Dispute ID"})
+    body: Mapped[str] = mapped_column(info={"label": "Payload", "long": True, "personal": "{}"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Problem"})
+
+    @classmethod
+    def of_people(cls, ids: Sequence[int]) -> ColumnElement[bool]:
+        """A gateway's news names its payer: what is about one of their orders or payments."""
+        bills, baskets = (select(each.order_id).where(each.person_id.in_(ids), each.order_id.is_not(None)) for each in (Bill, Basket))
+        payments = select(Payment.gateway_id).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(ids))
+        return or_(cls.order_id.in_(bills), cls.order_id.in_(baskets), cls.payment_id.in_(payments))
+
+    def handle(self) -> None:
+        if self.state == "handled":
+            return
+        try:
+            trouble = self._look()
+        except (Missing, Declined) as no:  # they know nothing of what their own event names, and would say so again
+            trouble = no.words
+        if trouble:
+            self.park(trouble)
+        else:
+            self.done()
+
+    def _look(self) -> str:
+        """Ask the gateway about whatever this names; answers what is odd about it, or nothing."""
+        if self.kind.startswith(("settlement.", "payout.paid")):
+            settlement.fetch_last(self.gateway)
+            return ""
+        order = self._order()
+        if order is not None:
+            order.look()
+        if self.dispute_id:
+            Dispute.look(self.gateway, self.dispute_id)
+        if order is None and not self.dispute_id:
+            return "No payment request was found for this event." if self.order_id or self.payment_id else "This type of event isn’t supported."
+        return self._mismatch()
+
+    def _order(self) -> Bill | Basket | None:
+        found = collected_by(self.gateway, self.order_id) if self.order_id else None
+        return found or next((each.order for each in self._payments()), None)
+
+    def _payments(self) -> Sequence[Payment]:
+        return Payment.shares_of(self.gateway, self.payment_id) if self.payment_id else ()
+
+    def _mismatch(self) -> str:
+        """Somebody should see it when other money came than was asked for, though it goes back by itself."""
+        return next((each.owed_back for each in self._payments() if each.captured_at and each.money != each.bill.price), "")
+
+    @move("waiting", "parked", to="handled", label="Mark as processed")
+    def done(self) -> None:
+        """The event was processed."""
+        self.trouble = ""
+
+    @move("waiting", "parked", to="parked", label="Set aside")
+    def park(self, trouble: str) -> None:
+        """The event couldn’t be processed and needs attention."""
+        self.trouble = trouble
+
+    @move("parked", to="waiting", by="Desk Accountant", label="Process again")
+    def handle_again(self) -> None:
+        """Process this event once more, for example when the missing record has since arrived."""
+        later(handle, self)
+
+    @move("parked", to="handled", by="Accountant", label="Ignore")
+    def set_aside(self) -> None:
+        """No action is needed for this event."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.event_id}"
+
+
+def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
+    """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
+    told = gateway.named(name).hear(raw, headers)
+    if any(len(each or "") > LONGEST for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)):
+        raise Unreadable("The signature is valid, but the event contains an ID that is too long.")
+    moment = clock.now()
+    about = {"order_id": told.order_id, "payment_id": told.payment_id, "dispute_id": told.dispute_id}
+    values = {"gateway": name, "event_id": told.event_id, "kind": told.kind, "body": raw.decode("utf-8", "replace")} | about
+    always = {"state": "waiting", "trouble": "", "created_at": moment, "changed_at": moment, "version": 1}
+    with transaction():
+        new = session.scalar(insert(Event).values(values | always).on_conflict_do_nothing().returning(Event.id))
+        if new:
+            later(handle, Event.get(new), key=f"event:{new}")
+    return bool(new)
+
+
+@job("Process gateway event")
+def handle(event: Event) -> None:
+    event.handle()

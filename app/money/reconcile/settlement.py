@@ -1,0 +1,135 @@
+"""Settlement: what really reached our bank, line by line against our books; fees and the tax on them are booked once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy import UniqueConstraint, select
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Mapped, mapped_column
+
+from app.kernel import clock
+from app.kernel.db import Noun, session, transaction
+from app.kernel.jobs import every
+from app.kernel.workflow import move
+from app.money.bills.dispute import Dispute
+from app.money.bills.ledger import post
+from app.money.bills.payment import Payment
+from app.money.bills.refund import Refund
+from app.money.gateways import gateway
+from app.money.gateways.gateway import Settled, gateway_column
+from app.money.sums.amount import Money, money_column
+
+
+class Settlement(Noun):
+    """One line of a gateway's settlement report."""
+
+    states = "matched", "differs", "explained"
+    state_labels: ClassVar[dict[str, str]] = {"differs": "Unmatched"}
+    audited = False  # it is the gateway's own words
+    adds_are_heard = False
+    __table_args__ = (UniqueConstraint("gateway", "kind", "entity_id"),)
+    refusals: ClassVar[dict[str, str]] = {}
+
+    gateway: Mapped[str] = gateway_column()
+    kind: Mapped[str] = mapped_column(info={"label": "Type"})
+    entity_id: Mapped[str] = mapped_column(index=True, info={"label": "Payment or refund ID"})
+    reference: Mapped[str] = mapped_column(default="", index=True, info={"label": "Bank reference (UTR)"})
+    dispute_id: Mapped[str] = mapped_column(default="", info={"label": "Dispute ID"})
+    day: Mapped[date] = mapped_column(index=True, info={"label": "Date"})
+    settled_at: Mapped[datetime | None] = mapped_column(info={"label": "Settled"})
+    credit: Mapped[Money] = money_column("credit")
+    debit: Mapped[Money] = money_column("debit")
+    fee: Mapped[Money] = money_column("fee")
+    tax: Mapped[Money] = money_column("tax", info={"label": "Tax on fee"})
+    trouble: Mapped[str] = mapped_column(default="", info={"label": "Mismatch"})
+
+    @property
+    def to_bank(self) -> Money:
+        return self.credit - self.debit - self.fee - self.tax
+
+    @classmethod
+    def hear(cls, name: str, day: date, told: Settled) -> None:
+        """Written down and booked once, whatever we had expected: the money has moved. What we cannot match waits for somebody."""
+        moment = clock.now()
+        values: dict[str, Any] = {
+            "gateway": name,
+            "kind": told.kind,
+            "entity_id": told.id,
+            "reference": told.reference,
+            "dispute_id": told.dispute_id,
+            "day": day,
+        }
+        for called in ("credit", "debit", "fee", "tax"):
+            money: Money = getattr(told, called)
+            values |= {f"{called}_amount": money.amount, f"{called}_currency": money.currency}
+        always = {"state": "matched", "trouble": "", "settled_at": told.settled_at, "created_at": moment, "changed_at": moment, "version": 1}
+        new = session.scalar(insert(cls).values(values | always).on_conflict_do_nothing().returning(cls.id))
+        if new is not None:
+            line = cls.get(new)
+            line.book()
+            if trouble := line.what_differs():
+                line.differ(trouble)
+
+    def book(self) -> None:
+        sides = ("bank", self.to_bank), ("fees", self.fee), ("input-tax", self.tax), (f"gateway {self.gateway}", self.debit - self.credit)
+        post(f"settled {self.gateway} {self.kind} {self.entity_id}", f"Settlement: {self.kind} {self.entity_id}", *sides, about=self)
+
+    def what_differs(self) -> str:
+        """Why this line is not what our books say."""
+        match self.kind:
+            case "payment":
+                shares = [each.money for each in Payment.shares_of(self.gateway, self.entity_id) if each.captured_at]
+                return self._not_the_same(shares, self.credit, "payment")
+            case "refund":
+                same = select(Refund).where(Refund.gateway == self.gateway, Refund.gateway_id == self.entity_id)
+                return self._not_the_same([each.money for each in session.scalars(same)], self.debit, "refund")
+        if self.dispute_id and session.scalar(select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)):
+            return ""
+        return f"This {self.kind} by the gateway needs review."
+
+    @staticmethod
+    def _not_the_same(ours: Sequence[Money], theirs: Money, what: str) -> str:
+        if not ours:
+            return f"No matching {what} was found in our books."
+        total = Money.total(ours, ours[0].currency)
+        return "" if total == theirs else f"Our books show {total} for this {what}."
+
+    @move("matched", to="differs", label="Mark as unmatched")
+    def differ(self, trouble: str) -> None:
+        """The line doesn’t match our books."""
+        self.trouble = trouble
+
+    @move("differs", to="matched", by="Accountant", label="Recheck", when=lambda it: it.what_differs() or None)
+    def match_again(self) -> None:
+        """Compare the line with our books again."""
+        self.trouble = ""
+
+    @move("differs", to="explained", by="Accountant", label="Mark as explained")
+    def explain(self) -> None:
+        """The mismatch was reviewed and its cause is known."""
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.entity_id}"
+
+
+def fetch(name: str, day: date) -> None:
+    """Read the report of one day. Safe to do again: every line is booked once."""
+    told = gateway.named(name).settled(day)
+    with transaction():
+        for each in sorted(told, key=lambda line: (line.kind, line.id)):
+            Settlement.hear(name, day, each)
+
+
+def fetch_last(name: str, *, days: int = 2) -> None:
+    """The reports of today and of the days before."""
+    for ago in range(days):
+        fetch(name, clock.now().date() - timedelta(days=ago))
+
+
+@every("Import settlements", hours=6)
+def fetch_settlements() -> None:
+    """The reports of the last three days, from every gateway that writes one."""
+    gateway.ask_each(lambda name: fetch_last(name, days=3))

@@ -1,0 +1,102 @@
+"""Refund policy: how much goes back, by how long before it is called off; data that staff edit, and one pure function."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from sqlalchemy.orm import Mapped, mapped_column, validates
+
+from app.kernel.db import Noun
+from app.kernel.errors import Invalid
+from app.kernel.words import counted, say
+from app.kernel.workflow import move
+from app.money.sums.amount import Money
+
+_TIER = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
+WRONG = "Enter steps such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded, which can’t rise as the start gets closer."
+
+
+class RefundPolicy(Noun):
+    """Steps in time, each with its share. What is promised to a customer is copied, so that a change is not a change of old promises."""
+
+    states = "in_use", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"in_use": "Active", "retired": "Inactive"}
+
+    name: Mapped[str] = mapped_column(unique=True)
+    tiers: Mapped[str] = mapped_column(
+        info={
+            "label": "Refund steps",
+            "help": "“48h: 100%, 24h: 50%” means a full refund up to 48 hours before the start, 50% up to 24 hours before, and none after that.",
+        }
+    )
+
+    @validates("tiers")
+    def _readable(self, key: str, value: str) -> str:
+        return ", ".join(f"{hours}h: {percent}%" for hours, percent in read(value))
+
+    @move("in_use", to="retired", by="Desk", label="Deactivate")
+    def retire(self) -> None:
+        """Marks this policy as inactive. Services and bookings that use it keep it."""
+
+    @move("retired", to="in_use", by="Desk", label="Reactivate")
+    def use_again(self) -> None:
+        """Makes this policy active again."""
+
+    def percent(self, before: timedelta) -> int:
+        return percent(self.tiers, before)
+
+    def back(self, paid: Money, before: timedelta) -> Money:
+        return paid.percent(self.percent(before) * 100)
+
+
+def read(tiers: str) -> list[tuple[int, int]]:
+    """(48, 100), (24, 50): the longest first, and nobody gets more for calling off later."""
+    parts: list[Any] = [_TIER.fullmatch(each) for each in tiers.split(",") if each.strip()]
+    if not parts or not all(parts):
+        raise Invalid.fields_said({"tiers": WRONG})
+    found = sorted(((int(each["hours"]), int(each["percent"])) for each in parts), reverse=True)
+    shares = [share for _, share in found]
+    if len({hours for hours, _ in found}) != len(found) or max(shares) > 100 or shares != sorted(shares, reverse=True):
+        raise Invalid.fields_said({"tiers": WRONG})
+    return found
+
+
+def in_words(tiers: str, left: timedelta | None = None) -> str:
+    """The policy in a sentence: "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
+
+    With the time that is `left`, only the steps that can still be reached are said.
+    """
+    latest = {share: hours for hours, share in read(tiers)}  # two steps with one share are one step
+    steps = [(hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)]
+    if not steps:
+        return say("This booking is non-refundable.")
+    said = [_step(share, _before(hours)) for hours, share in steps]
+    if steps[-1][0]:
+        said.append(say("No refund after that."))
+    return " ".join(said)
+
+
+def _step(share: int, before: str) -> str:
+    if share == 100:
+        return say("Free cancellation up to %(before)s.", before=before)
+    return say("%(share)s%% refund up to %(before)s.", share=share, before=before)
+
+
+def _before(hours: int) -> str:
+    if not hours:
+        return say("the start time")
+    if hours % 24 == 0 and hours > 48:
+        return counted("%(n)s day before", "%(n)s days before", hours // 24)
+    return counted("%(n)s hour before", "%(n)s hours before", hours)
+
+
+def percent(tiers: str, before: timedelta) -> int:
+    """The share that goes back when it is called off so long before. Exactly at a step counts as in time."""
+    return next((share for hours, share in read(tiers) if before >= timedelta(hours=hours)), 0)
+
+
+def at_most(tiers: str, share: int) -> str:
+    """The same steps, none of which gives back more than this."""
+    return ", ".join(f"{hours}h: {min(each, share)}%" for hours, each in read(tiers)) if tiers else ""

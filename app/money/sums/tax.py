@@ -1,0 +1,72 @@
+"""Tax: what of a price belongs to the state, and what it is called there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from app.money.sums.amount import Money
+
+STATES = {
+    "01": "Jammu and Kashmir", "02": "Himachal Pradesh", "03": "Punjab", "04": "Chandigarh", "05": "Uttarakhand", "06": "Haryana", "07": "Delhi",
+    "08": "Rajasthan", "09": "Uttar Pradesh", "10": "Bihar", "11": "Sikkim", "12": "Arunachal Pradesh", "13": "Nagaland", "14": "Manipur",
+    "15": "Mizoram", "16": "Tripura", "17": "Meghalaya", "18": "Assam", "19": "West Bengal", "20": "Jharkhand", "21": "Odisha", "22": "Chhattisgarh",
+    "23": "Madhya Pradesh", "24": "Gujarat", "26": "Dadra and Nagar Haveli and Daman and Diu", "27": "Maharashtra", "29": "Karnataka", "30": "Goa",
+    "31": "Lakshadweep", "32": "Kerala", "33": "Tamil Nadu", "34": "Puducherry", "35": "Andaman and Nicobar Islands", "36": "Telangana",
+    "37": "Andhra Pradesh", "38": "Ladakh", "97": "Other Territory", "96": "Outside India",
+}  # fmt: skip
+
+_LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where it is sold, and where to: by the state codes of GST. Empty for who is not registered, or not known."""
+
+    seller: str = ""
+    buyer: str = ""
+
+    @property
+    def within_one_state(self) -> bool:
+        return not self.buyer or self.buyer == self.seller
+
+    @property
+    def said(self) -> str:
+        code = self.buyer or self.seller
+        return f"{code} {STATES[code]}" if code in STATES else ""
+
+
+@dataclass(frozen=True)
+class Taxed:
+    """A price taken apart: net + taxes are the total, to the last coin."""
+
+    net: Money
+    taxes: Mapping[str, Money]
+    rates: Mapping[str, int]
+
+    @property
+    def total(self) -> Money:
+        return Money.total([self.net, *self.taxes.values()], self.net.currency)
+
+
+def taxed(price: Money, rate: int, *, included: bool, place: Place) -> Taxed:
+    """`rate` in hundredths of a per cent. Within one state the two halves are equal, as the law has it; so each is rounded by itself."""
+    if not rate:
+        return Taxed(price, {}, {})
+    base = 10_000 + rate if included else 10_000
+    if place.seller and place.within_one_state:
+        half = price.part(rate, 2 * base)
+        taxes, rates = {"CGST": half, "SGST": half}, {"CGST": rate // 2, "SGST": rate - rate // 2}
+    else:
+        name = "IGST" if place.seller else "Tax"
+        taxes, rates = {name: price.part(rate, base)}, {name: rate}
+    net = price - Money.total(taxes.values(), price.currency) if included else price
+    return Taxed(net, taxes, rates)
+
+
+def is_gstin(text: str) -> bool:
+    """Fifteen characters, a state that exists, and a last one that fits the others (base 36, weights one and two in turn)."""
+    if len(text) != 15 or text[:2] not in STATES or any(each not in _LETTERS for each in text):
+        return False
+    sums = [divmod(_LETTERS.index(each) * (1 + at % 2), 36) for at, each in enumerate(text[:14])]
+    return text[14] == _LETTERS[-sum(a + b for a, b in sums) % 36]
