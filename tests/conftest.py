@@ -37,10 +37,10 @@ from app.kernel.db import session, transaction
 from app.kernel.forms import Form
 from app.money.bills.bill import ByHand
 from app.money.sums.amount import Money
-from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from config import Settings
 from deploy.servers import child, servers
 from tests.programs import FILE, end_with_parent, instant_of, shared_clock

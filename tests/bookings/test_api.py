@@ -13,9 +13,9 @@ from sqlalchemy import func, select
 
 from app.kernel.db import session, transaction
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
 GOOD = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91 98450 12345", "tz": "Europe/Rome", "answers": {"birth_place": "Mysuru"}}

@@ -22,9 +22,9 @@ from app.kernel import clock, db
 from app.kernel.db import session, transaction
 from app.money.bills.bill import Bill, ByHand
 from app.money.sums.amount import Money
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
 LOOK, GONE = "Please correct the highlighted fields.", "This time has just been taken. Please choose another one."

@@ -15,10 +15,10 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages import outside
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.busy import Address, Busy, BusyCalendar, busy_times, without
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.hours.external_busy import Address, Busy, BusyCalendar, busy_times, without
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 from config import Settings
 from tests.conftest import PATIENCE
 

@@ -20,11 +20,11 @@ from app.messages.opt_in import OptIn
 from app.money.bills.bill import ByHand
 from app.money.sums.coupon import Coupon
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking import Booking, Choices, NewTime
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.presence import Presence
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, Choices, NewTime
+from app.packs.bookings.hours.presence import Presence
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA
 
 pytestmark = pytest.mark.usefixtures("on_each_edge")

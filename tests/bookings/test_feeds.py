@@ -11,9 +11,9 @@ from icalendar import Calendar
 
 from app.kernel.access import signature
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff, NewTime
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff, NewTime
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
 

@@ -18,10 +18,10 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff, NewTime
-from app.packs.bookings.meeting import Link, Meeting
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff, NewTime
+from app.packs.bookings.booking.meeting import Link, Meeting
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
 Paid = Callable[..., Booking]

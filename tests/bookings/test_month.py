@@ -10,8 +10,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.kernel import clock
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 
 # The last evening of a month, of a year and of a February, in the practice's zone; the same in UTC, which is the next morning here.
 LAST_DAYS = ["2026-11-30T23:50+05:30", "2026-12-31T23:50+05:30", "2026-12-31T23:50+00:00", "2028-02-29T12:00+05:30", "2027-01-31T23:50+05:30"]

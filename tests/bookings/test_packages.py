@@ -20,14 +20,14 @@ from app.money.bills.payment import Bounce
 from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings import pass_
-from app.packs.bookings.booking import Booking, Choices
-from app.packs.bookings.booking import CallOff as Cancel
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.package import Buyer, Package
-from app.packs.bookings.pass_ import CallOff, Pass
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.booking.booking import CallOff as Cancel
+from app.packs.bookings.offer import prepaid
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.package import Buyer, Package
+from app.packs.bookings.offer.prepaid import CallOff, Pass
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA
 from tests.proof.invariants import broken
 from tests.proof.test_races import at_once, without_locks
@@ -292,7 +292,7 @@ def test_calling_it_off_gives_back_at_most_what_is_unused(sold: Sold, use: Use, 
         bought.call_off(CallOff("They moved away."))
     with later(hours=25):
         booking.complete()
-    assert "₹1,666.66 of ₹2,500.00 can be refunded" in pass_._what_goes_back(bought)
+    assert "₹1,666.66 of ₹2,500.00 can be refunded" in prepaid._what_goes_back(bought)
     bought.call_off(CallOff("They moved away."))
     (refund,) = bought.going_back
     assert (refund.money.amount, state(bought), net("deposits", bought)) == (166666, "cancelled", 0)

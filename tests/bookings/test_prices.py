@@ -20,10 +20,10 @@ from app.money.bills.payment import Bounce
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon, CouponUse
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
 MEERA = {"name": "Meera Iyer", "email": "meera@example.com"}

@@ -18,9 +18,9 @@ from app.kernel.db import session, transaction
 from app.kernel.files import Upload, sweep_what_nobody_took
 from app.kernel.forms import Form
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 
 PDF = b"%PDF-1.7\n1 0 obj<<>>endobj\ntrailer<<>>\n%%EOF\n"
 MEERA = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "", "once": "a-page"}

@@ -23,18 +23,18 @@ from app.kernel import clock
 from app.kernel.access import visible
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.packs.bookings import arrange as arranging
-from app.packs.bookings.arrange import arrange, arrange_everybody
-from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.busy import Busy, BusyCalendar
-from app.packs.bookings.closure import Closure
-from app.packs.bookings.giver import Giver
-from app.packs.bookings.hours import WEEKDAYS, Hours
-from app.packs.bookings.opening import Day, Lasting, Rule, Timetable, starts
-from app.packs.bookings.other_hours import OtherHours
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking import slot_generator as arranging
+from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.slot_generator import arrange, arrange_everybody
+from app.packs.bookings.hours.closure import Closure
+from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
+from app.packs.bookings.hours.hours import WEEKDAYS, Hours
+from app.packs.bookings.hours.other_hours import OtherHours
+from app.packs.bookings.offer.giver import Giver
+from app.packs.bookings.offer.opening import Day, Lasting, Rule, Timetable, starts
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA, PATIENCE
 
 ZONES = [

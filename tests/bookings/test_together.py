@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.kernel import clock
 from app.kernel.db import session
 from app.money.bills.basket import Basket
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from tests.conftest import MEERA, PATIENCE
 
 WHO = {name: MEERA[name] for name in ("name", "email", "phone")}

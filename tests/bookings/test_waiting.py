@@ -14,10 +14,10 @@ from app.kernel import clock
 from app.kernel.db import session
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA
 
 Hold = Callable[..., Booking]

@@ -29,7 +29,7 @@ from app.messages.call import Call
 from app.messages.hook import Hook
 from app.messages.message import Message
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking, CallOff
 from config import Settings
 from tests.conftest import CAST, PATIENCE, user_id
 

@@ -17,10 +17,10 @@ from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.money.bills.bill import ByHand
 from app.money.sums.amount import Money
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.hours import WEEKDAYS, Hours
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
+from app.packs.bookings.hours.hours import WEEKDAYS, Hours
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
 
 Enter = Callable[[str], FlaskClient]
 

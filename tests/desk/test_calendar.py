@@ -13,9 +13,9 @@ from flask.testing import FlaskClient
 from app.desk.pages.calendar import Box, Calendar, Stretch, _by_day, _side_by_side
 from app.kernel import clock
 from app.kernel.db import session, transaction
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.closure import Closure
-from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.hours.closure import Closure
+from app.packs.bookings.offer.practitioner import Practitioner
 
 pytestmark = pytest.mark.usefixtures("on_each_edge")
 

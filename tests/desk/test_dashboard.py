@@ -15,9 +15,9 @@ from app.desk.declare.report import Nothing, Report
 from app.kernel import clock
 from app.money.bills.bill import ByHand
 from app.money.sums.amount import Money
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 Hold = Callable[..., Booking]

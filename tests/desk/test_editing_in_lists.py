@@ -13,8 +13,8 @@ from sqlalchemy import select
 from app.desk.lists.bulk_edit import Batch, forget_what_was
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 

@@ -18,9 +18,9 @@ from app.kernel.switch import Feature, Switch, is_on
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
 from app.packs import PACKS
-from app.packs.bookings.package import Package
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.offer.package import Package
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 

@@ -15,9 +15,9 @@ from app.desk.lists.filters import read, written
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 TUESDAY = datetime(2026, 11, 24, 12, 0, tzinfo=ZoneInfo("Asia/Kolkata"))

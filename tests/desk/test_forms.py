@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from app.kernel.db import session
 from app.kernel.forms import Form
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 TOPIC = {"label": "What is it <about>?", "kind": "choice", "options": "Work\nHealth | स्वास्थ्य", "required": "on", "name": "topic"}

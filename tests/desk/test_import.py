@@ -22,8 +22,8 @@ from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
-from app.packs.bookings.hours import Hours
-from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.hours.hours import Hours
+from app.packs.bookings.offer.practitioner import Practitioner
 
 Enter = Callable[[str], FlaskClient]
 PEOPLE = (

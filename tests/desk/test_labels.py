@@ -17,9 +17,9 @@ from app.desk.imports.csv_table import heard
 from app.kernel.audit import Change
 from app.kernel.db import session, within_a_sentence
 from app.kernel.workflow import past
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.kernel.db import session
-from app.packs.bookings.service import Service
+from app.packs.bookings.offer.service import Service
 
 Enter = Callable[[str], FlaskClient]
 Token = Callable[[str], dict[str, str]]

@@ -27,9 +27,9 @@ from app.money.reconcile.tally import Tally
 from app.money.sums import quote
 from app.money.sums.amount import Money
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking import Booking, Choices
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA
 
 NOON = datetime(2026, 11, 20, 6, 30, tzinfo=UTC)  # of a Friday in Kolkata

@@ -14,9 +14,9 @@ from app.desk.attention import search
 from app.desk.attention.search import Finding
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
 Hits = Callable[..., list[str]]

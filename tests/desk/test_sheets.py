@@ -16,7 +16,7 @@ from app.desk.lists import export, query
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.money.sums.amount import Money
-from app.packs.bookings.service import Service
+from app.packs.bookings.offer.service import Service
 
 Enter = Callable[[str], FlaskClient]
 MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"

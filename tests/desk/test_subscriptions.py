@@ -28,7 +28,7 @@ from app.kernel.errors import Forbidden, Refused
 from app.kernel.people import Person
 from app.kernel.workflow import asked
 from app.messages.message import Message
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from tests.conftest import PATIENCE, user_id
 
 Enter = Callable[[str], FlaskClient]

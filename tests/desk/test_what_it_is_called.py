@@ -12,9 +12,9 @@ from app.desk.declare.field import Field
 from app.desk.declare.resource import resource_of
 from app.messages.call import Call
 from app.money.reconcile.tally import Tally
-from app.packs.bookings.giver import Giver
-from app.packs.bookings.pass_ import Pass
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.offer.giver import Giver
+from app.packs.bookings.offer.prepaid import Pass
 
 Enter = Callable[[str], FlaskClient]
 

@@ -23,7 +23,7 @@ from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
 from app.money.sums.amount import Money
 from app.packs import PACKS
-from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.offer.practitioner import Practitioner
 from tests.conftest import CAST, REMEMBERED, user_id
 
 WRITES = re.compile(r"\s*(?:insert into|update|delete from)\s+\"?(\w+)", re.IGNORECASE)

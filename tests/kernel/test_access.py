@@ -14,10 +14,10 @@ from app.kernel.access import everything, own, visible
 from app.kernel.db import session
 from app.kernel.errors import Missing
 from app.kernel.numbering import Series
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.meeting import Meeting
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.meeting import Meeting
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 
 OpenSlot = Callable[..., Slot]
 

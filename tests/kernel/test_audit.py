@@ -14,8 +14,8 @@ from app.kernel.access import Actor, acting
 from app.kernel.audit import MASK, Change
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA, PASSWORD
 
 

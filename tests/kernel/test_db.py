@@ -17,7 +17,7 @@ from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.people import Person
-from app.packs.bookings.service import Service
+from app.packs.bookings.offer.service import Service
 from tests.conftest import MEERA, ROOT
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.files import LARGEST, Picture
-from app.packs.bookings.practitioner import Practitioner
+from app.packs.bookings.offer.practitioner import Practitioner
 
 
 def drawn(kind: str = "PNG", size: tuple[int, int] = (200, 100), **how: object) -> BytesIO:

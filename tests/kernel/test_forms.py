@@ -16,9 +16,9 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.forms import Edition, Form
 from app.kernel.question import Question
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA
 
 

@@ -53,7 +53,7 @@ def only_job() -> Job:
 def test_the_name_of_a_job_is_its_pack_its_file_and_its_function() -> None:
     def lapse(person: Person) -> None: ...
 
-    for module in ("app.packs.bookings.booking", "app.packs.bookings.visits.booking"):
+    for module in ("app.packs.bookings.booking.booking", "app.packs.bookings.visits.booking"):
         lapse.__module__ = module
         assert jobs.called(lapse) == "packs.bookings.booking.lapse"
     for module in ("app.money.bills.refund", "app.money.bills.refund"):

@@ -19,7 +19,7 @@ from app.kernel.people import Person
 from app.messages import channel
 from app.messages.message import Message, remind, tell
 from app.messages.opt_in import OptIn
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from app.sandbox.webhooks import sign
 from config import Settings
 from tests.messages.conftest import Telephones

@@ -28,7 +28,7 @@ from app.messages.hook import Hook
 from app.messages.message import Message
 from app.messages.outside import Heard, is_public
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import CallOff
+from app.packs.bookings.booking.booking import CallOff
 from config import Settings
 from tests.conftest import PATIENCE, ROOT
 

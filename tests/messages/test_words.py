@@ -18,7 +18,7 @@ from app.messages import guarded, template
 from app.messages.guarded import MadeUp
 from app.messages.message import Message, tell
 from app.messages.wording import Wording, tried
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from tests.conftest import PATIENCE
 from tests.messages.conftest import Telephones
 

@@ -14,8 +14,8 @@ from app.money.bills.ledger import balance, imbalance
 from app.money.bills.payment import Payment
 from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
 Hold = Callable[..., Booking]

@@ -19,8 +19,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.money.bills.business import Business
 from app.money.sums import working_hours
-from app.packs.bookings.hours import Hours
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.hours.hours import Hours
+from app.packs.bookings.offer.slot import Slot
 from config import Settings
 from tests.money.conftest import Hold, captured
 

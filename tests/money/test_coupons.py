@@ -17,9 +17,9 @@ from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon, CouponUse
 from app.money.sums.quote import Quote
-from app.packs.bookings.booking import Booking, CallOff, Choices
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA
 from tests.money.conftest import booking_of, books, inr
 

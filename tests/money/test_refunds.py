@@ -24,7 +24,7 @@ from app.money.bills.payment import Bounce, GiveBack, Payment
 from app.money.bills.refund import HandedOut, Refund, Why
 from app.money.gateways.gateway import Charge, Returned
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking import CallOff
+from app.packs.bookings.booking.booking import CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 

@@ -22,7 +22,7 @@ from app.messages.message import Message, tell
 from app.money.bills.bill import ByHand
 from app.money.bills.refund import HandedOut
 from app.money.reconcile.gateway_webhooks import Event
-from app.packs.bookings.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking.booking import Booking, CallOff, Choices
 from tests.conftest import MEERA
 from tests.site.test_account import last
 

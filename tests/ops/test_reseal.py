@@ -14,7 +14,7 @@ from app.kernel import secrets
 from app.kernel.db import session, transaction
 from app.kernel.files import Upload
 from app.kernel.secrets import lock_with
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from tests.conftest import MEERA
 
 NEW, OLD = "n" * 40, "o" * 40

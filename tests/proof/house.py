@@ -33,11 +33,11 @@ from app.money.sums import approval_limits
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking import Booking, CallOff, Choices, NewTime
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff, Choices, NewTime
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import sweep
 from tests.proof.bank import Bank, Killed, days
 from tests.proof.invariants import broken

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from app.kernel.db import session
 from app.messages.message import Message
 from app.money.bills.refund import Refund
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from tests.proof.bank import Killed
 from tests.proof.conftest import LONG
 from tests.proof.house import House, breaking_off, like_a_process, say

@@ -17,7 +17,7 @@ from app.kernel import db
 from app.kernel.db import session
 from app.money.bills.bill import Bill
 from app.money.gateways import gateway
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from config import Settings
 from tests.conftest import PATIENCE
 from tests.proof.conftest import LONG

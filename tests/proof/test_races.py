@@ -21,9 +21,9 @@ from app.money.bills.ledger import Account
 from app.money.bills.payment import GiveBack, Payment
 from app.money.gateways.gateway import Charge
 from app.money.sums.coupon import Coupon
-from app.packs.bookings.booking import Booking, CallOff, Choices
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
 from tests.proof.conftest import LONG
 from tests.proof.house import CROWD, House, inr
 from tests.proof.invariants import broken

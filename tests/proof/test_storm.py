@@ -18,10 +18,10 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Busy, Refused
 from app.money.bills.bill import Bill
 from app.money.reconcile.gateway_webhooks import received
-from app.packs.bookings.booking import Booking, CallOff, Choices
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.proof.conftest import LONG
 from tests.proof.house import BEGIN, CROWD, House, say
 

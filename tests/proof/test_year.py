@@ -24,13 +24,13 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking import STANDING, Booking, CallOff, NewTime
-from app.packs.bookings.closure import Closure
-from app.packs.bookings.hours import WEEKDAYS, Hours
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.booking import STANDING, Booking, CallOff, NewTime
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.hours.closure import Closure
+from app.packs.bookings.hours.hours import WEEKDAYS, Hours
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.proof.conftest import LONG
 from tests.proof.house import House, inr, say
 

@@ -19,7 +19,7 @@ from app.messages import code as codes
 from app.messages.code import Code
 from app.money.bills.bill import ByHand
 from app.money.bills.payment import GiveBack
-from app.packs.bookings.booking import Booking
+from app.packs.bookings.booking.booking import Booking
 from tests.conftest import MEERA, PATIENCE
 
 KABIR = {"name": "Kabir Shah", "email": "kabir@example.com", "phone": "+919845067890"}

@@ -10,8 +10,8 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import ROOT
 
 PUBLIC = ["/", "/services", "/book/first", "/login/", "/nosuch"]

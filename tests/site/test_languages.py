@@ -26,12 +26,12 @@ from app.money.bills.bill import ByHand
 from app.money.bills.invoice import Invoice
 from app.money.sums.refund_policy import in_words
 from app.ops import catalogue
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.package import Package
-from app.packs.bookings.pass_ import Pass
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.offer.package import Package
+from app.packs.bookings.offer.prepaid import Pass
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE, ROOT
 
 OpenSlot = Callable[..., Slot]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PASSWORD
 from tests.stories.test_everybody import faults
 from tests.stories.test_the_walk import until

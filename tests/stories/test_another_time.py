@@ -17,11 +17,11 @@ from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking import Booking, CallOff
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA, PATIENCE
 from tests.stories.test_the_walk import choose_a_time, fill_in, pay, wait_for_mail
 

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from app.desk.records.related import FEW
 from app.kernel.db import session, transaction
 from app.money.sums.amount import Money
-from app.packs.bookings.extra import Extra
+from app.packs.bookings.offer.extra import Extra
 from tests.conftest import PASSWORD
 from tests.stories.test_everybody import faults
 

@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from sqlalchemy import select
 
 from app.kernel.db import session
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.slot import Slot
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE
 from tests.stories.conftest import QUIET, WHOLE

@@ -21,11 +21,11 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.money.bills.basket import Basket
 from app.money.sums.amount import Money
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA, PASSWORD, PATIENCE, user_id
 
 OpenSlot = Callable[..., Slot]

@@ -15,10 +15,10 @@ from sqlalchemy import select
 from app.kernel.db import session, transaction
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.service import Service
-from app.packs.bookings.slot import Slot
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PASSWORD, PATIENCE
 
 pytestmark = [pytest.mark.browser, pytest.mark.usefixtures("working")]

@@ -1,38 +1,38 @@
 """Paid consultations: services, practitioners, slots, bookings, and the customer's way through them."""
 
 from app.kernel.pack import Pack
-from app.packs.bookings.api import api
-from app.packs.bookings.booking import Booking
-from app.packs.bookings.busy import Busy, BusyCalendar
-from app.packs.bookings.buying import buying
-from app.packs.bookings.changing import changing
-from app.packs.bookings.closure import Closure
-from app.packs.bookings.demo import demo
-from app.packs.bookings.desk import resources
-from app.packs.bookings.embed import embed, script
-from app.packs.bookings.extra import Extra
-from app.packs.bookings.features import features
-from app.packs.bookings.feeds import feeds
-from app.packs.bookings.figures import reports
-from app.packs.bookings.first_steps import first_steps
-from app.packs.bookings.found import found
-from app.packs.bookings.giver import Giver
-from app.packs.bookings.hours import Hours
-from app.packs.bookings.in_line import in_line
-from app.packs.bookings.large import large
-from app.packs.bookings.meeting import Meeting
-from app.packs.bookings.mine import mine
-from app.packs.bookings.other_hours import OtherHours
-from app.packs.bookings.package import Package
-from app.packs.bookings.pass_ import Pass, PassUse
-from app.packs.bookings.phone import page as by_phone
-from app.packs.bookings.practitioner import Practitioner
-from app.packs.bookings.presence import Presence
-from app.packs.bookings.service import Service
-from app.packs.bookings.site import site
-from app.packs.bookings.slot import Slot
-from app.packs.bookings.today import page as today
-from app.packs.bookings.waiting import Waiting
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.meeting import Meeting
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.demo.demo import demo
+from app.packs.bookings.demo.large import large
+from app.packs.bookings.desk.phone import page as by_phone
+from app.packs.bookings.desk.reports import reports
+from app.packs.bookings.desk.resources import resources
+from app.packs.bookings.desk.setup_checklist import first_steps
+from app.packs.bookings.desk.today import page as today
+from app.packs.bookings.hours.closure import Closure
+from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
+from app.packs.bookings.hours.hours import Hours
+from app.packs.bookings.hours.other_hours import OtherHours
+from app.packs.bookings.hours.presence import Presence
+from app.packs.bookings.offer.extra import Extra
+from app.packs.bookings.offer.features import features
+from app.packs.bookings.offer.giver import Giver
+from app.packs.bookings.offer.package import Package
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.prepaid import Pass, PassUse
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.slot import Slot
+from app.packs.bookings.site.account_cards import mine
+from app.packs.bookings.site.api import api
+from app.packs.bookings.site.booking_pages import site
+from app.packs.bookings.site.change_pages import changing
+from app.packs.bookings.site.embed import embed, script
+from app.packs.bookings.site.feeds import feeds
+from app.packs.bookings.site.package_pages import buying
+from app.packs.bookings.site.seo import found
+from app.packs.bookings.site.waiting_pages import in_line
 
 pack = Pack(
     name="bookings",

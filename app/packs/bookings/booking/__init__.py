@@ -1,0 +1,1 @@
+"""Bookings: the noun itself, its places, meeting, calendar invitation and waiting list."""

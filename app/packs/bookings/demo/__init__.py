@@ -1,0 +1,1 @@
+"""Demo data: a small practice, and a large one for measurements."""

@@ -1,0 +1,1 @@
+"""The desk of bookings: its resources, pages and reports for staff."""

@@ -1,0 +1,1 @@
+"""Opening hours, special hours, closures, and the times at which practitioners are busy elsewhere."""

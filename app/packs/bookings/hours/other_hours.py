@@ -1,0 +1,49 @@
+"""Other hours: one day on which it is not as it is every week."""
+
+from __future__ import annotations
+
+from datetime import date, time
+from typing import ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel.db import Noun
+from app.packs.bookings.offer.opening import Day
+from app.packs.bookings.offer.practitioner import Practitioner
+
+
+class OtherHours(Noun):
+    """Closed: nothing on that day but what is extra. Extra: open as well, on holidays too."""
+
+    __table_args__ = (
+        CheckConstraint("(how = 'closed') = (opens is null) and (opens is null) = (closes is null)", name="times"),
+        CheckConstraint("closes > opens or closes = '00:00'", name="order"),
+        Index("other_hours_practitioner_id_day", "practitioner_id", "day"),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "other_hours_times": "Enter an opening and a closing time for extra hours, and none for a closed day.",
+        "other_hours_order": "The closing time must be after the opening time. Use 00:00 for the end of the day.",
+    }
+
+    practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
+    practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
+    day: Mapped[date] = mapped_column(info={"label": "Date"})
+    how: Mapped[str] = mapped_column(
+        info={
+            "label": "Type",
+            "choices": {"closed": "Closed", "extra": "Extra hours"},
+            "help": "Closed replaces the opening hours of that date. Extra hours add to them, on holidays too.",
+        }
+    )
+    opens: Mapped[time | None] = mapped_column(info={"label": "Opening time"})
+    closes: Mapped[time | None] = mapped_column(info={"label": "Closing time"})
+    note: Mapped[str] = mapped_column(default="")
+
+    @property
+    def special(self) -> Day:
+        return Day(self.day, self.opens, self.closes)
+
+    def __str__(self) -> str:
+        times = f"{self.opens:%H:%M}–{self.closes:%H:%M}" if self.opens and self.closes else "closed"
+        return f"{self.day.day} {self.day:%b %Y}, {times} · {self.practitioner}"

@@ -1,0 +1,98 @@
+"""Package: several uses of one service, bought at once and used one by one, until a day."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sqlalchemy import CheckConstraint, ForeignKey, select
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from app.kernel.db import Noun, session
+from app.kernel.errors import Missing
+from app.kernel.people import Person
+from app.kernel.switch import is_on
+from app.kernel.words import say
+from app.kernel.workflow import asked, move
+from app.money.sums.amount import Money, money_column
+from app.money.sums.quote import Quote
+from app.packs.bookings.offer.prepaid import Pass
+
+if TYPE_CHECKING:  # a service asks a pass what it pays for; for the type checker alone, a package knows its service
+    from app.packs.bookings.offer.service import Service
+
+
+@dataclass(frozen=True)
+class Buyer:
+    """The customer who buys it."""
+
+    name: str = asked("Name", longest=100)
+    email: str = asked("Email", help="We’ll send the code and the invoice here.", longest=254)
+    phone: str = asked("Phone", default="", longest=30)
+
+
+def _not_sold(package: object) -> str | None:
+    return None if is_on("packages") else "Packages are turned off. An administrator can turn them on under “Features”."
+
+
+class Package(Noun):
+    """Five consultations for the price of four."""
+
+    states = "offered", "retired"
+    state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}
+    __table_args__ = (
+        CheckConstraint("uses between 2 and 100", name="uses"),
+        CheckConstraint("price_amount >= 100", name="price"),
+        CheckConstraint("valid_days between 1 and 1825", name="valid"),
+    )
+    refusals: ClassVar[dict[str, str]] = {
+        "package_uses": "Enter 2 to 100 sessions.",
+        "package_price": "The price must be at least 1.00.",
+        "package_valid": "Enter a validity of 1 to 1,825 days.",
+    }
+
+    name: Mapped[str]
+    service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
+    service: Mapped[Service] = relationship("Service", lazy="joined", innerjoin=True)
+    uses: Mapped[int] = mapped_column(default=5, info={"label": "Number of sessions", "help": "How many times the service can be booked with this package."})
+    price: Mapped[Money] = money_column("price")
+    valid_days: Mapped[int] = mapped_column(default=365, info={"label": "Valid for (days)", "help": "Counted from the day of payment."})
+
+    @classmethod
+    def offered(cls, service: Service | None = None) -> list[Package]:
+        """What can be bought; of one service, or of all that are offered themselves."""
+        if not is_on("packages"):
+            return []
+        found = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.service_id, cls.uses, cls.id))
+        return [each for each in found if each.service.state == "offered" and each.service_id == (service or each.service).id]
+
+    @classmethod
+    def numbered(cls, id: int) -> Package:
+        found = session.get(cls, id) if id < 2**31 else None
+        if found is None or found not in cls.offered():
+            raise Missing(say("This package is not available."))
+        return found
+
+    @property
+    def address(self) -> str:
+        """What a price is named for."""
+        return f"package {self.id}"
+
+    def quote(self, buyer_state: str = "") -> Quote:
+        """Taxed like the service that it is for."""
+        label = f"{self.name}: {self.uses} × {self.service.name}"
+        return Quote.name_price(self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state})
+
+    @move("offered", by="Desk", label="Sell package", asks=Buyer, when=_not_sold)
+    def sell(self, asked: Buyer) -> None:
+        """Sells the package to a customer, who gets an email with a payment link. If they pay you directly, record the payment under “Packages sold”."""
+        person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
+        Pass.sell(self, self.quote(), person)
+
+    @move("offered", to="retired", by="Desk", label="Deactivate", confirm="Customers can no longer buy this package. Packages already sold can still be used.")
+    def retire(self) -> None:
+        """Stops selling this package. Packages already sold can still be used."""
+
+    @move("retired", to="offered", by="Desk", label="Reactivate")
+    def offer(self) -> None:
+        """Makes the package available to customers again."""

@@ -1,0 +1,1 @@
+"""Public pages and JSON endpoints of bookings."""

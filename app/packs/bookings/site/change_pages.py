@@ -1,0 +1,117 @@
+"""The customer changes their mind: another time, or none, by the link of the booking and under what was promised."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from app.kernel.access import Actor, acting
+from app.kernel.db import session
+from app.kernel.errors import Missing, Refused
+from app.kernel.words import say
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.offer.slot import Slot
+from app.packs.bookings.site.booking_pages import whose_asked
+from app.packs.bookings.site.month import ZONES, Month, zone_asked
+from app.site.frame import speak_to
+
+changing = Blueprint("changing", __name__, url_prefix="/booking/<token>")
+
+CUSTOMER = Actor("Customer", "site")
+
+
+def _booking(token: str) -> Booking:
+    booking = Booking.by_token(token)
+    speak_to(booking.person)
+    return booking
+
+
+@changing.get("/move")
+def move(token: str) -> Any:
+    """The calendar of the same service, with the time that is theirs left out."""
+    booking = _booking(token)
+    if no := booking.keeps():
+        return _too_late(booking, no)
+    service, whose = booking.slot.service, whose_asked()
+    zone = zone_asked() if "tz" in request.args else booking.timezone
+    return render_template(
+        "bookings/choose.html",
+        moving=booking,
+        service=service,
+        zone=zone,
+        zones=ZONES,
+        month=Month.asked_for(service, whose, besides=booking.slot_id, zone=zone),
+        whose=whose,
+        givers=[],
+        page=lambda **more: url_for("changing.move", token=token, tz=zone, **more),
+        form_of=lambda time: url_for("changing.sure", token=token, slot=time.slot.id),
+    )
+
+
+@changing.get("/move/<int:slot>")
+def sure(token: str, slot: int) -> Any:
+    booking, new = _booking(token), _slot(slot)
+    if no := booking.keeps():
+        return _too_late(booking, no)
+    return render_template("bookings/move.html", booking=booking, new=new, zone=booking.timezone)
+
+
+@changing.post("/move/<int:slot>")
+def do_move(token: str, slot: int) -> Any:
+    """A refusal leads back to the calendar of that day, and the old time stays theirs."""
+    booking, new = _booking(token), _slot(slot)
+    if booking.slot_id == slot:  # pressed twice
+        return redirect(url_for("booking.show", token=token), 303)
+    try:
+        with acting(CUSTOMER):
+            booking.move_to(new)
+    except Refused as no:
+        session.rollback()
+        if booking.keeps():
+            return _too_late(booking, no.words)
+        flash(next(iter(no.fields.values()), no.words), "warning")
+        return redirect(url_for("changing.move", token=token), 303)
+    flash(say("Your booking has been rescheduled. You’ll get a confirmation by email."), "success")
+    return redirect(url_for("booking.show", token=token), 303)
+
+
+@changing.get("/call-off")
+def call_off(token: str) -> Any:
+    booking = _booking(token)
+    if no := booking.keeps():
+        return _too_late(booking, no)
+    return _ask(booking)
+
+
+@changing.post("/call-off")
+def do_call_off(token: str) -> Any:
+    """What goes back was said before it was pressed; when that is another sum by now, it is said again and nothing happens."""
+    booking = _booking(token)
+    if booking.state == "cancelled":  # pressed twice
+        return redirect(url_for("booking.show", token=token), 303)
+    if no := booking.keeps():
+        return _too_late(booking, no)
+    if request.form.get("back", "") != str(booking.back_by_policy().amount):
+        return _ask(
+            booking, say("Your refund has changed since you opened this page. Your booking has not been cancelled yet. Please check the refund and try again.")
+        ), 409
+    with acting(CUSTOMER):
+        booking.call_off(request.form.get("why", "").strip()[:300])
+    return redirect(url_for("booking.show", token=token), 303)
+
+
+def _ask(booking: Booking, refusal: str = "") -> str:
+    return render_template("bookings/call_off.html", booking=booking, zone=booking.timezone, preview=booking.preview(), refusal=refusal)
+
+
+def _too_late(booking: Booking, no: str) -> tuple[str, int]:
+    """Not a bare no: who can still help, and how they are reached."""
+    return render_template("bookings/too_late.html", booking=booking, zone=booking.timezone, no=no), 409
+
+
+def _slot(id: int) -> Slot:
+    slot = session.get(Slot, id) if id < 2**31 else None
+    if slot is None:
+        raise Missing
+    return slot

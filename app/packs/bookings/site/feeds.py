@@ -1,0 +1,53 @@
+"""Calendars as files: one booking for whoever booked it, and all of them for whoever gives them, by links that nobody can guess."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from flask import Blueprint, Response, request
+from sqlalchemy import select
+
+from app.calendars import ics
+from app.kernel import clock
+from app.kernel.db import session
+from app.kernel.errors import Missing
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.invitation import entry, house, invitation
+from app.packs.bookings.booking.seats import TAKING
+from app.packs.bookings.offer.practitioner import Practitioner
+from app.packs.bookings.offer.slot import Slot
+
+feeds = Blueprint("feeds", __name__)
+
+PAST, TO_COME = timedelta(days=30), timedelta(days=400)
+
+
+@feeds.get("/booking/<token>/calendar.ics")
+def booking(token: str) -> Response:
+    here = Booking.by_token(token)
+    if here.state == "expired":
+        raise Missing
+    return _file(invitation(here), f"{here.number}.ics")
+
+
+@feeds.get("/calendar/<token>.ics")
+def calendar(token: str) -> Response:
+    return _file(_feed(Practitioner.by_token(token)), "calendar.ics")
+
+
+def _feed(whose: Practitioner) -> bytes:
+    """Whom they meet and when, and nothing that was confided."""
+    theirs = (Slot.practitioner_id == whose.id) | (Slot.partner_id == whose.id)
+    within = Slot.starts_at.between(clock.now() - PAST, clock.now() + TO_COME)
+    found = select(Booking).join(Slot, Booking.slot_id == Slot.id).where(theirs, within, Booking.state.in_((*TAKING, "cancelled")))
+    bookings = session.scalars(found.order_by(Slot.starts_at, Booking.id)).unique()
+    desk = f"{house('base_url')}/desk/booking"
+    entries = [entry(each, f"{each.slot.service.name}: {each.person.name}", f"Booking {each.number}", f"{desk}/{each.id}") for each in bookings]
+    return ics.feed(f"{whose.name}, {house('business')}", whose.timezone, entries)
+
+
+def _file(content: bytes, name: str) -> Response:
+    answer = Response(content, mimetype=ics.KIND, headers={"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-cache"})
+    answer.add_etag()
+    answer.make_conditional(request)
+    return answer

@@ -1,0 +1,84 @@
+"""The line: pages on which somebody says when they would like to come, and sees where they stand."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from flask import Blueprint, flash, redirect, render_template, request, url_for
+
+from app.kernel import clock
+from app.kernel.access import Actor, acting
+from app.kernel.db import session
+from app.kernel.errors import Invalid, Refused
+from app.kernel.words import say
+from app.packs.bookings.booking.waiting import Waiting
+from app.packs.bookings.offer.service import Service
+from app.packs.bookings.site.booking_pages import WHO, whose_asked
+from app.packs.bookings.site.month import zone_asked
+from app.site.frame import speak_to
+
+in_line = Blueprint("in_line", __name__)
+
+CUSTOMER = Actor("Customer", "site")
+
+
+@in_line.get("/book/<slug>/wait")
+def ask(slug: str) -> str:
+    service, today = Service.called(slug), clock.today()
+    return _form(service, {"first_day": today.isoformat(), "last_day": clock.ahead(days=28).date().isoformat()})
+
+
+@in_line.post("/book/<slug>/wait")
+def join(slug: str) -> Any:
+    service = Service.called(slug)
+    try:
+        first, last = _days()
+        who = {name: request.form.get(name, "") for name in WHO} | {"timezone": zone_asked()}
+        with acting(CUSTOMER):
+            here = Waiting.join(service, who, first, last, whose_asked())
+    except Refused as no:
+        session.rollback()
+        return _form(Service.called(slug), request.form, no), no.status
+    return redirect(url_for("in_line.show", token=here.token), 303)
+
+
+@in_line.get("/waiting/<token>")
+def show(token: str) -> str:
+    waiting = Waiting.by_token(token)
+    speak_to(waiting.person)
+    return render_template("bookings/waiting.html", waiting=waiting)
+
+
+@in_line.post("/waiting/<token>")
+def leave(token: str) -> Any:
+    waiting = Waiting.by_token(token)
+    if waiting.state in ("waiting", "offered"):
+        with acting(CUSTOMER):
+            waiting.leave()
+        flash(say("You have left the waiting list."), "success")
+    return redirect(url_for("in_line.show", token=token), 303)
+
+
+def _days() -> tuple[date, date]:
+    days, wrong = {}, {}
+    for name in ("first_day", "last_day"):
+        try:
+            days[name] = date.fromisoformat(request.form.get(name, ""))
+        except ValueError:
+            wrong[name] = say("Enter a valid date.")
+    if wrong:
+        raise Invalid.fields_said(wrong)
+    return days["first_day"], days["last_day"]
+
+
+def _form(service: Service, typed: Any, no: Refused | None = None) -> str:
+    return render_template(
+        "bookings/wait.html",
+        service=service,
+        typed=typed,
+        zone=zone_asked(),
+        whose=whose_asked(),
+        wrong=no.fields if no else {},
+        refusal=no.words if no else "",
+    )
