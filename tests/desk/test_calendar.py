@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.pages.calendar import Box, Calendar, Stretch, _by_day, _side_by_side
+from app.desk.declare.calendar import Calendar
+from app.desk.pages.calendar import Box, Stretch, _by_day, _side_by_side
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.packs.bookings.booking.booking import Booking

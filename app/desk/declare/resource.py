@@ -6,10 +6,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import ColumnElement
 
+from app.desk.declare.calendar import Calendar
 from app.desk.declare.column import Column, columns, for_reader, groups, open_to
 from app.desk.declare.field import Added, added_to, can_be_pointed_at
 from app.kernel import access, db
@@ -17,9 +18,6 @@ from app.kernel.access import LEVELS, Policy
 from app.kernel.db import Noun, within_a_sentence
 from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
-
-if TYPE_CHECKING:  # a calendar draws a resource; for the type checker alone, a resource knows its calendar
-    from app.desk.pages.calendar import Calendar
 
 # What one word of a role's rights allows; "moves" stands for every move whose `by` names the role.
 _RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {"edit"}, "delete": {"delete"}, "moves": set()}
@@ -244,6 +242,8 @@ class Resource:
         if self.noun in _registered:
             raise TypeError(f"{self.noun.__name__} is declared twice.")
         self.pack = pack
+        if self.calendar:
+            self.calendar.pack = pack
         _registered[self.noun] = self
         db.is_called(self.noun, self.one)
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())

@@ -8,8 +8,9 @@ from datetime import datetime
 from flask import url_for
 from sqlalchemy import select
 
+from app.desk.declare.calendar import Span
 from app.desk.declare.page import pages
-from app.desk.pages.calendar import Span, together
+from app.desk.pages.calendar import together
 from app.kernel import access
 from app.kernel.db import session
 from app.packs.bookings.booking.booking import Booking

@@ -1,7 +1,7 @@
 """What staff see of bookings: one declaration a noun."""
 
+from app.desk.declare.calendar import Calendar, Shuts
 from app.desk.declare.resource import Link, Resource, Waits
-from app.desk.pages.calendar import Calendar, Shuts
 from app.kernel.access import either, everything, own
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.meeting import Meeting
