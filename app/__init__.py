@@ -16,13 +16,13 @@ from app import desk, ops, site
 from app.calendars import ics, place
 from app.calendars.google import Google, Keys
 from app.calendars.jitsi import Jitsi
-from app.calendars.near import InPerson, OwnRoom
+from app.calendars.static_places import InPerson, OwnRoom
 from app.desk.declare import column
-from app.kernel import access, board, clock, db, files, jobs, numbering, people, secrets, switch
+from app.kernel import access, clock, db, feature, files, jobs, numbering, people, process_cache, secrets
 from app.kernel.pack import Pack
 from app.messages import channel, message, template
 from app.messages.email import Email
-from app.messages.outside import live_beside
+from app.messages.safe_http import live_beside
 from app.messages.sms import Sms
 from app.messages.whatsapp import WhatsApp
 from app.money.bills import business, invoice
@@ -36,7 +36,7 @@ from app.money.sums import approval_limits, quote, working_hours
 from app.money.sums.amount import Money
 from app.money.sums.tax import STATES, is_gstin
 from app.packs import PACKS
-from app.sandbox.door import door
+from app.sandbox.proxy import door
 from app.site import frame
 from app.site.address import Address
 from config import ROOT, Settings, Unsafe
@@ -53,7 +53,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     _open_rooms(app, settings)
     said = {_whole(pack, name): _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
     titles = {_whole(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()}
-    switch.know(each for pack in app.extensions["packs"] for each in pack.features)
+    feature.know(each for pack in app.extensions["packs"] for each in pack.features)
     template.know(said, {name: words for name, words in said.items() if words}, titles)
     with app.app_context():
         desk.open(app, packs)
@@ -103,8 +103,8 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     _say_who_we_are(app, settings)
     business.introduce_by(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
     app.before_request(_only_looks)
-    app.before_request(board.catch_up)
-    jobs.begin_with(board.catch_up)
+    app.before_request(process_cache.catch_up)
+    jobs.begin_with(process_cache.catch_up)
 
 
 def _only_looks() -> None:

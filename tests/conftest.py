@@ -31,7 +31,7 @@ from sqlalchemy import create_engine, event, text
 from app import create_app
 from app.desk.sign_in import password, security
 from app.desk.sign_in.session import Sitting
-from app.kernel import board, clock, db, jobs
+from app.kernel import clock, db, jobs, process_cache
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
@@ -197,7 +197,7 @@ def app(built: Flask, kept: list[str], settings: Settings, request: pytest.Fixtu
         session.remove()
 
 
-REMEMBERED = {"business", "switch", "automation", "field"}  # what every process keeps in mind; app/kernel/board.py
+REMEMBERED = {"business", "switch", "automation", "field"}  # what every process keeps in mind; app/kernel/process_cache.py
 
 
 def sweep(kept: Sequence[str]) -> None:
@@ -215,9 +215,9 @@ def sweep(kept: Sequence[str]) -> None:
             )
         )
     if REMEMBERED & {*touched}:
-        board.forget_all()
+        process_cache.forget_all()
     if "business" in touched:
-        board.catch_up()
+        process_cache.catch_up()
 
 
 _used = {"sandbox": False, "hears": True}
@@ -442,8 +442,8 @@ def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
     """How often the database is asked while something is done."""
 
     def count(done: Callable[[], Any]) -> int:
-        board.catch_up()
-        for each in board._boards:
+        process_cache.catch_up()
+        for each in process_cache._boards:
             assert each.known is not None  # what a process keeps in mind, it has asked for before
         asked: list[str] = []
 

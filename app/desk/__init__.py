@@ -42,8 +42,8 @@ from app.desk.staff.sessions import Sittings
 from app.desk.staff.sign_in_methods import WaysIn
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
+from app.kernel.feature import is_on
 from app.kernel.pack import Pack
-from app.kernel.switch import is_on
 from config import Settings
 
 OURS = money, house  # what every installation has, whatever its lines of business

@@ -28,7 +28,7 @@ from app.kernel import access, clock
 from app.kernel.audit import Change
 from app.kernel.db import called, session
 from app.kernel.errors import Forbidden
-from app.kernel.switch import is_on
+from app.kernel.feature import is_on
 
 
 class Home(IndexView):

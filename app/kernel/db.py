@@ -21,7 +21,7 @@ from sqlalchemy.orm.exc import StaleDataError
 
 from app.kernel import clock
 from app.kernel.errors import Busy, Missing, Refused, Unreadable
-from app.kernel.words import say
+from app.kernel.translation import say
 
 TRUSTED = 30  # seconds that a connection may lie before it is asked whether it still leads anywhere
 

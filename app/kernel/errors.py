@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from app.kernel.words import say
+from app.kernel.translation import say
 
 
 class Refused(Exception):

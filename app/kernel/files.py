@@ -21,7 +21,7 @@ from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.jobs import every, job, later
 from app.kernel.question import Question
 from app.kernel.secrets import is_fresh, seal_bytes, sealed, unseal_bytes
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 
 LARGEST = 8 * 1024 * 1024

@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from app.kernel.db import Noun
+from app.kernel.feature import Feature
 from app.kernel.people import Person
-from app.kernel.switch import Feature
 
 
 @dataclass(frozen=True)

@@ -11,10 +11,10 @@ from email_validator import EmailNotValidError, validate_email
 from sqlalchemy import Index, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column, validates
 
-from app.kernel import clock, privacy, words
+from app.kernel import clock, privacy, translation
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import move
 
 _country = "IN"
@@ -47,7 +47,7 @@ class Person(Noun):
     email: Mapped[str] = mapped_column(info={"personal": True})
     phone: Mapped[str] = mapped_column(default="", info={"personal": True})
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata", info={"label": "Time zone"})
-    locale: Mapped[str] = mapped_column(default="en", info={"label": "Language", "choices": words.languages})
+    locale: Mapped[str] = mapped_column(default="en", info={"label": "Language", "choices": translation.languages})
     notes: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
 
     @validates("name", "email", "phone", "timezone")
@@ -60,7 +60,7 @@ class Person(Noun):
 
         What a stranger types changes nobody we know.
         """
-        told = cls(**_all_checked(name=name, email=email, phone=phone, timezone=timezone), locale=words.language())
+        told = cls(**_all_checked(name=name, email=email, phone=phone, timezone=timezone), locale=translation.language())
         same = select(cls).where(func.lower(cls.email) == told.email.lower(), func.lower(cls.name) == told.name.lower(), cls.phone == told.phone)
         known = session.scalar(same.order_by(cls.id).limit(1))
         if known is None:
@@ -69,7 +69,7 @@ class Person(Noun):
 
     def prefer(self, locale: str, timezone: str) -> None:
         """How they want to be written to, as they say it themselves."""
-        if locale not in words.languages():
+        if locale not in translation.languages():
             raise Invalid.fields_said({"locale": say("Choose a language from the list.")})
         self.locale, self.timezone = locale, timezone
 

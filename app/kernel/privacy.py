@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, false, func, inspect, 
 from app.kernel.access import actor
 from app.kernel.audit import Change
 from app.kernel.db import Noun, called, noun_called, nouns, session, spaced
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import moves
 
 Held = list[tuple[type[Noun], list[Any]]]

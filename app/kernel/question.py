@@ -9,9 +9,9 @@ from dataclasses import MISSING, dataclass, field, fields
 from datetime import date, time
 from typing import Any, Self
 
-from app.kernel import clock, words
+from app.kernel import clock, translation
 from app.kernel.errors import Invalid
-from app.kernel.words import say
+from app.kernel.translation import say
 
 LOCALES = {"en": "English", "hi": "Hindi"}
 KINDS = {
@@ -209,8 +209,8 @@ def _date(it: Question, typed: Any) -> str:
     if day is None:
         raise ValueError(say("Enter a valid date."))
     if not it.first_day <= day <= it.last_day:
-        first = say("today") if it.earliest == TODAY else words.day(it.first_day)
-        last = say("today") if it.latest == TODAY else words.day(it.last_day)
+        first = say("today") if it.earliest == TODAY else translation.day(it.first_day)
+        last = say("today") if it.latest == TODAY else translation.day(it.last_day)
         raise ValueError(say("Enter a date from %(first)s to %(last)s.", first=first, last=last))
     return day.isoformat()
 

@@ -13,7 +13,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, Union, cast, get_args, 
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction
 
-from app.kernel import audit, db, news
+from app.kernel import audit, db, events
 from app.kernel.access import Actor, actor
 from app.kernel.db import Noun, changed_in_bulk, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
@@ -94,7 +94,7 @@ def move(
                 if it.to:
                     db.session().info.setdefault("moved", {})[row] = it.to
                     row.state = it.to
-                news.happened(row, it.name)
+                events.happened(row, it.name)
                 return body(row, *args, **kwargs)
 
         go.move = it  # type: ignore[attr-defined]

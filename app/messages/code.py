@@ -17,7 +17,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.messages import channel
 from app.messages.channel import Letter

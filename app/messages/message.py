@@ -15,7 +15,7 @@ from app.kernel.db import Noun, all_called, noun_called, session, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, speaking
+from app.kernel.translation import ENGLISH, speaking
 from app.kernel.workflow import move
 from app.messages import channel
 from app.messages.channel import Attachment, Channel, Declined, Letter, NotTaken, Told, Unheard

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from app.kernel.db import spaced
 from app.kernel.people import Person
-from app.kernel.words import day, languages, moment, say, speaking
+from app.kernel.translation import day, languages, moment, say, speaking
 from config import ROOT
 
 CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}

@@ -13,10 +13,10 @@ from app.kernel import db
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
-from app.kernel.words import languages, speaking
+from app.kernel.translation import languages, speaking
 from app.kernel.workflow import move
-from app.messages import guarded, template
-from app.messages.guarded import MadeUp
+from app.messages import safe_template, template
+from app.messages.safe_template import MadeUp
 from app.messages.template import CHANNELS, LOCALE, Said
 
 LOCALES = {
@@ -78,7 +78,7 @@ class Wording(Noun):
 
     def said(self, person: Person | MadeUp, about: Mapping[str, Any]) -> Said:
         with speaking(self.locale):
-            return template.shaped(self.channel, guarded.say(self.source, person, about), self.locale)
+            return template.shaped(self.channel, safe_template.say(self.source, person, about), self.locale)
 
     def trial(self, person: Person) -> Said:
         """To somebody who wants to see it, with a sample."""
@@ -158,7 +158,7 @@ def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
     wrong: Invalid | None = None
     for sample in samples_of(name):
         try:
-            return guarded.check(source, sample.person, sample.about, heading), sample
+            return safe_template.check(source, sample.person, sample.about, heading), sample
         except Invalid as no:
             wrong = wrong or no
     assert wrong
@@ -188,7 +188,7 @@ def samples_of(name: str) -> Iterator[Sample]:
 def things(name: str) -> dict[str, type[Noun] | None]:
     """What a message is about, and how that is called in its words: as they came with the program, whatever the channel."""
     originals = (template.original(name, by) for by in CHANNELS)
-    called = sorted({each for source in originals if source for each in guarded.undeclared(source)})
+    called = sorted({each for source in originals if source for each in safe_template.undeclared(source)})
     return {each: _noun(each) for each in called}
 
 

@@ -27,8 +27,8 @@ from app.kernel.db import Noun, session
 from app.kernel.pack import Pack
 from app.kernel.workflow import moves
 from app.money.bills.business import Business
-from app.ops import catalogue
-from app.ops.reseal import reseal
+from app.ops import translation_catalogue
+from app.ops.rotate_keys import reseal
 
 CLOCK = Actor("the clock", "clock")
 
@@ -138,7 +138,7 @@ def show_map() -> None:
 @click.command("words")
 def update_words() -> None:
     """Update the catalogues in translations/ from the texts in the program, and report missing translations."""
-    for name, missing in catalogue.update():
+    for name, missing in translation_catalogue.update():
         click.echo(f"{name}: {missing} translation{'' if missing == 1 else 's'} missing." if missing else f"{name}: complete.")
 
 

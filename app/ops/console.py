@@ -15,8 +15,8 @@ from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, NotSignedIn
 from app.kernel.jobs import Job
-from app.ops import in_force, owed, postgres, store
-from app.ops.card import Card, Tile
+from app.ops import configuration, dead_letters, postgres_status, redis_status
+from app.ops.console_card import Card, Tile
 
 Cards = Callable[[], Iterable[Card]]
 
@@ -55,7 +55,7 @@ class Front(Page):
 
     @expose("/")
     def show(self) -> str:
-        tiles: list[Tile] = [*owed.tiles(), *store.tiles(), *postgres.tiles(), *in_force.tiles()]
+        tiles: list[Tile] = [*dead_letters.tiles(), *redis_status.tiles(), *postgres_status.tiles(), *configuration.tiles()]
         return self._drawn(tiles=tiles)
 
 
@@ -66,8 +66,8 @@ class Jobs(Page):
     def show(self) -> str:
         asked = request.args.get("state", "failed")
         state = asked if asked in Job.states else "failed"
-        tabs = [(Job.state_label(each), count, url_for("ops_jobs.show", state=each), each == state) for each, count in owed.counted().items()]
-        return self._drawn(cards=[*owed.jobs(state)], tabs=tabs)
+        tabs = [(Job.state_label(each), count, url_for("ops_jobs.show", state=each), each == state) for each, count in dead_letters.counted().items()]
+        return self._drawn(cards=[*dead_letters.jobs(state)], tabs=tabs)
 
 
 class Letters(Page):
@@ -75,11 +75,11 @@ class Letters(Page):
 
     @expose("/<noun>/<int:id>/<move>", methods=["POST"])
     def move_one(self, noun: str, id: int, move: str) -> Any:
-        return self._did(owed.move_one(noun, id, move))
+        return self._did(dead_letters.move_one(noun, id, move))
 
     @expose("/<noun>/all/<move>", methods=["POST"])
     def move_all(self, noun: str, move: str) -> Any:
-        return self._did(owed.move_all(noun, move))
+        return self._did(dead_letters.move_all(noun, move))
 
 
 class Store(Page):
@@ -88,12 +88,12 @@ class Store(Page):
     @expose("/ring", methods=["POST"])
     def ring(self) -> Any:
         _write_down("wake_workers")
-        return self._did(store.ring())
+        return self._did(redis_status.ring())
 
     @expose("/let-in", methods=["POST"])
     def let_in(self) -> Any:
         _write_down("reset_rate_limits")
-        return self._did(store.let_in())
+        return self._did(redis_status.let_in())
 
 
 def _write_down(verb: str) -> None:
@@ -109,12 +109,12 @@ def open(app: Flask) -> None:
     admin.views = [
         front,
         Jobs("Background jobs", "jobs"),
-        Letters("Failed deliveries", "letters", owed.letters),
-        Store("Redis and workers", "redis", store.cards),
-        Page("Database", "database", postgres.cards),
-        Page("Events", "events", owed.events),
-        Page("Files", "files", in_force.files),
-        Page("Caches", "caches", in_force.caches),
-        Page("Settings", "settings", in_force.settings),
+        Letters("Failed deliveries", "letters", dead_letters.letters),
+        Store("Redis and workers", "redis", redis_status.cards),
+        Page("Database", "database", postgres_status.cards),
+        Page("Events", "events", dead_letters.events),
+        Page("Files", "files", configuration.files),
+        Page("Caches", "caches", configuration.caches),
+        Page("Settings", "settings", configuration.settings),
     ]
     admin.add_views(*admin.views[1:])

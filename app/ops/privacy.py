@@ -14,7 +14,7 @@ from app.kernel import privacy as kept
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.site.account import CUSTOMER, Closed, Opened, closed, opened
 
 privacy = Blueprint("privacy", __name__, url_prefix="/account")

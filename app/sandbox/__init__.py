@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.sandbox import google, listener, mailbox, openid, razorpay, stripe
+from app.sandbox import google, mailbox, openid, razorpay, stripe, webhook_listener
 from app.sandbox.phones import Carrier, Phones
 from app.sandbox.sms import Sms
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import Postman
 from app.sandbox.whatsapp import WhatsApp
 from config import GOOGLE_SANDBOX, OPENID_SANDBOX, PHONES_SANDBOX, ROOT, STRIPE_SANDBOX_KEY, Settings, Unsafe
@@ -23,7 +23,7 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     if settings.stripe_key == STRIPE_SANDBOX_KEY:
         app.register_blueprint(stripe.gateway(settings, store, postman))
     app.register_blueprint(mailbox.pages(store))
-    app.register_blueprint(listener.pages(store))
+    app.register_blueprint(webhook_listener.pages(store))
     if settings.google_client == GOOGLE_SANDBOX:
         app.register_blueprint(google.pages(settings, store))
     if settings.oauth_clients[:1] == (OPENID_SANDBOX,):

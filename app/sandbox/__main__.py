@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 
 from app.sandbox import create_sandbox
 from app.sandbox.mailbox import Letterbox
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import Postman
 from config import Settings
 

@@ -14,7 +14,7 @@ import jwt
 from flask import Blueprint, Response, abort, g, jsonify, redirect, render_template, request
 
 from app.kernel import clock
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from config import Settings
 
 FAULTS = ("none", "reply_lost", "503", "429", "403_rate", "slow", "no_conference", "pending", "failing", "empty")

@@ -10,7 +10,7 @@ from typing import Any
 
 from flask import Blueprint, Response, abort, jsonify, render_template, request, send_file
 
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 
 KEPT = 500
 

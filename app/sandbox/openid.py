@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from flask import Blueprint, Response, jsonify, redirect, render_template, request
 from jwt.algorithms import RSAAlgorithm
 
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from config import Settings
 
 FAULTS = ("nonce", "other_key", "alg_none", "by_our_secret", "aud", "iss", "exp", "late_email", "new_key", "503")

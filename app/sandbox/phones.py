@@ -11,7 +11,7 @@ from typing import Any
 import requests
 from flask import Blueprint, Response, abort, g, jsonify, redirect, render_template, request
 
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import PATIENCE, Postman
 
 HOME = "/sandbox/phones"

@@ -9,14 +9,14 @@ from typing import Any
 
 from flask import Blueprint, Response, g, jsonify, redirect, render_template, request
 
-from app.sandbox import razorpay_books, razorpay_out
+from app.sandbox import razorpay_payouts, razorpay_settlements
 from app.sandbox.razorpay_bank import DELIVERIES, LATE, Bank, delivery
-from app.sandbox.razorpay_books import Books
 from app.sandbox.razorpay_checkout import Checkout
-from app.sandbox.razorpay_link import Links
-from app.sandbox.razorpay_out import Out
+from app.sandbox.razorpay_payment_links import Links
+from app.sandbox.razorpay_payouts import Out
+from app.sandbox.razorpay_settlements import Books
 from app.sandbox.razorpay_wire import Route, Thing, Wrong, amount, asked, no, public, shown, whole
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import PATIENCE, Postman
 from config import Settings
 
@@ -205,7 +205,7 @@ class Verbs:
         return self.books.open_dispute(id, given, _how(given))
 
     def decide_dispute(self, given: Thing, id: str, outcome: str) -> Thing:
-        return self.books.decide_dispute(id, _one_of(razorpay_books.OUTCOMES, outcome), given, _how(given))
+        return self.books.decide_dispute(id, _one_of(razorpay_settlements.OUTCOMES, outcome), given, _how(given))
 
     def settle(self, given: Thing) -> Thing:
         return {"settlements": [public(each) for each in self.books.settle(given.get("day"), _how(given))]}
@@ -218,7 +218,7 @@ class Verbs:
         return self.links.expire(id, _how(given))
 
     def decide_payout(self, given: Thing, id: str, outcome: str) -> Thing:
-        return self.out.decide(id, _one_of(razorpay_out.OUTCOMES, outcome), _how(given))
+        return self.out.decide(id, _one_of(razorpay_payouts.OUTCOMES, outcome), _how(given))
 
     def deliver(self, _: Thing, id: str) -> Thing:
         answer = self.bank.postman.hurry(id, PATIENCE - 2)

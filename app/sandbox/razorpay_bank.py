@@ -13,7 +13,7 @@ from typing import Any
 from flask import request
 
 from app.sandbox.razorpay_wire import Route, Thing, Wrong, amount, body, collection, new_id, newest, no, notes, now, page, public, short, whole
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import Postman
 from config import Settings
 

@@ -12,7 +12,7 @@ from flask import Response, current_app, redirect, render_template, request
 
 from app.kernel import clock
 from app.sandbox.razorpay_bank import Bank
-from app.sandbox.razorpay_link import Links
+from app.sandbox.razorpay_payment_links import Links
 from app.sandbox.razorpay_wire import Route, Thing, Wrong, amount, asked, no, shown
 
 _KEPT = ("key_id", "order_id", "name", "description", "callback_url", "cancel_url")

@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Flask
 from flask_wtf import CSRFProtect
 
-from app.site import account, basket, files, frame, hooks, logo, messages, payments, thing
+from app.site import account, basket, files, frame, hooks, logo, messages, owed_page, payments
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
@@ -15,9 +15,9 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     csrf.exempt(messages.hooks)
     app.register_blueprint(payments.pay)
     app.register_blueprint(basket.basket)
-    app.register_blueprint(thing.thing)
+    app.register_blueprint(owed_page.thing)
     app.register_blueprint(logo.sign)
-    app.jinja_env.globals.update(collected=basket.collected, thing_said=account.thing_said, home_of=thing.home_of, after_paying=payments.AFTER_PAYING)
+    app.jinja_env.globals.update(collected=basket.collected, thing_said=account.thing_said, home_of=owed_page.home_of, after_paying=payments.AFTER_PAYING)
     app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)
     app.register_blueprint(hooks.api)

@@ -16,14 +16,14 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.people import Person, mailbox
-from app.kernel.words import languages, say, speak
+from app.kernel.translation import languages, say, speak
 from app.messages.code import MINUTES, Code
 from app.money.bills.bill import Bill
 from app.money.bills.invoice import Invoice
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.sums.amount import Money
-from app.site.limits import asking
+from app.site.throttle import asking
 
 account = Blueprint("account", __name__, url_prefix="/account")
 

@@ -11,8 +11,8 @@ from sqlalchemy import select
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Refused
-from app.kernel.switch import NotOffered, is_on
-from app.kernel.words import say
+from app.kernel.feature import NotOffered, is_on
+from app.kernel.translation import say
 from app.money.bills.basket import MOST, Basket
 from app.money.bills.bill import Bill
 from app.money.sums.amount import Money

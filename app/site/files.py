@@ -13,7 +13,7 @@ from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Upload
 from app.kernel.forms import Edition
 from app.kernel.question import Question
-from app.site.limits import sending
+from app.site.throttle import sending
 
 files = Blueprint("file", __name__, url_prefix="/file")
 

@@ -18,11 +18,11 @@ from markupsafe import Markup, escape
 from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
-from app.kernel import clock, switch, words
+from app.kernel import clock, feature, translation
 from app.kernel.db import in_words, session
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, counted, language, languages, say, speak, unsaid
+from app.kernel.translation import ENGLISH, counted, language, languages, say, speak, unsaid
 from app.money.sums import working_hours
 from config import Settings
 
@@ -62,19 +62,26 @@ def put_up(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     app.before_request(_listen)
     app.before_request(_refuse_what_cannot_be_kept)
-    app.before_request(lambda: switch.refuse_what_is_off(request.endpoint))
+    app.before_request(lambda: feature.refuse_what_is_off(request.endpoint))
     app.url_defaults(_go_on_in)
     app.teardown_request(lambda error: speak(ENGLISH))
     app.after_request(_carry)
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
-    app.jinja_env.globals.update(csp_nonce=_nonce, url_for=address, asset=asset, settings=settings, said=words.moment, now=clock.now, framed=framed)
-    app.jinja_env.globals.update(offers=switch.is_on)
+    app.jinja_env.globals.update(csp_nonce=_nonce, url_for=address, asset=asset, settings=settings, said=translation.moment, now=clock.now, framed=framed)
+    app.jinja_env.globals.update(offers=feature.is_on)
     app.jinja_env.globals.update(
-        say=_say, counted=_counted, language=language, languages=languages, in_language=in_language, hour=words.hour, dated=words.day, stretch=words.stretch
+        say=_say,
+        counted=_counted,
+        language=language,
+        languages=languages,
+        in_language=in_language,
+        hour=translation.hour,
+        dated=translation.day,
+        stretch=translation.stretch,
     )
-    app.jinja_env.filters.update(said=words.moment, spoken=say, lines_written=working_hours.lines)
+    app.jinja_env.filters.update(said=translation.moment, spoken=say, lines_written=working_hours.lines)
 
 
 def framed() -> bool:

@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, jsonify
 
-from app.messages.hook import happenings
+from app.messages.webhook import happenings
 
 api = Blueprint("hooks", __name__, url_prefix="/api/hooks")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, request
 
 from app.kernel.access import Actor, acting
-from app.messages import channel, heard
+from app.messages import channel, delivery_reports
 
 hooks = Blueprint("messages", __name__, url_prefix="/api/messages")
 
@@ -23,5 +23,5 @@ def webhook(name: str) -> Response:
     """Checked and taken down at once. The answer is empty: some carriers would send what it says to whoever wrote."""
     path = request.path + (f"?{request.query_string.decode()}" if request.query_string else "")
     with acting(CARRIER):
-        heard.received(name, request.get_data(), dict(request.headers), path)
+        delivery_reports.received(name, request.get_data(), dict(request.headers), path)
     return Response("", mimetype="text/plain")

@@ -8,14 +8,14 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 
 from app.kernel.access import Actor, acting
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
-from app.kernel.words import ENGLISH, speaking, unsaid
+from app.kernel.translation import ENGLISH, speaking, unsaid
 from app.money.bills.basket import MOST, Basket, collected_by
 from app.money.bills.bill import Bill
 from app.money.bills.invoice import Invoice, request_for
 from app.money.gateways import gateway
 from app.money.reconcile import gateway_webhooks
 from app.site.frame import speak_to
-from app.site.thing import home_of
+from app.site.owed_page import home_of
 
 pay = Blueprint("pay", __name__, url_prefix="/pay")
 papers = Blueprint("paper", __name__, url_prefix="/paper")

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
-from app.messages import outside
+from app.messages import safe_http
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.hours.external_busy import Address, Busy, BusyCalendar, busy_times, without
@@ -162,5 +162,5 @@ def test_nobody_is_followed_to_where_only_we_may_go(app: Any) -> None:
         "ftp://a.example/",
         "https://a b/",
     ):
-        told = outside.fetch(address, {}, 1000)
+        told = safe_http.fetch(address, {}, 1000)
         assert (told.content, told.trouble[:17]) == (b"", "Could not connect"), address

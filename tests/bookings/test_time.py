@@ -29,9 +29,9 @@ from app.packs.bookings.booking.slot_generator import arrange, arrange_everybody
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
-from app.packs.bookings.hours.other_hours import OtherHours
-from app.packs.bookings.offer.giver import Giver
-from app.packs.bookings.offer.opening import Day, Lasting, Rule, Timetable, starts
+from app.packs.bookings.hours.special_hours import OtherHours
+from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.offer.availability import Day, Lasting, Rule, Timetable, starts
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

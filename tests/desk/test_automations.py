@@ -25,9 +25,9 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import Job
-from app.messages.call import Call
-from app.messages.hook import Hook
 from app.messages.message import Message
+from app.messages.webhook import Hook
+from app.messages.webhook_delivery import Call
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking, CallOff
 from config import Settings

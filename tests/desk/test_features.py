@@ -10,11 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from app.kernel import board, jobs, switch
+from app.kernel import feature, jobs, process_cache
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.kernel.switch import Feature, Switch, is_on
+from app.kernel.feature import Feature, Switch, is_on
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
 from app.packs import PACKS
@@ -127,7 +127,7 @@ def test_another_process_hears_of_it_within_seconds(app: Flask, client: FlaskCli
         )
     assert client.get("/account/in").status_code == 200
     jobs.pin("switches", "told elsewhere")
-    monkeypatch.setattr(board, "_looked", 0.0)
+    monkeypatch.setattr(process_cache, "_looked", 0.0)
     assert client.get("/account/in").status_code == 404
 
 
@@ -154,6 +154,6 @@ def test_a_declaration_that_makes_no_sense_does_not_load(app: Flask) -> None:
     try:
         for wrong in ([Feature("a", "A", "", within="nosuch")], [Feature("a", "A", ""), Feature("a", "A", "")]):
             with pytest.raises(TypeError):
-                switch.know(wrong)
+                feature.know(wrong)
     finally:
-        switch.know(every)
+        feature.know(every)

@@ -17,7 +17,7 @@ from app.desk.automations.automation import Automation
 from app.desk.declare.field import KEPT, Field
 from app.desk.lists.archive import PutAway
 from app.desk.records.remark import Remark
-from app.kernel import access, board
+from app.kernel import access, process_cache
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
@@ -184,8 +184,8 @@ def test_another_process_knows_it_within_seconds(enter: Enter, monkeypatch: pyte
     with transaction():
         session.add(Field(noun="person", label="Shoe size", key="shoe_size", kind="text", listed=True))
     assert "Shoe size" not in desk.get("/desk/person/").text
-    monkeypatch.setattr(board, "ANYWAY", 0)
-    monkeypatch.setattr(board, "_looked", 0.0)
+    monkeypatch.setattr(process_cache, "ANYWAY", 0)
+    monkeypatch.setattr(process_cache, "_looked", 0.0)
     assert "Shoe size" in desk.get("/desk/person/").text
 
 
@@ -478,7 +478,7 @@ def test_what_is_found_by_a_field_is_chosen_by_it_and_hidden_from_whom_it_is_hid
     assert (listed(desk, "garden", "slot"), listed(desk, "attic", "slot")) == (True, False)
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever")) == (["Meera Iyer"], True)
     monkeypatch.setitem(access._guards, Person, {**access.guarded(Person), "more": {"Accountant": "hidden"}})
-    board.forget_all()
+    process_cache.forget_all()
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever"), listed(enter("anil"), "meera")) == ([], False, True)
 
 

@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from app.desk.automations.automation import an
 from app.desk.declare.field import Field
 from app.desk.declare.resource import resource_of
-from app.messages.call import Call
+from app.messages.webhook_delivery import Call
 from app.money.reconcile.tally import Tally
 from app.packs.bookings.booking.waiting import Waiting
-from app.packs.bookings.offer.giver import Giver
+from app.packs.bookings.offer.assignment import Giver
 from app.packs.bookings.offer.prepaid import Pass
 
 Enter = Callable[[str], FlaskClient]

@@ -12,7 +12,7 @@ from flask import Flask
 from sqlalchemy import event, select, text
 
 from app.desk.reports.subscription import Subscription
-from app.kernel import board, clock, db
+from app.kernel import clock, db, process_cache
 from app.kernel.db import session, transaction
 from app.money.bills.bill import Bill
 from app.money.bills.business import Business
@@ -65,8 +65,8 @@ class Stage:
             self._run(*(f"delete from {each}" for each in tables), *(f"insert into {each} select * from remembered.{each}" for each in tables))
             self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}), false)" for each in tables))
         if self.written & REMEMBERED:
-            board.forget_all()
-            board.catch_up()
+            process_cache.forget_all()
+            process_cache.catch_up()
         self.written.clear()
 
 
@@ -103,9 +103,9 @@ def stage(world: Stage, built: Flask) -> Iterator[Stage]:
     yield world
     event.remove(db.engine(), "before_cursor_execute", world.watch)
     world.clear()  # and counting from one, for whoever comes next
-    board.forget_all()
+    process_cache.forget_all()
     with built.app_context():
-        board.catch_up()
+        process_cache.catch_up()
 
 
 def _hear_from_a_gateway() -> None:

@@ -6,16 +6,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import func, select
 
-from app.kernel import board, jobs
-from app.kernel.board import Board
+from app.kernel import jobs, process_cache
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
+from app.kernel.process_cache import Board
 
 
 @pytest.fixture
 def people(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Board[int]:
-    monkeypatch.setattr(board, "_boards", [])
-    monkeypatch.setattr(board, "OFTEN", 0)
+    monkeypatch.setattr(process_cache, "_boards", [])
+    monkeypatch.setattr(process_cache, "OFTEN", 0)
     return Board("people", lambda own: own.scalar(select(func.count(Person.id))) or 0)
 
 
@@ -47,41 +47,41 @@ def test_what_is_taken_back_was_never_known(people: Board[int]) -> None:
 
 
 def test_another_process_pins_a_notice_and_this_one_reads_again(people: Board[int]) -> None:
-    board.catch_up()
+    process_cache.catch_up()
     assert people.known == 0
     add()
-    board.catch_up()
+    process_cache.catch_up()
     assert people.known == 0
     jobs.pin("people", "news")
-    board.catch_up()
+    process_cache.catch_up()
     assert people.known == 1
 
 
 def test_without_a_board_it_is_read_each_time_somebody_looks(people: Board[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    board.catch_up()
+    process_cache.catch_up()
     assert people.known == 0
     add()
     monkeypatch.setattr(jobs, "_bell", None)
-    board.catch_up()
+    process_cache.catch_up()
     assert people.known == 1
 
 
 def test_a_notice_that_was_never_pinned_is_made_good_after_a_minute(people: Board[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    board.catch_up()
+    process_cache.catch_up()
     assert people.known == 0
     add()
-    monkeypatch.setattr(board, "ANYWAY", 0)
-    board.catch_up()
+    monkeypatch.setattr(process_cache, "ANYWAY", 0)
+    process_cache.catch_up()
     assert people.known == 1
 
 
 def test_whoever_wants_to_be_told_is_told_what_is_new_and_once(people: Board[int]) -> None:
     told: list[int] = []
     Board("told", people._read, told.append)
-    board.catch_up()
+    process_cache.catch_up()
     jobs.pin("told", "nothing new")
-    board.catch_up()
+    process_cache.catch_up()
     add()
     jobs.pin("told", "one more")
-    board.catch_up()
+    process_cache.catch_up()
     assert told == [0, 1]

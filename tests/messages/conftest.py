@@ -17,7 +17,7 @@ from app.kernel.people import Person
 from app.messages.opt_in import OptIn
 from app.sandbox.phones import Phones, Report
 from app.sandbox.sms import Sms
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import Postman
 from app.sandbox.whatsapp import WhatsApp
 from config import Settings

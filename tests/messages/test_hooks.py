@@ -22,11 +22,11 @@ from sqlalchemy import func, select
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.messages import outside
-from app.messages.call import Call
-from app.messages.hook import Hook
+from app.messages import safe_http
 from app.messages.message import Message
-from app.messages.outside import Heard, is_public
+from app.messages.safe_http import Heard, is_public
+from app.messages.webhook import Hook
+from app.messages.webhook_delivery import Call
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import CallOff
 from config import Settings
@@ -69,7 +69,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
             status = left.pop(0) if len(left) > 1 else left[0]
             return Heard(status, "said", 3, "" if status < 300 else f"The server responded with status {status}.")
 
-        monkeypatch.setattr(outside, "call", call)
+        monkeypatch.setattr(safe_http, "call", call)
         return ids
 
     return answers
@@ -270,9 +270,9 @@ def test_a_name_that_leads_inside_is_not_called_and_is_looked_up_only_once(monke
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1" if len(asked) > 1 else "93.184.216.34", 443))]
 
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("1.1.1.1", "10.0.0.9")])
-    assert "does not lead to a public address" in outside.call("https://inside.example.com/", b"{}", {}).trouble
+    assert "does not lead to a public address" in safe_http.call("https://inside.example.com/", b"{}", {}).trouble
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-    assert outside._checked("rebinds.example.com", 443) == "93.184.216.34"
+    assert safe_http._checked("rebinds.example.com", 443) == "93.184.216.34"
     assert asked == ["rebinds.example.com"]
 
 
@@ -302,10 +302,10 @@ class _Drip(threading.Thread):
 def test_a_stranger_who_speaks_for_ever_is_left_when_the_time_is_over(app: Flask, monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
     drip = _Drip(first)
     drip.start()
-    monkeypatch.setattr(outside, "PATIENCE", 0.4)
-    monkeypatch.setattr(outside, "_neighbour", drip.address)
+    monkeypatch.setattr(safe_http, "PATIENCE", 0.4)
+    monkeypatch.setattr(safe_http, "_neighbour", drip.address)
     began = time.monotonic()
-    told = outside.call(drip.address, b"{}", {})
+    told = safe_http.call(drip.address, b"{}", {})
     drip.over = True
     assert time.monotonic() - began < PATIENCE
     assert told.status is None

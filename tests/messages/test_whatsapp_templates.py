@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.kernel import words
+from app.kernel import translation
 from tests.conftest import ROOT
 
 FILES = sorted(ROOT.glob("templates/*/whatsapp/*.txt"))
@@ -33,7 +33,7 @@ def test_there_is_a_text_for_each_file_and_for_nothing_else() -> None:
 def test_it_has_as_many_places_in_each_language_as_the_file_fills(file: Path) -> None:
     name, places = name_and_places(file)
     texts = proposed()[name]
-    assert set(texts) == set(words.languages())
+    assert set(texts) == set(translation.languages())
     for language, text in texts.items():
         assert re.findall(r"\{\{(\d+)\}\}", text) == [str(n + 1) for n in range(places)], language
         assert not re.search(r"^\{\{|\}\}$|\}\}\s*\{\{", text), "Meta refuses a text that begins or ends with a place, or with two beside each other"

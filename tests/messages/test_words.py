@@ -14,9 +14,9 @@ from sqlalchemy import select
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
-from app.messages import guarded, template
-from app.messages.guarded import MadeUp
+from app.messages import safe_template, template
 from app.messages.message import Message, tell
+from app.messages.safe_template import MadeUp
 from app.messages.wording import Wording, tried
 from app.packs.bookings.booking.booking import Booking
 from tests.conftest import PATIENCE
@@ -163,7 +163,7 @@ def test_words_reach_nothing_but_what_they_are_given(booking: Booking) -> None:
     for body in ESCAPES:
         for said in (
             lambda it: tried("bookings/received", "email", "Hello {{ booking.number }}", it),
-            lambda it: guarded.say(it, booking.person, {"booking": booking}),
+            lambda it: safe_template.say(it, booking.person, {"booking": booking}),
         ):
             try:
                 said(body)
@@ -183,14 +183,14 @@ def test_whoever_writes_them_hears_what_is_wrong(booking: Booking, body: str, wh
 
 
 def test_what_is_shown_of_a_thing_is_never_the_thing(booking: Booking) -> None:
-    view = guarded.Shown(booking)
-    assert isinstance(view.slot, guarded.Shown)
-    assert isinstance(view.bills[0], guarded.Shown)
+    view = safe_template.Shown(booking)
+    assert isinstance(view.slot, safe_template.Shown)
+    assert isinstance(view.bills[0], safe_template.Shown)
     assert view.price == booking.price
     for name in ("answers", "handle", "request_key", "metadata", "lock", "cancel", "_sa_instance_state"):
         with pytest.raises(AttributeError):
             getattr(view, name)
-    assert "answers" not in guarded.names(Booking)
+    assert "answers" not in safe_template.names(Booking)
 
 
 def test_something_made_up_answers_to_the_same_names() -> None:

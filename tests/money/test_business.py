@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 
 from app import _as_told
 from app.desk.declare import column
-from app.kernel import board, clock, jobs, people
+from app.kernel import clock, jobs, people, process_cache
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.money.bills.business import Business
@@ -37,8 +37,8 @@ def as_it_was(app: Flask) -> Iterator[None]:
         with transaction():
             session.execute(text("truncate business"), execution_options={"unaudited": "A test begins."})
         Business.begin()
-        board.forget_all()
-        board.catch_up()
+        process_cache.forget_all()
+        process_cache.catch_up()
 
     anew()
     yield
@@ -74,14 +74,14 @@ def test_another_process_hears_of_it_within_seconds(enter: Enter, client: FlaskC
     with transaction():
         session.execute(text("update business set name = 'Written elsewhere', version = 99"), execution_options={"unaudited": "Another process."})
     jobs.pin("business", "99")
-    monkeypatch.setattr(board, "_looked", 0.0)
+    monkeypatch.setattr(process_cache, "_looked", 0.0)
     assert "Written elsewhere" in client.get("/").text
 
 
 def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     write(enter("ada"), name="Rao & Mehta")
     jobs.pin("business", "")
-    monkeypatch.setattr(board, "_looked", 0.0)
+    monkeypatch.setattr(process_cache, "_looked", 0.0)
     assert "Rao &amp; Mehta" in client.get("/").text
 
 

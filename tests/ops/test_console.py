@@ -18,7 +18,7 @@ from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.money.reconcile.gateway_webhooks import Event
-from app.ops.in_force import told
+from app.ops.configuration import told
 from config import Settings
 from tests.conftest import CAST
 

@@ -13,7 +13,7 @@ import requests
 from razorpay.errors import BadRequestError, SignatureVerificationError
 
 from app.sandbox import create_sandbox
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 from app.sandbox.webhooks import Postman
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from app.kernel import clock
-from app.sandbox.door import door
+from app.sandbox.proxy import door
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing

@@ -7,7 +7,7 @@ from dataclasses import replace
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.sandbox.door import door
+from app.sandbox.proxy import door
 from config import Settings
 from tests.conftest import free_port
 from tests.sandbox.conftest import Standing

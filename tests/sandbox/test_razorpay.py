@@ -14,7 +14,7 @@ import razorpay
 import requests
 
 from app.sandbox import create_sandbox
-from app.sandbox.door import door
+from app.sandbox.proxy import door
 from app.sandbox.webhooks import sign
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE

@@ -15,17 +15,17 @@ from flask.testing import FlaskClient
 from jinja2 import Environment, UndefinedError, nodes
 from sqlalchemy import select
 
-from app.kernel import clock, words
+from app.kernel import clock, translation
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
-from app.kernel.words import speaking
+from app.kernel.translation import speaking
 from app.messages import template
 from app.messages.wording import samples_of
 from app.money.bills.bill import ByHand
 from app.money.bills.invoice import Invoice
 from app.money.sums.refund_policy import in_words
-from app.ops import catalogue
+from app.ops import translation_catalogue
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.package import Package
@@ -35,7 +35,7 @@ from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE, ROOT
 
 OpenSlot = Callable[..., Slot]
-OTHERS = [each for each in words.languages() if each != words.ENGLISH]
+OTHERS = [each for each in translation.languages() if each != translation.ENGLISH]
 RAVI = {"name": "रवि कुमार", "email": "ravi@example.com", "once": "x" * 16}
 
 
@@ -44,10 +44,10 @@ RAVI = {"name": "रवि कुमार", "email": "ravi@example.com", "once"
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_every_sentence_has_its_words_with_the_same_places_in_them(name: str) -> None:
-    with words.catalogue(name).open("rb") as file:
+    with translation.catalogue(name).open("rb") as file:
         known = read_po(file, locale=name)
     wrong = []
-    for each in catalogue.sentences():
+    for each in translation_catalogue.sentences():
         if not each.id:
             continue
         same, ids = known.get(each.id), [each.id] if isinstance(each.id, str) else [*each.id]
@@ -165,7 +165,7 @@ def test_search_engines_find_each_language_and_the_readers_own(client: FlaskClie
     for path in "/", "/services", "/book/first", "/packages":
         here, page = settings.base_url.rstrip("/") + path, client.get(f"{path}?lang=hi").text
         assert f'<link rel="canonical" href="{here}?lang=hi">' in page
-        for name in words.languages():
+        for name in translation.languages():
             assert f'<link rel="alternate" hreflang="{name}" href="{here}?lang={name}">' in page
         assert f'<link rel="alternate" hreflang="x-default" href="{here}">' in page
 
@@ -175,7 +175,7 @@ def test_staff_and_programs_hear_english_whatever_the_reader_chose(enter: Any, s
     dina.get("/?lang=hi")
     assert '<html lang="en' in dina.get("/desk/", headers={"Accept-Language": "hi"}).text
     assert dina.get("/api/slots?service=nosuch", headers={"Accept-Language": "hi"}).json["error"]["message"] == "This service is not available."
-    assert words.language() == words.ENGLISH, "and nothing of it is left for whoever comes next"
+    assert translation.language() == translation.ENGLISH, "and nothing of it is left for whoever comes next"
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------

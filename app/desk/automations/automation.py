@@ -15,10 +15,10 @@ from app.desk.declare.resource import Resource, resource_of, resources
 from app.desk.lists import filters
 from app.desk.lists.query import Asked, named, why_not
 from app.kernel.access import actor
-from app.kernel.board import Board
 from app.kernel.db import Noun, noun_called, session, within_a_sentence
 from app.kernel.errors import Forbidden, Invalid, Refused
-from app.kernel.news import ADDED
+from app.kernel.events import ADDED
+from app.kernel.process_cache import Board
 from app.kernel.workflow import Move, is_past, move
 
 MOST = 10  # steps

@@ -29,7 +29,7 @@ from app.kernel import access
 from app.kernel.access import everything
 from app.kernel.db import session
 from app.kernel.errors import Forbidden, Invalid, Missing, Refused, Unreadable
-from app.messages.hook import Hook
+from app.messages.webhook import Hook
 
 LATEST = 10
 ANOTHER = "The record type has changed, so the conditions were removed. Review the automation and save it again."

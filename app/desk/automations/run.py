@@ -16,12 +16,12 @@ from app.desk.automations import automation
 from app.desk.automations.automation import Automation, an_of
 from app.desk.lists.query import holding
 from app.desk.notices.notice import Notice, give
-from app.kernel import clock, news
+from app.kernel import clock, events
 from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, noun_called, session, transaction
 from app.kernel.errors import Busy, Missing, Refused
+from app.kernel.events import Happened
 from app.kernel.jobs import chain, chained, every, job, later
-from app.kernel.news import Happened
 from app.kernel.workflow import move
 
 log = logging.getLogger(__name__)
@@ -167,7 +167,7 @@ def _why(error: Exception) -> str:
 # --- hearing of what happens ------------------------------------------------------------------------------------------
 
 
-@news.hear(automation.is_awaited)
+@events.hear(automation.is_awaited)
 def _write_down(happened: Happened) -> None:
     """Which automations these changes were waited for by, and for which rows they hold, as the change leaves them."""
     change = token_hex(8)

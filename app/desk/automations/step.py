@@ -27,9 +27,9 @@ from app.kernel.errors import Invalid, Refused
 from app.kernel.jobs import later
 from app.kernel.people import Person
 from app.messages import template
-from app.messages.call import Call, bring
-from app.messages.hook import Hook
 from app.messages.message import Message, looked_at, tell
+from app.messages.webhook import Hook
+from app.messages.webhook_delivery import Call, bring
 from app.messages.wording import things
 
 if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone, a step knows whose it is

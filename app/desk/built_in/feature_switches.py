@@ -12,8 +12,8 @@ from app.kernel import access
 from app.kernel.audit import Change
 from app.kernel.db import session
 from app.kernel.errors import Missing
+from app.kernel.feature import Feature, Switch, is_on
 from app.kernel.pack import Pack
-from app.kernel.switch import Feature, Switch, is_on
 
 LATEST = 20
 

@@ -19,7 +19,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
 from app.kernel.workflow import press
-from app.messages import channel, guarded, template
+from app.messages import channel, safe_template, template
 from app.messages.message import try_out
 from app.messages.wording import LOCALES, Wording, things, tried
 
@@ -216,7 +216,7 @@ def _channels() -> list[str]:
 
 def _names(it: _Place) -> dict[str, list[str]]:
     """What can be said, for whoever writes: of the person, and of the thing that the message is about."""
-    return {called: [*guarded.names(noun)] for called, noun in {"person": Person, **things(it.template)}.items() if noun}
+    return {called: [*safe_template.names(noun)] for called, noun in {"person": Person, **things(it.template)}.items() if noun}
 
 
 def _seen(name: str, by: str, subject: str, body: str) -> Response:

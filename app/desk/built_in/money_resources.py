@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, and_
 from app.desk.built_in.accounting_reports import reports
 from app.desk.declare.resource import Link, Resource, Waits
 from app.kernel.access import actor, everything
+from app.kernel.feature import Feature
 from app.kernel.pack import Pack
-from app.kernel.switch import Feature
 from app.money.bills.basket import Basket, InBasket
 from app.money.bills.bill import Bill
 from app.money.bills.business import Business

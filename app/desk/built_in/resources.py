@@ -34,17 +34,17 @@ from app.desk.sign_in.used_token import Spent
 from app.kernel import access, clock
 from app.kernel.access import everything, own
 from app.kernel.audit import Change
+from app.kernel.feature import Feature, Switch
 from app.kernel.files import Picture, Upload
 from app.kernel.forms import Edition, Form
 from app.kernel.jobs import Job
 from app.kernel.pack import Pack
 from app.kernel.people import Person
-from app.kernel.switch import Feature, Switch
-from app.messages.call import Call
 from app.messages.code import Code
-from app.messages.hook import Hook
 from app.messages.message import Message
 from app.messages.opt_in import OptIn
+from app.messages.webhook import Hook
+from app.messages.webhook_delivery import Call
 from app.messages.wording import Wording
 
 READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}

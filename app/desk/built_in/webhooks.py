@@ -10,8 +10,8 @@ from flask_appbuilder import BaseView, expose
 from app.desk.declare.resource import Link, Resource, Waits
 from app.kernel.access import ADMIN, actor, everything
 from app.kernel.errors import Forbidden, NotSignedIn, Refused
-from app.messages.call import Call
-from app.messages.hook import Hook
+from app.messages.webhook import Hook
+from app.messages.webhook_delivery import Call
 
 hooks = [
     Resource(

@@ -17,9 +17,9 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, validates
 from app.desk.declare.column import Column
 from app.desk.declare.neighbours import pointed_at
 from app.kernel import access
-from app.kernel.board import Board
 from app.kernel.db import Noun, called, noun_called, nouns, session
 from app.kernel.errors import Invalid
+from app.kernel.process_cache import Board
 from app.kernel.workflow import move
 from app.money.sums.amount import Money
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from app.desk.declare.resource import resource_of
 from app.kernel.access import ADMIN, actor
+from app.kernel.feature import is_on
 from app.kernel.people import Person
-from app.kernel.switch import is_on
 
 
 @dataclass(frozen=True)

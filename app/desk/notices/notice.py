@@ -20,7 +20,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import Job, every
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, speaking
+from app.kernel.translation import ENGLISH, speaking
 from app.messages.message import Message, tell
 
 LATER = 5  # minutes, after which what was not read in the desk is written about

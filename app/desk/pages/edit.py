@@ -21,7 +21,7 @@ from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
-from app.kernel.switch import is_on
+from app.kernel.feature import is_on
 from app.kernel.workflow import Move, press, questions
 
 

@@ -13,7 +13,7 @@ from app.desk.lists.filters import Condition
 from app.desk.lists.query import Asked, newest, with_neighbours
 from app.kernel.access import LEVELS, Actor, actor, within
 from app.kernel.db import Noun, noun_called, session
-from app.kernel.switch import is_on
+from app.kernel.feature import is_on
 
 AT_ONCE = 20
 FEW = 8  # of those that lead to a row: all of them are a click away

@@ -15,7 +15,7 @@ from app.desk.lists.filters import containing
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.kernel.switch import is_on
+from app.kernel.feature import is_on
 
 MANY = 50  # more rows than this are searched for, not listed in a select
 

@@ -28,7 +28,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, speaking
+from app.kernel.translation import ENGLISH, speaking
 from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, tell

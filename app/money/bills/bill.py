@@ -15,7 +15,7 @@ from app.kernel.access import Linked, actor
 from app.kernel.db import Noun, noun_called, session, transaction
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell, tell_the_house
 from app.money.bills.invoice import Invoice

@@ -9,12 +9,12 @@ from sqlalchemy import CheckConstraint, ForeignKey, inspect, select
 from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from app.kernel import clock, db
-from app.kernel.board import Board
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.files import Picture
 from app.kernel.numbering import Series
 from app.kernel.people import country, mailbox
+from app.kernel.process_cache import Board
 from app.money.gateways.upi import is_vpa
 from app.money.sums import working_hours
 from app.money.sums.tax import STATES, is_gstin

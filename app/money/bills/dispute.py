@@ -12,7 +12,7 @@ from app.kernel import clock
 from app.kernel.db import Noun, session, spaced, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import every, job, later
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import move
 from app.messages.message import tell_the_house
 from app.money.bills.ledger import post

@@ -15,7 +15,7 @@ from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
 from app.kernel.numbering import fiscal_number
 from app.kernel.people import Person
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.messages.channel import Attachment
 from app.money.gateways.gateway import label
 from app.money.paper.document import Paper, PaperLine, Party, drawn

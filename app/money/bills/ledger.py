@@ -16,7 +16,7 @@ from app.kernel.db import Noun, at_once, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
-from app.kernel.words import unsaid
+from app.kernel.translation import unsaid
 from app.kernel.workflow import move
 from app.money.gateways.gateway import label
 from app.money.sums.amount import Money, money_column

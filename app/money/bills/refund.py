@@ -16,7 +16,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every, job, later
 from app.kernel.numbering import number
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import asked, move
 from app.messages.message import tell, tell_the_house
 from app.money.bills.ledger import post

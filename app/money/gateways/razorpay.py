@@ -16,7 +16,7 @@ import requests
 
 from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.money.gateways.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
 from app.money.sums.amount import Money
 

@@ -17,7 +17,7 @@ import stripe
 
 from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.money.gateways.gateway import Asked, Charge, Checkout, Declined, Disputed, Lapsed, Returned, Settled, Told, Unreachable
 from app.money.sums.amount import Money
 

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from app.kernel import clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
+from app.kernel.feature import is_on
 from app.kernel.people import Person
-from app.kernel.switch import is_on
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.money.sums.amount import Money, money_column
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.kernel.db import Noun
 from app.kernel.errors import Invalid
-from app.kernel.words import counted, say
+from app.kernel.translation import counted, say
 from app.kernel.workflow import move
 from app.money.sums.amount import Money
 

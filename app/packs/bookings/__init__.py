@@ -14,11 +14,11 @@ from app.packs.bookings.desk.today import page as today
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
 from app.packs.bookings.hours.hours import Hours
-from app.packs.bookings.hours.other_hours import OtherHours
 from app.packs.bookings.hours.presence import Presence
+from app.packs.bookings.hours.special_hours import OtherHours
+from app.packs.bookings.offer.assignment import Giver
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.features import features
-from app.packs.bookings.offer.giver import Giver
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.prepaid import Pass, PassUse

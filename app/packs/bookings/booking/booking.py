@@ -20,7 +20,7 @@ from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, counted, moment, say, speaking, unsaid
+from app.kernel.translation import ENGLISH, counted, moment, say, speaking, unsaid
 from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house

@@ -11,8 +11,8 @@ from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.calendars import place
-from app.calendars.near import is_link
 from app.calendars.place import Again, Made, Never, Place, Wanted
+from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid

@@ -13,9 +13,9 @@ from app.kernel import clock
 from app.kernel.db import session
 from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import later
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.packs.bookings.hours.presence import Presence
-from app.packs.bookings.offer.giver import Giver
+from app.packs.bookings.offer.assignment import Giver
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import GONE, Slot, came_free

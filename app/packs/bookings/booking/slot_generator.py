@@ -21,11 +21,11 @@ from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import BusyCalendar, busy_times
 from app.packs.bookings.hours.hours import Hours
-from app.packs.bookings.hours.other_hours import OtherHours
 from app.packs.bookings.hours.presence import Presence
-from app.packs.bookings.offer.giver import Giver
+from app.packs.bookings.hours.special_hours import OtherHours
+from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.offer.availability import Span, Timetable, shared, starts
 from app.packs.bookings.offer.holiday import holidays_of
-from app.packs.bookings.offer.opening import Span, Timetable, shared, starts
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

@@ -16,7 +16,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.messages.message import Message, tell
 from app.packs.bookings.booking.booking import Booking

@@ -16,9 +16,9 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.forms import Form
 from app.kernel.people import Person
-from app.messages.hook import Hook
 from app.messages.opt_in import OptIn
-from app.messages.outside import neighbour, shelf
+from app.messages.safe_http import neighbour, shelf
+from app.messages.webhook import Hook
 from app.messages.wording import Wording
 from app.money.bills.basket import Basket
 from app.money.bills.bill import ByHand
@@ -33,9 +33,9 @@ from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Address, BusyCalendar
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
-from app.packs.bookings.hours.other_hours import OtherHours
+from app.packs.bookings.hours.special_hours import OtherHours
+from app.packs.bookings.offer.assignment import Giver
 from app.packs.bookings.offer.extra import Extra
-from app.packs.bookings.offer.giver import Giver
 from app.packs.bookings.offer.package import Buyer, Package
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.prepaid import Pass

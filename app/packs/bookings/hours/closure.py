@@ -10,7 +10,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.db import Noun
-from app.packs.bookings.offer.opening import Span
+from app.packs.bookings.offer.availability import Span
 from app.packs.bookings.offer.practitioner import Practitioner
 
 

@@ -12,15 +12,15 @@ from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.calendars import ics, place
-from app.calendars.near import is_link
 from app.calendars.place import Again, Never
+from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.jobs import every, job, later
 from app.kernel.secrets import sealed
 from app.kernel.workflow import asked, move
-from app.messages import outside
+from app.messages import safe_http
 from app.packs.bookings.hours.presence import Presence
 from app.packs.bookings.offer.practitioner import Practitioner
 
@@ -69,7 +69,7 @@ class BusyCalendar(Noun):
     def connect(self, asked: Address) -> None:
         """Blocks this calendar’s busy times, so that they can’t be booked."""
         address = asked.address.strip().replace("webcal://", "https://", 1)
-        if is_link(address) or outside.is_beside(address):
+        if is_link(address) or safe_http.is_beside(address):
             self.kind = "ics"
         elif place.that_shows_busy() and "@" in address and not set(address) & set("/ <>"):
             self.kind = "google"
@@ -110,7 +110,7 @@ class BusyCalendar(Noun):
         if self.kind == "google":
             return Read([ics.Taken(*span) for span in self._at_google(since, until)])
         fresh = self.refreshed_at is not None and clock.now() - self.refreshed_at < ANEW
-        told = outside.fetch(self.address, {"If-None-Match": self.tag} if self.tag and fresh else {}, LARGEST)
+        told = safe_http.fetch(self.address, {"If-None-Match": self.tag} if self.tag and fresh else {}, LARGEST)
         if told.trouble:
             raise Again(f"The calendar can’t be read. {told.trouble}")
         if told.status == 304:

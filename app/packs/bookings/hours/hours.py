@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel.db import Noun
-from app.packs.bookings.offer.opening import Rule
+from app.packs.bookings.offer.availability import Rule
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.kernel.switch import Feature
+from app.kernel.feature import Feature
 
 _WAYS_IN = "booking.home booking.services booking.choose booking.form booking.book found.sitemap"
 _API = "bookings_api.services bookings_api.slots bookings_api.quote bookings_api.book bookings_api.send"

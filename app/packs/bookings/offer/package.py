@@ -10,9 +10,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel.db import Noun, session
 from app.kernel.errors import Missing
+from app.kernel.feature import is_on
 from app.kernel.people import Person
-from app.kernel.switch import is_on
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import asked, move
 from app.money.sums.amount import Money, money_column
 from app.money.sums.quote import Quote

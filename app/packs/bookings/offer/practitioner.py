@@ -11,8 +11,8 @@ from sqlalchemy import ForeignKey, inspect, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.calendars import place
-from app.calendars.near import is_link
 from app.calendars.place import Again, Never
+from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.access import Linked
 from app.kernel.db import Noun, noun_called, session, transaction
@@ -21,8 +21,8 @@ from app.kernel.files import Picture
 from app.kernel.jobs import job, later
 from app.kernel.workflow import asked, move
 from app.money.sums import working_hours
+from app.packs.bookings.offer.availability import Rule, Timetable
 from app.packs.bookings.offer.holiday import check_region
-from app.packs.bookings.offer.opening import Rule, Timetable
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 

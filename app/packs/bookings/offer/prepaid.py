@@ -19,7 +19,7 @@ from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.words import ENGLISH, counted, moment, say, speaking
+from app.kernel.translation import ENGLISH, counted, moment, say, speaking
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell
 from app.money.bills import bill as money

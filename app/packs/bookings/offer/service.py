@@ -13,14 +13,14 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing
 from app.kernel.forms import Answers, Edition, Form, answered
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.kernel.workflow import move
 from app.money.sums.amount import Money, money_column
 from app.money.sums.price import Item
 from app.money.sums.quote import Quote
 from app.money.sums.refund_policy import RefundPolicy
+from app.packs.bookings.offer.availability import Lasting
 from app.packs.bookings.offer.extra import Extra
-from app.packs.bookings.offer.opening import Lasting
 from app.packs.bookings.offer.prepaid import Pass
 
 

@@ -14,7 +14,7 @@ from app.kernel import clock
 from app.kernel.db import Noun
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.packs.bookings.offer.service import Service
 

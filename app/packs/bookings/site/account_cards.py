@@ -11,7 +11,7 @@ from app.kernel import clock
 from app.kernel.db import session
 from app.kernel.pack import Card
 from app.kernel.people import Person
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.prepaid import Pass
 

@@ -29,7 +29,7 @@ from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 from app.site.files import kept
 from app.site.frame import takes_files
-from app.site.limits import guessing
+from app.site.throttle import guessing
 
 api = Blueprint("bookings_api", __name__, url_prefix="/api")
 

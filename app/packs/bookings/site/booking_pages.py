@@ -17,8 +17,8 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
-from app.kernel.switch import is_on
-from app.kernel.words import language, say
+from app.kernel.feature import is_on
+from app.kernel.translation import language, say
 from app.messages import channel
 from app.messages.opt_in import OptIn
 from app.money.bills.bill import Bill, paid_for
@@ -40,8 +40,8 @@ from app.packs.bookings.site.month import ZONES, Month, zone_asked
 from app.site.basket import collected, put
 from app.site.files import answers_sent
 from app.site.frame import framed, speak_to, takes_files
-from app.site.limits import guessing
 from app.site.payments import AFTER_PAYING
+from app.site.throttle import guessing
 
 site = Blueprint("booking", __name__)
 

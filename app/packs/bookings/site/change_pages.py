@@ -9,7 +9,7 @@ from flask import Blueprint, flash, redirect, render_template, request, url_for
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Missing, Refused
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.slot import Slot
 from app.packs.bookings.site.booking_pages import whose_asked

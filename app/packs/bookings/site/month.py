@@ -13,7 +13,7 @@ from flask import current_app, request
 
 from app.kernel import clock
 from app.kernel.errors import Unreadable
-from app.kernel.words import say, unsaid
+from app.kernel.translation import say, unsaid
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

@@ -12,7 +12,7 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.money.bills.invoice import read_buyer
 from app.money.sums.quote import Quote
 from app.money.sums.tax import STATES

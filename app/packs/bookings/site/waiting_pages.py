@@ -11,7 +11,7 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Refused
-from app.kernel.words import say
+from app.kernel.translation import say
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.site.booking_pages import WHO, whose_asked

@@ -18,7 +18,7 @@ from sqlalchemy import inspect, select
 
 from app.kernel.audit import MASK
 from app.kernel.db import nouns, session, spaced
-from app.ops.card import Card, Cell, Tile, number, size, told_size
+from app.ops.console_card import Card, Cell, Tile, number, size, told_size
 from config import Settings
 
 FULL = 0.9  # of a disk

@@ -21,7 +21,7 @@ from jinja2.runtime import Macro
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from sqlalchemy import JSON, Boolean, Date, DateTime, Integer, Time, inspect
 
-from app.kernel import clock, words
+from app.kernel import clock, translation
 from app.kernel.db import Noun, spaced
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
@@ -90,7 +90,7 @@ class _OnlyPieces(template.InLanguage):
 
 guarded = _Guarded(loader=_OnlyPieces(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 guarded.globals.clear()
-guarded.filters.update(spoken=words.say, dated=words.day)
+guarded.filters.update(spoken=translation.say, dated=translation.day)
 
 
 @cache
@@ -209,7 +209,7 @@ def say(source: str, person: Person | MadeUp, about: Mapping[str, Any]) -> str:
     """Read words that staff wrote. Whatever is wrong with them is an error of Jinja's, or of theirs."""
     known = {name: shown(value) for name, value in about.items()}
     house = {name: template.words.globals.get(name, "") for name in HOUSE}
-    return _guarded(words.language()).from_string(allowed(source)).render(person=shown(person), when=_when(person.timezone), **house, **known)
+    return _guarded(translation.language()).from_string(allowed(source)).render(person=shown(person), when=_when(person.timezone), **house, **known)
 
 
 def _when(own: str) -> Callable[..., str]:

@@ -10,15 +10,15 @@ from typing import ClassVar, Self
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from app.kernel import clock, news
+from app.kernel import clock, events
 from app.kernel.db import Noun, all_called, session, transaction
+from app.kernel.events import Happened, is_newsworthy, told_of
 from app.kernel.jobs import job, later
-from app.kernel.news import Happened, is_newsworthy, told_of
 from app.kernel.workflow import move
-from app.messages import outside
-from app.messages.hook import Hook, listening
+from app.messages import safe_http
 from app.messages.message import tell_the_house
-from app.messages.outside import Heard
+from app.messages.safe_http import Heard
+from app.messages.webhook import Hook, listening
 
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)
 GIVES_UP = timedelta(days=3)
@@ -75,7 +75,7 @@ class Call(Noun):
                 "Content-Type": "application/json", "User-Agent": "Frontdesk", "Frontdesk-Event": self.event_id,
                 "Frontdesk-Signature": self.hook.signed(self.body, clock.now()),
             }  # fmt: skip
-            self._heard(outside.call(self.hook.address, self.body.encode(), headers))
+            self._heard(safe_http.call(self.hook.address, self.body.encode(), headers))
 
     def _heard(self, told: Heard) -> None:
         with transaction():
@@ -142,7 +142,7 @@ class Call(Noun):
         return f"{self.event} {self.row_id}"
 
 
-@news.hear(is_newsworthy)
+@events.hear(is_newsworthy)
 def _write_down(happened: Happened) -> None:
     hooks = listening()
     named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]

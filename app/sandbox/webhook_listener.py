@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from flask import Blueprint, Response, jsonify, redirect, render_template, request
 
-from app.sandbox.store import Store
+from app.sandbox.state_file import Store
 
 SHOWN = 50
 ANSWERS = (200, 500, 410)

@@ -10,10 +10,10 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from app.kernel import clock, db
-from app.kernel.board import Board
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing
-from app.kernel.words import say
+from app.kernel.process_cache import Board
+from app.kernel.translation import say
 from app.kernel.workflow import move
 
 

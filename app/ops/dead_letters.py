@@ -16,10 +16,10 @@ from app.kernel.db import Noun, called, session
 from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import Job, Tick, clockwork, label_of
 from app.kernel.workflow import Move, legal, moves, press
-from app.messages.call import Call
 from app.messages.message import Message
+from app.messages.webhook_delivery import Call
 from app.money.reconcile.gateway_webhooks import Event
-from app.ops.card import Card, Cell, Press, Tile, ago, at, number, told_span
+from app.ops.console_card import Card, Cell, Press, Tile, ago, at, number, told_span
 
 SHOWN = 50
 AT_ONCE = 500

@@ -16,8 +16,8 @@ from rq import Queue, Worker
 from rq.serializers import JSONSerializer
 
 from app.kernel import clock, jobs
-from app.ops import owed
-from app.ops.card import Card, Cell, Press, Tile, ago, number, told_size, told_span
+from app.ops import dead_letters
+from app.ops.console_card import Card, Cell, Press, Tile, ago, number, told_size, told_span
 
 LOOKED_AT = 20_000  # keys, at most: a store that others share may hold millions
 SILENT = 90  # seconds; a worker that lives says so more often
@@ -45,7 +45,7 @@ def cards() -> Iterator[Card]:
 
 
 def _cards(store: Any, ring: Press, let_in: Press) -> Iterator[Card]:
-    awake, why = owed.clock_told()
+    awake, why = dead_letters.clock_told()
     told = [
         ("Queued", number(_queue(store).count)),
         ("Scheduler", Cell("Running" if awake else "Stopped", tone="good" if awake else "bad")),

@@ -9,7 +9,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel.db import Noun
-from app.packs.bookings.offer.opening import Day
+from app.packs.bookings.offer.availability import Day
 from app.packs.bookings.offer.practitioner import Practitioner
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from app.kernel.db import session
-from app.ops.card import Card, Cell, Tile, ago, number, size, told_size, told_span
+from app.ops.console_card import Card, Cell, Tile, ago, number, size, told_size, told_span
 
 LONG = 5  # seconds: nothing of ours waits longer for a lock
 TABLES = 40

@@ -10,7 +10,7 @@ from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po, write_po
 
-from app.kernel import words
+from app.kernel import translation
 from app.messages import template
 from app.money.sums.tax import STATES
 from config import ROOT
@@ -43,8 +43,8 @@ def _in_messages() -> Iterator[tuple[str, str]]:
 
 def update() -> Iterator[tuple[str, int]]:
     """Bring each catalogue up to date, and tell how many sentences it does not have yet. What is not said any more is taken out."""
-    for name in [each for each in words.languages() if each != words.ENGLISH]:
-        yield name, _update(words.catalogue(name), name)
+    for name in [each for each in translation.languages() if each != translation.ENGLISH]:
+        yield name, _update(translation.catalogue(name), name)
 
 
 def _update(path: Path, name: str) -> int:

@@ -11,7 +11,7 @@ from flask_limiter.util import get_remote_address
 from limits import parse_many
 
 from app.kernel.errors import Invalid, Refused
-from app.kernel.words import say
+from app.kernel.translation import say
 
 FILES = parse_many("30 per hour; 100 per day")  # from one address
 WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # for one address

@@ -18,9 +18,9 @@ from app.kernel import clock
 from app.kernel.access import Linked, signatures
 from app.kernel.db import Noun, called, nouns, session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.kernel.news import ADDED, is_newsworthy
+from app.kernel.events import ADDED, is_newsworthy
 from app.kernel.workflow import move, moves
-from app.messages import outside
+from app.messages import safe_http
 
 EVERYTHING = "*"
 
@@ -140,7 +140,7 @@ def listening() -> Sequence[Hook]:
 
 def _address(value: str) -> str:
     text = str(value).strip()
-    if outside.neighbour() and text == outside.neighbour():
+    if safe_http.neighbour() and text == safe_http.neighbour():
         return text
     no = Invalid.fields_said({"address": "Enter a public URL that starts with https://, such as https://example.com/frontdesk."})
     try:
@@ -160,7 +160,7 @@ def _may_be_public(host: str) -> bool:
         ipaddress.ip_address(host)
     except ValueError:
         return "." in host.rstrip(".") and not host.rstrip(".").endswith((".local", ".internal", ".localhost"))
-    return outside.is_public(host)
+    return safe_http.is_public(host)
 
 
 def _events(value: str) -> str:
