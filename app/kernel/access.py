@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Self
 from sqlalchemy import ColumnElement, Select, String, false, or_, select, true
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.db import Noun, session
+from app.kernel.db import Noun, session, stable_name
 from app.kernel.errors import Missing
 
 ADMIN = "Admin"
@@ -50,7 +50,7 @@ class Actor:
         return self.is_house or ADMIN in self.roles
 
     def may(self, noun: type[Any], verb: str) -> bool:
-        return self.has(f"{noun.__name__}.can_{verb}")
+        return self.has(f"{stable_name(noun)}.can_{verb}")
 
     def has(self, right: str) -> bool:
         """The one answer that every door gives."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from select import POLLIN, poll
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -155,8 +155,9 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
     def __mapper_args__(cls) -> dict[str, Any]:  # noqa: N805  # a declared attribute is given the class
         return {"version_id_col": cls.version}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        cls.__tablename__ = snake(cls.__name__)
+    def __init_subclass__(cls, table: str = "", **kwargs: Any) -> None:
+        """`table` keeps the table, the REST path and the permissions of a noun whose class was renamed."""
+        cls.__tablename__ = table or snake(cls.__name__)
         if cls.states:
             cls.state = mapped_column(String(20), default=cls.states[0], index=True)
             listed = ", ".join(f"'{each}'" for each in cls.states)
@@ -202,6 +203,16 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 def noun_called(table: str) -> type[Noun]:
     """The noun behind a table's name: how a job, a bill or a line of history finds what it is about."""
     return _nouns[table]
+
+
+def stable_name(noun: type[Any]) -> str:
+    """The name of a noun in permissions, view endpoints and the API description. It follows the table, so a class can be renamed."""
+    return _camel_case(noun.__tablename__)
+
+
+@cache
+def _camel_case(table: str) -> str:
+    return "".join(each.capitalize() for each in table.removeprefix("ab_").split("_"))
 
 
 def is_called(noun: type[Noun], one: str) -> None:

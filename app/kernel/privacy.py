@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, false, func, inspect, 
 
 from app.kernel.access import actor
 from app.kernel.audit import Change
-from app.kernel.db import Noun, called, noun_called, nouns, session, spaced
+from app.kernel.db import Noun, called, noun_called, nouns, session, spaced, stable_name
 from app.kernel.translation import say
 from app.kernel.workflow import moves
 
@@ -97,7 +97,7 @@ def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Everything that is held of these people, under names that they can read."""
     everything = held(ids)
     for noun, rows in everything:
-        yield called(noun.__tablename__), [_told(row) for row in rows]
+        yield spaced(stable_name(noun)), [_told(row) for row in rows]
     lines = _rows(Change, _about(Change, everything)) if everything else []
     yield "History", [_line(each) for each in lines]
 
@@ -189,4 +189,4 @@ def kept_by_law(noun: type[Noun]) -> str:
 
 def left(ids: Sequence[int]) -> list[str]:
     """What stays after somebody was forgotten, and why, in a sentence each."""
-    return [f"{say(spaced(noun.__name__))}: {len(rows)}. {say(kept_by_law(noun))}" for noun, rows in held(ids) if kept_by_law(noun)]
+    return [f"{say(spaced(stable_name(noun)))}: {len(rows)}. {say(kept_by_law(noun))}" for noun, rows in held(ids) if kept_by_law(noun)]

@@ -17,7 +17,7 @@ from flask import current_app
 from sqlalchemy import inspect, select
 
 from app.kernel.audit import MASK
-from app.kernel.db import nouns, session, spaced
+from app.kernel.db import nouns, session, spaced, stable_name
 from app.ops.console_card import Card, Cell, Tile, number, size, told_size
 from config import Settings
 
@@ -83,7 +83,7 @@ def files() -> Iterator[Card]:
         "Free disk space": Cell(f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""),
     }
     yield Card("Stored files", "file", facts=[*facts.items()])
-    rows = [[Cell(spaced(noun.__name__)), number(len(places)), _missing(places - there.keys())] for noun, places in known.items()]
+    rows = [[Cell(spaced(stable_name(noun))), number(len(places)), _missing(places - there.keys())] for noun, places in known.items()]
     yield Card("Files by record type", "box", heads=("Record type", "Records", "Missing files"), rows=rows)
     strays = sorted(there.keys() - set().union(*known.values()))
     rows = [[Cell(name), size(there[name])] for name in strays[:50]]

@@ -15,7 +15,7 @@ from app.desk.lists.query import with_neighbours
 from app.desk.notices.notice import waiting
 from app.desk.sign_in import security
 from app.kernel import access
-from app.kernel.db import session, transaction
+from app.kernel.db import session, stable_name, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.workflow import Move, legal, press, questions, read
 
@@ -92,7 +92,7 @@ def _one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> di
     except Refused as no:
         session.rollback()
         problem = no.words
-    return {"name": str(row or f"{resource.one} {id}"), "url": url_for(f"{resource.noun.__name__}Screens.show", pk=id), "problem": problem}
+    return {"name": str(row or f"{resource.one} {id}"), "url": url_for(f"{stable_name(resource.noun)}Screens.show", pk=id), "problem": problem}
 
 
 def _page(report: Sequence[dict[str, Any]] | None = None, move: Move | None = None) -> str:

@@ -40,7 +40,7 @@ from app.desk.declare.resource import Resource, resource_of
 from app.desk.lists.filters import containing
 from app.desk.lists.query import saying, with_neighbours
 from app.kernel import access
-from app.kernel.db import NOW, Noun, changed_in_bulk, engine, noun_called, session, together, transaction
+from app.kernel.db import NOW, Noun, changed_in_bulk, engine, noun_called, session, stable_name, together, transaction
 from app.kernel.jobs import job, later
 
 SHORTEST = 2  # characters that are worth a question
@@ -405,7 +405,7 @@ def _hit(resource: Resource, row: Any) -> Hit:
     title = str(row)
     said = [each.said(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
     more = [each for each in dict.fromkeys(said) if each not in (NO, title)][:3]
-    return Hit(row, title, " · ".join(more), row.state if row.states else "", url_for(f"{resource.noun.__name__}Screens.show", pk=row.id))
+    return Hit(row, title, " · ".join(more), row.state if row.states else "", url_for(f"{stable_name(resource.noun)}Screens.show", pk=row.id))
 
 
 # --- where it is asked ------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from app.desk.declare.column import Column, columns
-from app.kernel.db import Noun
+from app.kernel.db import Noun, stable_name
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class Calendar:
 
     @property
     def front(self) -> str:
-        return f"{self.noun.__name__}Calendar.show"
+        return f"{stable_name(self.noun)}Calendar.show"
 
     @property
     def shown(self) -> list[Column]:

@@ -15,7 +15,7 @@ from app.desk.declare.column import Column, columns, for_reader, groups, open_to
 from app.desk.declare.field import Added, added_to, can_be_pointed_at
 from app.kernel import access, db
 from app.kernel.access import LEVELS, Policy
-from app.kernel.db import Noun, within_a_sentence
+from app.kernel.db import Noun, stable_name, within_a_sentence
 from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 
@@ -268,12 +268,12 @@ class Resource:
     @property
     def front(self) -> str:
         """The endpoint of its list."""
-        return f"{self.noun.__name__}Screens.list"
+        return f"{stable_name(self.noun)}Screens.list"
 
     @property
     def adding(self) -> tuple[str, str]:
         """Where one is added, and what that is called."""
-        return f"{self.noun.__name__}Screens.add", f"Add {self.singular}"
+        return f"{stable_name(self.noun)}Screens.add", f"Add {self.singular}"
 
     def counted(self, many: int) -> str:
         """1 booking, 1,500 bookings."""

@@ -22,7 +22,7 @@ from app.desk.declare.column import for_reader
 from app.desk.declare.resource import Resource, resource_of
 from app.desk.lists.query import within_days
 from app.kernel import access, clock
-from app.kernel.db import Noun, session
+from app.kernel.db import Noun, session, stable_name
 from app.kernel.errors import Unreadable
 from app.kernel.workflow import Move
 
@@ -272,7 +272,7 @@ class Page(BaseView):
         """Every row once for each whose time it takes."""
         it, found = self.calendar, within_days(self.resource, self.calendar.begins, self.calendar.over, *stretch.instants, shown=self.calendar.shown)
         drop = self._drop() if stretch.view != "month" else None  # nothing is dragged within a month
-        at, named, said = url_for(f"{it.noun.__name__}Screens.list"), for_reader(it.named), for_reader(it.said)
+        at, named, said = url_for(f"{stable_name(it.noun)}Screens.list"), for_reader(it.named), for_reader(it.said)
         boxes = ((row, self._box(row, f"{at}{row.id}", named, said, drop)) for row in found if row.state not in it.hides)
         return [(owner, box) for row, box in boxes for owner in filter(None, (each.value(row) for each in it.whose)) if stretch.of in (None, owner.id)]
 
@@ -296,7 +296,7 @@ class Page(BaseView):
         shuts = self.calendar.shuts
         if shuts is None or resource_of(shuts.noun) is None or not access.actor().may(shuts.noun, "add"):
             return ""
-        return url_for(f"{shuts.noun.__name__}Screens.add")
+        return url_for(f"{stable_name(shuts.noun)}Screens.add")
 
 
 def _hours(days: Sequence[Day]) -> tuple[int, int]:
@@ -307,8 +307,8 @@ def _hours(days: Sequence[Day]) -> tuple[int, int]:
 
 def page_of(resource: Resource, calendar: Calendar) -> type[Page]:
     noun = resource.noun
-    body = {"resource": resource, "calendar": calendar, "route_base": f"/desk/{resource.name}/calendar", "class_permission_name": noun.__name__}
-    return type(f"{noun.__name__}Calendar", (Page,), body)
+    body = {"resource": resource, "calendar": calendar, "route_base": f"/desk/{resource.name}/calendar", "class_permission_name": stable_name(noun)}
+    return type(f"{stable_name(noun)}Calendar", (Page,), body)
 
 
 def together(spans: Iterable[Span]) -> Iterator[Span]:

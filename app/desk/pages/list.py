@@ -19,7 +19,7 @@ from app.desk.pages.fab_rows import Rows
 from app.desk.pages.import_file import Imports
 from app.desk.pages.inline_edit import chosen, writable
 from app.kernel import access
-from app.kernel.db import session, transaction
+from app.kernel.db import session, stable_name, transaction
 from app.kernel.errors import Refused, Unreadable
 from app.kernel.workflow import Move, press
 
@@ -202,11 +202,11 @@ def screens_of(resource: Resource) -> type[Lists]:
         "resource": resource,
         "datamodel": Rows(noun),
         "route_base": f"/desk/{resource.name}",
-        "class_permission_name": noun.__name__,
+        "class_permission_name": stable_name(noun),
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
         "include_route_methods": {name for name, verb in base.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
     }
-    return type(f"{noun.__name__}Screens", (base,), body)
+    return type(f"{stable_name(noun)}Screens", (base,), body)
 
 
 def _now(views: Sequence[View], asked: Asked) -> View | None:

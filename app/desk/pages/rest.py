@@ -21,7 +21,7 @@ from app.desk.lists.query import LARGEST, Asked, found, listed, whole
 from app.desk.pages.fab_rows import Rows
 from app.desk.records.writing import delete_row, write_row
 from app.kernel import access
-from app.kernel.db import transaction
+from app.kernel.db import stable_name, transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
 from app.kernel.workflow import Move, Question, press, questions
 
@@ -142,14 +142,14 @@ def api_of(resource: Resource) -> type[Api]:
         "resource": resource,
         "datamodel": Rows(noun),
         "resource_name": resource.name,
-        "class_permission_name": noun.__name__,
+        "class_permission_name": stable_name(noun),
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
         "openapi_spec_tag": resource.label,
         "include_route_methods": _routes(resource) | {f"move_{name}" for name in pressable},
         "method_permission_name": Api.method_permission_name | {f"move_{name}": name for name in pressable},
     }
     body |= {f"move_{name}": _endpoint(it) for name, it in pressable.items()}
-    return type(f"{noun.__name__}Api", (Api,), body)
+    return type(f"{stable_name(noun)}Api", (Api,), body)
 
 
 def _routes(resource: Resource) -> set[str]:
@@ -298,14 +298,14 @@ def _schemas(it: Resource) -> dict[str, Any]:
     shown = {each.path: each.schema for each in [*shape.list, *shape.show] if not each.secret}
     always = {"id": KINDS["number"].schema, "version": KINDS["number"].schema}
     return {
-        it.noun.__name__: {"type": "object", "properties": always | shown},
-        f"{it.noun.__name__}.post": written(shape.add),
-        f"{it.noun.__name__}.put": written(shape.edit),
+        stable_name(it.noun): {"type": "object", "properties": always | shown},
+        f"{stable_name(it.noun)}.post": written(shape.add),
+        f"{stable_name(it.noun)}.put": written(shape.edit),
     }
 
 
 def _paths(it: Resource) -> dict[str, Any]:
-    name, tag, base = it.noun.__name__, it.label, f"/api/v1/{it.name}"
+    name, tag, base = stable_name(it.noun), it.label, f"/api/v1/{it.name}"
     one = {"type": "object", "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}}}
     many = {"type": "object", "properties": {"count": {"type": "integer"}, "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}}
     pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]

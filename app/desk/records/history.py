@@ -16,7 +16,7 @@ from app.desk.declare.field import board
 from app.desk.declare.resource import resource_of, resources
 from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
-from app.kernel.db import Noun, noun_called, session, spaced
+from app.kernel.db import Noun, noun_called, session, spaced, stable_name
 from app.money.sums.amount import Money
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
@@ -126,4 +126,4 @@ def door_to(noun: type[Any] | str, id: int | None) -> str | None:
     named = [each for each in resources() if noun in (each.noun, each.name)]
     if not named or id is None or not access.actor().may(named[0].noun, "read"):
         return None
-    return url_for(f"{named[0].noun.__name__}Screens.show", pk=id)
+    return url_for(f"{stable_name(named[0].noun)}Screens.show", pk=id)

@@ -12,7 +12,7 @@ from app.desk.declare.resource import Resource, below, resource_of
 from app.desk.lists.filters import Condition
 from app.desk.lists.query import Asked, newest, with_neighbours
 from app.kernel.access import LEVELS, Actor, actor, within
-from app.kernel.db import Noun, noun_called, session
+from app.kernel.db import Noun, noun_called, session, stable_name
 from app.kernel.feature import is_on
 
 AT_ONCE = 20
@@ -106,7 +106,7 @@ class Below(Related):
         if not (self.its.column(self.path, self.its.add) and is_on(self.its.part) and actor().may(self.target, "add")):
             return ""
         filled_in: dict[str, Any] = {self.path: row.id}
-        return url_for(f"{self.target.__name__}Screens.add", **filled_in)
+        return url_for(f"{stable_name(self.target)}Screens.add", **filled_in)
 
     def _asked(self, row: Noun) -> Asked:
         return Asked(groups=((Condition(self.path, "is", str(row.id)),),))

@@ -55,7 +55,7 @@ from app.desk.sign_in.sign_in_page import AuthDBView, SignIn
 from app.desk.sign_in.throttle import guessing
 from app.kernel import access
 from app.kernel.access import ADMIN, SEES, Actor
-from app.kernel.db import NOW, session, transaction
+from app.kernel.db import NOW, session, stable_name, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 
 _CAN = "can_"
@@ -448,7 +448,7 @@ def write_roles(desk: Any) -> None:
             desk.sm.add_role(name)
     with transaction():
         for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
-            wanted = {(f"{_CAN}{verb}", resource.noun.__name__) for resource in resources() for verb in resource.rights(name) & {*resource.verbs}}
+            wanted = {(f"{_CAN}{verb}", stable_name(resource.noun)) for resource in resources() for verb in resource.rights(name) & {*resource.verbs}}
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
             desk.sm.find_role(name).permissions = _existing(wanted | own)
@@ -459,7 +459,7 @@ def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
     wanted = {(permission, view.class_permission_name) for view in desk.baseviews for permission in view.base_permissions}
     menu = [each for group in desk.menu.get_list() for each in (group, *group.childs)]
     wanted |= {("menu_access", each.name) for each in menu if each.name != "-"}
-    wanted |= {(_CAN + verb, resource.noun.__name__) for resource in resources() for verb in resource.verbs}
+    wanted |= {(_CAN + verb, stable_name(resource.noun)) for resource in resources() for verb in resource.verbs}
     wanted |= {(f"{_CAN}read", each.right) for each in asked}
     view, _, mark = SEES.partition(".")
     wanted |= {(mark + name, view) for name in declared()}

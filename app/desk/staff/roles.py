@@ -16,7 +16,7 @@ from app.desk.declare.report import reports
 from app.desk.declare.resource import resources
 from app.desk.sign_in import security
 from app.kernel.access import ADMIN, Actor, acting, guarded, level
-from app.kernel.db import session, spaced, transaction
+from app.kernel.db import session, spaced, stable_name, transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused
 
 LONGEST = 60
@@ -125,7 +125,7 @@ def lines() -> Iterable[Line]:
     for it in resources():
         verbs = {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs}
         verbs |= {"edit": "Edit custom fields"} if "edit" in verbs and not it.declared.edit else {}
-        yield Line(it.pack, it.label, it.noun.__name__, verbs, it.noun)
+        yield Line(it.pack, it.label, stable_name(it.noun), verbs, it.noun)
     asked: list[Any] = [*reports(), *pages()]
     for each in asked:
         yield Line(each.pack, each.label, each.right, {"read": "Read"})
