@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app import create_app
 from app.desk.declare.resource import Resource
 from app.desk.sign_in import security
-from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.session import StaffSession
 from app.kernel import db
 from app.kernel.access import everything
 from app.kernel.db import Noun
@@ -81,7 +81,7 @@ def begin(nouns: int, app: Flask) -> None:
 
 def side(app: Flask) -> Side:
     with app.app_context():
-        key = Sitting.begin(app.extensions["appbuilder"].sm.find_user(username="bench").id, address="127.0.0.1", device="the bench")
+        key = StaffSession.begin(app.extensions["appbuilder"].sm.find_user(username="bench").id, address="127.0.0.1", device="the bench")
     pages = Pages("/desk/", "/desk/parcel/?size=50", f"/desk/parcel/{SHOWN}", "/api/v1/parcel/?size=50", f"/api/v1/parcel/{SHOWN}")
     return Side.of(app, pages, sitting=key)
 

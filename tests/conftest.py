@@ -30,7 +30,7 @@ from sqlalchemy import create_engine, event, text
 
 from app import create_app
 from app.desk.sign_in import password, security
-from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.session import StaffSession
 from app.kernel import clock, db, jobs, process_cache
 from app.kernel.access import acting
 from app.kernel.db import session, transaction
@@ -261,7 +261,7 @@ def enter(app: Flask) -> Callable[[str], FlaskClient]:
         with client.session_transaction() as cookie:
             cookie["_user_id"] = str(user_id(app, name))
             cookie["_fresh"] = True
-            cookie["sitting"] = Sitting.begin(user_id(app, name), address="127.0.0.1", device="the suite")
+            cookie["sitting"] = StaffSession.begin(user_id(app, name), address="127.0.0.1", device="the suite")
         return client
 
     return enter

@@ -20,26 +20,26 @@ from app.desk.built_in.money_resources import money
 from app.desk.built_in.resources import house
 from app.desk.built_in.webhooks import HookSecret
 from app.desk.declare import markup, search_synonyms
-from app.desk.declare.page import door_of, pages
-from app.desk.declare.page import forget_all as forget_pages
-from app.desk.declare.report import forget_all as forget_reports
-from app.desk.declare.report import reports
-from app.desk.declare.resource import forget_all, resources
+from app.desk.declare.page import door_of, registered_pages
+from app.desk.declare.page import forget_pages as forget_pages
+from app.desk.declare.report import forget_reports as forget_reports
+from app.desk.declare.report import registered_reports
+from app.desk.declare.resource import forget_resources, registered_resources
 from app.desk.pages.calendar import page_of as calendar_of
 from app.desk.pages.list import screens_of
 from app.desk.pages.rest import Docs, DocsPage, api_of
 from app.desk.records import editing_now
 from app.desk.reports.page import endpoint_of, page_of
 from app.desk.sign_in import api_token, security
-from app.desk.sign_in.oidc_callback import Vouched
+from app.desk.sign_in.oidc_callback import OidcSignIn
 from app.desk.sign_in.sign_in_page import SecondFactor
 from app.desk.staff.api_tokens import Tokens
 from app.desk.staff.groups import Groups
-from app.desk.staff.impersonation import SeenAs
+from app.desk.staff.impersonation import Impersonation
 from app.desk.staff.passkeys import PasskeyDoor, Passkeys
 from app.desk.staff.roles import Rights
-from app.desk.staff.sessions import Sittings
-from app.desk.staff.sign_in_methods import WaysIn
+from app.desk.staff.sessions import Sessions
+from app.desk.staff.sign_in_methods import SignInMethods
 from app.kernel import access, db
 from app.kernel.errors import NotSignedIn
 from app.kernel.feature import is_on
@@ -106,7 +106,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     settings: Settings = app.extensions["settings"]
     editing_now.remember_in(settings.redis_url)
-    forget_all()
+    forget_resources()
     forget_reports()
     forget_pages()
     app.before_request(lambda: access.comes_in(security.actor))
@@ -129,7 +129,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
         for page in pack.pages:
             page.register(pack.label)
             builder.add_view_no_menu(door_of(page))
-    search.know(resources())
+    search.know(registered_resources())
     builder.add_view_no_menu(search.Search)
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
@@ -137,13 +137,13 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     builder.add_view_no_menu(SecondFactor)
     builder.add_view_no_menu(PasskeyDoor)
     builder.add_view_no_menu(Passkeys)
-    builder.add_view_no_menu(Vouched)
-    builder.add_view_no_menu(Sittings)
+    builder.add_view_no_menu(OidcSignIn)
+    builder.add_view_no_menu(Sessions)
     builder.add_view_no_menu(Tokens)
     builder.add_view_no_menu(Rights)
     builder.add_view_no_menu(Groups)
-    builder.add_view_no_menu(WaysIn)
-    builder.add_view_no_menu(SeenAs)
+    builder.add_view_no_menu(SignInMethods)
+    builder.add_view_no_menu(Impersonation)
     builder.add_view_no_menu(Words)
     builder.add_view_no_menu(FormDesign)
     builder.add_view_no_menu(Notices)
@@ -171,10 +171,10 @@ _STAFF = ("/desk", "/ops", "/users", "/roles", "/resetmypassword", "/resetpasswo
 def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
     """What this person may open, by pack: its pages, its nouns, its reports; read from rights that are loaded already."""
     who = access.actor()
-    nouns = [each for each in resources() if is_on(each.part) and who.may(each.noun, "read")]
-    asked = [each for each in reports() if is_on(each.part) and each.is_for(who)]
+    nouns = [each for each in registered_resources() if is_on(each.part) and who.may(each.noun, "read")]
+    asked = [each for each in registered_reports() if is_on(each.part) and each.is_for(who)]
     drawn = [each.calendar for each in nouns if each.calendar]
-    open_: list[Any] = [*(each for each in pages() if each.is_for(who)), *drawn, *nouns]
+    open_: list[Any] = [*(each for each in registered_pages() if each.is_for(who)), *drawn, *nouns]
     packs = dict.fromkeys([*(each.pack for each in open_), *(each.pack for each in asked)])
     parts: dict[str, list[tuple[str, list[Any]]]]
     parts = {pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}
@@ -184,8 +184,8 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
 def _adds() -> list[Any]:
     """What this person may add: by a page that was made for it, or by the form of the noun."""
     who = access.actor()
-    nouns = [each for each in resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
-    return [*(each for each in pages() if each.adds and each.is_for(who)), *nouns]
+    nouns = [each for each in registered_resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
+    return [*(each for each in registered_pages() if each.adds and each.is_for(who)), *nouns]
 
 
 def _speak_plainly(jwt: Any) -> None:

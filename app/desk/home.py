@@ -18,9 +18,9 @@ from app.desk.built_in.money_resources import money
 from app.desk.built_in.resources import house
 from app.desk.declare.chart import measured
 from app.desk.declare.column import NO
-from app.desk.declare.page import pages
-from app.desk.declare.report import reports
-from app.desk.declare.resource import Resource, resources
+from app.desk.declare.page import registered_pages
+from app.desk.declare.report import registered_reports
+from app.desk.declare.resource import Resource, registered_resources
 from app.desk.pages.rest import DocsPage, described
 from app.desk.records.history import door_to, names_of, noun_of
 from app.desk.records.task import Task
@@ -40,7 +40,7 @@ class Home(IndexView):
         if who.user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/"))
         mine = sorted(
-            (each for each in resources() if is_on(each.part) and who.may(each.noun, "read")),
+            (each for each in registered_resources() if is_on(each.part) and who.may(each.noun, "read")),
             key=lambda each: (each.pack == house.label, each.pack == money.label),
         )
         recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
@@ -57,7 +57,8 @@ class Home(IndexView):
             names=names_of(recent),
             kind_of=called,
             lead=setup_checklist.are_left(),
-            counts=any(each.figure and each.is_for(who) for each in reports()) or any(each.glance and each.is_for(who) for each in pages()),
+            counts=any(each.figure and each.is_for(who) for each in registered_reports())
+            or any(each.glance and each.is_for(who) for each in registered_pages()),
         )
 
     @expose("/figures")
@@ -66,8 +67,8 @@ class Home(IndexView):
         who = access.actor()
         if who.user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/"))
-        counted = [it for each in reports() if each.figure and each.is_for(who) and (it := measured(each)).said != NO]
-        work = [(each, each.glance()) for each in pages() if each.glance and each.is_for(who)]
+        counted = [it for each in registered_reports() if each.figure and each.is_for(who) and (it := measured(each)).said != NO]
+        work = [(each, each.glance()) for each in registered_pages() if each.glance and each.is_for(who)]
         return render_template("desk/figures.html", frame="desk/part.html" if "part" in request.args else "desk/shell.html", counted=counted, work=work)
 
     @expose("/openapi.json")
@@ -112,7 +113,7 @@ def _how_long(until: datetime | None) -> str:
 def _alarms() -> Iterator[dict[str, Any]]:
     """Reports that are watched, and are not as they should be."""
     who = access.actor()
-    for report in reports():
+    for report in registered_reports():
         if report.watched and report.verdict and report.is_for(who):
             verdict = report.verdict(report.read({}))
             if not verdict.good:

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from app.kernel import clock, db
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing
-from app.kernel.process_cache import Board
+from app.kernel.process_cache import ProcessCache
 from app.kernel.translation import say
 from app.kernel.workflow import move
 
@@ -41,7 +41,7 @@ class NotOffered(Missing):
         super().__init__(say("This isn’t available at the moment. Please contact us if you need it."))
 
 
-class Switch(Noun):
+class FeatureSwitch(Noun, table="switch"):
     """One feature that was turned off once, and how it stands now. Who turned it stands in its history."""
 
     known_as = "feature"
@@ -70,18 +70,18 @@ class Switch(Noun):
         _off.changed()
 
 
-_NEW = insert(Switch.__table__).on_conflict_do_nothing(index_elements=["name"])
+_NEW = insert(FeatureSwitch.__table__).on_conflict_do_nothing(index_elements=["name"])
 
 
 def _read(own: Session) -> frozenset[str]:
-    return frozenset(own.scalars(select(Switch.name).where(Switch.state == "off")))
+    return frozenset(own.scalars(select(FeatureSwitch.name).where(FeatureSwitch.state == "off")))
 
 
 def _noted(off: frozenset[str]) -> None:
     """Asked about on each page, so it is read before the page and not within it."""
 
 
-_off = Board("switches", _read, _noted)
+_off = ProcessCache("switches", _read, _noted)
 _known: dict[str, Feature] = {}
 _doors: dict[str, list[str]] = {}
 

@@ -17,11 +17,11 @@ ANYWAY = 60  # seconds after which it is read again whatever the notices say: so
 Known = TypeVar("Known")
 
 _NOTHING = object()
-_boards: list[Board[Any]] = []
+_boards: list[ProcessCache[Any]] = []
 _looked = 0.0
 
 
-class Board(Generic[Known]):
+class ProcessCache(Generic[Known]):
     """`read` asks the database; `told`, where there is one, is called with whatever is new to it."""
 
     def __init__(self, name: str, read: Callable[[Session], Known], told: Callable[[Known], None] | None = None) -> None:

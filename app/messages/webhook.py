@@ -50,7 +50,7 @@ def _events_said(events: str) -> str:
     return "All events" if EVERYTHING in events.split() else ", ".join(events.split())
 
 
-class Hook(Noun, Linked):
+class Webhook(Noun, Linked, table="hook"):
     """An address that hears of what happens. Its secret is worked out, not stored: a stolen database does not hold it."""
 
     link_kind = "hook"
@@ -106,7 +106,9 @@ class Hook(Noun, Linked):
         self._keep(failing_since=self.failing_since or clock.now(), rests_until=until, trouble=trouble)
 
     def _keep(self, **how_it_goes: object) -> None:
-        session.execute(update(Hook).where(Hook.id == self.id).values(**how_it_goes), execution_options={"unaudited": "each of its calls is a record of it"})
+        session.execute(
+            update(Webhook).where(Webhook.id == self.id).values(**how_it_goes), execution_options={"unaudited": "each of its calls is a record of it"}
+        )
 
     @move(
         "on",
@@ -134,8 +136,8 @@ class Hook(Noun, Linked):
         """Disable the webhook because its endpoint responded with 410 Gone."""
 
 
-def listening() -> Sequence[Hook]:
-    return session.scalars(select(Hook).where(Hook.state == "on").order_by(Hook.id)).all()
+def listening() -> Sequence[Webhook]:
+    return session.scalars(select(Webhook).where(Webhook.state == "on").order_by(Webhook.id)).all()
 
 
 def _address(value: str) -> str:

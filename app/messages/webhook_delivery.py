@@ -18,7 +18,7 @@ from app.kernel.workflow import move
 from app.messages import safe_http
 from app.messages.message import tell_the_house
 from app.messages.safe_http import Heard
-from app.messages.webhook import Hook, listening
+from app.messages.webhook import Webhook, listening
 
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)
 GIVES_UP = timedelta(days=3)
@@ -26,7 +26,7 @@ GONE = 410
 KEPT = 500  # characters of an answer
 
 
-class Call(Noun):
+class WebhookDelivery(Noun, table="call"):
     """One call of a hook, with what was told, and what was answered last."""
 
     states = "waiting", "delivered", "failed"
@@ -34,7 +34,7 @@ class Call(Noun):
     audited = False  # a call is its own record
 
     hook_id: Mapped[int] = mapped_column(ForeignKey("hook.id"), index=True)
-    hook: Mapped[Hook] = relationship(lazy="joined", innerjoin=True)
+    hook: Mapped[Webhook] = relationship(lazy="joined", innerjoin=True)
     event: Mapped[str] = mapped_column(index=True)
     event_id: Mapped[str] = mapped_column(unique=True)
     noun: Mapped[str] = mapped_column(info={"choices": all_called})
@@ -49,7 +49,7 @@ class Call(Noun):
     trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
 
     @classmethod
-    def telling(cls, hook: Hook, event: str, row: Noun, **more: str) -> Call:
+    def telling(cls, hook: Webhook, event: str, row: Noun, **more: str) -> WebhookDelivery:
         event_id, now = f"evt_{token_hex(16)}", clock.now()
         told = told_of(row) | {"id": row.id, "version": row.version}
         body = {"id": event_id, "event": event, "at": now.astimezone(UTC).isoformat(timespec="seconds"), "about": row.__tablename__, "data": told} | more
@@ -146,12 +146,12 @@ class Call(Noun):
 def _write_down(happened: Happened) -> None:
     hooks = listening()
     named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]
-    calls = [Call.telling(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)]
+    calls = [WebhookDelivery.telling(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)]
     session.add_all(calls)
     for each in calls:
         later(bring, each)
 
 
 @job("Deliver webhook")
-def bring(call: Call) -> None:
+def bring(call: WebhookDelivery) -> None:
     call.bring()

@@ -19,7 +19,7 @@ from flask.cli import with_appcontext
 from sqlalchemy import select
 
 from app.desk.attention import search
-from app.desk.declare.resource import resource_of, resources
+from app.desk.declare.resource import registered_resources, resource_of
 from app.desk.sign_in import security
 from app.kernel import jobs
 from app.kernel.access import Actor, acting
@@ -52,7 +52,7 @@ def migrate() -> None:
 
 def _demo_staff(sm: Any) -> None:
     """One account a role, so that each can be looked at; the password is the name."""
-    roles = sorted({role for resource in resources() for role in resource.roles})
+    roles = sorted({role for resource in registered_resources() for role in resource.roles})
     for role in roles:
         security.add_user(sm, role.lower(), name=f"Demo {role}", email=f"{role.lower()}@frontdesk.example", role=role, password=role.lower())
     click.echo(f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}. Each password is the same as the username until you change it.")

@@ -17,7 +17,7 @@ from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import Job, Tick, clockwork, label_of
 from app.kernel.workflow import Move, legal, moves, press
 from app.messages.message import Message
-from app.messages.webhook_delivery import Call
+from app.messages.webhook_delivery import WebhookDelivery
 from app.money.reconcile.gateway_webhooks import Event
 from app.ops.console_card import Card, Cell, Press, Tile, ago, at, number, told_span
 
@@ -31,7 +31,7 @@ LETTERS: dict[type[Noun], tuple[str, str]] = {
     Job: ("failed", "error"),
     Message: ("failed", "trouble"),
     Event: ("parked", "trouble"),
-    Call: ("failed", "trouble"),
+    WebhookDelivery: ("failed", "trouble"),
 }
 
 
@@ -215,10 +215,12 @@ def events() -> Iterator[Card]:
         empty="No gateway events yet.",
     )
     heads = ("State", "Deliveries", "Median time", "Last")
-    took = func.percentile_cont(0.5).within_group(Call.took)
-    calls = select(Call.state, func.count(), took, func.max(Call.changed_at)).group_by(Call.state).order_by(Call.state)
+    took = func.percentile_cont(0.5).within_group(WebhookDelivery.took)
+    calls = (
+        select(WebhookDelivery.state, func.count(), took, func.max(WebhookDelivery.changed_at)).group_by(WebhookDelivery.state).order_by(WebhookDelivery.state)
+    )
     rows = [
-        [_state(Call, state), number(count), Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True), Cell(ago(last))]
+        [_state(WebhookDelivery, state), number(count), Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True), Cell(ago(last))]
         for state, count, ms, last in _rows(calls)
     ]
     yield Card("Webhook deliveries by state", "external", heads=heads, rows=rows, empty="No webhook deliveries yet.")

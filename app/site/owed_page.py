@@ -9,7 +9,7 @@ from flask import Blueprint, current_app, render_template, request, url_for
 from app.kernel.db import noun_called, nouns
 from app.kernel.errors import Missing
 from app.money.bills.bill import Bill
-from app.money.bills.one_off_charge import Owed
+from app.money.bills.one_off_charge import OneOffCharge
 from app.site.frame import speak_to
 
 thing = Blueprint("thing", __name__)
@@ -18,7 +18,7 @@ thing = Blueprint("thing", __name__)
 @thing.get("/owed/<noun>/<token>")
 def show(noun: str, token: str) -> str:
     kind: Any = noun_called(noun) if noun in {each.__tablename__ for each in nouns()} else None
-    if kind is None or not issubclass(kind, Owed):
+    if kind is None or not issubclass(kind, OneOffCharge):
         raise Missing
     it = kind.by_token(token)
     speak_to(it.person)

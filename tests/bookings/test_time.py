@@ -29,8 +29,8 @@ from app.packs.bookings.booking.slot_generator import arrange, arrange_everybody
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
-from app.packs.bookings.hours.special_hours import OtherHours
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.hours.special_hours import SpecialHours
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.availability import Day, Lasting, Rule, Timetable, starts
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
@@ -257,9 +257,9 @@ def test_arranging_asks_the_database_as_often_for_a_year_as_for_a_week(asha: Pra
 def test_any_change_of_the_hours_is_followed_without_being_asked(asha: Practitioner, service: Service, weekly: Any, written: Any, work_off: Any) -> None:
     weekly(asha, 10, 12)
     day = tomorrow(0).date()
-    written(OtherHours(practitioner=asha, day=day, how="extra", opens=time(15), closes=time(17)))
+    written(SpecialHours(practitioner=asha, day=day, how="extra", opens=time(15), closes=time(17)))
     assert hours_tomorrow(service) == [10, 11, 15, 16]
-    closed = OtherHours(practitioner=asha, day=day, how="closed")
+    closed = SpecialHours(practitioner=asha, day=day, how="closed")
     written(closed)
     assert hours_tomorrow(service) == [15, 16]
     with transaction():
@@ -296,7 +296,7 @@ def test_on_a_public_holiday_nothing_is_offered_unless_it_is_said(asha: Practiti
             asha.holidays = "in-ka"
         weekly(asha, 10, 12)
         assert hours_tomorrow(service) == []
-        written(OtherHours(practitioner=asha, day=date(2026, 12, 25), how="extra", opens=time(11), closes=time(12)))
+        written(SpecialHours(practitioner=asha, day=date(2026, 12, 25), how="extra", opens=time(11), closes=time(12)))
         assert hours_tomorrow(service) == [11]
     assert asha.holidays == "IN-KA"
     for nonsense in ("XX", "IN-XX", "IN-", "Karnataka"):
@@ -311,10 +311,10 @@ def test_a_service_is_given_by_those_of_whom_it_is_said_and_else_by_everybody(
     weekly(asha, 10, 11)
     weekly(dev, 10, 11)
     assert hours_tomorrow(service) == [10, 10]
-    written(Giver(service=service, practitioner=dev))
+    written(Assignment(service=service, practitioner=dev))
     assert at(10).practitioner_id == dev.id  # type: ignore[union-attr]
     with pytest.raises(Refused, match="Enter a share of 1 to 100"), transaction():
-        session.add(Giver(service=service, practitioner=asha, weight=101))
+        session.add(Assignment(service=service, practitioner=asha, weight=101))
 
 
 def test_hours_for_one_service_hold_nothing_else(asha: Practitioner, service: Service, weekly: Any) -> None:

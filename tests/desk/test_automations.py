@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from app.desk.automations import automation
 from app.desk.automations import run as run_module
 from app.desk.automations.automation import Automation
-from app.desk.automations.run import DEEP, OFTEN, Run
+from app.desk.automations.run import DEEP, OFTEN, AutomationRun
 from app.desk.notices.notice import Notice
 from app.desk.records.remark import Remark
 from app.desk.records.task import Task
@@ -26,8 +26,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import Job
 from app.messages.message import Message
-from app.messages.webhook import Hook
-from app.messages.webhook_delivery import Call
+from app.messages.webhook import Webhook
+from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking, CallOff
 from config import Settings
@@ -71,7 +71,7 @@ def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot:
     assert made.sentence == "When a booking is cancelled (“Cancel booking”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
     booking = hold(slot)
     cancel(booking)
-    (run,) = all_of(Run)
+    (run,) = all_of(AutomationRun)
     assert (run.state, run.about) == ("waiting", booking.number)
     assert not all_of(Task)
     work_off()
@@ -79,7 +79,7 @@ def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot:
     assert (task.title, task.who_id, task.about) == (f"Call Meera Iyer about {booking.number}", user_id(app, "asha"), booking.number)
     assert (task.due_on - clock.today()).days == 1
     assert task.asked_by == "Automation “After cancel of booking”"
-    (run,) = all_of(Run)
+    (run,) = all_of(AutomationRun)
     assert run.state == "done"
     assert run.did == [{"what": f"Created a task for Asha: “Call Meera Iyer about {booking.number}”", "noun": "task", "row_id": task.id}]
 
@@ -89,15 +89,18 @@ def test_only_what_the_question_is_true_of_and_only_while_it_is_switched_on(make
     make("booking", "cancel", REMARK, asked="price:from:500(or)person:is:0", name="The others")
     make("booking", "cancel", REMARK, on=False, name="A draft")
     cancel(hold(open_slot()))
-    assert [each.automation.name for each in all_of(Run)] == ["The others"]
+    assert [each.automation.name for each in all_of(AutomationRun)] == ["The others"]
     with transaction():
         all_of(Automation)[1].switch_off()
         dear.lock().asked = ""
         dear.tidy()
     cancel(hold(open_slot(hours=60)))
-    assert [each.automation.name for each in all_of(Run)] == ["The others", "Dear ones"]
+    assert [each.automation.name for each in all_of(AutomationRun)] == ["The others", "Dear ones"]
     work_off()
-    assert [(each.state, each.trouble) for each in all_of(Run)] == [("stopped", "The automation was turned off before this run started."), ("done", "")]
+    assert [(each.state, each.trouble) for each in all_of(AutomationRun)] == [
+        ("stopped", "The automation was turned off before this run started."),
+        ("done", ""),
+    ]
     assert [each.words for each in all_of(Remark)] == [f"BK-{clock.today().year}-000002 of Meera Iyer is off."]
 
 
@@ -121,11 +124,11 @@ def test_what_is_taken_back_leaves_nothing_behind(make: Any, slot: Any, hold: An
         raise RuntimeError
     with transaction():
         pass
-    assert not all_of(Run)
+    assert not all_of(AutomationRun)
     assert not [each for each in all_of(Job) if each.noun == "run"]
     with transaction(), session.begin_nested():
         booking.lapse()
-    assert len(all_of(Run)) == 1
+    assert len(all_of(AutomationRun)) == 1
 
 
 def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold: Any, work_off: Any, sandbox: str) -> None:
@@ -141,7 +144,7 @@ def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold
     assert (message.template, message.state) == ("bookings/cancelled", "sent")
     (letter,) = [each for each in letters(sandbox) if each not in before]
     assert "meera@example.com" in json.dumps(letter)
-    (run,) = all_of(Run)
+    (run,) = all_of(AutomationRun)
     assert run.did == [{"what": "Queued “Booking cancelled” for Meera Iyer", "noun": "message", "row_id": message.id}]
 
 
@@ -150,15 +153,15 @@ def letters(sandbox: str) -> list[Any]:
 
 
 @pytest.fixture
-def hook(app: Flask, settings: Settings) -> Hook:
+def hook(app: Flask, settings: Settings) -> Webhook:
     with transaction():
-        made = Hook(name="Their program", address=settings.listener, events="payment.capture")
+        made = Webhook(name="Their program", address=settings.listener, events="payment.capture")
         session.add(made)
     return made
 
 
 def test_a_webhook_is_called_with_a_signature_and_nothing_of_the_customers_own(
-    make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any, sandbox: str
+    make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, sandbox: str
 ) -> None:
     make("booking", "cancel", {"does": "hook", "hook": hook.id}, name="Say it elsewhere")
     make("person", "added", {"does": "hook", "hook": hook.id}, name="Somebody new")
@@ -173,7 +176,7 @@ def test_a_webhook_is_called_with_a_signature_and_nothing_of_the_customers_own(
     moment = body["headers"]["Frontdesk-Signature"].split(",")[0].removeprefix("t=")
     assert body["headers"]["Frontdesk-Signature"] == hook.signed(body["body"], datetime.fromtimestamp(int(moment), UTC))
     assert "Meera" not in json.dumps(new)
-    assert {each.state for each in all_of(Call)} == {"delivered"}
+    assert {each.state for each in all_of(WebhookDelivery)} == {"delivered"}
 
 
 def heard(sandbox: str) -> list[Any]:
@@ -200,14 +203,14 @@ def test_a_question_that_cannot_be_asked_any_more_stops_nobody(
     booking = hold(slot)
     cancel(booking)
     assert booking.state == "cancelled"
-    (run,) = all_of(Run)
+    (run,) = all_of(AutomationRun)
     assert run.state == "failed"
     assert ("can’t be filtered by 'no_such_column'" if "no_such" in asked else "division by zero") in run.trouble
     assert notices(app, "dina") == ["“After cancel of booking” failed for a booking. See the run for details."]
 
 
 def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
-    make: Any, hook: Hook, open_slot: Any, hold: Any, work_off: Any, app: Flask, enter: Enter
+    make: Any, hook: Webhook, open_slot: Any, hold: Any, work_off: Any, app: Flask, enter: Enter
 ) -> None:
     make("booking", "cancel", REMARK, {"does": "hook", "hook": hook.id})
     with transaction():
@@ -215,18 +218,18 @@ def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
     for hours in (48, 60):
         cancel(hold(open_slot(hours=hours)))
     work_off()
-    first, second = all_of(Run)
+    first, second = all_of(AutomationRun)
     assert (first.state, second.state, first.trouble) == ("failed", "failed", "The webhook “Their program” is disabled.")
     assert not all_of(Remark)
     assert len(notices(app, "dina")) == 1
     assert "Failed automations" in enter("dina").get("/desk/inbox/").text
     with transaction():
-        session.get_one(Hook, hook.id).switch_on()
+        session.get_one(Webhook, hook.id).switch_on()
     assert enter("dina").post(f"/desk/run/{first.id}/do/try_again").status_code == 302
     work_off()
-    assert [each.state for each in all_of(Run)] == ["done", "failed"]
+    assert [each.state for each in all_of(AutomationRun)] == ["done", "failed"]
     assert len(all_of(Remark)) == 1
-    assert [each.event for each in all_of(Call) if "automation" in each.body] == ["booking.cancel"]
+    assert [each.event for each in all_of(WebhookDelivery) if "automation" in each.body] == ["booking.cancel"]
 
 
 def test_a_colleague_who_is_gone_is_asked_nothing(make: Any, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
@@ -237,7 +240,7 @@ def test_a_colleague_who_is_gone_is_asked_nothing(make: Any, slot: Any, hold: An
         omar.active = False
         session.commit()
         work_off()
-        (run,) = all_of(Run)
+        (run,) = all_of(AutomationRun)
         assert (run.state, run.trouble) == ("failed", "That team member no longer has an account.")
     finally:
         app.extensions["appbuilder"].sm.find_user(username="omar").active = True
@@ -258,46 +261,46 @@ def test_a_worker_that_is_killed_has_done_nothing_and_the_next_does_it_once(
 ) -> None:
     make("booking", "cancel", TASK, REMARK)
     cancel(hold(slot))
-    finish = Run.finish
-    monkeypatch.setattr(Run, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    finish = AutomationRun.finish
+    monkeypatch.setattr(AutomationRun, "finish", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         work_off()
     session.remove()
-    assert (len(all_of(Task)), all_of(Run)[0].state) == (0, "waiting")
-    monkeypatch.setattr(Run, "finish", finish)
+    assert (len(all_of(Task)), all_of(AutomationRun)[0].state) == (0, "waiting")
+    monkeypatch.setattr(AutomationRun, "finish", finish)
     with later(minutes=3):
         work_off()
-    (run,) = all_of(Run)
+    (run,) = all_of(AutomationRun)
     run.do()
     run_module.do(run)
-    assert (len(all_of(Task)), len(all_of(Remark)), all_of(Run)[0].state) == (1, 1, "done")
+    assert (len(all_of(Task)), len(all_of(Remark)), all_of(AutomationRun)[0].state) == (1, 1, "done")
 
 
 def test_one_change_is_owed_once_however_often_it_is_written_down(make: Any, slot: Any, hold: Any) -> None:
     made, booking = make("booking", "cancel", REMARK), hold(slot)
     with transaction():
-        Run.owe(made, booking, "cancel", "one change")
+        AutomationRun.owe(made, booking, "cancel", "one change")
     with pytest.raises(Refused, match="already queued"), transaction():
-        Run.owe(session.get_one(Automation, made.id), booking, "cancel", "one change")
+        AutomationRun.owe(session.get_one(Automation, made.id), booking, "cancel", "one change")
 
 
-def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
+def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
     make("call", "added", {"does": "hook", "hook": hook.id})
     hold(slot).mark_paid(ByHand("cash", "R-1"))
     work_off()
-    assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
-    assert all_of(Run)[-1].trouble == "This automation was not started, because 5 automations have already triggered one another."
-    assert len(all_of(Call)) == DEEP + 1
+    assert [each.state for each in all_of(AutomationRun)] == ["done"] * DEEP + ["stopped"]
+    assert all_of(AutomationRun)[-1].trouble == "This automation was not started, because 5 automations have already triggered one another."
+    assert len(all_of(WebhookDelivery)) == DEEP + 1
     assert notices(app, "dina") == ["“After added of call” was not started again for a webhook delivery. See the run for details."]
 
 
-def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Hook, slot: Any, hold: Any, work_off: Any) -> None:
+def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any) -> None:
     """A call that is delivered calls again: each of them is a job of its own."""
     make("call", "arrive", {"does": "hook", "hook": hook.id})
     hold(slot).mark_paid(ByHand("cash", "R-1"))
     work_off()
-    assert [each.state for each in all_of(Run)] == ["done"] * DEEP + ["stopped"]
-    assert len(all_of(Call)) == DEEP + 1
+    assert [each.state for each in all_of(AutomationRun)] == ["done"] * DEEP + ["stopped"]
+    assert len(all_of(WebhookDelivery)) == DEEP + 1
 
 
 def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(make: Any, slot: Any, hold: Any, work_off: Any, later: Any) -> None:
@@ -309,12 +312,12 @@ def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(mak
         task.finish()
         task.open_again()
     work_off()
-    assert [each.state for each in all_of(Run)].count("done") == 2 * OFTEN
-    assert "for the same record 20 times within an hour" in all_of(Run)[-1].trouble
+    assert [each.state for each in all_of(AutomationRun)].count("done") == 2 * OFTEN
+    assert "for the same record 20 times within an hour" in all_of(AutomationRun)[-1].trouble
     with later(hours=2):
         all_of(Task)[0].finish()
         work_off()
-    assert all_of(Run)[-1].state == "done"
+    assert all_of(AutomationRun)[-1].state == "done"
 
 
 def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(make: Any, open_slot: Any, hold: Any, count_queries: Any) -> None:
@@ -411,14 +414,14 @@ def test_what_cannot_be_kept_is_named_and_what_was_typed_stays(enter: Enter, app
     assert not all_of(Automation)
 
 
-def test_trying_it_shows_what_it_would_do_and_does_nothing(make: Any, hook: Hook, open_slot: Any, hold: Any, enter: Enter, count_queries: Any) -> None:
+def test_trying_it_shows_what_it_would_do_and_does_nothing(make: Any, hook: Webhook, open_slot: Any, hold: Any, enter: Enter, count_queries: Any) -> None:
     every = [TASK, REMARK, {"does": "notify", "words": "Look at {number}", "who": "maker"}]
     made = make(
         "booking", "cancel", *every, {"does": "message", "template": "bookings/cancelled"}, {"does": "hook", "hook": hook.id}, asked="state:is:cancelled"
     )
     held, off = hold(open_slot()), hold(open_slot(hours=60))
     cancel(off)
-    before = {noun: len(all_of(noun)) for noun in (Task, Remark, Message, Call, Notice, Job, Run)}
+    before = {noun: len(all_of(noun)) for noun in (Task, Remark, Message, WebhookDelivery, Notice, Job, AutomationRun)}
     desk = enter("dina")
     page = html.unescape(desk.get(f"/desk/automation/{made.id}/try").text)
     for words in (
@@ -441,7 +444,7 @@ def test_the_log_leads_to_what_was_done(make: Any, slot: Any, hold: Any, work_of
     made = make("booking", "cancel", TASK, REMARK)
     cancel(hold(slot))
     work_off()
-    desk, (run,), (task,) = enter("dina"), all_of(Run), all_of(Task)
+    desk, (run,), (task,) = enter("dina"), all_of(AutomationRun), all_of(Task)
     assert f'href="/desk/task/{task.id}"' in desk.get(f"/desk/run/{run.id}").text
     assert f'href="/desk/booking/{run.row_id}"' in desk.get(f"/desk/run/{run.id}").text
     assert f'href="/desk/run/{run.id}"' in desk.get(f"/desk/automation/{made.id}").text

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk.lists.bulk_edit import Batch, forget_what_was
+from app.desk.lists.bulk_edit import BulkEdit, forget_what_was
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.packs.bookings.offer.service import Service
@@ -138,7 +138,7 @@ def test_what_stood_there_is_forgotten_when_it_cannot_come_back_any_more(slots: 
     for minutes, kept in ((30, 1), (61, 0)):
         with later(minutes=minutes):
             forget_what_was()
-        assert len(session.scalars(select(Batch.id)).all()) == kept
+        assert len(session.scalars(select(BulkEdit.id)).all()) == kept
     session.rollback()
     assert dina.post(undo(page)).status_code == 404
 

@@ -14,7 +14,7 @@ from app.kernel import feature, jobs, process_cache
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.kernel.feature import Feature, Switch, is_on
+from app.kernel.feature import Feature, FeatureSwitch, is_on
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
 from app.packs import PACKS
@@ -133,7 +133,7 @@ def test_another_process_hears_of_it_within_seconds(app: Flask, client: FlaskCli
 
 def test_what_is_not_kept_is_not_told(app: Flask) -> None:
     with pytest.raises(Refused), transaction():
-        Switch.turn("account", on=False)
+        FeatureSwitch.turn("account", on=False)
         raise Refused("Not after all.")
     assert is_on("account")
 

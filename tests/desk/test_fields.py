@@ -15,7 +15,7 @@ from sqlalchemy import select
 
 from app.desk.automations.automation import Automation
 from app.desk.declare.field import KEPT, Field
-from app.desk.lists.archive import PutAway
+from app.desk.lists.archive import Archived
 from app.desk.records.remark import Remark
 from app.kernel import access, process_cache
 from app.kernel.audit import Change
@@ -327,7 +327,7 @@ def test_what_stands_there_already_stays_though_whoever_saves_could_not_choose_i
     with transaction():
         more = {"stands_in": dev.id, "asked_for_by": kabir.id}
         session.add(hours := Hours(practitioner=asha, weekday="Monday", opens=time(9), closes=time(12), more=more))
-        PutAway.put(kabir)
+        Archived.put(kabir)
     desk = enter(name)
     form = re.findall(r'<select[^>]* name="(more\.\w+)".*?<option value="([^"]*)" selected>([^<]*)<', desk.get(f"/desk/hours/{hours.id}/edit").text, re.DOTALL)
     assert [(path, said) for path, _, said in form] == [("more.stands_in", "Dev Mehta"), ("more.asked_for_by", "Meera Iyer")]

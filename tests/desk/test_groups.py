@@ -13,13 +13,13 @@ from flask.testing import FlaskClient
 from flask_appbuilder.security.sqla.models import Group
 from sqlalchemy import select
 
-from app.desk.declare.resource import resources
+from app.desk.declare.resource import registered_resources
 from app.desk.notices.notice import Notice
 from app.desk.sign_in import security
-from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
-from app.desk.sign_in.session import Sitting
-from app.desk.sign_in.totp import Second, code_at
+from app.desk.sign_in.session import StaffSession
+from app.desk.sign_in.totp import TwoFactor, code_at
 from app.desk.staff.roles import lines
 from app.kernel import clock
 from app.kernel.access import actor
@@ -99,7 +99,7 @@ def test_the_table_of_rights_says_of_a_group_what_the_enforcement_answers(enter:
     for line in lines():
         for verb in line.verbs:
             assert said.has(line.right(verb)) == asked.has(line.right(verb)), line.right(verb)
-    assert any(said.may(each.noun, "read") for each in resources())
+    assert any(said.may(each.noun, "read") for each in registered_resources())
 
 
 def test_a_group_of_administrators_may_everything_and_the_last_one_stays(enter: Enter, app: Flask) -> None:
@@ -193,7 +193,7 @@ def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_writt
     dina = user_id(app, "dina")
     page = desk.get(f"/desk/ways-in/{dina}").text
     assert page.count("Signed in with a password from 127.0.0.1 on") == 2
-    ended = min(each.id for each in Sitting.of(dina))
+    ended = min(each.id for each in StaffSession.of(dina))
     assert desk.post(f"/desk/ways-in/{dina}/sittings/{ended}/end").status_code == 302
     assert sorted(each.get("/desk/slot/").status_code for each in (first, second)) == [200, 302]
     assert desk.post(f"/desk/ways-in/{dina}/sittings/end").status_code == 302
@@ -207,7 +207,7 @@ def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_writt
 
 def test_an_administrator_does_not_end_what_is_not_theirs(enter: Enter, app: Flask) -> None:
     enter("omar")
-    (his,) = Sitting.of(user_id(app, "omar"))
+    (his,) = StaffSession.of(user_id(app, "omar"))
     assert enter("ada").post(f"/desk/ways-in/{user_id(app, 'dina')}/sittings/{his.id}/end").status_code == 404
     assert enter("ada").post("/desk/ways-in/99999/sittings/end").status_code == 404
     assert enter("ada").post(f"/desk/ways-in/{user_id(app, 'dina')}/second/end").status_code == 404
@@ -215,11 +215,11 @@ def test_an_administrator_does_not_end_what_is_not_theirs(enter: Enter, app: Fla
 
 def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: FlaskClient) -> None:
     dina, desk = user_id(app, "dina"), enter("ada")
-    second = Second.begin(dina)
+    second = TwoFactor.begin(dina)
     second.switch_on(code_at(second.secret, int(clock.now().timestamp()) // 30))
     with transaction():
         session.add(Passkey(user_id=dina, name="Old telephone", credential=b"1", public_key=b"2", handle=b"3"))
-    token, shown = Token.make(dina, name="The till", scopes=["Slot.can_read"], days=9)
+    token, shown = ApiToken.make(dina, name="The till", scopes=["Slot.can_read"], days=9)
     (passkey,) = Passkey.of(dina)
     page = desk.get(f"/desk/ways-in/{dina}").text
     assert all(each in page for each in ("Old telephone", "The till", "10 recovery codes left"))
@@ -227,7 +227,7 @@ def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: 
     for path in "second", f"passkeys/{passkey.id}", f"tokens/{token.id}":
         assert desk.post(f"/desk/ways-in/{dina}/{path}/end").status_code == 302
     assert client.post("/login/", data={"username": "dina", "password": "a long enough password"}).location == "/desk/"
-    assert (Passkey.of(dina), Token.of(dina)) == ([], [])
+    assert (Passkey.of(dina), ApiToken.of(dina)) == ([], [])
     told = [*session.scalars(select(Change.verb).where(Change.noun == "ab_user", Change.row_id == dina).order_by(Change.id))]
     assert told == ["lost_second_factor", "lost_passkey", "lost_token"]
     heard = [*session.scalars(select(Notice.words).where(Notice.user_id == dina).order_by(Notice.id))]

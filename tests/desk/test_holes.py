@@ -16,7 +16,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
-from app.desk.declare.resource import resources
+from app.desk.declare.resource import registered_resources
 from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
@@ -31,7 +31,7 @@ Enter = Callable[[str], FlaskClient]
 
 
 def test_password_hashes_never_leave_through_any_column(client: FlaskClient, token: Token, asha: Practitioner) -> None:
-    for resource in resources():
+    for resource in registered_resources():
         body = client.get(f"/api/v1/{resource.name}/?size=100", headers=token("ada")).text
         assert "scrypt:" not in body
         assert "pbkdf2:" not in body
@@ -306,7 +306,7 @@ class granted:
 
 def test_the_role_of_a_stranger_opens_nothing(enter: Enter) -> None:
     assert session.scalar(select(text("1"))) == 1
-    for resource in resources():
+    for resource in registered_resources():
         assert enter("nobody").get(f"/desk/{resource.name}/").status_code == 403
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import select
 
 from app.desk.imports import import_run as intakes
 from app.desk.imports.csv_table import Table, table_of, text_of
-from app.desk.imports.import_run import Intake, IntakeLine
+from app.desk.imports.import_run import ImportRun, IntakeLine
 from app.kernel import clock, jobs
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
@@ -181,16 +181,16 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(app: Flask, enter: Enter
     class Killed(BaseException):
         pass
 
-    real, many = Intake._add, iter(range(100))
+    real, many = ImportRun._add, iter(range(100))
 
-    def dies(self: Intake, cells: Any) -> Any:
+    def dies(self: ImportRun, cells: Any) -> Any:
         row = real(self, cells)
         if next(many) == 5:
             raise Killed
         return row
 
     with monkeypatch.context() as patched:
-        patched.setattr(Intake, "_add", dies)
+        patched.setattr(ImportRun, "_add", dies)
         with pytest.raises(Killed):
             work()
     session.remove()
@@ -208,7 +208,7 @@ def test_what_should_not_happen_is_said_and_can_be_tried_again(app: Flask, enter
     dina.post(f"{address}/take")
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "ATTEMPTS", 1)
-        patched.setattr(Intake, "step", lambda self: 1 / 0)
+        patched.setattr(ImportRun, "step", lambda self: 1 / 0)
         work()
     assert "The import stopped because of an unexpected error." in dina.get(address).text
     with transaction():

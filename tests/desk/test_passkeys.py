@@ -23,9 +23,9 @@ from app.desk.notices.notice import Notice
 from app.desk.notices.preference import Preference
 from app.desk.sign_in import sign_in_page
 from app.desk.sign_in.passkey import Passkey, origin
-from app.desk.sign_in.session import Sitting
-from app.desk.sign_in.totp import Second, code_at
-from app.desk.sign_in.used_token import Spent
+from app.desk.sign_in.session import StaffSession
+from app.desk.sign_in.totp import TwoFactor, code_at
+from app.desk.sign_in.used_token import UsedToken
 from app.desk.staff import passkeys
 from app.kernel import clock
 from app.kernel.audit import Change
@@ -117,12 +117,12 @@ def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(stick:
     told = [(each.noun, each.verb, each.name, each.why) for each in lines]
     assert told == [("passkey", "added", "Dina", ""), ("sitting", "added", "Dina", "Signed in with the passkey “My telephone”")]
     kept = str([each.after for each in session.scalars(select(Change))])
-    assert Sitting.of(user_id(app, "dina"))[0].digest not in kept
+    assert StaffSession.of(user_id(app, "dina"))[0].digest not in kept
     assert "credential of" not in kept
 
 
 def test_it_is_both_factors(stick: Stick, client: FlaskClient, app: Flask) -> None:
-    second = Second.begin(user_id(app, "dina"))
+    second = TwoFactor.begin(user_id(app, "dina"))
     second.switch_on(code_at(second.secret, int(clock.now().timestamp()) // 30))
     assert client.post("/login/", data={"username": "dina", "password": PASSWORD}).location == "/login/second"
     assert come(client, stick).location == "/desk/"
@@ -165,10 +165,10 @@ def test_a_question_is_for_five_minutes_and_for_one_thing(stick: Stick, client: 
 
 def test_what_is_spent_is_forgotten_when_it_would_be_no_good_anyway(stick: Stick, client: FlaskClient) -> None:
     with transaction():
-        for each in session.scalars(select(Spent)):
+        for each in session.scalars(select(UsedToken)):
             each.good_until = clock.ahead(minutes=-1)
     come(client, stick)
-    assert len(session.scalars(select(Spent)).all()) == 1
+    assert len(session.scalars(select(UsedToken)).all()) == 1
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_somebody_elses_credential_with_ones_own_signature_opens_nothing(stick: 
     assert come(client, replace(mine, credential=stick.credential)).status_code == 401
     assert come(client, replace(mine, handle=stick.handle)).status_code == 401
     assert come(client, mine).status_code == 302
-    assert [each.user_id for each in Sitting.of(user_id(app, "dina")) if each.how != "a password"] == []
+    assert [each.user_id for each in StaffSession.of(user_id(app, "dina")) if each.how != "a password"] == []
 
 
 def test_one_that_counts_backwards_is_refused_and_written_down(stick: Stick, client: FlaskClient, app: Flask) -> None:

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk.declare.resource import resources
+from app.desk.declare.resource import registered_resources
 from app.desk.sign_in import security
 from app.desk.staff.roles import lines
 from app.kernel.access import Actor
@@ -27,7 +27,7 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
     page = enter("ada").get("/desk/rights/").text
     for role, name in (("Desk", "dina"), ("Auditor", "omar"), ("Practitioner", "asha")):
         rights = security.granted()[role]
-        for resource in resources()[::4]:
+        for resource in registered_resources()[::4]:
             may = f"{resource.noun.__name__}.can_read" in rights
             assert client.get(f"/api/v1/{resource.name}/", headers=token(name)).status_code == (200 if may else 403), (role, resource.name)
         assert role in page
@@ -40,9 +40,9 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
 def test_everything_that_can_be_ticked_is_a_right_of_the_enforcement(app: Flask) -> None:
     known = set().union(*security.granted().values())
     offered = {line.right(verb) for line in lines() for verb in line.verbs}
-    every = {f"{resource.noun.__name__}.can_{verb}" for resource in resources() for verb in resource.verbs}
+    every = {f"{resource.noun.__name__}.can_{verb}" for resource in registered_resources() for verb in resource.verbs}
     assert every <= offered
-    assert {right for right in known if right.partition(".")[0] in {resource.noun.__name__ for resource in resources()}} <= offered
+    assert {right for right in known if right.partition(".")[0] in {resource.noun.__name__ for resource in registered_resources()}} <= offered
 
 
 @pytest.fixture
@@ -143,4 +143,4 @@ def test_it_ends_by_itself(enter: Enter, app: Flask, monkeypatch: pytest.MonkeyP
 
 def test_what_is_marked_for_a_made_role_means_nothing_by_itself() -> None:
     who = Actor("x", "desk", 1, frozenset({"Made"}), frozenset({"Rows.can_be_those_of_Desk"}))
-    assert not any(who.sees_like(resource.noun) for resource in resources())
+    assert not any(who.sees_like(resource.noun) for resource in registered_resources())

@@ -16,8 +16,8 @@ from werkzeug.security import generate_password_hash
 
 from app.desk.sign_in import password, sign_in_page, throttle
 from app.desk.sign_in.password import NOBODYS, fits, hashed
-from app.desk.sign_in.session import Sitting
-from app.desk.sign_in.totp import Second, code_at
+from app.desk.sign_in.session import StaffSession
+from app.desk.sign_in.totp import TwoFactor, code_at
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
@@ -98,18 +98,18 @@ def test_codes_are_those_of_rfc_6238() -> None:
 
 
 @pytest.fixture
-def second(app: Flask) -> tuple[Second, list[str]]:
+def second(app: Flask) -> tuple[TwoFactor, list[str]]:
     """Dina's, switched on a minute ago, with its sheet."""
-    made = Second.begin(user_id(app, "dina"))
+    made = TwoFactor.begin(user_id(app, "dina"))
     with clock.standing_at(clock.now() - timedelta(minutes=1)):
         return made, made.switch_on(code_of(made))
 
 
-def code_of(it: Second) -> str:
+def code_of(it: TwoFactor) -> str:
     return code_at(it.secret, int(clock.now().timestamp()) // 30)
 
 
-def test_a_password_alone_lets_nobody_in_where_a_second_factor_is_on(client: FlaskClient, second: tuple[Second, list[str]]) -> None:
+def test_a_password_alone_lets_nobody_in_where_a_second_factor_is_on(client: FlaskClient, second: tuple[TwoFactor, list[str]]) -> None:
     it, sheet = second
     assert knock(client, DOORS[0], "dina").location == "/login/second"
     assert client.get("/desk/slot/").status_code == 302
@@ -123,14 +123,14 @@ def test_a_password_alone_lets_nobody_in_where_a_second_factor_is_on(client: Fla
     assert knock(client, DOORS[1], "dina", code=sheet[0]).status_code == 422
 
 
-def test_a_code_is_not_to_be_guessed(client: FlaskClient, second: tuple[Second, list[str]]) -> None:
+def test_a_code_is_not_to_be_guessed(client: FlaskClient, second: tuple[TwoFactor, list[str]]) -> None:
     assert knock(client, DOORS[0], "dina").status_code == 302
     told = [client.post("/login/second", data={"code": f"00000{n}"}).status_code for n in range(6)]
     assert told == [422] * 5 + [429]
     assert client.post("/login/second", data={"code": code_of(second[0])}).status_code == 429
 
 
-def test_half_an_entry_does_not_last(client: FlaskClient, second: tuple[Second, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_an_entry_does_not_last(client: FlaskClient, second: tuple[TwoFactor, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sign_in_page, "HALF_AN_ENTRY", -1)
     knock(client, DOORS[0], "dina")
     assert client.post("/login/second", data={"code": code_of(second[0])}).location == "/login/"
@@ -144,7 +144,7 @@ def test_whose_role_asks_for_a_second_factor_sets_it_up_before_coming_in(client:
     assert knock(client, DOORS[0], "dina").location == "/login/second"
     assert "<svg" in client.post("/login/second", data={"do": "begin"}).text
     assert client.get("/desk/slot/").status_code == 302
-    made = Second.of(user_id(app, "dina"))
+    made = TwoFactor.of(user_id(app, "dina"))
     assert made
     page = client.post("/login/second", data={"code": code_of(made)}).text
     assert page.count("<li><code>") == 10
@@ -158,7 +158,7 @@ def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: 
     desk = enter("dina")
     assert ">Set up two-factor authentication</button>" in desk.get("/desk/second/").text
     desk.post("/desk/second/", data={"do": "begin"})
-    made = Second.of(user_id(app, "dina"))
+    made = TwoFactor.of(user_id(app, "dina"))
     assert made
     with clock.standing_at(clock.now() - timedelta(minutes=2)):
         first = made.switch_on(code_of(made))
@@ -168,7 +168,7 @@ def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: 
     assert desk.post("/desk/second/", data={"do": "off", "code": first[0]}).status_code == 422
     newer = page.split("<li><code>")[1][:19]
     assert desk.post("/desk/second/", data={"do": "off", "code": newer}).status_code == 302
-    assert not Second.is_on_for(user_id(app, "dina"))
+    assert not TwoFactor.is_on_for(user_id(app, "dina"))
     told = session.scalars(select(Change.verb).where(Change.noun == "second").order_by(Change.id)).all()
     assert told == ["wrote_new_sheet", "switched_off"]
     assert app.test_client().get("/desk/second/").status_code == 302
@@ -183,17 +183,17 @@ def test_signed_out_from_elsewhere_is_out_at_the_next_click(app: Flask, client: 
     knock(client, DOORS[0], "dina")
     page = client.get("/desk/sittings/").text
     assert "Firefox on Windows" in page
-    mine, theirs = sorted(Sitting.of(user_id(app, "dina")), key=lambda each: "Firefox" in each.device)
+    mine, theirs = sorted(StaffSession.of(user_id(app, "dina")), key=lambda each: "Firefox" in each.device)
     assert other.get("/desk/slot/").status_code == 200
     assert client.post(f"/desk/sittings/{theirs.id}/end").status_code == 302
     assert other.get("/desk/slot/").status_code == 302
     assert client.get("/desk/slot/").status_code == 200
-    assert [each.id for each in Sitting.of(user_id(app, "dina"))] == [mine.id]
+    assert [each.id for each in StaffSession.of(user_id(app, "dina"))] == [mine.id]
 
 
 def test_nobody_signs_somebody_else_out(enter: Enter, app: Flask) -> None:
     desk, other = enter("dina"), enter("omar")
-    (theirs,) = Sitting.of(user_id(app, "omar"))
+    (theirs,) = StaffSession.of(user_id(app, "omar"))
     assert desk.post(f"/desk/sittings/{theirs.id}/end").status_code == 404
     assert desk.post("/desk/sittings/others").status_code == 302
     assert other.get("/desk/sittings/").status_code == 200
@@ -213,7 +213,7 @@ def test_a_cookie_from_before_the_sign_out_opens_nothing(client: FlaskClient, ap
 @pytest.mark.parametrize("past", ["good_until", "ends_at"])
 def test_whoever_stays_away_or_stays_for_too_long_signs_in_again(enter: Enter, app: Flask, past: str) -> None:
     desk = enter("dina")
-    (sitting,) = Sitting.of(user_id(app, "dina"))
+    (sitting,) = StaffSession.of(user_id(app, "dina"))
     ago = timedelta(minutes=6)
     with transaction():
         sitting.seen_at, sitting.good_until = sitting.seen_at - ago, clock.now() + timedelta(minutes=1)

@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.api_token import ApiToken
 from app.kernel import clock
 from app.kernel.audit import MASK, Change
 from app.kernel.db import session, transaction
@@ -72,7 +72,7 @@ def test_nobody_ticks_what_they_may_not(enter: Enter, client: FlaskClient) -> No
 def test_what_is_ended_past_or_invented_opens_nothing(enter: Enter, client: FlaskClient, app: Flask) -> None:
     desk = enter("dina")
     ended, past = made(desk, "Slot.can_read"), made(desk, "Slot.can_read")
-    first, second = Token.of(user_id(app, "dina"))
+    first, second = ApiToken.of(user_id(app, "dina"))
     assert enter("omar").post(f"/desk/tokens/{first.id}/end").status_code == 404
     desk.post(f"/desk/tokens/{first.id}/end")
     with transaction():
@@ -92,10 +92,10 @@ def test_with_somebody_elses_eyes_no_token_is_made(enter: Enter, app: Flask) -> 
 
 def test_looking_at_a_token_takes_less_than_ten_milliseconds(enter: Enter, app: Flask) -> None:
     secret = made(enter("dina"), "Slot.can_read")["Authorization"][7:]
-    Token.shown(secret)
+    ApiToken.shown(secret)
     took = []
     for _ in range(9):
         began = time.process_time()
-        assert Token.shown(secret)
+        assert ApiToken.shown(secret)
         took.append(time.process_time() - began)
     assert sorted(took)[4] < 0.01, took

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.lists.saved_view import View
+from app.desk.lists.saved_view import SavedView
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 
@@ -102,7 +102,7 @@ def test_one_view_opens_the_list_and_everything_is_one_step_away(enter: Enter) -
     assert dina.get("/desk/person/?view=all").text.count("data-href") == 3
     assert enter("ada").get("/desk/person/").status_code == 200
     with transaction():
-        session.query(View).filter_by(name="Second").one().asked = {"cols": "gone"}
+        session.query(SavedView).filter_by(name="Second").one().asked = {"cols": "gone"}
     assert dina.get("/desk/person/").status_code == 200
 
 

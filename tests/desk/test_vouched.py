@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.desk.sign_in import oidc
-from app.desk.sign_in.session import Sitting
-from app.desk.sign_in.totp import Second, code_at
+from app.desk.sign_in.session import StaffSession
+from app.desk.sign_in.totp import TwoFactor, code_at
 from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session
@@ -169,12 +169,12 @@ def test_whoever_says_no_there_hears_it_here(client: FlaskClient, provider: str)
 
 
 def test_a_second_factor_of_ours_is_asked_for_afterwards(client: FlaskClient, provider: str, app: Flask) -> None:
-    second = Second.begin(user_id(app, "dina"))
+    second = TwoFactor.begin(user_id(app, "dina"))
     sheet = second.switch_on(code_at(second.secret, int(clock.now().timestamp()) // 30))
     assert come(client, provider).location == "/login/second"
     assert is_out(client)
     assert client.post("/login/second", data={"code": sheet[0]}).location == "/desk/slot/"
-    assert [each.how for each in Sitting.of(user_id(app, "dina"))] == ["SSO (demo) and a code"]
+    assert [each.how for each in StaffSession.of(user_id(app, "dina"))] == ["SSO (demo) and a code"]
 
 
 def test_wrong_words_wait_like_wrong_passwords(client: FlaskClient) -> None:

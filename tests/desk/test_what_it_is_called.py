@@ -10,10 +10,10 @@ from flask.testing import FlaskClient
 from app.desk.automations.automation import an
 from app.desk.declare.field import Field
 from app.desk.declare.resource import resource_of
-from app.messages.webhook_delivery import Call
+from app.messages.webhook_delivery import WebhookDelivery
 from app.money.reconcile.tally import Tally
 from app.packs.bookings.booking.waiting import Waiting
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.prepaid import Pass
 
 Enter = Callable[[str], FlaskClient]
@@ -22,7 +22,7 @@ Enter = Callable[[str], FlaskClient]
 @pytest.mark.parametrize(
     ("noun", "said"),
     [
-        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Giver, "an assignment"), (Call, "a webhook delivery"), (Tally, "a daily reconciliation"),
+        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Assignment, "an assignment"), (WebhookDelivery, "a webhook delivery"), (Tally, "a daily reconciliation"),
     ],
 )  # fmt: skip
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:

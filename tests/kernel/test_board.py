@@ -9,24 +9,24 @@ from sqlalchemy import func, select
 from app.kernel import jobs, process_cache
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
-from app.kernel.process_cache import Board
+from app.kernel.process_cache import ProcessCache
 
 
 @pytest.fixture
-def people(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Board[int]:
+def people(app: Flask, monkeypatch: pytest.MonkeyPatch) -> ProcessCache[int]:
     monkeypatch.setattr(process_cache, "_boards", [])
     monkeypatch.setattr(process_cache, "OFTEN", 0)
-    return Board("people", lambda own: own.scalar(select(func.count(Person.id))) or 0)
+    return ProcessCache("people", lambda own: own.scalar(select(func.count(Person.id))) or 0)
 
 
-def add(people: Board[int] | None = None) -> None:
+def add(people: ProcessCache[int] | None = None) -> None:
     with transaction():
         session.add(Person(name="Asha Rao", email=f"{jobs.clock.now():%f}@example.com"))
         if people:
             people.changed()
 
 
-def test_it_asks_once_and_is_told_of_changes(people: Board[int]) -> None:
+def test_it_asks_once_and_is_told_of_changes(people: ProcessCache[int]) -> None:
     assert people.known == 0
     add()
     assert people.known == 0
@@ -34,7 +34,7 @@ def test_it_asks_once_and_is_told_of_changes(people: Board[int]) -> None:
     assert people.known == 2
 
 
-def test_what_is_taken_back_was_never_known(people: Board[int]) -> None:
+def test_what_is_taken_back_was_never_known(people: ProcessCache[int]) -> None:
     assert people.known == 0
     with pytest.raises(ZeroDivisionError), transaction():
         session.add(Person(name="Asha Rao", email="asha@example.com"))
@@ -46,7 +46,7 @@ def test_what_is_taken_back_was_never_known(people: Board[int]) -> None:
     assert people.known == 0
 
 
-def test_another_process_pins_a_notice_and_this_one_reads_again(people: Board[int]) -> None:
+def test_another_process_pins_a_notice_and_this_one_reads_again(people: ProcessCache[int]) -> None:
     process_cache.catch_up()
     assert people.known == 0
     add()
@@ -57,7 +57,7 @@ def test_another_process_pins_a_notice_and_this_one_reads_again(people: Board[in
     assert people.known == 1
 
 
-def test_without_a_board_it_is_read_each_time_somebody_looks(people: Board[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_board_it_is_read_each_time_somebody_looks(people: ProcessCache[int], monkeypatch: pytest.MonkeyPatch) -> None:
     process_cache.catch_up()
     assert people.known == 0
     add()
@@ -66,7 +66,7 @@ def test_without_a_board_it_is_read_each_time_somebody_looks(people: Board[int],
     assert people.known == 1
 
 
-def test_a_notice_that_was_never_pinned_is_made_good_after_a_minute(people: Board[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_was_never_pinned_is_made_good_after_a_minute(people: ProcessCache[int], monkeypatch: pytest.MonkeyPatch) -> None:
     process_cache.catch_up()
     assert people.known == 0
     add()
@@ -75,9 +75,9 @@ def test_a_notice_that_was_never_pinned_is_made_good_after_a_minute(people: Boar
     assert people.known == 1
 
 
-def test_whoever_wants_to_be_told_is_told_what_is_new_and_once(people: Board[int]) -> None:
+def test_whoever_wants_to_be_told_is_told_what_is_new_and_once(people: ProcessCache[int]) -> None:
     told: list[int] = []
-    Board("told", people._read, told.append)
+    ProcessCache("told", people._read, told.append)
     process_cache.catch_up()
     jobs.pin("told", "nothing new")
     process_cache.catch_up()

@@ -25,8 +25,8 @@ from app.kernel.errors import Invalid, Refused
 from app.messages import safe_http
 from app.messages.message import Message
 from app.messages.safe_http import Heard, is_public
-from app.messages.webhook import Hook
-from app.messages.webhook_delivery import Call
+from app.messages.webhook import Webhook
+from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import CallOff
 from config import Settings
@@ -50,9 +50,9 @@ def plan(sandbox: str, listener: Listener) -> Callable[..., None]:
 
 
 @pytest.fixture
-def hook(app: Flask, settings: Settings) -> Hook:
+def hook(app: Flask, settings: Settings) -> Webhook:
     with transaction():
-        made = Hook(name="Their program", address=settings.listener, events="booking.*")
+        made = Webhook(name="Their program", address=settings.listener, events="booking.*")
         session.add(made)
     return made
 
@@ -75,13 +75,13 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     return answers
 
 
-def calls(event: str = "") -> list[Call]:
+def calls(event: str = "") -> list[WebhookDelivery]:
     session.rollback()
     session.expire_all()
-    return [*session.scalars(select(Call).where(Call.event == event if event else Call.id > 0).order_by(Call.id))]
+    return [*session.scalars(select(WebhookDelivery).where(WebhookDelivery.event == event if event else WebhookDelivery.id > 0).order_by(WebhookDelivery.id))]
 
 
-def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(hook: Hook, slot: Any, hold: Any, listener: Listener, work_off: Any) -> None:
+def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(hook: Webhook, slot: Any, hold: Any, listener: Listener, work_off: Any) -> None:
     booking = hold(slot)
     with pytest.raises(RuntimeError), transaction():
         booking.lapse()
@@ -101,7 +101,7 @@ def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(hook: H
     assert all(each.took is not None and each.answer == "OK" for each in calls())
 
 
-def test_nothing_that_is_the_customers_own_leaves_the_house(hook: Hook, slot: Any, hold: Any) -> None:
+def test_nothing_that_is_the_customers_own_leaves_the_house(hook: Webhook, slot: Any, hold: Any) -> None:
     hook.events = "*"
     session.commit()
     booking = hold(slot)
@@ -112,7 +112,7 @@ def test_nothing_that_is_the_customers_own_leaves_the_house(hook: Hook, slot: An
     assert not re.search(r"Meera|meera@|98450|birth", bodies)
 
 
-def test_the_example_of_the_readme_believes_what_is_ours_and_nothing_else(hook: Hook, slot: Any, hold: Any, listener: Listener, work_off: Any) -> None:
+def test_the_example_of_the_readme_believes_what_is_ours_and_nothing_else(hook: Webhook, slot: Any, hold: Any, listener: Listener, work_off: Any) -> None:
     (example,) = [each for each in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "def is_genuine" in each]
     known: dict[str, Any] = {}
     exec(example, known)
@@ -130,7 +130,7 @@ def test_the_example_of_the_readme_believes_what_is_ours_and_nothing_else(hook: 
     assert not known["is_genuine"](secret, stale, body)
 
 
-def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(hook: Hook, slot: Any, hold: Any, answers: Any, work_off: Any) -> None:
+def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any) -> None:
     ids = answers(500, 503, 200)
     hold(slot)
     work_off()
@@ -148,7 +148,7 @@ def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(
     assert call.hook.failing_since is None
 
 
-def test_after_three_days_it_fails_and_staff_hear_of_it_once(hook: Hook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any) -> None:
+def test_after_three_days_it_fails_and_staff_hear_of_it_once(hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any) -> None:
     ids = answers(500)
     for each in (slot, open_slot(hours=60), open_slot(hours=70)):
         hold(each)
@@ -162,7 +162,7 @@ def test_after_three_days_it_fails_and_staff_hear_of_it_once(hook: Hook, slot: A
     assert session.scalar(told) == 1
 
 
-def test_while_a_hook_fails_what_waits_behind_it_does_not_wait_for_it(hook: Hook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any) -> None:
+def test_while_a_hook_fails_what_waits_behind_it_does_not_wait_for_it(hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any) -> None:
     ids = answers(500)
     for each in (slot, open_slot(hours=60), open_slot(hours=70)):
         hold(each)
@@ -172,7 +172,7 @@ def test_while_a_hook_fails_what_waits_behind_it_does_not_wait_for_it(hook: Hook
 
 
 def test_410_switches_the_hook_off_and_what_waits_is_not_sent(
-    hook: Hook, slot: Any, hold: Any, listener: Listener, plan: Any, work_off: Any, open_slot: Any
+    hook: Webhook, slot: Any, hold: Any, listener: Listener, plan: Any, work_off: Any, open_slot: Any
 ) -> None:
     plan(status=410)
     hold(slot)
@@ -180,13 +180,13 @@ def test_410_switches_the_hook_off_and_what_waits_is_not_sent(
     work_off()
     assert [each.state for each in calls()] == ["failed", "failed"]
     assert len(listener()) == 1
-    assert Hook.get(hook.id).state == "off"
+    assert Webhook.get(hook.id).state == "off"
     hold(open_slot(hours=70))
     assert len(calls()) == 2
 
 
 def test_staff_send_again_and_admins_alone_write_hooks(
-    hook: Hook, slot: Any, hold: Any, listener: Listener, plan: Any, work_off: Any, token: Any, client: Any, settings: Settings
+    hook: Webhook, slot: Any, hold: Any, listener: Listener, plan: Any, work_off: Any, token: Any, client: Any, settings: Settings
 ) -> None:
     plan(status=500, answer="x" * 3000)
     hold(slot)
@@ -206,7 +206,7 @@ def test_staff_send_again_and_admins_alone_write_hooks(
     assert client.post("/api/v1/hook/", json=mine, headers=token("ada")).status_code == 201
 
 
-def test_a_secret_is_shown_once_to_admins_and_is_in_no_table_and_no_answer(hook: Hook, enter: Any, token: Any, client: Any) -> None:
+def test_a_secret_is_shown_once_to_admins_and_is_in_no_table_and_no_answer(hook: Webhook, enter: Any, token: Any, client: Any) -> None:
     address = f"/desk/hook/secret/{hook.token}"
     assert client.get(address).status_code == 302
     assert enter("dina").get(address).status_code == 403
@@ -231,13 +231,13 @@ def test_a_secret_is_shown_once_to_admins_and_is_in_no_table_and_no_answer(hook:
 )  # fmt: skip
 def test_an_address_inside_or_in_the_clear_is_refused_when_it_is_typed(app: Flask, address: str) -> None:
     with pytest.raises(Invalid):
-        Hook(name="x", address=address)
+        Webhook(name="x", address=address)
 
 
 @pytest.mark.parametrize("events", ["", "booking.nosuch", "invoice.added", "booking.confirm x.*"])
 def test_only_what_happens_here_can_be_listened_to(app: Flask, events: str) -> None:
     with pytest.raises(Invalid):
-        Hook(name="x", address="https://example.com", events=events)
+        Webhook(name="x", address="https://example.com", events=events)
 
 
 def test_what_can_be_heard_is_listed(client: Any) -> None:
@@ -312,7 +312,7 @@ def test_a_stranger_who_speaks_for_ever_is_left_when_the_time_is_over(app: Flask
     assert told.trouble
 
 
-def test_nobody_is_followed_anywhere_else(app: Flask, plan: Any, hook: Hook, slot: Any, hold: Any, work_off: Any, listener: Listener) -> None:
+def test_nobody_is_followed_anywhere_else(app: Flask, plan: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, listener: Listener) -> None:
     plan(status=302)
     hold(slot)
     work_off()
@@ -320,17 +320,17 @@ def test_nobody_is_followed_anywhere_else(app: Flask, plan: Any, hook: Hook, slo
     assert len(listener()) == 1
 
 
-def test_no_lock_is_held_while_a_stranger_thinks(hook: Hook, slot: Any, hold: Any) -> None:
+def test_no_lock_is_held_while_a_stranger_thinks(hook: Webhook, slot: Any, hold: Any) -> None:
     hold(slot)
     with pytest.raises(RuntimeError, match="while a transaction is open"), transaction():
         calls()[0].bring()
 
 
-def test_a_hook_that_is_off_cannot_be_sent_to_again(hook: Hook, slot: Any, hold: Any) -> None:
+def test_a_hook_that_is_off_cannot_be_sent_to_again(hook: Webhook, slot: Any, hold: Any) -> None:
     hold(slot)
     with transaction():
         calls()[0].give_up("For this test.")
-        Hook.get(hook.id).switch_off()
+        Webhook.get(hook.id).switch_off()
     with pytest.raises(Refused, match="is disabled"):
         calls()[0].send_again()
     assert json.loads(calls()[0].body)["event"] == "booking.added"

@@ -8,7 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine, event
 
-from app.desk.sign_in.session import Sitting
+from app.desk.sign_in.session import StaffSession
 from bench.side import Side, cookie
 from bench.table import written
 from bench.turns import PAGES, SIDES, Compared, Cost
@@ -18,7 +18,7 @@ from tests.conftest import user_id
 @pytest.fixture
 def side(app: Flask) -> Iterator[Side]:
     dina = user_id(app, "dina")
-    known = {"Cookie": cookie(app, dina, sitting=Sitting.begin(dina, address="127.0.0.1", device="the bench"))}
+    known = {"Cookie": cookie(app, dina, sitting=StaffSession.begin(dina, address="127.0.0.1", device="the bench"))}
     side = Side(app, {"list": ("/desk/person/?size=50", known)})
     yield side
     event.remove(Engine, "before_cursor_execute", side.statements._note)

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
-from app.desk.sign_in.totp import Second
+from app.desk.sign_in.totp import TwoFactor
 from app.kernel.db import session, transaction
 from tests.conftest import PASSWORD, user_id
 from tests.stories.test_everybody import faults
@@ -27,8 +27,8 @@ def test_no_page_about_ways_in_and_rights_shuts_anybody_out(page: Page, web: str
     ada = user_id(app, "ada")
     with transaction():
         session.add(Passkey(user_id=ada, name="A telephone with a name that is rather long for one", credential=b"1", public_key=b"2", handle=b"3"))
-    Token.make(ada, name="The till of the shop", scopes=["Slot.can_read", "Booking.can_confirm"], days=9)
-    Second.begin(ada)
+    ApiToken.make(ada, name="The till of the shop", scopes=["Slot.can_read", "Booking.can_confirm"], days=9)
+    TwoFactor.begin(ada)
     page.goto(f"{web}/login/?next=/desk/second/")
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)

@@ -10,7 +10,7 @@ from flask import redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from sqlalchemy import select
 
-from app.desk.declare.resource import Resource, Waits, resources
+from app.desk.declare.resource import Resource, Waits, registered_resources
 from app.desk.lists.query import with_neighbours
 from app.desk.notices.notice import waiting
 from app.desk.sign_in import security
@@ -55,7 +55,7 @@ class Inbox(BaseView):
         """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
         if access.actor().user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/inbox/"))
-        resource = next((each for each in resources() if each.name == request.form.get("noun")), None)
+        resource = next((each for each in registered_resources() if each.name == request.form.get("noun")), None)
         move = resource.moves.get(request.form.get("move", "")) if resource else None
         if resource is None or move is None or not move.by or not _is_same_for_all(move):
             raise Missing

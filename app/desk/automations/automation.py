@@ -11,14 +11,14 @@ from sqlalchemy.orm import Mapped, Session, mapped_column, relationship
 
 from app.desk.automations import step
 from app.desk.automations.step import Step
-from app.desk.declare.resource import Resource, resource_of, resources
+from app.desk.declare.resource import Resource, registered_resources, resource_of
 from app.desk.lists import filters
 from app.desk.lists.query import Asked, named, why_not
 from app.kernel.access import actor
 from app.kernel.db import Noun, noun_called, session, within_a_sentence
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.events import ADDED
-from app.kernel.process_cache import Board
+from app.kernel.process_cache import ProcessCache
 from app.kernel.workflow import Move, is_past, move
 
 MOST = 10  # steps
@@ -57,7 +57,7 @@ class Automation(Noun):
     maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     maker: Mapped[Any] = relationship("User")
     made_by: Mapped[str] = mapped_column(info={"label": "Created by"})
-    runs: Mapped[Any] = relationship("Run", viewonly=True)
+    runs: Mapped[Any] = relationship("AutomationRun", viewonly=True)
 
     def tidy(self) -> None:
         """Read once before it is kept, by somebody who may read what it is about."""
@@ -142,7 +142,7 @@ def _awaited(own: Session) -> Awaited:
     return found
 
 
-board = Board("automations", _awaited)
+board = ProcessCache("automations", _awaited)
 
 
 def is_awaited(noun: type[Any]) -> bool:
@@ -155,8 +155,8 @@ def is_awaited(noun: type[Any]) -> bool:
 def open_to() -> list[Resource]:
     """Of which nouns whoever is here can make one: those that move or are added, and that they may read. The lines of business come first."""
     who = actor()
-    found = [each for each in resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
-    first = [each.pack for each in resources()][:1]
+    found = [each for each in registered_resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
+    first = [each.pack for each in registered_resources()][:1]
     return sorted(found, key=lambda each: (each.pack in (*first, "General"), each.pack, each.label))
 
 
@@ -211,7 +211,7 @@ def an(resource: Resource) -> str:
 
 def an_of(name: str) -> str:
     """The same by the name of its table, which may be of a pack that is not here any more."""
-    return next((an(each) for each in resources() if each.name == name), _an(name.replace("_", " ")))
+    return next((an(each) for each in registered_resources() if each.name == name), _an(name.replace("_", " ")))
 
 
 def _an(one: str) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from app.desk.automations import automation, placeholders, step
 from app.desk.automations.automation import Automation
-from app.desk.automations.run import Run
+from app.desk.automations.run import AutomationRun
 from app.desk.automations.step import MAKER, OWNER, Would
 from app.desk.declare.about_a_record import readable
 from app.desk.declare.column import Column
@@ -29,7 +29,7 @@ from app.kernel import access
 from app.kernel.access import everything
 from app.kernel.db import session
 from app.kernel.errors import Forbidden, Invalid, Missing, Refused, Unreadable
-from app.messages.webhook import Hook
+from app.messages.webhook import Webhook
 
 LATEST = 10
 ANOTHER = "The record type has changed, so the conditions were removed. Review the automation and save it again."
@@ -163,7 +163,7 @@ class AutomationScreens(Lists):
         known = {
             "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "Automation owner"), *people], "kinds": step.KINDS,
             "templates": [(name, step.named(name)) for name in step.templates_for(resource)], "places": placeholders.places(resource),
-            "hooks": [*session.scalars(select(Hook).order_by(Hook.name))] if access.actor().may(Hook, "read") else [],
+            "hooks": [*session.scalars(select(Webhook).order_by(Webhook.name))] if access.actor().may(Webhook, "read") else [],
             "hows": filters.how_said, "stretches": filters.WITHIN, "open_to": filters.columns(resource), "an": automation.an,
         }  # fmt: skip
         return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
@@ -235,7 +235,7 @@ automations = [
         scope=everything,
     ),
     Resource(
-        Run,
+        AutomationRun,
         also="automation runs workflow log",
         icon="history",
         one="automation run",
@@ -254,7 +254,7 @@ automations = [
             "chain": "Automations in this chain",
         },
         tones={"stopped": "quiet"},
-        waits=[Waits("Failed automations", "Desk", lambda: Run.state == "failed", {"f.state": "failed"}, tone="bad")],
+        waits=[Waits("Failed automations", "Desk", lambda: AutomationRun.state == "failed", {"f.state": "failed"}, tone="bad")],
         roles={"Desk": "read moves", "Auditor": "read"},
         scope=readable,
     ),

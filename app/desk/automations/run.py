@@ -31,7 +31,7 @@ OFTEN = 20  # times an hour, one automation for one record
 KEPT = 180  # days
 
 
-class Run(Noun):
+class AutomationRun(Noun, table="run"):
     """All steps of one automation for one row, or none of them."""
 
     states = "waiting", "done", "failed", "stopped"
@@ -191,11 +191,11 @@ def _write_down_one(it: Automation, rows: Sequence[Noun], verb: str, change: str
         ids, why = {row.id for row in rows}, _why(error)
     for row in rows:
         if row.id in ids:
-            Run.owe(it, row, verb, change, why)
+            AutomationRun.owe(it, row, verb, change, why)
 
 
 @job("Run automation")
-def do(run: Run) -> None:
+def do(run: AutomationRun) -> None:
     run.do()
 
 
@@ -203,4 +203,6 @@ def do(run: Run) -> None:
 def forget_old_runs() -> None:
     """What was done half a year ago stands in the records themselves."""
     with transaction():
-        session.execute(Run.__table__.delete().where(Run.state.in_(("done", "stopped")), Run.finished_at < clock.ahead(days=-KEPT)))
+        session.execute(
+            AutomationRun.__table__.delete().where(AutomationRun.state.in_(("done", "stopped")), AutomationRun.finished_at < clock.ahead(days=-KEPT))
+        )

@@ -28,13 +28,13 @@ from app.kernel.jobs import later
 from app.kernel.people import Person
 from app.messages import template
 from app.messages.message import Message, looked_at, tell
-from app.messages.webhook import Hook
-from app.messages.webhook_delivery import Call, bring
+from app.messages.webhook import Webhook
+from app.messages.webhook_delivery import WebhookDelivery, bring
 from app.messages.wording import things
 
 if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone, a step knows whose it is
     from app.desk.automations.automation import Automation
-    from app.desk.automations.run import Run
+    from app.desk.automations.run import AutomationRun
 
 OWNER, MAKER = "owner", "maker"
 FARTHEST = 365
@@ -73,7 +73,7 @@ class Step(ABC):
     def would(self, row: Noun, by: Automation) -> Would: ...
 
     @abstractmethod
-    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         """What was done, in words, and the row that it left."""
 
 
@@ -94,7 +94,7 @@ class Ask(Step):
     def would(self, row: Noun, by: Automation) -> Would:
         return Would(f"Create a task for {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row))
 
-    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         user = user_of(self.who, row, run.automation)
         due = clock.today() + timedelta(days=self.days) if self.days is not None else None
         task = Task.ask(row, _title(self.words, row), str(user.id), due)
@@ -116,7 +116,7 @@ class Write(Step):
     def would(self, row: Noun, by: Automation) -> Would:
         return Would("Add a note", _filled(self.words, row)[:REMARK])
 
-    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         """Only a name that its maker wrote is a mention; one that stands in the row is somebody's own words."""
         remark = Remark.write(row, _filled(self.words, row)[:REMARK], mentioned(self.words))
         return "Added a note", remark
@@ -138,7 +138,7 @@ class Tell(Step):
     def would(self, row: Noun, by: Automation) -> Would:
         return Would(f"Notify {name_of(user_of(self.who, row, by))}", _title(self.words, row))
 
-    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         user = user_of(self.who, row, run.automation)
         give(user, "automation", _title(self.words, row), row=row)
         return f"Notified {name_of(user)}: “{_title(self.words, row)}”", None
@@ -165,7 +165,7 @@ class Send(Step):
         what = f"Send “{named(self.template)}” to {person.name}, {person.email}"
         return Would(what, said.text, said.subject, "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else UNWANTED)
 
-    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         person, key = person_of(row), f"automation:{run.id}:{nth}"
         if self.template not in template.known():
             raise Refused(f"The message “{named(self.template)}” no longer exists.")
@@ -181,27 +181,27 @@ class CallUp(Step):
     @classmethod
     def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
         id = _number(given.get("hook"))
-        if id is None or not access.actor().may(Hook, "read") or session.get(Hook, id) is None:
+        if id is None or not access.actor().may(Webhook, "read") or session.get(Webhook, id) is None:
             raise Invalid.fields_said({"hook": "Choose a webhook."})
         return cls(id)
 
     def said(self) -> str:
-        hook = session.get(Hook, self.hook)
+        hook = session.get(Webhook, self.hook)
         return f"call the webhook “{hook}”" if hook else "call a deleted webhook"
 
     def would(self, row: Noun, by: Automation) -> Would:
         hook = self._there()
-        return Would(f"Call the webhook “{hook}”", Call.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body)
+        return Would(f"Call the webhook “{hook}”", WebhookDelivery.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body)
 
-    def do(self, row: Noun, run: Run, nth: int) -> tuple[str, Noun | None]:
+    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         hook = self._there()
-        call = Call.telling(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
+        call = WebhookDelivery.telling(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
         session.add(call)
         later(bring, call)
         return f"Called the webhook “{hook}”", call
 
-    def _there(self) -> Hook:
-        hook = session.get(Hook, self.hook)
+    def _there(self) -> Webhook:
+        hook = session.get(Webhook, self.hook)
         if hook is None or hook.state != "on":
             raise Refused(f"The webhook “{hook}” is disabled." if hook else "This webhook no longer exists.")
         return hook

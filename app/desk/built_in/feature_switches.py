@@ -12,7 +12,7 @@ from app.kernel import access
 from app.kernel.audit import Change
 from app.kernel.db import session
 from app.kernel.errors import Missing
-from app.kernel.feature import Feature, Switch, is_on
+from app.kernel.feature import Feature, FeatureSwitch, is_on
 from app.kernel.pack import Pack
 
 LATEST = 20
@@ -32,7 +32,7 @@ def _turn(name: str, *, on: bool) -> Any:
     feature = next((each for pack in _packs() for each in pack.features if each.name == name), None)
     if feature is None:
         raise Missing
-    Switch.turn(name, on=on)
+    FeatureSwitch.turn(name, on=on)
     flash(f"{feature.label} turned {'on' if on else 'off'}.", "success")
     return redirect(url_for("FeaturesPage.show") + f"#{name}", 303)
 
@@ -40,7 +40,11 @@ def _turn(name: str, *, on: bool) -> Any:
 def _turned() -> list[tuple[Change, str]]:
     """The latest turns, each with what was turned."""
     called: dict[str, Feature] = {each.name: each for pack in _packs() for each in pack.features}
-    turns = select(Change, Switch.name).join(Switch, Switch.id == Change.row_id).where(Change.noun == "switch", Change.verb.in_(("turn_off", "turn_on")))
+    turns = (
+        select(Change, FeatureSwitch.name)
+        .join(FeatureSwitch, FeatureSwitch.id == Change.row_id)
+        .where(Change.noun == "switch", Change.verb.in_(("turn_off", "turn_on")))
+    )
     found = session.execute(turns.order_by(Change.id.desc()).limit(LATEST))
     return [(change, called[name].label if name in called else name) for change, name in found]
 

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement
 from app.desk.attention.setup_checklist import page as first_steps
 from app.desk.automations.automation import Automation
 from app.desk.automations.page import automations
-from app.desk.automations.run import Run
+from app.desk.automations.run import AutomationRun
 from app.desk.built_in.feature_switches import page as features
 from app.desk.built_in.form_designer import editions, forms
 from app.desk.built_in.message_wordings import words
@@ -16,25 +16,25 @@ from app.desk.built_in.webhooks import hooks
 from app.desk.declare.about_a_record import readable
 from app.desk.declare.field import Field
 from app.desk.declare.resource import Resource, Waits
-from app.desk.imports.import_run import Intake, IntakeLine
-from app.desk.lists.archive import PutAway
-from app.desk.lists.bulk_edit import Batch
-from app.desk.lists.saved_view import Opens, View
+from app.desk.imports.import_run import ImportRun, IntakeLine
+from app.desk.lists.archive import Archived
+from app.desk.lists.bulk_edit import BulkEdit
+from app.desk.lists.saved_view import Opens, SavedView
 from app.desk.notices.notice import Notice
 from app.desk.notices.preference import Preference
 from app.desk.records.remark import Remark
 from app.desk.records.task import HANDS, Task
 from app.desk.reports.subscription import HANDS as READERS
 from app.desk.reports.subscription import Subscription
-from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
-from app.desk.sign_in.session import Sitting
-from app.desk.sign_in.totp import Second
-from app.desk.sign_in.used_token import Spent
+from app.desk.sign_in.session import StaffSession
+from app.desk.sign_in.totp import TwoFactor
+from app.desk.sign_in.used_token import UsedToken
 from app.kernel import access, clock
 from app.kernel.access import everything, own
 from app.kernel.audit import Change
-from app.kernel.feature import Feature, Switch
+from app.kernel.feature import Feature, FeatureSwitch
 from app.kernel.files import Picture, Upload
 from app.kernel.forms import Edition, Form
 from app.kernel.jobs import Job
@@ -43,8 +43,8 @@ from app.kernel.people import Person
 from app.messages.code import Code
 from app.messages.message import Message
 from app.messages.opt_in import OptIn
-from app.messages.webhook import Hook
-from app.messages.webhook_delivery import Call
+from app.messages.webhook import Webhook
+from app.messages.webhook_delivery import WebhookDelivery
 from app.messages.wording import Wording
 
 READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
@@ -70,31 +70,31 @@ house = Pack(
         Wording,
         Job,
         Change,
-        Switch,
+        FeatureSwitch,
         Picture,
         Upload,
-        Hook,
-        Call,
+        Webhook,
+        WebhookDelivery,
         Code,
         Field,
-        View,
+        SavedView,
         Opens,
-        Batch,
-        Intake,
+        BulkEdit,
+        ImportRun,
         IntakeLine,
         Remark,
         Task,
         Automation,
-        Run,
+        AutomationRun,
         Notice,
         Preference,
         Subscription,
-        PutAway,
-        Second,
+        Archived,
+        TwoFactor,
         Passkey,
-        Spent,
-        Sitting,
-        Token,
+        UsedToken,
+        StaffSession,
+        ApiToken,
     ],
     resources=[
         Resource(

@@ -10,12 +10,12 @@ from flask_appbuilder import BaseView, expose
 from app.desk.declare.resource import Link, Resource, Waits
 from app.kernel.access import ADMIN, actor, everything
 from app.kernel.errors import Forbidden, NotSignedIn, Refused
-from app.messages.webhook import Hook
-from app.messages.webhook_delivery import Call
+from app.messages.webhook import Webhook
+from app.messages.webhook_delivery import WebhookDelivery
 
 hooks = [
     Resource(
-        Hook,
+        Webhook,
         also="webhook integration endpoint callback zapier",
         icon="code",
         one="webhook",
@@ -28,13 +28,13 @@ hooks = [
         labels={"address": "Endpoint URL", "seen_at": "Secret shown"},
         order="name",
         links=[Link("Signing secret", "HookSecret.show", lambda hook: hook.seen_at is None and ADMIN in actor().roles)],
-        waits=[Waits("Failing webhooks", "Desk", lambda: Hook.failing_since.is_not(None) & (Hook.state == "on"), {"f.state": "on"}, tone="bad")],
+        waits=[Waits("Failing webhooks", "Desk", lambda: Webhook.failing_since.is_not(None) & (Webhook.state == "on"), {"f.state": "on"}, tone="bad")],
         tones={"on": "good"},
         roles={"Desk": "read", "Auditor": "read"},
         scope=everything,
     ),
     Resource(
-        Call,
+        WebhookDelivery,
         also="webhook delivery log attempts",
         icon="external",
         one="webhook delivery",
@@ -45,7 +45,7 @@ hooks = [
         found=False,
         filters="state event created_at hook",
         labels={"hook": "Webhook", "hook.name": "Webhook"},
-        waits=[Waits("Failed webhook deliveries", "Desk", lambda: Call.state == "failed", {"f.state": "failed"})],
+        waits=[Waits("Failed webhook deliveries", "Desk", lambda: WebhookDelivery.state == "failed", {"f.state": "failed"})],
         tones={"delivered": "good"},
         roles={"Desk": "read moves", "Auditor": "read"},
         scope=everything,
@@ -66,7 +66,7 @@ class HookSecret(BaseView):
             raise NotSignedIn("Sign in to continue.")
         if ADMIN not in actor().roles:
             raise Forbidden("You don’t have permission to do this.")
-        hook = Hook.by_token(token)
+        hook = Webhook.by_token(token)
         back = url_for("HookScreens.show", pk=hook.id)
         try:
             secret = hook.show_secret() if request.method == "POST" else ""

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Text, and_, any_, literal, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from app.desk.declare.resource import Resource, resource_of, resources
+from app.desk.declare.resource import Resource, registered_resources, resource_of
 from app.kernel import access
 from app.kernel.db import Noun, noun_called
 from app.kernel.errors import Missing
@@ -25,7 +25,7 @@ def belonging(noun: Any, row: Noun) -> tuple[ColumnElement[bool], ...]:
 def readable(noun: type[Any]) -> ColumnElement[bool]:
     """A policy: rows about records that whoever is here may read. One line for all the nouns that are read without limits."""
     asking = _asking.get() | {noun}
-    whole, limited = _read_by(access.actor(), tuple(resources()))
+    whole, limited = _read_by(access.actor(), tuple(registered_resources()))
     token = _asking.set(asking)
     try:
         parts = [and_(noun.noun == each.__tablename__, noun.row_id.in_(select(each.id).where(access.within(each)))) for each in limited if each not in asking]

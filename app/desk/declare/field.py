@@ -19,7 +19,7 @@ from app.desk.declare.neighbours import pointed_at
 from app.kernel import access
 from app.kernel.db import Noun, called, noun_called, nouns, session
 from app.kernel.errors import Invalid
-from app.kernel.process_cache import Board
+from app.kernel.process_cache import ProcessCache
 from app.kernel.workflow import move
 from app.money.sums.amount import Money
 
@@ -260,7 +260,7 @@ def _all(own: Session) -> dict[str, list[Added]]:
     return found
 
 
-board = Board("fields", _all)
+board = ProcessCache("fields", _all)
 
 
 def added_to(noun: type[Noun]) -> Sequence[Added]:

@@ -94,10 +94,10 @@ def door_of(page: Page) -> type[Door]:
 _registered: dict[str, Page] = {}
 
 
-def pages() -> list[Page]:
+def registered_pages() -> list[Page]:
     return [*_registered.values()]
 
 
-def forget_all() -> None:
+def forget_pages() -> None:
     """Two apps in one process, as in tests, declare the same pages anew."""
     _registered.clear()

@@ -288,7 +288,7 @@ def _written(value: Any) -> str:
 _registered: dict[str, Report] = {}
 
 
-def reports() -> list[Report]:
+def registered_reports() -> list[Report]:
     return [*_registered.values()]
 
 
@@ -296,6 +296,6 @@ def report_called(name: str) -> Report | None:
     return _registered.get(name)
 
 
-def forget_all() -> None:
+def forget_reports() -> None:
     """Two apps in one process, as in tests, declare the same reports anew."""
     _registered.clear()

@@ -364,7 +364,7 @@ class Resource:
         return next((each for each in among if each.path == path), None)
 
 
-def resources() -> list[Resource]:
+def registered_resources() -> list[Resource]:
     return [*_registered.values()]
 
 
@@ -377,7 +377,7 @@ def below(noun: type[Noun]) -> Sequence[tuple[Resource, Column]]:
     return _below.get(noun, ())
 
 
-def forget_all() -> None:
+def forget_resources() -> None:
     """Two apps in one process, as in tests, declare the same nouns anew."""
     _registered.clear()
     _below.clear()

@@ -27,7 +27,7 @@ _ACCOUNT = [
     Place("Change my password", "ResetMyPasswordView.this_form_get", "key", "password reset settings", "My account"),
     Place("Two-factor authentication", "SecondFactor.show", "shield", "2fa mfa totp authenticator second factor security code otp", "My account"),
     Place("Passkeys", "Passkeys.index", "key", "sign in passwordless fingerprint security key webauthn", "My account"),
-    Place("Sessions", "Sittings.index", "users", "session devices signed in sign out browser", "My account"),
+    Place("Sessions", "Sessions.index", "users", "session devices signed in sign out browser", "My account"),
     Place("API tokens", "Tokens.index", "code", "token key api rest access integration", "My account"),
     Place("Notifications", "Notices.index", "bell", "notification settings alerts preferences inbox mentions", "My account"),
 ]

@@ -34,11 +34,11 @@ _BESIDE = {"change", "finding", "job", "notice", "call"}  # what the house itsel
 Wrong = dict[str, str]
 
 
-def _is_over(intake: Intake) -> str | None:
+def _is_over(intake: ImportRun) -> str | None:
     return None if intake.can_be_undone else f"An import can only be undone for {HOURS} hours."
 
 
-class Intake(Noun):
+class ImportRun(Noun, table="intake"):
     """Whose file it is, which column of it is which, and how far it has come."""
 
     known_as = "import"
@@ -65,7 +65,7 @@ class Intake(Noun):
     done_at: Mapped[datetime | None]
 
     @classmethod
-    def bring(cls, resource: Resource, name: str, raw: bytes, once: str) -> Intake:
+    def bring(cls, resource: Resource, name: str, raw: bytes, once: str) -> ImportRun:
         """Read as a table before it is kept."""
         who = actor()
         mark = f"{who.user_id}:{resource.name}:{once}"
@@ -78,21 +78,21 @@ class Intake(Noun):
             with transaction():
                 session.add(made)
         except Refused:
-            first: Intake | None = session.scalar(select(cls).where(cls.once == mark))
+            first: ImportRun | None = session.scalar(select(cls).where(cls.once == mark))
             if first is None:
                 raise
             return first
         return made
 
     @classmethod
-    def mine(cls, resource: Resource, id: int) -> Intake:
+    def mine(cls, resource: Resource, id: int) -> ImportRun:
         found = session.get(cls, id) if id < 2**31 else None
         if found is None or found.resource != resource.name or not (found.user_id == actor().user_id or ADMIN in actor().roles):
             raise Missing
         return found
 
     @classmethod
-    def last(cls, resource: Resource) -> Sequence[Intake]:
+    def last(cls, resource: Resource) -> Sequence[ImportRun]:
         """What whoever is here brought to this list lately."""
         own = select(cls).where(cls.resource == resource.name, cls.user_id == actor().user_id)
         return session.scalars(own.order_by(cls.id.desc()).limit(10)).all()
@@ -119,7 +119,7 @@ class Intake(Noun):
 
     def table(self) -> Table | None:
         """As long as the file is kept; asked for by itself, so that no lock reads it again."""
-        text = session.scalar(select(Intake.sheet).where(Intake.id == self.id))
+        text = session.scalar(select(ImportRun.sheet).where(ImportRun.id == self.id))
         return table_of(text) if text is not None else None
 
     def lines(self) -> Sequence[IntakeLine]:
@@ -370,7 +370,7 @@ def _is_referred_to(row: Noun) -> bool:
 
 
 @job("Import rows")
-def go_on(intake: Intake) -> None:
+def go_on(intake: ImportRun) -> None:
     with acting(intake.as_maker()):
         intake.step()
 
@@ -379,8 +379,8 @@ def go_on(intake: Intake) -> None:
 def forget_what_was_brought() -> None:
     """The file goes after a day; and all of it, where nobody took it in."""
     with transaction():
-        over = select(Intake).options(undefer(Intake.sheet)).where(Intake.sheet.is_not(None), Intake.created_at < clock.ahead(hours=-HOURS))
-        old = over.where(Intake.state.not_in(["trying", "running"]))
+        over = select(ImportRun).options(undefer(ImportRun.sheet)).where(ImportRun.sheet.is_not(None), ImportRun.created_at < clock.ahead(hours=-HOURS))
+        old = over.where(ImportRun.state.not_in(["trying", "running"]))
         for each in session.scalars(old.with_for_update(skip_locked=True)).all():
             if each.state in ("waiting", "tried"):
                 session.delete(each)

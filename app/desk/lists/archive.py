@@ -13,7 +13,7 @@ from app.kernel.access import actor
 from app.kernel.db import Noun, session
 
 
-class PutAway(Noun):
+class Archived(Noun, table="put_away"):
     """That one record is away, and who put it there. What refers to the record goes on doing so."""
 
     known_as = "archived record"
@@ -28,7 +28,7 @@ class PutAway(Noun):
     name: Mapped[str]
 
     @classmethod
-    def of(cls, row: Noun) -> PutAway | None:
+    def of(cls, row: Noun) -> Archived | None:
         return session.scalar(select(cls).where(*belonging(cls, row)))
 
     @classmethod
@@ -48,5 +48,5 @@ class PutAway(Noun):
 
 def is_away(noun: Any) -> ColumnElement[bool]:
     """The condition under which a row of this noun is away."""
-    there: ColumnElement[bool] = select(PutAway.id).where(PutAway.noun == noun.__tablename__, PutAway.row_id == noun.id).correlate(noun).exists()
+    there: ColumnElement[bool] = select(Archived.id).where(Archived.noun == noun.__tablename__, Archived.row_id == noun.id).correlate(noun).exists()
     return there

@@ -19,7 +19,7 @@ MINUTES = 10
 _BY_ITSELF = {"id", "version", "created_at", "changed_at"}
 
 
-class Batch(Noun):
+class BulkEdit(Noun, table="batch"):
     """Each row keeps its own history; this only remembers what belongs together, for as long as it can be taken back."""
 
     known_as = "bulk edit"
@@ -33,7 +33,7 @@ class Batch(Noun):
     undone_at: Mapped[datetime | None]
 
     @classmethod
-    def mine(cls, resource: str, id: int) -> Batch:
+    def mine(cls, resource: str, id: int) -> BulkEdit:
         found = session.get(cls, id)
         if found is None or found.resource != resource or found.user_id != actor().user_id:
             raise Missing
@@ -80,4 +80,4 @@ def put_back(row: Noun, kept: Mapping[str, Any]) -> None:
 def forget_what_was() -> None:
     """What stood in somebody's rows is kept for nobody when it cannot be put back any more."""
     with transaction():
-        session.execute(Batch.__table__.delete().where(Batch.created_at < clock.ahead(hours=-1)))
+        session.execute(BulkEdit.__table__.delete().where(BulkEdit.created_at < clock.ahead(hours=-1)))

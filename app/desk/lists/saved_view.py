@@ -15,7 +15,7 @@ LONGEST = 60
 MOST = 30  # of one person, for one list
 
 
-class View(Noun):
+class SavedView(Noun, table="view"):
     """An address of a list: its columns, filters, order and size. Whoever made it changes it; a shared one is there for every reader of the list."""
 
     known_as = "saved view"
@@ -35,13 +35,13 @@ class View(Noun):
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
     @classmethod
-    def all(cls, resource: str) -> list[View]:
+    def all(cls, resource: str) -> list[SavedView]:
         """What whoever is here sees above this list: their own, and what others share."""
         return [*session.scalars(_ALL, {"resource": resource, "me": actor().user_id})]
 
     @classmethod
-    def mine(cls, resource: str, id: int) -> View:
-        view: View | None = session.scalar(select(cls).where(cls.id == id, cls.resource == resource, or_(cls.user_id == actor().user_id, cls.shared)))
+    def mine(cls, resource: str, id: int) -> SavedView:
+        view: SavedView | None = session.scalar(select(cls).where(cls.id == id, cls.resource == resource, or_(cls.user_id == actor().user_id, cls.shared)))
         if view is None:
             raise Missing
         if not view.is_mine:
@@ -49,7 +49,7 @@ class View(Noun):
         return view
 
     @classmethod
-    def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> View:
+    def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> SavedView:
         who = actor()
         if len([each for each in cls.all(resource) if each.is_mine]) >= MOST:
             raise Invalid.fields_said({"name": f"You have {MOST} views of this list. Delete one before you save another."})
@@ -65,13 +65,13 @@ class View(Noun):
             raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
         if first and not self.first:
             Opens.forget(self.resource)
-            for each in session.scalars(select(View).where(View.resource == self.resource, View.user_id == self.user_id, View.first)):
+            for each in session.scalars(select(SavedView).where(SavedView.resource == self.resource, SavedView.user_id == self.user_id, SavedView.first)):
                 each.first = False
             session.flush()  # two first ones would be refused, even for a moment
         self.name, self.shared, self.first = name, shared, first
 
     @classmethod
-    def opening(cls, resource: str, views: list[View]) -> View | None:
+    def opening(cls, resource: str, views: list[SavedView]) -> SavedView | None:
         """With which of these the list opens for whoever is here: one of their own, or one that others share."""
         own = next((each for each in views if each.first and each.is_mine), None)
         if own is not None or all(each.is_mine for each in views):
@@ -80,7 +80,7 @@ class View(Noun):
         return next((each for each in views if each.id == chosen), None)
 
     @classmethod
-    def open_with(cls, resource: str, id: int, *, wanted: bool) -> View:
+    def open_with(cls, resource: str, id: int, *, wanted: bool) -> SavedView:
         """One that others share, for whoever is here alone. It stays theirs: what they change in it is changed here too."""
         view = next((each for each in cls.all(resource) if each.id == id), None)
         if view is None:
@@ -98,7 +98,7 @@ class View(Noun):
 
 
 # Put together once: every list asks it.
-_ALL = select(View).where(View.resource == bindparam("resource"), or_(View.user_id == bindparam("me"), View.shared)).order_by(View.id)
+_ALL = select(SavedView).where(SavedView.resource == bindparam("resource"), or_(SavedView.user_id == bindparam("me"), SavedView.shared)).order_by(SavedView.id)
 
 
 class Opens(Noun):

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, bindparam, func, select
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.desk.declare.column import house
-from app.desk.declare.resource import Resource, Waits, resources
+from app.desk.declare.resource import Resource, Waits, registered_resources
 from app.desk.notices.colleague import everybody, name_of
 from app.desk.notices.preference import Preference
 from app.desk.sign_in import security
@@ -94,7 +94,7 @@ def _write_about(notice: Notice, user: User) -> None:
 def waiting() -> Iterator[tuple[Resource, Waits]]:
     """What could wait for whoever is here, by the declarations."""
     who = access.actor()
-    for resource in resources():
+    for resource in registered_resources():
         if who.may(resource.noun, "read"):
             yield from ((resource, each) for each in resource.waits if each.is_for(who.roles))
 

@@ -12,7 +12,7 @@ from flask_appbuilder.security.decorators import has_access
 
 from app.desk.declare.column import safe
 from app.desk.imports.csv_table import LARGEST, Table, cell_of
-from app.desk.imports.import_run import Intake, taken
+from app.desk.imports.import_run import ImportRun, taken
 from app.desk.lists.export import csv_of
 from app.desk.pages.inline_edit import Cells
 from app.kernel.db import session
@@ -38,14 +38,14 @@ class Imports(Cells):
         file = request.files.get("file")
         try:
             raw = file.stream.read(LARGEST + 1) if file else b""
-            intake = Intake.bring(self.resource, (file and file.filename) or "", raw, request.form.get("once", "")[:40] or secrets.token_urlsafe(16))
+            intake = ImportRun.bring(self.resource, (file and file.filename) or "", raw, request.form.get("once", "")[:40] or secrets.token_urlsafe(16))
         except Refused as no:
             session.rollback()
             return self._intakes(no)
         return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
 
     def _intakes(self, refusal: Refused | None = None) -> Any:
-        given = {"last": Intake.last(self.resource), "columns": taken(self.resource), "once": secrets.token_urlsafe(16), "refusal": refusal}
+        given = {"last": ImportRun.last(self.resource), "columns": taken(self.resource), "once": secrets.token_urlsafe(16), "refusal": refusal}
         page = self._page("desk/import.html", wrong=refusal.fields if refusal else {}, **given)
         return page, refusal.status if refusal else 200
 
@@ -59,13 +59,13 @@ class Imports(Cells):
     @expose("/import/<int:id>")
     @has_access
     def intake(self, id: int) -> Any:
-        intake = Intake.mine(self.resource, id)
+        intake = ImportRun.mine(self.resource, id)
         if intake.state == "waiting" or (intake.state == "tried" and "columns" in request.args):
             return self._columns(intake)
         wrong = [] if intake.is_going else [*self._problems(intake)]
         return self._page("desk/import_show.html", intake=intake, problems=wrong[:SHOWN], many=len(wrong), stay=self._what_stays(intake))
 
-    def _columns(self, intake: Intake, refusal: Refused | None = None) -> Any:
+    def _columns(self, intake: ImportRun, refusal: Refused | None = None) -> Any:
         table = intake.table()
         if table is None:
             raise Missing
@@ -76,7 +76,7 @@ class Imports(Cells):
     @expose("/import/<int:id>/try", methods=["POST"])
     @has_access
     def try_out(self, id: int) -> Any:
-        intake, chosen = Intake.mine(self.resource, id), _chosen()
+        intake, chosen = ImportRun.mine(self.resource, id), _chosen()
         if intake.is_going:
             return self._to(intake)
         try:
@@ -84,14 +84,14 @@ class Imports(Cells):
             intake.try_out(chosen)
         except Invalid as no:
             session.rollback()
-            return self._columns(Intake.mine(self.resource, id), no)
+            return self._columns(ImportRun.mine(self.resource, id), no)
         return self._to(intake)
 
     @expose("/import/<int:id>/take", methods=["POST"])
     @has_access
     def take(self, id: int) -> Any:
         """Pressed twice it is one intake: the second one sees how far the first one is."""
-        intake = Intake.mine(self.resource, id)
+        intake = ImportRun.mine(self.resource, id)
         if intake.state not in ("running", "done"):
             intake.take()
         return self._to(intake)
@@ -99,7 +99,7 @@ class Imports(Cells):
     @expose("/import/<int:id>/undo", methods=["POST"])
     @has_access
     def take_back(self, id: int) -> Any:
-        intake = Intake.mine(self.resource, id)
+        intake = ImportRun.mine(self.resource, id)
         if intake.state not in ("undoing", "undone"):
             intake.take_back()
         return self._to(intake)
@@ -108,11 +108,11 @@ class Imports(Cells):
     @has_access
     def problems(self, id: int) -> Response:
         """What is wrong, line by line, safe to open in a spreadsheet."""
-        intake = Intake.mine(self.resource, id)
+        intake = ImportRun.mine(self.resource, id)
         lines = ([str(line), *(safe(each) for each in rest)] for line, *rest in self._problems(intake))
         return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
 
-    def _problems(self, intake: Intake) -> Iterator[Problem]:
+    def _problems(self, intake: ImportRun) -> Iterator[Problem]:
         table = intake.table()
         places = {path: int(at) for at, path in intake.columns.items()}
         labels = {each.path: each.label for each in taken(self.resource)}
@@ -120,7 +120,7 @@ class Imports(Cells):
             for path, words in each.wrong.items():
                 yield each.line, labels.get(path, "Whole row"), _stands(table, each.line, places.get(path)), words
 
-    def _what_stays(self, intake: Intake) -> Sequence[tuple[int, int | None, str]]:
+    def _what_stays(self, intake: ImportRun) -> Sequence[tuple[int, int | None, str]]:
         return [(each.line, each.row_id, each.undone) for each in intake.lines() if each.undone] if intake.state == "undone" else []
 
     def _each_once(self, chosen: dict[str, str]) -> None:
@@ -134,7 +134,7 @@ class Imports(Cells):
         if not self.resource.add:
             raise Missing
 
-    def _to(self, intake: Intake) -> Any:
+    def _to(self, intake: ImportRun) -> Any:
         return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
 
     def _csv(self, lines: Sequence[Sequence[str]], name: str) -> Response:

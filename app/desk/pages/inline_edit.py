@@ -13,7 +13,7 @@ from flask_appbuilder.security.decorators import has_access
 
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource
-from app.desk.lists.bulk_edit import Batch, put_back, stands, was
+from app.desk.lists.bulk_edit import BulkEdit, put_back, stands, was
 from app.desk.pages.edit import Screens
 from app.desk.records.writing import write_row
 from app.kernel import access, clock
@@ -72,7 +72,7 @@ class Cells(Screens):
     @has_access
     def undo(self, id: int) -> Any:
         """All of them or none: who changed one of the records since has seen the new value, and meant what they did."""
-        batch = Batch.mine(self.resource.name, id)
+        batch = BulkEdit.mine(self.resource.name, id)
         with transaction():
             batch.still_open()
             for number, kept in sorted(batch.rows.items(), key=lambda each: int(each[0])):
@@ -103,12 +103,12 @@ class Cells(Screens):
             kept[str(id)] = {"was": was(row, before), "version": row.version}
         return (str(row), id, "")
 
-    def _remember(self, column: Column, kept: dict[str, Any]) -> Batch | None:
+    def _remember(self, column: Column, kept: dict[str, Any]) -> BulkEdit | None:
         """What can be taken back, for a while; what cannot be put back in every row is not offered at all."""
         if not kept or any(each["was"] is None for each in kept.values()):
             return None
         with transaction():
-            batch = Batch(resource=self.resource.name, path=column.path, user_id=access.actor().user_id, rows=kept)
+            batch = BulkEdit(resource=self.resource.name, path=column.path, user_id=access.actor().user_id, rows=kept)
             session.add(batch)
         cookie[_UNDO] = {"id": batch.id, "resource": batch.resource, "many": len(kept), "until": batch.until.isoformat()}
         return batch

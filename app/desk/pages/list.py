@@ -14,7 +14,7 @@ from app.desk.declare.resource import Resource
 from app.desk.lists import filter_form, filters
 from app.desk.lists.export import XLSX, csv_of, lines, workbook
 from app.desk.lists.query import Asked, Page, every_row, listed, named, shown, why_not
-from app.desk.lists.saved_view import View
+from app.desk.lists.saved_view import SavedView
 from app.desk.pages.fab_rows import Rows
 from app.desk.pages.import_file import Imports
 from app.desk.pages.inline_edit import chosen, writable
@@ -34,8 +34,8 @@ class Lists(Imports):
     @expose("/")
     @has_access
     def list(self) -> Any:
-        asked, views = Asked.read(request.args), View.all(self.resource.name)
-        first = View.opening(self.resource.name, views)
+        asked, views = Asked.read(request.args), SavedView.all(self.resource.name)
+        first = SavedView.opening(self.resource.name, views)
         if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
             return redirect(self._address(first))
         page = listed(self.resource, asked)
@@ -102,7 +102,7 @@ class Lists(Imports):
             return self._views(asked)
         try:
             with transaction():
-                view = View.keep(self.resource.name, asked.args(view=None), **_called(request.form))
+                view = SavedView.keep(self.resource.name, asked.args(view=None), **_called(request.form))
         except Refused as no:
             return self._views(asked, typed=request.form, refusal=no)
         flash(f"View saved: {view.name}", "success")
@@ -112,7 +112,7 @@ class Lists(Imports):
     @has_access
     def view(self, id: int) -> Any:
         """Another name, seen by others or not, the first one or not; or the list as it is now in place of what it kept."""
-        view = View.mine(self.resource.name, id)
+        view = SavedView.mine(self.resource.name, id)
         try:
             with transaction():
                 view.lock()
@@ -131,14 +131,14 @@ class Lists(Imports):
         """A view that somebody else shares opens the list, for whoever is here; or does so no more."""
         wanted = request.form.get("opens") == "yes"
         with transaction():
-            view = View.open_with(self.resource.name, id, wanted=wanted)
+            view = SavedView.open_with(self.resource.name, id, wanted=wanted)
         flash(f"The list now opens with {f'“{view.name}”' if wanted else 'all records'} for you.", "success")
         return redirect(url_for(f"{self.endpoint}.views"))
 
     @expose("/views/<int:id>/delete", methods=["POST"])
     @has_access
     def unkeep(self, id: int) -> Any:
-        view = View.mine(self.resource.name, id)
+        view = SavedView.mine(self.resource.name, id)
         with transaction():
             session.delete(view)
         flash(f"View deleted: {view.name}. Its records are unchanged.", "success")
@@ -146,18 +146,18 @@ class Lists(Imports):
 
     def _views(self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None) -> Any:
         session.rollback()
-        views = View.all(self.resource.name)
-        kept = {"views": views, "opening": View.opening(self.resource.name, views), "address": self._address}
+        views = SavedView.all(self.resource.name)
+        kept = {"views": views, "opening": SavedView.opening(self.resource.name, views), "address": self._address}
         given = {"asked": asked, "typed": typed or {}, "refusal": refusal, **kept}
         return self._page("desk/views.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
 
-    def _address(self, view: View) -> str:
+    def _address(self, view: SavedView) -> str:
         return self._list(view.asked | {"view": view.id})
 
     def _list(self, asked: Mapping[str, Any]) -> str:
         return url_for(f"{self.endpoint}.list", **asked)
 
-    def _everything(self, first: View | None) -> str:
+    def _everything(self, first: SavedView | None) -> str:
         """The list without any question; an address that says nothing would open the reader's first view."""
         return url_for(f"{self.endpoint}.list", view="all" if first else None)
 
@@ -209,7 +209,7 @@ def screens_of(resource: Resource) -> type[Lists]:
     return type(f"{stable_name(noun)}Screens", (base,), body)
 
 
-def _now(views: Sequence[View], asked: Asked) -> View | None:
+def _now(views: Sequence[SavedView], asked: Asked) -> SavedView | None:
     """The view that this address says it began with."""
     return next((each for each in views if str(each.id) == asked.view), None)
 

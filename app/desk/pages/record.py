@@ -15,7 +15,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.desk.declare.about_a_record import belonging
 from app.desk.declare.resource import Resource
-from app.desk.lists.archive import PutAway
+from app.desk.lists.archive import Archived
 from app.desk.lists.query import Asked, beside, found
 from app.desk.notices.colleague import fitting, name_of
 from app.desk.records import editing_now
@@ -101,7 +101,7 @@ class Record:
     def put_away(self, pk: int) -> Any:
         row = self._archived(pk)
         with transaction():
-            PutAway.put(row)
+            Archived.put(row)
         flash(f"Archived: {row}. You can find it in the list under “Archived”.", "success")
         return redirect(self._again(pk))
 
@@ -110,7 +110,7 @@ class Record:
     def fetch(self, pk: int) -> Any:
         row = self._archived(pk)
         with transaction():
-            PutAway.fetch(row)
+            Archived.fetch(row)
         flash(f"Restored: {row}", "success")
         return redirect(self._again(pk))
 
@@ -137,7 +137,7 @@ class Record:
             kinds=KINDS,
             tasks=[*session.scalars(tasks)] if who.may(Task, "read") and self.resource.noun is not Task else [],
             asks_tasks=who.may(Task, "finish") and self.resource.noun is not Task,
-            away=PutAway.of(row) if self.resource.archive else None,
+            away=Archived.of(row) if self.resource.archive else None,
             beside=self._beside(row),
             others=editing_now.others(row) if self.resource.edit and who.may(self.resource.noun, "edit") else [],
             refusal=refusal,

@@ -15,8 +15,8 @@ from flask_appbuilder.security.decorators import permission_name, protect
 
 from app.desk.declare.column import KINDS, Column
 from app.desk.declare.field import Added, board
-from app.desk.declare.report import Report, reports
-from app.desk.declare.resource import Resource, resources
+from app.desk.declare.report import Report, registered_reports
+from app.desk.declare.resource import Resource, registered_resources
 from app.desk.lists.query import LARGEST, Asked, found, listed, whole
 from app.desk.pages.fab_rows import Rows
 from app.desk.records.writing import delete_row, write_row
@@ -247,10 +247,10 @@ def described(name: str) -> str:
 def _described(name: str, added: Sequence[Added]) -> str:
     paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN, "/api/v1/security/refresh": _REFRESH}
     schemas: dict[str, Any] = {"Error": _ERROR}
-    for resource in resources():
+    for resource in registered_resources():
         schemas |= _schemas(resource)
         paths |= _paths(resource)
-    for report in reports():
+    for report in registered_reports():
         paths[f"/api/v1/report/{report.name}"] = {"get": _report_operation(report)}
     jwt = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
     info = {"title": name, "version": "v1", "description": "The same fields, records and actions as in the app. Sign in first to get a token."}

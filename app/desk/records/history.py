@@ -13,7 +13,7 @@ from sqlalchemy import inspect
 from app.desk.declare import column
 from app.desk.declare.column import KINDS, NO, usual_label
 from app.desk.declare.field import board
-from app.desk.declare.resource import resource_of, resources
+from app.desk.declare.resource import registered_resources, resource_of
 from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
 from app.kernel.db import Noun, noun_called, session, spaced, stable_name
@@ -36,7 +36,7 @@ def told(change: Change) -> list[tuple[str, str, str]]:
 def _label(noun: str, name: str) -> str:
     """As the column is called on the page of the record."""
     plain, found = name.removesuffix("_amount").removesuffix("_id"), _column(noun, name)
-    known = {each.path: each.label for resource in resources() if resource.name == noun for each in resource.declared.every}
+    known = {each.path: each.label for resource in registered_resources() if resource.name == noun for each in resource.declared.every}
     return known.get(name) or known.get(plain) or (str(found.info.get("label", "")) if found is not None else "") or usual_label(plain)
 
 
@@ -123,7 +123,7 @@ def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
 
 def door_to(noun: type[Any] | str, id: int | None) -> str | None:
     """Where a row of another noun is shown, if there is such a page and the reader may open it."""
-    named = [each for each in resources() if noun in (each.noun, each.name)]
+    named = [each for each in registered_resources() if noun in (each.noun, each.name)]
     if not named or id is None or not access.actor().may(named[0].noun, "read"):
         return None
     return url_for(f"{stable_name(named[0].noun)}Screens.show", pk=id)

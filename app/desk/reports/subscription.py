@@ -18,7 +18,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.desk.declare import column
 from app.desk.declare.column import KINDS
 from app.desk.declare.relative_days import days_of
-from app.desk.declare.report import Report, report_called, reports
+from app.desk.declare.report import Report, registered_reports, report_called
 from app.desk.notices.colleague import name_of
 from app.desk.notices.notice import give
 from app.desk.reports import file
@@ -56,7 +56,7 @@ REFUSED = 3  # letters in a row that did not arrive, after which none is sent an
 
 
 def _called() -> dict[str, str]:
-    return {each.name: each.label for each in reports()}
+    return {each.name: each.label for each in registered_reports()}
 
 
 @dataclass(frozen=True)

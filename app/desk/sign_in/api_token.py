@@ -20,7 +20,7 @@ LONGEST_NAME, LONGEST = 60, 366  # letters; days
 MOST = 20  # of one person
 
 
-class Token(Noun):
+class ApiToken(Noun, table="token"):
     """256 random bits, of which a hash is kept: nobody finds them again by trying, so a plain one is enough, and quick."""
 
     known_as = "API token"
@@ -37,7 +37,7 @@ class Token(Noun):
     ended_at: Mapped[datetime | None]
 
     @classmethod
-    def make(cls, user_id: int, *, name: str, scopes: Iterable[str], days: int) -> tuple[Token, str]:
+    def make(cls, user_id: int, *, name: str, scopes: Iterable[str], days: int) -> tuple[ApiToken, str]:
         """Answers the secret too, this once."""
         name, wanted = " ".join(name.split()), sorted({*scopes})
         wrong: dict[str, str] = {}
@@ -63,11 +63,11 @@ class Token(Noun):
         return cls.ended_at.is_(None), cls.good_until > NOW
 
     @classmethod
-    def of(cls, user_id: int) -> list[Token]:
+    def of(cls, user_id: int) -> list[ApiToken]:
         return [*session.scalars(select(cls).where(cls.user_id == user_id, *cls.good()).order_by(cls.id))]
 
     @classmethod
-    def shown(cls, secret: str) -> Token | None:
+    def shown(cls, secret: str) -> ApiToken | None:
         found = session.scalar(select(cls).where(cls.digest == digest(secret), *cls.good()))
         if found is not None:
             _used(found.id)
@@ -90,6 +90,6 @@ def digest(secret: str) -> str:
 
 def _used(id: int) -> None:
     """Once a minute is often enough to know whether anybody still uses it."""
-    table: Table = Token.__table__
+    table: Table = ApiToken.__table__
     stale = func.coalesce(table.c.used_at, table.c.created_at - timedelta(days=1)) < NOW - timedelta(minutes=1)
     at_once(update(table).where(table.c.id == id, stale).values(used_at=NOW))

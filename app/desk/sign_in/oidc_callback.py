@@ -28,7 +28,7 @@ from app.kernel.errors import Missing, NotSignedIn, Refused
 GOOD_FOR = timedelta(minutes=10)  # the way there and back, with whatever is asked on it
 
 
-class Vouched(BaseView):
+class OidcSignIn(BaseView):
     """There and back; a second factor of ours is asked for afterwards, as behind a password."""
 
     route_base = "/login/with"
@@ -72,7 +72,7 @@ def _one(key: str) -> Provider:
 def _back(provider: Provider) -> str:
     """The same for every visitor, since it is registered with the provider letter by letter."""
     home: str = current_app.extensions["settings"].base_url
-    return home.rstrip("/") + url_for("Vouched.back", key=provider.key)
+    return home.rstrip("/") + url_for("OidcSignIn.back", key=provider.key)
 
 
 def _heard(provider: Provider) -> Any:

@@ -45,12 +45,12 @@ from sqlalchemy.orm import load_only
 from wtforms import PasswordField
 from wtforms.validators import DataRequired, Email, EqualTo, ValidationError
 
-from app.desk.declare.page import pages
-from app.desk.declare.report import reports
-from app.desk.declare.resource import resources
-from app.desk.sign_in.api_token import Token
+from app.desk.declare.page import registered_pages
+from app.desk.declare.report import registered_reports
+from app.desk.declare.resource import registered_resources
+from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.password import NOBODYS, fits, hashed, is_old
-from app.desk.sign_in.session import SEEN_ANEW, Sitting, digest, seen
+from app.desk.sign_in.session import SEEN_ANEW, StaffSession, digest, seen
 from app.desk.sign_in.sign_in_page import AuthDBView, SignIn
 from app.desk.sign_in.throttle import guessing
 from app.kernel import access
@@ -179,8 +179,12 @@ _EVERY_GROUP = (
     .group_by(Group.id, Group.name)
     .order_by(Group.name)
 )
-_WHERE = Sitting.user_id == bindparam("user"), or_(Sitting.digest == bindparam("digest"), Sitting.id == bindparam("sitting")), *Sitting.good()
-_SITS = select(func.jsonb_build_array(Sitting.id, Sitting.seen_at < NOW - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
+_WHERE = (
+    StaffSession.user_id == bindparam("user"),
+    or_(StaffSession.digest == bindparam("digest"), StaffSession.id == bindparam("sitting")),
+    *StaffSession.good(),
+)
+_SITS = select(func.jsonb_build_array(StaffSession.id, StaffSession.seen_at < NOW - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
 _CALLED = load_only(User.username, User.first_name, User.last_name, User.email, User.active)  # what each page asks of them
 _SOMEBODY = select(User, _GRANTED, _SITS).where(User.id == bindparam("user")).options(_CALLED)
 
@@ -258,7 +262,7 @@ class Desk(SecurityManager):
 
     def validate_api_key(self, api_key_string: str) -> Any:
         """A token is somebody for this one request, and may of theirs what was ticked."""
-        token = Token.shown(api_key_string)
+        token = ApiToken.shown(api_key_string)
         user = self.load_user(token.user_id) if token is not None else None
         if token is None or user is None:
             return None
@@ -288,7 +292,7 @@ class Desk(SecurityManager):
         user = self.get_user_by_id(userid)
         user.password = hashed(password)
         self.update_user(user)
-        Sitting.end_all(int(userid), but=cookie.get("sitting", "") if has_request_context() else "")
+        StaffSession.end_all(int(userid), but=cookie.get("sitting", "") if has_request_context() else "")
 
     def known(self, name: str) -> Any:
         """By user name or by email address: both are looked for, so that it takes as long either way."""
@@ -413,7 +417,7 @@ def keep_an_admin() -> None:
 
 def declared() -> list[str]:
     """The roles of the declarations, which each release writes anew."""
-    named: list[Any] = [*resources(), *reports(), *pages()]
+    named: list[Any] = [*registered_resources(), *registered_reports(), *registered_pages()]
     return sorted({role for each in named for role in each.roles} - {ADMIN})
 
 
@@ -439,8 +443,8 @@ def at_the_desk(user: Any) -> Actor:
 
 def write_roles(desk: Any) -> None:
     """Make the roles of the declarations true in the database. Run at a release, never while serving."""
-    asked: list[Any] = [*reports(), *pages()]
-    named = {role for each in [*resources(), *asked] for role in each.roles}
+    asked: list[Any] = [*registered_reports(), *registered_pages()]
+    named = {role for each in [*registered_resources(), *asked] for role in each.roles}
     _write_permissions(desk, asked)
     desk.add_permissions(update_perms=True)  # which takes away what no page asks for any more
     for name in sorted(named | {ADMIN, "Public"}):
@@ -448,7 +452,9 @@ def write_roles(desk: Any) -> None:
             desk.sm.add_role(name)
     with transaction():
         for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
-            wanted = {(f"{_CAN}{verb}", stable_name(resource.noun)) for resource in resources() for verb in resource.rights(name) & {*resource.verbs}}
+            wanted = {
+                (f"{_CAN}{verb}", stable_name(resource.noun)) for resource in registered_resources() for verb in resource.rights(name) & {*resource.verbs}
+            }
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
             desk.sm.find_role(name).permissions = _existing(wanted | own)
@@ -459,7 +465,7 @@ def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
     wanted = {(permission, view.class_permission_name) for view in desk.baseviews for permission in view.base_permissions}
     menu = [each for group in desk.menu.get_list() for each in (group, *group.childs)]
     wanted |= {("menu_access", each.name) for each in menu if each.name != "-"}
-    wanted |= {(_CAN + verb, stable_name(resource.noun)) for resource in resources() for verb in resource.verbs}
+    wanted |= {(_CAN + verb, stable_name(resource.noun)) for resource in registered_resources() for verb in resource.verbs}
     wanted |= {(f"{_CAN}read", each.right) for each in asked}
     view, _, mark = SEES.partition(".")
     wanted |= {(mark + name, view) for name in declared()}

@@ -19,7 +19,7 @@ OF_PROGRAMS = timedelta(days=30)
 SEEN_ANEW = timedelta(minutes=5)
 
 
-class Sitting(Noun):
+class StaffSession(Noun, table="sitting"):
     """The cookie has its key, and a program its next refresh token; only a hash of either is kept."""
 
     known_as = "session"
@@ -48,7 +48,7 @@ class Sitting(Noun):
         return key
 
     @classmethod
-    def of_program(cls, user_id: int, *, address: str, device: str) -> Sitting:
+    def of_program(cls, user_id: int, *, address: str, device: str) -> StaffSession:
         """A program that may renew its token; `turn` gives it the first one."""
         until = clock.now() + OF_PROGRAMS
         with transaction():
@@ -69,11 +69,11 @@ class Sitting(Noun):
         return cls.ended_at.is_(None), cls.good_until > NOW
 
     @classmethod
-    def of(cls, user_id: int) -> list[Sitting]:
+    def of(cls, user_id: int) -> list[StaffSession]:
         return [*session.scalars(select(cls).where(cls.user_id == user_id, *cls.good()).order_by(cls.seen_at.desc(), cls.id))]
 
     @classmethod
-    def one(cls, user_id: int, id: int) -> Sitting:
+    def one(cls, user_id: int, id: int) -> StaffSession:
         found = next((each for each in cls.of(user_id) if each.id == id), None)
         if found is None:
             raise Missing
@@ -128,6 +128,6 @@ def digest(key: str) -> str:
 
 def seen(id: int) -> None:
     """Somebody is still here: written down now and then, apart from whatever they do."""
-    table: Table = Sitting.__table__
+    table: Table = StaffSession.__table__
     later = func.least(table.c.ends_at, NOW + IDLE)
     at_once(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=later))

@@ -19,9 +19,9 @@ from flask_login import current_user, login_user
 
 from app.desk.sign_in.oidc import providers
 from app.desk.sign_in.passkey import can_be_at, origin
-from app.desk.sign_in.session import Sitting, digest
+from app.desk.sign_in.session import StaffSession, digest
 from app.desk.sign_in.throttle import TooOften, guessing
-from app.desk.sign_in.totp import Second
+from app.desk.sign_in.totp import TwoFactor
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 
 HALF_AN_ENTRY = 10 * 60  # from the right password to the right code
@@ -47,7 +47,7 @@ def must_have_second(user: Any) -> bool:
 
 def passed(user: Any, typed: str) -> None:
     """The right code, or no, at whatever door. A wrong one counts as a guess of its own kind."""
-    second = Second.of(user.id)
+    second = TwoFactor.of(user.id)
     if second is None or not typed.strip():
         raise NotSignedIn("Enter the code from your authenticator app. API clients send it as “code”.")
     with guessing("code", user.username):
@@ -75,7 +75,7 @@ class AuthDBView(views.AuthDBView):
     @expose("/logout/")
     def logout(self) -> Any:
         if current_user.is_authenticated:
-            for each in Sitting.of(current_user.id):
+            for each in StaffSession.of(current_user.id):
                 if each.digest == digest(cookie.get("sitting", "")):
                     each.end()
         cookie.pop("sitting", None)
@@ -90,7 +90,7 @@ class AuthDBView(views.AuthDBView):
         if user is None or not user.is_active:
             cookie.pop("half", None)
             return redirect(url_for("AuthDBView.login"))
-        second = Second.of(user.id)
+        second = TwoFactor.of(user.id)
         if second is None or second.since is None:
             return _setting_up(user, second, "desk/second_door.html", lambda: self._comes_in(user, half))
         if request.method == "GET":
@@ -119,7 +119,7 @@ def asks(form: Any = None, no: Refused | None = None, *, there: str | None = Non
 
 def comes_in(user: Any, there: str, *, how: str) -> Any:
     """Whoever has shown one factor; the second one is asked for on a page of its own."""
-    if Second.is_on_for(user.id) or must_have_second(user):
+    if TwoFactor.is_on_for(user.id) or must_have_second(user):
         cookie["half"] = {"user": user.id, "until": time.time() + HALF_AN_ENTRY, "next": there, "how": how}
         return redirect(url_for("AuthDBView.second"))
     sits_down(user, how=how)
@@ -129,7 +129,7 @@ def comes_in(user: Any, there: str, *, how: str) -> Any:
 def sits_down(user: Any, *, how: str) -> None:
     cookie.pop("seen_as", None)
     login_user(user, remember=False)
-    cookie["sitting"] = Sitting.begin(user.id, **_from(), how=how)
+    cookie["sitting"] = StaffSession.begin(user.id, **_from(), how=how)
     prove()
 
 
@@ -156,13 +156,13 @@ class SignIn(SecurityApi):
             user = recognised(str(words[0]), str(words[1]))
         except TooOften as no:
             return waits(self.response(no.status, **no.as_json()), no)
-        if Second.is_on_for(user.id):
+        if TwoFactor.is_on_for(user.id):
             passed(user, str(given.get("code", "")))
         elif must_have_second(user):
             raise NotSignedIn("Your role requires two-factor authentication. Sign in to the desk and set it up first.")
         if not given.get("refresh"):
             return cast(Response, self.response(200, access_token=create_access_token(identity=str(user.id), fresh=True)))
-        tokens, _ = _turned(user.id, Sitting.of_program(user.id, **_from()), "")
+        tokens, _ = _turned(user.id, StaffSession.of_program(user.id, **_from()), "")
         return cast(Response, self.response(200, **tokens))
 
     @expose("/refresh", methods=["POST"])
@@ -171,13 +171,13 @@ class SignIn(SecurityApi):
         """The next two tokens for a refresh token, each of which is good once."""
         told = get_jwt()
         with guessing("refresh", str(told["sub"])):
-            tokens, is_good = _turned(int(told["sub"]), Sitting.one(int(told["sub"]), told.get("sitting", 0)), told["jti"])
+            tokens, is_good = _turned(int(told["sub"]), StaffSession.one(int(told["sub"]), told.get("sitting", 0)), told["jti"])
             if not is_good:
                 raise NotSignedIn("This refresh token was already used, so the session was ended. Sign in again.")
         return cast(Response, self.response(200, **tokens))
 
 
-def _turned(user_id: int, sitting: Sitting, jti: str) -> tuple[dict[str, str], bool]:
+def _turned(user_id: int, sitting: StaffSession, jti: str) -> tuple[dict[str, str], bool]:
     claims = {"sitting": sitting.id}
     renews = create_refresh_token(identity=str(user_id), additional_claims=claims)
     opens = create_access_token(identity=str(user_id), additional_claims=claims, fresh=not jti)
@@ -201,7 +201,7 @@ class SecondFactor(BaseView):
     def show(self) -> Any:
         if not current_user.is_authenticated:
             raise NotSignedIn("Sign in to continue.")
-        user, second = current_user, Second.of(current_user.id)
+        user, second = current_user, TwoFactor.of(current_user.id)
         if second is None or second.since is None:
             return _setting_up(user, second, "desk/second.html", lambda: url_for("SecondFactor.show"))
         if request.method == "GET":
@@ -221,13 +221,13 @@ class SecondFactor(BaseView):
         return redirect(url_for("SecondFactor.show"))
 
 
-def _setting_up(user: Any, second: Second | None, page: str, done: Callable[[], str]) -> Any:
+def _setting_up(user: Any, second: TwoFactor | None, page: str, done: Callable[[], str]) -> Any:
     """A button that makes the secret, the picture of it, and its first code."""
     second = second if second is not None and second.secret else None
     if request.method == "GET" or (second is None and request.form.get("do") != "begin"):
         return _second_page(page, user, second)
     if second is None or request.form.get("do") == "begin":
-        return _second_page(page, user, Second.begin(user.id))
+        return _second_page(page, user, TwoFactor.begin(user.id))
     try:
         with guessing("code", user.username):
             sheet = second.switch_on(request.form.get("code", ""))
@@ -236,7 +236,7 @@ def _setting_up(user: Any, second: Second | None, page: str, done: Callable[[], 
     return _second_page(page, user, second, sheet=sheet, go_on=done())
 
 
-def _second_page(page: str, user: Any, second: Second | None, *, no: Refused | None = None, **known: Any) -> Response:
+def _second_page(page: str, user: Any, second: TwoFactor | None, *, no: Refused | None = None, **known: Any) -> Response:
     g.resource = None
     begun = second is not None and second.since is None
     house = current_app.extensions["settings"].business

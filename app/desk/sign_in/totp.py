@@ -24,7 +24,7 @@ SPAN, DIGITS = 30, 6  # as RFC 6238 has them, and as every program for it expect
 SHEET = 10
 
 
-class Second(Noun):
+class TwoFactor(Noun, table="second"):
     """One for each person. A code is good once, and a few seconds before and after its time, for clocks differ."""
 
     known_as = "two-factor authentication"
@@ -39,7 +39,7 @@ class Second(Noun):
     sheet: Mapped[list[Any]] = mapped_column(default=list, info={"secret": True})
 
     @classmethod
-    def of(cls, user_id: int) -> Second | None:
+    def of(cls, user_id: int) -> TwoFactor | None:
         return session.scalar(select(cls).where(cls.user_id == user_id).execution_options(populate_existing=True))
 
     @classmethod
@@ -47,7 +47,7 @@ class Second(Noun):
         return session.scalar(select(cls.id).where(cls.user_id == user_id, cls.since.is_not(None))) is not None
 
     @classmethod
-    def begin(cls, user_id: int) -> Second:
+    def begin(cls, user_id: int) -> TwoFactor:
         """A secret to be taken into the telephone; nothing depends on it before its first code was right."""
         with transaction():
             it = cls.of(user_id)

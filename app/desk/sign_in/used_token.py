@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from app.kernel.db import NOW, Noun, at_once
 
 
-class Spent(Noun):
+class UsedToken(Noun, table="spent"):
     """A cookie that is signed can be brought twice; what stood in it is let through the first time alone."""
 
     audited = False  # nobody's doing
@@ -23,7 +23,7 @@ class Spent(Noun):
 
 def first_time(key: str, *, within: timedelta) -> bool:
     """Written down at once: two who bring it together are one who was first."""
-    table: Table = Spent.__table__
+    table: Table = UsedToken.__table__
     at_once(delete(table).where(table.c.good_until < NOW))
     once = insert(table).values(digest=sha256(key.encode()).hexdigest(), good_until=NOW + within)
     return at_once(once.on_conflict_do_nothing()) == 1

@@ -10,7 +10,7 @@ from flask_login import current_user
 
 from app.desk.notices.notice import give
 from app.desk.sign_in import security
-from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.api_token import ApiToken
 from app.desk.staff.roles import Line, lines
 from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, NotSignedIn, Refused
@@ -29,7 +29,7 @@ class Tokens(BaseView):
             return _page(me)
         try:
             with transaction():
-                made, secret = Token.make(me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days())
+                made, secret = ApiToken.make(me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days())
                 give(current_user, "ways_in", f"The API token “{made.name}” was created for your account.")
         except Refused as no:
             return _page(me, refusal=no), no.status
@@ -37,7 +37,7 @@ class Tokens(BaseView):
 
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:
-        Token.end(_me(), id)
+        ApiToken.end(_me(), id)
         flash("API token revoked.", "success")
         return redirect(url_for("Tokens.index"))
 
@@ -67,7 +67,7 @@ def _mine(wanted: list[str]) -> list[str]:
     return wanted
 
 
-def _said(token: Token) -> str:
+def _said(token: ApiToken) -> str:
     """Bookings (read, confirm), Slots (read)."""
     its = {line.label: [called.lower() for verb, called in line.verbs.items() if line.right(verb) in token.scopes] for line in lines()}
     return ", ".join(f"{label} ({', '.join(verbs)})" for label, verbs in its.items() if verbs)
@@ -78,8 +78,8 @@ def _days() -> int:
     return int(typed) if typed.isdecimal() and len(typed) < 6 else 0
 
 
-def _page(me: int, *, refusal: Refused | None = None, made: Token | None = None, secret: str = "") -> str:
+def _page(me: int, *, refusal: Refused | None = None, made: ApiToken | None = None, secret: str = "") -> str:
     g.resource = None
     ticked = {*request.form.getlist("scope")} if refusal else set[str]()
     known = {"refusal": refusal, "made": made, "secret": secret, "ticked": ticked, "may": _said}
-    return render_template("desk/tokens.html", tokens=Token.of(me), packs=_offered(), **known)
+    return render_template("desk/tokens.html", tokens=ApiToken.of(me), packs=_offered(), **known)

@@ -18,7 +18,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Missing, NotSignedIn
 
 
-class SeenAs(BaseView):
+class Impersonation(BaseView):
     """Two buttons: begin, and be oneself again."""
 
     route_base = "/desk/see-as"

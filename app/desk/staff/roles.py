@@ -11,9 +11,9 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.sqla.models import Role, assoc_group_role, assoc_user_role
 from sqlalchemy import exists, func, or_, select
 
-from app.desk.declare.page import pages
-from app.desk.declare.report import reports
-from app.desk.declare.resource import resources
+from app.desk.declare.page import registered_pages
+from app.desk.declare.report import registered_reports
+from app.desk.declare.resource import registered_resources
 from app.desk.sign_in import security
 from app.kernel.access import ADMIN, Actor, acting, guarded, level
 from app.kernel.db import session, spaced, stable_name, transaction
@@ -122,11 +122,11 @@ def must_be_admin() -> None:
 
 def lines() -> Iterable[Line]:
     """Everything a right can be about, from the declarations."""
-    for it in resources():
+    for it in registered_resources():
         verbs = {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs}
         verbs |= {"edit": "Edit custom fields"} if "edit" in verbs and not it.declared.edit else {}
         yield Line(it.pack, it.label, stable_name(it.noun), verbs, it.noun)
-    asked: list[Any] = [*reports(), *pages()]
+    asked: list[Any] = [*registered_reports(), *registered_pages()]
     for each in asked:
         yield Line(each.pack, each.label, each.right, {"read": "Read"})
 

@@ -9,11 +9,11 @@ from flask import session as cookie
 from flask_appbuilder import BaseView, expose
 from flask_login import current_user
 
-from app.desk.sign_in.session import Sitting, digest
+from app.desk.sign_in.session import StaffSession, digest
 from app.kernel.errors import NotSignedIn
 
 
-class Sittings(BaseView):
+class Sessions(BaseView):
     """Whoever sees the desk with somebody else's eyes still sees their own here."""
 
     route_base = "/desk/sittings"
@@ -22,19 +22,19 @@ class Sittings(BaseView):
     @expose("/")
     def index(self) -> Any:
         g.resource = None
-        return render_template("desk/sittings.html", sittings=Sitting.of(_me()), here=digest(cookie.get("sitting", "")))
+        return render_template("desk/sittings.html", sittings=StaffSession.of(_me()), here=digest(cookie.get("sitting", "")))
 
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:
-        Sitting.one(_me(), id).end()
+        StaffSession.one(_me(), id).end()
         flash("Session ended.", "success")
-        return redirect(url_for("Sittings.index"))
+        return redirect(url_for("Sessions.index"))
 
     @expose("/others", methods=["POST"])
     def end_others(self) -> Any:
-        Sitting.end_all(_me(), but=cookie.get("sitting", ""))
+        StaffSession.end_all(_me(), but=cookie.get("sitting", ""))
         flash("All other sessions ended.", "success")
-        return redirect(url_for("Sittings.index"))
+        return redirect(url_for("Sessions.index"))
 
 
 def _me() -> int:

@@ -10,10 +10,10 @@ from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.sqla.models import User
 
 from app.desk.notices.notice import give
-from app.desk.sign_in.api_token import Token
+from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
-from app.desk.sign_in.session import Sitting
-from app.desk.sign_in.totp import Second
+from app.desk.sign_in.session import StaffSession
+from app.desk.sign_in.totp import TwoFactor
 from app.desk.staff.roles import must_be_admin
 from app.kernel import audit
 from app.kernel.access import actor
@@ -21,7 +21,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing
 
 
-class WaysIn(BaseView):
+class SignInMethods(BaseView):
     """For administrators alone; each of it stands in the history under their name, and the person hears of it."""
 
     route_base = "/desk/ways-in"
@@ -32,21 +32,21 @@ class WaysIn(BaseView):
     def of(self, user: int) -> Any:
         whose = _one(user)
         g.resource = None
-        theirs = {"sittings": Sitting.of(user), "second": Second.of(user), "passkeys": Passkey.of(user), "tokens": Token.of(user)}
+        theirs = {"sittings": StaffSession.of(user), "second": TwoFactor.of(user), "passkeys": Passkey.of(user), "tokens": ApiToken.of(user)}
         return render_template("desk/ways_in.html", whose=whose, **theirs)
 
     @expose("/<int:user>/sittings/<int:id>/end", methods=["POST"])
     def sign_out(self, user: int, id: int) -> Any:
-        return _taken(user, "signed_out", lambda: Sitting.one(user, id).end(), "Session ended.")
+        return _taken(user, "signed_out", lambda: StaffSession.one(user, id).end(), "Session ended.")
 
     @expose("/<int:user>/sittings/end", methods=["POST"])
     def sign_out_everywhere(self, user: int) -> Any:
-        return _taken(user, "signed_out_everywhere", lambda: Sitting.end_all(user), "All sessions ended.")
+        return _taken(user, "signed_out_everywhere", lambda: StaffSession.end_all(user), "All sessions ended.")
 
     @expose("/<int:user>/second/end", methods=["POST"])
     def take_second(self, user: int) -> Any:
         return _taken(
-            user, "lost_second_factor", lambda: Second.take_from(user), "Two-factor authentication turned off. The user now signs in with a password only."
+            user, "lost_second_factor", lambda: TwoFactor.take_from(user), "Two-factor authentication turned off. The user now signs in with a password only."
         )
 
     @expose("/<int:user>/passkeys/<int:id>/end", methods=["POST"])
@@ -55,7 +55,7 @@ class WaysIn(BaseView):
 
     @expose("/<int:user>/tokens/<int:id>/end", methods=["POST"])
     def take_token(self, user: int, id: int) -> Any:
-        return _taken(user, "lost_token", lambda: Token.end(user, id), "API token revoked.")
+        return _taken(user, "lost_token", lambda: ApiToken.end(user, id), "API token revoked.")
 
 
 _TOLD = {
@@ -74,7 +74,7 @@ def _taken(user: int, verb: str, take: Callable[[], None], said: str) -> Any:
         audit.line(whose, verb)
         give(whose, "ways_in", f"{actor().name} {_TOLD[verb]}.")
     flash(said, "success")
-    return redirect(url_for("WaysIn.of", user=user))
+    return redirect(url_for("SignInMethods.of", user=user))
 
 
 def _one(id: int) -> User:

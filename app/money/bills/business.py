@@ -14,7 +14,7 @@ from app.kernel.errors import Invalid
 from app.kernel.files import Picture
 from app.kernel.numbering import Series
 from app.kernel.people import country, mailbox
-from app.kernel.process_cache import Board
+from app.kernel.process_cache import ProcessCache
 from app.money.gateways.upi import is_vpa
 from app.money.sums import working_hours
 from app.money.sums.tax import STATES, is_gstin
@@ -130,7 +130,7 @@ def _ours(own: Session) -> Mapping[str, str]:
     return ours.told if ours else {}
 
 
-board = Board("business", _ours, _say)
+board = ProcessCache("business", _ours, _say)
 
 
 def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:

@@ -14,7 +14,7 @@ from app.money.bills.payment import Payment
 from app.money.sums.price import Price
 
 
-class Owed(Linked):
+class OneOffCharge(Linked):
     """The noun brings a `person`, a `price` and the states `open` and `paid`; it calls `ask` when it is written, and `let_off` when nobody has to pay."""
 
     if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
 from app.packs.bookings.hours.hours import Hours
 from app.packs.bookings.hours.presence import Presence
-from app.packs.bookings.hours.special_hours import OtherHours
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.hours.special_hours import SpecialHours
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.features import features
 from app.packs.bookings.offer.package import Package
@@ -41,9 +41,9 @@ pack = Pack(
         Service,
         Extra,
         Practitioner,
-        Giver,
+        Assignment,
         Hours,
-        OtherHours,
+        SpecialHours,
         Closure,
         Slot,
         Booking,

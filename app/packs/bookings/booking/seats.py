@@ -15,7 +15,7 @@ from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import later
 from app.kernel.translation import say
 from app.packs.bookings.hours.presence import Presence
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import GONE, Slot, came_free
@@ -144,7 +144,7 @@ class Seated:
         """How much of this service each practitioner has had lately and has to come, for their share; whoever has least is next."""
         lately = Slot.starts_at.between(clock.ahead(days=-30), clock.ahead(days=60))
         had = select(Slot.practitioner_id, func.count()).join(cls, cls.slot_id == Slot.id).where(Slot.service_id == service.id, lately, cls._alive())
-        share = dict(session.execute(select(Giver.practitioner_id, Giver.weight).where(Giver.service_id == service.id)).all())
+        share = dict(session.execute(select(Assignment.practitioner_id, Assignment.weight).where(Assignment.service_id == service.id)).all())
         return {id: count / share.get(id, 10) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
 
     @staticmethod

@@ -22,8 +22,8 @@ from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import BusyCalendar, busy_times
 from app.packs.bookings.hours.hours import Hours
 from app.packs.bookings.hours.presence import Presence
-from app.packs.bookings.hours.special_hours import OtherHours
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.hours.special_hours import SpecialHours
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.availability import Span, Timetable, shared, starts
 from app.packs.bookings.offer.holiday import holidays_of
 from app.packs.bookings.offer.practitioner import Practitioner
@@ -77,11 +77,11 @@ class Practice:
         self.people = {each.id: each for each in session.scalars(select(Practitioner).where(Practitioner.id.in_(whose)))}
         self.services = offered_by()
         self.hours: dict[int, list[Hours]] = defaultdict(list)
-        self.other: dict[int, list[OtherHours]] = defaultdict(list)
+        self.other: dict[int, list[SpecialHours]] = defaultdict(list)
         self.away: dict[int, list[Span]] = {id: [] for id in whose}
         for hours in session.scalars(select(Hours).where(Hours.practitioner_id.in_(whose))):
             self.hours[hours.practitioner_id].append(hours)
-        for other in session.scalars(select(OtherHours).where(OtherHours.practitioner_id.in_(whose))):
+        for other in session.scalars(select(SpecialHours).where(SpecialHours.practitioner_id.in_(whose))):
             self.other[other.practitioner_id].append(other)
         theirs = or_(Closure.practitioner_id.in_(whose), Closure.practitioner_id.is_(None))
         for closure in session.scalars(select(Closure).where(theirs, Closure.ends_at > self.now)):
@@ -157,7 +157,7 @@ class Plan:
 def offered_by() -> list[tuple[Service, set[int]]]:
     """Each service with whoever gives it: those of whom it is said, or everybody."""
     said: dict[int, set[int]] = defaultdict(set)
-    for service_id, practitioner_id in session.execute(select(Giver.service_id, Giver.practitioner_id)):
+    for service_id, practitioner_id in session.execute(select(Assignment.service_id, Assignment.practitioner_id)):
         said[service_id].add(practitioner_id)
     everybody = {*session.scalars(select(Practitioner.id).where(Practitioner.state == "active"))}
     return [(each, said.get(each.id, everybody)) for each in session.scalars(select(Service).where(Service.state == "offered").order_by(Service.id))]
@@ -220,7 +220,7 @@ def arrange_everybody() -> None:
 
 def _with_hours(*, or_slots: bool = False) -> Sequence[Practitioner]:
     """Those whose slots follow some hours, or did until now; or who have any slots at all."""
-    ruled = [select(each.practitioner_id) for each in (Hours, OtherHours)]
+    ruled = [select(each.practitioner_id) for each in (Hours, SpecialHours)]
     to_come = select(Slot.practitioner_id).where(Slot.starts_at > clock.now(), Slot.made | (true() if or_slots else false()))
     return session.scalars(select(Practitioner).where(Practitioner.id.in_(union(*ruled, to_come))).order_by(Practitioner.id)).all()
 
@@ -228,7 +228,7 @@ def _with_hours(*, or_slots: bool = False) -> Sequence[Practitioner]:
 # --- whatever changes the hours ---------------------------------------------------------------------------------------
 
 
-def stranded(row: Hours | OtherHours | Closure) -> dict[str, str]:
+def stranded(row: Hours | SpecialHours | Closure) -> dict[str, str]:
     """Who would be left outside the hours by what has just been changed: by number, when and who. Asked before it is kept."""
     if isinstance(row, Closure):
         slots: ColumnElement[bool] = _inside(row)
@@ -249,7 +249,7 @@ def _inside(closure: Closure) -> ColumnElement[bool]:
 def _note(session: Session, context: UOWTransaction) -> None:
     """At the one gate that every door goes through, so that no change of the hours can forget the slots."""
     for row in (*session.new, *session.dirty, *session.deleted):
-        if isinstance(row, (Hours, OtherHours, Closure, Giver, Service, Practitioner)) and (row in session.deleted or session.is_modified(row)):
+        if isinstance(row, (Hours, SpecialHours, Closure, Assignment, Service, Practitioner)) and (row in session.deleted or session.is_modified(row)):
             session.info.setdefault("hours_changed", set()).add(row)
         if isinstance(row, BusyCalendar) and (row in session.deleted or inspect(row).attrs.times.history.has_changes()):
             session.info.setdefault("hours_changed", set()).add(row)
@@ -266,7 +266,7 @@ def _owe(here: Session) -> None:
 
 def _whose(row: Any) -> Iterable[Practitioner]:
     match row:
-        case Hours() | OtherHours() | BusyCalendar() | Closure(practitioner=Practitioner()):
+        case Hours() | SpecialHours() | BusyCalendar() | Closure(practitioner=Practitioner()):
             return [cast(Practitioner, row.practitioner)]
         case Closure():
             return _with_hours(or_slots=True)

@@ -18,7 +18,7 @@ from app.kernel.forms import Form
 from app.kernel.people import Person
 from app.messages.opt_in import OptIn
 from app.messages.safe_http import neighbour, shelf
-from app.messages.webhook import Hook
+from app.messages.webhook import Webhook
 from app.messages.wording import Wording
 from app.money.bills.basket import Basket
 from app.money.bills.bill import ByHand
@@ -33,8 +33,8 @@ from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Address, BusyCalendar
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
-from app.packs.bookings.hours.special_hours import OtherHours
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.hours.special_hours import SpecialHours
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.package import Buyer, Package
 from app.packs.bookings.offer.practitioner import Practitioner
@@ -144,7 +144,7 @@ def _be_heard() -> None:
     """A program in the sandbox hears what happens: /sandbox/listener shows it."""
     if neighbour():
         with transaction():
-            session.add(Hook(name="Sandbox listener", address=neighbour()))
+            session.add(Webhook(name="Sandbox listener", address=neighbour()))
 
 
 def _automate() -> None:
@@ -191,11 +191,11 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
             for each, day in product(practitioners, WEEKDAYS[:6])
             for service, (opens, closes) in zip(services, hours, strict=True)
         )
-        session.add_all(Giver(service=service, practitioner=each) for service, each in product(services, practitioners))
+        session.add_all(Assignment(service=service, practitioner=each) for service, each in product(services, practitioners))
         session.add(
-            OtherHours(practitioner=asha, day=next_monday + timedelta(days=6), how="extra", opens=time(10), closes=time(12), note="Extra Sunday opening")
+            SpecialHours(practitioner=asha, day=next_monday + timedelta(days=6), how="extra", opens=time(10), closes=time(12), note="Extra Sunday opening")
         )
-        session.add(OtherHours(practitioner=dev, day=next_monday + timedelta(days=2), how="closed", note="Wedding"))
+        session.add(SpecialHours(practitioner=dev, day=next_monday + timedelta(days=2), how="closed", note="Wedding"))
         session.add(Closure(practitioner=asha, starts_at=noon, ends_at=noon + timedelta(hours=3), reason="Dentist"))
         session.add(Closure(practitioner=dev, starts_at=noon + timedelta(days=3), ends_at=noon + timedelta(days=6), reason="Leave"))
     for practitioner in practitioners:

@@ -15,7 +15,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import Job
 from app.messages.message import Message
-from app.messages.webhook_delivery import Call
+from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking, CallOff
 from app.packs.bookings.offer.practitioner import Practitioner
@@ -143,5 +143,5 @@ def _without_letters() -> None:
     owed = (Job.state == "waiting") & ((Job.due_at <= clock.now()) | Job.name.like("messages.%"))
     with transaction():
         session.execute(update(Message.__table__).where(Message.state == "waiting").values(state="dropped"), execution_options=once)
-        session.execute(update(Call.__table__).where(Call.state == "waiting").values(state="failed"), execution_options=once)
+        session.execute(update(WebhookDelivery.__table__).where(WebhookDelivery.state == "waiting").values(state="failed"), execution_options=once)
         session.execute(update(Job.__table__).where(owed).values(state="done", finished_at=clock.now()), execution_options=once)

@@ -9,7 +9,7 @@ from flask import url_for
 from sqlalchemy import select
 
 from app.desk.declare.calendar import Span
-from app.desk.declare.page import pages
+from app.desk.declare.page import registered_pages
 from app.desk.pages.calendar import together
 from app.kernel import access
 from app.kernel.db import session
@@ -25,7 +25,7 @@ def around(since: datetime, until: datetime) -> Iterator[Span]:
 
 def _free(since: datetime, until: datetime) -> Iterator[Span]:
     """As a customer would find them: one query for each service, however many days there are."""
-    takes = next((url_for(each.front) for each in pages() if each.name == "by_phone" and each.is_for(access.actor())), "")
+    takes = next((url_for(each.front) for each in registered_pages() if each.name == "by_phone" and each.is_for(access.actor())), "")
     for service in Service.offered():
         for slot, _ in Booking.free_slots(service, since, until):
             url = takes and f"{takes}?slot={slot.id}"

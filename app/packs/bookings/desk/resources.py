@@ -11,8 +11,8 @@ from app.packs.bookings.desk.calendar_background import around
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import BusyCalendar
 from app.packs.bookings.hours.hours import Hours
-from app.packs.bookings.hours.special_hours import OtherHours
-from app.packs.bookings.offer.assignment import Giver
+from app.packs.bookings.hours.special_hours import SpecialHours
+from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.practitioner import Practitioner
@@ -216,7 +216,7 @@ resources = [
         scope={"Practitioner": own("practitioner.user")},
     ),
     Resource(
-        OtherHours,
+        SpecialHours,
         also="availability special hours override exception schedule",
         icon="sun",
         one="day with special hours",
@@ -249,7 +249,7 @@ resources = [
         scope={"Practitioner": own("practitioner.user")},
     ),
     Resource(
-        Giver,
+        Assignment,
         also="service assignment practitioner who provides team",
         icon="cap",
         one="assignment",

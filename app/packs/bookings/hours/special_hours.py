@@ -13,7 +13,7 @@ from app.packs.bookings.offer.availability import Day
 from app.packs.bookings.offer.practitioner import Practitioner
 
 
-class OtherHours(Noun):
+class SpecialHours(Noun, table="other_hours"):
     """Closed: nothing on that day but what is extra. Extra: open as well, on holidays too."""
 
     __table_args__ = (

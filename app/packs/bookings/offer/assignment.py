@@ -12,7 +12,7 @@ from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 
 
-class Giver(Noun):
+class Assignment(Noun, table="giver"):
     """One practitioner gives one service. A service of which nobody says so is given by everybody."""
 
     __table_args__ = (UniqueConstraint("service_id", "practitioner_id"), CheckConstraint("weight between 1 and 100", name="weight"))
