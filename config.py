@@ -146,7 +146,9 @@ class Settings:
             name, default = each.metadata["env"], each.metadata["default"]
             text = env.get(name, "").strip() or default
             if text is None:
-                raise Unsafe(f"{name} is not set. See .env.example for its meaning, or use `make run`, which sets it for you.")
+                raise Unsafe(
+                    f"{name} is not set. See .env.example for its meaning, or use `make run`, which sets it for you."
+                )
             values[each.name] = _parse(name, text, str(each.type))
         return cls(**_sandbox(_keyed(values))).checked()
 
@@ -156,9 +158,13 @@ class Settings:
         if self.production:
             _refuse_in_production(self)
         elif self.razorpay_key.startswith("rzp_live_"):
-            raise Unsafe("RAZORPAY_KEY_ID is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key.")
+            raise Unsafe(
+                "RAZORPAY_KEY_ID is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key."
+            )
         elif self.stripe_key.startswith(_STRIPE_LIVE):
-            raise Unsafe("STRIPE_SECRET_KEY is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key.")
+            raise Unsafe(
+                "STRIPE_SECRET_KEY is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key."
+            )
         return self
 
 
@@ -169,7 +175,9 @@ def _parse(name: str, text: str, kind: str) -> Any:
         if kind == "bool":
             return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[text.lower()]
     except (ValueError, KeyError):
-        raise Unsafe(f"{name} is {text!r}. Set it to {'a whole number' if kind == 'int' else '1 (yes) or 0 (no)'}.") from None
+        raise Unsafe(
+            f"{name} is {text!r}. Set it to {'a whole number' if kind == 'int' else '1 (yes) or 0 (no)'}."
+        ) from None
     if kind == "Path":
         return Path(text)
     if kind.startswith("tuple"):
@@ -184,7 +192,9 @@ def _derived(purpose: str, secret: str) -> str:
 def _keyed(values: dict[str, Any]) -> dict[str, Any]:
     """Outside of production, what is kept secret is sealed with a key made of the other one."""
     if values["env"] != "production" and not values["data_keys"]:
-        values["data_keys"] = tuple(_derived("data", each) for each in (values["secret_key"], values["old_secret_key"]) if each)
+        values["data_keys"] = tuple(
+            _derived("data", each) for each in (values["secret_key"], values["old_secret_key"]) if each
+        )
     return values
 
 
@@ -258,13 +268,19 @@ def _refuse_unsafe(it: Settings) -> None:
     if it.env not in ("production", "demo", "test"):
         raise Unsafe(f"FRONTDESK_ENV is {it.env!r}. Set it to one of production, demo, test.")
     if len(it.secret_key) < 32:
-        raise Unsafe("SECRET_KEY is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
+        raise Unsafe(
+            "SECRET_KEY is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
     if not it.database_url.startswith("postgresql"):
-        raise Unsafe("DATABASE_URL is not a PostgreSQL address. Frontdesk relies on PostgreSQL constraints to keep bookings and money consistent.")
+        raise Unsafe(
+            "DATABASE_URL is not a PostgreSQL address. Frontdesk relies on PostgreSQL constraints to keep bookings and money consistent."
+        )
     if it.timezone not in available_timezones():
         raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}. Set it to an IANA time zone, such as Asia/Kolkata.")
     if any(len(each) < 32 for each in it.data_keys):
-        raise Unsafe("A key in DATA_KEYS is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'")
+        raise Unsafe(
+            "A key in DATA_KEYS is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+        )
     for each in it.embed_on:
         if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", each):
             raise Unsafe(
@@ -278,10 +294,14 @@ def _refuse_unsafe(it: Settings) -> None:
 def _refuse_unvouched(it: Settings) -> None:
     """Those who say who somebody is: each is whole, and can be told from the others."""
     if len({len(it.oauth_names), len(it.oauth_issuers), len(it.oauth_clients), len(it.oauth_secrets)}) > 1:
-        raise Unsafe("OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET must have the same number of entries, in the same order.")
+        raise Unsafe(
+            "OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET must have the same number of entries, in the same order."
+        )
     keys = [re.sub(r"[^a-z0-9]+", "", each.lower()) for each in it.oauth_names]
     if not all(keys) or len({*keys}) < len(keys):
-        raise Unsafe("Each name in OAUTH_NAME must be unique and contain letters or digits, because it becomes part of a URL.")
+        raise Unsafe(
+            "Each name in OAUTH_NAME must be unique and contain letters or digits, because it becomes part of a URL."
+        )
 
 
 def _refuse_unheard(it: Settings) -> None:
@@ -293,45 +313,73 @@ def _refuse_unheard(it: Settings) -> None:
             "WHATSAPP_PHONE_ID needs WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: without them, anyone could fake the status of a message."
         )
     if it.google_refresh_token and not (it.google_client and it.google_secret):
-        raise Unsafe("GOOGLE_REFRESH_TOKEN needs GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google accepts the token only together with them.")
+        raise Unsafe(
+            "GOOGLE_REFRESH_TOKEN needs GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google accepts the token only together with them."
+        )
     if it.jitsi_url and not it.jitsi_url.startswith("https://"):
         raise Unsafe("JITSI_URL does not start with https://: meetings would not be encrypted.")
     if it.twilio_account and not (it.twilio_token and it.twilio_sender):
-        raise Unsafe("TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN and TWILIO_FROM: without them, no text message could be sent.")
+        raise Unsafe(
+            "TWILIO_ACCOUNT_SID needs TWILIO_AUTH_TOKEN and TWILIO_FROM: without them, no text message could be sent."
+        )
 
 
 def _refuse_unpaid(it: Settings) -> None:
     """Keys with which money would be lost, or taken from nobody."""
     if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
-        raise Unsafe("RAZORPAY_KEY_ID needs RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: without them, an unsigned webhook could confirm a booking.")
+        raise Unsafe(
+            "RAZORPAY_KEY_ID needs RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: without them, an unsigned webhook could confirm a booking."
+        )
     if it.stripe_key and not it.stripe_key.startswith((*_STRIPE_LIVE, *_STRIPE_TEST)):
-        raise Unsafe("STRIPE_SECRET_KEY is not a Stripe secret key. Use a key that starts with sk_ or rk_, not the publishable key.")
+        raise Unsafe(
+            "STRIPE_SECRET_KEY is not a Stripe secret key. Use a key that starts with sk_ or rk_, not the publishable key."
+        )
     if it.stripe_key and not it.stripe_webhook_secrets:
-        raise Unsafe("STRIPE_SECRET_KEY needs STRIPE_WEBHOOK_SECRET: without it, an unsigned webhook could confirm a booking.")
+        raise Unsafe(
+            "STRIPE_SECRET_KEY needs STRIPE_WEBHOOK_SECRET: without it, an unsigned webhook could confirm a booking."
+        )
     if it.sandbox_url and it.razorpay_key.startswith("rzp_live_"):
-        raise Unsafe("SANDBOX_URL and a live RAZORPAY_KEY_ID are both set. The sandbox cannot run with live keys. Unset one of them.")
+        raise Unsafe(
+            "SANDBOX_URL and a live RAZORPAY_KEY_ID are both set. The sandbox cannot run with live keys. Unset one of them."
+        )
     if it.sandbox_url and it.stripe_key.startswith(_STRIPE_LIVE):
-        raise Unsafe("SANDBOX_URL and a live STRIPE_SECRET_KEY are both set. The sandbox cannot run with live keys. Unset one of them.")
+        raise Unsafe(
+            "SANDBOX_URL and a live STRIPE_SECRET_KEY are both set. The sandbox cannot run with live keys. Unset one of them."
+        )
     if not it.razorpay_key and not it.stripe_key:
-        raise Unsafe("None of RAZORPAY_KEY_ID, STRIPE_SECRET_KEY and SANDBOX_URL is set, so customers could not pay. Set one of them.")
+        raise Unsafe(
+            "None of RAZORPAY_KEY_ID, STRIPE_SECRET_KEY and SANDBOX_URL is set, so customers could not pay. Set one of them."
+        )
 
 
 def _refuse_in_production(it: Settings) -> None:
     if it.sandbox_url:
         raise Unsafe("SANDBOX_URL is set in production: anyone could mark a booking as paid. Unset it.")
     if it.razorpay_key.startswith("rzp_test_"):
-        raise Unsafe("RAZORPAY_KEY_ID is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key.")
+        raise Unsafe(
+            "RAZORPAY_KEY_ID is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key."
+        )
     if it.stripe_key.startswith(_STRIPE_TEST):
-        raise Unsafe("STRIPE_SECRET_KEY is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key.")
+        raise Unsafe(
+            "STRIPE_SECRET_KEY is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key."
+        )
     if not it.data_keys:
-        raise Unsafe("DATA_KEYS is not set, so sensitive answers from customers could not be encrypted. See .env.example for how to create a key.")
+        raise Unsafe(
+            "DATA_KEYS is not set, so sensitive answers from customers could not be encrypted. See .env.example for how to create a key."
+        )
     if {it.secret_key, it.old_secret_key} & {*it.data_keys}:
-        raise Unsafe("DATA_KEYS contains the SECRET_KEY. Create a separate key, so that a leak of one does not expose the other.")
+        raise Unsafe(
+            "DATA_KEYS contains the SECRET_KEY. Create a separate key, so that a leak of one does not expose the other."
+        )
     if any(not each.startswith("https://") for each in it.embed_on):
         raise Unsafe(
             "EMBED_ON contains an origin that does not start with https://. In production, an attacker on the network could change the page around the booking form."
         )
     if any(not each.startswith("https://") for each in it.oauth_issuers):
-        raise Unsafe("OAUTH_ISSUER does not start with https://. In production, an attacker on the network could sign in as any user.")
+        raise Unsafe(
+            "OAUTH_ISSUER does not start with https://. In production, an attacker on the network could sign in as any user."
+        )
     if not it.base_url.startswith("https://"):
-        raise Unsafe("BASE_URL does not start with https://. In production, sessions and links would be sent unencrypted.")
+        raise Unsafe(
+            "BASE_URL does not start with https://. In production, sessions and links would be sent unencrypted."
+        )

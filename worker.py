@@ -27,7 +27,14 @@ def main(app: Flask | None = None) -> None:
     with app.app_context():
         # One queue, no scheduler, short waits: what is killed here is found again within a minute, by its lease.
         queue = Queue(jobs.DOORBELL, connection=connection, serializer=JSONSerializer)
-        hand = Hand([queue], connection=connection, serializer=JSONSerializer, worker_ttl=30, maintenance_interval=30, job_monitoring_interval=10)
+        hand = Hand(
+            [queue],
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=30,
+            maintenance_interval=30,
+            job_monitoring_interval=10,
+        )
         jobs.ring()
         hand.work(with_scheduler=False, logging_level="WARNING")
 

@@ -52,7 +52,9 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
     said = {_whole(pack, name): _words_of(pack, name) for pack in app.extensions["packs"] for name in pack.messages}
-    titles = {_whole(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()}
+    titles = {
+        _whole(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()
+    }
     feature.know(each for pack in app.extensions["packs"] for each in pack.features)
     template.know(said, {name: words for name, words in said.items() if words}, titles)
     with app.app_context():
@@ -114,7 +116,9 @@ def _only_looks() -> None:
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:
     """A state that is written down without a tax number does not stand above the one that the environment's tax number is of."""
-    kept = {"logo"} if told.get("business_tax_number") or not settings.business_tax_number else {"logo", "business_region"}
+    kept = (
+        {"logo"} if told.get("business_tax_number") or not settings.business_tax_number else {"logo", "business_region"}
+    )
     return replace(settings, **{name: it for name, it in told.items() if name not in kept})
 
 
@@ -130,13 +134,17 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     invoice.sell_as(_seller(it), it.business_upi)
     message.write_to_the_house_at(name=it.business, email=it.business_email, timezone=it.timezone)
     ics.speak_for(name=it.business, email=it.business_email, host=urlsplit(it.base_url).hostname or "frontdesk")
-    template.words.globals.update(business=it.business, business_email=it.business_email, base_url=it.base_url.rstrip("/"))
+    template.words.globals.update(
+        business=it.business, business_email=it.business_email, base_url=it.base_url.rstrip("/")
+    )
 
 
 def _refuse_wrong_papers(it: Settings) -> None:
     """What is printed on every invoice is right from the first one on: a number that was issued cannot be taken back."""
     if it.business_tax_number and it.country == "IN" and not is_gstin(it.business_tax_number):
-        raise Unsafe("BUSINESS_TAX_NUMBER is not a GSTIN. Enter all 15 characters, including a correct check character, such as 29AAGCB7383J1Z4.")
+        raise Unsafe(
+            "BUSINESS_TAX_NUMBER is not a GSTIN. Enter all 15 characters, including a correct check character, such as 29AAGCB7383J1Z4."
+        )
     if it.business_tax_number and it.country == "IN" and it.business_region != it.business_tax_number[:2]:
         raise Unsafe("BUSINESS_REGION must be the first two digits of BUSINESS_TAX_NUMBER, which name its state.")
     if it.business_upi and not is_vpa(it.business_upi):
@@ -154,8 +162,17 @@ def _refuse_wrong_papers(it: Settings) -> None:
 
 
 def _seller(it: Settings) -> Party:
-    region = f"{it.business_region} {STATES[it.business_region]}" if it.business_region in STATES else it.business_region
-    return Party(it.business, it.business_address.replace("\\n", "\n"), it.business_email, it.business_phone, it.business_tax_number, region)
+    region = (
+        f"{it.business_region} {STATES[it.business_region]}" if it.business_region in STATES else it.business_region
+    )
+    return Party(
+        it.business,
+        it.business_address.replace("\\n", "\n"),
+        it.business_email,
+        it.business_phone,
+        it.business_tax_number,
+        region,
+    )
 
 
 def _channels(app: Flask, it: Settings) -> Iterator[channel.Channel]:
@@ -170,16 +187,31 @@ def _channels(app: Flask, it: Settings) -> Iterator[channel.Channel]:
             url=it.whatsapp_url,
         )
     if it.twilio_account:
-        yield Sms(account=it.twilio_account, token=it.twilio_token, sender=it.twilio_sender, url=it.twilio_url, reach_us_at=it.base_url)
+        yield Sms(
+            account=it.twilio_account,
+            token=it.twilio_token,
+            sender=it.twilio_sender,
+            url=it.twilio_url,
+            reach_us_at=it.base_url,
+        )
 
 
 def _places(it: Settings) -> Iterator[place.Place]:
     if it.google_account or it.google_refresh_token:
-        keys = Keys(it.google_account, it.google_host, it.google_client, it.google_secret, it.google_refresh_token, it.google_token_url)
+        keys = Keys(
+            it.google_account,
+            it.google_host,
+            it.google_client,
+            it.google_secret,
+            it.google_refresh_token,
+            it.google_token_url,
+        )
         try:
             yield Google(practice=it.base_url, keys=keys, calendar=it.google_calendar, url=it.google_url)
         except (OSError, ValueError):
-            raise Unsafe("GOOGLE_SERVICE_ACCOUNT is not valid. Set it to the path of a service account’s key file, or to the content of that file.") from None
+            raise Unsafe(
+                "GOOGLE_SERVICE_ACCOUNT is not valid. Set it to the path of a service account’s key file, or to the content of that file."
+            ) from None
     if it.jitsi_url:
         yield Jitsi(it.jitsi_url)
     yield from (OwnRoom(), InPerson())

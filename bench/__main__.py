@@ -14,7 +14,10 @@ REPORT = Path(__file__).resolve().parent.parent / "docs" / "bench.md"
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory(prefix="frontdesk-bench-") as home, servers(Path(home), durable=False) as (database, redis):
+    with (
+        tempfile.TemporaryDirectory(prefix="frontdesk-bench-") as home,
+        servers(Path(home), durable=False) as (database, redis),
+    ):
         told = written([compared(database, redis, nouns=nouns, times=15, rounds=4, say=_say) for nouns in (2, 60)])
     REPORT.write_text(told)
     print(told)

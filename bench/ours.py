@@ -57,9 +57,23 @@ def pack(nouns: int) -> Pack:
     fields = "number customer state weight due_at note"
     written = "number customer weight due_at note"
     resources = [
-        Resource(Customer, list="name email city", add="name email city", search="name email", roles=ROLES, scope=everything),
-        Resource(Parcel, list=fields, show=fields, add=written, search="number customer.name", filters="state customer due_at", roles=ROLES, scope=everything),
-        *(Resource(each, list="name weight", add="name weight", search="name", roles=ROLES, scope=everything) for each in plain),
+        Resource(
+            Customer, list="name email city", add="name email city", search="name email", roles=ROLES, scope=everything
+        ),
+        Resource(
+            Parcel,
+            list=fields,
+            show=fields,
+            add=written,
+            search="number customer.name",
+            filters="state customer due_at",
+            roles=ROLES,
+            scope=everything,
+        ),
+        *(
+            Resource(each, list="name weight", add="name weight", search="name", roles=ROLES, scope=everything)
+            for each in plain
+        ),
     ]
     return Pack(name="bench", label="Parcels", nouns=[Customer, Parcel, *plain], resources=resources)
 
@@ -76,13 +90,24 @@ def begin(nouns: int, app: Flask) -> None:
                 f"{SHOWN}, 'changed', '{{\"weight\": 1}}', '{{\"weight\": 2}}', '', 'Dina', 'desk' from generate_series(1, 3)"
             )
         )
-        security.add_user(app.extensions["appbuilder"].sm, "bench", name="Dina Desk", email="bench@example.com", role="Desk", password="a long password")
+        security.add_user(
+            app.extensions["appbuilder"].sm,
+            "bench",
+            name="Dina Desk",
+            email="bench@example.com",
+            role="Desk",
+            password="a long password",
+        )
 
 
 def side(app: Flask) -> Side:
     with app.app_context():
-        key = StaffSession.begin(app.extensions["appbuilder"].sm.find_user(username="bench").id, address="127.0.0.1", device="the bench")
-    pages = Pages("/desk/", "/desk/parcel/?size=50", f"/desk/parcel/{SHOWN}", "/api/v1/parcel/?size=50", f"/api/v1/parcel/{SHOWN}")
+        key = StaffSession.begin(
+            app.extensions["appbuilder"].sm.find_user(username="bench").id, address="127.0.0.1", device="the bench"
+        )
+    pages = Pages(
+        "/desk/", "/desk/parcel/?size=50", f"/desk/parcel/{SHOWN}", "/api/v1/parcel/?size=50", f"/api/v1/parcel/{SHOWN}"
+    )
     return Side.of(app, pages, sitting=key)
 
 

@@ -51,7 +51,9 @@ class Side:
 
     def __init__(self, app: Flask, pages: Mapping[str, tuple[str, dict[str, str]]]) -> None:
         self.app, self.calls = app, 0
-        self.requests = {name: EnvironBuilder(path, headers=headers).get_environ() for name, (path, headers) in pages.items()}
+        self.requests = {
+            name: EnvironBuilder(path, headers=headers).get_environ() for name, (path, headers) in pages.items()
+        }
         self.statements = Statements()
 
     @classmethod
@@ -61,7 +63,9 @@ class Side:
             user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
             program = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
         browser = {"Cookie": cookie(app, user, **kept)}
-        return cls(app, {name: (path, program if name.startswith("api") else browser) for name, path in asdict(pages).items()})
+        return cls(
+            app, {name: (path, program if name.startswith("api") else browser) for name, path in asdict(pages).items()}
+        )
 
     def serve(self) -> None:
         """A line in, a line out, until there are no more."""
@@ -85,8 +89,13 @@ class Side:
     def _answer(self, page: str) -> tuple[str, bytes]:
         told: list[tuple[str, list[tuple[str, str]]]] = []
         self.calls += 1  # nobody is turned away for asking too often: each call comes from an address of its own
-        here = {"REMOTE_ADDR": f"10.{self.calls >> 16 & 255}.{self.calls >> 8 & 255}.{self.calls & 255}", "wsgi.input": BytesIO()}
-        answer = self.app.wsgi_app({**self.requests[page], **here}, lambda status, headers, trouble=None: told.append((status, headers)))  # type: ignore[arg-type,func-returns-value,return-value]
+        here = {
+            "REMOTE_ADDR": f"10.{self.calls >> 16 & 255}.{self.calls >> 8 & 255}.{self.calls & 255}",
+            "wsgi.input": BytesIO(),
+        }
+        answer = self.app.wsgi_app(
+            {**self.requests[page], **here}, lambda status, headers, trouble=None: told.append((status, headers))
+        )  # type: ignore[arg-type,func-returns-value,return-value]
         try:
             body = b"".join(answer)
         finally:

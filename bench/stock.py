@@ -73,7 +73,17 @@ class ParcelApi(ModelRestApi):
 
     datamodel = SQLAInterface(Parcel)
     resource_name = "parcel"
-    list_columns = show_columns = ["id", "version", "number", "customer.id", "customer.name", "state", "weight", "due_at", "note"]
+    list_columns = show_columns = [
+        "id",
+        "version",
+        "number",
+        "customer.id",
+        "customer.name",
+        "state",
+        "weight",
+        "due_at",
+        "note",
+    ]
     search_columns = ["number", "state"]
 
 
@@ -94,15 +104,30 @@ class CustomerApi(ModelRestApi):
 
 
 def _other(name: str) -> tuple[type[ModelView], type[ModelRestApi]]:
-    noun = type(name, (Always, Model), {"__tablename__": name.lower(), "name": Column(Text, nullable=False), "weight": Column(Integer, nullable=False)})
-    shown = {each: ["name", "weight"] for each in ("list_columns", "show_columns", "add_columns", "edit_columns", "search_columns")}
+    noun = type(
+        name,
+        (Always, Model),
+        {
+            "__tablename__": name.lower(),
+            "name": Column(Text, nullable=False),
+            "weight": Column(Integer, nullable=False),
+        },
+    )
+    shown = {
+        each: ["name", "weight"]
+        for each in ("list_columns", "show_columns", "add_columns", "edit_columns", "search_columns")
+    }
     view = type(f"{name}View", (ModelView,), {"datamodel": SQLAInterface(noun)} | shown)
-    return view, type(f"{name}Api", (ModelRestApi,), {"datamodel": SQLAInterface(noun), "resource_name": name.lower()} | shown)
+    return view, type(
+        f"{name}Api", (ModelRestApi,), {"datamodel": SQLAInterface(noun), "resource_name": name.lower()} | shown
+    )
 
 
 def create_app(views: list[tuple[type[ModelView], type[ModelRestApi]]]) -> Flask:
     app = Flask("stock", root_path=str(Path(__file__).parent))  # none of our templates in place of its own
-    app.config.from_mapping(SECRET_KEY=os.environ["SECRET_KEY"], SQLALCHEMY_DATABASE_URI=os.environ["STOCK_DATABASE_URL"])
+    app.config.from_mapping(
+        SECRET_KEY=os.environ["SECRET_KEY"], SQLALCHEMY_DATABASE_URI=os.environ["STOCK_DATABASE_URL"]
+    )
     db = get_sqla_class()()
     with app.app_context():
         db.init_app(app)
@@ -123,7 +148,9 @@ def begin(nouns: int, app: Flask) -> None:
 
 
 def side(app: Flask) -> Side:
-    pages = Pages("/", "/parcels/list/", f"/parcels/show/{SHOWN}", "/api/v1/parcel/?q=(page_size:50)", f"/api/v1/parcel/{SHOWN}")
+    pages = Pages(
+        "/", "/parcels/list/", f"/parcels/show/{SHOWN}", "/api/v1/parcel/?q=(page_size:50)", f"/api/v1/parcel/{SHOWN}"
+    )
     return Side.of(app, pages)
 
 

@@ -25,7 +25,12 @@ Measured with Python {python} on {cores} cores, {machine}.
 
 
 def written(runs: Sequence[Compared]) -> str:
-    machine = {"parcels": PARCELS, "customers": CUSTOMERS, "fab": version("flask-appbuilder"), "python": platform.python_version()}
+    machine = {
+        "parcels": PARCELS,
+        "customers": CUSTOMERS,
+        "fab": version("flask-appbuilder"),
+        "python": platform.python_version(),
+    }
     head = HEAD.format(**machine, cores=os.cpu_count(), machine=f"{platform.system()} on {platform.machine()}")
     return "\n".join([head, *(line for run in runs for line in _run(run))])
 

@@ -16,7 +16,13 @@ from sqlalchemy import create_engine, text
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDES = "ours", "stock"
-PAGES = {"list": "List of 50 rows", "record": "Record page", "index": "Home", "api_list": "REST list of 50", "api_get": "REST get"}
+PAGES = {
+    "list": "List of 50 rows",
+    "record": "Record page",
+    "index": "Home",
+    "api_list": "REST list of 50",
+    "api_get": "REST get",
+}
 
 
 @dataclass
@@ -42,13 +48,17 @@ class Compared:
     starts: dict[str, dict[str, float]]
 
 
-def compared(database: str, redis: str, *, nouns: int, times: int, rounds: int, say: Callable[[str], None] = lambda line: None) -> Compared:
+def compared(
+    database: str, redis: str, *, nouns: int, times: int, rounds: int, say: Callable[[str], None] = lambda line: None
+) -> Compared:
     pages = {side: {page: Cost() for page in PAGES} for side in SIDES}
     with databases(database) as urls:
         here = os.environ | _environment(urls, redis, nouns)
         for side in SIDES:
             say(f"{nouns} nouns: {side} begins")
-            subprocess.run([sys.executable, "-m", f"bench.{side}", "begin"], cwd=ROOT, env=here, check=True, capture_output=True)
+            subprocess.run(
+                [sys.executable, "-m", f"bench.{side}", "begin"], cwd=ROOT, env=here, check=True, capture_output=True
+            )
         starts = {side: _started(side, here, max(1, rounds // 2)) for side in SIDES}
         with ExitStack() as stack:
             serving = {side: stack.enter_context(_serving(side, here)) for side in SIDES}
@@ -95,14 +105,19 @@ def databases(server: str) -> Iterator[dict[str, str]]:
 def _started(side: str, here: dict[str, str], often: int) -> dict[str, float]:
     """A process that has been started before, as after each release: the quickest of several."""
     command = [sys.executable, "-m", f"bench.{side}", "start"]
-    told = [json.loads(subprocess.run(command, cwd=ROOT, env=here, check=True, capture_output=True, text=True).stdout) for _ in range(often)]
+    told = [
+        json.loads(subprocess.run(command, cwd=ROOT, env=here, check=True, capture_output=True, text=True).stdout)
+        for _ in range(often)
+    ]
     return min(told, key=lambda each: float(each["cpu"]))
 
 
 @contextmanager
 def _serving(side: str, here: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", f"bench.{side}", "serve"]
-    with subprocess.Popen(command, cwd=ROOT, env=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=here, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout is not None
         assert process.stdin is not None
         assert process.stdout.readline() == "ready\n", f"{side} did not start"

@@ -6,7 +6,9 @@ from pathlib import Path
 from app.kernel import db
 
 _host = os.environ.get("HOST") or "127.0.0.1"
-bind = f"[{_host}]:{os.environ.get('PORT') or '8000'}" if ":" in _host else f"{_host}:{os.environ.get('PORT') or '8000'}"
+bind = (
+    f"[{_host}]:{os.environ.get('PORT') or '8000'}" if ":" in _host else f"{_host}:{os.environ.get('PORT') or '8000'}"
+)
 
 # Processes, not threads: Flask-AppBuilder keeps one filter object for each view and shares it between threads,
 # so that two people searching at once could see each other's rows.
@@ -16,7 +18,9 @@ preload_app = True  # the web writes no permissions at start-up (migrate does), 
 
 timeout = 30
 graceful_timeout = 20
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # a heartbeat on a busy disk can look like a dead worker
+worker_tmp_dir = (
+    "/dev/shm" if Path("/dev/shm").is_dir() else None
+)  # a heartbeat on a busy disk can look like a dead worker
 
 forwarded_allow_ips = ""  # TRUSTED_PROXIES says how many proxies the app believes; gunicorn itself believes none
 control_socket_disable = True  # it would be a file in a home that a container does not have

@@ -63,7 +63,9 @@ def main(arguments: Sequence[str]) -> int:
     raise Trouble(USAGE)
 
 
-def run(root: Path, programs: Sequence[Program] = PROGRAMS, migrate: Sequence[str] = MIGRATE, sandbox: Program = SANDBOX) -> int:
+def run(
+    root: Path, programs: Sequence[Program] = PROGRAMS, migrate: Sequence[str] = MIGRATE, sandbox: Program = SANDBOX
+) -> int:
     """Servers, database, processes; until Ctrl-C, SIGTERM, or a process that cannot be kept alive."""
     ours = prepare(root)
     _refuse_taken_port()
@@ -189,7 +191,16 @@ def _unquoted(text: str) -> str:
 def announce(root: Path, both: tuple[Server, Server]) -> None:
     """Put the addresses into our environment, and into a file for `exec` beside us."""
     os.environ |= {"DATABASE_URL": both[0].url, "REDIS_URL": both[1].url}
-    names = ("DATABASE_URL", "REDIS_URL", "SECRET_KEY", "FRONTDESK_ENV", "BASE_URL", "SANDBOX_URL", "SANDBOX_SMTP_PORT", *_DEMO)
+    names = (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "SECRET_KEY",
+        "FRONTDESK_ENV",
+        "BASE_URL",
+        "SANDBOX_URL",
+        "SANDBOX_SMTP_PORT",
+        *_DEMO,
+    )
     file = _environment_file(root)
     file.unlink(missing_ok=True)  # a launcher that was killed has left its own
     kept(file, lambda: "\n".join(f"{name}='{os.environ[name]}'" for name in names if os.environ.get(name)))
@@ -206,9 +217,13 @@ def _refuse_taken_port() -> None:
     try:
         free = is_free(host, int(number))
     except OSError as error:
-        raise Trouble(f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose another address: HOST=127.0.0.1 PORT=8080 make run") from None
+        raise Trouble(
+            f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose another address: HOST=127.0.0.1 PORT=8080 make run"
+        ) from None
     if not free:
-        raise Trouble(f"Port {number} is in use by another program. Choose another: PORT={int(number) % 65000 + 80} make run")
+        raise Trouble(
+            f"Port {number} is in use by another program. Choose another: PORT={int(number) % 65000 + 80} make run"
+        )
 
 
 # --- processes
@@ -248,7 +263,9 @@ class House:
         until = time.monotonic() + PATIENCE
         while not _healthy():
             if time.monotonic() > until:
-                raise Trouble(f"The web process did not become healthy within {PATIENCE} seconds. See its output above.")
+                raise Trouble(
+                    f"The web process did not become healthy within {PATIENCE} seconds. See its output above."
+                )
             self.step()
 
     def step(self) -> None:
@@ -256,7 +273,9 @@ class House:
         self._pass_on(0.2)
         for server in self.servers:
             if server.process and server.process.poll() is not None:
-                raise Trouble(f"{server.name} stopped unexpectedly:\n{last_lines(server.log, 20)}\nEverything else was stopped too.")
+                raise Trouble(
+                    f"{server.name} stopped unexpectedly:\n{last_lines(server.log, 20)}\nEverything else was stopped too."
+                )
         for one in self.running:
             if one.process.poll() is not None:
                 self._again(one)
@@ -314,7 +333,9 @@ class House:
         name, code = one.program.name, one.process.returncode
         if len(one.deaths) > DEATHS:
             said = "\n".join(one.tail) or "(no output)"
-            raise Trouble(f"{name} stopped {len(one.deaths)} times within a minute, so everything was stopped. Its last output:\n{said}")
+            raise Trouble(
+                f"{name} stopped {len(one.deaths)} times within a minute, so everything was stopped. Its last output:\n{said}"
+            )
         print(f"{self._prefix(one.program)} stopped unexpectedly ({_ending(code)}). Restarting.", flush=True)
         one.process = self._process(one.program)
         self._listen(one)
@@ -339,14 +360,18 @@ def _kill_session(leader: subprocess.Popen[bytes]) -> None:
 def _migrated(root: Path, command: Sequence[str]) -> str:
     """What the migration tells the user, for the end, where it can be seen."""
     print("Preparing the database…", flush=True)
-    process = child(command, signal.SIGTERM, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True)
+    process = child(
+        command, signal.SIGTERM, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
+    )
     try:
         told = process.communicate()[0].decode(errors="replace").strip()
     except BaseException:
         _kill_session(process)
         raise
     if process.returncode:
-        raise Trouble(f"{told}\nThe database could not be prepared ({_ending(process.returncode)}). See the output above.".strip())
+        raise Trouble(
+            f"{told}\nThe database could not be prepared ({_ending(process.returncode)}). See the output above.".strip()
+        )
     return told
 
 
@@ -369,7 +394,18 @@ def _welcome(told: str) -> str:
     if os.environ.get("SANDBOX_URL"):
         addresses |= {"Email": "/sandbox/mail", "Phones": "/sandbox/phones"}
     lines = [f"  {name:<12} {base}{path}" for name, path in addresses.items()]
-    return "\n".join(["", "Frontdesk is running.", "", *lines, "", *([told, ""] if told else []), "Press Ctrl-C to stop everything.", ""])
+    return "\n".join(
+        [
+            "",
+            "Frontdesk is running.",
+            "",
+            *lines,
+            "",
+            *([told, ""] if told else []),
+            "Press Ctrl-C to stop everything.",
+            "",
+        ]
+    )
 
 
 def _through(command: Sequence[str]) -> int:
@@ -397,7 +433,9 @@ def interruptible() -> Iterator[None]:
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
 
-    chosen = [each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN]
+    chosen = [
+        each for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if signal.getsignal(each) != signal.SIG_IGN
+    ]
     before = {each: signal.signal(each, interrupt) for each in chosen}
     try:
         yield

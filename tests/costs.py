@@ -46,13 +46,17 @@ class Costs:
         report = yield
         if call.when == "teardown":
             now = spent_by_family()
-            report.user_properties.append((SPENT, max(0.0, now - self.before)))  # what ended unseen is not taken off again
+            report.user_properties.append(
+                (SPENT, max(0.0, now - self.before))
+            )  # what ended unseen is not taken off again
             self.before = now
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         nodeid = report.nodeid.rpartition("@")[0] or report.nodeid
-        self.tests[nodeid] += sum(value for name, value in report.user_properties if name == SPENT and report.when == "teardown")
+        self.tests[nodeid] += sum(
+            value for name, value in report.user_properties if name == SPENT and report.when == "teardown"
+        )
         if report.failed:
             self.failed.append(nodeid)
 

@@ -56,7 +56,9 @@ def instant_of(day: str) -> datetime:
     try:
         found = datetime.fromisoformat(day)
     except ValueError:
-        raise SystemExit(f"DAY={day} is not a day: write it like 2027-01-31T23:50, or 2027-01-31T23:50Z for UTC.") from None
+        raise SystemExit(
+            f"DAY={day} is not a day: write it like 2027-01-31T23:50, or 2027-01-31T23:50Z for UTC."
+        ) from None
     return found if found.tzinfo else found.replace(tzinfo=HOUSE)
 
 

@@ -49,7 +49,11 @@ class Keys:
     def signed_in(self) -> Any:
         if not self.service_account:
             return credentials.Credentials(  # type: ignore[no-untyped-call]
-                None, refresh_token=self.refresh_token, client_id=self.client_id, client_secret=self.client_secret, token_uri=self.token_url
+                None,
+                refresh_token=self.refresh_token,
+                client_id=self.client_id,
+                client_secret=self.client_secret,
+                token_uri=self.token_url,
             )
         text = self.service_account if self.service_account.startswith("{") else Path(self.service_account).read_text()
         return service_account.Credentials.from_service_account_info(  # type: ignore[no-untyped-call]
@@ -103,7 +107,9 @@ class Google:
     def try_out(self, room: str) -> str:
         """Makes a meeting an hour from now, and takes it away again: there is no other way to know."""
         start = clock.ahead(hours=1)
-        wanted = Wanted(f"trial {start.isoformat()}", "Meeting link test", "", start, start + timedelta(minutes=1), "UTC", (), room)
+        wanted = Wanted(
+            f"trial {start.isoformat()}", "Meeting link test", "", start, start + timedelta(minutes=1), "UTC", (), room
+        )
         self.cancel(self.make(wanted).external_id)
         return f"Test passed. Google created a meeting link in the calendar {self._calendar(room)}, and the test meeting was deleted."
 
@@ -116,7 +122,10 @@ class Google:
             raise Never(
                 f"Google doesn’t share the busy times of {calendar} ({no[0].get('reason', 'no reason given')}). Share the calendar with the account used here."
             )
-        return [(datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"])) for each in told.get("busy", ())]
+        return [
+            (datetime.fromisoformat(each["start"]), datetime.fromisoformat(each["end"]))
+            for each in told.get("busy", ())
+        ]
 
     # --- the wire ---
 
@@ -148,7 +157,9 @@ class Google:
             raise Never("Google created the meeting, but no link for it.")
         return Made(external_id, link, str(event.get("htmlLink", "")))
 
-    def _events(self, method: str, calendar: str, id: str = "", json: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    def _events(
+        self, method: str, calendar: str, id: str = "", json: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         how = {} if method == "GET" else {"conferenceDataVersion": "1", "sendUpdates": "none"}
         where = f"{self.url}/calendars/{quote(calendar, safe='@')}/events" + (f"/{id}" if id else "")
         return self._call(method, where, params=how, json=json)
@@ -171,7 +182,9 @@ class Google:
         except exceptions.TransportError:
             raise Again("Google isn’t responding.") from None
         except exceptions.RefreshError as no:
-            raise (Again("Google sign-in is temporarily unavailable.") if no.retryable else Never(_not_let_in(no))) from None
+            raise (
+                Again("Google sign-in is temporarily unavailable.") if no.retryable else Never(_not_let_in(no))
+            ) from None
         self.credentials.apply(headers)
         return headers
 
@@ -195,7 +208,10 @@ def _moment(instant: datetime) -> str:
 
 def _link(event: Mapping[str, Any]) -> str:
     points = (event.get("conferenceData") or {}).get("entryPoints") or ()
-    return str(event.get("hangoutLink") or next((each.get("uri", "") for each in points if each.get("entryPointType") == "video"), ""))
+    return str(
+        event.get("hangoutLink")
+        or next((each.get("uri", "") for each in points if each.get("entryPointType") == "video"), "")
+    )
 
 
 def _stands(event: Mapping[str, Any]) -> str:
@@ -269,7 +285,15 @@ class _Answer(transport.Response):
 class _Line(transport.Request):
     """httpx in the shape that google-auth asks for."""
 
-    def __call__(self, url: str, method: str = "GET", body: bytes | None = None, headers: Any = None, timeout: Any = None, **more: Any) -> _Answer:
+    def __call__(
+        self,
+        url: str,
+        method: str = "GET",
+        body: bytes | None = None,
+        headers: Any = None,
+        timeout: Any = None,
+        **more: Any,
+    ) -> _Answer:
         try:
             return _Answer(httpx.request(method, url, content=body, headers=headers, timeout=WAIT))
         except httpx.HTTPError as error:

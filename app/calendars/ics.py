@@ -126,12 +126,18 @@ def taken(content: bytes, timezone: str, since: datetime, until: datetime) -> Se
         calendar = Calendar.from_ical(content)
         calendar.subcomponents = [*_busy(calendar)]
         found = recurring_ical_events.of(calendar, skip_bad_series=True).between(since, until)
-        spans = {Taken(*_span(each, ZoneInfo(timezone)), str(each.get("UID", ""))[:300]) for each in found if not _is_cancelled(each)}
+        spans = {
+            Taken(*_span(each, ZoneInfo(timezone)), str(each.get("UID", ""))[:300])
+            for each in found
+            if not _is_cancelled(each)
+        }
     except Never:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a stranger's calendar holds, staff hear that it cannot be read
         raise Never(f"This calendar can’t be read ({type(error).__name__}).") from None
-    return sorted(each for each in spans if each.starts_at < each.ends_at and since < each.ends_at and each.starts_at < until)
+    return sorted(
+        each for each in spans if each.starts_at < each.ends_at and since < each.ends_at and each.starts_at < until
+    )
 
 
 def _busy(calendar: Calendar) -> Iterator[Any]:
@@ -151,7 +157,10 @@ def _busy(calendar: Calendar) -> Iterator[Any]:
 def _is_free(event: Any) -> bool:
     if str(event.get("UID", "")).endswith(f"@{_house['host']}"):
         return True
-    return str(event.get("TRANSP", "")).upper() == "TRANSPARENT" or str(event.get("X-MICROSOFT-CDO-BUSYSTATUS", "")).upper() == "FREE"
+    return (
+        str(event.get("TRANSP", "")).upper() == "TRANSPARENT"
+        or str(event.get("X-MICROSOFT-CDO-BUSYSTATUS", "")).upper() == "FREE"
+    )
 
 
 def _is_cancelled(event: Any) -> bool:

@@ -165,7 +165,18 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
 
 
 _LAST = [each.label for each in OURS]  # below the lines of business
-_STAFF = ("/desk", "/ops", "/users", "/roles", "/resetmypassword", "/resetpassword", "/swagger", "/login", "/userinfo", "/groups")
+_STAFF = (
+    "/desk",
+    "/ops",
+    "/users",
+    "/roles",
+    "/resetmypassword",
+    "/resetpassword",
+    "/swagger",
+    "/login",
+    "/userinfo",
+    "/groups",
+)
 
 
 def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
@@ -177,7 +188,10 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
     open_: list[Any] = [*(each for each in registered_pages() if each.is_for(who)), *drawn, *nouns]
     packs = dict.fromkeys([*(each.pack for each in open_), *(each.pack for each in asked)])
     parts: dict[str, list[tuple[str, list[Any]]]]
-    parts = {pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])] for pack in packs}
+    parts = {
+        pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])]
+        for pack in packs
+    }
     return sorted(parts.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
 
 

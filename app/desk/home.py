@@ -43,7 +43,9 @@ class Home(IndexView):
             (each for each in registered_resources() if is_on(each.part) and who.may(each.noun, "read")),
             key=lambda each: (each.pack == house.label, each.pack == money.label),
         )
-        recent = [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
+        recent = (
+            [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
+        )
         figures = _figures([each for each in mine if each.noun.states])
         return render_template(
             "desk/home.html",
@@ -67,9 +69,18 @@ class Home(IndexView):
         who = access.actor()
         if who.user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/"))
-        counted = [it for each in registered_reports() if each.figure and each.is_for(who) and (it := measured(each)).said != NO]
+        counted = [
+            it
+            for each in registered_reports()
+            if each.figure and each.is_for(who) and (it := measured(each)).said != NO
+        ]
         work = [(each, each.glance()) for each in registered_pages() if each.glance and each.is_for(who)]
-        return render_template("desk/figures.html", frame="desk/part.html" if "part" in request.args else "desk/shell.html", counted=counted, work=work)
+        return render_template(
+            "desk/figures.html",
+            frame="desk/part.html" if "part" in request.args else "desk/shell.html",
+            counted=counted,
+            work=work,
+        )
 
     @expose("/openapi.json")
     def openapi(self) -> Response:
@@ -83,7 +94,10 @@ def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
     """What waits for whoever is here, with how long it can."""
     who = access.actor()
     here = [(resource, it) for resource in mine for it in resource.waits if it.is_for(who.roles)]
-    asked = [_how_many(resource, it.until, nth).where(it.where(), *_limits(who, resource)) for nth, (resource, it) in enumerate(here)]
+    asked = [
+        _how_many(resource, it.until, nth).where(it.where(), *_limits(who, resource))
+        for nth, (resource, it) in enumerate(here)
+    ]
     for nth, count, until in sorted(session.execute(union_all(*asked)), key=itemgetter(0)) if asked else ():
         resource, it = here[nth]
         if count:
@@ -106,7 +120,9 @@ def _how_long(until: datetime | None) -> str:
         return ""
     days = (clock.day_of(until) - clock.today()).days
     return (
-        f"{-days} day{'s' if days < -1 else ''} overdue" if days < 0 else f"First due {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
+        f"{-days} day{'s' if days < -1 else ''} overdue"
+        if days < 0
+        else f"First due {'today' if not days else 'tomorrow' if days == 1 else f'in {days} days'}"
     )
 
 
@@ -117,7 +133,13 @@ def _alarms() -> Iterator[dict[str, Any]]:
         if report.watched and report.verdict and report.is_for(who):
             verdict = report.verdict(report.read({}))
             if not verdict.good:
-                yield {"tone": "bad", "count": "!", "label": verdict.words, "more": report.label, "url": url_for(report.front)}
+                yield {
+                    "tone": "bad",
+                    "count": "!",
+                    "label": verdict.words,
+                    "more": report.label,
+                    "url": url_for(report.front),
+                }
 
 
 def _figures(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
@@ -128,7 +150,10 @@ def _figures(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
     if limited := [_by_state(each.noun).where(access.within(each.noun)) for each in mine if each.noun not in whole]:
         asked.append(union_all(*limited))
     counted = {(name, state): count for each in asked for name, state, count in session.execute(each)}
-    return [(each, {state: counted[each.name, state] for state in each.noun.states if (each.name, state) in counted}) for each in mine]
+    return [
+        (each, {state: counted[each.name, state] for state in each.noun.states if (each.name, state) in counted})
+        for each in mine
+    ]
 
 
 def _by_state(noun: type[Any]) -> Select[str, str, int]:

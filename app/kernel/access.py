@@ -22,9 +22,17 @@ from app.kernel.errors import Missing
 ADMIN = "Admin"
 # Through which a change comes in, and what a person calls each.
 DOORS = {
-    "desk": "Desk", "api": "REST API", "console": "Operations console", "import": "Import", "site": "Website", "public api": "Website API", "webhook": "Webhook",
-    "worker": "Background job", "clock": "Scheduler", "command": "Command line",
-}  # fmt: skip
+    "desk": "Desk",
+    "api": "REST API",
+    "console": "Operations console",
+    "import": "Import",
+    "site": "Website",
+    "public api": "Website API",
+    "webhook": "Webhook",
+    "worker": "Background job",
+    "clock": "Scheduler",
+    "command": "Command line",
+}
 SEES = "Rows.can_be_those_of_"  # and the name of a role
 
 
@@ -127,7 +135,9 @@ class _Own:
             chain.append(relation)
             here = relation.property.mapper.class_
         (column,) = getattr(here, last).property.local_columns
-        condition: ColumnElement[bool] = getattr(here, here.__mapper__.get_property_by_column(column).key) == actor().user_id
+        condition: ColumnElement[bool] = (
+            getattr(here, here.__mapper__.get_property_by_column(column).key) == actor().user_id
+        )
         for relation in reversed(chain):
             condition = relation.has(condition)
         return condition
@@ -207,7 +217,12 @@ def _policies(who: Actor, noun: type[Any]) -> list[Policy]:
 
 # --- which of its columns ---------------------------------------------------------------------------------------------
 
-LEVELS = "hidden", "masked", "read", "write"  # each holds the one before; "write" is whatever the role may do with the row
+LEVELS = (
+    "hidden",
+    "masked",
+    "read",
+    "write",
+)  # each holds the one before; "write" is whatever the role may do with the row
 
 Guard = Mapping[str, Mapping[str, str]]  # by column, what a role may at most
 

@@ -16,14 +16,37 @@ from app.kernel.access import DOORS, LEVELS, actor, level
 from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced, within_a_sentence
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
-_NOISE = {"id", "version", "created_at", "changed_at", "created_on", "changed_on", "last_login", "login_count", "fail_login_count"}
+_NOISE = {
+    "id",
+    "version",
+    "created_at",
+    "changed_at",
+    "created_on",
+    "changed_on",
+    "last_login",
+    "login_count",
+    "fail_login_count",
+}
 _HIDDEN = {"password"}
 MASK = "•••"
 
 # What a person reads of the lines of the history; those of a move have the words of the move.
-_EVENTS = {"added": "Created", "changed": "Edited", "removed": "Deleted", "put_away": "Archived", "fetched_again": "Restored", "taken_back": "Change undone"}
+_EVENTS = {
+    "added": "Created",
+    "changed": "Edited",
+    "removed": "Deleted",
+    "put_away": "Archived",
+    "fetched_again": "Restored",
+    "taken_back": "Change undone",
+}
 _EVENTS |= {"seen_as": "Viewed as this user", "seen_as_ended": "Stopped viewing as this user"}
-_SYSTEM = "Command line", "System", "the clock", "the command line", "the worker"  # the last two of lines that are older
+_SYSTEM = (
+    "Command line",
+    "System",
+    "the clock",
+    "the command line",
+    "the worker",
+)  # the last two of lines that are older
 
 
 def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
@@ -172,11 +195,15 @@ def _links(row: Any) -> dict[str, tuple[Any, Any]]:
 
 def _remember(session: Session, row: Any, verb: str, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Several flushes of one transaction make one line: the first 'before' and the last 'after'."""
-    named, why = session.info.get("verbs", {}).get(inspect(row), ("", ""))  # some of Flask-AppBuilder's rows have no hash
+    named, why = session.info.get("verbs", {}).get(
+        inspect(row), ("", "")
+    )  # some of Flask-AppBuilder's rows have no hash
     pressed = bool(named) and not actor().is_house
     if not hasattr(row, "id") or not (getattr(row, "audited", True) or pressed):
         return  # what keeps its own record is only worth a line when a person pressed a button
-    line = session.info.setdefault("history", {}).setdefault((row.__tablename__, row.id), {"verb": verb, "why": "", "before": {}, "after": {}})
+    line = session.info.setdefault("history", {}).setdefault(
+        (row.__tablename__, row.id), {"verb": verb, "why": "", "before": {}, "after": {}}
+    )
     line["before"] = before | line["before"]
     line["after"] |= after
     if verb == "removed" or (named and line["verb"] == "changed"):
@@ -191,7 +218,14 @@ def _write(session: Session) -> None:
     session.info.pop("verbs", None)
     if not lines:
         return
-    always = {"user_id": who.user_id, "name": who.name, "door": who.door, "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
+    always = {
+        "user_id": who.user_id,
+        "name": who.name,
+        "door": who.door,
+        "created_at": clock.now(),
+        "changed_at": clock.now(),
+        "version": 1,
+    }
     rows = [{"noun": noun, "row_id": row_id} | line | always for (noun, row_id), line in lines.items()]
     session.connection().execute(insert(Change.__table__), rows)
 
@@ -207,4 +241,6 @@ def _no_silent_changes(state: ORMExecuteState) -> None:
     """A bulk UPDATE or DELETE writes no history, so it has to say why it needs none."""
     noun = changed_in_bulk(state)
     if noun is not None and noun.audited and not state.execution_options.get("unaudited"):
-        raise RuntimeError(f"A bulk change of {noun.__name__} would leave no history. Change the rows, or say execution_options(unaudited=why).")
+        raise RuntimeError(
+            f"A bulk change of {noun.__name__} would leave no history. Change the rows, or say execution_options(unaudited=why)."
+        )

@@ -13,9 +13,29 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 # The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
 from flask_appbuilder.models.sqla import Model
-from sqlalchemy import BindParameter, CheckConstraint, Connection, DateTime, Dialect, Engine, Executable, String, Text, bindparam, create_engine, event
+from sqlalchemy import (
+    BindParameter,
+    CheckConstraint,
+    Connection,
+    DateTime,
+    Dialect,
+    Engine,
+    Executable,
+    String,
+    Text,
+    bindparam,
+    create_engine,
+    event,
+)
 from sqlalchemy.dialects.postgresql import JSONB
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InvalidatePoolError, InvalidRequestError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InvalidatePoolError,
+    InvalidRequestError,
+    OperationalError,
+)
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, declared_attr, mapped_column, scoped_session, sessionmaker
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -33,7 +53,9 @@ metadata.naming_convention = {
     "fk": "%(table_name)s_%(column_0_name)s_fkey",
     "ck": "%(table_name)s_%(constraint_name)s",
 }
-Model.registry.update_type_annotation_map({datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB, str: Text})
+Model.registry.update_type_annotation_map(
+    {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB, str: Text}
+)
 
 # Rows are read again under their lock by every move, so what was loaded need not be thrown away at each commit.
 session: scoped_session[Session] = scoped_session(sessionmaker(expire_on_commit=False))
@@ -132,10 +154,14 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
     __abstract__ = True
 
-    known_as: ClassVar[str] = ""  # what a person calls one of them ("uploaded file"), where its name does not say it and no resource does
+    known_as: ClassVar[str] = (
+        ""  # what a person calls one of them ("uploaded file"), where its name does not say it and no resource does
+    )
     states: ClassVar[tuple[str, ...]] = ()
     fact_labels: ClassVar[dict[str, str]] = {}  # the same for names within a JSON column: {"there": "At the gateway"}
-    state_labels: ClassVar[dict[str, str]] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
+    state_labels: ClassVar[
+        dict[str, str]
+    ] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
     audited: ClassVar[bool] = True
     adds_are_heard: ClassVar[bool] = True  # row by row; not where one statement writes many
     final: ClassVar[bool] = False  # the database refuses to change a row of it
@@ -197,7 +223,9 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         return self
 
     def __str__(self) -> str:
-        return str(getattr(self, "number", None) or getattr(self, "name", None) or f"{called(self.__tablename__)} {self.id}")
+        return str(
+            getattr(self, "number", None) or getattr(self, "name", None) or f"{called(self.__tablename__)} {self.id}"
+        )
 
 
 def noun_called(table: str) -> type[Noun]:
@@ -311,7 +339,9 @@ def in_words(error: BaseException) -> BaseException:  # noqa: PLR0911  # one lin
         case IntegrityError():
             return _integrity(error)
         case StaleDataError():
-            return Refused(say("Someone else changed this while you were editing. Reload the page to see the latest version."))
+            return Refused(
+                say("Someone else changed this while you were editing. Reload the page to see the latest version.")
+            )
         case OperationalError() if getattr(error.orig, "sqlstate", "") in ("55P03", "40P01"):
             return Busy(say("Someone else is changing this right now. Please try again in a moment."))
         case DataError() if getattr(error.orig, "sqlstate", None) is None:
@@ -335,5 +365,7 @@ def _integrity(error: IntegrityError) -> Refused:
             return Refused("Other records still use this. Remove them first.")
         case "23502":
             column = getattr(diagnosis, "column_name", "") or "a field"
-            return Refused(f"{spaced(column.removesuffix('_id'))} is required.", fields={column: "This field is required."})
+            return Refused(
+                f"{spaced(column.removesuffix('_id'))} is required.", fields={column: "This field is required."}
+            )
     return Refused("This conflicts with existing data.")

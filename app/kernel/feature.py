@@ -53,7 +53,9 @@ class FeatureSwitch(Noun, table="switch"):
     @classmethod
     def turn(cls, name: str, *, on: bool) -> None:
         """Turned the way that it stands already, it stays."""
-        db.at_once(_NEW.values(name=_known[name].name, state="on", created_at=clock.now(), changed_at=clock.now(), version=1))
+        db.at_once(
+            _NEW.values(name=_known[name].name, state="on", created_at=clock.now(), changed_at=clock.now(), version=1)
+        )
         with transaction():
             here = session.scalars(select(cls).where(cls.name == name)).one().lock()
             if (here.state == "on") != on:

@@ -55,7 +55,13 @@ class Picture(Noun):
         place = f"{secrets.token_hex(16)}.webp"
         _folder.mkdir(parents=True, exist_ok=True)
         (_folder / place).write_bytes(drawn)
-        picture = cls(name=Path(name).name[:100], place=place, sha256=hashlib.sha256(drawn).hexdigest(), width=width, height=height)
+        picture = cls(
+            name=Path(name).name[:100],
+            place=place,
+            sha256=hashlib.sha256(drawn).hexdigest(),
+            width=width,
+            height=height,
+        )
         session.add(picture)
         return picture
 
@@ -67,7 +73,9 @@ class Picture(Noun):
 def _draw_again(raw: bytes, longest: int) -> tuple[bytes, tuple[int, int]]:
     try:
         with Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP")) as image:
-            upright = ImageOps.exif_transpose(image)  # a telephone writes down which way it was held, and we drop what it wrote
+            upright = ImageOps.exif_transpose(
+                image
+            )  # a telephone writes down which way it was held, and we drop what it wrote
             upright.thumbnail((longest, longest))
             out = BytesIO()
             upright.convert("RGB").save(out, "WEBP", quality=85)
@@ -123,9 +131,16 @@ class Upload(Noun, Linked):
         _path(place).parent.mkdir(parents=True, exist_ok=True)
         _path(place).write_bytes(seal_bytes(content, place) if asked.secret else content)
         made = cls(
-            form_id=form_id, question=asked.name, name=_called(name, kind), kind=kind, length=len(content), place=place, is_sealed=asked.secret,
-            mark=mark, expires_at=clock.ahead(minutes=minutes),
-        )  # fmt: skip
+            form_id=form_id,
+            question=asked.name,
+            name=_called(name, kind),
+            kind=kind,
+            length=len(content),
+            place=place,
+            is_sealed=asked.secret,
+            mark=mark,
+            expires_at=clock.ahead(minutes=minutes),
+        )
         try:
             with transaction():
                 session.add(made)
@@ -139,7 +154,11 @@ class Upload(Noun, Linked):
     @classmethod
     def _again(cls, mark: str | None, minutes: int) -> Self | None:
         with transaction():
-            known = session.scalars(select(cls).where(cls.mark == mark, cls.state != "gone")).one_or_none() if mark else None
+            known = (
+                session.scalars(select(cls).where(cls.mark == mark, cls.state != "gone")).one_or_none()
+                if mark
+                else None
+            )
             if known:
                 known.expires_at = clock.ahead(minutes=minutes)
         return known
@@ -157,7 +176,9 @@ class Upload(Noun, Linked):
 
     @classmethod
     def of(cls, row: Noun) -> Sequence[Self]:
-        return session.scalars(select(cls).where(cls.noun == row.__tablename__, cls.row_id == row.id, cls.state == "kept").order_by(cls.id)).all()
+        return session.scalars(
+            select(cls).where(cls.noun == row.__tablename__, cls.row_id == row.id, cls.state == "kept").order_by(cls.id)
+        ).all()
 
     @property
     def as_answer(self) -> dict[str, Any]:
@@ -173,7 +194,9 @@ class Upload(Noun, Linked):
 
     @property
     def size(self) -> str:
-        return f"{self.length / 1024 / 1024:.1f} MB" if self.length >= 100 * 1024 else f"{max(self.length // 1024, 1)} kB"
+        return (
+            f"{self.length / 1024 / 1024:.1f} MB" if self.length >= 100 * 1024 else f"{max(self.length // 1024, 1)} kB"
+        )
 
     @move("waiting", to="kept", when=_is_over)
     def take(self, row: Noun) -> None:
@@ -242,7 +265,11 @@ def unlink(upload: Upload) -> None:
 def sweep_what_nobody_took() -> None:
     """Sent, and then the form was left: nothing of it stays."""
     with transaction():
-        over = select(Upload).options(undefer(Upload.name)).where(Upload.state == "waiting", Upload.expires_at <= clock.now())
+        over = (
+            select(Upload)
+            .options(undefer(Upload.name))
+            .where(Upload.state == "waiting", Upload.expires_at <= clock.now())
+        )
         for each in session.scalars(over.with_for_update(skip_locked=True)).all():
             each.unlink()
             session.delete(each)

@@ -20,10 +20,16 @@ from app.kernel.workflow import move
 
 MOST = 60  # questions of one form
 _PARTS = {
-    "label": "label", "help": "help text", "kind": "answer type", "required": "required",
-    "unknown": "“I don’t know” option", "options": "options", "asked_if": "condition", "equals": "condition",
+    "label": "label",
+    "help": "help text",
+    "kind": "answer type",
+    "required": "required",
+    "unknown": "“I don’t know” option",
+    "options": "options",
+    "asked_if": "condition",
+    "equals": "condition",
     **dict.fromkeys(("longest", "least", "most", "earliest", "latest", "megabytes"), "limits"),
-}  # fmt: skip
+}
 
 
 def _why_not_published(form: Form) -> str | None:
@@ -38,7 +44,10 @@ def _what_changes(form: Form) -> str:
     latest = form.latest
     if latest is None:
         return f"The {'question' if len(form.draft) == 1 else f'{len(form.draft)} questions'} will be asked wherever this form is used."
-    return f"This replaces version {latest.number}. Existing answers keep the version they were given for.\n" + "\n".join(form.changes)
+    return (
+        f"This replaces version {latest.number}. Existing answers keep the version they were given for.\n"
+        + "\n".join(form.changes)
+    )
 
 
 class Form(Noun):
@@ -53,7 +62,9 @@ class Form(Noun):
 
     @property
     def latest(self) -> Edition | None:
-        return session.scalar(select(Edition).where(Edition.form_id == self.id).order_by(Edition.number.desc()).limit(1))
+        return session.scalar(
+            select(Edition).where(Edition.form_id == self.id).order_by(Edition.number.desc()).limit(1)
+        )
 
     @property
     def current(self) -> Edition | None:
@@ -84,7 +95,9 @@ class Form(Noun):
             asked, before = self.written, self.question(instead) if instead else None
             if before is None and len(asked) >= MOST:
                 raise Refused(f"A form can have at most {MOST} questions.")
-            made = Question.written({**typed, "name": instead} if before else typed, [each for each in asked if each != before])
+            made = Question.written(
+                {**typed, "name": instead} if before else typed, [each for each in asked if each != before]
+            )
             self._take([made if each == before else each for each in asked] if before else [*asked, made])
         return made
 
@@ -111,9 +124,13 @@ class Form(Noun):
                 continue
             on = next((it for it in asked[:at] if it.name == each.asked_if), None)
             if on is None:
-                raise Refused(f"“{each.says()}” has to come after the question it depends on. Change its condition first.")
+                raise Refused(
+                    f"“{each.says()}” has to come after the question it depends on. Change its condition first."
+                )
             if on.choices and each.equals not in on.choices:
-                raise Refused(f"“{each.says()}” is shown only if the answer is “{each.equals}”, so that option has to stay. Change the condition first.")
+                raise Refused(
+                    f"“{each.says()}” is shown only if the answer is “{each.equals}”, so that option has to stay. Change the condition first."
+                )
         self.draft = [each.as_json() for each in asked]
 
     @property
@@ -130,7 +147,13 @@ class Form(Noun):
         newest = session.scalar(select(func.max(Edition.number)).where(Edition.form_id == self.id)) or 0
         session.add(Edition(form=self, number=newest + 1, questions=self.draft, published_at=clock.now()))
 
-    @move("in_use", to="retired", by="Desk", label="Archive form", confirm="This form will no longer be shown where it is used. Existing answers are kept.")
+    @move(
+        "in_use",
+        to="retired",
+        by="Desk",
+        label="Archive form",
+        confirm="This form will no longer be shown where it is used. Existing answers are kept.",
+    )
     def retire(self) -> None:
         """Stop asking the questions of this form. Existing answers are kept."""
 
@@ -144,7 +167,9 @@ class Edition(Noun):
 
     final = True
     __table_args__ = (UniqueConstraint("form_id", "number"),)
-    refusals: ClassVar[dict[str, str]] = {"edition_form_id_number_key": "Someone else has just published this form. Review that version first."}
+    refusals: ClassVar[dict[str, str]] = {
+        "edition_form_id_number_key": "Someone else has just published this form. Review that version first."
+    }
 
     form_id: Mapped[int] = mapped_column(ForeignKey("form.id"))
     form: Mapped[Form] = relationship(lazy="joined", innerjoin=True)
@@ -159,7 +184,11 @@ class Edition(Noun):
     def picked(self, given: Callable[[str], Sequence[str]]) -> dict[str, Any]:
         """What a page sent of it: several where several can be chosen, else the last of the words under a name."""
         found = {each.name: (each, [*given(each.name)]) for each in self.asked}
-        return {name: words if each.kind == "many" else next(filter(None, reversed(words)), "") for name, (each, words) in found.items() if words}
+        return {
+            name: words if each.kind == "many" else next(filter(None, reversed(words)), "")
+            for name, (each, words) in found.items()
+            if words
+        }
 
     def read(self, typed: Mapping[str, Any]) -> Answers:
         """The answers, checked; or all that is wrong with them, at once. What was typed where nothing is asked is let go."""
@@ -178,11 +207,17 @@ class Edition(Noun):
         if wrong:
             raise Invalid.fields_said(wrong)
         secret = {each.name for each in asked if each.secret}
-        return Answers(self, *({name: it for name, it in given.items() if (name in secret) == hidden} for hidden in (False, True)))
+        return Answers(
+            self, *({name: it for name, it in given.items() if (name in secret) == hidden} for hidden in (False, True))
+        )
 
     def _answer(self, asked: Question, typed: Any) -> Any:
         answer = asked.read(typed)
-        return answer if asked.kind != "file" or answer is None else Upload.offered(answer, self.form_id, asked.name).as_answer
+        return (
+            answer
+            if asked.kind != "file" or answer is None
+            else Upload.offered(answer, self.form_id, asked.name).as_answer
+        )
 
     def __str__(self) -> str:
         return f"{self.form.name}, version {self.number}"

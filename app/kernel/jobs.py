@@ -133,8 +133,22 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
         raise RuntimeError("later() is part of a change: call it inside the transaction.")
     if row is not None:
         session.flush()
-    owed = {"name": called(work), "noun": row and row.__tablename__, "row_id": row and row.id, "due_at": at or clock.now(), "key": key, "chain": chain()}
-    always = {"state": "waiting", "attempts": 0, "error": "", "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
+    owed = {
+        "name": called(work),
+        "noun": row and row.__tablename__,
+        "row_id": row and row.id,
+        "due_at": at or clock.now(),
+        "key": key,
+        "chain": chain(),
+    }
+    always = {
+        "state": "waiting",
+        "attempts": 0,
+        "error": "",
+        "created_at": clock.now(),
+        "changed_at": clock.now(),
+        "version": 1,
+    }
     session.execute(_OWE, owed | always)
     if at is None or at <= clock.now():
         db.afterwards(ring)
@@ -211,9 +225,18 @@ def _claim() -> tuple[int, str, str | None, int | None, int, int, str] | None:
     lease = secrets.token_hex(8)
     due = or_(
         (Job.state == "waiting") & (Job.due_at <= clock.now()),
-        (Job.state == "running") & (Job.leased_until < clock.now()) & (Job.attempts < ATTEMPTS),  # its worker was killed
+        (Job.state == "running")
+        & (Job.leased_until < clock.now())
+        & (Job.attempts < ATTEMPTS),  # its worker was killed
     )
-    first = select(Job.id).where(due).order_by(Job.due_at, Job.id).limit(1).with_for_update(skip_locked=True).scalar_subquery()
+    first = (
+        select(Job.id)
+        .where(due)
+        .order_by(Job.due_at, Job.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
     taken = (
         update(Job.__table__)
         .where(Job.id == first)
@@ -230,14 +253,23 @@ def _put_off(id: int, lease: str, attempts: int, error: Exception) -> None:
     if attempts >= ATTEMPTS:
         _settle(id, lease, state="failed", error=told)
     else:
-        _settle(id, lease, state="waiting", error=told, due_at=clock.now() + timedelta(seconds=min(5 * 3 ** (attempts - 1), 3600)))
+        _settle(
+            id,
+            lease,
+            state="waiting",
+            error=told,
+            due_at=clock.now() + timedelta(seconds=min(5 * 3 ** (attempts - 1), 3600)),
+        )
 
 
 def _settle(id: int, lease: str, **values: Any) -> None:
     """Only whoever holds the lease may say how it ended."""
     with transaction():
         session.execute(
-            update(Job.__table__).where(Job.id == id, Job.lease == lease).values(lease=None, leased_until=None, **values), execution_options=_ONE_STATEMENT
+            update(Job.__table__)
+            .where(Job.id == id, Job.lease == lease)
+            .values(lease=None, leased_until=None, **values),
+            execution_options=_ONE_STATEMENT,
         )
 
 
@@ -264,7 +296,12 @@ def _give_up() -> None:
     ended = (
         update(Job.__table__)
         .where(hopeless)
-        .values(state="failed", lease=None, leased_until=None, error=f"The worker that ran this job was stopped {ATTEMPTS} times.")
+        .values(
+            state="failed",
+            lease=None,
+            leased_until=None,
+            error=f"The worker that ran this job was stopped {ATTEMPTS} times.",
+        )
     )
     session.execute(ended, execution_options=_ONE_STATEMENT)
 

@@ -51,5 +51,7 @@ def _next(kind: str, year: int) -> int:
     """Ask late in a transaction: whoever comes next waits until it commits."""
     moment = clock.now()
     first = insert(Series).values(kind=kind, year=year, last=1, created_at=moment, changed_at=moment, version=1)
-    counted = first.on_conflict_do_update(index_elements=["kind", "year"], set_={"last": Series.last + 1}).returning(Series.last)
+    counted = first.on_conflict_do_update(index_elements=["kind", "year"], set_={"last": Series.last + 1}).returning(
+        Series.last
+    )
     return int(session.execute(counted).scalar_one())

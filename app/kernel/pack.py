@@ -49,10 +49,16 @@ class Pack:
     reports: Sequence[Any] = ()
     pages: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
-    messages: Sequence[str] | Mapping[str, str] = ()  # their names, whose words are files; or the words themselves, by name
-    message_titles: Mapping[str, str] = field(default_factory=dict)  # what staff call a message whose name does not say it: {"soon": "1-hour reminder"}
+    messages: (
+        Sequence[str] | Mapping[str, str]
+    ) = ()  # their names, whose words are files; or the words themselves, by name
+    message_titles: Mapping[str, str] = field(
+        default_factory=dict
+    )  # what staff call a message whose name does not say it: {"soon": "1-hour reminder"}
     first_steps: Sequence[Step] = ()
     features: Sequence[Feature] = ()  # what of it can be turned off
     demo: Callable[[], None] | None = None
-    mine: Callable[[Sequence[Person]], Sequence[Card]] | None = None  # what of it is theirs, for the account of these people
+    mine: Callable[[Sequence[Person]], Sequence[Card]] | None = (
+        None  # what of it is theirs, for the account of these people
+    )
     large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows

@@ -60,8 +60,14 @@ class Person(Noun):
 
         What a stranger types changes nobody we know.
         """
-        told = cls(**_all_checked(name=name, email=email, phone=phone, timezone=timezone), locale=translation.language())
-        same = select(cls).where(func.lower(cls.email) == told.email.lower(), func.lower(cls.name) == told.name.lower(), cls.phone == told.phone)
+        told = cls(
+            **_all_checked(name=name, email=email, phone=phone, timezone=timezone), locale=translation.language()
+        )
+        same = select(cls).where(
+            func.lower(cls.email) == told.email.lower(),
+            func.lower(cls.name) == told.name.lower(),
+            cls.phone == told.phone,
+        )
         known = session.scalar(same.order_by(cls.id).limit(1))
         if known is None:
             session.add(told)
@@ -74,10 +80,15 @@ class Person(Noun):
         self.locale, self.timezone = locale, timezone
 
     @move(
-        "known", to="forgotten", by="Desk", label="Erase personal data", careful=True, when=_is_needed,
+        "known",
+        to="forgotten",
+        by="Desk",
+        label="Erase personal data",
+        careful=True,
+        when=_is_needed,
         confirm="The customer’s name, email, phone, notes, form answers and message texts will be deleted permanently, including in the history. "
         "Invoices and accounting records are kept, as the law requires.",
-    )  # fmt: skip
+    )
     def forget(self) -> None:
         """Delete all personal data of this customer, except what the law requires you to keep."""
         privacy.forget([self.id])
@@ -116,7 +127,13 @@ def _phone(value: str) -> str:
 
 def _zone(value: str) -> str:
     if not clock.is_zone(str(value)):
-        raise Invalid.fields_said({"timezone": say("“%(zone)s” isn’t a valid time zone. Enter one such as Asia/Kolkata.", zone=str(value)[:60])})
+        raise Invalid.fields_said(
+            {
+                "timezone": say(
+                    "“%(zone)s” isn’t a valid time zone. Enter one such as Asia/Kolkata.", zone=str(value)[:60]
+                )
+            }
+        )
     return str(value)
 
 

@@ -31,12 +31,26 @@ _LABELS = {
     "words": "Text",
     _ADDED: "Custom fields",
 }  # where a column says nothing of itself
-_OURS = {"id", "version", "handle", "changed_at", "request_key", "request_hash", "key", "lease", "leased_until", "look_at", "looked"}
+_OURS = {
+    "id",
+    "version",
+    "handle",
+    "changed_at",
+    "request_key",
+    "request_hash",
+    "key",
+    "lease",
+    "leased_until",
+    "look_at",
+    "looked",
+}
 
 
 def personal(noun: type[Noun]) -> dict[str, Any]:
     """The columns that are somebody's own, and what stands there when they are forgotten."""
-    return {attr.key: _blank(attr.columns[0]) for attr in inspect(noun).column_attrs if attr.columns[0].info.get("personal")}
+    return {
+        attr.key: _blank(attr.columns[0]) for attr in inspect(noun).column_attrs if attr.columns[0].info.get("personal")
+    }
 
 
 def _blank(column: Any) -> Any:
@@ -52,7 +66,9 @@ def held(ids: Sequence[int]) -> Held:
     """Every row that belongs to these people, and every row that is about one of those, whomever it was written to."""
     theirs = {noun: condition for noun in nouns() if (condition := _theirs(noun, ids)) is not None}
     found = {noun: _rows(noun, condition) for noun, condition in theirs.items()}
-    about = {noun: or_(theirs.get(noun, false()), _about(noun, [*found.items()])) for noun in nouns() if _is_about(noun)}
+    about = {
+        noun: or_(theirs.get(noun, false()), _about(noun, [*found.items()])) for noun in nouns() if _is_about(noun)
+    }
     found |= {noun: _rows(noun, condition) for noun, condition in about.items()}
     return [(noun, rows) for noun, rows in found.items() if rows]
 
@@ -68,7 +84,9 @@ def _theirs(noun: type[Noun], ids: Sequence[int]) -> ColumnElement[bool] | None:
         condition: ColumnElement[bool] = noun.of_people(ids)
         return condition
     relation = inspect(noun).relationships.get(_PERSON)
-    path = getattr(noun, "whose", _PERSON if relation is not None and relation.mapper.class_ is noun_called(_PERSON) else "")
+    path = getattr(
+        noun, "whose", _PERSON if relation is not None and relation.mapper.class_ is noun_called(_PERSON) else ""
+    )
     return _along(noun, path.split("."), ids) if path else None
 
 
@@ -87,7 +105,14 @@ def _is_about(noun: type[Noun]) -> bool:
 
 
 def _about(noun: Any, found: Held) -> ColumnElement[bool]:
-    return or_(false(), *(and_(noun.noun == kind.__tablename__, noun.row_id.in_([each.id for each in rows])) for kind, rows in found if rows))
+    return or_(
+        false(),
+        *(
+            and_(noun.noun == kind.__tablename__, noun.row_id.in_([each.id for each in rows]))
+            for kind, rows in found
+            if rows
+        ),
+    )
 
 
 # --- handing out ------------------------------------------------------------------------------------------------------
@@ -104,7 +129,10 @@ def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 def _line(change: Change) -> dict[str, Any]:
     noun = noun_called(change.noun)
-    before, after = ({label_of(noun, key): value for key, value in side.items() if key not in _OURS} for side in (change.before, change.after))
+    before, after = (
+        {label_of(noun, key): value for key, value in side.items() if key not in _OURS}
+        for side in (change.before, change.after)
+    )
     move = moves(noun).get(change.verb)
     what = f"{called(change.noun)} {change.row_id}: {move.label if move else spaced(change.verb)}"
     return {"What": what, "When": change.created_at.isoformat(), "Before": before, "After": after}
@@ -120,7 +148,11 @@ def _told(row: Noun) -> dict[str, Any]:
     """A noun adds what stands in no column of its own, such as answers that are sealed."""
     mapper = inspect(type(row))
     ours = {column.key for column in mapper.columns if column.foreign_keys or column.info.get("secret")} | _OURS
-    plain = {label_of(type(row), key): _plain(row, key, getattr(row, key)) for key in (attr.key for attr in mapper.column_attrs) if key not in ours}
+    plain = {
+        label_of(type(row), key): _plain(row, key, getattr(row, key))
+        for key in (attr.key for attr in mapper.column_attrs)
+        if key not in ours
+    }
     disclosed = getattr(row, "disclosed", dict)
     return plain | disclosed()
 
@@ -143,7 +175,9 @@ def _plain(row: Noun, key: str, value: Any) -> Any:
 
 def needs(ids: Sequence[int]) -> list[str]:
     """Why these people cannot be forgotten yet: each row that still needs to know whom it is about says so."""
-    asked = {noun: theirs for noun in nouns() if hasattr(noun, "still_needs") and (theirs := _theirs(noun, ids)) is not None}
+    asked = {
+        noun: theirs for noun in nouns() if hasattr(noun, "still_needs") and (theirs := _theirs(noun, ids)) is not None
+    }
     return [words for noun, theirs in asked.items() for row in _rows(noun, theirs) if (words := row.still_needs())]
 
 
@@ -158,7 +192,10 @@ def forget(ids: Sequence[int]) -> None:
         if kept_by_law(noun):
             continue
         if blanks:
-            session.execute(update(noun).where(noun.id.in_(mine)).values(blanks), execution_options={"unaudited": "forgetting", "synchronize_session": False})
+            session.execute(
+                update(noun).where(noun.id.in_(mine)).values(blanks),
+                execution_options={"unaudited": "forgetting", "synchronize_session": False},
+            )
         for each in rows:
             session.expire(each)
         if hasattr(noun, "forgotten"):
@@ -189,4 +226,8 @@ def kept_by_law(noun: type[Noun]) -> str:
 
 def left(ids: Sequence[int]) -> list[str]:
     """What stays after somebody was forgotten, and why, in a sentence each."""
-    return [f"{say(spaced(stable_name(noun)))}: {len(rows)}. {say(kept_by_law(noun))}" for noun, rows in held(ids) if kept_by_law(noun)]
+    return [
+        f"{say(spaced(stable_name(noun)))}: {len(rows)}. {say(kept_by_law(noun))}"
+        for noun, rows in held(ids)
+        if kept_by_law(noun)
+    ]

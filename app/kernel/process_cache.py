@@ -24,7 +24,9 @@ _looked = 0.0
 class ProcessCache(Generic[Known]):
     """`read` asks the database; `told`, where there is one, is called with whatever is new to it."""
 
-    def __init__(self, name: str, read: Callable[[Session], Known], told: Callable[[Known], None] | None = None) -> None:
+    def __init__(
+        self, name: str, read: Callable[[Session], Known], told: Callable[[Known], None] | None = None
+    ) -> None:
         self.name, self._read, self._told = name, read, told
         self._known: Any = _NOTHING
         self._last_told: Any = _NOTHING

@@ -34,7 +34,23 @@ MOST_TEXT, MOST_OPTIONS, FAR = 10_000, 50, 10**12
 MEGABYTES, MOST_MEGABYTES = 5, 10
 # Doors take these words for themselves, so a question is never called one of them.
 _TAKEN = {
-    *("name", "email", "phone", "tz", "timezone", "slot", "answers", "quote", "extras", "extra", "coupon", "buyer", "tax_number", "region", "address"),
+    *(
+        "name",
+        "email",
+        "phone",
+        "tz",
+        "timezone",
+        "slot",
+        "answers",
+        "quote",
+        "extras",
+        "extra",
+        "coupon",
+        "buyer",
+        "tax_number",
+        "region",
+        "address",
+    ),
     *("once", "offer", "with", "apply", "back", "version", "csrf_token"),
 }
 
@@ -67,8 +83,15 @@ class Question:
     def as_json(self) -> dict[str, Any]:
         """Only what differs from a question that says nothing of it."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
-        plain: dict[str, Any] = {each.name: [] if each.name == "options" else {} if each.name == "help" else each.default for each in fields(self)}
-        return {name: [*value] if name == "options" else value for name, value in values.items() if plain[name] is MISSING or value not in (plain[name], ())}
+        plain: dict[str, Any] = {
+            each.name: [] if each.name == "options" else {} if each.name == "help" else each.default
+            for each in fields(self)
+        }
+        return {
+            name: [*value] if name == "options" else value
+            for name, value in values.items()
+            if plain[name] is MISSING or value not in (plain[name], ())
+        }
 
     def says(self, locale: str = "en") -> str:
         return self.label.get(locale) or self.label["en"]
@@ -118,7 +141,9 @@ class Question:
         empty = typed is None or typed == [] or (isinstance(typed, str) and not typed.strip())
         answer = None if empty else _READS[self.kind](self, typed)
         if answer is None and self.required:
-            raise ValueError(say("Please tick this box to continue.") if self.kind == "consent" else say("This field is required."))
+            raise ValueError(
+                say("Please tick this box to continue.") if self.kind == "consent" else say("This field is required.")
+            )
         return answer
 
     def said(self, answer: Any, locale: str = "en") -> str:
@@ -143,7 +168,12 @@ class Question:
         """A question as staff wrote it, or all that is wrong with it. `others` are those that stand beside it."""
         given = _Written(typed, others)
         kind = given.kind()
-        facts: dict[str, Any] = {"name": given.name(), "kind": kind, "label": given.words("label", required=True), "help": given.words("help")}
+        facts: dict[str, Any] = {
+            "name": given.name(),
+            "kind": kind,
+            "label": given.words("label", required=True),
+            "help": given.words("help"),
+        }
         facts |= {"required": given.ticked("required"), "secret": given.ticked("secret")}
         if kind in LONGEST:
             facts["longest"] = given.number("longest", 1, MOST_TEXT) or 0
@@ -203,7 +233,11 @@ def _number(it: Question, typed: Any) -> int:
 
 def _date(it: Question, typed: Any) -> str:
     try:
-        day = date.fromisoformat(typed.strip()) if isinstance(typed, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", typed.strip(), re.ASCII) else None
+        day = (
+            date.fromisoformat(typed.strip())
+            if isinstance(typed, str) and re.fullmatch(r"\d{4}-\d\d-\d\d", typed.strip(), re.ASCII)
+            else None
+        )
     except ValueError:
         day = None
     if day is None:
@@ -234,7 +268,9 @@ def _choice(it: Question, typed: Any) -> str:
 
 def _many(it: Question, typed: Any) -> list[str] | None:
     chosen = [typed] if isinstance(typed, str) else typed
-    if not isinstance(chosen, list) or not all(isinstance(each, str) and (each in it.choices or not each) for each in chosen):
+    if not isinstance(chosen, list) or not all(
+        isinstance(each, str) and (each in it.choices or not each) for each in chosen
+    ):
         raise ValueError(say("Choose from the list."))
     return [each for each in it.choices if each in chosen] or None
 
@@ -324,7 +360,11 @@ class _Written:
         except ValueError:
             number = most + 1
         if number is not None and not least <= number <= most:
-            self.wrong[name] = f"Enter a whole number from {least} to {most}." if least > 0 else "Enter a whole number that is not too large."
+            self.wrong[name] = (
+                f"Enter a whole number from {least} to {most}."
+                if least > 0
+                else "Enter a whole number that is not too large."
+            )
         return number
 
     def day(self, name: str) -> str:
@@ -339,7 +379,11 @@ class _Written:
 
     def options(self) -> list[dict[str, str]]:
         """One a line: "Morning", or "Morning | सुबह"."""
-        lines = [[part.strip() for part in line.split("|", 1)] for line in self.typed.get("options", "").splitlines() if line.strip()]
+        lines = [
+            [part.strip() for part in line.split("|", 1)]
+            for line in self.typed.get("options", "").splitlines()
+            if line.strip()
+        ]
         english = [line[0] for line in lines]
         if not 2 <= len(english) <= MOST_OPTIONS or not all(english) or len({*english}) < len(english):
             self.wrong["options"] = f"Enter 2 to {MOST_OPTIONS} different options, one per line."

@@ -92,7 +92,10 @@ def _sentences(name: str) -> Mapping[str, tuple[str, ...]]:
         return {}
     found = (each for each in _read(name) if each.id and not each.fuzzy)
     forms = {
-        (each.id if isinstance(each.id, str) else each.id[0]): (each.string,) if isinstance(each.string, str) else tuple(each.string or ()) for each in found
+        (each.id if isinstance(each.id, str) else each.id[0]): (each.string,)
+        if isinstance(each.string, str)
+        else tuple(each.string or ())
+        for each in found
     }
     return {sentence: said for sentence, said in forms.items() if said and all(said)}
 
@@ -140,10 +143,18 @@ def day(it: date, how: str = "date") -> str:
         return f"{it:%a}"[:2] if how == "letters" else it.strftime(_IN_ENGLISH[how]).format(day=it.day)
     match how:
         case "short" | "date" | "day" | "month of year":
-            return format_skeleton({"short": "yMMMEd", "date": "yMMMd", "day": "MMMMd", "month of year": "yMMMM"}[how], it, locale=name)
+            return format_skeleton(
+                {"short": "yMMMEd", "date": "yMMMd", "day": "MMMMd", "month of year": "yMMMM"}[how], it, locale=name
+            )
         case "day of week" | "day of week and year":
-            return f"{format_date(it, 'EEEE', locale=name)}, {day(it, 'day' if how == 'day of week' else 'day of year')}"
-    return format_date(it, {"day of year": "long", "month": "LLLL", "weekday": "EEEE", "weekday, short": "EEE", "letters": "EEEEE"}[how], locale=name)
+            return (
+                f"{format_date(it, 'EEEE', locale=name)}, {day(it, 'day' if how == 'day of week' else 'day of year')}"
+            )
+    return format_date(
+        it,
+        {"day of year": "long", "month": "LLLL", "weekday": "EEEE", "weekday, short": "EEE", "letters": "EEEEE"}[how],
+        locale=name,
+    )
 
 
 def stretch(seconds: int) -> str:
@@ -152,4 +163,8 @@ def stretch(seconds: int) -> str:
     first = next((at for at, (_, count) in enumerate(parts) if count), None)
     if first is None:
         return say("less than a minute")
-    return " ".join(format_unit(count, f"duration-{unit}", "long", locale=language()) for unit, count in parts[first : first + 2] if count)
+    return " ".join(
+        format_unit(count, f"duration-{unit}", "long", locale=language())
+        for unit, count in parts[first : first + 2]
+        if count
+    )

@@ -82,7 +82,19 @@ def move(
     def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
         spoken = label or body.__name__.replace("_", " ").capitalize()
         after = done or (past(label) if label else past(spoken) if by else "")
-        it = Move(body.__name__, sources, to, frozenset(by.split()), spoken, asks, confirm, when, careful, getdoc(body) or "", after)
+        it = Move(
+            body.__name__,
+            sources,
+            to,
+            frozenset(by.split()),
+            spoken,
+            asks,
+            confirm,
+            when,
+            careful,
+            getdoc(body) or "",
+            after,
+        )
 
         @wraps(body)
         def go(row: Row, *args: Given.args, **kwargs: Given.kwargs) -> Answer:
@@ -104,12 +116,48 @@ def move(
 
 
 _PAST = {
-    "begin": "begun", "bring": "brought", "buy": "bought", "cancel": "cancelled", "come": "come", "cut": "cut", "do": "done", "drop": "dropped", "find": "found",
-    "get": "got", "give": "given", "go": "gone", "hold": "held", "keep": "kept", "leave": "left", "let": "let", "lose": "lost", "make": "made", "pay": "paid",
-    "put": "put", "read": "read", "redo": "redone", "refer": "referred", "resend": "resent", "reset": "reset", "run": "run", "sell": "sold", "send": "sent",
-    "set": "set", "skip": "skipped", "split": "split", "stop": "stopped", "submit": "submitted", "swap": "swapped", "take": "taken", "tell": "told",
-    "transfer": "transferred", "undo": "undone", "win": "won", "withdraw": "withdrawn", "write": "written",
-}  # fmt: skip
+    "begin": "begun",
+    "bring": "brought",
+    "buy": "bought",
+    "cancel": "cancelled",
+    "come": "come",
+    "cut": "cut",
+    "do": "done",
+    "drop": "dropped",
+    "find": "found",
+    "get": "got",
+    "give": "given",
+    "go": "gone",
+    "hold": "held",
+    "keep": "kept",
+    "leave": "left",
+    "let": "let",
+    "lose": "lost",
+    "make": "made",
+    "pay": "paid",
+    "put": "put",
+    "read": "read",
+    "redo": "redone",
+    "refer": "referred",
+    "resend": "resent",
+    "reset": "reset",
+    "run": "run",
+    "sell": "sold",
+    "send": "sent",
+    "set": "set",
+    "skip": "skipped",
+    "split": "split",
+    "stop": "stopped",
+    "submit": "submitted",
+    "swap": "swapped",
+    "take": "taken",
+    "tell": "told",
+    "transfer": "transferred",
+    "undo": "undone",
+    "win": "won",
+    "withdraw": "withdrawn",
+    "write": "written",
+}
 _NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so is said afterwards as it is
 
 
@@ -119,7 +167,13 @@ def past(label: str) -> str:
     low = verb.lower()
     if low in _NO_VERB or low.endswith("ed"):
         return label
-    ended = low + "d" if low.endswith("e") else low[:-1] + "ied" if low[-1:] == "y" and low[-2:-1] not in "aeiou" else low + "ed"
+    ended = (
+        low + "d"
+        if low.endswith("e")
+        else low[:-1] + "ied"
+        if low[-1:] == "y" and low[-2:-1] not in "aeiou"
+        else low + "ed"
+    )
     return _PAST.get(low, ended).capitalize() + gap + rest
 
 
@@ -198,17 +252,33 @@ class Question:
 
 def questions(asks: type[Any], row: Any = None) -> list[Question]:
     kinds = get_type_hints(asks)
-    asked_of = (each for each in fields(asks) if row is None or not each.metadata.get("when") or each.metadata["when"](row))
+    asked_of = (
+        each for each in fields(asks) if row is None or not each.metadata.get("when") or each.metadata["when"](row)
+    )
     return [_question(each.name, kinds[each.name], each.default, each.metadata, row) for each in asked_of]
 
 
 def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: Any) -> Question:
-    options = [part for part in get_args(hint) if part is not type(None)] if get_origin(hint) in (Union, UnionType) else [hint]
+    options = (
+        [part for part in get_args(hint) if part is not type(None)]
+        if get_origin(hint) in (Union, UnionType)
+        else [hint]
+    )
     required = default is MISSING
     label = said.get("label") or name.replace("_", " ").capitalize()
     among = partial(said["of"], row) if row is not None and said.get("of") else said.get("among")
     begins = said["begins"](row) if row is not None and said.get("begins") else ""
-    return Question(name, label, options[0], required, said.get("help", ""), said.get("longest", 500), None if required else default, among, begins)
+    return Question(
+        name,
+        label,
+        options[0],
+        required,
+        said.get("help", ""),
+        said.get("longest", 500),
+        None if required else default,
+        among,
+        begins,
+    )
 
 
 def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
@@ -225,7 +295,12 @@ def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     return asks(**values)
 
 
-_SAID = {int: "Enter a whole number.", date: "Enter a valid date.", time: "Enter a time, such as 14:30.", datetime: "Enter a date and time."}
+_SAID = {
+    int: "Enter a whole number.",
+    date: "Enter a valid date.",
+    time: "Enter a time, such as 14:30.",
+    datetime: "Enter a date and time.",
+}
 
 
 def _yes_or_no(typed: Any) -> bool:
@@ -282,7 +357,9 @@ def _nor_by_a_bulk_update(state: ORMExecuteState) -> None:
     if noun is None or not noun.states:
         return
     written = getattr(state.statement, "_values", None) or {}
-    if not state.execution_options.get("without_a_move") and "state" in {getattr(column, "key", column) for column in written}:
+    if not state.execution_options.get("without_a_move") and "state" in {
+        getattr(column, "key", column) for column in written
+    }:
         raise RuntimeError(f"{noun.__name__}.state was set by a bulk update, without a move.")
 
 

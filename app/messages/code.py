@@ -51,10 +51,17 @@ class Code(Noun):
     def ask(cls, mailbox: str) -> Code:
         """The last one counts, and the ones before it do not any more."""
         with transaction():
-            whose = select(Person.id).where(func.lower(Person.email) == mailbox.lower(), Person.state == "known").order_by(Person.id.desc()).limit(1)
+            whose = (
+                select(Person.id)
+                .where(func.lower(Person.email) == mailbox.lower(), Person.state == "known")
+                .order_by(Person.id.desc())
+                .limit(1)
+            )
             for each in session.scalars(select(cls).where(cls.mailbox == _print(mailbox), cls.state == "open")):
                 each.lapse()
-            code = cls(mailbox=_print(mailbox), person_id=session.scalar(whose), expires_at=clock.ahead(minutes=MINUTES))
+            code = cls(
+                mailbox=_print(mailbox), person_id=session.scalar(whose), expires_at=clock.ahead(minutes=MINUTES)
+            )
             session.add(code)
             later(send, code)
         return code
@@ -96,7 +103,9 @@ class Code(Noun):
         """Not a message of the log: its words are the key itself."""
         if self.person is not None and self.state == "open" and self.expires_at > clock.now():
             said = render("house/code", self.person, {"code": self})
-            channel.named("email").send(Letter(-self.id, self.person.email, said))  # below nought, where no message has its number
+            channel.named("email").send(
+                Letter(-self.id, self.person.email, said)
+            )  # below nought, where no message has its number
 
 
 def _print(mailbox: str) -> str:

@@ -42,7 +42,9 @@ class Email:
 
     def send(self, letter: Letter) -> str:
         db.step_outside()
-        message = flask_mail.Message(subject=letter.said.subject, recipients=[letter.to], body=letter.said.text, html=letter.said.html)
+        message = flask_mail.Message(
+            subject=letter.said.subject, recipients=[letter.to], body=letter.said.text, html=letter.said.html
+        )
         for each in letter.attached:
             message.attach(each.name, each.kind, each.content)
         _, sender = parseaddr(str(message.sender))
@@ -54,7 +56,9 @@ class Email:
             code, words = next(iter(no.recipients.values()), (0, b""))
             if code < FOR_GOOD:
                 raise
-            raise Declined(f"The mail server rejected {letter.to}: {code} {words.decode('utf-8', 'replace')[:300]}") from None
+            raise Declined(
+                f"The mail server rejected {letter.to}: {code} {words.decode('utf-8', 'replace')[:300]}"
+            ) from None
         return str(message.msgId)
 
     def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:

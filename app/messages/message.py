@@ -38,7 +38,11 @@ class Attaching(Protocol):
 
 def _before_again(message: Any) -> str:
     """Said before it is pressed."""
-    return "We don’t know whether this message arrived. It may be received twice." if message.state == "handed" else message.trouble
+    return (
+        "We don’t know whether this message arrived. It may be received twice."
+        if message.state == "handed"
+        else message.trouble
+    )
 
 
 class Message(Noun):
@@ -51,17 +55,25 @@ class Message(Noun):
     states = "waiting", "handed", "sent", "delivered", "read", "failed", "dropped"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "handed": "Unconfirmed", "dropped": "Not needed"}
     audited = False  # a message is its own record; a line is only written when a person presses "Resend message"
-    __table_args__ = (Index("message_about", "noun", "row_id"), Index("message_by_due_at", "due_at", "id"), UniqueConstraint("key", "channel"))
+    __table_args__ = (
+        Index("message_about", "noun", "row_id"),
+        Index("message_by_due_at", "due_at", "id"),
+        UniqueConstraint("key", "channel"),
+    )
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     template: Mapped[str] = mapped_column(info={"choices": titles})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
-    kind: Mapped[str] = mapped_column(default="", info={"label": "Reminder type"})  # what sort of reminder it is; empty when it is none
+    kind: Mapped[str] = mapped_column(
+        default="", info={"label": "Reminder type"}
+    )  # what sort of reminder it is; empty when it is none
     called: Mapped[str] = mapped_column(info={"label": "Variable"})
     noun: Mapped[str] = mapped_column(info={"choices": all_called})
     row_id: Mapped[int]
-    edition: Mapped[int] = mapped_column(default=0, info={"label": "Record version"})  # of the thing, when this was owed
+    edition: Mapped[int] = mapped_column(
+        default=0, info={"label": "Record version"}
+    )  # of the thing, when this was owed
     key: Mapped[str | None]
     due_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Scheduled for"})
     sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Sent"})
@@ -265,7 +277,9 @@ class Message(Noun):
 # --- owing it ---------------------------------------------------------------------------------------------------------
 
 
-def tell(person: Person, template: str, *, at: datetime | None = None, key: str | None = None, kind: str = "", **about: Noun) -> None:
+def tell(
+    person: Person, template: str, *, at: datetime | None = None, key: str | None = None, kind: str = "", **about: Noun
+) -> None:
     """Owe somebody these words about one thing, by email and wherever else they want it: tell(person, "bookings/confirmed", booking=self)."""
     ((called, thing),) = about.items()
     session.flush()

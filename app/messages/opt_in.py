@@ -32,14 +32,22 @@ class OptIn(Noun):
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"))
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     channel: Mapped[str] = mapped_column(info={"choices": CHANNELS})
-    how: Mapped[str] = mapped_column(info={"personal": True, "label": "Source of consent", "help": "For example: ticked on the form, given by phone."})
+    how: Mapped[str] = mapped_column(
+        info={
+            "personal": True,
+            "label": "Source of consent",
+            "help": "For example: ticked on the form, given by phone.",
+        }
+    )
     given_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Given"})
     taken_back_at: Mapped[datetime | None] = mapped_column(info={"label": "Withdrawn"})
 
     @classmethod
     def give(cls, person: Person, channel: str, how: str) -> Self:
         """Somebody has said yes, for the first time or again."""
-        known = session.scalar(select(cls).where(cls.person_id == person.id, cls.channel == channel)) if person.id else None
+        known = (
+            session.scalar(select(cls).where(cls.person_id == person.id, cls.channel == channel)) if person.id else None
+        )
         if known is None:
             known = cls(person=person, channel=channel, how=how)
             known.tidy()
@@ -57,7 +65,12 @@ class OptIn(Noun):
     def stop(cls, phone: str, channel: str) -> int:
         """Whoever has this telephone wants no more of it; answers for how many people that was taken down."""
         with transaction():
-            theirs = select(cls).join(cls.person).where(Person.phone == phone, cls.channel == channel, cls.state == "given").order_by(cls.id)
+            theirs = (
+                select(cls)
+                .join(cls.person)
+                .where(Person.phone == phone, cls.channel == channel, cls.state == "given")
+                .order_by(cls.id)
+            )
             found = session.scalars(theirs).all()
             for each in found:
                 each.take_back()

@@ -62,12 +62,18 @@ def call(address: str, body: bytes, headers: Mapping[str, str]) -> Heard:
     db.step_outside()
     began = time.monotonic()
     try:
-        with httpx.Client(transport=_Transport(guarded=not _is_neighbour(address), until=began + PATIENCE), trust_env=False) as client:
-            request = client.build_request("POST", address, content=body, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE)
+        with httpx.Client(
+            transport=_Transport(guarded=not _is_neighbour(address), until=began + PATIENCE), trust_env=False
+        ) as client:
+            request = client.build_request(
+                "POST", address, content=body, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE
+            )
             status, answer = _read(client.send(request, stream=True, follow_redirects=False))
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
         return Heard(None, "", _since(began), _in_words(error))
-    return Heard(status, answer, _since(began), "" if 200 <= status < 300 else f"The server responded with status {status}.")
+    return Heard(
+        status, answer, _since(began), "" if 200 <= status < 300 else f"The server responded with status {status}."
+    )
 
 
 def _is_neighbour(address: str) -> bool:
@@ -105,7 +111,9 @@ def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> F
     if not beside and not address.startswith("https://"):
         raise ValueError("the address must start with https://.")
     with httpx.Client(transport=_Transport(guarded=not beside, until=until), trust_env=False) as client:
-        request = client.build_request("GET", address, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE)
+        request = client.build_request(
+            "GET", address, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE
+        )
         answer = client.send(request, stream=True, follow_redirects=False)
         try:
             if answer.has_redirect_location:
@@ -157,7 +165,9 @@ def is_public(address: str) -> bool:
     """May anybody on the internet reach this? An address that hides another one is as public as what it hides."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        hidden = ip.ipv4_mapped or ip.sixtofour or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
+        hidden = (
+            ip.ipv4_mapped or ip.sixtofour or (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF) if ip in _NAT64 else None)
+        )
         if ip.teredo or (hidden and not is_public(str(hidden))):
             return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
@@ -198,7 +208,9 @@ class _Line(httpcore.NetworkStream):
     def close(self) -> None:
         self.line.close()
 
-    def start_tls(self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None) -> httpcore.NetworkStream:
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
         return _Line(self.line.start_tls(ssl_context, server_hostname, self._left()), self.until)
 
     def get_extra_info(self, info: str) -> Any:
@@ -210,7 +222,12 @@ class _Network(httpcore.SyncBackend):
         self.guarded, self.until = guarded, until
 
     def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Iterable[Any] | None = None
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
         there = _checked(host, port) if self.guarded else host
         return _Line(super().connect_tcp(there, port, timeout, local_address, socket_options), self.until)
@@ -222,4 +239,6 @@ class _Transport(httpx.HTTPTransport):
     def __init__(self, *, guarded: bool, until: float) -> None:
         super().__init__(trust_env=False)
         network = _Network(guarded=guarded, until=until)
-        self._pool = httpcore.ConnectionPool(ssl_context=ssl.create_default_context(), max_connections=1, network_backend=network)
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(), max_connections=1, network_backend=network
+        )

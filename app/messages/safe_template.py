@@ -31,14 +31,59 @@ LONGEST = 20_000
 HOUSE = ("business", "business_email", "base_url")
 _PIECES = re.compile(r"[a-z_]+/(?:mail|whatsapp|sms)/_[a-z_]+\.txt")
 _NEVER = frozenset(
-    ["answers", "sealed_answers", "form_edition", "notes", "handle", "request_key", "request_hash", "user", "metadata", "registry", "query", "link_kind"]
+    [
+        "answers",
+        "sealed_answers",
+        "form_edition",
+        "notes",
+        "handle",
+        "request_key",
+        "request_hash",
+        "user",
+        "metadata",
+        "registry",
+        "query",
+        "link_kind",
+    ]
 )
 _GRAMMAR = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.NSRef, nodes.Const, nodes.Tuple, nodes.List, nodes.Dict, nodes.Pair, nodes.Keyword,
-    nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.If, nodes.For, nodes.CondExpr, nodes.Filter, nodes.Test, nodes.Call, nodes.Compare, nodes.Operand,
-    nodes.And, nodes.Or, nodes.Not, nodes.Neg, nodes.Add, nodes.Sub, nodes.Div, nodes.FloorDiv, nodes.Concat, nodes.Assign, nodes.FromImport,
-)  # fmt: skip
-_CHOOSE = frozenset(["d", "default", "first", "last", "length", "list", "rejectattr", "reject", "select", "selectattr", "sort"])
+    nodes.Template,
+    nodes.Output,
+    nodes.TemplateData,
+    nodes.Name,
+    nodes.NSRef,
+    nodes.Const,
+    nodes.Tuple,
+    nodes.List,
+    nodes.Dict,
+    nodes.Pair,
+    nodes.Keyword,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Slice,
+    nodes.If,
+    nodes.For,
+    nodes.CondExpr,
+    nodes.Filter,
+    nodes.Test,
+    nodes.Call,
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Neg,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Concat,
+    nodes.Assign,
+    nodes.FromImport,
+)
+_CHOOSE = frozenset(
+    ["d", "default", "first", "last", "length", "list", "rejectattr", "reject", "select", "selectattr", "sort"]
+)
 _FILTERS = _CHOOSE | {
     "abs",
     "capitalize",
@@ -58,15 +103,26 @@ _FILTERS = _CHOOSE | {
     "trim",
     "upper",
 }
-_ASKED = frozenset(["strftime", "get", "startswith", "endswith", "strip", "title", "upper", "lower"])  # what may be called on a word or a small table
-_GROWS = (nodes.Concat, nodes.Add, nodes.List, nodes.Dict)  # what is made of itself again and again would fill the house
+_ASKED = frozenset(
+    ["strftime", "get", "startswith", "endswith", "strip", "title", "upper", "lower"]
+)  # what may be called on a word or a small table
+_GROWS = (
+    nodes.Concat,
+    nodes.Add,
+    nodes.List,
+    nodes.Dict,
+)  # what is made of itself again and again would fill the house
 
 
 class _Guarded(ImmutableSandboxedEnvironment):
     """Jinja's own guard, and beyond it: only `when` and the pieces of other templates can be called at all."""
 
     def is_safe_callable(self, obj: Any) -> bool:
-        return isinstance(obj, Macro) or getattr(obj, "__module__", "") == __name__ or getattr(obj, "__name__", "") in _ASKED
+        return (
+            isinstance(obj, Macro)
+            or getattr(obj, "__module__", "") == __name__
+            or getattr(obj, "__name__", "") in _ASKED
+        )
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         return _behind_its_view(super().getattr(obj, attribute))
@@ -127,7 +183,9 @@ class Shown:
 def shown(value: Any) -> Any:
     """What may be handed out: plain values, amounts and the like, and rows behind their view."""
     match value:
-        case None | str() | int() | float() | Decimal() | datetime() | date() | time() | timedelta() | Shown() | MadeUp():
+        case (
+            None | str() | int() | float() | Decimal() | datetime() | date() | time() | timedelta() | Shown() | MadeUp()
+        ):
             return value
         case Noun():
             return Shown(value)
@@ -144,8 +202,15 @@ def names(noun: type[Any]) -> dict[str, Any]:
     """What words may know of a noun, and how it comes to be known: a column, an amount, a neighbour, or a property."""
     mapper = inspect(noun)
     secret = {attr.key for attr in mapper.column_attrs if attr.columns[0].info.get("secret")} | _NEVER
-    found: dict[str, Any] = {attr.key: attr for attr in (*mapper.column_attrs, *mapper.composites, *mapper.relationships)}
-    found |= {key: each for kind in noun.__mro__ for key, each in vars(kind).items() if isinstance(each, property) and key not in found}
+    found: dict[str, Any] = {
+        attr.key: attr for attr in (*mapper.column_attrs, *mapper.composites, *mapper.relationships)
+    }
+    found |= {
+        key: each
+        for kind in noun.__mro__
+        for key, each in vars(kind).items()
+        if isinstance(each, property) and key not in found
+    }
     return {key: each for key, each in sorted(found.items()) if not key.startswith("_") and key not in secret}
 
 
@@ -199,7 +264,11 @@ def _made_up(attr: Any, name: str) -> Any:
     if isinstance(of, JSON):
         return MadeUp(None, name)
     sample = next((sample for kind, sample in _SAMPLES.items() if isinstance(of, kind)), f"[{spaced(name)}]")
-    return {"timezone": "Asia/Kolkata", "locale": "en", "state": attr.parent.class_.states[0] if name == "state" else ""}.get(name) or sample
+    return {
+        "timezone": "Asia/Kolkata",
+        "locale": "en",
+        "state": attr.parent.class_.states[0] if name == "state" else "",
+    }.get(name) or sample
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -209,14 +278,20 @@ def say(source: str, person: Person | MadeUp, about: Mapping[str, Any]) -> str:
     """Read words that staff wrote. Whatever is wrong with them is an error of Jinja's, or of theirs."""
     known = {name: shown(value) for name, value in about.items()}
     house = {name: template.words.globals.get(name, "") for name in HOUSE}
-    return _guarded(translation.language()).from_string(allowed(source)).render(person=shown(person), when=_when(person.timezone), **house, **known)
+    return (
+        _guarded(translation.language())
+        .from_string(allowed(source))
+        .render(person=shown(person), when=_when(person.timezone), **house, **known)
+    )
 
 
 def _when(own: str) -> Callable[..., str]:
     said = template.when(own)
 
     def when(instant: Any, zone: Any = "") -> str:
-        return said(clock.ahead(days=2) if isinstance(instant, MadeUp) else instant, "" if isinstance(zone, MadeUp) else zone)
+        return said(
+            clock.ahead(days=2) if isinstance(instant, MadeUp) else instant, "" if isinstance(zone, MadeUp) else zone
+        )
 
     return when
 
@@ -260,7 +335,9 @@ def _refuse(node: nodes.Node) -> None:
             _no(f"“{attr}” isn’t available in templates.", node)
         case nodes.FromImport() if not _PIECES.fullmatch(str(getattr(node.template, "value", ""))):
             _no("Only template parts can be imported.", node)
-        case nodes.Assign() if any(node.find_all(_GROWS)) or any(each.name not in _CHOOSE for each in node.find_all(nodes.Filter)):
+        case nodes.Assign() if any(node.find_all(_GROWS)) or any(
+            each.name not in _CHOOSE for each in node.find_all(nodes.Filter)
+        ):
             _no("“set” can only select existing values. It can’t combine them.", node)
         case _ if not isinstance(node, _GRAMMAR):
             _no(f"“{type(node).__name__.lower()}” isn’t supported in templates.", node)

@@ -17,7 +17,14 @@ from app.messages.channel import Declined, Letter, News, NotTaken, Reply, Told, 
 
 WAIT = httpx.Timeout(10, connect=3)
 HERE = "/api/messages/webhook/sms"
-STATES = {"sent": "sent", "delivered": "delivered", "read": "read", "undelivered": "failed", "failed": "failed", "canceled": "failed"}
+STATES = {
+    "sent": "sent",
+    "delivered": "delivered",
+    "read": "read",
+    "undelivered": "failed",
+    "failed": "failed",
+    "canceled": "failed",
+}
 
 
 class Sms:
@@ -38,7 +45,11 @@ class Sms:
 
     def send(self, letter: Letter) -> str:
         db.step_outside()
-        form = self.sender | {"To": letter.to, "Body": letter.said.text.strip(), "StatusCallback": f"{self.here}{HERE}?message={letter.id}"}
+        form = self.sender | {
+            "To": letter.to,
+            "Body": letter.said.text.strip(),
+            "StatusCallback": f"{self.here}{HERE}?message={letter.id}",
+        }
         try:
             answer = httpx.post(self.address_there, data=form, auth=(self.account, self.token), timeout=WAIT)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
@@ -76,7 +87,11 @@ def _news(said: Mapping[str, str], path: str) -> News:
     if state is None or not said.get("MessageSid"):
         return News()  # queued and sending are nothing that anybody waits for
     (ours, *_) = parse_qs(urlsplit(path).query).get("message", [""])
-    trouble = f"The SMS could not be delivered (error code: {said.get('ErrorCode') or 'unknown'})." if state == "failed" else ""
+    trouble = (
+        f"The SMS could not be delivered (error code: {said.get('ErrorCode') or 'unknown'})."
+        if state == "failed"
+        else ""
+    )
     return News([Told(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, said["MessageSid"], trouble)])
 
 

@@ -40,11 +40,19 @@ class InLanguage(FileSystemLoader):
         self.locale = locale
 
     def get_source(self, environment: Environment, name: str) -> tuple[str, str, Callable[[], bool]]:
-        source, file, fresh = (_given[name], name, lambda: True) if name in _given else super().get_source(environment, name)
+        source, file, fresh = (
+            (_given[name], name, lambda: True) if name in _given else super().get_source(environment, name)
+        )
         return translated(source, self.locale) if name.endswith(".txt") else source, file, fresh
 
 
-words = Environment(loader=InLanguage(LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=select_autoescape(["html"]))
+words = Environment(
+    loader=InLanguage(LOCALE),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    autoescape=select_autoescape(["html"]),
+)
 words.filters.update(spoken=say, dated=day)
 _known: tuple[str, ...] = ()
 _titles: dict[str, str] = {}
@@ -187,7 +195,9 @@ def shaped(channel: str, rendered: str, locale: str = LOCALE) -> Said:
 
 def _letter(subject: str, body: str, locale: str) -> Said:
     blocks = [block.strip() for block in re.split(r"\n\s*\n", body.strip())]
-    page = words.get_template("messages/frame.html").render(subject=subject, blocks=[_as_html(block) for block in blocks], locale=locale)
+    page = words.get_template("messages/frame.html").render(
+        subject=subject, blocks=[_as_html(block) for block in blocks], locale=locale
+    )
     return Said(subject, "\n\n".join(map(_as_text, blocks)) + "\n", page, locale)
 
 

@@ -43,7 +43,9 @@ def happenings() -> Iterator[Happening]:
             yield Happening(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)
 
 
-_EVENTS_HELP = "Names separated by spaces, such as booking.confirm. Use booking.* for all events of bookings, or * for all events."
+_EVENTS_HELP = (
+    "Names separated by spaces, such as booking.confirm. Use booking.* for all events of bookings, or * for all events."
+)
 
 
 def _events_said(events: str) -> str:
@@ -59,7 +61,10 @@ class Webhook(Noun, Linked, table="hook"):
 
     name: Mapped[str]
     address: Mapped[str] = mapped_column(info={"label": "Endpoint URL"})
-    events: Mapped[str] = mapped_column(default=EVERYTHING, info={"label": "Events", "help": _EVENTS_HELP, "says": lambda hook: _events_said(hook.events)})
+    events: Mapped[str] = mapped_column(
+        default=EVERYTHING,
+        info={"label": "Events", "help": _EVENTS_HELP, "says": lambda hook: _events_said(hook.events)},
+    )
     edition: Mapped[int] = mapped_column(default=1, info={"label": "Secret version"})  # of its secret
     seen_at: Mapped[datetime | None] = mapped_column(info={"label": "Secret shown"})  # when its secret was shown
     failing_since: Mapped[datetime | None]
@@ -85,7 +90,9 @@ class Webhook(Noun, Linked, table="hook"):
         with transaction():
             self.lock()
             if self.seen_at:
-                raise Refused("This secret has already been shown. Generate a new secret; the old one will stop working.")
+                raise Refused(
+                    "This secret has already been shown. Generate a new secret; the old one will stop working."
+                )
             self.seen_at = clock.now()
         return self._secrets[0]
 
@@ -93,7 +100,9 @@ class Webhook(Noun, Linked, table="hook"):
         """While the house changes its own key, there are two signatures: one of each secret."""
         moment = int(at.timestamp())
         told = f"{moment}.{body}".encode()
-        return f"t={moment}," + ",".join(f"v1={hmac.new(each.encode(), told, hashlib.sha256).hexdigest()}" for each in self._secrets)
+        return f"t={moment}," + ",".join(
+            f"v1={hmac.new(each.encode(), told, hashlib.sha256).hexdigest()}" for each in self._secrets
+        )
 
     # --- how it goes ---
 
@@ -107,7 +116,8 @@ class Webhook(Noun, Linked, table="hook"):
 
     def _keep(self, **how_it_goes: object) -> None:
         session.execute(
-            update(Webhook).where(Webhook.id == self.id).values(**how_it_goes), execution_options={"unaudited": "each of its calls is a record of it"}
+            update(Webhook).where(Webhook.id == self.id).values(**how_it_goes),
+            execution_options={"unaudited": "each of its calls is a record of it"},
         )
 
     @move(
@@ -144,13 +154,23 @@ def _address(value: str) -> str:
     text = str(value).strip()
     if safe_http.neighbour() and text == safe_http.neighbour():
         return text
-    no = Invalid.fields_said({"address": "Enter a public URL that starts with https://, such as https://example.com/frontdesk."})
+    no = Invalid.fields_said(
+        {"address": "Enter a public URL that starts with https://, such as https://example.com/frontdesk."}
+    )
     try:
         parts = urlsplit(text)
         port = parts.port
     except ValueError:
         raise no from None
-    named = parts.scheme == "https" and parts.hostname and not parts.username and len(text) <= 500 and port != 0 and text.isascii() and " " not in text
+    named = (
+        parts.scheme == "https"
+        and parts.hostname
+        and not parts.username
+        and len(text) <= 500
+        and port != 0
+        and text.isascii()
+        and " " not in text
+    )
     if not named or not _may_be_public(parts.hostname or ""):
         raise no
     return text

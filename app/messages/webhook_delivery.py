@@ -52,8 +52,21 @@ class WebhookDelivery(Noun, table="call"):
     def telling(cls, hook: Webhook, event: str, row: Noun, **more: str) -> WebhookDelivery:
         event_id, now = f"evt_{token_hex(16)}", clock.now()
         told = told_of(row) | {"id": row.id, "version": row.version}
-        body = {"id": event_id, "event": event, "at": now.astimezone(UTC).isoformat(timespec="seconds"), "about": row.__tablename__, "data": told} | more
-        return cls(hook=hook, event=event, event_id=event_id, noun=row.__tablename__, row_id=row.id, body=json.dumps(body, ensure_ascii=False))
+        body = {
+            "id": event_id,
+            "event": event,
+            "at": now.astimezone(UTC).isoformat(timespec="seconds"),
+            "about": row.__tablename__,
+            "data": told,
+        } | more
+        return cls(
+            hook=hook,
+            event=event,
+            event_id=event_id,
+            noun=row.__tablename__,
+            row_id=row.id,
+            body=json.dumps(body, ensure_ascii=False),
+        )
 
     def lock(self) -> Self:
         self.hook.lock()
@@ -72,9 +85,11 @@ class WebhookDelivery(Noun, table="call"):
                 self._wait(self.hook.rests_until)
         else:
             headers = {
-                "Content-Type": "application/json", "User-Agent": "Frontdesk", "Frontdesk-Event": self.event_id,
+                "Content-Type": "application/json",
+                "User-Agent": "Frontdesk",
+                "Frontdesk-Event": self.event_id,
                 "Frontdesk-Signature": self.hook.signed(self.body, clock.now()),
-            }  # fmt: skip
+            }
             self._heard(safe_http.call(self.hook.address, self.body.encode(), headers))
 
     def _heard(self, told: Heard) -> None:
@@ -106,7 +121,9 @@ class WebhookDelivery(Noun, table="call"):
         self.hook.fails(trouble, clock.now() + gap)
         if clock.now() + gap >= self.since + GIVES_UP:
             self.give_up(trouble)
-            tell_the_house("house/hook_failed", key=f"hook failed:{self.hook.id}:{self.hook.failing_since}", hook=self.hook)
+            tell_the_house(
+                "house/hook_failed", key=f"hook failed:{self.hook.id}:{self.hook.failing_since}", hook=self.hook
+            )
         else:
             self._wait(clock.now() + gap)
 
@@ -146,7 +163,9 @@ class WebhookDelivery(Noun, table="call"):
 def _write_down(happened: Happened) -> None:
     hooks = listening()
     named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]
-    calls = [WebhookDelivery.telling(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)]
+    calls = [
+        WebhookDelivery.telling(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)
+    ]
     session.add_all(calls)
     for each in calls:
         later(bring, each)

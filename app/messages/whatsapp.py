@@ -77,7 +77,9 @@ class WhatsApp:
 
 
 def _template(letter: Letter) -> dict[str, Any]:
-    places = [{"type": "text", "text": " ".join(line.split())} for line in letter.said.text.splitlines() if line.strip()]
+    places = [
+        {"type": "text", "text": " ".join(line.split())} for line in letter.said.text.splitlines() if line.strip()
+    ]
     return {
         "messaging_product": "whatsapp",
         "to": letter.to.removeprefix("+"),
@@ -103,7 +105,9 @@ def _id(said: Mapping[str, Any]) -> str:
     try:
         return str(said["messages"][0]["id"])
     except (KeyError, IndexError, TypeError):
-        raise Unheard("WhatsApp did not return a message ID. If it accepted the message, it will confirm soon.") from None
+        raise Unheard(
+            "WhatsApp did not return a message ID. If it accepted the message, it will confirm soon."
+        ) from None
 
 
 def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unheard:
@@ -112,7 +116,9 @@ def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unheard:
     if status == 429 or (isinstance(error, dict) and error.get("code") in TOO_MUCH):
         return NotTaken("WhatsApp is not accepting more messages at the moment.")
     if not isinstance(error, dict) or (status >= 500 and error.get("code") not in LATER):
-        return Unheard(f"WhatsApp responded with status {status} and did not say whether it accepted the message. If it did, it will confirm soon.")
+        return Unheard(
+            f"WhatsApp responded with status {status} and did not say whether it accepted the message. If it did, it will confirm soon."
+        )
     if error.get("code") in LATER:
         return NotTaken("WhatsApp is unavailable at the moment.")
     return Declined(_words(error))
@@ -134,8 +140,14 @@ def _values(body: Any) -> Iterator[dict[str, Any]]:
 
 def _told(status: Mapping[str, Any]) -> Told:
     ours = str(status.get("biz_opaque_callback_data") or "")
-    trouble = next((_words(each) for each in status.get("errors", [])), "WhatsApp could not deliver this.") if status["status"] == "failed" else ""
-    return Told(status["status"], int(ours) if ours.isdecimal() and len(ours) < 10 else None, str(status["id"]), trouble)
+    trouble = (
+        next((_words(each) for each in status.get("errors", [])), "WhatsApp could not deliver this.")
+        if status["status"] == "failed"
+        else ""
+    )
+    return Told(
+        status["status"], int(ours) if ours.isdecimal() and len(ours) < 10 else None, str(status["id"]), trouble
+    )
 
 
 def _replies(value: Mapping[str, Any]) -> Iterator[Reply]:

@@ -48,7 +48,9 @@ class Wording(Noun):
     state_labels: ClassVar[dict[str, str]] = {"used": "Published", "retired": "Replaced"}
     __table_args__ = (
         UniqueConstraint("template", "locale", "channel", "edition"),
-        Index("wording_one_in_use", "template", "locale", "channel", unique=True, postgresql_where=text("state = 'used'")),
+        Index(
+            "wording_one_in_use", "template", "locale", "channel", unique=True, postgresql_where=text("state = 'used'")
+        ),
     )
     refusals: ClassVar[dict[str, str]] = {
         "wording_template_locale_channel_edition_key": "Someone else has just saved a version of this template. Please save yours again.",
@@ -74,7 +76,13 @@ class Wording(Noun):
     @classmethod
     def of(cls, name: str, locale: str, by: str) -> list[Self]:
         """Every edition, the newest first."""
-        return [*session.scalars(select(cls).where(cls.template == name, cls.locale == locale, cls.channel == by).order_by(cls.edition.desc()))]
+        return [
+            *session.scalars(
+                select(cls)
+                .where(cls.template == name, cls.locale == locale, cls.channel == by)
+                .order_by(cls.edition.desc())
+            )
+        ]
 
     def said(self, person: Person | MadeUp, about: Mapping[str, Any]) -> Said:
         with speaking(self.locale):
@@ -97,7 +105,9 @@ class Wording(Noun):
     @classmethod
     def write(cls, name: str, locale: str, by: str, subject: str, body: str) -> Self:
         """The next edition, as a draft."""
-        made = cls(template=name, locale=locale, channel=by, subject=subject.strip(), body=body.replace("\r\n", "\n").strip())
+        made = cls(
+            template=name, locale=locale, channel=by, subject=subject.strip(), body=body.replace("\r\n", "\n").strip()
+        )
         made.tidy()
         session.add(made)
         session.flush()
@@ -126,7 +136,13 @@ class Wording(Noun):
     def come_into_use(self) -> None:
         """Make this the published version."""
 
-    @move("used", to="retired", by="Desk", label="Restore default", confirm="The default text will be sent again. Your version is kept.")
+    @move(
+        "used",
+        to="retired",
+        by="Desk",
+        label="Restore default",
+        confirm="The default text will be sent again. Your version is kept.",
+    )
     def retire(self) -> None:
         """Stop using this version and send the default text. The version is kept."""
 
@@ -167,7 +183,9 @@ def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
 
 def _misfit(said: Said, by: str) -> dict[str, str]:
     """What the channel itself would refuse."""
-    if by == "whatsapp" and not all(letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in said.subject):
+    if by == "whatsapp" and not all(
+        letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in said.subject
+    ):
         return {"subject": "A WhatsApp template name can only contain lowercase letters, digits and underscores."}
     if by == "sms" and len(said.text) > 1600:
         return {"body": f"An SMS can have at most 1,600 characters. This one has {len(said.text):,}."}

@@ -54,8 +54,17 @@ def _demo_staff(sm: Any) -> None:
     """One account a role, so that each can be looked at; the password is the name."""
     roles = sorted({role for resource in registered_resources() for role in resource.roles})
     for role in roles:
-        security.add_user(sm, role.lower(), name=f"Demo {role}", email=f"{role.lower()}@frontdesk.example", role=role, password=role.lower())
-    click.echo(f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}. Each password is the same as the username until you change it.")
+        security.add_user(
+            sm,
+            role.lower(),
+            name=f"Demo {role}",
+            email=f"{role.lower()}@frontdesk.example",
+            role=role,
+            password=role.lower(),
+        )
+    click.echo(
+        f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}. Each password is the same as the username until you change it."
+    )
 
 
 @click.command("demo-large")
@@ -93,7 +102,10 @@ def _first_administrator(sm: Any, settings: Any) -> None:
     password = given or ("admin" if settings.env == "demo" else secrets.token_urlsafe(12))
     security.add_user(sm, "admin", name="Administrator", email=settings.business_email, role="Admin", password=password)
     if settings.env != "demo":
-        click.echo("Sign in to the desk as admin" + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD."))
+        click.echo(
+            "Sign in to the desk as admin"
+            + (f" with the password {password}" if not given else ", with ADMIN_PASSWORD.")
+        )
 
 
 @click.command("clock")
@@ -139,7 +151,9 @@ def show_map() -> None:
 def update_words() -> None:
     """Update the catalogues in translations/ from the texts in the program, and report missing translations."""
     for name, missing in translation_catalogue.update():
-        click.echo(f"{name}: {missing} translation{'' if missing == 1 else 's'} missing." if missing else f"{name}: complete.")
+        click.echo(
+            f"{name}: {missing} translation{'' if missing == 1 else 's'} missing." if missing else f"{name}: complete."
+        )
 
 
 def described() -> Iterator[str]:

@@ -36,7 +36,10 @@ def _settings() -> Settings:
 
 def settings() -> Iterator[Card]:
     it = _settings()
-    rows = [[Cell(each.metadata["env"]), Cell(told(each, getattr(it, each.name)), long=True), Cell(_origin(each, it))] for each in fields(it)]
+    rows = [
+        [Cell(each.metadata["env"]), Cell(told(each, getattr(it, each.name)), long=True), Cell(_origin(each, it))]
+        for each in fields(it)
+    ]
     note = "Read once, when the process started. Secret values are never shown."
     yield Card("Active settings", "gear", heads=("Setting", "Value", "Source"), rows=rows, note=note)
     libraries = [(name, Cell(version(name))) for name in LIBRARIES]
@@ -65,7 +68,11 @@ def _origin(setting: Any, it: Settings) -> str:
     if os.environ.get(setting.metadata["env"], "").strip():
         return "environment"
     default = setting.metadata["default"] or ""
-    return "default" if str(getattr(it, setting.name)) in (default, str(default)) or not getattr(it, setting.name) else "derived"
+    return (
+        "default"
+        if str(getattr(it, setting.name)) in (default, str(default)) or not getattr(it, setting.name)
+        else "derived"
+    )
 
 
 # --- files ------------------------------------------------------------------------------------------------------------
@@ -80,15 +87,27 @@ def files() -> Iterator[Card]:
         "Folder": Cell(folder.name),
         "Files": number(len(there)),
         "Size": size(sum(there.values())),
-        "Free disk space": Cell(f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""),
+        "Free disk space": Cell(
+            f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""
+        ),
     }
     yield Card("Stored files", "file", facts=[*facts.items()])
-    rows = [[Cell(spaced(stable_name(noun))), number(len(places)), _missing(places - there.keys())] for noun, places in known.items()]
+    rows = [
+        [Cell(spaced(stable_name(noun))), number(len(places)), _missing(places - there.keys())]
+        for noun, places in known.items()
+    ]
     yield Card("Files by record type", "box", heads=("Record type", "Records", "Missing files"), rows=rows)
     strays = sorted(there.keys() - set().union(*known.values()))
     rows = [[Cell(name), size(there[name])] for name in strays[:50]]
     note = f"{len(strays):,} in total" if strays else ""
-    yield Card("Orphaned files", "search", heads=("File", "Size"), rows=rows, empty="Every file belongs to a record.", note=note)
+    yield Card(
+        "Orphaned files",
+        "search",
+        heads=("File", "Size"),
+        rows=rows,
+        empty="Every file belongs to a record.",
+        note=note,
+    )
 
 
 def _stored() -> list[Any]:
@@ -107,7 +126,13 @@ def _disk(folder: Path) -> Any:
 
 def tiles() -> Iterator[Tile]:
     disk = _disk(_settings().files)
-    yield Tile("Disk", f"{disk.used / disk.total:.0%}", "ops_files", f"{told_size(disk.free)} free", "bad" if disk.used > disk.total * FULL else "good")
+    yield Tile(
+        "Disk",
+        f"{disk.used / disk.total:.0%}",
+        "ops_files",
+        f"{told_size(disk.free)} free",
+        "bad" if disk.used > disk.total * FULL else "good",
+    )
 
 
 # --- what is remembered -----------------------------------------------------------------------------------------------
@@ -117,11 +142,23 @@ def caches() -> Iterator[Card]:
     """Each process remembers for itself, and forgets when it ends: this is what the one that answers just now has."""
     found = sorted((f"{name.removeprefix('app.')}.{key}", it.cache_info()) for name, key, it in _remembering())
     rows = [
-        [Cell(name), number(it.currsize), Cell(f"{it.maxsize:,}" if it.maxsize else "no limit", figure=True), number(it.hits), number(it.misses)]
+        [
+            Cell(name),
+            number(it.currsize),
+            Cell(f"{it.maxsize:,}" if it.maxsize else "no limit", figure=True),
+            number(it.hits),
+            number(it.misses),
+        ]
         for name, it in found
     ]
     heads = ("Cache", "Entries", "Limit", "Hits", "Misses")
-    yield Card("Caches of this process", "history", heads=heads, rows=rows, note=f"Process {os.getpid()}. Each web process has its own caches.")
+    yield Card(
+        "Caches of this process",
+        "history",
+        heads=heads,
+        rows=rows,
+        note=f"Process {os.getpid()}. Each web process has its own caches.",
+    )
     pages = current_app.jinja_env.cache
     yield Card("Page templates", "file", facts=[("Compiled", number(len(pages) if pages is not None else 0))])
 
@@ -129,4 +166,6 @@ def caches() -> Iterator[Card]:
 def _remembering() -> Iterator[tuple[str, str, Any]]:
     for name, module in [*sys.modules.items()]:
         if name.startswith("app."):
-            yield from ((name, key, it) for key, it in vars(module).items() if isinstance(it, _CACHE) and it.__module__ == name)
+            yield from (
+                (name, key, it) for key, it in vars(module).items() if isinstance(it, _CACHE) and it.__module__ == name
+            )

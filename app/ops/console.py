@@ -32,7 +32,11 @@ class Page(BaseView):
         return ADMIN in access.actor().roles
 
     def inaccessible_callback(self, name: str, **kwargs: Any) -> Any:
-        raise NotSignedIn("Sign in to continue.") if access.actor().user_id is None else Forbidden("You don’t have permission to do this.")
+        raise (
+            NotSignedIn("Sign in to continue.")
+            if access.actor().user_id is None
+            else Forbidden("You don’t have permission to do this.")
+        )
 
     def _run_view(self, fn: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         return fn(self, *args, **kwargs)
@@ -43,7 +47,9 @@ class Page(BaseView):
 
     def _drawn(self, **known: Any) -> str:
         assert self.admin is not None
-        return render_template("ops/page.html", page=self, pages=self.admin.views, **{"cards": [], "tiles": [], "tabs": []} | known)
+        return render_template(
+            "ops/page.html", page=self, pages=self.admin.views, **{"cards": [], "tiles": [], "tabs": []} | known
+        )
 
     def _did(self, words: str) -> Any:
         flash(words, "success")
@@ -55,7 +61,12 @@ class Front(Page):
 
     @expose("/")
     def show(self) -> str:
-        tiles: list[Tile] = [*dead_letters.tiles(), *redis_status.tiles(), *postgres_status.tiles(), *configuration.tiles()]
+        tiles: list[Tile] = [
+            *dead_letters.tiles(),
+            *redis_status.tiles(),
+            *postgres_status.tiles(),
+            *configuration.tiles(),
+        ]
         return self._drawn(tiles=tiles)
 
 
@@ -66,7 +77,10 @@ class Jobs(Page):
     def show(self) -> str:
         asked = request.args.get("state", "failed")
         state = asked if asked in Job.states else "failed"
-        tabs = [(Job.state_label(each), count, url_for("ops_jobs.show", state=each), each == state) for each, count in dead_letters.counted().items()]
+        tabs = [
+            (Job.state_label(each), count, url_for("ops_jobs.show", state=each), each == state)
+            for each, count in dead_letters.counted().items()
+        ]
         return self._drawn(cards=[*dead_letters.jobs(state)], tabs=tabs)
 
 
@@ -105,7 +119,14 @@ def _write_down(verb: str) -> None:
 def open(app: Flask) -> None:
     """Its own theme and files are left out: nothing below /ops is served that does not ask who is there."""
     front = Front("Overview", "/ops")
-    admin = Admin(app, name="Operations", url="/ops", endpoint="ops", index_view=front, theme=Theme(folder="none", base_template="desk/shell.html"))
+    admin = Admin(
+        app,
+        name="Operations",
+        url="/ops",
+        endpoint="ops",
+        index_view=front,
+        theme=Theme(folder="none", base_template="desk/shell.html"),
+    )
     admin.views = [
         front,
         Jobs("Background jobs", "jobs"),

@@ -42,7 +42,9 @@ def jobs(state: str) -> Iterator[Card]:
     yield _by_name()
     found = session.scalars(select(Job).where(Job.state == state).order_by(*_order(state)).limit(SHOWN))
     heads, label = ("Job", "Record", "Due", "Attempts", "Result", ""), Job.state_label(state)
-    yield Card(f"{label} jobs", "gear", heads=heads, rows=[_job(each) for each in found], empty=f"No {label.lower()} jobs.")
+    yield Card(
+        f"{label} jobs", "gear", heads=heads, rows=[_job(each) for each in found], empty=f"No {label.lower()} jobs."
+    )
 
 
 def _order(state: str) -> tuple[Any, ...]:
@@ -74,14 +76,30 @@ def _by_name() -> Card:
     done = (Job.state == "done") & (Job.finished_at > clock.ahead(days=-1))
     columns = [func.count().filter(Job.state == state) for state in ("waiting", "running", "failed")]
     late = [func.percentile_cont(part).within_group(waits).filter(done) for part in (0.5, 0.95)]
-    asked = select(Job.name, *columns, func.count().filter(done), *late).group_by(Job.name).order_by(columns[2].desc(), Job.name)
+    asked = (
+        select(Job.name, *columns, func.count().filter(done), *late)
+        .group_by(Job.name)
+        .order_by(columns[2].desc(), Job.name)
+    )
     rows = [
-        [Cell(label_of(name)), *map(number, counts), Cell(told_span(half), figure=True), Cell(told_span(most), figure=True)]
+        [
+            Cell(label_of(name)),
+            *map(number, counts),
+            Cell(told_span(half), figure=True),
+            Cell(told_span(most), figure=True),
+        ]
         for name, *counts, half, most in _rows(asked)
     ]
     states = (Job.state_label(state) for state in ("waiting", "running", "failed"))
     heads = ("Job", *states, "Finished (24 hours)", "Median delay", "95th percentile delay")
-    return Card("Jobs by type", "chart", heads=heads, rows=rows, empty="No jobs yet.", note="The delay is the time from when a job is due until it finishes.")
+    return Card(
+        "Jobs by type",
+        "chart",
+        heads=heads,
+        rows=rows,
+        empty="No jobs yet.",
+        note="The delay is the time from when a job is due until it finishes.",
+    )
 
 
 def _rows(asked: Executable) -> Sequence[Any]:
@@ -101,10 +119,22 @@ def clock_told() -> tuple[bool, str]:
 def tiles() -> Iterator[Tile]:
     states = counted()
     late = session.scalar(select(func.count()).where(Job.state == "waiting", Job.due_at < clock.now() - LATE)) or 0
-    yield Tile("Overdue jobs", str(late), "ops_jobs", f"{states['waiting']:,} waiting, {states['running']:,} running", "warn" if late else "good")
+    yield Tile(
+        "Overdue jobs",
+        str(late),
+        "ops_jobs",
+        f"{states['waiting']:,} waiting, {states['running']:,} running",
+        "warn" if late else "good",
+    )
     dead = {noun: _count(noun) for noun in LETTERS}
     told = ", ".join(f"{count:,} {_label(noun, count).lower()}" for noun, count in dead.items() if count)
-    yield Tile("Failed deliveries", f"{sum(dead.values()):,}", "ops_letters", told or "Nothing has failed.", "bad" if told else "good")
+    yield Tile(
+        "Failed deliveries",
+        f"{sum(dead.values()):,}",
+        "ops_letters",
+        told or "Nothing has failed.",
+        "bad" if told else "good",
+    )
     awake, why = clock_told()
     yield Tile("Scheduler", "Running" if awake else "Stopped", "ops_redis", why, "good" if awake else "bad")
 
@@ -116,9 +146,18 @@ def letters() -> Iterator[Card]:
     who = access.actor()
     for noun in LETTERS:
         count = _count(noun)
-        rows = [_letter(row, who) for row in session.scalars(_dead(noun).order_by(noun.changed_at.desc(), noun.id.desc()).limit(SHOWN)).unique()]
+        rows = [
+            _letter(row, who)
+            for row in session.scalars(
+                _dead(noun).order_by(noun.changed_at.desc(), noun.id.desc()).limit(SHOWN)
+            ).unique()
+        ]
         all_ = [
-            Press(f"{it.label} (all {count:,})", url_for("ops_letters.move_all", noun=noun.__tablename__, move=it.name), it.careful)
+            Press(
+                f"{it.label} (all {count:,})",
+                url_for("ops_letters.move_all", noun=noun.__tablename__, move=it.name),
+                it.careful,
+            )
             for it in _safe(noun)
             if count
         ]
@@ -150,8 +189,15 @@ def _safe(noun: type[Noun]) -> list[Move]:
 
 def _letter(row: Any, who: access.Actor) -> list[Cell]:
     why = str(getattr(row, LETTERS[type(row)][1])).strip().rpartition("\n")[2]
-    presses = [Press(it.label, _door(row, it.name), it.careful) for it in legal(row, who) if not (it.asks or it.confirm)]
-    return [Cell(str(row), door_to(type(row), row.id) or ""), Cell(at(row.changed_at)), Cell(why or "–", long=True, tone="bad"), Cell("", presses=presses)]
+    presses = [
+        Press(it.label, _door(row, it.name), it.careful) for it in legal(row, who) if not (it.asks or it.confirm)
+    ]
+    return [
+        Cell(str(row), door_to(type(row), row.id) or ""),
+        Cell(at(row.changed_at)),
+        Cell(why or "–", long=True, tone="bad"),
+        Cell("", presses=presses),
+    ]
 
 
 def _door(row: Noun, move: str) -> str:
@@ -193,9 +239,14 @@ def _noun(name: str) -> type[Noun]:
 def events() -> Iterator[Card]:
     heads = ("Gateway", "State", "Events", "Last received")
     told = (
-        select(Event.gateway, Event.state, func.count(), func.max(Event.created_at)).group_by(Event.gateway, Event.state).order_by(Event.gateway, Event.state)
+        select(Event.gateway, Event.state, func.count(), func.max(Event.created_at))
+        .group_by(Event.gateway, Event.state)
+        .order_by(Event.gateway, Event.state)
     )
-    rows = [[Cell(name.capitalize()), _state(Event, state), number(count), Cell(ago(last))] for name, state, count, last in _rows(told)]
+    rows = [
+        [Cell(name.capitalize()), _state(Event, state), number(count), Cell(ago(last))]
+        for name, state, count, last in _rows(told)
+    ]
     yield Card("Gateway events by state", "wallet", heads=heads, rows=rows, empty="No gateway events yet.")
     latest = session.scalars(select(Event).order_by(Event.id.desc()).limit(SHOWN // 2))
     yield Card(
@@ -217,10 +268,17 @@ def events() -> Iterator[Card]:
     heads = ("State", "Deliveries", "Median time", "Last")
     took = func.percentile_cont(0.5).within_group(WebhookDelivery.took)
     calls = (
-        select(WebhookDelivery.state, func.count(), took, func.max(WebhookDelivery.changed_at)).group_by(WebhookDelivery.state).order_by(WebhookDelivery.state)
+        select(WebhookDelivery.state, func.count(), took, func.max(WebhookDelivery.changed_at))
+        .group_by(WebhookDelivery.state)
+        .order_by(WebhookDelivery.state)
     )
     rows = [
-        [_state(WebhookDelivery, state), number(count), Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True), Cell(ago(last))]
+        [
+            _state(WebhookDelivery, state),
+            number(count),
+            Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True),
+            Cell(ago(last)),
+        ]
         for state, count, ms, last in _rows(calls)
     ]
     yield Card("Webhook deliveries by state", "external", heads=heads, rows=rows, empty="No webhook deliveries yet.")

@@ -36,7 +36,9 @@ def _database() -> str:
 
 def _redis() -> str:
     try:
-        redis.Redis.from_url(current_app.extensions["settings"].redis_url, socket_timeout=1, socket_connect_timeout=1).ping()
+        redis.Redis.from_url(
+            current_app.extensions["settings"].redis_url, socket_timeout=1, socket_connect_timeout=1
+        ).ping()
     except redis.RedisError:
         return "away"
     return "ok"

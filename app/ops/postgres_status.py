@@ -54,11 +54,31 @@ def cards() -> Iterator[Card]:
     }
     yield Card("PostgreSQL", "box", facts=[*facts.items()])
     yield _long()
-    rows = [[Cell(each.program or "–"), Cell(each.state), number(each.many), Cell(ago(each.since))] for each in _all(_CONNECTED)]
-    yield Card("Connections", "users", heads=("Application", "State", "Connections", "Longest in this state"), rows=rows)
+    rows = [
+        [Cell(each.program or "–"), Cell(each.state), number(each.many), Cell(ago(each.since))]
+        for each in _all(_CONNECTED)
+    ]
+    yield Card(
+        "Connections", "users", heads=("Application", "State", "Connections", "Longest in this state"), rows=rows
+    )
     yield from _slow()
-    tables = ("Table", "Rows (estimated)", "Dead rows", "Size", "Index size", "Sequential scans", "Index scans", "Last vacuum")
-    yield Card("Tables", "book", heads=tables, rows=[_table(each) for each in _all(_TABLES, most=TABLES)], note=f"The {TABLES} largest tables.")
+    tables = (
+        "Table",
+        "Rows (estimated)",
+        "Dead rows",
+        "Size",
+        "Index size",
+        "Sequential scans",
+        "Index scans",
+        "Last vacuum",
+    )
+    yield Card(
+        "Tables",
+        "book",
+        heads=tables,
+        rows=[_table(each) for each in _all(_TABLES, most=TABLES)],
+        note=f"The {TABLES} largest tables.",
+    )
 
 
 def _long() -> Card:
@@ -73,14 +93,27 @@ def _long() -> Card:
         ]
         for each in _all(_LONG, long=LONG)
     ]
-    return Card(f"Transactions open for more than {LONG} seconds", "clock", heads=heads, rows=rows, empty="No long-running transactions.")
+    return Card(
+        f"Transactions open for more than {LONG} seconds",
+        "clock",
+        heads=heads,
+        rows=rows,
+        empty="No long-running transactions.",
+    )
 
 
 def _slow() -> Iterator[Card]:
     """Only where the extension keeps count of it; a database without it is none the worse."""
     if session.scalar(text("select to_regclass('pg_stat_statements')")) is None:
         yield Card(
-            "Slowest queries", "chart", facts=[("Not available", Cell("Install the pg_stat_statements extension in this database to see query statistics."))]
+            "Slowest queries",
+            "chart",
+            facts=[
+                (
+                    "Not available",
+                    Cell("Install the pg_stat_statements extension in this database to see query statistics."),
+                )
+            ],
         )
         return
     heads = ("Query", "Calls", "Mean time", "Total time", "Rows")
@@ -101,11 +134,23 @@ def _table(each: Any) -> list[Cell]:
     heavy = each.dead > 10_000 and each.dead > each.alive
     dead = Cell(f"{each.dead:,}", figure=True, tone="warn" if heavy else "")
     counts = [number(each.seq_scan), number(each.idx_scan)]
-    return [Cell(each.relname), number(each.alive), dead, size(each.bytes), size(each.indexes), *counts, Cell(ago(each.swept) if each.swept else "Never")]
+    return [
+        Cell(each.relname),
+        number(each.alive),
+        dead,
+        size(each.bytes),
+        size(each.indexes),
+        *counts,
+        Cell(ago(each.swept) if each.swept else "Never"),
+    ]
 
 
 def tiles() -> Iterator[Tile]:
     it, long = session.execute(_WHOLE).one(), _all(_LONG, long=LONG)
     tone = "bad" if long else "warn" if it.connected > it.most * 0.8 else "good"
-    told = f"{len(long)} long-running transaction{'' if len(long) == 1 else 's'}" if long else f"{it.connected} of {it.most} connections"
+    told = (
+        f"{len(long)} long-running transaction{'' if len(long) == 1 else 's'}"
+        if long
+        else f"{it.connected} of {it.most} connections"
+    )
     yield Tile("PostgreSQL", told_size(it.bytes), "ops_database", told, tone)

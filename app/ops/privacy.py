@@ -26,7 +26,11 @@ def everything() -> Response:
     """One file, under names that can be read."""
     who = opened()
     headers = {"Content-Disposition": 'attachment; filename="everything.json"'}
-    return Response("".join(_written(who, current_app.extensions["settings"].business)), mimetype="application/json", headers=headers)
+    return Response(
+        "".join(_written(who, current_app.extensions["settings"].business)),
+        mimetype="application/json",
+        headers=headers,
+    )
 
 
 def _written(who: Opened, business: str) -> Iterator[str]:
@@ -41,7 +45,9 @@ def _written(who: Opened, business: str) -> Iterator[str]:
 def ask() -> Any:
     """What goes, what stays and why, and what stands in the way."""
     who = opened()
-    return render_template("site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal="")
+    return render_template(
+        "site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=""
+    )
 
 
 @privacy.post("/forget")
@@ -64,4 +70,6 @@ def forget() -> Any:
 
 
 def _again(who: Opened, no: Refused) -> str:
-    return render_template("site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=no.words)
+    return render_template(
+        "site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=no.words
+    )

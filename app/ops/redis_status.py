@@ -51,8 +51,17 @@ def _cards(store: Any, ring: Press, let_in: Press) -> Iterator[Card]:
         ("Scheduler", Cell("Running" if awake else "Stopped", tone="good" if awake else "bad")),
         ("", Cell(why)),
     ]
-    yield Card("Queue and scheduler", "clock", facts=told, presses=[ring], note="Redis only wakes the workers. The jobs themselves are stored in the database.")
-    heads, none = ("Worker", "Started", "Last seen", "State", "Runs completed"), "No worker is running. Jobs stay queued until you start one."
+    yield Card(
+        "Queue and scheduler",
+        "clock",
+        facts=told,
+        presses=[ring],
+        note="Redis only wakes the workers. The jobs themselves are stored in the database.",
+    )
+    heads, none = (
+        ("Worker", "Started", "Last seen", "State", "Runs completed"),
+        "No worker is running. Jobs stay queued until you start one.",
+    )
     yield Card("Workers", "users", heads=heads, rows=[_worker(each) for each in _workers(store)], empty=none)
     yield _memory(store.info())
     kinds = Counter(_prefix(key) for key in islice(store.scan_iter(count=1000), LOOKED_AT))
@@ -93,7 +102,9 @@ def _queue(store: Any) -> Queue:
 
 
 def _workers(store: Any) -> list[Worker]:
-    return sorted(Worker.all(connection=store, queue=_queue(store), serializer=JSONSerializer), key=lambda each: str(each.name))
+    return sorted(
+        Worker.all(connection=store, queue=_queue(store), serializer=JSONSerializer), key=lambda each: str(each.name)
+    )
 
 
 def _heard(worker: Worker) -> float | None:
@@ -120,8 +131,19 @@ def tiles() -> Iterator[Tile]:
         store = connection()
         alive = [each for each in _workers(store) if (_heard(each) or SILENT) < SILENT]
         queued = _queue(store).count
-        yield Tile("Workers", str(len(alive)), "ops_redis", f"{queued:,} job{'' if queued == 1 else 's'} queued", "good" if alive else "bad")
-        yield Tile("Redis", told_size(store.info("memory")["used_memory"]), "ops_redis", f"up for {told_span(store.info('server')['uptime_in_seconds'])}")
+        yield Tile(
+            "Workers",
+            str(len(alive)),
+            "ops_redis",
+            f"{queued:,} job{'' if queued == 1 else 's'} queued",
+            "good" if alive else "bad",
+        )
+        yield Tile(
+            "Redis",
+            told_size(store.info("memory")["used_memory"]),
+            "ops_redis",
+            f"up for {told_span(store.info('server')['uptime_in_seconds'])}",
+        )
     except redis.RedisError:
         yield Tile("Redis", "Unavailable", "ops_redis", "Jobs wait until it is back.", "bad")
 

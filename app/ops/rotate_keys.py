@@ -29,7 +29,11 @@ def _column(table: Table, column: Any, place: str) -> int:
         with transaction():
             raw = type_coerce(column, LargeBinary)
             rows = session.execute(
-                select(table.c.id, raw).where(column.is_not(None), table.c.id > last).order_by(table.c.id).limit(AT_ONCE).with_for_update()
+                select(table.c.id, raw)
+                .where(column.is_not(None), table.c.id > last)
+                .order_by(table.c.id)
+                .limit(AT_ONCE)
+                .with_for_update()
             ).all()
             for id, sealed in rows:
                 if not is_fresh(bytes(sealed)):
@@ -43,4 +47,6 @@ def _column(table: Table, column: Any, place: str) -> int:
 
 
 def _files() -> int:
-    return sum(each.seal_anew() for each in session.scalars(select(Upload).where(Upload.is_sealed, Upload.state != "gone")))
+    return sum(
+        each.seal_anew() for each in session.scalars(select(Upload).where(Upload.is_sealed, Upload.state != "gone"))
+    )

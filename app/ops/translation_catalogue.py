@@ -22,7 +22,11 @@ PAGES = [("app/**.py", "python"), ("templates/site/**.html", "jinja2"), ("templa
 def sentences() -> Catalog:
     """All there is to be said, with the files in which it stands."""
     found = Catalog(charset="utf-8")
-    for sentence, file in [*_in_code(), *_in_messages(), *((each, "app/money/sums/tax.py") for each in STATES.values())]:
+    for sentence, file in [
+        *_in_code(),
+        *_in_messages(),
+        *((each, "app/money/sums/tax.py") for each in STATES.values()),
+    ]:
         found.add(sentence, locations=[(file, 0)])
     return found
 

@@ -16,7 +16,9 @@ from config import GOOGLE_SANDBOX, OPENID_SANDBOX, PHONES_SANDBOX, ROOT, STRIPE_
 def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
     """A program of its own: it knows nothing of the product but the settings they share."""
     if not settings.sandboxed:
-        raise Unsafe("The sandbox cannot run with real gateway keys. Unset RAZORPAY_KEY_ID, or do not start the sandbox.")
+        raise Unsafe(
+            "The sandbox cannot run with real gateway keys. Unset RAZORPAY_KEY_ID, or do not start the sandbox."
+        )
     app = Flask("sandbox", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.config["MAX_CONTENT_LENGTH"] = 1024 * 1024
     app.register_blueprint(razorpay.gateway(settings, store, postman))
@@ -35,7 +37,10 @@ def create_sandbox(settings: Settings, store: Store, postman: Postman) -> Flask:
 def _put_up_phones(app: Flask, settings: Settings, phones: Phones) -> None:
     """A carrier is stood in for when there are no keys for it."""
     app.register_blueprint(phones.pages())
-    for carrier, key in ((WhatsApp(settings, phones), settings.whatsapp_phone_id), (Sms(settings, phones), settings.twilio_account)):
+    for carrier, key in (
+        (WhatsApp(settings, phones), settings.whatsapp_phone_id),
+        (Sms(settings, phones), settings.twilio_account),
+    ):
         if key == PHONES_SANDBOX:
             phones.carriers[carrier.name] = Carrier(carrier.status, carrier.reply)
             app.register_blueprint(carrier.pages())

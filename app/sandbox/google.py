@@ -42,7 +42,13 @@ class Wrong(Exception):
     def __init__(self, status: int, words: str, reason: str) -> None:
         super().__init__(words)
         self.status = status
-        self.body = {"error": {"code": status, "message": words, "errors": [{"domain": "global", "reason": reason, "message": words}]}}
+        self.body = {
+            "error": {
+                "code": status,
+                "message": words,
+                "errors": [{"domain": "global", "reason": reason, "message": words}],
+            }
+        }
 
 
 def pages(settings: Settings, store: Store) -> Blueprint:
@@ -109,7 +115,11 @@ class Calendars:
         given = request.get_json(silent=True) or request.form
         if given.get("fault") not in FAULTS:
             raise Wrong(400, f"fault must be one of {', '.join(FAULTS)}.", "invalid")
-        how = {"fault": given["fault"], "path": str(given.get("path", "")), "seconds": float(given.get("seconds") or 12)}
+        how = {
+            "fault": given["fault"],
+            "path": str(given.get("path", "")),
+            "seconds": float(given.get("seconds") or 12),
+        }
         self.store.plan("google fault", how, int(given.get("times") or 1))
         return jsonify(planned=how) if request.is_json else redirect("/sandbox/google/", 303)
 
@@ -118,7 +128,10 @@ class Calendars:
     def know(self) -> Response:
         """A service account: its name, its public key, and whom it may act for."""
         given = request.get_json()
-        self.store.put("google account", {"id": f"account {given['email']}", "key": given["key"], "acts_for": given.get("acts_for", [])})
+        self.store.put(
+            "google account",
+            {"id": f"account {given['email']}", "key": given["key"], "acts_for": given.get("acts_for", [])},
+        )
         return jsonify(known=given["email"])
 
     def let_in(self) -> Any:
@@ -159,7 +172,13 @@ class Calendars:
         with self.store.open():
             if self._kept(calendar, id):
                 raise Wrong(409, "The requested identifier already exists.", "duplicate")
-            event = {"id": id, "kind": "calendar#event", "status": "confirmed", "iCalUID": f"{id}@google.com", "htmlLink": self._at(f"#{id}")}
+            event = {
+                "id": id,
+                "kind": "calendar#event",
+                "status": "confirmed",
+                "iCalUID": f"{id}@google.com",
+                "htmlLink": self._at(f"#{id}"),
+            }
             return jsonify(self._keep(calendar, self._changed(event, given)))
 
     def get(self, calendar: str, id: str) -> Any:
@@ -190,10 +209,16 @@ class Calendars:
         asked = (given.get("conferenceData") or {}).get("createRequest")
         if not asked or request.args.get("conferenceDataVersion") != "1" or "conferenceData" in event:
             return self._conferred(event)
-        if asked.get("conferenceSolutionKey", {}).get("type") != "hangoutsMeet" or g.fault == "no_conference" or not g.person:
+        if (
+            asked.get("conferenceSolutionKey", {}).get("type") != "hangoutsMeet"
+            or g.fault == "no_conference"
+            or not g.person
+        ):
             raise Wrong(400, "Invalid conference type value.", "invalid")
         waits = {"pending": 1, "failing": -1}.get(g.fault, 0)
-        return self._conferred(event | {"conferenceData": {"createRequest": asked | {"status": {"statusCode": "pending"}}}, "waits": waits})
+        return self._conferred(
+            event | {"conferenceData": {"createRequest": asked | {"status": {"statusCode": "pending"}}}, "waits": waits}
+        )
 
     def _conferred(self, event: dict[str, Any]) -> dict[str, Any]:
         """A link that was asked for is there at once, after somebody has looked again, or never."""
@@ -205,13 +230,21 @@ class Calendars:
             return event | {"waits": waits - 1}
         if waits < 0:
             return event | {"conferenceData": {"createRequest": request_ | {"status": {"statusCode": "failure"}}}}
-        letters = hashlib.sha256(request_["requestId"].encode()).hexdigest().translate(str.maketrans(string.digits, "klmnopqrst"))
+        letters = (
+            hashlib.sha256(request_["requestId"].encode())
+            .hexdigest()
+            .translate(str.maketrans(string.digits, "klmnopqrst"))
+        )
         code = f"{letters[:3]}-{letters[3:7]}-{letters[7:10]}"
         link = self._at(f"meet/{code}")
         points = [{"entryPointType": "video", "uri": link, "label": code}]
         return event | {
             "hangoutLink": link,
-            "conferenceData": {"createRequest": request_ | {"status": {"statusCode": "success"}}, "entryPoints": points, "conferenceId": code},
+            "conferenceData": {
+                "createRequest": request_ | {"status": {"statusCode": "success"}},
+                "entryPoints": points,
+                "conferenceId": code,
+            },
         }
 
     def _at(self, where: str) -> str:
@@ -235,14 +268,26 @@ class Calendars:
     def _busy(self, calendar: str, since: datetime, until: datetime) -> dict[str, Any]:
         if calendar.startswith("nobody"):
             return {"errors": [{"domain": "global", "reason": "notFound"}], "busy": []}
-        standing = [each["event"] for each in self.store.all("google event", calendar) if each["event"]["status"] != "cancelled"]
-        spans = ((each["start"]["dateTime"], each["end"]["dateTime"]) for each in standing if each.get("transparency") != "transparent")
-        within = ((start, end) for start, end in spans if datetime.fromisoformat(end) > since and datetime.fromisoformat(start) < until)
+        standing = [
+            each["event"] for each in self.store.all("google event", calendar) if each["event"]["status"] != "cancelled"
+        ]
+        spans = (
+            (each["start"]["dateTime"], each["end"]["dateTime"])
+            for each in standing
+            if each.get("transparency") != "transparent"
+        )
+        within = (
+            (start, end)
+            for start, end in spans
+            if datetime.fromisoformat(end) > since and datetime.fromisoformat(start) < until
+        )
         return {"busy": [{"start": start, "end": end} for start, end in within]}
 
     def ical(self, name: str) -> Any:
         """With a tag under which it can be asked whether it has changed. What is only an address leads there."""
-        found = self.store.get("google ical", f"ical {name}") or ({"text": _PRIVATE} if name in ("asha", "dev") else abort(404))
+        found = self.store.get("google ical", f"ical {name}") or (
+            {"text": _PRIVATE} if name in ("asha", "dev") else abort(404)
+        )
         tag = f'"{hashlib.sha256(found["text"].encode()).hexdigest()[:16]}"'
         if request.headers.get("If-None-Match") == tag:
             return Response(status=304)
@@ -257,15 +302,23 @@ class Calendars:
     # --- pages ---
 
     def events(self) -> list[dict[str, Any]]:
-        return [each["event"] | {"calendar": each["id"].rpartition("/")[0]} for each in reversed(self.store.all("google event"))]
+        return [
+            each["event"] | {"calendar": each["id"].rpartition("/")[0]}
+            for each in reversed(self.store.all("google event"))
+        ]
 
     def page(self) -> str:
         return render_template(
-            "sandbox/google.html", events=self.events(), faults=FAULTS, plans=[each for each in self.store.plans() if each.get("fault") in FAULTS]
+            "sandbox/google.html",
+            events=self.events(),
+            faults=FAULTS,
+            plans=[each for each in self.store.plans() if each.get("fault") in FAULTS],
         )
 
     def meet(self, code: str) -> str:
-        found = next((each for each in self.events() if each.get("conferenceData", {}).get("conferenceId") == code), None)
+        found = next(
+            (each for each in self.events() if each.get("conferenceData", {}).get("conferenceId") == code), None
+        )
         return render_template("sandbox/meet.html", event=found or abort(404), code=code)
 
 

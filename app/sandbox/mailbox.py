@@ -25,7 +25,8 @@ class Letterbox:
         with self.store.open() as file:
             recipients = ", ".join(envelope.rcpt_tos)
             file.execute(
-                "insert into mail (received, sender, recipients, raw) values (?, ?, ?, ?)", (time.time(), envelope.mail_from, recipients, envelope.content)
+                "insert into mail (received, sender, recipients, raw) values (?, ?, ?, ?)",
+                (time.time(), envelope.mail_from, recipients, envelope.content),
             )
             file.execute("delete from mail where id <= (select max(id) from mail) - ?", (KEPT,))
         return "250 OK"
@@ -85,7 +86,9 @@ def pages(store: Store) -> Blueprint:
 def letters(store: Store, to: str = "") -> list[dict[str, Any]]:
     """Newest first."""
     with store.open() as file:
-        rows = file.execute("select * from mail where instr(lower(recipients), lower(?)) order by id desc", (to,)).fetchall()
+        rows = file.execute(
+            "select * from mail where instr(lower(recipients), lower(?)) order by id desc", (to,)
+        ).fetchall()
     return [_read(row) for row in rows]
 
 
@@ -97,10 +100,16 @@ def _row(store: Store, id: int) -> Any:
 def _read(row: Any) -> dict[str, Any]:
     message = message_from_bytes(row["raw"], policy=policy.default)
     return {
-        "id": row["id"], "to": row["recipients"], "from": str(message["From"]), "subject": " ".join(str(message["Subject"]).split()), "message_id": str(message["Message-ID"]),
-        "text": _part(message, "plain"), "html": _part(message, "html"), "attachments": [_name(each) for each in _attachments(message)],
+        "id": row["id"],
+        "to": row["recipients"],
+        "from": str(message["From"]),
+        "subject": " ".join(str(message["Subject"]).split()),
+        "message_id": str(message["Message-ID"]),
+        "text": _part(message, "plain"),
+        "html": _part(message, "html"),
+        "attachments": [_name(each) for each in _attachments(message)],
         "received_at": datetime.fromtimestamp(row["received"], UTC).isoformat(timespec="seconds"),
-    }  # fmt: skip
+    }
 
 
 def _attachments(message: Any) -> list[Any]:

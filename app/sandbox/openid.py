@@ -28,7 +28,11 @@ GOOD_FOR = 60  # seconds of a code
 class Provider:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
-        (self.issuer, self.client, self.secret) = settings.oauth_issuers[0], settings.oauth_clients[0], settings.oauth_secrets[0]
+        (self.issuer, self.client, self.secret) = (
+            settings.oauth_issuers[0],
+            settings.oauth_clients[0],
+            settings.oauth_secrets[0],
+        )
         self.back = f"{settings.base_url.rstrip('/')}/login/with/sandbox/back"
 
     # --- what it says of itself ---
@@ -62,7 +66,11 @@ class Provider:
         return kept["kid"], key
 
     def _new_key(self) -> dict[str, Any]:
-        pem = rsa.generate_private_key(65537, 2048).private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
+        pem = (
+            rsa.generate_private_key(65537, 2048)
+            .private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+            .decode()
+        )
         return self.store.put("openid key", {"id": "openid key", "kid": secrets.token_hex(8), "pem": pem})
 
     # --- who somebody is ---
@@ -72,7 +80,11 @@ class Provider:
         asked = request.values
         if asked.get("client_id") != self.client or asked.get("redirect_uri") != self.back:
             return render_template("sandbox/openid_sorry.html", back=self.back), 400
-        if asked.get("response_type") != "code" or "openid" not in asked.get("scope", "").split() or asked.get("code_challenge_method") != "S256":
+        if (
+            asked.get("response_type") != "code"
+            or "openid" not in asked.get("scope", "").split()
+            or asked.get("code_challenge_method") != "S256"
+        ):
             return self._answer(error="invalid_request")
         if request.method == "GET":
             return render_template("sandbox/openid.html", asked=asked.to_dict())
@@ -80,11 +92,15 @@ class Provider:
             return self._answer(error="access_denied")
         kept = {name: asked.get(name, "") for name in ("nonce", "code_challenge", "redirect_uri", "email", "name")}
         code = secrets.token_urlsafe(24)
-        self.store.put("openid code", kept | {"id": code, "verified": bool(asked.get("verified")), "until": time.time() + GOOD_FOR})
+        self.store.put(
+            "openid code", kept | {"id": code, "verified": bool(asked.get("verified")), "until": time.time() + GOOD_FOR}
+        )
         return self._answer(code=code)
 
     def _answer(self, **said: str) -> Any:
-        return redirect(f"{self.back}?{urlencode(said | {'state': request.values.get('state', ''), 'iss': self.issuer})}", 303)
+        return redirect(
+            f"{self.back}?{urlencode(said | {'state': request.values.get('state', ''), 'iss': self.issuer})}", 303
+        )
 
     # --- tokens ---
 
@@ -96,8 +112,14 @@ class Provider:
             return jsonify(error="invalid_client"), 401, {"WWW-Authenticate": "Basic"}
         code = self.store.get("openid code", request.form.get("code", "")) or {"until": 0}
         self.store.put("openid code", code | {"until": 0, "id": request.form.get("code", "")})
-        proof = urlsafe_b64encode(hashlib.sha256(request.form.get("code_verifier", "").encode()).digest()).rstrip(b"=").decode()
-        fits = request.form.get("grant_type") == "authorization_code" and request.form.get("redirect_uri") == code.get("redirect_uri")
+        proof = (
+            urlsafe_b64encode(hashlib.sha256(request.form.get("code_verifier", "").encode()).digest())
+            .rstrip(b"=")
+            .decode()
+        )
+        fits = request.form.get("grant_type") == "authorization_code" and request.form.get("redirect_uri") == code.get(
+            "redirect_uri"
+        )
         if code["until"] < time.time() or not fits or not hmac.compare_digest(proof, code["code_challenge"]):
             return jsonify(error="invalid_grant"), 400
         access = secrets.token_urlsafe(24)
@@ -110,7 +132,9 @@ class Provider:
             client, _, secret = b64decode(told).decode().partition(":")
         except ValueError:
             return False
-        return kind == "Basic" and hmac.compare_digest(f"{unquote(client)}:{unquote(secret)}".encode(), f"{self.client}:{self.secret}".encode())
+        return kind == "Basic" and hmac.compare_digest(
+            f"{unquote(client)}:{unquote(secret)}".encode(), f"{self.client}:{self.secret}".encode()
+        )
 
     def _person(self, code: Mapping[str, Any]) -> dict[str, Any]:
         sub = hashlib.sha256(code["email"].encode()).hexdigest()[:16]
@@ -120,7 +144,13 @@ class Provider:
         now, person = int(time.time()), self._person(code)
         if fault == "late_email":
             person = {"sub": person["sub"]}
-        claims: dict[str, Any] = {"iss": self.issuer, "aud": self.client, "iat": now, "exp": now + 300, "nonce": code["nonce"]} | person
+        claims: dict[str, Any] = {
+            "iss": self.issuer,
+            "aud": self.client,
+            "iat": now,
+            "exp": now + 300,
+            "nonce": code["nonce"],
+        } | person
         wrong = {"nonce": "another nonce", "aud": "another", "iss": "https://evil.example", "exp": now - 600}
         claims |= {name: value for name, value in wrong.items() if name == fault}
         if fault == "new_key":

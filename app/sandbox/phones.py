@@ -65,7 +65,16 @@ class Phones:
     def take(self, carrier: str, text: Thing) -> Thing:
         """It arrives on the telephone, and what becomes of it is told in a moment."""
         fault = g.get("fault", "")
-        kept = self.store.put("text", text | {"carrier": carrier, "status": "accepted", "at": time.time(), "wrong_signature": fault == "wrong_signature"})
+        kept = self.store.put(
+            "text",
+            text
+            | {
+                "carrier": carrier,
+                "status": "accepted",
+                "at": time.time(),
+                "wrong_signature": fault == "wrong_signature",
+            },
+        )
         if self.store.planned("reports", carrier) is None:
             steps = ["sent", "failed"] if fault == "failed" else ["sent", "delivered"]
             for step in steps:
@@ -76,7 +85,9 @@ class Phones:
         return kept
 
     def tell_soon(self, text: Thing, status: str, after: float, nth: int = 1) -> None:
-        self.store.soon("report", f"{text['id']} {status} {nth}", after, {"text": text["id"], "status": status, "tries": 0})
+        self.store.soon(
+            "report", f"{text['id']} {status} {nth}", after, {"text": text["id"], "status": status, "tries": 0}
+        )
 
     def lose_the_reply(self, response: Response) -> Response:
         if g.get("fault") in ("reply_lost", "swallowed"):
@@ -120,7 +131,9 @@ class Phones:
 
     def inbox(self) -> str:
         plans = [each for each in self.store.plans() if each.get("fault") in FAULTS and "carrier" in each]
-        return render_template("sandbox/phones.html", texts=self.texts(), faults=FAULTS, plans=plans, carriers=[*self.carriers])
+        return render_template(
+            "sandbox/phones.html", texts=self.texts(), faults=FAULTS, plans=plans, carriers=[*self.carriers]
+        )
 
     def as_json(self) -> Response:
         return jsonify(self.texts(request.args.get("to", "")))
@@ -142,9 +155,15 @@ class Phones:
         given = request.get_json(silent=True) or request.form
         fault, times = str(given.get("fault")), str(given.get("times", 1))
         if fault not in FAULTS or not times.isdecimal() or not int(times):
-            return render_template("sandbox/refused.html", words="Choose a problem and enter a number of messages of 1 or more.", back=HOME), 400
+            return render_template(
+                "sandbox/refused.html", words="Choose a problem and enter a number of messages of 1 or more.", back=HOME
+            ), 400
         path = str(given.get("carrier", ""))
-        self.store.plan("reports" if fault == "silent" else "phones", {"fault": fault, "path": path, "carrier": path or "both"}, int(times))
+        self.store.plan(
+            "reports" if fault == "silent" else "phones",
+            {"fault": fault, "path": path, "carrier": path or "both"},
+            int(times),
+        )
         return jsonify(planned=fault) if request.is_json else redirect(HOME, 303)
 
     def forget(self) -> Response:

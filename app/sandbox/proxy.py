@@ -25,7 +25,13 @@ def door(settings: Settings) -> Blueprint:
         target = f"{settings.sandbox_url.rstrip('/')}/sandbox/{path}"
         try:
             answer = requests.request(
-                request.method, target, params=request.query_string, data=request.get_data(), headers=headers, timeout=15, allow_redirects=False
+                request.method,
+                target,
+                params=request.query_string,
+                data=request.get_data(),
+                headers=headers,
+                timeout=15,
+                allow_redirects=False,
             )
         except requests.RequestException:
             return Response("The sandbox is not running. Start it with `make run`.", 502, mimetype="text/plain")

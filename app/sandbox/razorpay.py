@@ -47,7 +47,9 @@ def gateway(settings: Settings, store: Store, postman: Postman) -> Blueprint:
 def _let_shops_frame_it(response: Response) -> Response:
     """The payer's pages open within a shop's own; nothing else here does."""
     if request.path.removeprefix(HOME).startswith(("v1/checkout/", "checkout/", "sim/")):
-        response.headers["Content-Security-Policy"] = "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors *"
+        response.headers["Content-Security-Policy"] = (
+            "default-src 'self'; base-uri 'none'; object-src 'none'; frame-ancestors *"
+        )
         response.headers["X-Frame-Options"] = "SAMEORIGIN"
     return response
 
@@ -91,7 +93,10 @@ class Line:
         if not path.startswith("/v1/") or path.startswith("/v1/checkout"):
             return None
         known = request.authorization
-        if known is None or (known.username, known.password) != (self.settings.razorpay_key, self.settings.razorpay_secret):
+        if known is None or (known.username, known.password) != (
+            self.settings.razorpay_key,
+            self.settings.razorpay_secret,
+        ):
             raise Wrong("Authentication failed", 401)
         return self._break_down(f"{request.method} {path}")
 
@@ -100,8 +105,11 @@ class Line:
         g.fault = planned.get("fault")
         answers = {
             "502": ("<html><body><h1>502 Bad Gateway</h1></body></html>", 502, "text/html"),
-            "500": ("{}", 500, "application/json"), "empty": ("", 200, "application/json"), "list": ("[]", 200, "application/json"), "no_content": ("", 204, None),
-        }  # fmt: skip
+            "500": ("{}", 500, "application/json"),
+            "empty": ("", 200, "application/json"),
+            "list": ("[]", 200, "application/json"),
+            "no_content": ("", 204, None),
+        }
         if g.fault in answers:
             words, status, kind = answers[g.fault]
             return Response(words, status, mimetype=kind)
@@ -129,7 +137,10 @@ class Line:
     def plan(self) -> Any:
         """What shall go wrong, and how often: an answer of the API, how events are brought, or how refunds and payouts end."""
         given = asked()
-        times, kind = given.get("times", 1), next((each for each in ("fault", "deliver", *ENDS) if each in given), "fault")
+        times, kind = (
+            given.get("times", 1),
+            next((each for each in ("fault", "deliver", *ENDS) if each in given), "fault"),
+        )
         if not whole(times) or times < 1:
             no("times must be a whole number of 1 or more.", field="times")
         said = str(given.get(kind))
@@ -234,7 +245,11 @@ def _verb(act: Callable[..., Thing]) -> Callable[..., Any]:
 
 
 def _one_of(known: tuple[str, ...], outcome: str) -> str:
-    return outcome if outcome in known else no(f"outcome must be {', '.join(known[:-1])} or {known[-1]}.", 404, field="outcome")
+    return (
+        outcome
+        if outcome in known
+        else no(f"outcome must be {', '.join(known[:-1])} or {known[-1]}.", 404, field="outcome")
+    )
 
 
 def _attempt(given: Thing) -> tuple[str, float, Thing]:
@@ -242,7 +257,12 @@ def _attempt(given: Thing) -> tuple[str, float, Thing]:
     outcome, after = given.get("outcome"), given.get("after", LATE)
     if outcome not in OUTCOMES:
         no(f"outcome must be {', '.join(OUTCOMES[:-1])} or {OUTCOMES[-1]}.", field="outcome")
-    if not whole(given.get("amount", 1)) or given.get("amount", 1) < 1 or isinstance(after, bool) or not isinstance(after, int | float):
+    if (
+        not whole(given.get("amount", 1))
+        or given.get("amount", 1) < 1
+        or isinstance(after, bool)
+        or not isinstance(after, int | float)
+    ):
         no("amount must be a whole number of minor units, and after a number of seconds.", field="amount")
     currency = given.get("currency", "INR")
     if not isinstance(currency, str) or len(currency) != 3:
@@ -278,13 +298,20 @@ class Desk:
 
     def orders(self) -> str:
         known = self._newest("order")
-        rows = [(order, [(each, self.store.all("refund", each["id"])) for each in self.store.all("payment", order["id"])]) for order in known]
-        strays = [(each, self.store.all("refund", each["id"])) for each in self._newest("payment") if not each["order_id"]]
+        rows = [
+            (order, [(each, self.store.all("refund", each["id"])) for each in self.store.all("payment", order["id"])])
+            for order in known
+        ]
+        strays = [
+            (each, self.store.all("refund", each["id"])) for each in self._newest("payment") if not each["order_id"]
+        ]
         return render_template("sandbox/orders.html", orders=rows, strays=strays, shown=shown, here=HOME)
 
     def books(self) -> str:
         lists = {f"{kind}s": self._newest(kind) for kind in ("dispute", "settlement")}
-        return render_template("sandbox/books.html", shown=shown, here=f"{HOME}books", rows=self._newest("settled"), **lists)
+        return render_template(
+            "sandbox/books.html", shown=shown, here=f"{HOME}books", rows=self._newest("settled"), **lists
+        )
 
     def out(self) -> str:
         lists = {f"{kind}s": self._newest(kind) for kind in ("payment_link", "transfer", "payout")}
@@ -294,7 +321,13 @@ class Desk:
         return render_template("sandbox/webhooks.html", events=self.postman.events(), here=f"{HOME}webhooks")
 
     def trouble(self) -> str:
-        return render_template("sandbox/trouble.html", plans=self.store.plans(), faults=FAULTS, deliveries=DELIVERIES, here=f"{HOME}trouble")
+        return render_template(
+            "sandbox/trouble.html",
+            plans=self.store.plans(),
+            faults=FAULTS,
+            deliveries=DELIVERIES,
+            here=f"{HOME}trouble",
+        )
 
     def _newest(self, kind: str) -> list[Thing]:
         return self.store.all(kind)[::-1][:50]

@@ -12,7 +12,23 @@ from typing import Any
 
 from flask import request
 
-from app.sandbox.razorpay_wire import Route, Thing, Wrong, amount, body, collection, new_id, newest, no, notes, now, page, public, short, whole
+from app.sandbox.razorpay_wire import (
+    Route,
+    Thing,
+    Wrong,
+    amount,
+    body,
+    collection,
+    new_id,
+    newest,
+    no,
+    notes,
+    now,
+    page,
+    public,
+    short,
+    whole,
+)
 from app.sandbox.state_file import Store
 from app.sandbox.webhooks import Postman
 from config import Settings
@@ -61,14 +77,45 @@ class Bank:
             no("Transfers cannot be created on an order with partial payment.", field="partial_payment")
         capture = given.get("payment", {}).get("capture") if isinstance(given.get("payment"), dict) else None
         by_hand = capture == "manual" or given.get("payment_capture") in (0, False)
-        return public(self.open_order(asked, given["currency"], short(given, "receipt"), notes(given), by_hand, given.get("partial_payment") is True))
+        return public(
+            self.open_order(
+                asked,
+                given["currency"],
+                short(given, "receipt"),
+                notes(given),
+                by_hand=by_hand,
+                partial=given.get("partial_payment") is True,
+            )
+        )
 
-    def open_order(self, asked: int, currency: str, receipt: Any, said: Any, by_hand: bool = False, partial: bool = False, link: str = "") -> Thing:  # noqa: FBT001, FBT002, PLR0917
+    def open_order(
+        self,
+        asked: int,
+        currency: str,
+        receipt: Any,
+        said: Any,
+        *,
+        by_hand: bool = False,
+        partial: bool = False,
+        link: str = "",
+    ) -> Thing:
         order = {
-            "id": new_id("order"), "entity": "order", "amount": asked, "amount_paid": 0, "amount_due": asked, "currency": currency,
-            "receipt": receipt, "offer_id": None, "status": "created", "attempts": 0, "notes": said, "created_at": now(),
-            "_by_hand": by_hand, "_partial": partial, "_link": link,
-        }  # fmt: skip
+            "id": new_id("order"),
+            "entity": "order",
+            "amount": asked,
+            "amount_paid": 0,
+            "amount_due": asked,
+            "currency": currency,
+            "receipt": receipt,
+            "offer_id": None,
+            "status": "created",
+            "attempts": 0,
+            "notes": said,
+            "created_at": now(),
+            "_by_hand": by_hand,
+            "_partial": partial,
+            "_link": link,
+        }
         return self.store.put("order", order, None if receipt is None else str(receipt))
 
     def list_orders(self) -> Thing:
@@ -197,7 +244,11 @@ class Bank:
     def proof(self, payment: Thing) -> dict[str, str]:
         """What the payer's browser brings to the shop."""
         signature = self.sign(f"{payment['order_id']}|{payment['id']}")
-        return {"razorpay_payment_id": payment["id"], "razorpay_order_id": payment["order_id"], "razorpay_signature": signature}
+        return {
+            "razorpay_payment_id": payment["id"],
+            "razorpay_order_id": payment["order_id"],
+            "razorpay_signature": signature,
+        }
 
     def sign(self, words: str) -> str:
         return hmac.new(self.settings.razorpay_secret.encode(), words.encode(), hashlib.sha256).hexdigest()
@@ -258,7 +309,9 @@ class Bank:
     def _returned(self, payment: Thing, more: int) -> Thing:
         back = payment["amount_refunded"] + more
         status = "full" if back == payment["amount"] else "partial" if back else None
-        return self.keep(payment, amount_refunded=back, refund_status=status, status="refunded" if status == "full" else "captured")
+        return self.keep(
+            payment, amount_refunded=back, refund_status=status, status="refunded" if status == "full" else "captured"
+        )
 
     def decide_refund(self, id: str, outcome: str, how: How) -> Thing:
         """What was pending reaches the payer, or does not; then the money is the shop's again."""
@@ -287,7 +340,14 @@ class Bank:
     def tell(self, kind: str, how: How, **things: Thing) -> None:
         """The event as it is now. How it is brought was said with the verb, or is planned for the next ones."""
         payload = {name: {"entity": public(thing)} for name, thing in things.items()}
-        told = {"entity": "event", "account_id": "acc_sandbox", "event": kind, "contains": [*payload], "payload": payload, "created_at": now()}
+        told = {
+            "entity": "event",
+            "account_id": "acc_sandbox",
+            "event": kind,
+            "contains": [*payload],
+            "payload": payload,
+            "created_at": now(),
+        }
         said = delivery(how)
         planned = {} if "deliver" in how else self.store.planned("deliver") or {}
         if planned.get("deliver") == "shuffled":
@@ -304,30 +364,70 @@ def delivery(how: How) -> dict[str, Any]:
     if way not in DELIVERIES or isinstance(seconds, bool) or not isinstance(seconds, int | float):
         no(f"deliver must be one of {', '.join(DELIVERIES)}, and seconds a number.", field="deliver")
     return {
-        "hold": way == "dropped", "twice": way == "duplicate", "after": float(seconds) if way == "delayed" else 0.0,
-        "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")), "tampered": way == "tampered" or bool(how.get("tampered")),
-    }  # fmt: skip
+        "hold": way == "dropped",
+        "twice": way == "duplicate",
+        "after": float(seconds) if way == "delayed" else 0.0,
+        "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")),
+        "tampered": way == "tampered" or bool(how.get("tampered")),
+    }
 
 
 _FAILED = {
-    "error_code": "BAD_REQUEST_ERROR", "error_description": "Payment was unsuccessful because the bank did not respond.",
-    "error_source": "issuer_bank", "error_step": "payment_authorization", "error_reason": "payment_failed",
-}  # fmt: skip
+    "error_code": "BAD_REQUEST_ERROR",
+    "error_description": "Payment was unsuccessful because the bank did not respond.",
+    "error_source": "issuer_bank",
+    "error_step": "payment_authorization",
+    "error_reason": "payment_failed",
+}
 
 
 def _new_payment(asked: int, currency: str, order_id: str | None) -> Thing:
     return {
-        "id": new_id("pay"), "entity": "payment", "amount": asked, "currency": currency, "status": "created",
-        "order_id": order_id, "invoice_id": None, "international": False, "method": "card", "amount_refunded": 0, "refund_status": None,
-        "captured": False, "description": None, "card_id": new_id("card"), "bank": None, "wallet": None, "vpa": None, "email": "payer@example.com",
-        "contact": "+919999999999", "notes": [], "fee": None, "tax": None, "error_code": None, "error_description": None, "error_source": None,
-        "error_step": None, "error_reason": None, "acquirer_data": {"auth_code": None}, "created_at": now(),
-    }  # fmt: skip
+        "id": new_id("pay"),
+        "entity": "payment",
+        "amount": asked,
+        "currency": currency,
+        "status": "created",
+        "order_id": order_id,
+        "invoice_id": None,
+        "international": False,
+        "method": "card",
+        "amount_refunded": 0,
+        "refund_status": None,
+        "captured": False,
+        "description": None,
+        "card_id": new_id("card"),
+        "bank": None,
+        "wallet": None,
+        "vpa": None,
+        "email": "payer@example.com",
+        "contact": "+919999999999",
+        "notes": [],
+        "fee": None,
+        "tax": None,
+        "error_code": None,
+        "error_description": None,
+        "error_source": None,
+        "error_step": None,
+        "error_reason": None,
+        "acquirer_data": {"auth_code": None},
+        "created_at": now(),
+    }
 
 
 def _new_refund(payment: Thing, asked: int, given: Thing) -> Thing:
     return {
-        "id": new_id("rfnd"), "entity": "refund", "amount": asked, "currency": payment["currency"], "payment_id": payment["id"], "notes": notes(given),
-        "receipt": given.get("receipt"), "acquirer_data": {"arn": None}, "batch_id": None, "status": "processed",
-        "speed_requested": given.get("speed", "normal"), "speed_processed": "normal", "created_at": now(),
-    }  # fmt: skip
+        "id": new_id("rfnd"),
+        "entity": "refund",
+        "amount": asked,
+        "currency": payment["currency"],
+        "payment_id": payment["id"],
+        "notes": notes(given),
+        "receipt": given.get("receipt"),
+        "acquirer_data": {"arn": None},
+        "batch_id": None,
+        "status": "processed",
+        "speed_requested": given.get("speed", "normal"),
+        "speed_processed": "normal",
+        "created_at": now(),
+    }

@@ -42,12 +42,20 @@ class Checkout:
         except Wrong as wrong:
             return _sorry(wrong.text)
 
-    def _page(self, order: Thing, form: Mapping[str, str], trouble: str = "", failed: Mapping[str, str] | None = None) -> str:
+    def _page(
+        self, order: Thing, form: Mapping[str, str], trouble: str = "", failed: Mapping[str, str] | None = None
+    ) -> str:
         _address(form, "callback_url")
         kept = {name: value for name, value in form.items() if name in _KEPT or name.startswith(("prefill[", "notes["))}
         due = shown(order["amount_due"] or order["amount"], order["currency"])
         return render_template(
-            "sandbox/checkout.html", order=order, kept=kept, trouble=trouble, failed=failed, amount=due, shop=form.get("name", "the merchant")
+            "sandbox/checkout.html",
+            order=order,
+            kept=kept,
+            trouble=trouble,
+            failed=failed,
+            amount=due,
+            shop=form.get("name", "the merchant"),
         )
 
     def press(self, id: str) -> Any:
@@ -68,7 +76,9 @@ class Checkout:
             return render_template("sandbox/back.html", to=back, fields=self.bank.proof(paid))
         if press == "fail":
             failed = self.bank.attempt(order["id"], "failed", {}, **payer)
-            return self._page(order, form, failed["error_description"] + " Try again, or return to the website.", _told(failed))
+            return self._page(
+                order, form, failed["error_description"] + " Try again, or return to the website.", _told(failed)
+            )
         if press == "late":
             self.bank.attempt(order["id"], "late", {}, **payer)
         if not form.get("cancel_url"):  # Razorpay asks for none, and then leaves the payer here
@@ -85,7 +95,9 @@ class Checkout:
 
     def _link_page(self, link: Thing, trouble: str = "") -> str:
         due = link["amount"] - link["amount_paid"]
-        return render_template("sandbox/link.html", link=link, due=due, shown=shown(due, link["currency"]), trouble=trouble)
+        return render_template(
+            "sandbox/link.html", link=link, due=due, shown=shown(due, link["currency"]), trouble=trouble
+        )
 
     def press_link(self, id: str) -> Any:
         try:
@@ -131,7 +143,9 @@ def _payer(form: Mapping[str, str]) -> Thing:
 
 def _told(failed: Thing) -> dict[str, str]:
     """The fields of a failure, as Razorpay posts them to the callback address."""
-    told = {f"error[{name}]": str(failed[f"error_{name}"]) for name in ("code", "description", "source", "step", "reason")}
+    told = {
+        f"error[{name}]": str(failed[f"error_{name}"]) for name in ("code", "description", "source", "step", "reason")
+    }
     return told | {"error[metadata]": json.dumps({"payment_id": failed["id"], "order_id": failed["order_id"]})}
 
 

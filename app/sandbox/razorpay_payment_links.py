@@ -43,23 +43,49 @@ class Links:
         id, partial = new_id("plink"), given.get("accept_partial") is True
         said, customer = notes(given), given.get("customer")
         with self.store.open():
-            order = self.bank.open_order(asked, str(given.get("currency") or "INR"), None, said, partial=partial, link=id)
+            order = self.bank.open_order(
+                asked, str(given.get("currency") or "INR"), None, said, partial=partial, link=id
+            )
             link = {
-                "id": id, "entity": "payment_link", "amount": asked, "amount_paid": 0, "currency": order["currency"], "accept_partial": partial,
-                "first_min_partial_amount": given.get("first_min_partial_amount", 0), "description": given.get("description", ""),
-                "customer": customer if isinstance(customer, dict) else {}, "expire_by": until, "expired_at": 0, "cancelled_at": 0,
-                "notify": given.get("notify") or {"email": False, "sms": False}, "notes": said or None, "order_id": order["id"], "payments": None,
-                "reference_id": reference or "", "reminder_enable": bool(given.get("reminder_enable")), "reminders": [],
-                "short_url": f"{self.bank.settings.base_url.rstrip('/')}/sandbox/razorpay/l/{id}", "status": "created", "upi_link": False,
-                "callback_url": back, "callback_method": "get" if back else "", "created_at": now(), "updated_at": now(), "user_id": "",
-            }  # fmt: skip
+                "id": id,
+                "entity": "payment_link",
+                "amount": asked,
+                "amount_paid": 0,
+                "currency": order["currency"],
+                "accept_partial": partial,
+                "first_min_partial_amount": given.get("first_min_partial_amount", 0),
+                "description": given.get("description", ""),
+                "customer": customer if isinstance(customer, dict) else {},
+                "expire_by": until,
+                "expired_at": 0,
+                "cancelled_at": 0,
+                "notify": given.get("notify") or {"email": False, "sms": False},
+                "notes": said or None,
+                "order_id": order["id"],
+                "payments": None,
+                "reference_id": reference or "",
+                "reminder_enable": bool(given.get("reminder_enable")),
+                "reminders": [],
+                "short_url": f"{self.bank.settings.base_url.rstrip('/')}/sandbox/razorpay/l/{id}",
+                "status": "created",
+                "upi_link": False,
+                "callback_url": back,
+                "callback_method": "get" if back else "",
+                "created_at": now(),
+                "updated_at": now(),
+                "user_id": "",
+            }
             if until:
                 self.store.soon("link", id, until - now(), {})
             return self.store.put("payment_link", link, str(reference or ""))
 
     def list_all(self) -> Thing:
         wanted = request.args.get("payment_id"), request.args.get("reference_id")
-        every = [each for each in self.store.all("payment_link", wanted[1]) if not wanted[0] or wanted[0] in str(each["payments"])]
+        every = [
+            each
+            for each in self.store.all("payment_link", wanted[1])
+            if not wanted[0] or wanted[0] in str(each["payments"])
+        ]
         told = newest(every)
         return {"payment_links": told["items"]} | {name: told[name] for name in ("entity", "count")}
 
@@ -89,7 +115,11 @@ class Links:
         """Its time is over now, whatever it said."""
         with self.store.open():
             link = self.find(id)
-            return public(self._end(link, "expired", how)) if link["status"] in ("created", "partially_paid") else no("cannot cancel or expire an expired link")
+            return (
+                public(self._end(link, "expired", how))
+                if link["status"] in ("created", "partially_paid")
+                else no("cannot cancel or expire an expired link")
+            )
 
     def _end(self, link: Thing, status: str, how: How) -> Thing:
         ended = self._keep(link, status=status, **{f"{status}_at": now()})
@@ -107,7 +137,12 @@ class Links:
         due = link["amount"] - link["amount_paid"]
         asked = changes.get("amount", due)
         if asked > due or (asked < due and not link["accept_partial"]):
-            no("Payment amount is greater than the amount due for order" if asked > due else "partial payment is not enabled on this link", field="amount")
+            no(
+                "Payment amount is greater than the amount due for order"
+                if asked > due
+                else "partial payment is not enabled on this link",
+                field="amount",
+            )
         if asked < due and not link["amount_paid"] and asked < link["first_min_partial_amount"]:
             no("The amount must be at least the first minimum partial amount.", field="amount")
         return self.bank.attempt(link["order_id"], outcome, how, **changes)
@@ -116,12 +151,25 @@ class Links:
         if not order["_link"]:
             return
         link = self.find(order["_link"])
-        paid = {"amount": payment["amount"], "created_at": payment["created_at"], "method": payment["method"], "payment_id": payment["id"],
-                "plink_id": link["id"], "status": "captured", "updated_at": now()}  # fmt: skip
+        paid = {
+            "amount": payment["amount"],
+            "created_at": payment["created_at"],
+            "method": payment["method"],
+            "payment_id": payment["id"],
+            "plink_id": link["id"],
+            "status": "captured",
+            "updated_at": now(),
+        }
         status = "paid" if order["status"] == "paid" else "partially_paid"
-        link = self._keep(link, amount_paid=order["amount_paid"], status=status, payments=[*(link["payments"] or []), paid])
+        link = self._keep(
+            link, amount_paid=order["amount_paid"], status=status, payments=[*(link["payments"] or []), paid]
+        )
         # Razorpay sends the order in another dress here: its id has lost its beginning.
-        inner = order | {"id": order["id"].removeprefix("order_"), "product_id": link["id"].removeprefix("plink_"), "product_type": "payment_link_v2"}
+        inner = order | {
+            "id": order["id"].removeprefix("order_"),
+            "product_id": link["id"].removeprefix("plink_"),
+            "product_type": "payment_link_v2",
+        }
         self.bank.tell(f"payment_link.{status}", how, payment_link=link, order=inner, payment=payment)
 
     def proof(self, link: Thing, payment: Thing) -> dict[str, str]:
@@ -131,7 +179,9 @@ class Links:
             "payment_link_status": link["status"],
             "payment_id": payment["id"],
         }
-        return {f"razorpay_{name}": value for name, value in said.items()} | {"razorpay_signature": self.bank.sign("|".join(said.values()))}
+        return {f"razorpay_{name}": value for name, value in said.items()} | {
+            "razorpay_signature": self.bank.sign("|".join(said.values()))
+        }
 
 
 def _until(given: Thing) -> int:

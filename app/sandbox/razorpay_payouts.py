@@ -8,7 +8,21 @@ from typing import Any
 from flask import request
 
 from app.sandbox.razorpay_bank import SOON, Bank, How
-from app.sandbox.razorpay_wire import Route, Thing, amount, body, collection, new_id, newest, no, notes, now, public, short, text
+from app.sandbox.razorpay_wire import (
+    Route,
+    Thing,
+    amount,
+    body,
+    collection,
+    new_id,
+    newest,
+    no,
+    notes,
+    now,
+    public,
+    short,
+    text,
+)
 
 OUTCOMES = ("processed", "reversed", "failed")
 _CONTACTS = ("vendor", "customer", "employee", "self")
@@ -45,7 +59,11 @@ class Out:
             for id, how in self.store.due("transfer"):
                 transfer = self.bank.find("transfer", id)
                 if transfer["status"] == "pending":
-                    self.bank.tell("transfer.processed", how, transfer=self.store.put("transfer", transfer | {"status": "processed", "processed_at": now()}))
+                    self.bank.tell(
+                        "transfer.processed",
+                        how,
+                        transfer=self.store.put("transfer", transfer | {"status": "processed", "processed_at": now()}),
+                    )
             for id, how in self.store.due("payout"):
                 if self.bank.find("payout", id)["status"] == "processing":  # nobody was quicker
                     self.decide(id, str(how["ends"]), {})
@@ -71,7 +89,12 @@ class Out:
 
     def transfer(self) -> Thing:
         given = body()
-        return self.bank.once("transfer", request.headers.get("X-Transfer-Idempotency"), given, lambda: public(self._send(self._new(given, "acc_sandbox", ""))))
+        return self.bank.once(
+            "transfer",
+            request.headers.get("X-Transfer-Idempotency"),
+            given,
+            lambda: public(self._send(self._new(given, "acc_sandbox", ""))),
+        )
 
     def _new(self, given: Thing, source: str, where: str) -> Thing:
         asked = amount(given, words=f"The {where}amount must be at least 100.", field=f"{where}amount")
@@ -84,11 +107,34 @@ class Out:
             no("Keys sent in linked_account_notes must exist in notes", field=f"{where}linked_account_notes")
         id = new_id("trf")
         return {
-            "id": id, "entity": "transfer", "status": "pending", "source": source, "recipient": given["account"], "amount": asked, "currency": "INR",
-            "amount_reversed": 0, "fees": 0, "tax": 0, "notes": said, "linked_account_notes": shown, "on_hold": bool(given.get("on_hold")),
-            "on_hold_until": given.get("on_hold_until"), "recipient_settlement_id": None, "created_at": now(), "processed_at": None,
-            "error": {"code": None, "description": None, "field": None, "source": None, "step": None, "reason": None, "id": id, "metadata": None},
-        }  # fmt: skip
+            "id": id,
+            "entity": "transfer",
+            "status": "pending",
+            "source": source,
+            "recipient": given["account"],
+            "amount": asked,
+            "currency": "INR",
+            "amount_reversed": 0,
+            "fees": 0,
+            "tax": 0,
+            "notes": said,
+            "linked_account_notes": shown,
+            "on_hold": bool(given.get("on_hold")),
+            "on_hold_until": given.get("on_hold_until"),
+            "recipient_settlement_id": None,
+            "created_at": now(),
+            "processed_at": None,
+            "error": {
+                "code": None,
+                "description": None,
+                "field": None,
+                "source": None,
+                "step": None,
+                "reason": None,
+                "id": id,
+                "metadata": None,
+            },
+        }
 
     def _send(self, transfer: Thing) -> Thing:
         self.store.soon("transfer", transfer["id"], SOON, {})
@@ -116,11 +162,28 @@ class Out:
             if asked > left:
                 no("The amount may not be greater than the remaining amount of the transfer.", field="amount")
             reversal = {
-                "id": new_id("rvrsl"), "entity": "reversal", "transfer_id": id, "amount": asked, "fee": 0, "tax": 0, "currency": "INR",
-                "notes": [], "initiator_id": "acc_sandbox", "customer_refund_id": None, "utr": None, "created_at": now(),
-            }  # fmt: skip
+                "id": new_id("rvrsl"),
+                "entity": "reversal",
+                "transfer_id": id,
+                "amount": asked,
+                "fee": 0,
+                "tax": 0,
+                "currency": "INR",
+                "notes": [],
+                "initiator_id": "acc_sandbox",
+                "customer_refund_id": None,
+                "utr": None,
+                "created_at": now(),
+            }
             back = transfer["amount_reversed"] + asked
-            self.store.put("transfer", transfer | {"amount_reversed": back, "status": "reversed" if back == transfer["amount"] else "partially_reversed"})
+            self.store.put(
+                "transfer",
+                transfer
+                | {
+                    "amount_reversed": back,
+                    "status": "reversed" if back == transfer["amount"] else "partially_reversed",
+                },
+            )
             return self.store.put("reversal", reversal, id)
 
     # --- payouts ---
@@ -130,8 +193,19 @@ class Out:
         name = text(given, "name", 50)
         if given.get("type") not in (None, "", *_CONTACTS):
             no(f"Invalid type: {given['type']}", field="type")
-        contact = {"id": new_id("cont"), "entity": "contact", "name": name, "contact": given.get("contact"), "email": given.get("email"), "type": given.get("type"),
-                   "reference_id": short(given, "reference_id"), "batch_id": None, "active": True, "notes": notes(given), "created_at": now()}  # fmt: skip
+        contact = {
+            "id": new_id("cont"),
+            "entity": "contact",
+            "name": name,
+            "contact": given.get("contact"),
+            "email": given.get("email"),
+            "type": given.get("type"),
+            "reference_id": short(given, "reference_id"),
+            "batch_id": None,
+            "active": True,
+            "notes": notes(given),
+            "created_at": now(),
+        }
         return self.store.put("contact", contact)
 
     def list_contacts(self) -> Thing:
@@ -149,8 +223,16 @@ class Out:
         details = given.get(kind)
         if not isinstance(details, dict):
             no(f"The {str(kind).replace('_', ' ')} field is required.", field=str(kind))
-        account = {"id": new_id("fa"), "entity": "fund_account", "contact_id": contact["id"], "account_type": kind, kind: _details(str(kind), details),
-                   "batch_id": None, "active": True, "created_at": now()}  # fmt: skip
+        account = {
+            "id": new_id("fa"),
+            "entity": "fund_account",
+            "contact_id": contact["id"],
+            "account_type": kind,
+            kind: _details(str(kind), details),
+            "batch_id": None,
+            "active": True,
+            "created_at": now(),
+        }
         return self.store.put("fund_account", account, contact["id"])
 
     def list_accounts(self) -> Thing:
@@ -162,7 +244,10 @@ class Out:
     def pay_out(self) -> Thing:
         key = request.headers.get("X-Payout-Idempotency")
         if not key:
-            no("Idempotency key is missing. Include idempotency header and key in the request.", field="X-Payout-Idempotency")
+            no(
+                "Idempotency key is missing. Include idempotency header and key in the request.",
+                field="X-Payout-Idempotency",
+            )
         if not re.fullmatch(r"[A-Za-z0-9_ -]{4,36}", key):
             no(
                 "The idempotency key must be between 4 and 36 characters long, of letters, digits, hyphens, underscores and spaces.",
@@ -180,11 +265,26 @@ class Out:
         if given.get("mode") not in _MODES or (given["mode"] == "UPI") != (account["account_type"] == "vpa"):
             no("Payout mode is invalid", field="mode")
         payout = {
-            "id": new_id("pout"), "entity": "payout", "fund_account_id": account["id"], "amount": asked, "currency": "INR", "notes": notes(given), "fees": 0, "tax": 0,
-            "status": "processing", "purpose": text(given, "purpose"), "utr": None, "mode": given["mode"], "reference_id": short(given, "reference_id"),
-            "narration": given.get("narration"), "batch_id": None, "failure_reason": None, "created_at": now(), "fee_type": None,
+            "id": new_id("pout"),
+            "entity": "payout",
+            "fund_account_id": account["id"],
+            "amount": asked,
+            "currency": "INR",
+            "notes": notes(given),
+            "fees": 0,
+            "tax": 0,
+            "status": "processing",
+            "purpose": text(given, "purpose"),
+            "utr": None,
+            "mode": given["mode"],
+            "reference_id": short(given, "reference_id"),
+            "narration": given.get("narration"),
+            "batch_id": None,
+            "failure_reason": None,
+            "created_at": now(),
+            "fee_type": None,
             "status_details": {"reason": None, "description": None, "source": None},
-        }  # fmt: skip
+        }
         self.store.put("payout", payout)
         self.bank.tell("payout.initiated", {}, payout=payout)
         ends = (self.store.planned("payout") or {"payout": "processed"})["payout"]
@@ -212,7 +312,10 @@ class Out:
 
 def _no_account() -> Thing:
     why = "The beneficiary's bank could not credit the account."
-    return {"failure_reason": why, "status_details": {"reason": "beneficiary_bank_failure", "description": why, "source": "beneficiary_bank"}}
+    return {
+        "failure_reason": why,
+        "status_details": {"reason": "beneficiary_bank_failure", "description": why, "source": "beneficiary_bank"},
+    }
 
 
 def _details(kind: str, given: Thing) -> Thing:
@@ -229,5 +332,14 @@ def _details(kind: str, given: Thing) -> Thing:
         no("Invalid IFSC Code in Bank Account", field="ifsc")
     number = text(given, "account_number")
     if not re.fullmatch(r"[A-Za-z0-9]{5,35}", number):
-        no("The account number may only contain letters and numbers, and be between 5 and 35 characters.", field="account_number")
-    return {"ifsc": ifsc, "bank_name": "Sandbox Bank", "name": text(given, "name"), "notes": [], "account_number": number}
+        no(
+            "The account number may only contain letters and numbers, and be between 5 and 35 characters.",
+            field="account_number",
+        )
+    return {
+        "ifsc": ifsc,
+        "bank_name": "Sandbox Bank",
+        "name": text(given, "name"),
+        "notes": [],
+        "account_number": number,
+    }

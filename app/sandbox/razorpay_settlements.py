@@ -50,13 +50,26 @@ class Books:
             asked = amount({"amount": payment["amount"]} | given, least=1)
             respond_by, deducted = given.get("respond_by", now() + 7 * DAY), given.get("amount_deducted", 0)
             if not whole(respond_by) or not whole(deducted) or not 0 <= deducted <= asked <= payment["amount"]:
-                no("Amounts must be whole numbers of minor units, up to the amount of the payment, and respond_by a Unix time.", field="amount_deducted")
+                no(
+                    "Amounts must be whole numbers of minor units, up to the amount of the payment, and respond_by a Unix time.",
+                    field="amount_deducted",
+                )
             dispute = {
-                "id": new_id("disp"), "entity": "dispute", "payment_id": payment_id, "amount": asked, "currency": payment["currency"],
-                "amount_deducted": deducted, "gateway_dispute_id": None, "reason_code": given.get("reason_code", "goods_or_services_not_received_or_partially_received"),
-                "respond_by": respond_by, "status": "open", "phase": given.get("phase", "chargeback"), "created_at": now(), "comments": None,
+                "id": new_id("disp"),
+                "entity": "dispute",
+                "payment_id": payment_id,
+                "amount": asked,
+                "currency": payment["currency"],
+                "amount_deducted": deducted,
+                "gateway_dispute_id": None,
+                "reason_code": given.get("reason_code", "goods_or_services_not_received_or_partially_received"),
+                "respond_by": respond_by,
+                "status": "open",
+                "phase": given.get("phase", "chargeback"),
+                "created_at": now(),
+                "comments": None,
                 "evidence": {"amount": asked, "summary": None, "submitted_at": None},
-            }  # fmt: skip
+            }
             self.store.put("dispute", dispute, payment_id)
             return self._said("created", dispute, how)
 
@@ -69,7 +82,10 @@ class Books:
             elif outcome in ("won", "closed"):
                 deducted = 0
             if not whole(deducted) or not 0 <= deducted <= dispute["amount"]:
-                no("amount_deducted must be a whole number of minor units, up to the amount of the dispute.", field="amount_deducted")
+                no(
+                    "amount_deducted must be a whole number of minor units, up to the amount of the dispute.",
+                    field="amount_deducted",
+                )
             status = "open" if outcome == "action_required" else outcome
             return self._said(outcome, dispute | {"status": status, "amount_deducted": deducted}, how)
 
@@ -101,11 +117,17 @@ class Books:
 
     def _open_one(self, id: str, closed: tuple[str, ...]) -> Thing:
         dispute = self.bank.find("dispute", id)
-        return no(f"Action not allowed when dispute is in {dispute['status']} status") if dispute["status"] in closed else dispute
+        return (
+            no(f"Action not allowed when dispute is in {dispute['status']} status")
+            if dispute["status"] in closed
+            else dispute
+        )
 
     def _said(self, what: str, dispute: Thing, how: How) -> Thing:
         self.store.put("dispute", dispute)
-        self.bank.tell(f"payment.dispute.{what}", how, payment=self.bank.find("payment", dispute["payment_id"]), dispute=dispute)
+        self.bank.tell(
+            f"payment.dispute.{what}", how, payment=self.bank.find("payment", dispute["payment_id"]), dispute=dispute
+        )
         return dispute
 
     # --- settlements ---
@@ -132,19 +154,34 @@ class Books:
         moment = _moment(day)
         with self.store.open():
             rows = [*self._unsettled()]
-            return [self._settle(currency, rows, moment, how) for currency in dict.fromkeys(each["currency"] for each in rows)]
+            return [
+                self._settle(currency, rows, moment, how)
+                for currency in dict.fromkeys(each["currency"] for each in rows)
+            ]
 
     def _settle(self, currency: str, rows: list[Thing], moment: datetime, how: How) -> Thing:
         mine = [each for each in rows if each["currency"] == currency]
         at = int(moment.timestamp())
         settlement = {
-            "id": new_id("setl"), "entity": "settlement", "amount": sum(each["credit"] - each["debit"] for each in mine), "currency": currency,
-            "status": "processed", "fees": sum(each["fee"] for each in mine), "tax": sum(each["tax"] for each in mine),
-            "utr": f"{at}{new_id('')[1:7].lower()}", "created_at": at,
-        }  # fmt: skip
+            "id": new_id("setl"),
+            "entity": "settlement",
+            "amount": sum(each["credit"] - each["debit"] for each in mine),
+            "currency": currency,
+            "status": "processed",
+            "fees": sum(each["fee"] for each in mine),
+            "tax": sum(each["tax"] for each in mine),
+            "utr": f"{at}{new_id('')[1:7].lower()}",
+            "created_at": at,
+        }
         self.store.put("settlement", settlement)
         for each in mine:
-            stamp = {"settled": True, "settled_at": at, "settlement_id": settlement["id"], "settlement_utr": settlement["utr"], "_day": f"{moment:%Y-%m-%d}"}
+            stamp = {
+                "settled": True,
+                "settled_at": at,
+                "settlement_id": settlement["id"],
+                "settlement_utr": settlement["utr"],
+                "_day": f"{moment:%Y-%m-%d}",
+            }
             self.store.put("settled", each | stamp, each["id"])
         self.bank.tell("settlement.processed", how, settlement=settlement)
         return settlement
@@ -160,7 +197,14 @@ class Books:
         payments = {each["id"]: each for each in self.store.all("payment") if each["captured"]}
         for each in payments.values():
             yield _row(
-                each["id"], "payment", each, each["amount"] - each["fee"], fee=each["fee"], tax=each["tax"], order_id=each["order_id"], method=each["method"]
+                each["id"],
+                "payment",
+                each,
+                each["amount"] - each["fee"],
+                fee=each["fee"],
+                tax=each["tax"],
+                order_id=each["order_id"],
+                method=each["method"],
             )
         for each in self.store.all("refund"):
             if each["status"] == "processed" and each["payment_id"] in payments:
@@ -176,16 +220,42 @@ class Books:
         for each in self.store.all("dispute"):
             moved = sum(row["credit"] - row["debit"] for row in settled if row["dispute_id"] == each["id"])
             if moved != -each["amount_deducted"]:
-                yield _row(new_id("adj"), "adjustment", each, -each["amount_deducted"] - moved, dispute_id=each["id"], payment_id=each["payment_id"])
+                yield _row(
+                    new_id("adj"),
+                    "adjustment",
+                    each,
+                    -each["amount_deducted"] - moved,
+                    dispute_id=each["id"],
+                    payment_id=each["payment_id"],
+                )
 
 
 def _row(id: str, kind: str, thing: Thing, net: int, *, fee: int = 0, tax: int = 0, **more: Any) -> Thing:
     return {
-        "id": f"row {id}", "entity_id": id, "type": kind, "debit": max(-net, 0), "credit": max(net, 0), "amount": abs(net) if kind == "adjustment" else thing["amount"],
-        "currency": thing["currency"], "fee": fee, "tax": tax, "on_hold": False, "created_at": thing["created_at"], "posted_at": None,
-        "credit_type": "default", "description": "dispute" if kind == "adjustment" else None, "notes": None, "payment_id": None, "order_id": None,
-        "order_receipt": None, "method": None, "card_network": None, "card_issuer": None, "card_type": None, "dispute_id": None,
-    } | more  # fmt: skip
+        "id": f"row {id}",
+        "entity_id": id,
+        "type": kind,
+        "debit": max(-net, 0),
+        "credit": max(net, 0),
+        "amount": abs(net) if kind == "adjustment" else thing["amount"],
+        "currency": thing["currency"],
+        "fee": fee,
+        "tax": tax,
+        "on_hold": False,
+        "created_at": thing["created_at"],
+        "posted_at": None,
+        "credit_type": "default",
+        "description": "dispute" if kind == "adjustment" else None,
+        "notes": None,
+        "payment_id": None,
+        "order_id": None,
+        "order_receipt": None,
+        "method": None,
+        "card_network": None,
+        "card_issuer": None,
+        "card_type": None,
+        "dispute_id": None,
+    } | more
 
 
 def _moment(day: Any) -> datetime:

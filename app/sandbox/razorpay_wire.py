@@ -16,7 +16,24 @@ Thing = dict[str, Any]
 Route = tuple[str, str, Callable[..., Any]]  # the rule, the method, and who answers
 
 _LETTERS = string.ascii_letters + string.digits
-_WITHOUT_MINOR = ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "VND", "VUV", "XAF", "XOF", "XPF")
+_WITHOUT_MINOR = (
+    "BIF",
+    "CLP",
+    "DJF",
+    "GNF",
+    "ISK",
+    "JPY",
+    "KMF",
+    "KRW",
+    "PYG",
+    "RWF",
+    "UGX",
+    "VND",
+    "VUV",
+    "XAF",
+    "XOF",
+    "XPF",
+)
 _WITH_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 _FIRST, _LAST = 946684800, 4765046400  # the years 2000 to 2120, which is as far as Razorpay thinks
 
@@ -110,7 +127,11 @@ def text(given: Mapping[str, Any], name: str, longest: int = 0) -> str:
 def short(given: Mapping[str, Any], name: str) -> Any:
     """A number of the shop's own, if it gave one."""
     said = given.get(name)
-    return no(f"The {name} may not be greater than 40 characters.", field=name) if said is not None and len(str(said)) > 40 else said
+    return (
+        no(f"The {name} may not be greater than 40 characters.", field=name)
+        if said is not None and len(str(said)) > 40
+        else said
+    )
 
 
 def notes(given: Mapping[str, Any]) -> Any:
@@ -132,7 +153,11 @@ def asked() -> Thing:
     """What a test says in JSON, or a person in a form: there numbers come as text, and what is left empty is not said."""
     if request.is_json:
         return body()
-    return {name: int(value) if re.fullmatch(r"[0-9]{1,12}", value) else value for name, value in request.form.items() if value}
+    return {
+        name: int(value) if re.fullmatch(r"[0-9]{1,12}", value) else value
+        for name, value in request.form.items()
+        if value
+    }
 
 
 def shown(amount: int, currency: str) -> str:

@@ -36,7 +36,11 @@ class Sms:
 
     def send(self, account: str) -> Any:
         known = request.authorization
-        if account != self.settings.twilio_account or known is None or (known.username, known.password) != (account, self.settings.twilio_token):
+        if (
+            account != self.settings.twilio_account
+            or known is None
+            or (known.username, known.password) != (account, self.settings.twilio_token)
+        ):
             return _no(20003, "Authenticate", 401)
         if refusal := self._refuses(request.form):
             return _no(*refusal)
@@ -68,17 +72,42 @@ class Sms:
     def _take(self, account: str) -> Any:
         form, sid = request.form, f"SM{secrets.token_hex(16)}"
         sender = {"from": form.get("From"), "messaging_service_sid": form.get("MessagingServiceSid")}
-        self.phones.take(self.name, {"id": sid, "to": form["To"], "body": form["Body"], "callback": form.get("StatusCallback"), **sender})
-        said = {"sid": sid, "account_sid": account, "to": form["To"], "body": form["Body"], "status": "queued", "direction": "outbound-api"}
-        more = {"num_segments": "1", "error_code": None, "error_message": None, "api_version": "2010-04-01", "date_created": formatdate(clock.timestamp())}
+        self.phones.take(
+            self.name,
+            {"id": sid, "to": form["To"], "body": form["Body"], "callback": form.get("StatusCallback"), **sender},
+        )
+        said = {
+            "sid": sid,
+            "account_sid": account,
+            "to": form["To"],
+            "body": form["Body"],
+            "status": "queued",
+            "direction": "outbound-api",
+        }
+        more = {
+            "num_segments": "1",
+            "error_code": None,
+            "error_message": None,
+            "api_version": "2010-04-01",
+            "date_created": formatdate(clock.timestamp()),
+        }
         return jsonify(said | sender | more), 201
 
     # --- its reports ---
 
     def status(self, text: Thing, status: str) -> Report:
         told = "undelivered" if status == "failed" else status
-        form = {"MessageSid": text["id"], "SmsSid": text["id"], "MessageStatus": told, "SmsStatus": told, "To": text["to"], "From": text["from"] or ""}
-        form |= {"AccountSid": self.settings.twilio_account, "ApiVersion": "2010-04-01"} | ({"ErrorCode": "30003"} if status == "failed" else {})
+        form = {
+            "MessageSid": text["id"],
+            "SmsSid": text["id"],
+            "MessageStatus": told,
+            "SmsStatus": told,
+            "To": text["to"],
+            "From": text["from"] or "",
+        }
+        form |= {"AccountSid": self.settings.twilio_account, "ApiVersion": "2010-04-01"} | (
+            {"ErrorCode": "30003"} if status == "failed" else {}
+        )
         return self._signed(text.get("callback") or self.hook, form, wrong=bool(text.get("wrong_signature")))
 
     def reply(self, phone: str, words: str) -> Report:
@@ -90,15 +119,29 @@ class Sms:
             with self.phones.store.open() as file:
                 file.execute("delete from thing where kind = 'stopped' and id = ?", (phone,))
         sid = f"SM{secrets.token_hex(16)}"
-        form = {"MessageSid": sid, "SmsSid": sid, "SmsStatus": "received", "From": phone, "To": self.settings.twilio_sender, "Body": words, "NumMedia": "0"}
+        form = {
+            "MessageSid": sid,
+            "SmsSid": sid,
+            "SmsStatus": "received",
+            "From": phone,
+            "To": self.settings.twilio_sender,
+            "Body": words,
+            "NumMedia": "0",
+        }
         return self._signed(self.hook, form | {"AccountSid": self.settings.twilio_account, "ApiVersion": "2010-04-01"})
 
     def _signed(self, address: str, form: dict[str, str], *, wrong: bool = False) -> Report:
         text = address + "".join(f"{name}{value}" for name, value in sorted(form.items()))
         secret = "not the token" if wrong else self.settings.twilio_token
         seal = base64.b64encode(hmac.new(secret.encode(), text.encode(), hashlib.sha1).digest()).decode()
-        return Report(address, {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": seal}, urlencode(form).encode())
+        return Report(
+            address,
+            {"Content-Type": "application/x-www-form-urlencoded", "X-Twilio-Signature": seal},
+            urlencode(form).encode(),
+        )
 
 
 def _no(code: int, message: str, status: int = 400) -> tuple[Response, int]:
-    return jsonify(code=code, message=message, more_info=f"https://www.twilio.com/docs/errors/{code}", status=status), status
+    return jsonify(
+        code=code, message=message, more_info=f"https://www.twilio.com/docs/errors/{code}", status=status
+    ), status

@@ -34,7 +34,9 @@ class Store:
         self._file: sqlite3.Connection | None = None
         with self.open() as file:
             file.executescript("pragma journal_mode = wal;" + _TABLES)
-            if "stranger" not in {row["name"] for row in file.execute("pragma table_info(event)")}:  # a file from when Razorpay was the only one
+            if "stranger" not in {
+                row["name"] for row in file.execute("pragma table_info(event)")
+            }:  # a file from when Razorpay was the only one
                 file.execute("drop table event")
                 file.executescript(_TABLES)
 
@@ -78,18 +80,24 @@ class Store:
 
     def soon(self, what: str, id: str, after: float, how: Mapping[str, Any]) -> None:
         with self.open() as file:
-            file.execute("insert or replace into soon values (?, ?, ?, ?)", (what, id, time.time() + after, json.dumps(how)))
+            file.execute(
+                "insert or replace into soon values (?, ?, ?, ?)", (what, id, time.time() + after, json.dumps(how))
+            )
 
     def due(self, what: str) -> list[tuple[str, dict[str, Any]]]:
         """What has come due; asked for once, it is the asker's to do."""
         with self.open() as file:
-            rows = file.execute("delete from soon where what = ? and due <= ? returning id, how", (what, time.time())).fetchall()
+            rows = file.execute(
+                "delete from soon where what = ? and due <= ? returning id, how", (what, time.time())
+            ).fetchall()
         return [(row["id"], json.loads(row["how"])) for row in rows]
 
     def answered(self, endpoint: str, key: str) -> tuple[str, dict[str, Any]] | None:
         """What was asked under this key, and what was said to it."""
         with self.open() as file:
-            row = file.execute("select asked, answer from once where endpoint = ? and key = ?", (endpoint, key)).fetchone()
+            row = file.execute(
+                "select asked, answer from once where endpoint = ? and key = ?", (endpoint, key)
+            ).fetchone()
         return (row["asked"], json.loads(row["answer"])) if row else None
 
     def keep_answer(self, endpoint: str, key: str, asked: str, answer: Mapping[str, Any]) -> None:
@@ -115,7 +123,10 @@ class Store:
 
     def plans(self) -> list[dict[str, Any]]:
         with self.open() as file:
-            return [json.loads(row["how"]) | {"times": row["times"]} for row in file.execute("select how, times from plan order by id").fetchall()]
+            return [
+                json.loads(row["how"]) | {"times": row["times"]}
+                for row in file.execute("select how, times from plan order by id").fetchall()
+            ]
 
     def forget_plans(self) -> None:
         with self.open() as file:

@@ -28,11 +28,34 @@ _LETTERS = string.ascii_letters + string.digits
 FAULTS = ("none", "reply_lost", "502", "429", "500", "slow", "empty", "list", "in_flight")
 DELIVERIES = ("now", "duplicate", "shuffled", "delayed", "dropped", "wrong_secret", "tampered")
 REFUNDS = ("succeeded", "pending", "failed")
-_WITHOUT_COINS = ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
+_WITHOUT_COINS = (
+    "bif",
+    "clp",
+    "djf",
+    "gnf",
+    "jpy",
+    "kmf",
+    "krw",
+    "mga",
+    "pyg",
+    "rwf",
+    "vnd",
+    "vuv",
+    "xaf",
+    "xof",
+    "xpf",
+)
 _WITH_THREE = ("bhd", "jod", "kwd", "omr", "tnd")
 _LEAST = {"usd": 50, "eur": 50, "inr": 50, "gbp": 30, "jpy": 50}
 _SIGNS = {"usd": "$", "eur": "€", "gbp": "£", "jpy": "¥", "inr": "₹"}
-_KINDS = {"pi": "payment_intent", "ch": "charge", "re": "refund", "txn": "balance_transaction", "du": "dispute", "po": "payout"}
+_KINDS = {
+    "pi": "payment_intent",
+    "ch": "charge",
+    "re": "refund",
+    "txn": "balance_transaction",
+    "du": "dispute",
+    "po": "payout",
+}
 _CARDS = {
     "4000000000000002": ("card_declined", "generic_decline", "Your card was declined."),
     "4000000000009995": ("card_declined", "insufficient_funds", "Your card has insufficient funds."),
@@ -44,7 +67,16 @@ _CARDS = {
 class Wrong(Exception):
     """An error as Stripe says it; what has `begun` is remembered under the caller's key, and repeated."""
 
-    def __init__(self, text: str, status: int = 400, *, type: str = "invalid_request_error", code: str = "", param: str = "", begun: bool = False) -> None:
+    def __init__(
+        self,
+        text: str,
+        status: int = 400,
+        *,
+        type: str = "invalid_request_error",
+        code: str = "",
+        param: str = "",
+        begun: bool = False,
+    ) -> None:
         super().__init__(text)
         self.text, self.status, self.begun = text, status, begun
         said = {"code": code, "message": text, "param": param, "type": type}
@@ -111,7 +143,10 @@ class Bank:
         known = request.authorization
         given = "" if known is None else known.token or known.username or ""
         if not given:
-            raise Wrong("You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth.", 401)
+            raise Wrong(
+                "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer auth.",
+                401,
+            )
         if given != self.settings.stripe_key:
             raise Wrong(f"Invalid API Key provided: {given[:8]}****{given[-4:]}", 401)
         return self._break_down(path)
@@ -139,12 +174,16 @@ class Bank:
         """What shall go wrong, and how often: an answer of the API, how events are brought, or how refunds end."""
         given = _json()
         times, seconds = given.get("times", 1), given.get("seconds", 12)
-        kind, known = next((pair for pair in (("deliver", DELIVERIES), ("refund", REFUNDS)) if pair[0] in given), ("fault", FAULTS))
+        kind, known = next(
+            (pair for pair in (("deliver", DELIVERIES), ("refund", REFUNDS)) if pair[0] in given), ("fault", FAULTS)
+        )
         if str(given.get(kind)) not in known:
             raise Wrong(f"{kind} must be one of {', '.join(known)}.", param=kind)
         if not isinstance(times, int) or times < 1 or not isinstance(seconds, int | float):
             raise Wrong("times must be a whole number of 1 or more, and seconds a number.", param="times")
-        self.store.plan(f"stripe {kind}", {kind: given[kind], "seconds": seconds, "path": str(given.get("path", ""))}, times)
+        self.store.plan(
+            f"stripe {kind}", {kind: given[kind], "seconds": seconds, "path": str(given.get("path", ""))}, times
+        )
         return jsonify(planned=given)
 
     def once(self, act: Callable[[dict[str, Any]], dict[str, Any]]) -> Any:
@@ -156,11 +195,18 @@ class Bank:
             if known is None:
                 return self._first(act, given, key, asked)
             if known[0] != asked:
-                words = "Keys for idempotent requests can only be used with the same parameters they were first used with."
-                raise Wrong(f"{words} Try using a key other than '{key}' if you meant to execute a different request.", type="idempotency_error")
+                words = (
+                    "Keys for idempotent requests can only be used with the same parameters they were first used with."
+                )
+                raise Wrong(
+                    f"{words} Try using a key other than '{key}' if you meant to execute a different request.",
+                    type="idempotency_error",
+                )
             return jsonify(known[1]["body"]), known[1]["status"], {"Idempotent-Replayed": "true"}
 
-    def _first(self, act: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any], key: str, asked: str) -> Any:
+    def _first(
+        self, act: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any], key: str, asked: str
+    ) -> Any:
         try:
             body, status = self._expanded(_public(act(given)), given.get("expand", [])), 200
         except Wrong as wrong:
@@ -187,14 +233,25 @@ class Bank:
 
     def page(self, kind: str) -> dict[str, Any]:
         given = _unfolded(request.args)
-        expand, limit, after = given.pop("expand", []), _limit(given.pop("limit", "10")), given.pop("starting_after", "")
-        found = [each for each in self.all(kind)[::-1] if all(_fits(each, name, wanted) for name, wanted in given.items())]
+        expand, limit, after = (
+            given.pop("expand", []),
+            _limit(given.pop("limit", "10")),
+            given.pop("starting_after", ""),
+        )
+        found = [
+            each for each in self.all(kind)[::-1] if all(_fits(each, name, wanted) for name, wanted in given.items())
+        ]
         ids = [each["id"] for each in found]
         if after:
             found = found[ids.index(after) + 1 :] if after in ids else _missing(kind, after)
         inner = [path.removeprefix("data.") for path in expand]
         data = [self._expanded(_public(each), inner) for each in found[:limit]]
-        return {"object": "list", "data": data, "has_more": len(found) > limit, "url": request.path.removeprefix("/sandbox/stripe")}
+        return {
+            "object": "list",
+            "data": data,
+            "has_more": len(found) > limit,
+            "url": request.path.removeprefix("/sandbox/stripe"),
+        }
 
     def _expanded(self, body: dict[str, Any], paths: list[str]) -> dict[str, Any]:
         for path in paths:
@@ -214,7 +271,9 @@ class Bank:
         now, id = clock.timestamp(), _id("cs_test", 58)
         if given.get("mode") != "payment":
             raise Wrong(
-                "Missing required param: mode." if "mode" not in given else "The sandbox supports only the mode payment.",
+                "Missing required param: mode."
+                if "mode" not in given
+                else "The sandbox supports only the mode payment.",
                 code="parameter_missing",
                 param="mode",
             )
@@ -223,13 +282,30 @@ class Bank:
         if email is not None and not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", str(email)):
             raise Wrong(f"Invalid email address: {email}", code="email_invalid", param="customer_email")
         session = {
-            "id": id, "object": "checkout.session", "amount_subtotal": amount, "amount_total": amount, "cancel_url": _address(given, "cancel_url", needed=False),
-            "client_reference_id": given.get("client_reference_id"), "created": now, "currency": currency, "customer": None,
-            "customer_details": {"email": email} if email else None, "customer_email": email, "expires_at": end, "livemode": False,
-            "metadata": _inside(given, "metadata"), "mode": "payment", "payment_intent": None, "payment_method_types": ["card"], "payment_status": "unpaid",
-            "status": "open", "success_url": success, "url": f"{_origin(success)}/sandbox/stripe/pay/{id}",
-            "_about": about, "_intent": _inside(given, "payment_intent_data"),
-        }  # fmt: skip
+            "id": id,
+            "object": "checkout.session",
+            "amount_subtotal": amount,
+            "amount_total": amount,
+            "cancel_url": _address(given, "cancel_url", needed=False),
+            "client_reference_id": given.get("client_reference_id"),
+            "created": now,
+            "currency": currency,
+            "customer": None,
+            "customer_details": {"email": email} if email else None,
+            "customer_email": email,
+            "expires_at": end,
+            "livemode": False,
+            "metadata": _inside(given, "metadata"),
+            "mode": "payment",
+            "payment_intent": None,
+            "payment_method_types": ["card"],
+            "payment_status": "unpaid",
+            "status": "open",
+            "success_url": success,
+            "url": f"{_origin(success)}/sandbox/stripe/pay/{id}",
+            "_about": about,
+            "_intent": _inside(given, "payment_intent_data"),
+        }
         self.store.soon("stripe lapse", id, end - now, {})
         return self.put(session)
 
@@ -254,7 +330,16 @@ class Bank:
 
     # --- paying ---
 
-    def attempt(self, id: str, outcome: str, how: Mapping[str, Any], *, card: str = "", then: str = "captured", after: float = LATE) -> dict[str, Any]:
+    def attempt(
+        self,
+        id: str,
+        outcome: str,
+        how: Mapping[str, Any],
+        *,
+        card: str = "",
+        then: str = "captured",
+        after: float = LATE,
+    ) -> dict[str, Any]:
         """The payer tries; the bank says captured, failed, or that it takes its time. All of it is written down at once."""
         with self.store.open():
             session = self.find("checkout.session", id)
@@ -279,11 +364,24 @@ class Bank:
         intent = self.put(_new_intent(session), session["id"])
         return self.put(session | {"payment_intent": intent["id"]})
 
-    def _succeed(self, session: dict[str, Any], intent: dict[str, Any], charge: dict[str, Any], kind: str, how: Mapping[str, Any]) -> dict[str, Any]:
-        line = self._line("charge", charge["id"], intent["amount"], intent["currency"], fee=intent["amount"] * 29 // 1000)
-        got = {"status": "succeeded", "paid": True, "captured": True, "amount_captured": charge["amount"], "balance_transaction": line["id"]}
+    def _succeed(
+        self, session: dict[str, Any], intent: dict[str, Any], charge: dict[str, Any], kind: str, how: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        line = self._line(
+            "charge", charge["id"], intent["amount"], intent["currency"], fee=intent["amount"] * 29 // 1000
+        )
+        got = {
+            "status": "succeeded",
+            "paid": True,
+            "captured": True,
+            "amount_captured": charge["amount"],
+            "balance_transaction": line["id"],
+        }
         self.put(charge | got, intent["id"])
-        paid = self.put(intent | {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None}, session["id"])
+        paid = self.put(
+            intent | {"status": "succeeded", "amount_received": intent["amount"], "last_payment_error": None},
+            session["id"],
+        )
         self._tell(kind, self.put(session | {"payment_status": "paid"}), how)
         return paid
 
@@ -295,7 +393,10 @@ class Bank:
 
     def _settle_late(self, intent_id: str, then: str, how: Mapping[str, Any]) -> None:
         intent = self.find("payment_intent", intent_id)
-        session, charge = self.find("checkout.session", intent["_session"]), self.find("charge", intent["latest_charge"])
+        session, charge = (
+            self.find("checkout.session", intent["_session"]),
+            self.find("charge", intent["latest_charge"]),
+        )
         if then == "captured":
             self._succeed(session, intent, charge, "checkout.session.async_payment_succeeded", how)
             return
@@ -305,11 +406,27 @@ class Bank:
     def _line(self, type: str, source: str, amount: int, currency: str, fee: int = 0) -> dict[str, Any]:
         """One line of the account: the fee, and the tax on the fee."""
         tax = fee * 18 // 100
-        details = [{"amount": each, "application": None, "currency": currency, "type": kind} for kind, each in (("stripe_fee", fee), ("tax", tax)) if each]
-        return self.put({
-            "id": _id("txn"), "object": "balance_transaction", "amount": amount, "created": clock.timestamp(), "currency": currency, "fee": fee + tax,
-            "fee_details": details, "net": amount - fee - tax, "source": source, "status": "available", "type": type, "_payout": "",
-        })  # fmt: skip
+        details = [
+            {"amount": each, "application": None, "currency": currency, "type": kind}
+            for kind, each in (("stripe_fee", fee), ("tax", tax))
+            if each
+        ]
+        return self.put(
+            {
+                "id": _id("txn"),
+                "object": "balance_transaction",
+                "amount": amount,
+                "created": clock.timestamp(),
+                "currency": currency,
+                "fee": fee + tax,
+                "fee_details": details,
+                "net": amount - fee - tax,
+                "source": source,
+                "status": "available",
+                "type": type,
+                "_payout": "",
+            }
+        )
 
     # --- refunds ---
 
@@ -319,9 +436,18 @@ class Bank:
         if "amount" in given and not re.fullmatch(r"[1-9][0-9]{0,11}", str(given["amount"])):
             raise Wrong("Invalid positive integer", code="parameter_invalid_integer", param="amount")
         amount, planned = int(given["amount"]) if "amount" in given else None, self.store.planned("stripe refund") or {}
-        return self.give_back(str(given["payment_intent"]), amount, _inside(given, "metadata"), {}, planned.get("refund", "succeeded"))
+        return self.give_back(
+            str(given["payment_intent"]), amount, _inside(given, "metadata"), {}, planned.get("refund", "succeeded")
+        )
 
-    def give_back(self, intent_id: str, amount: int | None, metadata: dict[str, Any], how: Mapping[str, Any], status: str = "succeeded") -> dict[str, Any]:
+    def give_back(
+        self,
+        intent_id: str,
+        amount: int | None,
+        metadata: dict[str, Any],
+        how: Mapping[str, Any],
+        status: str = "succeeded",
+    ) -> dict[str, Any]:
         with self.store.open():
             intent = self.find("payment_intent", intent_id)
             charge = self._refundable(intent)
@@ -329,7 +455,11 @@ class Bank:
             amount = left if amount is None else amount
             if amount > left:
                 shown = [_shown(each, charge["currency"]) for each in (amount, left)]
-                raise Wrong(f"Refund amount ({shown[0]}) is greater than unrefunded amount on charge ({shown[1]})", param="amount", begun=True)
+                raise Wrong(
+                    f"Refund amount ({shown[0]}) is greater than unrefunded amount on charge ({shown[1]})",
+                    param="amount",
+                    begun=True,
+                )
             refund = self.put(_new_refund(charge, amount, metadata, status), intent["id"])
             self._line("refund", refund["id"], -amount, charge["currency"])
             back = self._went_back(charge, amount)
@@ -341,14 +471,20 @@ class Bank:
             raise Wrong(f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund.", begun=True)
         charge = self.find("charge", intent["latest_charge"])
         if charge["disputed"]:
-            raise Wrong(f"Charge {charge['id']} has been charged back; cannot issue a refund.", code="charge_disputed", begun=True)
+            raise Wrong(
+                f"Charge {charge['id']} has been charged back; cannot issue a refund.",
+                code="charge_disputed",
+                begun=True,
+            )
         if charge["refunded"]:
             raise Wrong(f"Charge {charge['id']} has already been refunded.", code="charge_already_refunded", begun=True)
         return charge
 
     def _went_back(self, charge: dict[str, Any], amount: int) -> dict[str, Any]:
         total = charge["amount_refunded"] + amount
-        return self.put(charge | {"amount_refunded": total, "refunded": total == charge["amount"]}, charge["payment_intent"])
+        return self.put(
+            charge | {"amount_refunded": total, "refunded": total == charge["amount"]}, charge["payment_intent"]
+        )
 
     def change_refund_by_verb(self, id: str) -> dict[str, Any]:
         """The payer's bank took it, or sent it back."""
@@ -371,8 +507,12 @@ class Bank:
         with self.store.open():
             intent = self.find("payment_intent", id)
             charge = self.find("charge", intent["latest_charge"] or "")
-            dispute = _new_dispute(charge, int(given.get("amount", charge["amount"])), str(given.get("reason", "fraudulent")))
-            dispute["balance_transactions"] = [_public(self._line("adjustment", dispute["id"], -dispute["amount"], charge["currency"], fee=1500))]
+            dispute = _new_dispute(
+                charge, int(given.get("amount", charge["amount"])), str(given.get("reason", "fraudulent"))
+            )
+            dispute["balance_transactions"] = [
+                _public(self._line("adjustment", dispute["id"], -dispute["amount"], charge["currency"], fee=1500))
+            ]
             self.put(charge | {"disputed": True}, id)
             self._tell("charge.dispute.created", self.put(dispute, id), _how(given))
             return _public(dispute)
@@ -384,7 +524,9 @@ class Bank:
         with self.store.open():
             dispute = self.find("dispute", id)
             if given["outcome"] == "won":
-                dispute["balance_transactions"].append(_public(self._line("adjustment", id, dispute["amount"], dispute["currency"])))
+                dispute["balance_transactions"].append(
+                    _public(self._line("adjustment", id, dispute["amount"], dispute["currency"]))
+                )
             closed = self.put(dispute | {"status": given["outcome"]}, dispute["payment_intent"])
             self._tell("charge.dispute.closed", closed, _how(given))
             return _public(closed)
@@ -394,17 +536,30 @@ class Bank:
         arrives = int(_json().get("arrival_date", clock.timestamp())) // DAY * DAY
         with self.store.open():
             waiting = [each for each in self.all("balance_transaction") if not each["_payout"]]
-            made = [self._payout(currency, waiting, arrives) for currency in sorted({each["currency"] for each in waiting})]
+            made = [
+                self._payout(currency, waiting, arrives) for currency in sorted({each["currency"] for each in waiting})
+            ]
             return {"payouts": [_public(each) for each in made]}
 
     def _payout(self, currency: str, waiting: list[dict[str, Any]], arrives: int) -> dict[str, Any]:
         lines = [each for each in waiting if each["currency"] == currency]
         total = sum(each["net"] for each in lines)
-        payout = self.put({
-            "id": _id("po"), "object": "payout", "amount": total, "arrival_date": arrives, "automatic": True, "created": clock.timestamp(), "currency": currency,
-            "metadata": {}, "method": "standard", "status": "paid", "trace_id": {"status": "supported", "value": f"{secrets.randbelow(10**15):015d}"},
-            "type": "bank_account",
-        })  # fmt: skip
+        payout = self.put(
+            {
+                "id": _id("po"),
+                "object": "payout",
+                "amount": total,
+                "arrival_date": arrives,
+                "automatic": True,
+                "created": clock.timestamp(),
+                "currency": currency,
+                "metadata": {},
+                "method": "standard",
+                "status": "paid",
+                "trace_id": {"status": "supported", "value": f"{secrets.randbelow(10**15):015d}"},
+                "type": "bank_account",
+            }
+        )
         for each in (*lines, self._line("payout", payout["id"], -total, currency)):
             self.put(each | {"_payout": payout["id"]})
         return payout
@@ -417,9 +572,16 @@ class Bank:
 
     def _tell(self, kind: str, thing: dict[str, Any], how: Mapping[str, Any]) -> None:
         event = {
-            "id": _id("evt"), "object": "event", "api_version": "2026-10-28.endive", "created": clock.timestamp(), "data": {"object": _public(thing)},
-            "livemode": False, "pending_webhooks": 1, "request": {"id": None, "idempotency_key": None}, "type": kind,
-        }  # fmt: skip
+            "id": _id("evt"),
+            "object": "event",
+            "api_version": "2026-10-28.endive",
+            "created": clock.timestamp(),
+            "data": {"object": _public(thing)},
+            "livemode": False,
+            "pending_webhooks": 1,
+            "request": {"id": None, "idempotency_key": None},
+            "type": kind,
+        }
         planned = {} if "deliver" in how else self.store.planned("stripe deliver") or {}
         if planned.get("deliver") == "shuffled":
             planned = {"deliver": "delayed", "seconds": random.uniform(0, 1.5)}  # noqa: S311  # nobody has to guess it
@@ -440,7 +602,11 @@ class Bank:
             words = "This page has expired. Return to the website and start again."
             return render_template("sandbox/sorry.html", words=words, away=session["cancel_url"] or ""), 410
         page = render_template(
-            "sandbox/stripe.html", session=session, amount=_shown(session["amount_total"], session["currency"]), trouble=trouble, about=session["_about"]
+            "sandbox/stripe.html",
+            session=session,
+            amount=_shown(session["amount_total"], session["currency"]),
+            trouble=trouble,
+            about=session["_about"],
         )
         return (page, 402) if trouble else page
 
@@ -475,7 +641,10 @@ class Bank:
 
     def pay_by_verb(self, id: str) -> Any:
         given = _json() if request.is_json else dict(request.form)
-        if given.get("outcome") not in ("captured", "failed", "async") or given.get("then", "captured") not in ("captured", "failed"):
+        if given.get("outcome") not in ("captured", "failed", "async") or given.get("then", "captured") not in (
+            "captured",
+            "failed",
+        ):
             raise Wrong("outcome must be captured, failed or async; then must be captured or failed.", param="outcome")
         if not isinstance(given.get("after", LATE), int | float):
             raise Wrong("after must be a number of seconds.", param="after")
@@ -492,43 +661,102 @@ class Bank:
 def _new_intent(session: Mapping[str, Any]) -> dict[str, Any]:
     data = session["_intent"]
     return {
-        "id": _id("pi"), "object": "payment_intent", "amount": session["amount_total"], "amount_capturable": 0, "amount_received": 0, "canceled_at": None,
-        "cancellation_reason": None, "capture_method": "automatic_async", "created": clock.timestamp(), "currency": session["currency"],
-        "description": data.get("description"), "last_payment_error": None, "latest_charge": None, "livemode": False, "metadata": data.get("metadata", {}),
-        "payment_method_types": ["card"], "receipt_email": session["customer_email"], "status": "requires_payment_method", "_session": session["id"],
-    }  # fmt: skip
+        "id": _id("pi"),
+        "object": "payment_intent",
+        "amount": session["amount_total"],
+        "amount_capturable": 0,
+        "amount_received": 0,
+        "canceled_at": None,
+        "cancellation_reason": None,
+        "capture_method": "automatic_async",
+        "created": clock.timestamp(),
+        "currency": session["currency"],
+        "description": data.get("description"),
+        "last_payment_error": None,
+        "latest_charge": None,
+        "livemode": False,
+        "metadata": data.get("metadata", {}),
+        "payment_method_types": ["card"],
+        "receipt_email": session["customer_email"],
+        "status": "requires_payment_method",
+        "_session": session["id"],
+    }
 
 
 def _new_charge(intent: Mapping[str, Any], method: str) -> dict[str, Any]:
     return {
-        "id": _id("ch"), "object": "charge", "amount": intent["amount"], "amount_captured": 0, "amount_refunded": 0, "balance_transaction": None,
-        "captured": False, "created": clock.timestamp(), "currency": intent["currency"], "description": intent["description"], "disputed": False,
-        "failure_code": None, "failure_message": None, "livemode": False, "metadata": intent["metadata"], "paid": False, "payment_intent": intent["id"],
-        "payment_method_details": {"type": method}, "refunded": False, "status": "pending",
-    }  # fmt: skip
+        "id": _id("ch"),
+        "object": "charge",
+        "amount": intent["amount"],
+        "amount_captured": 0,
+        "amount_refunded": 0,
+        "balance_transaction": None,
+        "captured": False,
+        "created": clock.timestamp(),
+        "currency": intent["currency"],
+        "description": intent["description"],
+        "disputed": False,
+        "failure_code": None,
+        "failure_message": None,
+        "livemode": False,
+        "metadata": intent["metadata"],
+        "paid": False,
+        "payment_intent": intent["id"],
+        "payment_method_details": {"type": method},
+        "refunded": False,
+        "status": "pending",
+    }
 
 
 def _new_refund(charge: Mapping[str, Any], amount: int, metadata: dict[str, Any], status: str) -> dict[str, Any]:
     return {
-        "id": _id("re"), "object": "refund", "amount": amount, "balance_transaction": None, "charge": charge["id"], "created": clock.timestamp(),
-        "currency": charge["currency"], "metadata": metadata, "payment_intent": charge["payment_intent"], "reason": None, "status": status,
-    }  # fmt: skip
+        "id": _id("re"),
+        "object": "refund",
+        "amount": amount,
+        "balance_transaction": None,
+        "charge": charge["id"],
+        "created": clock.timestamp(),
+        "currency": charge["currency"],
+        "metadata": metadata,
+        "payment_intent": charge["payment_intent"],
+        "reason": None,
+        "status": status,
+    }
 
 
 def _new_dispute(charge: Mapping[str, Any], amount: int, reason: str) -> dict[str, Any]:
-    due = {"due_by": clock.timestamp() // DAY * DAY + 10 * DAY, "has_evidence": False, "past_due": False, "submission_count": 0}
+    due = {
+        "due_by": clock.timestamp() // DAY * DAY + 10 * DAY,
+        "has_evidence": False,
+        "past_due": False,
+        "submission_count": 0,
+    }
     return {
-        "id": _id("du"), "object": "dispute", "amount": amount, "balance_transactions": [], "charge": charge["id"], "created": clock.timestamp(),
-        "currency": charge["currency"], "evidence": {}, "evidence_details": due, "is_charge_refundable": False, "livemode": False, "metadata": {},
-        "payment_intent": charge["payment_intent"], "reason": reason, "status": "needs_response",
-    }  # fmt: skip
+        "id": _id("du"),
+        "object": "dispute",
+        "amount": amount,
+        "balance_transactions": [],
+        "charge": charge["id"],
+        "created": clock.timestamp(),
+        "currency": charge["currency"],
+        "evidence": {},
+        "evidence_details": due,
+        "is_charge_refundable": False,
+        "livemode": False,
+        "metadata": {},
+        "payment_intent": charge["payment_intent"],
+        "reason": reason,
+        "status": "needs_response",
+    }
 
 
 def _items(given: Mapping[str, Any]) -> tuple[int, str, str]:
     """The sum of the lines, their currency, and the name of the first."""
     lines = given.get("line_items")
     if not isinstance(lines, list) or not lines:
-        raise Wrong("The `line_items` parameter is required in payment mode.", code="parameter_missing", param="line_items")
+        raise Wrong(
+            "The `line_items` parameter is required in payment mode.", code="parameter_missing", param="line_items"
+        )
     total, currency = 0, ""
     for at, line in enumerate(lines):
         here = f"line_items[{at}][price_data]"
@@ -537,18 +765,28 @@ def _items(given: Mapping[str, Any]) -> tuple[int, str, str]:
         if not re.fullmatch(r"[a-z]{3}", currency):
             raise Wrong(f"Invalid currency: {currency}.", param=f"{here}[currency]")
         if not _inside(price, "product_data").get("name"):
-            raise Wrong(f"Missing required param: {here}[product_data][name].", code="parameter_missing", param=f"{here}[product_data][name]")
+            raise Wrong(
+                f"Missing required param: {here}[product_data][name].",
+                code="parameter_missing",
+                param=f"{here}[product_data][name]",
+            )
         amount = str(price.get("unit_amount", ""))
         if not re.fullmatch(r"[0-9]{1,12}", amount):
             raise Wrong(f"Invalid integer: {amount}", code="parameter_invalid_integer", param=f"{here}[unit_amount]")
         if not re.fullmatch(r"[1-9][0-9]{0,5}", quantity):
-            raise Wrong(f"Quantity is required. Add `quantity` to `line_items[{at}]`", param=f"line_items[{at}][quantity]")
+            raise Wrong(
+                f"Quantity is required. Add `quantity` to `line_items[{at}]`", param=f"line_items[{at}][quantity]"
+            )
         total += int(amount) * int(quantity)
     if total < _LEAST.get(currency, 1):
         words = f"The Checkout Session's total amount due must add up to at least {_shown(_LEAST.get(currency, 1), currency)} {currency}"
         raise Wrong(words, code="amount_too_small")
     if currency in _WITH_THREE and total % 10:
-        raise Wrong(f"Amounts in {currency} must be divisible by 10.", code="parameter_invalid_integer", param="line_items[0][price_data][unit_amount]")
+        raise Wrong(
+            f"Amounts in {currency} must be divisible by 10.",
+            code="parameter_invalid_integer",
+            param="line_items[0][price_data][unit_amount]",
+        )
     return total, currency, str(lines[0]["price_data"]["product_data"]["name"])
 
 
@@ -564,9 +802,13 @@ def _end(given: Mapping[str, Any], now: int) -> int:
     if not re.fullmatch(r"[0-9]{1,11}", text):
         raise Wrong(f"Invalid integer: {text}", code="parameter_invalid_integer", param="expires_at")
     if int(text) < now + 30 * 60:
-        raise Wrong("The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.", param="expires_at")
+        raise Wrong(
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.", param="expires_at"
+        )
     if int(text) > now + DAY:
-        raise Wrong("The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", param="expires_at")
+        raise Wrong(
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", param="expires_at"
+        )
     return int(text)
 
 
@@ -624,7 +866,9 @@ def _fits(thing: Mapping[str, Any], name: str, wanted: Any) -> bool:
 def _limit(text: str) -> int:
     if not text.isdigit() or not 1 <= int(text) <= 100:
         raise Wrong(
-            "This value must be less than or equal to 100 (it currently is '{text}').".replace("{text}", text), code="parameter_invalid_integer", param="limit"
+            "This value must be less than or equal to 100 (it currently is '{text}').".replace("{text}", text),
+            code="parameter_invalid_integer",
+            param="limit",
         )
     return int(text)
 
@@ -648,7 +892,10 @@ def _lose_the_reply(response: Response) -> Response:
 def _as_stripe(event_id: str, raw: bytes, secret: str) -> dict[str, str]:
     """Dated when it is brought: an old date would be refused, and a repeat has a new one."""
     moment = clock.timestamp()
-    return {"Stripe-Signature": f"t={moment},v1={sign(f'{moment}.'.encode() + raw, secret)}", "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)"}
+    return {
+        "Stripe-Signature": f"t={moment},v1={sign(f'{moment}.'.encode() + raw, secret)}",
+        "User-Agent": "Stripe/1.0 (+https://stripe.com/docs/webhooks)",
+    }
 
 
 def _how(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -664,9 +911,12 @@ def _delivery(how: Mapping[str, Any]) -> dict[str, Any]:
     if way not in DELIVERIES or not isinstance(seconds, int | float):
         raise Wrong(f"deliver must be one of {', '.join(DELIVERIES)}, and seconds a number.", param="deliver")
     return {
-        "hold": way == "dropped", "twice": way == "duplicate", "after": float(seconds) if way == "delayed" else 0.0,
-        "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")), "tampered": way == "tampered" or bool(how.get("tampered")),
-    }  # fmt: skip
+        "hold": way == "dropped",
+        "twice": way == "duplicate",
+        "after": float(seconds) if way == "delayed" else 0.0,
+        "wrong_secret": way == "wrong_secret" or bool(how.get("wrong_secret")),
+        "tampered": way == "tampered" or bool(how.get("tampered")),
+    }
 
 
 def _public(body: dict[str, Any]) -> dict[str, Any]:

@@ -23,15 +23,29 @@ def pages(store: Store) -> Blueprint:
     def hear() -> Response:
         plan = store.planned("listener") or {}
         status, answer = int(plan.get("status", 200)), str(plan.get("answer", "OK"))
-        headers = {name: request.headers.get(name, "") for name in ("Frontdesk-Event", "Frontdesk-Signature", "User-Agent", "Content-Type")}
-        heard = {"id": f"heard_{uuid4().hex}", "at": time.time(), "headers": headers, "body": request.get_data(as_text=True), "answered": status}
+        headers = {
+            name: request.headers.get(name, "")
+            for name in ("Frontdesk-Event", "Frontdesk-Signature", "User-Agent", "Content-Type")
+        }
+        heard = {
+            "id": f"heard_{uuid4().hex}",
+            "at": time.time(),
+            "headers": headers,
+            "body": request.get_data(as_text=True),
+            "answered": status,
+        }
         store.put("heard", heard)
         time.sleep(min(float(plan.get("seconds", 0)), SLOWEST))
         return Response(answer, status, mimetype="text/plain")
 
     @listener.get("")
     def page() -> str:
-        return render_template("sandbox/listener.html", heard=_heard(store), answers=ANSWERS, plans=[each for each in store.plans() if "status" in each])
+        return render_template(
+            "sandbox/listener.html",
+            heard=_heard(store),
+            answers=ANSWERS,
+            plans=[each for each in store.plans() if "status" in each],
+        )
 
     @listener.get("/heard.json")
     def as_json() -> Response:

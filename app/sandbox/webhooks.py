@@ -37,7 +37,9 @@ class Postman(threading.Thread):
         self.store = store
         self.hands = {"razorpay": Hand(address, secret, _as_razorpay)}  # who else speaks adds theirs
         self.news = threading.Event()
-        self.rounds: list[Callable[[], None]] = [self.deliver_due]  # what is looked after on each round; others add theirs
+        self.rounds: list[Callable[[], None]] = [
+            self.deliver_due
+        ]  # what is looked after on each round; others add theirs
 
     def post(
         self,
@@ -76,7 +78,9 @@ class Postman(threading.Thread):
     def deliver_due(self) -> None:
         with self.store.open() as file:
             due = file.execute("select id from event where due <= ? order by due, rowid", (time.time(),)).fetchall()
-            again = file.execute("select event as id from repeat where due <= ? order by due, rowid", (time.time(),)).fetchall()
+            again = file.execute(
+                "select event as id from repeat where due <= ? order by due, rowid", (time.time(),)
+            ).fetchall()
             file.executemany("delete from repeat where event = ?", [(row["id"],) for row in again])
         for row in (*due, *again):
             self.deliver(row["id"])
@@ -88,11 +92,19 @@ class Postman(threading.Thread):
         if event is None:
             return None
         hand, raw = self.hands[event["stranger"]], event["body"]
-        answer = _bring(hand.address, hand.seal(event_id, raw, event["secret"]), _tampered(raw) if event["tampered"] else raw)
+        answer = _bring(
+            hand.address, hand.seal(event_id, raw, event["secret"]), _tampered(raw) if event["tampered"] else raw
+        )
         tries = event["tries"] + 1
-        again = None if answer.startswith("2") or time.time() - event["made"] > GIVE_UP else time.time() + min(2**tries, 3600)
+        again = (
+            None
+            if answer.startswith("2") or time.time() - event["made"] > GIVE_UP
+            else time.time() + min(2**tries, 3600)
+        )
         with self.store.open() as file:
-            file.execute("update event set tries = ?, answer = ?, due = ? where id = ?", (tries, answer, again, event_id))
+            file.execute(
+                "update event set tries = ?, answer = ?, due = ? where id = ?", (tries, answer, again, event_id)
+            )
             file.execute("insert into attempt values (?, ?, ?)", (event_id, time.time(), answer))
         return answer
 
@@ -114,23 +126,39 @@ class Postman(threading.Thread):
 
     def _answers(self, event_id: str) -> list[str]:
         with self.store.open() as file:
-            return [row["answer"] for row in file.execute("select answer from attempt where event = ? order by rowid", (event_id,)).fetchall()]
+            return [
+                row["answer"]
+                for row in file.execute(
+                    "select answer from attempt where event = ? order by rowid", (event_id,)
+                ).fetchall()
+            ]
 
     def events(self, of: str = "razorpay") -> list[dict[str, Any]]:
         """One stranger's, the newest first, each with how often it was brought and what was answered."""
-        kind = "coalesce(json_extract(cast(body as text), '$.event'), json_extract(cast(body as text), '$.type')) as event"
+        kind = (
+            "coalesce(json_extract(cast(body as text), '$.event'), json_extract(cast(body as text), '$.type')) as event"
+        )
         what = f"select rowid, id, made, due, tries, answer, {kind} from event where stranger = ? order by made desc, rowid desc limit 200"  # noqa: S608  # no word of it is a stranger's
         with self.store.open() as file:
             rows = [dict(row) for row in file.execute(what, (of,))]
             for row in rows:
                 del row["rowid"]
-                row["attempts"] = [dict(each) for each in file.execute("select made, answer from attempt where event = ? order by rowid", (row["id"],))]
+                row["attempts"] = [
+                    dict(each)
+                    for each in file.execute(
+                        "select made, answer from attempt where event = ? order by rowid", (row["id"],)
+                    )
+                ]
         return rows
 
 
 def _bring(address: str, headers: dict[str, str], raw: bytes) -> str:
     try:
-        return str(requests.post(address, data=raw, headers={"Content-Type": "application/json"} | headers, timeout=PATIENCE).status_code)
+        return str(
+            requests.post(
+                address, data=raw, headers={"Content-Type": "application/json"} | headers, timeout=PATIENCE
+            ).status_code
+        )
     except requests.RequestException as error:
         return type(error).__name__
 

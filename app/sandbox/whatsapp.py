@@ -22,7 +22,12 @@ class Wrong(Exception):
     def __init__(self, code: int, title: str, details: str = "", status: int = 400) -> None:
         super().__init__(title)
         self.status = status
-        self.error: Thing = {"message": f"(#{code}) {title}", "type": "OAuthException", "code": code, "fbtrace_id": secrets.token_urlsafe(12)}
+        self.error: Thing = {
+            "message": f"(#{code}) {title}",
+            "type": "OAuthException",
+            "code": code,
+            "fbtrace_id": secrets.token_urlsafe(12),
+        }
         if details:
             self.error["error_data"] = {"messaging_product": "whatsapp", "details": details}
 
@@ -57,7 +62,11 @@ class WhatsApp:
             return broken
         id = "wamid." + base64.b64encode(f"HB{secrets.token_hex(12)}".encode()).decode().rstrip("=")
         self.phones.take(self.name, {"id": id, "to": f"+{to}", "ours": given.get("biz_opaque_callback_data"), **text})
-        return jsonify(messaging_product="whatsapp", contacts=[{"input": to, "wa_id": to}], messages=[{"id": id, "message_status": "accepted"}])
+        return jsonify(
+            messaging_product="whatsapp",
+            contacts=[{"input": to, "wa_id": to}],
+            messages=[{"id": id, "message_status": "accepted"}],
+        )
 
     def _break_down(self) -> Any:
         match self.phones.fault(self.name):
@@ -74,26 +83,49 @@ class WhatsApp:
     # --- its webhooks ---
 
     def status(self, text: Thing, status: str) -> Report:
-        told: Thing = {"id": text["id"], "status": status, "timestamp": str(clock.timestamp()), "recipient_id": text["to"].removeprefix("+")}
+        told: Thing = {
+            "id": text["id"],
+            "status": status,
+            "timestamp": str(clock.timestamp()),
+            "recipient_id": text["to"].removeprefix("+"),
+        }
         if text.get("ours"):
             told["biz_opaque_callback_data"] = text["ours"]
         if status == "failed":
             told["errors"] = [
-                {"code": 131026, "title": "Message undeliverable", "message": "Message undeliverable", "error_data": {"details": "Message Undeliverable."}}
+                {
+                    "code": 131026,
+                    "title": "Message undeliverable",
+                    "message": "Message undeliverable",
+                    "error_data": {"details": "Message Undeliverable."},
+                }
             ]
         return self._signed({"statuses": [told]}, wrong=bool(text.get("wrong_signature")))
 
     def reply(self, phone: str, words: str) -> Report:
         wa_id = phone.removeprefix("+")
-        message = {"from": wa_id, "id": f"wamid.{secrets.token_hex(12)}", "timestamp": str(clock.timestamp()), "type": "text", "text": {"body": words}}
-        return self._signed({"contacts": [{"profile": {"name": "Demo customer"}, "wa_id": wa_id}], "messages": [message]})
+        message = {
+            "from": wa_id,
+            "id": f"wamid.{secrets.token_hex(12)}",
+            "timestamp": str(clock.timestamp()),
+            "type": "text",
+            "text": {"body": words},
+        }
+        return self._signed(
+            {"contacts": [{"profile": {"name": "Demo customer"}, "wa_id": wa_id}], "messages": [message]}
+        )
 
     def _signed(self, value: Thing, *, wrong: bool = False) -> Report:
-        known = {"messaging_product": "whatsapp", "metadata": {"display_phone_number": "15550783881", "phone_number_id": self.settings.whatsapp_phone_id}}
+        known = {
+            "messaging_product": "whatsapp",
+            "metadata": {"display_phone_number": "15550783881", "phone_number_id": self.settings.whatsapp_phone_id},
+        }
         entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": known | value}]}
         raw = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
         secret = "not the secret" if wrong else self.settings.whatsapp_app_secrets[0]
-        return Report(self.hook, {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={sign(raw, secret)}"}, raw)
+        return Report(
+            self.hook, {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={sign(raw, secret)}"}, raw
+        )
 
 
 def _read(given: Thing) -> tuple[str, Thing]:
@@ -105,11 +137,28 @@ def _read(given: Thing) -> tuple[str, Thing]:
         no(131009, "Parameter value is not valid", "The parameter to is not a valid phone number.")
     template = given.get("template")
     if given.get("type") != "template" or not isinstance(template, dict):
-        no(131047, "Re-engagement message", "More than 24 hours have passed since the recipient last replied: only a template can be sent.")
+        no(
+            131047,
+            "Re-engagement message",
+            "More than 24 hours have passed since the recipient last replied: only a template can be sent.",
+        )
     name, language = str(template.get("name", "")), str((template.get("language") or {}).get("code", ""))
     if not re.fullmatch(r"[a-z0-9_]{1,512}", name) or not language:
-        no(132001, "Template name does not exist in the translation", f"template name ({name}) does not exist in {language or 'no language'}")
-    places = [each.get("text", "") for part in template.get("components", []) if part.get("type") == "body" for each in part.get("parameters", [])]
+        no(
+            132001,
+            "Template name does not exist in the translation",
+            f"template name ({name}) does not exist in {language or 'no language'}",
+        )
+    places = [
+        each.get("text", "")
+        for part in template.get("components", [])
+        if part.get("type") == "body"
+        for each in part.get("parameters", [])
+    ]
     if any(not place or re.search(r"[\n\t]| {5,}", place) for place in places):
-        no(132018, "There's an issue with the parameters in your template", "Param text cannot have new-line/tab characters or more than 4 consecutive spaces")
+        no(
+            132018,
+            "There's an issue with the parameters in your template",
+            "Param text cannot have new-line/tab characters or more than 4 consecutive spaces",
+        )
     return to, {"template": name, "language": language, "places": places, "body": "\n".join(places)}

@@ -17,7 +17,12 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     app.register_blueprint(basket.basket)
     app.register_blueprint(owed_page.thing)
     app.register_blueprint(logo.sign)
-    app.jinja_env.globals.update(collected=basket.collected, thing_said=account.thing_said, home_of=owed_page.home_of, after_paying=payments.AFTER_PAYING)
+    app.jinja_env.globals.update(
+        collected=basket.collected,
+        thing_said=account.thing_said,
+        home_of=owed_page.home_of,
+        after_paying=payments.AFTER_PAYING,
+    )
     app.register_blueprint(payments.papers)
     app.register_blueprint(payments.api)
     app.register_blueprint(hooks.api)

@@ -66,7 +66,9 @@ def opened() -> Opened:
 
 def everybody_at(address: str) -> Sequence[Person]:
     """Two people may share a mailbox; whoever reads it reads what was written to both."""
-    return session.scalars(select(Person).where(func.lower(Person.email) == address.lower(), Person.state == "known").order_by(Person.id)).all()
+    return session.scalars(
+        select(Person).where(func.lower(Person.email) == address.lower(), Person.state == "known").order_by(Person.id)
+    ).all()
 
 
 @account.errorhandler(Closed)
@@ -102,7 +104,9 @@ def ask() -> Any:
 
 
 def _ask(typed: str = "", no: Refused | None = None) -> str:
-    return render_template("site/account_in.html", typed=typed, wrong=no.fields if no else {}, refusal=no.words if no else "")
+    return render_template(
+        "site/account_in.html", typed=typed, wrong=no.fields if no else {}, refusal=no.words if no else ""
+    )
 
 
 @account.get("/code")
@@ -132,7 +136,13 @@ def check() -> Any:
 
 def _enter(no: Refused | None = None) -> str:
     address = (cookie.get("asking") or {}).get("mailbox", "")
-    return render_template("site/account_code.html", mailbox=address, minutes=MINUTES, wrong=no.fields if no else {}, refusal=no.words if no else "")
+    return render_template(
+        "site/account_code.html",
+        mailbox=address,
+        minutes=MINUTES,
+        wrong=no.fields if no else {},
+        refusal=no.words if no else "",
+    )
 
 
 @account.post("/out")
@@ -154,7 +164,10 @@ def show() -> Any:
 
 
 def page(who: Opened, no: Refused | None = None) -> str:
-    cards = sorted((card for pack in current_app.extensions["packs"] if pack.mine for card in pack.mine(who.people)), key=lambda card: card.at)
+    cards = sorted(
+        (card for pack in current_app.extensions["packs"] if pack.mine for card in pack.mine(who.people)),
+        key=lambda card: card.at,
+    )
     return render_template(
         "site/account.html",
         who=who,
@@ -180,10 +193,23 @@ class Sum:
 
 
 def _sums(who: Opened) -> list[Sum]:
-    paid = select(Payment).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(who.ids), Payment.captured_at.is_not(None))
+    paid = (
+        select(Payment)
+        .join(Bill, Payment.bill_id == Bill.id)
+        .where(Bill.person_id.in_(who.ids), Payment.captured_at.is_not(None))
+    )
     payments = session.scalars(paid.order_by(Payment.id)).unique().all()
-    came = [Sum(each.captured_at, each.money, say("Payment for %(thing)s", thing=thing_said(each.bill))) for each in payments if each.captured_at]
-    back = [_back(each) for payment in payments for each in payment.refunds if each.state in ("owed", "sent", "done", "failed")]
+    came = [
+        Sum(each.captured_at, each.money, say("Payment for %(thing)s", thing=thing_said(each.bill)))
+        for each in payments
+        if each.captured_at
+    ]
+    back = [
+        _back(each)
+        for payment in payments
+        for each in payment.refunds
+        if each.state in ("owed", "sent", "done", "failed")
+    ]
     return sorted(came + back, key=lambda each: each.at, reverse=True)
 
 

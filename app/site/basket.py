@@ -44,8 +44,17 @@ def collected() -> list[Bill]:
 @basket.get("")
 def show_collected() -> str:
     bills = collected()
-    total = Money.total((each.price for each in bills), bills[0].price.currency) if len({each.price.currency for each in bills}) == 1 else None
-    return render_template("site/basket.html", bills=bills, total=total, until=min((each.asked.until for each in bills if each.asked.until), default=None))
+    total = (
+        Money.total((each.price for each in bills), bills[0].price.currency)
+        if len({each.price.currency for each in bills}) == 1
+        else None
+    )
+    return render_template(
+        "site/basket.html",
+        bills=bills,
+        total=total,
+        until=min((each.asked.until for each in bills if each.asked.until), default=None),
+    )
 
 
 @basket.post("")

@@ -11,7 +11,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from flask import Flask, Request, Response, current_app, g, has_request_context, jsonify, redirect, render_template, request, url_for
+from flask import (
+    Flask,
+    Request,
+    Response,
+    current_app,
+    g,
+    has_request_context,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask import session as cookie
 from flask_wtf.csrf import CSRFError
 from markupsafe import Markup, escape
@@ -69,7 +81,15 @@ def put_up(app: Flask) -> None:
     app.register_error_handler(Refused, _refused)
     app.register_error_handler(HTTPException, _http)
     app.register_error_handler(Exception, _broken)
-    app.jinja_env.globals.update(csp_nonce=_nonce, url_for=address, asset=asset, settings=settings, said=translation.moment, now=clock.now, framed=framed)
+    app.jinja_env.globals.update(
+        csp_nonce=_nonce,
+        url_for=address,
+        asset=asset,
+        settings=settings,
+        said=translation.moment,
+        now=clock.now,
+        framed=framed,
+    )
     app.jinja_env.globals.update(offers=feature.is_on)
     app.jinja_env.globals.update(
         say=_say,
@@ -91,7 +111,11 @@ def framed() -> bool:
 
 def address(endpoint: str, **values: Any) -> str:
     """Flask's own, for templates: the address of a page that asks for nothing is the same each time, and the frame of a page names twenty."""
-    return url_for(endpoint, **values) if values or framed() or endpoint.startswith(".") else _address(endpoint, request.script_root)
+    return (
+        url_for(endpoint, **values)
+        if values or framed() or endpoint.startswith(".")
+        else _address(endpoint, request.script_root)
+    )
 
 
 @cache
@@ -117,13 +141,24 @@ def _refuse_what_cannot_be_kept() -> None:
         request.get_data()  # kept, so that whoever hands the body on still finds it after the form was read
     form = request.form if request.mimetype else MultiDict[str, str]()  # without a kind there is no form to be read
     typed = [*request.args.values(), *form.values()] if not request.is_json else []
-    if "\x00" in request.path or any("\x00" in each for each in typed) or (request.is_json and b"\\u0000" in request.get_data()):
+    if (
+        "\x00" in request.path
+        or any("\x00" in each for each in typed)
+        or (request.is_json and b"\\u0000" in request.get_data())
+    ):
         raise Unreadable(say("This contains a character that can’t be saved."))
 
 
 # --- languages --------------------------------------------------------------------------------------------------------
 
-OURS_ALONE = ("/desk", "/api", "/ops", "/sandbox", "/static", *_APPBUILDERS)  # for staff and for programs, which we speak English with
+OURS_ALONE = (
+    "/desk",
+    "/api",
+    "/ops",
+    "/sandbox",
+    "/static",
+    *_APPBUILDERS,
+)  # for staff and for programs, which we speak English with
 
 
 def _listen() -> None:
@@ -239,7 +274,16 @@ _WORDS = {
     415: unsaid("Send JSON, with Content-Type: application/json."),
     429: unsaid("Too many requests. Please wait a moment and try again."),
 }
-_CODES = {400: "unreadable", 401: "not_signed_in", 403: "forbidden", 404: "missing", 405: "not_here", 413: "too_large", 415: "not_json", 429: "too_often"}
+_CODES = {
+    400: "unreadable",
+    401: "not_signed_in",
+    403: "forbidden",
+    404: "missing",
+    405: "not_here",
+    413: "too_large",
+    415: "not_json",
+    429: "too_often",
+}
 
 
 def _http(error: HTTPException) -> Any:
@@ -266,14 +310,19 @@ def _broken(error: Exception) -> Any:
     if isinstance(no, Refused):
         return _refused(no)
     log.error("%s %s broke", request.method, request.path, exc_info=error)
-    sorry = say("Something went wrong on our side. The error has been recorded. Your data is safe, and you have not been charged twice.")
+    sorry = say(
+        "Something went wrong on our side. The error has been recorded. Your data is safe, and you have not been charged twice."
+    )
     if _is_program():
         return jsonify({"error": {"code": "broken", "message": sorry, "fields": {}}}), 500
     return _page(500, sorry)
 
 
 def _is_program() -> bool:
-    return request.path.startswith("/api/") or request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+    return (
+        request.path.startswith("/api/")
+        or request.accept_mimetypes.best_match(["text/html", "application/json"]) == "application/json"
+    )
 
 
 def _page(status: int, told: str) -> tuple[str, int]:

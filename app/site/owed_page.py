@@ -22,7 +22,12 @@ def show(noun: str, token: str) -> str:
         raise Missing
     it = kind.by_token(token)
     speak_to(it.person)
-    return render_template("site/thing.html", it=it, bill=it.bill, said_before=request.args.get("payment", "") if it.state == "open" else "")
+    return render_template(
+        "site/thing.html",
+        it=it,
+        bill=it.bill,
+        said_before=request.args.get("payment", "") if it.state == "open" else "",
+    )
 
 
 def home_of(bill: Bill, **more: Any) -> str:

@@ -87,7 +87,9 @@ def went_away(token: str) -> Any:
 # Said on the page that is loaded next: the gateway's own redirect brings no cookie, and a flash would write a new one over it.
 AFTER_PAYING = {
     "failed": unsaid("Your payment didn’t go through."),
-    "unverified": unsaid("We couldn’t verify your payment. If money has left your account, we will find the payment and either confirm it or refund it."),
+    "unverified": unsaid(
+        "We couldn’t verify your payment. If money has left your account, we will find the payment and either confirm it or refund it."
+    ),
     "left": unsaid(
         "We haven’t received a payment yet. If you left the payment page, you have not been charged. If your bank is still processing the payment, we will email you when it arrives."
     ),
@@ -111,7 +113,9 @@ def verify() -> Any:
     if not isinstance(given, dict):
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
     names = ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")
-    wrong = {name: "This field is required." for name in names if not isinstance(given.get(name), str) or not given[name]}
+    wrong = {
+        name: "This field is required." for name in names if not isinstance(given.get(name), str) or not given[name]
+    }
     wrong |= dict.fromkeys(given.keys() - set(names), "Unknown field.")
     if wrong:
         raise Invalid.fields_said(wrong)
@@ -150,7 +154,10 @@ def _basket(it: Basket) -> dict[str, Any]:
         "number": it.number,
         "price": it.price.as_json(),
         "state": "paid" if it.is_settled else "open" if it.can_be_paid else "over",
-        "bills": [{"number": each.number, "price": each.price.as_json(), "state": each.state, "for": each.thing.said_on_paper} for each in it.bills],
+        "bills": [
+            {"number": each.number, "price": each.price.as_json(), "state": each.state, "for": each.thing.said_on_paper}
+            for each in it.bills
+        ],
         "pay": gateway.address(f"/pay/{it.token}") if it.can_be_paid else None,
     }
 

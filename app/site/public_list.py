@@ -14,7 +14,15 @@ from app.kernel.db import Noun, session
 AT_ONCE = 100
 
 
-def shelf(noun: type[Noun], address: str, *, heading: str, shows: str, where: Callable[[], ColumnElement[bool]], search: str = "") -> Blueprint:
+def shelf(
+    noun: type[Noun],
+    address: str,
+    *,
+    heading: str,
+    shows: str,
+    where: Callable[[], ColumnElement[bool]],
+    search: str = "",
+) -> Blueprint:
     """`shows` are columns with spaces between, the first of which names a row; only rows of `where` are for everybody."""
     shown, searched = columns(noun, shows, {}), columns(noun, search, {})
     if secret := [each.path for each in [*shown, *searched] if each.secret]:
@@ -26,7 +34,9 @@ def shelf(noun: type[Noun], address: str, *, heading: str, shows: str, where: Ca
         words = request.args.get("q", "").strip()[:100]
         rows = select(noun).where(where()).order_by(noun.id).limit(AT_ONCE + 1)
         if words and searched:
-            rows = rows.where(or_(*(cast(getattr(noun, each.path), String).icontains(words, autoescape=True) for each in searched)))
+            rows = rows.where(
+                or_(*(cast(getattr(noun, each.path), String).icontains(words, autoescape=True) for each in searched))
+            )
         found = session.scalars(rows).unique().all()
         given = {"rows": found[:AT_ONCE], "more": len(found) > AT_ONCE, "words": words, "searched": bool(searched)}
         return render_template("site/shelf.html", heading=heading, columns=shown, **given)

@@ -50,8 +50,12 @@ def asking(mailbox: str) -> None:
     """A code is asked for. Whoever has asked too often waits; it counts in the same way for a mailbox that nobody here has."""
     (limiter,) = current_app.extensions["limiter"]
     whose = sha256(mailbox.lower().encode()).hexdigest()
-    counted = [(each, ("code", whose)) for each in CODES_FOR_ONE_MAILBOX] + [(each, ("code from", get_remote_address())) for each in CODES_FOR_ONE_ADDRESS]
-    within = [limiter.limiter.hit(each, *key) for each, key in counted]  # each of them counts, also after one that is full
+    counted = [(each, ("code", whose)) for each in CODES_FOR_ONE_MAILBOX] + [
+        (each, ("code from", get_remote_address())) for each in CODES_FOR_ONE_ADDRESS
+    ]
+    within = [
+        limiter.limiter.hit(each, *key) for each, key in counted
+    ]  # each of them counts, also after one that is full
     if not all(within):
         raise TooOften(say("You have requested too many codes. Please wait 15 minutes, or contact us."))
 

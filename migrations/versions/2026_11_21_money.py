@@ -30,7 +30,11 @@ FILLED = (
 )
 CHECKS = (
     ("bill", "state_known", "state in ('open', 'paid', 'void', 'unpaid')"),
-    ("payment", "state_known", "state in ('created', 'failed', 'authorized', 'captured', 'partly_refunded', 'refunded', 'bounced')"),
+    (
+        "payment",
+        "state_known",
+        "state in ('created', 'failed', 'authorized', 'captured', 'partly_refunded', 'refunded', 'bounced')",
+    ),
     ("payment", "back", "back_amount between 0 and money_amount"),
     ("payment", "one_currency", "back_currency = money_currency"),
     ("payment", "one_end", "not pays or owed_back = ''"),
@@ -140,7 +144,8 @@ def upgrade() -> None:
         sa.CheckConstraint("until > since", name=op.f("coupon_window")),
         sa.CheckConstraint("used >= 0 and (uses_at_most is null or used <= uses_at_most)", name=op.f("coupon_used_up")),
         sa.CheckConstraint(
-            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0", name=op.f("coupon_sense")
+            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0",
+            name=op.f("coupon_sense"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("coupon_pkey")),
         sa.UniqueConstraint("code", name=op.f("coupon_code_key")),
@@ -324,7 +329,9 @@ def upgrade() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("money_amount <> 0", name=op.f("line_something")),
-        sa.ForeignKeyConstraint(["account_id", "money_currency"], ["account.id", "account.currency"], name=op.f("line_account_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["account_id", "money_currency"], ["account.id", "account.currency"], name=op.f("line_account_id_fkey")
+        ),
         sa.ForeignKeyConstraint(["posting_id"], ["posting.id"], name=op.f("line_posting_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("line_pkey")),
     )
@@ -347,7 +354,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("state in ('open', 'under_review', 'won', 'lost', 'closed')", name=op.f("dispute_state_known")),
+        sa.CheckConstraint(
+            "state in ('open', 'under_review', 'won', 'lost', 'closed')", name=op.f("dispute_state_known")
+        ),
         sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("dispute_payment_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("dispute_pkey")),
         sa.UniqueConstraint("gateway", "gateway_id", name=op.f("dispute_gateway_gateway_id_key")),
@@ -379,7 +388,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("state in ('owed', 'to_approve', 'sent', 'done', 'failed', 'declined')", name=op.f("refund_state_known")),
+        sa.CheckConstraint(
+            "state in ('owed', 'to_approve', 'sent', 'done', 'failed', 'declined')", name=op.f("refund_state_known")
+        ),
         sa.CheckConstraint("money_amount > 0", name=op.f("refund_something")),
         sa.ForeignKeyConstraint(["payment_id"], ["payment.id"], name=op.f("refund_payment_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("refund_pkey")),
@@ -426,13 +437,24 @@ def upgrade() -> None:
     op.create_index(op.f("invoice_bill_id"), "invoice", ["bill_id"], unique=False)
     op.create_index("invoice_credit_once", "invoice", ["refund_id"], unique=True)
     op.create_index(op.f("invoice_day"), "invoice", ["day"], unique=False)
-    op.create_index("invoice_once", "invoice", ["kind", "payment_id"], unique=True, postgresql_where="kind <> 'credit_note'")
+    op.create_index(
+        "invoice_once", "invoice", ["kind", "payment_id"], unique=True, postgresql_where="kind <> 'credit_note'"
+    )
     op.create_index(op.f("invoice_payment_id"), "invoice", ["payment_id"], unique=False)
     op.create_index(op.f("invoice_person_id"), "invoice", ["person_id"], unique=False)
     op.add_column("bill", sa.Column("part", sa.Text(), nullable=False, server_default=sa.text("'whole'")))
-    op.add_column("bill", sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'[]'")))
-    op.add_column("bill", sa.Column("left", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'[]'")))
-    op.add_column("bill", sa.Column("buyer", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'{}'")))
+    op.add_column(
+        "bill",
+        sa.Column("lines", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'[]'")),
+    )
+    op.add_column(
+        "bill",
+        sa.Column("left", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'[]'")),
+    )
+    op.add_column(
+        "bill",
+        sa.Column("buyer", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'{}'")),
+    )
     op.add_column("bill", sa.Column("due_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("bill", sa.Column("orders", sa.Integer(), nullable=False, server_default=sa.text("'0'")))
     op.add_column("bill", sa.Column("delivered_at", sa.DateTime(timezone=True), nullable=True))
@@ -440,15 +462,24 @@ def upgrade() -> None:
     op.create_unique_constraint(op.f("bill_noun_row_id_part_key"), "bill", ["noun", "row_id", "part"])
     op.create_index(op.f("bill_person_id"), "bill", ["person_id"], unique=False)
     op.add_column("booking", sa.Column("quote_id", sa.Integer(), nullable=True))
-    op.add_column("booking", sa.Column("deposit_amount", sa.BigInteger(), nullable=False, server_default=sa.text("'0'")))
-    op.add_column("booking", sa.Column("deposit_currency", sa.String(length=3), nullable=False, server_default=sa.text("'INR'")))
+    op.add_column(
+        "booking", sa.Column("deposit_amount", sa.BigInteger(), nullable=False, server_default=sa.text("'0'"))
+    )
+    op.add_column(
+        "booking", sa.Column("deposit_currency", sa.String(length=3), nullable=False, server_default=sa.text("'INR'"))
+    )
     op.add_column("booking", sa.Column("policy", sa.Text(), nullable=False, server_default=sa.text("''")))
-    op.add_column("booking", sa.Column("buyer", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'{}'")))
+    op.add_column(
+        "booking",
+        sa.Column("buyer", postgresql.JSONB(astext_type=sa.Text()), nullable=False, server_default=sa.text("'{}'")),
+    )
     op.create_foreign_key(op.f("booking_quote_id_fkey"), "booking", "quote", ["quote_id"], ["id"])
     op.add_column("event", sa.Column("payment_id", sa.Text(), nullable=True))
     op.add_column("event", sa.Column("dispute_id", sa.Text(), nullable=True))
     op.add_column("payment", sa.Column("back_amount", sa.BigInteger(), nullable=False, server_default=sa.text("'0'")))
-    op.add_column("payment", sa.Column("back_currency", sa.String(length=3), nullable=False, server_default=sa.text("'INR'")))
+    op.add_column(
+        "payment", sa.Column("back_currency", sa.String(length=3), nullable=False, server_default=sa.text("'INR'"))
+    )
     op.add_column("payment", sa.Column("taken_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("payment", sa.Column("cleared_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("payment", sa.Column("pays", sa.Boolean(), nullable=False, server_default=sa.text("false")))
@@ -462,11 +493,15 @@ def upgrade() -> None:
     op.add_column("service", sa.Column("tax_rate", sa.Integer(), nullable=False, server_default=sa.text("'0'")))
     op.add_column("service", sa.Column("tax_included", sa.Boolean(), nullable=False, server_default=sa.text("true")))
     op.add_column("service", sa.Column("tax_code", sa.Text(), nullable=False, server_default=sa.text("''")))
-    op.add_column("service", sa.Column("deposit_percent", sa.Integer(), nullable=False, server_default=sa.text("'100'")))
+    op.add_column(
+        "service", sa.Column("deposit_percent", sa.Integer(), nullable=False, server_default=sa.text("'100'"))
+    )
     op.add_column("service", sa.Column("policy_id", sa.Integer(), nullable=True))
     op.create_foreign_key(op.f("service_policy_id_fkey"), "service", "refund_policy", ["policy_id"], ["id"])
     for table, column in FILLED:
-        op.alter_column(table, column, server_default=None)  # only for what was there before: from now on the nouns say it
+        op.alter_column(
+            table, column, server_default=None
+        )  # only for what was there before: from now on the nouns say it
     for table, name, condition in CHECKS:
         op.execute(f"alter table {table} drop constraint if exists {table}_{name}")
         op.create_check_constraint(op.f(f"{table}_{name}"), table, condition)

@@ -21,7 +21,9 @@ create trigger change_is_whole before truncate on change for each statement exec
 
 
 def upgrade() -> None:
-    op.execute("create extension if not exists btree_gist")  # lets one constraint compare a practitioner and a stretch of time
+    op.execute(
+        "create extension if not exists btree_gist"
+    )  # lets one constraint compare a practitioner and a stretch of time
     op.create_table(
         "ab_group",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -146,7 +148,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("job_pkey")),
         sa.UniqueConstraint("key", name=op.f("job_key_key")),
     )
-    op.create_index("job_due", "job", ["due_at"], unique=False, postgresql_where=sa.text("state in ('waiting', 'running')"))
+    op.create_index(
+        "job_due", "job", ["due_at"], unique=False, postgresql_where=sa.text("state in ('waiting', 'running')")
+    )
     op.create_index(op.f("job_name"), "job", ["name"], unique=False)
     op.create_index(op.f("job_state"), "job", ["state"], unique=False)
     op.create_table(
@@ -255,8 +259,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("group_id", sa.Integer(), nullable=True),
         sa.Column("role_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["group_id"], ["ab_group.id"], name=op.f("ab_group_role_group_id_fkey"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["role_id"], ["ab_role.id"], name=op.f("ab_group_role_role_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["ab_group.id"], name=op.f("ab_group_role_group_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["role_id"], ["ab_role.id"], name=op.f("ab_group_role_role_id_fkey"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("ab_group_role_pkey")),
         sa.UniqueConstraint("group_id", "role_id", name=op.f("ab_group_role_group_id_role_id_key")),
     )
@@ -267,10 +275,16 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("permission_id", sa.Integer(), nullable=False),
         sa.Column("view_menu_id", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(["permission_id"], ["ab_permission.id"], name=op.f("ab_permission_view_permission_id_fkey")),
-        sa.ForeignKeyConstraint(["view_menu_id"], ["ab_view_menu.id"], name=op.f("ab_permission_view_view_menu_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["permission_id"], ["ab_permission.id"], name=op.f("ab_permission_view_permission_id_fkey")
+        ),
+        sa.ForeignKeyConstraint(
+            ["view_menu_id"], ["ab_view_menu.id"], name=op.f("ab_permission_view_view_menu_id_fkey")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("ab_permission_view_pkey")),
-        sa.UniqueConstraint("permission_id", "view_menu_id", name=op.f("ab_permission_view_permission_id_view_menu_id_key")),
+        sa.UniqueConstraint(
+            "permission_id", "view_menu_id", name=op.f("ab_permission_view_permission_id_view_menu_id_key")
+        ),
     )
     op.create_index("idx_permission_id", "ab_permission_view", ["permission_id"], unique=False)
     op.create_index("idx_view_menu_id", "ab_permission_view", ["view_menu_id"], unique=False)
@@ -279,8 +293,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=True),
         sa.Column("group_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["group_id"], ["ab_group.id"], name=op.f("ab_user_group_group_id_fkey"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["user_id"], ["ab_user.id"], name=op.f("ab_user_group_user_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["group_id"], ["ab_group.id"], name=op.f("ab_user_group_group_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ab_user.id"], name=op.f("ab_user_group_user_id_fkey"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("ab_user_group_pkey")),
         sa.UniqueConstraint("user_id", "group_id", name=op.f("ab_user_group_user_id_group_id_key")),
     )
@@ -291,8 +309,12 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("user_id", sa.Integer(), nullable=True),
         sa.Column("role_id", sa.Integer(), nullable=True),
-        sa.ForeignKeyConstraint(["role_id"], ["ab_role.id"], name=op.f("ab_user_role_role_id_fkey"), ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(["user_id"], ["ab_user.id"], name=op.f("ab_user_role_user_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["role_id"], ["ab_role.id"], name=op.f("ab_user_role_role_id_fkey"), ondelete="CASCADE"
+        ),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ab_user.id"], name=op.f("ab_user_role_user_id_fkey"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("ab_user_role_pkey")),
         sa.UniqueConstraint("user_id", "role_id", name=op.f("ab_user_role_user_id_role_id_key")),
     )
@@ -364,7 +386,9 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("state in ('active', 'away')", name=op.f("practitioner_state_known")),
         sa.ForeignKeyConstraint(["photo_id"], ["picture.id"], name=op.f("practitioner_photo_id_fkey")),
-        sa.ForeignKeyConstraint(["user_id"], ["ab_user.id"], name=op.f("practitioner_user_id_fkey"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["ab_user.id"], name=op.f("practitioner_user_id_fkey"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("practitioner_pkey")),
     )
     op.create_index(op.f("practitioner_state"), "practitioner", ["state"], unique=False)
@@ -375,11 +399,18 @@ def upgrade() -> None:
         sa.Column("permission_view_id", sa.Integer(), nullable=True),
         sa.Column("role_id", sa.Integer(), nullable=True),
         sa.ForeignKeyConstraint(
-            ["permission_view_id"], ["ab_permission_view.id"], name=op.f("ab_permission_view_role_permission_view_id_fkey"), ondelete="CASCADE"
+            ["permission_view_id"],
+            ["ab_permission_view.id"],
+            name=op.f("ab_permission_view_role_permission_view_id_fkey"),
+            ondelete="CASCADE",
         ),
-        sa.ForeignKeyConstraint(["role_id"], ["ab_role.id"], name=op.f("ab_permission_view_role_role_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["role_id"], ["ab_role.id"], name=op.f("ab_permission_view_role_role_id_fkey"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("ab_permission_view_role_pkey")),
-        sa.UniqueConstraint("permission_view_id", "role_id", name=op.f("ab_permission_view_role_permission_view_id_role_id_key")),
+        sa.UniqueConstraint(
+            "permission_view_id", "role_id", name=op.f("ab_permission_view_role_permission_view_id_role_id_key")
+        ),
     )
     op.create_index("idx_permission_view_id", "ab_permission_view_role", ["permission_view_id"], unique=False)
     op.create_index("idx_role_id", "ab_permission_view_role", ["role_id"], unique=False)
@@ -400,7 +431,9 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
-        sa.CheckConstraint("state in ('created', 'failed', 'authorized', 'captured', 'refunded')", name=op.f("payment_state_known")),
+        sa.CheckConstraint(
+            "state in ('created', 'failed', 'authorized', 'captured', 'refunded')", name=op.f("payment_state_known")
+        ),
         sa.ForeignKeyConstraint(["bill_id"], ["bill.id"], name=op.f("payment_bill_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("payment_pkey")),
         sa.UniqueConstraint("gateway_id", name=op.f("payment_gateway_id_key")),
@@ -425,7 +458,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("slot_practitioner_id_fkey")),
         sa.ForeignKeyConstraint(["service_id"], ["service.id"], name=op.f("slot_service_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("slot_pkey")),
-        sa.UniqueConstraint("practitioner_id", "service_id", "starts_at", name=op.f("slot_practitioner_id_service_id_starts_at_key")),
+        sa.UniqueConstraint(
+            "practitioner_id", "service_id", "starts_at", name=op.f("slot_practitioner_id_service_id_starts_at_key")
+        ),
     )
     op.create_index(op.f("slot_service_id"), "slot", ["service_id"], unique=False)
     op.create_index(op.f("slot_starts_at"), "slot", ["starts_at"], unique=False)
@@ -460,7 +495,10 @@ def upgrade() -> None:
             using="gist",
             name="booking_one_place_at_a_time",
         ),
-        sa.CheckConstraint("state in ('held', 'confirmed', 'completed', 'no_show', 'cancelled', 'expired')", name=op.f("booking_state_known")),
+        sa.CheckConstraint(
+            "state in ('held', 'confirmed', 'completed', 'no_show', 'cancelled', 'expired')",
+            name=op.f("booking_state_known"),
+        ),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("booking_person_id_fkey")),
         sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("booking_practitioner_id_fkey")),
         sa.ForeignKeyConstraint(["slot_id"], ["slot.id"], name=op.f("booking_slot_id_fkey")),
@@ -470,7 +508,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("request_key", name=op.f("booking_request_key_key")),
     )
     op.create_index(
-        "booking_one_per_seat", "booking", ["slot_id", "seat"], unique=True, postgresql_where=sa.text("state in ('held', 'confirmed', 'completed', 'no_show')")
+        "booking_one_per_seat",
+        "booking",
+        ["slot_id", "seat"],
+        unique=True,
+        postgresql_where=sa.text("state in ('held', 'confirmed', 'completed', 'no_show')"),
     )
     op.create_index(op.f("booking_person_id"), "booking", ["person_id"], unique=False)
     op.create_index(op.f("booking_slot_id"), "booking", ["slot_id"], unique=False)
@@ -482,7 +524,11 @@ def downgrade() -> None:
     op.drop_index(op.f("booking_state"), table_name="booking")
     op.drop_index(op.f("booking_slot_id"), table_name="booking")
     op.drop_index(op.f("booking_person_id"), table_name="booking")
-    op.drop_index("booking_one_per_seat", table_name="booking", postgresql_where=sa.text("state in ('held', 'confirmed', 'completed', 'no_show')"))
+    op.drop_index(
+        "booking_one_per_seat",
+        table_name="booking",
+        postgresql_where=sa.text("state in ('held', 'confirmed', 'completed', 'no_show')"),
+    )
     op.drop_table("booking")
     op.drop_index(op.f("slot_state"), table_name="slot")
     op.drop_index(op.f("slot_starts_at"), table_name="slot")

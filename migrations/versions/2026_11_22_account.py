@@ -75,7 +75,9 @@ def upgrade() -> None:
     op.create_index(op.f("code_person_id"), "code", ["person_id"], unique=False)
     op.create_index(op.f("code_state"), "code", ["state"], unique=False)
     op.add_column("person", sa.Column("state", sa.String(length=20), nullable=True, server_default=sa.text("'known'")))
-    op.alter_column("person", "state", server_default=None)  # only for who was there before: from now on the noun says it
+    op.alter_column(
+        "person", "state", server_default=None
+    )  # only for who was there before: from now on the noun says it
     op.create_check_constraint(op.f("person_state_known"), "person", "state in ('known', 'forgotten')")
     op.create_index(op.f("person_state"), "person", ["state"], unique=False)
     op.drop_index("person_email_lower", table_name="person")  # it was made of the word “email”, and found nobody

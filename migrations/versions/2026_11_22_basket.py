@@ -37,7 +37,13 @@ def upgrade() -> None:
     op.add_column("payment", sa.Column("basket_id", sa.Integer(), nullable=True))
     op.create_foreign_key(op.f("payment_basket_id_fkey"), "payment", "basket", ["basket_id"], ["id"])
     _a_share_for_each()
-    for table, column in (("basket", "person_id"), ("basket", "look_at"), ("in_basket", "basket_id"), ("in_basket", "bill_id"), ("payment", "basket_id")):
+    for table, column in (
+        ("basket", "person_id"),
+        ("basket", "look_at"),
+        ("in_basket", "basket_id"),
+        ("in_basket", "bill_id"),
+        ("payment", "basket_id"),
+    ):
         op.create_index(op.f(f"{table}_{column}"), table, [column], unique=False)
 
 
@@ -46,7 +52,9 @@ def _a_share_for_each() -> None:
     for table, of in (("payment", "bill_id"), ("refund", "payment_id")):
         op.drop_constraint(op.f(f"{table}_gateway_gateway_id_key"), table, type_="unique")
         op.create_unique_constraint(op.f(f"{table}_gateway_gateway_id_{of}_key"), table, ["gateway", "gateway_id", of])
-    op.create_index("payment_once", "payment", ["gateway", "gateway_id"], unique=True, postgresql_where=sa.text("basket_id is null"))
+    op.create_index(
+        "payment_once", "payment", ["gateway", "gateway_id"], unique=True, postgresql_where=sa.text("basket_id is null")
+    )
 
 
 def _table(name: str, *columns: sa.schema.SchemaItem) -> None:

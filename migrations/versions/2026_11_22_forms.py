@@ -14,11 +14,30 @@ branch_labels = None
 depends_on = None
 
 BIRTH = [
-    {"name": "birth_date", "kind": "date", "label": {"en": "Date of birth", "hi": "जन्म तिथि"}, "help": {"en": "You can also tell us later."},
-     "secret": True, "earliest": "1900-01-01", "latest": "today"},
-    {"name": "birth_time", "kind": "time", "label": {"en": "Time of birth", "hi": "जन्म का समय"}, "secret": True, "unknown": True},
-    {"name": "birth_place", "kind": "place", "label": {"en": "Place of birth", "hi": "जन्म स्थान"}, "secret": True, "longest": 120},
-]  # fmt: skip
+    {
+        "name": "birth_date",
+        "kind": "date",
+        "label": {"en": "Date of birth", "hi": "जन्म तिथि"},
+        "help": {"en": "You can also tell us later."},
+        "secret": True,
+        "earliest": "1900-01-01",
+        "latest": "today",
+    },
+    {
+        "name": "birth_time",
+        "kind": "time",
+        "label": {"en": "Time of birth", "hi": "जन्म का समय"},
+        "secret": True,
+        "unknown": True,
+    },
+    {
+        "name": "birth_place",
+        "kind": "place",
+        "label": {"en": "Place of birth", "hi": "जन्म स्थान"},
+        "secret": True,
+        "longest": 120,
+    },
+]
 
 
 def _always() -> list[sa.Column]:
@@ -53,7 +72,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("edition_pkey")),
         sa.UniqueConstraint("form_id", "number", name=op.f("edition_form_id_number_key")),
     )
-    op.execute("create trigger edition_is_final before update or delete on edition for each row execute function history_is_final()")
+    op.execute(
+        "create trigger edition_is_final before update or delete on edition for each row execute function history_is_final()"
+    )
     op.add_column("service", sa.Column("form_id", sa.Integer(), nullable=True))
     op.create_foreign_key(op.f("service_form_id_fkey"), "service", "form", ["form_id"], ["id"])
     op.add_column("booking", sa.Column("form_edition_id", sa.Integer(), nullable=True))
@@ -71,7 +92,9 @@ def _seal_what_was_told() -> None:
         return
     always = "'in_use', now(), now(), 1"
     form = here.scalar(
-        sa.text(f"insert into form (name, draft, state, created_at, changed_at, version) values ('Birth details', :asked, {always}) returning id"),
+        sa.text(
+            f"insert into form (name, draft, state, created_at, changed_at, version) values ('Birth details', :asked, {always}) returning id"
+        ),
         {"asked": json.dumps(BIRTH)},
     )
     edition = here.scalar(
@@ -82,7 +105,9 @@ def _seal_what_was_told() -> None:
         {"form": form, "asked": json.dumps(BIRTH)},
     )
     here.execute(sa.text("update service set form_id = :form where intake = 'birth'"), {"form": form})
-    keep = sa.text("update booking set answers = '{}', sealed_answers = :sealed, form_edition_id = :edition where id = :id")
+    keep = sa.text(
+        "update booking set answers = '{}', sealed_answers = :sealed, form_edition_id = :edition where id = :id"
+    )
     for id, answers in told:
         here.execute(keep, {"sealed": seal(answers, "booking.sealed_answers"), "edition": edition, "id": id})
 

@@ -32,7 +32,9 @@ def upgrade() -> None:
     for name, (kind, value) in SERVICE.items():
         op.add_column("service", sa.Column(name, kind, nullable=False, server_default=value))
         op.alter_column("service", name, server_default=None)
-    op.add_column("service", sa.Column("change_hours", sa.Integer(), nullable=True))  # empty: nobody was promised that they may
+    op.add_column(
+        "service", sa.Column("change_hours", sa.Integer(), nullable=True)
+    )  # empty: nobody was promised that they may
     for name, condition in CHECKS.items():
         op.create_check_constraint(op.f(f"service_{name}"), "service", condition)
     op.add_column("slot", sa.Column("partner_id", sa.Integer(), nullable=True))
@@ -64,7 +66,9 @@ def _presences() -> None:
             using="gist",
             name="presence_one_place_at_a_time",
         ),
-        sa.ForeignKeyConstraint(["booking_id"], ["booking.id"], name=op.f("presence_booking_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["booking_id"], ["booking.id"], name=op.f("presence_booking_id_fkey"), ondelete="CASCADE"
+        ),
         sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("presence_practitioner_id_fkey")),
         sa.ForeignKeyConstraint(["slot_id"], ["slot.id"], name=op.f("presence_slot_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("presence_pkey")),
@@ -83,10 +87,14 @@ def _presences() -> None:
     op.add_column("booking", sa.Column("edition", sa.Integer(), nullable=False, server_default="0"))
     op.alter_column("booking", "edition", server_default=None)
     op.drop_index("booking_one_per_seat", "booking")
-    op.create_index("booking_one_per_seat", "booking", ["slot_id", "seat"], unique=True, postgresql_where=sa.text(TAKING))
+    op.create_index(
+        "booking_one_per_seat", "booking", ["slot_id", "seat"], unique=True, postgresql_where=sa.text(TAKING)
+    )
     op.drop_constraint(op.f("booking_state_known"), "booking")
     op.create_check_constraint(
-        op.f("booking_state_known"), "booking", "state in ('held', 'requested', 'confirmed', 'completed', 'no_show', 'cancelled', 'expired')"
+        op.f("booking_state_known"),
+        "booking",
+        "state in ('held', 'requested', 'confirmed', 'completed', 'no_show', 'cancelled', 'expired')",
     )
 
 
@@ -107,7 +115,9 @@ def _line() -> None:
         sa.Column("changed_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.CheckConstraint("last_day >= first_day", name=op.f("waiting_days")),
-        sa.CheckConstraint("state in ('waiting', 'offered', 'taken', 'passed', 'left')", name=op.f("waiting_state_known")),
+        sa.CheckConstraint(
+            "state in ('waiting', 'offered', 'taken', 'passed', 'left')", name=op.f("waiting_state_known")
+        ),
         sa.ForeignKeyConstraint(["booking_id"], ["booking.id"], name=op.f("waiting_booking_id_fkey")),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("waiting_person_id_fkey")),
         sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("waiting_practitioner_id_fkey")),
@@ -118,13 +128,21 @@ def _line() -> None:
     op.create_index(op.f("waiting_person_id"), "waiting", ["person_id"], unique=False)
     op.create_index(op.f("waiting_service_id"), "waiting", ["service_id"], unique=False)
     op.create_index(op.f("waiting_state"), "waiting", ["state"], unique=False)
-    op.create_index("waiting_once", "waiting", ["service_id", "person_id"], unique=True, postgresql_where=sa.text("state in ('waiting', 'offered')"))
+    op.create_index(
+        "waiting_once",
+        "waiting",
+        ["service_id", "person_id"],
+        unique=True,
+        postgresql_where=sa.text("state in ('waiting', 'offered')"),
+    )
 
 
 def _hours() -> None:
     op.add_column("practitioner", sa.Column("holidays", sa.Text(), nullable=False, server_default=""))
     op.alter_column("practitioner", "holidays", server_default=None)
-    op.add_column("slot", sa.Column("made", sa.Boolean(), nullable=False, server_default="false"))  # whatever is there was made by hand
+    op.add_column(
+        "slot", sa.Column("made", sa.Boolean(), nullable=False, server_default="false")
+    )  # whatever is there was made by hand
     op.alter_column("slot", "made", server_default=None)
     op.drop_constraint(op.f("slot_state_known"), "slot")
     op.create_check_constraint(op.f("slot_state_known"), "slot", "state in ('open', 'closed', 'withdrawn')")
@@ -157,7 +175,9 @@ def _hours() -> None:
         sa.Column("opens", sa.Time(), nullable=True),
         sa.Column("closes", sa.Time(), nullable=True),
         sa.Column("note", sa.Text(), nullable=False),
-        sa.CheckConstraint("(how = 'closed') = (opens is null) and (opens is null) = (closes is null)", name=op.f("other_hours_times")),
+        sa.CheckConstraint(
+            "(how = 'closed') = (opens is null) and (opens is null) = (closes is null)", name=op.f("other_hours_times")
+        ),
         sa.CheckConstraint("closes > opens or closes = '00:00'", name=op.f("other_hours_order")),
     )
     _table(
@@ -178,9 +198,13 @@ def _hours() -> None:
         sa.UniqueConstraint("service_id", "practitioner_id", name=op.f("giver_service_id_practitioner_id_key")),
     )
     for table, columns in (
-        ("hours", ["practitioner_id"]), ("hours", ["service_id"]), ("other_hours", ["practitioner_id", "day"]),
-        ("closure", ["practitioner_id"]), ("closure", ["ends_at"]), ("giver", ["practitioner_id"]),
-    ):  # fmt: skip
+        ("hours", ["practitioner_id"]),
+        ("hours", ["service_id"]),
+        ("other_hours", ["practitioner_id", "day"]),
+        ("closure", ["practitioner_id"]),
+        ("closure", ["ends_at"]),
+        ("giver", ["practitioner_id"]),
+    ):
         op.create_index(op.f("_".join((table, *columns))), table, columns, unique=False)
 
 

@@ -46,7 +46,9 @@ def upgrade() -> None:
     op.create_index(op.f("meeting_booking_id"), "meeting", ["booking_id"], unique=False)
     op.create_index(op.f("meeting_key"), "meeting", ["key"], unique=False)
     op.create_index(op.f("meeting_state"), "meeting", ["state"], unique=False)
-    op.create_index("meeting_one_each", "meeting", ["booking_id"], unique=True, postgresql_where=sa.text("state != 'cancelled'"))
+    op.create_index(
+        "meeting_one_each", "meeting", ["booking_id"], unique=True, postgresql_where=sa.text("state != 'cancelled'")
+    )
     _busy()
 
 
@@ -65,7 +67,9 @@ def _busy() -> None:
         sa.Column("state", sa.String(length=20), nullable=True),
         *_always(),
         sa.CheckConstraint("state in ('new', 'read', 'stopped')", name=op.f("busy_calendar_state_known")),
-        sa.ForeignKeyConstraint(["practitioner_id"], ["practitioner.id"], name=op.f("busy_calendar_practitioner_id_fkey")),
+        sa.ForeignKeyConstraint(
+            ["practitioner_id"], ["practitioner.id"], name=op.f("busy_calendar_practitioner_id_fkey")
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("busy_calendar_pkey")),
     )
     op.create_index(op.f("busy_calendar_practitioner_id"), "busy_calendar", ["practitioner_id"], unique=False)
@@ -76,7 +80,9 @@ def _busy() -> None:
         sa.Column("uid", sa.Text(), nullable=False),
         sa.Column("during", postgresql.TSTZRANGE(), nullable=False),
         *_always(),
-        sa.ForeignKeyConstraint(["calendar_id"], ["busy_calendar.id"], name=op.f("busy_calendar_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["calendar_id"], ["busy_calendar.id"], name=op.f("busy_calendar_id_fkey"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("busy_pkey")),
     )
     op.create_index(op.f("busy_calendar_id"), "busy", ["calendar_id"], unique=False)
@@ -91,7 +97,10 @@ def _practitioners() -> None:
     op.add_column("practitioner", sa.Column("handle", sa.String(length=22), nullable=True))
     here = op.get_bind()
     for (id,) in here.execute(sa.text("select id from practitioner")).fetchall():
-        here.execute(sa.text("update practitioner set handle = :handle where id = :id"), {"handle": secrets.token_urlsafe(16), "id": id})
+        here.execute(
+            sa.text("update practitioner set handle = :handle where id = :id"),
+            {"handle": secrets.token_urlsafe(16), "id": id},
+        )
     op.alter_column("practitioner", "handle", nullable=False)
     op.create_unique_constraint(op.f("practitioner_handle_key"), "practitioner", ["handle"])
 

@@ -44,11 +44,16 @@ def upgrade() -> None:
         sa.Column("handle", sa.String(length=22), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=True),
         sa.CheckConstraint("uses_left between 0 and uses", name=op.f("pass_left")),
-        sa.CheckConstraint("state in ('open', 'active', 'used_up', 'expired', 'cancelled')", name=op.f("pass_state_known")),
+        sa.CheckConstraint(
+            "state in ('open', 'active', 'used_up', 'expired', 'cancelled')", name=op.f("pass_state_known")
+        ),
         sa.ForeignKeyConstraint(["person_id"], ["person.id"], name=op.f("pass_person_id_fkey")),
         sa.ForeignKeyConstraint(["package_id"], ["package.id"], name=op.f("pass_package_id_fkey")),
         sa.ForeignKeyConstraint(["quote_id"], ["quote.id"], name=op.f("pass_quote_id_fkey")),
-        *(sa.UniqueConstraint(name, name=op.f(f"pass_{name}_key")) for name in ("number", "code", "request_key", "handle")),
+        *(
+            sa.UniqueConstraint(name, name=op.f(f"pass_{name}_key"))
+            for name in ("number", "code", "request_key", "handle")
+        ),
     )
     _table(
         "pass_use",

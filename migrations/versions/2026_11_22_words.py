@@ -31,10 +31,18 @@ def upgrade() -> None:
         *_always(),
         sa.CheckConstraint("state in ('draft', 'used', 'retired')", name=op.f("wording_state_known")),
         sa.PrimaryKeyConstraint("id", name=op.f("wording_pkey")),
-        sa.UniqueConstraint("template", "locale", "channel", "edition", name=op.f("wording_template_locale_channel_edition_key")),
+        sa.UniqueConstraint(
+            "template", "locale", "channel", "edition", name=op.f("wording_template_locale_channel_edition_key")
+        ),
     )
     op.create_index(op.f("wording_state"), "wording", ["state"], unique=False)
-    op.create_index("wording_one_in_use", "wording", ["template", "locale", "channel"], unique=True, postgresql_where=sa.text("state = 'used'"))
+    op.create_index(
+        "wording_one_in_use",
+        "wording",
+        ["template", "locale", "channel"],
+        unique=True,
+        postgresql_where=sa.text("state = 'used'"),
+    )
     op.create_table(
         "opt_in",
         sa.Column("person_id", sa.Integer(), nullable=False),
@@ -69,7 +77,11 @@ def _follow_messages() -> None:
     op.drop_constraint(op.f("message_key_key"), "message", type_="unique")
     op.create_unique_constraint(op.f("message_key_channel_key"), "message", ["key", "channel"])
     op.drop_constraint(op.f("message_state_known"), "message", type_="check")
-    op.create_check_constraint(op.f("message_state_known"), "message", "state in ('waiting', 'handed', 'sent', 'delivered', 'read', 'failed', 'dropped')")
+    op.create_check_constraint(
+        op.f("message_state_known"),
+        "message",
+        "state in ('waiting', 'handed', 'sent', 'delivered', 'read', 'failed', 'dropped')",
+    )
 
 
 def downgrade() -> None:

@@ -27,7 +27,14 @@ def upgrade() -> None:
         sa.UniqueConstraint("noun", "row_id", name=op.f("finding_noun_row_id_key")),
     )
     op.create_index("finding_words", "finding", ["words"], unique=False, postgresql_using="gin")
-    op.create_index("finding_letters", "finding", ["letters"], unique=False, postgresql_using="gin", postgresql_ops={"letters": "gin_trgm_ops"})
+    op.create_index(
+        "finding_letters",
+        "finding",
+        ["letters"],
+        unique=False,
+        postgresql_using="gin",
+        postgresql_ops={"letters": "gin_trgm_ops"},
+    )
 
 
 def downgrade() -> None:

@@ -45,7 +45,9 @@ def upgrade() -> None:
         sa.Column("wrong", postgresql.JSONB(astext_type=sa.Text()), nullable=False),
         sa.Column("undone", sa.Text(), nullable=True),
         *_always(),
-        sa.ForeignKeyConstraint(["intake_id"], ["intake.id"], name=op.f("intake_line_intake_id_fkey"), ondelete="CASCADE"),
+        sa.ForeignKeyConstraint(
+            ["intake_id"], ["intake.id"], name=op.f("intake_line_intake_id_fkey"), ondelete="CASCADE"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("intake_line_pkey")),
         sa.UniqueConstraint("intake_id", "line", name=op.f("intake_line_intake_id_line_key")),
     )

@@ -24,7 +24,9 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=20), nullable=True),
         *_always(),
         sa.CheckConstraint("state in ('draft', 'on', 'off')", name=op.f("automation_state_known")),
-        sa.ForeignKeyConstraint(["maker_id"], ["ab_user.id"], name=op.f("automation_maker_id_fkey"), ondelete="SET NULL"),
+        sa.ForeignKeyConstraint(
+            ["maker_id"], ["ab_user.id"], name=op.f("automation_maker_id_fkey"), ondelete="SET NULL"
+        ),
         sa.PrimaryKeyConstraint("id", name=op.f("automation_pkey")),
         sa.UniqueConstraint("name", name=op.f("automation_name_key")),
     )
@@ -46,7 +48,9 @@ def upgrade() -> None:
         sa.CheckConstraint("state in ('waiting', 'done', 'failed', 'stopped')", name=op.f("run_state_known")),
         sa.ForeignKeyConstraint(["automation_id"], ["automation.id"], name=op.f("run_automation_id_fkey")),
         sa.PrimaryKeyConstraint("id", name=op.f("run_pkey")),
-        sa.UniqueConstraint("automation_id", "row_id", "verb", "change", name=op.f("run_automation_id_row_id_verb_change_key")),
+        sa.UniqueConstraint(
+            "automation_id", "row_id", "verb", "change", name=op.f("run_automation_id_row_id_verb_change_key")
+        ),
     )
     op.create_index("run_about", "run", ["noun", "row_id"], unique=False)
     op.create_index(op.f("run_state"), "run", ["state"], unique=False)

@@ -10,12 +10,72 @@ branch_labels = None
 depends_on = None
 
 TABLES = [
-    "account", "automation", "basket", "batch", "bill", "booking", "business", "busy", "busy_calendar", "call", "closure", "code", "coupon", "coupon_use",
-    "dispute", "event", "extra", "finding", "form", "giver", "hold", "hook", "hours", "in_basket", "intake", "intake_line", "job", "meeting",
-    "message", "notice", "opt_in", "other_hours", "package", "pass", "pass_use", "passkey", "payment", "person", "picture", "practitioner",
-    "preference", "presence", "put_away", "quote", "refund", "refund_policy", "remark", "run", "second", "series", "service", "settlement", "sitting",
-    "slot", "spent", "subscription", "switch", "tally", "task", "tick", "token", "upload", "view", "waiting", "wording",
-]  # fmt: skip
+    "account",
+    "automation",
+    "basket",
+    "batch",
+    "bill",
+    "booking",
+    "business",
+    "busy",
+    "busy_calendar",
+    "call",
+    "closure",
+    "code",
+    "coupon",
+    "coupon_use",
+    "dispute",
+    "event",
+    "extra",
+    "finding",
+    "form",
+    "giver",
+    "hold",
+    "hook",
+    "hours",
+    "in_basket",
+    "intake",
+    "intake_line",
+    "job",
+    "meeting",
+    "message",
+    "notice",
+    "opt_in",
+    "other_hours",
+    "package",
+    "pass",
+    "pass_use",
+    "passkey",
+    "payment",
+    "person",
+    "picture",
+    "practitioner",
+    "preference",
+    "presence",
+    "put_away",
+    "quote",
+    "refund",
+    "refund_policy",
+    "remark",
+    "run",
+    "second",
+    "series",
+    "service",
+    "settlement",
+    "sitting",
+    "slot",
+    "spent",
+    "subscription",
+    "switch",
+    "tally",
+    "task",
+    "tick",
+    "token",
+    "upload",
+    "view",
+    "waiting",
+    "wording",
+]
 
 
 def upgrade() -> None:
@@ -42,7 +102,9 @@ def upgrade() -> None:
     )
     op.create_index(op.f("field_state"), "field", ["state"])
     for table in TABLES:
-        op.add_column(table, sa.Column("more", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True))
+        op.add_column(
+            table, sa.Column("more", postgresql.JSONB(none_as_null=True, astext_type=sa.Text()), nullable=True)
+        )
 
 
 def downgrade() -> None:

@@ -37,7 +37,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["who_id"], ["ab_user.id"], name=op.f("subscription_who_id_fkey"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("subscription_pkey")),
     )
-    op.create_index("subscription_due", "subscription", ["next_at"], unique=False, postgresql_where=sa.text("state = 'on'"))
+    op.create_index(
+        "subscription_due", "subscription", ["next_at"], unique=False, postgresql_where=sa.text("state = 'on'")
+    )
     op.create_index("subscription_mine", "subscription", ["who_id", "report"], unique=False)
     op.create_index(op.f("subscription_state"), "subscription", ["state"], unique=False)
 

@@ -18,11 +18,19 @@ from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 
-GOOD = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+91 98450 12345", "tz": "Europe/Rome", "answers": {"birth_place": "Mysuru"}}
+GOOD = {
+    "name": "Meera Iyer",
+    "email": "meera@example.com",
+    "phone": "+91 98450 12345",
+    "tz": "Europe/Rome",
+    "answers": {"birth_place": "Mysuru"},
+}
 
 
 def book(client: FlaskClient, taken: Slot, key: str = "", **more: Any) -> Any:
-    return client.post("/api/bookings", json={"slot": taken.id} | GOOD | more, headers={"Idempotency-Key": key} if key else {})
+    return client.post(
+        "/api/bookings", json={"slot": taken.id} | GOOD | more, headers={"Idempotency-Key": key} if key else {}
+    )
 
 
 def test_services_say_what_they_cost_and_ask(client: FlaskClient, service: Any) -> None:
@@ -72,7 +80,9 @@ def test_a_month_is_one_constant_number_of_queries(client: FlaskClient, open_slo
     assert count_queries(lambda: client.get("/api/slots?service=first")) == few <= 3
 
 
-def test_the_page_of_times_asks_as_often_for_many_practitioners_as_for_two(client: FlaskClient, open_slot: Any, dev: Any, count_queries: Any) -> None:
+def test_the_page_of_times_asks_as_often_for_many_practitioners_as_for_two(
+    client: FlaskClient, open_slot: Any, dev: Any, count_queries: Any
+) -> None:
     open_slot()
     open_slot(of=dev)
     few = count_queries(lambda: client.get("/book/first"))
@@ -89,9 +99,24 @@ def test_a_booking_answers_with_what_paying_needs(client: FlaskClient, slot: Slo
     told = answer.get_json()
     assert answer.status_code == 201
     assert told.keys() == {
-        "token", "number", "state", "service", "slot", "timezone", "hold_expires_at",
-        "price", "deposit", "lines", "policy", "bills", "refunds", "papers", "meeting", "changes", "checkout",
-    }  # fmt: skip
+        "token",
+        "number",
+        "state",
+        "service",
+        "slot",
+        "timezone",
+        "hold_expires_at",
+        "price",
+        "deposit",
+        "lines",
+        "policy",
+        "bills",
+        "refunds",
+        "papers",
+        "meeting",
+        "changes",
+        "checkout",
+    }
     assert (told["state"], told["price"]) == ("held", {"amount": 99900, "currency": "INR"})
     assert told["checkout"].keys() == {"gateway", "key", "order_id", "amount", "currency"}
     assert told["checkout"]["order_id"].startswith("order_")
@@ -119,12 +144,23 @@ def test_a_taken_time_is_a_409(client: FlaskClient, slot: Slot, sandbox: str) ->
 @pytest.mark.parametrize(
     ("wrong", "fields"),
     [
-        ({"price": 1}, {"price"}), ({"slot": 10**9}, {"slot"}), ({"slot": "1"}, {"slot"}), ({"slot": True}, {"slot"}), ({"slot": -1}, {"slot"}),
-        ({"email": "nobody"}, {"email"}), ({"email": "a@b.example\nBcc: x@y.example"}, {"email"}), ({"name": ""}, {"name"}), ({"name": "x" * 10_000}, {"name"}),
-        ({"phone": "abc"}, {"phone"}), ({"tz": "Mars/Phobos"}, {"tz"}), ({"answers": {"birth_time": "25:00"}}, {"birth_time"}),
-        ({"answers": {"state": "confirmed"}}, {"state"}), ({"answers": "x"}, {"answers"}),  ({"name": 7, "email": None}, {"name", "email"}),
+        ({"price": 1}, {"price"}),
+        ({"slot": 10**9}, {"slot"}),
+        ({"slot": "1"}, {"slot"}),
+        ({"slot": True}, {"slot"}),
+        ({"slot": -1}, {"slot"}),
+        ({"email": "nobody"}, {"email"}),
+        ({"email": "a@b.example\nBcc: x@y.example"}, {"email"}),
+        ({"name": ""}, {"name"}),
+        ({"name": "x" * 10_000}, {"name"}),
+        ({"phone": "abc"}, {"phone"}),
+        ({"tz": "Mars/Phobos"}, {"tz"}),
+        ({"answers": {"birth_time": "25:00"}}, {"birth_time"}),
+        ({"answers": {"state": "confirmed"}}, {"state"}),
+        ({"answers": "x"}, {"answers"}),
+        ({"name": 7, "email": None}, {"name", "email"}),
     ],
-)  # fmt: skip
+)
 def test_bad_input_names_its_fields(client: FlaskClient, slot: Slot, wrong: dict[str, Any], fields: set[str]) -> None:
     answer = book(client, slot, **wrong)
     assert answer.status_code == 422, answer.text
@@ -146,16 +182,23 @@ def test_the_same_request_twice_is_one_booking(client: FlaskClient, slot: Slot, 
     assert "a different request" in other.get_json()["error"]["message"]
 
 
-def test_a_wrong_link_and_a_foreign_one_sound_the_same(client: FlaskClient, slot: Slot, hold: Callable[..., Booking]) -> None:
+def test_a_wrong_link_and_a_foreign_one_sound_the_same(
+    client: FlaskClient, slot: Slot, hold: Callable[..., Booking]
+) -> None:
     booking = hold(slot)
     bill = booking.bill
     assert bill
-    answers = [client.get(f"/api/bookings/{token}") for token in ("x", bill.token, booking.token[:-1] + ("B" if booking.token.endswith("A") else "A"))]
+    answers = [
+        client.get(f"/api/bookings/{token}")
+        for token in ("x", bill.token, booking.token[:-1] + ("B" if booking.token.endswith("A") else "A"))
+    ]
     assert {each.status_code for each in answers} == {404}
     assert len({each.text for each in answers}) == 1
 
 
-def test_nobody_hears_birth_data_or_of_anybody_else(client: FlaskClient, slot: Slot, hold: Callable[..., Booking], open_slot: Any, sandbox: str) -> None:
+def test_nobody_hears_birth_data_or_of_anybody_else(
+    client: FlaskClient, slot: Slot, hold: Callable[..., Booking], open_slot: Any, sandbox: str
+) -> None:
     mine = Booking.hold(
         slot,
         {"name": "Meera Iyer", "email": "meera@example.com", "phone": "", "timezone": "Asia/Kolkata"},
@@ -171,7 +214,9 @@ def test_nobody_hears_birth_data_or_of_anybody_else(client: FlaskClient, slot: S
 def test_verifying_says_what_the_gateway_says(client: FlaskClient, slot: Slot, sandbox: str) -> None:
     told = book(client, slot).get_json()
     proof = requests.post(
-        f"{sandbox}/razorpay/orders/{told['checkout']['order_id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE
+        f"{sandbox}/razorpay/orders/{told['checkout']['order_id']}/pay",
+        json={"outcome": "captured", "deliver": False},
+        timeout=PATIENCE,
     ).json()
     handed = {name: proof[name] for name in ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")}
     assert client.post("/api/payment/verify", json=handed | {"razorpay_signature": "0" * 64}).status_code == 409

@@ -64,21 +64,28 @@ class House:
         at = slot or self.open_slot()
         self.look()
         who = {name: TYPED[name] for name in ("name", "email", "phone")}
-        return self.public.post("/api/bookings", json={"slot": at.id} | who | sent, headers={"Idempotency-Key": key} if key else {})
+        return self.public.post(
+            "/api/bookings", json={"slot": at.id} | who | sent, headers={"Idempotency-Key": key} if key else {}
+        )
 
     def call(self, slot: Slot | None = None, **typed: str) -> Any:
         """By telephone, at the desk."""
         at = slot or self.open_slot()
         self.look()
         self.typed = TYPED | typed
-        return self.desk.post("/desk/by_phone/", data={"book": "yes", "once": "a-page", "service": "first", "slot": at.id, "pay": "link"} | self.typed)
+        return self.desk.post(
+            "/desk/by_phone/",
+            data={"book": "yes", "once": "a-page", "service": "first", "slot": at.id, "pay": "link"} | self.typed,
+        )
 
     def rest(self, method: str, path: str, **sent: Any) -> Any:
         self.look()
         return self.public.open(f"/api/v1/{path}", method=method, json=sent, headers=self.headers)
 
     def hook(self, kind: str, charge: dict[str, Any], *, id: str = "evt_1", secret: str = "") -> Any:
-        body = json.dumps({"entity": "event", "event": f"payment.{kind}", "payload": {"payment": {"entity": charge}}}).encode()
+        body = json.dumps(
+            {"entity": "event", "event": f"payment.{kind}", "payload": {"payment": {"entity": charge}}}
+        ).encode()
         signed = hmac.new((secret or self.secret).encode(), body, hashlib.sha256).hexdigest()
         headers = {"X-Razorpay-Signature": signed, "X-Razorpay-Event-Id": id, "Content-Type": "application/json"}
         return self.public.post("/api/payment/webhook/razorpay", data=body, headers=headers)
@@ -101,8 +108,16 @@ class House:
     def pay(self, bill: Bill, outcome: str = "captured", **how: Any) -> dict[str, Any]:
         """The payer's side, at the stand-in for the bank; it tells nobody."""
         order = bill.announce()
-        answer = requests.post(f"{self.bank}/razorpay/orders/{order}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=PATIENCE).json()
-        return {"id": answer["razorpay_payment_id"], "order_id": order} if "razorpay_payment_id" in answer else {"order_id": order}
+        answer = requests.post(
+            f"{self.bank}/razorpay/orders/{order}/pay",
+            json={"outcome": outcome, "deliver": False} | how,
+            timeout=PATIENCE,
+        ).json()
+        return (
+            {"id": answer["razorpay_payment_id"], "order_id": order}
+            if "razorpay_payment_id" in answer
+            else {"order_id": order}
+        )
 
     def later(self, **span: float) -> None:
         self.stack.enter_context(clock.standing_at(clock.now() + timedelta(**span)))
@@ -116,7 +131,11 @@ class House:
             self.before = self.written()
 
     def written(self) -> dict[str, Any]:
-        asked = " union all ".join(f"select '{each}', md5(string_agg(it::text, '' order by it::text)) from {each} it" for each in self.kept if each != "quote")
+        asked = " union all ".join(
+            f"select '{each}', md5(string_agg(it::text, '' order by it::text)) from {each} it"
+            for each in self.kept
+            if each != "quote"
+        )
         with db.engine().connect() as connection:
             return dict(connection.execute(text(asked)).all())
 
@@ -137,7 +156,9 @@ def house(
 ) -> Iterator[House]:
     secret = settings.razorpay_webhook_secrets[0]
     with ExitStack() as stack:
-        yield House(client, enter("dina"), token("dina"), service, open_slot, hold, work_off, sandbox, secret, stack, kept)
+        yield House(
+            client, enter("dina"), token("dina"), service, open_slot, hold, work_off, sandbox, secret, stack, kept
+        )
 
 
 # --- what needs more than a line --------------------------------------------------------------------------------------
@@ -167,7 +188,11 @@ def move_to_another_service(it: House) -> Any:
 
 def another_body(it: House) -> Any:
     slot = it.open_slot()
-    it.public.post("/api/bookings", json={"slot": slot.id, "name": "Meera Iyer", "email": "meera@example.com"}, headers={"Idempotency-Key": "k-1"})
+    it.public.post(
+        "/api/bookings",
+        json={"slot": slot.id, "name": "Meera Iyer", "email": "meera@example.com"},
+        headers={"Idempotency-Key": "k-1"},
+    )
     return it.api(slot, key="k-1", name="Kabir Shah")
 
 
@@ -237,7 +262,10 @@ def in_another_currency(it: House) -> Any:
     order = bill.announce()
     it.work_off()
     it.look()
-    told = it.hook("captured", {"id": "pay_usd", "order_id": order, "amount": bill.price.amount, "currency": "USD", "status": "captured"})
+    told = it.hook(
+        "captured",
+        {"id": "pay_usd", "order_id": order, "amount": bill.price.amount, "currency": "USD", "status": "captured"},
+    )
     it.work_off()
     return told
 
@@ -282,7 +310,10 @@ def day_of_25_hours(it: House) -> Any:
             each.last()
     it.look()
     told = it.public.get("/api/slots?service=first&from=2027-10-31&to=2027-10-31&tz=Europe/Rome")
-    assert [each["starts_at"] for each in told.get_json()["slots"]] == ["2027-10-31T02:30:00+02:00", "2027-10-31T02:30:00+01:00"]
+    assert [each["starts_at"] for each in told.get_json()["slots"]] == [
+        "2027-10-31T02:30:00+02:00",
+        "2027-10-31T02:30:00+01:00",
+    ]
     page = it.public.get("/book/first?day=2027-10-31&tz=Europe/Rome")
     assert page.text.count("02:30") >= 2
     return page
@@ -299,16 +330,24 @@ def another_zone(it: House) -> Any:
     slot = Booking.get(booking.id).slot
     assert slot.starts_at == was
     there = was.astimezone(ZoneInfo("Asia/Kolkata"))
-    assert f"{there:%H:%M}" in it.public.get(f"/booking/{booking.token}").text, "the customer's own wall has not changed"
+    assert f"{there:%H:%M}" in it.public.get(f"/booking/{booking.token}").text, (
+        "the customer's own wall has not changed"
+    )
     return told
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-MONEY_BACK = frozenset({"event", "job", "payment", "refund", "account", "posting", "line", "series", "message", "change", "finding"})
+MONEY_BACK = frozenset(
+    {"event", "job", "payment", "refund", "account", "posting", "line", "series", "message", "change", "finding"}
+)
 PHONE = "Enter a valid phone number, such as +91 98765 43210."
 MAILBOX, NAME = "Enter a valid email address.", "Enter a name of 2 to 100 characters."
-DAY, HOUR, ZONE = "Enter a date from 1 Jan 1900 to today.", "Enter a time, such as 14:30.", "Enter a valid time zone, such as Asia/Kolkata."
+DAY, HOUR, ZONE = (
+    "Enter a date from 1 Jan 1900 to today.",
+    "Enter a time, such as 14:30.",
+    "Enter a valid time zone, such as Asia/Kolkata.",
+)
 TOO_SOON, NO_FIELD = "This time is too soon. Please choose a later one.", "Unknown field."
 UNKNOWN = "Unknown field, or one that can’t be edited here."
 BEGUN = "This appointment has already started."
@@ -330,7 +369,13 @@ def booking_as(says: str, *, field: str, **wrong: Any) -> Iterator[Row]:
     """The same mistake at the public form, at the endpoint and at the desk."""
     (name, value), answers = next(iter(wrong.items())), next(iter(wrong)).startswith("birth_")
     yield Row(f"{name} {value[:20]!r} in the form", lambda it: it.form(**wrong), 422, says)
-    yield Row(f"{name} {value[:20]!r} by JSON", lambda it: it.api(**({"answers": wrong} if answers else wrong)), 422, says, field)
+    yield Row(
+        f"{name} {value[:20]!r} by JSON",
+        lambda it: it.api(**({"answers": wrong} if answers else wrong)),
+        422,
+        says,
+        field,
+    )
     if not answers:
         yield Row(f"{name} {value[:20]!r} at the desk", lambda it: it.call(**wrong), 422, says)
 
@@ -338,24 +383,72 @@ def booking_as(says: str, *, field: str, **wrong: Any) -> Iterator[Row]:
 TABLE = [
     Row("a slot in the past, in the form", lambda it: in_the_past(it, House.form), 302, TOO_SOON),
     Row("a slot in the past, by JSON", lambda it: in_the_past(it, House.api), 409, TOO_SOON),
-    Row("a slot in the past, at the desk", lambda it: in_the_past(it, House.call), 409, TOO_SOON, may_write=frozenset({"sitting"})),
-    Row("a slot in the past, offered by staff", lambda it: it.rest("POST", "slot/", practitioner=it.open_slot().practitioner_id, service=it.service.id, starts_at="2020-01-01T09:00", seats=1), 422, "This time is in the past. Choose a later one.", "starts_at"),
+    Row(
+        "a slot in the past, at the desk",
+        lambda it: in_the_past(it, House.call),
+        409,
+        TOO_SOON,
+        may_write=frozenset({"sitting"}),
+    ),
+    Row(
+        "a slot in the past, offered by staff",
+        lambda it: it.rest(
+            "POST",
+            "slot/",
+            practitioner=it.open_slot().practitioner_id,
+            service=it.service.id,
+            starts_at="2020-01-01T09:00",
+            seats=1,
+        ),
+        422,
+        "This time is in the past. Choose a later one.",
+        "starts_at",
+    ),
     Row("a slot of another service, in the form", lambda it: it.form(of_another_service(it)), 404, NOTHING_HERE),
-    Row("a slot of another service, to move to", move_to_another_service, 422, "Choose one of the available times for this service.", "slot"),
+    Row(
+        "a slot of another service, to move to",
+        move_to_another_service,
+        422,
+        "Choose one of the available times for this service.",
+        "slot",
+    ),
     *booking_as(DAY, field="birth_date", birth_date="2999-01-01"),
     *booking_as(DAY, field="birth_date", birth_date="0001-01-01"),
     *booking_as(HOUR, field="birth_time", birth_time="25:00"),
-    Row("a time zone on Mars, by JSON", lambda it: it.api(tz="Mars/Phobos"), 422, "Enter a valid time zone, such as Asia/Kolkata.", "tz"),
-    Row("a time zone on Mars, of a practitioner", lambda it: it.rest("PUT", f"practitioner/{it.open_slot().practitioner_id}", timezone="Mars/Phobos"), 422, ZONE, "timezone"),
+    Row(
+        "a time zone on Mars, by JSON",
+        lambda it: it.api(tz="Mars/Phobos"),
+        422,
+        "Enter a valid time zone, such as Asia/Kolkata.",
+        "tz",
+    ),
+    Row(
+        "a time zone on Mars, of a practitioner",
+        lambda it: it.rest("PUT", f"practitioner/{it.open_slot().practitioner_id}", timezone="Mars/Phobos"),
+        422,
+        ZONE,
+        "timezone",
+    ),
     *booking_as(PHONE, field="phone", phone="abc"),
     *booking_as(MAILBOX, field="email", email="a@b.example\nBcc: x@y.example"),
     *booking_as(NAME, field="name", name=LONG),
     Row("a price of the client's, by JSON", lambda it: it.api(price=1), 422, "Unknown field.", "price"),
     Row("a price of the client's, in an answer", lambda it: it.api(answers={"price": "1"}), 422, NO_FIELD, "price"),
-    Row("a price of the client's, for a bill that stands", lambda it: it.rest("PUT", f"booking/{it.held().id}", price=1), 422, UNKNOWN, "price"),
+    Row(
+        "a price of the client's, for a bill that stands",
+        lambda it: it.rest("PUT", f"booking/{it.held().id}", price=1),
+        422,
+        UNKNOWN,
+        "price",
+    ),
     Row("an unknown field, by JSON", lambda it: it.api(state="confirmed"), 422, "Unknown field.", "state"),
     Row("an unknown field, at a REST door", lambda it: it.rest("POST", "closure/", nosuch=1), 422, UNKNOWN, "nosuch"),
-    Row("the same Idempotency-Key with another body", another_body, 409, "This Idempotency-Key was already used for a different request."),
+    Row(
+        "the same Idempotency-Key with another body",
+        another_body,
+        409,
+        "This Idempotency-Key was already used for a different request.",
+    ),
     Row("the same mailbox for the same slot, in the form", lambda it: same_mailbox_again(it, House.form), 302, GONE),
     Row("the same mailbox for the same slot, by JSON", lambda it: same_mailbox_again(it, House.api), 409, GONE),
     Row("a double click on the form", double_click, 303, ""),
@@ -367,15 +460,65 @@ TABLE = [
     Row("another currency", in_another_currency, 200, "", may_write=frozenset({"event", "job"})),
     Row("the way back, too late and unsigned", back_with_nothing, 200, "Your reservation has expired"),
     Row("the page of a link that is nobody's", lambda it: page_of(it, lambda booking: TOKEN), 404, NOTHING_HERE),
-    Row("the page of a link that is another thing's", lambda it: page_of(it, lambda booking: booking.bill.token if booking.bill else ""), 404, NOTHING_HERE),
-    Row("calling off after it began", lambda it: too_late(it, lambda it, booking: it.public.post(f"/booking/{booking.token}/call-off", data={"back": "0"})), 409, BEGUN),
-    Row("calling off after it began, by JSON", lambda it: too_late(it, lambda it, booking: it.public.post(f"/api/bookings/{booking.token}/cancel", json={})), 409, BEGUN),
-    Row("moving to the same slot", lambda it: to_the_same_slot(it, lambda it, booking: it.public.post(f"/booking/{booking.token}/move/{booking.slot_id}")), 303, ""),
-    Row("moving to the same slot, by JSON", lambda it: to_the_same_slot(it, lambda it, booking: it.public.post(f"/api/bookings/{booking.token}/reschedule", json={"slot": booking.slot_id})), 200, ""),
-    Row("moving to the same slot, at the desk", lambda it: to_the_same_slot(it, lambda it, booking: it.desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": booking.slot_id})), 422, "The booking is already at this time. Choose another one."),
+    Row(
+        "the page of a link that is another thing's",
+        lambda it: page_of(it, lambda booking: booking.bill.token if booking.bill else ""),
+        404,
+        NOTHING_HERE,
+    ),
+    Row(
+        "calling off after it began",
+        lambda it: too_late(
+            it, lambda it, booking: it.public.post(f"/booking/{booking.token}/call-off", data={"back": "0"})
+        ),
+        409,
+        BEGUN,
+    ),
+    Row(
+        "calling off after it began, by JSON",
+        lambda it: too_late(it, lambda it, booking: it.public.post(f"/api/bookings/{booking.token}/cancel", json={})),
+        409,
+        BEGUN,
+    ),
+    Row(
+        "moving to the same slot",
+        lambda it: to_the_same_slot(
+            it, lambda it, booking: it.public.post(f"/booking/{booking.token}/move/{booking.slot_id}")
+        ),
+        303,
+        "",
+    ),
+    Row(
+        "moving to the same slot, by JSON",
+        lambda it: to_the_same_slot(
+            it,
+            lambda it, booking: it.public.post(
+                f"/api/bookings/{booking.token}/reschedule", json={"slot": booking.slot_id}
+            ),
+        ),
+        200,
+        "",
+    ),
+    Row(
+        "moving to the same slot, at the desk",
+        lambda it: to_the_same_slot(
+            it,
+            lambda it, booking: it.desk.post(
+                f"/desk/booking/{booking.id}/do/reschedule", data={"slot": booking.slot_id}
+            ),
+        ),
+        422,
+        "The booking is already at this time. Choose another one.",
+    ),
     Row("a day with a 25th hour", day_of_25_hours, 200, ""),
-    Row("another zone of a practitioner who is booked", another_zone, 200, "", may_write=frozenset({"practitioner", "change", "job"})),
-]  # fmt: skip
+    Row(
+        "another zone of a practitioner who is booked",
+        another_zone,
+        200,
+        "",
+        may_write=frozenset({"practitioner", "change", "job"}),
+    ),
+]
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.what.replace(" ", "-")[:70])

@@ -40,7 +40,9 @@ def test_a_held_seat_is_gone_for_everybody_else(slot: Slot, hold: Hold, service:
         hold(slot, name="Kabir Shah")
 
 
-def test_a_hold_that_is_over_frees_the_seat_at_once_and_for_the_reader_too(slot: Slot, hold: Hold, service: Service, later: Any) -> None:
+def test_a_hold_that_is_over_frees_the_seat_at_once_and_for_the_reader_too(
+    slot: Slot, hold: Hold, service: Service, later: Any
+) -> None:
     first = hold(slot)
     with later(minutes=16):
         assert free(service) == [slot.id]
@@ -130,11 +132,17 @@ def test_a_free_service_needs_no_gateway(slot: Slot, hold: Hold, service: Servic
 @pytest.mark.parametrize(
     ("answers", "field"),
     [
-        ({"birth_date": "2999-01-01"}, "birth_date"), ({"birth_date": "0001-01-01"}, "birth_date"), ({"birth_date": "soon"}, "birth_date"),
-        ({"birth_time": "25:00"}, "birth_time"), ({"birth_place": "x" * 200}, "birth_place"), ({"price": "1"}, "price"),
+        ({"birth_date": "2999-01-01"}, "birth_date"),
+        ({"birth_date": "0001-01-01"}, "birth_date"),
+        ({"birth_date": "soon"}, "birth_date"),
+        ({"birth_time": "25:00"}, "birth_time"),
+        ({"birth_place": "x" * 200}, "birth_place"),
+        ({"price": "1"}, "price"),
     ],
-)  # fmt: skip
-def test_bad_answers_name_their_field_and_hold_nothing(slot: Slot, service: Service, answers: dict[str, Any], field: str) -> None:
+)
+def test_bad_answers_name_their_field_and_hold_nothing(
+    slot: Slot, service: Service, answers: dict[str, Any], field: str
+) -> None:
     with pytest.raises(Invalid) as no:
         Booking.hold(slot, MEERA, answers)
     assert no.value.fields.keys() == {field}
@@ -142,7 +150,9 @@ def test_bad_answers_name_their_field_and_hold_nothing(slot: Slot, service: Serv
     assert free(service) == [slot.id]
 
 
-def test_confirmation_and_reminder_are_owed_with_the_change_and_sent_once(slot: Slot, hold: Hold, work_off: WorkOff, later: Any, sandbox: str) -> None:
+def test_confirmation_and_reminder_are_owed_with_the_change_and_sent_once(
+    slot: Slot, hold: Hold, work_off: WorkOff, later: Any, sandbox: str
+) -> None:
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     hold(slot).mark_paid(ByHand("cash", "receipt 7"))
     work_off()
@@ -168,7 +178,9 @@ def test_a_reminder_is_never_sent_for_a_cancelled_booking_nor_at_once_when_its_t
     assert [(each.row_id, each.state) for each in reminders] == [(booking.id, "dropped")]
 
 
-def test_the_same_message_keeps_its_id_when_it_is_sent_again(slot: Slot, hold: Hold, work_off: WorkOff, sandbox: str) -> None:
+def test_the_same_message_keeps_its_id_when_it_is_sent_again(
+    slot: Slot, hold: Hold, work_off: WorkOff, sandbox: str
+) -> None:
     hold(slot)
     message = session.scalars(select(Message)).one()
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
@@ -217,9 +229,12 @@ def test_opening_hours_makes_slots_in_the_practitioners_own_zone(asha: Practitio
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "slots"), [("Europe/Berlin", "2027-03-28", 23), ("Europe/Berlin", "2027-10-31", 25), ("Asia/Kolkata", "2027-03-28", 24)]
+    ("zone", "day", "slots"),
+    [("Europe/Berlin", "2027-03-28", 23), ("Europe/Berlin", "2027-10-31", 25), ("Asia/Kolkata", "2027-03-28", 24)],
 )
-def test_a_day_has_as_many_hours_as_it_really_has(asha: Practitioner, service: Service, zone: str, day: str, slots: int) -> None:
+def test_a_day_has_as_many_hours_as_it_really_has(
+    asha: Practitioner, service: Service, zone: str, day: str, slots: int
+) -> None:
     asha.timezone, here = zone, date.fromisoformat(day)
     with clock.standing_at(datetime.combine(here - timedelta(days=9), time(), UTC)):
         made = list(asha._on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
@@ -234,16 +249,27 @@ def test_two_hundred_at_once_get_one_seat_between_them(open_slot: OpenSlot, web:
     session.rollback()
 
     def ask(n: int) -> requests.Response:
-        body = {"slot": slot.id, "name": f"Person {n}", "email": f"p{n}@example.com", "phone": "", "tz": "Asia/Kolkata", "answers": {}}
+        body = {
+            "slot": slot.id,
+            "name": f"Person {n}",
+            "email": f"p{n}@example.com",
+            "phone": "",
+            "tz": "Asia/Kolkata",
+            "answers": {},
+        }
         return requests.post(f"{web}/api/bookings", json=body, timeout=60)
 
     with ThreadPoolExecutor(200) as crowd:
         answers = list(crowd.map(ask, range(200)))
     assert Counter(each.status_code for each in answers) == {201: 1, 409: 199}
-    assert {each.json()["error"]["message"] for each in answers if each.status_code == 409} == {"This time has just been taken. Please choose another one."}
+    assert {each.json()["error"]["message"] for each in answers if each.status_code == 409} == {
+        "This time has just been taken. Please choose another one."
+    }
 
 
-def test_without_lock_and_constraint_the_crowd_would_break_it(open_slot: OpenSlot, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_lock_and_constraint_the_crowd_would_break_it(
+    open_slot: OpenSlot, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The race is real: with both switched off, several get the same seat. So the test above can see it."""
     slot = open_slot()
     monkeypatch.setattr(Slot, "lock", lambda self: self)
@@ -278,11 +304,16 @@ def test_nobody_else_can_let_go_of_a_hold(client: Any, slot: Slot, sandbox: str)
     body = {"slot": slot.id, "name": "Meera Iyer", "email": "meera@example.com"}
     held = client.post("/api/bookings", json=body, headers={"Idempotency-Key": "1"}).get_json()
     for once in ("1", "api:1", "site:1"):
-        client.post(f"/book/first/{slot.id}", data={"once": once, "name": "Mallory", "email": "m@example.com", "timezone": "UTC"})
+        client.post(
+            f"/book/first/{slot.id}",
+            data={"once": once, "name": "Mallory", "email": "m@example.com", "timezone": "UTC"},
+        )
     assert client.get(f"/api/bookings/{held['token']}").get_json()["state"] == "held"
 
 
-def test_a_confirmation_that_was_delayed_is_not_sent_after_a_cancellation(slot: Slot, hold: Hold, work_off: WorkOff) -> None:
+def test_a_confirmation_that_was_delayed_is_not_sent_after_a_cancellation(
+    slot: Slot, hold: Hold, work_off: WorkOff
+) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "x"))
     booking.cancel(CallOff("Ill"))

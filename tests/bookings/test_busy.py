@@ -35,7 +35,10 @@ def put(sandbox: str) -> Callable[..., None]:
     """Somebody's own calendar, as it stands at its address."""
 
     def put(*spans: tuple[datetime, datetime], raw: str = "") -> None:
-        events = "".join(f"BEGIN:VEVENT\nUID:{n}\nDTSTART:{a:%Y%m%dT%H%M%SZ}\nDTEND:{b:%Y%m%dT%H%M%SZ}\nEND:VEVENT\n" for n, (a, b) in enumerate(spans))
+        events = "".join(
+            f"BEGIN:VEVENT\nUID:{n}\nDTSTART:{a:%Y%m%dT%H%M%SZ}\nDTEND:{b:%Y%m%dT%H%M%SZ}\nEND:VEVENT\n"
+            for n, (a, b) in enumerate(spans)
+        )
         body = raw or f"BEGIN:VCALENDAR\nVERSION:2.0\nPRODID:x\n{events}END:VCALENDAR\n".replace("\n", "\r\n")
         assert requests.put(f"{sandbox}/google/ical/mine.ics", data=body.encode(), timeout=PATIENCE).ok
 
@@ -56,7 +59,9 @@ def times(calendar: BusyCalendar) -> list[tuple[datetime, datetime]]:
     return [span for _, span in sorted(busy_times([calendar.practitioner_id], clock.now()))]
 
 
-def test_busy_times_come_and_go_with_the_calendar(calendar: BusyCalendar, put: Any, start: datetime, work_off: Any) -> None:
+def test_busy_times_come_and_go_with_the_calendar(
+    calendar: BusyCalendar, put: Any, start: datetime, work_off: Any
+) -> None:
     one, two = (start, start + timedelta(hours=1)), (start + timedelta(hours=4), start + timedelta(hours=6))
     put(one, two)
     work_off()
@@ -70,7 +75,9 @@ def test_busy_times_come_and_go_with_the_calendar(calendar: BusyCalendar, put: A
     assert session.scalar(text("select address from busy_calendar")) is None
 
 
-def test_what_is_taken_there_takes_the_slots_here_and_gives_them_back(calendar: BusyCalendar, put: Any, open_slot: Callable[..., Slot], work_off: Any) -> None:
+def test_what_is_taken_there_takes_the_slots_here_and_gives_them_back(
+    calendar: BusyCalendar, put: Any, open_slot: Callable[..., Slot], work_off: Any
+) -> None:
     slot, other = open_slot(hours=72), open_slot(hours=80)
     put((slot.starts_at + timedelta(minutes=30), slot.starts_at + timedelta(minutes=40)))
     work_off()
@@ -94,7 +101,9 @@ def test_what_has_not_changed_is_not_read_again_until_more_has_come_into_reach(
         assert BusyCalendar.get(calendar.id).refreshed_at != first
 
 
-@pytest.mark.parametrize("raw", ["<html>Sign in</html>", "x" * 1_020_000, "https://127.0.0.1/", "http://169.254.169.254/latest/meta-data"])
+@pytest.mark.parametrize(
+    "raw", ["<html>Sign in</html>", "x" * 1_020_000, "https://127.0.0.1/", "http://169.254.169.254/latest/meta-data"]
+)
 def test_a_calendar_that_cannot_be_read_keeps_its_times_and_staff_see_why(
     calendar: BusyCalendar, put: Any, start: datetime, work_off: Any, raw: str, enter: Any
 ) -> None:
@@ -126,7 +135,9 @@ def test_a_stretch_with_holes_is_what_is_left_of_it(start: datetime) -> None:
     assert list(without(at(0, 8), [at(-1, 9)])) == []
 
 
-def test_google_is_asked_for_busy_times_too(calendar: BusyCalendar, sandbox: str, settings: Settings, work_off: Any, start: datetime) -> None:
+def test_google_is_asked_for_busy_times_too(
+    calendar: BusyCalendar, sandbox: str, settings: Settings, work_off: Any, start: datetime
+) -> None:
     with transaction():
         BusyCalendar.get(calendar.id).connect(Address("nobody@practice.example"))
     work_off()
@@ -137,7 +148,17 @@ def test_google_is_asked_for_busy_times_too(calendar: BusyCalendar, sandbox: str
     assert (again.kind, again.trouble, again.refreshed_at is not None) == ("google", "", True)
 
 
-@pytest.mark.parametrize("address", ["", "file:///etc/passwd", "http://a.example/x.ics", "https://", "javascript:alert(1)", "https://a.example/x y.ics"])
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "file:///etc/passwd",
+        "http://a.example/x.ics",
+        "https://",
+        "javascript:alert(1)",
+        "https://a.example/x y.ics",
+    ],
+)
 def test_an_address_that_is_none_is_refused_in_the_form(calendar: BusyCalendar, address: str) -> None:
     with pytest.raises(Refused) as no:
         calendar.connect(Address(address))
@@ -147,7 +168,9 @@ def test_an_address_that_is_none_is_refused_in_the_form(calendar: BusyCalendar, 
 def test_the_address_is_nowhere_to_be_read(calendar: BusyCalendar, client: Any, token: Any, settings: Settings) -> None:
     for name in ("ada", "dina", "omar"):
         assert "mine.ics" not in client.get(f"/api/v1/busy_calendar/{calendar.id}", headers=token(name)).text
-    assert not session.scalars(select(text("1")).select_from(text("change")).where(text("change::text like '%mine.ics%'"))).all()
+    assert not session.scalars(
+        select(text("1")).select_from(text("change")).where(text("change::text like '%mine.ics%'"))
+    ).all()
     assert b"mine.ics" not in bytes(session.scalar(text("select address from busy_calendar")))
     assert session.scalars(select(Busy)).all() == []
 

@@ -46,10 +46,16 @@ def paid(open_slot: OpenSlot, hold: Hold) -> Callable[..., Booking]:
 
 
 def said(booking: Booking, template: str) -> list[Message]:
-    return [*session.scalars(select(Message).where(Message.template == template, Message.row_id == booking.id).order_by(Message.id))]
+    return [
+        *session.scalars(
+            select(Message).where(Message.template == template, Message.row_id == booking.id).order_by(Message.id)
+        )
+    ]
 
 
-def test_number_link_and_payment_move_along_and_the_old_seat_is_free_at_once(paid: Callable[..., Booking], open_slot: OpenSlot, client: Any) -> None:
+def test_number_link_and_payment_move_along_and_the_old_seat_is_free_at_once(
+    paid: Callable[..., Booking], open_slot: OpenSlot, client: Any
+) -> None:
     booking, new = paid(), open_slot(hours=96)
     old, number = booking.slot, booking.number
     page = client.get(f"/booking/{booking.token}/move?day={clock.day_of(new.starts_at)}")
@@ -66,7 +72,9 @@ def test_number_link_and_payment_move_along_and_the_old_seat_is_free_at_once(pai
     assert session.get(Booking, booking.id, populate_existing=True).edition == 1  # type: ignore[union-attr]
 
 
-def test_a_time_that_is_gone_leaves_the_old_one_theirs(paid: Callable[..., Booking], open_slot: OpenSlot, hold: Hold, client: Any) -> None:
+def test_a_time_that_is_gone_leaves_the_old_one_theirs(
+    paid: Callable[..., Booking], open_slot: OpenSlot, hold: Hold, client: Any
+) -> None:
     booking, new = paid(), open_slot(hours=96)
     hold(new, name="Kabir Shah")
     answer = client.post(f"/booking/{booking.token}/move/{new.id}", follow_redirects=True)
@@ -75,7 +83,9 @@ def test_a_time_that_is_gone_leaves_the_old_one_theirs(paid: Callable[..., Booki
     assert session.scalars(select(Presence.slot_id).where(Presence.booking_id == booking.id)).all() == [booking.slot_id]
 
 
-def test_there_and_back_again_has_its_reminder(paid: Callable[..., Booking], open_slot: OpenSlot, work_off: Any, sandbox: str) -> None:
+def test_there_and_back_again_has_its_reminder(
+    paid: Callable[..., Booking], open_slot: OpenSlot, work_off: Any, sandbox: str
+) -> None:
     booking, other = paid(), open_slot(hours=96)
     first = booking.slot
     booking.reschedule(NewTime(other.id))
@@ -85,7 +95,9 @@ def test_there_and_back_again_has_its_reminder(paid: Callable[..., Booking], ope
     assert [each.state for each in said(booking, "bookings/reminder")].count("sent") == 1
 
 
-def test_a_reminder_is_never_for_the_old_time(paid: Callable[..., Booking], open_slot: OpenSlot, work_off: Any, sandbox: str) -> None:
+def test_a_reminder_is_never_for_the_old_time(
+    paid: Callable[..., Booking], open_slot: OpenSlot, work_off: Any, sandbox: str
+) -> None:
     booking, later = paid(hours=72), open_slot(hours=120)
     old = booking.slot.starts_at
     booking.reschedule(NewTime(later.id))
@@ -94,7 +106,9 @@ def test_a_reminder_is_never_for_the_old_time(paid: Callable[..., Booking], open
     assert [each.state for each in said(booking, "bookings/reminder")] == ["dropped", "waiting"]
 
 
-def test_the_rest_of_a_deposit_is_asked_for_once_before_the_new_time(open_slot: OpenSlot, hold: Hold, service: Service, work_off: Any, sandbox: str) -> None:
+def test_the_rest_of_a_deposit_is_asked_for_once_before_the_new_time(
+    open_slot: OpenSlot, hold: Hold, service: Service, work_off: Any, sandbox: str
+) -> None:
     with transaction():
         service.deposit_percent = 50
     booking = hold(open_slot(hours=24 * 10))
@@ -106,7 +120,9 @@ def test_the_rest_of_a_deposit_is_asked_for_once_before_the_new_time(open_slot: 
     assert [each.state for each in asked] == ["dropped", "sent"]
 
 
-def test_too_late_leads_to_the_practice_and_not_to_a_bare_no(paid: Callable[..., Booking], open_slot: OpenSlot, client: Any) -> None:
+def test_too_late_leads_to_the_practice_and_not_to_a_bare_no(
+    paid: Callable[..., Booking], open_slot: OpenSlot, client: Any
+) -> None:
     booking, new = paid(hours=20), open_slot(hours=96)
     for way in ("move", f"move/{new.id}", "call-off"):
         page = client.get(f"/booking/{booking.token}/{way}")
@@ -117,7 +133,9 @@ def test_too_late_leads_to_the_practice_and_not_to_a_bare_no(paid: Callable[...,
     assert Booking.get(booking.id).state == "confirmed"
 
 
-def test_what_goes_back_is_said_before_and_is_what_was_promised(open_slot: OpenSlot, hold: Hold, service: Service, client: Any) -> None:
+def test_what_goes_back_is_said_before_and_is_what_was_promised(
+    open_slot: OpenSlot, hold: Hold, service: Service, client: Any
+) -> None:
     with transaction():
         service.policy = RefundPolicy(name="Half", tiers="48h: 50%")
     booking = hold(open_slot(hours=72))
@@ -125,8 +143,12 @@ def test_what_goes_back_is_said_before_and_is_what_was_promised(open_slot: OpenS
     page = client.get(f"/booking/{booking.token}/call-off").text
     assert "₹499.50" in page
     (back,) = re.findall(r'name="back" value="(\d+)"', page)
-    assert client.post(f"/booking/{booking.token}/call-off", data={"back": "99900"}).status_code == 409  # never another sum than was shown
-    assert client.post(f"/booking/{booking.token}/call-off", data={"back": back, "why": "Travelling"}).status_code == 303
+    assert (
+        client.post(f"/booking/{booking.token}/call-off", data={"back": "99900"}).status_code == 409
+    )  # never another sum than was shown
+    assert (
+        client.post(f"/booking/{booking.token}/call-off", data={"back": back, "why": "Travelling"}).status_code == 303
+    )
     assert client.post(f"/booking/{booking.token}/call-off", data={"back": back}).status_code == 303  # pressed twice
     after = session.get(Booking, booking.id, populate_existing=True)
     assert after is not None
@@ -144,7 +166,9 @@ def test_the_same_by_json(paid: Callable[..., Booking], open_slot: OpenSlot, cli
     assert client.post("/api/bookings/nonsense/cancel", json={}).status_code == 404
 
 
-def test_staff_move_it_with_the_same_rules(paid: Callable[..., Booking], open_slot: OpenSlot, hold: Hold, enter: Any) -> None:
+def test_staff_move_it_with_the_same_rules(
+    paid: Callable[..., Booking], open_slot: OpenSlot, hold: Hold, enter: Any
+) -> None:
     booking, new, gone = paid(), open_slot(hours=96), open_slot(hours=120)
     hold(gone, name="Kabir Shah")
     desk = enter("dina")
@@ -156,7 +180,9 @@ def test_staff_move_it_with_the_same_rules(paid: Callable[..., Booking], open_sl
     assert "already at this time" in desk.post(f"/desk/booking/{booking.id}/do/reschedule", data={"slot": new.id}).text
 
 
-def test_two_who_move_to_one_time_get_one_seat_between_them(paid: Callable[..., Booking], open_slot: OpenSlot, app: Flask) -> None:
+def test_two_who_move_to_one_time_get_one_seat_between_them(
+    paid: Callable[..., Booking], open_slot: OpenSlot, app: Flask
+) -> None:
     ids, new = [paid(hours=72 + n, name=f"Person {n}").id for n in range(4)], open_slot(hours=120).id
     assert sum(_move_at_once(app, ids, new)) == 1
     assert session.scalars(select(Booking.slot_id)).all().count(new) == 1
@@ -178,7 +204,9 @@ def test_without_lock_and_constraint_they_would_share_it(
             connection.execute(text("truncate booking cascade"))
             connection.execute(text("alter table booking enable trigger all"))
             taking = "state in ('held', 'requested', 'confirmed', 'completed', 'no_show')"
-            connection.execute(text(f"create unique index booking_one_per_seat on booking (slot_id, seat) where {taking}"))
+            connection.execute(
+                text(f"create unique index booking_one_per_seat on booking (slot_id, seat) where {taking}")
+            )
 
 
 def _move_at_once(app: Flask, ids: list[int], new: int) -> list[bool]:
@@ -199,7 +227,9 @@ def _move_at_once(app: Flask, ids: list[int], new: int) -> list[bool]:
 # --- where somebody looks at each request -----------------------------------------------------------------------------
 
 
-def test_a_request_keeps_its_seat_until_it_is_answered(open_slot: OpenSlot, hold: Hold, service: Service, by: Any, later: Any, work_off: Any) -> None:
+def test_a_request_keeps_its_seat_until_it_is_answered(
+    open_slot: OpenSlot, hold: Hold, service: Service, by: Any, later: Any, work_off: Any
+) -> None:
     with transaction():
         service.by_approval = True
     slot = open_slot(hours=120)
@@ -214,7 +244,9 @@ def test_a_request_keeps_its_seat_until_it_is_answered(open_slot: OpenSlot, hold
     assert booking.state == "confirmed"
 
 
-def test_a_request_that_nobody_answers_goes_free(open_slot: OpenSlot, hold: Hold, service: Service, later: Any, work_off: Any) -> None:
+def test_a_request_that_nobody_answers_goes_free(
+    open_slot: OpenSlot, hold: Hold, service: Service, later: Any, work_off: Any
+) -> None:
     with transaction():
         service.by_approval = True
     booking = hold(open_slot(hours=120))
@@ -240,12 +272,18 @@ def test_whoever_has_least_is_next_and_anybody_means_anybody(
     assert f"/book/first/{hers.id}" in client.get(f"/book/first?day={day}&tz=UTC&with={asha.id}").text
     hold(his, name="Kabir Shah")
     form = {"name": "Meera Iyer", "email": "meera@example.com"}
-    assert client.post(f"/book/first/{his.id}", data=form | {"with": dev.id}).headers["Location"].startswith("/book/first?")
+    assert (
+        client.post(f"/book/first/{his.id}", data=form | {"with": dev.id})
+        .headers["Location"]
+        .startswith("/book/first?")
+    )
     assert client.post(f"/book/first/{his.id}", data=form).status_code == 303
     assert [each.slot_id for each in session.scalars(select(Booking).order_by(Booking.id.desc()).limit(1))] == [hers.id]
 
 
-def test_a_day_holds_no_more_than_its_cap_even_at_the_same_moment(open_slot: OpenSlot, hold: Hold, service: Service, app: Flask) -> None:
+def test_a_day_holds_no_more_than_its_cap_even_at_the_same_moment(
+    open_slot: OpenSlot, hold: Hold, service: Service, app: Flask
+) -> None:
     with transaction():
         service.day_cap = 1
     morning = clock.now().replace(hour=4, minute=0, second=0, microsecond=0) + timedelta(days=3)
@@ -293,7 +331,9 @@ def test_a_tick_on_the_form_is_kept_as_their_word(slot: Slot, client: Any) -> No
     assert [(each.channel, each.how) for each in session.scalars(select(OptIn))] == [("whatsapp", "Ticked on the form")]
 
 
-def test_moving_far_away_first_brings_nothing_back_that_was_gone(open_slot: OpenSlot, hold: Hold, service: Service) -> None:
+def test_moving_far_away_first_brings_nothing_back_that_was_gone(
+    open_slot: OpenSlot, hold: Hold, service: Service
+) -> None:
     with transaction():
         service.policy = RefundPolicy(name="Steps", tiers="48h: 100%, 24h: 50%")
     booking = hold(open_slot(hours=30))
@@ -302,7 +342,9 @@ def test_moving_far_away_first_brings_nothing_back_that_was_gone(open_slot: Open
     assert booking.back_by_policy().amount == 49950
 
 
-def test_a_refusal_inside_another_change_is_never_taken_for_a_booking(slot: Slot, hold: Hold, service: Service, open_slot: OpenSlot) -> None:
+def test_a_refusal_inside_another_change_is_never_taken_for_a_booking(
+    slot: Slot, hold: Hold, service: Service, open_slot: OpenSlot
+) -> None:
     with transaction():
         session.add(Coupon(code="ONCE", percent=10, uses_each=1))
     Booking.hold(slot, MEERA, {}, Choices(coupon="ONCE"))

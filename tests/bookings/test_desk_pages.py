@@ -48,7 +48,9 @@ def guests(page: str) -> list[str]:
     return [" ".join(re.sub("<[^>]*>", " ", each).split()) for each in found]
 
 
-def test_the_day_is_in_order_and_the_next_one_stands_out(paid: Any, hold: Any, open_slot: Any, dev: Any, enter: Enter) -> None:
+def test_the_day_is_in_order_and_the_next_one_stands_out(
+    paid: Any, hold: Any, open_slot: Any, dev: Any, enter: Enter
+) -> None:
     with clock.standing_at(NOON):
         paid(open_slot(hours=3, of=dev), **KABIR)
         paid(open_slot(hours=1))
@@ -71,7 +73,9 @@ def test_the_day_is_in_order_and_the_next_one_stands_out(paid: Any, hold: Any, o
         assert enter("dina").get("/desk/today/?day=2026-13-24").status_code == 400
 
 
-def test_check_in_complete_and_no_show_are_the_declared_moves_and_lead_back(paid: Any, open_slot: Any, enter: Enter) -> None:
+def test_check_in_complete_and_no_show_are_the_declared_moves_and_lead_back(
+    paid: Any, open_slot: Any, enter: Enter
+) -> None:
     with clock.standing_at(NOON):
         booking = paid(open_slot(hours=1))
         asha = enter("asha")
@@ -110,7 +114,9 @@ def test_what_is_not_paid_yet_is_said_and_the_queries_do_not_grow(
 
 
 def call(who: FlaskClient, slot: Slot, **said: Any) -> Any:
-    typed = {"book": "yes", "once": "once-1", "service": slot.service.slug, "slot": slot.id, "pay": "link"} | KABIR | said
+    typed = (
+        {"book": "yes", "once": "once-1", "service": slot.service.slug, "slot": slot.id, "pay": "link"} | KABIR | said
+    )
     return who.post("/desk/by_phone/", data=typed)
 
 
@@ -148,7 +154,9 @@ def test_what_a_booking_waits_for_is_said_as_it_is(slot: Slot, enter: Enter) -> 
     assert told(dina, call(dina, slot)) == "is waiting for payment. The link was sent to kabir@example.com"
 
 
-def test_money_that_somebody_else_has_to_see_is_not_asked_for_again(service: Service, slot: Slot, enter: Enter, by: Any, sandbox: str, work_off: Any) -> None:
+def test_money_that_somebody_else_has_to_see_is_not_asked_for_again(
+    service: Service, slot: Slot, enter: Enter, by: Any, sandbox: str, work_off: Any
+) -> None:
     with transaction():
         service.price = Money(2_500_000, "INR")
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
@@ -170,10 +178,15 @@ def test_a_deposit_and_a_cheque_are_not_called_paid(service: Service, open_slot:
         service.deposit_percent = 40
     dina, cheque = enter("dina"), "the cheque for ₹399.60 has not cleared yet"
     assert told(dina, call(dina, open_slot(), pay="cash", reference="R-7")) == "is confirmed; ₹599.40 is still due"
-    assert told(dina, call(dina, open_slot(hours=50), once="2", pay="cheque", reference="123")) == f"is confirmed; {cheque} and ₹599.40 is still due"
+    assert (
+        told(dina, call(dina, open_slot(hours=50), once="2", pay="cheque", reference="123"))
+        == f"is confirmed; {cheque} and ₹599.40 is still due"
+    )
     with transaction():
         Service.get(service.id).deposit_percent = 100
-    assert told(dina, call(dina, open_slot(hours=52), once="3", pay="bank", reference="UTR-1")) == "is confirmed and paid"
+    assert (
+        told(dina, call(dina, open_slot(hours=52), once="3", pay="bank", reference="UTR-1")) == "is confirmed and paid"
+    )
 
 
 def test_what_somebody_looks_at_first_is_not_paid_before(service: Service, slot: Slot, enter: Enter) -> None:
@@ -206,7 +219,10 @@ def test_the_refusals_are_those_of_the_public_page(slot: Slot, hold: Any, enter:
     taken = call(enter("dina"), slot)
     assert taken.status_code == 409
     assert "This time has just been taken." in taken.text
-    for said, words in (({"name": "", "email": "nobody"}, "Enter a valid email address."), ({"coupon": "NOSUCH"}, "This coupon doesn’t exist")):
+    for said, words in (
+        ({"name": "", "email": "nobody"}, "Enter a valid email address."),
+        ({"coupon": "NOSUCH"}, "This coupon doesn’t exist"),
+    ):
         wrong = call(enter("dina"), open_slot(hours=50 + len(said)), **said)
         assert wrong.status_code == 422
         assert words in wrong.text
@@ -235,14 +251,18 @@ def test_somebody_known_is_found_by_parts_and_stays_one_person(slot: Slot, enter
     assert (booking.person_id, session.query(Person).filter(Person.name == "Meera Iyer").count()) == (known.id, 1)
 
 
-def test_the_next_free_times_come_first_and_the_one_that_was_clicked_is_chosen(open_slot: Any, enter: Enter, dev: Any) -> None:
+def test_the_next_free_times_come_first_and_the_one_that_was_clicked_is_chosen(
+    open_slot: Any, enter: Enter, dev: Any
+) -> None:
     later, soon = open_slot(hours=100), open_slot(hours=30, of=dev)
     page = enter("dina").get(f"/desk/by_phone/?slot={later.id}").text
     assert re.findall(r'name="slot" value="(\d+)"', page) == [str(soon.id), str(later.id)]
     assert f'name="slot" value="{later.id}" checked' in page
     only = enter("dina").post("/desk/by_phone/", data={"whose": dev.id}).text
     assert re.findall(r'name="slot" value="(\d+)"', only) == [str(soon.id)]
-    assert "No times available from this date" in enter("dina").post("/desk/by_phone/", data={"since": "2150-01-01"}).text
+    assert (
+        "No times available from this date" in enter("dina").post("/desk/by_phone/", data={"since": "2150-01-01"}).text
+    )
     assert "Enter a valid date." in enter("dina").post("/desk/by_phone/", data={"since": "tomorrow"}).text
 
 
@@ -286,8 +306,15 @@ def a_week(service: Service, paid: Any, hold: Any, open_slot: Any, dev: Any, by:
     with transaction():
         service.price = Money(100000, "INR")
     with clock.standing_at(NOON):
-        who = {name: paid(open_slot(hours=hours, of=of), name=name) for name, hours, of in (("Ann", 2, None), ("Ben", 3, None), ("Cem", 2, dev))}
-        off, lapsed, free = paid(open_slot(hours=4), name="Dia"), hold(open_slot(hours=5), name="Eve"), open_slot(hours=6)
+        who = {
+            name: paid(open_slot(hours=hours, of=of), name=name)
+            for name, hours, of in (("Ann", 2, None), ("Ben", 3, None), ("Cem", 2, dev))
+        }
+        off, lapsed, free = (
+            paid(open_slot(hours=4), name="Dia"),
+            hold(open_slot(hours=5), name="Eve"),
+            open_slot(hours=6),
+        )
         stands = hold(open_slot(hours=7), name="Fay")
         with by("dina"), transaction():
             off.bills[0].payments[0].give_back(GiveBack(amount="500", why="Half of it was enough."))
@@ -302,24 +329,43 @@ def a_week(service: Service, paid: Any, hold: Any, open_slot: Any, dev: Any, by:
 
 def test_the_figures_of_a_week_are_those_worked_out_by_hand(a_week: dict[str, Any], ask: Any, dev: Any) -> None:
     with clock.standing_at(NOON + timedelta(hours=9)):
-        assert ask("revenue") == [{"week": "2026-11-16", "service": "First consultation", "bookings": 4, "net": 3500, "tax": 0, "total": 3500}]
+        assert ask("revenue") == [
+            {"week": "2026-11-16", "service": "First consultation", "bookings": 4, "net": 3500, "tax": 0, "total": 3500}
+        ]
         assert ask("occupancy") == [
             {"practitioner": "Asha Rao", "open": 360, "booked": 120, "free": 240, "rate": 33.33},
             {"practitioner": "Dev Mehta", "open": 60, "booked": 60, "free": 0, "rate": 100.0},
         ]
         assert [(row["bookings"], row["today"], row["median"]) for row in ask("lead_time")] == [(3, 3, 0)]
         assert ask("conversion") == [
-            {"service": "First consultation", "held": 6, "paid": 4, "lapsed": 1, "called_off": 0, "waiting": 1, "rate": 80.0},
+            {
+                "service": "First consultation",
+                "held": 6,
+                "paid": 4,
+                "lapsed": 1,
+                "called_off": 0,
+                "waiting": 1,
+                "rate": 80.0,
+            },
         ]
         assert ask("no_shows") == [
             {"practitioner": "Asha Rao", "came": 2, "missed": 0, "unsaid": 0, "rate": 0},
             {"practitioner": "Dev Mehta", "came": 0, "missed": 1, "unsaid": 0, "rate": 100.0},
         ]
-        assert ask("given_back") == [{"service": "First consultation", "payments": 4, "given_back": 1, "paid": 4000, "back": 500, "rate": 12.5}]
-        assert ask("revenue", since="2026-11-21") == ask("no_shows", since="2026-11-21") == ask("occupancy", since="2026-11-21") == []
+        assert ask("given_back") == [
+            {"service": "First consultation", "payments": 4, "given_back": 1, "paid": 4000, "back": 500, "rate": 12.5}
+        ]
+        assert (
+            ask("revenue", since="2026-11-21")
+            == ask("no_shows", since="2026-11-21")
+            == ask("occupancy", since="2026-11-21")
+            == []
+        )
 
 
-def test_an_hour_that_two_services_offer_is_open_once(service: Service, paid: Any, open_slot: Any, asha: Any, ask: Any) -> None:
+def test_an_hour_that_two_services_offer_is_open_once(
+    service: Service, paid: Any, open_slot: Any, asha: Any, ask: Any
+) -> None:
     with clock.standing_at(NOON):
         slot = open_slot(hours=2)
         with transaction():
@@ -332,7 +378,9 @@ def test_an_hour_that_two_services_offer_is_open_once(service: Service, paid: An
         assert [(row["open"], row["booked"], row["rate"]) for row in ask("occupancy")] == [(60, 60, 100.0)]
 
 
-def test_reminders_that_were_needed_and_that_were_not(paid: Any, open_slot: Any, ask: Any, by: Any, work_off: Any) -> None:
+def test_reminders_that_were_needed_and_that_were_not(
+    paid: Any, open_slot: Any, ask: Any, by: Any, work_off: Any
+) -> None:
     with clock.standing_at(NOON - timedelta(days=2)):
         paid(open_slot(hours=48))
         off = paid(open_slot(hours=50), name="Kabir Shah")

@@ -32,7 +32,9 @@ def event(content: bytes) -> Any:
     return found
 
 
-def test_each_email_that_changes_the_time_changes_the_calendar(paid: Any, open_slot: Any, work_off: Any, sandbox: str) -> None:
+def test_each_email_that_changes_the_time_changes_the_calendar(
+    paid: Any, open_slot: Any, work_off: Any, sandbox: str
+) -> None:
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     booking, new = paid(), open_slot(hours=96)
     work_off()
@@ -40,8 +42,17 @@ def test_each_email_that_changes_the_time_changes_the_calendar(paid: Any, open_s
     work_off()
     Booking.get(booking.id).cancel(CallOff("Ill"))
     work_off()
-    letters = [each for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json() if "booking.ics" in each["attachments"]]
-    sent = [requests.get(f"{sandbox}/mail/{each['id']}/{each['attachments'].index('booking.ics')}", timeout=PATIENCE).content for each in reversed(letters)]
+    letters = [
+        each
+        for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json()
+        if "booking.ics" in each["attachments"]
+    ]
+    sent = [
+        requests.get(
+            f"{sandbox}/mail/{each['id']}/{each['attachments'].index('booking.ics')}", timeout=PATIENCE
+        ).content
+        for each in reversed(letters)
+    ]
     raw = requests.get(f"{sandbox}/mail/{letters[0]['id']}.eml", timeout=PATIENCE).text
     assert [str(Calendar.from_ical(each)["METHOD"]) for each in sent] == ["REQUEST", "REQUEST", "CANCEL"]
     assert [event(each)["SEQUENCE"] for each in sent] == [0, 1, 2]
@@ -59,7 +70,9 @@ def test_a_booking_has_a_file_at_its_own_link_and_nobody_elses(paid: Any, client
     assert client.get(f"/booking/{booking.token[1:]}x/calendar.ics").status_code == 404
 
 
-def test_a_feed_shows_whom_they_meet_and_nothing_that_was_confided(open_slot: Any, asha: Practitioner, dev: Practitioner, client: Any) -> None:
+def test_a_feed_shows_whom_they_meet_and_nothing_that_was_confided(
+    open_slot: Any, asha: Practitioner, dev: Practitioner, client: Any
+) -> None:
     who = {"name": "Meera Iyer", "email": "meera@example.com", "phone": "+919845012345", "timezone": "Asia/Kolkata"}
     held = Booking.hold(open_slot(), who, {"birth_place": "Mysuru"})
     answer = client.get(f"/calendar/{asha.token}.ics")
@@ -67,11 +80,15 @@ def test_a_feed_shows_whom_they_meet_and_nothing_that_was_confided(open_slot: An
     assert ("Meera Iyer" in entry["SUMMARY"], entry["STATUS"], entry.start) == (True, "TENTATIVE", held.slot.starts_at)
     for private in ("Mysuru", "meera@example.com", "9845012345", held.token):
         assert private not in answer.text
-    assert client.get(f"/calendar/{asha.token}.ics", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    assert (
+        client.get(f"/calendar/{asha.token}.ics", headers={"If-None-Match": answer.headers["ETag"]}).status_code == 304
+    )
     assert not Calendar.from_ical(client.get(f"/calendar/{dev.token}.ics").data).walk("VEVENT")
 
 
-def test_a_feed_is_read_in_as_many_questions_for_many_bookings_as_for_one(paid: Any, asha: Practitioner, client: Any, count_queries: Any) -> None:
+def test_a_feed_is_read_in_as_many_questions_for_many_bookings_as_for_one(
+    paid: Any, asha: Practitioner, client: Any, count_queries: Any
+) -> None:
     paid()
     one = count_queries(lambda: client.get(f"/calendar/{asha.token}.ics"))
     for hours in (60, 72, 84):

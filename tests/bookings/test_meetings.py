@@ -64,7 +64,8 @@ def with_jitsi(app: Flask) -> Iterator[None]:
 
 def meeting_of(booking: Booking) -> Meeting:
     return session.scalars(
-        select(Meeting).where(Meeting.booking_id == booking.id).order_by(Meeting.id.desc()), execution_options={"populate_existing": True}
+        select(Meeting).where(Meeting.booking_id == booking.id).order_by(Meeting.id.desc()),
+        execution_options={"populate_existing": True},
     ).first()  # type: ignore[return-value]
 
 
@@ -74,7 +75,11 @@ def again(booking: Booking) -> Booking:
 
 
 def told(meeting: Meeting) -> int:
-    return len(session.scalars(select(Message).where(Message.template == "bookings/meeting_failed", Message.row_id == meeting.id)).all())
+    return len(
+        session.scalars(
+            select(Message).where(Message.template == "bookings/meeting_failed", Message.row_id == meeting.id)
+        ).all()
+    )
 
 
 def events(google: str, meeting: Meeting) -> list[dict[str, Any]]:
@@ -90,10 +95,14 @@ def test_a_confirmation_never_waits_for_its_link(google: str, paid: Paid, work_o
     assert (meeting.state, meeting.join_url.partition("/sandbox/google/meet/")[1] != "") == ("ready", True)
     (event,) = events(google, meeting)
     assert event["start"]["dateTime"] == booking.slot.starts_at.isoformat().replace("+00:00", "Z")
-    assert event["attendees"] == [{"email": "asha@example.com"}]  # and never the customer's, who would have the link days before
+    assert event["attendees"] == [
+        {"email": "asha@example.com"}
+    ]  # and never the customer's, who would have the link days before
 
 
-def test_whatever_happens_on_the_way_it_is_one_meeting_with_one_link(google: str, plan: Plan, paid: Paid, work_off: Any, later: Any) -> None:
+def test_whatever_happens_on_the_way_it_is_one_meeting_with_one_link(
+    google: str, plan: Plan, paid: Paid, work_off: Any, later: Any
+) -> None:
     faults = ["reply_lost", "pending", "503", "429", "403_rate", "empty"]
     booked = [paid(hours=48 + n) for n in range(len(faults))]
     for fault in faults:
@@ -116,10 +125,14 @@ def test_the_same_meeting_moves_along_with_its_link(google: str, paid: Paid, ope
     work_off()
     after = meeting_of(booking)
     assert (after.state, after.join_url, after.external_id, after.edition) == ("ready", link, id, 1)
-    assert [each["start"]["dateTime"] for each in events(google, after)] == [new.starts_at.isoformat().replace("+00:00", "Z")]
+    assert [each["start"]["dateTime"] for each in events(google, after)] == [
+        new.starts_at.isoformat().replace("+00:00", "Z")
+    ]
 
 
-def test_a_booking_that_moves_while_google_is_asked_ends_at_its_new_time(google: str, paid: Paid, open_slot: Any, work_off: Any) -> None:
+def test_a_booking_that_moves_while_google_is_asked_ends_at_its_new_time(
+    google: str, paid: Paid, open_slot: Any, work_off: Any
+) -> None:
     """Two answers may come in the wrong order: whoever hears of an older time looks again."""
     booking, new = paid(), open_slot(hours=96)
     meeting, asks = meeting_of(booking), place.named("google").make
@@ -149,7 +162,9 @@ def test_what_is_called_off_is_taken_off_the_calendar(google: str, paid: Paid, w
     assert again(booking).meeting is None
 
 
-def test_what_somebody_took_off_the_calendar_by_hand_comes_back_with_the_next_move(google: str, paid: Paid, open_slot: Any, work_off: Any) -> None:
+def test_what_somebody_took_off_the_calendar_by_hand_comes_back_with_the_next_move(
+    google: str, paid: Paid, open_slot: Any, work_off: Any
+) -> None:
     booking, new = paid(), open_slot(hours=96)
     work_off()
     meeting = meeting_of(booking)
@@ -159,7 +174,9 @@ def test_what_somebody_took_off_the_calendar_by_hand_comes_back_with_the_next_mo
     assert (meeting_of(booking).state, [each["status"] for each in events(google, meeting)]) == ("ready", ["confirmed"])
 
 
-def test_when_google_stays_away_there_is_another_room_and_staff_hear_of_it_once(google: str, plan: Plan, paid: Paid, work_off: Any, with_jitsi: None) -> None:
+def test_when_google_stays_away_there_is_another_room_and_staff_hear_of_it_once(
+    google: str, plan: Plan, paid: Paid, work_off: Any, with_jitsi: None
+) -> None:
     plan("503", times=10)
     booking, began = paid(), clock.now()
     for seconds in (0, 6, 30, 100):
@@ -173,7 +190,9 @@ def test_when_google_stays_away_there_is_another_room_and_staff_hear_of_it_once(
     assert told(meeting) == 1
 
 
-def test_a_no_for_good_is_not_asked_again_and_the_own_room_stands_in(google: str, plan: Plan, paid: Paid, work_off: Any, asha: Practitioner) -> None:
+def test_a_no_for_good_is_not_asked_again_and_the_own_room_stands_in(
+    google: str, plan: Plan, paid: Paid, work_off: Any, asha: Practitioner
+) -> None:
     with transaction():
         asha.room = "https://zoom.example/asha"
     plan("no_conference")
@@ -201,13 +220,18 @@ def test_with_nothing_left_the_page_says_that_the_link_is_sent_and_staff_enter_o
         assert "https://zoom.example/for-meera" in client.get(f"/booking/{booking.token}").text
 
 
-def test_the_link_is_shown_from_a_quarter_of_an_hour_before_and_never_the_hosts(google: str, paid: Paid, work_off: Any, client: Any) -> None:
+def test_the_link_is_shown_from_a_quarter_of_an_hour_before_and_never_the_hosts(
+    google: str, paid: Paid, work_off: Any, client: Any
+) -> None:
     booking = paid()
     work_off()
     meeting = meeting_of(booking)
     for minutes, shown in ((-16, False), (-14, True), (30, True), (95, False)):
         with clock.standing_at(booking.slot.starts_at + timedelta(minutes=minutes)):
-            page, told = client.get(f"/booking/{booking.token}").text, client.get(f"/api/bookings/{booking.token}").get_json()
+            page, told = (
+                client.get(f"/booking/{booking.token}").text,
+                client.get(f"/api/bookings/{booking.token}").get_json(),
+            )
         assert (meeting.join_url in page, bool(told["meeting"]["link"])) == (shown, shown)
         assert meeting.host_url not in page + str(told)
 
@@ -233,7 +257,9 @@ def test_in_person_there_is_an_address_from_the_start(paid: Paid, asha: Practiti
     assert "12 Church Street" in client.get(f"/booking/{booking.token}").text
 
 
-def test_with_another_practitioner_it_is_another_meeting(google: str, paid: Paid, open_slot: Any, dev: Practitioner, work_off: Any) -> None:
+def test_with_another_practitioner_it_is_another_meeting(
+    google: str, paid: Paid, open_slot: Any, dev: Practitioner, work_off: Any
+) -> None:
     booking, new = paid(), open_slot(hours=96, of=dev)
     work_off()
     first = meeting_of(booking)
@@ -243,7 +269,9 @@ def test_with_another_practitioner_it_is_another_meeting(google: str, paid: Paid
     assert [each["status"] for each in events(google, first)] == ["cancelled"]
 
 
-def test_staff_can_try_the_link_before_a_customer_does(google: str, plan: Plan, asha: Practitioner, work_off: Any, by: Any) -> None:
+def test_staff_can_try_the_link_before_a_customer_does(
+    google: str, plan: Plan, asha: Practitioner, work_off: Any, by: Any
+) -> None:
     def says() -> str:
         with by("dina"):
             Practitioner.get(asha.id).try_link()

@@ -14,7 +14,13 @@ from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 
 # The last evening of a month, of a year and of a February, in the practice's zone; the same in UTC, which is the next morning here.
-LAST_DAYS = ["2026-11-30T23:50+05:30", "2026-12-31T23:50+05:30", "2026-12-31T23:50+00:00", "2028-02-29T12:00+05:30", "2027-01-31T23:50+05:30"]
+LAST_DAYS = [
+    "2026-11-30T23:50+05:30",
+    "2026-12-31T23:50+05:30",
+    "2026-12-31T23:50+00:00",
+    "2028-02-29T12:00+05:30",
+    "2027-01-31T23:50+05:30",
+]
 
 
 @pytest.fixture(params=LAST_DAYS)
@@ -26,7 +32,9 @@ def days_to_choose(page: str) -> list[str]:
     return re.findall(r'href="[^"]*day=(\d{4}-\d\d-\d\d)', page)
 
 
-def test_the_page_opens_at_the_first_free_time_whatever_month_it_is_in(last_day: str, client: FlaskClient, open_slot: Callable[..., Slot]) -> None:
+def test_the_page_opens_at_the_first_free_time_whatever_month_it_is_in(
+    last_day: str, client: FlaskClient, open_slot: Callable[..., Slot]
+) -> None:
     with clock.standing_at(datetime.fromisoformat(last_day)):
         slot = open_slot(hours=48)
         page = client.get("/book/first")
@@ -35,7 +43,9 @@ def test_the_page_opens_at_the_first_free_time_whatever_month_it_is_in(last_day:
     assert "available time" in page.text
 
 
-def test_a_month_that_was_asked_for_opens_even_if_nothing_is_free(client: FlaskClient, open_slot: Callable[..., Slot]) -> None:
+def test_a_month_that_was_asked_for_opens_even_if_nothing_is_free(
+    client: FlaskClient, open_slot: Callable[..., Slot]
+) -> None:
     with clock.standing_at(datetime.fromisoformat(LAST_DAYS[0])):
         open_slot(hours=48)
         page = client.get("/book/first?month=2026-11")
@@ -43,14 +53,18 @@ def test_a_month_that_was_asked_for_opens_even_if_nothing_is_free(client: FlaskC
         assert "month=2026-12" in page.text
 
 
-def test_a_month_in_the_middle_is_read_with_one_question(client: FlaskClient, open_slot: Callable[..., Slot], count_queries: Callable[..., int]) -> None:
+def test_a_month_in_the_middle_is_read_with_one_question(
+    client: FlaskClient, open_slot: Callable[..., Slot], count_queries: Callable[..., int]
+) -> None:
     with clock.standing_at(datetime.fromisoformat("2026-11-11T09:00+05:30")):
         open_slot(hours=48)
         named = count_queries(lambda: client.get("/book/first?month=2026-11"))
         assert count_queries(lambda: client.get("/book/first")) == named
 
 
-def test_the_times_of_one_practitioner_open_at_theirs(last_day: str, client: FlaskClient, open_slot: Callable[..., Slot], dev: object) -> None:
+def test_the_times_of_one_practitioner_open_at_theirs(
+    last_day: str, client: FlaskClient, open_slot: Callable[..., Slot], dev: object
+) -> None:
     with clock.standing_at(datetime.fromisoformat(last_day)):
         open_slot(hours=48)
         theirs = open_slot(hours=24 * 40, of=dev)
@@ -58,7 +72,9 @@ def test_the_times_of_one_practitioner_open_at_theirs(last_day: str, client: Fla
     assert days_to_choose(page.text)[:1] == [f"{clock.day_of(theirs.starts_at)}"]
 
 
-def test_where_nothing_is_free_the_page_stays_in_the_present_month(last_day: str, client: FlaskClient, service: Service) -> None:
+def test_where_nothing_is_free_the_page_stays_in_the_present_month(
+    last_day: str, client: FlaskClient, service: Service
+) -> None:
     with clock.standing_at(datetime.fromisoformat(last_day)):
         page = client.get("/book/first")
     assert page.status_code == 200

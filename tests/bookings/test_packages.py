@@ -77,7 +77,9 @@ def use(open_slot: OpenSlot) -> Use:
     """A booking with a code: use(bought), use(bought, hours=30)."""
 
     def use(bought: Pass, *, hours: float = 48, slot: Slot | None = None, **choices: Any) -> Booking:
-        return Booking.hold(slot or open_slot(hours=hours), MEERA, {}, Choices(coupon=bought.code.lower().replace("-", " "), **choices))
+        return Booking.hold(
+            slot or open_slot(hours=hours), MEERA, {}, Choices(coupon=bought.code.lower().replace("-", " "), **choices)
+        )
 
     return use
 
@@ -99,7 +101,9 @@ def state(it: Any) -> str:
 # --- buying it ---
 
 
-def test_it_is_bought_on_its_page_and_its_code_comes_with_the_money(client: FlaskClient, package: Package, work_off: Any, sandbox: str) -> None:
+def test_it_is_bought_on_its_page_and_its_code_comes_with_the_money(
+    client: FlaskClient, package: Package, work_off: Any, sandbox: str
+) -> None:
     assert "Three at once" in client.get("/packages").text
     assert "/packages/1" in client.get("/services").text
     assert "/packages/1" in client.get("/book/first").text
@@ -130,7 +134,9 @@ def test_a_form_that_is_wrong_keeps_what_was_typed(client: FlaskClient, package:
     assert "Enter a valid 15-character GSTIN" in answer.text
 
 
-def test_one_that_nobody_pays_for_is_forgotten_and_late_money_goes_back(sold: Sold, later: Any, work_off: Any, sandbox: str) -> None:
+def test_one_that_nobody_pays_for_is_forgotten_and_late_money_goes_back(
+    sold: Sold, later: Any, work_off: Any, sandbox: str
+) -> None:
     bought = sold(paid=False)
     with later(days=15):
         work_off()
@@ -164,7 +170,9 @@ def test_extras_are_still_to_be_paid_with_their_tax(sold: Sold, use: Use, servic
     assert (booking.state, booking.price.amount, booking.bills[0].whole_price.tax.amount) == ("held", 11800, 1800)
 
 
-def test_each_use_is_earned_when_it_has_happened_and_the_last_one_takes_the_rest(sold: Sold, use: Use, later: Any) -> None:
+def test_each_use_is_earned_when_it_has_happened_and_the_last_one_takes_the_rest(
+    sold: Sold, use: Use, later: Any
+) -> None:
     bought = sold()
     whole, earned = net("deposits", bought), []
     for hours, how in ((24, Booking.complete), (48, Booking.miss), (72, Booking.complete)):
@@ -177,7 +185,9 @@ def test_each_use_is_earned_when_it_has_happened_and_the_last_one_takes_the_rest
     assert (state(bought), net("deposits", bought), bought.bills[0].delivered_at is not None) == ("used_up", 0, True)
 
 
-def test_a_use_comes_back_once_in_time_and_not_after_it_nor_for_who_did_not_come(sold: Sold, use: Use, service: Service, later: Any) -> None:
+def test_a_use_comes_back_once_in_time_and_not_after_it_nor_for_who_did_not_come(
+    sold: Sold, use: Use, service: Service, later: Any
+) -> None:
     with transaction():
         service.policy, service.change_hours = RefundPolicy(name="A day", tiers="24h: 100%"), 0
     bought = sold()
@@ -275,14 +285,21 @@ def test_what_is_unused_at_its_end_is_earned_and_what_is_booked_waits_until_it_h
     assert (net("income", bought), net("deposits", bought)) == (211864, 0)
 
 
-def test_a_use_that_comes_back_after_the_end_is_earned_too(sold: Sold, use: Use, later: Any, work_off: Any, sandbox: str) -> None:
+def test_a_use_that_comes_back_after_the_end_is_earned_too(
+    sold: Sold, use: Use, later: Any, work_off: Any, sandbox: str
+) -> None:
     bought = sold()
     with later(days=89):
         booking = use(bought, hours=72)
     with later(days=91):
         work_off()
         anew(booking).cancel(Cancel("Ill."))
-    assert (state(bought), anew(bought).uses_left, net("deposits", bought), net("income", bought)) == ("expired", 3, 0, 211864)
+    assert (state(bought), anew(bought).uses_left, net("deposits", bought), net("income", bought)) == (
+        "expired",
+        3,
+        0,
+        211864,
+    )
 
 
 def test_calling_it_off_gives_back_at_most_what_is_unused(sold: Sold, use: Use, later: Any) -> None:

@@ -39,7 +39,10 @@ def inr(amount: int) -> Money:
 @pytest.fixture
 def extras(service: Service) -> tuple[int, int]:
     with transaction():
-        pair = Extra(service=service, name="Recording", price=inr(20000)), Extra(service=service, name="Printed chart", price=inr(35000))
+        pair = (
+            Extra(service=service, name="Recording", price=inr(20000)),
+            Extra(service=service, name="Printed chart", price=inr(35000)),
+        )
         session.add_all(pair)
     return pair[0].id, pair[1].id
 
@@ -113,7 +116,9 @@ def api(client: FlaskClient, taken: Slot, **more: Any) -> Any:
 # --- the form ---------------------------------------------------------------------------------------------------------
 
 
-def test_extras_and_a_coupon_are_seen_in_the_price_before_anything_is_held_or_used(form: Form, extras: Any, coupon: Any) -> None:
+def test_extras_and_a_coupon_are_seen_in_the_price_before_anything_is_held_or_used(
+    form: Form, extras: Any, coupon: Any
+) -> None:
     welcome = coupon()
     page = form.apply(extra=[extras[0]], coupon=" welcome-10 ", phone="+91 98450 12345", birth_place="Mysuru").text
     assert (form.total, page.count("−₹119.90")) == ("₹1,079.10", 1)
@@ -217,7 +222,9 @@ def test_a_business_names_itself_on_its_invoice(form: Form) -> None:
     assert f'value="{GSTIN}"' in form.page.text
 
 
-def test_tax_that_is_added_and_tax_that_is_within_are_told_apart(client: FlaskClient, slot: Slot, service: Service) -> None:
+def test_tax_that_is_added_and_tax_that_is_within_are_told_apart(
+    client: FlaskClient, slot: Slot, service: Service
+) -> None:
     with transaction():
         service.tax_rate = 1800
     within = Form(client, slot)
@@ -230,7 +237,9 @@ def test_tax_that_is_added_and_tax_that_is_within_are_told_apart(client: FlaskCl
     assert "This includes" not in added.page.text
 
 
-def test_going_back_to_correct_keeps_the_choices_and_does_not_use_the_coupon_twice(form: Form, extras: Any, coupon: Any) -> None:
+def test_going_back_to_correct_keeps_the_choices_and_does_not_use_the_coupon_twice(
+    form: Form, extras: Any, coupon: Any
+) -> None:
     last = coupon(uses_at_most=1, uses_each=1)
     form.apply(extra=[extras[0]], coupon="WELCOME-10")
     assert form.send(email="mera@example.com").status_code == 303
@@ -270,20 +279,31 @@ def test_the_last_use_is_given_once_to_several_who_come_at_once(open_slot: Any, 
         "This coupon has been fully used, or was already used with this email address."
     }
     session.expire_all()
-    assert (Coupon.get(last.id).used, session.scalar(select(func.count()).select_from(CouponUse)), len(bookings())) == (1, 1, 1)
+    assert (Coupon.get(last.id).used, session.scalar(select(func.count()).select_from(CouponUse)), len(bookings())) == (
+        1,
+        1,
+        1,
+    )
 
 
-def test_one_mailbox_uses_it_as_often_as_it_may_and_nobody_hears_whose_did(client: FlaskClient, open_slot: Any, coupon: Any) -> None:
+def test_one_mailbox_uses_it_as_often_as_it_may_and_nobody_hears_whose_did(
+    client: FlaskClient, open_slot: Any, coupon: Any
+) -> None:
     coupon("EACH", uses_each=1)
     coupon("SPENT", uses_at_most=1)
     assert api(client, open_slot(hours=48), coupon="EACH").status_code == 201
     assert api(client, open_slot(hours=50), coupon="SPENT", email="other@example.com").status_code == 201
-    mine, spent = api(client, open_slot(hours=52), coupon="each", email="MEERA@example.com"), api(client, open_slot(hours=54), coupon="SPENT")
+    mine, spent = (
+        api(client, open_slot(hours=52), coupon="each", email="MEERA@example.com"),
+        api(client, open_slot(hours=54), coupon="SPENT"),
+    )
     assert (mine.status_code, mine.get_json()) == (422, spent.get_json())
     assert api(client, open_slot(hours=56), coupon="EACH", email="kabir@example.com").status_code == 201
 
 
-def test_a_hold_that_lapses_gives_its_use_back_once(client: FlaskClient, slot: Slot, coupon: Any, later: Any, work_off: Any) -> None:
+def test_a_hold_that_lapses_gives_its_use_back_once(
+    client: FlaskClient, slot: Slot, coupon: Any, later: Any, work_off: Any
+) -> None:
     last = coupon(uses_at_most=1)
     assert api(client, slot, coupon="WELCOME-10").status_code == 201
     with later(minutes=16):
@@ -294,7 +314,9 @@ def test_a_hold_that_lapses_gives_its_use_back_once(client: FlaskClient, slot: S
     assert Coupon.get(last.id).used == 1
 
 
-def test_whoever_guesses_too_often_waits_and_hears_no_more_of_any_word(client: FlaskClient, slot: Slot, coupon: Any) -> None:
+def test_whoever_guesses_too_often_waits_and_hears_no_more_of_any_word(
+    client: FlaskClient, slot: Slot, coupon: Any
+) -> None:
     coupon()
     asked = [client.post("/api/bookings/quote", json={"service": "first", "coupon": f"GUESS-{n}"}) for n in range(11)]
     assert [each.status_code for each in asked] == [422] * 10 + [429]
@@ -308,22 +330,42 @@ def test_whoever_guesses_too_often_waits_and_hears_no_more_of_any_word(client: F
     assert form.send(coupon="").status_code == 303  # who does without goes on
 
 
-def test_right_words_are_not_counted_and_unknown_ended_and_early_ones_sound_the_same(client: FlaskClient, service: Service, coupon: Any) -> None:
+def test_right_words_are_not_counted_and_unknown_ended_and_early_ones_sound_the_same(
+    client: FlaskClient, service: Service, coupon: Any
+) -> None:
     coupon()
     for _ in range(12):
         assert client.post("/api/bookings/quote", json={"service": "first", "coupon": "WELCOME-10"}).status_code == 201
     coupon("OVER").end()
     coupon("EARLY", since=clock.ahead(days=3))
-    answers = [client.post("/api/bookings/quote", json={"service": "first", "coupon": word}).get_json() for word in ("NOSUCH", "OVER", "EARLY")]
+    answers = [
+        client.post("/api/bookings/quote", json={"service": "first", "coupon": word}).get_json()
+        for word in ("NOSUCH", "OVER", "EARLY")
+    ]
     assert answers[0] == answers[1] == answers[2]
 
 
 # --- prices that a client sends ---------------------------------------------------------------------------------------
 
 FORGED = {
-    "price": "1", "price_amount": "1", "total": "0", "amount": "1", "deposit": "1", "deposit_amount": "1", "off": "99900", "discount": "100", "percent": "100",
-    "lines": "[]", "tax_rate": "0", "currency": "JPY", "price_currency": "JPY", "state": "confirmed", "paid_with": "cash", "quote_id": "1", "coupon_id": "1",
-}  # fmt: skip
+    "price": "1",
+    "price_amount": "1",
+    "total": "0",
+    "amount": "1",
+    "deposit": "1",
+    "deposit_amount": "1",
+    "off": "99900",
+    "discount": "100",
+    "percent": "100",
+    "lines": "[]",
+    "tax_rate": "0",
+    "currency": "JPY",
+    "price_currency": "JPY",
+    "state": "confirmed",
+    "paid_with": "cash",
+    "quote_id": "1",
+    "coupon_id": "1",
+}
 
 
 @pytest.mark.parametrize("name", FORGED)
@@ -335,7 +377,9 @@ def test_a_price_that_the_form_sends_changes_nothing(form: Form, name: str) -> N
 
 @pytest.mark.parametrize("name", FORGED)
 @pytest.mark.parametrize("place", ["body", "buyer", "answers", "query"])
-def test_a_price_that_a_program_sends_is_refused_or_changes_nothing(client: FlaskClient, slot: Slot, name: str, place: str) -> None:
+def test_a_price_that_a_program_sends_is_refused_or_changes_nothing(
+    client: FlaskClient, slot: Slot, name: str, place: str
+) -> None:
     bodies: dict[str, dict[str, Any]] = {
         "body": {name: FORGED[name]},
         "buyer": {"buyer": {name: FORGED[name]}},
@@ -353,9 +397,16 @@ def test_a_price_that_a_program_sends_is_refused_or_changes_nothing(client: Flas
 
 
 @pytest.mark.parametrize("method", ["get", "post"])
-def test_a_price_in_the_address_of_the_payment_changes_nothing(client: FlaskClient, slot: Slot, hold: Any, method: str) -> None:
+def test_a_price_in_the_address_of_the_payment_changes_nothing(
+    client: FlaskClient, slot: Slot, hold: Any, method: str
+) -> None:
     bill = hold(slot).bill
-    for path in (f"/pay/{bill.token}", f"/pay/{bill.token}/back", f"/booking/{bill.thing.token}", f"/api/bookings/{bill.thing.token}"):
+    for path in (
+        f"/pay/{bill.token}",
+        f"/pay/{bill.token}/back",
+        f"/booking/{bill.thing.token}",
+        f"/api/bookings/{bill.thing.token}",
+    ):
         getattr(client, method)(path, **{"query_string" if method == "get" else "data": FORGED})
     session.expire_all()
     assert (Bill.get(bill.id).price, Bill.get(bill.id).state, only().state) == (inr(99900), "open", "held")
@@ -371,10 +422,15 @@ def test_a_service_says_its_extras_tax_deposit_and_policy(client: FlaskClient, s
     (told,) = client.get("/api/services").get_json()["services"]
     assert told["extras"][0] == {"id": extras[0], "name": "Recording", "price": {"amount": 20000, "currency": "INR"}}
     assert (told["tax"], told["deposit_percent"]) == ({"percent": 18.0, "included": True}, 30)
-    assert told["policy"] == "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
+    assert (
+        told["policy"]
+        == "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
+    )
 
 
-def test_a_price_is_named_and_taken_by_its_token(client: FlaskClient, slot: Slot, service: Service, extras: Any, coupon: Any) -> None:
+def test_a_price_is_named_and_taken_by_its_token(
+    client: FlaskClient, slot: Slot, service: Service, extras: Any, coupon: Any
+) -> None:
     used = coupon()
     choices = {"extras": [extras[0]], "coupon": "welcome-10", "buyer": {"tax_number": GSTIN}}
     named = client.post("/api/bookings/quote", json={"service": "first"} | choices).get_json()
@@ -392,25 +448,42 @@ def test_a_price_is_named_and_taken_by_its_token(client: FlaskClient, slot: Slot
     assert api(client, slot, quote=named["token"], **choices).status_code == 409  # taken
 
 
-def test_a_price_for_something_else_or_from_long_ago_is_refused(client: FlaskClient, slot: Slot, extras: Any, later: Any) -> None:
+def test_a_price_for_something_else_or_from_long_ago_is_refused(
+    client: FlaskClient, slot: Slot, extras: Any, later: Any
+) -> None:
     named = client.post("/api/bookings/quote", json={"service": "first"}).get_json()["token"]
     assert api(client, slot, quote=named, extras=[extras[0]]).get_json()["error"]["fields"].keys() == {"quote"}
     assert api(client, slot, quote="x").get_json()["error"]["fields"].keys() == {"quote"}
     with later(minutes=31):
         answer = api(client, slot, quote=named)
-    assert (answer.status_code, answer.get_json()["error"]["message"]) == (409, "This quote has expired. Please request a new one.")
+    assert (answer.status_code, answer.get_json()["error"]["message"]) == (
+        409,
+        "This quote has expired. Please request a new one.",
+    )
     assert bookings() == []
 
 
 @pytest.mark.parametrize(
     ("wrong", "fields"),
     [
-        ({"service": None}, {"service"}), ({"service": True}, {"service"}), ({"service": ["first"]}, {"service"}), ({"extras": "1"}, {"extras"}),
-        ({"extras": [True]}, {"extras"}), ({"extras": [10**9]}, {"extras"}), ({"extras": [0]}, {"extras"}), ({"extras": list(range(1, 99))}, {"extras"}),
-        ({"coupon": 7}, {"coupon"}), ({"coupon": "x" * 10_000}, {"coupon"}), ({"buyer": "29"}, {"buyer"}), ({"buyer": {"region": "99"}}, {"region"}),
-        ({"buyer": {"tax_number": 7}}, {"tax_number"}), ({"buyer": {"address": "x" * 301}}, {"address"}), ({"slot": 1}, {"slot"}), ({"total": 1}, {"total"}),
+        ({"service": None}, {"service"}),
+        ({"service": True}, {"service"}),
+        ({"service": ["first"]}, {"service"}),
+        ({"extras": "1"}, {"extras"}),
+        ({"extras": [True]}, {"extras"}),
+        ({"extras": [10**9]}, {"extras"}),
+        ({"extras": [0]}, {"extras"}),
+        ({"extras": list(range(1, 99))}, {"extras"}),
+        ({"coupon": 7}, {"coupon"}),
+        ({"coupon": "x" * 10_000}, {"coupon"}),
+        ({"buyer": "29"}, {"buyer"}),
+        ({"buyer": {"region": "99"}}, {"region"}),
+        ({"buyer": {"tax_number": 7}}, {"tax_number"}),
+        ({"buyer": {"address": "x" * 301}}, {"address"}),
+        ({"slot": 1}, {"slot"}),
+        ({"total": 1}, {"total"}),
     ],
-)  # fmt: skip
+)
 def test_a_question_about_the_price_that_makes_no_sense_names_its_fields(
     client: FlaskClient, service: Service, wrong: dict[str, Any], fields: set[str]
 ) -> None:
@@ -436,7 +509,9 @@ def pay(bill: Bill, sandbox: str) -> None:
 
 
 @pytest.mark.usefixtures("on_deposit")
-def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client: FlaskClient, later: Any, work_off: Any) -> None:
+def test_a_deposit_then_the_rest_then_the_hour(
+    form: Form, sandbox: str, client: FlaskClient, later: Any, work_off: Any
+) -> None:
     assert "₹299.70" in form.page.text
     assert "₹699.30" in form.page.text
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
@@ -450,7 +525,10 @@ def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client:
     pay(booking.bill, sandbox)
     page, told = client.get(f"/booking/{booking.token}").text, client.get(f"/api/bookings/{booking.token}").get_json()
     assert "Pay ₹699.30" in page
-    assert [(each["part"], each["state"], each["price"]["amount"]) for each in told["bills"]] == [("deposit", "paid", 29970), ("rest", "open", 69930)]
+    assert [(each["part"], each["state"], each["price"]["amount"]) for each in told["bills"]] == [
+        ("deposit", "paid", 29970),
+        ("rest", "open", 69930),
+    ]
     assert told["bills"][0]["pay"] is None
     assert told["bills"][1]["pay"].endswith(f"/pay/{only().bill.token}")  # type: ignore[union-attr]
     assert [each["kind"] for each in told["papers"]] == ["invoice", "receipt"]
@@ -473,12 +551,18 @@ def test_a_deposit_then_the_rest_then_the_hour(form: Form, sandbox: str, client:
 
 
 def mail(sandbox: str, subject: str) -> str:
-    found = [each for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json() if each["subject"].startswith(subject)]
+    found = [
+        each
+        for each in requests.get(f"{sandbox}/mail.json?to=meera", timeout=PATIENCE).json()
+        if each["subject"].startswith(subject)
+    ]
     assert found, subject
     return str(found[-1])
 
 
-def test_what_goes_back_is_told_in_plain_words(client: FlaskClient, slot: Slot, service: Service, sandbox: str, work_off: Any, on_deposit: None) -> None:
+def test_what_goes_back_is_told_in_plain_words(
+    client: FlaskClient, slot: Slot, service: Service, sandbox: str, work_off: Any, on_deposit: None
+) -> None:
     with transaction():
         Service.get(service.id).deposit_percent = 100
     api(client, slot)
@@ -497,7 +581,9 @@ def test_what_goes_back_is_told_in_plain_words(client: FlaskClient, slot: Slot, 
     assert "Credit note" in client.get(f"/booking/{booking.token}").text
 
 
-def test_money_by_hand_waits_for_a_second_look_and_is_handed_back_by_hand(client: FlaskClient, slot: Slot, service: Service, by: Any) -> None:
+def test_money_by_hand_waits_for_a_second_look_and_is_handed_back_by_hand(
+    client: FlaskClient, slot: Slot, service: Service, by: Any
+) -> None:
     with transaction():
         Service.get(service.id).price = inr(2_000_000)
     api(client, slot)
@@ -514,7 +600,9 @@ def test_money_by_hand_waits_for_a_second_look_and_is_handed_back_by_hand(client
     assert client.get(f"/api/bookings/{booking.token}").get_json()["refunds"][0]["by_hand"] is True
 
 
-def test_a_cheque_that_was_not_honoured_can_be_paid_again(client: FlaskClient, slot: Slot, work_off: Any, sandbox: str) -> None:
+def test_a_cheque_that_was_not_honoured_can_be_paid_again(
+    client: FlaskClient, slot: Slot, work_off: Any, sandbox: str
+) -> None:
     api(client, slot)
     only().mark_paid(ByHand("cheque", "000123"))
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
@@ -532,7 +620,9 @@ def test_a_cheque_that_was_not_honoured_can_be_paid_again(client: FlaskClient, s
     assert "was returned by the bank" not in client.get(f"/booking/{booking.token}").text
 
 
-@pytest.mark.parametrize("name", ["श्रीमती अनुराधा वेंकटरमणी", "Wolfeschlegelsteinhausenbergerdorff " * 2, "O'Brien <b>&amp;</b>"])
+@pytest.mark.parametrize(
+    "name", ["श्रीमती अनुराधा वेंकटरमणी", "Wolfeschlegelsteinhausenbergerdorff " * 2, "O'Brien <b>&amp;</b>"]
+)
 def test_every_name_reaches_every_page_and_paper(form: Form, sandbox: str, name: str, extras: Any) -> None:
     with transaction():
         Extra.get(extras[0]).name = name

@@ -40,7 +40,19 @@ def asks(service: Service) -> Form:
 
 def asking(service: Service, *, secret: bool) -> Form:
     with transaction():
-        made = Form(name="Papers", draft=[{"name": "report", "kind": "file", "label": {"en": "Report"}, "required": True, "secret": secret, "megabytes": 1}])
+        made = Form(
+            name="Papers",
+            draft=[
+                {
+                    "name": "report",
+                    "kind": "file",
+                    "label": {"en": "Report"},
+                    "required": True,
+                    "secret": secret,
+                    "megabytes": 1,
+                }
+            ],
+        )
         session.add(made)
         session.flush()
         made.publish()
@@ -78,7 +90,10 @@ def only() -> Booking:
 
 @pytest.mark.parametrize(
     ("content", "called", "kind", "shown"),
-    [(PDF, "My report.pdf", "application/pdf", "My report.pdf"), (picture(), "../../etc/scan.JPG", "image/webp", "scan.webp")],
+    [
+        (PDF, "My report.pdf", "application/pdf", "My report.pdf"),
+        (picture(), "../../etc/scan.JPG", "image/webp", "scan.webp"),
+    ],
 )
 def test_a_pdf_is_kept_as_it_is_and_a_picture_as_we_draw_it(
     send: Any, asks: Form, enter: Any, client: FlaskClient, content: bytes, called: str, kind: str, shown: str
@@ -105,12 +120,18 @@ def test_a_pdf_is_kept_as_it_is_and_a_picture_as_we_draw_it(
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"<html><script>alert(1)</script></html>", "Upload a PDF or a JPEG, PNG or WebP image."), (b"<html><script>alert(1)</script>\n" + PDF, "Upload a PDF or a JPEG, PNG or WebP image."),
-        (b"MZ\x90\0", "Upload a PDF or a JPEG, PNG or WebP image."), (b"%PDF-1.7 and then nothing", "Upload a PDF or a JPEG, PNG or WebP image."), (b"", "Upload a PDF or a JPEG, PNG or WebP image."),
-        (PDF + b"\0" * 1024 * 1024, "Upload a file of 1 MB or less."), (PDF + b"\0" * 11 * 1024 * 1024, "Upload a file of 1 MB or less."),
+        (b"<html><script>alert(1)</script></html>", "Upload a PDF or a JPEG, PNG or WebP image."),
+        (b"<html><script>alert(1)</script>\n" + PDF, "Upload a PDF or a JPEG, PNG or WebP image."),
+        (b"MZ\x90\0", "Upload a PDF or a JPEG, PNG or WebP image."),
+        (b"%PDF-1.7 and then nothing", "Upload a PDF or a JPEG, PNG or WebP image."),
+        (b"", "Upload a PDF or a JPEG, PNG or WebP image."),
+        (PDF + b"\0" * 1024 * 1024, "Upload a file of 1 MB or less."),
+        (PDF + b"\0" * 11 * 1024 * 1024, "Upload a file of 1 MB or less."),
     ],
-)  # fmt: skip
-def test_what_is_something_else_is_refused_by_what_is_in_it_and_nothing_typed_is_lost(send: Any, asks: Form, folder: Path, content: bytes, says: str) -> None:
+)
+def test_what_is_something_else_is_refused_by_what_is_in_it_and_nothing_typed_is_lost(
+    send: Any, asks: Form, folder: Path, content: bytes, says: str
+) -> None:
     before = {*folder.glob("*")}
     answer = send(content, "report.pdf")
     assert answer.status_code == 422
@@ -140,7 +161,9 @@ def test_a_double_click_is_one_booking_and_who_corrects_it_keeps_the_file(send: 
     assert [each.token for each in second.files] == [token]
 
 
-def test_what_belongs_to_something_else_is_no_answer_here(send: Any, asks: Form, client: FlaskClient, open_slot: Any, hold: Any) -> None:
+def test_what_belongs_to_something_else_is_no_answer_here(
+    send: Any, asks: Form, client: FlaskClient, open_slot: Any, hold: Any
+) -> None:
     send(PDF)
     taken = only().files[0].token
     other = {"slot": open_slot(hours=60).id, "name": "Kabir Shah", "email": "kabir@example.com"}
@@ -165,7 +188,9 @@ def test_a_program_sends_the_file_first_and_answers_with_its_token(asks: Form, c
     assert [each.name for each in only().files] == ["x.pdf"]
 
 
-def test_what_nobody_took_is_swept_away_and_what_was_taken_stays(send: Any, asks: Form, folder: Path, later: Any) -> None:
+def test_what_nobody_took_is_swept_away_and_what_was_taken_stays(
+    send: Any, asks: Form, folder: Path, later: Any
+) -> None:
     before = {*folder.glob("*")}
     send(PDF, email="nobody")
     with later(minutes=40):

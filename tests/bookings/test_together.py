@@ -22,7 +22,10 @@ def keep(client: FlaskClient, slot: Any, button: str = "more", **typed: str) -> 
     page = client.get(f"/book/first/{slot.id}").text
     once = re.search(r'name="once" value="([^"]+)"', page)
     assert once
-    return client.post(f"/book/first/{slot.id}", data={"once": once[1], "tz": "Asia/Kolkata", "timezone": "Asia/Kolkata", button: "1"} | WHO | typed)
+    return client.post(
+        f"/book/first/{slot.id}",
+        data={"once": once[1], "tz": "Asia/Kolkata", "timezone": "Asia/Kolkata", button: "1"} | WHO | typed,
+    )
 
 
 def all_states() -> list[str]:
@@ -44,7 +47,11 @@ def test_two_hours_are_kept_looked_over_and_paid_at_once(client: FlaskClient, op
     to_pay = client.post("/basket").location
     assert "₹1,998.00" in client.get(to_pay).text
     basket = session.scalars(select(Basket)).one()
-    requests.post(f"{sandbox}/razorpay/orders/{basket.order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE)
+    requests.post(
+        f"{sandbox}/razorpay/orders/{basket.order_id}/pay",
+        json={"outcome": "captured", "deliver": False},
+        timeout=PATIENCE,
+    )
     basket.look()
     done = client.get(f"/basket/{basket.token}").text
     assert "Payment complete" in done
@@ -62,7 +69,9 @@ def test_what_is_taken_out_is_free_again(client: FlaskClient, open_slot: Any) ->
     assert session.scalars(select(Basket)).all() == []
 
 
-def test_what_is_kept_waits_for_what_is_chosen_after_it_an_hour_at_most(client: FlaskClient, open_slot: Any, later: Any) -> None:
+def test_what_is_kept_waits_for_what_is_chosen_after_it_an_hour_at_most(
+    client: FlaskClient, open_slot: Any, later: Any
+) -> None:
     keep(client, open_slot(hours=48))
     first = session.scalars(select(Booking)).one()
     began = first.created_at
@@ -72,10 +81,14 @@ def test_what_is_kept_waits_for_what_is_chosen_after_it_an_hour_at_most(client: 
         assert Booking.get(first.id).hold_expires_at > clock.ahead(minutes=10)
     with later(minutes=100):
         assert "Your cart is empty." in client.get("/basket").text
-    assert Booking.get(first.id).hold_expires_at <= began.replace(microsecond=0) + (clock.ahead(hours=1, seconds=1) - clock.now())
+    assert Booking.get(first.id).hold_expires_at <= began.replace(microsecond=0) + (
+        clock.ahead(hours=1, seconds=1) - clock.now()
+    )
 
 
-def test_somebody_elses_link_takes_nothing_out_of_a_basket_that_is_not_there(client: FlaskClient, open_slot: Any, hold: Any) -> None:
+def test_somebody_elses_link_takes_nothing_out_of_a_basket_that_is_not_there(
+    client: FlaskClient, open_slot: Any, hold: Any
+) -> None:
     booking = hold(open_slot())
     assert booking.bill
     client.post(f"/basket/out/{booking.bill.token}")
@@ -86,8 +99,20 @@ def test_programs_put_bills_together_by_their_tokens(client: FlaskClient, open_s
     bills = [hold(open_slot(hours=48 + n)).bill for n in range(2)]
     tokens = [each.token for each in bills]
     made = client.post("/api/payment/baskets", json={"bills": tokens})
-    assert (made.status_code, made.json["price"], made.json["state"]) == (201, {"amount": 199800, "currency": "INR"}, "open")
+    assert (made.status_code, made.json["price"], made.json["state"]) == (
+        201,
+        {"amount": 199800, "currency": "INR"},
+        "open",
+    )
     assert client.post("/api/payment/baskets", json={"bills": tokens}).json["token"] == made.json["token"]
-    assert [each["number"] for each in client.get(f"/api/payment/baskets/{made.json['token']}").json["bills"]] == [each.number for each in bills]
-    for wrong, status in (({"bills": tokens[:1]}, 409), ({"bills": "x"}, 422), ({"bills": [7]}, 422), ({}, 422), ({"bills": ["x", "y"]}, 404)):
+    assert [each["number"] for each in client.get(f"/api/payment/baskets/{made.json['token']}").json["bills"]] == [
+        each.number for each in bills
+    ]
+    for wrong, status in (
+        ({"bills": tokens[:1]}, 409),
+        ({"bills": "x"}, 422),
+        ({"bills": [7]}, 422),
+        ({}, 422),
+        ({"bills": ["x", "y"]}, 404),
+    ):
         assert client.post("/api/payment/baskets", json=wrong).status_code == status

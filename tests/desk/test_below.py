@@ -93,10 +93,14 @@ def test_one_more_is_added_from_there_for_whoever_may(service: Service, enter: E
     assert headings(page) == ["Extras", "Service assignments"], "where one can be added, its place is shown"
     assert f'href="/desk/extra/new?service={service.id}"' in page
     assert f'<option value="{service.id}" selected>' in enter("dina").get(f"/desk/extra/new?service={service.id}").text
-    assert "/desk/extra/new" not in enter("omar").get(f"/desk/service/{service.id}").text.partition('class="belongs"')[2]
+    assert (
+        "/desk/extra/new" not in enter("omar").get(f"/desk/service/{service.id}").text.partition('class="belongs"')[2]
+    )
 
 
-def test_the_number_of_questions_does_not_grow_with_the_rows(service: Service, asha: Practitioner, enter: Enter, count_queries: Any) -> None:
+def test_the_number_of_questions_does_not_grow_with_the_rows(
+    service: Service, asha: Practitioner, enter: Enter, count_queries: Any
+) -> None:
     extras(service, 1)
     dina = enter("dina")
     dina.get(f"/desk/service/{service.id}")
@@ -108,7 +112,9 @@ def test_the_number_of_questions_does_not_grow_with_the_rows(service: Service, a
 def test_a_noun_stands_below_a_relation_that_its_list_can_be_narrowed_by() -> None:
     for path in ("notes", "created_at"):
         with pytest.raises(TypeError, match="below"):
-            Resource(Person, list="name", show="name notes created_at", below=path, roles={"Desk": "read"}, scope=everything)
+            Resource(
+                Person, list="name", show="name notes created_at", below=path, roles={"Desk": "read"}, scope=everything
+            )
     with pytest.raises(TypeError, match="below"):
         Resource(Extra, list="name price", below="service", roles={"Desk": "read"}, scope=everything)
 
@@ -116,9 +122,16 @@ def test_a_noun_stands_below_a_relation_that_its_list_can_be_narrowed_by() -> No
 # --- what makes a row theirs ------------------------------------------------------------------------------------------
 
 
-def test_whoever_can_choose_only_themselves_is_chosen_already(asha: Practitioner, dev: Practitioner, enter: Enter) -> None:
+def test_whoever_can_choose_only_themselves_is_chosen_already(
+    asha: Practitioner, dev: Practitioner, enter: Enter
+) -> None:
     def offered(name: str) -> str:
-        return enter(name).get("/desk/closure/new").text.partition('<select class="control" id="f-practitioner"')[2].partition("</select>")[0]
+        return (
+            enter(name)
+            .get("/desk/closure/new")
+            .text.partition('<select class="control" id="f-practitioner"')[2]
+            .partition("</select>")[0]
+        )
 
     assert f'<option value="{asha.id}" selected>' in offered("asha")
     assert '<option value="">–</option>' not in offered("asha")

@@ -38,7 +38,10 @@ def at(hour: int, minute: int = 0, day: int = 24) -> datetime:
 
 
 def test_what_overlaps_stands_side_by_side_and_what_follows_is_wide_again() -> None:
-    told = [Box("row", at(*span[0]), at(*span[1]), "") for span in (((9,), (10,)), ((9, 30), (11,)), ((10,), (10, 30)), ((12,), (13,)))]
+    told = [
+        Box("row", at(*span[0]), at(*span[1]), "")
+        for span in (((9,), (10,)), ((9, 30), (11,)), ((10,), (10, 30)), ((12,), (13,)))
+    ]
     assert [(each.lane, each.lanes) for each in _side_by_side(told)] == [(0, 2), (1, 2), (0, 2), (0, 1)]
 
 
@@ -52,11 +55,21 @@ def test_what_goes_over_midnight_is_on_both_days() -> None:
     days = _by_day(Stretch("week", date(2026, 11, 24), None, "UTC"), [night])
     assert [len(its) for its in days.values()] == [0, 1, 1, 0, 0, 0, 0]
     first, second = (box for its in days.values() for box in its)
-    assert (f"{first.starts_at:%H:%M}", first.till, f"{second.starts_at:%H:%M}", second.till) == ("22:00", "24:00", "00:00", "02:00")
+    assert (f"{first.starts_at:%H:%M}", first.till, f"{second.starts_at:%H:%M}", second.till) == (
+        "22:00",
+        "24:00",
+        "00:00",
+        "02:00",
+    )
 
 
 @pytest.mark.parametrize(
-    ("zone", "day", "hours"), [("Europe/Rome", date(2026, 3, 29), 23), ("Europe/Rome", date(2026, 10, 25), 25), ("Asia/Kolkata", date(2026, 3, 29), 24)]
+    ("zone", "day", "hours"),
+    [
+        ("Europe/Rome", date(2026, 3, 29), 23),
+        ("Europe/Rome", date(2026, 10, 25), 25),
+        ("Asia/Kolkata", date(2026, 3, 29), 24),
+    ],
 )
 def test_a_day_is_as_long_as_it_is_where_it_is(zone: str, day: date, hours: int) -> None:
     first, after = Stretch("day", day, None, zone).instants
@@ -86,7 +99,10 @@ def a_day(open_slot: Any, hold: Any, asha: Practitioner, dev: Practitioner) -> d
     with clock.standing_at(NOON):
         open_slot(hours=50)
         open_slot(hours=51, of=dev)
-        return {"asha": hold(open_slot(hours=48)), "dev": hold(open_slot(hours=49, of=dev), name="Kabir Shah", email="kabir@example.com")}
+        return {
+            "asha": hold(open_slot(hours=48)),
+            "dev": hold(open_slot(hours=49, of=dev), name="Kabir Shah", email="kabir@example.com"),
+        }
 
 
 def look(who: FlaskClient, query: str = "view=day&day=2026-11-22") -> str:
@@ -98,8 +114,14 @@ def look(who: FlaskClient, query: str = "view=day&day=2026-11-22") -> str:
 
 def test_everybody_sees_their_own_day_and_the_desk_sees_all(a_day: dict[str, Booking], enter: Enter) -> None:
     page = look(enter("dina"))
-    assert boxes(page, "row") == ["11:30 –12:30 Meera Iyer First consultation Held", "12:30 –13:30 Kabir Shah First consultation Held"]
-    assert boxes(page, "free") == ["13:30 free until 14:30 , First consultation", "14:30 free until 15:30 , First consultation"]
+    assert boxes(page, "row") == [
+        "11:30 –12:30 Meera Iyer First consultation Held",
+        "12:30 –13:30 Kabir Shah First consultation Held",
+    ]
+    assert boxes(page, "free") == [
+        "13:30 free until 14:30 , First consultation",
+        "14:30 free until 15:30 , First consultation",
+    ]
     mine = look(enter("asha"))
     assert [each.split()[2] for each in boxes(mine, "row")] == ["Meera"]
     assert "Kabir" not in mine
@@ -126,7 +148,9 @@ def test_the_zone_of_whoever_is_looked_at_counts(a_day: dict[str, Booking], ente
     assert boxes(page, "row")[0].startswith("08:00 –09:00 Kabir")
 
 
-def test_a_week_of_many_practitioners_is_one_column_with_each_booking_once(a_day: dict[str, Booking], enter: Enter) -> None:
+def test_a_week_of_many_practitioners_is_one_column_with_each_booking_once(
+    a_day: dict[str, Booking], enter: Enter
+) -> None:
     with transaction():
         session.add_all(Practitioner(name=f"Colleague {n}") for n in range(3))
     drawn = boxes(look(enter("dina"), "view=week&day=2026-11-22"), "row")
@@ -135,9 +159,26 @@ def test_a_week_of_many_practitioners_is_one_column_with_each_booking_once(a_day
 
 def test_a_closure_is_drawn_for_whom_it_shuts(a_day: dict[str, Booking], enter: Enter, asha: Practitioner) -> None:
     with transaction():
-        session.add(Closure(practitioner=asha, starts_at=NOON + timedelta(days=2, hours=4), ends_at=NOON + timedelta(days=2, hours=5), reason="Dentist"))
-        session.add(Closure(starts_at=NOON + timedelta(days=2, hours=7), ends_at=NOON + timedelta(days=2, hours=8), reason="The house is painted"))
-    assert boxes(look(enter("dina")), "shut") == ["16:00–17:00 Dentist", "19:00–20:00 The house is painted", "19:00–20:00 The house is painted"]
+        session.add(
+            Closure(
+                practitioner=asha,
+                starts_at=NOON + timedelta(days=2, hours=4),
+                ends_at=NOON + timedelta(days=2, hours=5),
+                reason="Dentist",
+            )
+        )
+        session.add(
+            Closure(
+                starts_at=NOON + timedelta(days=2, hours=7),
+                ends_at=NOON + timedelta(days=2, hours=8),
+                reason="The house is painted",
+            )
+        )
+    assert boxes(look(enter("dina")), "shut") == [
+        "16:00–17:00 Dentist",
+        "19:00–20:00 The house is painted",
+        "19:00–20:00 The house is painted",
+    ]
     assert boxes(look(enter("dev")), "shut") == ["19:00–20:00 The house is painted"]
 
 
@@ -152,7 +193,9 @@ def test_a_bad_question_is_a_clear_no(query: str, enter: Enter) -> None:
     assert enter("dina").get(f"/desk/booking/calendar/?{query}").status_code == 400
 
 
-def test_the_number_of_queries_does_not_grow_with_what_is_on_it(a_day: dict[str, Booking], enter: Enter, open_slot: Any, hold: Any, count_queries: Any) -> None:
+def test_the_number_of_queries_does_not_grow_with_what_is_on_it(
+    a_day: dict[str, Booking], enter: Enter, open_slot: Any, hold: Any, count_queries: Any
+) -> None:
     dina = enter("dina")
     few = count_queries(lambda: look(dina))
     with clock.standing_at(NOON):
@@ -165,7 +208,9 @@ def test_the_number_of_queries_does_not_grow_with_what_is_on_it(a_day: dict[str,
 # --- moving one -------------------------------------------------------------------------------------------------------
 
 
-def test_one_is_dragged_by_the_move_of_its_button_and_hears_the_same_words(a_day: dict[str, Booking], enter: Enter, open_slot: Any) -> None:
+def test_one_is_dragged_by_the_move_of_its_button_and_hears_the_same_words(
+    a_day: dict[str, Booking], enter: Enter, open_slot: Any
+) -> None:
     booking, taken = a_day["asha"], a_day["dev"].slot
     page, url = look(enter("dina")), f"/desk/booking/{booking.id}/do/reschedule"
     assert f'data-id="{booking.id}"' in page
@@ -177,7 +222,9 @@ def test_one_is_dragged_by_the_move_of_its_button_and_hears_the_same_words(a_day
         said = no.get_json()["error"]["message"]
         assert said in enter("dina").post(url, data={"slot": taken.id}).text.replace("&#39;", "'")
         yes = enter("dina").post(
-            url, data={"slot": drops[str(booking.slot.service_id)], "why": "", "back": "/desk/booking/calendar/"}, headers={"Accept": "application/json"}
+            url,
+            data={"slot": drops[str(booking.slot.service_id)], "why": "", "back": "/desk/booking/calendar/"},
+            headers={"Accept": "application/json"},
         )
     assert (yes.status_code, yes.location) == (302, "/desk/booking/calendar/")
     session.expire_all()
@@ -195,7 +242,12 @@ def test_whoever_may_not_move_it_drags_nothing(a_day: dict[str, Booking], enter:
 def test_time_is_blocked_from_the_calendar_and_leads_back_to_it(enter: Enter, asha: Practitioner) -> None:
     dina = enter("dina")
     assert '<a class="button is-plain" href="/desk/closure/new?back=' in look(dina)
-    typed = {"practitioner": asha.id, "starts_at": "2026-12-24T10:00+05:30", "ends_at": "2026-12-24T12:00+05:30", "reason": "Dentist"}
+    typed = {
+        "practitioner": asha.id,
+        "starts_at": "2026-12-24T10:00+05:30",
+        "ends_at": "2026-12-24T12:00+05:30",
+        "reason": "Dentist",
+    }
     answer = dina.post("/desk/closure/new", data=typed | {"back": "/desk/booking/calendar/?view=day"})
     assert answer.location == "/desk/booking/calendar/?view=day"
     assert session.query(Closure).one().starts_at == datetime(2026, 12, 24, 4, 30, tzinfo=UTC)

@@ -38,7 +38,9 @@ def test_a_figure_stands_beside_the_same_of_the_weeks_before(hold: Hold, open_sl
     assert "Bookings made 2 +100%" in page
 
 
-def test_figures_are_for_whoever_may_read_their_report(hold: Hold, open_slot: OpenSlot, dev: Practitioner, enter: Enter, client: FlaskClient) -> None:
+def test_figures_are_for_whoever_may_read_their_report(
+    hold: Hold, open_slot: OpenSlot, dev: Practitioner, enter: Enter, client: FlaskClient
+) -> None:
     hers, his = hold(open_slot(hours=2)), hold(open_slot(hours=2, of=dev), name="Kabir Shah", email="kabir@example.com")
     for booking in hers, his:
         booking.mark_paid(ByHand("cash", booking.number))
@@ -71,12 +73,20 @@ def report(**more: Any) -> Report:
 def test_a_week_without_anything_is_drawn_too_and_only_the_house_has_a_height() -> None:
     chart, monday = Chart("week", "total"), date(2026, 11, 2)
     sums: dict[Any, int] = {}
-    for weeks, money in (0, Money(10000, "INR")), (1, Money(5000, "INR")), (3, Money(-20000, "INR")), (3, Money(99, "USD")):
+    for weeks, money in (
+        (0, Money(10000, "INR")),
+        (1, Money(5000, "INR")),
+        (3, Money(-20000, "INR")),
+        (3, Money(99, "USD")),
+    ):
         chart.take({"week": monday + timedelta(weeks=weeks), "total": money}, sums)
     points = chart.points(report(chart=chart), sums)
     assert [(each.label, each.part, each.below) for each in points] == [
-        ("2 Nov 2026", 0.5, False), ("9 Nov 2026", 0.25, False), ("16 Nov 2026", 0.0, False), ("23 Nov 2026", 1.0, True),
-    ]  # fmt: skip
+        ("2 Nov 2026", 0.5, False),
+        ("9 Nov 2026", 0.25, False),
+        ("16 Nov 2026", 0.0, False),
+        ("23 Nov 2026", 1.0, True),
+    ]
     assert points[3].said == "-₹200.00"
 
 
@@ -87,7 +97,10 @@ def test_a_share_is_of_all_rows_together_and_of_nothing_there_is_none() -> None:
     assert Figure("came", "Came").of_rows([]) == 0
 
 
-@pytest.mark.parametrize("wrong", [{"chart": Chart("month", "total")}, {"figure": Figure("went", "Went")}, {"figure": Figure("came", "Came")}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"chart": Chart("month", "total")}, {"figure": Figure("went", "Went")}, {"figure": Figure("came", "Came")}],
+)
 def test_what_cannot_be_drawn_or_counted_does_not_load(wrong: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
         report(asks=Nothing, **wrong)

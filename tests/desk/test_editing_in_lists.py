@@ -32,7 +32,10 @@ def seats() -> list[int]:
 
 def history(noun: str, row: int) -> list[tuple[str, dict[str, Any]]]:
     session.rollback()
-    return [(each.verb, each.after) for each in session.scalars(select(Change).where(Change.noun == noun, Change.row_id == row).order_by(Change.id))]
+    return [
+        (each.verb, each.after)
+        for each in session.scalars(select(Change).where(Change.noun == noun, Change.row_id == row).order_by(Change.id))
+    ]
 
 
 def version(desk: FlaskClient, address: str) -> str:
@@ -77,13 +80,20 @@ def test_who_was_overtaken_sees_what_is_new_and_saves_again_if_they_mean_it(slot
     assert seats() == [5, 1, 1]
 
 
-def test_only_what_the_form_would_change_and_only_for_whom_it_opens(slots: list[Slot], enter: Enter, open_slot: Any, dev: Any) -> None:
+def test_only_what_the_form_would_change_and_only_for_whom_it_opens(
+    slots: list[Slot], enter: Enter, open_slot: Any, dev: Any
+) -> None:
     one = slots[0].id
     for path in ("state", "starts_at", "nosuch", "practitioner"):
         assert enter("dina").get(f"/desk/slot/{one}/cell/{path}").status_code == 404
     assert enter("omar").get(f"/desk/slot/{one}/cell/seats").status_code == 403
     assert "data-cell" not in enter("omar").get("/desk/slot/").text
-    assert enter("omar").post("/desk/slot/change", data={"id": one, "path": "seats", "seats": "9", "done": "yes"}).status_code == 403
+    assert (
+        enter("omar")
+        .post("/desk/slot/change", data={"id": one, "path": "seats", "seats": "9", "done": "yes"})
+        .status_code
+        == 403
+    )
     assert enter("dina").get(f"/desk/booking/{one}/cell/price").status_code == 404
     assert seats() == [1, 1, 1]
 
@@ -91,7 +101,9 @@ def test_only_what_the_form_would_change_and_only_for_whom_it_opens(slots: list[
 # --- many rows --------------------------------------------------------------------------------------------------------
 
 
-def test_one_column_of_many_rows_is_chosen_said_and_changed_with_a_line_for_each(slots: list[Slot], enter: Enter) -> None:
+def test_one_column_of_many_rows_is_chosen_said_and_changed_with_a_line_for_each(
+    slots: list[Slot], enter: Enter
+) -> None:
     dina, ids = enter("dina"), [each.id for each in slots]
     assert "Edit field…" in dina.get("/desk/slot/").text
     assert '<option value="seats">Places' in dina.post("/desk/slot/change", data={"id": ids}).text
@@ -102,7 +114,10 @@ def test_one_column_of_many_rows_is_chosen_said_and_changed_with_a_line_for_each
     assert "3 of 3 updated." in report
     assert seats() == [6, 6, 6]
     assert [history("slot", each)[-1] for each in ids] == [("changed", {"seats": 6})] * 3
-    assert dina.post("/desk/slot/change", data={"id": ids, "path": "state", "state": "open", "done": "yes"}).status_code == 404
+    assert (
+        dina.post("/desk/slot/change", data={"id": ids, "path": "state", "state": "open", "done": "yes"}).status_code
+        == 404
+    )
 
 
 def test_a_row_that_refuses_does_not_hold_up_the_others(slots: list[Slot], hold: Any, enter: Enter) -> None:
@@ -110,7 +125,14 @@ def test_a_row_that_refuses_does_not_hold_up_the_others(slots: list[Slot], hold:
         slots[0].seats = 2
     hold(slots[0])
     hold(slots[0], name="Kabir Shah", email="kabir@example.com", phone="+919845012346")
-    report = enter("dina").post("/desk/slot/change", data={"id": [*(each.id for each in slots), 999], "path": "seats", "seats": "1", "done": "yes"}).text
+    report = (
+        enter("dina")
+        .post(
+            "/desk/slot/change",
+            data={"id": [*(each.id for each in slots), 999], "path": "seats", "seats": "1", "done": "yes"},
+        )
+        .text
+    )
     assert "2 of 4 updated." in report or "3 of 4 updated." in report
     assert "This page doesn’t exist, or you don’t have access to it." in report
 
@@ -132,7 +154,9 @@ def test_it_is_taken_back_as_a_whole_within_ten_minutes(slots: list[Slot], enter
     assert "/undo/" not in dina.get("/desk/slot/").text
 
 
-def test_what_stood_there_is_forgotten_when_it_cannot_come_back_any_more(slots: list[Slot], enter: Enter, later: Any) -> None:
+def test_what_stood_there_is_forgotten_when_it_cannot_come_back_any_more(
+    slots: list[Slot], enter: Enter, later: Any
+) -> None:
     dina = enter("dina")
     page = dina.post("/desk/slot/change", data={"id": slots[0].id, "path": "seats", "seats": "6", "done": "yes"}).text
     for minutes, kept in ((30, 1), (61, 0)):

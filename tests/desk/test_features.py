@@ -46,7 +46,10 @@ def test_only_an_administrator_turns_and_the_history_says_who(turn: Any, enter: 
     assert turn("packages", "off").status_code == 303, "and twice is once"
     assert turn("nosuch", "off").status_code == 404
     assert not is_on("packages")
-    said = [(each.name, each.verb) for each in session.scalars(select(Change).where(Change.noun == "switch").order_by(Change.id))]
+    said = [
+        (each.name, each.verb)
+        for each in session.scalars(select(Change).where(Change.noun == "switch").order_by(Change.id))
+    ]
     assert said[-1] == ("Ada", "turn_off")
     page = enter("ada").get("/desk/features/").text
     assert "Ada turned packages off." in page
@@ -54,7 +57,9 @@ def test_only_an_administrator_turns_and_the_history_says_who(turn: Any, enter: 
     assert is_on("packages")
 
 
-def test_packages_are_gone_from_every_door_and_nothing_is_lost(turn: Any, enter: Enter, client: FlaskClient, token: Any, package: Package) -> None:
+def test_packages_are_gone_from_every_door_and_nothing_is_lost(
+    turn: Any, enter: Enter, client: FlaskClient, token: Any, package: Package
+) -> None:
     dina = enter("dina")
     assert "Five of them" in client.get("/services").text
     turn("packages", "off")
@@ -70,10 +75,18 @@ def test_packages_are_gone_from_every_door_and_nothing_is_lost(turn: Any, enter:
     assert "Five of them" in dina.get("/desk/package/").text, "staff still see what there is"
     assert "/desk/package/new" not in dina.get("/desk/package/").text
     assert dina.get("/desk/package/new").status_code == 409
-    body = {"name": "Ten", "service": package.service_id, "uses": 10, "price": {"amount": 100000, "currency": "INR"}, "valid_days": 30}
+    body = {
+        "name": "Ten",
+        "service": package.service_id,
+        "uses": 10,
+        "price": {"amount": 100000, "currency": "INR"},
+        "valid_days": 30,
+    }
     refused = client.post("/api/v1/package/", json=body, headers=token("dina"))
     assert (refused.status_code, "turned off" in refused.get_json()["error"]["message"]) == (409, True)
-    sold = client.post("/api/v1/package/1/sell", json={"name": "Meera", "email": "meera@example.com"}, headers=token("dina"))
+    sold = client.post(
+        "/api/v1/package/1/sell", json={"name": "Meera", "email": "meera@example.com"}, headers=token("dina")
+    )
     assert sold.status_code == 409
     turn("packages", "on")
     assert "Five of them" in client.get("/services").text
@@ -83,7 +96,16 @@ def test_packages_are_gone_from_every_door_and_nothing_is_lost(turn: Any, enter:
 def test_with_its_public_side_goes_all_that_is_within_it(turn: Any, client: FlaskClient, slot: Slot, hold: Any) -> None:
     booking = hold(slot)
     turn("bookings", "off")
-    for path in ("/", "/services", "/book/first", f"/book/first/{slot.id}", "/book/first/wait", "/packages", "/embed/first", "/embed.js"):
+    for path in (
+        "/",
+        "/services",
+        "/book/first",
+        f"/book/first/{slot.id}",
+        "/book/first/wait",
+        "/packages",
+        "/embed/first",
+        "/embed.js",
+    ):
         assert client.get(path).status_code == 404, path
     for path in ("/api/services", "/api/slots?service=first"):
         answer = client.get(path)
@@ -96,7 +118,9 @@ def test_with_its_public_side_goes_all_that_is_within_it(turn: Any, client: Flas
     assert client.get("/services").status_code == 200
 
 
-def test_the_waiting_list_coupons_baskets_and_accounts_go_one_by_one(turn: Any, client: FlaskClient, slot: Slot) -> None:
+def test_the_waiting_list_coupons_baskets_and_accounts_go_one_by_one(
+    turn: Any, client: FlaskClient, slot: Slot
+) -> None:
     with transaction():
         session.add(Coupon(code="WELCOME", percent=10))
     form = f"/book/first/{slot.id}"
@@ -118,11 +142,15 @@ def test_the_waiting_list_coupons_baskets_and_accounts_go_one_by_one(turn: Any, 
         assert client.get(path).status_code == 404
 
 
-def test_another_process_hears_of_it_within_seconds(app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_hears_of_it_within_seconds(
+    app: Flask, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert client.get("/account/in").status_code == 200
     with transaction():
         session.execute(
-            text("insert into switch (name, state, created_at, changed_at, version) values ('account', 'off', now(), now(), 1)"),
+            text(
+                "insert into switch (name, state, created_at, changed_at, version) values ('account', 'off', now(), now(), 1)"
+            ),
             execution_options={"unaudited": "Another process."},
         )
     assert client.get("/account/in").status_code == 200

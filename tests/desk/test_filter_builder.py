@@ -33,7 +33,11 @@ def at_noon() -> Iterator[None]:
 def slots(service: Service, asha: Practitioner, dev: Practitioner) -> None:
     """Asha has one today at 23:30, tomorrow, and in forty days; Dev had one a week ago, and has two seats next month."""
     midnight = TUESDAY.replace(hour=0)
-    plan = [(asha, timedelta(hours=23, minutes=30), 1), (asha, timedelta(days=1, hours=9), 1), (asha, timedelta(days=40), 3)]
+    plan = [
+        (asha, timedelta(hours=23, minutes=30), 1),
+        (asha, timedelta(days=1, hours=9), 1),
+        (asha, timedelta(days=40), 3),
+    ]
     plan += [(dev, timedelta(days=-7, hours=9), 1), (dev, timedelta(days=8), 2)]
     with transaction():
         for who, after, seats in plan:
@@ -102,7 +106,10 @@ def test_words_are_compared_as_they_stand(enter: Enter) -> None:
 
 def test_the_question_narrows_what_somebody_sees_and_never_widens_it(slots: None, enter: Enter) -> None:
     assert ids(enter("asha"), "slot", "practitioner:is:2(or)seats:from:1") == [1, 2, 3]
-    assert enter("asha").get("/desk/slot/export.csv", query_string={"w": "seats:from:1(or)seats:to:9"}).text.count("\n") == 4
+    assert (
+        enter("asha").get("/desk/slot/export.csv", query_string={"w": "seats:from:1(or)seats:to:9"}).text.count("\n")
+        == 4
+    )
 
 
 @pytest.mark.parametrize(

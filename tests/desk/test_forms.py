@@ -14,8 +14,22 @@ from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 
 Enter = Callable[[str], FlaskClient]
-TOPIC = {"label": "What is it <about>?", "kind": "choice", "options": "Work\nHealth | स्वास्थ्य", "required": "on", "name": "topic"}
-DETAIL = {"label": "Since when?", "label_hi": "कब से?", "kind": "text", "asked_if": "topic", "equals": "Health", "required": "on", "secret": "on"}
+TOPIC = {
+    "label": "What is it <about>?",
+    "kind": "choice",
+    "options": "Work\nHealth | स्वास्थ्य",
+    "required": "on",
+    "name": "topic",
+}
+DETAIL = {
+    "label": "Since when?",
+    "label_hi": "कब से?",
+    "kind": "text",
+    "asked_if": "topic",
+    "equals": "Health",
+    "required": "on",
+    "secret": "on",
+}
 
 
 @pytest.fixture
@@ -26,7 +40,9 @@ def design(app: Flask, enter: Enter) -> str:
     return str(made.headers["Location"])
 
 
-def test_a_form_is_made_asked_and_answered_without_a_line_of_code(design: str, enter: Enter, client: FlaskClient, slot: Slot, service: Service) -> None:
+def test_a_form_is_made_asked_and_answered_without_a_line_of_code(
+    design: str, enter: Enter, client: FlaskClient, slot: Slot, service: Service
+) -> None:
     desk = enter("dina")
     for question in (TOPIC, DETAIL, {"label": "Anything else?", "kind": "long"}):
         assert desk.post(f"{design}/question", data=question).status_code == 302
@@ -51,7 +67,12 @@ def test_a_form_is_made_asked_and_answered_without_a_line_of_code(design: str, e
         "notice_minutes": "0",
         "days_ahead": "60",
     }
-    assert desk.post(f"/desk/service/{service.id}/edit", data=form | {"form": str(id), "version": service.version}).status_code == 302
+    assert (
+        desk.post(
+            f"/desk/service/{service.id}/edit", data=form | {"form": str(id), "version": service.version}
+        ).status_code
+        == 302
+    )
     public = client.get(f"/book/first/{slot.id}", headers={"Accept-Language": "hi"}).text
     assert '<html lang="hi">' in public
     assert "कब से?" in public
@@ -99,7 +120,9 @@ def test_only_desk_and_admin_write_and_the_auditor_reads(design: str, enter: Ent
         assert enter(name).get(design).status_code == 403
 
 
-@pytest.mark.parametrize("path", ["/question/nosuch", "/question/nosuch/up", "/look?edition=7", "/question/nosuch/sideways"])
+@pytest.mark.parametrize(
+    "path", ["/question/nosuch", "/question/nosuch/up", "/look?edition=7", "/question/nosuch/sideways"]
+)
 def test_what_is_not_there_is_a_plain_no(design: str, enter: Enter, path: str) -> None:
     desk = enter("dina")
     answer = desk.post(f"{design}{path}") if path.count("/") > 2 else desk.get(f"{design}{path}")

@@ -36,9 +36,20 @@ def role_id(app: Flask, name: str) -> int:
 
 
 def keep(
-    desk: FlaskClient, app: Flask, at: str = "new", *, name: str = "Front of house", roles: tuple[str, ...] = ("Auditor",), who: tuple[str, ...] = ()
+    desk: FlaskClient,
+    app: Flask,
+    at: str = "new",
+    *,
+    name: str = "Front of house",
+    roles: tuple[str, ...] = ("Auditor",),
+    who: tuple[str, ...] = (),
 ) -> Any:
-    given = {"name": name, "note": "The counter", "role": [role_id(app, each) for each in roles], "user": [user_id(app, each) for each in who]}
+    given = {
+        "name": name,
+        "note": "The counter",
+        "role": [role_id(app, each) for each in roles],
+        "user": [user_id(app, each) for each in who],
+    }
     return desk.post(f"/desk/groups/{at}", data=given)
 
 
@@ -70,21 +81,28 @@ def only_by_groups(app: Flask) -> Iterator[None]:
         admin.user = before
 
 
-def test_who_is_in_a_group_may_what_its_roles_may_until_they_are_taken_out(enter: Enter, app: Flask, client: FlaskClient, token: Headers) -> None:
+def test_who_is_in_a_group_may_what_its_roles_may_until_they_are_taken_out(
+    enter: Enter, app: Flask, client: FlaskClient, token: Headers
+) -> None:
     desk, reads = enter("ada"), lambda: client.get("/api/v1/person/", headers=token("nobody")).status_code
     assert reads() == 403
     assert keep(desk, app, who=("nobody",)).status_code == 302
     group = made()
     assert group
     assert reads() == 200
-    assert client.post("/api/v1/person/", headers=token("nobody"), json={"name": "x"}).status_code == 403, "an auditor only reads"
+    assert client.post("/api/v1/person/", headers=token("nobody"), json={"name": "x"}).status_code == 403, (
+        "an auditor only reads"
+    )
     theirs = enter("nobody")
     assert theirs.get("/desk/person/").status_code == 200
     assert "Auditor" in theirs.get("/desk/").text
     assert keep(desk, app, str(group.id)).status_code == 302
     assert (reads(), theirs.get("/desk/person/").status_code) == (403, 403)
     told = session.scalars(select(Change).where(Change.noun == "ab_group").order_by(Change.id)).all()
-    assert [(each.verb, each.name, each.after.get("users")) for each in told] == [("added", "Ada", ["Nobody "]), ("changed", "Ada", [])]
+    assert [(each.verb, each.name, each.after.get("users")) for each in told] == [
+        ("added", "Ada", ["Nobody "]),
+        ("changed", "Ada", []),
+    ]
 
 
 def test_the_table_of_rights_says_of_a_group_what_the_enforcement_answers(enter: Enter, app: Flask, by: Any) -> None:
@@ -115,23 +133,36 @@ def test_a_group_of_administrators_may_everything_and_the_last_one_stays(enter: 
         assert last.status_code == 302
         gone = enter("dina").post(f"/desk/groups/{owners.id}/delete")
         assert (gone.status_code, "at least one active administrator" in gone.text) == (409, True)
-        assert keep(enter("dina"), app, str(owners.id), name="Owners", roles=("Desk",), who=("dina",)).status_code == 409
+        assert (
+            keep(enter("dina"), app, str(owners.id), name="Owners", roles=("Desk",), who=("dina",)).status_code == 409
+        )
         assert enter("dina").get("/desk/rights/").status_code == 200
 
 
 def test_the_last_administrator_is_not_switched_off_either(enter: Enter, app: Flask) -> None:
     keep(enter("ada"), app, name="Owners", roles=("Admin",), who=("dina",))
     dina, desk = user_id(app, "dina"), enter("dina")
-    given = {"first_name": "Dina", "last_name": "B", "username": "dina", "email": "dina@example.com", "roles": role_id(app, "Desk")}
+    given = {
+        "first_name": "Dina",
+        "last_name": "B",
+        "username": "dina",
+        "email": "dina@example.com",
+        "roles": role_id(app, "Desk"),
+    }
     with only_by_groups(app):
-        assert "at least one active administrator" in desk.post(f"/users/edit/{dina}", data=given, follow_redirects=True).text
+        assert (
+            "at least one active administrator"
+            in desk.post(f"/users/edit/{dina}", data=given, follow_redirects=True).text
+        )
     session.expire_all()
     kept = app.extensions["appbuilder"].sm.get_user_by_id(dina)
     assert (kept.active, [it.name for it in kept.groups], kept.last_name) == (True, ["Owners"], "")
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"name": ""}, {"name": "x" * 61}, {"roles": ()}, {"name": "front  OF house"}], ids=["no name", "a long one", "no role", "one that is there"]
+    "wrong",
+    [{"name": ""}, {"name": "x" * 61}, {"roles": ()}, {"name": "front  OF house"}],
+    ids=["no name", "a long one", "no role", "one that is there"],
 )
 def test_a_group_is_not_made_wrongly_and_what_was_typed_stays(enter: Enter, app: Flask, wrong: dict[str, Any]) -> None:
     desk = enter("ada")
@@ -143,7 +174,11 @@ def test_a_group_is_not_made_wrongly_and_what_was_typed_stays(enter: Enter, app:
 
 
 def test_what_is_no_role_and_nobody_is_refused(enter: Enter, app: Flask) -> None:
-    for stray in {"role": ["99999"], "user": []}, {"role": [role_id(app, "Desk")], "user": ["99999"]}, {"role": ["x"], "user": []}:
+    for stray in (
+        {"role": ["99999"], "user": []},
+        {"role": [role_id(app, "Desk")], "user": ["99999"]},
+        {"role": ["x"], "user": []},
+    ):
         assert enter("ada").post("/desk/groups/new", data={"name": "Stray", **stray}).status_code == 422
     assert enter("ada").get("/desk/groups/99999").status_code == 404
 
@@ -157,7 +192,11 @@ def test_groups_and_ways_in_are_for_administrators_alone(enter: Enter, app: Flas
     assert [enter("dina").get(each).status_code for each in paths] == [403] * 4
     assert [enter("ada").get(each).status_code for each in paths] == [200] * 4
     dina = user_id(app, "dina")
-    for path in f"/desk/groups/{group.id}/delete", f"/desk/ways-in/{dina}/sittings/end", f"/desk/ways-in/{dina}/second/end":
+    for path in (
+        f"/desk/groups/{group.id}/delete",
+        f"/desk/ways-in/{dina}/sittings/end",
+        f"/desk/ways-in/{dina}/second/end",
+    ):
         assert enter("dina").post(path).status_code == 403
     assert enter("ada").get("/groups/list/").location == "/desk/groups/"
     assert enter("ada").get("/groups/add").status_code == 404
@@ -182,13 +221,18 @@ def test_a_second_factor_that_a_role_asks_for_is_asked_for_in_a_group_too(
 ) -> None:
     keep(enter("ada"), app, who=("nobody",))
     monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], second_factor_for=("Auditor",)))
-    assert client.post("/login/", data={"username": "nobody", "password": "a long enough password"}).location == "/login/second"
+    assert (
+        client.post("/login/", data={"username": "nobody", "password": "a long enough password"}).location
+        == "/login/second"
+    )
 
 
 # --- ways in ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_written_down(enter: Enter, app: Flask) -> None:
+def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_written_down(
+    enter: Enter, app: Flask
+) -> None:
     desk, first, second = enter("ada"), enter("dina"), enter("dina")
     dina = user_id(app, "dina")
     page = desk.get(f"/desk/ways-in/{dina}").text
@@ -199,7 +243,9 @@ def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_writt
     assert desk.post(f"/desk/ways-in/{dina}/sittings/end").status_code == 302
     assert [each.get("/desk/slot/").status_code for each in (first, second)] == [302, 302]
     assert desk.get("/desk/slot/").status_code == 200
-    told = [(each.noun, each.row_id, each.verb, each.name) for each in session.scalars(select(Change).order_by(Change.id))]
+    told = [
+        (each.noun, each.row_id, each.verb, each.name) for each in session.scalars(select(Change).order_by(Change.id))
+    ]
     assert ("ab_user", dina, "signed_out", "Ada") in told
     assert ("ab_user", dina, "signed_out_everywhere", "Ada") in told
     assert [each[2:] for each in told if each[0] == "sitting"] == [("ended", "Ada")] * 2
@@ -228,9 +274,15 @@ def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: 
         assert desk.post(f"/desk/ways-in/{dina}/{path}/end").status_code == 302
     assert client.post("/login/", data={"username": "dina", "password": "a long enough password"}).location == "/desk/"
     assert (Passkey.of(dina), ApiToken.of(dina)) == ([], [])
-    told = [*session.scalars(select(Change.verb).where(Change.noun == "ab_user", Change.row_id == dina).order_by(Change.id))]
+    told = [
+        *session.scalars(select(Change.verb).where(Change.noun == "ab_user", Change.row_id == dina).order_by(Change.id))
+    ]
     assert told == ["lost_second_factor", "lost_passkey", "lost_token"]
     heard = [*session.scalars(select(Notice.words).where(Notice.user_id == dina).order_by(Notice.id))]
-    assert heard == ["Ada turned off your two-factor authentication.", "Ada removed one of your passkeys.", "Ada revoked one of your API tokens."]
+    assert heard == [
+        "Ada turned off your two-factor authentication.",
+        "Ada removed one of your passkeys.",
+        "Ada revoked one of your API tokens.",
+    ]
     first = session.scalars(select(Notice.id).where(Notice.user_id == dina).order_by(Notice.id)).first()
     assert enter("dina").get(f"/desk/notices/{first}").location == "/users/userinfo/"

@@ -33,11 +33,24 @@ def meera(app: Flask, slot: object, hold: Hold) -> Person:
 
 
 def doors(person: Person) -> list[str]:
-    asked = "/desk/person/", "/desk/person/?cols=name,phone", "/desk/person/export.csv?cols=name,phone", f"/desk/person/{person.id}"
-    return [*asked, "/desk/person/?q=meera", "/desk/search/?q=meera", "/desk/booking/?cols=number,person", f"/desk/person/{person.id}?only=changes"]
+    asked = (
+        "/desk/person/",
+        "/desk/person/?cols=name,phone",
+        "/desk/person/export.csv?cols=name,phone",
+        f"/desk/person/{person.id}",
+    )
+    return [
+        *asked,
+        "/desk/person/?q=meera",
+        "/desk/search/?q=meera",
+        "/desk/booking/?cols=number,person",
+        f"/desk/person/{person.id}?only=changes",
+    ]
 
 
-def test_a_masked_column_says_that_there_is_something_and_not_what(meera: Person, enter: Enter, token: Token, client: FlaskClient) -> None:
+def test_a_masked_column_says_that_there_is_something_and_not_what(
+    meera: Person, enter: Enter, token: Token, client: FlaskClient
+) -> None:
     digits = meera.phone.removeprefix("+91")[-10:]
     assert any(digits in enter("dina").get(path).text for path in doors(meera))
     for path in doors(meera):
@@ -77,7 +90,10 @@ def test_nobody_guesses_it_digit_by_digit(meera: Person, enter: Enter, token: To
 
 def test_its_history_keeps_it_too(meera: Person, enter: Enter, token: Token, client: FlaskClient) -> None:
     ids = client.get("/api/v1/change/?size=100", headers=token("omar")).get_json()["ids"]
-    lines = "".join(client.get(f"/api/v1/change/{id}", headers=token("omar")).text + enter("omar").get(f"/desk/change/{id}").text for id in ids)
+    lines = "".join(
+        client.get(f"/api/v1/change/{id}", headers=token("omar")).text + enter("omar").get(f"/desk/change/{id}").text
+        for id in ids
+    )
     assert ("98450" in lines, "Pays late" in lines) == (True, False)
     shown = enter("omar").get(f"/desk/person/{meera.id}").text
     assert ("98450" in shown, "Pays late" in shown) == (True, False)
@@ -99,7 +115,16 @@ Guards = dict[str, dict[str, str]]
 
 
 def guarded(guards: Guards, list: str = "name email", order: str = "name") -> Resource:
-    return Resource(Person, list=list, add="name email phone", search="name email", order=order, guards=guards, roles=ROLES, scope=everything)
+    return Resource(
+        Person,
+        list=list,
+        add="name email phone",
+        search="name email",
+        order=order,
+        guards=guards,
+        roles=ROLES,
+        scope=everything,
+    )
 
 
 @pytest.mark.parametrize(

@@ -39,7 +39,9 @@ def test_password_hashes_never_leave_through_any_column(client: FlaskClient, tok
     assert "scrypt:" not in client.get(f"/api/v1/practitioner/{asha.id}", headers=token("ada")).text
 
 
-def test_a_move_never_passes_the_row_filter(client: FlaskClient, token: Token, enter: Enter, open_slot: Any, dev: Practitioner) -> None:
+def test_a_move_never_passes_the_row_filter(
+    client: FlaskClient, token: Token, enter: Enter, open_slot: Any, dev: Practitioner
+) -> None:
     foreign = open_slot(of=dev)
     assert client.post(f"/api/v1/slot/{foreign.id}/close", headers=token("asha")).status_code == 404
     assert enter("asha").post(f"/desk/slot/{foreign.id}/do/close").status_code == 404
@@ -48,7 +50,9 @@ def test_a_move_never_passes_the_row_filter(client: FlaskClient, token: Token, e
     assert session.get(Slot, foreign.id, populate_existing=True).state == "open"  # type: ignore[union-attr]
 
 
-def test_foreign_rows_are_neither_offered_nor_taken(client: FlaskClient, token: Token, enter: Enter, slot: Slot, app: Flask, dev: Practitioner) -> None:
+def test_foreign_rows_are_neither_offered_nor_taken(
+    client: FlaskClient, token: Token, enter: Enter, slot: Slot, app: Flask, dev: Practitioner
+) -> None:
     """Rights of a practitioner are widened in the database, as an administrator could: rows must hold all the same."""
     with granted(app, "Practitioner", "Slot", "add", "edit"):
         choices = enter("asha").get("/desk/slot/choices/practitioner").get_json()["choices"]
@@ -74,7 +78,9 @@ def test_what_is_not_declared_cannot_be_asked_about(client: FlaskClient, token: 
     assert client.get("/api/v1/booking/?q=Mysuru", headers=token("ada")).get_json()["count"] == 0
 
 
-def test_a_state_is_never_written_by_put_post_or_form(client: FlaskClient, token: Token, enter: Enter, slot: Slot) -> None:
+def test_a_state_is_never_written_by_put_post_or_form(
+    client: FlaskClient, token: Token, enter: Enter, slot: Slot
+) -> None:
     assert client.put(f"/api/v1/slot/{slot.id}", json={"state": "closed"}, headers=token("ada")).status_code == 422
     enter("ada").post(f"/desk/slot/{slot.id}/edit", data={"seats": "2", "state": "closed", "version": slot.version})
     fresh = session.get(Slot, slot.id, populate_existing=True)
@@ -87,7 +93,9 @@ def test_a_link_that_is_followed_changes_nothing(enter: Enter, slot: Slot) -> No
     before = state_of_everything()
     for rule in desk.application.url_map.iter_rules():
         if "GET" in (rule.methods or ()) and rule.rule.startswith("/desk/"):
-            path = rule.rule.replace("<int:pk>", str(slot.id)).replace("<name>", "close").replace("<path>", "practitioner")
+            path = (
+                rule.rule.replace("<int:pk>", str(slot.id)).replace("<name>", "close").replace("<path>", "practitioner")
+            )
             assert desk.get(path).status_code < 500, path
     assert state_of_everything() == before
 
@@ -98,7 +106,10 @@ def state_of_everything() -> dict[str, int]:
         tables = [
             each.name for each in db.metadata.sorted_tables if not each.name.startswith("ab_") and each.name != "quote"
         ]  # a price that was named holds for a while
-        return {name: int(connection.execute(text(f"select coalesce(sum(version), 0) + count(*) from {name}")).scalar_one()) for name in tables}
+        return {
+            name: int(connection.execute(text(f"select coalesce(sum(version), 0) + count(*) from {name}")).scalar_one())
+            for name in tables
+        }
 
 
 def test_a_form_of_somebody_elses_page_is_refused(enter: Enter, slot: Slot) -> None:
@@ -106,7 +117,14 @@ def test_a_form_of_somebody_elses_page_is_refused(enter: Enter, slot: Slot) -> N
     desk = enter("ada")
     desk.application.config["WTF_CSRF_ENABLED"] = True
     try:
-        for path in (f"/desk/slot/{slot.id}/do/close", f"/desk/slot/{slot.id}/edit", "/desk/slot/bulk", "/desk/slot/new", "/login/", f"/book/first/{slot.id}"):
+        for path in (
+            f"/desk/slot/{slot.id}/do/close",
+            f"/desk/slot/{slot.id}/edit",
+            "/desk/slot/bulk",
+            "/desk/slot/new",
+            "/login/",
+            f"/book/first/{slot.id}",
+        ):
             assert desk.post(path, data={"move": "close", "id": slot.id}).status_code == 400, path
     finally:
         desk.application.config["WTF_CSRF_ENABLED"] = False
@@ -128,7 +146,9 @@ def test_a_token_and_a_cookie_do_not_mix(enter: Enter, token: Token, slot: Slot)
 def test_guessing_passwords_is_slow_at_every_door(client: FlaskClient, door: str) -> None:
     tries = [guess(client, door, "ada", "wrong").status_code for _ in range(7)]
     assert tries == [401] * 5 + [429] * 2
-    assert guess(client, "/api/v1/security/login" if door == "/login/" else "/login/", "ada", PASSWORD).status_code == 429
+    assert (
+        guess(client, "/api/v1/security/login" if door == "/login/" else "/login/", "ada", PASSWORD).status_code == 429
+    )
 
 
 def guess(client: FlaskClient, door: str, name: str, password: str) -> Any:
@@ -138,7 +158,13 @@ def guess(client: FlaskClient, door: str, name: str, password: str) -> Any:
 
 def test_what_was_typed_is_still_there_after_a_refusal(enter: Enter, slot: Slot, service: Any) -> None:
     desk = enter("dina")
-    typed = {"name": "Copy of it", "slug": "first", "minutes": "45", "price": "12.50", "description": "typed for ten minutes"}
+    typed = {
+        "name": "Copy of it",
+        "slug": "first",
+        "minutes": "45",
+        "price": "12.50",
+        "description": "typed for ten minutes",
+    }
     answer = desk.post("/desk/service/new", data=typed)
     assert answer.status_code == 409
     assert "Another service already uses this page address." in answer.text
@@ -172,18 +198,33 @@ def test_two_people_editing_the_same_record_do_not_overwrite_each_other(enter: E
 def test_what_the_second_did_not_touch_is_what_the_first_has_written(enter: Enter) -> None:
     """Two windows: one writes a note, the other a telephone number and a name; nothing of either is lost, and only the name is contested."""
     with transaction():
-        session.add(person := Person(name="Meera Iyer", email="meera@example.com", notes="Slow\nwalker", timezone="Asia/Kolkata"))
+        session.add(
+            person := Person(
+                name="Meera Iyer", email="meera@example.com", notes="Slow\nwalker", timezone="Asia/Kolkata"
+            )
+        )
     address = f"/desk/person/{person.id}/edit"
 
     def loaded(page: str) -> dict[str, str]:
-        found = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', page) + re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>([^<]*)<', page)
-        return {name: html.unescape(value).replace("\n", "\r\n") if name == "notes" else html.unescape(value) for name, value in found}
+        found = re.findall(r'<input[^>]* name="(\w+)" value="([^"]*)"', page) + re.findall(
+            r'<textarea[^>]* name="(\w+)"[^>]*>([^<]*)<', page
+        )
+        return {
+            name: html.unescape(value).replace("\n", "\r\n") if name == "notes" else html.unescape(value)
+            for name, value in found
+        }
 
     first, second = (loaded(enter(name).get(address).text) for name in ("dina", "ada"))
-    assert enter("dina").post(address, data=first | {"notes": "Walks with a stick", "name": "Meera S. Iyer"}).status_code == 302
+    assert (
+        enter("dina").post(address, data=first | {"notes": "Walks with a stick", "name": "Meera S. Iyer"}).status_code
+        == 302
+    )
     late = enter("ada").post(address, data=second | {"phone": "+919845012345", "name": "Meera R. Iyer"})
     assert late.status_code == 409
-    assert re.findall("<dt>([^<]+)</dt><dd>([^<]+?) ?<", late.text) == [("Name", "Meera S. Iyer"), ("Notes", "Walks with a stick")]
+    assert re.findall("<dt>([^<]+)</dt><dd>([^<]+?) ?<", late.text) == [
+        ("Name", "Meera S. Iyer"),
+        ("Notes", "Walks with a stick"),
+    ]
     assert late.text.count("your value differs and will replace it") == 1
     assert enter("ada").post(address, data=loaded(late.text)).status_code == 302
     session.expire_all()
@@ -229,7 +270,10 @@ def test_lists_of_two_readers_at_once_do_not_borrow_each_others_filters(app: Fla
     def ask(n: int) -> None:
         visitor = app.test_client()
         for _ in range(15):
-            names = [each["name"] for each in visitor.get(f"/api/v1/person/?q=Person {n:02d}", headers=headers).get_json()["result"]]
+            names = [
+                each["name"]
+                for each in visitor.get(f"/api/v1/person/?q=Person {n:02d}", headers=headers).get_json()["result"]
+            ]
             if names != [f"Person {n:02d}"]:
                 wrong.append(names)
 
@@ -250,8 +294,17 @@ print(asked)
 """
 
 
-def test_a_web_process_that_starts_writes_no_permission_makes_no_table_and_asks_nothing(built: Flask, environment: dict[str, str]) -> None:
-    told = subprocess.run([sys.executable, "-c", START], cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, check=True)
+def test_a_web_process_that_starts_writes_no_permission_makes_no_table_and_asks_nothing(
+    built: Flask, environment: dict[str, str]
+) -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", START],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert told.stdout == "[]\n", told.stdout
 
 
@@ -262,7 +315,9 @@ def test_the_description_of_the_api_is_made_once(client: FlaskClient, token: Tok
     assert client.get("/api/v1/_openapi", headers=token("dina")).data == first.data
 
 
-def test_no_schema_is_checked_anew_at_every_request(client: FlaskClient, token: Token, slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_schema_is_checked_anew_at_every_request(
+    client: FlaskClient, token: Token, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Flask-AppBuilder validates its constant rison schema on each call: nearly half of the time that a list takes."""
 
     def never(*_: Any, **__: Any) -> None:
@@ -273,7 +328,9 @@ def test_no_schema_is_checked_anew_at_every_request(client: FlaskClient, token: 
         assert client.get(f"/api/v1/slot/{path}", headers=token("dina")).status_code == 200
 
 
-def test_a_user_who_was_switched_off_is_out_at_once(app: Flask, client: FlaskClient, token: Token, enter: Enter) -> None:
+def test_a_user_who_was_switched_off_is_out_at_once(
+    app: Flask, client: FlaskClient, token: Token, enter: Enter
+) -> None:
     sm = app.extensions["appbuilder"].sm
     headers, desk = token("omar"), enter("omar")
     user = sm.find_user(username="omar")
@@ -311,7 +368,14 @@ def test_the_role_of_a_stranger_opens_nothing(enter: Enter) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["f.starts_at.to=9999-12-31", "f.starts_at.from=0001-01-01", "f.starts_at=abc", "f.practitioner=abc", "f.practitioner=99999999999999"]
+    "query",
+    [
+        "f.starts_at.to=9999-12-31",
+        "f.starts_at.from=0001-01-01",
+        "f.starts_at=abc",
+        "f.practitioner=abc",
+        "f.practitioner=99999999999999",
+    ],
 )
 def test_a_filter_that_makes_no_sense_says_so_in_words(enter: Enter, slot: Slot, query: str) -> None:
     answer = enter("ada").get(f"/desk/slot/?{query}")
@@ -370,7 +434,17 @@ def test_what_cannot_be_kept_is_refused_at_every_door(client: FlaskClient, enter
 
 def test_a_short_password_and_a_wrong_address_make_no_user(enter: Enter, app: Flask) -> None:
     sm = app.extensions["appbuilder"].sm
-    user = {"first_name": "New", "last_name": "User", "username": "newu", "email": "new@example.com", "roles": [sm.find_role("Auditor").id], "active": "y"}
-    for wrong in ({"password": "short", "conf_password": "short"}, {"password": PASSWORD, "conf_password": PASSWORD, "email": "bad"}):
+    user = {
+        "first_name": "New",
+        "last_name": "User",
+        "username": "newu",
+        "email": "new@example.com",
+        "roles": [sm.find_role("Auditor").id],
+        "active": "y",
+    }
+    for wrong in (
+        {"password": "short", "conf_password": "short"},
+        {"password": PASSWORD, "conf_password": PASSWORD, "email": "bad"},
+    ):
         enter("ada").post("/users/add", data=user | wrong)
         assert sm.find_user(username="newu") is None

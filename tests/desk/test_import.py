@@ -26,9 +26,7 @@ from app.packs.bookings.hours.hours import Hours
 from app.packs.bookings.offer.practitioner import Practitioner
 
 Enter = Callable[[str], FlaskClient]
-PEOPLE = (
-    "Name,E-mail,Phone,Notes\nMeera Shah,meera@example.com,+91 98200 12345,=1+1\nRavi,not an address,,\n,ravi@example.com,,\nNo One,no.one@example.com,,'-2\n"
-)
+PEOPLE = "Name,E-mail,Phone,Notes\nMeera Shah,meera@example.com,+91 98200 12345,=1+1\nRavi,not an address,,\n,ravi@example.com,,\nNo One,no.one@example.com,,'-2\n"
 
 
 def send(desk: FlaskClient, noun: str, content: str | bytes, once: str = "") -> str:
@@ -55,7 +53,9 @@ def tried(desk: FlaskClient, noun: str, content: str | bytes, **columns: str) ->
         name: re.search(r'value="([^"]*)" selected', options)
         for name, options in re.findall(r'<select class="control" name="(c-\d+)".*?>(.*?)</select>', page, re.DOTALL)
     }
-    answer = desk.post(f"{address}/try", data={name: found[1] if found else "" for name, found in chosen.items()} | columns)
+    answer = desk.post(
+        f"{address}/try", data={name: found[1] if found else "" for name, found in chosen.items()} | columns
+    )
     assert answer.status_code == 302, words(answer.text)
     work()
     return address
@@ -85,7 +85,11 @@ def test_whatever_a_spreadsheet_writes_is_read(encoding: str, mark: str) -> None
 
 
 def test_a_comma_in_an_amount_does_not_part_what_semicolons_part() -> None:
-    assert table_of("sep=;\r\nName;Price\r\nA;1,50\r\n").heads == table_of("Name;Price\nA;1,50\nB;2,50\n").heads == ["Name", "Price"]
+    assert (
+        table_of("sep=;\r\nName;Price\r\nA;1,50\r\n").heads
+        == table_of("Name;Price\nA;1,50\nB;2,50\n").heads
+        == ["Name", "Price"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,10 @@ def test_columns_find_each_other_by_name_and_can_be_chosen_otherwise(app: Flask,
     page = dina.get(address).text
     assert re.findall(r'value="(\w+)" selected', page) == ["email"]
     refused = dina.post(f"{address}/try", data={"c-1": "email"})
-    assert (refused.status_code, "Name: Choose the column of the file for this field." in words(refused.text)) == (422, True)
+    assert (refused.status_code, "Name: Choose the column of the file for this field." in words(refused.text)) == (
+        422,
+        True,
+    )
     twice = dina.post(f"{address}/try", data={"c-0": "name", "c-1": "email", "c-2": "name"})
     assert (twice.status_code, "Two columns of the file are matched to this field" in twice.text) == (422, True)
     assert dina.post(f"{address}/try", data={"c-0": "name", "c-1": "state"}).status_code == 422
@@ -132,7 +139,11 @@ def test_a_trial_says_what_is_wrong_and_writes_nothing(app: Flask, enter: Enter)
     assert "4 Name – This field is required." in page
     assert (names(), session.scalars(select(Change).where(Change.noun == "person")).all()) == ([], [])
     report = [*csv.reader(StringIO(dina.get(f"{address}/problems.csv").text.removeprefix("\ufeff")))]
-    assert [line[:3] for line in report] == [["Line", "Column", "Value"], ["3", "Email", "not an address"], ["4", "Name", ""]]
+    assert [line[:3] for line in report] == [
+        ["Line", "Column", "Value"],
+        ["3", "Email", "not an address"],
+        ["4", "Name", ""],
+    ]
 
 
 def test_two_lines_that_exclude_each_other_are_found_by_the_trial(app: Flask, enter: Enter) -> None:
@@ -172,7 +183,9 @@ def test_the_same_press_twice_is_one_intake(app: Flask, enter: Enter) -> None:
     assert names() == ["Meera Shah", "No One"]
 
 
-def test_a_worker_that_dies_leaves_the_rest_to_the_next(app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_leaves_the_rest_to_the_next(
+    app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dina = enter("dina")
     monkeypatch.setattr(intakes, "TAKEN", 4)
     address = tried(dina, "person", "name,email\n" + "".join(f"P{n},p{n}@example.com\n" for n in range(10)))
@@ -202,7 +215,9 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(app: Flask, enter: Enter
     assert "10 rows were imported" in words(dina.get(address).text)
 
 
-def test_what_should_not_happen_is_said_and_can_be_tried_again(app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_should_not_happen_is_said_and_can_be_tried_again(
+    app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dina = enter("dina")
     address = tried(dina, "person", PEOPLE)
     dina.post(f"{address}/take")
@@ -221,7 +236,11 @@ def test_a_neighbour_is_known_by_its_name_and_nobody_is_guessed(app: Flask, ente
     ada = enter("ada")
     with transaction():
         session.add_all(Person(name="Twin", email=f"twin{n}@example.com", phone="+919820012345") for n in range(2))
-    address = tried(ada, "opt_in", "Person,Channel,How\nTwin,whatsapp,paper\nTWIN1@example.com,WhatsApp,paper\nNobody,whatsapp,paper\n")
+    address = tried(
+        ada,
+        "opt_in",
+        "Person,Channel,How\nTwin,whatsapp,paper\nTWIN1@example.com,WhatsApp,paper\nNobody,whatsapp,paper\n",
+    )
     page = words(ada.get(address).text)
     assert "2 Customer Twin Several records have this name." in page
     assert "4 Customer Nobody This record doesn’t exist, or you don’t have access to it." in page
@@ -235,7 +254,12 @@ def test_what_was_taken_in_is_taken_back_unless_somebody_used_it(app: Flask, ent
     dina = enter("dina")
     address = taken(dina, "person", "name,email\n" + "".join(f"P{n},p{n}@example.com\n" for n in range(4)))
     _, changed, *_ = people = session.scalars(select(Person).order_by(Person.id)).all()
-    assert dina.post(f"/desk/person/{changed.id}/edit", data={"name": "Used", "email": "p1@example.com", "timezone": "UTC"}).status_code == 302
+    assert (
+        dina.post(
+            f"/desk/person/{changed.id}/edit", data={"name": "Used", "email": "p1@example.com", "timezone": "UTC"}
+        ).status_code
+        == 302
+    )
     assert dina.post(f"/desk/person/{people[2].id}/remark", data={"words": "Ask her"}).status_code == 302
     assert dina.post(f"{address}/undo").status_code == 302
     work()
@@ -258,7 +282,9 @@ def test_a_row_that_others_stand_on_stays(app: Flask, enter: Enter) -> None:
     assert names() == ["Meera"]
 
 
-def test_after_a_day_the_file_is_gone_and_nothing_is_taken_back(app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_day_the_file_is_gone_and_nothing_is_taken_back(
+    app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dina = enter("dina")
     address, left = taken(dina, "person", PEOPLE), tried(dina, "person", PEOPLE)
     monkeypatch.setattr(clock, "now", lambda now=clock.now: now() + timedelta(hours=25))
@@ -290,13 +316,17 @@ def test_only_who_may_add_brings_a_table_and_only_they_see_it(app: Flask, enter:
 
 def test_what_is_brought_stays_within_ones_own_rows(app: Flask, enter: Enter, asha: Practitioner) -> None:
     desk, mine = enter("asha"), asha.id
-    address = taken(desk, "hours", "Practitioner;Weekday;Opens;Closes\nAsha Rao;monday;09:00;12:00\nDev Mehta;Monday;09:00;12:00\n")
+    address = taken(
+        desk, "hours", "Practitioner;Weekday;Opens;Closes\nAsha Rao;monday;09:00;12:00\nDev Mehta;Monday;09:00;12:00\n"
+    )
     page = words(desk.get(address).text)
     assert "3 Practitioner Dev Mehta This record doesn’t exist, or you don’t have access to it." in page
     assert [each.practitioner_id for each in session.scalars(select(Hours))] == [mine]
 
 
-def test_who_may_no_longer_add_adds_nothing_by_what_is_still_running(app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_may_no_longer_add_adds_nothing_by_what_is_still_running(
+    app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dina = enter("dina")
     address = tried(dina, "person", PEOPLE)
     dina.post(f"{address}/take")
@@ -310,4 +340,6 @@ def test_who_may_no_longer_add_adds_nothing_by_what_is_still_running(app: Flask,
         user.active = True
         session.commit()
     assert names() == []
-    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {"You no longer have permission to add this."}
+    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {
+        "You no longer have permission to add this."
+    }

@@ -61,11 +61,24 @@ SHEET = "xl/worksheets/sheet1.xml"
 def test_cells_are_said_as_they_would_be_typed() -> None:
     raw = book(
         ["Day", "Moment", "Time", "Whole", "Part", "Phone", "Yes", "Text", "Odd"],
-        [date(2026, 11, 24), datetime(2026, 11, 24, 9, 30), time(9, 5), 5.0, 0.1 + 0.2, 919845012345, True, 'आशा; Rao, "A"\nB', "=not one"[1:]],
+        [
+            date(2026, 11, 24),
+            datetime(2026, 11, 24, 9, 30),
+            time(9, 5),
+            5.0,
+            0.1 + 0.2,
+            919845012345,
+            True,
+            'आशा; Rao, "A"\nB',
+            "=not one"[1:],
+        ],
         [None, None, None, 1e21, -0.5, 1234567.891, False, " ", None],
-    )  # fmt: skip
+    )
     first, second = table(raw).rows
-    assert first == (2, ["2026-11-24", "2026-11-24T09:30", "09:05", "5", "0.3", "919845012345", "yes", 'आशा; Rao, "A"\nB', "not one"])
+    assert first == (
+        2,
+        ["2026-11-24", "2026-11-24T09:30", "09:05", "5", "0.3", "919845012345", "yes", 'आशा; Rao, "A"\nB', "not one"],
+    )
     assert second == (3, ["", "", "", "1000000000000000000000", "-0.5", "1234567.891", "no", " "])
 
 
@@ -94,7 +107,9 @@ def test_an_empty_line_keeps_the_numbers_of_the_others() -> None:
 
 def test_a_cell_far_away_is_not_a_million_lines_long() -> None:
     raw = book(["Name"], ["Asha"])
-    far = changed(raw, SHEET, rb"</sheetData>", b'<row r="1048576"><c r="XFD1048576" t="n"><v>1</v></c></row></sheetData>')
+    far = changed(
+        raw, SHEET, rb"</sheetData>", b'<row r="1048576"><c r="XFD1048576" t="n"><v>1</v></c></row></sheetData>'
+    )
     assert table(far).rows == [(2, ["Asha"])]
 
 
@@ -114,7 +129,10 @@ def test_more_cells_than_somebody_waits_for_are_refused(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     "entity",
-    [b'<!DOCTYPE x [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;">]>', b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>'],
+    [
+        b'<!DOCTYPE x [<!ENTITY a "lol"><!ENTITY b "&a;&a;&a;">]>',
+        b'<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
+    ],
 )
 @pytest.mark.parametrize("part", [SHEET, "xl/workbook.xml", "xl/styles.xml"])
 def test_no_entity_is_resolved(part: str, entity: bytes) -> None:
@@ -131,7 +149,11 @@ def test_a_broken_one_is_refused_in_words(part: str) -> None:
 
 def test_people_come_in_from_a_workbook_and_from_our_own_export(enter: Enter) -> None:
     dina = enter("dina")
-    taken(dina, "person", book(["Name", "E-mail", "Phone", "Notes"], ["Meera Shah", "meera@example.com", 919820012345, "By train."]))
+    taken(
+        dina,
+        "person",
+        book(["Name", "E-mail", "Phone", "Notes"], ["Meera Shah", "meera@example.com", 919820012345, "By train."]),
+    )
     session.rollback()
     assert [(each.name, each.phone) for each in session.scalars(select(Person))] == [("Meera Shah", "+919820012345")]
     again = dina.get("/desk/person/export.xlsx").data

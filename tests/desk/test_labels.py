@@ -35,7 +35,9 @@ def labelled(monkeypatch: pytest.MonkeyPatch) -> str:
     return "On hold for you"
 
 
-def test_a_state_is_said_in_the_words_of_its_noun_everywhere(labelled: str, booking: Booking, enter: Enter, client: FlaskClient, token: Any) -> None:
+def test_a_state_is_said_in_the_words_of_its_noun_everywhere(
+    labelled: str, booking: Booking, enter: Enter, client: FlaskClient, token: Any
+) -> None:
     dina = enter("dina")
     badge = f'<span class="badge is-warn">{labelled}</span>'
     for page in ("/desk/booking/", f"/desk/booking/{booking.id}", f"/desk/search/?q={booking.number}"):
@@ -60,11 +62,17 @@ def test_a_badge_that_is_no_state_of_a_noun_has_its_own_colours(app: object) -> 
 
 def test_an_import_hears_a_choice_by_its_name_and_by_its_label(app: object) -> None:
     place = Column(Practitioner, "meets_by")
-    assert [heard(place, cell) for cell in ("in_person", "In person", place.option_said("in_person").upper())] == ["in_person"] * 3
+    assert [heard(place, cell) for cell in ("in_person", "In person", place.option_said("in_person").upper())] == [
+        "in_person"
+    ] * 3
 
 
 def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter: Enter) -> None:
-    assert [within_a_sentence(each) for each in ("Gateway events", "API tokens", "WhatsApp messages")] == ["gateway events", "API tokens", "WhatsApp messages"]
+    assert [within_a_sentence(each) for each in ("Gateway events", "API tokens", "WhatsApp messages")] == [
+        "gateway events",
+        "API tokens",
+        "WhatsApp messages",
+    ]
     bookings = resource_of(Booking)
     assert bookings
     assert [bookings.counted(many) for many in (0, 1, 1500)] == ["0 bookings", "1 booking", "1,500 bookings"]
@@ -74,10 +82,15 @@ def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter
 @pytest.mark.parametrize(
     ("label", "after"),
     [
-        ("Check in", "Checked in"), ("Cancel booking", "Cancelled booking"), ("Mark as paid", "Marked as paid"), ("Send again", "Sent again"),
-        ("Retry", "Retried"), ("Archive", "Archived"), ("Pay out", "Paid out"),
+        ("Check in", "Checked in"),
+        ("Cancel booking", "Cancelled booking"),
+        ("Mark as paid", "Marked as paid"),
+        ("Send again", "Sent again"),
+        ("Retry", "Retried"),
+        ("Archive", "Archived"),
+        ("Pay out", "Paid out"),
     ],
-)  # fmt: skip
+)
 def test_what_was_done_is_the_button_in_the_past(label: str, after: str) -> None:
     assert past(label) == after
 

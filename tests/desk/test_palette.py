@@ -15,17 +15,56 @@ FIRST = 3  # of the five that the palette shows
 
 # What somebody types, and the page that they mean.
 WORDS = {
-    "settings": "/desk/business/", "template": "/desk/words/", "permission": "/desk/rights/", "role": "/desk/rights/", "availability": "/desk/hours/",
-    "schedule": "/desk/hours/", "features": "/desk/features/", "notification": "/desk/notices/", "holiday": "/desk/closure/", "vacation": "/desk/closure/",
-    "email": "/desk/words/", "webhook": "/desk/hook/", "2fa": "/desk/second/", "password": "/resetmypassword/form", "backup": "/ops/", "refund": "/desk/refund/",
-    "invoice": "/desk/invoice/", "tax": "/desk/reports/tax_summary/", "gst": "/desk/reports/gst_return/", "coupon": "/desk/coupon/", "discount": "/desk/coupon/",
-    "customer": "/desk/person/", "client": "/desk/person/", "contact": "/desk/person/", "user": "/users/list/", "staff": "/users/list/", "team": "/users/list/",
-    "audit": "/desk/change/", "log": "/desk/change/", "export": "/desk/person/", "import": "/desk/person/import", "api": "/swagger/v1", "token": "/desk/tokens/",
-    "sms": "/desk/words/", "whatsapp": "/desk/words/", "calendar": "/desk/booking/calendar/", "report": "/desk/subscription/", "revenue": "/desk/reports/revenue/",
-    "timezone": "/desk/business/", "time zone": "/desk/business/", "currency": "/desk/business/", "logo": "/desk/business/", "privacy": "/desk/opt_in/",
-    "consent": "/desk/opt_in/", "job": "/ops/jobs/", "health": "/ops/", "session": "/desk/sittings/", "passkey": "/desk/passkeys/",
+    "settings": "/desk/business/",
+    "template": "/desk/words/",
+    "permission": "/desk/rights/",
+    "role": "/desk/rights/",
+    "availability": "/desk/hours/",
+    "schedule": "/desk/hours/",
+    "features": "/desk/features/",
+    "notification": "/desk/notices/",
+    "holiday": "/desk/closure/",
+    "vacation": "/desk/closure/",
+    "email": "/desk/words/",
+    "webhook": "/desk/hook/",
+    "2fa": "/desk/second/",
+    "password": "/resetmypassword/form",
+    "backup": "/ops/",
+    "refund": "/desk/refund/",
+    "invoice": "/desk/invoice/",
+    "tax": "/desk/reports/tax_summary/",
+    "gst": "/desk/reports/gst_return/",
+    "coupon": "/desk/coupon/",
+    "discount": "/desk/coupon/",
+    "customer": "/desk/person/",
+    "client": "/desk/person/",
+    "contact": "/desk/person/",
+    "user": "/users/list/",
+    "staff": "/users/list/",
+    "team": "/users/list/",
+    "audit": "/desk/change/",
+    "log": "/desk/change/",
+    "export": "/desk/person/",
+    "import": "/desk/person/import",
+    "api": "/swagger/v1",
+    "token": "/desk/tokens/",
+    "sms": "/desk/words/",
+    "whatsapp": "/desk/words/",
+    "calendar": "/desk/booking/calendar/",
+    "report": "/desk/subscription/",
+    "revenue": "/desk/reports/revenue/",
+    "timezone": "/desk/business/",
+    "time zone": "/desk/business/",
+    "currency": "/desk/business/",
+    "logo": "/desk/business/",
+    "privacy": "/desk/opt_in/",
+    "consent": "/desk/opt_in/",
+    "job": "/ops/jobs/",
+    "health": "/ops/",
+    "session": "/desk/sittings/",
+    "passkey": "/desk/passkeys/",
     "cancellation policy": "/desk/refund_policy/",
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -54,7 +93,9 @@ def places(page: str) -> list[Place]:
     """What palette.js reads from a page: the links of the menu, and those that stand in none."""
     side = page[page.index('<nav class="side"') : page.index('<div class="stage">')]
     links = re.findall(r"<li>(<a .*?</a>)", side, re.DOTALL)
-    links += re.findall(r"<a .*?</a>", page[page.index('<template id="elsewhere">') : page.index("</template>")], re.DOTALL)
+    links += re.findall(
+        r"<a .*?</a>", page[page.index('<template id="elsewhere">') : page.index("</template>")], re.DOTALL
+    )
     return [_place(each) for each in links]
 
 
@@ -74,7 +115,9 @@ def known(enter: Enter) -> list[Place]:
 
 
 def test_every_word_leads_to_its_page(known: list[Place]) -> None:
-    assert {word: best(known, word)[:FIRST] for word, url in WORDS.items() if url not in best(known, word)[:FIRST]} == {}
+    assert {
+        word: best(known, word)[:FIRST] for word, url in WORDS.items() if url not in best(known, word)[:FIRST]
+    } == {}
 
 
 def test_only_what_somebody_may_open_is_found(enter: Enter) -> None:

@@ -58,7 +58,9 @@ class Stick:
     key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()))
 
     def told(self, kind: str, challenge: str) -> bytes:
-        return json.dumps({"type": f"webauthn.{kind}", "challenge": challenge, "origin": self.at, "crossOrigin": False}).encode()
+        return json.dumps(
+            {"type": f"webauthn.{kind}", "challenge": challenge, "origin": self.at, "crossOrigin": False}
+        ).encode()
 
     def seen(self, flags: int = 0) -> bytes:
         return sha256(self.host.encode()).digest() + struct.pack(">BI", self.flags | flags, self.count)
@@ -67,16 +69,28 @@ class Stick:
         self.handle, point = raw(asked["user"]["id"]), self.key.public_key().public_numbers()
         cose = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: point.x.to_bytes(32), -3: point.y.to_bytes(32)})
         seen = self.seen(0x40) + bytes(16) + struct.pack(">H", len(self.credential)) + self.credential + cose
-        told = {"attestationObject": text(cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": seen})), "transports": ["internal", "by pigeon"]}
+        told = {
+            "attestationObject": text(cbor2.dumps({"fmt": "none", "attStmt": {}, "authData": seen})),
+            "transports": ["internal", "by pigeon"],
+        }
         return self.said(told | {"clientDataJSON": text(self.told("create", asked["challenge"]))})
 
     def sign(self, asked: Any) -> str:
         seen, told = self.seen(), self.told("get", asked["challenge"])
         signed = self.key.sign(seen + sha256(told).digest(), ec.ECDSA(SHA256()))
-        return self.said({"clientDataJSON": text(told), "authenticatorData": text(seen), "signature": text(signed), "userHandle": text(self.handle)})
+        return self.said(
+            {
+                "clientDataJSON": text(told),
+                "authenticatorData": text(seen),
+                "signature": text(signed),
+                "userHandle": text(self.handle),
+            }
+        )
 
     def said(self, response: dict[str, Any]) -> str:
-        return json.dumps({"id": text(self.credential), "rawId": text(self.credential), "type": "public-key", "response": response})
+        return json.dumps(
+            {"id": text(self.credential), "rawId": text(self.credential), "type": "public-key", "response": response}
+        )
 
 
 @pytest.fixture(autouse=True)
@@ -107,7 +121,9 @@ def stick(enter: Enter) -> Stick:
     return stick
 
 
-def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(stick: Stick, client: FlaskClient, app: Flask) -> None:
+def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(
+    stick: Stick, client: FlaskClient, app: Flask
+) -> None:
     assert come(client, stick).status_code == 302
     assert client.get("/desk/slot/").status_code == 200
     assert "with the passkey “My telephone”" in client.get("/desk/sittings/").text
@@ -115,7 +131,10 @@ def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(stick:
     assert (mine.transports, mine.used_at is not None, len(mine.handle)) == (["internal"], True, 32)
     lines = session.scalars(select(Change).where(Change.noun.in_(("passkey", "sitting"))).order_by(Change.id))
     told = [(each.noun, each.verb, each.name, each.why) for each in lines]
-    assert told == [("passkey", "added", "Dina", ""), ("sitting", "added", "Dina", "Signed in with the passkey “My telephone”")]
+    assert told == [
+        ("passkey", "added", "Dina", ""),
+        ("sitting", "added", "Dina", "Signed in with the passkey “My telephone”"),
+    ]
     kept = str([each.after for each in session.scalars(select(Change))])
     assert StaffSession.of(user_id(app, "dina"))[0].digest not in kept
     assert "credential of" not in kept
@@ -129,12 +148,17 @@ def test_it_is_both_factors(stick: Stick, client: FlaskClient, app: Flask) -> No
     assert client.get("/desk/slot/").status_code == 200
 
 
-def test_where_somebody_wanted_to_go_is_kept_and_another_house_is_not_gone_to(stick: Stick, client: FlaskClient) -> None:
+def test_where_somebody_wanted_to_go_is_kept_and_another_house_is_not_gone_to(
+    stick: Stick, client: FlaskClient
+) -> None:
     asked = client.post("/login/passkey/asked").get_json()
     assert client.post("/login/passkey/?next=/desk/slot/", data={"answer": stick.sign(asked)}).location == "/desk/slot/"
     client.get("/logout/")
     asked = client.post("/login/passkey/asked").get_json()
-    assert client.post("/login/passkey/?next=https://elsewhere.example/", data={"answer": stick.sign(asked)}).location == "/desk/"
+    assert (
+        client.post("/login/passkey/?next=https://elsewhere.example/", data={"answer": stick.sign(asked)}).location
+        == "/desk/"
+    )
 
 
 def test_an_answer_is_good_once_though_the_cookie_comes_again(stick: Stick, client: FlaskClient, app: Flask) -> None:
@@ -151,12 +175,16 @@ def test_an_answer_is_good_once_though_the_cookie_comes_again(stick: Stick, clie
     assert thief.get("/desk/slot/").status_code == 302
 
 
-def test_a_question_is_for_five_minutes_and_for_one_thing(stick: Stick, client: FlaskClient, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_question_is_for_five_minutes_and_for_one_thing(
+    stick: Stick, client: FlaskClient, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     desk = proved(enter("omar"))
     other = Stick(credential=b"another one of sixteen and more")
     made = other.make(desk.post("/desk/passkeys/asked", data={"name": "x"}).get_json())
     desk.post("/login/passkey/asked")
-    assert desk.post("/desk/passkeys/", data={"name": "x", "answer": made}).status_code == 401, "a question at the door is none on the desk"
+    assert desk.post("/desk/passkeys/", data={"name": "x", "answer": made}).status_code == 401, (
+        "a question at the door is none on the desk"
+    )
     late = client.post("/login/passkey/asked").get_json()
     monkeypatch.setattr(time, "time", lambda now=time.time: now() + 301)
     assert client.post("/login/passkey/", data={"answer": stick.sign(late)}).status_code == 401
@@ -183,16 +211,29 @@ def test_what_is_spent_is_forgotten_when_it_would_be_no_good_anyway(stick: Stick
         {"handle": b"somebody else"},
         {"credential": b"nobody ever added this one here."},
     ],
-    ids=["another port", "another scheme", "another host", "nobody looked who", "nobody was there", "another key", "somebody else's", "unknown"],
+    ids=[
+        "another port",
+        "another scheme",
+        "another host",
+        "nobody looked who",
+        "nobody was there",
+        "another key",
+        "somebody else's",
+        "unknown",
+    ],
 )
-def test_what_was_signed_elsewhere_or_by_another_or_for_nobody_opens_nothing(stick: Stick, client: FlaskClient, wrong: dict[str, Any]) -> None:
+def test_what_was_signed_elsewhere_or_by_another_or_for_nobody_opens_nothing(
+    stick: Stick, client: FlaskClient, wrong: dict[str, Any]
+) -> None:
     answer = come(client, replace(stick, **wrong))
     assert answer.status_code == 401
     assert 'class="notice is-bad"' in answer.text
     assert client.get("/desk/slot/").status_code == 302
 
 
-def test_somebody_elses_credential_with_ones_own_signature_opens_nothing(stick: Stick, client: FlaskClient, enter: Enter, app: Flask) -> None:
+def test_somebody_elses_credential_with_ones_own_signature_opens_nothing(
+    stick: Stick, client: FlaskClient, enter: Enter, app: Flask
+) -> None:
     mine = Stick(credential=b"the auditor's own, as long as it is")
     add(proved(enter("omar")), mine)
     assert come(client, replace(mine, credential=stick.credential)).status_code == 401
@@ -211,10 +252,15 @@ def test_one_that_counts_backwards_is_refused_and_written_down(stick: Stick, cli
         assert (page.status_code, "may have been copied" in page.text) == (401, True)
     stick.count = 8
     assert come(client, stick).status_code == 302
-    assert [*session.scalars(select(Change.verb).where(Change.noun == "passkey").order_by(Change.id))] == ["added", *["counted_backwards"] * 3]
+    assert [*session.scalars(select(Change.verb).where(Change.noun == "passkey").order_by(Change.id))] == [
+        "added",
+        *["counted_backwards"] * 3,
+    ]
 
 
-def test_a_removed_one_and_one_of_somebody_who_left_open_nothing(stick: Stick, client: FlaskClient, enter: Enter, app: Flask) -> None:
+def test_a_removed_one_and_one_of_somebody_who_left_open_nothing(
+    stick: Stick, client: FlaskClient, enter: Enter, app: Flask
+) -> None:
     sm = app.extensions["appbuilder"].sm
     dina = sm.find_user(username="dina")
     try:
@@ -241,7 +287,10 @@ def test_guesses_wait_like_those_of_a_password(stick: Stick, client: FlaskClient
     assert (waits.status_code, int(waits.headers["Retry-After"]) > 0, "Please wait" in waits.text) == (429, True, True)
 
 
-@pytest.mark.parametrize("said", ["", "{}", "[]", "nothing", '{"response": {}}', '{"rawId": 7, "response": {}}', '{"rawId": "ü", "response": {}}'])
+@pytest.mark.parametrize(
+    "said",
+    ["", "{}", "[]", "nothing", '{"response": {}}', '{"rawId": 7, "response": {}}', '{"rawId": "ü", "response": {}}'],
+)
 def test_what_no_browser_says_is_a_sentence(client: FlaskClient, said: str) -> None:
     client.post("/login/passkey/asked")
     answer = client.post("/login/passkey/", data={"answer": said})
@@ -259,7 +308,11 @@ def test_no_part_of_an_answer_that_is_broken_breaks_the_door(stick: Stick, enter
             other = replace(stick, credential=f"{part}{broken}".encode())
             made = json.loads(other.make(desk.post("/desk/passkeys/asked", data={"name": "x"}).get_json()))
             made["response"][part] = broken
-            assert desk.post("/desk/passkeys/", data={"name": "x", "answer": json.dumps(made)}).status_code in (302, 409, 422)
+            assert desk.post("/desk/passkeys/", data={"name": "x", "answer": json.dumps(made)}).status_code in (
+                302,
+                409,
+                422,
+            )
 
 
 # --- one's own --------------------------------------------------------------------------------------------------------
@@ -278,16 +331,24 @@ def test_a_password_is_asked_for_before_one_is_added_or_removed(enter: Enter, ap
         kept = cookie["proved"]
     with elsewhere.session_transaction() as cookie:
         cookie["proved"] = kept
-    assert elsewhere.post("/desk/passkeys/asked", data={"name": "x"}).status_code == 403, "it was shown in another sitting"
+    assert elsewhere.post("/desk/passkeys/asked", data={"name": "x"}).status_code == 403, (
+        "it was shown in another sitting"
+    )
 
 
-def test_its_owner_hears_of_it_by_email_too_unless_they_want_it_otherwise(enter: Enter, app: Flask, stick: Stick) -> None:
+def test_its_owner_hears_of_it_by_email_too_unless_they_want_it_otherwise(
+    enter: Enter, app: Flask, stick: Stick
+) -> None:
     desk, dina = proved(enter("dina")), user_id(app, "dina")
     desk.post("/desk/notices/preferences", data={"ways_in": "desk"})
     desk.post(f"/desk/passkeys/{Passkey.of(dina)[0].id}/remove")
     told = session.scalars(select(Notice).where(Notice.user_id == dina).order_by(Notice.id)).all()
-    assert [each.words for each in told] == [f"The passkey “My telephone” was {verb} your account." for verb in ("added to", "removed from")]
-    assert [each.row_id for each in session.scalars(select(Message).where(Message.template == "house/notice"))] == [told[0].id]
+    assert [each.words for each in told] == [
+        f"The passkey “My telephone” was {verb} your account." for verb in ("added to", "removed from")
+    ]
+    assert [each.row_id for each in session.scalars(select(Message).where(Message.template == "house/notice"))] == [
+        told[0].id
+    ]
     assert Preference.of(dina)["ways_in"] == "desk"
 
 
@@ -308,16 +369,24 @@ def test_one_is_not_added_twice_nor_without_a_name_nor_unchecked(enter: Enter, s
     asked = desk.post("/desk/passkeys/asked", data={"name": "Again"}).get_json()
     assert [raw(each["id"]) for each in asked["excludeCredentials"]] == [stick.credential]
     assert raw(asked["user"]["id"]) == stick.handle
-    assert asked["authenticatorSelection"] == {"residentKey": "required", "requireResidentKey": True, "userVerification": "required"}
+    assert asked["authenticatorSelection"] == {
+        "residentKey": "required",
+        "requireResidentKey": True,
+        "userVerification": "required",
+    }
     assert add(desk, stick).status_code == 409
     assert desk.post("/desk/passkeys/asked", data={"name": ""}).status_code == 422
     for wrong in {"at": "http://evil.example"}, {"host": "evil.example"}, {"flags": 0b001}:
         assert add(desk, replace(stick, credential=b"yet another one of sixteen bytes", **wrong)).status_code == 422
 
 
-def test_there_are_none_where_the_house_has_no_name(client: FlaskClient, enter: Enter, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_there_are_none_where_the_house_has_no_name(
+    client: FlaskClient, enter: Enter, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert "data-passkey" in client.get("/login/").text
-    monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], base_url="http://127.0.0.1:8000"))
+    monkeypatch.setitem(
+        app.extensions, "settings", replace(app.extensions["settings"], base_url="http://127.0.0.1:8000")
+    )
     assert "data-passkey" not in client.get("/login/").text
     assert client.post("/login/passkey/asked").status_code == 409
     assert "BASE_URL" in enter("dina").get("/desk/passkeys/").text
@@ -344,6 +413,11 @@ def test_whoever_has_just_signed_in_is_not_asked_again(client: FlaskClient, monk
 
 def test_after_a_refusal_the_password_still_goes_to_its_own_door(stick: Stick, client: FlaskClient) -> None:
     asked = client.post("/login/passkey/asked").get_json()
-    page = client.post("/login/passkey/?next=/desk/slot/", data={"answer": replace(stick, at="http://evil.example").sign(asked)}).text
+    page = client.post(
+        "/login/passkey/?next=/desk/slot/", data={"answer": replace(stick, at="http://evil.example").sign(asked)}
+    ).text
     assert 'name="login" action="/login/?next=/desk/slot/"' in page
-    assert client.post("/login/?next=/desk/slot/", data={"username": "dina", "password": PASSWORD}).location == "/desk/slot/"
+    assert (
+        client.post("/login/?next=/desk/slot/", data={"username": "dina", "password": PASSWORD}).location
+        == "/desk/slot/"
+    )

@@ -23,13 +23,18 @@ def rate(service: Service) -> int:
 
 
 @pytest.mark.parametrize(("typed", "hundredths"), [("18", 1800), ("2.5", 250), (" 12 % ", 1200), ("0.05", 5)])
-def test_a_rate_is_typed_and_read_in_per_cent(typed: str, hundredths: int, service: Service, enter: Enter, client: FlaskClient, token: Token) -> None:
+def test_a_rate_is_typed_and_read_in_per_cent(
+    typed: str, hundredths: int, service: Service, enter: Enter, client: FlaskClient, token: Token
+) -> None:
     dina, cell = enter("dina"), f"/desk/service/{service.id}/cell/tax_rate"
     assert dina.post(cell, data={"tax_rate": typed, "version": "1"}).get_json()["said"] == f"{hundredths / 100:g}%"
     assert rate(service) == hundredths
     assert f"{hundredths / 100:g}%" in dina.get(f"/desk/service/{service.id}").text
     assert f'value="{hundredths / 100:g}"' in dina.get(f"/desk/service/{service.id}/edit").text
-    assert client.get(f"/api/v1/service/{service.id}", headers=token("dina")).get_json()["result"]["tax_rate"] == hundredths / 100
+    assert (
+        client.get(f"/api/v1/service/{service.id}", headers=token("dina")).get_json()["result"]["tax_rate"]
+        == hundredths / 100
+    )
     assert f",{hundredths / 100:g}\r\n" in dina.get("/desk/service/export.csv?cols=name,tax_rate").text
     with ZipFile(BytesIO(dina.get("/desk/service/export.xlsx?cols=name,tax_rate").data)) as book:
         assert f"<v>{hundredths / 10_000:g}</v>" in book.read("xl/worksheets/sheet1.xml").decode()
@@ -55,4 +60,9 @@ def test_a_form_has_the_headings_of_its_record_page(service: Service, enter: Ent
         page = enter("dina").get(path).text
         headings = re.findall("<legend>([^<]+)", page)
         assert headings == ["Price", "Scheduling", "Booking rules"]
-        assert page.index('name="minutes"') < page.index(f"<legend>{headings[0]}") < page.index('name="tax_rate"') < page.index(f"<legend>{headings[1]}")
+        assert (
+            page.index('name="minutes"')
+            < page.index(f"<legend>{headings[0]}")
+            < page.index('name="tax_rate"')
+            < page.index(f"<legend>{headings[1]}")
+        )

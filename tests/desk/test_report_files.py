@@ -33,13 +33,21 @@ class Since:
 
 def report(rows: Callable[[Any], Any], **more: Any) -> Report:
     columns = {"day": "day", "who": "text", "what": "text", "rate": "rate", "money": "money"}
-    return Report("trial", asks=Since, columns=columns, rows=rows, total="money", roles="Auditor", note="A note.", **more)
+    return Report(
+        "trial", asks=Since, columns=columns, rows=rows, total="money", roles="Auditor", note="A note.", **more
+    )
 
 
 def some(count: int, what: str = "Tea") -> Callable[[Any], Iterator[Row]]:
     def rows(_: Any) -> Iterator[Row]:
         for n in range(count):
-            yield {"day": date(2026, 11, 1 + n % 28), "who": "आशा राव", "what": what, "rate": 1250, "money": Money(100 + n, "INR" if n % 2 == 0 else "EUR")}
+            yield {
+                "day": date(2026, 11, 1 + n % 28),
+                "who": "आशा राव",
+                "what": what,
+                "rate": 1250,
+                "money": Money(100 + n, "INR" if n % 2 == 0 else "EUR"),
+            }
 
     return rows
 
@@ -60,7 +68,16 @@ def house(app: Flask) -> None:
 def test_the_paper_says_what_was_asked_and_sums_each_currency() -> None:
     trial = report(some(5), verdict=lambda _: Verdict(False, "It does not come out."))
     told = words(on_paper(trial, trial.read({"which": "some"})))
-    for each in ("Trial", "A note.", "Asha & Dev", "From 1 Nov 2026", "Which Some of them", "It does not come out.", "12.5%", "₹1.04"):
+    for each in (
+        "Trial",
+        "A note.",
+        "Asha & Dev",
+        "From 1 Nov 2026",
+        "Which Some of them",
+        "It does not come out.",
+        "12.5%",
+        "₹1.04",
+    ):
         assert each in told
     assert "Total EUR €2.04" in told
     assert "Total INR ₹3.06" in told

@@ -105,14 +105,23 @@ def test_both_sides_of_the_trial_balance_come_to_the_same(paid: Any, slot: Slot,
     paid(slot)
     told = ask("trial_balance")
     assert figures(told, "account", "debit", "credit", "balance") == [
-        ("Cash", 1180, 0, 1180), ("Customer advances", 0, 1000, -1000), ("Unallocated receipts", 1180, 1180, 0), ("Output tax: Tax", 0, 180, -180),
-    ]  # fmt: skip
-    assert {name: money["amount"] for name, money in told["totals"]["INR"].items()} == {"debit": 236000, "credit": 236000, "balance": 0}
+        ("Cash", 1180, 0, 1180),
+        ("Customer advances", 0, 1000, -1000),
+        ("Unallocated receipts", 1180, 1180, 0),
+        ("Output tax: Tax", 0, 180, -180),
+    ]
+    assert {name: money["amount"] for name, money in told["totals"]["INR"].items()} == {
+        "debit": 236000,
+        "credit": 236000,
+        "balance": 0,
+    }
     assert told["verdict"]["good"]
     assert ask("trial_balance", day=clock.today() - timedelta(days=1))["count"] == 0
 
 
-def test_books_that_do_not_balance_are_red_and_wait_on_the_first_page(paid: Any, slot: Slot, ask: Any, enter: Enter) -> None:
+def test_books_that_do_not_balance_are_red_and_wait_on_the_first_page(
+    paid: Any, slot: Slot, ask: Any, enter: Enter
+) -> None:
     paid(slot)
     by_force("update line set money_amount = money_amount + 500 where id = 1")
     assert not ask("trial_balance")["verdict"]["good"]
@@ -120,7 +129,9 @@ def test_books_that_do_not_balance_are_red_and_wait_on_the_first_page(paid: Any,
     assert "The books don’t balance. The difference is ₹5.00" in page
     assert 'class="notice is-bad"' in page
     assert "The books don’t balance" in enter("anil").get("/desk/").text
-    assert "The books don’t balance" not in enter("dina").get("/desk/").text, "whoever may not open a report is not told of it"
+    assert "The books don’t balance" not in enter("dina").get("/desk/").text, (
+        "whoever may not open a report is not told of it"
+    )
 
 
 def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: Any) -> None:
@@ -129,11 +140,21 @@ def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: A
         session.flush()
     for days, rupees in ((0, 100), (3, 50), (4, -30)):
         with clock.standing_at(NOON + timedelta(days=days)), transaction():
-            post(f"trial {days}", f"Day {days}", ("cash", inr(rupees)), ("received", inr(-rupees)), about=person, person=person)
+            post(
+                f"trial {days}",
+                f"Day {days}",
+                ("cash", inr(rupees)),
+                ("received", inr(-rupees)),
+                about=person,
+                person=person,
+            )
     told = ask("statement", account=1, since="2026-11-22", until="2026-11-30")
     assert figures(told, "what", "debit", "credit", "balance") == [
-        ("Opening balance", None, None, 100), ("Day 3", 50, None, 150), ("Day 4", None, 30, 120), ("Closing balance", None, None, 120),
-    ]  # fmt: skip
+        ("Opening balance", None, None, 100),
+        ("Day 3", 50, None, 150),
+        ("Day 4", None, 30, 120),
+        ("Closing balance", None, None, 120),
+    ]
     own = ask("statement", person=f"{person.id} · Meera Iyer", since="2026-11-01", until="2026-11-30")
     assert figures(own, "account", "balance")[-2:] == [("Unallocated receipts", -120), (None, -120)]
 
@@ -143,8 +164,18 @@ def test_sums_are_never_made_across_currencies(app: Flask, ask: Any, enter: Ente
         person = Person.meet(**MEERA)
         session.flush()
         post("rupees", "Rupees", ("cash", inr(100)), ("received", inr(-100)), about=person, person=person)
-        post("dollars", "Dollars", ("cash", Money(700, "USD")), ("received", Money(-700, "USD")), about=person, person=person)
-    assert {currency: sums["debit"]["amount"] for currency, sums in ask("day_book")["totals"].items()} == {"INR": 10000, "USD": 700}
+        post(
+            "dollars",
+            "Dollars",
+            ("cash", Money(700, "USD")),
+            ("received", Money(-700, "USD")),
+            about=person,
+            person=person,
+        )
+    assert {currency: sums["debit"]["amount"] for currency, sums in ask("day_book")["totals"].items()} == {
+        "INR": 10000,
+        "USD": 700,
+    }
     page = enter("omar").get("/desk/reports/day_book/").text
     assert "$7.00" in page
     rows = enter("omar").get("/desk/reports/day_book/export.csv").text.splitlines()
@@ -154,9 +185,16 @@ def test_sums_are_never_made_across_currencies(app: Flask, ask: Any, enter: Ente
 # --- papers -----------------------------------------------------------------------------------------------------------
 
 
-def test_the_tax_of_invoices_less_credit_notes_by_place_and_rate(registered: None, paid: Any, open_slot: Any, ask: Any, by: Any) -> None:
+def test_the_tax_of_invoices_less_credit_notes_by_place_and_rate(
+    registered: None, paid: Any, open_slot: Any, ask: Any, by: Any
+) -> None:
     paid(open_slot(hours=48))
-    elsewhere = paid(open_slot(hours=50), Choices(buyer={"tax_number": "27AABCS1429B1ZU"}), name="Kabir Shah", email="kabir@example.com")
+    elsewhere = paid(
+        open_slot(hours=50),
+        Choices(buyer={"tax_number": "27AABCS1429B1ZU"}),
+        name="Kabir Shah",
+        email="kabir@example.com",
+    )
     with by("dina"), transaction():
         elsewhere.bills[0].payments[0].give_back(GiveBack(amount="590", why="Half of it was enough."))
     assert figures(ask("tax_summary"), "place", "name", "rate", "sold", "credited", "taxable", "tax") == [
@@ -173,7 +211,9 @@ def test_the_tax_of_invoices_less_credit_notes_by_place_and_rate(registered: Non
     assert told["totals"]["INR"]["total"]["amount"] == 177000
 
 
-def test_what_is_not_taxed_is_in_the_return_too(registered: None, service: Service, slot: Slot, hold: Any, by: Any, ask: Any) -> None:
+def test_what_is_not_taxed_is_in_the_return_too(
+    registered: None, service: Service, slot: Slot, hold: Any, by: Any, ask: Any
+) -> None:
     booking = hold(slot)
     with by("dina"), transaction():
         booking.mark_paid(ByHand("cash", "R-1"))
@@ -198,7 +238,9 @@ def test_a_number_that_is_missing_is_flagged(paid: Any, open_slot: Any, ask: Any
 # --- what is still to come, and what went back ------------------------------------------------------------------------
 
 
-def test_what_is_owed_is_put_by_age_and_a_lapsed_hold_is_owed_by_nobody(service: Service, open_slot: Any, hold: Any, by: Any, ask: Any) -> None:
+def test_what_is_owed_is_put_by_age_and_a_lapsed_hold_is_owed_by_nobody(
+    service: Service, open_slot: Any, hold: Any, by: Any, ask: Any
+) -> None:
     with transaction():
         service.price, service.deposit_percent = inr(1000), 40
     with clock.standing_at(NOON):
@@ -232,7 +274,10 @@ def test_refunds_that_failed_stand_first_with_their_age(paid: Any, open_slot: An
             paid_first.fail("The till was empty.")
     with clock.standing_at(NOON + timedelta(days=4)):
         told = ask("refunds", since="2026-11-01")
-        assert figures(told, "state", "money", "days", "trouble") == [("failed", 10, 4, "The till was empty."), ("owed", 10, 4, "")]
+        assert figures(told, "state", "money", "days", "trouble") == [
+            ("failed", 10, 4, "The till was empty."),
+            ("owed", 10, 4, ""),
+        ]
         assert told["totals"]["INR"]["money"]["amount"] == 2000
         assert "'=1+1" in enter("anil").get("/desk/reports/refunds/export.csv").text
 
@@ -245,14 +290,23 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
     bill.heard([Charge("pay_1", "captured", bill.price, "upi")])
     with transaction():
         session.add(Tally(gateway="razorpay", day=clock.today(), there=inr(999), here=inr(999), difference=ZERO))
-        Settlement.hear("razorpay", clock.today(), Settled("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()))
+        Settlement.hear(
+            "razorpay",
+            clock.today(),
+            Settled("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()),
+        )
     told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     names = ("gateway", "there", "here", "difference", "settled", "fees", "tax", "not_settled", "unmatched")
     assert figures(told, *names) == [("razorpay", 999, 999, 0, 975.4, 20, 3.6, 0, 0)]
     assert told["verdict"]["good"]
     with transaction():
         tally = Tally(
-            gateway="stripe", day=clock.today(), there=inr(50), here=ZERO, difference=inr(50), rows=[{"payment": "ch_9", "there": "₹50.00", "here": "nothing"}]
+            gateway="stripe",
+            day=clock.today(),
+            there=inr(50),
+            here=ZERO,
+            difference=inr(50),
+            rows=[{"payment": "ch_9", "there": "₹50.00", "here": "nothing"}],
         )
         session.add(tally)
         session.flush()
@@ -271,7 +325,9 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
 
 def test_days_are_days_of_the_house_and_not_of_greenwich(paid: Any, slot: Slot, ask: Any) -> None:
     today = clock.today()
-    with clock.standing_at(datetime.combine(today, time(0, 30), ZoneInfo(clock.zone()))):  # still yesterday in Greenwich
+    with clock.standing_at(
+        datetime.combine(today, time(0, 30), ZoneInfo(clock.zone()))
+    ):  # still yesterday in Greenwich
         paid(slot)
     assert ask("day_book", since=str(today), until=str(today))["count"]
     yesterday = str(today - timedelta(days=1))
@@ -305,7 +361,9 @@ def test_where_nothing_waits_the_first_page_says_so(app: Flask, enter: Enter) ->
         assert "You’re all caught up." in enter(name).get("/desk/").text
 
 
-def test_what_waits_is_for_those_who_can_do_it_and_not_for_who_asked(paid: Any, service: Service, open_slot: Any, hold: Any, by: Any, enter: Enter) -> None:
+def test_what_waits_is_for_those_who_can_do_it_and_not_for_who_asked(
+    paid: Any, service: Service, open_slot: Any, hold: Any, by: Any, enter: Enter
+) -> None:
     with transaction():
         service.price = inr(20000)
     large = hold(open_slot(hours=48))
@@ -335,7 +393,9 @@ def test_a_dispute_says_how_many_days_are_left(hold: Any, slot: Slot, enter: Ent
         assert "Disputes awaiting a response" in page
         assert "First due in 3 days" in page
         assert 'href="/desk/dispute/?f.state=open"' in page
-    assert "Disputes awaiting a response" not in enter("omar").get("/desk/").text, "an auditor changes nothing, so nothing waits for them"
+    assert "Disputes awaiting a response" not in enter("omar").get("/desk/").text, (
+        "an auditor changes nothing, so nothing waits for them"
+    )
 
 
 # --- a record and what belongs to it ----------------------------------------------------------------------------------
@@ -347,7 +407,11 @@ def test_a_bill_shows_its_payments_refunds_and_papers(paid: Any, slot: Slot, ent
     with transaction():
         payment.give_back(GiveBack(amount="180", why="Too long"))
     page = enter("dina").get(f"/desk/bill/{payment.bill_id}").text
-    for url in (f"/desk/payment/{payment.id}", f"/desk/refund/{payment.refunds[0].id}", *(f"/desk/invoice/{each.id}" for each in payment.bill.invoices)):
+    for url in (
+        f"/desk/payment/{payment.id}",
+        f"/desk/refund/{payment.refunds[0].id}",
+        *(f"/desk/invoice/{each.id}" for each in payment.bill.invoices),
+    ):
         assert f'data-href="{url}"' in page
     assert "First consultation" in page, "the lines of the price are a table"
     assert "18%" in page
@@ -368,7 +432,9 @@ def test_what_a_reader_may_not_read_is_not_shown_below_a_record_either(paid: Any
     assert "/desk/invoice/" not in page.text
 
 
-def test_papers_and_the_pay_link_are_one_click_away(hold: Any, open_slot: Any, paid: Any, enter: Enter, client: FlaskClient) -> None:
+def test_papers_and_the_pay_link_are_one_click_away(
+    hold: Any, open_slot: Any, paid: Any, enter: Enter, client: FlaskClient
+) -> None:
     bill = hold(open_slot(hours=48)).bill
     page = enter("dina").get(f"/desk/bill/{bill.id}").text
     assert f'href="/pay/{bill.token}/request.pdf"' in page
@@ -389,7 +455,12 @@ def test_facts_are_read_as_what_they_are(paid: Any, slot: Slot, enter: Enter) ->
     assert "{'" not in page
     with transaction():
         tally = Tally(
-            gateway="razorpay", day=clock.today(), there=inr(1), here=ZERO, difference=inr(1), rows=[{"payment": "pay_x", "there": "₹1.00", "here": "nothing"}]
+            gateway="razorpay",
+            day=clock.today(),
+            there=inr(1),
+            here=ZERO,
+            difference=inr(1),
+            rows=[{"payment": "pay_x", "there": "₹1.00", "here": "nothing"}],
         )
         session.add(tally)
     assert "<td>pay_x</td>" in enter("dina").get(f"/desk/tally/{tally.id}").text.replace("\n", "")

@@ -29,7 +29,10 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
         rights = security.granted()[role]
         for resource in registered_resources()[::4]:
             may = f"{resource.noun.__name__}.can_read" in rights
-            assert client.get(f"/api/v1/{resource.name}/", headers=token(name)).status_code == (200 if may else 403), (role, resource.name)
+            assert client.get(f"/api/v1/{resource.name}/", headers=token(name)).status_code == (200 if may else 403), (
+                role,
+                resource.name,
+            )
         assert role in page
     assert page.count("Built in") >= 4
     for name in ("dina", "omar"):
@@ -42,14 +45,22 @@ def test_everything_that_can_be_ticked_is_a_right_of_the_enforcement(app: Flask)
     offered = {line.right(verb) for line in lines() for verb in line.verbs}
     every = {f"{resource.noun.__name__}.can_{verb}" for resource in registered_resources() for verb in resource.verbs}
     assert every <= offered
-    assert {right for right in known if right.partition(".")[0] in {resource.noun.__name__ for resource in registered_resources()}} <= offered
+    assert {
+        right
+        for right in known
+        if right.partition(".")[0] in {resource.noun.__name__ for resource in registered_resources()}
+    } <= offered
 
 
 @pytest.fixture
 def helping(app: Flask, enter: Enter) -> Iterator[tuple[FlaskClient, int]]:
     """A role that an administrator made, like Practitioner, and that Asha has instead of her own."""
     desk, sm = enter("ada"), app.extensions["appbuilder"].sm
-    made = int(re.findall(r"\d+", desk.post("/desk/rights/new", data={"name": "Helping hand", "like": "Practitioner"}).location)[-1])
+    made = int(
+        re.findall(
+            r"\d+", desk.post("/desk/rights/new", data={"name": "Helping hand", "like": "Practitioner"}).location
+        )[-1]
+    )
     asha = sm.find_user(username="asha")
     before, asha.roles = [*asha.roles], [sm.find_role("Helping hand")]
     sm.update_user(asha)
@@ -75,12 +86,16 @@ def test_a_role_that_was_made_may_what_is_ticked_in_the_rows_it_may_see(
     assert client.post(f"/api/v1/slot/{hers.id}/close", headers=token("asha")).status_code == 200
     assert client.get("/api/v1/person/", headers=token("asha")).status_code == 403
     assert "<small>Custom</small>" in desk.get("/desk/rights/").text
-    told = session.scalars(select(Change).where(Change.noun == "ab_role", Change.row_id == made).order_by(Change.id.desc())).first()
+    told = session.scalars(
+        select(Change).where(Change.noun == "ab_role", Change.row_id == made).order_by(Change.id.desc())
+    ).first()
     assert told is not None
     assert any("close" in each for each in told.after["permissions"])
 
 
-def test_a_role_is_not_made_wrongly_and_a_declared_one_is_not_touched(helping: tuple[FlaskClient, int], app: Flask, enter: Enter) -> None:
+def test_a_role_is_not_made_wrongly_and_a_declared_one_is_not_touched(
+    helping: tuple[FlaskClient, int], app: Flask, enter: Enter
+) -> None:
     desk, made = helping
     for wrong in (
         {"name": "desk", "like": "Desk"},
@@ -105,7 +120,9 @@ def see_as(desk: FlaskClient, app: Flask, name: str) -> int:
     return desk.post("/desk/see-as/", data={"user": user_id(app, name)}).status_code
 
 
-def test_an_administrator_sees_what_somebody_sees_and_is_written_down_under_both_names(enter: Enter, app: Flask, open_slot: Any, dev: Any) -> None:
+def test_an_administrator_sees_what_somebody_sees_and_is_written_down_under_both_names(
+    enter: Enter, app: Flask, open_slot: Any, dev: Any
+) -> None:
     desk, hers, his = enter("ada"), open_slot(), open_slot(of=dev)
     assert see_as(desk, app, "asha") == 302
     page = desk.get("/desk/slot/").text
@@ -117,14 +134,20 @@ def test_an_administrator_sees_what_somebody_sees_and_is_written_down_under_both
     assert desk.post("/desk/see-as/end").status_code == 302
     assert desk.get(f"/desk/slot/{his.id}").status_code == 200
     assert "You are viewing as" not in desk.get("/desk/slot/").text
-    told = [(each.verb, each.name) for each in session.scalars(select(Change).order_by(Change.id)) if each.verb in ("seen_as", "close", "seen_as_ended")]
+    told = [
+        (each.verb, each.name)
+        for each in session.scalars(select(Change).order_by(Change.id))
+        if each.verb in ("seen_as", "close", "seen_as_ended")
+    ]
     assert told == [("seen_as", "Ada"), ("close", "Ada as Asha"), ("seen_as_ended", "Ada as Asha")] or told[:2] == [
         ("seen_as", "Ada"),
         ("close", "Ada as Asha"),
     ]
 
 
-def test_nobody_else_borrows_eyes_and_nobody_borrows_an_administrators(enter: Enter, app: Flask, client: FlaskClient) -> None:
+def test_nobody_else_borrows_eyes_and_nobody_borrows_an_administrators(
+    enter: Enter, app: Flask, client: FlaskClient
+) -> None:
     assert see_as(enter("dina"), app, "omar") == 403
     assert see_as(client, app, "omar") == 302
     assert see_as(enter("ada"), app, "ada") == 403

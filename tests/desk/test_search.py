@@ -41,13 +41,30 @@ def booking(hold: Callable[..., Booking], slot: Slot) -> Booking:
 
 @pytest.mark.parametrize(
     "words",
-    ["Meera Iyer", "meera", "iyer mee", "MEERA@example.com", "example.com meera", "98450 12345", "098450-12345", "+91 (98450) 12345", "0091 9845012345", "12345", "Mera Iyer", "meerra"],
-)  # fmt: skip
-def test_somebody_is_found_by_name_mailbox_and_telephone_however_they_are_written(booking: Booking, hits: Hits, words: str) -> None:
+    [
+        "Meera Iyer",
+        "meera",
+        "iyer mee",
+        "MEERA@example.com",
+        "example.com meera",
+        "98450 12345",
+        "098450-12345",
+        "+91 (98450) 12345",
+        "0091 9845012345",
+        "12345",
+        "Mera Iyer",
+        "meerra",
+    ],
+)
+def test_somebody_is_found_by_name_mailbox_and_telephone_however_they_are_written(
+    booking: Booking, hits: Hits, words: str
+) -> None:
     assert hits(words)[0] == "Customers: Meera Iyer"
 
 
-def test_a_number_comes_first_in_full_or_as_people_say_it(booking: Booking, hold: Callable[..., Booking], open_slot: Callable[..., Slot], hits: Hits) -> None:
+def test_a_number_comes_first_in_full_or_as_people_say_it(
+    booking: Booking, hold: Callable[..., Booking], open_slot: Callable[..., Slot], hits: Hits
+) -> None:
     another = hold(open_slot(hours=60), name=f"Room {booking.number[-1]}", email="kabir@example.com")
     for words in booking.number, booking.number.lower(), f"BK {int(booking.number.rpartition('-')[2])}":
         assert hits(words)[0] == f"Bookings: {booking.number}", words
@@ -59,14 +76,20 @@ def test_letters_that_mean_something_elsewhere_mean_themselves(booking: Booking,
         assert hits(words) == []
 
 
-def test_nobody_finds_what_is_not_theirs(hold: Callable[..., Booking], open_slot: Callable[..., Slot], dev: Practitioner, enter: Enter, hits: Hits) -> None:
+def test_nobody_finds_what_is_not_theirs(
+    hold: Callable[..., Booking], open_slot: Callable[..., Slot], dev: Practitioner, enter: Enter, hits: Hits
+) -> None:
     hers, his = hold(open_slot()), hold(open_slot(of=dev), name="Kabir Shah", email="kabir@example.com")
     assert hits("BK-", by="asha") == [f"Bookings: {hers.number}"]
     assert hits(his.number, by="asha") == hits("kabir", by="asha") == []
     assert hits("kabir", by="dev") == [f"Bookings: {his.number}"]
     assert "Customers: Kabir Shah" in hits("kabir", by="omar")
     assert enter("nobody").get("/desk/search/?q=kabir").status_code == 403
-    seen = enter("asha").get(f"/desk/search/seen?rows=booking-{hers.id},booking-{his.id},person-1,job-1,nosuch-1,booking-x").get_json()
+    seen = (
+        enter("asha")
+        .get(f"/desk/search/seen?rows=booking-{hers.id},booking-{his.id},person-1,job-1,nosuch-1,booking-x")
+        .get_json()
+    )
     assert [each["title"] for each in seen["hits"]] == [hers.number]
 
 
@@ -98,7 +121,9 @@ def test_whoever_is_forgotten_is_not_found_any_more(app: Flask, hits: Hits) -> N
     assert not [each for each in session.scalars(select(Finding.letters)) if "iyer" in each or "98450" in each]
 
 
-def test_what_is_removed_is_not_found_and_what_came_past_the_program_is_written_down_anew(booking: Booking, hits: Hits) -> None:
+def test_what_is_removed_is_not_found_and_what_came_past_the_program_is_written_down_anew(
+    booking: Booking, hits: Hits
+) -> None:
     session.execute(delete(Finding.__table__))
     session.commit()
     assert hits("meera") == []
@@ -113,7 +138,10 @@ def test_no_secret_is_kept_in_the_index(booking: Booking, app: Flask) -> None:
 
 
 def test_a_search_asks_the_database_as_often_for_many_as_for_one(
-    hold: Callable[..., Booking], open_slot: Callable[..., Slot], enter: Enter, count_queries: Callable[[Callable[[], Any]], int]
+    hold: Callable[..., Booking],
+    open_slot: Callable[..., Slot],
+    enter: Enter,
+    count_queries: Callable[[Callable[[], Any]], int],
 ) -> None:
     hold(open_slot())
     who = enter("dina")

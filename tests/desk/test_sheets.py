@@ -25,7 +25,9 @@ MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 @pytest.fixture
 def services(app: Any) -> None:
     with transaction():
-        for n, (minutes, price) in enumerate([(60, Money(99900, "INR")), (30, Money(100, "INR")), (45, Money(5050, "EUR"))]):
+        for n, (minutes, price) in enumerate(
+            [(60, Money(99900, "INR")), (30, Money(100, "INR")), (45, Money(5050, "EUR"))]
+        ):
             session.add(Service(name=f"=S{n}", slug=f"s{n}", minutes=minutes, price=price))
 
 
@@ -64,14 +66,20 @@ def test_the_sums_are_of_the_whole_list_and_of_each_currency(services: None, ent
     assert foot(dina.get("/desk/service/").text) == whole
     assert foot(dina.get("/desk/service/?size=1&page=2").text) == whole
     assert foot(dina.get("/desk/service/?size=1&q=s1").text) == []
-    assert foot(dina.get("/desk/service/?size=1&w=minutes:from:45&cols=name,price").text) == ["Total", "€50.50", "₹999.00"]
+    assert foot(dina.get("/desk/service/?size=1&w=minutes:from:45&cols=name,price").text) == [
+        "Total",
+        "€50.50",
+        "₹999.00",
+    ]
 
 
 def test_a_sum_of_years_or_rates_is_no_sum(services: None, enter: Enter) -> None:
     assert foot(enter("dina").get("/desk/service/?cols=name,tax_rate,deposit_percent").text) == []
 
 
-def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(
+    services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(query, "KNOWN", 2)
     page = enter("dina").get("/desk/service/?size=1").text
     assert ("more than 2" in page, foot(page)) == (True, [])
@@ -88,7 +96,12 @@ def test_a_workbook_has_numbers_days_and_no_formulas(services: None, enter: Ente
     answer = enter("dina").get("/desk/service/export.xlsx?cols=name,price,minutes,tax_included&order=id")
     assert answer.mimetype == export.XLSX
     assert cells(answer.data)[:2] == [
-        [("inlineStr", "Name"), ("inlineStr", "Price"), ("inlineStr", "Duration (min)"), ("inlineStr", "Price includes tax")],
+        [
+            ("inlineStr", "Name"),
+            ("inlineStr", "Price"),
+            ("inlineStr", "Duration (min)"),
+            ("inlineStr", "Price includes tax"),
+        ],
         [("inlineStr", "=S0"), ("n", "999"), ("n", "60"), ("b", "1")],
     ]
     with zipfile.ZipFile(BytesIO(answer.data)) as book:
@@ -97,7 +110,9 @@ def test_a_workbook_has_numbers_days_and_no_formulas(services: None, enter: Ente
     assert "&quot;€&quot;#,##0.00" in styles
 
 
-def test_a_workbook_is_of_the_readers_own_rows_in_the_time_of_the_house(enter: Enter, open_slot: Any, asha: Any, dev: Any) -> None:
+def test_a_workbook_is_of_the_readers_own_rows_in_the_time_of_the_house(
+    enter: Enter, open_slot: Any, asha: Any, dev: Any
+) -> None:
     mine = open_slot(of=asha)
     open_slot(of=dev)
     head, *rows = cells(enter("asha").get("/desk/slot/export.xlsx?cols=starts_at,practitioner&w=seats:is:1").data)
@@ -108,7 +123,9 @@ def test_a_workbook_is_of_the_readers_own_rows_in_the_time_of_the_house(enter: E
     assert enter("asha").get("/desk/job/export.xlsx").status_code == 403
 
 
-def test_a_workbook_that_would_not_end_is_refused_in_words(services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_workbook_that_would_not_end_is_refused_in_words(
+    services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(export, "MOST", 2)
     answer = enter("dina").get("/desk/service/export.xlsx")
     assert answer.status_code == 409
@@ -130,7 +147,9 @@ def walk(desk: FlaskClient, address: str) -> list[str]:
     raise AssertionError
 
 
-@pytest.mark.parametrize("order", ["name", "-name", "id", "-id", "notes", "-notes", "email", "created_at", "-created_at", "state"])
+@pytest.mark.parametrize(
+    "order", ["name", "-name", "id", "-id", "notes", "-notes", "email", "created_at", "-created_at", "state"]
+)
 def test_every_order_shows_every_row_once(app: Any, enter: Enter, order: str) -> None:
     people(*"abcde")
     found = walk(enter("dina"), f"/desk/person/?size=2&order={order}&cols=name")
@@ -143,7 +162,10 @@ def test_where_nothing_stands_is_passed_through_too(enter: Enter, open_slot: Any
         for each in (first, third):
             each.partner_id = dev.id
     for order in ("partner", "-partner"):
-        page, found = f"/desk/slot/?size=1&cols=seats,partner&order={order}", walk(enter("dina"), f"/desk/slot/?size=1&cols=seats,partner&order={order}")
+        page, found = (
+            f"/desk/slot/?size=1&cols=seats,partner&order={order}",
+            walk(enter("dina"), f"/desk/slot/?size=1&cols=seats,partner&order={order}"),
+        )
         assert sorted(found) == ["1", "2", "3", "4", "5"], page
     assert second.partner_id is None
 
@@ -162,7 +184,13 @@ def test_rows_that_arrive_meanwhile_are_neither_shown_twice_nor_passed_over(app:
 
 
 def test_a_place_that_is_none_is_a_clear_no(app: Any, enter: Enter) -> None:
-    for order, after in (("id", "x"), ("created_at", "1:yesterday"), ("created_at", "1:2026-01-01"), ("id", "9" * 12), ("name", "-1:x")):
+    for order, after in (
+        ("id", "x"),
+        ("created_at", "1:yesterday"),
+        ("created_at", "1:2026-01-01"),
+        ("id", "9" * 12),
+        ("name", "-1:x"),
+    ):
         answer = enter("dina").get(f"/desk/person/?order={order}&after={after}")
         assert answer.status_code == 400
         assert "This page of the list isn’t valid" in answer.text

@@ -33,7 +33,9 @@ def knock(client: FlaskClient, door: str, name: str, password: str = PASSWORD, *
     return client.post(door, json=given) if door.startswith("/api") else client.post(door, data=given)
 
 
-def test_whoever_guessed_often_waits_longer_each_time_and_a_right_one_then_sounds_like_a_wrong_one(client: FlaskClient) -> None:
+def test_whoever_guessed_often_waits_longer_each_time_and_a_right_one_then_sounds_like_a_wrong_one(
+    client: FlaskClient,
+) -> None:
     for _ in range(5):
         assert knock(client, DOORS[0], "dina", "wrong").status_code == 401
     waits = knock(client, DOORS[1], "dina")
@@ -73,7 +75,9 @@ def test_one_address_does_not_try_a_password_on_everybody(client: FlaskClient, m
     assert told == [401] * 4 + [429]
 
 
-def test_an_old_password_is_kept_anew_and_a_long_one_counts_to_its_end(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_password_is_kept_anew_and_a_long_one_counts_to_its_end(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(password, "ROUNDS", ROUNDS)
     sm = app.extensions["appbuilder"].sm
     dina = sm.find_user(username="dina")
@@ -109,7 +113,9 @@ def code_of(it: TwoFactor) -> str:
     return code_at(it.secret, int(clock.now().timestamp()) // 30)
 
 
-def test_a_password_alone_lets_nobody_in_where_a_second_factor_is_on(client: FlaskClient, second: tuple[TwoFactor, list[str]]) -> None:
+def test_a_password_alone_lets_nobody_in_where_a_second_factor_is_on(
+    client: FlaskClient, second: tuple[TwoFactor, list[str]]
+) -> None:
     it, sheet = second
     assert knock(client, DOORS[0], "dina").location == "/login/second"
     assert client.get("/desk/slot/").status_code == 302
@@ -130,14 +136,18 @@ def test_a_code_is_not_to_be_guessed(client: FlaskClient, second: tuple[TwoFacto
     assert client.post("/login/second", data={"code": code_of(second[0])}).status_code == 429
 
 
-def test_half_an_entry_does_not_last(client: FlaskClient, second: tuple[TwoFactor, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_an_entry_does_not_last(
+    client: FlaskClient, second: tuple[TwoFactor, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(sign_in_page, "HALF_AN_ENTRY", -1)
     knock(client, DOORS[0], "dina")
     assert client.post("/login/second", data={"code": code_of(second[0])}).location == "/login/"
     assert client.get("/desk/slot/").status_code == 302
 
 
-def test_whose_role_asks_for_a_second_factor_sets_it_up_before_coming_in(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_whose_role_asks_for_a_second_factor_sets_it_up_before_coming_in(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asking = replace(app.extensions["settings"], second_factor_for=("Desk",))
     monkeypatch.setitem(app.extensions, "settings", asking)
     assert knock(client, DOORS[1], "dina").status_code == 401
@@ -179,7 +189,11 @@ def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: 
 
 def test_signed_out_from_elsewhere_is_out_at_the_next_click(app: Flask, client: FlaskClient) -> None:
     other = app.test_client()
-    other.post(DOORS[0], data={"username": "dina", "password": PASSWORD}, headers={"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"})
+    other.post(
+        DOORS[0],
+        data={"username": "dina", "password": PASSWORD},
+        headers={"User-Agent": "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0"},
+    )
     knock(client, DOORS[0], "dina")
     page = client.get("/desk/sittings/").text
     assert "Firefox on Windows" in page
@@ -226,11 +240,21 @@ def test_whoever_stays_away_or_stays_for_too_long_signs_in_again(enter: Enter, a
 
 def test_a_new_password_ends_every_other_sitting(enter: Enter, app: Flask) -> None:
     desk, thief = enter("dina"), enter("dina")
-    wrong = desk.post("/resetmypassword/form", data={"present": "somebody else’s", "password": PASSWORD, "conf_password": PASSWORD})
+    wrong = desk.post(
+        "/resetmypassword/form", data={"present": "somebody else’s", "password": PASSWORD, "conf_password": PASSWORD}
+    )
     assert "Incorrect password." in wrong.text
-    assert "Current password" in desk.post("/resetmypassword/form", data={"password": PASSWORD, "conf_password": PASSWORD}).text
+    assert (
+        "Current password"
+        in desk.post("/resetmypassword/form", data={"password": PASSWORD, "conf_password": PASSWORD}).text
+    )
     assert thief.get("/desk/slot/").status_code == 200
-    assert desk.post("/resetmypassword/form", data={"present": PASSWORD, "password": PASSWORD, "conf_password": PASSWORD}).status_code == 302
+    assert (
+        desk.post(
+            "/resetmypassword/form", data={"present": PASSWORD, "password": PASSWORD, "conf_password": PASSWORD}
+        ).status_code
+        == 302
+    )
     assert thief.get("/desk/slot/").status_code == 302
     assert desk.get("/desk/slot/").status_code == 200
 
@@ -246,7 +270,9 @@ def renewed(client: FlaskClient, token: str) -> Any:
 
 
 def test_a_refresh_token_is_good_once_and_one_that_comes_twice_ends_all_of_its_kind(client: FlaskClient) -> None:
-    first = client.post(DOORS[1], json={"username": "dina", "password": PASSWORD, "provider": "db", "refresh": True}).get_json()
+    first = client.post(
+        DOORS[1], json={"username": "dina", "password": PASSWORD, "provider": "db", "refresh": True}
+    ).get_json()
     second = renewed(client, first["refresh_token"]).get_json()
     headers = {"Authorization": f"Bearer {second['access_token']}"}
     assert client.get("/api/v1/slot/", headers=headers).status_code == 200
@@ -264,6 +290,8 @@ def test_the_pages_for_passwords_have_the_menu_of_the_desk(enter: Callable[[str]
     assert 'href="/desk/booking/"' in page.text
 
 
-def test_a_refusal_about_a_colleagues_password_comes_in_the_frame_of_the_desk(enter: Callable[[str], FlaskClient]) -> None:
+def test_a_refusal_about_a_colleagues_password_comes_in_the_frame_of_the_desk(
+    enter: Callable[[str], FlaskClient],
+) -> None:
     page = enter("dina").get("/resetpassword/form?pk=2", follow_redirects=True)
     assert 'href="/desk/booking/"' in page.text

@@ -60,7 +60,15 @@ def _rows(days: Days) -> Iterator[Row]:
 @pytest.fixture
 def trial(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Trial:
     columns = {"number": "text", "since": "day", "until": "day"}
-    made = Trial("trial", asks=Days, points={"person": Person}, columns=columns, rows=_rows, roles="Practitioner", note="Bookings.")
+    made = Trial(
+        "trial",
+        asks=Days,
+        points={"person": Person},
+        columns=columns,
+        rows=_rows,
+        roles="Practitioner",
+        note="Bookings.",
+    )
     monkeypatch.setitem(_registered, "trial", made)
     monkeypatch.setattr(made, "open_to", {"Practitioner", "Desk", "Admin"})
     return made
@@ -74,7 +82,9 @@ def asks(app: Flask, by: Any, trial: Trial) -> Callable[..., Subscription]:
         user = session.get(User, user_id(app, whom or name))
         assert user
         with by(name), transaction():
-            return Subscription.ask(trial, typed or {}, Wanted(**{"format": "csv", "rhythm": "daily", "period": "yesterday"} | wanted), user)
+            return Subscription.ask(
+                trial, typed or {}, Wanted(**{"format": "csv", "rhythm": "daily", "period": "yesterday"} | wanted), user
+            )
 
     return asks
 
@@ -85,9 +95,16 @@ def letters(sandbox: str) -> Callable[[str], list[dict[str, Any]]]:
     before = {each["id"] for each in requests.get(f"{sandbox}/mail.json", timeout=PATIENCE).json()}
 
     def letters(name: str) -> list[dict[str, Any]]:
-        here = [each for each in requests.get(f"{sandbox}/mail.json?to={name}@example.com", timeout=PATIENCE).json() if each["id"] not in before]
+        here = [
+            each
+            for each in requests.get(f"{sandbox}/mail.json?to={name}@example.com", timeout=PATIENCE).json()
+            if each["id"] not in before
+        ]
         for each in here:
-            each["files"] = {file: requests.get(f"{sandbox}/mail/{each['id']}/{nth}", timeout=PATIENCE).content for nth, file in enumerate(each["attachments"])}
+            each["files"] = {
+                file: requests.get(f"{sandbox}/mail/{each['id']}/{nth}", timeout=PATIENCE).content
+                for nth, file in enumerate(each["attachments"])
+            }
         return here[::-1]
 
     return letters
@@ -159,8 +176,12 @@ def test_seven_in_the_morning_is_seven_whatever_is_done_to_the_clocks(in_berlin:
 
     assert times(daily, datetime(2026, 10, 24, 12, tzinfo=berlin), 3) == ["25 07:00", "26 07:00", "27 07:00"]
     assert times(daily, datetime(2027, 3, 27, 12, tzinfo=berlin), 2) == ["28 07:00", "29 07:00"]
-    assert times(night, datetime(2026, 10, 24, 12, tzinfo=berlin), 2) == ["25 02:30", "26 02:30"], "half past two comes twice that night, and is meant once"
-    assert times(night, datetime(2027, 3, 27, 12, tzinfo=berlin), 2) == ["28 03:30", "29 02:30"], "and in that night never"
+    assert times(night, datetime(2026, 10, 24, 12, tzinfo=berlin), 2) == ["25 02:30", "26 02:30"], (
+        "half past two comes twice that night, and is meant once"
+    )
+    assert times(night, datetime(2027, 3, 27, 12, tzinfo=berlin), 2) == ["28 03:30", "29 02:30"], (
+        "and in that night never"
+    )
 
 
 # --- sending ----------------------------------------------------------------------------------------------------------
@@ -174,7 +195,10 @@ def test_each_sending_asks_about_new_days(asks: Any, hold: Any, slot: Any, on: A
         on(FRIDAY + timedelta(days=days))
     first, second = letters("dina")
     assert (first["subject"], second["subject"]) == ("Trial, 20 Nov 2026", "Trial, 21 Nov 2026")
-    assert [each["files"]["trial.csv"].decode().splitlines()[1].split(",")[1:] for each in (first, second)] == [["2026-11-20"] * 2, ["2026-11-21"] * 2]
+    assert [each["files"]["trial.csv"].decode().splitlines()[1].split(",")[1:] for each in (first, second)] == [
+        ["2026-11-20"] * 2,
+        ["2026-11-21"] * 2,
+    ]
     assert "every day at 07:00" in first["text"]
     assert "/desk/reports/trial/?since=2026-11-20&until=2026-11-20" in first["text"]
     assert again(made).next_at == datetime(2026, 11, 23, 1, 30, tzinfo=UTC)
@@ -199,7 +223,9 @@ def test_a_worker_that_was_away_for_three_days_sends_once(asks: Any, on: Any, le
     assert letter["subject"] == "Trial, 22 Nov 2026", "of the latest of the three mornings"
 
 
-def test_a_worker_that_is_killed_leaves_it_to_the_next_one(asks: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_is_killed_leaves_it_to_the_next_one(
+    asks: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with clock.standing_at(FRIDAY):
         made = asks("dina")
     with clock.standing_at(FRIDAY + timedelta(days=1)):
@@ -216,7 +242,9 @@ def test_a_worker_that_is_killed_leaves_it_to_the_next_one(asks: Any, work_off: 
     assert len(letters("dina")) == 1
 
 
-def test_what_is_too_large_for_a_mailbox_is_said_instead(asks: Any, by: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_too_large_for_a_mailbox_is_said_instead(
+    asks: Any, by: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made = asks("dina")
     monkeypatch.setattr(file, "LARGEST", 3)
     with by("dina"):
@@ -229,7 +257,9 @@ def test_what_is_too_large_for_a_mailbox_is_said_instead(asks: Any, by: Any, wor
 # --- who may ----------------------------------------------------------------------------------------------------------
 
 
-def test_it_holds_what_its_reader_may_read(asks: Any, open_slot: Any, hold: Any, dev: Any, by: Any, work_off: Any, letters: Any) -> None:
+def test_it_holds_what_its_reader_may_read(
+    asks: Any, open_slot: Any, hold: Any, dev: Any, by: Any, work_off: Any, letters: Any
+) -> None:
     hers, his = hold(open_slot(hours=30)), hold(open_slot(hours=40, of=dev), email="kabir@example.com")
     for name in ("asha", "dina"):
         made = asks(name)
@@ -258,7 +288,9 @@ def test_an_administrator_asks_for_others_and_nobody_else_does(asks: Any, trial:
         asks("ada", "anil")
 
 
-def test_whoever_lost_the_right_is_told_and_sent_nothing(app: Flask, asks: Any, trial: Trial, on: Any, letters: Any) -> None:
+def test_whoever_lost_the_right_is_told_and_sent_nothing(
+    app: Flask, asks: Any, trial: Trial, on: Any, letters: Any
+) -> None:
     with clock.standing_at(FRIDAY):
         made = asks("asha")
     trial.open_to = {"Desk"}
@@ -267,12 +299,17 @@ def test_whoever_lost_the_right_is_told_and_sent_nothing(app: Flask, asks: Any, 
     assert (now.state, now.trouble) == ("paused", "Asha doesn’t have access to this report.")
     (letter,) = letters("asha")
     assert (letter["subject"], letter["attachments"]) == ("Scheduled report paused: Trial", [])
-    assert "is no longer sent to you" in session.scalars(select(Notice.words).where(Notice.user_id == user_id(app, "asha"))).one()
+    assert (
+        "is no longer sent to you"
+        in session.scalars(select(Notice.words).where(Notice.user_id == user_id(app, "asha"))).one()
+    )
     with pytest.raises(Refused, match="doesn’t have access"):
         now.go_on()
 
 
-def test_the_right_is_asked_again_when_the_letter_goes_out(asks: Any, by: Any, trial: Trial, work_off: Any, letters: Any) -> None:
+def test_the_right_is_asked_again_when_the_letter_goes_out(
+    asks: Any, by: Any, trial: Trial, work_off: Any, letters: Any
+) -> None:
     made = asks("asha")
     with by("asha"):
         made.send_now()
@@ -313,12 +350,24 @@ def test_an_address_that_takes_nothing_is_not_written_to_for_ever(asks: Any, by:
 # --- at the desk ------------------------------------------------------------------------------------------------------
 
 
-def test_from_the_page_of_a_report_to_the_list_of_ones_own(app: Flask, enter: Enter, work_off: Any, letters: Any) -> None:
+def test_from_the_page_of_a_report_to_the_list_of_ones_own(
+    app: Flask, enter: Enter, work_off: Any, letters: Any
+) -> None:
     dina = enter("dina")
-    assert "/desk/reports/revenue/send?since=2026-11-01" in dina.get("/desk/reports/revenue/?since=2026-11-01&until=2026-11-21").text
+    assert (
+        "/desk/reports/revenue/send?since=2026-11-01"
+        in dina.get("/desk/reports/revenue/?since=2026-11-01&until=2026-11-21").text
+    )
     form = dina.get("/desk/reports/revenue/send?since=2026-11-01").text
     assert "Recipient" not in form
-    typed = {"period": "last_week", "format": "pdf", "rhythm": "weekly", "weekday": "tuesday", "day": "1", "at": "08:30"}
+    typed = {
+        "period": "last_week",
+        "format": "pdf",
+        "rhythm": "weekly",
+        "weekday": "tuesday",
+        "day": "1",
+        "at": "08:30",
+    }
     wrong = dina.post("/desk/reports/revenue/send", data=typed | {"rhythm": "hourly", "at": "08:45"})
     assert (wrong.status_code, 'value="08:45"' in wrong.text) == (422, True)
     assert dina.post("/desk/reports/revenue/send", data=typed).headers["Location"] == "/desk/subscription/1"
@@ -345,7 +394,14 @@ def test_ones_own_are_ones_own(app: Flask, enter: Enter, asks: Any) -> None:
 
 def test_a_changed_hour_is_kept_from_the_next_time_on(enter: Enter, asks: Any) -> None:
     made = asks("dina")
-    typed = {"title": "Mine", "period": "today", "format": "csv", "rhythm": "monthly", "weekday": "monday", "at": "09:15"}
+    typed = {
+        "title": "Mine",
+        "period": "today",
+        "format": "csv",
+        "rhythm": "monthly",
+        "weekday": "monday",
+        "at": "09:15",
+    }
     assert enter("dina").post(f"/desk/subscription/{made.id}/edit", data=typed | {"day": "32"}).status_code == 422
     assert enter("dina").post(f"/desk/subscription/{made.id}/edit", data=typed | {"day": "31"}).status_code == 302
     assert f"{again(made).next_at.astimezone(ZoneInfo('Asia/Kolkata')):%H:%M}" == "09:15"

@@ -47,7 +47,11 @@ def heard(app: Flask) -> Callable[[str], list[str]]:
 
     def heard(name: str) -> list[str]:
         session.expire_all()
-        return [*session.scalars(select(Notice.words).where(Notice.user_id == user_id(app, name)).order_by(Notice.id.desc()))]
+        return [
+            *session.scalars(
+                select(Notice.words).where(Notice.user_id == user_id(app, name)).order_by(Notice.id.desc())
+            )
+        ]
 
     return heard
 
@@ -81,10 +85,15 @@ def test_a_remark_stands_on_the_record_and_who_is_named_hears_of_it(booking: Boo
     assert heard("anil") == []
 
 
-def test_who_may_not_read_the_record_is_neither_told_nor_suggested_nor_heard(booking: Booking, enter: Enter, heard: Any, dev: Practitioner) -> None:
+def test_who_may_not_read_the_record_is_neither_told_nor_suggested_nor_heard(
+    booking: Booking, enter: Enter, heard: Any, dev: Practitioner
+) -> None:
     say(enter("asha"), booking, "@dev @nobody @dina, and a letter to dev@example.com")
     assert (heard("dev"), heard("nobody"), len(heard("dina"))) == ([], [], 1)
-    names = [each["username"] for each in enter("asha").get(f"/desk/booking/{booking.id}/colleagues?q=d").get_json()["choices"]]
+    names = [
+        each["username"]
+        for each in enter("asha").get(f"/desk/booking/{booking.id}/colleagues?q=d").get_json()["choices"]
+    ]
     assert "dina" in names
     assert "dev" not in names
     for path in "remark", "remark/1", "task":
@@ -92,7 +101,9 @@ def test_who_may_not_read_the_record_is_neither_told_nor_suggested_nor_heard(boo
         assert enter("dev").post("/desk/booking/99999/" + path, data={"words": "x"}).status_code == 404
 
 
-def test_a_remark_is_put_right_by_its_author_for_a_quarter_of_an_hour(booking: Booking, enter: Enter, later: Any, heard: Any) -> None:
+def test_a_remark_is_put_right_by_its_author_for_a_quarter_of_an_hour(
+    booking: Booking, enter: Enter, later: Any, heard: Any
+) -> None:
     say(enter("dina"), booking, "She comes by tran.")
     address = f"/desk/booking/{booking.id}/remark/1"
     assert enter("asha").post(address, data={"words": "mine"}).status_code == 409
@@ -110,7 +121,9 @@ def test_what_was_typed_stays_when_it_is_refused(booking: Booking, enter: Enter)
     assert long.status_code == 422
     assert "x" * 4001 in long.text
     assert "Use at most 4,000 characters" in long.text
-    task = enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Call her", "who": "dev", "due_on": ""})
+    task = enter("dina").post(
+        f"/desk/booking/{booking.id}/task", data={"title": "Call her", "who": "dev", "due_on": ""}
+    )
     assert task.status_code == 422
     assert 'value="Call her"' in task.text
     assert "No team member with that name can see this record." in task.text
@@ -135,13 +148,28 @@ def test_the_timeline_tells_everything_in_one_line_and_each_kind_alone(booking: 
 def test_a_long_timeline_goes_on_with_the_older_ones(booking: Booking, enter: Enter, count_queries: Any) -> None:
     desk = enter("dina")
     with transaction():
-        session.add_all([Remark(noun="booking", row_id=booking.id, name="Dina", words=f"Word {n}.", created_at=clock.ahead(seconds=n)) for n in range(70)])
+        session.add_all(
+            [
+                Remark(
+                    noun="booking",
+                    row_id=booking.id,
+                    name="Dina",
+                    words=f"Word {n}.",
+                    created_at=clock.ahead(seconds=n),
+                )
+                for n in range(70)
+            ]
+        )
     seen, address = [], f"/desk/booking/{booking.id}?only=remarks"
     while address:
         page = desk.get(address).text
         seen += [n for n in range(70) if f"Word {n}.<" in page]
         assert page.count('<li class="is-remarks"') <= 30
-        older = page.partition('">Show older')[0].rpartition('href="')[2].replace("&amp;", "&") if "Show older" in page else ""
+        older = (
+            page.partition('">Show older')[0].rpartition('href="')[2].replace("&amp;", "&")
+            if "Show older" in page
+            else ""
+        )
         address = older.partition("#")[0]
     assert sorted(seen) == [*range(70)]
 
@@ -186,7 +214,10 @@ def test_a_task_is_asked_of_a_colleague_done_and_opened_again(booking: Booking, 
     home = asha.get("/desk/").text
     assert ("Call her back" in home, "You’re all caught up" in home) == (True, False)
     assert "Call her back" not in dina.get("/desk/").text
-    assert "Marked as done: Call her back" in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
+    assert (
+        "Marked as done: Call her back"
+        in asha.post("/desk/task/1/do/finish", data={"back": "/desk/"}, follow_redirects=True).text
+    )
     home = asha.get("/desk/").text
     assert ("Call her back" in home, "You’re all caught up" in home) == (False, True)
     asha.post("/desk/task/1/do/open_again")
@@ -205,7 +236,9 @@ def test_a_task_is_reminded_of_on_its_day_and_once(booking: Booking, enter: Ente
         assert "Overdue: " in enter("dina").get("/desk/").text
 
 
-def test_tasks_of_a_record_that_is_not_ours_are_not_ours(booking: Booking, enter: Enter, token: Any, client: FlaskClient, dev: Practitioner) -> None:
+def test_tasks_of_a_record_that_is_not_ours_are_not_ours(
+    booking: Booking, enter: Enter, token: Any, client: FlaskClient, dev: Practitioner
+) -> None:
     enter("asha").post(f"/desk/booking/{booking.id}/task", data={"title": "Secret of Asha"})
     assert client.get("/api/v1/task/", headers=token("dev")).get_json()["count"] == 0
     assert client.post("/api/v1/task/1/finish", headers=token("dev")).status_code == 404
@@ -217,11 +250,14 @@ def test_tasks_of_a_record_that_is_not_ours_are_not_ours(booking: Booking, enter
 
 def test_the_next_one_follows_the_order_and_the_filters_of_the_list(open_slot: Any, hold: Hold, enter: Enter) -> None:
     people = [
-        hold(open_slot(hours=24 + 2 * n), name=f"{name} Iyer", email=f"{name}@example.com") for n, name in enumerate(["Meera", "Kabir", "Meera", "Meera"])
+        hold(open_slot(hours=24 + 2 * n), name=f"{name} Iyer", email=f"{name}@example.com")
+        for n, name in enumerate(["Meera", "Kabir", "Meera", "Meera"])
     ]
     ids = [each.id for each in people if str(each.person.name).startswith("Meera")]
     desk, walked, query = enter("dina"), [], "q=meera&order=slot.starts_at"
-    page = desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": f"http://localhost/desk/booking/?{query}&page=1"}).text
+    page = desk.get(
+        f"/desk/booking/{ids[0]}", headers={"Referer": f"http://localhost/desk/booking/?{query}&page=1"}
+    ).text
     while len(walked) < 9:
         walked.append(page)
         if 'rel="next"' not in page:
@@ -229,7 +265,10 @@ def test_the_next_one_follows_the_order_and_the_filters_of_the_list(open_slot: A
         page = desk.get(page.partition('" rel="next"')[0].rpartition('href="')[2].replace("&amp;", "&")).text
     assert [next(each.id for each in people if f"<h1>{each}</h1>" in page) for page in walked] == ids
     assert 'rel="prev"' not in walked[0]
-    assert "Back to list" not in desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": "http://elsewhere/desk/booking/?q=x"}).text
+    assert (
+        "Back to list"
+        not in desk.get(f"/desk/booking/{ids[0]}", headers={"Referer": "http://elsewhere/desk/booking/?q=x"}).text
+    )
 
 
 def test_rows_without_a_value_stand_where_the_list_has_them(app: Flask, by: Any) -> None:
@@ -248,7 +287,9 @@ def test_rows_without_a_value_stand_where_the_list_has_them(app: Flask, by: Any)
             assert [beside(tasks, asked, each) for each in rows] == [*zip(ids, ids[2:], strict=False)], order
 
 
-def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(booking: Booking, enter: Enter, client: FlaskClient, token: Any) -> None:
+def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(
+    booking: Booking, enter: Enter, client: FlaskClient, token: Any
+) -> None:
     who, dina = booking.person_id, enter("dina")
     assert enter("anil").post(f"/desk/person/{who}/put-away").status_code == 403
     assert dina.post(f"/desk/person/{who}/put-away").status_code == 302
@@ -267,7 +308,10 @@ def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(booking: Booki
 
 def test_a_declaration_shows_its_fields_in_groups() -> None:
     made = Resource(Person, list="name", show="name email | Where: timezone locale", roles={}, scope=everything)
-    assert [(heading, [each.path for each in its]) for heading, its in made.groups] == [("", ["name", "email"]), ("Where", ["timezone", "locale"])]
+    assert [(heading, [each.path for each in its]) for heading, its in made.groups] == [
+        ("", ["name", "email"]),
+        ("Where", ["timezone", "locale"]),
+    ]
     assert [each.path for each in made.show] == ["name", "email", "timezone", "locale"]
 
 
@@ -276,7 +320,10 @@ def test_a_declaration_shows_its_fields_in_groups() -> None:
 
 def test_the_bell_counts_and_a_notice_leads_to_what_it_is_about(booking: Booking, enter: Enter, app: Flask) -> None:
     say(enter("dina"), booking, "@asha and @anil")
-    hers, his = (session.scalars(select(Notice.id).where(Notice.user_id == user_id(app, name))).one() for name in ("asha", "anil"))
+    hers, his = (
+        session.scalars(select(Notice.id).where(Notice.user_id == user_id(app, name))).one()
+        for name in ("asha", "anil")
+    )
     asha = enter("asha")
     assert "Notifications, 1 new" in asha.get("/desk/").text
     assert asha.get(f"/desk/notices/{hers}").headers["Location"] == f"/desk/booking/{booking.id}"
@@ -306,7 +353,9 @@ def test_new_ones_come_by_a_stream_that_ends_at_once(booking: Booking, enter: En
         assert "/login" in client.get(f"/desk/notices/{path}").headers["Location"]
 
 
-def test_each_kind_is_heard_of_as_its_reader_wants(booking: Booking, enter: Enter, heard: Any, work_off: Any, later: Any, app: Flask) -> None:
+def test_each_kind_is_heard_of_as_its_reader_wants(
+    booking: Booking, enter: Enter, heard: Any, work_off: Any, later: Any, app: Flask
+) -> None:
     asha, dina = enter("asha"), enter("dina")
     assert asha.post("/desk/notices/preferences", data={"mention": "loudly"}).status_code == 422
     asha.post("/desk/notices/preferences", data={"mention": "off"})
@@ -322,7 +371,9 @@ def test_each_kind_is_heard_of_as_its_reader_wants(booking: Booking, enter: Ente
         assert [each.is_wanted(Notice.get(each.row_id)) for each in mails] == [False, True]
 
 
-def test_what_newly_waits_is_said_once_to_whom_it_waits_for(requested: Any, open_slot: Any, hold: Hold, heard: Any, dev: Practitioner) -> None:
+def test_what_newly_waits_is_said_once_to_whom_it_waits_for(
+    requested: Any, open_slot: Any, hold: Hold, heard: Any, dev: Practitioner
+) -> None:
     (first,) = requested(1)
     for _ in range(2):
         say_what_waits()
@@ -381,7 +432,9 @@ def words_of(page: str) -> str:
     return " ".join(re.sub("<[^>]*>", " ", page).split())
 
 
-def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(service: Service, hold: Hold, slot: Slot, enter: Enter, by: Any) -> None:
+def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(
+    service: Service, hold: Hold, slot: Slot, enter: Enter, by: Any
+) -> None:
     with transaction():
         service.price = Money(2_500_000, "INR")
     booking = hold(slot)
@@ -400,16 +453,23 @@ def test_whose_it_is_and_how_much_is_seen_before_it_is_decided(service: Service,
         Booking.get(booking.id).cancel(CallOff("Ill.", "all"))
     refund = session.query(Refund).one()
     for move in "approve", "decline":
-        assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(ada.get(f"/desk/refund/{refund.id}/do/{move}").text)
+        assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(
+            ada.get(f"/desk/refund/{refund.id}/do/{move}").text
+        )
     asked = ada.post("/desk/inbox/decide", data={"noun": "refund", "move": "decline", "id": refund.id}).text
     assert "Customer: Meera Iyer · Amount: ₹25,000.00" in words_of(asked)
 
 
-def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(booking: Booking, enter: Enter, dev: Practitioner) -> None:
+def test_what_is_not_mine_is_neither_in_my_inbox_nor_decided_there(
+    booking: Booking, enter: Enter, dev: Practitioner
+) -> None:
     booking.ask()
     assert str(booking) not in enter("dev").get("/desk/inbox/").text
     chosen = {"noun": "booking", "move": "approve", "id": [booking.id], "sure": "yes"}
-    assert "This page doesn’t exist, or you don’t have access to it." in enter("dev").post("/desk/inbox/decide", data=chosen).text
+    assert (
+        "This page doesn’t exist, or you don’t have access to it."
+        in enter("dev").post("/desk/inbox/decide", data=chosen).text
+    )
     assert enter("anil").post("/desk/inbox/decide", data=chosen).status_code == 403
     for wrong in {"noun": "nosuch"}, {"move": "ask"}, {"move": "reschedule"}, {"noun": "session"}:
         assert enter("dina").post("/desk/inbox/decide", data=chosen | wrong).status_code == 404

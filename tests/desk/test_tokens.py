@@ -32,8 +32,17 @@ def test_a_token_may_what_was_ticked_and_no_verb_more(enter: Enter, client: Flas
     headers = made(desk, "Slot.can_read")
     assert client.get("/api/v1/slot/", headers=headers).get_json()["ids"] == [slot.id]
     assert client.get("/api/v1/slot/_info", headers=headers).get_json()["permissions"] == ["read"]
-    for method, path in (("POST", "slot/"), ("PUT", f"slot/{slot.id}"), ("DELETE", f"slot/{slot.id}"), ("POST", f"slot/{slot.id}/close"), ("GET", "person/")):
-        assert client.open(f"/api/v1/{path}", method=method, headers=headers, json={}).status_code in (403, 405), (method, path)
+    for method, path in (
+        ("POST", "slot/"),
+        ("PUT", f"slot/{slot.id}"),
+        ("DELETE", f"slot/{slot.id}"),
+        ("POST", f"slot/{slot.id}/close"),
+        ("GET", "person/"),
+    ):
+        assert client.open(f"/api/v1/{path}", method=method, headers=headers, json={}).status_code in (403, 405), (
+            method,
+            path,
+        )
     assert client.get("/desk/slot/", headers=headers).status_code == 302, "a token opens no page"
     assert client.post(f"/api/v1/slot/{slot.id}/close", headers=made(desk, "Slot.can_close")).status_code == 200
     page = desk.get("/desk/tokens/").text
@@ -48,12 +57,16 @@ def test_an_administrators_token_is_no_administrator(enter: Enter, client: Flask
     assert client.get("/api/v1/person/", headers=headers).status_code == 403
 
 
-def test_a_token_may_never_more_than_its_owner(enter: Enter, client: FlaskClient, app: Flask, open_slot: Any, dev: Any) -> None:
+def test_a_token_may_never_more_than_its_owner(
+    enter: Enter, client: FlaskClient, app: Flask, open_slot: Any, dev: Any
+) -> None:
     hers, his = open_slot(), open_slot(of=dev)
     with granted(app, "Auditor", "Slot", "close"):
         headers = made(enter("omar"), "Slot.can_read", "Slot.can_close")
     assert client.get(f"/api/v1/slot/{hers.id}", headers=headers).status_code == 200
-    assert client.post(f"/api/v1/slot/{hers.id}/close", headers=headers).status_code == 403, "the right was taken away, and with it the token's"
+    assert client.post(f"/api/v1/slot/{hers.id}/close", headers=headers).status_code == 403, (
+        "the right was taken away, and with it the token's"
+    )
     assert client.get(f"/api/v1/slot/{his.id}", headers=made(enter("asha"), "Slot.can_read")).status_code == 404
 
 

@@ -30,7 +30,14 @@ def head(page: str) -> list[str]:
 
 def tabs(page: str) -> list[str]:
     found = re.search(r'aria-label="Views"><ul>(.*?)</ul>', page, re.DOTALL)
-    return [re.sub(r"<[^>]+>", " ", each).split(",")[0].strip() for each in re.findall(r"<li>(.*?)</li>", found[1], re.DOTALL)] if found else []
+    return (
+        [
+            re.sub(r"<[^>]+>", " ", each).split(",")[0].strip()
+            for each in re.findall(r"<li>(.*?)</li>", found[1], re.DOTALL)
+        ]
+        if found
+        else []
+    )
 
 
 def keep(desk: FlaskClient, question: str, **form: str) -> Any:
@@ -84,7 +91,10 @@ def test_a_shared_view_is_seen_by_readers_of_the_list_and_changed_by_its_owner_a
     keep(dina, "q=Person+2", name="For me")
     assert tabs(omar.get("/desk/person/").text) == ["All", "For all"]
     assert asha.get("/desk/person/views").status_code == 403
-    for answer in (omar.post("/desk/person/views/1", data={"name": "Mine now"}), omar.post("/desk/person/views/1/delete")):
+    for answer in (
+        omar.post("/desk/person/views/1", data={"name": "Mine now"}),
+        omar.post("/desk/person/views/1/delete"),
+    ):
         assert answer.status_code == 403
         assert "This view belongs to Dina" in answer.text
     assert omar.post("/desk/person/views/2/delete").status_code == 404
@@ -115,7 +125,9 @@ def test_a_view_that_somebody_shares_opens_the_list_of_whoever_wants_that(enter:
     assert omar.post("/desk/person/views/1/opens", data={"opens": "yes"}).status_code == 302
     assert "q=Person+1" in omar.get("/desk/person/").location
     assert "The list opens with this view, for you." in omar.get("/desk/person/views").text
-    assert dina.get("/desk/person/").status_code == enter("ada").get("/desk/person/").status_code == 200, "and nobody else's does"
+    assert dina.get("/desk/person/").status_code == enter("ada").get("/desk/person/").status_code == 200, (
+        "and nobody else's does"
+    )
     omar.post("/desk/person/views/3", data={"name": "Mine", "first": "on"})
     assert "q=Person+2" in omar.get("/desk/person/").location, "the latest choice counts"
     omar.post("/desk/person/views/1/opens", data={"opens": "yes"})

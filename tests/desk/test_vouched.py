@@ -38,7 +38,12 @@ def asked(client: FlaskClient, there: str = "/desk/slot/") -> dict[str, str]:
 
 def answered(provider: str, asked: dict[str, str], email: str = "dina@example.com", **more: Any) -> str:
     """Where the provider sends the browser afterwards, without the host."""
-    told = requests.post(f"{provider}/authorize", data=asked | {"email": email, "verified": "yes"} | more, timeout=PATIENCE, allow_redirects=False)
+    told = requests.post(
+        f"{provider}/authorize",
+        data=asked | {"email": email, "verified": "yes"} | more,
+        timeout=PATIENCE,
+        allow_redirects=False,
+    )
     assert told.status_code == 303, told.text
     return told.headers["Location"].partition("/login/")[2]
 
@@ -57,14 +62,22 @@ def test_whom_the_provider_and_the_desk_both_know_comes_in(client: FlaskClient, 
     assert (came.status_code, came.location) == (302, "/desk/slot/")
     assert client.get("/desk/slot/").status_code == 200
     assert "with SSO (demo)" in client.get("/desk/sittings/").text
-    assert [*session.execute(select(Change.noun, Change.name, Change.why))] == [("sitting", "Dina", "Signed in with SSO (demo)")]
+    assert [*session.execute(select(Change.noun, Change.name, Change.why))] == [
+        ("sitting", "Dina", "Signed in with SSO (demo)")
+    ]
 
 
 def test_what_is_asked_is_asked_for_this_browser_alone(client: FlaskClient, app: Flask) -> None:
     first, second = asked(client), asked(app.test_client())
-    assert (first["response_type"], first["scope"], first["code_challenge_method"]) == ("code", "openid email profile", "S256")
+    assert (first["response_type"], first["scope"], first["code_challenge_method"]) == (
+        "code",
+        "openid email profile",
+        "S256",
+    )
     assert first["redirect_uri"] == f"{app.extensions['settings'].base_url}/login/with/sandbox/back"
-    assert not {first[each] for each in ("state", "nonce", "code_challenge")} & {second[each] for each in ("state", "nonce", "code_challenge")}
+    assert not {first[each] for each in ("state", "nonce", "code_challenge")} & {
+        second[each] for each in ("state", "nonce", "code_challenge")
+    }
 
 
 @pytest.mark.parametrize("email", ["stranger@example.com", "dina@example.com.evil.example", "", "nobody-at-all"])
@@ -80,11 +93,23 @@ def test_an_address_that_is_not_confirmed_is_nobodys(client: FlaskClient, provid
     assert (came.status_code, "isn’t verified" in came.text, is_out(client)) == (401, True, True)
 
 
-def test_only_addresses_of_ones_own_domains_where_that_is_set(client: FlaskClient, provider: str, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], oauth_domains=("practice.example",)))
+def test_only_addresses_of_ones_own_domains_where_that_is_set(
+    client: FlaskClient, provider: str, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        app.extensions, "settings", replace(app.extensions["settings"], oauth_domains=("practice.example",))
+    )
     came = come(client, provider)
-    assert (came.status_code, "Only email addresses at practice.example" in came.text, is_out(client)) == (401, True, True)
-    monkeypatch.setitem(app.extensions, "settings", replace(app.extensions["settings"], oauth_domains=("practice.example", "EXAMPLE.com")))
+    assert (came.status_code, "Only email addresses at practice.example" in came.text, is_out(client)) == (
+        401,
+        True,
+        True,
+    )
+    monkeypatch.setitem(
+        app.extensions,
+        "settings",
+        replace(app.extensions["settings"], oauth_domains=("practice.example", "EXAMPLE.com")),
+    )
     assert come(client, provider).status_code == 302
 
 
@@ -103,14 +128,20 @@ def test_somebody_who_left_stays_outside(client: FlaskClient, provider: str, app
 
 
 @pytest.mark.parametrize("fault", ["nonce", "other_key", "alg_none", "by_our_secret", "aud", "iss", "exp", "503"])
-def test_a_word_that_is_not_the_providers_or_not_for_us_is_not_believed(client: FlaskClient, provider: str, fault: str) -> None:
+def test_a_word_that_is_not_the_providers_or_not_for_us_is_not_believed(
+    client: FlaskClient, provider: str, fault: str
+) -> None:
     assert requests.post(f"{provider}/faults", json={"fault": fault}, timeout=PATIENCE).ok
     came = come(client, provider)
-    assert (came.status_code, "Signing in with SSO (demo) failed" in came.text, is_out(client)) == (401, True, True), came.text
+    assert (came.status_code, "Signing in with SSO (demo) failed" in came.text, is_out(client)) == (401, True, True), (
+        came.text
+    )
     assert come(client, provider).status_code == 302
 
 
-def test_a_key_that_is_new_is_looked_up_and_an_address_that_comes_later_is_asked_for(client: FlaskClient, provider: str) -> None:
+def test_a_key_that_is_new_is_looked_up_and_an_address_that_comes_later_is_asked_for(
+    client: FlaskClient, provider: str
+) -> None:
     assert come(client, provider).status_code == 302
     for fault in "new_key", "late_email":
         client.get("/logout/")
@@ -118,7 +149,9 @@ def test_a_key_that_is_new_is_looked_up_and_an_address_that_comes_later_is_asked
         assert come(client, provider).status_code == 302, fault
 
 
-def test_a_forged_state_and_an_answer_to_another_browser_open_nothing(client: FlaskClient, provider: str, app: Flask) -> None:
+def test_a_forged_state_and_an_answer_to_another_browser_open_nothing(
+    client: FlaskClient, provider: str, app: Flask
+) -> None:
     back = answered(provider, asked(client))
     forged = client.get("/login/" + back.replace("state=", "state=x"))
     assert (forged.status_code, "was started in another window" in forged.text) == (401, True)
@@ -141,7 +174,9 @@ def test_an_answer_is_good_once_though_the_cookie_comes_again(client: FlaskClien
     assert is_out(thief)
 
 
-def test_a_code_is_good_once_and_only_with_the_proof_that_we_asked(client: FlaskClient, provider: str, app: Flask) -> None:
+def test_a_code_is_good_once_and_only_with_the_proof_that_we_asked(
+    client: FlaskClient, provider: str, app: Flask
+) -> None:
     stolen = parse_qs(urlsplit(answered(provider, asked(client))).query)["code"][0]
     thief = app.test_client()
     state = asked(thief)["state"]
@@ -182,7 +217,9 @@ def test_wrong_words_wait_like_wrong_passwords(client: FlaskClient) -> None:
     assert told == [401] * 5 + [429]
 
 
-def test_a_provider_that_does_not_answer_or_says_something_else_is_a_sentence(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_provider_that_does_not_answer_or_says_something_else_is_a_sentence(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings = app.extensions["settings"]
     for issuer in "http://127.0.0.1:9", settings.oauth_issuers[0] + "/", "http://[", settings.base_url:
         monkeypatch.setitem(app.extensions, "settings", replace(settings, oauth_issuers=(issuer,)))
@@ -192,7 +229,12 @@ def test_a_provider_that_does_not_answer_or_says_something_else_is_a_sentence(cl
     assert client.get("/login/with/nobody/back").status_code == 404
 
 
-OURS = {"OAUTH_NAME": "Google, My Company", "OAUTH_ISSUER": "https://a.example, https://b.example", "OAUTH_CLIENT_ID": "1, 2", "OAUTH_CLIENT_SECRET": "x, y"}
+OURS = {
+    "OAUTH_NAME": "Google, My Company",
+    "OAUTH_ISSUER": "https://a.example, https://b.example",
+    "OAUTH_CLIENT_ID": "1, 2",
+    "OAUTH_CLIENT_SECRET": "x, y",
+}
 
 
 def test_several_are_set_up_side_by_side() -> None:
@@ -202,7 +244,12 @@ def test_several_are_set_up_side_by_side() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"OAUTH_ISSUER": "https://a.example"}, {"OAUTH_NAME": "My Company, my company"}, {"OAUTH_NAME": "!, ?"}, {"OAUTH_ISSUER": "http://a.example, https://b"}],
+    [
+        {"OAUTH_ISSUER": "https://a.example"},
+        {"OAUTH_NAME": "My Company, my company"},
+        {"OAUTH_NAME": "!, ?"},
+        {"OAUTH_ISSUER": "http://a.example, https://b"},
+    ],
 )
 def test_half_a_provider_is_refused_at_the_start(wrong: dict[str, str]) -> None:
     with pytest.raises(Unsafe, match="OAUTH_"):

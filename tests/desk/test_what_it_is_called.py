@@ -22,9 +22,13 @@ Enter = Callable[[str], FlaskClient]
 @pytest.mark.parametrize(
     ("noun", "said"),
     [
-        (Pass, "a package sold"), (Waiting, "a waiting list entry"), (Assignment, "an assignment"), (WebhookDelivery, "a webhook delivery"), (Tally, "a daily reconciliation"),
+        (Pass, "a package sold"),
+        (Waiting, "a waiting list entry"),
+        (Assignment, "an assignment"),
+        (WebhookDelivery, "a webhook delivery"),
+        (Tally, "a daily reconciliation"),
     ],
-)  # fmt: skip
+)
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:
     declared = resource_of(noun)
     assert declared

@@ -41,7 +41,9 @@ class Stage:
 
     def _run(self, *statements: str) -> None:
         with db.engine().begin() as connection:
-            connection.execute(text("set local session_replication_role = replica"))  # the history and the books refuse to be emptied
+            connection.execute(
+                text("set local session_replication_role = replica")
+            )  # the history and the books refuse to be emptied
             for statement in statements:
                 connection.execute(text(statement))
 
@@ -58,12 +60,25 @@ class Stage:
         self.written.update(self.tables)
 
     def put_back(self) -> None:
-        follows = {each.name for each in db.metadata.sorted_tables for key in each.foreign_keys if key.ondelete and key.column.table.name in self.written}
+        follows = {
+            each.name
+            for each in db.metadata.sorted_tables
+            for key in each.foreign_keys
+            if key.ondelete and key.column.table.name in self.written
+        }
         by_trigger = {"account"} if self.written & {"line", "hold"} else set()
         tables = [each for each in self.tables if each in self.written | follows | by_trigger]
         if tables:
-            self._run(*(f"delete from {each}" for each in tables), *(f"insert into {each} select * from remembered.{each}" for each in tables))
-            self._run(*(f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}), false)" for each in tables))
+            self._run(
+                *(f"delete from {each}" for each in tables),
+                *(f"insert into {each} select * from remembered.{each}" for each in tables),
+            )
+            self._run(
+                *(
+                    f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}), false)"
+                    for each in tables
+                )
+            )
         if self.written & REMEMBERED:
             process_cache.forget_all()
             process_cache.catch_up()
@@ -115,12 +130,18 @@ def _hear_from_a_gateway() -> None:
     bill.heard([Charge("pay_1", "captured", bill.price, "upi")])
     zero = Money(0, "INR")
     with transaction():
-        told = Disputed("disp_1", "pay_1", "open", bill.price, reason="goods_not_received", respond_by=clock.ahead(days=7))
+        told = Disputed(
+            "disp_1", "pay_1", "open", bill.price, reason="goods_not_received", respond_by=clock.ahead(days=7)
+        )
         Dispute._opened(bill.payments[0], told).hear(told)
         session.add(Event(gateway="razorpay", event_id="evt_1", kind="order.paid", body="{}"))
-        session.add(Tally(gateway="razorpay", day=date(2026, 11, 20), there=bill.price, here=bill.price, difference=zero))
+        session.add(
+            Tally(gateway="razorpay", day=date(2026, 11, 20), there=bill.price, here=bill.price, difference=zero)
+        )
         Settlement.hear(
-            "razorpay", date(2026, 11, 21), Settled("pay_1", "payment", bill.price, zero, Money(2000, "INR"), Money(360, "INR"), "UTR1", clock.now())
+            "razorpay",
+            date(2026, 11, 21),
+            Settled("pay_1", "payment", bill.price, zero, Money(2000, "INR"), Money(360, "INR"), "UTR1", clock.now()),
         )
 
 
@@ -129,7 +150,14 @@ def _send_reports(app: Flask) -> None:
     with transaction():
         for name in (name for name, role in CAST.items() if role != "Public"):
             made = Subscription(
-                title="Revenue", report="revenue", who_id=user_id(app, name), asked_by="Ada", day=1, at=time(7), rhythm="weekly", weekday="monday"
+                title="Revenue",
+                report="revenue",
+                who_id=user_id(app, name),
+                asked_by="Ada",
+                day=1,
+                at=time(7),
+                rhythm="weekly",
+                weekday="monday",
             )
             made.tidy()
             session.add(made)

@@ -62,7 +62,9 @@ SAY_INSTEAD = {
 }
 _SAY_INSTEAD = {re.compile(rf"\b(?:{words})\b", re.IGNORECASE): better for words, better in SAY_INSTEAD.items()}
 
-NOT_WORDS = re.compile(r"%\(\w+\)s|\{\{.*?\}\}|`[^`]*`|\b\w+\.\w+\b|\"\w+\": \"\w+\"")  # places, code and addresses within a text
+NOT_WORDS = re.compile(
+    r"%\(\w+\)s|\{\{.*?\}\}|`[^`]*`|\b\w+\.\w+\b|\"\w+\": \"\w+\""
+)  # places, code and addresses within a text
 READ_ALOUD = ("title", "aria-label", "placeholder", "alt", "content", "label", "data-says", "data-confirm")
 LABELS = ("label", "one", "title", "spoken")  # keyword arguments whose value is a label
 
@@ -410,7 +412,9 @@ class _Reader(HTMLParser):
             if name in READ_ALOUD and value and not (name == "content" and tag == "meta" and "," in value):
                 self._take(value, "attribute")
         if tag in SILENT or tag in _HOW or tag == "a":
-            self.open.append("button" if tag == "a" and "button" in (dict(attributes).get("class") or "").split() else tag)
+            self.open.append(
+                "button" if tag == "a" and "button" in (dict(attributes).get("class") or "").split() else tag
+            )
 
     def handle_endtag(self, tag: str) -> None:
         if self.open and (tag in _HOW or tag in SILENT or tag == "a"):
@@ -472,7 +476,10 @@ _SILENT_CALLS = {
     "endswith",
     "Enum",
 }
-_SQL = re.compile(r"\s*(select|insert|update|delete|create|drop|alter|with|set|lock|do|notify|grant|revoke|truncate|coalesce|case)\b", re.IGNORECASE)
+_SQL = re.compile(
+    r"\s*(select|insert|update|delete|create|drop|alter|with|set|lock|do|notify|grant|revoke|truncate|coalesce|case)\b",
+    re.IGNORECASE,
+)
 
 
 def _is_sentence(words: str) -> bool:
@@ -482,7 +489,11 @@ def _is_sentence(words: str) -> bool:
         return False
     if re.fullmatch(r"[\w./:*%#@+-]+", bare):
         return bare[0].isupper() and bare[1:].islower()
-    return bare[0].isupper() or bare[-1] in ".!?…" or (" " in bare and bool(re.search(r"\b(a|an|the|is|are|of|to|for|and|not|you|it|in)\b", bare)))
+    return (
+        bare[0].isupper()
+        or bare[-1] in ".!?…"
+        or (" " in bare and bool(re.search(r"\b(a|an|the|is|are|of|to|for|and|not|you|it|in)\b", bare)))
+    )
 
 
 class _Strings(ast.NodeVisitor):
@@ -506,7 +517,9 @@ class _Strings(ast.NodeVisitor):
         self._body(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
-        is_move = any(isinstance(each, ast.Call) and getattr(each.func, "id", "") == "move" for each in node.decorator_list)
+        is_move = any(
+            isinstance(each, ast.Call) and getattr(each.func, "id", "") == "move" for each in node.decorator_list
+        )
         if is_move and (said := ast.get_docstring(node)):
             self._take(node.body[0], said, "move")
         self._body(node)

@@ -84,5 +84,7 @@ def test_a_scoped_noun_with_two_guarded_moves_takes_at_most_twenty_lines() -> No
 def test_the_readmes_example_works_as_it_stands(copied: Callable[[str], dict[str, str]]) -> None:
     assert EXAMPLE
     trial, own_house = TRIAL.format(example=EXAMPLE[1]), copied("library")
-    told = subprocess.run([sys.executable, "-c", trial], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [sys.executable, "-c", trial], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False
+    )
     assert told.stdout.endswith("the library is open\n"), told.stdout + told.stderr

@@ -118,5 +118,7 @@ def test_the_library_works_as_it_stands(sandbox: str, copied: Callable[[str], di
     assert FOUND
     own_house = copied("one_file")
     trial = f"SOURCE = {FOUND[1]!r}\n{TRIAL}"
-    told = subprocess.run([sys.executable, "-c", trial], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False)
+    told = subprocess.run(
+        [sys.executable, "-c", trial], cwd=ROOT, env=os.environ | own_house, capture_output=True, text=True, check=False
+    )
     assert told.stdout.endswith("the library is open\n"), told.stdout + told.stderr

@@ -79,11 +79,17 @@ def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, envir
             assert connection.execute(text(balances)).all() == [("deposits", -99900), ("gateway razorpay", 99900)]
             kept = "select pays, back_amount from payment order by id"
             assert connection.execute(text(kept)).all() == [(True, 0), (False, 99900)]
-            assert connection.execute(text("""select "left"->0->>'total' from bill order by id""")).scalars().all() == ["99900", "99900"]
+            assert connection.execute(text("""select "left"->0->>'total' from bill order by id""")).scalars().all() == [
+                "99900",
+                "99900",
+            ]
             ((answers, sealed, asked, of),) = connection.execute(text(BIRTH)).all()
             assert (answers, of) == ({}, "Birth details")
             assert b"Mysuru" not in bytes(sealed)
-            assert unseal(bytes(sealed), "booking.sealed_answers") == {"birth_place": "Mysuru", "birth_date": "1990-05-01"}
+            assert unseal(bytes(sealed), "booking.sealed_answers") == {
+                "birth_place": "Mysuru",
+                "birth_date": "1990-05-01",
+            }
             assert [each["name"] for each in asked if each["secret"]] == ["birth_date", "birth_time", "birth_place"]
     finally:
         older.dispose()

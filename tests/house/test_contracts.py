@@ -33,7 +33,10 @@ def contracts(app: Flask) -> Iterator[str]:
             yield from (f"state {resource.name} {each}" for each in resource.noun.states)
             for move in moves(resource.noun).values():
                 yield f"move {resource.name} {move.name} to {move.to or 'wherever it leads'}"
-                yield from (f"move {resource.name} {move.name} asks {each.name}" for each in (questions(move.asks) if move.asks else ()))
+                yield from (
+                    f"move {resource.name} {move.name} asks {each.name}"
+                    for each in (questions(move.asks) if move.asks else ())
+                )
         for report in pack.reports:
             yield from (f"report {report.name} asks {each.name}" for each in report.questions)
             yield from (f"report {report.name} has {each.name}" for each in report.columns)

@@ -54,7 +54,13 @@ def cells(page: str, part: str = "tbody") -> list[list[str]]:
     body = re.search(rf"<{part}.*?</{part}>", page, re.DOTALL)
     rows = re.findall(r"<tr.*?</tr>", body[0], re.DOTALL) if body else []
     unseen = re.compile(r'<span class="unseen">.*?</span>', re.DOTALL)
-    return [[unescape(re.sub("<.*?>", "", unseen.sub("", cell))).strip() for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.DOTALL)] for row in rows]
+    return [
+        [
+            unescape(re.sub("<.*?>", "", unseen.sub("", cell))).strip()
+            for cell in re.findall(r"<t[dh].*?</t[dh]>", row, re.DOTALL)
+        ]
+        for row in rows
+    ]
 
 
 @pytest.fixture
@@ -95,7 +101,9 @@ def test_a_stranger_is_sent_away_at_every_door(report: Report, client: FlaskClie
 
 
 @every_report
-def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(report: Report, client: FlaskClient, token: Token, enter: Enter) -> None:
+def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(
+    report: Report, client: FlaskClient, token: Token, enter: Enter
+) -> None:
     desk = enter("omar")
     page = desk.get(f"/desk/reports/{report.name}/?{about(report)}")
     assert page.status_code == 200
@@ -103,10 +111,14 @@ def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(report: Report, 
     told = client.get(f"/api/v1/report/{report.name}?{about(report)}", headers=token("omar")).get_json()
     has_sums = any(each.kind in SUMS for each in report.columns)
     assert rows[0] == [each.label for each in report.columns] + ["Currency"] * has_sums
-    assert told["count"] == len(told["result"]) == len(rows) - 1 == len(cells(page.text)), "the three doors hold different rows"
+    assert told["count"] == len(told["result"]) == len(rows) - 1 == len(cells(page.text)), (
+        "the three doors hold different rows"
+    )
     assert told["count"], f"the demo world shows nothing in {report.label.lower()}"
     for said, line, row in zip(cells(page.text), rows[1:], told["result"], strict=True):
-        shown = said + [""] * (len(report.columns) - len(said))  # where the rest of a row is empty, its last words run on
+        shown = said + [""] * (
+            len(report.columns) - len(said)
+        )  # where the rest of a row is empty, its last words run on
         for at, column in enumerate(report.columns):
             value = row[column.name]
             assert (value is None) == (line[at] == "") or value == "", (column.name, value, line[at])
@@ -140,7 +152,9 @@ def test_the_workbook_and_the_paper_hold_what_the_spreadsheet_holds(report: Repo
 
 
 @every_report
-def test_sums_are_over_all_rows_and_of_one_currency_each(report: Report, client: FlaskClient, token: Token, enter: Enter) -> None:
+def test_sums_are_over_all_rows_and_of_one_currency_each(
+    report: Report, client: FlaskClient, token: Token, enter: Enter
+) -> None:
     told = client.get(f"/api/v1/report/{report.name}?{about(report)}", headers=token("omar")).get_json()
     for currency, sums in told["totals"].items():
         for name, total in sums.items():
@@ -151,9 +165,13 @@ def test_sums_are_over_all_rows_and_of_one_currency_each(report: Report, client:
 
 
 @every_report
-def test_a_wrong_question_is_a_sentence_and_keeps_what_was_typed(report: Report, client: FlaskClient, token: Token, enter: Enter) -> None:
+def test_a_wrong_question_is_a_sentence_and_keeps_what_was_typed(
+    report: Report, client: FlaskClient, token: Token, enter: Enter
+) -> None:
     omar = enter("omar")
-    wrong = [(each.name, "2026-13-45" if each.name not in report.points else "99999999999") for each in report.questions]
+    wrong = [
+        (each.name, "2026-13-45" if each.name not in report.points else "99999999999") for each in report.questions
+    ]
     for name, typed in [*wrong, *((name, "‹x›") for name, _ in wrong), ("nosuch", "1")]:
         answer = client.get(f"/api/v1/report/{report.name}", query_string={name: typed}, headers=token("omar"))
         assert answer.status_code == 422, (name, typed, answer.text)
@@ -178,7 +196,9 @@ def test_where_nothing_is_found_the_page_says_what_to_do(report: Report, enter: 
 
 
 @every_report
-def test_it_is_asked_in_as_many_queries_whatever_there_is(report: Report, client: FlaskClient, token: Token, count_queries: Any) -> None:
+def test_it_is_asked_in_as_many_queries_whatever_there_is(
+    report: Report, client: FlaskClient, token: Token, count_queries: Any
+) -> None:
     who = token("omar")
 
     def asks(question: str) -> int:
@@ -193,7 +213,9 @@ def test_it_is_asked_in_as_many_queries_whatever_there_is(report: Report, client
 
 @every_report
 def test_it_is_in_the_description(report: Report, client: FlaskClient, token: Token) -> None:
-    told = client.get("/api/v1/_openapi", headers=token("ada")).get_json()["paths"][f"/api/v1/report/{report.name}"]["get"]
+    told = client.get("/api/v1/_openapi", headers=token("ada")).get_json()["paths"][f"/api/v1/report/{report.name}"][
+        "get"
+    ]
     assert {each["name"] for each in told["parameters"]} == {each.name for each in report.questions}
     row = told["responses"]["200"]["content"]["application/json"]["schema"]["properties"]["result"]["items"]
     assert row["properties"].keys() == {each.name for each in report.columns}

@@ -77,7 +77,9 @@ def test_a_stranger_is_sent_away_at_every_door(resource: Resource, client: Flask
 
 
 @every_resource
-def test_reading_is_for_the_roles_that_may_and_for_their_rows(resource: Resource, client: FlaskClient, token: Token, by: Any) -> None:
+def test_reading_is_for_the_roles_that_may_and_for_their_rows(
+    resource: Resource, client: FlaskClient, token: Token, by: Any
+) -> None:
     for name in CAST:
         listed = client.get(f"/api/v1/{resource.name}/?size=100", headers=token(name))
         assert listed.status_code == (200 if reads(resource, name) else 403), name
@@ -89,7 +91,11 @@ def test_reading_is_for_the_roles_that_may_and_for_their_rows(resource: Resource
         assert mine, f"the demo world shows no {resource.label.lower()} to {name}"
         one = client.get(f"/api/v1/{resource.name}/{min(mine)}", headers=token(name))
         assert one.status_code == 200, name
-        assert not [path for path in one.get_json()["result"] if any(each.path == path and each.secret for each in resource.show)]
+        assert not [
+            path
+            for path in one.get_json()["result"]
+            if any(each.path == path and each.secret for each in resource.show)
+        ]
         for foreign in sorted(all_ids(resource) - mine)[:1]:
             assert client.get(f"/api/v1/{resource.name}/{foreign}", headers=token(name)).status_code == 404, name
 
@@ -105,21 +111,32 @@ def test_the_screens_show_the_same_rows(resource: Resource, enter: Enter, by: An
         assert desk.get(f"/desk/{resource.name}/{min(mine)}").status_code == 200, name
         for foreign in sorted(all_ids(resource) - mine)[:1]:
             assert desk.get(f"/desk/{resource.name}/{foreign}").status_code == 404, name
-            assert f'href="/desk/{resource.name}/{foreign}"' not in desk.get(f"/desk/{resource.name}/?size=100").text, name
+            assert f'href="/desk/{resource.name}/{foreign}"' not in desk.get(f"/desk/{resource.name}/?size=100").text, (
+                name
+            )
 
 
 @every_resource
-def test_the_export_holds_the_readers_rows_and_the_columns_of_the_list(resource: Resource, enter: Enter, by: Any) -> None:
+def test_the_export_holds_the_readers_rows_and_the_columns_of_the_list(
+    resource: Resource, enter: Enter, by: Any
+) -> None:
     for name in STAFF:
         if reads(resource, name):
-            rows = list(csv.reader(StringIO(enter(name).get(f"/desk/{resource.name}/export.csv").text.removeprefix("\ufeff"))))
+            rows = list(
+                csv.reader(StringIO(enter(name).get(f"/desk/{resource.name}/export.csv").text.removeprefix("\ufeff")))
+            )
             assert rows[0] == [each.label for each in resource.list]
             assert len(rows) - 1 == len(visible_ids(resource, name, by))
 
 
 @every_resource
-def test_the_number_of_queries_does_not_grow_with_the_rows(resource: Resource, client: FlaskClient, token: Token, enter: Enter, count_queries: Any) -> None:
-    who, desk = token("dina") if reads(resource, "dina") else token("ada"), enter("dina" if reads(resource, "dina") else "ada")
+def test_the_number_of_queries_does_not_grow_with_the_rows(
+    resource: Resource, client: FlaskClient, token: Token, enter: Enter, count_queries: Any
+) -> None:
+    who, desk = (
+        token("dina") if reads(resource, "dina") else token("ada"),
+        enter("dina" if reads(resource, "dina") else "ada"),
+    )
     for path in (f"/api/v1/{resource.name}/", f"/desk/{resource.name}/"):
         caller = client if "api" in path else desk
         few = count_queries(lambda: caller.get(f"{path}?size=1", headers=who if "api" in path else {}))  # noqa: B023  # called at once
@@ -157,14 +174,18 @@ BAD_LISTS = [
 
 
 @every_resource
-def test_a_bad_question_is_a_clear_no_and_never_a_crash(resource: Resource, client: FlaskClient, token: Token, enter: Enter) -> None:
+def test_a_bad_question_is_a_clear_no_and_never_a_crash(
+    resource: Resource, client: FlaskClient, token: Token, enter: Enter
+) -> None:
     ada, desk = token("ada"), enter("ada")
     for query in BAD_LISTS:
         response = client.get(f"/api/v1/{resource.name}/?{query}", headers=ada)
         assert response.status_code == 400, (query, response.text)
         error_of(response)
         if not query.startswith("q="):  # as a script asks, which spares the page around the sentence
-            assert desk.get(f"/desk/{resource.name}/?{query}", headers={"Accept": "application/json"}).status_code == 400, query
+            assert (
+                desk.get(f"/desk/{resource.name}/?{query}", headers={"Accept": "application/json"}).status_code == 400
+            ), query
 
 
 @every_resource
@@ -184,8 +205,17 @@ def test_every_declared_filter_order_and_search_works(resource: Resource, client
         "yesno": lambda each: "on",
     }
     filters = [f"f.{each.path}={samples.get(each.kind, lambda _: '1')(each)}" for each in resource.filters]
-    spans = [f"f.{each.path}.{how}=2026-11-24" for each in resource.filters if each.kind in ("moment", "day") for how in ("from", "to")]
-    questions_ = ["&".join(filters), "&".join(spans), *filters[:1]]  # how a column is compared, the comparisons prove one by one
+    spans = [
+        f"f.{each.path}.{how}=2026-11-24"
+        for each in resource.filters
+        if each.kind in ("moment", "day")
+        for how in ("from", "to")
+    ]
+    questions_ = [
+        "&".join(filters),
+        "&".join(spans),
+        *filters[:1],
+    ]  # how a column is compared, the comparisons prove one by one
     questions_ += [f"order={sign}{each.path}" for each in resource.list for sign in ("", "-")]
     questions_ += ["q=100%25_x"] if resource.search else []
     for query in questions_:
@@ -193,7 +223,15 @@ def test_every_declared_filter_order_and_search_works(resource: Resource, client
         assert response.status_code == 200, (query, response.text)
 
 
-SAMPLES = {"state": "", "choice": "", "moment": "2026-11-24", "day": "2026-11-24", "relation": "1", "yesno": "on", "time": "09:00"}
+SAMPLES = {
+    "state": "",
+    "choice": "",
+    "moment": "2026-11-24",
+    "day": "2026-11-24",
+    "relation": "1",
+    "yesno": "on",
+    "time": "09:00",
+}
 
 
 def compared(resource: Resource) -> list[str]:
@@ -202,20 +240,26 @@ def compared(resource: Resource) -> list[str]:
     for column in filters.columns(resource):
         one = SAMPLES.get(column.kind, "1") or str(column.choices[0])
         for how in filters.HOWS[column.kind]:
-            value = {"between": f"{one},{one}", "within": "this-month"}.get(how, "7" if how in ("last", "next", "older", "later") else one)
+            value = {"between": f"{one},{one}", "within": "this-month"}.get(
+                how, "7" if how in ("last", "next", "older", "later") else one
+            )
             said.append(str(filters.Condition(column.path, how, value)))
     return [filters.OR.join(said[at : at + filters.MOST]) for at in range(0, len(said), filters.MOST)]
 
 
 @every_resource
-def test_every_column_and_every_comparison_answers_within_scope(resource: Resource, enter: Enter, by: Any, client: FlaskClient, token: Token) -> None:
+def test_every_column_and_every_comparison_answers_within_scope(
+    resource: Resource, enter: Enter, by: Any, client: FlaskClient, token: Token
+) -> None:
     every = ",".join(each.path for each in resource.choosable)
     for name in ("ada", "asha"):
         if not reads(resource, name):
             continue
         mine, desk = visible_ids(resource, name, by), enter(name)
         for question in compared(resource):
-            found = client.get(f"/api/v1/{resource.name}/", query_string={"w": question, "size": 100}, headers=token(name))
+            found = client.get(
+                f"/api/v1/{resource.name}/", query_string={"w": question, "size": 100}, headers=token(name)
+            )
             assert found.status_code == 200, (question, found.text)
             assert set(found.get_json()["ids"]) <= mine
         assert desk.get(f"/desk/{resource.name}/", query_string={"cols": every, "size": 100}).status_code == 200
@@ -251,17 +295,25 @@ def test_bad_fields_are_named_and_never_crash(resource: Resource, client: FlaskC
     assert unknown.status_code == 422
     assert error_of(unknown)["fields"].keys() >= {"state", "id", "nosuch"}
     for wrong in WRONG:  # in every column at once: each is read, and all that is wrong is told together
-        response = client.post(f"/api/v1/{resource.name}/", json=dict.fromkeys([each.path for each in resource.add], wrong), headers=token("ada"))
+        response = client.post(
+            f"/api/v1/{resource.name}/",
+            json=dict.fromkeys([each.path for each in resource.add], wrong),
+            headers=token("ada"),
+        )
         assert response.status_code in (201, 400, 409, 422), (wrong, response.text)
         session.rollback()
     for body in (b"", b"[]", b"{", b'"x"'):
-        response = client.post(f"/api/v1/{resource.name}/", data=body, headers=token("ada"), content_type="application/json")
+        response = client.post(
+            f"/api/v1/{resource.name}/", data=body, headers=token("ada"), content_type="application/json"
+        )
         assert response.status_code == 400
         error_of(response)
 
 
 @every_resource
-def test_writing_is_for_the_roles_that_may_and_leaves_a_line(resource: Resource, client: FlaskClient, token: Token, by: Any) -> None:
+def test_writing_is_for_the_roles_that_may_and_leaves_a_line(
+    resource: Resource, client: FlaskClient, token: Token, by: Any
+) -> None:
     column = next((each for each in resource.edit if each.kind in ("text", "number", "long")), None)
     if column is None:
         return
@@ -272,7 +324,9 @@ def test_writing_is_for_the_roles_that_may_and_leaves_a_line(resource: Resource,
         before = session.scalar(select(func.count()).select_from(Change))
         changed = f"{current.get(column.path)}x" if column.kind != "number" else (current.get(column.path) or 0) + 1
         response = client.put(
-            f"/api/v1/{resource.name}/{row}", json={column.path: changed.strip() if isinstance(changed, str) else changed}, headers=token(name)
+            f"/api/v1/{resource.name}/{row}",
+            json={column.path: changed.strip() if isinstance(changed, str) else changed},
+            headers=token(name),
         )
         assert response.status_code == (200 if may(resource, name, "edit") else 403), (name, response.text)
         session.rollback()
@@ -285,7 +339,9 @@ ONE_OF_EACH = {role: name for name, role in reversed(CAST.items())}.values()
 
 
 @every_resource
-def test_every_move_from_every_state_by_everybody(resource: Resource, client: FlaskClient, token: Token, by: Any) -> None:
+def test_every_move_from_every_state_by_everybody(
+    resource: Resource, client: FlaskClient, token: Token, by: Any
+) -> None:
     """Right hand, right state: it moves. Anything else: refused, with the state as it was."""
     noun = resource.noun
     for name in ONE_OF_EACH if noun.states else ():
@@ -293,7 +349,9 @@ def test_every_move_from_every_state_by_everybody(resource: Resource, client: Fl
         row, headers = max(mine), token(name)
         for move in moves(noun).values():
             asks = {each.name: "2026-11-24" for each in questions(move.asks)} if move.asks else {}
-            for state in noun.states if move.by and may(resource, name, move.name) else noun.states[:1]:  # who may not, may not in any state
+            for state in (
+                noun.states if move.by and may(resource, name, move.name) else noun.states[:1]
+            ):  # who may not, may not in any state
                 force(noun, row, state)
                 response = client.post(f"/api/v1/{resource.name}/{row}/{move.name}", json=asks, headers=headers)
                 after = state_of(noun, row)
@@ -305,13 +363,18 @@ def test_every_move_from_every_state_by_everybody(resource: Resource, client: Fl
 
 
 @every_resource
-def test_a_move_on_somebody_elses_row_finds_nothing(resource: Resource, client: FlaskClient, token: Token, enter: Enter, by: Any) -> None:
+def test_a_move_on_somebody_elses_row_finds_nothing(
+    resource: Resource, client: FlaskClient, token: Token, enter: Enter, by: Any
+) -> None:
     for name in STAFF:
         if not reads(resource, name):
             continue
         for foreign in sorted(all_ids(resource) - visible_ids(resource, name, by))[:1]:
             for move in (each for each in resource.moves.values() if may(resource, name, each.name)):
-                assert client.post(f"/api/v1/{resource.name}/{foreign}/{move.name}", headers=token(name)).status_code == 404
+                assert (
+                    client.post(f"/api/v1/{resource.name}/{foreign}/{move.name}", headers=token(name)).status_code
+                    == 404
+                )
                 assert enter(name).get(f"/desk/{resource.name}/{foreign}/do/{move.name}").status_code == 404
 
 
@@ -329,7 +392,9 @@ def test_nothing_is_listed_by_default(resource: Resource) -> None:
     """Flask-AppBuilder lists every column of a table that says nothing, password hashes among them."""
     assert resource.list
     assert all(each.kind != "facts" for each in resource.search)
-    assert not any("password" in each.path for each in [*resource.list, *resource.show, *resource.search, *resource.filters])
+    assert not any(
+        "password" in each.path for each in [*resource.list, *resource.show, *resource.search, *resource.filters]
+    )
 
 
 def reached(noun: Any, state: str) -> set[str]:
@@ -341,10 +406,16 @@ def force(noun: Any, row: int, state: str) -> None:
     session.rollback()
     session.expire_all()
     with db.engine().begin() as connection:
-        connection.execute(text(f"update {noun.__tablename__} set state = :state where id = :row"), {"state": state, "row": row})
+        connection.execute(
+            text(f"update {noun.__tablename__} set state = :state where id = :row"), {"state": state, "row": row}
+        )
 
 
 def state_of(noun: Any, row: int) -> str:
     session.rollback()
     with db.engine().connect() as connection:
-        return str(connection.execute(text(f"select state from {noun.__tablename__} where id = :row"), {"row": row}).scalar_one())
+        return str(
+            connection.execute(
+                text(f"select state from {noun.__tablename__} where id = :row"), {"row": row}
+            ).scalar_one()
+        )

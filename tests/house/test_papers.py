@@ -79,32 +79,57 @@ def test_without_keys_the_sandbox_stands_in_for_both() -> None:
     assert (sandboxed.stripe_url, sandboxed.pays_at) == ("http://127.0.0.1:1/sandbox/stripe", ())
     assert sandboxed.stripe_webhook_secrets[0].startswith("whsec_")
     tried = Settings.read(SAFE | here | STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"})
-    assert (tried.sandboxed, tried.stripe_url, tried.pays_at) == (True, "https://api.stripe.com", ("https://checkout.stripe.com",))
+    assert (tried.sandboxed, tried.stripe_url, tried.pays_at) == (
+        True,
+        "https://api.stripe.com",
+        ("https://checkout.stripe.com",),
+    )
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"SECRET_KEY": "short"}, "shorter than 32"), ({"SECRET_KEY": ""}, "SECRET_KEY is not set"), ({"DATABASE_URL": "sqlite:///x"}, "not a PostgreSQL"),
-        ({"SANDBOX_URL": "http://127.0.0.1:1"}, "a live RAZORPAY_KEY_ID are both set"), ({"RAZORPAY_KEY_ID": "rzp_test_x"}, "test key"), ({"BASE_URL": "http://x"}, "https://"),
-        ({"RAZORPAY_KEY_ID": ""}, "customers could not pay"), ({"RAZORPAY_WEBHOOK_SECRET": ""}, "unsigned webhook"), ({"SMTP_HOST": ""}, "no email"),
-        ({"FRONTDESK_ENV": "demo"}, "live key"), ({"FRONTDESK_ENV": "prod"}, "production, demo, test"), ({"SMTP_PORT": "x"}, "whole number"),
-        ({"BUSINESS_TIMEZONE": "Mars/Phobos"}, "IANA"), ({"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "anyone could mark a booking as paid"),
-        ({"DATA_KEYS": ""}, "DATA_KEYS is not set"), ({"DATA_KEYS": "x" * 40}, "contains the SECRET_KEY"), ({"DATA_KEYS": f"{'y' * 40}, old"}, "shorter than 32"),
-        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "unsigned webhook"), ({"STRIPE_SECRET_KEY": "pk_live_x"}, "not the publishable key"),
-        (STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"}, "test key"), (STRIPE | {"STRIPE_SECRET_KEY": "rk_test_x"}, "test key"),
+        ({"SECRET_KEY": "short"}, "shorter than 32"),
+        ({"SECRET_KEY": ""}, "SECRET_KEY is not set"),
+        ({"DATABASE_URL": "sqlite:///x"}, "not a PostgreSQL"),
+        ({"SANDBOX_URL": "http://127.0.0.1:1"}, "a live RAZORPAY_KEY_ID are both set"),
+        ({"RAZORPAY_KEY_ID": "rzp_test_x"}, "test key"),
+        ({"BASE_URL": "http://x"}, "https://"),
+        ({"RAZORPAY_KEY_ID": ""}, "customers could not pay"),
+        ({"RAZORPAY_WEBHOOK_SECRET": ""}, "unsigned webhook"),
+        ({"SMTP_HOST": ""}, "no email"),
+        ({"FRONTDESK_ENV": "demo"}, "live key"),
+        ({"FRONTDESK_ENV": "prod"}, "production, demo, test"),
+        ({"SMTP_PORT": "x"}, "whole number"),
+        ({"BUSINESS_TIMEZONE": "Mars/Phobos"}, "IANA"),
+        ({"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "anyone could mark a booking as paid"),
+        ({"DATA_KEYS": ""}, "DATA_KEYS is not set"),
+        ({"DATA_KEYS": "x" * 40}, "contains the SECRET_KEY"),
+        ({"DATA_KEYS": f"{'y' * 40}, old"}, "shorter than 32"),
+        ({"STRIPE_SECRET_KEY": "sk_live_x"}, "unsigned webhook"),
+        ({"STRIPE_SECRET_KEY": "pk_live_x"}, "not the publishable key"),
+        (STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"}, "test key"),
+        (STRIPE | {"STRIPE_SECRET_KEY": "rk_test_x"}, "test key"),
         (STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo"}, "STRIPE_SECRET_KEY is a live key"),
-        (STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo", "STRIPE_SECRET_KEY": "rk_live_x"}, "STRIPE_SECRET_KEY is a live key"),
-        (STRIPE | {"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}, "a live STRIPE_SECRET_KEY are both set"),
+        (
+            STRIPE | {"RAZORPAY_KEY_ID": "", "FRONTDESK_ENV": "demo", "STRIPE_SECRET_KEY": "rk_live_x"},
+            "STRIPE_SECRET_KEY is a live key",
+        ),
+        (
+            STRIPE | {"RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"},
+            "a live STRIPE_SECRET_KEY are both set",
+        ),
     ],
-)  # fmt: skip
+)
 def test_an_unsafe_setting_stops_the_start_with_a_sentence(change: dict[str, str], words: str) -> None:
     with pytest.raises(Unsafe, match=words):
         Settings.read(SAFE | change)
 
 
 def test_no_secret_is_printed_with_the_settings() -> None:
-    assert "live-secret" not in repr(Settings.read(SAFE | {"RAZORPAY_KEY_SECRET": "live-secret", "SMTP_PASSWORD": "live-secret"}))
+    assert "live-secret" not in repr(
+        Settings.read(SAFE | {"RAZORPAY_KEY_SECRET": "live-secret", "SMTP_PASSWORD": "live-secret"})
+    )
     assert "sk_live_x" not in repr(Settings.read(SAFE | STRIPE))
 
 
@@ -116,7 +141,12 @@ def test_the_migrations_make_exactly_the_tables_that_the_nouns_declare(app: Flas
 def test_a_second_release_changes_nothing(app: Flask) -> None:
     def rights() -> list[tuple[object, ...]]:
         with db.engine().connect() as connection:
-            return [tuple(row) for row in connection.execute(text("select role_id, permission_view_id from ab_permission_view_role order by 1, 2"))]
+            return [
+                tuple(row)
+                for row in connection.execute(
+                    text("select role_id, permission_view_id from ab_permission_view_role order by 1, 2")
+                )
+            ]
 
     before = rights()
     told = app.test_cli_runner().invoke(args=["migrate"])

@@ -41,9 +41,15 @@ def test_no_text_uses_words_of_our_own_and_labels_are_in_sentence_case() -> None
 def test_the_rules_see_what_they_are_for() -> None:
     """A rule that finds nothing anywhere would be no rule."""
     for words, how in (
-        ("Whoever has 20 gets more.", "text"), ("This is not here any more.", "text"), ("Call it off", "button"), ("Refund Policies", "heading"),
-        ("Save Changes", "button"), ("The telephone", "label"), ("It stands below.", "text"), ("Something went wrong by itself.", "text"),
-    ):  # fmt: skip
+        ("Whoever has 20 gets more.", "text"),
+        ("This is not here any more.", "text"),
+        ("Call it off", "button"),
+        ("Refund Policies", "heading"),
+        ("Save Changes", "button"),
+        ("The telephone", "label"),
+        ("It stands below.", "text"),
+        ("Something went wrong by itself.", "text"),
+    ):
         assert wrong_with(plain_words.Text("x", 1, words, how)), words
     for words, how in ("Cancel booking", "button"), ("Razorpay payments", "heading"), ("You can’t undo this.", "text"):
         assert not wrong_with(plain_words.Text("x", 1, words, how)), words
@@ -68,9 +74,19 @@ USUAL = ("Today", "Done", "Excel", "PDF", "Dark", "Advanced filter", "I have sav
 
 def test_a_button_says_what_it_does() -> None:
     """A verb first; the label of a move is a button."""
-    labels = [(f"{each.name}.{move.name}", move.label) for each in RESOURCES for move in moves(each.noun).values() if move.by]
-    labels += [(each.place, each.words) for each in texts("templates") if each.how == "button" and each.words[:1].isalpha() and "sandbox" not in each.file]
-    wrong = [f"{place}: {label!r}" for place, label in labels if re.split(r"[ …,]", label)[0].lower() not in VERBS and label not in USUAL]
+    labels = [
+        (f"{each.name}.{move.name}", move.label) for each in RESOURCES for move in moves(each.noun).values() if move.by
+    ]
+    labels += [
+        (each.place, each.words)
+        for each in texts("templates")
+        if each.how == "button" and each.words[:1].isalpha() and "sandbox" not in each.file
+    ]
+    wrong = [
+        f"{place}: {label!r}"
+        for place, label in labels
+        if re.split(r"[ …,]", label)[0].lower() not in VERBS and label not in USUAL
+    ]
     assert not wrong, f"{len(wrong)} buttons without a verb:\n" + "\n".join(wrong)
 
 
@@ -98,7 +114,9 @@ def visible(page: str) -> str:
     return " ".join(unescape(re.sub(r"<[^>]*>", " \n ", body)).split())
 
 
-@pytest.mark.parametrize("resource", [each for each in RESOURCES if each.name not in FOR_PROGRAMS], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "resource", [each for each in RESOURCES if each.name not in FOR_PROGRAMS], ids=lambda each: each.name
+)
 def test_no_machine_name_is_on_a_screen(resource: object, enter: Callable[[str], FlaskClient], app: Flask) -> None:
     ada, name = enter("ada"), resource.name  # type: ignore[attr-defined]
     first = re.search(rf'href="/desk/{name}/(\d+)"', ada.get(f"/desk/{name}/").text)
@@ -109,7 +127,9 @@ def test_no_machine_name_is_on_a_screen(resource: object, enter: Callable[[str],
     assert not wrong, wrong
 
 
-def test_a_sentence_begins_with_a_capital_on_every_page_of_the_desk(enter: Callable[[str], FlaskClient], app: Flask) -> None:
+def test_a_sentence_begins_with_a_capital_on_every_page_of_the_desk(
+    enter: Callable[[str], FlaskClient], app: Flask
+) -> None:
     """And no stop has a space before it."""
     ada, wrong = enter("ada"), []
     for path in (
@@ -126,6 +146,9 @@ def test_a_sentence_begins_with_a_capital_on_every_page_of_the_desk(enter: Calla
         answer = ada.get(path, follow_redirects=True)
         assert answer.status_code == 200, path
         seen = visible(answer.text)
-        wrong += [f"{path}: {before[-30:]} {after[:10]}" for before, after in pairwise(re.split(r"(?<=\w) (?=\.(?:\s|$))", seen))]
+        wrong += [
+            f"{path}: {before[-30:]} {after[:10]}"
+            for before, after in pairwise(re.split(r"(?<=\w) (?=\.(?:\s|$))", seen))
+        ]
         wrong += [f"{path}: {hit[0]}" for rule in (MACHINE, ONE_OF_MANY) for hit in rule.finditer(seen)]
     assert not wrong, wrong

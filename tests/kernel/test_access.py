@@ -22,7 +22,9 @@ from app.packs.bookings.offer.slot import Slot
 OpenSlot = Callable[..., Slot]
 
 
-def test_a_practitioner_sees_their_own_bookings_and_nobody_elses(open_slot: OpenSlot, dev: Practitioner, hold: Any, by: Any) -> None:
+def test_a_practitioner_sees_their_own_bookings_and_nobody_elses(
+    open_slot: OpenSlot, dev: Practitioner, hold: Any, by: Any
+) -> None:
     hers, his = hold(open_slot()), hold(open_slot(of=dev))
     with by("asha"):
         assert list(session.scalars(visible(Booking))) == [hers]
@@ -51,7 +53,13 @@ def test_a_resource_without_a_scope_does_not_load() -> None:
 
 
 def test_state_and_secrets_cannot_be_declared_as_written_or_searched() -> None:
-    for wrong in ({"add": "state"}, {"edit": "host_url"}, {"search": "host_url"}, {"filters": "host_url"}, {"list": "host_url"}):
+    for wrong in (
+        {"add": "state"},
+        {"edit": "host_url"},
+        {"search": "host_url"},
+        {"filters": "host_url"},
+        {"list": "host_url"},
+    ):
         with pytest.raises(TypeError):
             Resource(Meeting, **({"list": "booking"} | wrong), roles={"Desk": "read"}, scope=everything)  # type: ignore[arg-type]
 

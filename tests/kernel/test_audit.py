@@ -73,7 +73,9 @@ def test_secrets_are_not_copied_into_the_history(slot: Slot, hold: Callable[...,
 
 def test_a_password_is_not_copied_into_the_history(app: Flask) -> None:
     sm = app.extensions["appbuilder"].sm
-    sm.reset_password(sm.find_user(username="nobody").id, PASSWORD)  # as it was, so that nobody is shut out of the next test
+    sm.reset_password(
+        sm.find_user(username="nobody").id, PASSWORD
+    )  # as it was, so that nobody is shut out of the next test
     line = _lines("ab_user")[-1]
     assert line.after["password"] == MASK
 

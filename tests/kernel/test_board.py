@@ -57,7 +57,9 @@ def test_another_process_pins_a_notice_and_this_one_reads_again(people: ProcessC
     assert people.known == 1
 
 
-def test_without_a_board_it_is_read_each_time_somebody_looks(people: ProcessCache[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_board_it_is_read_each_time_somebody_looks(
+    people: ProcessCache[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     process_cache.catch_up()
     assert people.known == 0
     add()
@@ -66,7 +68,9 @@ def test_without_a_board_it_is_read_each_time_somebody_looks(people: ProcessCach
     assert people.known == 1
 
 
-def test_a_notice_that_was_never_pinned_is_made_good_after_a_minute(people: ProcessCache[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_notice_that_was_never_pinned_is_made_good_after_a_minute(
+    people: ProcessCache[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     process_cache.catch_up()
     assert people.known == 0
     add()

@@ -96,12 +96,16 @@ def test_two_who_change_the_same_row_do_not_overwrite_each_other(app: Flask, ser
 def test_a_connection_that_the_server_closed_is_not_given_out(app: Flask) -> None:
     ours = session.scalar(text("select pg_backend_pid()"))
     session.remove()
-    with psycopg.connect(db.engine().url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True) as elsewhere:
+    with psycopg.connect(
+        db.engine().url.set(drivername="postgresql").render_as_string(hide_password=False), autocommit=True
+    ) as elsewhere:
         elsewhere.execute("select pg_terminate_backend(%s, 2000)", [ours])
     assert session.scalar(text("select pg_backend_pid()")) != ours
 
 
-def test_a_connection_that_lay_for_long_is_asked_before_it_is_given_out(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_connection_that_lay_for_long_is_asked_before_it_is_given_out(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     db.engine().dispose()  # one of them may be dead, by the test before
     asked: list[object] = []
     monkeypatch.setattr(db.engine().dialect, "do_ping", asked.append)
@@ -114,13 +118,20 @@ def test_a_connection_that_lay_for_long_is_asked_before_it_is_given_out(app: Fla
 
 
 def test_no_other_file_commits() -> None:
-    commits = [str(file.relative_to(ROOT)) for file in (ROOT / "app").rglob("*.py") if re.search(r"\.commit\(", file.read_text())]
+    commits = [
+        str(file.relative_to(ROOT))
+        for file in (ROOT / "app").rglob("*.py")
+        if re.search(r"\.commit\(", file.read_text())
+    ]
     assert commits == ["app/kernel/db.py"]
 
 
 def test_every_file_opens_with_a_sentence() -> None:
     folders = ("app", "tests", "deploy", "migrations/versions")
-    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")] + [ROOT / "config.py", ROOT / "worker.py"]
+    files = [file for folder in folders for file in (ROOT / folder).rglob("*.py")] + [
+        ROOT / "config.py",
+        ROOT / "worker.py",
+    ]
     silent = [str(file.relative_to(ROOT)) for file in files if not _first(file).startswith('"""')]
     assert silent == []
 

@@ -33,7 +33,14 @@ def test_a_picture_is_drawn_again_upright_and_without_what_the_camera_wrote(app:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"<script>alert(1)</script>", b"GIF89a" + b"\0" * 40, b"\x89PNG\r\n\x1a\n" + b"\0" * 40]
+    "raw",
+    [
+        b"",
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"<script>alert(1)</script>",
+        b"GIF89a" + b"\0" * 40,
+        b"\x89PNG\r\n\x1a\n" + b"\0" * 40,
+    ],
 )
 def test_what_is_no_picture_is_refused(app: object, raw: bytes) -> None:
     with pytest.raises(Invalid, match="highlighted fields"):
@@ -46,10 +53,20 @@ def test_a_picture_that_is_too_large_is_refused(app: object) -> None:
     assert no.value.fields == {"photo": "Upload an image of 8 MB or less."}
 
 
-def test_staff_put_up_a_photo_and_the_public_page_shows_it(enter: Callable[[str], FlaskClient], client: FlaskClient, asha: Practitioner) -> None:
+def test_staff_put_up_a_photo_and_the_public_page_shows_it(
+    enter: Callable[[str], FlaskClient], client: FlaskClient, asha: Practitioner
+) -> None:
     form = {"name": "Asha Rao", "timezone": "Asia/Kolkata", "version": asha.version}
-    assert enter("dina").post(f"/desk/practitioner/{asha.id}/edit", data=form | {"photo": (BytesIO(b"no picture"), "me.png")}).status_code == 422
-    assert enter("dina").post(f"/desk/practitioner/{asha.id}/edit", data=form | {"photo": (drawn(), "me.png")}).status_code == 302
+    assert (
+        enter("dina")
+        .post(f"/desk/practitioner/{asha.id}/edit", data=form | {"photo": (BytesIO(b"no picture"), "me.png")})
+        .status_code
+        == 422
+    )
+    assert (
+        enter("dina").post(f"/desk/practitioner/{asha.id}/edit", data=form | {"photo": (drawn(), "me.png")}).status_code
+        == 302
+    )
     shown = client.get(f"/practitioners/{asha.id}/photo")
     assert (shown.status_code, shown.mimetype) == (200, "image/webp")
     private = enter("dina").get(f"/desk/practitioner/{asha.id}/picture/photo")

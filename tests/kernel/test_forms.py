@@ -32,15 +32,30 @@ THREE = [{"en": "Past", "hi": "अतीत"}, {"en": "Present"}, {"en": "Future
 @pytest.mark.parametrize(
     ("question", "typed", "kept"),
     [
-        (q("text"), "  two   words ", "two words"), (q("text"), "   ", None), (q("long"), "one\r\ntwo", "one\ntwo"), (q("place"), "Ōsaka", "Ōsaka"),
-        (q("number"), " 42 ", 42), (q("number"), 0, 0), (q("number", least=-5), "-5", -5),
-        (q("date", latest="today"), "1900-01-01", "1900-01-01"), (q("date"), "2024-02-29", "2024-02-29"), (q("date"), "", None),
-        (q("time"), "23:59", "23:59"), (q("time"), "00:00:30", "00:00"), (q("time", unknown=True), "unknown", "unknown"),
-        (q("choice", options=THREE), "Past", "Past"), (q("many", options=THREE), ["Future", "Past"], ["Past", "Future"]), (q("many", options=THREE), "Past", ["Past"]),
-        (q("many", options=THREE), [], None), (q("yes_no"), "no", False), (q("yes_no"), True, True), (q("yes_no"), "", None),
-        (q("consent"), "on", True), (q("consent"), False, None),
+        (q("text"), "  two   words ", "two words"),
+        (q("text"), "   ", None),
+        (q("long"), "one\r\ntwo", "one\ntwo"),
+        (q("place"), "Ōsaka", "Ōsaka"),
+        (q("number"), " 42 ", 42),
+        (q("number"), 0, 0),
+        (q("number", least=-5), "-5", -5),
+        (q("date", latest="today"), "1900-01-01", "1900-01-01"),
+        (q("date"), "2024-02-29", "2024-02-29"),
+        (q("date"), "", None),
+        (q("time"), "23:59", "23:59"),
+        (q("time"), "00:00:30", "00:00"),
+        (q("time", unknown=True), "unknown", "unknown"),
+        (q("choice", options=THREE), "Past", "Past"),
+        (q("many", options=THREE), ["Future", "Past"], ["Past", "Future"]),
+        (q("many", options=THREE), "Past", ["Past"]),
+        (q("many", options=THREE), [], None),
+        (q("yes_no"), "no", False),
+        (q("yes_no"), True, True),
+        (q("yes_no"), "", None),
+        (q("consent"), "on", True),
+        (q("consent"), False, None),
     ],
-)  # fmt: skip
+)
 def test_an_answer_is_kept_as_what_it_is(question: Question, typed: Any, kept: Any) -> None:
     assert question.read(typed) == kept
 
@@ -48,19 +63,44 @@ def test_an_answer_is_kept_as_what_it_is(question: Question, typed: Any, kept: A
 @pytest.mark.parametrize(
     ("question", "typed", "words"),
     [
-        (q("text"), "x" * 10_000, "Use at most 200"), (q("text", longest=3), "four", "Use at most 3"), (q("text"), "a\x00b", "can’t be saved"), (q("text"), "\ud800", "can’t be saved"),
-        (q("text"), 7, "Enter text"), (q("long"), {"a": 1}, "Enter text"), (q("long"), "x" * 10_000, "Use at most 2000"), (q("place"), ["x"], "Enter text"),
-        (q("number"), "4.5", "whole number"), (q("number"), True, "whole number"), (q("number"), "9" * 5000, "whole number"), (q("number", most=9), 10, "Enter 9 or less"),
-        (q("number", least=1), "0", "Enter 1 or more"), (q("number"), [1], "whole number"),
-        (q("date", latest="today"), "2999-01-01", "to today"), (q("date"), "0001-01-01", "from 1 Jan 1900"), (q("date"), "2023-02-29", "a valid date"),
-        (q("date"), "20240101", "a valid date"), (q("date"), "soon", "a valid date"), (q("date", earliest="2020-05-05"), "2020-05-04", "5 May 2020"),
-        (q("time"), "25:00", "such as 14:30"), (q("time"), "unknown", "such as 14:30"), (q("time"), "9am", "such as 14:30"), (q("time"), 900, "such as 14:30"),
-        (q("choice", options=THREE), "Never", "from the list"), (q("choice", options=THREE), ["Past"], "from the list"), (q("choice", options=THREE), "अतीत", "from the list"),
-        (q("many", options=THREE), ["Past", "Never"], "from the list"), (q("many", options=THREE), [["Past"]], "from the list"), (q("yes_no"), "perhaps", "Choose yes or no"),
-        (q("yes_no"), [True], "Choose yes or no"), (q("consent", required=True), False, "tick this box"), (q("consent", required=True), None, "tick this box"),
-        (q("text", required=True), " \n ", "is required"), (q("time", required=True, unknown=True), "", "is required"), (q("yes_no", required=True), "", "is required"),
+        (q("text"), "x" * 10_000, "Use at most 200"),
+        (q("text", longest=3), "four", "Use at most 3"),
+        (q("text"), "a\x00b", "can’t be saved"),
+        (q("text"), "\ud800", "can’t be saved"),
+        (q("text"), 7, "Enter text"),
+        (q("long"), {"a": 1}, "Enter text"),
+        (q("long"), "x" * 10_000, "Use at most 2000"),
+        (q("place"), ["x"], "Enter text"),
+        (q("number"), "4.5", "whole number"),
+        (q("number"), True, "whole number"),
+        (q("number"), "9" * 5000, "whole number"),
+        (q("number", most=9), 10, "Enter 9 or less"),
+        (q("number", least=1), "0", "Enter 1 or more"),
+        (q("number"), [1], "whole number"),
+        (q("date", latest="today"), "2999-01-01", "to today"),
+        (q("date"), "0001-01-01", "from 1 Jan 1900"),
+        (q("date"), "2023-02-29", "a valid date"),
+        (q("date"), "20240101", "a valid date"),
+        (q("date"), "soon", "a valid date"),
+        (q("date", earliest="2020-05-05"), "2020-05-04", "5 May 2020"),
+        (q("time"), "25:00", "such as 14:30"),
+        (q("time"), "unknown", "such as 14:30"),
+        (q("time"), "9am", "such as 14:30"),
+        (q("time"), 900, "such as 14:30"),
+        (q("choice", options=THREE), "Never", "from the list"),
+        (q("choice", options=THREE), ["Past"], "from the list"),
+        (q("choice", options=THREE), "अतीत", "from the list"),
+        (q("many", options=THREE), ["Past", "Never"], "from the list"),
+        (q("many", options=THREE), [["Past"]], "from the list"),
+        (q("yes_no"), "perhaps", "Choose yes or no"),
+        (q("yes_no"), [True], "Choose yes or no"),
+        (q("consent", required=True), False, "tick this box"),
+        (q("consent", required=True), None, "tick this box"),
+        (q("text", required=True), " \n ", "is required"),
+        (q("time", required=True, unknown=True), "", "is required"),
+        (q("yes_no", required=True), "", "is required"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_taken_is_said_in_a_sentence(question: Question, typed: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         question.read(typed)
@@ -69,7 +109,14 @@ def test_what_cannot_be_taken_is_said_in_a_sentence(question: Question, typed: A
 # --- editions ---------------------------------------------------------------------------------------------------------
 
 TOPIC = {"label": "What is it about?", "kind": "choice", "options": "Work\nHealth | स्वास्थ्य", "required": "on"}
-DETAIL = {"label": "Since when?", "kind": "text", "asked_if": "what_is_it_about", "equals": "Health", "required": "on", "secret": "on"}
+DETAIL = {
+    "label": "Since when?",
+    "kind": "text",
+    "asked_if": "what_is_it_about",
+    "equals": "Health",
+    "required": "on",
+    "secret": "on",
+}
 HOUR = {"label": "Best hour", "kind": "time", "unknown": "on"}
 
 
@@ -103,7 +150,10 @@ def test_a_question_is_asked_only_after_the_answer_it_depends_on(app: Flask) -> 
         asked.read({"what_is_it_about": "Health"})
     assert no.value.fields.keys() == {"since_when"}
     given = asked.read({"what_is_it_about": "Health", "since_when": "May", "best_hour": "unknown"})
-    assert (given.plain, given.secret) == ({"what_is_it_about": "Health", "best_hour": "unknown"}, {"since_when": "May"})
+    assert (given.plain, given.secret) == (
+        {"what_is_it_about": "Health", "best_hour": "unknown"},
+        {"since_when": "May"},
+    )
     assert "May" not in repr(given)
 
 
@@ -111,7 +161,9 @@ def test_what_depends_on_something_that_is_not_asked_is_not_asked_either(app: Fl
     more = {"label": "Sure?", "kind": "yes_no", "asked_if": "what_is_it_about", "equals": "Health"}
     last = {"label": "How sure?", "kind": "text", "required": "on", "asked_if": "sure", "equals": "yes"}
     asked = edition(written(TOPIC, more, last))
-    assert asked.read({"what_is_it_about": "Work", "sure": "yes", "how_sure": "very"}).plain == {"what_is_it_about": "Work"}
+    assert asked.read({"what_is_it_about": "Work", "sure": "yes", "how_sure": "very"}).plain == {
+        "what_is_it_about": "Work"
+    }
 
 
 def test_old_answers_keep_their_questions_for_ever(app: Flask, slot: Slot, service: Service) -> None:
@@ -152,14 +204,28 @@ def test_a_retired_form_asks_nothing(app: Flask, slot: Slot, service: Service, c
 @pytest.mark.parametrize(
     ("typed", "field"),
     [
-        ({"label": ""}, "label"), ({"label": "x" * 501}, "label"), ({"label": "a\x00"}, "label"), ({"label": "प्रश्न"}, "name"), ({"name": "Birth Place"}, "name"),
-        ({"name": "email"}, "name"), ({"name": "best_hour"}, "name"), ({"kind": "film"}, "kind"), ({"longest": "0"}, "longest"), ({"longest": "many"}, "longest"),
-        ({"kind": "number", "least": "5", "most": "4"}, "most"), ({"kind": "date", "earliest": "soon"}, "earliest"), ({"kind": "date", "latest": "0001-01-01"}, "latest"),
-        ({"kind": "date", "earliest": "today", "latest": "2020-01-01"}, "latest"), ({"kind": "choice", "options": "Only one"}, "options"),
-        ({"kind": "choice", "options": "Same\nSame"}, "options"), ({"kind": "many", "options": "\n".join(map(str, range(60)))}, "options"),
-        ({"asked_if": "best_hour", "equals": "10:00"}, "asked_if"), ({"asked_if": "nosuch", "equals": "x"}, "asked_if"), ({"asked_if": "sure", "equals": "maybe"}, "equals"),
+        ({"label": ""}, "label"),
+        ({"label": "x" * 501}, "label"),
+        ({"label": "a\x00"}, "label"),
+        ({"label": "प्रश्न"}, "name"),
+        ({"name": "Birth Place"}, "name"),
+        ({"name": "email"}, "name"),
+        ({"name": "best_hour"}, "name"),
+        ({"kind": "film"}, "kind"),
+        ({"longest": "0"}, "longest"),
+        ({"longest": "many"}, "longest"),
+        ({"kind": "number", "least": "5", "most": "4"}, "most"),
+        ({"kind": "date", "earliest": "soon"}, "earliest"),
+        ({"kind": "date", "latest": "0001-01-01"}, "latest"),
+        ({"kind": "date", "earliest": "today", "latest": "2020-01-01"}, "latest"),
+        ({"kind": "choice", "options": "Only one"}, "options"),
+        ({"kind": "choice", "options": "Same\nSame"}, "options"),
+        ({"kind": "many", "options": "\n".join(map(str, range(60)))}, "options"),
+        ({"asked_if": "best_hour", "equals": "10:00"}, "asked_if"),
+        ({"asked_if": "nosuch", "equals": "x"}, "asked_if"),
+        ({"asked_if": "sure", "equals": "maybe"}, "equals"),
     ],
-)  # fmt: skip
+)
 def test_a_question_that_could_not_be_asked_is_not_written(typed: dict[str, str], field: str) -> None:
     beside = [Question("best_hour", "time", {"en": "Hour"}), Question("sure", "yes_no", {"en": "Sure?"})]
     with pytest.raises(Invalid) as no:
@@ -197,12 +263,19 @@ def test_what_is_sealed_stands_nowhere_in_the_database(slot: Slot, work_off: Cal
             assert not [each for each in TELLING if each in rows], table
         assert b"Plantedville" not in bytes(connection.scalar(text("select sealed_answers from booking")))
     assert {asked: answer for asked, answer, sealed in Booking.get(booking.id).said() if sealed} == {
-        "Date of birth": "5 Jun 1987", "Time of birth": "04:32", "Place of birth": "Plantedville",
-    }  # fmt: skip
+        "Date of birth": "5 Jun 1987",
+        "Time of birth": "04:32",
+        "Place of birth": "Plantedville",
+    }
 
 
 def test_births_are_on_the_bookings_own_page_and_nowhere_else(
-    slot: Slot, client: FlaskClient, enter: Callable[[str], FlaskClient], token: Callable[[str], dict[str, str]], sandbox: str, caplog: pytest.LogCaptureFixture
+    slot: Slot,
+    client: FlaskClient,
+    enter: Callable[[str], FlaskClient],
+    token: Callable[[str], dict[str, str]],
+    sandbox: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     booking = Booking.hold(slot, MEERA, PLANTED)
     desk = enter("dina")
@@ -211,12 +284,21 @@ def test_births_are_on_the_bookings_own_page_and_nowhere_else(
     assert "Plantedville" not in own[own.index('id="history"') :]
     bill = booking.bill
     assert bill
-    pages = [desk.get(path) for path in ("/desk/", "/desk/booking/", "/desk/booking/export.csv", f"/desk/person/{booking.person_id}")]
+    pages = [
+        desk.get(path)
+        for path in ("/desk/", "/desk/booking/", "/desk/booking/export.csv", f"/desk/person/{booking.person_id}")
+    ]
     pages += [enter("omar").get("/desk/change/"), enter("omar").get("/desk/change/export.csv")]
     pages += [client.get(f"/api/v1/booking/{path}", headers=token("ada")) for path in ("", booking.id, "_info")]
     pages += [
         client.get(path)
-        for path in (f"/booking/{booking.token}", f"/api/bookings/{booking.token}", f"/pay/{bill.token}", f"/book/first/{slot.id}", "/api/services")
+        for path in (
+            f"/booking/{booking.token}",
+            f"/api/bookings/{booking.token}",
+            f"/pay/{bill.token}",
+            f"/book/first/{slot.id}",
+            "/api/services",
+        )
     ]
     for page in pages:
         assert page.status_code < 400

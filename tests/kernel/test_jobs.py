@@ -140,7 +140,9 @@ def test_the_wait_grows_between_attempts(meera: Person, work_off: WorkOff) -> No
     assert waits == [5, 15, 45, 135]
 
 
-def test_what_a_killed_worker_held_is_taken_up_again_when_its_lease_is_over(meera: Person, work_off: WorkOff, later: Any) -> None:
+def test_what_a_killed_worker_held_is_taken_up_again_when_its_lease_is_over(
+    meera: Person, work_off: WorkOff, later: Any
+) -> None:
     with transaction():
         jobs.later(greet, meera)
     assert jobs._claim() is not None  # and this worker is never heard of again
@@ -218,7 +220,9 @@ def test_the_clock_owes_each_beat_once_however_many_clocks_there_are(app: Flask,
         jobs._clockwork.pop(jobs.called(count_the_beat))
 
 
-def test_a_beat_with_nothing_to_do_asks_four_times_and_uses_up_nothing(app: Flask, later: Any, count_queries: Any) -> None:
+def test_a_beat_with_nothing_to_do_asks_four_times_and_uses_up_nothing(
+    app: Flask, later: Any, count_queries: Any
+) -> None:
     jobs.tick()
     with later(seconds=1):
         assert count_queries(jobs.tick) <= 4

@@ -16,7 +16,11 @@ from app.kernel.numbering import number
 def test_a_series_counts_by_kind_and_year(app: Flask) -> None:
     year = clock.today().year
     with transaction():
-        assert [number("BK"), number("BK"), number("B")] == [f"BK-{year}-000001", f"BK-{year}-000002", f"B-{year}-000001"]
+        assert [number("BK"), number("BK"), number("B")] == [
+            f"BK-{year}-000001",
+            f"BK-{year}-000002",
+            f"B-{year}-000001",
+        ]
     with clock.standing_at(datetime(2031, 1, 1, tzinfo=UTC)), transaction():
         assert number("BK") == "BK-2031-000001"
 

@@ -24,7 +24,13 @@ def ring() -> Iterator[None]:
     secrets._ring, secrets._writes = before
 
 
-@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=8,
+    )
+)
 def test_whatever_json_can_say_comes_back_as_it_was(value: Any) -> None:
     lock_with(NEW)
     assert unseal(seal(value, HERE), HERE) == value

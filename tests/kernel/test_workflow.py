@@ -37,7 +37,15 @@ def test_a_state_that_is_set_by_hand_is_stopped_at_the_session(slot: Slot, hold:
 
 def test_a_new_row_begins_at_the_beginning(slot: Slot) -> None:
     with pytest.raises(RuntimeError, match="without a move"), transaction():
-        session.add(Slot(practitioner=slot.practitioner, service=slot.service, starts_at=slot.ends_at, ends_at=slot.ends_at, state="closed"))
+        session.add(
+            Slot(
+                practitioner=slot.practitioner,
+                service=slot.service,
+                starts_at=slot.ends_at,
+                ends_at=slot.ends_at,
+                state="closed",
+            )
+        )
 
 
 def test_a_bulk_update_of_states_is_stopped_too(slot: Slot, hold: Hold) -> None:
@@ -77,7 +85,11 @@ def test_the_small_form_says_which_field_is_wrong(slot: Slot, hold: Hold, by: An
     booking = hold(slot)
     with by("dina"), pytest.raises(Invalid) as no:
         press(booking, "mark_paid", {"how": "gold", "reference": "x" * 100, "price": "1"})
-    assert no.value.fields == {"how": "Choose one from the list.", "reference": "Use at most 80 characters.", "price": "Unknown field."}
+    assert no.value.fields == {
+        "how": "Choose one from the list.",
+        "reference": "Use at most 80 characters.",
+        "price": "Unknown field.",
+    }
     with by("dina"), pytest.raises(Invalid) as no:
         press(booking, "mark_paid", {})
     assert no.value.fields == {"how": "This field is required.", "reference": "This field is required."}

@@ -38,7 +38,9 @@ class Telephones:
         return [each for each in self._all() if each["id"] not in self.before]
 
     def wrong(self, fault: str, carrier: str = "", times: int = 1) -> None:
-        assert requests.post(f"{self.url}/faults", json={"fault": fault, "carrier": carrier, "times": times}, timeout=PATIENCE).ok
+        assert requests.post(
+            f"{self.url}/faults", json={"fault": fault, "carrier": carrier, "times": times}, timeout=PATIENCE
+        ).ok
 
 
 @pytest.fixture
@@ -98,4 +100,6 @@ def answer(settings: Settings, client: FlaskClient) -> Callable[..., int]:
 
 def _brought(it: Report, client: FlaskClient) -> int:
     path = urlsplit(it.address)
-    return client.post(f"{path.path}?{path.query}" if path.query else path.path, data=it.body, headers=dict(it.headers)).status_code
+    return client.post(
+        f"{path.path}?{path.query}" if path.query else path.path, data=it.body, headers=dict(it.headers)
+    ).status_code

@@ -31,7 +31,9 @@ WorkOff = Callable[[], int]
 
 def by(name: str, template: str = "bookings/received") -> Message:
     session.expire_all()
-    return session.scalars(select(Message).where(Message.channel == name, Message.template == template).order_by(Message.id.desc())).one()
+    return session.scalars(
+        select(Message).where(Message.channel == name, Message.template == template).order_by(Message.id.desc())
+    ).one()
 
 
 @pytest.fixture
@@ -57,7 +59,11 @@ def test_a_template_goes_out_with_its_places_filled_and_is_followed_until_it_is_
     assert (text["to"], text["template"], text["language"]) == ("+919845012345", "booking_received", "en")
     assert text["places"][:2] == ["Meera Iyer", "First consultation"]
     assert text["ours"] == str(by("whatsapp").id)
-    assert (by("whatsapp").state, by("whatsapp").provider_id, by("whatsapp").subject) == ("sent", text["id"], "booking_received")
+    assert (by("whatsapp").state, by("whatsapp").provider_id, by("whatsapp").subject) == (
+        "sent",
+        text["id"],
+        "booking_received",
+    )
     for status in ("delivered", "read", "delivered", "sent", "failed"):
         assert report(text, status) == 200
     it = by("whatsapp")
@@ -140,14 +146,21 @@ def test_too_many_at_once_are_brought_later(booked: Booking, phones: Telephones,
     phones.wrong("429", "whatsapp")
     work_off()
     assert (by("whatsapp").state, by("whatsapp").tries) == ("waiting", 0)
-    assert session.scalars(select(Job.attempts).where(Job.row_id == by("whatsapp").id, Job.name == "messages.message.send")).one() == 1
+    assert (
+        session.scalars(
+            select(Job.attempts).where(Job.row_id == by("whatsapp").id, Job.name == "messages.message.send")
+        ).one()
+        == 1
+    )
     with later(seconds=30):
         work_off()
     assert by("whatsapp").state == "sent"
     assert len(phones.texts()) == 1
 
 
-def test_a_number_that_is_none_fails_at_once_and_staff_see_why(booked: Booking, phones: Telephones, work_off: WorkOff, enter: Any) -> None:
+def test_a_number_that_is_none_fails_at_once_and_staff_see_why(
+    booked: Booking, phones: Telephones, work_off: WorkOff, enter: Any
+) -> None:
     phones.wrong("refused", "whatsapp")
     work_off()
     assert by("whatsapp").state == "failed"
@@ -157,7 +170,9 @@ def test_a_number_that_is_none_fails_at_once_and_staff_see_why(booked: Booking, 
     assert "131026" in desk.get(f"/desk/booking/{booked.id}").text
 
 
-def test_a_report_that_it_failed_says_nothing_of_a_later_try(booked: Booking, phones: Telephones, work_off: WorkOff, report: Report, enter: Any) -> None:
+def test_a_report_that_it_failed_says_nothing_of_a_later_try(
+    booked: Booking, phones: Telephones, work_off: WorkOff, report: Report, enter: Any
+) -> None:
     work_off()
     [first] = phones.texts()
     assert report(first, "failed") == 200
@@ -170,33 +185,60 @@ def test_a_report_that_it_failed_says_nothing_of_a_later_try(booked: Booking, ph
     assert len(phones.texts()) == 2
 
 
-def test_what_is_not_signed_is_not_believed(booked: Booking, phones: Telephones, work_off: WorkOff, report: Report, client: FlaskClient) -> None:
+def test_what_is_not_signed_is_not_believed(
+    booked: Booking, phones: Telephones, work_off: WorkOff, report: Report, client: FlaskClient
+) -> None:
     work_off()
     [text] = phones.texts()
     assert report(text, "delivered", wrong_signature=True) == 403
     for name in ("whatsapp", "sms"):
-        for headers in ({}, {"X-Hub-Signature-256": "sha256=ä", "X-Twilio-Signature": "ä"}, {"X-Hub-Signature-256": "", "X-Twilio-Signature": ""}):
+        for headers in (
+            {},
+            {"X-Hub-Signature-256": "sha256=ä", "X-Twilio-Signature": "ä"},
+            {"X-Hub-Signature-256": "", "X-Twilio-Signature": ""},
+        ):
             assert client.post(f"/api/messages/webhook/{name}", data=b"{}", headers=headers).status_code == 403
     assert client.post("/api/messages/webhook/email", data=b"{}").status_code == 404
     assert client.post("/api/messages/webhook/pigeon", data=b"{}").status_code == 404
     assert by("whatsapp").state == "sent"
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"nothing", b'{"entry": 1}', b'{"entry": [{"changes": [{"field": "messages", "value": {"statuses": [{}]}}]}]}'])
-def test_what_is_signed_and_cannot_be_read_is_refused_and_never_crashes(body: bytes, app: Flask, client: FlaskClient, settings: Settings) -> None:
-    signed = {"X-Hub-Signature-256": f"sha256={sign(body, settings.whatsapp_app_secrets[0])}", "Content-Type": "application/json"}
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"nothing",
+        b'{"entry": 1}',
+        b'{"entry": [{"changes": [{"field": "messages", "value": {"statuses": [{}]}}]}]}',
+    ],
+)
+def test_what_is_signed_and_cannot_be_read_is_refused_and_never_crashes(
+    body: bytes, app: Flask, client: FlaskClient, settings: Settings
+) -> None:
+    signed = {
+        "X-Hub-Signature-256": f"sha256={sign(body, settings.whatsapp_app_secrets[0])}",
+        "Content-Type": "application/json",
+    }
     assert client.post("/api/messages/webhook/whatsapp", data=body, headers=signed).status_code == 400
 
 
 def test_news_of_what_we_never_sent_is_taken_quietly(app: Flask, report: Report) -> None:
     known = {"carrier": "whatsapp", "id": "wamid.unknown", "to": "+919845012345"}
-    assert report(known | {"ours": "4711"}, "delivered") == report(known, "delivered") == report(known | {"ours": "x"}, "read") == 200
+    assert (
+        report(known | {"ours": "4711"}, "delivered")
+        == report(known, "delivered")
+        == report(known | {"ours": "x"}, "read")
+        == 200
+    )
 
 
 def test_the_address_is_ours_for_whoever_knows_the_word(client: FlaskClient, settings: Settings) -> None:
     asked = {"hub.mode": "subscribe", "hub.challenge": "1158201444", "hub.verify_token": settings.whatsapp_verify_token}
     assert client.get("/api/messages/webhook/whatsapp", query_string=asked).text == "1158201444"
-    assert client.get("/api/messages/webhook/whatsapp", query_string=asked | {"hub.verify_token": "x"}).status_code == 403
+    assert (
+        client.get("/api/messages/webhook/whatsapp", query_string=asked | {"hub.verify_token": "x"}).status_code == 403
+    )
     assert client.get("/api/messages/webhook/sms", query_string=asked).status_code == 404
 
 
@@ -209,7 +251,10 @@ def test_stop_takes_it_back_and_what_waits_is_not_sent_any_more(
     assert answer(name, meera.phone, "Stop.") == 200
     work_off()
     session.expire_all()
-    assert {each.channel for each in session.scalars(select(OptIn).where(OptIn.state == "given"))} == {"sms", "whatsapp"} - {name}
+    assert {each.channel for each in session.scalars(select(OptIn).where(OptIn.state == "given"))} == {
+        "sms",
+        "whatsapp",
+    } - {name}
     assert by(name, "bookings/cancelled").state == "dropped"
     assert {each["carrier"] for each in phones.texts()} == {"sms", "whatsapp"} - {name}
     with transaction():
@@ -225,7 +270,9 @@ def test_other_words_stop_nothing(meera: Person, answer: Callable[..., int]) -> 
 def test_without_a_telephone_there_is_nothing_to_opt_into(app: Flask, token: Any, client: FlaskClient) -> None:
     with transaction():
         person = Person.meet(name="Sofia Rossi", email="sofia@example.com", phone="", timezone="Europe/Rome")
-    answer = client.post("/api/v1/opt_in/", json={"person": person.id, "channel": "sms", "how": "By letter"}, headers=token("dina"))
+    answer = client.post(
+        "/api/v1/opt_in/", json={"person": person.id, "channel": "sms", "how": "By letter"}, headers=token("dina")
+    )
     assert answer.status_code == 422
     assert "phone number" in answer.get_json()["error"]["fields"]["person"]
 
@@ -257,13 +304,20 @@ def test_a_reminder_of_a_former_time_is_dropped_and_the_old_time_come_back_has_i
             remind(booking.person, "bookings/reminder", at=at + timedelta(hours=23), kind="1h", booking=booking)
     with transaction():
         booking.confirm("free of charge")
-    reminders = select(Message).where(Message.template == "bookings/reminder", Message.kind.in_(["24h", "1h"])).order_by(Message.id)
+    reminders = (
+        select(Message)
+        .where(Message.template == "bookings/reminder", Message.kind.in_(["24h", "1h"]))
+        .order_by(Message.id)
+    )
     assert len(session.scalars(reminders).all()) == 6
     with later(hours=25):
         work_off()
     session.expire_all()
     assert [(each.edition, each.state) for each in session.scalars(reminders) if each.kind == "24h"] == [
-        (edition, state) for edition, state in zip(range(booking.edition - 2, booking.edition + 1), ("dropped", "dropped", "sent"), strict=True)
+        (edition, state)
+        for edition, state in zip(
+            range(booking.edition - 2, booking.edition + 1), ("dropped", "dropped", "sent"), strict=True
+        )
     ]
 
 

@@ -39,7 +39,11 @@ Listener = Callable[[], list[dict[str, Any]]]
 def listener(sandbox: str, app: Flask) -> Iterator[Listener]:
     """What the sandbox's program has heard since the test began, oldest first."""
     before = {each["id"] for each in requests.get(f"{sandbox}/listener/heard.json", timeout=PATIENCE).json()}
-    yield lambda: [each for each in reversed(requests.get(f"{sandbox}/listener/heard.json", timeout=PATIENCE).json()) if each["id"] not in before]
+    yield lambda: [
+        each
+        for each in reversed(requests.get(f"{sandbox}/listener/heard.json", timeout=PATIENCE).json())
+        if each["id"] not in before
+    ]
     requests.delete(f"{sandbox}/razorpay/faults", timeout=PATIENCE)
 
 
@@ -78,10 +82,18 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
 def calls(event: str = "") -> list[WebhookDelivery]:
     session.rollback()
     session.expire_all()
-    return [*session.scalars(select(WebhookDelivery).where(WebhookDelivery.event == event if event else WebhookDelivery.id > 0).order_by(WebhookDelivery.id))]
+    return [
+        *session.scalars(
+            select(WebhookDelivery)
+            .where(WebhookDelivery.event == event if event else WebhookDelivery.id > 0)
+            .order_by(WebhookDelivery.id)
+        )
+    ]
 
 
-def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(hook: Webhook, slot: Any, hold: Any, listener: Listener, work_off: Any) -> None:
+def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(
+    hook: Webhook, slot: Any, hold: Any, listener: Listener, work_off: Any
+) -> None:
     booking = hold(slot)
     with pytest.raises(RuntimeError), transaction():
         booking.lapse()
@@ -93,7 +105,11 @@ def test_every_move_is_told_once_as_it_ended_and_in_the_same_transaction(hook: W
     heard = listener()
     assert {each["told"]["event"] for each in heard} == {"booking.added", "booking.mark_paid", "booking.confirm"}
     told = next(each["told"] for each in heard if each["told"]["event"] == "booking.confirm")
-    assert (told["data"]["state"], told["data"]["version"], told["data"]["id"]) == ("confirmed", booking.version, booking.id)
+    assert (told["data"]["state"], told["data"]["version"], told["data"]["id"]) == (
+        "confirmed",
+        booking.version,
+        booking.id,
+    )
     assert told["data"]["price"] == {"amount": 99900, "currency": "INR"}
     assert told["data"]["starts_at"].endswith("+00:00")
     assert told["data"]["timezone"] == "Asia/Kolkata"
@@ -112,8 +128,14 @@ def test_nothing_that_is_the_customers_own_leaves_the_house(hook: Webhook, slot:
     assert not re.search(r"Meera|meera@|98450|birth", bodies)
 
 
-def test_the_example_of_the_readme_believes_what_is_ours_and_nothing_else(hook: Webhook, slot: Any, hold: Any, listener: Listener, work_off: Any) -> None:
-    (example,) = [each for each in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL) if "def is_genuine" in each]
+def test_the_example_of_the_readme_believes_what_is_ours_and_nothing_else(
+    hook: Webhook, slot: Any, hold: Any, listener: Listener, work_off: Any
+) -> None:
+    (example,) = [
+        each
+        for each in re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+        if "def is_genuine" in each
+    ]
     known: dict[str, Any] = {}
     exec(example, known)
     known["time"] = SimpleNamespace(time=clock.timestamp)
@@ -130,12 +152,19 @@ def test_the_example_of_the_readme_believes_what_is_ours_and_nothing_else(hook: 
     assert not known["is_genuine"](secret, stale, body)
 
 
-def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any) -> None:
+def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(
+    hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any
+) -> None:
     ids = answers(500, 503, 200)
     hold(slot)
     work_off()
     (call,) = calls()
-    assert (call.state, call.attempts, call.status, call.trouble) == ("waiting", 1, 500, "The server responded with status 500.")
+    assert (call.state, call.attempts, call.status, call.trouble) == (
+        "waiting",
+        1,
+        500,
+        "The server responded with status 500.",
+    )
     assert call.hook.failing_since
     gaps = []
     for _ in range(2):
@@ -148,7 +177,9 @@ def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(
     assert call.hook.failing_since is None
 
 
-def test_after_three_days_it_fails_and_staff_hear_of_it_once(hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any) -> None:
+def test_after_three_days_it_fails_and_staff_hear_of_it_once(
+    hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any
+) -> None:
     ids = answers(500)
     for each in (slot, open_slot(hours=60), open_slot(hours=70)):
         hold(each)
@@ -162,7 +193,9 @@ def test_after_three_days_it_fails_and_staff_hear_of_it_once(hook: Webhook, slot
     assert session.scalar(told) == 1
 
 
-def test_while_a_hook_fails_what_waits_behind_it_does_not_wait_for_it(hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any) -> None:
+def test_while_a_hook_fails_what_waits_behind_it_does_not_wait_for_it(
+    hook: Webhook, slot: Any, hold: Any, answers: Any, work_off: Any, open_slot: Any
+) -> None:
     ids = answers(500)
     for each in (slot, open_slot(hours=60), open_slot(hours=70)):
         hold(each)
@@ -186,7 +219,15 @@ def test_410_switches_the_hook_off_and_what_waits_is_not_sent(
 
 
 def test_staff_send_again_and_admins_alone_write_hooks(
-    hook: Webhook, slot: Any, hold: Any, listener: Listener, plan: Any, work_off: Any, token: Any, client: Any, settings: Settings
+    hook: Webhook,
+    slot: Any,
+    hold: Any,
+    listener: Listener,
+    plan: Any,
+    work_off: Any,
+    token: Any,
+    client: Any,
+    settings: Settings,
 ) -> None:
     plan(status=500, answer="x" * 3000)
     hold(slot)
@@ -206,7 +247,9 @@ def test_staff_send_again_and_admins_alone_write_hooks(
     assert client.post("/api/v1/hook/", json=mine, headers=token("ada")).status_code == 201
 
 
-def test_a_secret_is_shown_once_to_admins_and_is_in_no_table_and_no_answer(hook: Webhook, enter: Any, token: Any, client: Any) -> None:
+def test_a_secret_is_shown_once_to_admins_and_is_in_no_table_and_no_answer(
+    hook: Webhook, enter: Any, token: Any, client: Any
+) -> None:
     address = f"/desk/hook/secret/{hook.token}"
     assert client.get(address).status_code == 302
     assert enter("dina").get(address).status_code == 403
@@ -224,11 +267,24 @@ def test_a_secret_is_shown_once_to_admins_and_is_in_no_table_and_no_answer(hook:
 @pytest.mark.parametrize(
     "address",
     [
-        "http://example.com/x", "ftp://example.com", "https://", "https://localhost/x", "https://127.0.0.1/x", "https://10.1.2.3/x", "https://[::1]/x",
-        "https://169.254.169.254/latest", "https://user:pw@example.com/", "https://printer.local/", "https://2130706433/", "https://[::ffff:10.0.0.1]/",
-        "https://exa mple.com/", "https://example.com:0/", "not an address", "",
+        "http://example.com/x",
+        "ftp://example.com",
+        "https://",
+        "https://localhost/x",
+        "https://127.0.0.1/x",
+        "https://10.1.2.3/x",
+        "https://[::1]/x",
+        "https://169.254.169.254/latest",
+        "https://user:pw@example.com/",
+        "https://printer.local/",
+        "https://2130706433/",
+        "https://[::ffff:10.0.0.1]/",
+        "https://exa mple.com/",
+        "https://example.com:0/",
+        "not an address",
+        "",
     ],
-)  # fmt: skip
+)
 def test_an_address_inside_or_in_the_clear_is_refused_when_it_is_typed(app: Flask, address: str) -> None:
     with pytest.raises(Invalid):
         Webhook(name="x", address=address)
@@ -252,11 +308,24 @@ def test_what_can_be_heard_is_listed(client: Any) -> None:
 @pytest.mark.parametrize(
     ("address", "public"),
     [
-        ("93.184.216.34", True), ("2606:2800:220:1:248:1893:25c8:1946", True), ("10.0.0.1", False), ("127.0.0.1", False), ("169.254.169.254", False),
-        ("100.64.0.1", False), ("0.0.0.0", False), ("224.0.0.1", False), ("::1", False), ("fe80::1%eth0", False), ("fc00::1", False),
-        ("::ffff:127.0.0.1", False), ("64:ff9b::7f00:1", False), ("2002:7f00:1::", False), ("2001:0:1::", False), ("255.255.255.255", False),
+        ("93.184.216.34", True),
+        ("2606:2800:220:1:248:1893:25c8:1946", True),
+        ("10.0.0.1", False),
+        ("127.0.0.1", False),
+        ("169.254.169.254", False),
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fc00::1", False),
+        ("::ffff:127.0.0.1", False),
+        ("64:ff9b::7f00:1", False),
+        ("2002:7f00:1::", False),
+        ("2001:0:1::", False),
+        ("255.255.255.255", False),
     ],
-)  # fmt: skip
+)
 def test_which_addresses_anybody_may_reach(address: str, public: bool) -> None:
     assert is_public(address) is public
 
@@ -269,7 +338,11 @@ def test_a_name_that_leads_inside_is_not_called_and_is_looked_up_only_once(monke
         asked.append(host)
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1" if len(asked) > 1 else "93.184.216.34", 443))]
 
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("1.1.1.1", "10.0.0.9")])
+    monkeypatch.setattr(
+        socket,
+        "getaddrinfo",
+        lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("1.1.1.1", "10.0.0.9")],
+    )
     assert "does not lead to a public address" in safe_http.call("https://inside.example.com/", b"{}", {}).trouble
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     assert safe_http._checked("rebinds.example.com", 443) == "93.184.216.34"
@@ -299,7 +372,9 @@ class _Drip(threading.Thread):
 
 
 @pytest.mark.parametrize("first", [b"HTTP/1.1 200 OK\r\nX: ", b""])
-def test_a_stranger_who_speaks_for_ever_is_left_when_the_time_is_over(app: Flask, monkeypatch: pytest.MonkeyPatch, first: bytes) -> None:
+def test_a_stranger_who_speaks_for_ever_is_left_when_the_time_is_over(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, first: bytes
+) -> None:
     drip = _Drip(first)
     drip.start()
     monkeypatch.setattr(safe_http, "PATIENCE", 0.4)
@@ -312,7 +387,9 @@ def test_a_stranger_who_speaks_for_ever_is_left_when_the_time_is_over(app: Flask
     assert told.trouble
 
 
-def test_nobody_is_followed_anywhere_else(app: Flask, plan: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, listener: Listener) -> None:
+def test_nobody_is_followed_anywhere_else(
+    app: Flask, plan: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, listener: Listener
+) -> None:
     plan(status=302)
     hold(slot)
     work_off()

@@ -17,7 +17,10 @@ PROPOSED = re.compile(r"^## (?P<name>\w+)$(?P<body>.*?)(?=^## |\Z)", re.MULTILIN
 def proposed() -> dict[str, dict[str, str]]:
     """Each template by its name, with its text in each language."""
     text = (ROOT / "docs/whatsapp-templates.md").read_text()
-    return {each["name"]: dict(re.findall(r"^```(\w+)\n(.*?)\n```$", each["body"], re.MULTILINE | re.DOTALL)) for each in PROPOSED.finditer(text)}
+    return {
+        each["name"]: dict(re.findall(r"^```(\w+)\n(.*?)\n```$", each["body"], re.MULTILINE | re.DOTALL))
+        for each in PROPOSED.finditer(text)
+    }
 
 
 def name_and_places(file: Path) -> tuple[str, int]:
@@ -36,5 +39,7 @@ def test_it_has_as_many_places_in_each_language_as_the_file_fills(file: Path) ->
     assert set(texts) == set(translation.languages())
     for language, text in texts.items():
         assert re.findall(r"\{\{(\d+)\}\}", text) == [str(n + 1) for n in range(places)], language
-        assert not re.search(r"^\{\{|\}\}$|\}\}\s*\{\{", text), "Meta refuses a text that begins or ends with a place, or with two beside each other"
+        assert not re.search(r"^\{\{|\}\}$|\}\}\s*\{\{", text), (
+            "Meta refuses a text that begins or ends with a place, or with two beside each other"
+        )
         assert f"`{file.name}`" in (ROOT / "docs/whatsapp-templates.md").read_text()

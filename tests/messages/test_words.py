@@ -24,7 +24,10 @@ from tests.messages.conftest import Telephones
 
 Enter = Callable[[str], FlaskClient]
 WorkOff = Callable[[], int]
-SUBJECT, BODY = "Yours: {{ booking.slot.service.name }}", "Dear {{ person.name }},\n\nit is yours.\n\n[See it]({{ base_url }}/booking/{{ booking.token }})"
+SUBJECT, BODY = (
+    "Yours: {{ booking.slot.service.name }}",
+    "Dear {{ person.name }},\n\nit is yours.\n\n[See it]({{ base_url }}/booking/{{ booking.token }})",
+)
 PAGE = "/desk/words/bookings/received/email/en"
 
 
@@ -38,7 +41,9 @@ def wrote(sandbox: str, to: str = "meera@example.com") -> dict[str, Any]:
     return dict(requests.get(f"{sandbox}/mail.json", params={"to": to}, timeout=PATIENCE).json()[0])
 
 
-def put_to_use(subject: str = SUBJECT, body: str = BODY, name: str = "bookings/received", locale: str = "en", by: str = "email") -> Wording:
+def put_to_use(
+    subject: str = SUBJECT, body: str = BODY, name: str = "bookings/received", locale: str = "en", by: str = "email"
+) -> Wording:
     with transaction():
         made = Wording.write(name, locale, by, subject, body)
         made.use()
@@ -48,7 +53,9 @@ def put_to_use(subject: str = SUBJECT, body: str = BODY, name: str = "bookings/r
 # --- which words are said ---------------------------------------------------------------------------------------------
 
 
-def test_the_words_in_use_are_said_and_the_message_knows_which_they_were(booking: Booking, sandbox: str, work_off: WorkOff) -> None:
+def test_the_words_in_use_are_said_and_the_message_knows_which_they_were(
+    booking: Booking, sandbox: str, work_off: WorkOff
+) -> None:
     made = put_to_use()
     work_off()
     letter = wrote(sandbox)
@@ -79,16 +86,25 @@ def test_one_edition_is_in_use_and_any_former_one_can_be_again(booking: Booking,
     assert Wording.used("bookings/received", "en", "email") is None
 
 
-def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it_once(booking: Booking, meera: Person, sandbox: str, work_off: WorkOff) -> None:
+def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it_once(
+    booking: Booking, meera: Person, sandbox: str, work_off: WorkOff
+) -> None:
     made = put_to_use()
     with transaction():
-        session.execute(Wording.__table__.update().values(body="{{ booking.nosuch.thing }}"), execution_options={"unaudited": "a thing that was there is gone"})
+        session.execute(
+            Wording.__table__.update().values(body="{{ booking.nosuch.thing }}"),
+            execution_options={"unaudited": "a thing that was there is gone"},
+        )
         for key in ("a", "b"):
             tell(meera, "bookings/received", key=key, booking=booking)
     session.expire_all()
     work_off()
     assert wrote(sandbox)["subject"].startswith("Complete your booking by")
-    states = session.execute(select(Message.state, Message.wording_id).where(Message.template == "bookings/received", Message.channel == "email")).all()
+    states = session.execute(
+        select(Message.state, Message.wording_id).where(
+            Message.template == "bookings/received", Message.channel == "email"
+        )
+    ).all()
     assert set(states) == {("sent", None)}
     assert session.scalars(select(Message).where(Message.template == "house/words_broken")).one().state == "sent"
     assert f"version {made.edition}" in wrote(sandbox, "hello@frontdesk.example")["text"]
@@ -99,7 +115,9 @@ def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it
 
 @pytest.mark.parametrize("channel", ["email", "whatsapp", "sms"])
 @pytest.mark.parametrize("with_a_booking", [True, False])
-def test_every_original_can_be_taken_over_as_it_is(app: Flask, channel: str, request: pytest.FixtureRequest, *, with_a_booking: bool) -> None:
+def test_every_original_can_be_taken_over_as_it_is(
+    app: Flask, channel: str, request: pytest.FixtureRequest, *, with_a_booking: bool
+) -> None:
     if with_a_booking:
         request.getfixturevalue("booking")
     for name in template.known():
@@ -174,7 +192,13 @@ def test_words_reach_nothing_but_what_they_are_given(booking: Booking) -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "why"), [("{{ booking.nosuch }}", "nosuch"), ("{% if %}", "Line 1"), ("{% include 'x' %}", "Line 1: “include”"), ("Hi\n{{ x.y }", "Line 2")]
+    ("body", "why"),
+    [
+        ("{{ booking.nosuch }}", "nosuch"),
+        ("{% if %}", "Line 1"),
+        ("{% include 'x' %}", "Line 1: “include”"),
+        ("Hi\n{{ x.y }", "Line 2"),
+    ],
 )
 def test_whoever_writes_them_hears_what_is_wrong(booking: Booking, body: str, why: str) -> None:
     with pytest.raises(Invalid) as refused:
@@ -204,11 +228,17 @@ def test_something_made_up_answers_to_the_same_names() -> None:
 @pytest.mark.parametrize(
     ("channel", "subject", "body", "field"),
     [
-        ("email", "", "x", "subject"), ("email", "a\nb", "x", "subject"), ("email", "a", " ", "body"), ("email", "x" * 501, "x", "subject"),
-        ("whatsapp", "Not A Name", "x", "subject"), ("sms", "", "x" * 1601, "body"),
+        ("email", "", "x", "subject"),
+        ("email", "a\nb", "x", "subject"),
+        ("email", "a", " ", "body"),
+        ("email", "x" * 501, "x", "subject"),
+        ("whatsapp", "Not A Name", "x", "subject"),
+        ("sms", "", "x" * 1601, "body"),
     ],
-)  # fmt: skip
-def test_what_a_channel_would_refuse_is_refused_before_it_is_kept(app: Flask, channel: str, subject: str, body: str, field: str) -> None:
+)
+def test_what_a_channel_would_refuse_is_refused_before_it_is_kept(
+    app: Flask, channel: str, subject: str, body: str, field: str
+) -> None:
     with pytest.raises(Invalid) as refused:
         tried("bookings/received", channel, subject, body)
     assert field in refused.value.fields
@@ -220,7 +250,13 @@ def test_what_a_channel_would_refuse_is_refused_before_it_is_kept(app: Flask, ch
 def test_the_desk_writes_the_auditor_reads_and_others_do_neither(booking: Booking, enter: Enter) -> None:
     typed = {"subject": SUBJECT, "body": BODY}
     made = put_to_use()
-    for name, reads, writes in (("ada", 200, 302), ("dina", 200, 302), ("omar", 200, 403), ("asha", 403, 403), ("anil", 403, 403)):
+    for name, reads, writes in (
+        ("ada", 200, 302),
+        ("dina", 200, 302),
+        ("omar", 200, 403),
+        ("asha", 403, 403),
+        ("anil", 403, 403),
+    ):
         desk = enter(name)
         assert desk.get("/desk/words/").status_code == reads
         assert desk.get(PAGE).status_code == desk.get(f"{PAGE}/look").status_code == reads
@@ -261,12 +297,19 @@ def test_words_that_cannot_be_said_come_back_as_they_were_typed(booking: Booking
 
 def test_a_place_that_is_none_is_not_there(app: Flask, enter: Enter) -> None:
     desk = enter("dina")
-    for path in ("bookings/nosuch/email/en", "bookings/received/pigeon/en", "bookings/received/email/xx", "../config/email/en"):
+    for path in (
+        "bookings/nosuch/email/en",
+        "bookings/received/pigeon/en",
+        "bookings/received/email/xx",
+        "../config/email/en",
+    ):
         assert desk.get(f"/desk/words/{path}").status_code == 404
     assert desk.post(f"{PAGE}/use/4711").status_code == 404
 
 
-def test_a_look_at_oneself_goes_by_mail_to_ones_own_address(booking: Booking, enter: Enter, sandbox: str, work_off: WorkOff) -> None:
+def test_a_look_at_oneself_goes_by_mail_to_ones_own_address(
+    booking: Booking, enter: Enter, sandbox: str, work_off: WorkOff
+) -> None:
     with transaction():
         made = Wording.write("bookings/received", "en", "email", SUBJECT, BODY)
     assert "on its way" in enter("dina").post(f"{PAGE}/try/{made.id}", follow_redirects=True).text
@@ -274,12 +317,20 @@ def test_a_look_at_oneself_goes_by_mail_to_ones_own_address(booking: Booking, en
     assert wrote(sandbox, "dina@example.com")["subject"] == "Yours: First consultation"
 
 
-def test_a_look_at_a_telephone_needs_no_more_than_its_number(booking: Booking, enter: Enter, phones: Telephones, work_off: WorkOff) -> None:
+def test_a_look_at_a_telephone_needs_no_more_than_its_number(
+    booking: Booking, enter: Enter, phones: Telephones, work_off: WorkOff
+) -> None:
     with transaction():
         made = Wording.write("bookings/received", "en", "sms", "", "{{ business }}: {{ booking.number }}")
     page = "/desk/words/bookings/received/sms/en"
-    assert "Enter a valid phone number" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "x"}, follow_redirects=True).text
-    assert "on its way" in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "+919845099999"}, follow_redirects=True).text
+    assert (
+        "Enter a valid phone number"
+        in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "x"}, follow_redirects=True).text
+    )
+    assert (
+        "on its way"
+        in enter("dina").post(f"{page}/try/{made.id}", data={"phone": "+919845099999"}, follow_redirects=True).text
+    )
     work_off()
     [text] = phones.texts()
     assert (text["to"], text["body"]) == ("+919845099999", f"Asha & Dev: {booking.number}")

@@ -37,7 +37,11 @@ def play(sandbox: str) -> Callable[..., dict[str, Any]]:
     """The payer's side, at the sandbox: play(bill, "captured")."""
 
     def play(bill: Bill, outcome: str, **how: Any) -> dict[str, Any]:
-        answer = requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json={"outcome": outcome, "deliver": False} | how, timeout=PATIENCE)
+        answer = requests.post(
+            f"{sandbox}/razorpay/orders/{bill.announce()}/pay",
+            json={"outcome": outcome, "deliver": False} | how,
+            timeout=PATIENCE,
+        )
         assert answer.ok, answer.text
         return dict(answer.json())
 
@@ -47,7 +51,9 @@ def play(sandbox: str) -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def go_wrong(sandbox: str) -> Callable[..., None]:
     """The gateway's bad day: go_wrong("502")."""
-    return lambda fault, times=1, path="": requests.post(f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=PATIENCE)
+    return lambda fault, times=1, path="": requests.post(
+        f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=PATIENCE
+    )
 
 
 @pytest.fixture

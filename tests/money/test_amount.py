@@ -14,10 +14,15 @@ currencies = st.sampled_from(["INR", "USD", "JPY", "KWD"])
 @pytest.mark.parametrize(
     ("money", "said"),
     [
-        (Money(99900, "INR"), "₹999.00"), (Money(123456789, "INR"), "₹12,34,567.89"), (Money(5, "INR"), "₹0.05"), (Money(-150, "USD"), "-$1.50"),
-        (Money(1234567, "JPY"), "¥1,234,567"), (Money(1500, "KWD"), "KWD 1.500"), (Money(10000000, "INR"), "₹1,00,000.00"),
+        (Money(99900, "INR"), "₹999.00"),
+        (Money(123456789, "INR"), "₹12,34,567.89"),
+        (Money(5, "INR"), "₹0.05"),
+        (Money(-150, "USD"), "-$1.50"),
+        (Money(1234567, "JPY"), "¥1,234,567"),
+        (Money(1500, "KWD"), "KWD 1.500"),
+        (Money(10000000, "INR"), "₹1,00,000.00"),
     ],
-)  # fmt: skip
+)
 def test_money_is_said_as_people_say_it(money: Money, said: str) -> None:
     assert str(money) == said
 
@@ -45,13 +50,35 @@ def test_a_fraction_of_a_coin_or_no_number_at_all_is_refused(typed: str) -> None
 
 @pytest.mark.parametrize(
     ("typed", "coins"),
-    [("1,250.50", 125050), ("100,000", 10000000), ("1,00,000", 10000000), ("12,34,567.89", 123456789), ("1,234,567", 123456700), ("-1,250", -125000)],
+    [
+        ("1,250.50", 125050),
+        ("100,000", 10000000),
+        ("1,00,000", 10000000),
+        ("12,34,567.89", 123456789),
+        ("1,234,567", 123456700),
+        ("-1,250", -125000),
+    ],
 )
 def test_commas_group_digits_as_people_here_and_elsewhere_do(typed: str, coins: int) -> None:
     assert Money.read(typed, "INR") == Money(coins, "INR")
 
 
-@pytest.mark.parametrize("typed", ["100,50", "1,5", "1,0000", ",500", "500,", "1,,000", "1,00,00", "1000,000", "1,234.5,6", "1.250,50", "12,34,567,890.5,0"])
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "100,50",
+        "1,5",
+        "1,0000",
+        ",500",
+        "500,",
+        "1,,000",
+        "1,00,00",
+        "1000,000",
+        "1,234.5,6",
+        "1.250,50",
+        "12,34,567,890.5,0",
+    ],
+)
 def test_a_comma_anywhere_else_is_never_dropped_in_silence(typed: str) -> None:
     with pytest.raises(ValueError, match="such as 1,250.50."):
         Money.read(typed, "INR")

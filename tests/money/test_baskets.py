@@ -82,7 +82,11 @@ def test_three_hours_are_one_order_and_one_payment_at_the_gateway(basket: Basket
     assert (told["amount"], states(three)) == (299700, ["confirmed"] * 3)
     assert {each.gateway_id for each in shares()} == {told["id"]}
     assert [each.money for each in shares()] == [inr(99900)] * 3
-    assert books("gateway razorpay", "received", "deposits") == {"gateway razorpay": 299700, "received": 0, "deposits": -299700}
+    assert books("gateway razorpay", "received", "deposits") == {
+        "gateway razorpay": 299700,
+        "received": 0,
+        "deposits": -299700,
+    }
     assert session.scalar(select(func.count()).select_from(Invoice).where(Invoice.kind == "invoice")) == 3
 
 
@@ -94,7 +98,9 @@ def test_the_webhook_finds_all_of_them(basket: Basket, three: Three, play: Any, 
     assert states(three) == ["confirmed"] * 3
 
 
-def test_the_clock_finds_what_no_webhook_told(basket: Basket, three: Three, play: Any, later: Any, work_off: Any) -> None:
+def test_the_clock_finds_what_no_webhook_told(
+    basket: Basket, three: Three, play: Any, later: Any, work_off: Any
+) -> None:
     play(basket, "captured")
     with later(minutes=3):
         jobs.tick()
@@ -136,7 +142,10 @@ def test_one_that_trips_does_not_take_the_others_with_it(basket: Basket, three: 
 
 def test_an_attempt_that_failed_is_told_once(basket: Basket) -> None:
     basket.heard([Charge("pay_0", "failed", basket.price, "card", "No.")])
-    assert session.scalar(select(func.count()).select_from(Message).where(Message.template == "bookings/payment_failed")) == 1
+    assert (
+        session.scalar(select(func.count()).select_from(Message).where(Message.template == "bookings/payment_failed"))
+        == 1
+    )
     basket.heard([paid(basket)])
     assert [each.state for each in shares()] == ["failed", "captured", "captured", "captured"]
 
@@ -157,7 +166,9 @@ def test_what_was_paid_by_itself_meanwhile_is_not_paid_twice(basket: Basket, thr
 # --- each goes back by itself -----------------------------------------------------------------------------------------
 
 
-def test_calling_one_off_gives_back_its_share_of_the_payment(basket: Basket, three: Three, play: Any, work_off: Any, at_the_gateway: Any) -> None:
+def test_calling_one_off_gives_back_its_share_of_the_payment(
+    basket: Basket, three: Three, play: Any, work_off: Any, at_the_gateway: Any
+) -> None:
     play(basket, "captured")
     basket.look()
     three[2].cancel(CallOff("Ill."))
@@ -170,20 +181,27 @@ def test_calling_one_off_gives_back_its_share_of_the_payment(basket: Basket, thr
     assert [each.left for each in shares()] == [inr(99900), inr(99900), inr(0)]
 
 
-def test_what_went_back_at_the_gateways_own_pages_is_taken_from_one_after_the_other(basket: Basket, three: Three) -> None:
+def test_what_went_back_at_the_gateways_own_pages_is_taken_from_one_after_the_other(
+    basket: Basket, three: Three
+) -> None:
     basket.heard([paid(basket)])
     gone = Returned("rfnd_1", "pay_1", "done", inr(150000))
     for _ in range(2):
         basket.heard([paid(basket, returned=150000)], {"pay_1": [gone]})
-    assert [(each.money, each.elsewhere, each.state) for each in session.scalars(select(Refund).order_by(Refund.id))] == [
-        (inr(99900), True, "done"), (inr(50100), True, "done"),
-    ]  # fmt: skip
+    assert [
+        (each.money, each.elsewhere, each.state) for each in session.scalars(select(Refund).order_by(Refund.id))
+    ] == [
+        (inr(99900), True, "done"),
+        (inr(50100), True, "done"),
+    ]
     assert [each.left for each in shares()] == [inr(0), inr(49800), inr(99900)]
     assert books("gateway razorpay", "to-give-back") == {"gateway razorpay": 149700, "to-give-back": 0}
 
 
 def test_the_settlement_and_the_days_count_know_it_as_one_payment(basket: Basket, play: Any, sandbox: str) -> None:
-    requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-02"}, timeout=PATIENCE)  # what other tests have paid
+    requests.post(
+        f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-02"}, timeout=PATIENCE
+    )  # what other tests have paid
     told = play(basket, "captured")
     (tally,) = [each for each in Tally.take("razorpay", clock.now().date()) if each.there.currency == "INR"]
     assert told["id"] not in [row["payment"] for row in tally.rows]
@@ -233,4 +251,6 @@ def test_a_basket_of_which_one_is_gone_is_not_paid_any_more(basket: Basket, thre
 def at_the_gateway(settings: Any) -> Callable[[Payment], list[dict[str, Any]]]:
     """What the gateway itself says went back of a payment."""
     key = (settings.razorpay_key, settings.razorpay_secret)
-    return lambda payment: requests.get(f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE).json()["items"]
+    return lambda payment: requests.get(
+        f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE
+    ).json()["items"]

@@ -25,7 +25,9 @@ from config import Settings
 from tests.money.conftest import Hold, captured
 
 Enter = Callable[[str], FlaskClient]
-NONE = dict.fromkeys(("name", "email", "phone", "address", "tax_number", "region", "upi", "hours", "timezone", "currency"), "")
+NONE = dict.fromkeys(
+    ("name", "email", "phone", "address", "tax_number", "region", "upi", "hours", "timezone", "currency"), ""
+)
 
 
 @pytest.fixture(autouse=True)
@@ -48,12 +50,19 @@ def as_it_was(app: Flask) -> Iterator[None]:
 def write(desk: FlaskClient, **typed: str | tuple[BytesIO, str]) -> int:
     version = session.scalar(text("select version from business"))
     session.rollback()
-    return desk.post("/desk/business/1/edit", data=NONE | {"version": str(version)} | typed, content_type="multipart/form-data").status_code
+    return desk.post(
+        "/desk/business/1/edit", data=NONE | {"version": str(version)} | typed, content_type="multipart/form-data"
+    ).status_code
 
 
-def test_what_is_written_is_said_on_the_next_page_and_on_the_next_paper(enter: Enter, client: FlaskClient, slot: object, hold: Hold) -> None:
+def test_what_is_written_is_said_on_the_next_page_and_on_the_next_paper(
+    enter: Enter, client: FlaskClient, slot: object, hold: Hold
+) -> None:
     assert "Rao &amp;" not in client.get("/").text
-    assert write(enter("ada"), name="Rao & Mehta", address="12 Church Street, Bengaluru", tax_number="29aagcb7383j1z4") == 302
+    assert (
+        write(enter("ada"), name="Rao & Mehta", address="12 Church Street, Bengaluru", tax_number="29aagcb7383j1z4")
+        == 302
+    )
     page = client.get("/").text
     assert "Rao &amp; Mehta" in page
     bill = hold(slot).bill
@@ -70,9 +79,14 @@ def test_what_is_taken_away_is_as_it_was_set_up(enter: Enter, client: FlaskClien
     assert "Rao &amp;" not in client.get("/").text
 
 
-def test_another_process_hears_of_it_within_seconds(enter: Enter, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_process_hears_of_it_within_seconds(
+    enter: Enter, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with transaction():
-        session.execute(text("update business set name = 'Written elsewhere', version = 99"), execution_options={"unaudited": "Another process."})
+        session.execute(
+            text("update business set name = 'Written elsewhere', version = 99"),
+            execution_options={"unaudited": "Another process."},
+        )
     jobs.pin("business", "99")
     monkeypatch.setattr(process_cache, "_looked", 0.0)
     assert "Written elsewhere" in client.get("/").text
@@ -89,7 +103,10 @@ def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkey
     ("typed", "said"),
     [
         ({"tax_number": "29AAGCB7383J1Z5", "region": "29"}, "Enter a valid 15-character GSTIN"),
-        ({"tax_number": "29AAGCB7383J1Z4", "region": "27"}, "The tax number begins with 29, so the state must be Karnataka."),
+        (
+            {"tax_number": "29AAGCB7383J1Z4", "region": "27"},
+            "The tax number begins with 29, so the state must be Karnataka.",
+        ),
         ({"tax_number": "DE811569869", "region": ""}, "Enter a valid 15-character GSTIN"),
         ({"tax_number": "29AAGCB7383J1Z5", "region": "Karnataka"}, "Choose one of: "),
         ({"upi": "practice at upi"}, "Enter a valid UPI address"),
@@ -110,7 +127,10 @@ def test_what_would_stand_wrongly_on_a_paper_is_refused(enter: Enter, typed: dic
 
 def test_a_state_that_was_written_as_a_word_switches_nothing_off(enter: Enter) -> None:
     with transaction():
-        session.execute(text("update business set region = 'Karnataka'"), execution_options={"unaudited": "As it could be written before."})
+        session.execute(
+            text("update business set region = 'Karnataka'"),
+            execution_options={"unaudited": "As it could be written before."},
+        )
     ours = Business.ours()
     assert ours
     ours.tax_number = "29AAGCB7383J1Z5"
@@ -131,7 +151,9 @@ def test_a_house_elsewhere_has_the_tax_number_of_its_country(enter: Enter) -> No
 
 
 @pytest.mark.parametrize(("written", "state"), [({}, "29"), ({"business_tax_number": "27AAGCB7383J1Z8"}, "27")])
-def test_a_state_alone_does_not_stand_above_that_of_the_tax_number(settings: Settings, written: dict[str, str], state: str) -> None:
+def test_a_state_alone_does_not_stand_above_that_of_the_tax_number(
+    settings: Settings, written: dict[str, str], state: str
+) -> None:
     set_up = replace(settings, business_tax_number="29AAGCB7383J1Z4", business_region="29")
     assert _as_told(set_up, {"business_region": "27", "logo": ""} | written).business_region == state
 
@@ -160,11 +182,18 @@ def test_hours_are_read_as_somebody_writes_them() -> None:
         for each in working_hours.read("Sat–Sun 10.00 to 13:00\nwed, fri: 9:00-12:00, 14:00–24:00")
     ]
     assert read == [
-        (2, "09:00", "12:00"), (2, "14:00", "00:00"), (4, "09:00", "12:00"), (4, "14:00", "00:00"), (5, "10:00", "13:00"), (6, "10:00", "13:00"),
-    ]  # fmt: skip
+        (2, "09:00", "12:00"),
+        (2, "14:00", "00:00"),
+        (4, "09:00", "12:00"),
+        (4, "14:00", "00:00"),
+        (5, "10:00", "13:00"),
+        (6, "10:00", "13:00"),
+    ]
 
 
-def test_working_hours_stand_on_public_pages_and_whoever_is_new_begins_with_them(enter: Enter, client: FlaskClient) -> None:
+def test_working_hours_stand_on_public_pages_and_whoever_is_new_begins_with_them(
+    enter: Enter, client: FlaskClient
+) -> None:
     desk = enter("ada")
     assert write(desk, hours="Mon–Tue 10:00–18:00\nSat 10:00–13:00") == 302
     page = client.get("/").text
@@ -173,8 +202,10 @@ def test_working_hours_stand_on_public_pages_and_whoever_is_new_begins_with_them
     typed = {"name": "Nila Sen", "timezone": "Asia/Kolkata", "meets_by": "in_person"}
     assert desk.post("/desk/practitioner/new", data=typed).status_code == 302
     assert [str(each) for each in session.scalars(select(Hours).order_by(Hours.id))] == [
-        "Monday 10:00–18:00 · Nila Sen", "Tuesday 10:00–18:00 · Nila Sen", "Saturday 10:00–13:00 · Nila Sen",
-    ]  # fmt: skip
+        "Monday 10:00–18:00 · Nila Sen",
+        "Tuesday 10:00–18:00 · Nila Sen",
+        "Saturday 10:00–13:00 · Nila Sen",
+    ]
     assert desk.post("/desk/practitioner/1/edit", data=typed | {"title": "Dr."}).status_code == 302
     assert session.scalar(select(func.count()).select_from(Hours)) == 3
 
@@ -197,5 +228,8 @@ def test_the_currency_is_chosen_until_an_amount_is_written_down(enter: Enter, re
     assert write(desk, currency="INR") == 302
     request.getfixturevalue("service")
     page = desk.post("/desk/business/1/edit", data=NONE | {"version": "3", "currency": "EUR"})
-    assert (page.status_code, "The currency can’t be changed, because amounts already exist in INR." in page.text) == (422, True)
+    assert (page.status_code, "The currency can’t be changed, because amounts already exist in INR." in page.text) == (
+        422,
+        True,
+    )
     assert column.house.currency == "INR"

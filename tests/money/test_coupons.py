@@ -118,7 +118,9 @@ def test_a_use_comes_back_once_when_nobody_pays(coupon: Any, book: Any, later: A
         assert Coupon.get(it.id).used == 1
 
 
-def test_late_money_takes_the_use_again_or_goes_back_when_it_is_gone(coupon: Any, book: Any, later: Any, work_off: Any) -> None:
+def test_late_money_takes_the_use_again_or_goes_back_when_it_is_gone(
+    coupon: Any, book: Any, later: Any, work_off: Any
+) -> None:
     it = coupon(uses_at_most=1)
     first = book("welcome")
     bill = first.bill
@@ -149,7 +151,14 @@ def test_a_cancelled_hold_gives_its_use_back_and_a_paid_booking_does_not(coupon:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"percent": 101}, {"percent": 0}, {"percent": 5, "amount": Money(100, "INR")}, {"percent": 5, "uses_at_most": 0}, {"code": "A B"}, {"code": ""}],
+    [
+        {"percent": 101},
+        {"percent": 0},
+        {"percent": 5, "amount": Money(100, "INR")},
+        {"percent": 5, "uses_at_most": 0},
+        {"code": "A B"},
+        {"code": ""},
+    ],
 )
 def test_a_coupon_that_makes_no_sense_is_refused_in_words(app: Flask, wrong: dict[str, Any]) -> None:
     with pytest.raises(Refused) as no, transaction():
@@ -160,7 +169,9 @@ def test_a_coupon_that_makes_no_sense_is_refused_in_words(app: Flask, wrong: dic
 # --- quotes -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_price_that_was_named_holds_for_half_an_hour_whatever_the_list_says(service: Any, open_slot: Any, later: Any) -> None:
+def test_a_price_that_was_named_holds_for_half_an_hour_whatever_the_list_says(
+    service: Any, open_slot: Any, later: Any
+) -> None:
     with transaction():
         early, late = service.quote(), service.quote()
     with transaction():
@@ -182,7 +193,10 @@ def test_a_price_is_taken_once_and_for_its_own_service_only(service: Any, open_s
 
 def test_extras_are_on_the_bill_and_only_what_is_offered(service: Any, open_slot: Any) -> None:
     with transaction():
-        recording, gone = Extra(service=service, name="Recording", price=inr(20_000)), Extra(service=service, name="Tape", price=inr(1))
+        recording, gone = (
+            Extra(service=service, name="Recording", price=inr(20_000)),
+            Extra(service=service, name="Tape", price=inr(1)),
+        )
         session.add_all([recording, gone])
     gone.retire()
     booking = Booking.hold(open_slot(hours=48), MEERA, {}, Choices(extras=[recording.id]))

@@ -10,15 +10,52 @@ from app.money.sums.amount import Money
 from app.money.sums.amount_in_words import in_words
 
 UNITS = {
-    "zero": 0, "one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8, "nine": 9, "ten": 10, "eleven": 11, "twelve": 12,
-    "thirteen": 13, "fourteen": 14, "fifteen": 15, "sixteen": 16, "seventeen": 17, "eighteen": 18, "nineteen": 19, "twenty": 20, "thirty": 30,
-    "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90,
-}  # fmt: skip
+    "zero": 0,
+    "one": 1,
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "seven": 7,
+    "eight": 8,
+    "nine": 9,
+    "ten": 10,
+    "eleven": 11,
+    "twelve": 12,
+    "thirteen": 13,
+    "fourteen": 14,
+    "fifteen": 15,
+    "sixteen": 16,
+    "seventeen": 17,
+    "eighteen": 18,
+    "nineteen": 19,
+    "twenty": 20,
+    "thirty": 30,
+    "forty": 40,
+    "fifty": 50,
+    "sixty": 60,
+    "seventy": 70,
+    "eighty": 80,
+    "ninety": 90,
+}
 SCALES = {
-    "hundred": 100, "thousand": 10**3, "lakh": 10**5, "crore": 10**7, "million": 10**6, "billion": 10**9, "trillion": 10**12,
-    "quadrillion": 10**15, "quintillion": 10**18,
-}  # fmt: skip
-HEADS = {"INR": ("Rupees", "paise", 100), "USD": ("US dollars", "cents", 100), "JPY": ("Yen", "", 1), "KWD": ("Kuwaiti dinars", "fils", 1000)}
+    "hundred": 100,
+    "thousand": 10**3,
+    "lakh": 10**5,
+    "crore": 10**7,
+    "million": 10**6,
+    "billion": 10**9,
+    "trillion": 10**12,
+    "quadrillion": 10**15,
+    "quintillion": 10**18,
+}
+HEADS = {
+    "INR": ("Rupees", "paise", 100),
+    "USD": ("US dollars", "cents", 100),
+    "JPY": ("Yen", "", 1),
+    "KWD": ("Kuwaiti dinars", "fils", 1000),
+}
 
 
 def heard(words: str) -> int:
@@ -47,14 +84,20 @@ def read_back(said: str, currency: str) -> Money:
 @pytest.mark.parametrize(
     ("money", "said"),
     [
-        (Money(12345678, "INR"), "Rupees one lakh twenty-three thousand four hundred fifty-six and paise seventy-eight only"),
+        (
+            Money(12345678, "INR"),
+            "Rupees one lakh twenty-three thousand four hundred fifty-six and paise seventy-eight only",
+        ),
         (Money(99900, "INR"), "Rupees nine hundred ninety-nine only"),
         (Money(0, "INR"), "Rupees zero only"),
         (Money(5, "INR"), "Rupees zero and paise five only"),
         (Money(1_000_000_000_00, "INR"), "Rupees one hundred crore only"),
         (Money(10_00_000_00_00_000_00, "INR"), "Rupees ten lakh crore only"),
         (Money(10_000_001_000_000_000, "INR"), "Rupees one hundred lakh crore one crore only"),
-        (Money(123456789, "USD"), "US dollars one million two hundred thirty-four thousand five hundred sixty-seven and cents eighty-nine only"),
+        (
+            Money(123456789, "USD"),
+            "US dollars one million two hundred thirty-four thousand five hundred sixty-seven and cents eighty-nine only",
+        ),
         (Money(1234567, "JPY"), "Yen one million two hundred thirty-four thousand five hundred sixty-seven only"),
         (Money(1500, "KWD"), "Kuwaiti dinars one and fils five hundred only"),
         (Money(1001, "XTS"), "XTS ten and fraction one only"),

@@ -33,7 +33,9 @@ from tests.money.conftest import booking_of, books, inr, payment_of
 def registered(app: Flask, service: Any) -> Any:
     """A practice in Karnataka that is registered for GST."""
     quote.sell_from("29")
-    invoice.sell_as(Party("Asha & Dev", "12 MG Road\nBengaluru", "hello@example.com", "", "29AAGCB7383J1Z4", "29 Karnataka"))
+    invoice.sell_as(
+        Party("Asha & Dev", "12 MG Road\nBengaluru", "hello@example.com", "", "29AAGCB7383J1Z4", "29 Karnataka")
+    )
     with transaction():
         service.tax_rate, service.tax_code = 1800, "999799"
     yield
@@ -50,8 +52,9 @@ def test_a_paid_bill_is_an_invoice_and_a_receipt_once(bill: Bill) -> None:
     for _ in range(3):
         bill.heard([Charge("pay_1", "captured", bill.price)])
     assert [(each.kind, each.number, each.total) for each in papers()] == [
-        ("invoice", fiscal("INV", 1), inr(99900)), ("receipt", fiscal("RC", 1), inr(99900)),
-    ]  # fmt: skip
+        ("invoice", fiscal("INV", 1), inr(99900)),
+        ("receipt", fiscal("RC", 1), inr(99900)),
+    ]
 
 
 def fiscal(kind: str, n: int) -> str:
@@ -67,10 +70,19 @@ def test_the_tax_of_an_invoice_is_the_tax_in_the_books(registered: Any, bill: Bi
 
 
 def test_a_buyer_in_another_state_pays_the_tax_of_two_states_at_once(registered: Any, open_slot: Any) -> None:
-    booking = Booking.hold(open_slot(hours=30), MEERA, {}, Choices(buyer={"tax_number": "27AAPFU0939F1ZV", "address": "5 Marine Drive, Mumbai"}))
+    booking = Booking.hold(
+        open_slot(hours=30),
+        MEERA,
+        {},
+        Choices(buyer={"tax_number": "27AAPFU0939F1ZV", "address": "5 Marine Drive, Mumbai"}),
+    )
     booking.bill.heard([Charge("pay_1", "captured", booking.bill.price)])
     (paper,) = papers("invoice")
-    assert (paper.place, paper.buyer["tax_number"], [*paper.lines[0]["taxes"]]) == ("27 Maharashtra", "27AAPFU0939F1ZV", ["IGST"])
+    assert (paper.place, paper.buyer["tax_number"], [*paper.lines[0]["taxes"]]) == (
+        "27 Maharashtra",
+        "27AAPFU0939F1ZV",
+        ["IGST"],
+    )
     assert books("tax IGST") == {"tax IGST": -15239}
 
 
@@ -82,7 +94,12 @@ def test_what_goes_back_is_a_credit_note_over_exactly_that(registered: Any, bill
     assert [each.total.amount for each in notes] == [33333, 33333, 33234]
     assert sum(each.tax.amount for each in notes) == 15238
     assert {each.credits.number for each in notes if each.credits} == {fiscal("INV", 1)}
-    assert books("tax CGST", "tax SGST", "deposits", "to-give-back") == {"tax CGST": 0, "tax SGST": 0, "deposits": 0, "to-give-back": -99900}
+    assert books("tax CGST", "tax SGST", "deposits", "to-give-back") == {
+        "tax CGST": 0,
+        "tax SGST": 0,
+        "deposits": 0,
+        "to-give-back": -99900,
+    }
 
 
 def test_numbers_have_no_gap_and_no_twin_whoever_changes_their_mind(app: Flask) -> None:
@@ -149,7 +166,10 @@ def test_what_an_invoice_cannot_say_is_a_marked_field(wrong: dict[str, str]) -> 
 
 
 def test_the_state_of_a_registered_buyer_is_that_of_their_number() -> None:
-    assert read_buyer({"tax_number": " 27aapfu0939f1zv ", "region": "29"}) == {"tax_number": "27AAPFU0939F1ZV", "region": "27"}
+    assert read_buyer({"tax_number": " 27aapfu0939f1zv ", "region": "29"}) == {
+        "tax_number": "27AAPFU0939F1ZV",
+        "region": "27",
+    }
 
 
 def test_who_we_were_stays_on_what_was_written(registered: Any, bill: Bill) -> None:

@@ -77,8 +77,15 @@ def test_a_mistake_stands_beside_its_opposite_once(person: Person) -> None:
     assert session.scalar(select(func.count()).select_from(Posting)) == 2
 
 
-def test_a_paid_bill_is_a_liability_until_the_hour_is_over(bill: Bill, paid: Payment, later: Any, work_off: Any) -> None:
-    assert books("gateway razorpay", "received", "deposits", "income") == {"gateway razorpay": 99900, "received": 0, "deposits": -99900, "income": 0}
+def test_a_paid_bill_is_a_liability_until_the_hour_is_over(
+    bill: Bill, paid: Payment, later: Any, work_off: Any
+) -> None:
+    assert books("gateway razorpay", "received", "deposits", "income") == {
+        "gateway razorpay": 99900,
+        "received": 0,
+        "deposits": -99900,
+        "income": 0,
+    }
     with later(hours=50):
         booking_of(bill).complete()
     assert books("deposits", "income") == {"deposits": 0, "income": -99900}
@@ -86,9 +93,17 @@ def test_a_paid_bill_is_a_liability_until_the_hour_is_over(bill: Bill, paid: Pay
 
 def test_what_is_called_off_is_owed_until_it_is_there(bill: Bill, paid: Payment, work_off: Any) -> None:
     booking_of(bill).cancel(CallOff("Ill."))
-    assert books("deposits", "to-give-back", "gateway razorpay") == {"deposits": 0, "to-give-back": -99900, "gateway razorpay": 99900}
+    assert books("deposits", "to-give-back", "gateway razorpay") == {
+        "deposits": 0,
+        "to-give-back": -99900,
+        "gateway razorpay": 99900,
+    }
     work_off()
-    assert books("deposits", "to-give-back", "gateway razorpay") == {"deposits": 0, "to-give-back": 0, "gateway razorpay": 0}
+    assert books("deposits", "to-give-back", "gateway razorpay") == {
+        "deposits": 0,
+        "to-give-back": 0,
+        "gateway razorpay": 0,
+    }
 
 
 def test_a_balance_can_be_asked_for_one_thing_alone(bill: Bill, paid: Payment) -> None:
@@ -155,7 +170,9 @@ def test_a_crowd_cannot_draw_more_than_there_is(wallet: Account, app: Flask) -> 
     assert session.scalar(select(func.count()).where(Hold.state == "taken")) == 3
 
 
-def test_four_eyes_look_at_a_large_sum_taken_by_hand(open_slot: Callable[..., Any], hold: Any, by: Any, service: Any) -> None:
+def test_four_eyes_look_at_a_large_sum_taken_by_hand(
+    open_slot: Callable[..., Any], hold: Any, by: Any, service: Any
+) -> None:
     with transaction():
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill
@@ -170,7 +187,9 @@ def test_four_eyes_look_at_a_large_sum_taken_by_hand(open_slot: Callable[..., An
     assert books("bank", "deposits") == {"bank": 1_500_000, "deposits": -1_500_000}
 
 
-def test_nobody_approves_what_they_took_themselves(open_slot: Callable[..., Any], hold: Any, by: Any, service: Any) -> None:
+def test_nobody_approves_what_they_took_themselves(
+    open_slot: Callable[..., Any], hold: Any, by: Any, service: Any
+) -> None:
     with transaction():
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill
@@ -180,7 +199,9 @@ def test_nobody_approves_what_they_took_themselves(open_slot: Callable[..., Any]
             payment_of(bill).approve()
 
 
-def test_the_seat_waits_for_money_that_somebody_has_to_look_at(open_slot: Any, hold: Any, by: Any, service: Any, later: Any, work_off: Any) -> None:
+def test_the_seat_waits_for_money_that_somebody_has_to_look_at(
+    open_slot: Any, hold: Any, by: Any, service: Any, later: Any, work_off: Any
+) -> None:
     with transaction():
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill
@@ -194,7 +215,9 @@ def test_the_seat_waits_for_money_that_somebody_has_to_look_at(open_slot: Any, h
         assert booking_of(bill).state == "expired"
 
 
-def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(open_slot: Any, hold: Any, work_off: Any) -> None:
+def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(
+    open_slot: Any, hold: Any, work_off: Any
+) -> None:
     good, bad = (hold(open_slot(hours=48 + n), name=name).bill for n, name in ((0, "Good Payer"), (2, "Bad Payer")))
     for bill in (good, bad):
         booking_of(bill).mark_paid(ByHand("cheque", "000123"))
@@ -215,7 +238,9 @@ def test_the_page_about_money_names_every_account(app: Flask) -> None:
     assert KINDS.keys() == MEANS.keys() == TITLES.keys()
 
 
-def test_what_somebody_has_to_look_at_is_not_asked_for_twice(open_slot: Any, hold: Any, by: Any, service: Any, client: Any) -> None:
+def test_what_somebody_has_to_look_at_is_not_asked_for_twice(
+    open_slot: Any, hold: Any, by: Any, service: Any, client: Any
+) -> None:
     with transaction():
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill

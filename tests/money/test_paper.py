@@ -29,10 +29,22 @@ from app.money.paper.pdf_page import LEFT, RIGHT
 from app.money.sums.amount import Money
 
 CLINIC = Party(
-    "City Clinic Private Limited", "14 Residency Road\nBengaluru 560025", "accounts@cityclinic.test", "+91 80 4123 4567", "29AAGCC4236P1ZK", "29 Karnataka"
+    "City Clinic Private Limited",
+    "14 Residency Road\nBengaluru 560025",
+    "accounts@cityclinic.test",
+    "+91 80 4123 4567",
+    "29AAGCC4236P1ZK",
+    "29 Karnataka",
 )
-MEERA = Party("मीरा अय्यर", "12 Ulsoor Road\nBengaluru 560042", "meera@example.test", "+91 98450 12345", "", "29 Karnataka")
-FIRM = Party("Åsa Łukasiewicz & Co.", "Bandra Kurla Complex\nMumbai 400051", tax_number="27AAPFU0939F1ZV", region="27 Maharashtra")
+MEERA = Party(
+    "मीरा अय्यर", "12 Ulsoor Road\nBengaluru 560042", "meera@example.test", "+91 98450 12345", "", "29 Karnataka"
+)
+FIRM = Party(
+    "Åsa Łukasiewicz & Co.",
+    "Bandra Kurla Complex\nMumbai 400051",
+    tax_number="27AAPFU0939F1ZV",
+    region="27 Maharashtra",
+)
 
 
 def rupees(amount: int) -> Money:
@@ -42,7 +54,9 @@ def rupees(amount: int) -> Money:
 def sold(label: str, net: int, *, rate: int = 1800, within: bool = True, quantity: int = 1) -> PaperLine:
     rates = {"CGST": rate // 2, "SGST": rate // 2} if within else {"IGST": rate}
     taxes = {name: rupees(net).percent(each) for name, each in rates.items()}
-    return PaperLine(label, "999312", quantity, rupees(net), rates, taxes, rupees(net) + Money.total(taxes.values(), "INR"))
+    return PaperLine(
+        label, "999312", quantity, rupees(net), rates, taxes, rupees(net) + Money.total(taxes.values(), "INR")
+    )
 
 
 def untaxed(label: str, money: Money) -> PaperLine:
@@ -53,15 +67,31 @@ def paper(lines: Sequence[PaperLine] = (), **said: Any) -> Paper:
     lines = lines or [sold("First consultation", 84661)]
     total = Money.total((each.total for each in lines), lines[0].total.currency)
     first = Paper(
-        "Tax invoice", "INV/2627/000123", date(2026, 11, 21), CLINIC, MEERA, "29 Karnataka", lines, total, total, total - total,
+        "Tax invoice",
+        "INV/2627/000123",
+        date(2026, 11, 21),
+        CLINIC,
+        MEERA,
+        "29 Karnataka",
+        lines,
+        total,
+        total,
+        total - total,
         "Booking BK-2026-000123, Tue 24 Nov 2026, 10:00 IST",
-    )  # fmt: skip
+    )
     return replace(first, **said)
 
 
 def request(**said: Any) -> Paper:
     due = rupees(99900)
-    asked = paper([untaxed("First consultation", due)], title="Payment request", number="BILL-2026-000044", paid=rupees(0), due=due, upi="clinic@okbank")
+    asked = paper(
+        [untaxed("First consultation", due)],
+        title="Payment request",
+        number="BILL-2026-000044",
+        paid=rupees(0),
+        due=due,
+        upi="clinic@okbank",
+    )
     return replace(asked, **said)
 
 
@@ -78,18 +108,49 @@ def links(paper: Paper) -> set[str]:
 def test_an_invoice_says_what_the_law_asks_for() -> None:
     said = read(paper())
     for each in [
-        "Tax invoice", "INV/2627/000123", "21 Nov 2026", "City Clinic Private Limited", "14 Residency Road", "GSTIN: 29AAGCC4236P1ZK", "State: 29 Karnataka",
-        "मीरा अय्यर", "12 Ulsoor Road", "First consultation", "999312", "846.61", "CGST", "SGST", "76.19", "9%", "Place of supply", "29 Karnataka", "₹998.99",
-        "Rupees nine hundred ninety-eight and paise ninety-nine only", "Tax payable on reverse charge: No", "This is a computer-generated document",
+        "Tax invoice",
+        "INV/2627/000123",
+        "21 Nov 2026",
+        "City Clinic Private Limited",
+        "14 Residency Road",
+        "GSTIN: 29AAGCC4236P1ZK",
+        "State: 29 Karnataka",
+        "मीरा अय्यर",
+        "12 Ulsoor Road",
+        "First consultation",
+        "999312",
+        "846.61",
+        "CGST",
+        "SGST",
+        "76.19",
+        "9%",
+        "Place of supply",
+        "29 Karnataka",
+        "₹998.99",
+        "Rupees nine hundred ninety-eight and paise ninety-nine only",
+        "Tax payable on reverse charge: No",
+        "This is a computer-generated document",
         "Page 1 of 1",
-    ]:  # fmt: skip
+    ]:
         assert each in said
     assert "IGST" not in said
 
 
 def test_over_the_border_of_a_state_it_is_one_tax_and_the_place_is_named() -> None:
-    said = read(paper([sold("Health check", 1234567_00, within=False, quantity=12)], buyer=FIRM, place_of_supply="27 Maharashtra"))
-    for each in ["Åsa Łukasiewicz & Co.", "GSTIN: 27AAPFU0939F1ZV", "27 Maharashtra", "IGST", "2,22,222.06", "18%", "₹14,56,789.06"]:
+    said = read(
+        paper(
+            [sold("Health check", 1234567_00, within=False, quantity=12)], buyer=FIRM, place_of_supply="27 Maharashtra"
+        )
+    )
+    for each in [
+        "Åsa Łukasiewicz & Co.",
+        "GSTIN: 27AAPFU0939F1ZV",
+        "27 Maharashtra",
+        "IGST",
+        "2,22,222.06",
+        "18%",
+        "₹14,56,789.06",
+    ]:
         assert each in said
     assert "CGST" not in said
 
@@ -99,12 +160,29 @@ def test_a_state_that_is_known_by_its_code_alone_is_named() -> None:
 
 
 def test_taxes_are_summed_by_rate() -> None:
-    said = read(paper([sold("Visit", 10000, rate=1800), sold("Bandage", 20000, rate=500), sold("Crutch", 40000, rate=500), sold("Book", 5000, rate=0)]))
+    said = read(
+        paper(
+            [
+                sold("Visit", 10000, rate=1800),
+                sold("Bandage", 20000, rate=500),
+                sold("Crutch", 40000, rate=500),
+                sold("Book", 5000, rate=0),
+            ]
+        )
+    )
     assert "0% 50.00 0.00 0.00 0.00 5% 600.00 15.00 15.00 30.00 18% 100.00 9.00 9.00 18.00" in said
 
 
 def test_a_credit_note_names_its_invoice_and_asks_for_nothing() -> None:
-    said = read(paper(title="Credit note", number="CN/2627/000009", refers_to="INV/2627/000123", paid=rupees(0), notes=["Cancelled two days ahead."]))
+    said = read(
+        paper(
+            title="Credit note",
+            number="CN/2627/000009",
+            refers_to="INV/2627/000123",
+            paid=rupees(0),
+            notes=["Cancelled two days ahead."],
+        )
+    )
     for each in ["Credit note", "Against invoice", "INV/2627/000123", "Credited to", "Cancelled two days ahead."]:
         assert each in said
     assert "Due" not in said
@@ -139,8 +217,13 @@ def test_what_is_due_can_be_scanned_and_pressed(monkeypatch: pytest.MonkeyPatch)
     upi, web = sorted(links(asked))[::-1]
     assert web == "https://desk.example.test/pay/8Jk2"
     assert parse_qs(urlsplit(upi).query) == {
-        "pa": ["clinic@okbank"], "pn": [CLINIC.name], "am": ["999.00"], "cu": ["INR"], "tn": ["Payment request BILL-2026-000044"], "tr": ["BILL-2026-000044"],
-    }  # fmt: skip
+        "pa": ["clinic@okbank"],
+        "pn": [CLINIC.name],
+        "am": ["999.00"],
+        "cu": ["INR"],
+        "tn": ["Payment request BILL-2026-000044"],
+        "tr": ["BILL-2026-000044"],
+    }
     matrix = [bytes(row) for row in segno.make(upi, error="m", boost_error=False, micro=False).matrix]
     assert seen([bar for bar in bars if 0.3 < bar[3] < 0.85 or bar[3] > 0.95], len(matrix)) == matrix
 
@@ -158,17 +241,33 @@ def seen(bars: Sequence[tuple[float, float, float, float]], dots: int) -> list[b
 @pytest.mark.parametrize(
     "asked",
     [
-        request(due=rupees(0)), request(upi=""), request(upi="not an address"), request(due=rupees(-5)),
-        request(lines=[untaxed("Transfer", Money(500, "JPY"))], total=Money(500, "JPY"), paid=Money(0, "JPY"), due=Money(500, "JPY")),
+        request(due=rupees(0)),
+        request(upi=""),
+        request(upi="not an address"),
+        request(due=rupees(-5)),
+        request(
+            lines=[untaxed("Transfer", Money(500, "JPY"))],
+            total=Money(500, "JPY"),
+            paid=Money(0, "JPY"),
+            due=Money(500, "JPY"),
+        ),
         request(upi="", pay_link="javascript:alert(1)"),
     ],
-)  # fmt: skip
+)
 def test_nothing_to_pay_is_nothing_to_scan_or_press(asked: Paper) -> None:
     assert links(asked) == set()
 
 
 @pytest.mark.parametrize(
-    ("text", "so"), [("clinic@okbank", True), ("a.b-c_9@upi", True), ("clinic", False), ("a@b", False), ("x@bank&am=1", False), ("", False)]
+    ("text", "so"),
+    [
+        ("clinic@okbank", True),
+        ("a.b-c_9@upi", True),
+        ("clinic", False),
+        ("a@b", False),
+        ("x@bank&am=1", False),
+        ("", False),
+    ],
 )
 def test_an_address_for_upi_is_a_name_at_a_bank(text: str, so: bool) -> None:
     assert is_vpa(text) is so
@@ -177,8 +276,13 @@ def test_an_address_for_upi_is_a_name_at_a_bank(text: str, so: bool) -> None:
 def test_nothing_in_a_name_becomes_another_amount() -> None:
     link = upi_link("clinic@okbank", "Ann & Sons&am=1.00\n", rupees(5000), note="50% #1", reference="R/1&cu=USD")
     assert parse_qs(urlsplit(link).query) == {
-        "pa": ["clinic@okbank"], "pn": ["Ann & Sons&am=1.00"], "am": ["50.00"], "cu": ["INR"], "tn": ["50% #1"], "tr": ["R/1&cu=USD"],
-    }  # fmt: skip
+        "pa": ["clinic@okbank"],
+        "pn": ["Ann & Sons&am=1.00"],
+        "am": ["50.00"],
+        "cu": ["INR"],
+        "tn": ["50% #1"],
+        "tr": ["R/1&cu=USD"],
+    }
 
 
 def test_upi_is_for_rupees_that_are_due() -> None:
@@ -189,7 +293,9 @@ def test_upi_is_for_rupees_that_are_due() -> None:
 def test_the_same_paper_is_the_same_bytes_in_another_process_too() -> None:
     program = "import sys, tests.money.test_paper as t; sys.stdout.buffer.write(t.drawn(t.request()))"
     elsewhere = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
-    assert subprocess.run([sys.executable, "-c", program], env=elsewhere, capture_output=True, check=True).stdout == drawn(request())
+    assert subprocess.run(
+        [sys.executable, "-c", program], env=elsewhere, capture_output=True, check=True
+    ).stdout == drawn(request())
     assert drawn(request()) == drawn(request())
 
 
@@ -206,11 +312,21 @@ def test_two_hundred_lines_fill_pages_that_each_say_what_the_columns_are() -> No
 @pytest.mark.parametrize(
     ("written", "printed"),
     [
-        ("₹ Åsa Łuk, Nguyễn, Σίσυφος, Война", "₹ Åsa Łuk, Nguyễn, Σίσυφος, Война"), ("क्षत्रिय मीरा", "क्षत्रिय मीरा"), ("ಮೀರಾ ಅಯ್ಯರ್, ಬೆಂಗಳೂರು", "mīrā ayyar, beṁgaḷūru"),
-        ("தமிழ் 5", "tamiḻ 5"), ("ਸਿੰਘ", "siṁgha"), ("೫೦", "50"), ("a\x00b\u202ec\td\r\ne", "abc d e"), ("Ann 👩\u200d⚕️🎉 Lee", "Ann Lee"), ("王", "?"), ("<b>{nb}**", "<b>{nb}**"),
-        ("\ud800\ue000\uf8ff", ""), ("e\u0301", "é"), ("ﬀ Ⅷ", "ﬀ VIII"),
+        ("₹ Åsa Łuk, Nguyễn, Σίσυφος, Война", "₹ Åsa Łuk, Nguyễn, Σίσυφος, Война"),
+        ("क्षत्रिय मीरा", "क्षत्रिय मीरा"),
+        ("ಮೀರಾ ಅಯ್ಯರ್, ಬೆಂಗಳೂರು", "mīrā ayyar, beṁgaḷūru"),
+        ("தமிழ் 5", "tamiḻ 5"),
+        ("ਸਿੰਘ", "siṁgha"),
+        ("೫೦", "50"),
+        ("a\x00b\u202ec\td\r\ne", "abc d e"),
+        ("Ann 👩\u200d⚕️🎉 Lee", "Ann Lee"),
+        ("王", "?"),
+        ("<b>{nb}**", "<b>{nb}**"),
+        ("\ud800\ue000\uf8ff", ""),
+        ("e\u0301", "é"),
+        ("ﬀ Ⅷ", "ﬀ VIII"),
     ],
-)  # fmt: skip
+)
 def test_what_can_be_drawn_stays_and_what_cannot_is_no_empty_box(written: str, printed: str) -> None:
     assert printable(written) == printed
 
@@ -235,9 +351,21 @@ def watched(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -
 
 
 HOSTILE = [
-    "", "W" * 1000, "word " * 150, "\n".join(f"line {at}" for at in range(100)), "<b>bold</b> **x** {nb} __y__", "\x00\x1b[31m\u202e\u2028", "👩\u200d⚕️🎉",
-    "क्ष" * 100, "ಅ" * 100, "שלום عربى 王小明", "\ud800", "%PDF-1.4 ) Tj (", "\u0301" * 50, "-" * 400,
-]  # fmt: skip
+    "",
+    "W" * 1000,
+    "word " * 150,
+    "\n".join(f"line {at}" for at in range(100)),
+    "<b>bold</b> **x** {nb} __y__",
+    "\x00\x1b[31m\u202e\u2028",
+    "👩\u200d⚕️🎉",
+    "क्ष" * 100,
+    "ಅ" * 100,
+    "שלום عربى 王小明",
+    "\ud800",
+    "%PDF-1.4 ) Tj (",
+    "\u0301" * 50,
+    "-" * 400,
+]
 
 
 @pytest.mark.parametrize("text", HOSTILE)
@@ -245,7 +373,16 @@ def test_no_text_spoils_a_paper(watched: list[str], caplog: pytest.LogCaptureFix
     party = Party(text, text, text, text, text, text)
     line = replace(sold(text, 10**14), code=text, quantity=10**9)
     spoiled = paper(
-        [line, line], seller=party, buyer=party, number=text, place_of_supply=text, about=text, refers_to=text, notes=[text], upi=text, pay_link=text
+        [line, line],
+        seller=party,
+        buyer=party,
+        number=text,
+        place_of_supply=text,
+        about=text,
+        refers_to=text,
+        notes=[text],
+        upi=text,
+        pay_link=text,
     )
     assert PdfReader(io.BytesIO(drawn(spoiled))).pages
     assert watched
@@ -254,7 +391,9 @@ def test_no_text_spoils_a_paper(watched: list[str], caplog: pytest.LogCaptureFix
 
 @given(text=st.text(max_size=120), amount=st.integers(0, 10**17), rate=st.integers(0, 4000))
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_no_text_and_no_amount_leaves_its_place(watched: list[str], caplog: pytest.LogCaptureFixture, text: str, amount: int, rate: int) -> None:
+def test_no_text_and_no_amount_leaves_its_place(
+    watched: list[str], caplog: pytest.LogCaptureFixture, text: str, amount: int, rate: int
+) -> None:
     drawn(paper([sold(text, amount, rate=rate), sold("Visit", 100)], buyer=Party(text, text), about=text, notes=[text]))
     assert caplog.text == ""
 

@@ -39,7 +39,9 @@ def test_a_payment_confirms_the_booking(bill: Bill, play: Any) -> None:
     assert (bill.state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == ("paid", "captured", "")
 
 
-def test_the_gateways_order_is_made_once_even_when_its_reply_is_lost(bill: Bill, go_wrong: Any, sandbox: str, settings: Any) -> None:
+def test_the_gateways_order_is_made_once_even_when_its_reply_is_lost(
+    bill: Bill, go_wrong: Any, sandbox: str, settings: Any
+) -> None:
     go_wrong("reply_lost", path="/v1/orders")  # the look-up fails first …
     with pytest.raises(Unreachable):
         bill.announce()
@@ -49,13 +51,17 @@ def test_the_gateways_order_is_made_once_even_when_its_reply_is_lost(bill: Bill,
         bill.announce()
     order = bill.announce()
     known = requests.get(
-        f"{sandbox}/razorpay/v1/orders?receipt={bill.receipt}", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=PATIENCE
+        f"{sandbox}/razorpay/v1/orders?receipt={bill.receipt}",
+        auth=(settings.razorpay_key, settings.razorpay_secret),
+        timeout=PATIENCE,
     ).json()
     assert [each["id"] for each in known["items"]] == [order]
 
 
 @pytest.mark.parametrize("fault", ["502", "500", "429"])
-def test_a_gateway_on_a_bad_day_is_a_sentence_and_nothing_is_lost(bill: Bill, go_wrong: Any, client: FlaskClient, fault: str) -> None:
+def test_a_gateway_on_a_bad_day_is_a_sentence_and_nothing_is_lost(
+    bill: Bill, go_wrong: Any, client: FlaskClient, fault: str
+) -> None:
     go_wrong(fault, path="/v1/orders")
     answer = client.get(f"/pay/{bill.token}")
     assert answer.status_code == 503
@@ -100,7 +106,9 @@ def test_late_money_takes_the_seat_again_if_it_is_free(bill: Bill, play: Any, la
         assert booking_of(bill).state == "confirmed"
 
 
-def test_late_money_for_a_seat_that_is_gone_goes_back_and_says_so(bill: Bill, slot: Slot, hold: Hold, play: Any, later: Any, work_off: WorkOff) -> None:
+def test_late_money_for_a_seat_that_is_gone_goes_back_and_says_so(
+    bill: Bill, slot: Slot, hold: Hold, play: Any, later: Any, work_off: WorkOff
+) -> None:
     play(bill, "late", after=0)
     with later(minutes=16):
         other = hold(slot, name="Kabir Shah", email="kabir@example.com")
@@ -120,7 +128,9 @@ def test_money_for_a_cancelled_booking_goes_back(bill: Bill) -> None:
     assert payments_of(bill)[0].owed_back
 
 
-def test_cancelling_a_paid_booking_gives_the_money_back_once(bill: Bill, play: Any, work_off: WorkOff, sandbox: str, settings: Any) -> None:
+def test_cancelling_a_paid_booking_gives_the_money_back_once(
+    bill: Bill, play: Any, work_off: WorkOff, sandbox: str, settings: Any
+) -> None:
     paid = play(bill, "captured")
     bill.look()
     booking_of(bill).cancel(CallOff("Ill."))
@@ -128,7 +138,9 @@ def test_cancelling_a_paid_booking_gives_the_money_back_once(bill: Bill, play: A
     work_off()
     assert payments_of(bill)[0].state == "refunded"
     refunds = requests.get(
-        f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=PATIENCE
+        f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds",
+        auth=(settings.razorpay_key, settings.razorpay_secret),
+        timeout=PATIENCE,
     ).json()
     assert [each["amount"] for each in refunds["items"]] == [99900]
 
@@ -145,7 +157,9 @@ def test_a_refund_whose_reply_is_lost_is_not_made_twice(
         work_off()
     assert payments_of(bill)[0].state == "refunded"
     refunds = requests.get(
-        f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds", auth=(settings.razorpay_key, settings.razorpay_secret), timeout=PATIENCE
+        f"{sandbox}/razorpay/v1/payments/{paid['id']}/refunds",
+        auth=(settings.razorpay_key, settings.razorpay_secret),
+        timeout=PATIENCE,
     ).json()
     assert refunds["count"] == 1
 
@@ -159,8 +173,14 @@ def test_every_order_of_what_is_heard_ends_the_same(slot: Slot, hold: Hold, late
         assert bill
         for state in order:
             bill.heard([Charge(f"pay_{n}", state, bill.price)])
-        assert (booking_of(bill).state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == ("confirmed", "captured", ""), order
-    confirmations = session.scalar(select(func.count()).select_from(Message).where(Message.template == "bookings/confirmed"))
+        assert (booking_of(bill).state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == (
+            "confirmed",
+            "captured",
+            "",
+        ), order
+    confirmations = session.scalar(
+        select(func.count()).select_from(Message).where(Message.template == "bookings/confirmed")
+    )
     assert confirmations == n + 1
 
 
@@ -190,13 +210,21 @@ def headers(raw: bytes, settings: Any, event_id: str = "evt_1", secret: str | No
 
 
 def event_about(order_id: str) -> bytes:
-    return b'{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"pay_x","order_id":"' + order_id.encode() + b'"}}}}'
+    return (
+        b'{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"pay_x","order_id":"'
+        + order_id.encode()
+        + b'"}}}}'
+    )
 
 
-def test_a_webhook_is_written_down_once_and_handled_by_a_job(bill: Bill, play: Any, client: FlaskClient, settings: Any, work_off: WorkOff) -> None:
+def test_a_webhook_is_written_down_once_and_handled_by_a_job(
+    bill: Bill, play: Any, client: FlaskClient, settings: Any, work_off: WorkOff
+) -> None:
     play(bill, "captured")
     raw = event_about(bill.announce())
-    first, second = (client.post("/api/payment/webhook/razorpay", data=raw, headers=headers(raw, settings)) for _ in range(2))
+    first, second = (
+        client.post("/api/payment/webhook/razorpay", data=raw, headers=headers(raw, settings)) for _ in range(2)
+    )
     assert (first.status_code, second.status_code) == (200, 200)
     assert (first.get_json()["news"], second.get_json()["news"]) == (True, False)
     assert booking_of(bill).state == "held"  # answered at once, acted on by the worker
@@ -205,7 +233,9 @@ def test_a_webhook_is_written_down_once_and_handled_by_a_job(bill: Bill, play: A
     assert session.scalar(select(func.count()).select_from(Event)) == 1
 
 
-@pytest.mark.parametrize("wrong", [{"X-Razorpay-Signature": "0" * 64}, {"X-Razorpay-Signature": ""}, {"X-Razorpay-Signature": "\xe9"}, {}])
+@pytest.mark.parametrize(
+    "wrong", [{"X-Razorpay-Signature": "0" * 64}, {"X-Razorpay-Signature": ""}, {"X-Razorpay-Signature": "\xe9"}, {}]
+)
 def test_a_webhook_without_its_signature_is_refused(client: FlaskClient, app: Any, wrong: dict[str, str]) -> None:
     answer = client.post("/api/payment/webhook/razorpay", data=event_about("order_1"), headers=wrong)
     assert answer.status_code == 403
@@ -214,28 +244,47 @@ def test_a_webhook_without_its_signature_is_refused(client: FlaskClient, app: An
 
 def test_a_webhook_with_one_changed_byte_is_refused(client: FlaskClient, app: Any, settings: Any) -> None:
     raw = event_about("order_1")
-    assert client.post("/api/payment/webhook/razorpay", data=raw.replace(b"order_1", b"order_2"), headers=headers(raw, settings)).status_code == 403
+    assert (
+        client.post(
+            "/api/payment/webhook/razorpay", data=raw.replace(b"order_1", b"order_2"), headers=headers(raw, settings)
+        ).status_code
+        == 403
+    )
 
 
 def test_after_a_change_of_secret_yesterdays_events_are_still_believed(app: Any, settings: Any) -> None:
-    two = Razorpay(key="k", secret="s", webhook_secrets=("new", "old"), url="http://127.0.0.1:1", hosted="/", business="x")
+    two = Razorpay(
+        key="k", secret="s", webhook_secrets=("new", "old"), url="http://127.0.0.1:1", hosted="/", business="x"
+    )
     raw = event_about("order_1")
     assert two.hear(raw, headers(raw, settings, secret="old")).order_id == "order_1"
 
 
-def test_an_event_about_nobodys_order_is_parked_and_can_be_handled_again(app: Any, settings: Any, work_off: WorkOff) -> None:
+def test_an_event_about_nobodys_order_is_parked_and_can_be_handled_again(
+    app: Any, settings: Any, work_off: WorkOff
+) -> None:
     raw = event_about("order_unknown")
     received("razorpay", raw, headers(raw, settings))
     work_off()
     event = session.scalars(select(Event)).one()
     assert (event.state, event.trouble) == ("parked", "No payment request was found for this event.")
     event.handle_again()
-    assert session.scalar(select(func.count()).select_from(Job).where(Job.name == "money.inbox.handle", Job.state == "waiting")) == 1
+    assert (
+        session.scalar(
+            select(func.count()).select_from(Job).where(Job.name == "money.inbox.handle", Job.state == "waiting")
+        )
+        == 1
+    )
 
 
-def test_signed_rubbish_is_refused_and_an_unknown_gateway_is_not_there(client: FlaskClient, app: Any, settings: Any) -> None:
+def test_signed_rubbish_is_refused_and_an_unknown_gateway_is_not_there(
+    client: FlaskClient, app: Any, settings: Any
+) -> None:
     for raw in (b"", b"[]", b"{}", b'{"event": 1, "payload": []}', b"\xff\xfe"):
-        assert client.post("/api/payment/webhook/razorpay", data=raw, headers=headers(raw, settings)).status_code in (200, 400)
+        assert client.post("/api/payment/webhook/razorpay", data=raw, headers=headers(raw, settings)).status_code in (
+            200,
+            400,
+        )
     assert client.post("/api/payment/webhook/nosuch", data=b"{}").status_code == 404
 
 
@@ -246,7 +295,9 @@ def test_the_usual_gateway_tells_only_what_a_client_may_know(app: Any, settings:
 # --- what fresh eyes found ----------------------------------------------------------------------------------------------
 
 
-def test_the_search_for_a_lost_payment_never_gets_stuck(bill: Bill, go_wrong: Any, later: Any, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_search_for_a_lost_payment_never_gets_stuck(
+    bill: Bill, go_wrong: Any, later: Any, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Four days of looking every hour at most, also past a gateway that was away for a while."""
     searching = "money.basket.look_for_lost_payments"
     monkeypatch.setattr(jobs, "_clockwork", {searching: jobs._clockwork[searching]})
@@ -266,14 +317,21 @@ def test_a_payment_that_the_gateway_gave_back_by_itself_pays_for_nothing(bill: B
     back = Charge("pay_A", "refunded", bill.price, "card")
     bill.heard([back, captured(bill, "pay_B")])
     assert booking_of(bill).paid_with == "Razorpay pay_B"
-    assert [(each.gateway_id, each.state, each.owed_back) for each in payments_of(bill)] == [("pay_A", "refunded", ""), ("pay_B", "captured", "")]
+    assert [(each.gateway_id, each.state, each.owed_back) for each in payments_of(bill)] == [
+        ("pay_A", "refunded", ""),
+        ("pay_B", "captured", ""),
+    ]
 
 
-def test_a_refund_that_was_made_by_hand_at_the_gateway_is_found(bill: Bill, play: Any, work_off: WorkOff, settings: Any) -> None:
+def test_a_refund_that_was_made_by_hand_at_the_gateway_is_found(
+    bill: Bill, play: Any, work_off: WorkOff, settings: Any
+) -> None:
     paid = play(bill, "captured")
     bill.look()
     key = (settings.razorpay_key, settings.razorpay_secret)
-    by_hand = requests.post(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refund", json={}, auth=key, timeout=PATIENCE).json()
+    by_hand = requests.post(
+        f"{settings.razorpay_url}/v1/payments/{paid['id']}/refund", json={}, auth=key, timeout=PATIENCE
+    ).json()
     booking_of(bill).cancel(CallOff("Ill."))
     work_off()
     assert (payments_of(bill)[0].state, payments_of(bill)[0].refunds[-1].gateway_id) == ("refunded", by_hand["id"])
@@ -286,14 +344,18 @@ def test_the_first_order_that_was_announced_stays(bill: Bill) -> None:
     assert bill.announce() == "order_FIRST"
 
 
-def test_an_event_without_an_order_is_parked_and_touches_no_bill(bill: Bill, app: Any, settings: Any, work_off: WorkOff) -> None:
+def test_an_event_without_an_order_is_parked_and_touches_no_bill(
+    bill: Bill, app: Any, settings: Any, work_off: WorkOff
+) -> None:
     raw = b'{"entity":"event","event":"payment.downtime.started","payload":{"payment.downtime":{"entity":{"id":"down_1"}}}}'
     received("razorpay", raw, headers(raw, settings))
     work_off()
     assert session.scalars(select(Event)).one().state == "parked"
 
 
-def test_the_gateway_sends_the_payer_back_to_us_whatever_name_the_request_came_with(client: FlaskClient, bill: Bill) -> None:
+def test_the_gateway_sends_the_payer_back_to_us_whatever_name_the_request_came_with(
+    client: FlaskClient, bill: Bill
+) -> None:
     page = client.get(f"/pay/{bill.token}", headers={"Host": "evil.example"})
     assert "evil.example" not in page.text
 

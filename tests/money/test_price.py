@@ -27,7 +27,10 @@ def inr(amount: int) -> Money:
 
 @st.composite
 def items(draw: Any) -> list[Item]:
-    return [Item(f"item {n}", inr(draw(AMOUNTS)), draw(st.integers(1, 5)), draw(RATES), draw(st.booleans())) for n in range(draw(st.integers(1, 5)))]
+    return [
+        Item(f"item {n}", inr(draw(AMOUNTS)), draw(st.integers(1, 5)), draw(RATES), draw(st.booleans()))
+        for n in range(draw(st.integers(1, 5)))
+    ]
 
 
 @given(st.integers(-(10**12), 10**12), CURRENCIES, st.lists(st.integers(0, 10**6), min_size=1, max_size=12).filter(any))
@@ -47,15 +50,21 @@ def test_a_half_goes_away_from_zero_and_nothing_else_is_far(amount: int, whole: 
 
 def test_money_of_two_currencies_never_meets() -> None:
     for mix in (
-        lambda: inr(1) + Money(1, "USD"), lambda: inr(1) - Money(1, "USD"), lambda: inr(1) < Money(1, "USD"), lambda: inr(1) >= Money(1, "USD"),
-        lambda: Money.total([inr(1), Money(1, "USD")], "INR"), lambda: min(inr(1), Money(1, "USD")),
-    ):  # fmt: skip
+        lambda: inr(1) + Money(1, "USD"),
+        lambda: inr(1) - Money(1, "USD"),
+        lambda: inr(1) < Money(1, "USD"),
+        lambda: inr(1) >= Money(1, "USD"),
+        lambda: Money.total([inr(1), Money(1, "USD")], "INR"),
+        lambda: min(inr(1), Money(1, "USD")),
+    ):
         with pytest.raises(ValueError, match="not the same currency"):
             mix()
 
 
 @given(AMOUNTS, RATES, st.booleans(), PLACES)
-def test_net_and_taxes_are_the_price_and_the_two_halves_are_equal(amount: int, rate: int, included: bool, place: Place) -> None:
+def test_net_and_taxes_are_the_price_and_the_two_halves_are_equal(
+    amount: int, rate: int, included: bool, place: Place
+) -> None:
     parts = taxed(inr(amount), rate, included=included, place=place)
     if included:
         assert parts.total == inr(amount)
@@ -78,7 +87,9 @@ def test_net_and_taxes_are_the_price_and_the_two_halves_are_equal(amount: int, r
         (100_00, 0, True, Place("29", "29"), 100_00, {}),
     ],
 )
-def test_gst_by_place_of_supply(price: int, rate: int, included: bool, place: Place, net: int, taxes: dict[str, int]) -> None:
+def test_gst_by_place_of_supply(
+    price: int, rate: int, included: bool, place: Place, net: int, taxes: dict[str, int]
+) -> None:
     parts = taxed(inr(price), rate, included=included, place=place)
     assert (parts.net.amount, {name: each.amount for name, each in parts.taxes.items()}) == (net, taxes)
 
@@ -93,7 +104,9 @@ def test_a_price_is_the_sum_of_its_lines_and_never_below_zero(asked: list[Item],
 
 
 @given(items(), st.lists(st.integers(0, 10**12), max_size=6), PLACES)
-def test_whatever_is_cut_off_in_whatever_steps_adds_up_line_by_line(asked: list[Item], cuts: list[int], place: Place) -> None:
+def test_whatever_is_cut_off_in_whatever_steps_adds_up_line_by_line(
+    asked: list[Item], cuts: list[int], place: Place
+) -> None:
     whole = priced(asked, place=place)
     left, parts = whole, []
     for cut in cuts:
@@ -117,7 +130,14 @@ def test_no_more_can_be_cut_off_than_there_is() -> None:
 def test_a_gstin_is_known_by_its_last_character() -> None:
     assert is_gstin("27AAPFU0939F1ZV")
     assert is_gstin("29AAGCB7383J1Z4")
-    for wrong in ("27AAPFU0939F1ZW", "27AAPFU0939F1Z", "00AAPFU0939F1ZV", "27aapfu0939f1zv", "", "27AAPFU0939F1Z\u00e9"):
+    for wrong in (
+        "27AAPFU0939F1ZW",
+        "27AAPFU0939F1Z",
+        "00AAPFU0939F1ZV",
+        "27aapfu0939f1zv",
+        "",
+        "27AAPFU0939F1Z\u00e9",
+    ):
         assert not is_gstin(wrong)
 
 
@@ -126,7 +146,10 @@ def test_exactly_at_a_step_counts_as_in_time(hours: float, share: int) -> None:
     assert percent("24h: 50%, 48h: 100%", timedelta(hours=hours)) == share
 
 
-@pytest.mark.parametrize("wrong", ["", "soon", "48h", "48h: 101%", "48h: 50%, 48h: 40%", "48h: 10%, 24h: 50%", "-1h: 5%", "48h: 100%;24h: 50%"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["", "soon", "48h", "48h: 101%", "48h: 50%, 48h: 40%", "48h: 10%, 24h: 50%", "-1h: 5%", "48h: 100%;24h: 50%"],
+)
 def test_a_policy_that_cannot_be_read_or_rewards_waiting_is_refused(wrong: str) -> None:
     with pytest.raises(Invalid):
         read(wrong)

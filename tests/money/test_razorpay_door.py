@@ -32,7 +32,12 @@ from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
 ASKED = Asked(
-    Money(99900, "INR"), "BK-1", "https://shop.example/back", "https://shop.example/away", "Booking BK-1", {"name": "Meera", "email": "m@example.com"}
+    Money(99900, "INR"),
+    "BK-1",
+    "https://shop.example/back",
+    "https://shop.example/away",
+    "Booking BK-1",
+    {"name": "Meera", "email": "m@example.com"},
 )
 
 
@@ -40,11 +45,15 @@ ASKED = Asked(
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings.read(
         {
-            "FRONTDESK_ENV": "test", "DATABASE_URL": "postgresql://nobody/nothing", "REDIS_URL": "redis://nobody", "BASE_URL": "http://127.0.0.1:9",
-            "SECRET_KEY": "only for these tests, and longer than it has to be", "SANDBOX_URL": "http://127.0.0.1:9",
+            "FRONTDESK_ENV": "test",
+            "DATABASE_URL": "postgresql://nobody/nothing",
+            "REDIS_URL": "redis://nobody",
+            "BASE_URL": "http://127.0.0.1:9",
+            "SECRET_KEY": "only for these tests, and longer than it has to be",
+            "SANDBOX_URL": "http://127.0.0.1:9",
             "SANDBOX_DATA": str(tmp_path_factory.mktemp("razorpay") / "s.db"),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +83,12 @@ def house(built: Flask) -> Iterator[None]:
 
 def open_door(keys: Settings, url: str) -> Razorpay:
     return Razorpay(
-        key=keys.razorpay_key, secret=keys.razorpay_secret, webhook_secrets=("new one", "old one"), url=url, hosted="/hosted", business="Asha & Dev"
+        key=keys.razorpay_key,
+        secret=keys.razorpay_secret,
+        webhook_secrets=("new one", "old one"),
+        url=url,
+        hosted="/hosted",
+        business="Asha & Dev",
     )
 
 
@@ -122,7 +136,12 @@ def test_an_order_says_what_it_is_for_and_is_made_once_for_one_receipt(bank: Sta
     order_id = door.order(asked)
     assert door.order(asked) == order_id
     known = bank.client.order.fetch(order_id)
-    assert (known["amount"], known["currency"], known["receipt"], known["notes"]) == (99900, "INR", asked.receipt, {"about": "Booking BK-1"})
+    assert (known["amount"], known["currency"], known["receipt"], known["notes"]) == (
+        99900,
+        "INR",
+        asked.receipt,
+        {"about": "Booking BK-1"},
+    )
     assert door.order(another(about="")) != order_id
 
 
@@ -158,18 +177,34 @@ def test_the_way_to_the_payers_page_says_what_for_and_for_how_long(door: Razorpa
             assert "timeout" not in door.checkout("order_1", replace(ASKED, until=until)).fields
     assert (there.action, there.method) == ("/hosted", "post")
     assert dict(there.fields) == {
-        "key_id": "rzp_test_sandbox", "order_id": "order_1", "amount": "99900", "currency": "INR", "name": "Asha & Dev", "description": "Booking BK-1",
-        "timeout": "780", "prefill[name]": "Meera", "prefill[email]": "m@example.com", "callback_url": ASKED.back, "cancel_url": ASKED.away,
-    }  # fmt: skip
+        "key_id": "rzp_test_sandbox",
+        "order_id": "order_1",
+        "amount": "99900",
+        "currency": "INR",
+        "name": "Asha & Dev",
+        "description": "Booking BK-1",
+        "timeout": "780",
+        "prefill[name]": "Meera",
+        "prefill[email]": "m@example.com",
+        "callback_url": ASKED.back,
+        "cancel_url": ASKED.away,
+    }
 
 
 def test_what_the_browser_brings_is_believed_only_for_our_own_order(door: Razorpay, paid: dict[str, Any]) -> None:
     fields = {name: paid[name] for name in ("razorpay_payment_id", "razorpay_order_id", "razorpay_signature")}
     order_id = paid["order_id"]
     assert door.came_back(order_id, fields) == ""
-    assert door.came_back(order_id, fields | {"razorpay_order_id": "order_other"}) == ""  # whatever the browser says of it
+    assert (
+        door.came_back(order_id, fields | {"razorpay_order_id": "order_other"}) == ""
+    )  # whatever the browser says of it
     assert door.came_back("order_other", fields) == "unverified"
-    for spoilt in ({"razorpay_signature": ""}, {"razorpay_signature": "é" * 64}, {"razorpay_payment_id": "pay_other"}, {"razorpay_signature": "\udc80"}):
+    for spoilt in (
+        {"razorpay_signature": ""},
+        {"razorpay_signature": "é" * 64},
+        {"razorpay_payment_id": "pay_other"},
+        {"razorpay_signature": "\udc80"},
+    ):
         assert door.came_back(order_id, fields | spoilt) == "unverified"
     assert door.came_back(order_id, {"error[code]": "BAD_REQUEST_ERROR"}) == door.came_back(order_id, {}) == "failed"
 
@@ -186,7 +221,13 @@ def test_each_attempt_is_a_charge_in_the_state_that_counts(bank: Standing, door:
     failed, returned, captured = door.charges(order_id)
     assert (failed.state, failed.error) == ("failed", "Payment was unsuccessful because the bank did not respond.")
     assert (returned.state, returned.id) == ("refunded", late["id"])  # it came and went without ever being ours
-    assert (captured.id, captured.state, captured.money, captured.method, captured.returned) == (paid["id"], "captured", ASKED.money, "card", 0)
+    assert (captured.id, captured.state, captured.money, captured.method, captured.returned) == (
+        paid["id"],
+        "captured",
+        ASKED.money,
+        "card",
+        0,
+    )
     assert captured.order_id == order_id
     assert captured.at
     assert clock.now() - captured.at < timedelta(minutes=1)
@@ -206,16 +247,25 @@ def test_money_that_waits_for_a_hand_is_only_authorized(bank: Standing, door: Ra
 # --- refunds ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_refund_is_given_once_for_one_key_even_when_the_reply_is_lost(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
+def test_a_refund_is_given_once_for_one_key_even_when_the_reply_is_lost(
+    bank: Standing, door: Razorpay, paid: dict[str, Any]
+) -> None:
     bank.wrong("reply_lost", path="/refund")
     with pytest.raises(Unreachable):
         door.refund(paid["id"], Money(40000, "INR"), "RF-2026-000001")
     told = door.refund(paid["id"], Money(40000, "INR"), "RF-2026-000001")
-    assert (told.state, told.money, told.key, told.payment_id) == ("done", Money(40000, "INR"), "RF-2026-000001", paid["id"])
+    assert (told.state, told.money, told.key, told.payment_id) == (
+        "done",
+        Money(40000, "INR"),
+        "RF-2026-000001",
+        paid["id"],
+    )
     assert [each.id for each in door.refunds(paid["id"])] == [told.id]
 
 
-def test_a_refund_that_was_made_is_found_when_razorpay_has_forgotten_its_key(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
+def test_a_refund_that_was_made_is_found_when_razorpay_has_forgotten_its_key(
+    bank: Standing, door: Razorpay, paid: dict[str, Any]
+) -> None:
     whole = door.refund(paid["id"], ASKED.money, "RF-2026-000002")
     with bank.store.open() as file:
         file.execute("delete from once")
@@ -224,10 +274,15 @@ def test_a_refund_that_was_made_is_found_when_razorpay_has_forgotten_its_key(ban
         door.refund(paid["id"], ASKED.money, "RF-2026-000003")
 
 
-def test_a_refund_from_the_dashboard_is_seen_and_is_not_ours(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
+def test_a_refund_from_the_dashboard_is_seen_and_is_not_ours(
+    bank: Standing, door: Razorpay, paid: dict[str, Any]
+) -> None:
     verb(bank, f"payments/{paid['id']}/refund", amount=50000)
     door.refund(paid["id"], Money(100, "INR"), "RF-2026-000004")
-    assert [(each.money.amount, each.key, each.state) for each in door.refunds(paid["id"])] == [(100, "RF-2026-000004", "done"), (50000, "", "done")]
+    assert [(each.money.amount, each.key, each.state) for each in door.refunds(paid["id"])] == [
+        (100, "RF-2026-000004", "done"),
+        (50000, "", "done"),
+    ]
     verb(bank, f"payments/{paid['id']}/refund")
     with pytest.raises(Declined, match="fully refunded already"):
         door.refund(paid["id"], Money(100, "INR"), "RF-2026-000005")
@@ -252,9 +307,13 @@ def test_more_refunds_than_one_page_are_all_read(bank: Standing, door: Razorpay,
 # --- disputes, the day's takings, settlements -------------------------------------------------------------------------
 
 
-def test_a_dispute_is_read_with_its_day_and_what_was_taken(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
+def test_a_dispute_is_read_with_its_day_and_what_was_taken(
+    bank: Standing, door: Razorpay, paid: dict[str, Any]
+) -> None:
     until = clock.timestamp() + 5 * 24 * 60 * 60
-    told = verb(bank, f"payments/{paid['id']}/dispute", amount=50000, respond_by=until, reason_code="chargeback_authorization")
+    told = verb(
+        bank, f"payments/{paid['id']}/dispute", amount=50000, respond_by=until, reason_code="chargeback_authorization"
+    )
     dispute = door.dispute(told["id"])
     assert (dispute.payment_id, dispute.state, dispute.money, dispute.deducted, dispute.reason) == (
         paid["id"],
@@ -286,7 +345,9 @@ def test_the_takings_of_a_day_are_what_was_captured_and_nothing_else(
     assert door.taken(today - timedelta(days=1)) == []
 
 
-def test_a_settlement_report_adds_up_to_what_reaches_the_bank(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
+def test_a_settlement_report_adds_up_to_what_reaches_the_bank(
+    bank: Standing, door: Razorpay, paid: dict[str, Any]
+) -> None:
     day = datetime(2026, 3, 1).date()
     verb(bank, "settle", day="2026-02-28")  # what other tests have left
     assert verb(bank, "settle", day="2026-03-01") == {"settlements": []}
@@ -300,7 +361,9 @@ def test_a_settlement_report_adds_up_to_what_reaches_the_bank(bank: Standing, do
     assert (payment.id, payment.credit.amount, payment.fee.amount, payment.tax.amount) == (mine["id"], 99900, 1998, 360)
     assert (refund.id, refund.debit.amount, refund.fee.amount) == (back["id"], 10000, 0)
     assert taken.debit.amount == 5000
-    assert settlement["amount"] == sum(each.credit.amount - each.debit.amount - each.fee.amount - each.tax.amount for each in rows.values())
+    assert settlement["amount"] == sum(
+        each.credit.amount - each.debit.amount - each.fee.amount - each.tax.amount for each in rows.values()
+    )
     assert {each.reference for each in rows.values()} == {settlement["utr"]}
     assert payment.settled_at
     assert payment.settled_at.date() == day
@@ -315,11 +378,18 @@ def test_a_settlement_report_adds_up_to_what_reaches_the_bank(bank: Standing, do
 
 
 @pytest.mark.parametrize("fault", ["502", "429", "500", "empty", "no_content", "list", "reply_lost", "in_flight"])
-def test_whatever_says_nothing_about_the_money_is_worth_another_try(bank: Standing, door: Razorpay, paid: dict[str, Any], fault: str) -> None:
+def test_whatever_says_nothing_about_the_money_is_worth_another_try(
+    bank: Standing, door: Razorpay, paid: dict[str, Any], fault: str
+) -> None:
     tries: list[Callable[[], Any]] = [
-        lambda: door.order(another()), lambda: door.charges(paid["order_id"]), lambda: door.refund(paid["id"], Money(100, "INR"), f"key-of-{fault}"),
-        lambda: door.refunds(paid["id"]), lambda: door.dispute("disp_1"), lambda: door.taken(clock.now().date()), lambda: door.settled(clock.now().date()),
-    ]  # fmt: skip
+        lambda: door.order(another()),
+        lambda: door.charges(paid["order_id"]),
+        lambda: door.refund(paid["id"], Money(100, "INR"), f"key-of-{fault}"),
+        lambda: door.refunds(paid["id"]),
+        lambda: door.dispute("disp_1"),
+        lambda: door.taken(clock.now().date()),
+        lambda: door.settled(clock.now().date()),
+    ]
     for each in tries:
         bank.wrong(fault, path="/v1/")
         with pytest.raises(Unreachable) as no:
@@ -339,7 +409,9 @@ def test_a_slow_gateway_is_not_waited_for(bank: Standing, door: Razorpay, monkey
     assert time.monotonic() - began < 25
 
 
-def test_nobody_at_home_is_a_sentence_and_nothing_is_printed(keys: Settings, house: None, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_at_home_is_a_sentence_and_nothing_is_printed(
+    keys: Settings, house: None, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(Unreachable):
         open_door(keys, "http://127.0.0.1:9").order(ASKED)
     assert capsys.readouterr().out == ""  # the SDK prints what goes wrong, if it gets to see it
@@ -352,14 +424,43 @@ def test_nobody_is_called_while_a_transaction_is_open(door: Razorpay) -> None:
 
 # Whatever may stand behind an address: each is (status, body).
 NONSENSE = [
-    (200, ""), (200, "[]"), (200, "null"), (200, "3"), (200, '"items"'), (200, "{}"), (200, '{"items": 3}'), (200, '{"items": [3]}'), (200, '{"items": [{}]}'),
-    (200, '{"items": [{"id": "x", "amount": "many", "currency": "INR", "status": "captured", "receipt": "BK-1", "payment_id": "pay_1"}]}'), (200, "<html>"),
-    (200, '{"items": [{"id": "x", "amount": null, "currency": "INR", "status": "captured"}]}'), (204, ""), (301, ""), (302, "{}"), (400, ""), (400, "<html>"), (400, "{}"),
-    (400, '{"error": "no"}'), (400, '{"error": {}}'), (400, '{"error": {"description": null}}'), (400, "[]"), (403, "<html>Forbidden</html>"), (404, "nginx"),
-    (408, '{"error": {"description": "Timeout"}}'), (429, '{"error": {"code": "BAD_REQUEST_ERROR", "description": "Too many requests"}}'), (500, ""), (500, "{}"),
-    (500, '{"error": {"code": "SERVER_ERROR", "description": "We are facing some trouble"}}'), (502, "<html>"), (503, "null"), (504, "[]"),
+    (200, ""),
+    (200, "[]"),
+    (200, "null"),
+    (200, "3"),
+    (200, '"items"'),
+    (200, "{}"),
+    (200, '{"items": 3}'),
+    (200, '{"items": [3]}'),
+    (200, '{"items": [{}]}'),
+    (
+        200,
+        '{"items": [{"id": "x", "amount": "many", "currency": "INR", "status": "captured", "receipt": "BK-1", "payment_id": "pay_1"}]}',
+    ),
+    (200, "<html>"),
+    (200, '{"items": [{"id": "x", "amount": null, "currency": "INR", "status": "captured"}]}'),
+    (204, ""),
+    (301, ""),
+    (302, "{}"),
+    (400, ""),
+    (400, "<html>"),
+    (400, "{}"),
+    (400, '{"error": "no"}'),
+    (400, '{"error": {}}'),
+    (400, '{"error": {"description": null}}'),
+    (400, "[]"),
+    (403, "<html>Forbidden</html>"),
+    (404, "nginx"),
+    (408, '{"error": {"description": "Timeout"}}'),
+    (429, '{"error": {"code": "BAD_REQUEST_ERROR", "description": "Too many requests"}}'),
+    (500, ""),
+    (500, "{}"),
+    (500, '{"error": {"code": "SERVER_ERROR", "description": "We are facing some trouble"}}'),
+    (502, "<html>"),
+    (503, "null"),
+    (504, "[]"),
     (502, '{"error": {"code": "GATEWAY_ERROR", "description": "The bank is away"}}'),
-]  # fmt: skip
+]
 
 
 @pytest.fixture
@@ -394,9 +495,14 @@ def stranger(keys: Settings, house: None) -> Iterator[Any]:
 def test_nonsense_is_never_taken_for_an_answer(stranger: Any, status: int, body: str) -> None:
     door, today = stranger(status, body), clock.now().date()
     tries: list[Callable[[], Any]] = [
-        lambda: door.charges("order_1"), lambda: door.refund("pay_1", ASKED.money, "key-000001"), lambda: door.dispute("disp_1"),
-        lambda: door.refunds("pay_1"), lambda: door.taken(today), lambda: door.settled(today), lambda: door.order(ASKED),
-    ]  # fmt: skip
+        lambda: door.charges("order_1"),
+        lambda: door.refund("pay_1", ASKED.money, "key-000001"),
+        lambda: door.dispute("disp_1"),
+        lambda: door.refunds("pay_1"),
+        lambda: door.taken(today),
+        lambda: door.settled(today),
+        lambda: door.order(ASKED),
+    ]
     for each in tries:
         with pytest.raises(Unreachable):
             each()
@@ -434,8 +540,17 @@ def accounts(**given: Any) -> Callable[[Razorpay, dict[str, Any]], Any]:
 def payouts(key: str | None = "key-1", **given: Any) -> Callable[[Razorpay, dict[str, Any]], Any]:
     def make(door: Razorpay, _: dict[str, Any]) -> Any:
         account = accounts(account_type="vpa", vpa={"address": "gaurav@bank"})(door, {})
-        asked = {"account_number": "7878780080316316", "fund_account_id": account["id"], "amount": 100, "currency": "INR", "mode": "UPI", "purpose": "payout"}
-        return door.client.post("/v1/payouts", asked | given, headers={} if key is None else {"X-Payout-Idempotency": key})
+        asked = {
+            "account_number": "7878780080316316",
+            "fund_account_id": account["id"],
+            "amount": 100,
+            "currency": "INR",
+            "mode": "UPI",
+            "purpose": "payout",
+        }
+        return door.client.post(
+            "/v1/payouts", asked | given, headers={} if key is None else {"X-Payout-Idempotency": key}
+        )
 
     return make
 
@@ -452,11 +567,17 @@ def twice(first: Callable[..., Any], second: Callable[..., Any]) -> Callable[[Ra
     return act
 
 
-def disputed(then: Callable[[Razorpay, str], Any], *verbs: str, **given: Any) -> Callable[[Razorpay, dict[str, Any]], Any]:
+def disputed(
+    then: Callable[[Razorpay, str], Any], *verbs: str, **given: Any
+) -> Callable[[Razorpay, dict[str, Any]], Any]:
     def act(door: Razorpay, paid: dict[str, Any]) -> Any:
-        told = requests.post(f"{door.client.base_url}/payments/{paid['id']}/dispute", json={"deliver": False} | given, timeout=PATIENCE).json()
+        told = requests.post(
+            f"{door.client.base_url}/payments/{paid['id']}/dispute", json={"deliver": False} | given, timeout=PATIENCE
+        ).json()
         for each in verbs:
-            requests.post(f"{door.client.base_url}/disputes/{told['id']}/{each}", json={"deliver": False}, timeout=PATIENCE)
+            requests.post(
+                f"{door.client.base_url}/disputes/{told['id']}/{each}", json={"deliver": False}, timeout=PATIENCE
+            )
         return then(door, told["id"])
 
     return act
@@ -473,7 +594,11 @@ def link_is(then: str, **given: Any) -> Callable[[Razorpay, dict[str, Any]], Any
 
 def partly(door: Razorpay, _: dict[str, Any]) -> Any:
     order = door.client.order.create({"amount": 1000, "currency": "INR", "partial_payment": True})
-    paid = requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE).json()
+    paid = requests.post(
+        f"{door.client.base_url}/orders/{order['id']}/pay",
+        json={"outcome": "captured", "deliver": False},
+        timeout=PATIENCE,
+    ).json()
     return shares()(door, paid)
 
 
@@ -481,7 +606,12 @@ def failing(then: Callable[..., Any]) -> Callable[[Razorpay, dict[str, Any]], An
     def act(door: Razorpay, _: dict[str, Any]) -> Any:
         order = door.client.order.create({"amount": 1000, "currency": "INR"})
         return then(
-            door, requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "failed", "deliver": False}, timeout=PATIENCE).json()
+            door,
+            requests.post(
+                f"{door.client.base_url}/orders/{order['id']}/pay",
+                json={"outcome": "failed", "deliver": False},
+                timeout=PATIENCE,
+            ).json(),
         )
 
     return act
@@ -491,7 +621,11 @@ def overtaken(door: Razorpay, _: dict[str, Any]) -> Any:
     """Two payments of one order wait for a hand; one of them gets it."""
     order = door.client.order.create({"amount": 1000, "currency": "INR", "payment": {"capture": "manual"}})
     one, other = (
-        requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "authorized", "deliver": False}, timeout=PATIENCE).json()
+        requests.post(
+            f"{door.client.base_url}/orders/{order['id']}/pay",
+            json={"outcome": "authorized", "deliver": False},
+            timeout=PATIENCE,
+        ).json()
         for _ in range(2)
     )
     door.client.payment.capture(one["id"], 1000, {})
@@ -500,7 +634,11 @@ def overtaken(door: Razorpay, _: dict[str, Any]) -> Any:
 
 def waiting(door: Razorpay, _: dict[str, Any]) -> Any:
     order = door.client.order.create({"amount": 1000, "currency": "INR", "payment": {"capture": "manual"}})
-    paid = requests.post(f"{door.client.base_url}/orders/{order['id']}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE).json()
+    paid = requests.post(
+        f"{door.client.base_url}/orders/{order['id']}/pay",
+        json={"outcome": "captured", "deliver": False},
+        timeout=PATIENCE,
+    ).json()
     return door.client.payment.capture(paid["id"], 999, {})
 
 
@@ -520,8 +658,16 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
     ("The currency field is required.", "currency", orders(currency="")),
     ("The receipt may not be greater than 40 characters.", "receipt", orders(receipt="r" * 41)),
     ("The notes must be an array.", "notes", orders(notes="x")),
-    ("Number of fields in notes should be less than or equal to 15", "notes", orders(notes={str(n): "" for n in range(16)})),
-    ("Transfers cannot be created on an order with partial payment.", "partial_payment", orders(partial_payment=True, transfers=[{}])),
+    (
+        "Number of fields in notes should be less than or equal to 15",
+        "notes",
+        orders(notes={str(n): "" for n in range(16)}),
+    ),
+    (
+        "Transfers cannot be created on an order with partial payment.",
+        "partial_payment",
+        orders(partial_payment=True, transfers=[{}]),
+    ),
     ("The id provided does not exist", "", lambda door, _: door.charges("order_none")),
     ("The requested URL was not found on the server.", "", lambda door, _: door.client.get("/v1/virtual_accounts", {})),
     ("The count must be an integer.", "count", lambda door, _: door.client.order.all({"count": "many"})),
@@ -529,21 +675,49 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
     ("The count may not be greater than 100.", "count", lambda door, _: door.client.order.all({"count": 101})),
     ("from must be between 946684800 and 4765046400", "from", lambda door, _: door.client.payment.all({"from": 3})),
     ("The amount must be an integer.", "amount", lambda door, paid: door.client.payment.capture(paid["id"], None, {})),
-    ("This payment has already been captured", "", lambda door, paid: door.client.payment.capture(paid["id"], 99900, {})),
-    ("Only payments which have been authorized and not yet captured can be captured", "", failing(lambda door, it: door.client.payment.capture(it["id"], 1000, {}))),
+    (
+        "This payment has already been captured",
+        "",
+        lambda door, paid: door.client.payment.capture(paid["id"], 99900, {}),
+    ),
+    (
+        "Only payments which have been authorized and not yet captured can be captured",
+        "",
+        failing(lambda door, it: door.client.payment.capture(it["id"], 1000, {})),
+    ),
     ("Capture amount must be equal to the amount authorized", "amount", waiting),
-    ("Your payment has been declined as the order is already paid. Please initiate the payment with a new order.", "", overtaken),
+    (
+        "Your payment has been declined as the order is already paid. Please initiate the payment with a new order.",
+        "",
+        overtaken,
+    ),
     ("The idempotency key must be at least 10 characters long.", "", refunds("short", amount=100)),
-    ("The idempotency key must only contain alphanumeric characters, underscores, and hyphens", "", refunds("ten letters", amount=100)),
+    (
+        "The idempotency key must only contain alphanumeric characters, underscores, and hyphens",
+        "",
+        refunds("ten letters", amount=100),
+    ),
     ("The amount must be at least INR 1.00", "amount", refunds(amount=99)),
     ("The total refund amount is greater than the refund payment amount", "amount", refunds(amount=99901)),
     ("The payment has been fully refunded already", "", twice(refunds(), refunds(amount=100))),
     ("The payment status should be captured for action to be taken", "", failing(refunds(amount=100))),
-    ("Different request with the same idempotency key has already been processed.", "", twice(refunds("one-key-only", amount=100), refunds("one-key-only", amount=200))),
+    (
+        "Different request with the same idempotency key has already been processed.",
+        "",
+        twice(refunds("one-key-only", amount=100), refunds("one-key-only", amount=200)),
+    ),
     ("The amount must be atleast INR 1.00", "amount", links(amount=99)),
-    ("payment link creation with reference ID (TS-1) already attempted", "reference_id", twice(links(reference_id="TS-1"), links(reference_id="TS-1"))),
+    (
+        "payment link creation with reference ID (TS-1) already attempted",
+        "reference_id",
+        twice(links(reference_id="TS-1"), links(reference_id="TS-1")),
+    ),
     ("The reference_id may not be greater than 40 characters.", "reference_id", links(reference_id="r" * 41)),
-    ("The callback_method must be get when a callback_url is sent.", "callback_method", links(callback_url="https://shop.example/")),
+    (
+        "The callback_method must be get when a callback_url is sent.",
+        "callback_method",
+        links(callback_url="https://shop.example/"),
+    ),
     ("timestamp must be atleast 15 minutes in future", "expire_by", links(expire_by=clock.timestamp() + 60)),
     ("expire_by: must be an integer.", "expire_by", links(expire_by="soon")),
     ("cannot cancel or expire an already paid/partially paid link", "", link_is("pay")),
@@ -554,26 +728,60 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
     ("The transfers.0.amount must be at least 100.", "transfers.0.amount", shares(amount=99)),
     ("acc_short is an invalid account_code.", "transfers.0.account", shares(account="acc_short")),
     ("The currency should be INR for transfers", "transfers.0.currency", shares(currency="USD")),
-    ("Keys sent in linked_account_notes must exist in notes", "transfers.0.linked_account_notes", shares(linked_account_notes=["branch"])),
+    (
+        "Keys sent in linked_account_notes must exist in notes",
+        "transfers.0.linked_account_notes",
+        shares(linked_account_notes=["branch"]),
+    ),
     ("The sum of amount requested for transfer is greater than the captured amount", "", shares(amount=99901)),
-    ("The amount may not be greater than the remaining amount of the transfer.", "amount",
-     lambda door, paid: door.client.transfer.reverse(shares()(door, paid)["items"][0]["id"], {"amount": 101})),
+    (
+        "The amount may not be greater than the remaining amount of the transfer.",
+        "amount",
+        lambda door, paid: door.client.transfer.reverse(shares()(door, paid)["items"][0]["id"], {"amount": 101}),
+    ),
     ("The name field is required.", "name", lambda door, _: door.client.post("/v1/contacts", {})),
-    ("The name may not be greater than 50 characters.", "name", lambda door, _: door.client.post("/v1/contacts", {"name": "n" * 51})),
+    (
+        "The name may not be greater than 50 characters.",
+        "name",
+        lambda door, _: door.client.post("/v1/contacts", {"name": "n" * 51}),
+    ),
     ("Invalid type: friend", "type", lambda door, _: door.client.post("/v1/contacts", {"name": "n", "type": "friend"})),
     ("The selected account type is invalid.", "account_type", accounts(account_type="gold")),
     ("The bank account field is required.", "bank_account", accounts(account_type="bank_account")),
-    ("Invalid IFSC Code in Bank Account", "ifsc", accounts(account_type="bank_account", bank_account=BANK | {"ifsc": "HDFC"})),
-    ("The account number may only contain letters and numbers, and be between 5 and 35 characters.", "account_number",
-     accounts(account_type="bank_account", bank_account=BANK | {"account_number": "1"})),
-    ("Invalid VPA. Please enter a valid Virtual Payment Address", "", accounts(account_type="vpa", vpa={"address": "gaurav"})),
-    ("Idempotency key is missing. Include idempotency header and key in the request.", "X-Payout-Idempotency", payouts(None)),
-    ("The idempotency key must be between 4 and 36 characters long, of letters, digits, hyphens, underscores and spaces.", "X-Payout-Idempotency", payouts("k")),
+    (
+        "Invalid IFSC Code in Bank Account",
+        "ifsc",
+        accounts(account_type="bank_account", bank_account=BANK | {"ifsc": "HDFC"}),
+    ),
+    (
+        "The account number may only contain letters and numbers, and be between 5 and 35 characters.",
+        "account_number",
+        accounts(account_type="bank_account", bank_account=BANK | {"account_number": "1"}),
+    ),
+    (
+        "Invalid VPA. Please enter a valid Virtual Payment Address",
+        "",
+        accounts(account_type="vpa", vpa={"address": "gaurav"}),
+    ),
+    (
+        "Idempotency key is missing. Include idempotency header and key in the request.",
+        "X-Payout-Idempotency",
+        payouts(None),
+    ),
+    (
+        "The idempotency key must be between 4 and 36 characters long, of letters, digits, hyphens, underscores and spaces.",
+        "X-Payout-Idempotency",
+        payouts("k"),
+    ),
     ("The amount must be atleast INR 1.00", "amount", links(amount=1)),
     ("The amount must be at least INR 1.00", "amount", payouts("key-2", amount=99)),
     ("The selected currency is invalid.", "currency", payouts("key-3", currency="USD")),
     ("Payout mode is invalid", "mode", payouts("key-4", mode="IMPS")),
-    ("invalid_proof is/are not required and should not be sent", "", disputed(lambda door, which: door.client.dispute.accept(which, {"invalid_proof": 1}))),
+    (
+        "invalid_proof is/are not required and should not be sent",
+        "",
+        disputed(lambda door, which: door.client.dispute.accept(which, {"invalid_proof": 1})),
+    ),
     ("Action not allowed as deadline to respond has elapsed", "", disputed(accept, respond_by=1_000_000_000)),
     ("Action not allowed when dispute is in lost status", "", disputed(accept, "lost")),
     ("Action not allowed when dispute is in won status", "", disputed(contest(), "won")),
@@ -585,10 +793,12 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
     ("The month is not a valid month.", "month", reports(month=13)),
     ("The day must be between 1 and 2 digits.", "day", reports(day=111)),
     ("The count may not be greater than 1000.", "count", reports(count=1001)),
-]  # fmt: skip
+]
 
 
-@pytest.mark.parametrize(("words", "field", "act"), REFUSALS, ids=[f"{at}-{words[:40]}" for at, (words, _, _) in enumerate(REFUSALS)])
+@pytest.mark.parametrize(
+    ("words", "field", "act"), REFUSALS, ids=[f"{at}-{words[:40]}" for at, (words, _, _) in enumerate(REFUSALS)]
+)
 def test_a_refusal_keeps_its_words_status_code_field_and_reason(
     door: Razorpay, paid: dict[str, Any], words: str, field: str, act: Callable[[Razorpay, dict[str, Any]], Any]
 ) -> None:
@@ -596,7 +806,13 @@ def test_a_refusal_keeps_its_words_status_code_field_and_reason(
         act(door, paid)
     conflict = words.startswith("Different request")
     said = (no.value.words, no.value.field, no.value.their_status, no.value.their_code, no.value.reason)
-    assert said == (words, field, 409 if conflict else 400, "BAD_REQUEST_ERROR", "NA" if conflict else "input_validation_failed")
+    assert said == (
+        words,
+        field,
+        409 if conflict else 400,
+        "BAD_REQUEST_ERROR",
+        "NA" if conflict else "input_validation_failed",
+    )
 
 
 def test_a_wrong_key_is_a_refusal_too(bank: Standing, keys: Settings, house: None) -> None:
@@ -613,25 +829,42 @@ def signed(raw: bytes, secret: str = "new one", **more: str) -> dict[str, str]:
 
 
 def event(kind: str, **things: Any) -> bytes:
-    return json.dumps({"entity": "event", "event": kind, "payload": {name: {"entity": thing} for name, thing in things.items()}}).encode()
+    return json.dumps(
+        {"entity": "event", "event": kind, "payload": {name: {"entity": thing} for name, thing in things.items()}}
+    ).encode()
 
 
 @pytest.mark.parametrize(
     ("raw", "about"),
     [
         (event("payment.captured", payment={"id": "pay_1", "order_id": "order_1"}), ("order_1", "pay_1", None)),
-        (event("order.paid", payment={"id": "pay_1", "order_id": "order_1"}, order={"id": "order_1"}), ("order_1", "pay_1", None)),
+        (
+            event("order.paid", payment={"id": "pay_1", "order_id": "order_1"}, order={"id": "order_1"}),
+            ("order_1", "pay_1", None),
+        ),
         (event("order.notification", order={"id": "order_1"}), ("order_1", None, None)),
         (event("refund.processed", refund={"id": "rfnd_1", "payment_id": "pay_1"}), (None, "pay_1", None)),
         (
-            event("payment.dispute.created", payment={"id": "pay_1", "order_id": None}, dispute={"id": "disp_1", "payment_id": "pay_1"}),
+            event(
+                "payment.dispute.created",
+                payment={"id": "pay_1", "order_id": None},
+                dispute={"id": "disp_1", "payment_id": "pay_1"},
+            ),
             (None, "pay_1", "disp_1"),
         ),
         (
-            event("payment_link.paid", payment_link={"order_id": "order_1"}, order={"id": "1"}, payment={"id": "pay_1", "order_id": "order_1"}),
+            event(
+                "payment_link.paid",
+                payment_link={"order_id": "order_1"},
+                order={"id": "1"},
+                payment={"id": "pay_1", "order_id": "order_1"},
+            ),
             ("order_1", "pay_1", None),
         ),
-        (event("payment_link.cancelled", payment_link={"id": "plink_1", "order_id": "order_1"}), ("order_1", None, None)),
+        (
+            event("payment_link.cancelled", payment_link={"id": "plink_1", "order_id": "order_1"}),
+            ("order_1", None, None),
+        ),
         (event("settlement.processed", settlement={"id": "setl_1"}), (None, None, None)),
         (event("odd.one", payment=None, order=3, dispute=["x"]), (None, None, None)),
         (event("odd.two", payment={"id": 5, "order_id": {"x": 1}}), (None, None, None)),
@@ -643,7 +876,9 @@ def test_an_event_is_read_for_what_it_is_about(door: Razorpay, raw: bytes, about
     assert (told.event_id, told.kind) == ("evt_1", json.loads(raw)["event"])
 
 
-def test_yesterdays_secret_is_still_good_and_an_event_without_a_number_is_its_body(door: Razorpay, keys: Settings) -> None:
+def test_yesterdays_secret_is_still_good_and_an_event_without_a_number_is_its_body(
+    door: Razorpay, keys: Settings
+) -> None:
     raw = event("payment.captured", payment={"id": "pay_1", "order_id": "order_1"})
     first, second = (door.hear(raw, signed(raw, "old one")) for _ in range(2))
     assert first == second
@@ -657,7 +892,19 @@ def test_yesterdays_secret_is_still_good_and_an_event_without_a_number_is_its_bo
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"3", b"[]", b"null", b"{}", b"\xff\xfe", b"[" * 100_000, b'{"event": "x"}', b'{"event": 3, "payload": {}}', b'{"event": "x", "payload": []}']
+    "raw",
+    [
+        b"",
+        b"3",
+        b"[]",
+        b"null",
+        b"{}",
+        b"\xff\xfe",
+        b"[" * 100_000,
+        b'{"event": "x"}',
+        b'{"event": 3, "payload": {}}',
+        b'{"event": "x", "payload": []}',
+    ],
 )
 def test_what_is_signed_but_no_event_is_unreadable(door: Razorpay, raw: bytes) -> None:
     with pytest.raises(Unreadable):
@@ -683,9 +930,18 @@ def test_ten_thousand_forgeries_are_refused_and_none_breaks_the_door(door: Razor
     for _ in range(10_000):
         raw = dice.choice((genuine, spoil(genuine), dice.randbytes(dice.randint(0, 300)), b""))
         near = header[:-1] + dice.choice("0123456789abcdef")
-        given = dice.choice((word(), near, header.upper(), header[:32], header + "0", hashlib.sha256(raw).hexdigest(), header))
+        given = dice.choice(
+            (word(), near, header.upper(), header[:32], header + "0", hashlib.sha256(raw).hexdigest(), header)
+        )
         if given == header and raw == genuine:
             continue
-        headers = dice.choice(({}, {"x-razorpay-signature": given}, {"X-Razorpay-Signature": given, "X-Razorpay-Event-Id": word()}, {word(): word()}))
+        headers = dice.choice(
+            (
+                {},
+                {"x-razorpay-signature": given},
+                {"X-Razorpay-Signature": given, "X-Razorpay-Event-Id": word()},
+                {word(): word()},
+            )
+        )
         with pytest.raises(Refused):
             door.hear(raw, headers)

@@ -66,11 +66,18 @@ def settle(verb: Any) -> Callable[[], None]:
 # --- settlements ------------------------------------------------------------------------------------------------------
 
 
-def test_a_settlement_closes_the_gateways_account_and_books_fees_and_tax_once(bill: Bill, paid: Payment, settle: Any) -> None:
+def test_a_settlement_closes_the_gateways_account_and_books_fees_and_tax_once(
+    bill: Bill, paid: Payment, settle: Any
+) -> None:
     settle()
     (line,) = session.scalars(select(Settlement).where(Settlement.entity_id == paid.gateway_id)).all()
     assert (line.state, line.credit, line.fee + line.tax) == ("matched", inr(99900), inr(2358))
-    assert books("gateway razorpay", "bank", "fees", "input-tax") == {"gateway razorpay": 0, "bank": 97542, "fees": 1998, "input-tax": 360}
+    assert books("gateway razorpay", "bank", "fees", "input-tax") == {
+        "gateway razorpay": 0,
+        "bank": 97542,
+        "fees": 1998,
+        "input-tax": 360,
+    }
 
 
 def test_a_refund_is_settled_too(bill: Bill, paid: Payment, verb: Any, settle: Any, work_off: Any) -> None:
@@ -122,7 +129,9 @@ def test_the_days_count_agrees_and_finds_what_no_webhook_told(bill: Bill, play: 
     assert tally.there - tally.here == tally.difference
 
 
-def test_a_day_that_agrees_is_counted_in_as_many_questions_whatever_was_paid(app: Any, open_slot: Any, hold: Any, count_queries: Any) -> None:
+def test_a_day_that_agrees_is_counted_in_as_many_questions_whatever_was_paid(
+    app: Any, open_slot: Any, hold: Any, count_queries: Any
+) -> None:
     def unheard() -> list[Any]:
         session.expunge_all()
         payments = session.scalars(select(Payment)).all()
@@ -155,13 +164,18 @@ def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, 
 
 
 def hear_of(dispute: dict[str, Any], payment: Payment, settings: Any, work_off: Any, n: int = 1) -> None:
-    payload = {"payment": {"entity": {"id": payment.gateway_id, "order_id": payment.bill.order_id}}, "dispute": {"entity": {"id": dispute["id"]}}}
+    payload = {
+        "payment": {"entity": {"id": payment.gateway_id, "order_id": payment.bill.order_id}},
+        "dispute": {"entity": {"id": dispute["id"]}},
+    }
     raw = json.dumps({"entity": "event", "event": "payment.dispute.created", "payload": payload}).encode()
     received("razorpay", raw, headers(raw, settings, event_id=f"evt_{dispute['id']}_{n}"))
     work_off()
 
 
-def test_a_dispute_is_told_with_its_day_and_keeps_refunds_back(bill: Bill, paid: Payment, verb: Any, settings: Any, work_off: Any) -> None:
+def test_a_dispute_is_told_with_its_day_and_keeps_refunds_back(
+    bill: Bill, paid: Payment, verb: Any, settings: Any, work_off: Any
+) -> None:
     dispute = verb(f"payments/{paid.gateway_id}/dispute", amount_deducted=99900)
     hear_of(dispute, paid, settings, work_off)
     (found,) = session.scalars(select(Dispute)).all()
@@ -182,7 +196,9 @@ def test_a_dispute_is_told_with_its_day_and_keeps_refunds_back(bill: Bill, paid:
         ("lost", {"disputed": 0, "gateway razorpay": 0, "disputes-lost": 99900}),
     ],
 )
-def test_how_a_dispute_ends_is_booked_once(bill: Bill, paid: Payment, verb: Any, settings: Any, work_off: Any, outcome: str, figures: dict[str, int]) -> None:
+def test_how_a_dispute_ends_is_booked_once(
+    bill: Bill, paid: Payment, verb: Any, settings: Any, work_off: Any, outcome: str, figures: dict[str, int]
+) -> None:
     dispute = verb(f"payments/{paid.gateway_id}/dispute", amount_deducted=50000)
     hear_of(dispute, paid, settings, work_off)
     verb(f"disputes/{dispute['id']}/{outcome}")
@@ -193,10 +209,15 @@ def test_how_a_dispute_ends_is_booked_once(bill: Bill, paid: Payment, verb: Any,
     assert booking_of(bill).state == "confirmed"
 
 
-def test_what_a_dispute_took_is_settled_as_what_it_is(bill: Bill, paid: Payment, verb: Any, settle: Any, settings: Any, work_off: Any) -> None:
+def test_what_a_dispute_took_is_settled_as_what_it_is(
+    bill: Bill, paid: Payment, verb: Any, settle: Any, settings: Any, work_off: Any
+) -> None:
     hear_of(verb(f"payments/{paid.gateway_id}/dispute", amount_deducted=99900), paid, settings, work_off)
     settle()
-    assert {(each.kind, each.state) for each in session.scalars(select(Settlement))} == {("payment", "matched"), ("adjustment", "matched")}
+    assert {(each.kind, each.state) for each in session.scalars(select(Settlement))} == {
+        ("payment", "matched"),
+        ("adjustment", "matched"),
+    }
     assert books("gateway razorpay", "disputed", "bank") == {"gateway razorpay": 0, "disputed": 99900, "bank": -2358}
 
 
@@ -211,11 +232,16 @@ def test_a_dispute_about_nobodys_payment_is_parked(app: Any, settings: Any, work
 # --- what is put aside ------------------------------------------------------------------------------------------------
 
 
-def test_other_money_than_was_asked_for_goes_back_and_somebody_sees_it(bill: Bill, play: Any, settings: Any, work_off: Any) -> None:
+def test_other_money_than_was_asked_for_goes_back_and_somebody_sees_it(
+    bill: Bill, play: Any, settings: Any, work_off: Any
+) -> None:
     other = play(bill, "captured", amount=5000)
-    raw = b'{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"%s","order_id":"%s"}}}}' % (
-        other["id"].encode(),
-        bill.announce().encode(),
+    raw = (
+        b'{"entity":"event","event":"payment.captured","payload":{"payment":{"entity":{"id":"%s","order_id":"%s"}}}}'
+        % (
+            other["id"].encode(),
+            bill.announce().encode(),
+        )
     )
     received("razorpay", raw, headers(raw, settings))
     work_off()

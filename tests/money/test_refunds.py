@@ -38,7 +38,9 @@ def refunds_of(bill: Bill) -> list[Refund]:
 @pytest.fixture
 def at_the_gateway(sandbox: str, settings: Any) -> Callable[[Payment], list[dict[str, Any]]]:
     key = (settings.razorpay_key, settings.razorpay_secret)
-    return lambda payment: requests.get(f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE).json()["items"]
+    return lambda payment: requests.get(
+        f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE
+    ).json()["items"]
 
 
 def test_parts_go_back_until_nothing_is_left(bill: Bill, paid: Payment, work_off: WorkOff, at_the_gateway: Any) -> None:
@@ -51,7 +53,11 @@ def test_parts_go_back_until_nothing_is_left(bill: Bill, paid: Payment, work_off
     work_off()
     assert (payment_of(bill).state, [each.state for each in refunds_of(bill)]) == ("refunded", ["done", "done"])
     assert sorted(each["amount"] for each in at_the_gateway(payment_of(bill))) == [25000, 74900]
-    assert books("gateway razorpay", "to-give-back", "deposits") == {"gateway razorpay": 0, "to-give-back": 0, "deposits": 0}
+    assert books("gateway razorpay", "to-give-back", "deposits") == {
+        "gateway razorpay": 0,
+        "to-give-back": 0,
+        "deposits": 0,
+    }
     with pytest.raises(Refused):
         payment_of(bill).give_back(GiveBack(why="Once more"))
 
@@ -81,7 +87,9 @@ def test_a_crowd_cannot_give_back_more_than_came(paid: Payment, app: Flask) -> N
     assert Payment.get(paid.id).back == inr(90000)
 
 
-def test_a_large_sum_that_somebody_decided_waits_for_somebody_else(open_slot: Any, hold: Any, by: Any, service: Any, work_off: WorkOff) -> None:
+def test_a_large_sum_that_somebody_decided_waits_for_somebody_else(
+    open_slot: Any, hold: Any, by: Any, service: Any, work_off: WorkOff
+) -> None:
     with transaction():
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill
@@ -130,7 +138,9 @@ def test_a_refund_that_does_not_get_there_is_still_owed_and_alarms(
     assert (refund.state, refund.key != key) == ("owed", True)
 
 
-def test_a_refund_whose_reply_is_lost_is_one_refund(bill: Bill, paid: Payment, go_wrong: Any, work_off: WorkOff, later: Any, at_the_gateway: Any) -> None:
+def test_a_refund_whose_reply_is_lost_is_one_refund(
+    bill: Bill, paid: Payment, go_wrong: Any, work_off: WorkOff, later: Any, at_the_gateway: Any
+) -> None:
     paid.give_back(GiveBack(amount="100", why="x"))
     go_wrong("reply_lost", path="/refund")
     work_off()
@@ -141,14 +151,30 @@ def test_a_refund_whose_reply_is_lost_is_one_refund(bill: Bill, paid: Payment, g
     assert [each["amount"] for each in at_the_gateway(payment_of(bill))] == [10000]
 
 
-def test_a_refund_made_at_the_dashboard_is_recognised_and_told(bill: Bill, paid: Payment, settings: Any, at_the_gateway: Any, work_off: WorkOff) -> None:
+def test_a_refund_made_at_the_dashboard_is_recognised_and_told(
+    bill: Bill, paid: Payment, settings: Any, at_the_gateway: Any, work_off: WorkOff
+) -> None:
     key = (settings.razorpay_key, settings.razorpay_secret)
-    requests.post(f"{settings.razorpay_url}/v1/payments/{paid.gateway_id}/refund", json={"amount": 20000}, auth=key, timeout=PATIENCE)
+    requests.post(
+        f"{settings.razorpay_url}/v1/payments/{paid.gateway_id}/refund",
+        json={"amount": 20000},
+        auth=key,
+        timeout=PATIENCE,
+    )
     bill.look()
     bill.look()
     (refund,) = refunds_of(bill)
-    assert (refund.elsewhere, refund.money, refund.state, payment_of(bill).state) == (True, inr(20000), "done", "partly_refunded")
-    assert books("gateway razorpay", "to-give-back", "deposits") == {"gateway razorpay": 79900, "to-give-back": 0, "deposits": -79900}
+    assert (refund.elsewhere, refund.money, refund.state, payment_of(bill).state) == (
+        True,
+        inr(20000),
+        "done",
+        "partly_refunded",
+    )
+    assert books("gateway razorpay", "to-give-back", "deposits") == {
+        "gateway razorpay": 79900,
+        "to-give-back": 0,
+        "deposits": -79900,
+    }
     assert session.scalar(select(Message.id).where(Message.template == "money/refunded_elsewhere"))
 
 
@@ -169,7 +195,11 @@ def test_a_capture_that_went_back_before_we_heard_of_it_pays_for_nothing(bill: B
     back = Returned("rfnd_1", "pay_1", "done", bill.price)
     bill.heard([Charge("pay_1", "captured", bill.price, returned=bill.price.amount)], {"pay_1": [back]})
     assert (booking_of(bill).state, payment_of(bill).state, len(refunds_of(bill))) == ("held", "refunded", 1)
-    assert books("gateway razorpay", "received", "to-give-back") == {"gateway razorpay": 0, "received": 0, "to-give-back": 0}
+    assert books("gateway razorpay", "received", "to-give-back") == {
+        "gateway razorpay": 0,
+        "received": 0,
+        "to-give-back": 0,
+    }
 
 
 def test_cash_goes_back_by_hand(bill: Bill, work_off: WorkOff) -> None:
@@ -179,7 +209,11 @@ def test_cash_goes_back_by_hand(bill: Bill, work_off: WorkOff) -> None:
     (refund,) = refunds_of(bill)
     assert (refund.state, books("cash")) == ("owed", {"cash": 99900})
     refund.hand_out(HandedOut("signed 12"))
-    assert (refunds_of(bill)[0].state, payment_of(bill).state, books("cash", "to-give-back")) == ("done", "refunded", {"cash": 0, "to-give-back": 0})
+    assert (refunds_of(bill)[0].state, payment_of(bill).state, books("cash", "to-give-back")) == (
+        "done",
+        "refunded",
+        {"cash": 0, "to-give-back": 0},
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,7 +223,9 @@ def test_cash_goes_back_by_hand(bill: Bill, work_off: WorkOff) -> None:
         (2_500_000, "₹25,000.00 will be refunded once someone else has approved it."),
     ],
 )
-def test_whoever_gives_back_is_told_what_comes_next(service: Any, open_slot: Any, hold: Any, enter: Any, by: Any, price: int, next_step: str) -> None:
+def test_whoever_gives_back_is_told_what_comes_next(
+    service: Any, open_slot: Any, hold: Any, enter: Any, by: Any, price: int, next_step: str
+) -> None:
     with transaction():
         service.price = inr(price)
     bill = hold(open_slot()).bill
@@ -200,7 +236,9 @@ def test_whoever_gives_back_is_told_what_comes_next(service: Any, open_slot: Any
         with by("ada"):
             paid.approve()
     dina = enter("dina")
-    assert dina.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": "", "why": "A mistake."}).status_code == 302
+    assert (
+        dina.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": "", "why": "A mistake."}).status_code == 302
+    )
     page = dina.get(f"/desk/payment/{paid.id}").text
     assert next_step in page
     assert "refund, done" not in page
@@ -212,11 +250,18 @@ def test_money_that_goes_back_over_the_wire_is_on_its_way(paid: Payment, enter: 
     ada = enter("ada")
     assert 'value="999.00"' in ada.get(f"/desk/payment/{paid.id}/do/give_back").text
     ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": "100", "why": "A mistake."})
-    assert "the refund of ₹100.00 to the original payment method is on its way." in ada.get(f"/desk/payment/{paid.id}").text
+    assert (
+        "the refund of ₹100.00 to the original payment method is on its way."
+        in ada.get(f"/desk/payment/{paid.id}").text
+    )
     assert 'value="899.00"' in ada.get(f"/desk/payment/{paid.id}/do/give_back").text
     for wrong in "100,50", "1.00,00":
         answer = ada.post(f"/desk/payment/{paid.id}/do/give_back", data={"amount": wrong, "why": "A mistake."})
-        assert (answer.status_code, "Enter an amount, such as 1,250.50." in answer.text, f'value="{wrong}"' in answer.text) == (422, True, True)
+        assert (
+            answer.status_code,
+            "Enter an amount, such as 1,250.50." in answer.text,
+            f'value="{wrong}"' in answer.text,
+        ) == (422, True, True)
 
 
 def test_what_came_over_the_wire_is_not_handed_out(paid: Payment) -> None:
@@ -237,7 +282,9 @@ def policy(service: Any) -> RefundPolicy:
 
 
 @pytest.mark.parametrize(("before", "back"), [(60, 99900), (48, 99900), (30, 49950), (10, 0)])
-def test_what_goes_back_by_the_policy_is_what_was_promised(policy: RefundPolicy, open_slot: Any, hold: Any, service: Any, before: int, back: int) -> None:
+def test_what_goes_back_by_the_policy_is_what_was_promised(
+    policy: RefundPolicy, open_slot: Any, hold: Any, service: Any, before: int, back: int
+) -> None:
     bill = hold(open_slot(hours=100)).bill
     bill.heard([Charge("pay_1", "captured", bill.price)])
     with transaction():
@@ -256,7 +303,9 @@ def test_the_sums_are_said_before_it_is_pressed(policy: RefundPolicy, open_slot:
     assert "₹499.50" in page
 
 
-def test_what_was_promised_is_the_choice_that_stands_there(policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any) -> None:
+def test_what_was_promised_is_the_choice_that_stands_there(
+    policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any
+) -> None:
     unpaid, bill = hold(open_slot(hours=28)), hold(open_slot(hours=30)).bill
     bill.heard([Charge("pay_1", "captured", bill.price)])
     page = enter("dina").get(f"/desk/booking/{bill.row_id}/do/cancel").text
@@ -266,7 +315,9 @@ def test_what_was_promised_is_the_choice_that_stands_there(policy: RefundPolicy,
     assert ">Refund</label>" not in enter("dina").get(f"/desk/booking/{unpaid.id}/do/cancel").text
 
 
-@pytest.mark.parametrize(("chosen", "back"), [({}, 49950), ({"back": "policy"}, 49950), ({"back": "all"}, 99900), ({"back": "nothing"}, 0)])
+@pytest.mark.parametrize(
+    ("chosen", "back"), [({}, 49950), ({"back": "policy"}, 49950), ({"back": "all"}, 99900), ({"back": "nothing"}, 0)]
+)
 @pytest.mark.parametrize("way", ["", "/desk/inbox/"])
 def test_what_was_chosen_on_the_page_is_what_goes_back(
     policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any, chosen: dict[str, str], back: int, way: str
@@ -279,10 +330,15 @@ def test_what_was_chosen_on_the_page_is_what_goes_back(
     assert sum(each.money.amount for each in refunds_of(bill)) == back
 
 
-def test_a_choice_that_is_none_is_refused_and_the_way_back_stays(policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any) -> None:
+def test_a_choice_that_is_none_is_refused_and_the_way_back_stays(
+    policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any
+) -> None:
     bill = hold(open_slot(hours=30)).bill
     bill.heard([Charge("pay_1", "captured", bill.price)])
-    answer = enter("dina").post(f"/desk/booking/{bill.row_id}/do/cancel", data=MultiDict([("back", "/desk/inbox/"), ("back", "half"), ("why", "Ill.")]))
+    answer = enter("dina").post(
+        f"/desk/booking/{bill.row_id}/do/cancel",
+        data=MultiDict([("back", "/desk/inbox/"), ("back", "half"), ("why", "Ill.")]),
+    )
     assert answer.status_code == 422
     assert '<input type="hidden" name="back" value="/desk/inbox/">' in answer.text
     assert booking_of(bill).state == "confirmed"
@@ -306,7 +362,11 @@ def test_a_cheque_that_bounces_takes_what_was_to_go_back_of_it_along(bill: Bill)
     with pytest.raises(Refused, match="hasn’t cleared"):
         refunds_of(bill)[0].hand_out(HandedOut("signed 12"))
     payment_of(bill).bounce(Bounce("Insufficient funds"))
-    assert (refunds_of(bill)[0].state, payment_of(bill).back, Bill.get(bill.id).state) == ("declined", inr(0), "void")  # nobody waits for it any more
+    assert (refunds_of(bill)[0].state, payment_of(bill).back, Bill.get(bill.id).state) == (
+        "declined",
+        inr(0),
+        "void",
+    )  # nobody waits for it any more
     assert books("cheques", "to-give-back", "deposits") == {"cheques": 0, "to-give-back": 0, "deposits": 0}
 
 
@@ -323,7 +383,11 @@ def test_what_the_gateway_cannot_bring_goes_by_transfer(bill: Bill, paid: Paymen
     refund.fail("The card is closed.")
     refund.hand_out(HandedOut("UTR 99"))
     assert (refunds_of(bill)[0].gateway, payment_of(bill).state) == ("bank", "refunded")
-    assert books("gateway razorpay", "bank", "to-give-back") == {"gateway razorpay": 99900, "bank": -99900, "to-give-back": 0}
+    assert books("gateway razorpay", "bank", "to-give-back") == {
+        "gateway razorpay": 99900,
+        "bank": -99900,
+        "to-give-back": 0,
+    }
 
 
 def test_a_refund_that_a_lost_dispute_has_settled_is_not_paid_twice(bill: Bill, paid: Payment) -> None:
@@ -338,5 +402,8 @@ def test_a_refund_that_a_lost_dispute_has_settled_is_not_paid_twice(bill: Bill, 
     Dispute.get(dispute.id).lose()
     refunds_of(bill)[0].settle_by_dispute()
     assert books("gateway razorpay", "to-give-back", "disputes-lost", "disputed") == {
-        "gateway razorpay": 0, "to-give-back": 0, "disputes-lost": 0, "disputed": 0,
-    }  # fmt: skip
+        "gateway razorpay": 0,
+        "to-give-back": 0,
+        "disputes-lost": 0,
+        "disputed": 0,
+    }

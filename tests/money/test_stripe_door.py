@@ -34,7 +34,12 @@ from tests.money.conftest import booking_of, payment_of
 from tests.sandbox.conftest import Shop, Standing
 
 ASKED = Asked(
-    Money(1500, "USD"), "BK-1", "https://shop.example/back/1?a=b", "https://shop.example/away", "Booking BK-1", {"name": "Noor", "email": "noor@example.com"}
+    Money(1500, "USD"),
+    "BK-1",
+    "https://shop.example/back/1?a=b",
+    "https://shop.example/away",
+    "Booking BK-1",
+    {"name": "Noor", "email": "noor@example.com"},
 )
 
 
@@ -42,10 +47,15 @@ ASKED = Asked(
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
     return Settings.read(
         {
-            "FRONTDESK_ENV": "test", "DATABASE_URL": "postgresql://nobody/nothing", "REDIS_URL": "redis://nobody", "BASE_URL": "http://127.0.0.1:9",
-            "SECRET_KEY": "only for these tests, and longer than it has to be", "SANDBOX_URL": "http://127.0.0.1:9", "SANDBOX_DATA": str(tmp_path_factory.mktemp("stripe") / "s.db"),
+            "FRONTDESK_ENV": "test",
+            "DATABASE_URL": "postgresql://nobody/nothing",
+            "REDIS_URL": "redis://nobody",
+            "BASE_URL": "http://127.0.0.1:9",
+            "SECRET_KEY": "only for these tests, and longer than it has to be",
+            "SANDBOX_URL": "http://127.0.0.1:9",
+            "SANDBOX_DATA": str(tmp_path_factory.mktemp("stripe") / "s.db"),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +135,19 @@ def test_what_is_asked_stands_in_the_session(stripe: Stripe, bank: Standing) -> 
     order_id = stripe.order(ASKED)
     [made] = sessions(bank)
     assert (made["id"], made["amount_total"], made["currency"], made["mode"]) == (order_id, 1500, "usd", "payment")
-    assert (made["client_reference_id"], made["customer_email"], made["_about"]) == ("BK-1", "noor@example.com", "Booking BK-1")
+    assert (made["client_reference_id"], made["customer_email"], made["_about"]) == (
+        "BK-1",
+        "noor@example.com",
+        "Booking BK-1",
+    )
     assert (made["success_url"], made["cancel_url"]) == (ASKED.back, ASKED.away)
     assert made["_intent"] == {"description": "Booking BK-1", "metadata": {"receipt": "BK-1"}}
 
 
 @pytest.mark.parametrize(("minutes", "ends"), [(15, 31), (45, 45), (60 * 48, 60 * 24 - 1), (-5, 31)])
-def test_a_session_waits_as_long_as_we_do_as_far_as_stripe_allows(stripe: Stripe, bank: Standing, minutes: int, ends: int) -> None:
+def test_a_session_waits_as_long_as_we_do_as_far_as_stripe_allows(
+    stripe: Stripe, bank: Standing, minutes: int, ends: int
+) -> None:
     stripe.order(replace(ASKED, until=clock.now() + timedelta(minutes=minutes)))
     assert abs(sessions(bank)[0]["expires_at"] - clock.timestamp() - ends * 60) < 5
 
@@ -139,7 +155,10 @@ def test_a_session_waits_as_long_as_we_do_as_far_as_stripe_allows(stripe: Stripe
 def test_asking_twice_for_one_receipt_makes_one_session(stripe: Stripe, bank: Standing) -> None:
     first = stripe.order(ASKED)
     assert stripe.order(ASKED) == first
-    assert stripe.order(replace(ASKED, about="Booking BK-1, with other words", until=clock.now() + timedelta(hours=2))) == first
+    assert (
+        stripe.order(replace(ASKED, about="Booking BK-1, with other words", until=clock.now() + timedelta(hours=2)))
+        == first
+    )
     assert stripe.order(replace(ASKED, receipt="BK-2")) != first
     assert len(sessions(bank)) == 2
 
@@ -187,20 +206,34 @@ def test_a_browser_proves_nothing_and_may_always_look(stripe: Stripe) -> None:
 # --- what became of it ---
 
 
-def test_a_payment_fails_in_the_banks_words_and_then_succeeds_under_one_id(stripe: Stripe, verb: Callable[..., Any]) -> None:
+def test_a_payment_fails_in_the_banks_words_and_then_succeeds_under_one_id(
+    stripe: Stripe, verb: Callable[..., Any]
+) -> None:
     order_id = stripe.order(ASKED)
     assert stripe.charges(order_id) == []
     verb(f"sessions/{order_id}/pay", outcome="failed", card="4000000000009995", deliver=False)
     [failed] = stripe.charges(order_id)
-    assert (failed.state, failed.error, failed.money) == ("failed", "Your card has insufficient funds.", Money(1500, "USD"))
+    assert (failed.state, failed.error, failed.money) == (
+        "failed",
+        "Your card has insufficient funds.",
+        Money(1500, "USD"),
+    )
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
     [charge] = stripe.charges(order_id)
-    assert (charge.id, charge.state, charge.error, charge.method, charge.order_id) == (failed.id, "captured", "", "card", order_id)
+    assert (charge.id, charge.state, charge.error, charge.method, charge.order_id) == (
+        failed.id,
+        "captured",
+        "",
+        "card",
+        order_id,
+    )
     assert charge.at
     assert abs(charge.at.timestamp() - clock.timestamp()) < 10
 
 
-def test_a_bank_debit_is_created_until_the_bank_has_answered(stripe: Stripe, bank: Standing, verb: Callable[..., Any], shop: Shop) -> None:
+def test_a_bank_debit_is_created_until_the_bank_has_answered(
+    stripe: Stripe, bank: Standing, verb: Callable[..., Any], shop: Shop
+) -> None:
     order_id = stripe.order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="async", after=3600)
     [charge] = stripe.charges(order_id)
@@ -211,7 +244,9 @@ def test_a_bank_debit_is_created_until_the_bank_has_answered(stripe: Stripe, ban
     assert stripe.charges(order_id)[0].state == "captured"
 
 
-def test_a_bank_debit_that_fails_leaves_the_bill_to_be_paid_another_way(stripe: Stripe, verb: Callable[..., Any], shop: Shop) -> None:
+def test_a_bank_debit_that_fails_leaves_the_bill_to_be_paid_another_way(
+    stripe: Stripe, verb: Callable[..., Any], shop: Shop
+) -> None:
     order_id = stripe.order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="async", then="failed", after=0.5)
     assert stripe.checkout(order_id, ASKED).action == "https://shop.example/back/1"
@@ -224,11 +259,16 @@ def test_a_bank_debit_that_fails_leaves_the_bill_to_be_paid_another_way(stripe: 
 @pytest.mark.parametrize(
     ("status", "attempt", "state"),
     [
-        ("requires_capture", {}, "authorized"), ("canceled", {}, "failed"), ("canceled", {"refunded": True}, "refunded"), ("requires_action", {}, "created"),
+        ("requires_capture", {}, "authorized"),
+        ("canceled", {}, "failed"),
+        ("canceled", {"refunded": True}, "refunded"),
+        ("requires_action", {}, "created"),
         ("something_new", {}, "created"),
     ],
-)  # fmt: skip
-def test_every_state_of_stripes_is_one_of_ours(stripe: Stripe, bank: Standing, paid: Charge, status: str, attempt: dict[str, Any], state: str) -> None:
+)
+def test_every_state_of_stripes_is_one_of_ours(
+    stripe: Stripe, bank: Standing, paid: Charge, status: str, attempt: dict[str, Any], state: str
+) -> None:
     intent = bank.store.get("stripe payment_intent", paid.id)
     assert intent
     bank.store.put("stripe payment_intent", intent | {"status": status})
@@ -241,11 +281,17 @@ def test_every_state_of_stripes_is_one_of_ours(stripe: Stripe, bank: Standing, p
 @pytest.mark.parametrize(
     ("money", "coins"),
     [
-        (Money(5000, "JPY"), 5000), (Money(5120, "KWD"), 5120), (Money(99900, "INR"), 99900), (Money(120000, "KRW"), 120000), (Money.read("500", "CLP"), 500),
+        (Money(5000, "JPY"), 5000),
+        (Money(5120, "KWD"), 5120),
+        (Money(99900, "INR"), 99900),
+        (Money(120000, "KRW"), 120000),
+        (Money.read("500", "CLP"), 500),
         (Money.read("7", "XOF"), 7),
     ],
-)  # fmt: skip
-def test_each_currency_is_counted_in_stripes_coins_and_back_in_ours(stripe: Stripe, bank: Standing, verb: Callable[..., Any], money: Money, coins: int) -> None:
+)
+def test_each_currency_is_counted_in_stripes_coins_and_back_in_ours(
+    stripe: Stripe, bank: Standing, verb: Callable[..., Any], money: Money, coins: int
+) -> None:
     order_id = stripe.order(replace(ASKED, money=money))
     assert sessions(bank)[0]["amount_total"] == coins
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
@@ -273,7 +319,9 @@ def test_one_key_gives_back_once(stripe: Stripe, paid: Charge) -> None:
     assert stripe.charges(paid.order_id)[0].returned == 1500
 
 
-def test_one_key_gives_back_once_even_after_stripe_has_forgotten_it(stripe: Stripe, bank: Standing, paid: Charge) -> None:
+def test_one_key_gives_back_once_even_after_stripe_has_forgotten_it(
+    stripe: Stripe, bank: Standing, paid: Charge
+) -> None:
     first = stripe.refund(paid.id, Money(500, "USD"), "RF-1")
     with bank.store.open() as file:
         file.execute("delete from once")
@@ -281,8 +329,12 @@ def test_one_key_gives_back_once_even_after_stripe_has_forgotten_it(stripe: Stri
     assert len(stripe.refunds(paid.id)) == 1
 
 
-def test_a_refund_that_cannot_be_is_refused_in_stripes_words(stripe: Stripe, verb: Callable[..., Any], paid: Charge) -> None:
-    with pytest.raises(Declined, match=r"Refund amount \(\$15.01\) is greater than unrefunded amount on charge \(\$15.00\)") as no:
+def test_a_refund_that_cannot_be_is_refused_in_stripes_words(
+    stripe: Stripe, verb: Callable[..., Any], paid: Charge
+) -> None:
+    with pytest.raises(
+        Declined, match=r"Refund amount \(\$15.01\) is greater than unrefunded amount on charge \(\$15.00\)"
+    ) as no:
         stripe.refund(paid.id, Money(1501, "USD"), "RF-1")
     assert (no.value.their_status, no.value.field) == (400, "amount")
     verb(f"payments/{paid.id}/refund", deliver=False)
@@ -292,8 +344,13 @@ def test_a_refund_that_cannot_be_is_refused_in_stripes_words(stripe: Stripe, ver
     assert [(each.key, each.money) for each in stripe.refunds(paid.id)] == [("", Money(1500, "USD"))]
 
 
-@pytest.mark.parametrize(("told", "state"), [("pending", "pending"), ("requires_action", "pending"), ("failed", "failed"), ("canceled", "failed")])
-def test_a_refund_is_on_its_way_there_or_lost(stripe: Stripe, verb: Callable[..., Any], paid: Charge, told: str, state: str) -> None:
+@pytest.mark.parametrize(
+    ("told", "state"),
+    [("pending", "pending"), ("requires_action", "pending"), ("failed", "failed"), ("canceled", "failed")],
+)
+def test_a_refund_is_on_its_way_there_or_lost(
+    stripe: Stripe, verb: Callable[..., Any], paid: Charge, told: str, state: str
+) -> None:
     verb(f"payments/{paid.id}/refund", status=told, deliver=False)
     assert stripe.refunds(paid.id)[0].state == state
 
@@ -301,10 +358,18 @@ def test_a_refund_is_on_its_way_there_or_lost(stripe: Stripe, verb: Callable[...
 # --- disputes, and counting ---
 
 
-def test_a_dispute_says_what_was_taken_and_until_when_to_answer(stripe: Stripe, verb: Callable[..., Any], paid: Charge) -> None:
+def test_a_dispute_says_what_was_taken_and_until_when_to_answer(
+    stripe: Stripe, verb: Callable[..., Any], paid: Charge
+) -> None:
     id = verb(f"payments/{paid.id}/dispute", reason="product_not_received", deliver=False)["id"]
     told = stripe.dispute(id)
-    assert (told.id, told.payment_id, told.state, told.money, told.deducted) == (id, paid.id, "open", Money(1500, "USD"), 1500)
+    assert (told.id, told.payment_id, told.state, told.money, told.deducted) == (
+        id,
+        paid.id,
+        "open",
+        Money(1500, "USD"),
+        1500,
+    )
     assert told.reason == "product_not_received"
     assert told.respond_by
     assert told.respond_by > clock.now()
@@ -316,16 +381,26 @@ def test_a_dispute_says_what_was_taken_and_until_when_to_answer(stripe: Stripe, 
 
 
 @pytest.mark.parametrize(
-    ("told", "state"), [("warning_under_review", "under_review"), ("warning_needs_response", "open"), ("warning_closed", "closed"), ("lost", "lost")]
+    ("told", "state"),
+    [
+        ("warning_under_review", "under_review"),
+        ("warning_needs_response", "open"),
+        ("warning_closed", "closed"),
+        ("lost", "lost"),
+    ],
 )
-def test_a_warning_is_a_dispute_too(stripe: Stripe, bank: Standing, verb: Callable[..., Any], paid: Charge, told: str, state: str) -> None:
+def test_a_warning_is_a_dispute_too(
+    stripe: Stripe, bank: Standing, verb: Callable[..., Any], paid: Charge, told: str, state: str
+) -> None:
     dispute = bank.store.get("stripe dispute", verb(f"payments/{paid.id}/dispute", deliver=False)["id"])
     assert dispute
     bank.store.put("stripe dispute", dispute | {"status": told})
     assert stripe.dispute(dispute["id"]).state == state
 
 
-def test_a_day_is_counted_with_the_order_of_each_payment(stripe: Stripe, verb: Callable[..., Any], paid: Charge) -> None:
+def test_a_day_is_counted_with_the_order_of_each_payment(
+    stripe: Stripe, verb: Callable[..., Any], paid: Charge
+) -> None:
     failed = stripe.order(replace(ASKED, receipt="BK-2"))
     verb(f"sessions/{failed}/pay", outcome="failed", deliver=False)
     today = clock.now().date()
@@ -353,7 +428,10 @@ def test_a_transfer_to_the_bank_is_told_line_by_line(stripe: Stripe, verb: Calla
     ]
     assert [each.id for each in lines[::-1]][:3] == [paid.id, refund.id, disputed.id]
     assert len({each.id for each in lines}) == 5
-    assert (len({each.reference for each in lines}), lines[0].settled_at) == (1, datetime(today.year, today.month, today.day, tzinfo=UTC))
+    assert (len({each.reference for each in lines}), lines[0].settled_at) == (
+        1,
+        datetime(today.year, today.month, today.day, tzinfo=UTC),
+    )
     assert stripe.settled(today - timedelta(days=1)) == []
 
 
@@ -361,7 +439,9 @@ def test_a_transfer_to_the_bank_is_told_line_by_line(stripe: Stripe, verb: Calla
 
 
 @pytest.mark.parametrize("fault", ["502", "429", "500", "in_flight", "reply_lost"])
-def test_a_bad_line_is_no_answer_and_nothing_is_done_twice(stripe: Stripe, bank: Standing, verb: Callable[..., Any], fault: str) -> None:
+def test_a_bad_line_is_no_answer_and_nothing_is_done_twice(
+    stripe: Stripe, bank: Standing, verb: Callable[..., Any], fault: str
+) -> None:
     tries = 1 if fault == "429" else 2  # the SDK tries once more, but not when it is asked to slow down
     verb("faults", fault=fault, path="/v1/checkout/sessions", times=tries)
     with pytest.raises(Unreachable, match="isn’t responding"):
@@ -369,7 +449,9 @@ def test_a_bad_line_is_no_answer_and_nothing_is_done_twice(stripe: Stripe, bank:
     assert [stripe.order(ASKED)] == [each["id"] for each in sessions(bank)]
 
 
-def test_a_lost_reply_after_the_effect_makes_one_session_and_one_refund(stripe: Stripe, bank: Standing, verb: Callable[..., Any]) -> None:
+def test_a_lost_reply_after_the_effect_makes_one_session_and_one_refund(
+    stripe: Stripe, bank: Standing, verb: Callable[..., Any]
+) -> None:
     verb("faults", fault="reply_lost", path="/v1/checkout/sessions", times=1)
     order_id = stripe.order(ASKED)
     assert [each["id"] for each in sessions(bank)] == [order_id]
@@ -383,7 +465,9 @@ def test_a_lost_reply_after_the_effect_makes_one_session_and_one_refund(stripe: 
     assert [each["id"] for each in bank.store.all("stripe refund")] == [refund.id]
 
 
-def test_a_slow_gateway_is_not_waited_for_for_ever(stripe: Stripe, verb: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_gateway_is_not_waited_for_for_ever(
+    stripe: Stripe, verb: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(stripe.client._requestor._client, "_timeout", (0.2, 0.3))
     verb("faults", fault="slow", path="/v1/refunds", times=2, seconds=30)
     began = time.monotonic()
@@ -434,20 +518,44 @@ def mumbling(house: None, mouth: tuple[list[Any], str]) -> Callable[[int, bytes]
     return say
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b"null", b"{}", b"17", b'"x"', b"{", b"\xff\xfe", b'{"id": "cs_1"}', b'{"object": "list"}', b'{"data": [17]}'])
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b"{}",
+        b"17",
+        b'"x"',
+        b"{",
+        b"\xff\xfe",
+        b'{"id": "cs_1"}',
+        b'{"object": "list"}',
+        b'{"data": [17]}',
+    ],
+)
 def test_an_answer_that_makes_no_sense_is_no_answer(mumbling: Callable[[int, bytes], Stripe], body: bytes) -> None:
     stripe = mumbling(200, body)
     for ask in (
-        lambda: stripe.charges("cs_1"), lambda: stripe.checkout("cs_1", ASKED), lambda: stripe.refund("pi_1", Money(1, "USD"), "k"),
-        lambda: stripe.dispute("du_1"), lambda: stripe.taken(date(2026, 1, 1)), lambda: stripe.settled(date(2026, 1, 1)),
-    ):  # fmt: skip
+        lambda: stripe.charges("cs_1"),
+        lambda: stripe.checkout("cs_1", ASKED),
+        lambda: stripe.refund("pi_1", Money(1, "USD"), "k"),
+        lambda: stripe.dispute("du_1"),
+        lambda: stripe.taken(date(2026, 1, 1)),
+        lambda: stripe.settled(date(2026, 1, 1)),
+    ):
         with pytest.raises(Unreachable):
             ask()
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"error": null}', b'{"error": "x"}', b'{"error": {}}', b'{"error": {"message": "No."}}', b"<html>"])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b'{"error": null}', b'{"error": "x"}', b'{"error": {}}', b'{"error": {"message": "No."}}', b"<html>"],
+)
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 409, 429, 500, 503])
-def test_an_error_that_makes_no_sense_is_still_refused(mumbling: Callable[[int, bytes], Stripe], status: int, body: bytes) -> None:
+def test_an_error_that_makes_no_sense_is_still_refused(
+    mumbling: Callable[[int, bytes], Stripe], status: int, body: bytes
+) -> None:
     with pytest.raises((Unreachable, Declined)) as no:
         mumbling(status, body).charges("cs_1")
     assert no.value.words
@@ -455,7 +563,13 @@ def test_an_error_that_makes_no_sense_is_still_refused(mumbling: Callable[[int, 
 
 
 def test_a_declined_card_keeps_the_banks_reason(mumbling: Callable[[int, bytes], Stripe]) -> None:
-    error = {"type": "card_error", "code": "card_declined", "decline_code": "insufficient_funds", "param": "", "message": "Your card has insufficient funds."}
+    error = {
+        "type": "card_error",
+        "code": "card_declined",
+        "decline_code": "insufficient_funds",
+        "param": "",
+        "message": "Your card has insufficient funds.",
+    }
     with pytest.raises(Declined, match="insufficient funds") as no:
         mumbling(402, json.dumps({"error": error}).encode()).order(ASKED)
     assert (no.value.their_status, no.value.their_code, no.value.reason) == (402, "card_declined", "insufficient_funds")
@@ -471,7 +585,9 @@ def test_nobody_is_asked_while_a_transaction_is_open(stripe: Stripe) -> None:
 
 def sealed(raw: bytes, secret: str, moment: float | None = None) -> dict[str, str]:
     at = int(clock.timestamp() if moment is None else moment)
-    return {"Stripe-Signature": f"t={at},v1={hmac.new(secret.encode(), f'{at}.'.encode() + raw, hashlib.sha256).hexdigest()}"}
+    return {
+        "Stripe-Signature": f"t={at},v1={hmac.new(secret.encode(), f'{at}.'.encode() + raw, hashlib.sha256).hexdigest()}"
+    }
 
 
 def event(**thing: Any) -> bytes:
@@ -483,7 +599,9 @@ def ear() -> Stripe:
     return Stripe(key="sk_test_x", webhook_secrets=("whsec_new", "whsec_old"), url="http://127.0.0.1:9")
 
 
-def test_what_the_sandbox_brings_is_genuine_and_says_what_it_is_about(stripe: Stripe, verb: Callable[..., Any], shop: Shop) -> None:
+def test_what_the_sandbox_brings_is_genuine_and_says_what_it_is_about(
+    stripe: Stripe, verb: Callable[..., Any], shop: Shop
+) -> None:
     order_id = stripe.order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="captured")
     shop.hears(1)
@@ -513,9 +631,15 @@ def test_what_the_sandbox_brings_is_genuine_and_says_what_it_is_about(stripe: St
         ({"object": "payout", "id": "po_1"}, (None, None, None)),
     ],
 )
-def test_each_kind_of_event_points_at_what_it_is_about(ear: Stripe, thing: dict[str, Any], about: tuple[str | None, ...]) -> None:
+def test_each_kind_of_event_points_at_what_it_is_about(
+    ear: Stripe, thing: dict[str, Any], about: tuple[str | None, ...]
+) -> None:
     told = ear.hear(event(**thing), sealed(event(**thing), "whsec_new"))
-    assert (told.event_id, told.kind, (told.order_id, told.payment_id, told.dispute_id)) == ("evt_1", "some.thing", about)
+    assert (told.event_id, told.kind, (told.order_id, told.payment_id, told.dispute_id)) == (
+        "evt_1",
+        "some.thing",
+        about,
+    )
 
 
 def test_while_a_secret_changes_both_are_good(ear: Stripe) -> None:
@@ -523,7 +647,12 @@ def test_while_a_secret_changes_both_are_good(ear: Stripe) -> None:
     for secret in ("whsec_new", "whsec_old"):
         assert ear.hear(raw, sealed(raw, secret)).event_id == "evt_1"
     # Stripe signs with both at once while it rolls a secret, and names of headers come in any case
-    both = sealed(raw, "whsec_gone")["Stripe-Signature"] + "," + sealed(raw, "whsec_new")["Stripe-Signature"].split(",")[1] + ",v0=x"
+    both = (
+        sealed(raw, "whsec_gone")["Stripe-Signature"]
+        + ","
+        + sealed(raw, "whsec_new")["Stripe-Signature"].split(",")[1]
+        + ",v0=x"
+    )
     assert ear.hear(raw, {"stripe-signature": both}).event_id == "evt_1"
     with pytest.raises(Forbidden):
         ear.hear(raw, sealed(raw, "whsec_other"))
@@ -532,7 +661,9 @@ def test_while_a_secret_changes_both_are_good(ear: Stripe) -> None:
 def test_a_door_without_a_secret_hears_nobody() -> None:
     for secrets in ((), ("",)):
         with pytest.raises(Forbidden):
-            Stripe(key="sk_test_x", webhook_secrets=secrets, url="http://127.0.0.1:9").hear(event(), sealed(event(), ""))
+            Stripe(key="sk_test_x", webhook_secrets=secrets, url="http://127.0.0.1:9").hear(
+                event(), sealed(event(), "")
+            )
 
 
 @pytest.mark.parametrize(("age", "good"), [(0, True), (290, True), (310, False), (-290, True), (-310, False)])
@@ -546,7 +677,18 @@ def test_a_signature_is_good_for_five_minutes(ear: Stripe, age: int, good: bool)
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"null", b"[]", b"{}", b'{"id": 1}', b'{"data": null}', b"\xff", b'{"id":"e","type":"t","data":{"object":17}}', b"[" * 100_000]
+    "raw",
+    [
+        b"",
+        b"null",
+        b"[]",
+        b"{}",
+        b'{"id": 1}',
+        b'{"data": null}',
+        b"\xff",
+        b'{"id":"e","type":"t","data":{"object":17}}',
+        b"[" * 100_000,
+    ],
 )
 def test_what_is_signed_but_no_event_is_unreadable(ear: Stripe, raw: bytes) -> None:
     with pytest.raises(Unreadable):
@@ -614,12 +756,17 @@ def billed(bill: Bill) -> Bill:
     return bill
 
 
-def test_a_booking_is_paid_with_stripe_and_given_back(billed: Bill, client: FlaskClient, sandbox: str, work_off: Callable[[], int]) -> None:
+def test_a_booking_is_paid_with_stripe_and_given_back(
+    billed: Bill, client: FlaskClient, sandbox: str, work_off: Callable[[], int]
+) -> None:
     page = client.get(f"/pay/{billed.token}").text
     session.expire_all()
     assert f'<form method="get" action="/sandbox/stripe/pay/{billed.order_id}">' in page
     pressed = requests.post(
-        f"{sandbox}/stripe/pay/{billed.order_id}", data={"press": "pay", "card": "4242424242424242"}, timeout=PATIENCE, allow_redirects=False
+        f"{sandbox}/stripe/pay/{billed.order_id}",
+        data={"press": "pay", "card": "4242424242424242"},
+        timeout=PATIENCE,
+        allow_redirects=False,
     )
     assert client.get(pressed.headers["Location"]).status_code == 303
     assert booking_of(billed).state == "confirmed"
@@ -635,7 +782,9 @@ def test_a_booking_is_paid_when_stripe_tells_us_whatever_the_browser_does(
     billed: Bill, client: FlaskClient, sandbox: str, settings: Settings, work_off: Callable[[], int]
 ) -> None:
     order_id = billed.announce()
-    requests.post(f"{sandbox}/stripe/sessions/{order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE)
+    requests.post(
+        f"{sandbox}/stripe/sessions/{order_id}/pay", json={"outcome": "captured", "deliver": False}, timeout=PATIENCE
+    )
     raw = event(object="checkout.session", id=order_id)
     tell = lambda secret: client.post("/api/payment/webhook/stripe", data=raw, headers=sealed(raw, secret))  # noqa: E731
     assert tell("whsec_guessed").status_code == 403

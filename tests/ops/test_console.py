@@ -38,7 +38,13 @@ def failed(count: int = 1) -> list[int]:
     """Jobs that gave up."""
     with transaction():
         rows = [
-            Job(name="kernel.jobs.forget_what_is_done", due_at=clock.now(), attempts=8, error="Traceback …\nTypeError: the last line") for _ in range(count)
+            Job(
+                name="kernel.jobs.forget_what_is_done",
+                due_at=clock.now(),
+                attempts=8,
+                error="Traceback …\nTypeError: the last line",
+            )
+            for _ in range(count)
         ]
         session.add_all(rows)
         session.flush()
@@ -48,7 +54,9 @@ def failed(count: int = 1) -> list[int]:
     return ids
 
 
-def test_every_route_below_ops_refuses_a_stranger_and_everybody_but_an_administrator(app: Flask, client: FlaskClient, enter: Enter) -> None:
+def test_every_route_below_ops_refuses_a_stranger_and_everybody_but_an_administrator(
+    app: Flask, client: FlaskClient, enter: Enter
+) -> None:
     known = [*routes(app)]
     assert len(known) >= len(PAGES) + 4
     [id] = failed()
@@ -60,7 +68,11 @@ def test_every_route_below_ops_refuses_a_stranger_and_everybody_but_an_administr
     ]
     for method, path in doors:
         answer = client.open(path, method=method)
-        assert (answer.status_code == 302 and "/login" in answer.location) or answer.status_code == 404, (method, path, answer.status_code)
+        assert (answer.status_code == 302 and "/login" in answer.location) or answer.status_code == 404, (
+            method,
+            path,
+            answer.status_code,
+        )
         assert client.open(path, method=method, headers={"Accept": "application/json"}).status_code in (401, 404)
     for name in (name for name, role in CAST.items() if role != "Admin"):
         person = enter(name)
@@ -73,7 +85,9 @@ def test_an_api_token_opens_nothing_here(client: FlaskClient, token: Any) -> Non
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_each_page_stands_in_the_desks_own_frame_and_fetches_nothing(enter: Enter, page: str, count_queries: Any) -> None:
+def test_each_page_stands_in_the_desks_own_frame_and_fetches_nothing(
+    enter: Enter, page: str, count_queries: Any
+) -> None:
     ada = enter("ada")
     answer = ada.get(f"/ops/{page}")
     assert answer.status_code == 200, answer.text[-2000:]
@@ -94,7 +108,10 @@ def test_no_secret_stands_on_any_page_whatever_it_is_called(enter: Enter, settin
             assert not secret or secret not in pages, each.name
         assert each.metadata["env"] in pages
     field = next(it for it in fields(Settings) if it.name == "database_url")
-    assert told(field, "postgresql://frontdesk:hunter2@db.example:5432/x?password=hunter3") == "postgresql://frontdesk:•••@db.example:5432/x?•••"
+    assert (
+        told(field, "postgresql://frontdesk:hunter2@db.example:5432/x?password=hunter3")
+        == "postgresql://frontdesk:•••@db.example:5432/x?•••"
+    )
     assert told(field, "redis://:hunter2@redis.example:6379/0") == "redis://:•••@redis.example:6379/0"
 
 
@@ -153,7 +170,9 @@ def test_the_first_page_says_what_is_wrong(app: Flask, enter: Enter, later: Any)
     with transaction():
         session.add(Event(gateway="razorpay", event_id="e", kind="payment.captured", body="{}"))
         session.flush()
-        session.execute(text("update event set state = 'parked', trouble = 'No payment request was found for this event.'"))
+        session.execute(
+            text("update event set state = 'parked', trouble = 'No payment request was found for this event.'")
+        )
     with later(minutes=10):
         page = enter("ada").get("/ops/").text
         assert f"2 {resource_of(Job).label.lower()}, 1 {resource_of(Event).one.lower()}" in page  # type: ignore[union-attr]
@@ -161,7 +180,9 @@ def test_the_first_page_says_what_is_wrong(app: Flask, enter: Enter, later: Any)
     assert "No payment request was found for this event." in enter("ada").get("/ops/letters/").text
 
 
-def test_it_answers_while_redis_is_away(app: Flask, enter: Enter, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_it_answers_while_redis_is_away(
+    app: Flask, enter: Enter, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ada = enter("ada")
     monkeypatch.setitem(app.extensions, "settings", replace(settings, redis_url="redis://127.0.0.1:1"))
     assert "Redis is unavailable" in ada.get("/ops/redis/").text

@@ -26,7 +26,12 @@ from app.packs.bookings.booking.booking import Booking, CallOff, Choices
 from tests.conftest import MEERA
 from tests.site.test_account import last
 
-PLANTED = {"name": "Zenobia Quux", "email": "zenobia@quux.example", "phone": "+919812345670", "timezone": "Asia/Kolkata"}
+PLANTED = {
+    "name": "Zenobia Quux",
+    "email": "zenobia@quux.example",
+    "phone": "+919812345670",
+    "timezone": "Asia/Kolkata",
+}
 TRACES = r"Zenobia|Quux|quux\.example|9812345670|Plantville|Planted Street|planted note"
 KEPT = {"invoice"}  # what the law wants as it was written
 
@@ -40,8 +45,19 @@ def planted(app: Flask, slot: Any, work_off: Any, sandbox: str) -> Booking:
     with transaction():
         booking.person.notes = "planted note: likes to be called Zenobia"
         booking.person.phone = "+919812345670"
-        booking.person.more, booking.more = {"ailments": "planted note: hay fever"}, {"came_with": "a sister of Zenobia"}
-        session.add(Event(gateway="razorpay", event_id="evt_p", kind="order.paid", order_id="order_p", body=json.dumps({"email": PLANTED["email"]})))
+        booking.person.more, booking.more = (
+            {"ailments": "planted note: hay fever"},
+            {"came_with": "a sister of Zenobia"},
+        )
+        session.add(
+            Event(
+                gateway="razorpay",
+                event_id="evt_p",
+                kind="order.paid",
+                order_id="order_p",
+                body=json.dumps({"email": PLANTED["email"]}),
+            )
+        )
         booking.bills[0].order_id = "order_p"
     with transaction():
         booking.person.name = "Zenobia Q. Quux"
@@ -86,20 +102,29 @@ def test_nothing_that_is_left_says_who_they_were_but_what_the_law_keeps(over: Bo
     assert "Invoice: 2" in answer.text
     assert {table for table, _ in traces()} <= KEPT
     session.expire_all()
-    assert (over.person.name, over.person.email, over.person.state) == (f"Deleted customer {over.person_id}", "", "forgotten")
+    assert (over.person.name, over.person.email, over.person.state) == (
+        f"Deleted customer {over.person_id}",
+        "",
+        "forgotten",
+    )
     assert client.get("/account").status_code == 303
     assert len(over.bills[0].invoices) == 2
 
 
 def test_the_history_says_that_it_was_blanked_and_keeps_everything_else(over: Booking) -> None:
-    lines = {each.id: (each.verb, each.name, each.why, each.before.keys(), each.after.keys()) for each in session.scalars(select(Change))}
+    lines = {
+        each.id: (each.verb, each.name, each.why, each.before.keys(), each.after.keys())
+        for each in session.scalars(select(Change))
+    }
     over.person.forget()
     session.expire_all()
     after = [*session.scalars(select(Change).order_by(Change.id))]
     for each in after:
         if each.id in lines:
             assert (each.verb, each.name, each.why, each.before.keys(), each.after.keys()) == lines[each.id]
-    blanked = [each for each in after if (each.noun, each.row_id) == ("person", over.person_id) and "name" in each.after]
+    blanked = [
+        each for each in after if (each.noun, each.row_id) == ("person", over.person_id) and "name" in each.after
+    ]
     assert len(blanked) == 2
     assert all(each.after["name"] == MASK for each in blanked)
     told = [each for each in after if each.verb == "redact" and each.noun == "person"]
@@ -143,7 +168,9 @@ def test_nobody_is_forgotten_while_something_is_to_come_or_owed(planted: Booking
     assert not [each for each in traces() if each[0] not in KEPT]
 
 
-def test_staff_forget_somebody_by_a_move_and_only_those_who_may(over: Booking, client: FlaskClient, token: Any, enter: Any) -> None:
+def test_staff_forget_somebody_by_a_move_and_only_those_who_may(
+    over: Booking, client: FlaskClient, token: Any, enter: Any
+) -> None:
     path = f"/api/v1/person/{over.person_id}/forget"
     assert client.post(path, headers=token("omar")).status_code == 403
     assert "deleted permanently" in enter("dina").get(f"/desk/person/{over.person_id}/do/forget").text
@@ -168,7 +195,9 @@ def test_the_file_holds_everything_under_names_that_can_be_read(over: Booking, i
     answer = inside().get("/account/everything.json")
     assert "attachment" in answer.headers["Content-Disposition"]
     told = json.loads(answer.text)
-    person, booking, message, *others = (db.called(each) for each in ("person", "booking", "message", "bill", "payment", "invoice"))
+    person, booking, message, *others = (
+        db.called(each) for each in ("person", "booking", "message", "bill", "payment", "invoice")
+    )
     assert {person, booking, message, *others, "History"} <= told.keys()
     assert told["Customer"][0]["Notes"].startswith("planted note")
     assert told[booking][0]["Number"] == over.number
@@ -181,7 +210,21 @@ def test_the_file_holds_everything_under_names_that_can_be_read(over: Booking, i
 
 def test_every_column_that_tells_who_somebody_is_says_so(app: Flask) -> None:
     """A new noun with a name, an address or a telephone in it belongs to somebody, or says why not here."""
-    ours = {"practitioner", "service", "extra", "hook", "coupon", "account", "refund_policy", "picture", "job", "tick", "change", "form", "business"}
+    ours = {
+        "practitioner",
+        "service",
+        "extra",
+        "hook",
+        "coupon",
+        "account",
+        "refund_policy",
+        "picture",
+        "job",
+        "tick",
+        "change",
+        "form",
+        "business",
+    }
     telling = {"email", "phone", "mailbox", "answers", "sealed", "buyer", "notes"}
     for noun in nouns():
         if noun.__tablename__ in ours or privacy.kept_by_law(noun) or noun.__module__.startswith("tests."):

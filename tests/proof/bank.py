@@ -72,7 +72,15 @@ class News:
     brought: int = 0
 
     def letter(self) -> tuple[bytes, dict[str, str]]:
-        raw = json.dumps({"id": self.id, "kind": self.kind, "order": self.order_id, "payment": self.payment_id, "dispute": self.dispute_id}).encode()
+        raw = json.dumps(
+            {
+                "id": self.id,
+                "kind": self.kind,
+                "order": self.order_id,
+                "payment": self.payment_id,
+                "dispute": self.dispute_id,
+            }
+        ).encode()
         return raw, {"X-Signature": hmac.new(SECRET, raw, hashlib.sha256).hexdigest()}
 
 
@@ -89,7 +97,9 @@ class Bank:
     quarrels: dict[str, Quarrel] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
     reports: dict[date, list[Settled]] = field(default_factory=dict)
-    trouble: list[str] = field(default_factory=list)  # what happens to the next calls: away, lost, killed before, killed after, fine
+    trouble: list[str] = field(
+        default_factory=list
+    )  # what happens to the next calls: away, lost, killed before, killed after, fine
     fate: list[str] = field(default_factory=list)  # how the next refunds end: done, pending, declined
     calls: int = 0
     on_call: Callable[[str], str] | None = None  # decides the trouble of each call, where a list of it is not enough
@@ -117,7 +127,10 @@ class Bank:
 
     def order(self, asked: Asked) -> str:
         def effect() -> str:
-            known = next((each for each in self.orders.values() if each.receipt == asked.receipt and each.money == asked.money), None)
+            known = next(
+                (each for each in self.orders.values() if each.receipt == asked.receipt and each.money == asked.money),
+                None,
+            )
             made = known or Order(self._id("order"), asked.receipt, asked.money)
             self.orders[made.id] = made
             return made.id
@@ -134,7 +147,9 @@ class Bank:
         return "" if fields.get("proof") == order_id else "unverified"
 
     def charges(self, order_id: str) -> Sequence[Charge]:
-        return self._call("charges", lambda: [self._charge(each) for each in self.attempts.values() if each.order_id == order_id])
+        return self._call(
+            "charges", lambda: [self._charge(each) for each in self.attempts.values() if each.order_id == order_id]
+        )
 
     def refund(self, payment_id: str, money: Money, key: str) -> Returned:
         def effect() -> Returned:
@@ -151,13 +166,19 @@ class Bank:
         return self._call("refund", effect)
 
     def refunds(self, payment_id: str) -> Sequence[Returned]:
-        return self._call("refunds", lambda: [self._returned(each) for each in reversed(self.backs.values()) if each.payment_id == payment_id])
+        return self._call(
+            "refunds",
+            lambda: [self._returned(each) for each in reversed(self.backs.values()) if each.payment_id == payment_id],
+        )
 
     def dispute(self, id: str) -> Disputed:
         return self._call("dispute", lambda: self.quarrels[id].told)
 
     def taken(self, day: date) -> Sequence[Charge]:
-        return self._call("taken", lambda: [self._charge(each) for each in self.attempts.values() if each.captured and each.at.date() == day])
+        return self._call(
+            "taken",
+            lambda: [self._charge(each) for each in self.attempts.values() if each.captured and each.at.date() == day],
+        )
 
     def settled(self, day: date) -> Sequence[Settled]:
         return self._call("settled", lambda: list(self.reports.get(day, ())))
@@ -167,7 +188,9 @@ class Bank:
             raise Forbidden("The signature doesn’t match the body.")
         try:
             told = json.loads(raw)
-            return Told(told["id"], told["kind"], told["order"] or None, told["payment"] or None, told["dispute"] or None)
+            return Told(
+                told["id"], told["kind"], told["order"] or None, told["payment"] or None, told["dispute"] or None
+            )
         except (ValueError, KeyError, TypeError):
             raise Unreadable("The signature is valid, but the body isn’t an event.") from None
 
@@ -229,7 +252,9 @@ class Bank:
             attempt, id = self.attempts[payment_id], self._id("disp")
             money = Money(self._left(payment_id), attempt.money.currency)
             reply_by = clock.ahead(days=7)
-            self.quarrels[id] = Quarrel(Disputed(id, payment_id, "open", money, money.amount if deducted else 0, "fraud", reply_by))
+            self.quarrels[id] = Quarrel(
+                Disputed(id, payment_id, "open", money, money.amount if deducted else 0, "fraud", reply_by)
+            )
             self.tell("payment.dispute.created", attempt, id)
             return id
 
@@ -250,7 +275,17 @@ class Bank:
                 if attempt.captured and not attempt.settled:
                     attempt.settled = True
                     fee = attempt.money.percent(200)
-                    report.append(Settled(attempt.id, "payment", attempt.money, attempt.money - attempt.money, fee, fee.percent(1800), "utr"))
+                    report.append(
+                        Settled(
+                            attempt.id,
+                            "payment",
+                            attempt.money,
+                            attempt.money - attempt.money,
+                            fee,
+                            fee.percent(1800),
+                            "utr",
+                        )
+                    )
             for back in self.backs.values():
                 if back.state == "done" and not back.settled and self.attempts[back.payment_id].captured:
                     back.settled = True
@@ -264,7 +299,10 @@ class Bank:
     def kept(self, order_id: str) -> int:
         """What it still has for us of one order, in the smallest coin."""
         captured = [each for each in self.attempts.values() if each.order_id == order_id and each.captured]
-        return sum(each.money.amount - sum(back.money.amount for back in self._of(each.id) if back.state == "done") for each in captured)
+        return sum(
+            each.money.amount - sum(back.money.amount for back in self._of(each.id) if back.state == "done")
+            for each in captured
+        )
 
     # --- inside ---
 
@@ -285,7 +323,9 @@ class Bank:
         return [each for each in self.backs.values() if each.payment_id == payment_id]
 
     def _left(self, payment_id: str) -> int:
-        return self.attempts[payment_id].money.amount - sum(each.money.amount for each in self._of(payment_id) if each.state != "failed")
+        return self.attempts[payment_id].money.amount - sum(
+            each.money.amount for each in self._of(payment_id) if each.state != "failed"
+        )
 
     def _charge(self, attempt: Attempt) -> Charge:
         back = attempt.money.amount - self._left(attempt.id)

@@ -44,7 +44,10 @@ from tests.proof.invariants import broken
 
 BEGIN = datetime(2026, 11, 23, 3, 30, tzinfo=UTC)
 DINA, ADA = (Actor(name, "desk", user_id=id) for id, name in ((901, "Dina"), (902, "Ada")))
-CROWD = [{"name": f"{name} Iyer", "email": f"{name.lower()}@example.com", "phone": "", "timezone": "Asia/Kolkata"} for name in ("Meera", "Kabir", "Rohan")]
+CROWD = [
+    {"name": f"{name} Iyer", "email": f"{name.lower()}@example.com", "phone": "", "timezone": "Asia/Kolkata"}
+    for name in ("Meera", "Kabir", "Rohan")
+]
 RANK = {"created": 0, "failed": 1, "authorized": 2, "captured": 3, "partly_refunded": 4, "refunded": 5, "bounced": 5}
 
 
@@ -113,11 +116,30 @@ class House:
             policy = RefundPolicy(name="Two days", tiers="48: 100, 24: 50")
             plain = Service(name="Consultation", slug="plain", minutes=60, price=inr(99900), notice_minutes=0)
             taxed = Service(
-                name="Course", slug="taxed", minutes=60, price=inr(100003), notice_minutes=0, tax_rate=1800, tax_code="9983", deposit_percent=30, policy=policy
+                name="Course",
+                slug="taxed",
+                minutes=60,
+                price=inr(100003),
+                notice_minutes=0,
+                tax_rate=1800,
+                tax_code="9983",
+                deposit_percent=30,
+                policy=policy,
             )
-            large = Service(name="Retreat", slug="large", minutes=60, price=inr(1_500_000), notice_minutes=0, tax_rate=1800, tax_included=False, policy=policy)
+            large = Service(
+                name="Retreat",
+                slug="large",
+                minutes=60,
+                price=inr(1_500_000),
+                notice_minutes=0,
+                tax_rate=1800,
+                tax_included=False,
+                policy=policy,
+            )
             taxed.extras = [Extra(name="Recording", price=inr(4999)), Extra(name="Chart", price=inr(0))]
-            session.add_all([asha, policy, plain, taxed, large, Coupon(code="FEW", percent=15, uses_at_most=2, uses_each=1)])
+            session.add_all(
+                [asha, policy, plain, taxed, large, Coupon(code="FEW", percent=15, uses_at_most=2, uses_each=1)]
+            )
             session.flush()
             # The fourth hour overlaps the first: nobody is in two places.
             hours = [(plain, 30.0), (taxed, 40), (large, 50), (plain, 30.5), (taxed, 60), (plain, 70)]
@@ -214,7 +236,11 @@ class House:
         if bill is not None:
             with suppress(Refused):
                 charges = list(self.bank.charges(bill.order_id))
-                back = {each.id: list(self.bank.refunds(each.id)) for each in charges if each.returned and each.state == "captured"}
+                back = {
+                    each.id: list(self.bank.refunds(each.id))
+                    for each in charges
+                    if each.returned and each.state == "captured"
+                }
                 self.heard.append((bill.id, charges, back))
 
     def act_late(self, n: int) -> None:
@@ -258,7 +284,11 @@ class House:
         payment = self.pick(Payment, n, "captured", "partly_refunded")
         if payment is None or payment.left.amount <= 0:
             return
-        some = {"all": "", "half": Money(max(payment.left.amount // 2, 1), payment.money.currency).plain, "a coin": "0.01"}[amount]
+        some = {
+            "all": "",
+            "half": Money(max(payment.left.amount // 2, 1), payment.money.currency).plain,
+            "a coin": "0.01",
+        }[amount]
         if Payment.give_back.move.refuses(payment) is None:  # type: ignore[attr-defined]
             self.press("give_back", payment, GiveBack(amount=some, why="A complaint"), by=by)
 
@@ -281,7 +311,11 @@ class House:
         """A second pair of eyes, or the bank's letter about a cheque."""
         state = ("authorized",) if what in ("approve", "reject") else ("captured", "partly_refunded")
         args = (Bounce("No cover."),) if what in ("reject", "bounce") else ()
-        by_hand = Payment.gateway.in_(["cash", "cheque", "bank"]) if what in ("approve", "reject") else Payment.gateway == "cheque"
+        by_hand = (
+            Payment.gateway.in_(["cash", "cheque", "bank"])
+            if what in ("approve", "reject")
+            else Payment.gateway == "cheque"
+        )
         self.press(what, self.pick(Payment, n, *state, where=by_hand), *args, by=ADA)
 
     def happen(self, n: int, *, came: bool) -> None:
@@ -297,7 +331,9 @@ class House:
         captured = [each for each in self.attempts("captured") if each.captured]
         if captured:
             chosen = captured[n % len(captured)]
-            self.bank.from_the_dashboard(chosen.id, {"all": chosen.money.amount, "half": chosen.money.amount // 2, "a coin": 1}[amount], fate)
+            self.bank.from_the_dashboard(
+                chosen.id, {"all": chosen.money.amount, "half": chosen.money.amount // 2, "a coin": 1}[amount], fate
+            )
 
     def decide_back(self, n: int, state: str) -> None:
         pending = [each for each in self.bank.backs.values() if each.state == "pending"]
@@ -360,7 +396,13 @@ class House:
         """A posting that does not ask: only the database can say no."""
         self.fed += 1
         with suppress(Refused), transaction():
-            post(f"drawn {self.fed}", "Drawn", (self.purse, inr(amount)), ("bank", inr(-amount)), about=self.pick(Practitioner, 0))
+            post(
+                f"drawn {self.fed}",
+                "Drawn",
+                (self.purse, inr(amount)),
+                ("bank", inr(-amount)),
+                about=self.pick(Practitioner, 0),
+            )
 
     # --- is it all true? ---
 
@@ -368,7 +410,9 @@ class House:
         session.rollback()
         with db.engine().connect() as connection:
             wrong = broken(connection)
-            told = text("select id, state from payment where gateway = :name")  # what staff took by hand they may also reject
+            told = text(
+                "select id, state from payment where gateway = :name"
+            )  # what staff took by hand they may also reject
             ranks = {id: RANK[state] for id, state in connection.execute(told, {"name": self.bank.name})}
         wrong += [f"payment {id} went back" for id, rank in self.ranks.items() if ranks.get(id, 0) < rank]
         keys = Counter(each.key for each in getattr(self.bank, "backs", {}).values() if each.key)
@@ -415,16 +459,26 @@ class House:
         for bill in session.scalars(select(Bill).where(Bill.order_id.is_not(None))):
             ours = sum(
                 each.money.amount - sum(refund.money.amount for refund in each.refunds if refund.state == "done")
-                for each in bill.payments if each.captured_at and each.gateway == self.bank.name
-            )  # fmt: skip
-            assert ours == self.bank.kept(bill.order_id), f"{bill.number}: {ours} here, {self.bank.kept(bill.order_id)} there"
-        open_refunds = session.scalars(select(Refund).where(Refund.state.in_(("owed", "sent", "failed")), Refund.gateway == self.bank.name)).all()
+                for each in bill.payments
+                if each.captured_at and each.gateway == self.bank.name
+            )
+            assert ours == self.bank.kept(bill.order_id), (
+                f"{bill.number}: {ours} here, {self.bank.kept(bill.order_id)} there"
+            )
+        open_refunds = session.scalars(
+            select(Refund).where(Refund.state.in_(("owed", "sent", "failed")), Refund.gateway == self.bank.name)
+        ).all()
         stuck = [f"{each.number} is {each.state}" for each in open_refunds if not each.payment.is_disputed]
-        stuck += [f"{each.name} failed: {each.error[-300:]}" for each in session.scalars(select(Job).where(Job.state == "failed"))]
+        stuck += [
+            f"{each.name} failed: {each.error[-300:]}"
+            for each in session.scalars(select(Job).where(Job.state == "failed"))
+        ]
         waits = select(Job).where(Job.state.in_(("waiting", "running")), Job.due_at <= clock.now())
         stuck += [f"{each.name} still waits: {each.error[-300:]}" for each in session.scalars(waits)]
         stuck += [
-            f"{each.gateway_id} is {each.state}" for each in session.scalars(select(Dispute)) if each.state != self.bank.quarrels[each.gateway_id].told.state
+            f"{each.gateway_id} is {each.state}"
+            for each in session.scalars(select(Dispute))
+            if each.state != self.bank.quarrels[each.gateway_id].told.state
         ]
         assert not stuck, stuck
 
@@ -463,17 +517,48 @@ union all select 'a hold was taken' where exists (select from hold where state =
 
 
 ENDS = {
-    "confirmed", "expired", "late, and the seat taken again", "the seat was gone", "paid twice", "another sum or currency", "came and went",
-    "given back before we heard", "cancelled and given back", "money for what was cancelled", "partly given back", "a refund failed", "a refund was declined",
-    "a refund waited for approval", "they have it by dispute", "given back elsewhere", "dispute won", "dispute lost", "a cheque bounced", "a cheque was cleared", "four eyes",
-    "handed out", "coupon given back", "the coupon was used up", "deposit and rest paid", "completed", "not come", "settled", "a hold was taken",
-}  # fmt: skip
+    "confirmed",
+    "expired",
+    "late, and the seat taken again",
+    "the seat was gone",
+    "paid twice",
+    "another sum or currency",
+    "came and went",
+    "given back before we heard",
+    "cancelled and given back",
+    "money for what was cancelled",
+    "partly given back",
+    "a refund failed",
+    "a refund was declined",
+    "a refund waited for approval",
+    "they have it by dispute",
+    "given back elsewhere",
+    "dispute won",
+    "dispute lost",
+    "a cheque bounced",
+    "a cheque was cleared",
+    "four eyes",
+    "handed out",
+    "coupon given back",
+    "the coupon was used up",
+    "deposit and rest paid",
+    "completed",
+    "not come",
+    "settled",
+    "a hold was taken",
+}
 
 
 @contextmanager
 def at_home(kept: Sequence[str]) -> Iterator[Callable[[], House]]:
     """Houses, one after the other, with the mail left unsent; afterwards the clock, the gateways and the limits are as they were."""
-    before = clock._read, dict(gateway._gateways), approval_limits._above, jobs._work["messages.message.send"], dict(jobs._clockwork)
+    before = (
+        clock._read,
+        dict(gateway._gateways),
+        approval_limits._above,
+        jobs._work["messages.message.send"],
+        dict(jobs._clockwork),
+    )
     jobs._work["messages.message.send"] = lambda message: None
     del jobs._clockwork["desk.notice.say_what_waits"]  # asks much, moves no money, and has tests of its own
 

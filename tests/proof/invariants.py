@@ -223,9 +223,13 @@ SENTENCES: dict[str, str] = {
         where b.price_currency <> k.price_currency or k.deposit_currency <> k.price_currency""",
     "a document and its record have different currencies": """
         select i.number from invoice i join payment y on y.id = i.payment_id where i.total_currency <> y.money_currency or i.tax_currency <> i.total_currency""",
-}  # fmt: skip
+}
 
-_ALL = text(" union all ".join(f"select '{said}: ' || coalesce(at, '?') from ({query}) as found(at)" for said, query in SENTENCES.items()))
+_ALL = text(
+    " union all ".join(
+        f"select '{said}: ' || coalesce(at, '?') from ({query}) as found(at)" for said, query in SENTENCES.items()
+    )
+)
 
 
 def broken(connection: Connection) -> list[str]:

@@ -43,14 +43,24 @@ class Everything(RuleBasedStateMachine):
     def hold(self, **how: Any) -> None:
         self.house.hold(how["slot"], how["who"], coupon=how["coupon"], extra=how["extra"])
 
-    @rule(slot=st.integers(0, 5), who=few, coupon=yes, outcome=st.sampled_from(["captured", "captured", "failed", "authorized"]), heard=yes)
+    @rule(
+        slot=st.integers(0, 5),
+        who=few,
+        coupon=yes,
+        outcome=st.sampled_from(["captured", "captured", "failed", "authorized"]),
+        heard=yes,
+    )
     def book(self, slot: int, who: int, coupon: bool, outcome: str, heard: bool) -> None:
         if self.house.hold(slot, who, coupon=coupon):
             self.house.pay(0, outcome)
             if heard:
                 self.house.look(0)
 
-    @rule(n=few, outcome=st.sampled_from(["captured", "captured", "failed", "authorized"]), twice=st.sampled_from([False, False, True]))
+    @rule(
+        n=few,
+        outcome=st.sampled_from(["captured", "captured", "failed", "authorized"]),
+        twice=st.sampled_from([False, False, True]),
+    )
     def pay(self, n: int, outcome: str, twice: bool) -> None:
         self.house.pay(n, outcome, twice=twice)
 
@@ -184,7 +194,9 @@ class Everything(RuleBasedStateMachine):
         if what in ("take", "release"):
             self.house.end_hold(amount, take=what == "take")
         else:
-            {"fill": self.house.fill_purse, "hold": self.house.hold_purse, "overdraw": self.house.overdraw}[what](amount)
+            {"fill": self.house.fill_purse, "hold": self.house.hold_purse, "overdraw": self.house.overdraw}[what](
+                amount
+            )
 
     # --- is it all true? ---
 

@@ -80,15 +80,39 @@ def _states() -> list[str]:
 
 
 FLOWS = {
-    "book": Flow(lambda house: None, _book, lambda house: None if _states() else _book(house), lambda house: _states() == ["expired"]),
+    "book": Flow(
+        lambda house: None,
+        _book,
+        lambda house: None if _states() else _book(house),
+        lambda house: _states() == ["expired"],
+    ),
     "pay": Flow(
-        lambda house: (house.hold(0, 0), house.pay(0, "captured")), _pay, lambda house: None,
+        lambda house: (house.hold(0, 0), house.pay(0, "captured")),
+        _pay,
+        lambda house: None,
         lambda house: _states() == ["confirmed"] and _kept(house) == 99900,
     ),
-    "cancel": Flow(_paid, _cancel, _cancel, lambda house: _states() == ["cancelled"] and _kept(house) == 0 and len(house.bank.backs) == 1),
-    "refund": Flow(_paid, _refund, _refund_again, lambda house: _states() == ["confirmed"] and _kept(house) == 49950 and len(house.bank.backs) == 1),
-    "move": Flow(_paid, _move, _move, lambda house: _states() == ["confirmed"] and _kept(house) == 99900 and session.scalar(select(Booking.edition)) == 1),
-}  # fmt: skip
+    "cancel": Flow(
+        _paid,
+        _cancel,
+        _cancel,
+        lambda house: _states() == ["cancelled"] and _kept(house) == 0 and len(house.bank.backs) == 1,
+    ),
+    "refund": Flow(
+        _paid,
+        _refund,
+        _refund_again,
+        lambda house: _states() == ["confirmed"] and _kept(house) == 49950 and len(house.bank.backs) == 1,
+    ),
+    "move": Flow(
+        _paid,
+        _move,
+        _move,
+        lambda house: (
+            _states() == ["confirmed"] and _kept(house) == 99900 and session.scalar(select(Booking.edition)) == 1
+        ),
+    ),
+}
 
 
 ONCE = "bookings/confirmed", "bookings/cancelled", "bookings/rescheduled", "money/refunded"

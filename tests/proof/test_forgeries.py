@@ -27,18 +27,64 @@ from tests.proof.house import say
 LETTERS = 10_000 if LONG else 1_500
 DOOR = "/api/payment/webhook/razorpay"
 NONSENSE: list[Any] = [
-    None, True, False, 0, -1, 2**70, 1e308, "", "\x00", "é" * 5, "\ud800", "'; drop table event; --", "order_" + "x" * 3000, [], {}, [[]], {"id": {}}, "none",
-    {"entity": None}, {"entity": []}, {"entity": {"id": 7}}, {"entity": {"id": ["pay_1"]}}, {"entity": {"id": "pay_1", "order_id": {"a": 1}}}, "\u202e", "🪔" * 40,
-]  # fmt: skip
+    None,
+    True,
+    False,
+    0,
+    -1,
+    2**70,
+    1e308,
+    "",
+    "\x00",
+    "é" * 5,
+    "\ud800",
+    "'; drop table event; --",
+    "order_" + "x" * 3000,
+    [],
+    {},
+    [[]],
+    {"id": {}},
+    "none",
+    {"entity": None},
+    {"entity": []},
+    {"entity": {"id": 7}},
+    {"entity": {"id": ["pay_1"]}},
+    {"entity": {"id": "pay_1", "order_id": {"a": 1}}},
+    "\u202e",
+    "🪔" * 40,
+]
 
 
 def honest(chance: random.Random) -> dict[str, Any]:
     """An event as it should be, about an order of nobody's."""
     id = chance.randrange(10**6)
-    payment = {"id": f"pay_{id}", "order_id": f"order_{id}", "amount": chance.randrange(10**9), "currency": "INR", "status": "captured"}
+    payment = {
+        "id": f"pay_{id}",
+        "order_id": f"order_{id}",
+        "amount": chance.randrange(10**9),
+        "currency": "INR",
+        "status": "captured",
+    }
     about = {"payment": {"entity": payment}, "order": {"entity": {"id": f"order_{id}"}}}
-    kind = chance.choice(["payment.captured", "payment.failed", "order.paid", "refund.processed", "payment.dispute.created", "payment_link.paid", "x" * 300])
-    return {"entity": "event", "account_id": "acc_1", "event": kind, "contains": [*about], "payload": about, "created_at": 1795000000}
+    kind = chance.choice(
+        [
+            "payment.captured",
+            "payment.failed",
+            "order.paid",
+            "refund.processed",
+            "payment.dispute.created",
+            "payment_link.paid",
+            "x" * 300,
+        ]
+    )
+    return {
+        "entity": "event",
+        "account_id": "acc_1",
+        "event": kind,
+        "contains": [*about],
+        "payload": about,
+        "created_at": 1795000000,
+    }
 
 
 def spoiled(chance: random.Random, thing: Any) -> Any:
@@ -61,7 +107,10 @@ def letter(chance: random.Random) -> bytes:
         case 3:
             return json.dumps(told | {"more": chance.choice("ab") * chance.choice([10, 100_000])}).encode()
         case 4:
-            told["payload"]["payment"]["entity"] |= {"order_id": chance.randbytes(chance.choice([8, 3000])).hex(), "id": chance.randbytes(2000).hex()}
+            told["payload"]["payment"]["entity"] |= {
+                "order_id": chance.randbytes(chance.choice([8, 3000])).hex(),
+                "id": chance.randbytes(2000).hex(),
+            }
         case _:
             told = spoiled(chance, told)
     return json.dumps(told, ensure_ascii=chance.random() < 0.5).encode("utf-8", "surrogatepass")
@@ -75,11 +124,23 @@ def forged(chance: random.Random, raw: bytes, settings: Settings) -> list[tuple[
     """Headers of somebody who does not know the secret."""
     right = signed(raw, settings)
     wrong = [
-        "", "0" * 64, right[:-1], right + "0", right.upper(), right[::-1], f" {right[1:]}", "\xe9" * 64, "x" * 20_000, "null",
-        signed(raw + b" ", settings), hmac.new(b"guess", raw, hashlib.sha256).hexdigest(),
-    ]  # fmt: skip
+        "",
+        "0" * 64,
+        right[:-1],
+        right + "0",
+        right.upper(),
+        right[::-1],
+        f" {right[1:]}",
+        "\xe9" * 64,
+        "x" * 20_000,
+        "null",
+        signed(raw + b" ", settings),
+        hmac.new(b"guess", raw, hashlib.sha256).hexdigest(),
+    ]
     headers = [("X-Razorpay-Signature", chance.choice(wrong)) for _ in range(chance.randrange(3))]
-    return [*headers, ("X-Razorpay-Event-Id", chance.choice(["", "evt", "\xff", "e" * 5000]))][:: chance.choice([1, -1])]
+    return [*headers, ("X-Razorpay-Event-Id", chance.choice(["", "evt", "\xff", "e" * 5000]))][
+        :: chance.choice([1, -1])
+    ]
 
 
 @pytest.fixture
@@ -113,15 +174,26 @@ def test_nothing_unsigned_is_believed(post: Callable[..., int], settings: Settin
 
 
 def test_signed_nonsense_ends_on_a_list_and_never_in_an_accident(
-    post: Callable[..., int], settings: Settings, chance: random.Random, work_off: Callable[[], int], monkeypatch: pytest.MonkeyPatch
+    post: Callable[..., int],
+    settings: Settings,
+    chance: random.Random,
+    work_off: Callable[[], int],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("app.money.reconcile.settlement.fetch_last", lambda name: None)  # nobody is asked on the wire for ten thousand letters
+    monkeypatch.setattr(
+        "app.money.reconcile.settlement.fetch_last", lambda name: None
+    )  # nobody is asked on the wire for ten thousand letters
     answers: Counter[int] = Counter()
     for n in range(LETTERS):
         raw = letter(chance)
         headers = [("X-Razorpay-Signature", signed(raw, settings))]
         if chance.random() < 0.8:
-            headers.append(("X-Razorpay-Event-Id", chance.choice([f"evt_{n}", "evt_0", "\xff" * 9, "é", chance.randbytes(4000).hex(), ""])))
+            headers.append(
+                (
+                    "X-Razorpay-Event-Id",
+                    chance.choice([f"evt_{n}", "evt_0", "\xff" * 9, "é", chance.randbytes(4000).hex(), ""]),
+                )
+            )
         answer = post(raw, headers)
         answers[answer] += 1
         assert answer in (200, 400, 413), (answer, raw[:300], headers)

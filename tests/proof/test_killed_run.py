@@ -16,7 +16,12 @@ import pytest
 from tests.conftest import PATIENCE, ROOT
 from tests.stories.conftest import CHROMIUM
 
-pytestmark = [pytest.mark.proof, pytest.mark.skipif(sys.platform != "linux" or CHROMIUM is None, reason="looks into /proc, and drives a real Chromium")]
+pytestmark = [
+    pytest.mark.proof,
+    pytest.mark.skipif(
+        sys.platform != "linux" or CHROMIUM is None, reason="looks into /proc, and drives a real Chromium"
+    ),
+]
 
 STORY = "tests/stories/test_the_walk.py::test_two_tabs_on_one_time_and_what_was_typed_is_not_lost_to_a_mistake"
 PROGRAMS = ("postgres", "hands sandbox", "hands web", "hands worker", "hands clock", "chromium")
@@ -52,14 +57,26 @@ def until(true: Callable[[], bool]) -> bool:
 
 
 def test_a_run_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "pytest", "-n", "1", "-p", "no:cacheprovider", f"--basetemp={tmp_path / 'run'}", STORY]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "1",
+        "-p",
+        "no:cacheprovider",
+        f"--basetemp={tmp_path / 'run'}",
+        STORY,
+    ]
     seen: dict[int, str] = {}
 
     def all_are_there() -> bool:
         seen.update(started_by(run.pid))
         return run.poll() is not None or all(any(program in told for told in seen.values()) for program in PROGRAMS)
 
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True) as run:
+    with subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as run:
         until(all_are_there)
         ended = run.poll()
         run.send_signal(signal.SIGKILL)

@@ -79,7 +79,9 @@ FLOWS: dict[str, Callable[[House], Any]] = {
 
 @pytest.mark.parametrize("at", ["before commit", "after commit", "before call", "after call"])
 @pytest.mark.parametrize("flow", FLOWS)
-def test_it_may_be_killed_anywhere(app: Flask, kept: list[str], sandbox: str, settings: Settings, flow: str, at: str) -> None:
+def test_it_may_be_killed_anywhere(
+    app: Flask, kept: list[str], sandbox: str, settings: Settings, flow: str, at: str
+) -> None:
     real: Any = gateway.named("razorpay")
     key, died = (settings.razorpay_key, settings.razorpay_secret), 0
     with at_home(kept):
@@ -92,7 +94,9 @@ def test_it_may_be_killed_anywhere(app: Flask, kept: list[str], sandbox: str, se
                 bill = house.announce(0)
                 assert bill
                 paid = requests.post(
-                    f"{sandbox}/razorpay/orders/{bill.order_id}/pay", json={"outcome": "captured", "deliver": "dropped"}, timeout=PATIENCE
+                    f"{sandbox}/razorpay/orders/{bill.order_id}/pay",
+                    json={"outcome": "captured", "deliver": "dropped"},
+                    timeout=PATIENCE,
                 ).json()
             if flow in ("cancel", "refund"):
                 house.look(0)
@@ -100,9 +104,21 @@ def test_it_may_be_killed_anywhere(app: Flask, kept: list[str], sandbox: str, se
             died += killed(lambda house=house: FLOWS[flow](house), at, n, real)  # type: ignore[misc]
             house.must_hold()
             _recover(house, flow)
-            backs = requests.get(f"{settings.razorpay_url}/v1/payments/{paid['id']}/refunds", auth=key, timeout=PATIENCE).json()["items"] if paid else []
-            assert [each["amount"] for each in backs] == {"cancel": [99900], "refund": [49950]}.get(flow, []), (flow, at, n)
-            assert session.scalars(select(Booking.state)).all() == [{"book": "expired", "cancel": "cancelled"}.get(flow, "confirmed")]
+            backs = (
+                requests.get(
+                    f"{settings.razorpay_url}/v1/payments/{paid['id']}/refunds", auth=key, timeout=PATIENCE
+                ).json()["items"]
+                if paid
+                else []
+            )
+            assert [each["amount"] for each in backs] == {"cancel": [99900], "refund": [49950]}.get(flow, []), (
+                flow,
+                at,
+                n,
+            )
+            assert session.scalars(select(Booking.state)).all() == [
+                {"book": "expired", "cancel": "cancelled"}.get(flow, "confirmed")
+            ]
     say(f"{flow}, {at}: killed {died} times")
 
 

@@ -29,9 +29,15 @@ def test_whatever_happens_the_money_is_true(build: Callable[[], House]) -> None:
     told = os.environ.get("PROOF_SEED") or (secrets.randbelow(2**32) if os.environ.get("PROOF_EXAMPLES") else 0)
     began = time.monotonic()
     rules = settings(
-        max_examples=EXAMPLES, stateful_step_count=STEPS, deadline=None, database=None, print_blob=False, report_multiple_bugs=False,
-        suppress_health_check=[*HealthCheck], phases=[Phase.generate, Phase.shrink],
-    )  # fmt: skip
+        max_examples=EXAMPLES,
+        stateful_step_count=STEPS,
+        deadline=None,
+        database=None,
+        print_blob=False,
+        report_multiple_bugs=False,
+        suppress_health_check=[*HealthCheck],
+        phases=[Phase.generate, Phase.shrink],
+    )
     say(f"\nPROOF_SEED={told}")
     try:
         run_state_machine_as_test(seed(int(told))(type("Everything", (Everything,), {})), settings=rules)

@@ -54,7 +54,9 @@ def heard(house: House, bill: Bill, news: str) -> None:
     elif news == "poll":
         bill.look_again()
     else:
-        bill.heard([Charge(attempt.id, "captured" if news == "order.paid" else news, attempt.money, "card", at=attempt.at)])
+        bill.heard(
+            [Charge(attempt.id, "captured" if news == "order.paid" else news, attempt.money, "card", at=attempt.at)]
+        )
 
 
 def brought(house: House, bill: Bill, news: str) -> None:

@@ -105,13 +105,21 @@ def without_index(name: str) -> Iterator[None]:
         with db.engine().begin() as connection:
             connection.execute(text("set local session_replication_role = replica"))
             connection.execute(text(f"delete from {table}"))
-            connection.execute(text(f"alter table {table} add constraint {name} unique ({made.partition('(')[2][:-1]})" if owned else made))
+            connection.execute(
+                text(
+                    f"alter table {table} add constraint {name} unique ({made.partition('(')[2][:-1]})"
+                    if owned
+                    else made
+                )
+            )
 
 
 @contextmanager
 def without_check(table: str, name: str) -> Iterator[None]:
     with db.engine().begin() as connection:
-        said = connection.scalar(text("select pg_get_constraintdef(oid) from pg_constraint where conname = :name"), {"name": name})
+        said = connection.scalar(
+            text("select pg_get_constraintdef(oid) from pg_constraint where conname = :name"), {"name": name}
+        )
         connection.execute(text(f"alter table {table} drop constraint {name}"))
     try:
         yield
@@ -215,25 +223,40 @@ def _two_bills(house: House) -> None:
 
 RACES: dict[str, Race] = {
     "two want one seat": Race(
-        lambda house: None, lambda house: [_hold(_slots()[0], 0), _hold(_slots()[0], 1)], lambda: [without_locks(Slot), without_index("booking_one_per_seat")]
+        lambda house: None,
+        lambda house: [_hold(_slots()[0], 0), _hold(_slots()[0], 1)],
+        lambda: [without_locks(Slot), without_index("booking_one_per_seat")],
     ),
-    "the money comes as the hold runs out": Race(_tried, lambda house: [_captured(), _lapse(house)], lambda: [without_locks(Booking, in_turn=True)]),
-    "the money comes as it is called off": Race(_tried, lambda house: [_cancel(house), _captured()], lambda: [without_locks(Booking, in_turn=True)]),
+    "the money comes as the hold runs out": Race(
+        _tried, lambda house: [_captured(), _lapse(house)], lambda: [without_locks(Booking, in_turn=True)]
+    ),
+    "the money comes as it is called off": Race(
+        _tried, lambda house: [_cancel(house), _captured()], lambda: [without_locks(Booking, in_turn=True)]
+    ),
     "two give all of it back": Race(
-        _paid, lambda house: [_give_back(""), _give_back("")], lambda: [without_locks(Payment), without_check("payment", "payment_back")]
+        _paid,
+        lambda house: [_give_back(""), _give_back("")],
+        lambda: [without_locks(Payment), without_check("payment", "payment_back")],
     ),
     "the webhook and the browser bring one payment": Race(
-        _tried, lambda house: [_captured(), _captured()], lambda: [without_locks(Payment), without_index("invoice_once"), without_index("meeting_one_each")]
+        _tried,
+        lambda house: [_captured(), _captured()],
+        lambda: [without_locks(Payment), without_index("invoice_once"), without_index("meeting_one_each")],
     ),
     "two take the last use of a coupon": Race(
-        _one_use, lambda house: [_hold(_slots()[0], 0, "few"), _hold(_slots()[5], 1, "few")],
+        _one_use,
+        lambda house: [_hold(_slots()[0], 0, "few"), _hold(_slots()[5], 1, "few")],
         lambda: [without_locks(Coupon), without_check("coupon", "coupon_used_up")],
     ),
-    "two promise what is in a purse": Race(lambda house: house.fill_purse(500), _promise, lambda: [without_locks(Account)]),
-    "two invoices want one number": Race(
-        _two_bills, lambda house: [_captured(0), _captured(1)], lambda: [without_locks(Practitioner), counting_without_a_lock(), without_index("invoice_number_key")]
+    "two promise what is in a purse": Race(
+        lambda house: house.fill_purse(500), _promise, lambda: [without_locks(Account)]
     ),
-}  # fmt: skip
+    "two invoices want one number": Race(
+        _two_bills,
+        lambda house: [_captured(0), _captured(1)],
+        lambda: [without_locks(Practitioner), counting_without_a_lock(), without_index("invoice_number_key")],
+    ),
+}
 
 
 def wrong() -> list[str]:
@@ -245,7 +268,9 @@ def wrong() -> list[str]:
 @pytest.mark.parametrize("race", RACES)
 def test_without_its_guards_it_breaks(build: Callable[[], House], race: str) -> None:
     """The two have to meet, which on a busy machine takes more than one try."""
-    assert any(_breaks(build(), RACES[race]) for _ in range(10)), "the race is not real: nothing broke without the guards"
+    assert any(_breaks(build(), RACES[race]) for _ in range(10)), (
+        "the race is not real: nothing broke without the guards"
+    )
 
 
 def _breaks(house: House, it: Race) -> bool:
@@ -269,7 +294,9 @@ def test_with_its_guards_it_holds(build: Callable[[], House], race: str) -> None
         session.remove()
         met = at_once(*acts)
         assert not [each for each in met if each and (isinstance(each, Busy) or not isinstance(each, Refused))], met
-        assert not [each for each in met if "while you were editing" in str(each)], "the version had to step in where the lock should have made somebody wait"
+        assert not [each for each in met if "while you were editing" in str(each)], (
+            "the version had to step in where the lock should have made somebody wait"
+        )
         assert wrong() == []
         assert sum(each is None for each in met) >= 1, met
 

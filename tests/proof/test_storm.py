@@ -43,7 +43,20 @@ class Storm:
     def run(self, n: int) -> None:
         chance = random.Random(self.seed * 100 + n)
         for _ in range(len(self.slots) * 2):
-            what = chance.choice([self.book, self.book, self.pay, self.pay, self.bring, self.bring, self.come_back, self.cancel, self.poll, self.work])
+            what = chance.choice(
+                [
+                    self.book,
+                    self.book,
+                    self.pay,
+                    self.pay,
+                    self.bring,
+                    self.bring,
+                    self.come_back,
+                    self.cancel,
+                    self.poll,
+                    self.work,
+                ]
+            )
             began = time.monotonic()
             try:
                 what(chance)
@@ -66,13 +79,19 @@ class Storm:
             bill.announce()
 
     def _bill(self, chance: random.Random) -> Bill | None:
-        found = session.scalars(select(Bill.id).where(Bill.order_id.is_not(None)).order_by(Bill.id.desc()).limit(40)).all()
+        found = session.scalars(
+            select(Bill.id).where(Bill.order_id.is_not(None)).order_by(Bill.id.desc()).limit(40)
+        ).all()
         return Bill.get(chance.choice(found)) if found else None
 
     def pay(self, chance: random.Random) -> None:
         bill = self._bill(chance)
         if bill and bill.order_id:
-            made = self.house.bank.pay(bill.order_id, chance.choice(["captured", "captured", "captured", "failed", "authorized"]), twice=chance.random() < 0.1)
+            made = self.house.bank.pay(
+                bill.order_id,
+                chance.choice(["captured", "captured", "captured", "failed", "authorized"]),
+                twice=chance.random() < 0.1,
+            )
             if made and made.state != "captured" and chance.random() < 0.5:
                 self.house.bank.come_late(made)
 
@@ -94,7 +113,9 @@ class Storm:
             bill.returned({"proof": bill.order_id or ""})
 
     def cancel(self, chance: random.Random) -> None:
-        found = session.scalars(select(Booking.id).where(Booking.state.in_(("held", "confirmed"))).order_by(Booking.id.desc()).limit(40)).all()
+        found = session.scalars(
+            select(Booking.id).where(Booking.state.in_(("held", "confirmed"))).order_by(Booking.id.desc()).limit(40)
+        ).all()
         if found and chance.random() < 0.4:
             Booking.get(chance.choice(found)).cancel(CallOff("Ill.", chance.choice(["all", "policy", "nothing"])))
 
@@ -129,7 +150,9 @@ def test_a_storm_leaves_the_money_true(build: Callable[[], House], seed: int) ->
     took = time.monotonic() - began
     times = sorted(storm.times)
     p50, p99 = (times[int(len(times) * share)] * 1000 for share in (0.5, 0.99))
-    say(f"seed {seed}: {len(times)} in {took:.1f} s, {len(times) / took:.0f} a second, p50 {p50:.0f} ms, p99 {p99:.0f} ms, {dict(storm.met)}")
+    say(
+        f"seed {seed}: {len(times)} in {took:.1f} s, {len(times) / took:.0f} a second, p50 {p50:.0f} ms, p99 {p99:.0f} ms, {dict(storm.met)}"
+    )
     assert storm.wrong == []
     house.must_hold()
     house.drain()

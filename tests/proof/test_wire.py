@@ -42,7 +42,10 @@ class Wire:
     def pay(self) -> None:
         bill = self.house.announce(self.chance.randrange(4))
         if bill:
-            made = self._verb(f"orders/{bill.order_id}/pay", outcome=self.chance.choice(["captured", "captured", "captured", "failed"]))
+            made = self._verb(
+                f"orders/{bill.order_id}/pay",
+                outcome=self.chance.choice(["captured", "captured", "captured", "failed"]),
+            )
             self.paid += [made] if made else []
 
     def come_late(self) -> None:
@@ -51,16 +54,22 @@ class Wire:
 
     def at_the_dashboard(self) -> None:
         if self.paid:
-            self._verb(f"payments/{self.chance.choice(self.paid)['id']}/refund", amount=self.chance.choice([100, 10000, 49950]))
+            self._verb(
+                f"payments/{self.chance.choice(self.paid)['id']}/refund", amount=self.chance.choice([100, 10000, 49950])
+            )
 
     def bad_day(self) -> None:
         fault = self.chance.choice(["reply_lost", "502", "429", "500", "empty", "list"])
         requests.post(
-            f"{self.root}/faults", json={"fault": fault, "times": self.chance.randint(1, 2), "path": self.chance.choice(["", "/refund"])}, timeout=PATIENCE
+            f"{self.root}/faults",
+            json={"fault": fault, "times": self.chance.randint(1, 2), "path": self.chance.choice(["", "/refund"])},
+            timeout=PATIENCE,
         )
 
     def next_refund(self) -> None:
-        requests.post(f"{self.root}/faults", json={"refund": self.chance.choice(["pending", "failed"])}, timeout=PATIENCE)
+        requests.post(
+            f"{self.root}/faults", json={"refund": self.chance.choice(["pending", "failed"])}, timeout=PATIENCE
+        )
 
     def quarrel(self) -> None:
         if self.paid:
@@ -77,7 +86,12 @@ class Wire:
 
     def kept(self, order_id: str) -> int:
         captured = [each for each in self.get(f"orders/{order_id}/payments") if each["captured"]]
-        backs = [back for each in captured for back in self.get(f"payments/{each['id']}/refunds") if back["status"] == "processed"]
+        backs = [
+            back
+            for each in captured
+            for back in self.get(f"payments/{each['id']}/refunds")
+            if back["status"] == "processed"
+        ]
         return sum(each["amount"] for each in captured) - sum(each["amount"] for each in backs)
 
 
@@ -90,11 +104,23 @@ def test_the_same_holds_over_the_wire(app: Flask, kept: list[str], sandbox: str,
         chance = random.Random(seed)
         wire, n = Wire(house, sandbox, settings, chance), lambda: chance.randrange(4)
         verbs: list[Callable[[], Any]] = [
-            lambda: house.hold(chance.randrange(6), n(), coupon=chance.random() < 0.3), wire.pay, wire.pay, lambda: house.look(n()), lambda: house.look(n()),
-            wire.come_late, wire.at_the_dashboard, wire.bad_day, wire.next_refund, wire.quarrel, lambda: house.work(5), lambda: house.work(5),
-            lambda: house.wait(minutes=chance.choice([1, 16, 60])), lambda: house.cancel(n(), chance.choice(["all", "policy", "nothing"])),
-            lambda: house.give_back(n(), chance.choice(["all", "half", "a coin"])), lambda: house.decide_refund(n(), "try again"),
-        ]  # fmt: skip
+            lambda: house.hold(chance.randrange(6), n(), coupon=chance.random() < 0.3),
+            wire.pay,
+            wire.pay,
+            lambda: house.look(n()),
+            lambda: house.look(n()),
+            wire.come_late,
+            wire.at_the_dashboard,
+            wire.bad_day,
+            wire.next_refund,
+            wire.quarrel,
+            lambda: house.work(5),
+            lambda: house.work(5),
+            lambda: house.wait(minutes=chance.choice([1, 16, 60])),
+            lambda: house.cancel(n(), chance.choice(["all", "policy", "nothing"])),
+            lambda: house.give_back(n(), chance.choice(["all", "half", "a coin"])),
+            lambda: house.decide_refund(n(), "try again"),
+        ]
         for _ in range(STEPS):
             with suppress(Refused):
                 chance.choice(verbs)()
@@ -116,9 +142,15 @@ def test_the_same_holds_over_the_wire(app: Flask, kept: list[str], sandbox: str,
         session.expire_all()
         for bill in session.scalars(select(Bill).where(Bill.order_id.is_not(None))).all():
             ours = sum(
-                each.money.amount - sum(refund.money.amount for refund in each.refunds if refund.state == "done" and refund.gateway == "razorpay")
-                for each in bill.payments if each.captured_at and each.gateway == "razorpay"
-            )  # fmt: skip
+                each.money.amount
+                - sum(
+                    refund.money.amount
+                    for refund in each.refunds
+                    if refund.state == "done" and refund.gateway == "razorpay"
+                )
+                for each in bill.payments
+                if each.captured_at and each.gateway == "razorpay"
+            )
             assert ours == wire.kept(bill.order_id or ""), bill.number
         say(f"seed {seed}: {sorted(house.reached)}")
         assert "confirmed" in house.reached

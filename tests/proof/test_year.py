@@ -65,18 +65,42 @@ class Year:
             for practitioner in session.scalars(select(Practitioner)):
                 practitioner.go_away()
             policy = session.scalars(select(RefundPolicy)).one()
-            session.add_all([
-                Service(name="Hour", slug="hour", minutes=60, price=inr(99900), before_minutes=10, after_minutes=5, day_cap=4, change_hours=12, policy=policy),
-                Service(name="Half", slug="half", minutes=30, price=inr(49900), reminds_again=True, deposit_percent=40, notice_minutes=60),
-                Service(name="Group", slug="group", minutes=90, price=inr(20000), seats=4, tax_rate=1800, week_cap=20),
-                Service(name="Look first", slug="look", minutes=45, price=inr(150000), by_approval=True),
-            ])  # fmt: skip
+            session.add_all(
+                [
+                    Service(
+                        name="Hour",
+                        slug="hour",
+                        minutes=60,
+                        price=inr(99900),
+                        before_minutes=10,
+                        after_minutes=5,
+                        day_cap=4,
+                        change_hours=12,
+                        policy=policy,
+                    ),
+                    Service(
+                        name="Half",
+                        slug="half",
+                        minutes=30,
+                        price=inr(49900),
+                        reminds_again=True,
+                        deposit_percent=40,
+                        notice_minutes=60,
+                    ),
+                    Service(
+                        name="Group", slug="group", minutes=90, price=inr(20000), seats=4, tax_rate=1800, week_cap=20
+                    ),
+                    Service(name="Look first", slug="look", minutes=45, price=inr(150000), by_approval=True),
+                ]
+            )
             people = [Practitioner(name=f"From {zone}", timezone=zone) for zone in ZONES]
             session.add_all(people)
             session.add_all(
                 Hours(practitioner=each, weekday=day, opens=opens, closes=closes)
-                for each in people for day in WEEKDAYS[:6] for opens, closes in ((OPENS, oclock(13)), (oclock(14), oclock(18)))
-            )  # fmt: skip
+                for each in people
+                for day in WEEKDAYS[:6]
+                for opens, closes in ((OPENS, oclock(13)), (oclock(14), oclock(18)))
+            )
         self.house.work()
 
     def send(self, message: Message) -> None:
@@ -161,7 +185,11 @@ class Year:
 
     def look_after(self) -> None:
         now = clock.now()
-        for booking in session.scalars(select(Booking).join(Slot).where(Booking.state == "confirmed", Slot.ends_at < now)).unique().all():
+        for booking in (
+            session.scalars(select(Booking).join(Slot).where(Booking.state == "confirmed", Slot.ends_at < now))
+            .unique()
+            .all()
+        ):
             (booking.complete if self.chance.random() < 0.93 else booking.miss)()
             self.done[booking.state] += 1
         for booking in session.scalars(select(Booking).where(Booking.state == "requested")).unique().all():
@@ -189,11 +217,15 @@ class Year:
         whose = self.chance.choice([*session.scalars(select(Practitioner).where(Practitioner.state == "active"))])
         begins = clock.ahead(days=self.chance.randint(2, 12))
         with transaction():
-            session.add(Closure(practitioner=whose, starts_at=begins, ends_at=begins + timedelta(days=2), reason="Away"))
+            session.add(
+                Closure(practitioner=whose, starts_at=begins, ends_at=begins + timedelta(days=2), reason="Away")
+            )
         self.house.work()
         self.done["closed"] += 1
         inside = Slot.starts_at.between(begins, begins + timedelta(days=2))
-        stranded = select(Booking).join(Slot).where(Booking.state == "confirmed", Slot.practitioner_id == whose.id, inside)
+        stranded = (
+            select(Booking).join(Slot).where(Booking.state == "confirmed", Slot.practitioner_id == whose.id, inside)
+        )
         for booking in session.scalars(stranded).unique().all():
             times = list(booking.other_times)
             try:
@@ -219,9 +251,18 @@ class Year:
             most = timedelta(hours=24 if template == "bookings/reminder" else 1)
             assert most - 2 * WATCH <= ahead <= most, (template, ahead)
         for booking in session.scalars(select(Booking).where(Booking.state.in_(STANDING))).unique():
-            told = select(Message).where(Message.row_id == booking.id, Message.noun == "booking", Message.template == "bookings/reminder")
-            owed = [each for each in session.scalars(told) if each.edition == booking.edition and each.due_at < clock.now() - WATCH]
-            assert [each.state for each in owed] in ([], ["sent"]), (booking.number, [(each.state, each.due_at) for each in owed])
+            told = select(Message).where(
+                Message.row_id == booking.id, Message.noun == "booking", Message.template == "bookings/reminder"
+            )
+            owed = [
+                each
+                for each in session.scalars(told)
+                if each.edition == booking.edition and each.due_at < clock.now() - WATCH
+            ]
+            assert [each.state for each in owed] in ([], ["sent"]), (
+                booking.number,
+                [(each.state, each.due_at) for each in owed],
+            )
 
     def live(self, days: int) -> None:
         end: datetime = clock.now() + timedelta(days=days)
@@ -249,7 +290,9 @@ class Year:
 def test_every_promise_is_kept_all_year(build: Callable[[], House], monkeypatch: pytest.MonkeyPatch) -> None:
     year = Year(build(), Random(11))
     monkeypatch.setitem(jobs._work, "messages.message.send", year.send)
-    monkeypatch.setitem(jobs._clockwork, "packs.bookings.arrange.arrange_everybody", timedelta(days=1))  # what the passing of time asks for; changes do at once
+    monkeypatch.setitem(
+        jobs._clockwork, "packs.bookings.arrange.arrange_everybody", timedelta(days=1)
+    )  # what the passing of time asks for; changes do at once
     began = time.monotonic()
     year.open()
     year.live(DAYS)

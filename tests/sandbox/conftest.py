@@ -79,7 +79,9 @@ class Standing:
         return dict(self.client.order.create({"amount": amount, "currency": "INR", **more}))
 
     def pay(self, order: dict[str, Any], outcome: str = "captured", **how: Any) -> dict[str, Any]:
-        answer = requests.post(f"{self.api}/orders/{order['id']}/pay", json={"outcome": outcome} | how, timeout=PATIENCE)
+        answer = requests.post(
+            f"{self.api}/orders/{order['id']}/pay", json={"outcome": outcome} | how, timeout=PATIENCE
+        )
         assert answer.ok, answer.text
         return dict(answer.json())
 
@@ -98,11 +100,15 @@ def keys(tmp_path: Path) -> Settings:
     """Settings without gateway keys, so that the sandbox stands in."""
     return Settings.read(
         {
-            "FRONTDESK_ENV": "test", "DATABASE_URL": "postgresql://nobody/nothing", "REDIS_URL": "redis://nobody", "BASE_URL": "http://127.0.0.1:9",
-            "SECRET_KEY": "only for these tests, and longer than it has to be", "SANDBOX_URL": "http://127.0.0.1:9",
+            "FRONTDESK_ENV": "test",
+            "DATABASE_URL": "postgresql://nobody/nothing",
+            "REDIS_URL": "redis://nobody",
+            "BASE_URL": "http://127.0.0.1:9",
+            "SECRET_KEY": "only for these tests, and longer than it has to be",
+            "SANDBOX_URL": "http://127.0.0.1:9",
             "SANDBOX_DATA": str(tmp_path / "not there yet" / "sandbox.db"),
         }
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture

@@ -22,7 +22,9 @@ from tests.sandbox.conftest import Shop, Standing
 
 def asked(bank: Standing, keys: Settings, method: str, path: str, **more: Any) -> requests.Response:
     """The API without the SDK, which drops everything of an error but its words."""
-    return requests.request(method, f"{bank.api}/v1{path}", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE, **more)
+    return requests.request(
+        method, f"{bank.api}/v1{path}", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE, **more
+    )
 
 
 def test_it_does_not_start_beside_live_keys(keys: Settings, start: Callable[[], Standing]) -> None:
@@ -35,10 +37,27 @@ def test_it_does_not_start_beside_live_keys(keys: Settings, start: Callable[[], 
 def test_an_order_is_made_found_by_its_receipt_and_noted(bank: Standing) -> None:
     order = bank.order(receipt="BK-1", notes={})
     assert re.fullmatch(r"order_[A-Za-z0-9]{14}", order["id"])
-    assert (order["status"], order["amount_due"], order["amount_paid"], order["attempts"], order["notes"]) == ("created", 99900, 0, 0, [])
+    assert (order["status"], order["amount_due"], order["amount_paid"], order["attempts"], order["notes"]) == (
+        "created",
+        99900,
+        0,
+        0,
+        [],
+    )
     assert set(order) == {
-        "id", "entity", "amount", "amount_paid", "amount_due", "currency", "receipt", "offer_id", "status", "attempts", "notes", "created_at",
-    }  # fmt: skip
+        "id",
+        "entity",
+        "amount",
+        "amount_paid",
+        "amount_due",
+        "currency",
+        "receipt",
+        "offer_id",
+        "status",
+        "attempts",
+        "notes",
+        "created_at",
+    }
     bank.order(receipt="BK-2")
     assert [each["id"] for each in bank.client.order.all({"receipt": "BK-1"})["items"]] == [order["id"]]
     assert bank.client.order.all({"receipt": "BK-3"}) == {"entity": "collection", "count": 0, "items": []}
@@ -61,39 +80,71 @@ def test_a_list_is_newest_first_and_read_in_pages(bank: Standing, keys: Settings
         ({"amount": "100", "currency": "INR"}, "The amount must be an integer.", "amount"),
         ({"currency": "INR"}, "The amount field is required.", "amount"),
         ({"amount": 100}, "The currency field is required.", "currency"),
-        ({"amount": 100, "currency": "INR", "receipt": "r" * 41}, "The receipt may not be greater than 40 characters.", "receipt"),
-        ({"amount": 100, "currency": "INR", "notes": {str(n): "" for n in range(16)}}, "Number of fields in notes should be less than or equal to 15", "notes"),
+        (
+            {"amount": 100, "currency": "INR", "receipt": "r" * 41},
+            "The receipt may not be greater than 40 characters.",
+            "receipt",
+        ),
+        (
+            {"amount": 100, "currency": "INR", "notes": {str(n): "" for n in range(16)}},
+            "Number of fields in notes should be less than or equal to 15",
+            "notes",
+        ),
     ],
 )
-def test_a_bad_order_is_refused_in_razorpays_words_and_shape(bank: Standing, keys: Settings, given: dict[str, Any], words: str, field: str) -> None:
+def test_a_bad_order_is_refused_in_razorpays_words_and_shape(
+    bank: Standing, keys: Settings, given: dict[str, Any], words: str, field: str
+) -> None:
     answer = asked(bank, keys, "POST", "/orders", json=given)
     assert answer.status_code == 400
     assert answer.json() == {
         "error": {
-            "code": "BAD_REQUEST_ERROR", "description": words, "source": "business", "step": "payment_initiation", "reason": "input_validation_failed",
-            "metadata": {}, "field": field,
+            "code": "BAD_REQUEST_ERROR",
+            "description": words,
+            "source": "business",
+            "step": "payment_initiation",
+            "reason": "input_validation_failed",
+            "metadata": {},
+            "field": field,
         }
-    }  # fmt: skip
+    }
     assert bank.client.order.all()["count"] == 0
 
 
 def test_a_stranger_is_told_that_authentication_failed_and_nothing_more(bank: Standing, keys: Settings) -> None:
     for auth in (None, (keys.razorpay_key, "guessed"), ("rzp_test_other", keys.razorpay_secret)):
         answer = requests.get(f"{bank.api}/v1/orders", auth=auth, timeout=PATIENCE)
-        assert (answer.status_code, answer.json()) == (401, {"error": {"code": "BAD_REQUEST_ERROR", "description": "Authentication failed"}})
+        assert (answer.status_code, answer.json()) == (
+            401,
+            {"error": {"code": "BAD_REQUEST_ERROR", "description": "Authentication failed"}},
+        )
 
 
 def test_what_is_not_there_is_said_in_json(bank: Standing, keys: Settings) -> None:
-    for path in ("/orders/order_none", "/payments/pay_none", "/refunds/rfnd_none", "/orders/order_none/payments", "/payments/pay_none/refunds"):
+    for path in (
+        "/orders/order_none",
+        "/payments/pay_none",
+        "/refunds/rfnd_none",
+        "/orders/order_none/payments",
+        "/payments/pay_none/refunds",
+    ):
         assert asked(bank, keys, "GET", path).json()["error"]["description"] == "The id provided does not exist"
-    assert asked(bank, keys, "GET", "/virtual_accounts").json()["error"]["description"] == "The requested URL was not found on the server."
+    assert (
+        asked(bank, keys, "GET", "/virtual_accounts").json()["error"]["description"]
+        == "The requested URL was not found on the server."
+    )
 
 
 def test_a_payment_is_captured_and_its_order_paid(bank: Standing) -> None:
     order = bank.order()
     paid = bank.pay(order)
     assert re.fullmatch(r"pay_[A-Za-z0-9]{14}", paid["id"])
-    assert (paid["status"], paid["captured"], paid["amount"], paid["order_id"]) == ("captured", True, 99900, order["id"])
+    assert (paid["status"], paid["captured"], paid["amount"], paid["order_id"]) == (
+        "captured",
+        True,
+        99900,
+        order["id"],
+    )
     assert bank.client.payment.fetch(paid["id"])["status"] == "captured"
     assert bank.client.payment.all()["items"][0]["id"] == paid["id"]
     assert [each["id"] for each in bank.client.order.payments(order["id"])["items"]] == [paid["id"]]
@@ -112,7 +163,11 @@ def test_what_the_browser_gets_passes_the_sdks_own_check_and_a_guess_does_not(ba
 def test_a_failure_leaves_the_order_open_for_another_try(bank: Standing) -> None:
     order = bank.order()
     failed = bank.pay(order, "failed")
-    assert (failed["status"], failed["error_code"], failed["error_reason"]) == ("failed", "BAD_REQUEST_ERROR", "payment_failed")
+    assert (failed["status"], failed["error_code"], failed["error_reason"]) == (
+        "failed",
+        "BAD_REQUEST_ERROR",
+        "payment_failed",
+    )
     assert "razorpay_signature" not in failed
     assert bank.client.order.fetch(order["id"])["status"] == "attempted"
     assert bank.pay(order)["status"] == "captured"
@@ -122,17 +177,37 @@ def test_a_failure_leaves_the_order_open_for_another_try(bank: Standing) -> None
 def test_an_order_is_paid_once_whoever_comes_at_the_same_time(bank: Standing) -> None:
     order = bank.order()
     with ThreadPoolExecutor(8) as crowd:
-        answers = list(crowd.map(lambda _: requests.post(f"{bank.api}/orders/{order['id']}/pay", json={"outcome": "captured"}, timeout=PATIENCE), range(8)))
+        answers = list(
+            crowd.map(
+                lambda _: requests.post(
+                    f"{bank.api}/orders/{order['id']}/pay", json={"outcome": "captured"}, timeout=PATIENCE
+                ),
+                range(8),
+            )
+        )
     assert sorted(each.status_code for each in answers) == [200, *[400] * 7]
     refused = next(each for each in answers if not each.ok).json()["error"]["description"]
-    assert refused == "Your payment has been declined as the order is already paid. Please initiate the payment with a new order."
+    assert (
+        refused
+        == "Your payment has been declined as the order is already paid. Please initiate the payment with a new order."
+    )
     assert bank.client.order.payments(order["id"])["count"] == 1
 
 
 def test_the_verb_refuses_what_it_cannot_do(bank: Standing) -> None:
-    assert requests.post(f"{bank.api}/orders/order_none/pay", json={"outcome": "captured"}, timeout=PATIENCE).status_code == 404
-    for bad in ({}, {"outcome": "maybe"}, {"outcome": "captured", "amount": "many"}, {"outcome": "late", "after": "soon"}):
-        assert requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json=bad, timeout=PATIENCE).status_code == 400
+    assert (
+        requests.post(f"{bank.api}/orders/order_none/pay", json={"outcome": "captured"}, timeout=PATIENCE).status_code
+        == 404
+    )
+    for bad in (
+        {},
+        {"outcome": "maybe"},
+        {"outcome": "captured", "amount": "many"},
+        {"outcome": "late", "after": "soon"},
+    ):
+        assert (
+            requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json=bad, timeout=PATIENCE).status_code == 400
+        )
 
 
 def test_an_order_that_asks_for_a_hand_stays_authorized_until_it_is_captured(bank: Standing, shop: Shop) -> None:
@@ -197,9 +272,13 @@ def test_the_same_key_gives_money_back_once(bank: Standing, keys: Settings) -> N
     other = asked(bank, keys, "POST", path, json={"amount": 100}, headers=headers)
     assert other.status_code == 409
     assert other.json()["error"] == {
-        "code": "BAD_REQUEST_ERROR", "description": "Different request with the same idempotency key has already been processed.",
-        "source": "NA", "step": "NA", "reason": "NA", "metadata": {},
-    }  # fmt: skip
+        "code": "BAD_REQUEST_ERROR",
+        "description": "Different request with the same idempotency key has already been processed.",
+        "source": "NA",
+        "step": "NA",
+        "reason": "NA",
+        "metadata": {},
+    }
     for key, words in (("short", "at least 10 characters"), ("not a good key", "must only contain alphanumeric")):
         refused = asked(bank, keys, "POST", path, json={"amount": 100}, headers={"X-Refund-Idempotency": key})
         assert (refused.status_code, words in refused.json()["error"]["description"]) == (400, True)
@@ -220,7 +299,9 @@ def test_a_lost_reply_comes_after_the_effect(bank: Standing) -> None:
 
 
 @pytest.mark.parametrize(("fault", "status"), [("502", 502), ("429", 429), ("500", 500)])
-def test_a_fault_happens_as_often_as_planned_and_where_it_was_planned(bank: Standing, keys: Settings, fault: str, status: int) -> None:
+def test_a_fault_happens_as_often_as_planned_and_where_it_was_planned(
+    bank: Standing, keys: Settings, fault: str, status: int
+) -> None:
     bank.wrong(fault, times=2, path="orders")
     assert asked(bank, keys, "GET", "/payments").status_code == 200
     assert [asked(bank, keys, "GET", "/orders").status_code for _ in range(3)] == [status, status, 200]
@@ -245,7 +326,11 @@ def test_a_verb_that_breaks_half_way_leaves_nothing_behind(keys: Settings, monke
     store = Store(keys.sandbox_data)
     postman = Postman(store, "http://127.0.0.1:9", "secret")
     client = create_sandbox(keys, store, postman).test_client()
-    order = client.post("/sandbox/razorpay/v1/orders", json={"amount": 100, "currency": "INR"}, auth=(keys.razorpay_key, keys.razorpay_secret)).get_json()
+    order = client.post(
+        "/sandbox/razorpay/v1/orders",
+        json={"amount": 100, "currency": "INR"},
+        auth=(keys.razorpay_key, keys.razorpay_secret),
+    ).get_json()
     monkeypatch.setattr(postman, "post", lambda *_, **__: 1 / 0)
     assert client.post(f"/sandbox/razorpay/orders/{order['id']}/pay", json={"outcome": "captured"}).status_code == 500
     assert store.all("payment") == []

@@ -22,9 +22,15 @@ def web(keys: Settings, address: str) -> FlaskClient:
 def test_what_is_asked_is_handed_on_and_so_is_the_answer(bank: Standing, keys: Settings) -> None:
     client, auth = web(keys, bank.url.removesuffix("/sandbox")), (keys.razorpay_key, keys.razorpay_secret)
     assert client.get("/sandbox/").status_code == 200
-    order = client.post("/sandbox/razorpay/v1/orders", json={"amount": 100, "currency": "INR", "receipt": "a b&c"}, auth=auth).get_json()
-    assert client.get("/sandbox/razorpay/v1/orders", query_string={"receipt": "a b&c"}, auth=auth).get_json()["count"] == 1
-    assert client.patch(f"/sandbox/razorpay/v1/orders/{order['id']}", json={"notes": {"seat": "4"}}, auth=auth).get_json()["notes"] == {"seat": "4"}
+    order = client.post(
+        "/sandbox/razorpay/v1/orders", json={"amount": 100, "currency": "INR", "receipt": "a b&c"}, auth=auth
+    ).get_json()
+    assert (
+        client.get("/sandbox/razorpay/v1/orders", query_string={"receipt": "a b&c"}, auth=auth).get_json()["count"] == 1
+    )
+    assert client.patch(
+        f"/sandbox/razorpay/v1/orders/{order['id']}", json={"notes": {"seat": "4"}}, auth=auth
+    ).get_json()["notes"] == {"seat": "4"}
     assert client.get(f"/sandbox/razorpay/v1/orders/{order['id']}").status_code == 401
     paid = client.post(f"/sandbox/razorpay/orders/{order['id']}/pay", data={"outcome": "captured"})
     assert (paid.status_code, paid.headers["Location"]) == (303, "/sandbox/razorpay/")
@@ -33,4 +39,8 @@ def test_what_is_asked_is_handed_on_and_so_is_the_answer(bank: Standing, keys: S
 
 def test_a_sandbox_that_is_away_is_one_sentence(keys: Settings) -> None:
     answer = web(keys, f"http://127.0.0.1:{free_port()}").get("/sandbox/mail")
-    assert (answer.status_code, answer.mimetype, answer.text) == (502, "text/plain", "The sandbox is not running. Start it with `make run`.")
+    assert (answer.status_code, answer.mimetype, answer.text) == (
+        502,
+        "text/plain",
+        "The sandbox is not running. Start it with `make run`.",
+    )

@@ -15,7 +15,11 @@ from tests.sandbox.conftest import Standing
 
 def send(bank: Standing, to: str = "meera@example.com", **other: Any) -> EmailMessage:
     letter = EmailMessage()
-    letter["From"], letter["To"], letter["Subject"] = "Frontdesk <hello@frontdesk.example>", to, other.get("subject", "Confirmed: 12 März, ₹999")
+    letter["From"], letter["To"], letter["Subject"] = (
+        "Frontdesk <hello@frontdesk.example>",
+        to,
+        other.get("subject", "Confirmed: 12 März, ₹999"),
+    )
     letter["Message-ID"] = f"<{other.get('number', 1)}@frontdesk.example>"
     letter.set_content("See you on Monday.\n")
     letter.add_alternative(other.get("html", "<p>See you on <b>Monday</b>.</p>"), subtype="html")
@@ -36,7 +40,11 @@ def test_a_letter_is_kept_whole_with_all_whom_it_reached(bank: Standing) -> None
     assert set(letter) == {"id", "to", "from", "subject", "message_id", "text", "html", "received_at", "attachments"}
     assert (letter["to"], letter["subject"]) == ("meera@example.com, hidden@example.com", "Confirmed: 12 März, ₹999")
     assert (letter["message_id"], letter["text"].strip()) == ("<1@frontdesk.example>", "See you on Monday.")
-    assert ("<b>Monday</b>" in letter["html"], letter["attachments"], letter["received_at"][-6:]) == (True, ["invoice.html"], "+00:00")
+    assert ("<b>Monday</b>" in letter["html"], letter["attachments"], letter["received_at"][-6:]) == (
+        True,
+        ["invoice.html"],
+        "+00:00",
+    )
 
 
 def test_letters_are_newest_first_and_found_by_whom_they_are_for(bank: Standing) -> None:
@@ -49,7 +57,12 @@ def test_letters_are_newest_first_and_found_by_whom_they_are_for(bank: Standing)
 
 
 def test_a_letter_cannot_do_anything_to_its_reader(bank: Standing) -> None:
-    send(bank, subject="<script>alert(1)</script>", html="<script>alert(1)</script><p>Hi</p>", attached={"evil.html": b"<script>alert(1)</script>"})
+    send(
+        bank,
+        subject="<script>alert(1)</script>",
+        html="<script>alert(1)</script><p>Hi</p>",
+        attached={"evil.html": b"<script>alert(1)</script>"},
+    )
     [letter] = letters(bank)
     page = requests.get(f"{bank.url}/mail/{letter['id']}", timeout=PATIENCE).text
     assert "<script>alert" not in page + requests.get(f"{bank.url}/mail", timeout=PATIENCE).text
@@ -72,7 +85,11 @@ def test_what_is_not_there_is_a_404(bank: Standing) -> None:
 
 def test_a_letter_that_cannot_be_read_does_not_close_the_mailbox(bank: Standing) -> None:
     with smtplib.SMTP("127.0.0.1", bank.mail.port, timeout=PATIENCE) as line:
-        line.sendmail("a@example.com", ["b@example.com"], b"Content-Type: text/plain; charset=klingon\r\nSubject: =?klingon?Q?hi?=\r\n\r\nnuqneH")
+        line.sendmail(
+            "a@example.com",
+            ["b@example.com"],
+            b"Content-Type: text/plain; charset=klingon\r\nSubject: =?klingon?Q?hi?=\r\n\r\nnuqneH",
+        )
         line.sendmail("a@example.com", ["b@example.com"], b"no headers at all")
     assert [each["text"].strip() for each in letters(bank)] == ["no headers at all", "nuqneH"]
     assert requests.get(f"{bank.url}/mail", timeout=PATIENCE).ok

@@ -63,7 +63,9 @@ def test_wrong_keys_are_refused(sandbox: str, settings: Settings) -> None:
         razorpay.Client(auth=("rzp_test_x", "y"), base_url=settings.razorpay_url).order.all()
 
 
-def test_an_order_goes_from_created_to_attempted_to_paid_and_is_paid_once(sdk: razorpay.Client, order: dict[str, Any], play: Any) -> None:
+def test_an_order_goes_from_created_to_attempted_to_paid_and_is_paid_once(
+    sdk: razorpay.Client, order: dict[str, Any], play: Any
+) -> None:
     assert play(order, "failed").json()["status"] == "failed"
     assert sdk.order.fetch(order["id"])["status"] == "attempted"
     assert play(order, "captured").json()["status"] == "captured"
@@ -74,12 +76,19 @@ def test_an_order_goes_from_created_to_attempted_to_paid_and_is_paid_once(sdk: r
 
 def test_the_browsers_proof_satisfies_the_sdk(sdk: razorpay.Client, order: dict[str, Any], play: Any) -> None:
     paid = play(order, "captured").json()
-    assert sdk.utility.verify_payment_signature({name: paid[name] for name in ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")})
+    assert sdk.utility.verify_payment_signature(
+        {name: paid[name] for name in ("razorpay_order_id", "razorpay_payment_id", "razorpay_signature")}
+    )
 
 
-def test_a_refund_is_made_once_for_one_key_and_never_beyond_what_was_paid(sdk: razorpay.Client, order: dict[str, Any], play: Any) -> None:
+def test_a_refund_is_made_once_for_one_key_and_never_beyond_what_was_paid(
+    sdk: razorpay.Client, order: dict[str, Any], play: Any
+) -> None:
     paid = play(order, "captured").json()
-    refund = lambda amount, key: sdk.payment.refund(paid["id"], {"amount": amount}, headers={"X-Refund-Idempotency": key})  # noqa: E731
+
+    def refund(amount: int, key: str) -> Any:
+        return sdk.payment.refund(paid["id"], {"amount": amount}, headers={"X-Refund-Idempotency": key})
+
     assert refund(40000, "first-key-0")["id"] == refund(40000, "first-key-0")["id"]
     with pytest.raises(razorpay.errors.BadRequestError, match="Different request with the same idempotency key"):
         refund(50000, "first-key-0")
@@ -90,29 +99,52 @@ def test_a_refund_is_made_once_for_one_key_and_never_beyond_what_was_paid(sdk: r
         refund(100, "other-key-3")
 
 
-def test_an_event_is_signed_as_the_sdk_expects(sdk: razorpay.Client, order: dict[str, Any], play: Any, environment: dict[str, str], settings: Settings) -> None:
+def test_an_event_is_signed_as_the_sdk_expects(
+    sdk: razorpay.Client, order: dict[str, Any], play: Any, environment: dict[str, str], settings: Settings
+) -> None:
     play(order, "captured")
     with sqlite3.connect(environment["SANDBOX_DATA"]) as file:
-        rows = file.execute("select secret, body from event where cast(body as text) like ?", (f"%{order['id']}%",)).fetchall()
+        rows = file.execute(
+            "select secret, body from event where cast(body as text) like ?", (f"%{order['id']}%",)
+        ).fetchall()
     assert [json.loads(body)["event"] for _, body in rows] == ["payment.authorized", "payment.captured", "order.paid"]
     for secret, body in rows:
-        assert sdk.utility.verify_webhook_signature(body.decode(), sign(body, secret), settings.razorpay_webhook_secrets[0])
+        assert sdk.utility.verify_webhook_signature(
+            body.decode(), sign(body, secret), settings.razorpay_webhook_secrets[0]
+        )
 
 
-def test_a_card_that_has_expired_is_refused_on_the_checkout_page(sandbox: str, order: dict[str, Any], settings: Settings) -> None:
-    form = {"key_id": settings.razorpay_key, "order_id": order["id"], "callback_url": "/back", "cancel_url": "/away", "name": "The shop"}
+def test_a_card_that_has_expired_is_refused_on_the_checkout_page(
+    sandbox: str, order: dict[str, Any], settings: Settings
+) -> None:
+    form = {
+        "key_id": settings.razorpay_key,
+        "order_id": order["id"],
+        "callback_url": "/back",
+        "cancel_url": "/away",
+        "name": "The shop",
+    }
     page = requests.post(f"{sandbox}/razorpay/v1/checkout/embedded", data=form, timeout=PATIENCE)
     assert "999.00" in page.text
     press = form | {"press": "pay", "card": "4111 1111 1111 1111", "cvv": "123"}
-    old = requests.post(f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/25"}, timeout=PATIENCE)
+    old = requests.post(
+        f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/25"}, timeout=PATIENCE
+    )
     assert (old.status_code, "Your card has expired" in old.text) == (400, True)
-    good = requests.post(f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/35"}, timeout=PATIENCE)
+    good = requests.post(
+        f"{sandbox}/razorpay/checkout/{order['id']}", data=press | {"expiry": "12/35"}, timeout=PATIENCE
+    )
     assert 'name="razorpay_signature"' in good.text
 
 
 def test_a_letter_arrives_in_the_mailbox(sandbox: str, settings: Settings) -> None:
     letter = EmailMessage()
-    letter["From"], letter["To"], letter["Subject"], letter["Message-ID"] = "a@example.com", "noor@example.com", "Grüße", "<1@example.com>"
+    letter["From"], letter["To"], letter["Subject"], letter["Message-ID"] = (
+        "a@example.com",
+        "noor@example.com",
+        "Grüße",
+        "<1@example.com>",
+    )
     letter.set_content("Hello")
     with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=PATIENCE) as post:
         post.send_message(letter)

@@ -34,12 +34,21 @@ def test_a_dispute_is_opened_argued_and_won(bank: Standing, shop: Shop, paid: di
     until = clock.timestamp() + 1000
     dispute = verb(bank, f"payments/{paid['id']}/dispute", amount=5000, amount_deducted=5000, respond_by=until)
     assert bank.client.dispute.fetch(dispute["id"]) == dispute
-    assert (dispute["status"], dispute["phase"], dispute["respond_by"], dispute["amount_deducted"]) == ("open", "chargeback", until, 5000)
+    assert (dispute["status"], dispute["phase"], dispute["respond_by"], dispute["amount_deducted"]) == (
+        "open",
+        "chargeback",
+        until,
+        5000,
+    )
     assert bank.client.dispute.all()["items"] == [dispute]
     drafted = bank.client.dispute.contest(dispute["id"], {"summary": "They came", "action": "draft"})
     assert (drafted["status"], drafted["evidence"]["submitted_at"]) == ("open", None)
     sent = bank.client.dispute.contest(dispute["id"], {"amount": 4000, "action": "submit"})
-    assert (sent["status"], sent["evidence"]["summary"], sent["evidence"]["amount"]) == ("under_review", "They came", 4000)
+    assert (sent["status"], sent["evidence"]["summary"], sent["evidence"]["amount"]) == (
+        "under_review",
+        "They came",
+        4000,
+    )
     won = verb(bank, f"disputes/{dispute['id']}/won")
     assert (won["status"], won["amount_deducted"]) == ("won", 0)
     assert shop.hears(3) == [f"payment.dispute.{each}" for each in ("created", "under_review", "won")]
@@ -57,9 +66,18 @@ def test_a_dispute_is_lost_by_accepting_it_or_by_the_bank(bank: Standing, shop: 
 
 def test_a_dispute_needs_money_that_was_taken(bank: Standing, paid: dict[str, Any]) -> None:
     failed = bank.pay(bank.order(), "failed", deliver=False)
-    tries = ((failed, {}), (paid, {"amount": 99901}), (paid, {"amount_deducted": 99901}), (paid, {"amount_deducted": -1}), (paid, {"respond_by": "soon"}))
+    tries = (
+        (failed, {}),
+        (paid, {"amount": 99901}),
+        (paid, {"amount_deducted": 99901}),
+        (paid, {"amount_deducted": -1}),
+        (paid, {"respond_by": "soon"}),
+    )
     for payment, said in tries:
-        assert requests.post(f"{bank.api}/payments/{payment['id']}/dispute", json=said, timeout=PATIENCE).status_code == 400
+        assert (
+            requests.post(f"{bank.api}/payments/{payment['id']}/dispute", json=said, timeout=PATIENCE).status_code
+            == 400
+        )
     assert requests.post(f"{bank.api}/disputes/disp_none/burnt", json={}, timeout=PATIENCE).status_code == 404
 
 
@@ -68,7 +86,9 @@ def test_a_dispute_needs_money_that_was_taken(bank: Standing, paid: dict[str, An
 
 def report(bank: Standing, **asked: Any) -> list[dict[str, Any]]:
     today = clock.now()
-    return list(bank.client.settlement.report({"year": today.year, "month": today.month, "day": today.day} | asked)["items"])
+    return list(
+        bank.client.settlement.report({"year": today.year, "month": today.month, "day": today.day} | asked)["items"]
+    )
 
 
 def test_everything_so_far_is_settled_once(bank: Standing, shop: Shop, paid: dict[str, Any]) -> None:
@@ -82,8 +102,20 @@ def test_everything_so_far_is_settled_once(bank: Standing, shop: Shop, paid: dic
     assert set(rows) == {paid["id"], refund["id"]}
     # two per cent of 999.00 are 19.98, and 18 % of that are 3.60
     mine = rows[paid["id"]]
-    assert (mine["type"], mine["credit"], mine["debit"], mine["fee"], mine["tax"], mine["amount"]) == ("payment", 97542, 0, 2358, 360, 99900)
-    assert (mine["settlement_id"], mine["settlement_utr"], mine["settled"], mine["order_id"]) == (settlement["id"], settlement["utr"], True, paid["order_id"])
+    assert (mine["type"], mine["credit"], mine["debit"], mine["fee"], mine["tax"], mine["amount"]) == (
+        "payment",
+        97542,
+        0,
+        2358,
+        360,
+        99900,
+    )
+    assert (mine["settlement_id"], mine["settlement_utr"], mine["settled"], mine["order_id"]) == (
+        settlement["id"],
+        settlement["utr"],
+        True,
+        paid["order_id"],
+    )
     assert (rows[refund["id"]]["debit"], rows[refund["id"]]["payment_id"]) == (10000, paid["id"])
     assert settlement["amount"] == 97542 - 10000
     assert bank.client.payment.fetch(paid["id"])["fee"] == 2358
@@ -123,22 +155,45 @@ def test_each_currency_is_settled_by_itself(bank: Standing, paid: dict[str, Any]
 
 
 def test_shares_of_a_payment_go_to_linked_accounts(bank: Standing, shop: Shop, paid: dict[str, Any]) -> None:
-    asked = [{"account": ACCOUNT, "amount": each, "currency": "INR", "notes": {"branch": "x"}, "linked_account_notes": ["branch"]} for each in (60000, 39900)]
+    asked = [
+        {
+            "account": ACCOUNT,
+            "amount": each,
+            "currency": "INR",
+            "notes": {"branch": "x"},
+            "linked_account_notes": ["branch"],
+        }
+        for each in (60000, 39900)
+    ]
     first, second = bank.client.payment.transfer(paid["id"], {"transfers": asked})["items"]
-    assert (first["status"], first["source"], first["recipient"], second["amount"]) == ("pending", paid["id"], ACCOUNT, 39900)
+    assert (first["status"], first["source"], first["recipient"], second["amount"]) == (
+        "pending",
+        paid["id"],
+        ACCOUNT,
+        39900,
+    )
     assert shop.hears(2) == ["transfer.processed"] * 2
-    assert [each["status"] for each in bank.client.transfer.all({"payment_id": paid["id"]})["items"]] == ["processed"] * 2
+    assert [each["status"] for each in bank.client.transfer.all({"payment_id": paid["id"]})["items"]] == [
+        "processed"
+    ] * 2
     with pytest.raises(BadRequestError, match="greater than the captured amount"):
-        bank.client.payment.transfer(paid["id"], {"transfers": [{"account": ACCOUNT, "amount": 100, "currency": "INR"}]})
+        bank.client.payment.transfer(
+            paid["id"], {"transfers": [{"account": ACCOUNT, "amount": 100, "currency": "INR"}]}
+        )
     assert bank.client.transfer.reverse(first["id"], {"amount": 100})["amount"] == 100
     assert bank.client.transfer.fetch(first["id"])["status"] == "partially_reversed"
     bank.client.transfer.reverse(first["id"], {})
-    assert (bank.client.transfer.fetch(first["id"])["status"], bank.client.transfer.fetch(first["id"])["amount_reversed"]) == ("reversed", 60000)
+    assert (
+        bank.client.transfer.fetch(first["id"])["status"],
+        bank.client.transfer.fetch(first["id"])["amount_reversed"],
+    ) == ("reversed", 60000)
 
 
 def test_a_direct_transfer_is_made_once_for_one_key_and_can_be_held(bank: Standing) -> None:
     asked = {"account": ACCOUNT, "amount": 5000, "currency": "INR"}
-    one, two = (bank.client.transfer.create(dict(asked), headers={"X-Transfer-Idempotency": "transfer-1"}) for _ in range(2))
+    one, two = (
+        bank.client.transfer.create(dict(asked), headers={"X-Transfer-Idempotency": "transfer-1"}) for _ in range(2)
+    )
     assert one == two
     assert bank.client.transfer.all({})["count"] == 1
     with pytest.raises(BadRequestError, match="Different request"):
@@ -155,11 +210,25 @@ def test_a_direct_transfer_is_made_once_for_one_key_and_can_be_held(bank: Standi
 def pay_out(bank: Standing) -> Callable[..., dict[str, Any]]:
     contact = bank.client.post("/v1/contacts", {"name": "Gaurav Kumar", "type": "vendor", "reference_id": "V-1"})
     details = {"name": "Gaurav Kumar", "ifsc": "HDFC0000053", "account_number": "765432123456789"}
-    account = bank.client.fund_account.create({"contact_id": contact["id"], "account_type": "bank_account", "bank_account": details})
-    assert (bank.client.get(f"/v1/contacts/{contact['id']}", {}), bank.client.get("/v1/contacts", {})["count"]) == (contact, 1)
+    account = bank.client.fund_account.create(
+        {"contact_id": contact["id"], "account_type": "bank_account", "bank_account": details}
+    )
+    assert (bank.client.get(f"/v1/contacts/{contact['id']}", {}), bank.client.get("/v1/contacts", {})["count"]) == (
+        contact,
+        1,
+    )
     assert bank.client.fund_account.all({"contact_id": contact["id"]})["items"] == [account]
-    usual = {"account_number": "7878780080316316", "fund_account_id": account["id"], "amount": 100000, "currency": "INR", "mode": "IMPS", "purpose": "payout"}
-    return lambda key="payout-1", **given: dict(bank.client.post("/v1/payouts", usual | given, headers={"X-Payout-Idempotency": key}))
+    usual = {
+        "account_number": "7878780080316316",
+        "fund_account_id": account["id"],
+        "amount": 100000,
+        "currency": "INR",
+        "mode": "IMPS",
+        "purpose": "payout",
+    }
+    return lambda key="payout-1", **given: dict(
+        bank.client.post("/v1/payouts", usual | given, headers={"X-Payout-Idempotency": key})
+    )
 
 
 def test_a_payout_is_made_once_for_one_key_and_arrives(bank: Standing, shop: Shop, pay_out: Any) -> None:

@@ -27,20 +27,37 @@ def page(bank: Standing, made: dict[str, Any]) -> str:
 
 
 def test_a_link_is_made_found_and_listed(bank: Standing) -> None:
-    made = link(bank, reference_id="TS1989", notes={"policy": "Life"}, customer={"name": "Gaurav"}, expire_by=clock.timestamp() + 3600)
+    made = link(
+        bank,
+        reference_id="TS1989",
+        notes={"policy": "Life"},
+        customer={"name": "Gaurav"},
+        expire_by=clock.timestamp() + 3600,
+    )
     assert made["id"].startswith("plink_")
-    assert (made["status"], made["amount_paid"], made["payments"], made["customer"]) == ("created", 0, None, {"name": "Gaurav"})
+    assert (made["status"], made["amount_paid"], made["payments"], made["customer"]) == (
+        "created",
+        0,
+        None,
+        {"name": "Gaurav"},
+    )
     assert not any(name.startswith("_") for name in made)
     assert bank.client.payment_link.fetch(made["id"]) == made
     link(bank)
-    assert [each["id"] for each in bank.client.payment_link.all({"reference_id": "TS1989"})["payment_links"]] == [made["id"]]
+    assert [each["id"] for each in bank.client.payment_link.all({"reference_id": "TS1989"})["payment_links"]] == [
+        made["id"]
+    ]
     assert len(bank.client.payment_link.all()["payment_links"]) == 2
 
 
 def test_the_payer_pays_on_the_links_own_page_and_is_brought_back_with_a_proof(bank: Standing, shop: Shop) -> None:
     made = link(bank, reference_id="TS1", callback_url="https://shop.example/thanks?a=b", callback_method="get")
     assert "INR 500.00" in requests.get(page(bank, made), timeout=PATIENCE).text
-    bad = requests.post(page(bank, made), data={"press": "pay", "card": "4111 1111 1111 1111", "expiry": "01/20", "cvv": "123"}, timeout=PATIENCE)
+    bad = requests.post(
+        page(bank, made),
+        data={"press": "pay", "card": "4111 1111 1111 1111", "expiry": "01/20", "cvv": "123"},
+        timeout=PATIENCE,
+    )
     assert (bad.status_code, "card has expired" in bad.text) == (400, True)
     assert "Please try again" in requests.post(page(bank, made), data={"press": "fail"}, timeout=PATIENCE).text
     paid = requests.post(page(bank, made), data={"press": "pay"}, timeout=PATIENCE, allow_redirects=False)
@@ -49,7 +66,13 @@ def test_the_payer_pays_on_the_links_own_page_and_is_brought_back_with_a_proof(b
     assert (told.pop("a"), told["razorpay_payment_link_status"]) == ("b", "paid")
     proof = {name.removeprefix("razorpay_") if "link" in name else name: value for name, value in told.items()}
     assert bank.client.utility.verify_payment_link_signature(proof)
-    assert shop.hears(5) == ["payment.failed", "payment.authorized", "payment.captured", "order.paid", "payment_link.paid"]
+    assert shop.hears(5) == [
+        "payment.failed",
+        "payment.authorized",
+        "payment.captured",
+        "order.paid",
+        "payment_link.paid",
+    ]
     payload = shop.events()[-1]["payload"]
     assert [*payload] == ["payment_link", "order", "payment"]
     assert payload["payment_link"]["entity"]["payments"][0]["payment_id"] == told["razorpay_payment_id"]
@@ -60,7 +83,10 @@ def test_the_payer_pays_on_the_links_own_page_and_is_brought_back_with_a_proof(b
 
 def test_a_link_can_be_paid_in_parts(bank: Standing, shop: Shop) -> None:
     made = link(bank, accept_partial=True, first_min_partial_amount=10000)
-    assert verb(bank, f"links/{made['id']}/pay", amount=9999).json()["error"]["description"] == "The amount must be at least the first minimum partial amount."
+    assert (
+        verb(bank, f"links/{made['id']}/pay", amount=9999).json()["error"]["description"]
+        == "The amount must be at least the first minimum partial amount."
+    )
     assert verb(bank, f"links/{made['id']}/pay", amount=20000).ok
     assert shop.hears(3) == ["payment.authorized", "payment.captured", "payment_link.partially_paid"]
     known = bank.client.payment_link.fetch(made["id"])
@@ -72,7 +98,10 @@ def test_a_link_can_be_paid_in_parts(bank: Standing, shop: Shop) -> None:
     known = bank.client.payment_link.fetch(made["id"])
     assert (known["status"], known["amount_paid"], len(known["payments"])) == ("paid", 50000, 2)
     whole = link(bank)
-    assert verb(bank, f"links/{whole['id']}/pay", amount=100).json()["error"]["description"] == "partial payment is not enabled on this link"
+    assert (
+        verb(bank, f"links/{whole['id']}/pay", amount=100).json()["error"]["description"]
+        == "partial payment is not enabled on this link"
+    )
 
 
 def test_a_link_is_cancelled_and_takes_no_money_then(bank: Standing, shop: Shop) -> None:

@@ -29,7 +29,11 @@ def plan(bank: Standing, **said: Any) -> None:
 
 
 def held(bank: Standing) -> list[str]:
-    return [each["event"] for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"] if each["due"] is None and not each["tries"]][::-1]
+    return [
+        each["event"]
+        for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]
+        if each["due"] is None and not each["tries"]
+    ][::-1]
 
 
 # --- paying -----------------------------------------------------------------------------------------------------------
@@ -52,7 +56,10 @@ def test_a_failed_payment_turns_out_to_have_gone_through_when_somebody_says_so(b
     failed = bank.pay(bank.order(), "failed")
     assert verb(bank, f"payments/{failed['id']}/late-authorise")["status"] == "captured"
     assert shop.hears(4) == ["payment.failed", "payment.authorized", "payment.captured", "order.paid"]
-    assert requests.post(f"{bank.api}/payments/{failed['id']}/late-authorise", json={}, timeout=PATIENCE).status_code == 400
+    assert (
+        requests.post(f"{bank.api}/payments/{failed['id']}/late-authorise", json={}, timeout=PATIENCE).status_code
+        == 400
+    )
 
 
 def test_whoever_is_quicker_than_the_bank_does_not_stop_it(bank: Standing, shop: Shop) -> None:
@@ -114,7 +121,11 @@ def test_the_unlucky_sum_is_pending_and_then_fails_and_the_money_is_the_shops_ag
     assert (refund["status"], bank.client.payment.fetch(paid["id"])["amount_refunded"]) == ("pending", 2468)
     assert shop.hears(2) == ["refund.created", "refund.failed"]
     known = bank.client.payment.fetch(paid["id"])
-    assert (bank.client.refund.fetch(refund["id"])["status"], known["amount_refunded"], known["refund_status"]) == ("failed", 0, None)
+    assert (bank.client.refund.fetch(refund["id"])["status"], known["amount_refunded"], known["refund_status"]) == (
+        "failed",
+        0,
+        None,
+    )
 
 
 def test_refunds_can_be_left_pending_until_somebody_decides(bank: Standing, shop: Shop) -> None:
@@ -143,7 +154,10 @@ def test_a_key_is_good_for_one_effect_in_the_whole_account(bank: Standing) -> No
 def test_refunds_are_read_in_pages(bank: Standing) -> None:
     paid = bank.pay(bank.order(), deliver=False)
     ids = [verb(bank, f"payments/{paid['id']}/refund", amount=100, deliver=False)["id"] for _ in range(12)][::-1]
-    read = lambda **asked: [each["id"] for each in bank.client.payment.fetch_multiple_refund(paid["id"], asked)["items"]]  # noqa: E731
+
+    def read(**asked: int) -> list[str]:
+        return [each["id"] for each in bank.client.payment.fetch_multiple_refund(paid["id"], asked)["items"]]
+
     assert read() == ids[:10]
     assert read(count=100) == ids
     assert read(count=5, skip=10) == ids[10:]
@@ -153,7 +167,9 @@ def test_refunds_are_read_in_pages(bank: Standing) -> None:
 # --- faults -----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("fault", "status", "body"), [("empty", 200, ""), ("no_content", 204, ""), ("list", 200, "[]"), ("500", 500, "{}")])
+@pytest.mark.parametrize(
+    ("fault", "status", "body"), [("empty", 200, ""), ("no_content", 204, ""), ("list", 200, "[]"), ("500", 500, "{}")]
+)
 def test_an_answer_can_be_no_answer(bank: Standing, keys: Settings, fault: str, status: int, body: str) -> None:
     plan(bank, fault=fault)
     answer = requests.get(f"{bank.api}/v1/orders", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE)
@@ -172,7 +188,12 @@ def test_a_fault_may_be_for_one_method_and_slow_for_so_long(bank: Standing) -> N
 def test_a_request_that_is_still_being_worked_on_is_a_conflict(bank: Standing, keys: Settings) -> None:
     plan(bank, fault="in_flight", path="/refund")
     paid = bank.pay(bank.order(), deliver=False)
-    answer = requests.post(f"{bank.api}/v1/payments/{paid['id']}/refund", json={}, auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE)
+    answer = requests.post(
+        f"{bank.api}/v1/payments/{paid['id']}/refund",
+        json={},
+        auth=(keys.razorpay_key, keys.razorpay_secret),
+        timeout=PATIENCE,
+    )
     assert answer.status_code == 409
     assert bank.client.payment.fetch(paid["id"])["amount_refunded"] == 0
 
@@ -193,9 +214,21 @@ def test_plans_are_read_and_forgotten(bank: Standing) -> None:
 
 
 @pytest.mark.parametrize(
-    "bad", [{}, {"fault": "earthquake"}, {"fault": "502", "times": 0}, {"fault": "502", "times": "x"}, {"deliver": "by pigeon"}, {"deliver": ["now"]},
-            {"refund": "lost"}, {"payout": "lost"}, {"fault": "slow", "seconds": "long"}, {"fault": "slow", "seconds": 61}, {"deliver": "delayed", "seconds": "x"}]
-)  # fmt: skip
+    "bad",
+    [
+        {},
+        {"fault": "earthquake"},
+        {"fault": "502", "times": 0},
+        {"fault": "502", "times": "x"},
+        {"deliver": "by pigeon"},
+        {"deliver": ["now"]},
+        {"refund": "lost"},
+        {"payout": "lost"},
+        {"fault": "slow", "seconds": "long"},
+        {"fault": "slow", "seconds": 61},
+        {"deliver": "delayed", "seconds": "x"},
+    ],
+)
 def test_a_plan_that_makes_no_sense_is_refused(bank: Standing, bad: dict[str, Any]) -> None:
     assert requests.post(f"{bank.api}/faults", json=bad, timeout=PATIENCE).status_code == 400
     assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json() == {"planned": []}
@@ -220,7 +253,9 @@ def test_the_next_events_can_be_dropped_and_are_brought_when_somebody_asks(bank:
     assert held(bank) == ["payment.authorized", "payment.captured"]
     for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]:
         if each["due"] is None and not each["tries"]:
-            assert requests.post(f"{bank.api}/events/{each['id']}/deliver", timeout=PATIENCE).json() == {"answer": "200"}
+            assert requests.post(f"{bank.api}/events/{each['id']}/deliver", timeout=PATIENCE).json() == {
+                "answer": "200"
+            }
     assert sorted(shop.kinds()) == ["order.paid", "payment.authorized", "payment.captured"]
 
 
@@ -245,7 +280,10 @@ def test_the_next_events_can_be_forged(bank: Standing, shop: Shop, keys: Setting
         bank.pay(bank.order(), "failed")
         shop.hears(1 + genuine)
         headers, body = shop.heard[-1]
-        fits = hmac.new(keys.razorpay_webhook_secrets[0].encode(), body, hashlib.sha256).hexdigest() == headers["x-razorpay-signature"]
+        fits = (
+            hmac.new(keys.razorpay_webhook_secrets[0].encode(), body, hashlib.sha256).hexdigest()
+            == headers["x-razorpay-signature"]
+        )
         assert fits is genuine
 
 
@@ -254,7 +292,14 @@ def test_what_is_said_with_the_verb_comes_before_what_is_planned(bank: Standing,
     bank.pay(bank.order(), "failed", deliver="now")
     bank.pay(bank.order(), "failed", deliver="delayed", seconds=0.5)
     assert shop.hears(2) == ["payment.failed"] * 2
-    assert requests.post(f"{bank.api}/orders/{bank.order()['id']}/pay", json={"outcome": "failed", "deliver": "by pigeon"}, timeout=PATIENCE).status_code == 400
+    assert (
+        requests.post(
+            f"{bank.api}/orders/{bank.order()['id']}/pay",
+            json={"outcome": "failed", "deliver": "by pigeon"},
+            timeout=PATIENCE,
+        ).status_code
+        == 400
+    )
 
 
 def test_a_shop_that_thinks_long_does_not_hold_up_who_asked_for_the_delivery(bank: Standing, shop: Shop) -> None:
@@ -276,14 +321,28 @@ def test_everything_has_a_page_with_buttons_that_lead_back_to_it(bank: Standing)
     paid = bank.pay(order, deliver=False)
     dispute = verb(bank, f"payments/{paid['id']}/dispute", deliver=False)
     link = bank.client.payment_link.create({"amount": 500, "currency": "INR", "description": "A <b>lesson</b>"})
-    for path, words in (("", "Refund amount"), ("books", dispute["id"]), ("out", link["id"]), ("webhooks", "On hold"), ("trouble", "Reply lost")):
+    for path, words in (
+        ("", "Refund amount"),
+        ("books", dispute["id"]),
+        ("out", link["id"]),
+        ("webhooks", "On hold"),
+        ("trouble", "Reply lost"),
+    ):
         page = requests.get(f"{bank.api}/{path}", timeout=PATIENCE)
         assert (page.status_code, words in page.text, "<b>lesson" in page.text) == (200, True, False), path
     press = lambda to, **form: requests.post(f"{bank.api}/{to}", data=form, timeout=PATIENCE, allow_redirects=False)  # noqa: E731
-    assert press(f"disputes/{dispute['id']}/won", back="/sandbox/razorpay/books").headers["Location"] == "/sandbox/razorpay/books"
+    assert (
+        press(f"disputes/{dispute['id']}/won", back="/sandbox/razorpay/books").headers["Location"]
+        == "/sandbox/razorpay/books"
+    )
     assert press("settle", back="https://evil.example/").headers["Location"] == "/sandbox/razorpay/"
-    assert press("faults", back="/sandbox/razorpay/trouble", fault="slow", path="", times="2", seconds="3").status_code == 303
-    assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json()["planned"] == [{"fault": "slow", "path": "", "seconds": 3, "times": 2}]
+    assert (
+        press("faults", back="/sandbox/razorpay/trouble", fault="slow", path="", times="2", seconds="3").status_code
+        == 303
+    )
+    assert requests.get(f"{bank.api}/faults", timeout=PATIENCE).json()["planned"] == [
+        {"fault": "slow", "path": "", "seconds": 3, "times": 2}
+    ]
     assert press("faults/forget", back="").status_code == 303
     refused = press(f"disputes/{dispute['id']}/lost", back="/sandbox/razorpay/books")
     assert (refused.status_code, "<h1>This action isn’t possible</h1>" in refused.text) == (400, True)

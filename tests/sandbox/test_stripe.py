@@ -20,7 +20,12 @@ from tests.sandbox.conftest import Shop, Standing
 
 GOOD: dict[str, Any] = {
     "mode": "payment",
-    "line_items": [{"quantity": 1, "price_data": {"currency": "usd", "unit_amount": 1500, "product_data": {"name": "Booking BK-1"}}}],
+    "line_items": [
+        {
+            "quantity": 1,
+            "price_data": {"currency": "usd", "unit_amount": 1500, "product_data": {"name": "Booking BK-1"}},
+        }
+    ],
     "client_reference_id": "BK-1",
     "success_url": "https://shop.example/back?session={CHECKOUT_SESSION_ID}",
     "cancel_url": "https://shop.example/away",
@@ -61,7 +66,12 @@ def play(bank: Standing, keys: Settings) -> Play:
 def test_a_session_is_as_stripe_makes_it(play: Play) -> None:
     session = play.session(customer_email="noor@example.com")
     assert session.id.startswith("cs_test_")
-    assert (session.object, session.status, session.payment_status, session.payment_intent) == ("checkout.session", "open", "unpaid", None)
+    assert (session.object, session.status, session.payment_status, session.payment_intent) == (
+        "checkout.session",
+        "open",
+        "unpaid",
+        None,
+    )
     assert (session.amount_total, session.currency, session.client_reference_id) == (1500, "usd", "BK-1")
     assert session.url == f"https://shop.example/sandbox/stripe/pay/{session.id}"
     assert abs(session.expires_at - clock.timestamp() - 86400) < 5
@@ -75,26 +85,69 @@ PRICE = GOOD["line_items"][0]["price_data"]
     ("change", "words", "code", "param"),
     [
         ({"mode": None}, "Missing required param: mode.", "parameter_missing", "mode"),
-        ({"line_items": None}, "The `line_items` parameter is required in payment mode.", "parameter_missing", "line_items"),
+        (
+            {"line_items": None},
+            "The `line_items` parameter is required in payment mode.",
+            "parameter_missing",
+            "line_items",
+        ),
         ({"success_url": None}, "Missing required param: success_url.", "parameter_missing", "success_url"),
         ({"success_url": "javascript:1"}, "Not a valid URL", "url_invalid", "success_url"),
         ({"customer_email": "noor"}, "Invalid email address: noor", "email_invalid", "customer_email"),
-        ({"expires_at": 1}, "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.", None, "expires_at"),
-        ({"expires_at": 9999999999}, "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.", None, "expires_at"),
+        (
+            {"expires_at": 1},
+            "The `expires_at` timestamp must be at least 30 minutes from Checkout Session creation.",
+            None,
+            "expires_at",
+        ),
+        (
+            {"expires_at": 9999999999},
+            "The `expires_at` timestamp must be less than 24 hours from Checkout Session creation.",
+            None,
+            "expires_at",
+        ),
         ({"expires_at": "soon"}, "Invalid integer: soon", "parameter_invalid_integer", "expires_at"),
-        ({"line_items": [{"quantity": 0, "price_data": PRICE}]}, "Quantity is required. Add `quantity` to `line_items[0]`", None, "line_items[0][quantity]"),
-        ({"line_items": [{"price_data": PRICE | {"unit_amount": "10.5"}}]}, "Invalid integer: 10.5", "parameter_invalid_integer",
-         "line_items[0][price_data][unit_amount]"),
-        ({"line_items": [{"price_data": PRICE | {"currency": "USD"}}]}, "Invalid currency: USD.", None, "line_items[0][price_data][currency]"),
-        ({"line_items": [{"price_data": PRICE | {"product_data": {}}}]}, "Missing required param: line_items[0][price_data][product_data][name].",
-         "parameter_missing", "line_items[0][price_data][product_data][name]"),
-        ({"line_items": [{"quantity": 1, "price_data": PRICE | {"unit_amount": 49}}]}, "The Checkout Session's total amount due must add up to at least $0.50 usd",
-         "amount_too_small", None),
-        ({"line_items": [{"quantity": 1, "price_data": PRICE | {"currency": "kwd", "unit_amount": 1001}}]}, "Amounts in kwd must be divisible by 10.",
-         "parameter_invalid_integer", "line_items[0][price_data][unit_amount]"),
+        (
+            {"line_items": [{"quantity": 0, "price_data": PRICE}]},
+            "Quantity is required. Add `quantity` to `line_items[0]`",
+            None,
+            "line_items[0][quantity]",
+        ),
+        (
+            {"line_items": [{"price_data": PRICE | {"unit_amount": "10.5"}}]},
+            "Invalid integer: 10.5",
+            "parameter_invalid_integer",
+            "line_items[0][price_data][unit_amount]",
+        ),
+        (
+            {"line_items": [{"price_data": PRICE | {"currency": "USD"}}]},
+            "Invalid currency: USD.",
+            None,
+            "line_items[0][price_data][currency]",
+        ),
+        (
+            {"line_items": [{"price_data": PRICE | {"product_data": {}}}]},
+            "Missing required param: line_items[0][price_data][product_data][name].",
+            "parameter_missing",
+            "line_items[0][price_data][product_data][name]",
+        ),
+        (
+            {"line_items": [{"quantity": 1, "price_data": PRICE | {"unit_amount": 49}}]},
+            "The Checkout Session's total amount due must add up to at least $0.50 usd",
+            "amount_too_small",
+            None,
+        ),
+        (
+            {"line_items": [{"quantity": 1, "price_data": PRICE | {"currency": "kwd", "unit_amount": 1001}}]},
+            "Amounts in kwd must be divisible by 10.",
+            "parameter_invalid_integer",
+            "line_items[0][price_data][unit_amount]",
+        ),
     ],
-)  # fmt: skip
-def test_a_wrong_session_is_refused_in_stripes_words(play: Play, change: dict[str, Any], words: str, code: str | None, param: str | None) -> None:
+)
+def test_a_wrong_session_is_refused_in_stripes_words(
+    play: Play, change: dict[str, Any], words: str, code: str | None, param: str | None
+) -> None:
     given = {name: value for name, value in (GOOD | change).items() if value is not None}
     with pytest.raises(stripe.InvalidRequestError) as no:
         play.sdk.checkout.sessions.create(given)
@@ -106,7 +159,9 @@ def test_a_caller_without_the_key_is_told_so_in_stripes_shape(play: Play) -> Non
     assert (nobody.status_code, nobody.json()["error"]["type"]) == (401, "invalid_request_error")
     with pytest.raises(stripe.AuthenticationError, match="Invalid API Key provided"):
         stripe.StripeClient("sk_test_other", base_addresses={"api": play.url}).v1.refunds.list()
-    assert requests.get(f"{play.url}/v1/refunds", auth=(play.keys.stripe_key, ""), timeout=PATIENCE).json()["data"] == []
+    assert (
+        requests.get(f"{play.url}/v1/refunds", auth=(play.keys.stripe_key, ""), timeout=PATIENCE).json()["data"] == []
+    )
 
 
 def test_what_is_not_there_is_missing(play: Play) -> None:
@@ -122,7 +177,12 @@ def test_a_session_is_expired_once_and_told(play: Play, shop: Shop) -> None:
     with pytest.raises(stripe.InvalidRequestError, match=r"This Checkout Session has a status of `expired`"):
         play.sdk.checkout.sessions.expire(session.id)
     assert shop.hears(1) == ["checkout.session.expired"]
-    assert requests.post(f"{play.url}/sessions/{session.id}/pay", json={"outcome": "captured"}, timeout=PATIENCE).status_code == 400
+    assert (
+        requests.post(
+            f"{play.url}/sessions/{session.id}/pay", json={"outcome": "captured"}, timeout=PATIENCE
+        ).status_code
+        == 400
+    )
 
 
 def test_a_session_lapses_when_its_time_is_over(play: Play, shop: Shop) -> None:
@@ -174,18 +234,35 @@ def test_a_key_remembers_a_no_but_not_a_mistake_in_the_asking(play: Play) -> Non
 def test_attempts_at_one_session_are_one_payment_that_fails_and_then_succeeds(play: Play, shop: Shop) -> None:
     session = play.session(payment_intent_data={"metadata": {"receipt": "BK-1"}, "description": "Booking BK-1"})
     failed = play.verb(f"sessions/{session.id}/pay", outcome="failed", card="4000000000009995")
-    assert (failed["status"], failed["last_payment_error"]["decline_code"]) == ("requires_payment_method", "insufficient_funds")
+    assert (failed["status"], failed["last_payment_error"]["decline_code"]) == (
+        "requires_payment_method",
+        "insufficient_funds",
+    )
     paid = play.verb(f"sessions/{session.id}/pay", outcome="captured")
-    assert (paid["id"], paid["status"], paid["amount_received"], paid["last_payment_error"]) == (failed["id"], "succeeded", 1500, None)
+    assert (paid["id"], paid["status"], paid["amount_received"], paid["last_payment_error"]) == (
+        failed["id"],
+        "succeeded",
+        1500,
+        None,
+    )
     assert paid["metadata"] == {"receipt": "BK-1"}
     whole = play.sdk.checkout.sessions.retrieve(session.id, {"expand": ["payment_intent.latest_charge"]})
     assert (whole.status, whole.payment_status, whole.url) == ("complete", "paid", None)
-    assert (whole.payment_intent.latest_charge.captured, whole.payment_intent.latest_charge.status) == (True, "succeeded")
-    assert [each.status for each in play.sdk.charges.list({"payment_intent": paid["id"]}).data] == ["succeeded", "failed"]
+    assert (whole.payment_intent.latest_charge.captured, whole.payment_intent.latest_charge.status) == (
+        True,
+        "succeeded",
+    )
+    assert [each.status for each in play.sdk.charges.list({"payment_intent": paid["id"]}).data] == [
+        "succeeded",
+        "failed",
+    ]
     assert shop.hears(1) == ["checkout.session.completed"]
 
 
-@pytest.mark.parametrize(("then", "kind", "status"), [("captured", "async_payment_succeeded", "paid"), ("failed", "async_payment_failed", "unpaid")])
+@pytest.mark.parametrize(
+    ("then", "kind", "status"),
+    [("captured", "async_payment_succeeded", "paid"), ("failed", "async_payment_failed", "unpaid")],
+)
 def test_a_bank_debit_is_complete_before_it_is_paid(play: Play, shop: Shop, then: str, kind: str, status: str) -> None:
     session = play.session()
     play.verb(f"sessions/{session.id}/pay", outcome="async", then=then, after=0)
@@ -217,7 +294,10 @@ def test_the_page_takes_a_good_card_and_says_what_is_wrong_with_a_bad_one(play: 
     assert "Your card number is incomplete." in press(press="pay", card="4242").text
     assert "Your card was declined." in press(press="pay", card="4000 0000 0000 0002").text
     assert press(press="abandon").headers["Location"] == "https://shop.example/away"
-    assert press(press="pay", card="4242 4242 4242 4242").headers["Location"] == f"https://shop.example/back?session={session.id}"
+    assert (
+        press(press="pay", card="4242 4242 4242 4242").headers["Location"]
+        == f"https://shop.example/back?session={session.id}"
+    )
     again = requests.get(page, timeout=PATIENCE, allow_redirects=False)
     assert (again.status_code, again.headers["Location"]) == (303, f"https://shop.example/back?session={session.id}")
 
@@ -225,7 +305,9 @@ def test_the_page_takes_a_good_card_and_says_what_is_wrong_with_a_bad_one(play: 
 def test_an_expired_page_leads_back_to_the_shop(play: Play) -> None:
     session = play.session()
     play.sdk.checkout.sessions.expire(session.id)
-    page = requests.post(f"{play.url}/pay/{session.id}", data={"press": "pay", "card": "4242424242424242"}, timeout=PATIENCE)
+    page = requests.post(
+        f"{play.url}/pay/{session.id}", data={"press": "pay", "card": "4242424242424242"}, timeout=PATIENCE
+    )
     assert (page.status_code, "https://shop.example/away" in page.text) == (410, True)
     assert requests.get(f"{play.url}/pay/cs_none", timeout=PATIENCE).status_code == 404
 
@@ -244,7 +326,10 @@ def test_refunds_add_up_and_never_beyond_what_was_paid(play: Play, shop: Shop) -
     paid = play.paid(deliver=False)
     first = play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 500, "metadata": {"key": "RF-1"}})
     assert (first.status, first.amount, first.metadata["key"]) == ("succeeded", 500, "RF-1")
-    with pytest.raises(stripe.InvalidRequestError, match=r"Refund amount \(\$10.01\) is greater than unrefunded amount on charge \(\$10.00\)"):
+    with pytest.raises(
+        stripe.InvalidRequestError,
+        match=r"Refund amount \(\$10.01\) is greater than unrefunded amount on charge \(\$10.00\)",
+    ):
         play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 1001})
     play.sdk.refunds.create({"payment_intent": paid["id"]})
     with pytest.raises(stripe.InvalidRequestError, match="has already been refunded") as no:
@@ -278,7 +363,11 @@ def test_a_payout_carries_every_line_once(play: Play) -> None:
     play.sdk.refunds.create({"payment_intent": paid["id"], "amount": 500})
     [payout] = play.verb("settle")["payouts"]
     lines = play.sdk.balance_transactions.list({"payout": payout["id"], "expand": ["data.source"]}).data
-    assert [(each.type, each.amount) for each in lines] == [("payout", -payout["amount"]), ("refund", -500), ("charge", 1500)]
+    assert [(each.type, each.amount) for each in lines] == [
+        ("payout", -payout["amount"]),
+        ("refund", -500),
+        ("charge", 1500),
+    ]
     assert lines[-1].source.payment_intent == paid["id"]
     assert payout["amount"] == sum(each.net for each in lines[1:])
     assert play.verb("settle") == {"payouts": []}
@@ -290,7 +379,10 @@ def test_a_list_is_newest_first_and_read_in_pages(play: Play) -> None:
     assert [each.id for each in play.sdk.checkout.sessions.list({"limit": 2}).auto_paging_iter()] == ids
     assert play.sdk.checkout.sessions.list({"created": {"gt": clock.timestamp() + 60}}).data == []
     assert play.raw("GET", "refunds?limit=1000").status_code == 400
-    assert "cannot be expanded" in play.raw("GET", f"checkout/sessions/{ids[0]}?expand[0]=nothing").json()["error"]["message"]
+    assert (
+        "cannot be expanded"
+        in play.raw("GET", f"checkout/sessions/{ids[0]}?expand[0]=nothing").json()["error"]["message"]
+    )
 
 
 # --- events ---
@@ -349,8 +441,12 @@ def test_how_events_are_brought_and_how_refunds_end_can_be_planned(play: Play, s
 def test_each_stranger_lists_its_own_events(play: Play, bank: Standing) -> None:
     play.paid(deliver=False)
     bank.pay(bank.order(), "failed", deliver=False)
-    assert [each["event"] for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]] == ["payment.failed"]
-    assert [each["event"] for each in requests.get(f"{play.url}/events", timeout=PATIENCE).json()["events"]] == ["checkout.session.completed"]
+    assert [each["event"] for each in requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]] == [
+        "payment.failed"
+    ]
+    assert [each["event"] for each in requests.get(f"{play.url}/events", timeout=PATIENCE).json()["events"]] == [
+        "checkout.session.completed"
+    ]
 
 
 # --- faults ---
@@ -388,7 +484,13 @@ def test_it_does_not_stand_in_beside_real_keys(start: Callable[[], Standing], ke
 
 
 def test_a_form_that_makes_no_sense_is_refused(play: Play) -> None:
-    odd = {"mode[x]": "1"}, {"line_items[0]": "x"}, {"line_items[0][price_data]": "x"}, {"line_items": "x"}, {"line_items[0][price_data][product_data]": "x"}
+    odd = (
+        {"mode[x]": "1"},
+        {"line_items[0]": "x"},
+        {"line_items[0][price_data]": "x"},
+        {"line_items": "x"},
+        {"line_items[0][price_data][product_data]": "x"},
+    )
     for form in ({"mode": "payment"} | each for each in odd):
         answer = play.raw("POST", "checkout/sessions", data=form)
         assert (answer.status_code, "error" in json.loads(answer.text)) == (400, True), form

@@ -20,16 +20,24 @@ def test_a_payment_is_told_in_three_events_that_the_sdk_believes(bank: Standing,
     paid = bank.pay(order)
     assert shop.hears(3) == ["payment.authorized", "payment.captured", "order.paid"]
     for headers, body in shop.heard:
-        assert bank.client.utility.verify_webhook_signature(body.decode(), headers["x-razorpay-signature"], keys.razorpay_webhook_secrets[0])
+        assert bank.client.utility.verify_webhook_signature(
+            body.decode(), headers["x-razorpay-signature"], keys.razorpay_webhook_secrets[0]
+        )
         assert headers["content-type"] == "application/json"
     assert len({headers["x-razorpay-event-id"] for headers, _ in shop.heard}) == 3
     authorized, captured, whole = shop.events()
     assert set(whole) == {"entity", "account_id", "event", "contains", "payload", "created_at"}
     assert (whole["entity"], whole["contains"], captured["contains"]) == ("event", ["payment", "order"], ["payment"])
-    assert (whole["payload"]["order"]["entity"]["status"], whole["payload"]["order"]["entity"]["notes"]) == ("paid", {"seat": "4"})
+    assert (whole["payload"]["order"]["entity"]["status"], whole["payload"]["order"]["entity"]["notes"]) == (
+        "paid",
+        {"seat": "4"},
+    )
     assert whole["payload"]["payment"]["entity"]["id"] == paid["id"]
     # each is a picture of its own moment, not of the end
-    assert [each["payload"]["payment"]["entity"]["status"] for each in (authorized, captured)] == ["authorized", "captured"]
+    assert [each["payload"]["payment"]["entity"]["status"] for each in (authorized, captured)] == [
+        "authorized",
+        "captured",
+    ]
     assert not any(name.startswith("_") for name in whole["payload"]["order"]["entity"])
 
 
@@ -59,7 +67,9 @@ def test_an_event_that_is_not_genuine_can_be_sent(bank: Standing, shop: Shop, ke
     shop.hears(1)
     headers, body = shop.heard[0]
     with pytest.raises(SignatureVerificationError):
-        bank.client.utility.verify_webhook_signature(body.decode(), headers["x-razorpay-signature"], keys.razorpay_webhook_secrets[0])
+        bank.client.utility.verify_webhook_signature(
+            body.decode(), headers["x-razorpay-signature"], keys.razorpay_webhook_secrets[0]
+        )
 
 
 def test_an_event_that_is_held_back_comes_when_somebody_asks(bank: Standing, shop: Shop) -> None:

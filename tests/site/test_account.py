@@ -49,7 +49,9 @@ def booking(slot: Any, hold: Any) -> Booking:
     return made
 
 
-def test_six_digits_by_email_open_it_and_sign_out_closes_every_copy(booking: Booking, client: FlaskClient, sandbox: str, work_off: Any, app: Any) -> None:
+def test_six_digits_by_email_open_it_and_sign_out_closes_every_copy(
+    booking: Booking, client: FlaskClient, sandbox: str, work_off: Any, app: Any
+) -> None:
     work_off()
     client.post("/account/in", data={"email": "MEERA@example.com"})
     work_off()
@@ -65,7 +67,9 @@ def test_six_digits_by_email_open_it_and_sign_out_closes_every_copy(booking: Boo
     assert thief.get("/account").status_code == 303
 
 
-def test_it_shows_bookings_papers_and_money_of_this_mailbox_alone(booking: Booking, open_slot: Any, hold: Any, sign_in: Any) -> None:
+def test_it_shows_bookings_papers_and_money_of_this_mailbox_alone(
+    booking: Booking, open_slot: Any, hold: Any, sign_in: Any
+) -> None:
     theirs = hold(open_slot(hours=60), **KABIR)
     theirs.mark_paid(ByHand("cash", "R-2"))
     gone = hold(open_slot(hours=70))
@@ -80,7 +84,9 @@ def test_it_shows_bookings_papers_and_money_of_this_mailbox_alone(booking: Booki
     assert not re.search(f"{theirs.number}|Kabir|{theirs.bills[0].invoices[0].number}", page)
 
 
-def test_two_people_who_share_a_mailbox_share_its_account(booking: Booking, open_slot: Any, hold: Any, sign_in: Any) -> None:
+def test_two_people_who_share_a_mailbox_share_its_account(
+    booking: Booking, open_slot: Any, hold: Any, sign_in: Any
+) -> None:
     other = hold(open_slot(hours=60), name="Ravi Iyer")
     page = sign_in().get("/account").text
     assert booking.number in page
@@ -99,13 +105,21 @@ def test_a_mailbox_that_nobody_has_gets_the_same_answer_after_the_same_work(
         page = fresh.get("/account/code")
         answers.append((asked, page.status_code, re.sub(rf"{email}|csrf_token. value=\S+", "", page.text)))
     assert answers[1] == answers[3]
-    assert (answers[0].status_code, answers[0].headers["Location"]) == (answers[2].status_code, answers[2].headers["Location"])
-    assert session.scalar(select(func.count()).where(Job.name == codes.send.__module__.removeprefix("app.") + ".send")) == 2
+    assert (answers[0].status_code, answers[0].headers["Location"]) == (
+        answers[2].status_code,
+        answers[2].headers["Location"],
+    )
+    assert (
+        session.scalar(select(func.count()).where(Job.name == codes.send.__module__.removeprefix("app.") + ".send"))
+        == 2
+    )
     with pytest.raises(Exception, match="highlighted fields"):
         last().enter(last().digits)  # nor do the right digits open what nobody has
 
 
-def test_five_tries_one_use_ten_minutes_and_only_where_it_was_asked_for(booking: Booking, client: FlaskClient, app: Any, sign_in: Any) -> None:
+def test_five_tries_one_use_ten_minutes_and_only_where_it_was_asked_for(
+    booking: Booking, client: FlaskClient, app: Any, sign_in: Any
+) -> None:
     client.post("/account/in", data={"email": MEERA["email"]})
     right = last().digits
     assert app.test_client().post("/account/code", data={"code": right}).headers["Location"] == "/account/in"
@@ -131,13 +145,17 @@ def test_the_last_code_counts_and_the_ones_before_do_not(booking: Booking, clien
     assert client.post("/account/code", data={"code": last().digits}).status_code == 303
 
 
-def test_neither_the_digits_nor_the_mailbox_stand_in_the_table(booking: Booking, client: FlaskClient, work_off: Any, sandbox: str) -> None:
+def test_neither_the_digits_nor_the_mailbox_stand_in_the_table(
+    booking: Booking, client: FlaskClient, work_off: Any, sandbox: str
+) -> None:
     client.post("/account/in", data={"email": "nobody@example.com"})
     client.post("/account/in", data={"email": MEERA["email"]})
     digits = last().digits
     work_off()
     with db.engine().connect() as connection:
-        rows = str(connection.execute(text("select * from code")).all()) + str(connection.execute(text("select subject, body from message")).all())
+        rows = str(connection.execute(text("select * from code")).all()) + str(
+            connection.execute(text("select subject, body from message")).all()
+        )
     assert not re.search(rf"{digits}|nobody@", rows)
 
 
@@ -169,7 +187,9 @@ def test_a_stranger_is_led_to_the_way_in(client: FlaskClient, path: str) -> None
     assert client.get(path).status_code == 303
 
 
-def test_an_account_cannot_be_turned_into_another_ones(booking: Booking, open_slot: Any, hold: Any, sign_in: Any) -> None:
+def test_an_account_cannot_be_turned_into_another_ones(
+    booking: Booking, open_slot: Any, hold: Any, sign_in: Any
+) -> None:
     """Not even by whoever could write the cookie: the code was for one mailbox."""
     hold(open_slot(hours=60), **KABIR)
     client = sign_in()

@@ -57,7 +57,9 @@ def test_no_style_or_script_of_ours_asks_for_anything_from_outside() -> None:
         ("/book/first/999999999999", 404),
     ],
 )
-def test_a_refusal_is_a_kind_page_for_people_and_json_for_programs(client: FlaskClient, service: Any, path: str, status: int) -> None:
+def test_a_refusal_is_a_kind_page_for_people_and_json_for_programs(
+    client: FlaskClient, service: Any, path: str, status: int
+) -> None:
     page = client.get(path)
     assert page.status_code == status
     assert page.mimetype == "text/html"
@@ -73,7 +75,9 @@ def test_an_unknown_address_of_the_api_is_a_404_in_json(client: FlaskClient, app
     assert answer.get_json()["error"]["message"]
 
 
-def test_a_bug_is_seen_and_says_nothing_of_itself(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_bug_is_seen_and_says_nothing_of_itself(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     def break_down() -> str:
         raise ZeroDivisionError("an inner detail")
 
@@ -84,7 +88,9 @@ def test_a_bug_is_seen_and_says_nothing_of_itself(client: FlaskClient, app: Flas
     assert "ZeroDivisionError" in caplog.text
 
 
-def test_the_hidden_details_of_a_booking_are_for_the_holder_of_its_link(client: FlaskClient, slot: Slot, hold: Callable[..., Booking]) -> None:
+def test_the_hidden_details_of_a_booking_are_for_the_holder_of_its_link(
+    client: FlaskClient, slot: Slot, hold: Callable[..., Booking]
+) -> None:
     booking = hold(slot)
     page = client.get(f"/booking/{booking.token}")
     assert page.status_code == 200
@@ -92,14 +98,19 @@ def test_the_hidden_details_of_a_booking_are_for_the_holder_of_its_link(client: 
     assert booking.number in page.text
 
 
-def test_health_asks_nobody_and_readiness_asks_the_database(client: FlaskClient, app: Flask, count_queries: Any) -> None:
+def test_health_asks_nobody_and_readiness_asks_the_database(
+    client: FlaskClient, app: Flask, count_queries: Any
+) -> None:
     assert count_queries(lambda: client.get("/health")) == 0
     assert client.get("/health").get_json() == {"status": "ok"}
     assert client.get("/health/ready").get_json() == {"status": "ok", "database": "ok", "redis": "ok"}
 
 
 def test_too_many_requests_are_told_to_wait(client: FlaskClient, app: Flask) -> None:
-    answers = [client.post("/api/v1/security/login", json={"username": "ada", "password": "x", "provider": "db"}) for _ in range(6)]
+    answers = [
+        client.post("/api/v1/security/login", json={"username": "ada", "password": "x", "provider": "db"})
+        for _ in range(6)
+    ]
     last = answers[-1]
     assert {each.status_code for each in answers[:-1]} == {401}
     assert answers[0].get_json()["error"]["code"] == "not_signed_in"

@@ -56,7 +56,9 @@ def test_every_sentence_has_its_words_with_the_same_places_in_them(name: str) ->
             wrong.append(f"missing: {each.id}")
         elif any(places(form) not in [places(id) for id in ids] for form in forms):
             wrong.append(f"other places: {each.id} -> {forms}")
-        elif any((form[0].isspace(), form[-1].isspace()) != (ids[0][0].isspace(), ids[0][-1].isspace()) for form in forms):
+        elif any(
+            (form[0].isspace(), form[-1].isspace()) != (ids[0][0].isspace(), ids[0][-1].isspace()) for form in forms
+        ):
             wrong.append(f"other spaces: {each.id} -> {forms}")
     assert not wrong, "Run `make words`, and write what is missing:\n" + "\n".join(wrong)
 
@@ -87,15 +89,36 @@ def walked(sandbox: str, service: Service, open_slot: OpenSlot, in_every_state: 
         package = Package(name="5", service=service, uses=5, price=service.price)
         session.add(package)
         session.flush()
-        line = Waiting.join(service, {"name": "Ravi", "email": "ravi@example.com", "phone": "", "timezone": "Asia/Kolkata"}, today, clock.ahead(days=9).date())
+        line = Waiting.join(
+            service,
+            {"name": "Ravi", "email": "ravi@example.com", "phone": "", "timezone": "Asia/Kolkata"},
+            today,
+            clock.ahead(days=9).date(),
+        )
         bought = Pass.sell(package, package.quote(), line.person)
     bill, stands, day = in_every_state["held"].bill, in_every_state["confirmed"].token, clock.day_of(free.starts_at)
     assert bill
     return [
-        *("/", "/services", f"/book/first?day={day}", "/book/first?month=2031-01", f"/book/first/{free.id}", "/book/first/wait", f"/pay/{bill.token}"),
+        *(
+            "/",
+            "/services",
+            f"/book/first?day={day}",
+            "/book/first?month=2031-01",
+            f"/book/first/{free.id}",
+            "/book/first/wait",
+            f"/pay/{bill.token}",
+        ),
         *(f"/booking/{it.token}" for it in in_every_state.values()),
         *(f"/booking/{stands}/move?day={day}", f"/booking/{stands}/move/{free.id}", f"/booking/{stands}/call-off"),
-        *(f"/waiting/{line.token}", "/packages", f"/packages/{package.id}", f"/pass/{bought.token}", "/account/in", "/nosuch", "/embed/first"),
+        *(
+            f"/waiting/{line.token}",
+            "/packages",
+            f"/packages/{package.id}",
+            f"/pass/{bought.token}",
+            "/account/in",
+            "/nosuch",
+            "/embed/first",
+        ),
         f"/embed/first/{free.id}",
     ]
 
@@ -121,7 +144,9 @@ def english(page: str, known: set[str]) -> set[str]:
     return set(re.findall(r"[A-Za-z]{2,}(?:[ ,.’'-]+[A-Za-z]{2,})*", text))
 
 
-def test_no_public_page_in_hindi_holds_an_english_word(client: FlaskClient, walked: list[str], service: Service, settings: Any) -> None:
+def test_no_public_page_in_hindi_holds_an_english_word(
+    client: FlaskClient, walked: list[str], service: Service, settings: Any
+) -> None:
     known = {
         settings.business,
         "English",
@@ -161,7 +186,9 @@ def test_the_language_is_asked_for_and_kept_else_the_browsers_else_english(app: 
     assert '<html lang="en">' in stranger.get("/", headers=hindi).text
 
 
-def test_search_engines_find_each_language_and_the_readers_own(client: FlaskClient, service: Service, settings: Any) -> None:
+def test_search_engines_find_each_language_and_the_readers_own(
+    client: FlaskClient, service: Service, settings: Any
+) -> None:
     for path in "/", "/services", "/book/first", "/packages":
         here, page = settings.base_url.rstrip("/") + path, client.get(f"{path}?lang=hi").text
         assert f'<link rel="canonical" href="{here}?lang=hi">' in page
@@ -174,14 +201,19 @@ def test_staff_and_programs_hear_english_whatever_the_reader_chose(enter: Any, s
     dina = enter("dina")
     dina.get("/?lang=hi")
     assert '<html lang="en' in dina.get("/desk/", headers={"Accept-Language": "hi"}).text
-    assert dina.get("/api/slots?service=nosuch", headers={"Accept-Language": "hi"}).json["error"]["message"] == "This service is not available."
+    assert (
+        dina.get("/api/slots?service=nosuch", headers={"Accept-Language": "hi"}).json["error"]["message"]
+        == "This service is not available."
+    )
     assert translation.language() == translation.ENGLISH, "and nothing of it is left for whoever comes next"
 
 
 # --- the walk ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_booking_in_hindi_is_hindi_to_its_end_and_in_what_is_written(app: Any, slot: Slot, sandbox: str, work_off: Any, settings: Any) -> None:
+def test_a_booking_in_hindi_is_hindi_to_its_end_and_in_what_is_written(
+    app: Any, slot: Slot, sandbox: str, work_off: Any, settings: Any
+) -> None:
     ravi, hindi = app.test_client(), {"Accept-Language": "hi"}
     wrong = ravi.post(f"/book/first/{slot.id}", data=RAVI | {"email": "ravi@nowhere"}, headers=hindi)
     assert wrong.status_code == 422
@@ -215,7 +247,9 @@ def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service:
     known = {settings.business, service.name, "Asha Rao", "Dev Mehta", "Meera Iyer", code}
     left, said, bought = {}, set(), {"bought": session.scalars(select(Pass)).one()}
     bought["bought"].mark_paid(ByHand("cash", "R-2"))
-    for name in (each for each in template.known() if "Hello {{ person.name }}," in (template.original(each, "email") or "")):
+    for name in (
+        each for each in template.known() if "Hello {{ person.name }}," in (template.original(each, "email") or "")
+    ):
         for sample in samples_of(name):
             try:
                 letter = template.render(name, reader, bought if "bought" in sample.about else sample.about)
@@ -231,7 +265,10 @@ def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service:
 @pytest.mark.parametrize(
     ("tiers", "said"),
     [
-        ("48h: 100%, 24h: 50%", "48 घंटे पहले तक निःशुल्क रद्द करें। 24 घंटे पहले तक रद्द करने पर 50% राशि वापस। उसके बाद कोई राशि वापस नहीं होती।"),
+        (
+            "48h: 100%, 24h: 50%",
+            "48 घंटे पहले तक निःशुल्क रद्द करें। 24 घंटे पहले तक रद्द करने पर 50% राशि वापस। उसके बाद कोई राशि वापस नहीं होती।",
+        ),
         ("72h: 30%", "3 दिन पहले तक रद्द करने पर 30% राशि वापस। उसके बाद कोई राशि वापस नहीं होती।"),
     ],
 )
@@ -251,7 +288,9 @@ def test_what_somebody_typed_is_never_taken_for_a_page(client: FlaskClient, slot
 # --- within somebody else's page --------------------------------------------------------------------------------------
 
 
-def test_a_frame_carries_the_language_in_its_links(client: FlaskClient, slot: Slot, app: Any, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_carries_the_language_in_its_links(
+    client: FlaskClient, slot: Slot, app: Any, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(app.extensions, "settings", replace(settings, embed_on=("https://shop.example",)))
     day = clock.day_of(slot.starts_at)
     page = client.get(f"/embed/first?lang=hi&day={day}")

@@ -11,7 +11,15 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from tests.conftest import PATIENCE
 
-QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 WHOLE = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 # The shell is the same engine without windows, tabs, toolbars and rules for cookies, and takes half the processor.
 CHROMIUM = shutil.which("chromium-headless-shell") or WHOLE
@@ -48,8 +56,22 @@ def visit(browser: Browser) -> Iterator[Callable[..., Page]]:
         troubles: list[str] = []
         page = context.new_page()
         page.set_default_timeout(PATIENCE * 1000)
-        page.on("console", lambda said: troubles.append(said.text) if said.type == "error" and not said.text.startswith("Failed to load resource") else None)
-        page.on("response", lambda got: troubles.append(f"{got.status} {got.url}") if got.status >= 400 and not got.request.is_navigation_request() else None)
+        page.on(
+            "console",
+            lambda said: (
+                troubles.append(said.text)
+                if said.type == "error" and not said.text.startswith("Failed to load resource")
+                else None
+            ),
+        )
+        page.on(
+            "response",
+            lambda got: (
+                troubles.append(f"{got.status} {got.url}")
+                if got.status >= 400 and not got.request.is_navigation_request()
+                else None
+            ),
+        )
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda asked: None if _ours(asked.url) else troubles.append(f"asked {asked.url}"))
         opened.append((context, troubles))

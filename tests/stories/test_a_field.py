@@ -14,7 +14,9 @@ from tests.stories.test_the_walk import until
 
 
 @pytest.mark.browser
-def test_a_field_leads_to_another_record_from_the_next_click_on(visit: Callable[..., Page], web: str, slot: Slot) -> None:
+def test_a_field_leads_to_another_record_from_the_next_click_on(
+    visit: Callable[..., Page], web: str, slot: Slot
+) -> None:
     page = visit()
     page.goto(f"{web}/desk/field/new")
     page.get_by_label("Username").fill("ada")
@@ -35,7 +37,9 @@ def test_a_field_leads_to_another_record_from_the_next_click_on(visit: Callable[
     page.get_by_role("button", name="Add custom field").click()
     expect(page.locator("main")).to_contain_text("Sees mostly")
     page.goto(f"{web}/desk/person/new")
-    until(page, lambda: page.get_by_label("Sees mostly").is_visible())  # the other process of the web hears of it within a second
+    until(
+        page, lambda: page.get_by_label("Sees mostly").is_visible()
+    )  # the other process of the web hears of it within a second
     page.get_by_label("Name", exact=True).fill("Meera Iyer")
     page.get_by_label("Email").fill("meera@example.com")
     page.get_by_label("Sees mostly").select_option(label="Asha Rao")
@@ -44,7 +48,9 @@ def test_a_field_leads_to_another_record_from_the_next_click_on(visit: Callable[
 
 
 @pytest.mark.browser
-def test_what_was_typed_is_there_again_for_whoever_was_signed_out_meanwhile(visit: Callable[..., Page], web: str, slot: Slot) -> None:
+def test_what_was_typed_is_there_again_for_whoever_was_signed_out_meanwhile(
+    visit: Callable[..., Page], web: str, slot: Slot
+) -> None:
     page = visit()
     page.goto(f"{web}/desk/person/new")
     for again in (False, True):

@@ -25,7 +25,9 @@ def enter(page: Page, web: str) -> None:
 
 
 @pytest.mark.browser
-def test_a_sentence_is_put_together_tried_and_switched_on(visit: Visit, web: str, slot: Slot, hold: Callable[..., Booking]) -> None:
+def test_a_sentence_is_put_together_tried_and_switched_on(
+    visit: Visit, web: str, slot: Slot, hold: Callable[..., Booking]
+) -> None:
     booking = hold(slot)
     booking.mark_paid(ByHand("cash", "R-1"))
     booking.cancel(CallOff("They asked for it"))
@@ -76,7 +78,9 @@ def test_a_button_does_not_move_while_it_is_pressed(visit: Visit, web: str, slot
     page.get_by_label("Task", exact=True).fill("Call {person} about {number} " * 12)
     button = page.get_by_role("button", name="Send a message")
     button.hover()
-    with page.expect_response(lambda answer: answer.request.method == "POST"):  # the sentence, which grows by several lines
+    with page.expect_response(
+        lambda answer: answer.request.method == "POST"
+    ):  # the sentence, which grows by several lines
         page.mouse.down()
     page.wait_for_timeout(400)
     page.mouse.up()

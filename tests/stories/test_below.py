@@ -17,10 +17,14 @@ from tests.stories.test_everybody import faults
 
 
 @pytest.mark.browser
-def test_what_stands_below_a_record_can_be_read_by_everybody(visit: Callable[..., Page], web: str, slot: Any, hold: Any) -> None:
+def test_what_stands_below_a_record_can_be_read_by_everybody(
+    visit: Callable[..., Page], web: str, slot: Any, hold: Any
+) -> None:
     booking = hold(slot)
     with transaction():
-        session.add_all(Extra(service=slot.service, name=f"Chart {at}", price=Money(10_000, "INR")) for at in range(FEW + 1))
+        session.add_all(
+            Extra(service=slot.service, name=f"Chart {at}", price=Money(10_000, "INR")) for at in range(FEW + 1)
+        )
     page = visit()
     page.goto(f"{web}/desk/person/{booking.person_id}")
     page.get_by_label("Username").fill("dina")

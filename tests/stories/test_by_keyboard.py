@@ -19,7 +19,9 @@ from tests.stories.test_everybody import faults_of_this_view as faults
 def desk(browser: Browser, web: str, slot: Slot, hold: Callable[..., Booking]) -> Iterator[Page]:
     """Dina at the list of bookings, of which there is one; nothing may come from elsewhere, and nothing be an error."""
     hold(slot).mark_paid(ByHand("cash", "R-1"))
-    context = browser.new_context(viewport={"width": 1280, "height": 900}, timezone_id="Asia/Kolkata", reduced_motion="reduce")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, timezone_id="Asia/Kolkata", reduced_motion="reduce"
+    )
     page = context.new_page()
     page.set_default_timeout(10_000)
     troubles: list[str] = []
@@ -71,10 +73,18 @@ def test_the_desk_is_worked_by_keyboard_alone(desk: Page) -> None:
 
 @pytest.mark.browser
 def test_a_page_is_found_by_whatever_it_is_called(desk: Page) -> None:
-    for word, page in (("vacation", "closure"), ("2fa", "second"), ("client", "person"), ("promo code", "coupon"), ("import", "person/import")):
+    for word, page in (
+        ("vacation", "closure"),
+        ("2fa", "second"),
+        ("client", "person"),
+        ("promo code", "coupon"),
+        ("import", "person/import"),
+    ):
         desk.keyboard.press("Control+k")
         desk.keyboard.type(word)
-        expect(desk.get_by_role("group", name="Go to").get_by_role("option").first).to_have_attribute("data-url", re.compile(rf"/desk/{page}/?$"))
+        expect(desk.get_by_role("group", name="Go to").get_by_role("option").first).to_have_attribute(
+            "data-url", re.compile(rf"/desk/{page}/?$")
+        )
         desk.keyboard.press("Escape")
 
 

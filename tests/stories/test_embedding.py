@@ -27,7 +27,9 @@ MEERA = {"name": "Meera Iyer", "email": "meera@example.com", "once": "x" * 16}
 
 @pytest.fixture
 def on_a_list(app: Flask, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(app.extensions, "settings", replace(settings, embed_on=("https://shop.example", "https://www.shop.example")))
+    monkeypatch.setitem(
+        app.extensions, "settings", replace(settings, embed_on=("https://shop.example", "https://www.shop.example"))
+    )
 
 
 # --- who may show it --------------------------------------------------------------------------------------------------
@@ -42,21 +44,36 @@ def test_only_who_is_on_the_list_may_show_the_booking_pages(client: FlaskClient,
 
 
 @pytest.mark.usefixtures("on_a_list")
-@pytest.mark.parametrize("path", ["/", "/services", "/book/first", "/login/", "/embed.js", "/embedded", "/pay/nosuch", "/static/site/site.css"])
+@pytest.mark.parametrize(
+    "path",
+    ["/", "/services", "/book/first", "/login/", "/embed.js", "/embedded", "/pay/nosuch", "/static/site/site.css"],
+)
 def test_nothing_else_can_be_shown_in_a_frame(client: FlaskClient, slot: Slot, path: str) -> None:
     headers = client.get(path).headers
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
 
 
-def test_without_a_list_nobody_may(client: FlaskClient, app: Flask, settings: Settings, slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_list_nobody_may(
+    client: FlaskClient, app: Flask, settings: Settings, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(app.extensions, "settings", replace(settings, embed_on=()))
     headers = client.get("/embed/first").headers
     assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
     assert headers["X-Frame-Options"] == "DENY"
 
 
-@pytest.mark.parametrize("origin", ["*", "shop.example", "https://shop.example/", "https://*.example", "https://a.example 'self'", "https://a;script-src"])
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "*",
+        "shop.example",
+        "https://shop.example/",
+        "https://*.example",
+        "https://a.example 'self'",
+        "https://a;script-src",
+    ],
+)
 def test_what_is_not_an_origin_is_refused_when_it_starts(settings: Settings, origin: str) -> None:
     with pytest.raises(Unsafe, match="not an origin"):
         replace(settings, embed_on=(origin,)).checked()
@@ -66,7 +83,9 @@ def test_what_is_not_an_origin_is_refused_when_it_starts(settings: Settings, ori
 
 
 @pytest.mark.usefixtures("on_a_list")
-def test_a_frame_hears_no_cookie_and_leaves_none(enter: Callable[[str], FlaskClient], app: Flask, slot: Slot, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_hears_no_cookie_and_leaves_none(
+    enter: Callable[[str], FlaskClient], app: Flask, slot: Slot, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(app.config, "WTF_CSRF_ENABLED", True)
     dina = enter("dina")
     assert dina.post(f"/book/first/{slot.id}", data=MEERA).status_code == 400
@@ -123,7 +142,12 @@ def page(browser: Browser) -> Iterator[Page]:
     page = strict.new_page(viewport={"width": 390, "height": 800}, timezone_id="Europe/Rome")
     page.set_default_timeout(PATIENCE * 1000)
     troubles: list[str] = []
-    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" and not said.text.startswith("Failed to load") else None)
+    page.on(
+        "console",
+        lambda said: (
+            troubles.append(said.text) if said.type == "error" and not said.text.startswith("Failed to load") else None
+        ),
+    )
     page.on("pageerror", lambda error: troubles.append(str(error)))
     yield page
     strict.close()
@@ -138,7 +162,9 @@ def choose_a_time(inside: FrameLocator) -> None:
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("working")
-def test_a_customer_books_within_a_strangers_page_and_pays_on_ours(page: Page, shop: str, web: str, sandbox: str, slot: Slot) -> None:
+def test_a_customer_books_within_a_strangers_page_and_pays_on_ours(
+    page: Page, shop: str, web: str, sandbox: str, slot: Slot
+) -> None:
     page.goto(shop)
     inside, frame = page.frame_locator("iframe"), page.locator("iframe")
     expect(inside.get_by_role("heading", name="First consultation")).to_be_visible()
@@ -152,7 +178,9 @@ def test_a_customer_books_within_a_strangers_page_and_pays_on_ours(page: Page, s
     expect(inside.get_by_label("Name", exact=True)).to_have_value("Meera Iyer")
     tall = page.frames[1].evaluate("document.documentElement.offsetHeight")
     expect(frame).to_have_js_property("offsetHeight", tall)
-    assert page.frames[1].evaluate("document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth")
+    assert page.frames[1].evaluate(
+        "document.documentElement.scrollHeight <= innerHeight && document.documentElement.scrollWidth <= innerWidth"
+    )
     inside.get_by_label("Email").fill("meera@example.com")
     inside.get_by_role("button", name="Continue to payment").click()
     expect(inside.get_by_role("heading", name="This time is reserved for you")).to_be_visible()
@@ -174,7 +202,9 @@ def test_a_button_opens_it_in_a_dialog_that_keeps_the_focus(page: Page, shop: st
     expect(inside.get_by_role("heading", name="First consultation")).to_be_visible()
     for _ in range(30):
         page.keyboard.press("Tab")
-        assert page.evaluate("document.activeElement.shadowRoot?.activeElement?.closest('dialog') != null || document.activeElement == document.body")
+        assert page.evaluate(
+            "document.activeElement.shadowRoot?.activeElement?.closest('dialog') != null || document.activeElement == document.body"
+        )
     inside.get_by_role("link", name=re.compile("available time")).first.focus()
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()

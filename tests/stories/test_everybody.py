@@ -30,10 +30,20 @@ from tests.conftest import MEERA, PASSWORD, PATIENCE, user_id
 
 OpenSlot = Callable[..., Slot]
 AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-WHOLE = {"runOnly": {"type": "tag", "values": AA}, "rules": {"target-size": {"enabled": True}}, "resultTypes": ["violations"]}
-COLOURS: dict[str, Any] = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}, "resultTypes": ["violations"]}
+WHOLE = {
+    "runOnly": {"type": "tag", "values": AA},
+    "rules": {"target-size": {"enabled": True}},
+    "resultTypes": ["violations"],
+}
+COLOURS: dict[str, Any] = {
+    "runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]},
+    "resultTypes": ["violations"],
+}
 LAYOUT: dict[str, Any] = {
-    "runOnly": {"type": "rule", "values": [*COLOURS["runOnly"]["values"], "target-size", "scrollable-region-focusable"]},
+    "runOnly": {
+        "type": "rule",
+        "values": [*COLOURS["runOnly"]["values"], "target-size", "scrollable-region-focusable"],
+    },
     "resultTypes": ["violations"],
 }
 
@@ -43,7 +53,9 @@ LOOKS = [(1280, "light", LAYOUT), (390, "dark", WHOLE)]
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1280, "height": 800}, timezone_id="Asia/Kolkata", reduced_motion="reduce")
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 800}, timezone_id="Asia/Kolkata", reduced_motion="reduce"
+    )
     page = context.new_page()
     page.set_default_timeout(PATIENCE * 1000)
     yield page
@@ -55,10 +67,15 @@ def faults(page: Page, larger: str = "200%") -> list[str]:
     page.evaluate(AXE_SCRIPT)
     found = []
     for width, shade, rules in LOOKS:
-        page.set_viewport_size({"width": width, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
+        page.set_viewport_size(
+            {"width": width, "height": 4000}
+        )  # so tall that no menu that scrolls cuts a target in two
         page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
         wrong = page.evaluate(CHECK, rules)["violations"]
-        found += [f"{page.url} {width} {shade} {each['id']}: {[(node['target'], node['failureSummary']) for node in each['nodes']][:3]}" for each in wrong]
+        found += [
+            f"{page.url} {width} {shade} {each['id']}: {[(node['target'], node['failureSummary']) for node in each['nodes']][:3]}"
+            for each in wrong
+        ]
     for width, letters in (320, "100%"), (640, "100%"), (1280, larger):
         page.set_viewport_size({"width": width, "height": 800})
         page.evaluate("size => { document.documentElement.style.fontSize = size }", letters)
@@ -83,7 +100,10 @@ def faults_of_this_view(page: Page) -> list[str]:
     found = []
     for shade, rules in ("light", WHOLE), ("dark", COLOURS):
         page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
-        found += [f"{shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}" for each in page.evaluate(CHECK, rules)["violations"]]
+        found += [
+            f"{shade} {each['id']}: {[node['target'] for node in each['nodes']][:3]}"
+            for each in page.evaluate(CHECK, rules)["violations"]
+        ]
     return found
 
 
@@ -119,10 +139,27 @@ def test_no_public_page_shuts_anybody_out(
     day = clock.day_of(free.starts_at)
     found = []
     for path in (
-        *("/", "/services", f"/book/first?day={day}", "/book/first?month=2031-01", f"/book/first/{free.id}", "/book/first/wait", "/embed/first"),
+        *(
+            "/",
+            "/services",
+            f"/book/first?day={day}",
+            "/book/first?month=2031-01",
+            f"/book/first/{free.id}",
+            "/book/first/wait",
+            "/embed/first",
+        ),
         *("/embed/first?lang=hi", f"/embed/first/{free.id}?lang=hi"),
-        *(f"/pay/{bill.token}", *(f"/booking/{each.token}" for each in busy.values()), f"/waiting/{waiting.token}", "/nosuch"),
-        *(f"/booking/{stands.token}/move?day={day}", f"/booking/{stands.token}/move/{free.id}", f"/booking/{stands.token}/call-off"),
+        *(
+            f"/pay/{bill.token}",
+            *(f"/booking/{each.token}" for each in busy.values()),
+            f"/waiting/{waiting.token}",
+            "/nosuch",
+        ),
+        *(
+            f"/booking/{stands.token}/move?day={day}",
+            f"/booking/{stands.token}/move/{free.id}",
+            f"/booking/{stands.token}/call-off",
+        ),
         *("/basket", f"/basket/{basket.token}", f"/pay/{basket.token}", "/account/in"),
     ):
         page.goto(f"{web}{path}")
@@ -147,9 +184,24 @@ def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
     it, ada = busy["held"], user_id(app, "ada")
     about = {"noun": "booking", "row_id": it.id}
     with transaction():
-        session.add_all([Remark(**about, name="Ada", user_id=ada, words=words) for words in ("She comes by train.", "A long story. " * 60)])
         session.add_all(
-            [Task(**about, about=str(it), title="Call her", asked_by="Dina", who_id=ada, due_on=clock.today() - timedelta(days=n)) for n in range(2)]
+            [
+                Remark(**about, name="Ada", user_id=ada, words=words)
+                for words in ("She comes by train.", "A long story. " * 60)
+            ]
+        )
+        session.add_all(
+            [
+                Task(
+                    **about,
+                    about=str(it),
+                    title="Call her",
+                    asked_by="Dina",
+                    who_id=ada,
+                    due_on=clock.today() - timedelta(days=n),
+                )
+                for n in range(2)
+            ]
         )
         session.add(Notice(**about, user_id=ada, kind="mention", words=f"Dina mentioned you on {it}."))
     return it
@@ -157,15 +209,29 @@ def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
 
 @pytest.mark.proof
 @pytest.mark.browser
-def test_no_page_of_the_desk_shuts_anybody_out(page: Page, web: str, busy: dict[str, Booking], talked_of: Booking) -> None:
+def test_no_page_of_the_desk_shuts_anybody_out(
+    page: Page, web: str, busy: dict[str, Booking], talked_of: Booking
+) -> None:
     page.goto(f"{web}/desk/")
     found = faults(page, "100%")
     page.get_by_label(re.compile("user", re.IGNORECASE)).fill("ada")
     page.get_by_label(re.compile("^password", re.IGNORECASE)).fill(PASSWORD)
     page.get_by_role("button", name=re.compile("sign in", re.IGNORECASE)).click()
     for path in (
-        *("/desk/", "/desk/booking/", f"/desk/booking/{talked_of.id}?of=order%3D-id", "/desk/service/new", "/desk/service/1/edit"),
-        *(f"/desk/booking/{busy['confirmed'].id}/do/cancel", "/desk/reports/invoice_register/", "/desk/nosuch", "/desk/inbox/", "/desk/notices/"),
+        *(
+            "/desk/",
+            "/desk/booking/",
+            f"/desk/booking/{talked_of.id}?of=order%3D-id",
+            "/desk/service/new",
+            "/desk/service/1/edit",
+        ),
+        *(
+            f"/desk/booking/{busy['confirmed'].id}/do/cancel",
+            "/desk/reports/invoice_register/",
+            "/desk/nosuch",
+            "/desk/inbox/",
+            "/desk/notices/",
+        ),
         *("/desk/reports/revenue/send", "/desk/features/"),
     ):
         page.goto(f"{web}{path}")
@@ -194,7 +260,9 @@ class Keys:
         for _ in range(60):
             self.page.keyboard.press("Tab")
             assert self.page.evaluate(SEEN), self.page.evaluate("document.activeElement.outerHTML.slice(0, 200)")
-            said = self.page.evaluate("(it => it.ariaLabel || it.labels?.[0]?.innerText || it.innerText || '')(document.activeElement)")
+            said = self.page.evaluate(
+                "(it => it.ariaLabel || it.labels?.[0]?.innerText || it.innerText || '')(document.activeElement)"
+            )
             if re.search(name, said):
                 return
         raise AssertionError(f"no way to {name}")
@@ -238,7 +306,9 @@ def described(text: str) -> dict[str, Any]:
     return dict(json.loads(said[1]))
 
 
-def test_a_service_is_told_to_search_engines_in_words_that_they_know(client: FlaskClient, service: Service, settings: Any) -> None:
+def test_a_service_is_told_to_search_engines_in_words_that_they_know(
+    client: FlaskClient, service: Service, settings: Any
+) -> None:
     with transaction():
         service.description = "A </script><b>reading</b>"
     home, page = client.get("/").text, client.get("/book/first?day=2026-12-01&tz=UTC").text
@@ -246,7 +316,11 @@ def test_a_service_is_told_to_search_engines_in_words_that_they_know(client: Fla
     assert (practice["name"], practice["@type"]) == ("Asha & Dev", "ProfessionalService")
     assert practice["hasOfferCatalog"]["itemListElement"][0]["itemOffered"]["name"] == "First consultation"
     assert said["description"] == "A </script><b>reading</b>"
-    assert said["offers"]["priceSpecification"] == {"@type": "UnitPriceSpecification", "priceCurrency": "INR", "price": "999.00"}
+    assert said["offers"]["priceSpecification"] == {
+        "@type": "UnitPriceSpecification",
+        "priceCurrency": "INR",
+        "price": "999.00",
+    }
     assert said["url"] == f"{settings.base_url}/book/first"
     assert f'<link rel="canonical" href="{settings.base_url}/book/first">' in page
 
@@ -257,9 +331,13 @@ def test_every_public_page_has_a_title_and_a_description_of_its_own(client: Flas
         assert len({re.findall(part, each)[0] for each in pages}) == 3
 
 
-def test_robots_find_what_is_offered_and_nothing_of_anybodys_own(client: FlaskClient, open_slot: OpenSlot, hold: Callable[..., Booking], settings: Any) -> None:
+def test_robots_find_what_is_offered_and_nothing_of_anybodys_own(
+    client: FlaskClient, open_slot: OpenSlot, hold: Callable[..., Booking], settings: Any
+) -> None:
     booking, free = hold(open_slot(hours=30)), open_slot()
-    assert re.findall("<loc>(.+?)</loc>", client.get("/sitemap.xml").text) == [f"{settings.base_url}{path}" for path in ("/", "/services", "/book/first")]
+    assert re.findall("<loc>(.+?)</loc>", client.get("/sitemap.xml").text) == [
+        f"{settings.base_url}{path}" for path in ("/", "/services", "/book/first")
+    ]
     told = client.get("/robots.txt").text
     assert f"Sitemap: {settings.base_url}/sitemap.xml" in told
     for path in "/booking/", "/pay/", "/waiting/", "/desk", "/embed/":

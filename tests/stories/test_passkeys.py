@@ -19,7 +19,13 @@ from app.kernel.db import session
 from tests.conftest import PASSWORD, user_id
 from tests.stories.test_everybody import faults_of_this_view as faults
 
-TELEPHONE = {"protocol": "ctap2", "transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+TELEPHONE = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+}
 
 
 @pytest.fixture
@@ -41,7 +47,10 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(10_000)
     troubles: list[str] = []
     page.on("pageerror", lambda error: troubles.append(str(error)))
-    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" and "status of 4" not in said.text else None)
+    page.on(
+        "console",
+        lambda said: troubles.append(said.text) if said.type == "error" and "status of 4" not in said.text else None,
+    )
     yield page
     context.close()
     assert troubles == []
@@ -99,7 +108,9 @@ def test_a_passkey_is_added_lets_in_and_is_removed(
 
 
 @pytest.mark.browser
-def test_whom_the_telephone_does_not_recognise_it_signs_nothing_for(home: str, page: Page, telephone: tuple[CDPSession, str]) -> None:
+def test_whom_the_telephone_does_not_recognise_it_signs_nothing_for(
+    home: str, page: Page, telephone: tuple[CDPSession, str]
+) -> None:
     tools, id = telephone
     tools.send("WebAuthn.setUserVerified", {"authenticatorId": id, "isUserVerified": False})
     page.goto(f"{home}/login/")

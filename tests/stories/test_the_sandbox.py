@@ -36,18 +36,30 @@ def told(page: Page, count: int) -> list[list[Any]]:
     return list(page.evaluate("window.told"))
 
 
-def test_the_script_opens_the_hosted_page_in_a_shops_own_and_says_what_came_of_it(visit: Visit, sandbox: str, sdk: razorpay.Client, settings: Settings) -> None:
+def test_the_script_opens_the_hosted_page_in_a_shops_own_and_says_what_came_of_it(
+    visit: Visit, sandbox: str, sdk: razorpay.Client, settings: Settings
+) -> None:
     order = sdk.order.create({"amount": 77700, "currency": "INR"})
     page = visit(width=390)
     page.goto(f"{sandbox}/")
     page.add_script_tag(url=f"{sandbox}/razorpay/sim/checkout.js")
-    options = {"key": settings.razorpay_key, "order_id": order["id"], "name": "The shop", "prefill": {"email": "m@example.com"}, "notes": {"seat": "4"}}
+    options = {
+        "key": settings.razorpay_key,
+        "order_id": order["id"],
+        "name": "The shop",
+        "prefill": {"email": "m@example.com"},
+        "notes": {"seat": "4"},
+    }
     open_it = SHOP % json.dumps(options)
     page.evaluate(open_it)
     hosted = page.frame_locator("iframe")
     hosted.get_by_role("button", name="Fail payment", exact=True).click()
     [[what, said]] = told(page, 1)
-    assert (what, said["error"]["code"], said["error"]["metadata"]["order_id"]) == ("failed", "BAD_REQUEST_ERROR", order["id"])
+    assert (what, said["error"]["code"], said["error"]["metadata"]["order_id"]) == (
+        "failed",
+        "BAD_REQUEST_ERROR",
+        order["id"],
+    )
     hosted.get_by_role("button", name="Cancel payment").click()
     assert told(page, 2)[1] == ["gone", None]
     assert page.locator("iframe").count() == 0
@@ -74,7 +86,9 @@ def test_people_play_the_bank_with_buttons(visit: Visit, sandbox: str, sdk: razo
     assert "INR 2.00 refunded" in row.inner_text()
     row.get_by_role("button", name="Dispute payment").click()
     page.get_by_role("link", name="Disputes and settlements").click()
-    page.locator(".rows > li", has_text=sdk.order.payments(order["id"])["items"][0]["id"]).first.get_by_role("button", name="Mark as won").click()
+    page.locator(".rows > li", has_text=sdk.order.payments(order["id"])["items"][0]["id"]).first.get_by_role(
+        "button", name="Mark as won"
+    ).click()
     page.get_by_role("button", name="Settle all payments").click()
     page.get_by_role("link", name="Simulate problems").click()
     page.locator("form", has_text="Webhooks").get_by_role("button", name="Apply").click()

@@ -48,7 +48,9 @@ def pay(page: Page, how: str = "Pay INR") -> None:
     page.get_by_role("button", name=re.compile(how)).click()
 
 
-@pytest.mark.parametrize(("width", "scripts"), [(1280, True), (360, False)], ids=["wide, with scripts", "a small phone, without"])
+@pytest.mark.parametrize(
+    ("width", "scripts"), [(1280, True), (360, False)], ids=["wide, with scripts", "a small phone, without"]
+)
 def test_a_customer_books_and_pays(visit: Visit, web: str, sandbox: str, slot: Slot, width: int, scripts: bool) -> None:
     requests.delete(f"{sandbox}/mail", timeout=PATIENCE)
     page = visit(width=width, java_script_enabled=scripts)
@@ -70,11 +72,17 @@ def with_more(service: Service) -> None:
     """Something to add, a word that takes something off, and half of it paid later."""
     with transaction():
         service.deposit_percent = 50
-        session.add_all([Extra(service=service, name="Recording", price=Money(20000, "INR")), Coupon(code="WELCOME-10", percent=10)])
+        session.add_all(
+            [Extra(service=service, name="Recording", price=Money(20000, "INR")), Coupon(code="WELCOME-10", percent=10)]
+        )
 
 
-@pytest.mark.parametrize(("width", "scripts"), [(1280, True), (390, False)], ids=["wide, with scripts", "a phone, without"])
-def test_extras_a_coupon_a_deposit_and_the_rest(visit: Visit, web: str, sandbox: str, slot: Slot, with_more: None, width: int, scripts: bool) -> None:
+@pytest.mark.parametrize(
+    ("width", "scripts"), [(1280, True), (390, False)], ids=["wide, with scripts", "a phone, without"]
+)
+def test_extras_a_coupon_a_deposit_and_the_rest(
+    visit: Visit, web: str, sandbox: str, slot: Slot, with_more: None, width: int, scripts: bool
+) -> None:
     page = visit(width=width, java_script_enabled=scripts)
     choose_a_time(page, web)
     page.get_by_label("Name", exact=True).fill("Meera Iyer")
@@ -107,7 +115,9 @@ def test_extras_a_coupon_a_deposit_and_the_rest(visit: Visit, web: str, sandbox:
     expect(page.get_by_role("link", name=re.compile("Receipt"))).to_have_count(2)
 
 
-def test_a_tick_that_nobody_saw_the_price_of_is_said_before_anything_is_held(visit: Visit, web: str, sandbox: str, slot: Slot, with_more: None) -> None:
+def test_a_tick_that_nobody_saw_the_price_of_is_said_before_anything_is_held(
+    visit: Visit, web: str, sandbox: str, slot: Slot, with_more: None
+) -> None:
     page = visit(java_script_enabled=False)
     choose_a_time(page, web)
     page.get_by_label("Recording").check()
@@ -140,7 +150,9 @@ def test_leaving_the_payment_page_keeps_the_time_held(visit: Visit, web: str, sa
     expect(page.locator("main")).to_contain_text(re.compile("confirmed", re.IGNORECASE))
 
 
-def test_two_tabs_on_one_time_and_what_was_typed_is_not_lost_to_a_mistake(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
+def test_two_tabs_on_one_time_and_what_was_typed_is_not_lost_to_a_mistake(
+    visit: Visit, web: str, sandbox: str, slot: Slot
+) -> None:
     first, second = visit(), visit()
     choose_a_time(first, web)
     choose_a_time(second, web)
@@ -162,7 +174,9 @@ def test_a_double_click_is_one_booking(visit: Visit, web: str, sandbox: str, slo
     assert len(session.scalars(select(Booking)).all()) == 1
 
 
-def test_going_back_to_correct_a_mistake_does_not_stand_in_ones_own_way(visit: Visit, web: str, sandbox: str, slot: Slot) -> None:
+def test_going_back_to_correct_a_mistake_does_not_stand_in_ones_own_way(
+    visit: Visit, web: str, sandbox: str, slot: Slot
+) -> None:
     page = visit()
     choose_a_time(page, web)
     fill_in(page, email="mera@example.com")
@@ -176,7 +190,9 @@ def test_going_back_to_correct_a_mistake_does_not_stand_in_ones_own_way(visit: V
     ]
 
 
-def test_staff_see_the_booking_and_call_it_off_and_the_money_goes_back(visit: Visit, web: str, sandbox: str, slot: Slot, hold: Callable[..., Booking]) -> None:
+def test_staff_see_the_booking_and_call_it_off_and_the_money_goes_back(
+    visit: Visit, web: str, sandbox: str, slot: Slot, hold: Callable[..., Booking]
+) -> None:
     booking = hold(slot)
     bill = booking.bill
     assert bill

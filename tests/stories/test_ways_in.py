@@ -26,7 +26,15 @@ def page(visit: object) -> Page:
 def test_no_page_about_ways_in_and_rights_shuts_anybody_out(page: Page, web: str, app: Flask) -> None:
     ada = user_id(app, "ada")
     with transaction():
-        session.add(Passkey(user_id=ada, name="A telephone with a name that is rather long for one", credential=b"1", public_key=b"2", handle=b"3"))
+        session.add(
+            Passkey(
+                user_id=ada,
+                name="A telephone with a name that is rather long for one",
+                credential=b"1",
+                public_key=b"2",
+                handle=b"3",
+            )
+        )
     ApiToken.make(ada, name="The till of the shop", scopes=["Slot.can_read", "Booking.can_confirm"], days=9)
     TwoFactor.begin(ada)
     page.goto(f"{web}/login/?next=/desk/second/")

@@ -66,14 +66,24 @@ class Inbox(BaseView):
         rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]
         asked = questions(move.asks) if move.asks else []
         answers = {each.name: request.form.get(each.name, "") for each in asked}
-        given: dict[str, Any] = {"resource": resource, "move": move, "rows": rows, "asked": asked, "typed": answers, "wrong": {}, "refusal": None}
+        given: dict[str, Any] = {
+            "resource": resource,
+            "move": move,
+            "rows": rows,
+            "asked": asked,
+            "typed": answers,
+            "wrong": {},
+            "refusal": None,
+        }
         if rows and "sure" not in request.form:
             return render_template("desk/inbox_decide.html", **given)
         try:
             if rows and move.asks:
                 read(move.asks, answers)  # before any row is touched, so that a mistake is told once
         except Refused as no:
-            return render_template("desk/inbox_decide.html", **given | {"wrong": no.fields, "refusal": no.words}), no.status
+            return render_template(
+                "desk/inbox_decide.html", **given | {"wrong": no.fields, "refusal": no.words}
+            ), no.status
         return _page([_one(resource, id, move, answers) for id in ids], move)
 
 
@@ -92,7 +102,11 @@ def _one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> di
     except Refused as no:
         session.rollback()
         problem = no.words
-    return {"name": str(row or f"{resource.one} {id}"), "url": url_for(f"{stable_name(resource.noun)}Screens.show", pk=id), "problem": problem}
+    return {
+        "name": str(row or f"{resource.one} {id}"),
+        "url": url_for(f"{stable_name(resource.noun)}Screens.show", pk=id),
+        "problem": problem,
+    }
 
 
 def _page(report: Sequence[dict[str, Any]] | None = None, move: Move | None = None) -> str:
@@ -106,6 +120,10 @@ def _heaps() -> list[Heap]:
 def _heap(resource: Resource, it: Waits) -> Heap:
     noun, who = resource.noun, access.actor()
     first = getattr(noun, it.until) if it.until else noun.id
-    statement = with_neighbours(noun, select(noun).where(access.within(noun), it.where()), resource.card).order_by(first, noun.id).limit(AT_ONCE + 1)
+    statement = (
+        with_neighbours(noun, select(noun).where(access.within(noun), it.where()), resource.card)
+        .order_by(first, noun.id)
+        .limit(AT_ONCE + 1)
+    )
     rows = [*session.scalars(statement).unique()]
     return Heap(resource, it, [(row, legal(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)

@@ -40,7 +40,10 @@ class Notices(BaseView):
         last = request.headers.get("Last-Event-ID", "")
         new = _since(me, int(last)) if last.isdecimal() and len(last) < 10 else []
         latest = session.scalar(select(Notice.id).where(Notice.user_id == me).order_by(Notice.id.desc()).limit(1)) or 0
-        said = {"unread": Notice.unread(me), "new": [{"words": str(each), "url": url_for("Notices.open", id=each.id)} for each in new]}
+        said = {
+            "unread": Notice.unread(me),
+            "new": [{"words": str(each), "url": url_for("Notices.open", id=each.id)} for each in new],
+        }
         body = f"retry: {AGAIN}\nid: {latest}\nevent: notices\ndata: {json.dumps(said)}\n\n"
         return Response(body, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
@@ -95,7 +98,9 @@ def _signed_in() -> Any:
 def _mark(*which: ColumnElement[bool]) -> None:
     """In one statement: the clock may be counting anew in the same row."""
     with transaction():
-        session.execute(update(Notice).where(Notice.mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now()))
+        session.execute(
+            update(Notice).where(Notice.mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now())
+        )
 
 
 def _page(refusal: Refused | None = None) -> str:
@@ -103,7 +108,14 @@ def _page(refusal: Refused | None = None) -> str:
     assert me is not None
     found = [*session.scalars(select(Notice).where(Notice.mine()).order_by(Notice.id.desc()).limit(AT_ONCE))]
     return render_template(
-        "desk/notices.html", notices=found, fresh=Notice.unread(me), kinds=KINDS, ways=WAYS, wanted=Preference.of(me), refusal=refusal, called=_called
+        "desk/notices.html",
+        notices=found,
+        fresh=Notice.unread(me),
+        kinds=KINDS,
+        ways=WAYS,
+        wanted=Preference.of(me),
+        refusal=refusal,
+        called=_called,
     )
 
 

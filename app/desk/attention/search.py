@@ -117,14 +117,21 @@ def _columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
     mapper, found = looked_at(noun), set()
     for name in names:
         relation = mapper.relationships.get(name)
-        found |= {mapper.get_property_by_column(each).key for each in relation.local_columns} if relation is not None else {name}
+        found |= (
+            {mapper.get_property_by_column(each).key for each in relation.local_columns}
+            if relation is not None
+            else {name}
+        )
     return frozenset(found)
 
 
 def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
     """Write down anew the rows with these ids, or those whose neighbour along the path has one of them."""
     there, statement = _joined(resource)
-    said = [[line for each in its for line in _lines(getattr(there[each.steps[:-1]], each.name), each)] for its in _by_owner(resource)]
+    said = [
+        [line for each in its for line in _lines(getattr(there[each.steps[:-1]], each.name), each)]
+        for its in _by_owner(resource)
+    ]
     if hasattr(resource.noun, "more"):
         said[0].append(_fields(resource.noun))
     own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in said)
@@ -137,16 +144,19 @@ def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
     written = insert(Finding.__table__).from_select(named, rows)
     same = written.excluded
     return written.on_conflict_do_update(
-        index_elements=["noun", "row_id"], set_={"letters": same.letters, "words": same.words, "changed_at": same.changed_at},
+        index_elements=["noun", "row_id"],
+        set_={"letters": same.letters, "words": same.words, "changed_at": same.changed_at},
         where=Finding.__table__.c.letters != same.letters,
-    )  # fmt: skip
+    )
 
 
 def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]]:
     """The noun with the neighbours that it is searched by, each once."""
     there: dict[tuple[str, ...], Any] = {(): resource.noun}
     statement = select(resource.noun.id)
-    for path in sorted({each.steps[:depth] for each in resource.declared.search for depth in range(1, len(each.steps))}):
+    for path in sorted(
+        {each.steps[:depth] for each in resource.declared.search for depth in range(1, len(each.steps))}
+    ):
         relation = getattr(there[path[:-1]], path[-1])
         there[path] = aliased(relation.property.mapper.class_)
         statement = statement.outerjoin(relation.of_type(there[path]))
@@ -155,7 +165,9 @@ def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]
 
 def _by_owner(resource: Resource) -> tuple[list[Column], list[Column]]:
     """What stands in the row itself, and what in its neighbours: somebody comes before the papers that name them."""
-    return [each for each in resource.declared.search if len(each.steps) == 1], [each for each in resource.declared.search if len(each.steps) > 1]
+    return [each for each in resource.declared.search if len(each.steps) == 1], [
+        each for each in resource.declared.search if len(each.steps) > 1
+    ]
 
 
 def _split(letters: Any) -> Any:
@@ -174,12 +186,19 @@ def _fields(noun: type[Noun]) -> Any:
     """What stands in the fields that are to be found: asked of the database, which knows at any moment which they are."""
     said, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
     known = and_(field.noun == noun.__tablename__, field.key == said.c.key, field.found, field.state == "used")
-    return select(func.string_agg(func.left(said.c.value, 2000), "\n")).select_from(said).join(field, known).scalar_subquery()
+    return (
+        select(func.string_agg(func.left(said.c.value, 2000), "\n"))
+        .select_from(said)
+        .join(field, known)
+        .scalar_subquery()
+    )
 
 
 @event.listens_for(Session, "after_flush")
 def _collect(here: Session, context: UOWTransaction) -> None:
-    here.info.setdefault("found_fields", set()).update(each for each in (*here.new, *here.dirty) if isinstance(each, Field) and _is_found_anew(each))
+    here.info.setdefault("found_fields", set()).update(
+        each for each in (*here.new, *here.dirty) if isinstance(each, Field) and _is_found_anew(each)
+    )
     for row in here.new:
         if type(row) in _entries:
             _owe(here, type(row), row.id)
@@ -196,7 +215,9 @@ def _collect(here: Session, context: UOWTransaction) -> None:
 
 def _changed(row: Any) -> frozenset[str]:
     attributes = looked_at(row).attrs
-    watched = {*(_entries[type(row)].watched if type(row) in _entries else ())}.union(*(its for _, its, _ in _around.get(type(row), ())))
+    watched = {*(_entries[type(row)].watched if type(row) in _entries else ())}.union(
+        *(its for _, its, _ in _around.get(type(row), ()))
+    )
     return frozenset(each for each in watched if attributes[each].history.has_changes())
 
 
@@ -239,7 +260,9 @@ def _keep(here: Session) -> None:
             if ids := around.get(neighbour):
                 connection.execute(statement, {"ids": sorted(ids)})
         if ids := gone.get(noun.__tablename__):
-            connection.execute(delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.in_(ids)))
+            connection.execute(
+                delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.in_(ids))
+            )
 
 
 _OWED = "found_no_more", "found", "found_around"
@@ -276,7 +299,11 @@ def rebuild() -> int:
         if noun.__tablename__ not in there:
             continue  # declared already, and its migration is still to be written
         with transaction():
-            session.execute(delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.not_in(select(noun.id))))
+            session.execute(
+                delete(Finding.__table__).where(
+                    Finding.noun == noun.__tablename__, Finding.row_id.not_in(select(noun.id))
+                )
+            )
         _write_anew(entry)
     return session.scalar(select(func.count()).select_from(Finding)) or 0
 
@@ -312,7 +339,9 @@ def found(words: str, at_once: int) -> list[Group]:
     ranked = _ranked(said, at_once, _fits(said), _rank(said))
     if not ranked and re.search(r"[^\W\d_]{3}", said):
         together()
-        session.execute(text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)})
+        session.execute(
+            text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)}
+        )
         near, own = literal(said), func.split_part(Finding.letters, NEXT, 1)
         how_near = func.greatest(func.word_similarity(near, own), 0.9 * func.word_similarity(near, Finding.letters))
         ranked = _ranked(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
@@ -326,16 +355,28 @@ def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> li
     theirs = or_(*(and_(Finding.noun == each.name, _is_there(each, said)) for each in mine)) if mine else None
     if theirs is None:
         return []
-    fitting = select(Finding.noun, Finding.row_id, rank.label("rank")).where(fits, theirs).order_by(rank, Finding.row_id.desc()).limit(AMONG).subquery()
+    fitting = (
+        select(Finding.noun, Finding.row_id, rank.label("rank"))
+        .where(fits, theirs)
+        .order_by(rank, Finding.row_id.desc())
+        .limit(AMONG)
+        .subquery()
+    )
     place = func.row_number().over(partition_by=fitting.c.noun, order_by=(fitting.c.rank, fitting.c.row_id.desc()))
     placed = select(fitting, place.label("place")).subquery()
-    best = select(placed.c.noun, placed.c.row_id).where(placed.c.place <= at_once + 1).order_by(placed.c.rank, placed.c.row_id.desc())
+    best = (
+        select(placed.c.noun, placed.c.row_id)
+        .where(placed.c.place <= at_once + 1)
+        .order_by(placed.c.rank, placed.c.row_id.desc())
+    )
     return [(noun, row_id) for noun, row_id in session.execute(best)]
 
 
 def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
     """And where the reader may not read all of what is searched, in what they may read: or a telephone could be guessed digit by digit."""
-    there = select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
+    there = (
+        select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
+    )
     if resource.searches_all:
         return there
     return and_(there, Finding.row_id.in_(saying(resource, said)))
@@ -396,7 +437,9 @@ def _group(resource: Resource, ids: Sequence[int], at_once: int) -> Group:
 
 def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
     """These rows as the reader may see them, in this order."""
-    statement = with_neighbours(resource.noun, access.visible(resource.noun).where(resource.noun.id.in_(ids)), resource.list)
+    statement = with_neighbours(
+        resource.noun, access.visible(resource.noun).where(resource.noun.id.in_(ids)), resource.list
+    )
     rows = {row.id: row for row in session.scalars(statement).unique()}
     return [_hit(resource, rows[id]) for id in ids if id in rows]
 
@@ -405,7 +448,13 @@ def _hit(resource: Resource, row: Any) -> Hit:
     title = str(row)
     said = [each.said(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
     more = [each for each in dict.fromkeys(said) if each not in (NO, title)][:3]
-    return Hit(row, title, " · ".join(more), row.state if row.states else "", url_for(f"{stable_name(resource.noun)}Screens.show", pk=row.id))
+    return Hit(
+        row,
+        title,
+        " · ".join(more),
+        row.state if row.states else "",
+        url_for(f"{stable_name(resource.noun)}Screens.show", pk=row.id),
+    )
 
 
 # --- where it is asked ------------------------------------------------------------------------------------------------
@@ -434,10 +483,16 @@ class Search(BaseView):
     def seen(self) -> Any:
         """What the browser kept as numbers, by the names that these rows have today: booking-12,person-3."""
         wanted = [
-            (noun, int(id)) for noun, _, id in (each.partition("-") for each in request.args.get("rows", "").split(",")[:12]) if id.isdecimal() and len(id) < 10
+            (noun, int(id))
+            for noun, _, id in (each.partition("-") for each in request.args.get("rows", "").split(",")[:12])
+            if id.isdecimal() and len(id) < 10
         ]
         kinds = [each for each in (resource_called(noun) for noun in dict.fromkeys(noun for noun, _ in wanted)) if each]
-        hits = {(kind.name, hit.row.id): (kind, hit) for kind in kinds for hit in hits_of(kind, [id for noun, id in wanted if noun == kind.name])}
+        hits = {
+            (kind.name, hit.row.id): (kind, hit)
+            for kind in kinds
+            for hit in hits_of(kind, [id for noun, id in wanted if noun == kind.name])
+        }
         return {"hits": [_told(*hits[each]) for each in wanted if each in hits]}
 
 
@@ -449,9 +504,20 @@ def resource_called(name: str) -> Resource | None:
 
 def _said(group: Group, words: str) -> dict[str, Any]:
     all_of_it = url_for(group.resource.front, q=words) if group.more else ""
-    return {"label": group.resource.label, "hits": [_told(group.resource, each) for each in group.hits], "all": all_of_it}
+    return {
+        "label": group.resource.label,
+        "hits": [_told(group.resource, each) for each in group.hits],
+        "all": all_of_it,
+    }
 
 
 def _told(resource: Resource, hit: Hit) -> dict[str, str]:
     state = resource.noun.state_label(hit.state) if hit.state else ""
-    return {"title": hit.title, "more": hit.more, "state": state, "icon": resource.icon, "kind": resource.one, "url": hit.url}
+    return {
+        "title": hit.title,
+        "more": hit.more,
+        "state": state,
+        "icon": resource.icon,
+        "kind": resource.one,
+        "url": hit.url,
+    }

@@ -47,9 +47,23 @@ def _has_a_name() -> bool:
 
 
 _BEFORE = [
-    Step("Change your password", "The initial password is known to the installer.", _has_a_password_of_their_own, "ResetMyPasswordView.this_form_get"),
-    Step("Add your business details", "Your name, address and tax number appear on every page and invoice.", _has_a_name, "BusinessScreens.list"),
-    Step("Connect a payment gateway", "Set your Razorpay or Stripe keys in the environment. Until then, payments run in the sandbox.", _can_be_paid),
+    Step(
+        "Change your password",
+        "The initial password is known to the installer.",
+        _has_a_password_of_their_own,
+        "ResetMyPasswordView.this_form_get",
+    ),
+    Step(
+        "Add your business details",
+        "Your name, address and tax number appear on every page and invoice.",
+        _has_a_name,
+        "BusinessScreens.list",
+    ),
+    Step(
+        "Connect a payment gateway",
+        "Set your Razorpay or Stripe keys in the environment. Until then, payments run in the sandbox.",
+        _can_be_paid,
+    ),
 ]
 _AFTER = [
     Step(
@@ -70,4 +84,11 @@ def link_to(step: Step) -> str:
     return step.address or (url_for(step.endpoint) if step.endpoint else "")
 
 
-page = Page("first_steps", label="Setup checklist", icon="check", also="first steps onboarding start guide", roles=access.ADMIN, answers=_answers)
+page = Page(
+    "first_steps",
+    label="Setup checklist",
+    icon="check",
+    also="first steps onboarding start guide",
+    roles=access.ADMIN,
+    answers=_answers,
+)

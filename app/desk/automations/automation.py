@@ -26,7 +26,11 @@ LONGEST = 100
 _NEVER = ("automation", "run")  # what they keep themselves
 
 
-_STEP = {"type": "object", "properties": {"does": {"type": "string", "enum": [*step.KINDS]}}, "additionalProperties": True}
+_STEP = {
+    "type": "object",
+    "properties": {"does": {"type": "string", "enum": [*step.KINDS]}},
+    "additionalProperties": True,
+}
 _SCHEMA = {"type": "array", "items": _STEP, "maxItems": MOST}
 
 
@@ -49,7 +53,9 @@ class Automation(Noun):
     refusals: ClassVar[dict[str, str]] = {"automation_name_key": "An automation with this name already exists."}
 
     name: Mapped[str]
-    sentence: Mapped[str] = mapped_column(default="", info={"label": "What it does", "whole": True})  # as it was said when it was written
+    sentence: Mapped[str] = mapped_column(
+        default="", info={"label": "What it does", "whole": True}
+    )  # as it was said when it was written
     noun: Mapped[str] = mapped_column(info={"label": "Record type"})
     verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
     asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # as the address of a list has it
@@ -137,7 +143,9 @@ Awaited = Mapping[str, Mapping[str, list[int]]]
 def _awaited(own: Session) -> Awaited:
     """By noun and by what happens to it: the automations that wait for that."""
     found: dict[str, dict[str, list[int]]] = {}
-    for id, noun, verb in own.execute(select(Automation.id, Automation.noun, Automation.verb).where(Automation.state == "on").order_by(Automation.id)):
+    for id, noun, verb in own.execute(
+        select(Automation.id, Automation.noun, Automation.verb).where(Automation.state == "on").order_by(Automation.id)
+    ):
         found.setdefault(noun, {}).setdefault(verb, []).append(id)
     return found
 
@@ -155,7 +163,11 @@ def is_awaited(noun: type[Any]) -> bool:
 def open_to() -> list[Resource]:
     """Of which nouns whoever is here can make one: those that move or are added, and that they may read. The lines of business come first."""
     who = actor()
-    found = [each for each in registered_resources() if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")]
+    found = [
+        each
+        for each in registered_resources()
+        if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")
+    ]
     first = [each.pack for each in registered_resources()][:1]
     return sorted(found, key=lambda each: (each.pack in (*first, "General"), each.pack, each.label))
 
@@ -169,7 +181,10 @@ def verbs(resource: Resource) -> Mapping[str, str]:
     found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
     found |= {name: _happens(resource, it) for name, it in resource.moves.items()}
     said = [*found.values()]
-    return {name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words for name, words in found.items()}
+    return {
+        name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words
+        for name, words in found.items()
+    }
 
 
 def _happens(resource: Resource, it: Move) -> str:

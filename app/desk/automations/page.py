@@ -50,13 +50,19 @@ class Draft:
     @property
     def given(self) -> dict[str, Any]:
         question = filters.written([[line.condition for line in group] for group in self.groups])
-        return {**{name: self.typed.get(name, "") for name in ("name", "noun", "verb")}, "asked": question, "steps": self.steps}
+        return {
+            **{name: self.typed.get(name, "") for name in ("name", "noun", "verb")},
+            "asked": question,
+            "steps": self.steps,
+        }
 
     @property
     def says(self) -> str:
         """As far as it can be said by now."""
         groups = tuple(tuple(line.condition for line in group) for group in self.groups)
-        return automation.said(self.resource, self.typed.get("verb", ""), groups, [self._step(each) for each in self.steps])
+        return automation.said(
+            self.resource, self.typed.get("verb", ""), groups, [self._step(each) for each in self.steps]
+        )
 
     def _step(self, typed: Mapping[str, Any]) -> str:
         try:
@@ -74,7 +80,10 @@ class Draft:
 class AutomationScreens(Lists):
     """What every noun has, but for the form, and with a page that tries it."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Lists.method_permission_name | {"try_out": "read", "rows": "read"}
+    method_permission_name: ClassVar[dict[str, str]] = Lists.method_permission_name | {
+        "try_out": "read",
+        "rows": "read",
+    }
 
     def _form(self, columns: Sequence[Column], row: Any) -> Any:
         """Each button but the last gives the same page again, with a line more or less; a refusal keeps what was typed."""
@@ -94,7 +103,10 @@ class AutomationScreens(Lists):
             session.rollback()
             draft.wrong = no.fields
             return self._sentence(access.find(Automation, id) if id else Automation(), draft, no), no.status
-        flash("Saved." if row.state == "on" else "Saved. The automation doesn’t run until you turn it on. Test it first.", "success")
+        flash(
+            "Saved." if row.state == "on" else "Saved. The automation doesn’t run until you turn it on. Test it first.",
+            "success",
+        )
         return redirect(url_for(f"{self.endpoint}.show", pk=row.id))
 
     @expose("/<int:id>/try")
@@ -106,7 +118,9 @@ class AutomationScreens(Lists):
         if resource is None:
             raise Missing
         chosen = self._chosen(resource, request.args.get("row", ""))
-        latest = [*session.scalars(access.visible(resource.noun).order_by(resource.noun.id.desc()).limit(LATEST)).unique()]
+        latest = [
+            *session.scalars(access.visible(resource.noun).order_by(resource.noun.id.desc()).limit(LATEST)).unique()
+        ]
         if chosen is not None and chosen not in latest:
             latest = [chosen, *latest]
         try:
@@ -114,9 +128,15 @@ class AutomationScreens(Lists):
         except Refused as refusal:
             holds, no = set[int](), refusal.words
         chosen = chosen or next((each for each in latest if each.id in holds), None) or next(iter(latest), None)
-        told = {"holds": holds, "no": no, "parts": _parts(resource, row, chosen) if chosen is not None and not no else []}
+        told = {
+            "holds": holds,
+            "no": no,
+            "parts": _parts(resource, row, chosen) if chosen is not None and not no else [],
+        }
         would = [_would(each, chosen, row) for each in row.doing] if chosen is not None else []
-        return self._page("desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **told)
+        return self._page(
+            "desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **told
+        )
 
     @expose("/<int:id>/rows")
     @has_access
@@ -125,7 +145,12 @@ class AutomationScreens(Lists):
         resource = automation.about(access.find(Automation, id).noun)
         if resource is None:
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in selectable_rows(resource.noun, request.args.get("q", "")[:100])]}
+        return {
+            "choices": [
+                {"id": row.id, "name": str(row)}
+                for row in selectable_rows(resource.noun, request.args.get("q", "")[:100])
+            ]
+        }
 
     def _chosen(self, resource: Resource, typed: str) -> Any:
         """By its id, or “12 · Asha Rao”; one that is not for the reader is not there."""
@@ -140,8 +165,14 @@ class AutomationScreens(Lists):
         started = "was" in typed
         first = next((each for each in open_to if each.name == (typed.get("noun") or row.noun)), open_to[0])
         is_same = typed.get("was", first.name) == first.name
-        kept: dict[str, str] = {name: getattr(row, name) or "" for name in ("name", "noun", "verb")} if row.id and not started else {}
-        given = {**kept, **{name: typed.get(name, "") for name in ("name", "noun", "verb", "do") if name in typed}, "noun": first.name}
+        kept: dict[str, str] = (
+            {name: getattr(row, name) or "" for name in ("name", "noun", "verb")} if row.id and not started else {}
+        )
+        given = {
+            **kept,
+            **{name: typed.get(name, "") for name in ("name", "noun", "verb", "do") if name in typed},
+            "noun": first.name,
+        }
         if given.get("verb") not in automation.verbs(first):
             given["verb"] = ""
         lost = "" if is_same or not any(name.endswith(".column") for name in typed) else ANOTHER
@@ -161,11 +192,20 @@ class AutomationScreens(Lists):
         people = [(str(user.id), name_of(user)) for user in everybody()]
         owner = [(OWNER, "Record owner")] if access.owners(resource.noun) else []
         known = {
-            "packs": packs, "verbs": automation.verbs(resource), "whom": [*owner, (MAKER, "Automation owner"), *people], "kinds": step.KINDS,
-            "templates": [(name, step.named(name)) for name in step.templates_for(resource)], "places": placeholders.places(resource),
-            "hooks": [*session.scalars(select(Webhook).order_by(Webhook.name))] if access.actor().may(Webhook, "read") else [],
-            "hows": filters.how_said, "stretches": filters.WITHIN, "open_to": filters.columns(resource), "an": automation.an,
-        }  # fmt: skip
+            "packs": packs,
+            "verbs": automation.verbs(resource),
+            "whom": [*owner, (MAKER, "Automation owner"), *people],
+            "kinds": step.KINDS,
+            "templates": [(name, step.named(name)) for name in step.templates_for(resource)],
+            "places": placeholders.places(resource),
+            "hooks": [*session.scalars(select(Webhook).order_by(Webhook.name))]
+            if access.actor().may(Webhook, "read")
+            else [],
+            "hows": filters.how_said,
+            "stretches": filters.WITHIN,
+            "open_to": filters.columns(resource),
+            "an": automation.an,
+        }
         return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
 
 
@@ -194,7 +234,10 @@ def _arranged(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
 
 def _parts(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[str, bool]]]:
     """Each part of the question, and whether it is true of this row."""
-    return [[(filters.said(resource, it, named), chosen.id in holding(resource, ((it,),), [chosen.id])) for it in group] for group in row.groups]
+    return [
+        [(filters.said(resource, it, named), chosen.id in holding(resource, ((it,),), [chosen.id])) for it in group]
+        for group in row.groups
+    ]
 
 
 def _would(each: step.Step, chosen: Any, row: Automation) -> Would:
@@ -254,7 +297,11 @@ automations = [
             "chain": "Automations in this chain",
         },
         tones={"stopped": "quiet"},
-        waits=[Waits("Failed automations", "Desk", lambda: AutomationRun.state == "failed", {"f.state": "failed"}, tone="bad")],
+        waits=[
+            Waits(
+                "Failed automations", "Desk", lambda: AutomationRun.state == "failed", {"f.state": "failed"}, tone="bad"
+            )
+        ],
         roles={"Desk": "read moves", "Auditor": "read"},
         scope=readable,
     ),

@@ -24,7 +24,9 @@ def check(resource: Resource, words: str) -> None:
     known = places(resource)
     if strange := [name for name in _PLACE.findall(words) if name.strip() not in known]:
         some = ", ".join(f"{{{name}}}" for name in [*known][:8])
-        raise ValueError(f"{resource.label} have no variable {{{strange[0][:40]}}}. Available: {some}{' and more' if len(known) > 8 else ''}.")
+        raise ValueError(
+            f"{resource.label} have no variable {{{strange[0][:40]}}}. Available: {some}{' and more' if len(known) > 8 else ''}."
+        )
 
 
 def fill(resource: Resource, words: str, row: Noun) -> str:

@@ -37,7 +37,10 @@ class AutomationRun(Noun, table="run"):
     states = "waiting", "done", "failed", "stopped"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "done": "Completed"}
     audited = False  # a run is its own record; a line is only written when a person presses "Retry run"
-    __table_args__ = (UniqueConstraint("automation_id", "row_id", "verb", "change"), Index("run_about", "noun", "row_id"))
+    __table_args__ = (
+        UniqueConstraint("automation_id", "row_id", "verb", "change"),
+        Index("run_about", "noun", "row_id"),
+    )
     refusals: ClassVar[dict[str, str]] = {"run_automation_id_row_id_verb_change_key": "This run is already queued."}
 
     automation_id: Mapped[int] = mapped_column(ForeignKey("automation.id"))
@@ -62,7 +65,9 @@ class AutomationRun(Noun, table="run"):
         if run.chain > DEEP:
             run.end(f"This automation was not started, because {DEEP} automations have already triggered one another.")
         elif cls._lately(it, row) > OFTEN:
-            run.end(f"This automation ran for the same record {OFTEN} times within an hour, so it was not started again. Another system may be triggering it.")
+            run.end(
+                f"This automation ran for the same record {OFTEN} times within an hour, so it was not started again. Another system may be triggering it."
+            )
         elif wrong:
             run.fail(wrong)
         else:
@@ -151,8 +156,21 @@ class AutomationRun(Noun, table="run"):
         user, topic = self.automation.maker, f"automation:{self.automation_id}"
         if user is None or not user.is_active:
             return
-        if session.scalar(select(Notice.id).where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None)).limit(1)) is None:
-            give(user, "automation", f"“{self.automation}” {what} {an_of(self.noun)}. See the run for details.", row=self, topic=topic)
+        if (
+            session.scalar(
+                select(Notice.id)
+                .where(Notice.user_id == user.id, Notice.topic == topic, Notice.read_at.is_(None))
+                .limit(1)
+            )
+            is None
+        ):
+            give(
+                user,
+                "automation",
+                f"“{self.automation}” {what} {an_of(self.noun)}. See the run for details.",
+                row=self,
+                topic=topic,
+            )
 
     def __str__(self) -> str:
         return f"{self.automation}: {self.about}"
@@ -204,5 +222,7 @@ def forget_old_runs() -> None:
     """What was done half a year ago stands in the records themselves."""
     with transaction():
         session.execute(
-            AutomationRun.__table__.delete().where(AutomationRun.state.in_(("done", "stopped")), AutomationRun.finished_at < clock.ahead(days=-KEPT))
+            AutomationRun.__table__.delete().where(
+                AutomationRun.state.in_(("done", "stopped")), AutomationRun.finished_at < clock.ahead(days=-KEPT)
+            )
         )

@@ -92,7 +92,9 @@ class Ask(Step):
         return f"create the task “{self.words}” for {called(self.who)}{_by_when(self.days)}"
 
     def would(self, row: Noun, by: Automation) -> Would:
-        return Would(f"Create a task for {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row))
+        return Would(
+            f"Create a task for {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row)
+        )
 
     def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         user = user_of(self.who, row, run.automation)
@@ -153,7 +155,9 @@ class Send(Step):
     def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
         name = str(given.get("template") or "")
         if name not in templates_for(resource):
-            raise Invalid.fields_said({"template": f"Choose a message about {resource.plural}." if name else "Choose a message."})
+            raise Invalid.fields_said(
+                {"template": f"Choose a message about {resource.plural}." if name else "Choose a message."}
+            )
         return cls(name)
 
     def said(self) -> str:
@@ -163,14 +167,21 @@ class Send(Step):
         person = person_of(row)
         said = looked_at(person, self.template, **{row.__tablename__: row})
         what = f"Send “{named(self.template)}” to {person.name}, {person.email}"
-        return Would(what, said.text, said.subject, "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else UNWANTED)
+        return Would(
+            what,
+            said.text,
+            said.subject,
+            "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else UNWANTED,
+        )
 
     def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         person, key = person_of(row), f"automation:{run.id}:{nth}"
         if self.template not in template.known():
             raise Refused(f"The message “{named(self.template)}” no longer exists.")
         tell(person, self.template, key=key, **{row.__tablename__: row})
-        return f"Queued “{named(self.template)}” for {person.name}", session.scalar(select(Message).where(Message.key == key).order_by(Message.id).limit(1))
+        return f"Queued “{named(self.template)}” for {person.name}", session.scalar(
+            select(Message).where(Message.key == key).order_by(Message.id).limit(1)
+        )
 
 
 @dataclass(frozen=True)
@@ -191,7 +202,10 @@ class CallUp(Step):
 
     def would(self, row: Noun, by: Automation) -> Would:
         hook = self._there()
-        return Would(f"Call the webhook “{hook}”", WebhookDelivery.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body)
+        return Would(
+            f"Call the webhook “{hook}”",
+            WebhookDelivery.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body,
+        )
 
     def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         hook = self._there()
@@ -232,7 +246,11 @@ def user_of(who: str, row: Noun, by: Automation) -> User:
         return owner if owner is not None else user_of(MAKER, row, by)
     user = by.maker if who == MAKER else session.get(User, int(who))
     if user is None or not user.is_active:
-        raise Refused("The automation owner no longer has an account." if who == MAKER else "That team member no longer has an account.")
+        raise Refused(
+            "The automation owner no longer has an account."
+            if who == MAKER
+            else "That team member no longer has an account."
+        )
     if not may_read(user, row):
         raise Refused(f"{name_of(user)} doesn’t have access to {row}.")
     return user

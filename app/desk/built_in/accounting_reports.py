@@ -80,7 +80,9 @@ class Whose(Period):
 class Which(Period):
     """Which papers."""
 
-    papers: str = asked("Documents", default="sold", among=lambda: {"sold": "Invoices and credit notes", "received": "Receipts"})
+    papers: str = asked(
+        "Documents", default="sold", among=lambda: {"sold": "Invoices and credit notes", "received": "Receipts"}
+    )
 
 
 def _said(day: date | None, otherwise: date) -> date:
@@ -117,15 +119,28 @@ def trial_balance(when: AsOf) -> Iterator[Row]:
     order = [*dict.fromkeys(KINDS.values())]
     for it, left, right in sorted(stands(_starts(when.day)), key=lambda row: order.index(row[0].kind)):
         debit, credit = Money(int(left), it.currency), Money(int(right), it.currency)
-        yield {"account": _account(it), "kind": it.kind, "means": it.means, "debit": debit, "credit": credit, "balance": debit - credit}
+        yield {
+            "account": _account(it),
+            "kind": it.kind,
+            "means": it.means,
+            "debit": debit,
+            "credit": credit,
+            "balance": debit - credit,
+        }
 
 
 def balanced(when: AsOf) -> Verdict:
     wrong = imbalance()
     if not wrong:
         return Verdict(True, "The books balance. Total debits equal total credits.")
-    said = [str(Money(amount, name)) if len(name) == 3 and name.isupper() else f"{name} by {amount}" for name, amount in wrong.items()]
-    return Verdict(False, f"The books don’t balance. The difference is {', '.join(said)}. Contact your administrator before making any further changes.")
+    said = [
+        str(Money(amount, name)) if len(name) == 3 and name.isupper() else f"{name} by {amount}"
+        for name, amount in wrong.items()
+    ]
+    return Verdict(
+        False,
+        f"The books don’t balance. The difference is {', '.join(said)}. Contact your administrator before making any further changes.",
+    )
 
 
 def statement(whose: Whose) -> Iterator[Row]:
@@ -133,8 +148,16 @@ def statement(whose: Whose) -> Iterator[Row]:
         return
     mine = [Line.account_id == whose.account] if whose.account is not None else [Account.name.in_(_OWN)]
     mine += [Posting.person_id == whose.person] if whose.person is not None else []
-    before = select(_CURRENCY, func.sum(_AMOUNT)).select_from(Line).join(Posting, Line.posting_id == Posting.id).join(Account, Line.account_id == Account.id)
-    opening = {currency: int(total) for currency, total in session.execute(before.where(*mine, Posting.day < whose.since).group_by(_CURRENCY))}
+    before = (
+        select(_CURRENCY, func.sum(_AMOUNT))
+        .select_from(Line)
+        .join(Posting, Line.posting_id == Posting.id)
+        .join(Account, Line.account_id == Account.id)
+    )
+    opening = {
+        currency: int(total)
+        for currency, total in session.execute(before.where(*mine, Posting.day < whose.since).group_by(_CURRENCY))
+    }
     found = (
         select(Line.id, Posting.day, Posting.what, Account, _AMOUNT.label("amount"), _CURRENCY.label("currency"))
         .join(Posting, Line.posting_id == Posting.id)
@@ -152,14 +175,29 @@ def _page(whose: Whose, currency: str, balance: int, lines: list[Found[Any]]) ->
     yield {"day": whose.since, "what": "Opening balance", "balance": Money(balance, currency), "mark": "sum"}
     for it in lines:
         balance += it.amount
-        shown = {"day": it.day, "what": To("line", it.id, it.what), "account": _account(it.Account), "balance": Money(balance, currency)}
+        shown = {
+            "day": it.day,
+            "what": To("line", it.id, it.what),
+            "account": _account(it.Account),
+            "balance": Money(balance, currency),
+        }
         yield shown | _sides(it.amount, currency)
     yield {"day": whose.until, "what": "Closing balance", "balance": Money(balance, currency), "mark": "sum"}
 
 
 def day_book(period: Period) -> Iterator[Row]:
     found = (
-        select(Line.id, Posting.id.label("no"), Posting.day, Posting.what, Posting.by, Person.id.label("of"), Person.name, Account, _AMOUNT.label("amount"))
+        select(
+            Line.id,
+            Posting.id.label("no"),
+            Posting.day,
+            Posting.what,
+            Posting.by,
+            Person.id.label("of"),
+            Person.name,
+            Account,
+            _AMOUNT.label("amount"),
+        )
         .join(Posting, Line.posting_id == Posting.id)
         .join(Account, Line.account_id == Account.id)
         .outerjoin(Person, Posting.person_id == Person.id)
@@ -168,7 +206,13 @@ def day_book(period: Period) -> Iterator[Row]:
     )
     together()
     for it in session.execute(found.execution_options(yield_per=1000)):
-        posting = {"no": it.no, "day": it.day, "what": To("line", it.id, it.what), "person": To("person", it.of, it.name) if it.of else None, "by": it.by}
+        posting = {
+            "no": it.no,
+            "day": it.day,
+            "what": To("line", it.id, it.what),
+            "person": To("person", it.of, it.name) if it.of else None,
+            "by": it.by,
+        }
         yield posting | {"account": _account(it.Account)} | _sides(it.amount, it.Account.currency)
 
 
@@ -215,20 +259,34 @@ _PAPERS = text(f"""
     left join invoice credits on credits.id = it.credits_id
     where it.day between :since and :until and it.kind = any(:kinds) order by it.series, it.at
 """)  # noqa: S608
-_GAPS = text(f"select coalesce(sum(missing), 0), count(*) from ({_REGISTER}) it where it.day between :since and :until and it.kind = any(:kinds)")  # noqa: S608
+_GAPS = text(f"""
+    select coalesce(sum(missing), 0), count(*) from ({_REGISTER}) it
+    where it.day between :since and :until and it.kind = any(:kinds)
+""")  # noqa: S608
 
 
 def tax_summary(period: Period) -> Iterator[Row]:
     for it in session.execute(_TAXES, _between(period)):
         sums = {"sold": it.sold, "credited": it.credited, "taxable": it.taxable, "tax": it.tax}
-        yield {"place": it.place, "name": it.name, "rate": it.rate or 0} | {name: Money(int(value), it.currency) for name, value in sums.items()}
+        yield {"place": it.place, "name": it.name, "rate": it.rate or 0} | {
+            name: Money(int(value), it.currency) for name, value in sums.items()
+        }
 
 
 def gst_return(period: Period) -> Iterator[Row]:
     for it in session.execute(_RETURN, _between(period)):
         sums = {"taxable": it.taxable, "cgst": it.cgst, "sgst": it.sgst, "igst": it.igst, "total": it.taxable + it.tax}
-        paper = {"number": To("invoice", it.id, it.number) if it.id else None, "day": it.day, "gstin": it.gstin, "buyer": it.buyer}
-        yield {"part": it.part, "place": it.place, "rate": it.rate} | paper | {name: Money(int(value), it.currency) for name, value in sums.items()}
+        paper = {
+            "number": To("invoice", it.id, it.number) if it.id else None,
+            "day": it.day,
+            "gstin": it.gstin,
+            "buyer": it.buyer,
+        }
+        yield (
+            {"part": it.part, "place": it.place, "rate": it.rate}
+            | paper
+            | {name: Money(int(value), it.currency) for name, value in sums.items()}
+        )
 
 
 def _papers(which: Which) -> dict[str, Any]:
@@ -243,16 +301,24 @@ def invoice_register(which: Which) -> Iterator[Row]:
         sign = -1 if it.kind == "credit_note" else 1
         total, tax = (Money(sign * amount, it.total_currency) for amount in (it.total_amount, it.tax_amount))
         yield {
-            "number": To("invoice", it.id, it.number), "kind": TITLES[it.kind], "day": it.day, "person": To("person", it.person_id, it.person),
-            "bill": To("bill", it.bill_id, it.bill), "credited": it.credited, "taxable": total - tax, "tax": tax, "total": total,
-        }  # fmt: skip
+            "number": To("invoice", it.id, it.number),
+            "kind": TITLES[it.kind],
+            "day": it.day,
+            "person": To("person", it.person_id, it.person),
+            "bill": To("bill", it.bill_id, it.bill),
+            "credited": it.credited,
+            "taxable": total - tax,
+            "tax": tax,
+            "total": total,
+        }
 
 
 def no_gaps(which: Which) -> Verdict:
     missing, count = session.execute(_GAPS, _papers(which)).one()
     if missing:
         return Verdict(
-            False, f"{missing} document number{'s are' if missing > 1 else ' is'} missing in this period. Numbering must have no gaps, so investigate this now."
+            False,
+            f"{missing} document number{'s are' if missing > 1 else ' is'} missing in this period. Numbering must have no gaps, so investigate this now.",
         )
     return Verdict(True, f"No numbers are missing in {count} document{'s' if count != 1 else ''}.")
 
@@ -261,7 +327,11 @@ def no_gaps(which: Which) -> Verdict:
 
 
 def owed(when: AsOf) -> Iterator[Row]:
-    asked_for = select(Bill).where(Bill.state.in_(("open", "unpaid"))).order_by(func.coalesce(Bill.due_at, Bill.created_at), Bill.id)
+    asked_for = (
+        select(Bill)
+        .where(Bill.state.in_(("open", "unpaid")))
+        .order_by(func.coalesce(Bill.due_at, Bill.created_at), Bill.id)
+    )
     bills = iter(session.scalars(asked_for))
     while some := [*islice(bills, 1000)]:
         things = {noun: _things(noun, some) for noun in {bill.noun for bill in some}}
@@ -273,20 +343,32 @@ def owed(when: AsOf) -> Iterator[Row]:
 def _things(noun: str, bills: list[Bill]) -> dict[int, Any]:
     """What these bills are for, loaded at once."""
     kind = noun_called(noun)
-    return {each.id: each for each in session.scalars(select(kind).where(kind.id.in_([bill.row_id for bill in bills if bill.noun == noun])))}
+    return {
+        each.id: each
+        for each in session.scalars(
+            select(kind).where(kind.id.in_([bill.row_id for bill in bills if bill.noun == noun]))
+        )
+    }
 
 
 def _aged(bill: Bill, day: date) -> Row:
     due = clock.day_of(bill.due_at or bill.created_at)
     days = (day - due).days
     age = "not_due" if days < 0 else "month" if days <= 30 else "two_months" if days <= 60 else "older"
-    who = {"bill": To("bill", bill.id, bill.number), "person": To("person", bill.person_id, bill.person.name), "part": bill.part, "due": due}
+    who = {
+        "bill": To("bill", bill.id, bill.number),
+        "person": To("person", bill.person_id, bill.person.name),
+        "part": bill.part,
+        "due": due,
+    }
     return who | {"days": max(days, 0), age: bill.price, "total": bill.price}
 
 
 def refunds(period: Period) -> Iterator[Row]:
     first, after = period.instants
-    order = case({state: at for at, state in enumerate(("failed", "to_approve", "owed", "sent"))}, value=Refund.state, else_=4)
+    order = case(
+        {state: at for at, state in enumerate(("failed", "to_approve", "owed", "sent"))}, value=Refund.state, else_=4
+    )
     found = (
         select(Refund, Payment.gateway_id, Person.id.label("of"), Person.name)
         .join(Payment, Refund.payment_id == Payment.id)
@@ -298,11 +380,17 @@ def refunds(period: Period) -> Iterator[Row]:
     for refund, paid_with, person, name in session.execute(found.options(lazyload(Refund.payment))):
         until = clock.now() if refund.state in ALIVE else refund.done_at or refund.changed_at
         yield {
-            "number": To("refund", refund.id, refund.number), "state": refund.state, "person": To("person", person, name),
-            "payment": To("payment", refund.payment_id, paid_with), "money": refund.money, "asked": clock.day_of(refund.created_at),
-            "days": (clock.day_of(until) - clock.day_of(refund.created_at)).days, "why": refund.why, "trouble": refund.trouble,
+            "number": To("refund", refund.id, refund.number),
+            "state": refund.state,
+            "person": To("person", person, name),
+            "payment": To("payment", refund.payment_id, paid_with),
+            "money": refund.money,
+            "asked": clock.day_of(refund.created_at),
+            "days": (clock.day_of(until) - clock.day_of(refund.created_at)).days,
+            "why": refund.why,
+            "trouble": refund.trouble,
             "mark": "bad" if refund.state == "failed" else "",
-        }  # fmt: skip
+        }
 
 
 # --- the gateways -----------------------------------------------------------------------------------------------------
@@ -313,7 +401,10 @@ def reconciliation(period: Period) -> Iterator[Row]:
     for gateway, currency in sorted({key for each in sums for key in each}):
         shown: dict[str, Any] = {"gateway": gateway, "what": "Total for the period"}
         for each in sums:
-            shown |= {name: value if name == "unmatched" else Money(int(value), currency) for name, value in each.get((gateway, currency), {}).items()}
+            shown |= {
+                name: value if name == "unmatched" else Money(int(value), currency)
+                for name, value in each.get((gateway, currency), {}).items()
+            }
         yield shown | {"mark": "bad" if shown.get("difference") or shown.get("unmatched") else ""}
         yield from (row for row in differing if row["gateway"] == gateway and row["currency"] == currency)
 
@@ -330,7 +421,10 @@ def _counted(period: Period) -> Sums:
         .where(Tally.day.between(period.since, period.until))
         .group_by(Tally.gateway, its.there_currency)
     )
-    return {(gateway, currency): {"there": a, "here": b, "difference": c} for gateway, currency, a, b, c in session.execute(found)}
+    return {
+        (gateway, currency): {"there": a, "here": b, "difference": c}
+        for gateway, currency, a, b, c in session.execute(found)
+    }
 
 
 def _settled(period: Period) -> Sums:
@@ -338,38 +432,69 @@ def _settled(period: Period) -> Sums:
     its = Settlement.__table__.c
     to_bank = func.sum(its.credit_amount - its.debit_amount - its.fee_amount - its.tax_amount)
     unmatched = func.count().filter(Settlement.state == "differs")
-    found = select(Settlement.gateway, its.credit_currency, to_bank, func.sum(its.fee_amount), func.sum(its.tax_amount), unmatched)
-    found = found.where(Settlement.day.between(period.since, period.until)).group_by(Settlement.gateway, its.credit_currency)
-    return {(gateway, currency): {"settled": a, "fees": b, "tax": c, "unmatched": d} for gateway, currency, a, b, c, d in session.execute(found)}
+    found = select(
+        Settlement.gateway, its.credit_currency, to_bank, func.sum(its.fee_amount), func.sum(its.tax_amount), unmatched
+    )
+    found = found.where(Settlement.day.between(period.since, period.until)).group_by(
+        Settlement.gateway, its.credit_currency
+    )
+    return {
+        (gateway, currency): {"settled": a, "fees": b, "tax": c, "unmatched": d}
+        for gateway, currency, a, b, c, d in session.execute(found)
+    }
 
 
 def _not_settled(period: Period) -> Sums:
     """What a gateway has taken for us and not paid out by the last day: what our books say it owes us."""
     name = func.substr(Account.name, len("gateway ") + 1, type_=String)
     found = select(name, _CURRENCY, func.sum(_AMOUNT)).select_from(Line).join(Posting, Line.posting_id == Posting.id)
-    found = found.join(Account, Line.account_id == Account.id).where(Account.name.like("gateway %"), Posting.day <= period.until).group_by(name, _CURRENCY)
+    found = (
+        found.join(Account, Line.account_id == Account.id)
+        .where(Account.name.like("gateway %"), Posting.day <= period.until)
+        .group_by(name, _CURRENCY)
+    )
     return {(gateway, currency): {"not_settled": total} for gateway, currency, total in session.execute(found)}
 
 
 def _differing(period: Period) -> Iterator[Row]:
     """Each row that is not the same on both sides, and where it is looked into."""
-    for tally in session.scalars(select(Tally).where(Tally.day.between(period.since, period.until), Tally.state == "differs").order_by(Tally.day)):
+    for tally in session.scalars(
+        select(Tally).where(Tally.day.between(period.since, period.until), Tally.state == "differs").order_by(Tally.day)
+    ):
         for row in tally.rows or [{"payment": "difference", "there": str(tally.there), "here": str(tally.here)}]:
             said = f"{_day(tally.day)}, {row['payment']}: {row['there']} at the gateway, {row['here']} in our books"
-            yield {"gateway": tally.gateway, "currency": tally.there.currency, "what": To("tally", tally.id, said), "mark": "bad"}
-    odd = select(Settlement).where(Settlement.day.between(period.since, period.until), Settlement.state == "differs").order_by(Settlement.day, Settlement.id)
+            yield {
+                "gateway": tally.gateway,
+                "currency": tally.there.currency,
+                "what": To("tally", tally.id, said),
+                "mark": "bad",
+            }
+    odd = (
+        select(Settlement)
+        .where(Settlement.day.between(period.since, period.until), Settlement.state == "differs")
+        .order_by(Settlement.day, Settlement.id)
+    )
     for line in session.scalars(odd):
         said = f"{_day(line.day)}, {line}: {line.trouble}"
-        yield {"gateway": line.gateway, "currency": line.credit.currency, "what": To("settlement", line.id, said), "mark": "bad"}
+        yield {
+            "gateway": line.gateway,
+            "currency": line.credit.currency,
+            "what": To("settlement", line.id, said),
+            "mark": "bad",
+        }
 
 
 def agrees(period: Period) -> Verdict:
     tallies = select(func.count()).where(Tally.day.between(period.since, period.until), Tally.state == "differs")
-    lines = select(func.count()).where(and_(Settlement.day.between(period.since, period.until), Settlement.state == "differs"))
+    lines = select(func.count()).where(
+        and_(Settlement.day.between(period.since, period.until), Settlement.state == "differs")
+    )
     days, odd = session.scalar(tallies) or 0, session.scalar(lines) or 0
     if not days and not odd:
         return Verdict(True, "The gateways and our books match. The difference is 0, and all settlements are matched.")
-    said = [f"{days} day{'s' if days != 1 else ''} of payments"] * bool(days) + [f"{odd} settlement{'s' if odd != 1 else ''}"] * bool(odd)
+    said = [f"{days} day{'s' if days != 1 else ''} of payments"] * bool(days) + [
+        f"{odd} settlement{'s' if odd != 1 else ''}"
+    ] * bool(odd)
     return Verdict(False, f"Review {' and '.join(said)} that don’t match. Each is listed below.")
 
 
@@ -381,7 +506,14 @@ reports = [
         also="accounts ledger bookkeeping",
         icon="book",
         asks=AsOf,
-        columns={"account": "relation", "kind": "choice", "means": "text", "debit": "money", "credit": "money", "balance": "balance"},
+        columns={
+            "account": "relation",
+            "kind": "choice",
+            "means": "text",
+            "debit": "money",
+            "credit": "money",
+            "balance": "balance",
+        },
         labels={"kind": "Account type", "means": "Description"},
         rows=trial_balance,
         total="debit credit balance",
@@ -398,7 +530,14 @@ reports = [
         icon="file",
         asks=Whose,
         points={"account": Account, "person": Person},
-        columns={"day": "day", "what": "relation", "account": "relation", "debit": "money", "credit": "money", "balance": "balance"},
+        columns={
+            "day": "day",
+            "what": "relation",
+            "account": "relation",
+            "debit": "money",
+            "credit": "money",
+            "balance": "balance",
+        },
         labels={"day": "Date", "what": "Description"},
         rows=statement,
         total="debit credit",
@@ -414,7 +553,14 @@ reports = [
         icon="calendar",
         asks=Period,
         columns={
-            "no": "number", "day": "day", "what": "relation", "account": "relation", "person": "relation", "debit": "money", "credit": "money", "by": "text",
+            "no": "number",
+            "day": "day",
+            "what": "relation",
+            "account": "relation",
+            "person": "relation",
+            "debit": "money",
+            "credit": "money",
+            "by": "text",
         },
         labels={"no": "No.", "day": "Date", "what": "Description", "person": "Customer", "by": "Posted by"},
         rows=day_book,
@@ -429,8 +575,23 @@ reports = [
         also="gst vat",
         icon="receipt",
         asks=Period,
-        columns={"place": "text", "name": "text", "rate": "rate", "sold": "money", "credited": "money", "taxable": "money", "tax": "money"},
-        labels={"place": "Place of supply", "name": "Tax", "sold": "Invoiced", "credited": "Credit notes", "taxable": "Taxable value", "tax": "Tax due"},
+        columns={
+            "place": "text",
+            "name": "text",
+            "rate": "rate",
+            "sold": "money",
+            "credited": "money",
+            "taxable": "money",
+            "tax": "money",
+        },
+        labels={
+            "place": "Place of supply",
+            "name": "Tax",
+            "sold": "Invoiced",
+            "credited": "Credit notes",
+            "taxable": "Taxable value",
+            "tax": "Tax due",
+        },
         rows=tax_summary,
         total="tax",
         roles=READERS,
@@ -445,12 +606,31 @@ reports = [
         icon="file",
         asks=Period,
         columns={
-            "part": "text", "gstin": "text", "buyer": "text", "number": "relation", "day": "day", "place": "text", "rate": "rate", "taxable": "money",
-            "cgst": "money", "sgst": "money", "igst": "money", "total": "money",
+            "part": "text",
+            "gstin": "text",
+            "buyer": "text",
+            "number": "relation",
+            "day": "day",
+            "place": "text",
+            "rate": "rate",
+            "taxable": "money",
+            "cgst": "money",
+            "sgst": "money",
+            "igst": "money",
+            "total": "money",
         },
         labels={
-            "part": "Section", "gstin": "GSTIN", "buyer": "Customer", "number": "Document no.", "day": "Date", "place": "Place of supply", "taxable": "Taxable value",
-            "cgst": "CGST", "sgst": "SGST", "igst": "IGST", "total": "Invoice value",
+            "part": "Section",
+            "gstin": "GSTIN",
+            "buyer": "Customer",
+            "number": "Document no.",
+            "day": "Date",
+            "place": "Place of supply",
+            "taxable": "Taxable value",
+            "cgst": "CGST",
+            "sgst": "SGST",
+            "igst": "IGST",
+            "total": "Invoice value",
         },
         rows=gst_return,
         total="taxable cgst sgst igst total",
@@ -464,11 +644,23 @@ reports = [
         icon="receipt",
         asks=Which,
         columns={
-            "number": "relation", "kind": "text", "day": "day", "person": "relation", "bill": "relation", "credited": "text", "taxable": "money", "tax": "money",
+            "number": "relation",
+            "kind": "text",
+            "day": "day",
+            "person": "relation",
+            "bill": "relation",
+            "credited": "text",
+            "taxable": "money",
+            "tax": "money",
             "total": "money",
         },
         labels={
-            "kind": "Document type", "day": "Date", "person": "Customer", "bill": "Payment request", "credited": "Against invoice", "taxable": "Taxable value",
+            "kind": "Document type",
+            "day": "Date",
+            "person": "Customer",
+            "bill": "Payment request",
+            "credited": "Against invoice",
+            "taxable": "Taxable value",
         },
         rows=invoice_register,
         total="taxable tax total",
@@ -484,12 +676,26 @@ reports = [
         icon="clock",
         asks=AsOf,
         columns={
-            "bill": "relation", "person": "relation", "part": "choice", "due": "day", "days": "number", "not_due": "money", "month": "money",
-            "two_months": "money", "older": "money", "total": "money",
+            "bill": "relation",
+            "person": "relation",
+            "part": "choice",
+            "due": "day",
+            "days": "number",
+            "not_due": "money",
+            "month": "money",
+            "two_months": "money",
+            "older": "money",
+            "total": "money",
         },
         labels={
-            "bill": "Payment request", "person": "Customer", "part": "Type", "days": "Days overdue", "not_due": "Not due yet", "month": "0–30 days",
-            "two_months": "31–60 days", "older": "Over 60 days",
+            "bill": "Payment request",
+            "person": "Customer",
+            "part": "Type",
+            "days": "Days overdue",
+            "not_due": "Not due yet",
+            "month": "0–30 days",
+            "two_months": "31–60 days",
+            "older": "Over 60 days",
         },
         choices={"part": PARTS},
         rows=owed,
@@ -505,10 +711,24 @@ reports = [
         icon="history",
         asks=Period,
         columns={
-            "number": "relation", "state": "state", "person": "relation", "payment": "relation", "money": "money", "asked": "day", "days": "number",
-            "why": "text", "trouble": "text",
+            "number": "relation",
+            "state": "state",
+            "person": "relation",
+            "payment": "relation",
+            "money": "money",
+            "asked": "day",
+            "days": "number",
+            "why": "text",
+            "trouble": "text",
         },
-        labels={"person": "Customer", "money": "Amount", "asked": "Requested", "days": "Days taken", "why": "Reason", "trouble": "Error"},
+        labels={
+            "person": "Customer",
+            "money": "Amount",
+            "asked": "Requested",
+            "days": "Days taken",
+            "why": "Reason",
+            "trouble": "Error",
+        },
         states={"state": Refund},
         rows=refunds,
         total="money",
@@ -522,12 +742,25 @@ reports = [
         icon="chart",
         asks=Period,
         columns={
-            "gateway": "text", "what": "relation", "there": "money", "here": "money", "difference": "money", "settled": "money", "fees": "money",
-            "tax": "money", "not_settled": "money", "unmatched": "number",
+            "gateway": "text",
+            "what": "relation",
+            "there": "money",
+            "here": "money",
+            "difference": "money",
+            "settled": "money",
+            "fees": "money",
+            "tax": "money",
+            "not_settled": "money",
+            "unmatched": "number",
         },
         labels={
-            "what": "Details", "there": "At the gateway", "here": "In our books", "settled": "Settled to bank", "tax": "Tax on fees",
-            "not_settled": "Not yet settled", "unmatched": "Unmatched settlements",
+            "what": "Details",
+            "there": "At the gateway",
+            "here": "In our books",
+            "settled": "Settled to bank",
+            "tax": "Tax on fees",
+            "not_settled": "Not yet settled",
+            "unmatched": "Unmatched settlements",
         },
         choices={"gateway": LABELS},
         rows=reconciliation,
@@ -539,4 +772,4 @@ reports = [
         "“Not yet settled” is the amount the gateway owes us at the end of the period.",
         empty="No gateway was reconciled in this period. Reconciliation runs every hour.",
     ),
-]  # fmt: skip
+]

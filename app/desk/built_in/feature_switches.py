@@ -50,5 +50,10 @@ def _turned() -> list[tuple[Change, str]]:
 
 
 page = Page(
-    "features", label="Features", icon="gear", also="settings modules options switch enable disable what we offer", roles=access.ADMIN, answers=_answers
+    "features",
+    label="Features",
+    icon="gear",
+    also="settings modules options switch enable disable what we offer",
+    roles=access.ADMIN,
+    answers=_answers,
 )

@@ -71,8 +71,14 @@ class FormDesign(BaseView):
     class_permission_name = "Form"
     base_permissions = [f"can_{verb}" for verb in forms.verbs]
     method_permission_name: ClassVar[dict[str, str]] = {
-        "index": "read", "show": "read", "look": "read", "make": "add", "write": "edit", "arrange": "edit", "try_out": "edit",
-    }  # fmt: skip
+        "index": "read",
+        "show": "read",
+        "look": "read",
+        "make": "add",
+        "write": "edit",
+        "arrange": "edit",
+        "try_out": "edit",
+    }
 
     @expose("/")
     @has_access
@@ -166,7 +172,9 @@ class FormDesign(BaseView):
         with transaction():
             form.lock()
             if request.form.get("version", str(form.version)) != str(form.version):
-                raise Refused("Someone else changed this while you were editing. Reload the page to see the latest version.")
+                raise Refused(
+                    "Someone else changed this while you were editing. Reload the page to see the latest version."
+                )
             change()
 
     def _index(self, **context: Any) -> str:
@@ -179,7 +187,15 @@ class FormDesign(BaseView):
         names = [each.name for each in form.written]
         earlier = form.written[: names.index(before.name)] if before and before.name in names else form.written
         deciding = [each for each in earlier if each.kind in DECIDES]
-        return self._page("desk/forms_question.html", form=form, before=before, typed=typed, refusal=refusal, deciding=deciding, answers_of=answers_of)
+        return self._page(
+            "desk/forms_question.html",
+            form=form,
+            before=before,
+            typed=typed,
+            refusal=refusal,
+            deciding=deciding,
+            answers_of=answers_of,
+        )
 
     def _page(self, page: str, **context: Any) -> str:
         g.resource = forms
@@ -195,9 +211,17 @@ def _typed(it: Question | None) -> dict[str, str]:
     """A question as the fields of its page."""
     if it is None:
         return {"kind": "text"}
-    facts = {name: str(value) for name in ("name", "kind", "longest", "megabytes", "earliest", "latest", "asked_if", "equals") if (value := getattr(it, name))}
+    facts = {
+        name: str(value)
+        for name in ("name", "kind", "longest", "megabytes", "earliest", "latest", "asked_if", "equals")
+        if (value := getattr(it, name))
+    }
     facts |= {name: str(value) for name in ("least", "most") if (value := getattr(it, name)) is not None}
-    words = {f"{name}_{locale}".removesuffix("_en"): text for name in ("label", "help") for locale, text in getattr(it, name).items()}
+    words = {
+        f"{name}_{locale}".removesuffix("_en"): text
+        for name in ("label", "help")
+        for locale, text in getattr(it, name).items()
+    }
     options = "\n".join(" | ".join(filter(None, (each["en"], each.get("hi")))) for each in it.options)
     return facts | words | {"options": options} | {name: "on" for name in TICKS if getattr(it, name)}
 

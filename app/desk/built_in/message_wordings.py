@@ -65,8 +65,15 @@ class Words(BaseView):
     class_permission_name = "Wording"
     base_permissions = [f"can_{verb}" for verb in words.verbs]
     method_permission_name: ClassVar[dict[str, str]] = {
-        "index": "read", "show": "read", "look": "read", "save": "add", "preview": "add", "use": "use", "go_back": "retire", "try_it": "add",
-    }  # fmt: skip
+        "index": "read",
+        "show": "read",
+        "look": "read",
+        "save": "add",
+        "preview": "add",
+        "use": "use",
+        "go_back": "retire",
+        "try_it": "add",
+    }
 
     @expose("/")
     @has_access
@@ -76,7 +83,9 @@ class Words(BaseView):
         for each in session.scalars(select(Wording).where(Wording.state == "used").order_by(Wording.locale)):
             used.setdefault(each.template, {}).setdefault(each.channel, []).append(each)
         packs = [(pack.label, _named(pack)) for pack in reversed(current_app.extensions["packs"]) if pack.messages]
-        return self._page("desk/words.html", packs=packs, used=used, channels=_channels(), original=template.original, locales=LOCALES)
+        return self._page(
+            "desk/words.html", packs=packs, used=used, channels=_channels(), original=template.original, locales=LOCALES
+        )
 
     @expose("/<folder>/<name>/<by>/<locale>")
     @has_access
@@ -154,9 +163,18 @@ class Words(BaseView):
             flash(f"Version {wording.edition} {said}.", "success")
         return redirect(it.url())
 
-    def _editor(self, it: _Place, typed: Mapping[str, str], *, chosen: Wording | None = None, refusal: Refused | None = None) -> str:
-        known = {"channels": _channels(), "locales": LOCALES, "editions": it.editions, "original": it.original if it.has_original else None}
-        return self._page("desk/words_edit.html", it=it, typed=typed, chosen=chosen, refusal=refusal, names=_names(it), **known)
+    def _editor(
+        self, it: _Place, typed: Mapping[str, str], *, chosen: Wording | None = None, refusal: Refused | None = None
+    ) -> str:
+        known = {
+            "channels": _channels(),
+            "locales": LOCALES,
+            "editions": it.editions,
+            "original": it.original if it.has_original else None,
+        }
+        return self._page(
+            "desk/words_edit.html", it=it, typed=typed, chosen=chosen, refusal=refusal, names=_names(it), **known
+        )
 
     def _page(self, page: str, **context: Any) -> str:
         g.resource = words
@@ -216,7 +234,11 @@ def _channels() -> list[str]:
 
 def _names(it: _Place) -> dict[str, list[str]]:
     """What can be said, for whoever writes: of the person, and of the thing that the message is about."""
-    return {called: [*safe_template.names(noun)] for called, noun in {"person": Person, **things(it.template)}.items() if noun}
+    return {
+        called: [*safe_template.names(noun)]
+        for called, noun in {"person": Person, **things(it.template)}.items()
+        if noun
+    }
 
 
 def _seen(name: str, by: str, subject: str, body: str) -> Response:

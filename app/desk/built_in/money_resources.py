@@ -34,7 +34,11 @@ def _by_hand() -> list[str]:
 
 
 def _taken_by_somebody_else() -> ColumnElement[bool]:
-    return and_(Payment.state == "authorized", Payment.gateway.in_(_by_hand()), Payment.taken_by.is_distinct_from(actor().user_id))
+    return and_(
+        Payment.state == "authorized",
+        Payment.gateway.in_(_by_hand()),
+        Payment.taken_by.is_distinct_from(actor().user_id),
+    )
 
 
 def _asked_by_somebody_else() -> ColumnElement[bool]:
@@ -48,7 +52,27 @@ def _can_be_paid(bill: Bill) -> bool:
 money = Pack(
     name="money",
     label="Money",
-    nouns=[Quote, Coupon, CouponUse, RefundPolicy, Bill, Basket, InBasket, Business, Payment, Refund, Dispute, Invoice, Account, Hold, Posting, Line, Event, Settlement, Tally],
+    nouns=[
+        Quote,
+        Coupon,
+        CouponUse,
+        RefundPolicy,
+        Bill,
+        Basket,
+        InBasket,
+        Business,
+        Payment,
+        Refund,
+        Dispute,
+        Invoice,
+        Account,
+        Hold,
+        Posting,
+        Line,
+        Event,
+        Settlement,
+        Tally,
+    ],
     resources=[
         Resource(
             Payment,
@@ -62,10 +86,18 @@ money = Pack(
             related="refunds disputes",
             below="bill.person",
             waits=[
-                Waits("Payments awaiting second approval", "Accountant", _taken_by_somebody_else, {"f.state": "authorized"}),
                 Waits(
-                    "Cheques to clear", "Accountant", lambda: and_(Payment.gateway == "cheque", Payment.state.in_(HERE), Payment.cleared_at.is_(None)),
-                    {"f.gateway": "cheque", "f.state": ",".join(HERE)}, tone="info",
+                    "Payments awaiting second approval",
+                    "Accountant",
+                    _taken_by_somebody_else,
+                    {"f.state": "authorized"},
+                ),
+                Waits(
+                    "Cheques to clear",
+                    "Accountant",
+                    lambda: and_(Payment.gateway == "cheque", Payment.state.in_(HERE), Payment.cleared_at.is_(None)),
+                    {"f.gateway": "cheque", "f.state": ",".join(HERE)},
+                    tone="info",
                 ),
             ],
             tones={"authorized": "warn"},
@@ -83,9 +115,18 @@ money = Pack(
             filters="state gateway created_at",
             waits=[
                 Waits("Refunds awaiting approval", "Accountant", _asked_by_somebody_else, {"f.state": "to_approve"}),
-                Waits("Failed refunds", "Desk Accountant", lambda: Refund.state == "failed", {"f.state": "failed"}, tone="bad"),
                 Waits(
-                    "Refunds to pay out", "Desk Accountant", lambda: and_(Refund.state == "owed", Refund.gateway.in_(_by_hand())), {"f.state": "owed"},
+                    "Failed refunds",
+                    "Desk Accountant",
+                    lambda: Refund.state == "failed",
+                    {"f.state": "failed"},
+                    tone="bad",
+                ),
+                Waits(
+                    "Refunds to pay out",
+                    "Desk Accountant",
+                    lambda: and_(Refund.state == "owed", Refund.gateway.in_(_by_hand())),
+                    {"f.state": "owed"},
                 ),
             ],
             tones={"sent": "info", "declined": "quiet"},
@@ -108,7 +149,15 @@ money = Pack(
                 Link("Payment request (PDF)", "pay.on_paper", _can_be_paid),
                 Link("Payment link", "pay.checkout", _can_be_paid, copied=True),
             ],
-            waits=[Waits("Returned payments to collect again", "Desk Accountant", lambda: Bill.state == "unpaid", {"f.state": "unpaid"}, tone="bad")],
+            waits=[
+                Waits(
+                    "Returned payments to collect again",
+                    "Desk Accountant",
+                    lambda: Bill.state == "unpaid",
+                    {"f.state": "unpaid"},
+                    tone="bad",
+                )
+            ],
             roles=COUNTER,
             scope=everything,
         ),
@@ -145,11 +194,22 @@ money = Pack(
             list="gateway_id payment payment.bill.person money reason respond_by state",
             show="gateway_id payment payment.bill payment.bill.person money kept_back reason respond_by state",
             search="gateway_id payment.gateway_id",
-            labels={"payment.bill": "Payment request", "payment.bill.person": "Customer", "payment.gateway_id": "Payment"},
+            labels={
+                "payment.bill": "Payment request",
+                "payment.bill.person": "Customer",
+                "payment.gateway_id": "Payment",
+            },
             filters="state respond_by",
             order="respond_by",
             waits=[
-                Waits("Disputes awaiting a response", "Desk Accountant", lambda: Dispute.state == "open", {"f.state": "open"}, until="respond_by", tone="bad"),
+                Waits(
+                    "Disputes awaiting a response",
+                    "Desk Accountant",
+                    lambda: Dispute.state == "open",
+                    {"f.state": "open"},
+                    until="respond_by",
+                    tone="bad",
+                ),
             ],
             tones={"open": "warn"},
             roles=COUNTER,
@@ -247,7 +307,11 @@ money = Pack(
             search="event_id order_id payment_id",
             labels={"created_at": "Received"},
             filters="state kind gateway created_at",
-            waits=[Waits("Unrecognised webhooks", "Desk Accountant", lambda: Event.state == "parked", {"f.state": "parked"})],
+            waits=[
+                Waits(
+                    "Unrecognised webhooks", "Desk Accountant", lambda: Event.state == "parked", {"f.state": "parked"}
+                )
+            ],
             roles=COUNTER,
             scope=everything,
         ),
@@ -260,7 +324,15 @@ money = Pack(
             show="day gateway kind entity_id reference dispute_id settled_at credit debit fee tax state trouble",
             search="entity_id reference",
             filters="state gateway kind day",
-            waits=[Waits("Unmatched settlements", "Accountant", lambda: Settlement.state == "differs", {"f.state": "differs"}, tone="bad")],
+            waits=[
+                Waits(
+                    "Unmatched settlements",
+                    "Accountant",
+                    lambda: Settlement.state == "differs",
+                    {"f.state": "differs"},
+                    tone="bad",
+                )
+            ],
             roles=BOOKS,
             scope=everything,
         ),
@@ -273,14 +345,26 @@ money = Pack(
             show="day gateway there here difference state counted_at rows",
             filters="state gateway day",
             order="-day",
-            waits=[Waits("Reconciliation mismatches", "Desk Accountant", lambda: Tally.state == "differs", {"f.state": "differs"}, tone="bad")],
+            waits=[
+                Waits(
+                    "Reconciliation mismatches",
+                    "Desk Accountant",
+                    lambda: Tally.state == "differs",
+                    {"f.state": "differs"},
+                    tone="bad",
+                )
+            ],
             roles=COUNTER,
             scope=everything,
         ),
     ],
     reports=reports,
     features=[
-        Feature("coupons", "Coupons", "Customers can enter a coupon code for a discount. When disabled, no codes are accepted. Anything already sold keeps its discount."),
+        Feature(
+            "coupons",
+            "Coupons",
+            "Customers can enter a coupon code for a discount. When disabled, no codes are accepted. Anything already sold keeps its discount.",
+        ),
         Feature(
             "baskets",
             "Shopping cart",
@@ -289,11 +373,25 @@ money = Pack(
         ),
     ],
     messages=[
-        "money/refunded", "money/invoice", "money/pay_link", "money/bounced", "money/refund_failed", "money/refunded_elsewhere", "money/disputed",
-        "money/dispute_lost", "money/differs",
+        "money/refunded",
+        "money/invoice",
+        "money/pay_link",
+        "money/bounced",
+        "money/refund_failed",
+        "money/refunded_elsewhere",
+        "money/disputed",
+        "money/dispute_lost",
+        "money/differs",
     ],
     message_titles={
-        "refunded": "Refund", "invoice": "Invoice", "pay_link": "Payment request", "bounced": "Cheque bounced", "refund_failed": "Refund failed",
-        "refunded_elsewhere": "Refunded in the gateway dashboard", "disputed": "Dispute opened", "dispute_lost": "Dispute lost", "differs": "Reconciliation mismatch",
+        "refunded": "Refund",
+        "invoice": "Invoice",
+        "pay_link": "Payment request",
+        "bounced": "Cheque bounced",
+        "refund_failed": "Refund failed",
+        "refunded_elsewhere": "Refunded in the gateway dashboard",
+        "disputed": "Dispute opened",
+        "dispute_lost": "Dispute lost",
+        "differs": "Reconciliation mismatch",
     },
-)  # fmt: skip
+)

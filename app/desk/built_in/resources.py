@@ -216,7 +216,11 @@ house = Pack(
             search="name",
             found=False,
             filters="state due_at",
-            waits=[Waits("Failed background jobs", "Admin", lambda: Job.state == "failed", {"f.state": "failed"}, tone="bad")],
+            waits=[
+                Waits(
+                    "Failed background jobs", "Admin", lambda: Job.state == "failed", {"f.state": "failed"}, tone="bad"
+                )
+            ],
             roles={"Desk": "read moves", "Auditor": "read"},
             scope=everything,
         ),

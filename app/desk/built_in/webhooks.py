@@ -28,7 +28,15 @@ hooks = [
         labels={"address": "Endpoint URL", "seen_at": "Secret shown"},
         order="name",
         links=[Link("Signing secret", "HookSecret.show", lambda hook: hook.seen_at is None and ADMIN in actor().roles)],
-        waits=[Waits("Failing webhooks", "Desk", lambda: Webhook.failing_since.is_not(None) & (Webhook.state == "on"), {"f.state": "on"}, tone="bad")],
+        waits=[
+            Waits(
+                "Failing webhooks",
+                "Desk",
+                lambda: Webhook.failing_since.is_not(None) & (Webhook.state == "on"),
+                {"f.state": "on"},
+                tone="bad",
+            )
+        ],
         tones={"on": "good"},
         roles={"Desk": "read", "Auditor": "read"},
         scope=everything,
@@ -45,7 +53,9 @@ hooks = [
         found=False,
         filters="state event created_at hook",
         labels={"hook": "Webhook", "hook.name": "Webhook"},
-        waits=[Waits("Failed webhook deliveries", "Desk", lambda: WebhookDelivery.state == "failed", {"f.state": "failed"})],
+        waits=[
+            Waits("Failed webhook deliveries", "Desk", lambda: WebhookDelivery.state == "failed", {"f.state": "failed"})
+        ],
         tones={"delivered": "good"},
         roles={"Desk": "read moves", "Auditor": "read"},
         scope=everything,

@@ -28,18 +28,26 @@ def readable(noun: type[Any]) -> ColumnElement[bool]:
     whole, limited = _read_by(access.actor(), tuple(registered_resources()))
     token = _asking.set(asking)
     try:
-        parts = [and_(noun.noun == each.__tablename__, noun.row_id.in_(select(each.id).where(access.within(each)))) for each in limited if each not in asking]
+        parts = [
+            and_(noun.noun == each.__tablename__, noun.row_id.in_(select(each.id).where(access.within(each))))
+            for each in limited
+            if each not in asking
+        ]
     finally:
         _asking.reset(token)
     # One list, where IN has a question mark for each name: however many nouns there are, it is the same statement.
-    return or_(noun.noun == any_(literal([each.__tablename__ for each in whole if each not in asking], ARRAY(Text))), *parts)
+    return or_(
+        noun.noun == any_(literal([each.__tablename__ for each in whole if each not in asking], ARRAY(Text))), *parts
+    )
 
 
 @lru_cache(64)
 def _read_by(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[type[Noun]], list[type[Noun]]]:
     """The nouns that somebody with these very rights reads to the last row, and those of which they read some."""
     here = [each.noun for each in declared if who.may(each.noun, "read")]
-    return [each for each in here if access.sees_all(who, each)], [each for each in here if not access.sees_all(who, each)]
+    return [each for each in here if access.sees_all(who, each)], [
+        each for each in here if not access.sees_all(who, each)
+    ]
 
 
 def found(name: str, id: int) -> Any:

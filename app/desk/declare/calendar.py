@@ -63,7 +63,14 @@ class Calendar:
     ) -> None:
         self.starts, self.ends, self.group, self.title, self.notes, self.kin = starts, ends, group, title, notes, kin
         self.also = also
-        self.hides, self.drop, self.around, self.shuts, self.label, self.icon = hides.split(), drop.split(), around, shuts, label, "calendar"
+        self.hides, self.drop, self.around, self.shuts, self.label, self.icon = (
+            hides.split(),
+            drop.split(),
+            around,
+            shuts,
+            label,
+            "calendar",
+        )
         self.noun: type[Noun] = Noun
         self.pack = ""
 
@@ -71,8 +78,12 @@ class Calendar:
         """Which noun's it is; what it names has to be there."""
         self.noun = noun
         self.begins, self.over = columns(noun, f"{self.starts} {self.ends}", {})
-        self.whose, self.named, self.said, self.of_kin = (columns(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin))
-        if {self.begins.kind, self.over.kind} != {"moment"} or {each.kind for each in [*self.whose, *self.of_kin]} != {"relation"}:
+        self.whose, self.named, self.said, self.of_kin = (
+            columns(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin)
+        )
+        if {self.begins.kind, self.over.kind} != {"moment"} or {each.kind for each in [*self.whose, *self.of_kin]} != {
+            "relation"
+        }:
             raise TypeError(f"{noun.__name__}: a calendar goes from a moment to a moment, grouped by relations.")
         return self
 

@@ -49,8 +49,13 @@ class Chart:
         along, of = (next(each for each in report.columns if each.name == name) for name in (self.along, self.of))
         ordered = _without_gaps(sums) if self.shape == "columns" else sorted(sums.items(), key=lambda item: -item[1])
         largest = max((abs(value) for _, value in ordered), default=0) or 1
-        said = [(along.said({along.name: key}), value) for key, value in ordered[-MOST:] if self.shape == "columns" or value][:MOST]
-        return [Point(label, of.said({of.name: _whole(of.kind, value)}), abs(value) / largest, value < 0) for label, value in said]
+        said = [
+            (along.said({along.name: key}), value) for key, value in ordered[-MOST:] if self.shape == "columns" or value
+        ][:MOST]
+        return [
+            Point(label, of.said({of.name: _whole(of.kind, value)}), abs(value) / largest, value < 0)
+            for label, value in said
+        ]
 
 
 def _plain(value: Any) -> int | None:

@@ -45,9 +45,18 @@ def live_in(timezone: str, currency: str) -> None:
 
 # What many nouns have, and what a person calls it.
 _CALLED = {
-    "noun": "Record", "row_id": "ID", "timezone": "Time zone", "state": "Status", "created_at": "Created", "changed_at": "Updated", "why": "Reason",
-    "trouble": "Error", "tries": "Attempts", "attempts": "Attempts", "locale": "Language",
-}  # fmt: skip
+    "noun": "Record",
+    "row_id": "ID",
+    "timezone": "Time zone",
+    "state": "Status",
+    "created_at": "Created",
+    "changed_at": "Updated",
+    "why": "Reason",
+    "trouble": "Error",
+    "tries": "Attempts",
+    "attempts": "Attempts",
+    "locale": "Language",
+}
 
 
 def usual_label(name: str) -> str:
@@ -144,7 +153,9 @@ class Column:
             return "rate"
         of = prop.columns[0].type
         kinds = {Boolean: "yesno", DateTime: "moment", Date: "day", Time: "time", Integer: "number", JSONB: "facts"}
-        return next((kind for each, kind in kinds.items() if isinstance(of, each)), "long" if self.info.get("long") else "text")
+        return next(
+            (kind for each, kind in kinds.items() if isinstance(of, each)), "long" if self.info.get("long") else "text"
+        )
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -234,7 +245,11 @@ class Column:
 
     def is_empty(self, expression: Any) -> Any:
         """In the database."""
-        return expression.is_(None) | (expression == "") if self.kind in ("text", "long", "choice") else expression.is_(None)
+        return (
+            expression.is_(None) | (expression == "")
+            if self.kind in ("text", "long", "choice")
+            else expression.is_(None)
+        )
 
     def placed(self, row: Any) -> Any:
         """What the database orders the row by."""
@@ -354,7 +369,11 @@ class Told(Column):
 def for_reader(columns: Iterable[Column]) -> list[Column]:
     """As whoever is here may see them: some not at all, and of some only that they are filled in."""
     levels = [(each, each.level) for each in columns]
-    return [Masked(each.noun, each.path, each.called, real=each) if level == "masked" else each for each, level in levels if level != "hidden"]
+    return [
+        Masked(each.noun, each.path, each.called, real=each) if level == "masked" else each
+        for each, level in levels
+        if level != "hidden"
+    ]
 
 
 def open_to(level: str, columns: Iterable[Column]) -> list[Column]:
@@ -364,7 +383,11 @@ def open_to(level: str, columns: Iterable[Column]) -> list[Column]:
 
 def safe(text: str) -> str:
     """A cell that a spreadsheet cannot take for a formula."""
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text.lstrip("-").replace(".", "").isdigit() else text
+    return (
+        f"'{text}"
+        if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text.lstrip("-").replace(".", "").isdigit()
+        else text
+    )
 
 
 # --- the kinds --------------------------------------------------------------------------------------------------------
@@ -409,7 +432,11 @@ def _rate(column: Column, given: Any) -> int:
 
 def _money(column: Column, given: Any) -> Money:
     if isinstance(given, Mapping):  # as the API says it: whole minor units and a currency
-        if set(given) != {"amount", "currency"} or not isinstance(given["amount"], int) or not isinstance(given["currency"], str):
+        if (
+            set(given) != {"amount", "currency"}
+            or not isinstance(given["amount"], int)
+            or not isinstance(given["currency"], str)
+        ):
             raise ValueError('Send an amount such as {"amount": 99900, "currency": "INR"}.')
         money = Money(given["amount"], given["currency"])
     else:
@@ -530,26 +557,56 @@ KINDS: dict[str, Kind] = {
     "long": Kind(read=_text),
     "number": Kind(read=_number, schema={"type": "integer"}),
     "rate": Kind(
-        said=lambda v: f"{v / 100:g}%", plain=lambda v: f"{v / 100:g}", json=lambda v: v / 100, typed=lambda v: f"{v / 100:g}", read=_rate,
+        said=lambda v: f"{v / 100:g}%",
+        plain=lambda v: f"{v / 100:g}",
+        json=lambda v: v / 100,
+        typed=lambda v: f"{v / 100:g}",
+        read=_rate,
         schema={"type": "number", "description": "In percent."},
     ),
-    "yesno": Kind(said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}),
-    "day": Kind(said=lambda v: f"{v.day} {v:%b %Y}", json=_iso_said, read=_iso(date, "Enter a valid date."), schema={"type": "string", "format": "date"}),
-    "time": Kind(said=lambda v: f"{v:%H:%M}", json=_iso_said, read=_iso(time, "Enter a time, such as 14:30."), schema={"type": "string", "format": "time"}),
-    "moment": Kind(
-        said=lambda v: clock.said(v, house.timezone), plain=lambda v: _local(v).isoformat(timespec="minutes"), json=lambda v: v.astimezone(UTC).isoformat(),
-        typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}", read=_moment, schema={"type": "string", "format": "date-time"},
+    "yesno": Kind(
+        said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}
     ),
-    "money": Kind(plain=lambda v: v.plain, json=lambda v: v.as_json(), typed=lambda v: v.plain, read=_money, schema=MONEY_SCHEMA),
+    "day": Kind(
+        said=lambda v: f"{v.day} {v:%b %Y}",
+        json=_iso_said,
+        read=_iso(date, "Enter a valid date."),
+        schema={"type": "string", "format": "date"},
+    ),
+    "time": Kind(
+        said=lambda v: f"{v:%H:%M}",
+        json=_iso_said,
+        read=_iso(time, "Enter a time, such as 14:30."),
+        schema={"type": "string", "format": "time"},
+    ),
+    "moment": Kind(
+        said=lambda v: clock.said(v, house.timezone),
+        plain=lambda v: _local(v).isoformat(timespec="minutes"),
+        json=lambda v: v.astimezone(UTC).isoformat(),
+        typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}",
+        read=_moment,
+        schema={"type": "string", "format": "date-time"},
+    ),
+    "money": Kind(
+        plain=lambda v: v.plain, json=lambda v: v.as_json(), typed=lambda v: v.plain, read=_money, schema=MONEY_SCHEMA
+    ),
     "state": Kind(said=spaced, read=_unwritable),
     "choice": Kind(said=spaced, read=_choice),
     "facts": Kind(said=_facts_said, plain=_facts_said, read=_facts, schema={"type": "object"}),
     "relation": Kind(
-        json=lambda v: {"id": v.id, "name": str(v)}, typed=lambda v: f"{v.id} · {v}", read=_relation,
+        json=lambda v: {"id": v.id, "name": str(v)},
+        typed=lambda v: f"{v.id} · {v}",
+        read=_relation,
         schema={"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},
     ),
-    "picture": Kind(said=lambda v: v.name, json=lambda v: {"id": v.id, "name": v.name}, typed=lambda v: "", read=_picture, schema={"type": "object"}),
-}  # fmt: skip
+    "picture": Kind(
+        said=lambda v: v.name,
+        json=lambda v: {"id": v.id, "name": v.name},
+        typed=lambda v: "",
+        read=_picture,
+        schema={"type": "object"},
+    ),
+}
 
 
 def columns(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[Column]:

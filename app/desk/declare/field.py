@@ -81,17 +81,29 @@ class Field(Noun):
     states = "used", "put_away"
     state_labels: ClassVar[dict[str, str]] = {"used": "Active", "put_away": "Archived"}
     __table_args__ = (UniqueConstraint("noun", "key"),)
-    refusals: ClassVar[dict[str, str]] = {"field_noun_key_key": "This record type already has a field with this name. It may be archived."}
+    refusals: ClassVar[dict[str, str]] = {
+        "field_noun_key_key": "This record type already has a field with this name. It may be archived."
+    }
 
-    noun: Mapped[str] = mapped_column(info={"label": "Record type", "choices": _open_nouns, "help": "The records that get this field."})
+    noun: Mapped[str] = mapped_column(
+        info={"label": "Record type", "choices": _open_nouns, "help": "The records that get this field."}
+    )
     label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "Shown next to the field."})
     key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "API name"})
     kind: Mapped[str] = mapped_column(info={"label": "Type", "choices": {name: it.label for name, it in KEPT.items()}})
-    target: Mapped[str] = mapped_column(default="", info={"label": "Linked record type", "choices": _targets, "only": ("kind", ["relation"])})
-    options: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Options", "help": "One per line.", "only": ("kind", ["choice"])})
-    help: Mapped[str] = mapped_column(sa.String(200), default="", info={"label": "Help text", "help": "Shown below the field in forms."})
+    target: Mapped[str] = mapped_column(
+        default="", info={"label": "Linked record type", "choices": _targets, "only": ("kind", ["relation"])}
+    )
+    options: Mapped[str] = mapped_column(
+        default="", info={"long": True, "label": "Options", "help": "One per line.", "only": ("kind", ["choice"])}
+    )
+    help: Mapped[str] = mapped_column(
+        sa.String(200), default="", info={"label": "Help text", "help": "Shown below the field in forms."}
+    )
     required: Mapped[bool] = mapped_column(default=False, info={"label": "Required"})
-    listed: Mapped[bool] = mapped_column(default=False, info={"label": "Show in list", "help": "Always available under Columns."})
+    listed: Mapped[bool] = mapped_column(
+        default=False, info={"label": "Show in list", "help": "Always available under Columns."}
+    )
     found: Mapped[bool] = mapped_column(default=False, info={"label": "Searchable", "only": ("kind", WORDS)})
     place: Mapped[int] = mapped_column(default=10, info={"label": "Order", "help": "Lower numbers come first."})
 
@@ -107,9 +119,17 @@ class Field(Noun):
         self.options = "\n".join(self.choices)
         wrong = {}
         if (self.kind == "choice") != bool(self.options):
-            wrong["options"] = "Enter the options, one per line." if self.kind == "choice" else "Only single-choice fields have options."
+            wrong["options"] = (
+                "Enter the options, one per line."
+                if self.kind == "choice"
+                else "Only single-choice fields have options."
+            )
         if (self.kind == "relation") != bool(self.target):
-            wrong["target"] = "Choose a record type." if self.kind == "relation" else "Only linked-record fields have a linked record type."
+            wrong["target"] = (
+                "Choose a record type."
+                if self.kind == "relation"
+                else "Only linked-record fields have a linked record type."
+            )
         if self.found and self.kind not in WORDS:
             wrong["found"] = "Only text and single-choice fields can be searchable."
         if wrong:
@@ -121,7 +141,11 @@ class Field(Noun):
 
     def _not_too_many(self) -> None:
         if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
-            raise Invalid.fields_said({"noun": f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."})
+            raise Invalid.fields_said(
+                {
+                    "noun": f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."
+                }
+            )
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -171,9 +195,17 @@ class Added(Column):
     @classmethod
     def of(cls, field: Field) -> Added:
         return cls(
-            noun_called(field.noun), f"more.{field.key}", field.label,
-            kept_as=field.kind, leads_to=field.target, help=field.help, options=field.choices, must=field.required, listed=field.listed, found=field.found,
-        )  # fmt: skip
+            noun_called(field.noun),
+            f"more.{field.key}",
+            field.label,
+            kept_as=field.kind,
+            leads_to=field.target,
+            help=field.help,
+            options=field.choices,
+            must=field.required,
+            listed=field.listed,
+            found=field.found,
+        )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", (self.path,))
@@ -190,7 +222,9 @@ class Added(Column):
     def attribute(self) -> Any:
         """What a mapped column would say of itself."""
         info = {"help": self.help, "choices": self.options, "long": self.kept_as == "long"}
-        return SimpleNamespace(columns=[sa.Column(self.key, KEPT[self.kept_as].type, nullable=not self.must, info=info)])
+        return SimpleNamespace(
+            columns=[sa.Column(self.key, KEPT[self.kept_as].type, nullable=not self.must, info=info)]
+        )
 
     @cached_property
     def kind(self) -> str:

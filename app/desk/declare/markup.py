@@ -23,7 +23,9 @@ _MEANINGS = {
 }
 _MEANT = {state: f"is-{name}" for name, states in _MEANINGS.items() for state in states.split()}
 
-Of = Resource | type[Noun] | Mapping[str, str] | None  # whose state it is; tones alone, where it is no noun's: {"on": "good"}
+Of = (
+    Resource | type[Noun] | Mapping[str, str] | None
+)  # whose state it is; tones alone, where it is no noun's: {"on": "good"}
 
 
 def meaning(state: str | None, of: Of = None) -> str:
@@ -72,7 +74,17 @@ def entries(its: Sequence[Any]) -> Markup:
     """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
     at: Any = getattr(g, "resource", None)
     endpoint, root = request.endpoint, request.script_root
-    drawn = [_entry(each.front, each.icon, each.label, each.also, "" if each is not at else "page" if endpoint == each.front else "true", root) for each in its]
+    drawn = [
+        _entry(
+            each.front,
+            each.icon,
+            each.label,
+            each.also,
+            "" if each is not at else "page" if endpoint == each.front else "true",
+            root,
+        )
+        for each in its
+    ]
     return Markup("\n".join(drawn))  # noqa: S704  # each of them is markup
 
 
@@ -108,13 +120,22 @@ def _addition(endpoint: str, said: str, drawn: str, root: str) -> Markup:
 
 # --- the rows of a table ----------------------------------------------------------------------------------------------
 
-_LOOKS = {"money": "is-num", "number": "is-num", "rate": "is-num", "moment": "is-when", "day": "is-when", "time": "is-when"}
+_LOOKS = {
+    "money": "is-num",
+    "number": "is-num",
+    "rate": "is-num",
+    "moment": "is-when",
+    "day": "is-when",
+    "time": "is-when",
+}
 _LONG = "text", "long", "facts"
 
 Draw = Callable[[Any], str]  # of a row: one of its cells
 
 
-def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bool = False, cells: Collection[str] = ()) -> Markup:
+def lines(
+    rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bool = False, cells: Collection[str] = ()
+) -> Markup:
     """Each row leads to its page, whose address is `at`, that of the list, and its number. `cells` are the paths that open under the reader's hand."""
     title, rest = _title(columns[0], cells), [_cell(each, cells) for each in columns[1:]]
     drawn = []
@@ -122,7 +143,9 @@ def lines(rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bo
         url = f"{at}{row.id}"
         drawn.append(f'<tr role="row" data-href="{url}"' + (f' data-cells="{url}/cell/">' if cells else ">"))
         if ticked:
-            drawn.append(f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">')
+            drawn.append(
+                f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">'
+            )
             drawn.append(f"Select {escape(str(row))}</span></label></td>")
         drawn.append(title(row, url))
         drawn += [draw(row) for draw in rest]
@@ -144,9 +167,15 @@ def _title(column: Column, cells: Collection[str]) -> Callable[[Any, str], str]:
 def _cell(column: Column, cells: Collection[str]) -> Draw:
     label = escape(column.label)
     if column.kind == "state":
-        return lambda row: f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), column.owner)}</td>'
+        return lambda row: (
+            f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), column.owner)}</td>'
+        )
     head = f'<td role="cell" data-label="{label}"{_opening(column, cells)} class="{_LOOKS.get(column.kind, "")}'
-    before, after = ('<span class="clip">', "</span></td>") if column.kind in _LONG and not column.info.get("whole") else ("", "</td>")
+    before, after = (
+        ('<span class="clip">', "</span></td>")
+        if column.kind in _LONG and not column.info.get("whole")
+        else ("", "</td>")
+    )
 
     def draw(row: Any) -> str:
         said = column.said(row)

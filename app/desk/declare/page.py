@@ -47,7 +47,13 @@ class Page:
         adds: bool = False,
     ) -> None:
         self.name, self.label, self.icon, self.also = name, label or spaced(name), icon, also
-        self.roles, self.answers, self.glance, self.adds, self.pack = frozenset(roles.split()), answers, glance, adds, ""
+        self.roles, self.answers, self.glance, self.adds, self.pack = (
+            frozenset(roles.split()),
+            answers,
+            glance,
+            adds,
+            "",
+        )
 
     def register(self, pack: str) -> None:
         if self.name in _registered:
@@ -88,7 +94,9 @@ class Door(BaseView):
 
 
 def door_of(page: Page) -> type[Door]:
-    return type(page.right, (Door,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right})
+    return type(
+        page.right, (Door,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right}
+    )
 
 
 _registered: dict[str, Page] = {}

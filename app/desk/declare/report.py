@@ -54,7 +54,7 @@ def _on_its_side(money: Money) -> str:
 
 CELLS = KINDS | {
     "balance": Kind(said=_on_its_side, plain=lambda v: v.plain, json=lambda v: v.as_json(), schema=MONEY_SCHEMA),
-}  # fmt: skip
+}
 SUMS = "money", "balance"
 
 
@@ -152,7 +152,13 @@ class Report:
         self.name, self.icon, self.asks, self.points = name, icon, asks, dict(points or {})
         self.label, self.also = label or spaced(name), f"report {also}".strip()
         self.columns = [
-            Heading(each, kind, (labels or {}).get(each) or usual_label(each), (states or {}).get(each), (choices or {}).get(each, {}))
+            Heading(
+                each,
+                kind,
+                (labels or {}).get(each) or usual_label(each),
+                (states or {}).get(each),
+                (choices or {}).get(each, {}),
+            )
             for each, kind in columns.items()
         ]
         self.rows, self.total, self.groups = rows, total.split(), groups.split()
@@ -168,7 +174,10 @@ class Report:
         if stray := {*self.total, *self.groups} - kinds.keys():
             raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))}.")
         drawn = {self.chart.along, self.chart.of} if self.chart else set()
-        if stray := (drawn | {name for names in (self.figure.names if self.figure else ()) for name in names}) - kinds.keys():
+        if (
+            stray := (drawn | {name for names in (self.figure.names if self.figure else ()) for name in names})
+            - kinds.keys()
+        ):
             raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))} to draw or to count.")
         if self.figure and not {"since", "until"} <= {each.name for each in self.questions}:
             raise TypeError(f"{self.name}: a figure is of some days, so it asks for since and until.")
@@ -238,7 +247,9 @@ class Report:
 
     def spoken(self, asked: Any, *, without_days: bool = False) -> list[tuple[str, str]]:
         """What was asked, question by question, as it is said to a person."""
-        values = [(each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)]
+        values = [
+            (each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)
+        ]
         return [(each.label, self._spoken(each, value)) for each, value in values if value not in (None, "")]
 
     def _spoken(self, question: Question, value: Any) -> str:

@@ -20,7 +20,14 @@ from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 
 # What one word of a role's rights allows; "moves" stands for every move whose `by` names the role.
-_RIGHTS = {"read": {"read"}, "write": {"add", "edit"}, "add": {"add"}, "edit": {"edit"}, "delete": {"delete"}, "moves": set()}
+_RIGHTS = {
+    "read": {"read"},
+    "write": {"add", "edit"},
+    "add": {"add"},
+    "edit": {"edit"},
+    "delete": {"delete"},
+    "moves": set(),
+}
 
 CARD = 4  # columns of the list by which a row is known where it stands alone
 
@@ -77,7 +84,9 @@ class Shape:
     @cached_property
     def at_stake(self) -> Sequence[Column]:
         """Whose it is, and how much: nobody decides on a row without having seen that."""
-        return [each for each in self.list if each.kind == "money" or (each.kind == "relation" and each.target is Person)]
+        return [
+            each for each in self.list if each.kind == "money" or (each.kind == "relation" and each.target is Person)
+        ]
 
     @property
     def every(self) -> Iterator[Column]:
@@ -87,7 +96,10 @@ class Shape:
     def in_groups(self, columns: Sequence[Column]) -> Sequence[tuple[str, Sequence[Column]]]:
         """For a form: below the headings that they have on the record page."""
         heading = {each.path: said for said, its in self.groups for each in its}
-        below = [(said, [each for each in columns if heading.get(each.path, "") == said]) for said in dict.fromkeys(["", *heading.values()])]
+        below = [
+            (said, [each for each in columns if heading.get(each.path, "") == said])
+            for said in dict.fromkeys(["", *heading.values()])
+        ]
         return [(said, its) for said, its in below if its]
 
     def with_fields(self, added: Sequence[Added]) -> Shape:
@@ -119,7 +131,10 @@ class Shape:
         return self._by_eyes[who.eyes]
 
     def _narrowed(self) -> Shape:
-        plain = {name: open_to(level, getattr(self, name)) for name, level in (("add", "write"), ("edit", "write"), ("search", "read"), ("filters", "read"))}
+        plain = {
+            name: open_to(level, getattr(self, name))
+            for name, level in (("add", "write"), ("edit", "write"), ("search", "read"), ("filters", "read"))
+        }
         groups = [(heading, for_reader(its)) for heading, its in self.groups]
         return Shape(list=for_reader(self.list), groups=[(heading, its) for heading, its in groups if its], **plain)
 
@@ -212,13 +227,19 @@ class Resource:
         if self.archive and not self.declared.edit:
             raise TypeError(f"{self.noun.__name__}: a row that nobody edits is put away by nobody.")
         if stray := self.policies.keys() - self.roles.keys():
-            raise TypeError(f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it.")
+            raise TypeError(
+                f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it."
+            )
         if stray := self.tones.keys() - set(self.noun.states):
             raise TypeError(f"{self.noun.__name__}: a tone for {', '.join(sorted(stray))}, which is no state of it.")
         if self.links and not issubclass(self.noun, access.Linked):
             raise TypeError(f"{self.noun.__name__} has no signed link.")
-        if stray := {name for each in self.waits for name in each.filters if not name.startswith("f.") and name not in ("w", "q")}:
-            raise TypeError(f"{self.noun.__name__}: what waits leads to its list by f.{min(stray)}, not by {min(stray)}.")
+        if stray := {
+            name for each in self.waits for name in each.filters if not name.startswith("f.") and name not in ("w", "q")
+        }:
+            raise TypeError(
+                f"{self.noun.__name__}: what waits leads to its list by f.{min(stray)}, not by {min(stray)}."
+            )
         self._check_columns()
 
     def _check_columns(self) -> None:
@@ -229,12 +250,18 @@ class Resource:
             if each.secret:
                 raise TypeError(f"{self.noun.__name__}.{each.path} is secret: not in a list, a search or a filter.")
         for each in self.below:
-            if each.kind != "relation" or each.path not in {it.path for it in [*self.declared.choosable, *self.declared.filters]}:
-                raise TypeError(f"{self.noun.__name__} is below what a relation leads to that it shows or is filtered by, not below {each.path}.")
+            if each.kind != "relation" or each.path not in {
+                it.path for it in [*self.declared.choosable, *self.declared.filters]
+            }:
+                raise TypeError(
+                    f"{self.noun.__name__} is below what a relation leads to that it shows or is filtered by, not below {each.path}."
+                )
         for name, most in self.guards.items():
             levels = LEVELS[1:3] if Column(self.noun, name).kind not in ("relation", "picture") else ("read",)
             if stray := {*most.values()} - {*levels, "hidden"}:
-                raise TypeError(f"{self.noun.__name__}.{name} is {', '.join(levels)} or hidden to somebody, not {', '.join(sorted(stray))}.")
+                raise TypeError(
+                    f"{self.noun.__name__}.{name} is {', '.join(levels)} or hidden to somebody, not {', '.join(sorted(stray))}."
+                )
             if name == self.order.removeprefix("-"):
                 raise TypeError(f"{self.noun.__name__} is ordered by {name}, which not everybody may know.")
 
@@ -251,7 +278,9 @@ class Resource:
         access.guard(self.noun, self.guards)
         for column in self.below:
             there = _below.setdefault(column.target, [])
-            there.insert(sum(each.pack == pack for each, _ in there), (self, column))  # the house is registered first, and stands last
+            there.insert(
+                sum(each.pack == pack for each, _ in there), (self, column)
+            )  # the house is registered first, and stands last
         if self.is_indexed and any(len(each.steps) == 1 for each in self.declared.search):
             can_be_pointed_at(self.noun)
 
@@ -300,7 +329,12 @@ class Resource:
     def verbs(self) -> Sequence[str]:
         """Everything that can be a right here, for the permission table."""
         given = {verb for role in self.roles for verb in self.rights(role)}
-        verbs = {"read"} | ({"add"} if self.declared.add else set()) | (set() if self.noun.final else {"edit"}) | (given & {"delete"})
+        verbs = (
+            {"read"}
+            | ({"add"} if self.declared.add else set())
+            | (set() if self.noun.final else {"edit"})
+            | (given & {"delete"})
+        )
         return sorted(verbs | {name for name, move in self.moves.items() if move.by})
 
     # --- which columns stand where, for whoever is here ---

@@ -25,11 +25,23 @@ class Place:
 _ACCOUNT = [
     Place("My account", "Users.userinfo", "user", "profile settings name", "My account"),
     Place("Change my password", "ResetMyPasswordView.this_form_get", "key", "password reset settings", "My account"),
-    Place("Two-factor authentication", "SecondFactor.show", "shield", "2fa mfa totp authenticator second factor security code otp", "My account"),
+    Place(
+        "Two-factor authentication",
+        "SecondFactor.show",
+        "shield",
+        "2fa mfa totp authenticator second factor security code otp",
+        "My account",
+    ),
     Place("Passkeys", "Passkeys.index", "key", "sign in passwordless fingerprint security key webauthn", "My account"),
     Place("Sessions", "Sessions.index", "users", "session devices signed in sign out browser", "My account"),
     Place("API tokens", "Tokens.index", "code", "token key api rest access integration", "My account"),
-    Place("Notifications", "Notices.index", "bell", "notification settings alerts preferences inbox mentions", "My account"),
+    Place(
+        "Notifications",
+        "Notices.index",
+        "bell",
+        "notification settings alerts preferences inbox mentions",
+        "My account",
+    ),
 ]
 _ADMIN = [
     Place("Groups", "Groups.index", "users", "team groups roles users permissions", "Settings"),
@@ -38,7 +50,13 @@ _ADMIN = [
     Place("Workers and Redis", "ops_redis.show", "flask", "health queue cache status", "Operations"),
     Place("Database", "ops_database.show", "book", "backup restore postgres health size status", "Operations"),
     Place("Files", "ops_files.show", "file", "uploads storage backup disk", "Operations"),
-    Place("System settings", "ops_settings.show", "gear", "settings configuration environment timezone currency smtp email", "Operations"),
+    Place(
+        "System settings",
+        "ops_settings.show",
+        "gear",
+        "settings configuration environment timezone currency smtp email",
+        "Operations",
+    ),
 ]
 
 
@@ -47,6 +65,12 @@ def elsewhere() -> Iterator[Place]:
     who, people = actor(), resource_of(Person)
     yield from _ACCOUNT
     if people and people.add and is_on(people.part) and who.may(Person, "add"):
-        yield Place(f"Import {people.plural}", "PersonScreens.intakes", "upload", "import csv excel upload migrate spreadsheet", people.label)
+        yield Place(
+            f"Import {people.plural}",
+            "PersonScreens.intakes",
+            "upload",
+            "import csv excel upload migrate spreadsheet",
+            people.label,
+        )
     if ADMIN in who.roles:
         yield from _ADMIN

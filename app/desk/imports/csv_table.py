@@ -87,7 +87,9 @@ def table_of(text: str) -> Table:
     if not any(heads) or not rows:
         raise _wrong("This file has no rows. Put the column names in the first row and the data below it.")
     if len(rows) > MOST:
-        raise _wrong(f"You can import at most {MOST:,} rows at once, and this file has {len(rows):,}. Split it into several files.")
+        raise _wrong(
+            f"You can import at most {MOST:,} rows at once, and this file has {len(rows):,}. Split it into several files."
+        )
     if len(heads) > WIDEST:
         raise _wrong(f"Use at most {WIDEST} columns.")
     return Table(heads, rows)
@@ -130,7 +132,14 @@ def heard(column: Column, cell: str) -> str:
 def _chosen(column: Column, cell: str) -> str:
     """By its name, or as it is called on a screen and in an export."""
     said = cell.casefold()
-    return next((each for each in column.choices if said in (each.casefold(), spaced(each).casefold(), column.option_said(each).casefold())), cell)
+    return next(
+        (
+            each
+            for each in column.choices
+            if said in (each.casefold(), spaced(each).casefold(), column.option_said(each).casefold())
+        ),
+        cell,
+    )
 
 
 def _yes_or_no(cell: str) -> str:
@@ -146,8 +155,12 @@ def _meant(target: Any, cell: str) -> int:
     columns = inspect(target).columns
     names = [cast(columns[each], String) for each in _NAMES if each in columns and not columns[each].info.get("secret")]
     whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
-    is_it = [*((each == cell) for each in names + whole)] + ([func.lower(columns["email"]) == cell.lower()] if "email" in columns else [])
-    if said := re.fullmatch(rf"{re.escape(called(target.__tablename__))} (\d{{1,9}})", cell):  # a noun without a name is called like this everywhere
+    is_it = [*((each == cell) for each in names + whole)] + (
+        [func.lower(columns["email"]) == cell.lower()] if "email" in columns else []
+    )
+    if said := re.fullmatch(
+        rf"{re.escape(called(target.__tablename__))} (\d{{1,9}})", cell
+    ):  # a noun without a name is called like this everywhere
         is_it.append(target.id == int(said[1]))
     found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []
     if len(found) > 1:

@@ -45,8 +45,14 @@ class ImportRun(Noun, table="intake"):
 
     states = "waiting", "trying", "tried", "running", "done", "undoing", "undone"
     state_labels: ClassVar[dict[str, str]] = {
-        "waiting": "Not validated", "trying": "Validating", "tried": "Validated", "running": "Importing", "done": "Imported", "undoing": "Undoing", "undone": "Import undone",
-    }  # fmt: skip
+        "waiting": "Not validated",
+        "trying": "Validating",
+        "tried": "Validated",
+        "running": "Importing",
+        "done": "Imported",
+        "undoing": "Undoing",
+        "undone": "Import undone",
+    }
     audited = False  # each row that it makes has a history of its own
     __table_args__ = (Index("intake_mine", "user_id", "resource", "id"),)
     refusals: ClassVar[dict[str, str]] = {"intake_once_key": "This file has already been uploaded."}
@@ -72,7 +78,15 @@ class ImportRun(Noun, table="intake"):
         text = text_of(raw)
         table = table_of(text)
         printed = "".join(each for each in name if each.isprintable())[:100] or "file"
-        made = cls(resource=resource.name, user_id=who.user_id, maker=who.name, name=printed, once=mark, sheet=text, rows=len(table.rows))
+        made = cls(
+            resource=resource.name,
+            user_id=who.user_id,
+            maker=who.name,
+            name=printed,
+            once=mark,
+            sheet=text,
+            rows=len(table.rows),
+        )
         made.columns = _matched(resource, table)
         try:
             with transaction():
@@ -87,7 +101,11 @@ class ImportRun(Noun, table="intake"):
     @classmethod
     def mine(cls, resource: Resource, id: int) -> ImportRun:
         found = session.get(cls, id) if id < 2**31 else None
-        if found is None or found.resource != resource.name or not (found.user_id == actor().user_id or ADMIN in actor().roles):
+        if (
+            found is None
+            or found.resource != resource.name
+            or not (found.user_id == actor().user_id or ADMIN in actor().roles)
+        ):
             raise Missing
         return found
 
@@ -123,14 +141,20 @@ class ImportRun(Noun, table="intake"):
         return table_of(text) if text is not None else None
 
     def lines(self) -> Sequence[IntakeLine]:
-        return session.scalars(select(IntakeLine).where(IntakeLine.intake_id == self.id).order_by(IntakeLine.line)).all()
+        return session.scalars(
+            select(IntakeLine).where(IntakeLine.intake_id == self.id).order_by(IntakeLine.line)
+        ).all()
 
     # --- what somebody presses ---
 
     @move("waiting", "tried", to="trying", label="Validate")
     def try_out(self, columns: Mapping[str, str]) -> None:
         """Match the columns of the file and check every row. Nothing is added."""
-        missing = {each.path: "Choose the column of the file for this field." for each in taken(self.to) if each.required and each.path not in columns.values()}
+        missing = {
+            each.path: "Choose the column of the file for this field."
+            for each in taken(self.to)
+            if each.required and each.path not in columns.values()
+        }
         if missing:
             raise Invalid.fields_said(missing)
         self.columns = dict(columns)
@@ -236,7 +260,9 @@ class ImportRun(Noun, table="intake"):
         return self.state == "running" and not session.scalar(select(known))
 
     def _take_some_back(self) -> None:
-        owed = select(IntakeLine).where(IntakeLine.intake_id == self.id, IntakeLine.row_id.is_not(None), IntakeLine.undone.is_(None))
+        owed = select(IntakeLine).where(
+            IntakeLine.intake_id == self.id, IntakeLine.row_id.is_not(None), IntakeLine.undone.is_(None)
+        )
         some = session.scalars(owed.order_by(IntakeLine.line.desc()).limit(TAKEN)).all()
         for line in some:
             self._take_one_back(line)
@@ -296,7 +322,9 @@ class IntakeLine(Noun):
     line: Mapped[int]
     row_id: Mapped[int | None]
     row_version: Mapped[int | None]
-    wrong: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by the path of a column, or by nothing where it is about the whole row
+    wrong: Mapped[dict[str, Any]] = mapped_column(
+        default=dict
+    )  # by the path of a column, or by nothing where it is about the whole row
     undone: Mapped[str | None]  # why it stays; nothing where it is gone
 
 
@@ -330,7 +358,11 @@ def _matched(resource: Resource, table: Table) -> dict[str, str]:
     found: dict[str, str] = {}
     for at, head in enumerate(table.heads):
         for each in taken(resource):
-            if each.path not in found.values() and str(at) not in found and _letters(head) in (_letters(each.label), _letters(each.path)):
+            if (
+                each.path not in found.values()
+                and str(at) not in found
+                and _letters(head) in (_letters(each.label), _letters(each.path))
+            ):
                 found[str(at)] = each.path
     return found
 
@@ -361,9 +393,18 @@ def _take_away(noun: type[Noun], line: IntakeLine) -> None:
 
 def _is_referred_to(row: Noun) -> bool:
     """By a key, by its name and number, or in an added field; deleting would not always refuse, and sometimes take the others along."""
-    keys = [key for table in metadata.sorted_tables for key in table.foreign_keys if key.column.table.name == row.__tablename__]
+    keys = [
+        key
+        for table in metadata.sorted_tables
+        for key in table.foreign_keys
+        if key.column.table.name == row.__tablename__
+    ]
     by_key = [exists().where(key.parent == row.id) for key in keys]
-    about: list[Any] = [each for each in nouns() if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE]
+    about: list[Any] = [
+        each
+        for each in nouns()
+        if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE
+    ]
     by_name = [exists().where(each.noun == row.__tablename__, each.row_id == row.id) for each in about]
     by_field = [exists().where(each.expression(each.noun) == row.id) for each in leading_to(type(row))]
     return bool(session.scalar(select(or_(false(), *by_key, *by_name, *by_field))))
@@ -379,7 +420,11 @@ def go_on(intake: ImportRun) -> None:
 def forget_what_was_brought() -> None:
     """The file goes after a day; and all of it, where nobody took it in."""
     with transaction():
-        over = select(ImportRun).options(undefer(ImportRun.sheet)).where(ImportRun.sheet.is_not(None), ImportRun.created_at < clock.ahead(hours=-HOURS))
+        over = (
+            select(ImportRun)
+            .options(undefer(ImportRun.sheet))
+            .where(ImportRun.sheet.is_not(None), ImportRun.created_at < clock.ahead(hours=-HOURS))
+        )
         old = over.where(ImportRun.state.not_in(["trying", "running"]))
         for each in session.scalars(old.with_for_update(skip_locked=True)).all():
             if each.state in ("waiting", "tried"):

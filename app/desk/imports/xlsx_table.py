@@ -17,7 +17,9 @@ from openpyxl.xml import DEFUSEDXML
 from app.desk.declare import column
 from app.kernel.errors import Invalid
 
-UNPACKED = 32 * 1024 * 1024  # of all that is in it: five megabytes can be packed so that they are a thousand times as much
+UNPACKED = (
+    32 * 1024 * 1024
+)  # of all that is in it: five megabytes can be packed so that they are a thousand times as much
 PARTS = 500
 CELLS = 300_000  # a few seconds, for which somebody waits
 DEEPEST, WIDEST = 50_000, 200  # as far as is looked: an empty cell with a colour makes a sheet a million lines long
@@ -33,7 +35,9 @@ def lines_of(raw: bytes) -> str:
     try:
         with zipfile.ZipFile(BytesIO(raw)) as packed:
             _refuse_a_bomb(packed)
-            has_formulas = any(_FORMULA.search(packed.read(each)) for each in packed.namelist() if each.startswith("xl/worksheets/"))
+            has_formulas = any(
+                _FORMULA.search(packed.read(each)) for each in packed.namelist() if each.startswith("xl/worksheets/")
+            )
         return _written(raw, has_formulas=has_formulas)
     except Invalid:
         raise
@@ -62,7 +66,9 @@ def _written(raw: bytes, *, has_formulas: bool) -> str:
         said = [_said(cell, line) for cell in _without_a_tail(row)]
         cells += len(said)
         if cells > CELLS:
-            raise _wrong(f"You can import at most {CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”.")
+            raise _wrong(
+                f"You can import at most {CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”."
+            )
         writer.writerow([_head(each) for each in said] if line == 1 else said)
     return text.getvalue()
 
@@ -88,7 +94,9 @@ def _rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
 def _refuse_what_was_never_worked_out(formulas: tuple[Any, ...], shown: tuple[Any, ...], line: int) -> None:
     for at, (formula, cell) in enumerate(zip(formulas, shown, strict=False)):
         if formula.data_type == "f" and cell.value is None:
-            raise _wrong(f"The formula in {_place(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again.")
+            raise _wrong(
+                f"The formula in {_place(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again."
+            )
 
 
 def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each kind of cell
@@ -109,14 +117,20 @@ def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each ki
         case int() | float():
             return f"{Decimal(f'{cell.value:.15g}'):f}"  # as many digits as a spreadsheet itself believes in
     if cell.data_type == "e":
-        raise _wrong(f"{_place(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again.")
+        raise _wrong(
+            f"{_place(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again."
+        )
     return str(cell.value)
 
 
 def _moment(value: datetime) -> str:
     """A cell of a day is that day's first instant; one of a moment may be off by the last bit of a fraction."""
     near = (value + timedelta(microseconds=500_000)).replace(microsecond=0)
-    return near.date().isoformat() if near.time() == time() else near.isoformat(timespec="seconds" if near.second else "minutes")
+    return (
+        near.date().isoformat()
+        if near.time() == time()
+        else near.isoformat(timespec="seconds" if near.second else "minutes")
+    )
 
 
 def _head(said: str) -> str:

@@ -48,5 +48,10 @@ class Archived(Noun, table="put_away"):
 
 def is_away(noun: Any) -> ColumnElement[bool]:
     """The condition under which a row of this noun is away."""
-    there: ColumnElement[bool] = select(Archived.id).where(Archived.noun == noun.__tablename__, Archived.row_id == noun.id).correlate(noun).exists()
+    there: ColumnElement[bool] = (
+        select(Archived.id)
+        .where(Archived.noun == noun.__tablename__, Archived.row_id == noun.id)
+        .correlate(noun)
+        .exists()
+    )
     return there

@@ -29,7 +29,9 @@ class BulkEdit(Noun, table="batch"):
     resource: Mapped[str]
     path: Mapped[str]
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
-    rows: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by id: what was there, and the version that the change made
+    rows: Mapped[dict[str, Any]] = mapped_column(
+        default=dict
+    )  # by id: what was there, and the version that the change made
     undone_at: Mapped[datetime | None]
 
     @classmethod
@@ -61,7 +63,9 @@ def was(row: Noun, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a change has changed, as it was, in JSON; None if something of it is not for keeping beside the row."""
     now, columns = stands(row), inspect(type(row)).columns
     changed = {key: value for key, value in before.items() if value != now[key]}
-    if any(columns[key].info.get("secret") for key in changed) or not all(isinstance(each, _KEPT) for each in changed.values()):
+    if any(columns[key].info.get("secret") for key in changed) or not all(
+        isinstance(each, _KEPT) for each in changed.values()
+    ):
         return None
     return {key: value.isoformat() if isinstance(value, date | time) else value for key, value in changed.items()}
 

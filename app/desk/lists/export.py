@@ -54,7 +54,12 @@ def lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[list[str]]
         yield [each.plain(row) for each in columns]
 
 
-def workbook(columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any] | None = None, asked: Sequence[tuple[str, str]] = ()) -> IO[bytes]:
+def workbook(
+    columns: Sequence[Headed],
+    rows: Iterable[Any],
+    sums: Mapping[str, Any] | None = None,
+    asked: Sequence[tuple[str, str]] = (),
+) -> IO[bytes]:
     """Amounts as numbers of their currency, days as days, and text only ever as text: a cell is never a formula.
 
     Below stand the `sums` of each currency, and on a page of its own what was `asked`.
@@ -76,7 +81,9 @@ def workbook(columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, 
     return file
 
 
-def _fill(sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any], formats: _Formats) -> None:
+def _fill(
+    sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any], formats: _Formats
+) -> None:
     nth = 0
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, 18)
@@ -137,7 +144,9 @@ def _write(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats
 
 def _write_date(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
     value = column.value(row)
-    local = value.astimezone(ZoneInfo(kinds.house.timezone)).replace(tzinfo=None) if isinstance(value, datetime) else value
+    local = (
+        value.astimezone(ZoneInfo(kinds.house.timezone)).replace(tzinfo=None) if isinstance(value, datetime) else value
+    )
     try:
         sheet.write_datetime(*place, local, formats[_DATED[column.kind]])
     except (ValueError, XlsxWriterException):

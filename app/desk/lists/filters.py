@@ -41,15 +41,37 @@ HOWS: dict[str, tuple[str, ...]] = {
     "relation": ("is", "is-not", "among", *_MAYBE),
 }
 _SAID = {
-    "is": "is", "is-not": "is not", "has": "contains", "begins": "starts with", "among": "is one of", "empty": "is empty", "filled": "is not empty",
-    "from": "is at least", "to": "is at most", "between": "is between", "within": "is", "last": "is in the last … days", "next": "is in the next … days",
-    "older": "is more than … days ago", "later": "is more than … days from now",
-}  # fmt: skip
+    "is": "is",
+    "is-not": "is not",
+    "has": "contains",
+    "begins": "starts with",
+    "among": "is one of",
+    "empty": "is empty",
+    "filled": "is not empty",
+    "from": "is at least",
+    "to": "is at most",
+    "between": "is between",
+    "within": "is",
+    "last": "is in the last … days",
+    "next": "is in the next … days",
+    "older": "is more than … days ago",
+    "later": "is more than … days from now",
+}
 _DATED_SAID = _SAID | {"from": "is on or after", "to": "is on or before"}
 _TIMED_SAID = _SAID | {"from": "is at or after", "to": "is at or before"}
 WITHIN = (
-    "today", "yesterday", "tomorrow", "this-week", "last-week", "next-week", "this-month", "last-month", "next-month", "this-year", "last-year",
-)  # fmt: skip
+    "today",
+    "yesterday",
+    "tomorrow",
+    "this-week",
+    "last-week",
+    "next-week",
+    "this-month",
+    "last-month",
+    "next-month",
+    "this-year",
+    "last-year",
+)
 
 
 @dataclass(frozen=True)
@@ -88,10 +110,18 @@ def written(groups: Sequence[Sequence[Condition]]) -> str:
 
 def columns(resource: Resource) -> list[Column]:
     """What may be asked about: what the declaration filters by first, and then whatever can be a column of the list."""
-    return [*{each.path: each for each in [*resource.filters, *resource.choosable] if each.kind in HOWS and not each.masked}.values()]
+    return [
+        *{
+            each.path: each
+            for each in [*resource.filters, *resource.choosable]
+            if each.kind in HOWS and not each.masked
+        }.values()
+    ]
 
 
-def narrowed(resource: Resource, groups: Groups, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:
+def narrowed(
+    resource: Resource, groups: Groups, expression: Callable[[Column], Any], currency: Callable[[Column], Any]
+) -> ColumnElement[bool]:
     return or_(false(), *(and_(*(_asked(resource, each, expression, currency) for each in group)) for group in groups))
 
 
@@ -102,10 +132,14 @@ def column_of(resource: Resource, it: Condition) -> Column:
     return column
 
 
-def _asked(resource: Resource, it: Condition, expression: Callable[[Column], Any], currency: Callable[[Column], Any]) -> ColumnElement[bool]:
+def _asked(
+    resource: Resource, it: Condition, expression: Callable[[Column], Any], currency: Callable[[Column], Any]
+) -> ColumnElement[bool]:
     column = column_of(resource, it)
     if it.how not in HOWS[column.kind]:
-        raise Unreadable(f"{column.label} can be filtered with {', '.join(HOWS[column.kind])}, not with {it.how[:20]!r}.")
+        raise Unreadable(
+            f"{column.label} can be filtered with {', '.join(HOWS[column.kind])}, not with {it.how[:20]!r}."
+        )
     found = condition(expression(column), column, it.how, it.value)
     if column.kind == "money" and it.how not in _MAYBE:
         found &= currency(column) == kinds.house.currency  # amounts are only more or less within one currency
@@ -195,9 +229,22 @@ def _later(expression: Any, column: Column, value: str) -> Any:
 
 
 _HOW: dict[str, Callable[[Any, Column, str], Any]] = {
-    "is": _is, "is-not": _is_not, "among": _among, "has": _has, "begins": _begins, "empty": _empty, "filled": _filled, "from": _from, "to": _to,
-    "between": _between, "within": _within, "last": _last, "next": _next, "older": _older, "later": _later,
-}  # fmt: skip
+    "is": _is,
+    "is-not": _is_not,
+    "among": _among,
+    "has": _has,
+    "begins": _begins,
+    "empty": _empty,
+    "filled": _filled,
+    "from": _from,
+    "to": _to,
+    "between": _between,
+    "within": _within,
+    "last": _last,
+    "next": _next,
+    "older": _older,
+    "later": _later,
+}
 
 
 # --- what it is compared with -----------------------------------------------------------------------------------------
@@ -292,7 +339,10 @@ def how_said(column: Column, how: str) -> str:
 
 
 def _value_said(column: Column, it: Condition, named: Callable[[Column, int], str]) -> str:
-    several = it.how in ("between", "among") or column.kind in ("state", "choice")  # in “1,000” the comma is a part of it
+    several = it.how in ("between", "among") or column.kind in (
+        "state",
+        "choice",
+    )  # in “1,000” the comma is a part of it
     parts = [each.strip() for each in it.value.split(",") if each.strip()] if several else [it.value.strip()]
     if column.kind == "relation":
         parts = [named(column, _number(each)) for each in parts if each]

@@ -63,12 +63,26 @@ class Asked:
         rest = {name: args.get(name, "") for name in ("view", "after", "before")}
         groups, all = filters.read(args.get("w", "")), bool(args.get("all"))
         return cls(
-            args.get("q", "").strip()[:200], tuple(found), args.get("order", ""), page - 1, min(size, LARGEST), columns=columns, groups=groups, all=all, **rest
+            args.get("q", "").strip()[:200],
+            tuple(found),
+            args.get("order", ""),
+            page - 1,
+            min(size, LARGEST),
+            columns=columns,
+            groups=groups,
+            all=all,
+            **rest,
         )
 
     def args(self, **changes: str | None) -> dict[str, str]:
         """The same list as an address, with these things changed; None takes one away. A new question begins at page one."""
-        same = {"view": self.view, "q": self.words, "w": filters.written(self.groups), "cols": ",".join(self.columns), "order": self.order}
+        same = {
+            "view": self.view,
+            "q": self.words,
+            "w": filters.written(self.groups),
+            "cols": ",".join(self.columns),
+            "order": self.order,
+        }
         same |= {"size": str(self.size) if self.size != PAGE else ""}
         same |= {f"f.{path}" + ("" if how == "is" else f".{how}"): value for path, how, value in self.filters}
         return {name: value for name, value in (same | changes).items() if value}
@@ -157,7 +171,9 @@ class _Query:
             relation = getattr(before, steps[-1])
             self.joined[steps] = aliased(relation.property.mapper.class_)
             # A neighbour that is always there may be read first, which is what an order by one of its columns is quick with.
-            self.statement = self.statement.join(relation.of_type(self.joined[steps]), isouter=may_lack(self.noun, steps))
+            self.statement = self.statement.join(
+                relation.of_type(self.joined[steps]), isouter=may_lack(self.noun, steps)
+            )
         return self.joined[steps]
 
     def expression(self, column: Column) -> Any:
@@ -252,7 +268,9 @@ def every_row(resource: Resource, asked: Asked) -> Generator[Any]:
 def beside(resource: Resource, asked: Asked, row: Any) -> tuple[int | None, int | None]:
     """The rows before and after this one in a list, read from the index however long it is; None at its ends."""
     here = _place(row, _ordering(resource, asked.order or resource.order))
-    return _next(resource, replace(asked, before=here, after="")), _next(resource, replace(asked, after=here, before=""))
+    return _next(resource, replace(asked, before=here, after="")), _next(
+        resource, replace(asked, after=here, before="")
+    )
 
 
 def _next(resource: Resource, asked: Asked) -> int | None:
@@ -263,7 +281,9 @@ def _next(resource: Resource, asked: Asked) -> int | None:
     return found
 
 
-def within_days(resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]) -> list[Any]:
+def within_days(
+    resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]
+) -> list[Any]:
     """For a calendar: every row that touches this stretch of time, in the order in which they begin."""
     query = _Query(resource.noun, visible(resource.noun))
     begins, over = query.expression(starts), query.expression(ends)
@@ -296,7 +316,9 @@ def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bo
     """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
     if resource.is_indexed and len(words) >= LETTERS and resource.searches_all:
         finding: Any = noun_called("finding")
-        there = select(finding.row_id).where(finding.noun == resource.name, finding.letters.like(func.lower(containing(words))))
+        there = select(finding.row_id).where(
+            finding.noun == resource.name, finding.letters.like(func.lower(containing(words)))
+        )
         return resource.noun.id.in_(there)
     return or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
 
@@ -315,15 +337,21 @@ def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str
     return filters.condition(query.expression(column), column, how, value)
 
 
-def _counted(query: _Query, resource: Resource, columns: Sequence[Column], most: int | None) -> tuple[int, dict[str, list[str]]]:
+def _counted(
+    query: _Query, resource: Resource, columns: Sequence[Column], most: int | None
+) -> tuple[int, dict[str, list[str]]]:
     """How many there are and what they come to, in one question: one line for each mixture of currencies."""
     adding = [each for each in columns if each.adds]
     amounts = [query.expression(each).label(f"amount_{at}") for at, each in enumerate(adding)]
-    currencies = {at: query.currency(each).label(f"currency_{at}") for at, each in enumerate(adding) if each.kind == "money"}
+    currencies = {
+        at: query.currency(each).label(f"currency_{at}") for at, each in enumerate(adding) if each.kind == "money"
+    }
     statement = query.statement.with_only_columns(resource.noun.id, *amounts, *currencies.values()).order_by(None)
     within = (statement.limit(most + 1) if most else statement).subquery().c
     by = [within[each.name] for each in currencies.values()]
-    lines = session.execute(select(func.count(within.id), *(func.sum(within[each.name]) for each in amounts), *by).group_by(*by)).all()
+    lines = session.execute(
+        select(func.count(within.id), *(func.sum(within[each.name]) for each in amounts), *by).group_by(*by)
+    ).all()
     sums: list[dict[str, int]] = [{} for _ in adding]
     for _, *rest in lines:
         called = dict(zip(currencies, rest[len(adding) :], strict=True))
@@ -355,7 +383,11 @@ def _order(query: _Query, resource: Resource, order: str, *, backwards: bool = F
     column = _ordering(resource, order)
     expression = query.expression(column) if column else resource.noun.id
     # The id breaks ties, so that no row is shown twice or never while paging.
-    ends = (expression.desc(), resource.noun.id.desc()) if order.startswith("-") != backwards else (expression, resource.noun.id)
+    ends = (
+        (expression.desc(), resource.noun.id.desc())
+        if order.startswith("-") != backwards
+        else (expression, resource.noun.id)
+    )
     query.statement = query.statement.order_by(*ends)
 
 
@@ -393,9 +425,15 @@ def _place(row: Any, column: Column | None) -> str:
 
 
 _READ: dict[str, Callable[[str], Any]] = {
-    "moment": datetime.fromisoformat, "day": date.fromisoformat, "time": time.fromisoformat, "number": int, "rate": int, "money": int, "relation": int,
+    "moment": datetime.fromisoformat,
+    "day": date.fromisoformat,
+    "time": time.fromisoformat,
+    "number": int,
+    "rate": int,
+    "money": int,
+    "relation": int,
     "yesno": lambda text: text == "True",
-}  # fmt: skip
+}
 
 
 def _go_on(query: _Query, resource: Resource, order: str, asked: Asked) -> None:
@@ -424,7 +462,11 @@ def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
         if not head.isdecimal() or len(head) > 10 or int(head) >= 2**31:
             raise ValueError
         found: Any = _READ.get(column.kind, str)(value) if told and column else None
-        if (isinstance(found, datetime) and found.tzinfo is None) or (type(found) is int and abs(found) >= 2**63) or "\x00" in text:
+        if (
+            (isinstance(found, datetime) and found.tzinfo is None)
+            or (type(found) is int and abs(found) >= 2**63)
+            or "\x00" in text
+        ):
             raise ValueError
     except ValueError:
         raise Unreadable("This page of the list isn’t valid. Start again from the first page.") from None
@@ -466,7 +508,9 @@ def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
     """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
     noun: Any = query.noun
     for path in sorted(_neighbours(shown)):
-        query.statement = query.statement.options(_along_joined(query, path) if path[:1] in query.joined else _along(noun, path))
+        query.statement = query.statement.options(
+            _along_joined(query, path) if path[:1] in query.joined else _along(noun, path)
+        )
     return query.statement
 
 

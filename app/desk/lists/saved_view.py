@@ -41,7 +41,9 @@ class SavedView(Noun, table="view"):
 
     @classmethod
     def mine(cls, resource: str, id: int) -> SavedView:
-        view: SavedView | None = session.scalar(select(cls).where(cls.id == id, cls.resource == resource, or_(cls.user_id == actor().user_id, cls.shared)))
+        view: SavedView | None = session.scalar(
+            select(cls).where(cls.id == id, cls.resource == resource, or_(cls.user_id == actor().user_id, cls.shared))
+        )
         if view is None:
             raise Missing
         if not view.is_mine:
@@ -52,7 +54,9 @@ class SavedView(Noun, table="view"):
     def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> SavedView:
         who = actor()
         if len([each for each in cls.all(resource) if each.is_mine]) >= MOST:
-            raise Invalid.fields_said({"name": f"You have {MOST} views of this list. Delete one before you save another."})
+            raise Invalid.fields_said(
+                {"name": f"You have {MOST} views of this list. Delete one before you save another."}
+            )
         view = cls(resource=resource, user_id=who.user_id, maker=who.name, asked=asked)
         view.call(name, shared=shared, first=first)
         session.add(view)
@@ -65,7 +69,11 @@ class SavedView(Noun, table="view"):
             raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
         if first and not self.first:
             Opens.forget(self.resource)
-            for each in session.scalars(select(SavedView).where(SavedView.resource == self.resource, SavedView.user_id == self.user_id, SavedView.first)):
+            for each in session.scalars(
+                select(SavedView).where(
+                    SavedView.resource == self.resource, SavedView.user_id == self.user_id, SavedView.first
+                )
+            ):
                 each.first = False
             session.flush()  # two first ones would be refused, even for a moment
         self.name, self.shared, self.first = name, shared, first
@@ -87,7 +95,9 @@ class SavedView(Noun, table="view"):
             raise Missing
         Opens.forget(resource)
         if wanted:
-            for each in session.scalars(select(cls).where(cls.resource == resource, cls.user_id == actor().user_id, cls.first)):
+            for each in session.scalars(
+                select(cls).where(cls.resource == resource, cls.user_id == actor().user_id, cls.first)
+            ):
                 each.first = False
             session.add(Opens(resource=resource, user_id=actor().user_id, view_id=view.id))
         return view
@@ -98,7 +108,11 @@ class SavedView(Noun, table="view"):
 
 
 # Put together once: every list asks it.
-_ALL = select(SavedView).where(SavedView.resource == bindparam("resource"), or_(SavedView.user_id == bindparam("me"), SavedView.shared)).order_by(SavedView.id)
+_ALL = (
+    select(SavedView)
+    .where(SavedView.resource == bindparam("resource"), or_(SavedView.user_id == bindparam("me"), SavedView.shared))
+    .order_by(SavedView.id)
+)
 
 
 class Opens(Noun):

@@ -38,7 +38,9 @@ def fitting(words: str, row: Noun) -> list[User]:
     names = or_(User.username.ilike(pattern), (User.first_name + " " + User.last_name).ilike(pattern))
     found: list[User] = []
     begins = User.username.ilike(pattern.removeprefix("%"))  # what stands behind the @ is that name
-    for each in session.scalars(_active().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MANY * 4)):
+    for each in session.scalars(
+        _active().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MANY * 4)
+    ):
         if len(found) < MANY and may_read(each, row):
             found.append(each)
     return found
@@ -48,10 +50,16 @@ def chosen(typed: str, row: Noun) -> User:
     """Who is meant by "12 · Dina Rao", "@dina" or "dina"; nothing typed means whoever types."""
     head = typed.split("·", maxsplit=1)[0].strip().removeprefix("@")
     me = access.actor().user_id
-    condition = User.id == (int(head) if head else me) if (head.isdecimal() and len(head) < 10) or not head else func.lower(User.username) == head.lower()
+    condition = (
+        User.id == (int(head) if head else me)
+        if (head.isdecimal() and len(head) < 10) or not head
+        else func.lower(User.username) == head.lower()
+    )
     user = session.scalar(_active().where(condition))
     if user is None or not may_read(user, row):
-        raise Invalid.fields_said({"who": "No team member with that name can see this record. Choose one from the list."})
+        raise Invalid.fields_said(
+            {"who": "No team member with that name can see this record. Choose one from the list."}
+        )
     return user
 
 

@@ -63,10 +63,14 @@ class Notice(Noun):
         return self.words or "Notification"
 
 
-_UNREAD = select(func.count()).where(Notice.user_id == bindparam("user"), Notice.read_at.is_(None))  # put together once: every page asks it
+_UNREAD = select(func.count()).where(
+    Notice.user_id == bindparam("user"), Notice.read_at.is_(None)
+)  # put together once: every page asks it
 
 
-def give(user: User, kind: str, words: str, *, row: Noun | None = None, topic: str | None = None, ids: Sequence[int] = ()) -> None:
+def give(
+    user: User, kind: str, words: str, *, row: Noun | None = None, topic: str | None = None, ids: Sequence[int] = ()
+) -> None:
     """Part of a change, like tell: no commit, no notice."""
     way = Preference.of(user.id)[kind]
     if way == "off":
@@ -111,13 +115,19 @@ def say_what_waits() -> None:
 
 def _said(user: User) -> dict[str | None, Notice]:
     """The latest notice of each sort."""
-    latest = select(func.max(Notice.id)).where(Notice.user_id == user.id, Notice.topic.is_not(None)).group_by(Notice.topic)
+    latest = (
+        select(func.max(Notice.id)).where(Notice.user_id == user.id, Notice.topic.is_not(None)).group_by(Notice.topic)
+    )
     return {each.topic: each for each in session.scalars(select(Notice).where(Notice.id.in_(latest)))}
 
 
 def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, Notice]) -> None:
     noun = resource.noun
-    now = [*session.scalars(select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(REMEMBERED))]
+    now = [
+        *session.scalars(
+            select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(REMEMBERED)
+        )
+    ]
     topic = f"{resource.name}: {it.label}"
     last = said.get(topic)
     new = set(now) - set(last.ids if last else ())
@@ -130,7 +140,14 @@ def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, No
         last.words = words
         return
     row = session.get(noun, new.pop()) if len(now) == 1 else None
-    give(user, "job" if noun is Job else "waits", words if row is None else f"{it.label}: {row}", row=row, topic=topic, ids=now)
+    give(
+        user,
+        "job" if noun is Job else "waits",
+        words if row is None else f"{it.label}: {row}",
+        row=row,
+        topic=topic,
+        ids=now,
+    )
 
 
 @every("Delete old notifications", days=1)

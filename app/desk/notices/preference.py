@@ -30,7 +30,9 @@ class Preference(Noun):
     known_as = "notification setting"
 
     __table_args__ = (UniqueConstraint("user_id", "kind"),)
-    refusals: ClassVar[dict[str, str]] = {"preference_user_id_kind_key": "This was just changed in another window. Reload the page."}
+    refusals: ClassVar[dict[str, str]] = {
+        "preference_user_id_kind_key": "This was just changed in another window. Reload the page."
+    }
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(info={"choices": KINDS})

@@ -192,11 +192,20 @@ def _by_day(stretch: Stretch, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
     found: dict[date, list[Box]] = {day: [] for day in stretch.days}
     begins = {day: stretch.starts(day).astimezone(UTC) for day in [*stretch.days, stretch.days[-1] + timedelta(1)]}
     for box in boxes:
-        day, last = max(box.starts_at.astimezone(zone).date(), stretch.days[0]), min(box.ends_at.astimezone(zone).date(), stretch.days[-1])
+        day, last = (
+            max(box.starts_at.astimezone(zone).date(), stretch.days[0]),
+            min(box.ends_at.astimezone(zone).date(), stretch.days[-1]),
+        )
         while day <= last:
             first, after = begins[day], begins[day + timedelta(1)]
             if box.ends_at > first and box.starts_at < after:
-                found[day].append(replace(box, starts_at=max(box.starts_at, first).astimezone(zone), ends_at=min(box.ends_at, after).astimezone(zone)))
+                found[day].append(
+                    replace(
+                        box,
+                        starts_at=max(box.starts_at, first).astimezone(zone),
+                        ends_at=min(box.ends_at, after).astimezone(zone),
+                    )
+                )
             day += timedelta(1)
     return found
 
@@ -219,7 +228,10 @@ def _same_width(knot: Sequence[Box]) -> Iterator[Box]:
 
 
 def _stripe(group: Any, here: Sequence[Box]) -> Stripe:
-    placed = [*(each for each in here if each.kind != "row"), *_side_by_side([each for each in here if each.kind == "row"])]
+    placed = [
+        *(each for each in here if each.kind != "row"),
+        *_side_by_side([each for each in here if each.kind == "row"]),
+    ]
     order = {"shut": 0, "row": 1, "free": 2}
     return Stripe(group, sorted(placed, key=lambda it: (it.starts_at, order[it.kind], it.ends_at)))
 
@@ -240,21 +252,38 @@ class Page(BaseView):
         chosen = next((each for each in groups if each.id == asked.of), None)
         if asked.of is not None and chosen is None:
             raise Unreadable("This calendar doesn’t exist, or you don’t have access to it.")
-        stretch = replace(asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone))
+        stretch = replace(
+            asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone)
+        )
         days = self._days(stretch, [chosen] if chosen else groups)
         g.resource, theirs = self.calendar, resource_of(self.calendar.whose[0].target)
         return render_template(
-            "desk/calendar.html", resource=self.resource, calendar=self.calendar, stretch=stretch, groups=groups, chosen=chosen, days=days,
-            hours=_hours(days), today=clock.now().astimezone(ZoneInfo(stretch.zone)), drop=self._drop(), shut_url=self._shut_url(), in_a_cell=IN_A_CELL,
-            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "", their_label=theirs.plural if theirs else "",
+            "desk/calendar.html",
+            resource=self.resource,
+            calendar=self.calendar,
+            stretch=stretch,
+            groups=groups,
+            chosen=chosen,
+            days=days,
+            hours=_hours(days),
+            today=clock.now().astimezone(ZoneInfo(stretch.zone)),
+            drop=self._drop(),
+            shut_url=self._shut_url(),
+            in_a_cell=IN_A_CELL,
+            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "",
+            their_label=theirs.plural if theirs else "",
             here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(stretch.args())}",
-        )  # fmt: skip
+        )
 
     def _groups(self) -> list[Any]:
         """Whose time there is to see: those who are not away."""
         target = self.calendar.whose[0].target
         seen = access.visible(target)
-        return [*session.scalars((seen.where(target.state == target.states[0]) if target.states else seen).order_by(target.id).limit(50)).unique()]
+        return [
+            *session.scalars(
+                (seen.where(target.state == target.states[0]) if target.states else seen).order_by(target.id).limit(50)
+            ).unique()
+        ]
 
     def _days(self, stretch: Stretch, groups: Sequence[Any]) -> list[Day]:
         rows = self._rows(stretch)
@@ -264,19 +293,39 @@ class Page(BaseView):
         if stretch.view == "week" and len(groups) > SIDE_BY_SIDE:
             columns_ = [(None, _by_day(stretch, {box.row.id: box for _, box in rows}.values()))]
         else:
-            its = {it.id: [*(box for each, box in rows if each.id == it.id), *(box for of, box in spans if of in (None, it.id))] for it in groups}
+            its = {
+                it.id: [
+                    *(box for each, box in rows if each.id == it.id),
+                    *(box for of, box in spans if of in (None, it.id)),
+                ]
+                for it in groups
+            }
             columns_ = [(it, _by_day(stretch, its[it.id])) for it in groups]
         return [Day(day, [_stripe(group, by_day[day]) for group, by_day in columns_]) for day in stretch.days]
 
     def _rows(self, stretch: Stretch) -> list[tuple[Any, Box]]:
         """Every row once for each whose time it takes."""
-        it, found = self.calendar, within_days(self.resource, self.calendar.begins, self.calendar.over, *stretch.instants, shown=self.calendar.shown)
+        it, found = (
+            self.calendar,
+            within_days(
+                self.resource, self.calendar.begins, self.calendar.over, *stretch.instants, shown=self.calendar.shown
+            ),
+        )
         drop = self._drop() if stretch.view != "month" else None  # nothing is dragged within a month
         at, named, said = url_for(f"{stable_name(it.noun)}Screens.list"), for_reader(it.named), for_reader(it.said)
-        boxes = ((row, self._box(row, f"{at}{row.id}", named, said, drop)) for row in found if row.state not in it.hides)
-        return [(owner, box) for row, box in boxes for owner in filter(None, (each.value(row) for each in it.whose)) if stretch.of in (None, owner.id)]
+        boxes = (
+            (row, self._box(row, f"{at}{row.id}", named, said, drop)) for row in found if row.state not in it.hides
+        )
+        return [
+            (owner, box)
+            for row, box in boxes
+            for owner in filter(None, (each.value(row) for each in it.whose))
+            if stretch.of in (None, owner.id)
+        ]
 
-    def _box(self, row: Noun, url: str, named: Sequence[kinds.Column], said: Sequence[kinds.Column], drop: Move | None) -> Box:
+    def _box(
+        self, row: Noun, url: str, named: Sequence[kinds.Column], said: Sequence[kinds.Column], drop: Move | None
+    ) -> Box:
         it = self.calendar
         title, notes = (", ".join(each.said(row) for each in columns) for columns in (named, said))
         kin = it.of_kin[0].value(row).id if it.of_kin and drop and not drop.refuses(row) else None
@@ -286,7 +335,10 @@ class Page(BaseView):
         known = {None, *(each.id for each in groups)}
         for each in self.calendar.around(*stretch.instants) if self.calendar.around else ():
             if each.group in known:
-                yield each.group, Box(each.kind, each.starts_at, each.ends_at, each.label, url=each.url, drops=each.drops)
+                yield (
+                    each.group,
+                    Box(each.kind, each.starts_at, each.ends_at, each.label, url=each.url, drops=each.drops),
+                )
 
     def _drop(self) -> Move | None:
         move = self.resource.moves[self.calendar.drop[0]] if self.calendar.drop else None
@@ -302,12 +354,19 @@ class Page(BaseView):
 def _hours(days: Sequence[Day]) -> tuple[int, int]:
     """From which hour to which the page goes: the usual ones, and whatever lies outside them."""
     boxes = [box for day in days for stripe in day.stripes for box in stripe.of_kind("row", "free")]
-    return min([9, *(box.from_minute // 60 for box in boxes)]), max([18, *(min(24, -(-box.to_minute // 60)) for box in boxes)])
+    return min([9, *(box.from_minute // 60 for box in boxes)]), max(
+        [18, *(min(24, -(-box.to_minute // 60)) for box in boxes)]
+    )
 
 
 def page_of(resource: Resource, calendar: Calendar) -> type[Page]:
     noun = resource.noun
-    body = {"resource": resource, "calendar": calendar, "route_base": f"/desk/{resource.name}/calendar", "class_permission_name": stable_name(noun)}
+    body = {
+        "resource": resource,
+        "calendar": calendar,
+        "route_base": f"/desk/{resource.name}/calendar",
+        "class_permission_name": stable_name(noun),
+    }
     return type(f"{stable_name(noun)}Calendar", (Page,), body)
 
 

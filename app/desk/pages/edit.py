@@ -31,8 +31,15 @@ class Screens(Record, ModelView):
     resource: ClassVar[Resource]
     related_views: ClassVar[tuple[Any, ...]] = ()
     method_permission_name: ClassVar[dict[str, str]] = {
-        **RIGHTS, "choices": "read", "picture": "read", "file": "read", "go": "read", "add": "add", "edit": "edit", "delete": "delete",
-    }  # fmt: skip
+        **RIGHTS,
+        "choices": "read",
+        "picture": "read",
+        "file": "read",
+        "go": "read",
+        "add": "add",
+        "edit": "edit",
+        "delete": "delete",
+    }
 
     def _init_properties(self) -> None:
         """The declaration has said it all: nothing is guessed from the table, so nothing slips into a list by default."""
@@ -49,10 +56,16 @@ class Screens(Record, ModelView):
     @has_access
     def choices(self, path: str) -> Any:
         """What can be pointed at in a form or a filter: a few rows that fit the words, never a whole table."""
-        column = self.resource.column(path, [*self.resource.add, *self.resource.edit, *self.resource.filters, *self.resource.list])
+        column = self.resource.column(
+            path, [*self.resource.add, *self.resource.edit, *self.resource.filters, *self.resource.list]
+        )
         if column is None or column.kind != "relation":
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in selectable_rows(column.target, request.args.get("q", ""))]}
+        return {
+            "choices": [
+                {"id": row.id, "name": str(row)} for row in selectable_rows(column.target, request.args.get("q", ""))
+            ]
+        }
 
     @expose("/<int:pk>/picture/<path>")
     @has_access
@@ -70,7 +83,9 @@ class Screens(Record, ModelView):
     @has_access
     def file(self, pk: int, file: int) -> Response:
         """What somebody sent with their answers, for whoever may read the row."""
-        found = next((each for each in getattr(access.find(self.resource.noun, pk), "files", ()) if each.id == file), None)
+        found = next(
+            (each for each in getattr(access.find(self.resource.noun, pk), "files", ()) if each.id == file), None
+        )
         if found is None:
             raise Missing
         return handed_out(found)
@@ -111,7 +126,16 @@ class Screens(Record, ModelView):
             others = [] if new else editing_now.others(row)
             if not new:
                 editing_now.begin(row)
-            return self._page("desk/form.html", row=row, columns=columns, typed=typed, was=typed, wrong={}, refusal=None, others=others)
+            return self._page(
+                "desk/form.html",
+                row=row,
+                columns=columns,
+                typed=typed,
+                was=typed,
+                wrong={},
+                refusal=None,
+                others=others,
+            )
         given = {**request.form, **request.files}
         try:
             write_row(row, columns, given)
@@ -119,7 +143,9 @@ class Screens(Record, ModelView):
             session.rollback()
             row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
             left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
-            left |= _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
+            left |= (
+                _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
+            )
             return self._page("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
         editing_now.end(row)
         flash(f"{self.resource.one} created: {row}" if new else f"Changes saved: {row}", "success")
@@ -135,7 +161,9 @@ class Screens(Record, ModelView):
         if request.method == "GET":
             no, asked = move.refuses(row), _asked(move, row)
             typed = {each.name: each.begins for each in asked if each.begins}
-            return self._page("desk/confirm.html", row=row, move=move, asked=asked, typed=typed, wrong={}, refusal=no), 409 if no else 200
+            return self._page(
+                "desk/confirm.html", row=row, move=move, asked=asked, typed=typed, wrong={}, refusal=no
+            ), 409 if no else 200
         typed = _answered(move)
         try:
             with transaction():
@@ -143,11 +171,21 @@ class Screens(Record, ModelView):
                 said = press(row, name, typed)
                 access.keep_within(row)
         except Refused as no:
-            if request.accept_mimetypes.best == "application/json":  # a script of ours pressed it, and says the words itself
+            if (
+                request.accept_mimetypes.best == "application/json"
+            ):  # a script of ours pressed it, and says the words itself
                 raise
             session.rollback()
             row = access.find(self.resource.noun, pk)
-            return self._page("desk/confirm.html", row=row, move=move, asked=_asked(move, row), typed=typed, wrong=no.fields, refusal=no.words), no.status
+            return self._page(
+                "desk/confirm.html",
+                row=row,
+                move=move,
+                asked=_asked(move, row),
+                typed=typed,
+                wrong=no.fields,
+                refusal=no.words,
+            ), no.status
         flash(said if isinstance(said, str) else f"{move.happened(type(row))}: {row}", "success")
         return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
 
@@ -160,8 +198,18 @@ class Screens(Record, ModelView):
 
     def _page(self, template: str, **context: Any) -> str:
         g.resource = self.resource
-        given = {"selectable_rows": selectable_rows, "many": MANY, "door_to": door_to, "called": called, "told": told, "way_back": _back(), **context}
-        return render_template(template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given)
+        given = {
+            "selectable_rows": selectable_rows,
+            "many": MANY,
+            "door_to": door_to,
+            "called": called,
+            "told": told,
+            "way_back": _back(),
+            **context,
+        }
+        return render_template(
+            template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given
+        )
 
 
 def _may(resource: Resource) -> set[str]:
@@ -185,8 +233,14 @@ def _answered(move: Move) -> dict[str, str]:
 def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
     """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
     defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
-    given = {each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar}
-    theirs = {each.path: selectable_rows(each.target) for each in columns if each.kind == "relation" and access.hangs_on(each.noun) == each.path}
+    given = {
+        each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar
+    }
+    theirs = {
+        each.path: selectable_rows(each.target)
+        for each in columns
+        if each.kind == "relation" and access.hangs_on(each.noun) == each.path
+    }
     return given | {path: str(rows[0].id) for path, rows in theirs.items() if len(rows) == 1}
 
 
@@ -207,9 +261,18 @@ def _brought_together(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
     """What is new, and a form in which only what was typed here stands against it: what nobody touched becomes what the other has written."""
     was, now, mine = _was(), _as_it_is(row, columns), request.form
     columns = [each for each in columns if each.kind != "picture"]
-    untouched = {each.path for each in columns if each.path in was and _same(each, mine.get(each.path, ""), was[each.path])}
+    untouched = {
+        each.path for each in columns if each.path in was and _same(each, mine.get(each.path, ""), was[each.path])
+    }
     changed = [each for each in columns if not _same(each, now[each.path], was.get(each.path, mine.get(each.path, "")))]
-    news = [(each.label, each.said(row), each.path not in untouched and not _same(each, now[each.path], mine.get(each.path, ""))) for each in changed]
+    news = [
+        (
+            each.label,
+            each.said(row),
+            each.path not in untouched and not _same(each, now[each.path], mine.get(each.path, "")),
+        )
+        for each in changed
+    ]
     return {"typed": {**mine, **{path: now[path] for path in untouched}}, "was": now, "news": news, "wrong": {}}
 
 

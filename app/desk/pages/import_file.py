@@ -19,7 +19,15 @@ from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused
 
 SHOWN = 100  # problems on a page; all of them are in the file
-_RIGHTS = {"intakes": "add", "blank": "add", "intake": "add", "try_out": "add", "take": "add", "take_back": "add", "problems": "add"}
+_RIGHTS = {
+    "intakes": "add",
+    "blank": "add",
+    "intake": "add",
+    "try_out": "add",
+    "take": "add",
+    "take_back": "add",
+    "problems": "add",
+}
 
 Problem = tuple[int, str, str, str]  # the line, the column, what stood there, what is wrong with it
 
@@ -38,14 +46,24 @@ class Imports(Cells):
         file = request.files.get("file")
         try:
             raw = file.stream.read(LARGEST + 1) if file else b""
-            intake = ImportRun.bring(self.resource, (file and file.filename) or "", raw, request.form.get("once", "")[:40] or secrets.token_urlsafe(16))
+            intake = ImportRun.bring(
+                self.resource,
+                (file and file.filename) or "",
+                raw,
+                request.form.get("once", "")[:40] or secrets.token_urlsafe(16),
+            )
         except Refused as no:
             session.rollback()
             return self._intakes(no)
         return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
 
     def _intakes(self, refusal: Refused | None = None) -> Any:
-        given = {"last": ImportRun.last(self.resource), "columns": taken(self.resource), "once": secrets.token_urlsafe(16), "refusal": refusal}
+        given = {
+            "last": ImportRun.last(self.resource),
+            "columns": taken(self.resource),
+            "once": secrets.token_urlsafe(16),
+            "refusal": refusal,
+        }
         page = self._page("desk/import.html", wrong=refusal.fields if refusal else {}, **given)
         return page, refusal.status if refusal else 200
 
@@ -63,15 +81,29 @@ class Imports(Cells):
         if intake.state == "waiting" or (intake.state == "tried" and "columns" in request.args):
             return self._columns(intake)
         wrong = [] if intake.is_going else [*self._problems(intake)]
-        return self._page("desk/import_show.html", intake=intake, problems=wrong[:SHOWN], many=len(wrong), stay=self._what_stays(intake))
+        return self._page(
+            "desk/import_show.html",
+            intake=intake,
+            problems=wrong[:SHOWN],
+            many=len(wrong),
+            stay=self._what_stays(intake),
+        )
 
     def _columns(self, intake: ImportRun, refusal: Refused | None = None) -> Any:
         table = intake.table()
         if table is None:
             raise Missing
         chosen = _chosen() if refusal else intake.columns
-        given = {"intake": intake, "table": table, "columns": taken(self.resource), "chosen": chosen, "refusal": refusal}
-        return self._page("desk/import_columns.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
+        given = {
+            "intake": intake,
+            "table": table,
+            "columns": taken(self.resource),
+            "chosen": chosen,
+            "refusal": refusal,
+        }
+        return self._page(
+            "desk/import_columns.html", wrong=refusal.fields if refusal else {}, **given
+        ), refusal.status if refusal else 200
 
     @expose("/import/<int:id>/try", methods=["POST"])
     @has_access
@@ -121,14 +153,20 @@ class Imports(Cells):
                 yield each.line, labels.get(path, "Whole row"), _stands(table, each.line, places.get(path)), words
 
     def _what_stays(self, intake: ImportRun) -> Sequence[tuple[int, int | None, str]]:
-        return [(each.line, each.row_id, each.undone) for each in intake.lines() if each.undone] if intake.state == "undone" else []
+        return (
+            [(each.line, each.row_id, each.undone) for each in intake.lines() if each.undone]
+            if intake.state == "undone"
+            else []
+        )
 
     def _each_once(self, chosen: dict[str, str]) -> None:
         paths, known = [*chosen.values()], {each.path for each in taken(self.resource)}
         if stray := set(paths) - known:
             raise Invalid("Unknown column.", fields=dict.fromkeys(stray, "Unknown column."))
         if twice := {each for each in paths if paths.count(each) > 1}:
-            raise Invalid.fields_said(dict.fromkeys(sorted(twice), "Two columns of the file are matched to this field. Choose one of them."))
+            raise Invalid.fields_said(
+                dict.fromkeys(sorted(twice), "Two columns of the file are matched to this field. Choose one of them.")
+            )
 
     def _takes(self) -> None:
         if not self.resource.add:
@@ -138,12 +176,18 @@ class Imports(Cells):
         return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
 
     def _csv(self, lines: Sequence[Sequence[str]], name: str) -> Response:
-        return Response(csv_of(lines), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'})
+        return Response(
+            csv_of(lines), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+        )
 
 
 def _chosen() -> dict[str, str]:
     """Which place in the file is which column; what is not taken is not among them."""
-    return {name[2:]: path for name, path in request.form.items() if name[:2] == "c-" and name[2:].isdecimal() and len(name) < 6 and path}
+    return {
+        name[2:]: path
+        for name, path in request.form.items()
+        if name[:2] == "c-" and name[2:].isdecimal() and len(name) < 6 and path
+    }
 
 
 def _stands(table: Table | None, line: int, at: int | None) -> str:

@@ -28,7 +28,11 @@ _UNDO = "undo"
 class Cells(Screens):
     """The same door as a row's own form: the same right, the same checks, the same line in the history."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {"cell": "edit", "change": "edit", "undo": "edit"}
+    method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {
+        "cell": "edit",
+        "change": "edit",
+        "undo": "edit",
+    }
 
     @expose("/<int:pk>/cell/<path>", methods=["GET", "POST"])
     @has_access
@@ -62,7 +66,9 @@ class Cells(Screens):
         try:
             column.read(request.form.get(column.path))
         except ValueError as error:
-            return self._page("desk/change.html", **asked | {"typed": request.form, "wrong": {column.path: str(error)}}), 422
+            return self._page(
+                "desk/change.html", **asked | {"typed": request.form, "wrong": {column.path: str(error)}}
+            ), 422
         kept: dict[str, Any] = {}
         report = [self._change_one(id, column, kept) for id in ids]
         batch = self._remember(column, kept)
@@ -110,13 +116,22 @@ class Cells(Screens):
         with transaction():
             batch = BulkEdit(resource=self.resource.name, path=column.path, user_id=access.actor().user_id, rows=kept)
             session.add(batch)
-        cookie[_UNDO] = {"id": batch.id, "resource": batch.resource, "many": len(kept), "until": batch.until.isoformat()}
+        cookie[_UNDO] = {
+            "id": batch.id,
+            "resource": batch.resource,
+            "many": len(kept),
+            "until": batch.until.isoformat(),
+        }
         return batch
 
     def _undo(self) -> dict[str, Any] | None:
         """What this reader changed last in this list, while it can be taken back; their own browser remembers it."""
         last = cookie.get(_UNDO)
-        return last if last and last["resource"] == self.resource.name and clock.now() < datetime.fromisoformat(last["until"]) else None
+        return (
+            last
+            if last and last["resource"] == self.resource.name and clock.now() < datetime.fromisoformat(last["until"])
+            else None
+        )
 
     def _writable(self, path: str) -> Column:
         column = self.resource.column(path, writable(self.resource))
@@ -125,7 +140,11 @@ class Cells(Screens):
         return column
 
     def _rows(self, ids: Sequence[int]) -> Sequence[Any]:
-        return [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)).order_by(self.resource.noun.id)).unique()]
+        return [
+            *session.scalars(
+                access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)).order_by(self.resource.noun.id)
+            ).unique()
+        ]
 
 
 def writable(resource: Resource) -> list[Column]:

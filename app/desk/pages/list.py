@@ -28,8 +28,16 @@ class Lists(Imports):
     """What is seen and done here is the reader's own rows, whatever an address says."""
 
     method_permission_name: ClassVar[dict[str, str]] = Imports.method_permission_name | {
-        "list": "read", "filter": "read", "export": "read", "sheet": "read", "bulk": "read", "views": "read", "view": "read", "opens": "read", "unkeep": "read",
-    }  # fmt: skip
+        "list": "read",
+        "filter": "read",
+        "export": "read",
+        "sheet": "read",
+        "bulk": "read",
+        "views": "read",
+        "view": "read",
+        "opens": "read",
+        "unkeep": "read",
+    }
 
     @expose("/")
     @has_access
@@ -39,7 +47,13 @@ class Lists(Imports):
         if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
             return redirect(self._address(first))
         page = listed(self.resource, asked)
-        given = {"views": views, "address": self._address, "everything": self._everything(first), "now": _now(views, asked), "asking": self._asking(asked)}
+        given = {
+            "views": views,
+            "address": self._address,
+            "everything": self._everything(first),
+            "now": _now(views, asked),
+            "asking": self._asking(asked),
+        }
         return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given, **self._writing(page))
 
     def _writing(self, page: Page) -> dict[str, Any]:
@@ -55,7 +69,11 @@ class Lists(Imports):
         """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
         asked = Asked.read(request.args)
         headers = {"Content-Disposition": f'attachment; filename="{self.resource.file("csv")}"'}
-        return Response(csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))), mimetype="text/csv", headers=headers)
+        return Response(
+            csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))),
+            mimetype="text/csv",
+            headers=headers,
+        )
 
     @expose("/export.xlsx")
     @has_access
@@ -149,7 +167,9 @@ class Lists(Imports):
         views = SavedView.all(self.resource.name)
         kept = {"views": views, "opening": SavedView.opening(self.resource.name, views), "address": self._address}
         given = {"asked": asked, "typed": typed or {}, "refusal": refusal, **kept}
-        return self._page("desk/views.html", wrong=refusal.fields if refusal else {}, **given), refusal.status if refusal else 200
+        return self._page(
+            "desk/views.html", wrong=refusal.fields if refusal else {}, **given
+        ), refusal.status if refusal else 200
 
     def _address(self, view: SavedView) -> str:
         return self._list(view.asked | {"view": view.id})
@@ -172,7 +192,9 @@ class Lists(Imports):
             raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
             rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
-            return self._page("desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None)
+            return self._page(
+                "desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None
+            )
         report = [self._one_of_many(id, move.name) for id in ids]
         return self._page("desk/bulk.html", move=move, report=report)
 
@@ -204,7 +226,9 @@ def screens_of(resource: Resource) -> type[Lists]:
         "route_base": f"/desk/{resource.name}",
         "class_permission_name": stable_name(noun),
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
-        "include_route_methods": {name for name, verb in base.method_permission_name.items() if verb not in by_verb or verb in resource.verbs},
+        "include_route_methods": {
+            name for name, verb in base.method_permission_name.items() if verb not in by_verb or verb in resource.verbs
+        },
     }
     return type(f"{stable_name(noun)}Screens", (base,), body)
 

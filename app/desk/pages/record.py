@@ -31,7 +31,9 @@ from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.workflow import Move, legal, moves
 
 TASKS = 30
-RIGHTS = dict.fromkeys(("show", "remark", "rewrite", "task", "colleagues"), "read") | dict.fromkeys(("put_away", "fetch"), "edit")
+RIGHTS = dict.fromkeys(("show", "remark", "rewrite", "task", "colleagues"), "read") | dict.fromkeys(
+    ("put_away", "fetch"), "edit"
+)
 
 
 class Record:
@@ -121,10 +123,17 @@ class Record:
 
     # --- answering ---
 
-    def _record(self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None) -> str:
+    def _record(
+        self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None
+    ) -> str:
         who = access.actor()
         shown, lacking = related(self.resource, row, who)
-        tasks = select(Task).where(*belonging(Task, row)).order_by(Task.state.desc(), Task.due_on.asc().nulls_last(), Task.id).limit(TASKS)
+        tasks = (
+            select(Task)
+            .where(*belonging(Task, row))
+            .order_by(Task.state.desc(), Task.due_on.asc().nulls_last(), Task.id)
+            .limit(TASKS)
+        )
         return self._page(
             "desk/show.html",
             row=row,
@@ -170,7 +179,9 @@ class Record:
         there = urlsplit(request.referrer or "")
         if there.netloc != request.host or there.path != url_for(f"{self.endpoint}.list"):
             return None
-        return urlencode([(name, value) for name, value in parse_qsl(there.query) if name not in ("page", "after", "before")])
+        return urlencode(
+            [(name, value) for name, value in parse_qsl(there.query) if name not in ("page", "after", "before")]
+        )
 
 
 def _day(text: str) -> date | None:

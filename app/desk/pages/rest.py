@@ -26,7 +26,14 @@ from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused,
 from app.kernel.workflow import Move, Question, press, questions
 
 _HOW = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
-_TYPES = {"str": "string", "int": "integer", "bool": "boolean", "date": "string", "time": "string", "datetime": "string"}
+_TYPES = {
+    "str": "string",
+    "int": "integer",
+    "bool": "boolean",
+    "date": "string",
+    "time": "string",
+    "datetime": "string",
+}
 
 
 class Api(ModelRestApi):
@@ -34,8 +41,13 @@ class Api(ModelRestApi):
 
     resource: ClassVar[Resource]
     method_permission_name: ClassVar[dict[str, str]] = {
-        "get_list": "read", "get": "read", "info": "read", "post": "add", "put": "edit", "delete": "delete",
-    }  # fmt: skip
+        "get_list": "read",
+        "get": "read",
+        "info": "read",
+        "post": "add",
+        "put": "edit",
+        "delete": "delete",
+    }
     responses: ClassVar[dict[str, Any]] = {}  # one Error component instead of a copy for each code
 
     def _init_properties(self) -> None:
@@ -57,7 +69,9 @@ class Api(ModelRestApi):
         asked = _asked_by_api()
         page = listed(self.resource, asked, exactly=True)
         result = _said(page.rows, page.columns)
-        return jsonify(count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result)
+        return jsonify(
+            count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result
+        )
 
     @expose("/<int:pk>", methods=["GET"])
     @protect()
@@ -73,7 +87,10 @@ class Api(ModelRestApi):
         """What may be read, written and asked for here."""
         who, it = access.actor(), self.resource
         may = [verb for verb in it.verbs if who.may(it.noun, verb)]
-        named = {name: [each.path for each in getattr(it, name)] for name in ("list", "show", "add", "edit", "search", "filters")}
+        named = {
+            name: [each.path for each in getattr(it, name)]
+            for name in ("list", "show", "add", "edit", "search", "filters")
+        }
         return jsonify(permissions=may, states=it.noun.states, **named)
 
     # --- writing ---
@@ -154,7 +171,9 @@ def api_of(resource: Resource) -> type[Api]:
 
 def _routes(resource: Resource) -> set[str]:
     reading = {"get_list", "get", "info"}
-    return reading | {route for route, verb in (("post", "add"), ("put", "edit"), ("delete", "delete")) if verb in resource.verbs}
+    return reading | {
+        route for route, verb in (("post", "add"), ("put", "edit"), ("delete", "delete")) if verb in resource.verbs
+    }
 
 
 def _endpoint(move: Move) -> Callable[..., Response]:
@@ -169,7 +188,10 @@ def _endpoint(move: Move) -> Callable[..., Response]:
     # Flask-AppBuilder names the permission and the endpoint after the function.
     press_it.__name__ = f"move_{move.name}"
     press_it.__doc__ = move.does
-    return cast(Callable[..., Response], expose(f"/<int:pk>/{move.name}", methods=["POST"])(protect()(permission_name(move.name)(press_it))))
+    return cast(
+        Callable[..., Response],
+        expose(f"/<int:pk>/{move.name}", methods=["POST"])(protect()(permission_name(move.name)(press_it))),
+    )
 
 
 def _body() -> dict[str, Any]:
@@ -253,12 +275,27 @@ def _described(name: str, added: Sequence[Added]) -> str:
     for report in registered_reports():
         paths[f"/api/v1/report/{report.name}"] = {"get": _report_operation(report)}
     jwt = {"jwt": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
-    info = {"title": name, "version": "v1", "description": "The same fields, records and actions as in the app. Sign in first to get a token."}
-    return json.dumps({"openapi": "3.0.3", "info": info, "paths": paths, "components": {"schemas": schemas, "securitySchemes": jwt}, "security": [{"jwt": []}]})
+    info = {
+        "title": name,
+        "version": "v1",
+        "description": "The same fields, records and actions as in the app. Sign in first to get a token.",
+    }
+    return json.dumps(
+        {
+            "openapi": "3.0.3",
+            "info": info,
+            "paths": paths,
+            "components": {"schemas": schemas, "securitySchemes": jwt},
+            "security": [{"jwt": []}],
+        }
+    )
 
 
 _FIELDS = {"type": "object", "additionalProperties": {"type": "string"}}
-_PROBLEM = {"type": "object", "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "fields": _FIELDS}}
+_PROBLEM = {
+    "type": "object",
+    "properties": {"code": {"type": "string"}, "message": {"type": "string"}, "fields": _FIELDS},
+}
 _ERROR = {"type": "object", "properties": {"error": _PROBLEM}}
 _CREDENTIALS = {name: {"type": "string"} for name in ("username", "password")} | {
     "provider": {"type": "string", "enum": ["db"]},
@@ -272,13 +309,32 @@ def _json(schema: Mapping[str, Any]) -> dict[str, Any]:
     return {"application/json": {"schema": schema}}
 
 
-def _operation(tag: str, summary: str, answer: Mapping[str, Any], *, body: Mapping[str, Any] | None = None, status: str = "200", **rest: Any) -> dict[str, Any]:
-    refusal = {"description": "Refused. The message explains why.", "content": _json({"$ref": "#/components/schemas/Error"})}
+def _operation(
+    tag: str,
+    summary: str,
+    answer: Mapping[str, Any],
+    *,
+    body: Mapping[str, Any] | None = None,
+    status: str = "200",
+    **rest: Any,
+) -> dict[str, Any]:
+    refusal = {
+        "description": "Refused. The message explains why.",
+        "content": _json({"$ref": "#/components/schemas/Error"}),
+    }
     answers = {status: {"description": "Done.", "content": _json(answer)}, "default": refusal}
-    return {"tags": [tag], "summary": summary, "responses": answers} | ({"requestBody": {"required": True, "content": _json(body)}} if body else {}) | rest
+    return (
+        {"tags": [tag], "summary": summary, "responses": answers}
+        | ({"requestBody": {"required": True, "content": _json(body)}} if body else {})
+        | rest
+    )
 
 
-_SIGN_IN = {"post": _operation("Security", "Sign in to get a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[])}
+_SIGN_IN = {
+    "post": _operation(
+        "Security", "Sign in to get a token", _TOKENS, body={"type": "object", "properties": _CREDENTIALS}, security=[]
+    )
+}
 
 _REFRESH = {"post": _operation("Security", "Exchange a refresh token for two new tokens; it works once", _TOKENS)}
 
@@ -291,7 +347,10 @@ _SURE = {
 
 def _schemas(it: Resource) -> dict[str, Any]:
     def written(columns: Sequence[Column]) -> dict[str, Any]:
-        properties = {each.path: {"type": "integer", "title": each.label} if each.kind == "relation" else each.schema for each in columns}
+        properties = {
+            each.path: {"type": "integer", "title": each.label} if each.kind == "relation" else each.schema
+            for each in columns
+        }
         return {"type": "object", "properties": properties | ({"sure": _SURE} if it.strands else {})}
 
     shape = it.whole
@@ -306,15 +365,28 @@ def _schemas(it: Resource) -> dict[str, Any]:
 
 def _paths(it: Resource) -> dict[str, Any]:
     name, tag, base = stable_name(it.noun), it.label, f"/api/v1/{it.name}"
-    one = {"type": "object", "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}}}
-    many = {"type": "object", "properties": {"count": {"type": "integer"}, "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}}}}
+    one = {
+        "type": "object",
+        "properties": {"id": {"type": "integer"}, "result": {"$ref": f"#/components/schemas/{name}"}},
+    }
+    many = {
+        "type": "object",
+        "properties": {
+            "count": {"type": "integer"},
+            "result": {"type": "array", "items": {"$ref": f"#/components/schemas/{name}"}},
+        },
+    }
     pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
     collection = {"get": _operation(tag, f"List {it.plural}", many, parameters=_list_parameters(it))}
     single = {"get": _operation(tag, f"Get {_a(it.singular)}", one, parameters=pk)}
     if it.whole.add:
-        collection["post"] = _operation(tag, f"Create {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201")
+        collection["post"] = _operation(
+            tag, f"Create {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201"
+        )
     if it.whole.edit:
-        single["put"] = _operation(tag, f"Update {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk)
+        single["put"] = _operation(
+            tag, f"Update {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk
+        )
     if "delete" in it.verbs:
         sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
         single["delete"] = _operation(tag, f"Delete {_a(it.singular)}", {"type": "object"}, parameters=[*pk, *sure])
@@ -351,9 +423,20 @@ def _report_operation(it: Report) -> dict[str, Any]:
     ]
     row = {"type": "object", "properties": {each.name: each.schema for each in it.columns}}
     totals = {"type": "object", "description": "Totals by currency.", "additionalProperties": {"type": "object"}}
-    verdict = {"type": "object", "nullable": True, "properties": {"good": {"type": "boolean"}, "words": {"type": "string"}}}
-    answer = {"count": {"type": "integer"}, "result": {"type": "array", "items": row}, "totals": totals, "verdict": verdict}
-    return _operation(f"{it.pack}: reports", it.label, {"type": "object", "properties": answer}, parameters=asks, description=it.note)
+    verdict = {
+        "type": "object",
+        "nullable": True,
+        "properties": {"good": {"type": "boolean"}, "words": {"type": "string"}},
+    }
+    answer = {
+        "count": {"type": "integer"},
+        "result": {"type": "array", "items": row},
+        "totals": totals,
+        "verdict": verdict,
+    }
+    return _operation(
+        f"{it.pack}: reports", it.label, {"type": "object", "properties": answer}, parameters=asks, description=it.note
+    )
 
 
 def _question(question: Question) -> dict[str, Any]:

@@ -50,7 +50,12 @@ def others(row: Noun) -> list[tuple[str, datetime]]:
     except redis.RedisError as error:
         log.warning("could not read who has %s open: %s", row, error)
         return []
-    told = [(name, datetime.fromisoformat(since)) for id, each in found.items() if id != str(actor().user_id) for since, _, name in [each.partition(" ")]]
+    told = [
+        (name, datetime.fromisoformat(since))
+        for id, each in found.items()
+        if id != str(actor().user_id)
+        for since, _, name in [each.partition(" ")]
+    ]
     return sorted((name, since) for name, since in told if clock.now() - since < WHILE)
 
 

@@ -28,16 +28,32 @@ def told(change: Change) -> list[tuple[str, str, str]]:
     """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
     before, after = (as_seen(change, side) for side in (change.before, change.after))
     names = [*dict.fromkeys([*before, *after])]
-    said = [name for name in names if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)]
-    lines = [(_label(change.noun, name), _said(change.noun, name, before), _said(change.noun, name, after)) for name in said]
+    said = [
+        name
+        for name in names
+        if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)
+    ]
+    lines = [
+        (_label(change.noun, name), _said(change.noun, name, before), _said(change.noun, name, after)) for name in said
+    ]
     return [*lines, *_added(change.noun, *(_fields(side.get("more")) for side in (before, after)))]
 
 
 def _label(noun: str, name: str) -> str:
     """As the column is called on the page of the record."""
     plain, found = name.removesuffix("_amount").removesuffix("_id"), _column(noun, name)
-    known = {each.path: each.label for resource in registered_resources() if resource.name == noun for each in resource.declared.every}
-    return known.get(name) or known.get(plain) or (str(found.info.get("label", "")) if found is not None else "") or usual_label(plain)
+    known = {
+        each.path: each.label
+        for resource in registered_resources()
+        if resource.name == noun
+        for each in resource.declared.every
+    }
+    return (
+        known.get(name)
+        or known.get(plain)
+        or (str(found.info.get("label", "")) if found is not None else "")
+        or usual_label(plain)
+    )
 
 
 def noun_of(name: str) -> type[Noun] | None:
@@ -64,7 +80,10 @@ def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
     leading, labels = {each.key for each in known if each.kind == "relation"}, {each.key: each.label for each in known}
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
-            old, new = (f"ID {side[key]}" if key in leading and key in side else _facts(side.get(key)) for side in (before, after))
+            old, new = (
+                f"ID {side[key]}" if key in leading and key in side else _facts(side.get(key))
+                for side in (before, after)
+            )
             yield labels.get(key) or spaced(key), old, new
 
 

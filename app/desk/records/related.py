@@ -48,7 +48,9 @@ class Related:
     def columns(self) -> list[Column]:
         """What its list shows, but for what leads back to where the reader is."""
         shown = self.resource.list if self.resource else []
-        return [each for each in shown if not any(self._leads_back(each, depth) for depth in range(len(each.steps)))][:COLUMNS]
+        return [each for each in shown if not any(self._leads_back(each, depth) for depth in range(len(each.steps)))][
+            :COLUMNS
+        ]
 
     def _leads_back(self, column: Column, depth: int) -> bool:
         here: type[Noun] = column.noun
@@ -61,7 +63,11 @@ class Related:
 
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
         """The latest ones, and whether there are more."""
-        statement = with_neighbours(self.target, self._belonging(row), self.columns).order_by(self.target.id.desc()).limit(AT_ONCE + 1)
+        statement = (
+            with_neighbours(self.target, self._belonging(row), self.columns)
+            .order_by(self.target.id.desc())
+            .limit(AT_ONCE + 1)
+        )
         found = [*session.scalars(statement).unique()]
         return found[:AT_ONCE], len(found) > AT_ONCE
 
@@ -114,7 +120,12 @@ class Below(Related):
 
 def related(resource: Resource, row: Noun, who: Actor) -> tuple[list[tuple[Related, list[Any], bool]], list[str]]:
     """What its own declaration names first, then what names it; and what could lead to it, and does not yet."""
-    every = [*(Related(resource.noun, path) for path in resource.related), *(Below(*each) for each in below(resource.noun))]
+    every = [
+        *(Related(resource.noun, path) for path in resource.related),
+        *(Below(*each) for each in below(resource.noun)),
+    ]
     found = [(each, *each.rows(row)) for each in every if each.is_for(who)]
     lacking = [each for each, rows, _ in found if isinstance(each, Below) and not rows and not each.add(row)]
-    return [each for each in found if each[0] not in lacking], [each.its.label for each in lacking if is_on(each.its.part)]
+    return [each for each in found if each[0] not in lacking], [
+        each.its.label for each in lacking if is_on(each.its.part)
+    ]

@@ -58,7 +58,15 @@ class Task(Noun):
     @classmethod
     def ask(cls, row: Noun, title: str, who: str, due_on: date | None) -> Self:
         user = chosen(who, row)
-        made = cls(noun=row.__tablename__, row_id=row.id, about=str(row), title=title, who=user, asked_by=actor().name, due_on=due_on)
+        made = cls(
+            noun=row.__tablename__,
+            row_id=row.id,
+            about=str(row),
+            title=title,
+            who=user,
+            asked_by=actor().name,
+            due_on=due_on,
+        )
         session.add(made)
         made._give(user)
         return made
@@ -120,7 +128,9 @@ class Task(Noun):
 @every("Send task reminders", minutes=10)
 def remind_of_tasks() -> None:
     """Each in a transaction of its own: one whose record is gone holds up no other."""
-    due = select(Task.id).where(Task.state == "open", Task.due_on <= clock.today(), Task.reminded_on.is_(None), Task.who_id.is_not(None))
+    due = select(Task.id).where(
+        Task.state == "open", Task.due_on <= clock.today(), Task.reminded_on.is_(None), Task.who_id.is_not(None)
+    )
     for id in session.scalars(due.order_by(Task.id)).all():
         try:
             with transaction():

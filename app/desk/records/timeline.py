@@ -40,7 +40,11 @@ def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
         raise Unreadable(f"“only” must be one of: {', '.join(filter(None, KINDS))}.")
     end = _moment(until)
     kinds = {kind: found for kind, found in _sources(row).items() if only in ("", kind)}
-    entries = [Entry(kind, at, it) for kind, (statement, moment) in kinds.items() for it, at in _read(row, statement, moment, end)]
+    entries = [
+        Entry(kind, at, it)
+        for kind, (statement, moment) in kinds.items()
+        for it, at in _read(row, statement, moment, end)
+    ]
     entries.sort(key=lambda each: (each.at, each.it.id), reverse=True)
     shown = entries[:AT_ONCE]
     return Timeline(only, shown, shown[-1].at.isoformat() if len(entries) > AT_ONCE else "")

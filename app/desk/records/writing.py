@@ -79,7 +79,11 @@ def _require_nobody_stranded(row: Any, given: Mapping[str, Any]) -> None:
     if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
         return
     if left := resource.strands(row):
-        many = "one record, which stays as it is. Review it" if len(left) == 1 else f"{len(left)} records, which stay as they are. Review them"
+        many = (
+            "one record, which stays as it is. Review it"
+            if len(left) == 1
+            else f"{len(left)} records, which stay as they are. Review them"
+        )
         raise Stranding(f"This affects {many}, then confirm.", fields=left)
 
 
@@ -101,7 +105,9 @@ def _require_current(row: Any, given: Mapping[str, Any]) -> None:
     row.lock()
     seen = str(given.get("version", row.version))
     if seen != str(row.version):
-        raise Overtaken("Someone else changed this while you were editing. Review their changes below, then save to keep yours.")
+        raise Overtaken(
+            "Someone else changed this while you were editing. Review their changes below, then save to keep yours."
+        )
 
 
 def selectable_rows(target: type[Noun], words: str = "") -> list[Any]:
@@ -112,6 +118,8 @@ def selectable_rows(target: type[Noun], words: str = "") -> list[Any]:
         statement = statement.where(not_(is_away(target)))
     named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
     if words:
-        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [cast(target.id, String) == words]
+        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [
+            cast(target.id, String) == words
+        ]
         statement = statement.where(or_(*texts))
     return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]

@@ -24,16 +24,26 @@ _TOO_LARGE = "Attachments can be up to 7 MB. Choose a shorter period, or open th
 def on_paper(report: Report, asked: Any) -> bytes:
     verdict = report.verdict(asked) if report.verdict else None
     table = report.table(asked, at_once=pdf.MOST)
-    return ReportPaper(report, current_app.extensions["settings"].business, report.spoken(asked), table, verdict, _made()).drawn()
+    return ReportPaper(
+        report, current_app.extensions["settings"].business, report.spoken(asked), table, verdict, _made()
+    ).drawn()
 
 
 def in_a_workbook(report: Report, asked: Any) -> IO[bytes]:
     """Sums stand below and are over all rows, so a workbook that would not hold all of them is refused before it is begun."""
     table = report.table(asked, at_once=MOST)
     if table.count > MOST:
-        raise Refused(f"This report has {table.count:,} rows. An Excel file can hold {MOST:,}. Choose a shorter period, or export as CSV.")
+        raise Refused(
+            f"This report has {table.count:,} rows. An Excel file can hold {MOST:,}. Choose a shorter period, or export as CSV."
+        )
     verdict = report.verdict(asked) if report.verdict else None
-    said = [("Report", report.label), ("Description", report.note), *report.spoken(asked), ("Rows", f"{table.count:,}"), ("Created", _made())]
+    said = [
+        ("Report", report.label),
+        ("Description", report.note),
+        *report.spoken(asked),
+        ("Rows", f"{table.count:,}"),
+        ("Created", _made()),
+    ]
     return workbook(report.columns, table.rows, table.totals, [*said, ("Result", verdict.words)] if verdict else said)
 
 

@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
-from flask import Response, flash, g, jsonify, redirect, render_template, request, send_file, stream_with_context, url_for
+from flask import (
+    Response,
+    flash,
+    g,
+    jsonify,
+    redirect,
+    render_template,
+    request,
+    send_file,
+    stream_with_context,
+    url_for,
+)
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.api import BaseApi
 from flask_appbuilder.security.decorators import has_access, permission_name, protect
@@ -31,7 +42,14 @@ class Page(BaseView):
 
     report: ClassVar[Report]
     base_permissions = ["can_read"]
-    method_permission_name: ClassVar[dict[str, str]] = {"show": "read", "export": "read", "sheet": "read", "paper": "read", "send": "read", "choices": "read"}
+    method_permission_name: ClassVar[dict[str, str]] = {
+        "show": "read",
+        "export": "read",
+        "sheet": "read",
+        "paper": "read",
+        "send": "read",
+        "choices": "read",
+    }
 
     @expose("/")
     @has_access
@@ -43,7 +61,9 @@ class Page(BaseView):
             return self._page(typed=typed, wrong=no.fields, refusal=no.words, table=None), no.status
         table, verdict = self.report.table(asked), self.report.verdict(asked) if self.report.verdict else None
         spoken = self.report.spoken(asked)
-        return self._page(typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict, spoken=spoken)
+        return self._page(
+            typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict, spoken=spoken
+        )
 
     @expose("/export.csv")
     @has_access
@@ -65,7 +85,11 @@ class Page(BaseView):
     def paper(self) -> Response:
         """To be printed, or passed on to somebody without a desk."""
         drawn = on_paper(self.report, self.report.read(_typed()))
-        return Response(drawn, mimetype="application/pdf", headers={"Content-Disposition": f'attachment; filename="{self.report.name}.pdf"'})
+        return Response(
+            drawn,
+            mimetype="application/pdf",
+            headers={"Content-Disposition": f'attachment; filename="{self.report.name}.pdf"'},
+        )
 
     @expose("/send", methods=["GET", "POST"])
     @has_access
@@ -88,11 +112,24 @@ class Page(BaseView):
     def _send(self, asked: dict[str, str], typed: Any, refusal: Refused | None = None) -> str:
         g.resource = self.report
         others = security.everybody() if access.ADMIN in access.actor().roles else None
-        people = [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
+        people = (
+            [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
+        )
         spoken = self.report.spoken(self.report.read(asked), without_days=True)
-        given = {"typed": typed, "refusal": refusal, "people": people, "me": access.actor().user_id, "asked": asked, "spoken": spoken}
+        given = {
+            "typed": typed,
+            "refusal": refusal,
+            "people": people,
+            "me": access.actor().user_id,
+            "asked": asked,
+            "spoken": spoken,
+        }
         return render_template(
-            "desk/report_send.html", report=self.report, endpoint=self.endpoint, asks=[replace(each, required=True) for each in questions(Wanted)], **given
+            "desk/report_send.html",
+            report=self.report,
+            endpoint=self.endpoint,
+            asks=[replace(each, required=True) for each in questions(Wanted)],
+            **given,
         )
 
     @expose("/choices/<name>")
@@ -101,14 +138,25 @@ class Page(BaseView):
         """What a question can point at: a few rows that fit the words, never a whole table."""
         if name not in self.report.points:
             raise Missing
-        return {"choices": [{"id": row.id, "name": str(row)} for row in selectable_rows(self.report.points[name], request.args.get("q", ""))]}
+        return {
+            "choices": [
+                {"id": row.id, "name": str(row)}
+                for row in selectable_rows(self.report.points[name], request.args.get("q", ""))
+            ]
+        }
 
     def _page(self, **context: Any) -> str:
         g.resource = self.report
         who = access.actor()
         context |= {"mine": Subscription.of(who.user_id, self.report.name), "sends": who.may(Subscription, "edit")}
         return render_template(
-            "desk/report.html", report=self.report, endpoint=self.endpoint, selectable_rows=selectable_rows, many=MANY, door_to=door_to, **context
+            "desk/report.html",
+            report=self.report,
+            endpoint=self.endpoint,
+            selectable_rows=selectable_rows,
+            many=MANY,
+            door_to=door_to,
+            **context,
         )
 
 
@@ -150,7 +198,9 @@ def _whom() -> User:
 
 
 def _totals(table: Table) -> dict[str, Any]:
-    return {currency: {name: money.as_json() for name, money in sums.items()} for currency, sums in table.totals.items()}
+    return {
+        currency: {name: money.as_json() for name, money in sums.items()} for currency, sums in table.totals.items()
+    }
 
 
 def page_of(report: Report) -> type[Page]:
@@ -164,4 +214,6 @@ def endpoint_of(report: Report) -> type[Endpoint]:
 
     get.__doc__ = report.note
     asked = cast(Any, expose(f"/{report.name}", methods=["GET"])(protect()(permission_name("get")(get))))
-    return type(f"{report.right}Endpoint", (Endpoint,), {"report": report, "class_permission_name": report.right, "get": asked})
+    return type(
+        f"{report.right}Endpoint", (Endpoint,), {"report": report, "class_permission_name": report.right, "get": asked}
+    )

@@ -37,7 +37,9 @@ class ReportPaper:
 
     def drawn(self) -> bytes:
         columns = self._columns()
-        sheet = Sheet(self.report.label, self.house, clock.today(), self._texts(columns), across=_is_broad(columns), long=True)
+        sheet = Sheet(
+            self.report.label, self.house, clock.today(), self._texts(columns), across=_is_broad(columns), long=True
+        )
         self._head(sheet)
         if self.table.count:
             self._chart(sheet)
@@ -51,25 +53,44 @@ class ReportPaper:
 
     def _columns(self) -> list[Column]:
         heads = self.report.columns
-        cells = {each.name: [(each.said(row), "") for row in self.rows] + self._sums(each, first=each is heads[0]) for each in heads}
+        cells = {
+            each.name: [(each.said(row), "") for row in self.rows] + self._sums(each, first=each is heads[0])
+            for each in heads
+        }
         longest = {each.name: max((len(said) for said, _ in cells[each.name]), default=0) for each in heads}
-        wordy = [each.name for each in heads if each.kind in _WORDS and longest[each.name] > 12] or [max(heads, key=lambda each: longest[each.name]).name]
-        return [Column(each.label, cells[each.name], figures=each.is_figure, gives=each.name in wordy) for each in heads]
+        wordy = [each.name for each in heads if each.kind in _WORDS and longest[each.name] > 12] or [
+            max(heads, key=lambda each: longest[each.name]).name
+        ]
+        return [
+            Column(each.label, cells[each.name], figures=each.is_figure, gives=each.name in wordy) for each in heads
+        ]
 
     def _sums(self, head: Heading, *, first: bool) -> list[tuple[str, str]]:
-        return [(f"Total {currency}" if first else head.said(sums) if head.name in sums else "", "") for currency, sums in self._totals.items()]
+        return [
+            (f"Total {currency}" if first else head.said(sums) if head.name in sums else "", "")
+            for currency, sums in self._totals.items()
+        ]
 
     @property
     def _totals(self) -> Mapping[str, Mapping[str, Money]]:
         return self.table.totals
 
     def _strong(self) -> set[int]:
-        return {at for at, row in enumerate(self.rows) if row.get("mark")} | {len(self.rows) + at for at in range(len(self._totals))}
+        return {at for at, row in enumerate(self.rows) if row.get("mark")} | {
+            len(self.rows) + at for at in range(len(self._totals))
+        }
 
     def _texts(self, columns: Sequence[Column]) -> Iterator[str]:
         """Every word on it: of the faces, only their letters come along."""
         report = self.report
-        yield from (report.label, report.note, report.empty, self.house, self.made, self.verdict.words if self.verdict else "")
+        yield from (
+            report.label,
+            report.note,
+            report.empty,
+            self.house,
+            self.made,
+            self.verdict.words if self.verdict else "",
+        )
         yield from (text for pair in self.asked for text in pair)
         for column in columns:
             yield column.head
@@ -99,7 +120,9 @@ class ReportPaper:
         sheet.put(self.made, LEFT, sheet.width, size=7.5, colour=MUTED)
         sheet.y += leading(7.5) + 3
         if self.verdict:
-            sheet.flow(self.verdict.words, LEFT, sheet.width, size=10, bold=True, colour=_GOOD if self.verdict.good else _BAD)
+            sheet.flow(
+                self.verdict.words, LEFT, sheet.width, size=10, bold=True, colour=_GOOD if self.verdict.good else _BAD
+            )
             sheet.y += 3
 
     def _chart(self, sheet: Sheet) -> None:
@@ -117,12 +140,20 @@ class ReportPaper:
         if self.table.count > len(self.rows):
             sheet.flow(
                 f"Showing the first {len(self.rows):,} of {self.table.count:,} rows. Totals include all rows, and the CSV file contains them all.",
-                LEFT, sheet.width, colour=MUTED,
-            )  # fmt: skip
+                LEFT,
+                sheet.width,
+                colour=MUTED,
+            )
 
 
 def _is_broad(columns: Sequence[Column]) -> bool:
-    return sum(max(len(each) for each in (*column.head.split(), *(said for said, _ in column.cells))) + 3 for column in columns) > _BROAD
+    return (
+        sum(
+            max(len(each) for each in (*column.head.split(), *(said for said, _ in column.cells))) + 3
+            for column in columns
+        )
+        > _BROAD
+    )
 
 
 def _upright(sheet: Sheet, points: Sequence[Point]) -> None:
@@ -130,7 +161,14 @@ def _upright(sheet: Sheet, points: Sequence[Point]) -> None:
     sheet.put(max(points, key=lambda it: it.part).said, LEFT, sheet.width, size=7.5, colour=MUTED)
     top, step = sheet.y + leading(7.5) + 0.5, sheet.width / len(points)
     for at, it in enumerate(points):
-        _bar(sheet, LEFT + step * (at + 0.12), top + _TALL * (1 - it.part), step * 0.76, max(_TALL * it.part, 0.2), below=it.below)
+        _bar(
+            sheet,
+            LEFT + step * (at + 0.12),
+            top + _TALL * (1 - it.part),
+            step * 0.76,
+            max(_TALL * it.part, 0.2),
+            below=it.below,
+        )
     sheet.rule(top + _TALL, width=sheet.width, colour=HAIR)
     sheet.y = top + _TALL + 0.8
     sheet.put(points[0].label, LEFT, sheet.width / 2, size=7.5, colour=MUTED)
@@ -150,10 +188,25 @@ def _level(sheet: Sheet, points: Sequence[Point]) -> None:
         sheet.put(it.said, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
         sheet.y += 5.2
     if len(points) > _BARS:
-        sheet.put(f"Showing the first {_BARS} of {len(points)}. The table below lists them all.", LEFT, sheet.width, size=7.5, colour=MUTED)
+        sheet.put(
+            f"Showing the first {_BARS} of {len(points)}. The table below lists them all.",
+            LEFT,
+            sheet.width,
+            size=7.5,
+            colour=MUTED,
+        )
         sheet.y += leading(7.5)
 
 
-def _bar(sheet: Sheet, x: float, y: float, width: float, height: float, *, below: bool = False, colour: tuple[int, int, int] = ACCENT) -> None:
+def _bar(
+    sheet: Sheet,
+    x: float,
+    y: float,
+    width: float,
+    height: float,
+    *,
+    below: bool = False,
+    colour: tuple[int, int, int] = ACCENT,
+) -> None:
     sheet.set_fill_color(*(_BAD if below else colour))
     sheet.rect(x, y, width, height, style="F")

@@ -67,7 +67,11 @@ class Wanted:
     format: str = asked("Format", default="pdf", among=lambda: file.FORMATS)
     rhythm: str = asked("Frequency", default="weekly", among=lambda: RHYTHMS)
     weekday: str = asked("Day of the week", default="monday", among=lambda: WEEKDAYS, help="For weekly reports")
-    day: int = asked("Day of the month", default=1, help="For monthly reports. In shorter months, the report is sent on the last day.")
+    day: int = asked(
+        "Day of the month",
+        default=1,
+        help="For monthly reports. In shorter months, the report is sent on the last day.",
+    )
     at: time = asked("Time", default=time(7))
 
 
@@ -99,9 +103,16 @@ class Subscription(Noun):
     period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Period"})
     format: Mapped[str] = mapped_column(default="pdf", info={"choices": file.FORMATS, "label": "Format"})
     rhythm: Mapped[str] = mapped_column(default="weekly", info={"choices": RHYTHMS, "label": "Frequency"})
-    weekday: Mapped[str] = mapped_column(default="monday", info={"choices": DAYS, "label": "Day of the week", "only": ("rhythm", ["weekly"])})
+    weekday: Mapped[str] = mapped_column(
+        default="monday", info={"choices": DAYS, "label": "Day of the week", "only": ("rhythm", ["weekly"])}
+    )
     day: Mapped[int] = mapped_column(
-        default=1, info={"label": "Day of the month", "help": "In shorter months, the report is sent on the last day.", "only": ("rhythm", ["monthly"])}
+        default=1,
+        info={
+            "label": "Day of the month",
+            "help": "In shorter months, the report is sent on the last day.",
+            "only": ("rhythm", ["monthly"]),
+        },
     )
     at: Mapped[time] = mapped_column(default=time(7), info={"label": "Time"})
     who_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
@@ -125,7 +136,15 @@ class Subscription(Noun):
         if len(cls.of(user.id)) >= MOST:
             raise Refused(f"{name_of(user)} already has {MOST} scheduled reports. Delete one before adding another.")
         kept = {name: text for name, text in typed.items() if name not in _dates(report)}
-        made = cls(title=report.label, report=report.name, asked=kept, who=user, who_id=user.id, asked_by=me.name, **vars(wanted))
+        made = cls(
+            title=report.label,
+            report=report.name,
+            asked=kept,
+            who=user,
+            who_id=user.id,
+            asked_by=me.name,
+            **vars(wanted),
+        )
         if why := made.why_not():
             raise Refused(why)
         made.tidy()
@@ -134,7 +153,9 @@ class Subscription(Noun):
 
     @classmethod
     def of(cls, user_id: int | None, report: str = "") -> list[Self]:
-        here = select(cls).where(cls.who_id == user_id, cls.state != "removed", *([cls.report == report] if report else []))
+        here = select(cls).where(
+            cls.who_id == user_id, cls.state != "removed", *([cls.report == report] if report else [])
+        )
         return [*session.scalars(here.order_by(cls.id))]
 
     def tidy(self) -> None:
@@ -190,7 +211,9 @@ class Subscription(Noun):
 
     def _reader(self) -> Person:
         with speaking(ENGLISH):
-            return Person.meet(name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.house.timezone)
+            return Person.meet(
+                name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.house.timezone
+            )
 
     # --- whether ---
 
@@ -211,7 +234,9 @@ class Subscription(Noun):
         return ""
 
     def _is_never_taken(self) -> str:
-        mine = select(Message).where(Message.noun == "subscription", Message.row_id == self.id, Message.template == "house/report")
+        mine = select(Message).where(
+            Message.noun == "subscription", Message.row_id == self.id, Message.template == "house/report"
+        )
         last = [*session.scalars(mine.order_by(Message.id.desc()).limit(REFUSED))]
         return last[0].trouble if len(last) == REFUSED and all(each.state == "failed" for each in last) else ""
 

@@ -53,7 +53,14 @@ class ApiToken(Noun, table="token"):
             raise Invalid.fields_said(wrong)
         secret = MARK + secrets.token_urlsafe(32)
         with transaction():
-            it = cls(user_id=user_id, name=name, begins=secret[:8], digest=digest(secret), scopes=wanted, good_until=clock.now() + timedelta(days=days))
+            it = cls(
+                user_id=user_id,
+                name=name,
+                begins=secret[:8],
+                digest=digest(secret),
+                scopes=wanted,
+                good_until=clock.now() + timedelta(days=days),
+            )
             session.add(it)
             audit.note(it, "made")
         return it, secret

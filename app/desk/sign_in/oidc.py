@@ -23,7 +23,18 @@ from config import Settings
 WAIT = httpx.Timeout(10, connect=3)
 KEPT_FOR = 3600  # what a provider says of itself, and its keys
 LEEWAY = 60  # by which two clocks may differ
-SIGNED = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA")  # by a key that we do not have ourselves
+SIGNED = (
+    "RS256",
+    "RS384",
+    "RS512",
+    "PS256",
+    "PS384",
+    "PS512",
+    "ES256",
+    "ES384",
+    "ES512",
+    "EdDSA",
+)  # by a key that we do not have ourselves
 _MUST: Options = {"require": ["exp", "iat", "iss", "aud", "sub"]}
 
 _known: dict[str, tuple[float, dict[str, Any]]] = {}
@@ -68,18 +79,35 @@ class Provider:
         by = answer.get("iss", self.issuer if not says.get("authorization_response_iss_parameter_supported") else "")
         if by != self.issuer:
             raise self._no("The response came from another provider")
-        given = {"grant_type": "authorization_code", "code": answer.get("code", ""), "redirect_uri": back, "code_verifier": proof}
+        given = {
+            "grant_type": "authorization_code",
+            "code": answer.get("code", ""),
+            "redirect_uri": back,
+            "code_verifier": proof,
+        }
         tokens = self._asked("POST", str(says["token_endpoint"]), **self._as_us(says, given))
         claims = self._believed(str(tokens.get("id_token", "")), nonce)
         if "email" not in claims and "userinfo_endpoint" in says:
-            more = self._asked("GET", str(says["userinfo_endpoint"]), headers={"Authorization": f"Bearer {tokens.get('access_token', '')}"})
+            more = self._asked(
+                "GET",
+                str(says["userinfo_endpoint"]),
+                headers={"Authorization": f"Bearer {tokens.get('access_token', '')}"},
+            )
             claims |= more if more.get("sub") == claims["sub"] else {}
         return claims
 
     def _believed(self, token: str, nonce: str) -> dict[str, Any]:
         try:
             head = jwt.get_unverified_header(token)
-            claims = jwt.decode(token, self._key(head.get("kid")), algorithms=SIGNED, audience=self.client, issuer=self.issuer, leeway=LEEWAY, options=_MUST)
+            claims = jwt.decode(
+                token,
+                self._key(head.get("kid")),
+                algorithms=SIGNED,
+                audience=self.client,
+                issuer=self.issuer,
+                leeway=LEEWAY,
+                options=_MUST,
+            )
         except (jwt.PyJWTError, KeyError, ValueError, TypeError):
             raise self._no("Its ID token could not be verified") from None
         audience = claims["aud"]
@@ -92,7 +120,11 @@ class Provider:
         """One that is not known yet may be new: a provider changes them as it likes."""
         address = str(self._says()["jwks_uri"])
         for anew in False, True:
-            keys = [each for each in jwt.PyJWKSet.from_dict(self._kept(address, anew=anew)).keys if each.public_key_use in (None, "sig")]
+            keys = [
+                each
+                for each in jwt.PyJWKSet.from_dict(self._kept(address, anew=anew)).keys
+                if each.public_key_use in (None, "sig")
+            ]
             found = next((each for each in keys if kid is None or each.key_id == kid), None)
             if found is not None and (kid is not None or len(keys) == 1):
                 return found
@@ -102,7 +134,10 @@ class Provider:
 
     def _says(self) -> dict[str, Any]:
         says = self._kept(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
-        if says.get("issuer") != self.issuer or not {"authorization_endpoint", "token_endpoint", "jwks_uri"} <= says.keys():
+        if (
+            says.get("issuer") != self.issuer
+            or not {"authorization_endpoint", "token_endpoint", "jwks_uri"} <= says.keys()
+        ):
             raise self._no("Its configuration is incomplete")
         return says
 
@@ -132,12 +167,16 @@ class Provider:
         return said
 
     def _no(self, why: str) -> NotSignedIn:
-        return NotSignedIn(f"Signing in with {self.label} failed. {why}. Please try again, or sign in with your password.")
+        return NotSignedIn(
+            f"Signing in with {self.label} failed. {why}. Please try again, or sign in with your password."
+        )
 
 
 def providers(settings: Settings) -> list[Provider]:
     """In the order in which they were set up."""
-    each = zip(settings.oauth_names, settings.oauth_issuers, settings.oauth_clients, settings.oauth_secrets, strict=True)
+    each = zip(
+        settings.oauth_names, settings.oauth_issuers, settings.oauth_clients, settings.oauth_secrets, strict=True
+    )
     return [Provider(*one) for one in each]
 
 

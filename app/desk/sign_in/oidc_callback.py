@@ -77,11 +77,15 @@ def _back(provider: Provider) -> str:
 
 def _heard(provider: Provider) -> Any:
     asked = cookie.pop("vouched", None) or {"by": "", "state": "", "until": 0}
-    ours = asked["by"] == provider.key and hmac.compare_digest(asked["state"].encode(), request.args.get("state", "").encode())
+    ours = asked["by"] == provider.key and hmac.compare_digest(
+        asked["state"].encode(), request.args.get("state", "").encode()
+    )
     if not ours or asked["until"] < time.time() or not first_time(asked["state"], within=GOOD_FOR):
         raise NotSignedIn("This sign-in was started in another window, or expired after ten minutes. Please try again.")
     if request.args.get("error"):
-        raise NotSignedIn(f"{provider.label} did not confirm your identity. Please try again, or sign in with your password.")
+        raise NotSignedIn(
+            f"{provider.label} did not confirm your identity. Please try again, or sign in with your password."
+        )
     told = provider.told(request.args, back=_back(provider), nonce=asked["nonce"], proof=asked["proof"])
     return _known(provider, told)
 
@@ -90,7 +94,9 @@ def _known(provider: Provider, told: dict[str, Any]) -> Any:
     """Who of the house has this address; nobody is added by coming."""
     email, domains = str(told.get("email", "")).strip(), current_app.extensions["settings"].oauth_domains
     if not email or told.get("email_verified") not in (True, "true"):
-        raise NotSignedIn(f"Your email address isn’t verified at {provider.label}. Verify it there first, or sign in with your password.")
+        raise NotSignedIn(
+            f"Your email address isn’t verified at {provider.label}. Verify it there first, or sign in with your password."
+        )
     if domains and email.rpartition("@")[2].lower() not in {each.lower() for each in domains}:
         raise NotSignedIn(f"Only email addresses at {' or '.join(domains)} can sign in this way.")
     found = session.scalars(select(User).where(func.lower(User.email) == email.lower())).all()

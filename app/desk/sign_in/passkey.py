@@ -28,7 +28,14 @@ from app.kernel.errors import Invalid, Missing, NotSignedIn, Refused
 
 LONGEST_NAME = 60
 MOST = 20  # of one person
-_WRONG = (WebAuthnException, struct.error, ValueError, KeyError, TypeError, IndexError)  # the library has a word of its own for most, not for all
+_WRONG = (
+    WebAuthnException,
+    struct.error,
+    ValueError,
+    KeyError,
+    TypeError,
+    IndexError,
+)  # the library has a word of its own for most, not for all
 _TRANSPORTS = frozenset(each.value for each in AuthenticatorTransport)
 
 
@@ -42,7 +49,9 @@ class Passkey(Noun):
     name: Mapped[str] = mapped_column(String(LONGEST_NAME))
     credential: Mapped[bytes] = mapped_column(LargeBinary, unique=True, info={"secret": True})
     public_key: Mapped[bytes] = mapped_column(LargeBinary, info={"secret": True})
-    handle: Mapped[bytes] = mapped_column(LargeBinary, info={"secret": True})  # whose it is, in the authenticator's words: the same for all of one person's
+    handle: Mapped[bytes] = mapped_column(
+        LargeBinary, info={"secret": True}
+    )  # whose it is, in the authenticator's words: the same for all of one person's
     sign_count: Mapped[int] = mapped_column(BigInteger, default=0)  # four bytes without a sign
     transports: Mapped[list[Any]] = mapped_column(default=list)
     used_at: Mapped[datetime | None]
@@ -121,8 +130,15 @@ class Asked:
     def to_make(self, *, house: str, user: Any, known: list[Passkey]) -> str:
         """For `navigator.credentials.create`: one that can be found without a name, and that asks who is there."""
         self.handle = known[0].handle if known else secrets.token_bytes(32)
-        have = [PublicKeyCredentialDescriptor(id=each.credential, transports=[AuthenticatorTransport(it) for it in each.transports]) for each in known]
-        wanted = AuthenticatorSelectionCriteria(resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED)
+        have = [
+            PublicKeyCredentialDescriptor(
+                id=each.credential, transports=[AuthenticatorTransport(it) for it in each.transports]
+            )
+            for each in known
+        ]
+        wanted = AuthenticatorSelectionCriteria(
+            resident_key=ResidentKeyRequirement.REQUIRED, user_verification=UserVerificationRequirement.REQUIRED
+        )
         options = webauthn.generate_registration_options(
             rp_id=self.host,
             rp_name=house,
@@ -137,7 +153,9 @@ class Asked:
 
     def to_sign(self) -> str:
         """For `navigator.credentials.get`: whichever passkey of ours is there."""
-        options = webauthn.generate_authentication_options(rp_id=self.host, challenge=self.challenge, user_verification=UserVerificationRequirement.REQUIRED)
+        options = webauthn.generate_authentication_options(
+            rp_id=self.host, challenge=self.challenge, user_verification=UserVerificationRequirement.REQUIRED
+        )
         return webauthn.options_to_json(options)
 
     def made(self, answer: str) -> tuple[Any, list[str]]:
@@ -151,7 +169,9 @@ class Asked:
                 require_user_verification=True,
             )
         except _WRONG:
-            raise Invalid("This passkey could not be verified and was not added. Please try again, or use another one.") from None
+            raise Invalid(
+                "This passkey could not be verified and was not added. Please try again, or use another one."
+            ) from None
         transports = told["response"].get("transports")
         return made, [each for each in transports if each in _TRANSPORTS] if isinstance(transports, list) else []
 
@@ -170,7 +190,9 @@ class Asked:
             if webauthn.base64url_to_bytes(answer["response"]["userHandle"]) != passkey.handle:
                 raise ValueError
         except _WRONG:
-            raise NotSignedIn("This passkey could not be verified. Please try again, or sign in with your password.") from None
+            raise NotSignedIn(
+                "This passkey could not be verified. Please try again, or sign in with your password."
+            ) from None
         return int(told.new_sign_count)
 
 

@@ -80,9 +80,18 @@ def _who(fieldset: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
 
 
 _USER_LABELS = {
-    "first_name": "First name", "last_name": "Last name", "username": "Username", "active": "Active", "roles": "Roles", "last_login": "Last sign-in",
-    "login_count": "Sign-ins", "fail_login_count": "Failed sign-ins", "created_on": "Created", "changed_on": "Last updated", "changed_by": "Updated by",
-}  # fmt: skip
+    "first_name": "First name",
+    "last_name": "Last name",
+    "username": "Username",
+    "active": "Active",
+    "roles": "Roles",
+    "last_login": "Last sign-in",
+    "login_count": "Sign-ins",
+    "fail_login_count": "Failed sign-ins",
+    "created_on": "Created",
+    "changed_on": "Last updated",
+    "changed_by": "Updated by",
+}
 _PERSONAL = "Personal details", UserDBModelView.show_fieldsets[1][1]
 _ACTIVITY = "Activity", UserDBModelView.show_fieldsets[2][1]
 
@@ -106,8 +115,14 @@ class NewPassword(DynamicForm):
     """A desk that somebody has left open for a minute is not theirs to keep."""
 
     present = PasswordField("Current password", validators=[DataRequired()], widget=BS3PasswordFieldWidget())
-    password = PasswordField("New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget())
-    conf_password = PasswordField("Confirm new password", validators=[EqualTo("password", "The passwords don’t match.")], widget=BS3PasswordFieldWidget())
+    password = PasswordField(
+        "New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget()
+    )
+    conf_password = PasswordField(
+        "Confirm new password",
+        validators=[EqualTo("password", "The passwords don’t match.")],
+        widget=BS3PasswordFieldWidget(),
+    )
 
     def validate_present(self, typed: Any) -> None:
         try:
@@ -125,8 +140,14 @@ class ResetMyPasswordView(views.ResetMyPasswordView):  # its name is its address
 
 
 class GivenPassword(DynamicForm):
-    password = PasswordField("New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget())
-    conf_password = PasswordField("Confirm new password", validators=[EqualTo("password", "The passwords don’t match.")], widget=BS3PasswordFieldWidget())
+    password = PasswordField(
+        "New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget()
+    )
+    conf_password = PasswordField(
+        "Confirm new password",
+        validators=[EqualTo("password", "The passwords don’t match.")],
+        widget=BS3PasswordFieldWidget(),
+    )
 
 
 class ResetPasswordView(views.ResetPasswordView):  # of another user, by an administrator
@@ -162,7 +183,11 @@ _OF_GROUPS = (
     .where(assoc_user_group.c.user_id == bindparam("user"))
 )
 _EVERY_ROLE = (
-    select(Role.id, Role.name, case((Role.name != ADMIN, func.string_agg(ViewMenu.name + "." + Permission.name, "\n"))).label("may"))
+    select(
+        Role.id,
+        Role.name,
+        case((Role.name != ADMIN, func.string_agg(ViewMenu.name + "." + Permission.name, "\n"))).label("may"),
+    )
     .outerjoin(assoc_permissionview_role, assoc_permissionview_role.c.role_id == Role.id)
     .outerjoin(PermissionView, PermissionView.id == assoc_permissionview_role.c.permission_view_id)
     .outerjoin(ViewMenu, ViewMenu.id == PermissionView.view_menu_id)
@@ -184,8 +209,15 @@ _WHERE = (
     or_(StaffSession.digest == bindparam("digest"), StaffSession.id == bindparam("sitting")),
     *StaffSession.good(),
 )
-_SITS = select(func.jsonb_build_array(StaffSession.id, StaffSession.seen_at < NOW - SEEN_ANEW, type_=JSONB)).where(*_WHERE).limit(1).scalar_subquery()
-_CALLED = load_only(User.username, User.first_name, User.last_name, User.email, User.active)  # what each page asks of them
+_SITS = (
+    select(func.jsonb_build_array(StaffSession.id, StaffSession.seen_at < NOW - SEEN_ANEW, type_=JSONB))
+    .where(*_WHERE)
+    .limit(1)
+    .scalar_subquery()
+)
+_CALLED = load_only(
+    User.username, User.first_name, User.last_name, User.email, User.active
+)  # what each page asks of them
 _SOMEBODY = select(User, _GRANTED, _SITS).where(User.id == bindparam("user")).options(_CALLED)
 
 
@@ -208,7 +240,9 @@ class _Reader(JWTManager):
             told = {}
         if csrf_value is None and told.keys() >= _TOLD:
             return told
-        return super()._decode_jwt_from_config(encoded_token, csrf_value, allow_expired)  # which says what is wrong with it
+        return super()._decode_jwt_from_config(
+            encoded_token, csrf_value, allow_expired
+        )  # which says what is wrong with it
 
 
 class Desk(SecurityManager):
@@ -277,7 +311,9 @@ class Desk(SecurityManager):
         user = self.known(username)
         kept = user.password if user is not None and user.is_active and user.password else NOBODYS
         if not fits(kept, password):
-            self.update_user_auth_stat(user, False) if user is not None else self.noop_user_update(self.get_first_user())
+            self.update_user_auth_stat(user, False) if user is not None else self.noop_user_update(
+                self.get_first_user()
+            )
             return None
         if is_old(kept):
             user.password = hashed(password)
@@ -339,8 +375,14 @@ def _sits() -> bool:
 
 
 _DOORS = {
-    "/api/v1/": "api", "/desk": "desk", "/ops": "console", "/users": "desk", "/roles": "desk", "/login": "desk", "/api/": "public api",
-}  # fmt: skip
+    "/api/v1/": "api",
+    "/desk": "desk",
+    "/ops": "console",
+    "/users": "desk",
+    "/roles": "desk",
+    "/login": "desk",
+    "/api/": "public api",
+}
 
 
 def door() -> str:
@@ -355,7 +397,11 @@ def _user() -> Any:
     if door() == "api":
         if "_token" in g:
             return g._token[0]
-        return jwt_user._get_current_object() if getattr(g, "_jwt_extended_jwt_user", None) and get_jwt_identity() else None
+        return (
+            jwt_user._get_current_object()
+            if getattr(g, "_jwt_extended_jwt_user", None) and get_jwt_identity()
+            else None
+        )
     user = current_user._get_current_object()  # asked once: each word with the proxy looks for its request anew
     return user if user is not None and user.is_authenticated else None
 
@@ -401,7 +447,10 @@ def granted() -> dict[str, frozenset[str]]:
 
 def groups() -> dict[int, Actor]:
     """What whoever is in a group may by that alone: each as somebody who has its roles and no others."""
-    return {id: Actor(name, "desk", None, frozenset(granted), _rights(granted)) for id, name, granted in session.execute(_EVERY_GROUP)}
+    return {
+        id: Actor(name, "desk", None, frozenset(granted), _rights(granted))
+        for id, name, granted in session.execute(_EVERY_GROUP)
+    }
 
 
 def keep_an_admin() -> None:
@@ -409,7 +458,9 @@ def keep_an_admin() -> None:
     session.flush()
     admins = select(Role.id).where(Role.name == ADMIN)
     own = select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.in_(admins))
-    grouped = select(assoc_user_group.c.user_id).join(assoc_group_role, assoc_group_role.c.group_id == assoc_user_group.c.group_id)
+    grouped = select(assoc_user_group.c.user_id).join(
+        assoc_group_role, assoc_group_role.c.group_id == assoc_user_group.c.group_id
+    )
     by_group = grouped.where(assoc_group_role.c.role_id.in_(admins))
     if session.scalar(select(User.id).where(User.active, User.id.in_(own.union(by_group))).limit(1)) is None:
         raise Refused("There must be at least one active administrator. Give another user the Admin role first.")
@@ -453,7 +504,9 @@ def write_roles(desk: Any) -> None:
     with transaction():
         for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
             wanted = {
-                (f"{_CAN}{verb}", stable_name(resource.noun)) for resource in registered_resources() for verb in resource.rights(name) & {*resource.verbs}
+                (f"{_CAN}{verb}", stable_name(resource.noun))
+                for resource in registered_resources()
+                for verb in resource.rights(name) & {*resource.verbs}
             }
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
@@ -462,18 +515,27 @@ def write_roles(desk: Any) -> None:
 
 def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
     """Each that a page or a declaration asks for, written together: Flask-AppBuilder would put four questions for each."""
-    wanted = {(permission, view.class_permission_name) for view in desk.baseviews for permission in view.base_permissions}
+    wanted = {
+        (permission, view.class_permission_name) for view in desk.baseviews for permission in view.base_permissions
+    }
     menu = [each for group in desk.menu.get_list() for each in (group, *group.childs)]
     wanted |= {("menu_access", each.name) for each in menu if each.name != "-"}
-    wanted |= {(_CAN + verb, stable_name(resource.noun)) for resource in registered_resources() for verb in resource.verbs}
+    wanted |= {
+        (_CAN + verb, stable_name(resource.noun)) for resource in registered_resources() for verb in resource.verbs
+    }
     wanted |= {(f"{_CAN}read", each.right) for each in asked}
     view, _, mark = SEES.partition(".")
     wanted |= {(mark + name, view) for name in declared()}
     with transaction():
-        marks, views = _named(Permission, {permission for permission, _ in wanted}), _named(ViewMenu, {view for _, view in wanted})
+        marks, views = (
+            _named(Permission, {permission for permission, _ in wanted}),
+            _named(ViewMenu, {view for _, view in wanted}),
+        )
         there = {(each.permission_id, each.view_menu_id) for each in session.scalars(select(PermissionView))}
         pairs = [(marks[permission], views[view]) for permission, view in sorted(wanted)]
-        session.add_all(PermissionView(permission=mark, view_menu=view) for mark, view in pairs if (mark.id, view.id) not in there)
+        session.add_all(
+            PermissionView(permission=mark, view_menu=view) for mark, view in pairs if (mark.id, view.id) not in there
+        )
 
 
 def _named(kind: type[Any], names: set[str]) -> dict[str, Any]:
@@ -509,4 +571,6 @@ _OWN_PAGES = [
 
 def add_user(sm: Any, username: str, *, name: str, email: str, role: str, password: str) -> Any:
     first, _, last = name.partition(" ")
-    return sm.find_user(username=username) or sm.add_user(username, first, last, email, sm.find_role(role), password=password)
+    return sm.find_user(username=username) or sm.add_user(
+        username, first, last, email, sm.find_role(role), password=password
+    )

@@ -14,7 +14,10 @@ from app.kernel import audit, clock
 from app.kernel.db import NOW, Noun, at_once, session, transaction
 from app.kernel.errors import Missing
 
-IDLE, LONGEST = timedelta(hours=4), timedelta(hours=14)  # a desk that nobody sits at, and a working day with room to spare
+IDLE, LONGEST = (
+    timedelta(hours=4),
+    timedelta(hours=14),
+)  # a desk that nobody sits at, and a working day with room to spare
 OF_PROGRAMS = timedelta(days=30)
 SEEN_ANEW = timedelta(minutes=5)
 
@@ -42,7 +45,15 @@ class StaffSession(Noun, table="sitting"):
         """Somebody sits down; answers the key that their browser keeps."""
         key, until = secrets.token_urlsafe(32), clock.now() + IDLE
         with transaction():
-            it = cls(user_id=user_id, digest=digest(key), how=how, address=address, device=device[:300], good_until=until, ends_at=clock.now() + LONGEST)
+            it = cls(
+                user_id=user_id,
+                digest=digest(key),
+                how=how,
+                address=address,
+                device=device[:300],
+                good_until=until,
+                ends_at=clock.now() + LONGEST,
+            )
             session.add(it)
             audit.note(it, "added", f"Signed in with {how}")
         return key
@@ -70,7 +81,11 @@ class StaffSession(Noun, table="sitting"):
 
     @classmethod
     def of(cls, user_id: int) -> list[StaffSession]:
-        return [*session.scalars(select(cls).where(cls.user_id == user_id, *cls.good()).order_by(cls.seen_at.desc(), cls.id))]
+        return [
+            *session.scalars(
+                select(cls).where(cls.user_id == user_id, *cls.good()).order_by(cls.seen_at.desc(), cls.id)
+            )
+        ]
 
     @classmethod
     def one(cls, user_id: int, id: int) -> StaffSession:
@@ -118,8 +133,22 @@ class StaffSession(Noun, table="sitting"):
         return f"{browser} on {system}" if system else browser
 
 
-_BROWSERS = {"Edg/": "Edge", "OPR/": "Opera", "Firefox/|FxiOS": "Firefox", "Chrome/|CriOS": "Chrome", "Safari/": "Safari"}
-_SYSTEMS = {"iPhone": "iPhone", "iPad": "iPad", "Android": "Android", "Windows": "Windows", "Mac OS X": "Mac", "CrOS": "Chromebook", "Linux": "Linux"}
+_BROWSERS = {
+    "Edg/": "Edge",
+    "OPR/": "Opera",
+    "Firefox/|FxiOS": "Firefox",
+    "Chrome/|CriOS": "Chrome",
+    "Safari/": "Safari",
+}
+_SYSTEMS = {
+    "iPhone": "iPhone",
+    "iPad": "iPad",
+    "Android": "Android",
+    "Windows": "Windows",
+    "Mac OS X": "Mac",
+    "CrOS": "Chromebook",
+    "Linux": "Linux",
+}
 
 
 def digest(key: str) -> str:

@@ -42,7 +42,9 @@ def recognised(name: str, password: str) -> Any:
 def must_have_second(user: Any) -> bool:
     """Does one of their roles ask for it, by the settings?"""
     asking = current_app.extensions["settings"].second_factor_for
-    return bool(asking) and any(role.name in asking for role in current_app.extensions["appbuilder"].sm.get_user_roles(user))
+    return bool(asking) and any(
+        role.name in asking for role in current_app.extensions["appbuilder"].sm.get_user_roles(user)
+    )
 
 
 def passed(user: Any, typed: str) -> None:
@@ -112,7 +114,12 @@ def asks(form: Any = None, no: Refused | None = None, *, there: str | None = Non
     """The page at the door, with why it did not open; its forms know their own addresses, whichever of them was refused."""
     settings = current_app.extensions["settings"]
     passkeys = origin(settings.base_url) if can_be_at(settings.base_url) else ""
-    known = {"form": form or LoginForm_db(), "refusal": no.words if no else "", "passkeys": passkeys, "providers": providers(settings)}
+    known = {
+        "form": form or LoginForm_db(),
+        "refusal": no.words if no else "",
+        "passkeys": passkeys,
+        "providers": providers(settings),
+    }
     known["there"] = there or request.args.get("next")
     return waits(make_response(render_template(AuthDBView.login_template, **known), no.status if no else 200), no)
 
@@ -161,7 +168,9 @@ class SignIn(SecurityApi):
         elif must_have_second(user):
             raise NotSignedIn("Your role requires two-factor authentication. Sign in to the desk and set it up first.")
         if not given.get("refresh"):
-            return cast(Response, self.response(200, access_token=create_access_token(identity=str(user.id), fresh=True)))
+            return cast(
+                Response, self.response(200, access_token=create_access_token(identity=str(user.id), fresh=True))
+            )
         tokens, _ = _turned(user.id, StaffSession.of_program(user.id, **_from()), "")
         return cast(Response, self.response(200, **tokens))
 
@@ -171,7 +180,9 @@ class SignIn(SecurityApi):
         """The next two tokens for a refresh token, each of which is good once."""
         told = get_jwt()
         with guessing("refresh", str(told["sub"])):
-            tokens, is_good = _turned(int(told["sub"]), StaffSession.one(int(told["sub"]), told.get("sitting", 0)), told["jti"])
+            tokens, is_good = _turned(
+                int(told["sub"]), StaffSession.one(int(told["sub"]), told.get("sitting", 0)), told["jti"]
+            )
             if not is_good:
                 raise NotSignedIn("This refresh token was already used, so the session was ended. Sign in again.")
         return cast(Response, self.response(200, **tokens))
@@ -210,7 +221,11 @@ class SecondFactor(BaseView):
             with guessing("code", user.username):
                 if request.form.get("do") == "sheet":
                     return _second_page(
-                        "desk/second.html", user, second, sheet=second.new_sheet(request.form.get("code", "")), go_on=url_for("SecondFactor.show")
+                        "desk/second.html",
+                        user,
+                        second,
+                        sheet=second.new_sheet(request.form.get("code", "")),
+                        go_on=url_for("SecondFactor.show"),
                     )
                 if must_have_second(user):
                     raise Refused("Your role requires two-factor authentication, so you can’t turn it off.")
@@ -236,7 +251,9 @@ def _setting_up(user: Any, second: TwoFactor | None, page: str, done: Callable[[
     return _second_page(page, user, second, sheet=sheet, go_on=done())
 
 
-def _second_page(page: str, user: Any, second: TwoFactor | None, *, no: Refused | None = None, **known: Any) -> Response:
+def _second_page(
+    page: str, user: Any, second: TwoFactor | None, *, no: Refused | None = None, **known: Any
+) -> Response:
     g.resource = None
     begun = second is not None and second.since is None
     house = current_app.extensions["settings"].business
@@ -249,4 +266,6 @@ def _second_page(page: str, user: Any, second: TwoFactor | None, *, no: Refused 
         "refusal": no,
         "typed": request.form.get("code", "") if no else "",
     }
-    return waits(make_response(render_template(page, **{"sheet": [], "go_on": ""} | drawn | known), no.status if no else 200), no)
+    return waits(
+        make_response(render_template(page, **{"sheet": [], "go_on": ""} | drawn | known), no.status if no else 200), no
+    )

@@ -47,7 +47,11 @@ def guessing(what: str, whose: str) -> Iterator[None]:
 def _count(limits: Sequence[RateLimitItem], *key: str) -> None:
     within = [_strategy().hit(each, *key) for each in limits]  # each of them counts, also after one that is full
     if not all(within):
-        until = max(_strategy().get_window_stats(each, *key).reset_time for each, room in zip(limits, within, strict=True) if not room)
+        until = max(
+            _strategy().get_window_stats(each, *key).reset_time
+            for each, room in zip(limits, within, strict=True)
+            if not room
+        )
         raise TooOften(max(1, ceil(until - time.time())))
 
 

@@ -30,7 +30,9 @@ class TwoFactor(Noun, table="second"):
     known_as = "two-factor authentication"
 
     audited = False  # each code that is used changes it; that it was switched on, off or renewed is said
-    refusals: ClassVar[dict[str, str]] = {"second_user_id_key": "You already started this in another window. Reload the page."}
+    refusals: ClassVar[dict[str, str]] = {
+        "second_user_id_key": "You already started this in another window. Reload the page."
+    }
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), unique=True)
     secret: Mapped[Any] = sealed("second.secret")
@@ -117,7 +119,9 @@ class TwoFactor(Noun, table="second"):
                 self.last = step
                 return
         raise Invalid.fields_said(
-            {"code": "This code is incorrect or was already used. Enter the next code from your authenticator app, or another recovery code."}
+            {
+                "code": "This code is incorrect or was already used. Enter the next code from your authenticator app, or another recovery code."
+            }
         )
 
     def _new_sheet(self) -> list[str]:

@@ -29,7 +29,9 @@ class Tokens(BaseView):
             return _page(me)
         try:
             with transaction():
-                made, secret = ApiToken.make(me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days())
+                made, secret = ApiToken.make(
+                    me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days()
+                )
                 give(current_user, "ways_in", f"The API token “{made.name}” was created for your account.")
         except Refused as no:
             return _page(me, refusal=no), no.status
@@ -55,7 +57,9 @@ def _offered() -> dict[str, list[Line]]:
     """What whoever is here may; nobody hands on more than they have."""
     who, packs = security.actor(), dict[str, list[Line]]()
     for line in lines():
-        if mine := {verb: called for verb, called in line.verbs.items() if who.may_all or line.right(verb) in who.rights}:
+        if mine := {
+            verb: called for verb, called in line.verbs.items() if who.may_all or line.right(verb) in who.rights
+        }:
             packs.setdefault(line.pack, []).append(Line(line.pack, line.label, line.name, mine))
     return packs
 
@@ -69,7 +73,10 @@ def _mine(wanted: list[str]) -> list[str]:
 
 def _said(token: ApiToken) -> str:
     """Bookings (read, confirm), Slots (read)."""
-    its = {line.label: [called.lower() for verb, called in line.verbs.items() if line.right(verb) in token.scopes] for line in lines()}
+    its = {
+        line.label: [called.lower() for verb, called in line.verbs.items() if line.right(verb) in token.scopes]
+        for line in lines()
+    }
     return ", ".join(f"{label} ({', '.join(verbs)})" for label, verbs in its.items() if verbs)
 
 

@@ -57,7 +57,13 @@ class Groups(BaseView):
     def _form(self, group: Group) -> Any:
         if request.method == "GET":
             typed = {"name": group.name or "", "note": group.description or ""}
-            return self._page("desk/groups_edit.html", group=group, typed=typed, role=[it.id for it in group.roles], user=[it.id for it in group.users])
+            return self._page(
+                "desk/groups_edit.html",
+                group=group,
+                typed=typed,
+                role=[it.id for it in group.roles],
+                user=[it.id for it in group.users],
+            )
         try:
             with transaction():
                 if group.id:
@@ -66,13 +72,22 @@ class Groups(BaseView):
                 security.keep_an_admin()
         except Refused as no:
             session.rollback()
-            return self._page("desk/groups_edit.html", group=group, typed=request.form, role=_ids("role"), user=_ids("user"), refusal=no), no.status
+            return self._page(
+                "desk/groups_edit.html",
+                group=group,
+                typed=request.form,
+                role=_ids("role"),
+                user=_ids("user"),
+                refusal=no,
+            ), no.status
         flash(f"Group {group.name} saved. Its members get its roles immediately.", "success")
         return redirect(url_for("Groups.index"))
 
     def _page(self, template: str, **known: Any) -> str:
         g.resource = None
-        return render_template(template, **{"refusal": None} | known, roles=_roles(), people=[*session.scalars(security.everybody())])
+        return render_template(
+            template, **{"refusal": None} | known, roles=_roles(), people=[*session.scalars(security.everybody())]
+        )
 
 
 def write(group: Group, typed: Mapping[str, str], *, roles: Sequence[Role], users: Sequence[User]) -> None:

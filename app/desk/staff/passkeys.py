@@ -82,7 +82,12 @@ class Passkeys(BaseView):
             _must_be_proved()
             asked = _taken("add")
             with transaction():
-                made = Passkey.add(current_user.id, name=request.form.get("name", ""), answer=request.form.get("answer", ""), asked=asked)
+                made = Passkey.add(
+                    current_user.id,
+                    name=request.form.get("name", ""),
+                    answer=request.form.get("answer", ""),
+                    asked=asked,
+                )
                 give(current_user, "ways_in", f"The passkey “{made.name}” was added to your account.")
         except Refused as no:
             return _page(no)
@@ -109,7 +114,9 @@ class Passkeys(BaseView):
         _must_be_proved()
         called(request.form.get("name", ""))
         question = Asked(_home())
-        options = question.to_make(house=current_app.extensions["settings"].business, user=current_user, known=Passkey.of(current_user.id))
+        options = question.to_make(
+            house=current_app.extensions["settings"].business, user=current_user, known=Passkey.of(current_user.id)
+        )
         _keep("add", question)
         return _json(options)
 
@@ -133,7 +140,10 @@ class Passkeys(BaseView):
         with transaction():
             passkey.remove()
             give(current_user, "ways_in", f"The passkey “{passkey.name}” was removed from your account.")
-        flash(f"Passkey “{passkey.name}” removed. Your phone or computer may still list it, so remove it there too.", "success")
+        flash(
+            f"Passkey “{passkey.name}” removed. Your phone or computer may still list it, so remove it there too.",
+            "success",
+        )
         return redirect(url_for("Passkeys.index"))
 
 
@@ -152,7 +162,12 @@ def _home() -> str:
 
 def _keep(what: str, question: Asked) -> None:
     until = time.time() + GOOD_FOR.total_seconds()
-    cookie["asked"] = {"what": what, "challenge": b64encode(question.challenge).decode(), "handle": b64encode(question.handle).decode(), "until": until}
+    cookie["asked"] = {
+        "what": what,
+        "challenge": b64encode(question.challenge).decode(),
+        "handle": b64encode(question.handle).decode(),
+        "until": until,
+    }
 
 
 def _taken(what: str) -> Asked:
@@ -181,5 +196,12 @@ def _json(words: str) -> Response:
 def _page(no: Refused | None = None, *, at: int = 0) -> Response:
     g.resource = None
     home = current_app.extensions["settings"].base_url
-    known = {"passkeys": Passkey.of(current_user.id), "proved": _is_proved(), "origin": origin(home) if can_be_at(home) else "", "at": at}
-    return waits(make_response(render_template("desk/passkeys.html", refusal=no, **known), no.status if no else 200), no)
+    known = {
+        "passkeys": Passkey.of(current_user.id),
+        "proved": _is_proved(),
+        "origin": origin(home) if can_be_at(home) else "",
+        "at": at,
+    }
+    return waits(
+        make_response(render_template("desk/passkeys.html", refusal=no, **known), no.status if no else 200), no
+    )

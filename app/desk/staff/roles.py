@@ -41,7 +41,11 @@ class Line:
             return ""
         with acting(who):
             most = {name: level(self.noun, name) for name in guarded(self.noun)}
-        return ", ".join(f"{spaced(name).lower()} {'read only' if it == 'read' else it}" for name, it in most.items() if it != "write")
+        return ", ".join(
+            f"{spaced(name).lower()} {'read only' if it == 'read' else it}"
+            for name, it in most.items()
+            if it != "write"
+        )
 
 
 class Rights(BaseView):
@@ -55,7 +59,11 @@ class Rights(BaseView):
     def index(self) -> Any:
         """Each role beside the others, and whose eyes one may look with."""
         must_be_admin()
-        may = {name: Actor(name, "desk", None, frozenset({name}), rights) for name, rights in security.granted().items() if name not in (ADMIN, "Public")}
+        may = {
+            name: Actor(name, "desk", None, frozenset({name}), rights)
+            for name, rights in security.granted().items()
+            if name not in (ADMIN, "Public")
+        }
         made, groups = {role.name: role.id for role in _made()}, security.groups()
         packs: dict[str, list[Line]] = {}
         for line in lines():
@@ -63,7 +71,9 @@ class Rights(BaseView):
         staff = [user for user in session.scalars(security.everybody()) if user.active]
         roles = sorted(may, key=lambda name: (name in made, name))
         columns = [*(may[name] for name in roles), *groups.values()]
-        return self._page("desk/rights.html", packs=packs, roles=roles, columns=columns, made=made, groups=groups, staff=staff)
+        return self._page(
+            "desk/rights.html", packs=packs, roles=roles, columns=columns, made=made, groups=groups, staff=staff
+        )
 
     @expose("/new", methods=["GET", "POST"])
     def new(self) -> Any:
@@ -76,7 +86,9 @@ class Rights(BaseView):
                 role = begin(request.form.get("name", ""), request.form.get("like", ""))
         except Refused as no:
             session.rollback()
-            return self._page("desk/rights_new.html", declared=security.declared(), typed=request.form, refusal=no), no.status
+            return self._page(
+                "desk/rights_new.html", declared=security.declared(), typed=request.form, refusal=no
+            ), no.status
         flash(f"Role {role.name} created. Select its permissions.", "success")
         return redirect(url_for("Rights.edit", id=role.id))
 
@@ -93,7 +105,13 @@ class Rights(BaseView):
         packs: dict[str, list[Line]] = {}
         for line in lines():
             packs.setdefault(line.pack, []).append(line)
-        return self._page("desk/rights_edit.html", role=role, packs=packs, may=security.granted().get(role.name, frozenset()), like=security.like(role))
+        return self._page(
+            "desk/rights_edit.html",
+            role=role,
+            packs=packs,
+            may=security.granted().get(role.name, frozenset()),
+            like=security.like(role),
+        )
 
     @expose("/<int:id>/delete", methods=["POST"])
     def delete(self, id: int) -> Any:
@@ -133,7 +151,11 @@ def lines() -> Iterable[Line]:
 
 def _made() -> list[Role]:
     """The roles that no declaration names: those that belong to the administrator."""
-    return [*session.scalars(select(Role).where(Role.name.not_in({*security.declared(), ADMIN, "Public"})).order_by(Role.name))]
+    return [
+        *session.scalars(
+            select(Role).where(Role.name.not_in({*security.declared(), ADMIN, "Public"})).order_by(Role.name)
+        )
+    ]
 
 
 def _one_made(id: int) -> Role:
@@ -149,7 +171,9 @@ def begin(name: str, like: str) -> Role:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST or not name.isprintable():
         raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
-    if session.scalar(select(Role.id).where(func.lower(Role.name) == name.lower())) or name.lower() in {each.lower() for each in security.declared()}:
+    if session.scalar(select(Role.id).where(func.lower(Role.name) == name.lower())) or name.lower() in {
+        each.lower() for each in security.declared()
+    }:
         raise Invalid.fields_said({"name": "A role with this name already exists."})
     if like not in security.declared():
         raise Invalid.fields_said({"like": "Choose one from the list."})

@@ -22,7 +22,9 @@ class Sessions(BaseView):
     @expose("/")
     def index(self) -> Any:
         g.resource = None
-        return render_template("desk/sittings.html", sittings=StaffSession.of(_me()), here=digest(cookie.get("sitting", "")))
+        return render_template(
+            "desk/sittings.html", sittings=StaffSession.of(_me()), here=digest(cookie.get("sitting", ""))
+        )
 
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:

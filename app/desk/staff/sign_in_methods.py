@@ -32,7 +32,12 @@ class SignInMethods(BaseView):
     def of(self, user: int) -> Any:
         whose = _one(user)
         g.resource = None
-        theirs = {"sittings": StaffSession.of(user), "second": TwoFactor.of(user), "passkeys": Passkey.of(user), "tokens": ApiToken.of(user)}
+        theirs = {
+            "sittings": StaffSession.of(user),
+            "second": TwoFactor.of(user),
+            "passkeys": Passkey.of(user),
+            "tokens": ApiToken.of(user),
+        }
         return render_template("desk/ways_in.html", whose=whose, **theirs)
 
     @expose("/<int:user>/sittings/<int:id>/end", methods=["POST"])
@@ -46,7 +51,10 @@ class SignInMethods(BaseView):
     @expose("/<int:user>/second/end", methods=["POST"])
     def take_second(self, user: int) -> Any:
         return _taken(
-            user, "lost_second_factor", lambda: TwoFactor.take_from(user), "Two-factor authentication turned off. The user now signs in with a password only."
+            user,
+            "lost_second_factor",
+            lambda: TwoFactor.take_from(user),
+            "Two-factor authentication turned off. The user now signs in with a password only.",
         )
 
     @expose("/<int:user>/passkeys/<int:id>/end", methods=["POST"])

@@ -39,7 +39,9 @@ class Basket(Noun, Linked, Ordered):
     price: Mapped[Money] = money_column("price", info={"label": "Total"})
 
     payments: Mapped[list[Payment]] = relationship(back_populates="basket", order_by="Payment.id")
-    contents: Mapped[list[InBasket]] = relationship(back_populates="basket", order_by="InBasket.bill_id", cascade="all, delete-orphan")
+    contents: Mapped[list[InBasket]] = relationship(
+        back_populates="basket", order_by="InBasket.bill_id", cascade="all, delete-orphan"
+    )
 
     # --- filling it ---
 
@@ -73,9 +75,13 @@ class Basket(Noun, Linked, Ordered):
     def _made(cls, bills: Sequence[Bill]) -> Self:
         total = Money.total((each.price for each in bills), bills[0].price.currency)
         made = cls(
-            number=number("BA"), person=bills[0].person, price=total, gateway=gateway.usual(total.currency).name, look_at=clock.ahead(minutes=2),
+            number=number("BA"),
+            person=bills[0].person,
+            price=total,
+            gateway=gateway.usual(total.currency).name,
+            look_at=clock.ahead(minutes=2),
             contents=[InBasket(bill=each) for each in bills],
-        )  # fmt: skip
+        )
         session.add(made)
         session.flush()
         return made
@@ -170,7 +176,9 @@ class InBasket(Noun):
 def collected_by(name: str, order_id: str) -> Bill | Basket | None:
     """Whatever this order of a gateway collects."""
     for kind in (Bill, Basket):
-        found: Bill | Basket | None = session.scalar(select(kind).where(kind.gateway == name, kind.order_id == order_id))
+        found: Bill | Basket | None = session.scalar(
+            select(kind).where(kind.gateway == name, kind.order_id == order_id)
+        )
         if found is not None:
             return found
     return None
@@ -181,6 +189,11 @@ def look_for_lost_payments() -> None:
     """A webhook may be lost; the money is not."""
     with transaction():
         for kind in (Bill, Basket):
-            due = select(kind).where(kind.look_at <= clock.now(), kind.order_id.is_not(None)).order_by(kind.look_at).limit(200)
+            due = (
+                select(kind)
+                .where(kind.look_at <= clock.now(), kind.order_id.is_not(None))
+                .order_by(kind.look_at)
+                .limit(200)
+            )
             for order in session.scalars(due):
                 later(look_again, order, key=f"look:{order.number}:{order.looked}")

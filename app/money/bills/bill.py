@@ -120,10 +120,16 @@ class Bill(Noun, Linked, Ordered):
     part: Mapped[str] = mapped_column(info={"label": "Type", "choices": PARTS})
     price: Mapped[Money] = money_column("price", info={"label": "Amount"})
     lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})  # what the price is made of; never changed
-    left: Mapped[list[Any]] = mapped_column(info={"label": "Line items after refunds"})  # what of it still stands, after what went back
-    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Billed to", "personal": True})  # on the invoice: tax number, state, address
+    left: Mapped[list[Any]] = mapped_column(
+        info={"label": "Line items after refunds"}
+    )  # what of it still stands, after what went back
+    buyer: Mapped[dict[str, Any]] = mapped_column(
+        default=dict, info={"label": "Billed to", "personal": True}
+    )  # on the invoice: tax number, state, address
     due_at: Mapped[datetime | None] = mapped_column(info={"label": "Due"})
-    earned: Mapped[Money] = money_column("earned", info={"label": "Revenue recognised"})  # what of its net is delivered, and ours
+    earned: Mapped[Money] = money_column(
+        "earned", info={"label": "Revenue recognised"}
+    )  # what of its net is delivered, and ours
     delivered_at: Mapped[datetime | None] = mapped_column(info={"label": "Delivered"})  # when all that stands of it was
 
     payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
@@ -136,9 +142,20 @@ class Bill(Noun, Linked, Ordered):
         session.flush()
         terms, lines = terms or Terms(), price.as_json()
         bill = cls(
-            number=number("B"), person=person, noun=thing.__tablename__, row_id=thing.id, part=terms.part, price=price.total, lines=lines, left=lines,
-            earned=Money(0, price.currency), buyer=dict(terms.buyer), due_at=terms.due, gateway=gateway.usual(price.currency).name, look_at=clock.ahead(minutes=2),
-        )  # fmt: skip
+            number=number("B"),
+            person=person,
+            noun=thing.__tablename__,
+            row_id=thing.id,
+            part=terms.part,
+            price=price.total,
+            lines=lines,
+            left=lines,
+            earned=Money(0, price.currency),
+            buyer=dict(terms.buyer),
+            due_at=terms.due,
+            gateway=gateway.usual(price.currency).name,
+            look_at=clock.ahead(minutes=2),
+        )
         session.add(bill)
         if terms.due:
             remind(person, "money/pay_link", at=terms.due - _BEFORE, bill=bill)
@@ -146,7 +163,9 @@ class Bill(Noun, Linked, Ordered):
 
     @classmethod
     def all_of(cls, thing: Noun) -> Sequence[Bill]:
-        return session.scalars(select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id).order_by(cls.id)).all()
+        return session.scalars(
+            select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id).order_by(cls.id)
+        ).all()
 
     @classmethod
     def of(cls, thing: Noun) -> Bill | None:
@@ -217,10 +236,18 @@ class Bill(Noun, Linked, Ordered):
         payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
         until = getattr(self.thing, "hold_expires_at", None) if self.part != "rest" else None
         back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
-        return Asked(self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until)
+        return Asked(
+            self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until
+        )
 
-    @move("open", "unpaid", by="Desk Accountant", label="Send payment link", when=_reach_by_link,
-          confirm=lambda it: f"{it.person.name} will get an email at {it.person.email} with a link to pay {it.price}.")  # fmt: skip
+    @move(
+        "open",
+        "unpaid",
+        by="Desk Accountant",
+        label="Send payment link",
+        when=_reach_by_link,
+        confirm=lambda it: f"{it.person.name} will get an email at {it.person.email} with a link to pay {it.price}.",
+    )
     def send_link(self) -> None:
         """Email the customer a link to pay. It leads to the same gateway order, so the amount can’t be paid twice."""
         tell(self.person, "money/pay_link", bill=self)
@@ -287,7 +314,14 @@ class Bill(Noun, Linked, Ordered):
                 net = self.unearned if part is None else min(part, self.unearned)
                 self.earned += net
                 self.delivered_at = clock.now() if part is None or not self.unearned else None
-                post(key, f"Revenue recognised for {self.number}", ("deposits", net), ("income", -net), about=self, person=self.person)
+                post(
+                    key,
+                    f"Revenue recognised for {self.number}",
+                    ("deposits", net),
+                    ("income", -net),
+                    about=self,
+                    person=self.person,
+                )
 
     @property
     def unearned(self) -> Money:
@@ -308,7 +342,14 @@ class Bill(Noun, Linked, Ordered):
         sides: list[Side] = [("received", money)]
         if payment.pays:
             sides = self._taken_off(money, f"{refund.number}: {refund.why}", payment, refund)
-        post(f"owe {refund.id}", f"Refund {refund.number} owed", *sides, ("to-give-back", -money), about=self, person=self.person)
+        post(
+            f"owe {refund.id}",
+            f"Refund {refund.number} owed",
+            *sides,
+            ("to-give-back", -money),
+            about=self,
+            person=self.person,
+        )
 
     def _taken_off(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
         """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it: first what is not earned yet."""
@@ -317,7 +358,11 @@ class Bill(Noun, Linked, Ordered):
         self.earned -= off.net - waits
         self.left = left.as_json()
         Invoice.credit(self, off, why, payment, refund)
-        return [("deposits", waits), ("income", off.net - waits), *((f"tax {name}", tax) for name, tax in off.taxes.items())]
+        return [
+            ("deposits", waits),
+            ("income", off.net - waits),
+            *((f"tax {name}", tax) for name, tax in off.taxes.items()),
+        ]
 
     def taken_back(self, payment: Payment, why: str) -> None:
         """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it. What was to go back of it was never here."""
@@ -352,7 +397,9 @@ class Bill(Noun, Linked, Ordered):
         """Nobody is asked for money that is here, or that nobody waits for."""
         if message.template != "money/pay_link":
             return True
-        is_now = not message.kind or (self.due_at is not None and message.due_at == self.due_at - _BEFORE)  # not of a time that it has moved away from
+        is_now = not message.kind or (
+            self.due_at is not None and message.due_at == self.due_at - _BEFORE
+        )  # not of a time that it has moved away from
         return is_now and self.can_be_paid
 
 
@@ -369,9 +416,17 @@ def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
 def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
     """What was paid for this, and how much of it is here and not promised back."""
     payments = [each for each in (bill.paying for bill in Bill.all_of(thing)) if each]
-    return Money.total((each.money for each in payments), currency), Money.total((each.left for each in payments), currency)
+    return Money.total((each.money for each in payments), currency), Money.total(
+        (each.left for each in payments), currency
+    )
 
 
 def refunds_of(thing: Noun) -> list[Refund]:
     """Everything that goes back, or went, of what was paid for this."""
-    return [refund for bill in Bill.all_of(thing) for payment in bill.payments for refund in payment.refunds if refund.state != "declined"]
+    return [
+        refund
+        for bill in Bill.all_of(thing)
+        for payment in bill.payments
+        for refund in payment.refunds
+        if refund.state != "declined"
+    ]

@@ -35,11 +35,21 @@ class Business(Noun):
     phone: Mapped[str] = mapped_column(default="")
     address: Mapped[str] = mapped_column(default="", info={"long": True})
     tax_number: Mapped[str] = mapped_column(default="", info={"label": "GSTIN or other tax number"})
-    region: Mapped[str] = mapped_column(default="", info={"label": "State", "choices": {code: f"{code} {name}" for code, name in STATES.items()}})
+    region: Mapped[str] = mapped_column(
+        default="", info={"label": "State", "choices": {code: f"{code} {name}" for code, name in STATES.items()}}
+    )
     upi: Mapped[str] = mapped_column(default="", info={"label": "UPI address"})
-    hours: Mapped[str] = mapped_column(default="", info={"long": True, "label": "Working hours", "help": "One entry per line, such as Mon–Fri 10:00–18:00."})
-    timezone: Mapped[str] = mapped_column(default="", info={"label": "Time zone", "help": "Used for dates and months. Fixed once a numbered document exists."})
-    currency: Mapped[str] = mapped_column(default="", info={"help": "A three-letter code, such as INR. Fixed once a price or an amount exists."})
+    hours: Mapped[str] = mapped_column(
+        default="",
+        info={"long": True, "label": "Working hours", "help": "One entry per line, such as Mon–Fri 10:00–18:00."},
+    )
+    timezone: Mapped[str] = mapped_column(
+        default="",
+        info={"label": "Time zone", "help": "Used for dates and months. Fixed once a numbered document exists."},
+    )
+    currency: Mapped[str] = mapped_column(
+        default="", info={"help": "A three-letter code, such as INR. Fixed once a price or an amount exists."}
+    )
     logo_id: Mapped[int | None] = mapped_column(ForeignKey("picture.id"))
     logo: Mapped[Picture | None] = relationship(lazy="joined")
 
@@ -56,7 +66,11 @@ class Business(Noun):
 
     def tidy(self) -> None:
         """Checked before it is kept: an invoice that was issued with a wrong number cannot be taken back."""
-        self.tax_number, self.upi, self.currency = self.tax_number.strip().upper(), self.upi.strip(), self.currency.strip().upper()
+        self.tax_number, self.upi, self.currency = (
+            self.tax_number.strip().upper(),
+            self.upi.strip(),
+            self.currency.strip().upper(),
+        )
         wrong = {}
         if self.name and not 2 <= len(self.name.strip()) <= 100:
             wrong["name"] = "Enter a name of 2 to 100 characters."
@@ -67,7 +81,9 @@ class Business(Noun):
         if self.tax_number and is_gstin(self.tax_number):
             self.region = self.region or self.tax_number[:2]
             if self.region != self.tax_number[:2]:
-                wrong["region"] = f"The tax number begins with {self.tax_number[:2]}, so the state must be {STATES[self.tax_number[:2]]}."
+                wrong["region"] = (
+                    f"The tax number begins with {self.tax_number[:2]}, so the state must be {STATES[self.tax_number[:2]]}."
+                )
         if self.upi and not is_vpa(self.upi):
             wrong["upi"] = "Enter a valid UPI address, such as practice@upi."
         wrong |= self._wrong_hours() | self._too_late()
@@ -88,8 +104,14 @@ class Business(Noun):
         now: Any = inspect(self).attrs
         if self.timezone and not clock.is_zone(self.timezone):
             wrong["timezone"] = "Enter a valid time zone, such as Asia/Kolkata."
-        elif now.timezone.history.has_changes() and self.timezone != clock.zone() and session.scalar(select(Series.id).limit(1)):
-            wrong["timezone"] = f"The time zone can’t be changed, because numbered documents already use {clock.zone()}."
+        elif (
+            now.timezone.history.has_changes()
+            and self.timezone != clock.zone()
+            and session.scalar(select(Series.id).limit(1))
+        ):
+            wrong["timezone"] = (
+                f"The time zone can’t be changed, because numbered documents already use {clock.zone()}."
+            )
         if self.currency and self.currency not in CURRENCIES:
             wrong["currency"] = f"Choose one of these currencies: {', '.join(CURRENCIES[:-1])} or {CURRENCIES[-1]}."
         elif now.currency.history.has_changes() and (other := _amounts_but(self.currency)):
@@ -100,10 +122,18 @@ class Business(Noun):
     def told(self) -> dict[str, str]:
         """By the names of the settings that it stands above, and where the logo is."""
         said = {
-            "business": self.name, "business_email": self.email, "business_phone": self.phone, "business_address": self.address,
-            "business_tax_number": self.tax_number, "business_region": self.region, "business_upi": self.upi,
-            "business_hours": self.hours, "timezone": self.timezone, "currency": self.currency, "logo": self.logo.place if self.logo else "",
-        }  # fmt: skip
+            "business": self.name,
+            "business_email": self.email,
+            "business_phone": self.phone,
+            "business_address": self.address,
+            "business_tax_number": self.tax_number,
+            "business_region": self.region,
+            "business_upi": self.upi,
+            "business_hours": self.hours,
+            "timezone": self.timezone,
+            "currency": self.currency,
+            "logo": self.logo.place if self.logo else "",
+        }
         return {name: value for name, value in said.items() if value}
 
     def __str__(self) -> str:

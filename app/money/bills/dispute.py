@@ -34,15 +34,21 @@ class Dispute(Noun):
     gateway: Mapped[str] = gateway_column()
     gateway_id: Mapped[str] = mapped_column(info={"label": "Dispute ID"})
     money: Mapped[Money] = money_column("money", info={"label": "Amount"})
-    kept_back: Mapped[Money] = money_column("kept_back", info={"label": "Withheld by gateway"})  # what the gateway has taken from us meanwhile
-    reason: Mapped[str] = mapped_column(default="", info={"says": lambda dispute: spaced(dispute.reason)})  # the gateway’s own word
+    kept_back: Mapped[Money] = money_column(
+        "kept_back", info={"label": "Withheld by gateway"}
+    )  # what the gateway has taken from us meanwhile
+    reason: Mapped[str] = mapped_column(
+        default="", info={"says": lambda dispute: spaced(dispute.reason)}
+    )  # the gateway’s own word
     respond_by: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Respond by"})
     look_at: Mapped[datetime | None] = mapped_column(index=True)
 
     def still_needs(self) -> str:
         """Why nobody can forget yet who quarrels."""
         return (
-            say("Dispute %(number)s for %(amount)s is still open.", number=self.gateway_id, amount=self.money) if self.state in ("open", "under_review") else ""
+            say("Dispute %(number)s for %(amount)s is still open.", number=self.gateway_id, amount=self.money)
+            if self.state in ("open", "under_review")
+            else ""
         )
 
     @classmethod
@@ -54,14 +60,23 @@ class Dispute(Noun):
             if payment is None:
                 raise Missing("No payment was found for this dispute.")
             payment.lock()
-            found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._opened(payment, told)
+            found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._opened(
+                payment, told
+            )
             found.hear(told)
         return found
 
     @classmethod
     def _opened(cls, payment: Payment, told: Disputed) -> Dispute:
         nothing = Money(0, told.money.currency)
-        made = cls(payment=payment, gateway=payment.gateway, gateway_id=told.id, money=told.money, kept_back=nothing, reason=told.reason)
+        made = cls(
+            payment=payment,
+            gateway=payment.gateway,
+            gateway_id=told.id,
+            money=told.money,
+            kept_back=nothing,
+            reason=told.reason,
+        )
         session.add(made)
         session.flush()
         tell_the_house("money/disputed", dispute=made)
@@ -91,7 +106,9 @@ class Dispute(Noun):
         """The gateway has taken so much from us by now, part of it perhaps since the last time we asked."""
         if so_far > self.kept_back:
             more = so_far - self.kept_back
-            self._post(f"keeps back {so_far.amount}", "amount withheld", ("disputed", more), (self.payment.account, -more))
+            self._post(
+                f"keeps back {so_far.amount}", "amount withheld", ("disputed", more), (self.payment.account, -more)
+            )
             self.kept_back = so_far
 
     @move("open", to="under_review", label="Mark as under review")
@@ -119,7 +136,9 @@ class Dispute(Noun):
 
     def _given_back_to_us(self) -> None:
         self.look_at = None
-        self._post("came back", "amount released", (self.payment.account, self.kept_back), ("disputed", -self.kept_back))
+        self._post(
+            "came back", "amount released", (self.payment.account, self.kept_back), ("disputed", -self.kept_back)
+        )
 
     def _post(self, key: str, what: str, *sides: tuple[str, Money]) -> None:
         bill = self.payment.bill

@@ -83,7 +83,12 @@ class Invoice(Noun, Linked):
 
     @classmethod
     def receipt(cls, bill: Bill, payment: Payment) -> Invoice:
-        return cls._write("receipt", bill, Price.of(f"Payment received for {bill.number} ({label(payment.gateway)})", payment.money), payment)
+        return cls._write(
+            "receipt",
+            bill,
+            Price.of(f"Payment received for {bill.number} ({label(payment.gateway)})", payment.money),
+            payment,
+        )
 
     @classmethod
     def credit(cls, bill: Bill, price: Price, why: str, payment: Payment, refund: Refund | None = None) -> Invoice:
@@ -93,11 +98,25 @@ class Invoice(Noun, Linked):
     @classmethod
     def _write(cls, kind: str, bill: Bill, price: Price, payment: Payment, **more: Any) -> Invoice:
         """The number is taken last: whoever comes next in the series waits until this is committed, and gets the next one."""
-        person, buyer = bill.person, {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer
+        person, buyer = (
+            bill.person,
+            {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer,
+        )
         paper = cls(
-            kind=kind, day=clock.today(), person=person, bill=bill, payment=payment, seller=vars(_seller), buyer=buyer, place=_place(buyer, _seller),
-            lines=price.as_json(), total=price.total, tax=price.tax, about=bill.thing.said_on_paper, **more,
-        )  # fmt: skip
+            kind=kind,
+            day=clock.today(),
+            person=person,
+            bill=bill,
+            payment=payment,
+            seller=vars(_seller),
+            buyer=buyer,
+            place=_place(buyer, _seller),
+            lines=price.as_json(),
+            total=price.total,
+            tax=price.tax,
+            about=bill.thing.said_on_paper,
+            **more,
+        )
         with session.no_autoflush:
             paper.number = fiscal_number(_SERIES[kind])
         session.add(paper)
@@ -119,11 +138,21 @@ class Invoice(Noun, Linked):
         said = (f"Paid: {self.payment.said}",) if self.kind != "credit_note" else (self.why,)
         return drawn(
             Paper(
-                title=self.title, number=self.number, date=self.day, seller=_party(self.seller), buyer=_party(self.buyer), place_of_supply=self.place,
-                lines=on_paper(Price.from_json(self.lines, self.total.currency)), total=self.total, paid=paid, due=zero, about=self.about,
-                refers_to=self.credits.number if self.credits else "", notes=said,
+                title=self.title,
+                number=self.number,
+                date=self.day,
+                seller=_party(self.seller),
+                buyer=_party(self.buyer),
+                place_of_supply=self.place,
+                lines=on_paper(Price.from_json(self.lines, self.total.currency)),
+                total=self.total,
+                paid=paid,
+                due=zero,
+                about=self.about,
+                refers_to=self.credits.number if self.credits else "",
+                notes=said,
             )
-        )  # fmt: skip
+        )
 
     def attached(self, template: str) -> list[Attachment]:
         return [Attachment(self.file_name, "application/pdf", self.drawn())]
@@ -154,16 +183,30 @@ def request_for(bill: Bill, pay_link: str) -> bytes:
     """What is still to be paid, on paper: with a code to scan and a link to press, and without a number of the tax series."""
     return drawn(
         Paper(
-            title="Payment request", number=bill.number, date=clock.day_of(bill.created_at), seller=_seller,
-            buyer=_party({"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer), place_of_supply="",
-            lines=on_paper(bill.whole_price), total=bill.price, paid=Money(0, bill.price.currency), due=bill.price, about=bill.thing.said_on_paper,
-            upi=_upi, pay_link=pay_link,
+            title="Payment request",
+            number=bill.number,
+            date=clock.day_of(bill.created_at),
+            seller=_seller,
+            buyer=_party(
+                {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer
+            ),
+            place_of_supply="",
+            lines=on_paper(bill.whole_price),
+            total=bill.price,
+            paid=Money(0, bill.price.currency),
+            due=bill.price,
+            about=bill.thing.said_on_paper,
+            upi=_upi,
+            pay_link=pay_link,
         )
-    )  # fmt: skip
+    )
 
 
 def on_paper(price: Price) -> list[PaperLine]:
-    return [PaperLine(each.label, each.code, each.quantity, each.net, each.rates, each.taxes, each.total) for each in price.lines]
+    return [
+        PaperLine(each.label, each.code, each.quantity, each.net, each.rates, each.taxes, each.total)
+        for each in price.lines
+    ]
 
 
 def _party(told: dict[str, Any]) -> Party:

@@ -6,7 +6,16 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, func, select
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    UniqueConstraint,
+    func,
+    select,
+)
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -23,22 +32,53 @@ from app.money.sums.amount import Money, money_column
 
 # What an account is follows from the first word of its name: "gateway razorpay" is what Razorpay owes us.
 KINDS = {
-    "gateway": "asset", "cash": "asset", "cheques": "asset", "bank": "asset", "disputed": "asset", "input-tax": "asset",
-    "received": "liability", "deposits": "liability", "to-give-back": "liability", "tax": "liability", "wallet": "liability",
-    "income": "income", "fees": "expense", "disputes-lost": "expense",
-}  # fmt: skip
+    "gateway": "asset",
+    "cash": "asset",
+    "cheques": "asset",
+    "bank": "asset",
+    "disputed": "asset",
+    "input-tax": "asset",
+    "received": "liability",
+    "deposits": "liability",
+    "to-give-back": "liability",
+    "tax": "liability",
+    "wallet": "liability",
+    "income": "income",
+    "fees": "expense",
+    "disputes-lost": "expense",
+}
 MEANS = {
-    "gateway": "Collected by the gateway, not yet settled", "cash": "Cash in hand", "cheques": "Cheques not yet cleared", "bank": "Balance at the bank",
-    "disputed": "Withheld by gateways during disputes", "input-tax": "Tax charged by suppliers",
-    "received": "Received, not yet allocated", "deposits": "Paid in advance, not yet earned", "to-give-back": "Refunds owed to customers",
-    "tax": "Tax collected, payable to the government", "wallet": "Prepaid customer balances", "income": "Revenue earned", "fees": "Fees charged by gateways",
+    "gateway": "Collected by the gateway, not yet settled",
+    "cash": "Cash in hand",
+    "cheques": "Cheques not yet cleared",
+    "bank": "Balance at the bank",
+    "disputed": "Withheld by gateways during disputes",
+    "input-tax": "Tax charged by suppliers",
+    "received": "Received, not yet allocated",
+    "deposits": "Paid in advance, not yet earned",
+    "to-give-back": "Refunds owed to customers",
+    "tax": "Tax collected, payable to the government",
+    "wallet": "Prepaid customer balances",
+    "income": "Revenue earned",
+    "fees": "Fees charged by gateways",
     "disputes-lost": "Losses from disputes (chargebacks)",
-}  # fmt: skip
+}
 TITLES = {
-    "gateway": "Gateway balance", "cash": "Cash", "cheques": "Cheques in hand", "bank": "Bank", "disputed": "Disputed amounts", "input-tax": "Input tax",
-    "received": "Unallocated receipts", "deposits": "Customer advances", "to-give-back": "Refunds payable", "tax": "Output tax", "wallet": "Customer wallet",
-    "income": "Revenue", "fees": "Gateway fees", "disputes-lost": "Dispute losses",
-}  # fmt: skip
+    "gateway": "Gateway balance",
+    "cash": "Cash",
+    "cheques": "Cheques in hand",
+    "bank": "Bank",
+    "disputed": "Disputed amounts",
+    "input-tax": "Input tax",
+    "received": "Unallocated receipts",
+    "deposits": "Customer advances",
+    "to-give-back": "Refunds payable",
+    "tax": "Output tax",
+    "wallet": "Customer wallet",
+    "income": "Revenue",
+    "fees": "Gateway fees",
+    "disputes-lost": "Dispute losses",
+}
 OVERDRAWN = "The balance of this account isn’t sufficient."
 
 
@@ -55,11 +95,15 @@ class Account(Noun):
     refusals: ClassVar[dict[str, str]] = {"account_covered": OVERDRAWN}
 
     name: Mapped[str] = mapped_column(info={"label": "Account code"})
-    kind: Mapped[str] = mapped_column(info={"label": "Account type", "choices": ("asset", "liability", "income", "expense")})
+    kind: Mapped[str] = mapped_column(
+        info={"label": "Account type", "choices": ("asset", "liability", "income", "expense")}
+    )
     owner: Mapped[str] = mapped_column(default="")  # "person 12" for what is somebody's own
     currency: Mapped[str]
     guarded: Mapped[bool] = mapped_column(default=False, info={"label": "Overdraft protection"})
-    balance: Mapped[int] = mapped_column(BigInteger, default=0)  # of a guarded account alone; kept by the database with every line
+    balance: Mapped[int] = mapped_column(
+        BigInteger, default=0
+    )  # of a guarded account alone; kept by the database with every line
     held: Mapped[int] = mapped_column(BigInteger, default=0, info={"label": "On hold"})
 
     @classmethod
@@ -68,8 +112,16 @@ class Account(Noun):
         found = session.scalar(same)
         if found is None:
             always = {"created_at": clock.now(), "changed_at": clock.now(), "version": 1, "balance": 0, "held": 0}
-            values = {"name": name, "kind": KINDS[name.split(maxsplit=1)[0]], "owner": owner, "currency": currency, "guarded": guarded}
-            at_once(insert(cls).values(values | always).on_conflict_do_nothing())  # two who open an account at one moment never wait in a ring
+            values = {
+                "name": name,
+                "kind": KINDS[name.split(maxsplit=1)[0]],
+                "owner": owner,
+                "currency": currency,
+                "guarded": guarded,
+            }
+            at_once(
+                insert(cls).values(values | always).on_conflict_do_nothing()
+            )  # two who open an account at one moment never wait in a ring
             found = session.scalars(same).one()
         return found
 
@@ -107,7 +159,11 @@ class Account(Noun):
         return f"{TITLES[first]}: {label(which) if first == 'gateway' else which}" if which else TITLES[first]
 
     def __str__(self) -> str:
-        return " ".join(filter(None, [self.title, self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""]))
+        return " ".join(
+            filter(
+                None, [self.title, self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""]
+            )
+        )
 
 
 class Hold(Noun):
@@ -160,7 +216,18 @@ class Posting(Noun):
     def reverse(self, why: str) -> None:
         """A mistake is not erased: the same lines the other way round stand beside it, once."""
         back = [(line.account, -line.money) for line in self.lines]
-        if write(f"reverse {self.key}", f"{why} ({self.what})", *back, noun=self.noun, row_id=self.row_id, person=self.person, reverses=self.id) is None:
+        if (
+            write(
+                f"reverse {self.key}",
+                f"{why} ({self.what})",
+                *back,
+                noun=self.noun,
+                row_id=self.row_id,
+                person=self.person,
+                reverses=self.id,
+            )
+            is None
+        ):
             raise RuntimeError("A posting without lines cannot be reversed.")
 
     def __str__(self) -> str:
@@ -180,7 +247,9 @@ class Line(Noun):
     posting_id: Mapped[int] = mapped_column(ForeignKey("posting.id"), index=True)
     posting: Mapped[Posting] = relationship(back_populates="lines", lazy="joined", innerjoin=True)
     account_id: Mapped[int] = mapped_column(index=True)
-    account: Mapped[Account] = relationship(lazy="joined", innerjoin=True, foreign_keys=[account_id], primaryjoin="Line.account_id == Account.id")
+    account: Mapped[Account] = relationship(
+        lazy="joined", innerjoin=True, foreign_keys=[account_id], primaryjoin="Line.account_id == Account.id"
+    )
     money: Mapped[Money] = money_column("money")
 
     @property
@@ -200,19 +269,35 @@ def post(key: str, what: str, *sides: Side, about: Noun, person: Person | None =
     return write(key, what, *sides, noun=about.__tablename__, row_id=about.id, person=person)
 
 
-def write(key: str, what: str, *sides: Side, noun: str, row_id: int | None, person: Person | None, reverses: int | None = None) -> Posting | None:
+def write(
+    key: str, what: str, *sides: Side, noun: str, row_id: int | None, person: Person | None, reverses: int | None = None
+) -> Posting | None:
     together = [(account, money) for account, money in sides if money]
     if not together:
         return None
     moment = clock.now()
-    values = {"key": key, "day": clock.today(), "what": what, "noun": noun, "row_id": row_id, "by": actor().name, "reverses_id": reverses}
+    values = {
+        "key": key,
+        "day": clock.today(),
+        "what": what,
+        "noun": noun,
+        "row_id": row_id,
+        "by": actor().name,
+        "reverses_id": reverses,
+    }
     always = {"person_id": person and person.id, "created_at": moment, "changed_at": moment, "version": 1}
-    new = session.scalar(insert(Posting).values(values | always).on_conflict_do_nothing(index_elements=[Posting.key]).returning(Posting.id))
+    new = session.scalar(
+        insert(Posting)
+        .values(values | always)
+        .on_conflict_do_nothing(index_elements=[Posting.key])
+        .returning(Posting.id)
+    )
     if new is None:
         return session.scalars(select(Posting).where(Posting.key == key)).one()
     times = {"created_at": moment, "changed_at": moment, "version": 1}
     rows = [
-        {"posting_id": new, "account_id": account.id, "money_amount": money.amount, "money_currency": money.currency} | times
+        {"posting_id": new, "account_id": account.id, "money_amount": money.amount, "money_currency": money.currency}
+        | times
         for account, (_, money) in zip(_accounts(together), together, strict=True)
     ]
     session.execute(insert(Line.__table__), sorted(rows, key=lambda row: row["account_id"]))
@@ -232,16 +317,25 @@ def _accounts(sides: Sequence[Side]) -> list[Account]:
     found = session.scalars(select(Account).where(Account.name.in_(names), Account.owner == "")) if names else ()
     known = {(each.name, each.currency): each for each in found}
     return [
-        account if isinstance(account, Account) else known.get((account, money.currency)) or Account.called(account, money.currency) for account, money in sides
+        account
+        if isinstance(account, Account)
+        else known.get((account, money.currency)) or Account.called(account, money.currency)
+        for account, money in sides
     ]
 
 
 def balance(name: str, currency: str, *, owner: str = "", about: Noun | None = None) -> Money:
     """What an account comes to: debits above zero. With `about`, what it comes to for one thing alone."""
-    found = select(func.coalesce(func.sum(Line.__table__.c.money_amount), 0)).select_from(Line).join(Account, Line.account_id == Account.id)
+    found = (
+        select(func.coalesce(func.sum(Line.__table__.c.money_amount), 0))
+        .select_from(Line)
+        .join(Account, Line.account_id == Account.id)
+    )
     found = found.where(Account.name == name, Account.owner == owner, Account.currency == currency)
     if about is not None:
-        found = found.join(Posting, Line.posting_id == Posting.id).where(Posting.noun == about.__tablename__, Posting.row_id == about.id)
+        found = found.join(Posting, Line.posting_id == Posting.id).where(
+            Posting.noun == about.__tablename__, Posting.row_id == about.id
+        )
     return Money(int(session.scalar(found) or 0), currency)
 
 
@@ -250,7 +344,12 @@ def imbalance() -> dict[str, int]:
     amount, currency = Line.__table__.c.money_amount, Line.__table__.c.money_currency
     sums = select(currency, func.sum(amount)).group_by(currency).having(func.sum(amount) != 0)
     found: dict[str, int] = {name: int(total) for name, total in session.execute(sums)}
-    kept = select(Account, func.sum(amount)).join(Line, Line.account_id == Account.id).where(Account.guarded).group_by(Account.id)
+    kept = (
+        select(Account, func.sum(amount))
+        .join(Line, Line.account_id == Account.id)
+        .where(Account.guarded)
+        .group_by(Account.id)
+    )
     for account, total in session.execute(kept):
         true = int(total) if account.kind in ("asset", "expense") else -int(total)
         if true != account.balance:
@@ -268,8 +367,16 @@ def check_the_books() -> None:
 def stands(moment: datetime | None = None) -> list[Any]:
     """Each account with the sums of both of its sides: the trial balance, up to and with this day."""
     amount = Line.__table__.c.money_amount
-    left, right = func.coalesce(func.sum(amount).filter(amount > 0), 0), func.coalesce(-func.sum(amount).filter(amount < 0), 0)
-    found = select(Account, left, right).join(Line, Line.account_id == Account.id).join(Posting, Line.posting_id == Posting.id).group_by(Account.id)
+    left, right = (
+        func.coalesce(func.sum(amount).filter(amount > 0), 0),
+        func.coalesce(-func.sum(amount).filter(amount < 0), 0),
+    )
+    found = (
+        select(Account, left, right)
+        .join(Line, Line.account_id == Account.id)
+        .join(Posting, Line.posting_id == Posting.id)
+        .group_by(Account.id)
+    )
     if moment is not None:
         found = found.where(Posting.day <= clock.day_of(moment))
     return list(session.execute(found.order_by(Account.kind, Account.name, Account.owner)))

@@ -107,7 +107,10 @@ class Ordered:
         if self.order_id:
             here = gateway.named(self.gateway)
             charges = here.charges(self.order_id)
-            self.heard(charges, {each.id: here.refunds(each.id) for each in charges if each.returned and each.state == "captured"})
+            self.heard(
+                charges,
+                {each.id: here.refunds(each.id) for each in charges if each.returned and each.state == "captured"},
+            )
 
     def look_again(self) -> None:
         """Growing gaps: minutes at first, hours for the days in which a bank may still change its mind.

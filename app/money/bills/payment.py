@@ -33,7 +33,13 @@ HERE = "captured", "partly_refunded"  # what can still go back, in whole or in p
 class GiveBack:
     """How much is refunded, and why."""
 
-    amount: str = asked("Amount", help="Enter less to refund only part of the payment.", default="", longest=30, begins=lambda payment: payment.left.plain)
+    amount: str = asked(
+        "Amount",
+        help="Enter less to refund only part of the payment.",
+        default="",
+        longest=30,
+        begins=lambda payment: payment.left.plain,
+    )
     why: str = asked("Refund reason", help="Shown to the customer.", longest=300)
 
 
@@ -73,8 +79,12 @@ class Payment(Noun):
 
     states = "created", "failed", "authorized", "captured", "partly_refunded", "refunded", "bounced"
     __table_args__ = (
-        UniqueConstraint("gateway", "gateway_id", "bill_id"),  # what was paid for several bills at once is a share for each …
-        Index("payment_once", "gateway", "gateway_id", unique=True, postgresql_where=text("basket_id is null")),  # … and anything else is one
+        UniqueConstraint(
+            "gateway", "gateway_id", "bill_id"
+        ),  # what was paid for several bills at once is a share for each …
+        Index(
+            "payment_once", "gateway", "gateway_id", unique=True, postgresql_where=text("basket_id is null")
+        ),  # … and anything else is one
         CheckConstraint("back_amount between 0 and money_amount", name="back"),
         CheckConstraint("back_currency = money_currency", name="one_currency"),
         CheckConstraint("not pays or owed_back = ''", name="one_end"),
@@ -85,18 +95,28 @@ class Payment(Noun):
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
     bill: Mapped[Bill] = relationship("Bill", back_populates="payments", lazy="joined", innerjoin=True)
     basket_id: Mapped[int | None] = mapped_column(ForeignKey("basket.id"), index=True)
-    basket: Mapped[Basket | None] = relationship("Basket", back_populates="payments")  # with which it was paid, together with others
+    basket: Mapped[Basket | None] = relationship(
+        "Basket", back_populates="payments"
+    )  # with which it was paid, together with others
     gateway: Mapped[str] = gateway_column("Method")
     gateway_id: Mapped[str] = mapped_column(info={"label": "Payment ID"})
     money: Mapped[Money] = money_column("money", info={"label": "Amount"})
-    back: Mapped[Money] = money_column("back", info={"label": "Refunded or pending"})  # what went back, or was promised to
+    back: Mapped[Money] = money_column(
+        "back", info={"label": "Refunded or pending"}
+    )  # what went back, or was promised to
     method: Mapped[str] = mapped_column(default="", info={"label": "Reference"})
     error: Mapped[str] = mapped_column(default="")
     taken_at: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Paid"})  # by the gateway's clock
-    captured_at: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Received"})  # by ours, when we heard of it
+    captured_at: Mapped[datetime | None] = mapped_column(
+        index=True, info={"label": "Received"}
+    )  # by ours, when we heard of it
     cleared_at: Mapped[datetime | None] = mapped_column(info={"label": "Cheque cleared"})
-    pays: Mapped[bool] = mapped_column(default=False, info={"label": "Settles the payment request"})  # a captured one either pays for its bill …
-    owed_back: Mapped[str] = mapped_column(default="", info={"label": "Refund reason"})  # … or says here why it has to go back
+    pays: Mapped[bool] = mapped_column(
+        default=False, info={"label": "Settles the payment request"}
+    )  # a captured one either pays for its bill …
+    owed_back: Mapped[str] = mapped_column(
+        default="", info={"label": "Refund reason"}
+    )  # … or says here why it has to go back
     taken_by: Mapped[int | None]  # whose hands it went through, when it was cash, a cheque or a transfer
 
     refunds: Mapped[list[Refund]] = relationship(back_populates="payment", order_by="Refund.id")
@@ -108,7 +128,14 @@ class Payment(Noun):
         same = select(cls).where(cls.gateway == name, cls.gateway_id == charge.id)
         payment = session.scalar(same.where(cls.bill_id == bill.id) if basket else same)
         if payment is None:
-            payment = cls(bill=bill, basket=basket, gateway=name, gateway_id=charge.id, money=charge.money, back=Money(0, charge.money.currency))
+            payment = cls(
+                bill=bill,
+                basket=basket,
+                gateway=name,
+                gateway_id=charge.id,
+                money=charge.money,
+                back=Money(0, charge.money.currency),
+            )
             session.add(payment)
             session.flush()
         return payment
@@ -125,7 +152,10 @@ class Payment(Noun):
     @property
     def gone(self) -> Money:
         """What the gateway has sent back of it, as far as we have heard."""
-        return Money.total((each.money for each in self.refunds if each.gateway_id and each.state in ("sent", "done")), self.money.currency)
+        return Money.total(
+            (each.money for each in self.refunds if each.gateway_id and each.state in ("sent", "done")),
+            self.money.currency,
+        )
 
     @classmethod
     def shares_of(cls, name: str, id: str) -> Sequence[Payment]:
@@ -189,7 +219,14 @@ class Payment(Noun):
         self.taken_at = charge.at or self.captured_at
         self.money, self.back = charge.money, Money(0, charge.money.currency)
         session.flush()
-        post(f"capture {self.id}", f"Payment {self} received", (self.account, self.money), ("received", -self.money), about=self.bill, person=self.bill.person)
+        post(
+            f"capture {self.id}",
+            f"Payment {self} received",
+            (self.account, self.money),
+            ("received", -self.money),
+            about=self.bill,
+            person=self.bill.person,
+        )
         if charge.returned >= charge.money.amount:
             self.owed_back = "Refunded at the gateway before the payment was recorded here."
         elif charge.money != self.bill.price:
@@ -214,8 +251,17 @@ class Payment(Noun):
         self.owed_back = why
         Refund.owe(self, self.left, why, sure=True)
 
-    @move(*HERE, by="Desk Accountant", label="Refund", asks=GiveBack, when=_something_left, careful=True,
-          confirm=lambda it: f"You can refund up to {it.left} of {it.money} to {it.bill.person.name} ({it.bill.person.email}) by the original payment method ({it.gateway_label}).")  # fmt: skip
+    @move(
+        *HERE,
+        by="Desk Accountant",
+        label="Refund",
+        asks=GiveBack,
+        when=_something_left,
+        careful=True,
+        confirm=lambda it: (
+            f"You can refund up to {it.left} of {it.money} to {it.bill.person.name} ({it.bill.person.email}) by the original payment method ({it.gateway_label})."
+        ),
+    )
     def give_back(self, asked: GiveBack) -> str:
         """Refund all or part of this payment to the original payment method."""
         return Refund.owe(self, typed(asked.amount, self.left), asked.why).what_next
@@ -244,10 +290,25 @@ class Payment(Noun):
     @move(*HERE, by="Accountant", label="Mark cheque as cleared", when=_not_cleared)
     def clear(self) -> None:
         """The bank has cleared the cheque."""
-        post(f"clear {self.id}", f"Cheque {self} cleared", ("bank", self.money), ("cheques", -self.money), about=self.bill, person=self.bill.person)
+        post(
+            f"clear {self.id}",
+            f"Cheque {self} cleared",
+            ("bank", self.money),
+            ("cheques", -self.money),
+            about=self.bill,
+            person=self.bill.person,
+        )
         self.cleared_at = clock.now()
 
-    @move("captured", to="bounced", by="Accountant", label="Mark cheque as bounced", asks=Bounce, when=_not_cleared, careful=True)
+    @move(
+        "captured",
+        to="bounced",
+        by="Accountant",
+        label="Mark cheque as bounced",
+        asks=Bounce,
+        when=_not_cleared,
+        careful=True,
+    )
     def bounce(self, asked: Bounce) -> None:
         """The bank returned the cheque. The amount is due again, and the customer is notified."""
         self.error = asked.why
@@ -257,14 +318,25 @@ class Payment(Noun):
         """What a hook hears of it."""
         bill, captured = self.bill, self.captured_at
         return {
-            "state": self.state, "bill": bill.number, "about": {"noun": bill.noun, "id": bill.row_id}, "person": bill.person_id, "gateway": self.gateway,
-            "gateway_id": self.gateway_id, "money": self.money.as_json(), "back": self.back.as_json(), "captured_at": captured and captured.isoformat(),
-        }  # fmt: skip
+            "state": self.state,
+            "bill": bill.number,
+            "about": {"noun": bill.noun, "id": bill.row_id},
+            "person": bill.person_id,
+            "gateway": self.gateway,
+            "gateway_id": self.gateway_id,
+            "money": self.money.as_json(),
+            "back": self.back.as_json(),
+            "captured_at": captured and captured.isoformat(),
+        }
 
     @property
     def said(self) -> str:
         """How it came, for a person: "Cash, receipt 7", "Razorpay pay_Nx12"."""
-        return f"{self.gateway_label}, {self.method}" if gateway.named(self.gateway).by_hand else f"{self.gateway_label} {self.gateway_id}"
+        return (
+            f"{self.gateway_label}, {self.method}"
+            if gateway.named(self.gateway).by_hand
+            else f"{self.gateway_label} {self.gateway_id}"
+        )
 
     @property
     def gateway_label(self) -> str:

@@ -46,25 +46,45 @@ class HandedOut:
 
 
 def _somebody_else(refund: Refund) -> str | None:
-    return "You requested this refund yourself. Someone else has to approve it." if refund.asked_by and refund.asked_by == actor().user_id else None
+    return (
+        "You requested this refund yourself. Someone else has to approve it."
+        if refund.asked_by and refund.asked_by == actor().user_id
+        else None
+    )
 
 
 def _by_hand(refund: Refund) -> str | None:
     if refund.state == "owed" and not refund.is_by_hand:
         return "This refund is sent automatically to the original payment method."
-    return "The cheque hasn’t cleared yet. Wait until it clears, or mark it as bounced." if refund.payment.account == "cheques" else None
+    return (
+        "The cheque hasn’t cleared yet. Wait until it clears, or mark it as bounced."
+        if refund.payment.account == "cheques"
+        else None
+    )
 
 
 def _by_dispute(refund: Refund) -> str | None:
-    return None if any(each.state == "lost" for each in refund.payment.disputes) else "No dispute about this payment was lost."
+    return (
+        None
+        if any(each.state == "lost" for each in refund.payment.disputes)
+        else "No dispute about this payment was lost."
+    )
 
 
 class Refund(Noun):
     """So much of one payment, on its way back."""
 
     states = "owed", "to_approve", "sent", "done", "failed", "declined"
-    state_labels: ClassVar[dict[str, str]] = {"owed": "Pending", "to_approve": "Awaiting approval", "sent": "Processing", "done": "Completed"}
-    __table_args__ = (UniqueConstraint("gateway", "gateway_id", "payment_id"), CheckConstraint("money_amount > 0", name="something"))
+    state_labels: ClassVar[dict[str, str]] = {
+        "owed": "Pending",
+        "to_approve": "Awaiting approval",
+        "sent": "Processing",
+        "done": "Completed",
+    }
+    __table_args__ = (
+        UniqueConstraint("gateway", "gateway_id", "payment_id"),
+        CheckConstraint("money_amount > 0", name="something"),
+    )
     refusals: ClassVar[dict[str, str]] = {"refund_something": "A refund must be greater than zero."}
     whose = "payment.bill.person"
 
@@ -79,7 +99,9 @@ class Refund(Noun):
     tries: Mapped[int] = mapped_column(default=1, info={"label": "Attempts"})
     trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
     asked_by: Mapped[int | None]  # a member of staff; empty when the house owes it anyway
-    elsewhere: Mapped[bool] = mapped_column(default=False, info={"label": "Made in the gateway dashboard"})  # made at the gateway's own dashboard, not here
+    elsewhere: Mapped[bool] = mapped_column(
+        default=False, info={"label": "Made in the gateway dashboard"}
+    )  # made at the gateway's own dashboard, not here
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
     owed_at: Mapped[datetime | None] = mapped_column(info={"label": "Confirmed"})
@@ -99,11 +121,21 @@ class Refund(Noun):
         return refund
 
     @classmethod
-    def _of(cls, payment: Payment, money: Money, why: str, *, asked_by: int | None = None, elsewhere: bool = False) -> Refund:
+    def _of(
+        cls, payment: Payment, money: Money, why: str, *, asked_by: int | None = None, elsewhere: bool = False
+    ) -> Refund:
         if not Money(0, money.currency) < money <= payment.left:
             raise Refused(f"{money} can’t be refunded. Only {payment.left} of {payment.money} is left to refund.")
         payment.back += money
-        refund = cls(number=number("RF"), payment=payment, money=money, why=why, gateway=payment.gateway, asked_by=asked_by, elsewhere=elsewhere)
+        refund = cls(
+            number=number("RF"),
+            payment=payment,
+            money=money,
+            why=why,
+            gateway=payment.gateway,
+            asked_by=asked_by,
+            elsewhere=elsewhere,
+        )
         session.add(refund)
         session.flush()
         return refund
@@ -127,7 +159,9 @@ class Refund(Noun):
         if self.state == "to_approve":
             return f"{self.number}: {self.money} will be refunded once someone else has approved it."
         if self.state == "owed" and self.is_by_hand:
-            return f"{self.number}: {self.money} is to be refunded by hand. Pay it out, and mark the refund as paid out."
+            return (
+                f"{self.number}: {self.money} is to be refunded by hand. Pay it out, and mark the refund as paid out."
+            )
         return f"{self.number}: the refund of {self.money} to the original payment method is on its way."
 
     # --- deciding ---
@@ -136,8 +170,16 @@ class Refund(Noun):
     def wait_for_approval(self) -> None:
         """A second approval is needed first."""
 
-    @move("to_approve", to="owed", by="Accountant", label="Approve refund", when=_somebody_else,
-          confirm=lambda it: f"{it.money} will be refunded to {it.payment.bill.person.name} by the original payment method ({it.gateway_label}). Reason: {it.why}")  # fmt: skip
+    @move(
+        "to_approve",
+        to="owed",
+        by="Accountant",
+        label="Approve refund",
+        when=_somebody_else,
+        confirm=lambda it: (
+            f"{it.money} will be refunded to {it.payment.bill.person.name} by the original payment method ({it.gateway_label}). Reason: {it.why}"
+        ),
+    )
     def approve(self) -> None:
         """Give the second approval. The refund is then sent."""
         self.begin()
@@ -272,7 +314,9 @@ class Refund(Noun):
     def _is_there(self) -> None:
         self.done_at, self.look_at, self.trouble = clock.now(), None, ""
         payment, person = self.payment, self.payment.bill.person
-        self._post("refund", "paid out", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))
+        self._post(
+            "refund", "paid out", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money)
+        )
         done = Money.total((each.money for each in payment.refunds if each.state == "done"), self.money.currency)
         (payment.went_back if done == payment.money else payment.went_back_in_part)()
         if not self.elsewhere:
@@ -307,7 +351,14 @@ class Refund(Noun):
     def _post(self, key: str, what: str, from_where: tuple[str, Money]) -> None:
         """It is owed no more, and this is where it was taken from."""
         bill = self.payment.bill
-        post(f"{key} {self.id}", f"Refund {self.number}: {what}", ("to-give-back", self.money), from_where, about=bill, person=bill.person)
+        post(
+            f"{key} {self.id}",
+            f"Refund {self.number}: {what}",
+            ("to-give-back", self.money),
+            from_where,
+            about=bill,
+            person=bill.person,
+        )
 
     @move("to_approve", "owed", "failed", to="declined", label="Withdraw")
     def overtake(self) -> None:
@@ -317,13 +368,22 @@ class Refund(Noun):
     def news(self) -> dict[str, Any]:
         """What a hook hears of it."""
         return {
-            "number": self.number, "state": self.state, "payment": self.payment_id, "gateway": self.gateway, "gateway_id": self.gateway_id,
-            "money": self.money.as_json(), "done_at": self.done_at and self.done_at.isoformat(),
-        }  # fmt: skip
+            "number": self.number,
+            "state": self.state,
+            "payment": self.payment_id,
+            "gateway": self.gateway,
+            "gateway_id": self.gateway_id,
+            "money": self.money.as_json(),
+            "done_at": self.done_at and self.done_at.isoformat(),
+        }
 
     def still_needs(self) -> str:
         """Why nobody can forget yet to whom it goes."""
-        return say("A refund of %(amount)s is still pending (%(number)s).", amount=self.money, number=self.number) if self.state in ALIVE else ""
+        return (
+            say("A refund of %(amount)s is still pending (%(number)s).", amount=self.money, number=self.number)
+            if self.state in ALIVE
+            else ""
+        )
 
     def wants(self, message: object) -> bool:
         return self.state != "declined"
@@ -347,6 +407,11 @@ def look(refund: Refund) -> None:
 def look_after_refunds() -> None:
     """A reply may be lost, and a bank may take its time; the payer's money is not forgotten."""
     with transaction():
-        due = select(Refund).where(Refund.look_at <= clock.now(), Refund.state.in_(("owed", "sent"))).order_by(Refund.look_at).limit(200)
+        due = (
+            select(Refund)
+            .where(Refund.look_at <= clock.now(), Refund.state.in_(("owed", "sent")))
+            .order_by(Refund.look_at)
+            .limit(200)
+        )
         for refund in session.scalars(due):
             later(look, refund, key=f"refund:{refund.id}:{refund.tries}:{refund.looked}")

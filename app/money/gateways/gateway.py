@@ -221,7 +221,9 @@ def named(name: str) -> Gateway:
 
 def usual(currency: str) -> Gateway:
     """The gateway that new bills in this currency go to."""
-    fits = (each for each in _gateways.values() if not each.by_hand and (not each.currencies or currency in each.currencies))
+    fits = (
+        each for each in _gateways.values() if not each.by_hand and (not each.currencies or currency in each.currencies)
+    )
     found = next(fits, None)
     if found is None:
         raise Refused(f"No payment gateway is set up for {currency}.")

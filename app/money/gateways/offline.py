@@ -9,7 +9,11 @@ from app.kernel.errors import Missing, Refused
 from app.money.gateways.gateway import Asked, Charge, Checkout, Disputed, Returned, Settled, Told
 from app.money.sums.amount import Money
 
-_WORDS = {"cash": "Cash payments are recorded by staff", "cheque": "Cheque payments are recorded by staff", "bank": "Bank transfers are recorded by staff"}
+_WORDS = {
+    "cash": "Cash payments are recorded by staff",
+    "cheque": "Cheque payments are recorded by staff",
+    "bank": "Bank transfers are recorded by staff",
+}
 
 
 class Offline:

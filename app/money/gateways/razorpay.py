@@ -22,7 +22,9 @@ from app.money.sums.amount import Money
 
 WAIT = (3, 10)  # seconds to connect and to read; the SDK by itself waits for ever
 PAGE = 100
-SOONER = timedelta(minutes=2)  # the payer's page closes before we stop waiting: money that is on its way then still arrives in time
+SOONER = timedelta(
+    minutes=2
+)  # the payer's page closes before we stop waiting: money that is on its way then still arrives in time
 
 _T = TypeVar("_T")
 _STATES = ("created", "failed", "authorized", "captured", "refunded")
@@ -35,8 +37,16 @@ class Razorpay:
     currencies: frozenset[str] = frozenset()
     by_hand = False
 
-    def __init__(self, *, key: str, secret: str, webhook_secrets: tuple[str, ...], url: str, hosted: str, business: str) -> None:
-        self.key, self.secret, self.webhook_secrets, self.hosted, self.business = key, secret, webhook_secrets, hosted, business
+    def __init__(
+        self, *, key: str, secret: str, webhook_secrets: tuple[str, ...], url: str, hosted: str, business: str
+    ) -> None:
+        self.key, self.secret, self.webhook_secrets, self.hosted, self.business = (
+            key,
+            secret,
+            webhook_secrets,
+            hosted,
+            business,
+        )
         self.client = razorpay.Client(session=_Line(), auth=(key, secret), base_url=url)
         self.client.cert_path = certifi.where()  # the SDK's own bundle is of 2015
 
@@ -48,15 +58,29 @@ class Razorpay:
         known = _items(self._call(self.client.order.all, {"receipt": asked.receipt}))
         with _making_sense():
             alike = [each for each in known if {name: each[name] for name in whole} == whole]
-            made = alike[0] if alike else self._call(self.client.order.create, whole | {"notes": {"about": asked.about} if asked.about else {}})
+            made = (
+                alike[0]
+                if alike
+                else self._call(
+                    self.client.order.create, whole | {"notes": {"about": asked.about} if asked.about else {}}
+                )
+            )
             return str(made["id"])
 
     def close(self, order_id: str) -> None:
         """Razorpay has no way to cancel an order. The payer's page runs out by itself, and what comes late is given back."""
 
     def checkout(self, order_id: str, asked: Asked) -> Checkout:
-        fields = {"key_id": self.key, "order_id": order_id, "amount": str(asked.money.amount), "currency": asked.money.currency, "name": self.business}
-        told = {"description": asked.about, "timeout": _seconds(asked.until)} | {f"prefill[{name}]": value for name, value in asked.payer.items()}
+        fields = {
+            "key_id": self.key,
+            "order_id": order_id,
+            "amount": str(asked.money.amount),
+            "currency": asked.money.currency,
+            "name": self.business,
+        }
+        told = {"description": asked.about, "timeout": _seconds(asked.until)} | {
+            f"prefill[{name}]": value for name, value in asked.payer.items()
+        }
         ways = {"callback_url": asked.back, "cancel_url": asked.away}
         return Checkout(self.hosted, fields | {name: value for name, value in told.items() if value} | ways)
 
@@ -65,7 +89,9 @@ class Razorpay:
         payment_id = fields.get("razorpay_payment_id", "")
         if not payment_id:
             return "failed"
-        proven = _signed(f"{order_id}|{payment_id}".encode("utf-8", "replace"), fields.get("razorpay_signature", ""), self.secret)
+        proven = _signed(
+            f"{order_id}|{payment_id}".encode("utf-8", "replace"), fields.get("razorpay_signature", ""), self.secret
+        )
         return "" if proven else "unverified"
 
     def charges(self, order_id: str) -> Sequence[Charge]:
@@ -155,7 +181,12 @@ def _check(answer: requests.Response) -> None:
         return
     error = told.get("error") if isinstance(told, dict) else None
     words = str(error.get("description") or "") if isinstance(error, dict) else ""
-    if not words or not 400 <= answer.status_code < 500 or answer.status_code in (408, 429) or _is_under_way(answer.status_code, words):
+    if (
+        not words
+        or not 400 <= answer.status_code < 500
+        or answer.status_code in (408, 429)
+        or _is_under_way(answer.status_code, words)
+    ):
         raise Unreachable(say("The payment gateway can’t process this right now. Please try again in a minute."))
     assert isinstance(error, dict)
     code, field, reason = (str(error.get(name) or "") for name in ("code", "field", "reason"))
@@ -259,7 +290,11 @@ def _heard(raw: bytes, event_id: str) -> Told:
     try:
         told = json.loads(raw)
         kind, payload = told["event"], told["payload"]
-        things = {name: thing["entity"] for name, thing in payload.items() if isinstance(thing, dict) and isinstance(thing.get("entity"), dict)}
+        things = {
+            name: thing["entity"]
+            for name, thing in payload.items()
+            if isinstance(thing, dict) and isinstance(thing.get("entity"), dict)
+        }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Unreadable("The signature is valid, but the body isn’t an event.") from None
     if not isinstance(kind, str) or not kind:

@@ -18,14 +18,27 @@ import stripe
 from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
 from app.kernel.translation import say
-from app.money.gateways.gateway import Asked, Charge, Checkout, Declined, Disputed, Lapsed, Returned, Settled, Told, Unreachable
+from app.money.gateways.gateway import (
+    Asked,
+    Charge,
+    Checkout,
+    Declined,
+    Disputed,
+    Lapsed,
+    Returned,
+    Settled,
+    Told,
+    Unreachable,
+)
 from app.money.sums.amount import Money
 
 WAIT = (3, 10)  # seconds to connect and to read; the SDK by itself waits for eighty
 TOLERANCE = 300  # seconds that a signature is good for
 DAY = 24 * 60 * 60
 
-_WITHOUT_COINS = frozenset(["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"])
+_WITHOUT_COINS = frozenset(
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
+)
 _WITH_THREE = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 _PAID = {"succeeded": "captured", "requires_capture": "authorized", "canceled": "failed"}
 _UNDER_WAY = ("succeeded", "processing", "requires_capture")
@@ -67,7 +80,10 @@ class Stripe:
         recent = self._all(self.client.checkout.sessions.list, created={"gte": clock.timestamp() - DAY})
         with _making_sense():
             alike = [each for each in recent if each["client_reference_id"] == asked.receipt]
-            return next((str(each["id"]) for each in alike if _money(each["amount_total"], each["currency"]) == asked.money), None)
+            return next(
+                (str(each["id"]) for each in alike if _money(each["amount_total"], each["currency"]) == asked.money),
+                None,
+            )
 
     def close(self, order_id: str) -> None:
         try:
@@ -117,7 +133,11 @@ class Stripe:
     def taken(self, day: date) -> Sequence[Charge]:
         begin = _midnight(day)
         charges = self._all(self.client.charges.list, created={"gte": begin, "lt": begin + DAY})
-        sessions = self._all(self.client.checkout.sessions.list, created={"gte": begin - DAY, "lt": begin + DAY}) if charges else []
+        sessions = (
+            self._all(self.client.checkout.sessions.list, created={"gte": begin - DAY, "lt": begin + DAY})
+            if charges
+            else []
+        )
         orders = {str(each.get("payment_intent")): str(each["id"]) for each in sessions}
         here = [each for each in charges if each.get("status") == "succeeded" and each.get("captured")]
         return _each(lambda told: _taken(told, orders.get(str(told["payment_intent"]), "")), here)
@@ -156,7 +176,9 @@ class Stripe:
 
     def _all(self, method: Callable[..., Any], **params: Any) -> list[dict[str, Any]]:
         """Every page of a list."""
-        told: list[dict[str, Any]] = _call(lambda: [each.to_dict() for each in method(params | {"limit": 100}).auto_paging_iter()])
+        told: list[dict[str, Any]] = _call(
+            lambda: [each.to_dict() for each in method(params | {"limit": 100}).auto_paging_iter()]
+        )
         return told if all("id" in each for each in told) else _unreadable()
 
 
@@ -175,7 +197,9 @@ def _declined(error: stripe.StripeError) -> Declined:
     said = (error.json_body or {}).get("error") or {}
     code, field, reason = (str(said.get(name) or "") for name in ("code", "param", "decline_code"))
     words = str(said.get("message") or f"The payment gateway declined the request ({error.http_status}).")
-    return Declined(words, status=error.http_status or 0, code=code or str(said.get("type") or ""), field=field, reason=reason)
+    return Declined(
+        words, status=error.http_status or 0, code=code or str(said.get("type") or ""), field=field, reason=reason
+    )
 
 
 def _unreadable() -> NoReturn:
@@ -200,7 +224,11 @@ def _each(read: Callable[[Mapping[str, Any]], _T], told: Sequence[Mapping[str, A
 
 def _session(asked: Asked) -> dict[str, Any]:
     about = asked.about or asked.receipt
-    item = {"currency": asked.money.currency.lower(), "unit_amount": _coins(asked.money), "product_data": {"name": about}}
+    item = {
+        "currency": asked.money.currency.lower(),
+        "unit_amount": _coins(asked.money),
+        "product_data": {"name": about},
+    }
     session: dict[str, Any] = {
         "mode": "payment",
         "line_items": [{"quantity": 1, "price_data": item}],
@@ -225,7 +253,9 @@ def _within(until: datetime) -> int:
 def _way_to(address: str) -> Checkout:
     """A form that is sent with GET writes its own fields over the query of its address, so the query becomes fields."""
     parts = urlsplit(address)
-    return Checkout(parts._replace(query="").geturl(), dict(parse_qsl(parts.query, keep_blank_values=True)), method="get")
+    return Checkout(
+        parts._replace(query="").geturl(), dict(parse_qsl(parts.query, keep_blank_values=True)), method="get"
+    )
 
 
 def _places(currency: str) -> int:
@@ -248,8 +278,16 @@ def _money(coins: int, currency: str) -> Money:
 
 
 def _charge(intent: Mapping[str, Any], order_id: str) -> Charge:
-    attempt, trouble, currency = intent.get("latest_charge") or {}, intent.get("last_payment_error") or {}, intent["currency"]
-    state = "failed" if trouble and intent["status"] == "requires_payment_method" else _PAID.get(intent["status"], "created")
+    attempt, trouble, currency = (
+        intent.get("latest_charge") or {},
+        intent.get("last_payment_error") or {},
+        intent["currency"],
+    )
+    state = (
+        "failed"
+        if trouble and intent["status"] == "requires_payment_method"
+        else _PAID.get(intent["status"], "created")
+    )
     if state == "failed" and attempt.get("refunded"):
         state = "refunded"
     return Charge(
@@ -276,7 +314,13 @@ def _method(charge: Mapping[str, Any]) -> str:
 
 def _returned(told: Mapping[str, Any]) -> Returned:
     money, key = _money(told["amount"], told["currency"]), str((told.get("metadata") or {}).get("key", ""))
-    return Returned(str(told["id"]), str(told["payment_intent"] or told["charge"]), _RETURNED.get(told["status"], "pending"), money, key)
+    return Returned(
+        str(told["id"]),
+        str(told["payment_intent"] or told["charge"]),
+        _RETURNED.get(told["status"], "pending"),
+        money,
+        key,
+    )
 
 
 def _disputed(told: Mapping[str, Any]) -> Disputed:
@@ -321,10 +365,15 @@ def _signed(raw: bytes, given: str, secret: str) -> bool:
     """On bytes, in constant time, and not older than Stripe's own tolerance; the SDK's check wants text and raises on what is none."""
     parts = [part.strip().partition("=") for part in given.split(",")]
     moment = next((value for name, _, value in parts if name == "t"), "")
-    if not (moment.isascii() and moment.isdigit() and len(moment) < 12) or abs(clock.timestamp() - int(moment)) > TOLERANCE:
+    if (
+        not (moment.isascii() and moment.isdigit() and len(moment) < 12)
+        or abs(clock.timestamp() - int(moment)) > TOLERANCE
+    ):
         return False
     expected = hmac.new(secret.encode(), moment.encode() + b"." + raw, hashlib.sha256).hexdigest().encode()
-    return bool(secret) and any(hmac.compare_digest(expected, value.encode("utf-8", "replace")) for name, _, value in parts if name == "v1")
+    return bool(secret) and any(
+        hmac.compare_digest(expected, value.encode("utf-8", "replace")) for name, _, value in parts if name == "v1"
+    )
 
 
 def _read(raw: bytes) -> Told:

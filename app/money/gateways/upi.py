@@ -23,7 +23,14 @@ def upi_link(vpa: str, name: str, due: Money, *, note: str, reference: str) -> s
     """What the square says. The amount is fixed in it, and the reference comes back on the bank's statement."""
     if not payable_by_upi(vpa, due):
         raise ValueError("UPI pays rupees that are due, to an address like name@bank.")
-    said = {"pa": vpa, "pn": _plain(name, 50), "am": due.plain, "cu": due.currency, "tn": _plain(note, 50), "tr": reference[:35]}
+    said = {
+        "pa": vpa,
+        "pn": _plain(name, 50),
+        "am": due.plain,
+        "cu": due.currency,
+        "tn": _plain(note, 50),
+        "tr": reference[:35],
+    }
     return "upi://pay?" + "&".join(f"{key}={quote(value, safe='@')}" for key, value in said.items())
 
 

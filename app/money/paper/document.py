@@ -153,9 +153,16 @@ def _about_party(sheet: Sheet, party: Party, x: float, width: float) -> None:
     reached = " · ".join(each for each in (party.email, party.phone) if each)
     code = party.region.strip()
     region = f"State: {code} {STATES[code]}" if code in STATES else f"State: {code}" if code else ""
-    number = f"{'GSTIN' if _GSTIN.fullmatch(party.tax_number) else 'Tax number'}: {party.tax_number}" if party.tax_number else ""
+    number = (
+        f"{'GSTIN' if _GSTIN.fullmatch(party.tax_number) else 'Tax number'}: {party.tax_number}"
+        if party.tax_number
+        else ""
+    )
     address = [line for each in lines_of(party.address) for line in sheet.wrapped(each, width, 8.5)][:10]
-    for line in [*address, *(each for told in (region, number, reached) for each in sheet.wrapped(told, width, 8.5)[:3])]:
+    for line in [
+        *address,
+        *(each for told in (region, number, reached) for each in sheet.wrapped(told, width, 8.5)[:3]),
+    ]:
         sheet.put(line, x, width, size=8.5, colour=INK if line.startswith(("GSTIN", "Tax number")) else MUTED)
         sheet.y += leading(8.5)
 
@@ -208,7 +215,10 @@ def _sums(sheet: Sheet, paper: Paper) -> None:
 def _added_up(paper: Paper) -> list[tuple[str, Money, bool]]:
     """What the lines come to, coin by coin; a total that was rounded says by how much."""
     currency = paper.total.currency
-    sums = [(name, Money.total((each.taxes[name] for each in paper.lines if name in each.taxes), currency), False) for name in _tax_names(paper)]
+    sums = [
+        (name, Money.total((each.taxes[name] for each in paper.lines if name in each.taxes), currency), False)
+        for name in _tax_names(paper)
+    ]
     if sums:
         sums.insert(0, ("Taxable value", Money.total((each.net for each in paper.lines), currency), False))
     if paper.lines and (off := paper.total - Money.total((each.total for each in paper.lines), currency)):
@@ -231,7 +241,10 @@ def _tax_by_rate(sheet: Sheet, paper: Paper) -> None:
     columns = [
         Column("Tax by rate", [(_rate(rate), "") for rate in sorted(rates)], figures=False, gives=True),
         Column("Taxable value", [(_figure(sum((each.net for each in lines), zero)), "") for lines in groups]),
-        *(Column(name, [(_figure(sum((each.taxes.get(name, zero) for each in lines), zero)), "") for lines in groups]) for name in names[:4]),
+        *(
+            Column(name, [(_figure(sum((each.taxes.get(name, zero) for each in lines), zero)), "") for lines in groups])
+            for name in names[:4]
+        ),
         Column("Tax", [(_figure(sum((_tax(each) for each in lines), zero)), "") for lines in groups]),
     ]
     Columns(sheet, columns, WIDTH if len(names) > 2 else 120).draw()
@@ -250,7 +263,9 @@ def _payment(sheet: Sheet, paper: Paper) -> None:
     sheet.y += 2
     top, x = sheet.y, LEFT
     if square:
-        upi = upi_link(paper.upi, paper.seller.name, paper.due, note=f"{paper.title} {paper.number}", reference=paper.number)
+        upi = upi_link(
+            paper.upi, paper.seller.name, paper.due, note=f"{paper.title} {paper.number}", reference=paper.number
+        )
         _square(sheet, upi, x, top, 36)
         sheet.link(x, top, 36, 36, upi)
         x += 42

@@ -12,18 +12,49 @@ import uharfbuzz as hb
 
 # Lato has Latin, Greek and Cyrillic, figures of one width, and the rupee sign; Hind has Devanagari, drawn to stand beside Latin.
 _LATO, _HIND = str(files("fontpkg_lato") / "files/Lato"), str(files("fontpkg_hind") / "files/Hind")
-FACES = {"latin": {"": f"{_LATO}-Regular.ttf", "B": f"{_LATO}-SemiBold.ttf"}, "indian": {"": f"{_HIND}-Regular.ttf", "B": f"{_HIND}-SemiBold.ttf"}}
+FACES = {
+    "latin": {"": f"{_LATO}-Regular.ttf", "B": f"{_LATO}-SemiBold.ttf"},
+    "indian": {"": f"{_HIND}-Regular.ttf", "B": f"{_HIND}-SemiBold.ttf"},
+}
 
 JOINERS = "\u200c\u200d"
 _STRAY_JOINER = re.compile(f"(?<![\u0900-\u097f])[{JOINERS}]")
 _ALPHABETS = ("BENGALI", "GUJARATI", "GURMUKHI", "KANNADA", "MALAYALAM", "ORIYA", "TAMIL", "TELUGU")
-_DIGITS = dict(zip(("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"), "0123456789", strict=True))
+_DIGITS = dict(
+    zip(("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE"), "0123456789", strict=True)
+)
 _SILENT = {"VIRAMA", "NUKTA", "ADDAK"}
 _SOUNDS = {
-    "AA": "ā", "II": "ī", "UU": "ū", "EE": "ē", "OO": "ō", "VOCALIC R": "r̥", "VOCALIC RR": "r̥̄", "NGA": "ṅa", "NYA": "ña", "TTA": "ṭa", "TTHA": "ṭha", "DDA": "ḍa",
-    "DDHA": "ḍha", "NNA": "ṇa", "NNNA": "ṉa", "CA": "ca", "CHA": "cha", "SHA": "śa", "SSA": "ṣa", "LLA": "ḷa", "LLLA": "ḻa", "RRA": "ṟa", "YYA": "ẏa",
-    "ANUSVARA": "ṁ", "BINDI": "ṁ", "TIPPI": "ṁ", "CANDRABINDU": "m̐", "VISARGA": "ḥ", "KHANDA TA": "t",
-}  # fmt: skip
+    "AA": "ā",
+    "II": "ī",
+    "UU": "ū",
+    "EE": "ē",
+    "OO": "ō",
+    "VOCALIC R": "r̥",
+    "VOCALIC RR": "r̥̄",
+    "NGA": "ṅa",
+    "NYA": "ña",
+    "TTA": "ṭa",
+    "TTHA": "ṭha",
+    "DDA": "ḍa",
+    "DDHA": "ḍha",
+    "NNA": "ṇa",
+    "NNNA": "ṉa",
+    "CA": "ca",
+    "CHA": "cha",
+    "SHA": "śa",
+    "SSA": "ṣa",
+    "LLA": "ḷa",
+    "LLLA": "ḻa",
+    "RRA": "ṟa",
+    "YYA": "ẏa",
+    "ANUSVARA": "ṁ",
+    "BINDI": "ṁ",
+    "TIPPI": "ṁ",
+    "CANDRABINDU": "m̐",
+    "VISARGA": "ḥ",
+    "KHANDA TA": "t",
+}
 
 
 @cache
@@ -62,7 +93,9 @@ def lines_of(text: str) -> list[str]:
 def in_latin(text: str) -> str:
     """An Indian script that no face here has, by its sounds (ISO 15919): a name stays a name that can be read aloud."""
     names = [_name(each) for each in text]
-    return "".join(_sound(name, after) if name else each for each, name, after in zip(text, names, [*names, ""][1:], strict=True))
+    return "".join(
+        _sound(name, after) if name else each for each, name, after in zip(text, names, [*names, ""][1:], strict=True)
+    )
 
 
 def _name(character: str) -> str:
@@ -79,7 +112,12 @@ def _sound(name: str, after: str) -> str:
     if name.startswith("DIGIT "):
         return _DIGITS[which]
     sound = _SOUNDS.get(which, which.lower())
-    bare = name.startswith("LETTER ") and len(which) > 1 and sound.endswith("a") and after.startswith(("VOWEL SIGN", "SIGN VIRAMA"))
+    bare = (
+        name.startswith("LETTER ")
+        and len(which) > 1
+        and sound.endswith("a")
+        and after.startswith(("VOWEL SIGN", "SIGN VIRAMA"))
+    )
     return sound[:-1] if bare else sound
 
 

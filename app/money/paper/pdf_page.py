@@ -18,7 +18,9 @@ from app.money.paper.fonts import FACES, JOINERS, cut, printable, shapes
 LEFT, TOP, WIDTH, BOTTOM = 20.0, 20.0, 170.0, 272.0
 RIGHT = LEFT + WIDTH
 INK, MUTED, HAIR, ACCENT = (27, 31, 36), (96, 105, 115), (208, 213, 218), (24, 92, 88)
-_PAGES = "\uf8ff"  # stands for the number of pages; no text can hold it, since printable() leaves private characters out
+_PAGES = (
+    "\uf8ff"  # stands for the number of pages; no text can hold it, since printable() leaves private characters out
+)
 _ALWAYS = {*map(chr, range(32, 127)), *"₹$€£¥·–—’…"}
 
 
@@ -29,14 +31,18 @@ class Face(TTFFont):
         super().__init__(sheet, cast(Path, BytesIO(cut_face)), key, style)
         self._hbfont = HarfBuzzFont(hb.Face(hb.Blob(cut_face)))
         self.ttfont.recalcBBoxes = False
-        for table in {"GSUB", "GPOS", "GDEF"} & set(self.ttfont.keys()):  # HarfBuzz has read them; taken apart again they cost more than the paper
+        for table in {"GSUB", "GPOS", "GDEF"} & set(
+            self.ttfont.keys()
+        ):  # HarfBuzz has read them; taken apart again they cost more than the paper
             del self.ttfont[table]
 
 
 class Sheet(FPDF):
     """Pages that know where the next line goes."""
 
-    def __init__(self, title: str, author: str, day: date, texts: Iterable[str], *, across: bool = False, long: bool = False) -> None:
+    def __init__(
+        self, title: str, author: str, day: date, texts: Iterable[str], *, across: bool = False, long: bool = False
+    ) -> None:
         """Lying `across`, it has room for many columns; a `long` one is drawn three times as fast, for which its Latin letters are not kerned."""
         super().__init__(orientation="landscape" if across else "portrait")
         self.width, self.bottom = (WIDTH + 87, BOTTOM - 87) if across else (WIDTH, BOTTOM)
@@ -77,7 +83,15 @@ class Sheet(FPDF):
 
     def footer(self) -> None:
         at = self.y
-        self.put(f"Page {self.page_no()} of {self._pages}", LEFT, self.width, size=7.5, colour=MUTED, y=self.bottom + 10, ready=True)
+        self.put(
+            f"Page {self.page_no()} of {self._pages}",
+            LEFT,
+            self.width,
+            size=7.5,
+            colour=MUTED,
+            y=self.bottom + 10,
+            ready=True,
+        )
         self.y = at
 
     def need(self, height: float) -> bool:
@@ -92,9 +106,19 @@ class Sheet(FPDF):
         self.set_text_color(*colour)
 
     def put(
-        self, text: str, x: float, width: float, *, size: float = 9, bold: bool = False, colour: tuple[int, int, int] = INK,
-        y: float | None = None, right: bool = False, link: str = "", ready: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        text: str,
+        x: float,
+        width: float,
+        *,
+        size: float = 9,
+        bold: bool = False,
+        colour: tuple[int, int, int] = INK,
+        y: float | None = None,
+        right: bool = False,
+        link: str = "",
+        ready: bool = False,
+    ) -> None:
         """One line, cut to its width."""
         said = text if ready else self._cut(printable(text), width, size, bold=bold)
         self.pen(size, bold=bold, colour=colour)
@@ -102,7 +126,17 @@ class Sheet(FPDF):
         with self._at_its_pace(said):
             self.cell(width, leading(size), said, align="R" if right else "L", link=link)
 
-    def flow(self, text: str, x: float, width: float, *, size: float = 9, bold: bool = False, colour: tuple[int, int, int] = INK, link: str = "") -> None:
+    def flow(
+        self,
+        text: str,
+        x: float,
+        width: float,
+        *,
+        size: float = 9,
+        bold: bool = False,
+        colour: tuple[int, int, int] = INK,
+        link: str = "",
+    ) -> None:
         """Lines one below the other, over the page's end if need be."""
         for line in self.wrapped(text, width, size, bold=bold):
             self.need(leading(size))
@@ -115,7 +149,9 @@ class Sheet(FPDF):
             return [said] if said else []
         self.pen(size, bold=bold)
         with self._at_its_pace(said):
-            lines = cast(list[str], self.multi_cell(width, leading(size), said, align="L", dry_run=True, output="LINES"))
+            lines = cast(
+                list[str], self.multi_cell(width, leading(size), said, align="L", dry_run=True, output="LINES")
+            )
         return [line.strip() for line in lines]
 
     def wide(self, text: str, size: float, *, bold: bool = False) -> float:
@@ -126,7 +162,15 @@ class Sheet(FPDF):
                 self._wide[text, bold] = self.get_string_width(said) / 10
         return self._wide[text, bold] * size
 
-    def rule(self, y: float, *, x: float = LEFT, width: float = WIDTH, colour: tuple[int, int, int] = HAIR, thick: float = 0.2) -> None:
+    def rule(
+        self,
+        y: float,
+        *,
+        x: float = LEFT,
+        width: float = WIDTH,
+        colour: tuple[int, int, int] = HAIR,
+        thick: float = 0.2,
+    ) -> None:
         """A bar rather than a stroke, whose ends would stick out."""
         self.set_fill_color(*colour)
         self.rect(x, y, width, thick, style="F")
@@ -146,7 +190,9 @@ class Sheet(FPDF):
         short, long = 0, len(said)
         while short < long:
             middle = (short + long + 1) // 2
-            short, long = (middle, long) if self.wide(said[:middle] + "…", size, bold=bold) <= width else (short, middle - 1)
+            short, long = (
+                (middle, long) if self.wide(said[:middle] + "…", size, bold=bold) <= width else (short, middle - 1)
+            )
         return said[:short].rstrip() + "…"
 
 

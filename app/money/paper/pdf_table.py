@@ -10,7 +10,17 @@ from app.money.paper.pdf_page import INK, LEFT, MUTED, WIDTH, Sheet, leading
 GUTTER = 5.0
 _APART = 1.0
 _ENOUGH, _LEAST = 50.0, 20.0
-_SIZES = ((8.5, False), (8.5, True), (8.0, True), (7.5, True), (7.0, True), (6.5, True), (6.0, True), (5.5, True), (5.0, True))
+_SIZES = (
+    (8.5, False),
+    (8.5, True),
+    (8.0, True),
+    (7.5, True),
+    (7.0, True),
+    (6.5, True),
+    (6.0, True),
+    (5.5, True),
+    (5.0, True),
+)
 
 
 @dataclass(frozen=True)
@@ -26,7 +36,9 @@ class Column:
 class Columns:
     """First heads are broken, then the letters get smaller, until the words have room beside the figures."""
 
-    def __init__(self, sheet: Sheet, columns: Sequence[Column], width: float = WIDTH, *, strong: Collection[int] = ()) -> None:
+    def __init__(
+        self, sheet: Sheet, columns: Sequence[Column], width: float = WIDTH, *, strong: Collection[int] = ()
+    ) -> None:
         self.sheet, self.columns, self.width, self.strong = sheet, columns, width, strong
         giving = [at for at, each in enumerate(columns) if each.gives]
         for self.size, broken in _SIZES:
@@ -43,7 +55,9 @@ class Columns:
         self._heads()
         for row in range(len(self.columns[0].cells)):
             bold = row in self.strong
-            self._row([self._cell(at, *column.cells[row], bold=bold) for at, column in enumerate(self.columns)], bold=bold)
+            self._row(
+                [self._cell(at, *column.cells[row], bold=bold) for at, column in enumerate(self.columns)], bold=bold
+            )
         self.sheet.rule(self.sheet.y + 1, width=self.width)
         self.sheet.y += 3.5
 
@@ -56,7 +70,8 @@ class Columns:
     def _heads(self) -> None:
         small = leading(self.size - 1)
         heads = [
-            self.sheet.wrapped(column.head, self._room(at) + (-_APART if column.figures else 0.1), self.size - 1) for at, column in enumerate(self.columns)
+            self.sheet.wrapped(column.head, self._room(at) + (-_APART if column.figures else 0.1), self.size - 1)
+            for at, column in enumerate(self.columns)
         ]
         tall = max(map(len, heads))
         self.sheet.need(tall * small + 3 * leading(self.size))
@@ -100,12 +115,18 @@ class Columns:
 
     def _behind(self, at: int) -> float:
         """Words begin where figures before them end, so these keep away from them."""
-        return GUTTER if self.columns[at].figures and at + 1 < len(self.columns) and not self.columns[at + 1].figures else 0
+        return (
+            GUTTER
+            if self.columns[at].figures and at + 1 < len(self.columns) and not self.columns[at + 1].figures
+            else 0
+        )
 
     def _put(self, at: int, line: str, *, small: bool, bold: bool = False) -> None:
         size, colour = (self.size - 1, MUTED) if small else (self.size, INK)
         bold = bold and not small
-        self.sheet.put(line, self.places[at], self._room(at), size=size, bold=bold, colour=colour, right=self.columns[at].figures)
+        self.sheet.put(
+            line, self.places[at], self._room(at), size=size, bold=bold, colour=colour, right=self.columns[at].figures
+        )
 
 
 def _shared(room: float, wanted: Sequence[float]) -> list[float]:
@@ -114,4 +135,7 @@ def _shared(room: float, wanted: Sequence[float]) -> list[float]:
     left, lacking = room - sum(least), sum(wanted) - sum(least)
     if left <= 0:
         return least
-    return [each + left * ((want - each) / lacking if lacking else 1 / len(wanted)) for each, want in zip(least, wanted, strict=True)]
+    return [
+        each + left * ((want - each) / lacking if lacking else 1 / len(wanted))
+        for each, want in zip(least, wanted, strict=True)
+    ]

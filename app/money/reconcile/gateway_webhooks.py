@@ -46,7 +46,9 @@ class Event(Noun):
     @classmethod
     def of_people(cls, ids: Sequence[int]) -> ColumnElement[bool]:
         """A gateway's news names its payer: what is about one of their orders or payments."""
-        bills, baskets = (select(each.order_id).where(each.person_id.in_(ids), each.order_id.is_not(None)) for each in (Bill, Basket))
+        bills, baskets = (
+            select(each.order_id).where(each.person_id.in_(ids), each.order_id.is_not(None)) for each in (Bill, Basket)
+        )
         payments = select(Payment.gateway_id).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(ids))
         return or_(cls.order_id.in_(bills), cls.order_id.in_(baskets), cls.payment_id.in_(payments))
 
@@ -73,7 +75,11 @@ class Event(Noun):
         if self.dispute_id:
             Dispute.look(self.gateway, self.dispute_id)
         if order is None and not self.dispute_id:
-            return "No payment request was found for this event." if self.order_id or self.payment_id else "This type of event isn’t supported."
+            return (
+                "No payment request was found for this event."
+                if self.order_id or self.payment_id
+                else "This type of event isn’t supported."
+            )
         return self._mismatch()
 
     def _order(self) -> Bill | Basket | None:
@@ -85,7 +91,9 @@ class Event(Noun):
 
     def _mismatch(self) -> str:
         """Somebody should see it when other money came than was asked for, though it goes back by itself."""
-        return next((each.owed_back for each in self._payments() if each.captured_at and each.money != each.bill.price), "")
+        return next(
+            (each.owed_back for each in self._payments() if each.captured_at and each.money != each.bill.price), ""
+        )
 
     @move("waiting", "parked", to="handled", label="Mark as processed")
     def done(self) -> None:
@@ -113,11 +121,19 @@ class Event(Noun):
 def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
     told = gateway.named(name).hear(raw, headers)
-    if any(len(each or "") > LONGEST for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)):
+    if any(
+        len(each or "") > LONGEST
+        for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)
+    ):
         raise Unreadable("The signature is valid, but the event contains an ID that is too long.")
     moment = clock.now()
     about = {"order_id": told.order_id, "payment_id": told.payment_id, "dispute_id": told.dispute_id}
-    values = {"gateway": name, "event_id": told.event_id, "kind": told.kind, "body": raw.decode("utf-8", "replace")} | about
+    values = {
+        "gateway": name,
+        "event_id": told.event_id,
+        "kind": told.kind,
+        "body": raw.decode("utf-8", "replace"),
+    } | about
     always = {"state": "waiting", "trouble": "", "created_at": moment, "changed_at": moment, "version": 1}
     with transaction():
         new = session.scalar(insert(Event).values(values | always).on_conflict_do_nothing().returning(Event.id))

@@ -65,7 +65,14 @@ class Settlement(Noun):
         for called in ("credit", "debit", "fee", "tax"):
             money: Money = getattr(told, called)
             values |= {f"{called}_amount": money.amount, f"{called}_currency": money.currency}
-        always = {"state": "matched", "trouble": "", "settled_at": told.settled_at, "created_at": moment, "changed_at": moment, "version": 1}
+        always = {
+            "state": "matched",
+            "trouble": "",
+            "settled_at": told.settled_at,
+            "created_at": moment,
+            "changed_at": moment,
+            "version": 1,
+        }
         new = session.scalar(insert(cls).values(values | always).on_conflict_do_nothing().returning(cls.id))
         if new is not None:
             line = cls.get(new)
@@ -74,8 +81,18 @@ class Settlement(Noun):
                 line.differ(trouble)
 
     def book(self) -> None:
-        sides = ("bank", self.to_bank), ("fees", self.fee), ("input-tax", self.tax), (f"gateway {self.gateway}", self.debit - self.credit)
-        post(f"settled {self.gateway} {self.kind} {self.entity_id}", f"Settlement: {self.kind} {self.entity_id}", *sides, about=self)
+        sides = (
+            ("bank", self.to_bank),
+            ("fees", self.fee),
+            ("input-tax", self.tax),
+            (f"gateway {self.gateway}", self.debit - self.credit),
+        )
+        post(
+            f"settled {self.gateway} {self.kind} {self.entity_id}",
+            f"Settlement: {self.kind} {self.entity_id}",
+            *sides,
+            about=self,
+        )
 
     def what_differs(self) -> str:
         """Why this line is not what our books say."""
@@ -86,7 +103,9 @@ class Settlement(Noun):
             case "refund":
                 same = select(Refund).where(Refund.gateway == self.gateway, Refund.gateway_id == self.entity_id)
                 return self._not_the_same([each.money for each in session.scalars(same)], self.debit, "refund")
-        if self.dispute_id and session.scalar(select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)):
+        if self.dispute_id and session.scalar(
+            select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)
+        ):
             return ""
         return f"This {self.kind} by the gateway needs review."
 

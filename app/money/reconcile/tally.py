@@ -94,7 +94,11 @@ class Tally(Noun):
 
 def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
     """What was paid there, and we do not know it, or not all of it."""
-    ours = select(Payment).where(Payment.gateway == name, Payment.gateway_id.in_([each.id for each in told])).options(selectinload(Payment.refunds))
+    ours = (
+        select(Payment)
+        .where(Payment.gateway == name, Payment.gateway_id.in_([each.id for each in told]))
+        .options(selectinload(Payment.refunds))
+    )
     at_first: dict[str, list[Payment]] = defaultdict(list)
     for payment in session.scalars(ours):
         at_first[payment.gateway_id].append(payment)
@@ -117,13 +121,19 @@ def _is_heard(charge: Charge, shares: Sequence[Payment]) -> bool:
 def _ours(name: str, day: date) -> Sequence[Payment]:
     """What we have of that day: by when the gateway took it where it says so, for that is how the gateway counts."""
     since = datetime.combine(day, time(), UTC)
-    return session.scalars(select(Payment).where(Payment.gateway == name, Payment.taken_at >= since, Payment.taken_at < since + timedelta(days=1))).all()
+    return session.scalars(
+        select(Payment).where(
+            Payment.gateway == name, Payment.taken_at >= since, Payment.taken_at < since + timedelta(days=1)
+        )
+    ).all()
 
 
 def _differing(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dict[str, Any]]:
     known: dict[str, Money] = {}
     for payment in here:  # the shares of one payment are one sum there
-        known[payment.gateway_id] = Money.total([payment.money, known.get(payment.gateway_id, payment.money - payment.money)], payment.money.currency)
+        known[payment.gateway_id] = Money.total(
+            [payment.money, known.get(payment.gateway_id, payment.money - payment.money)], payment.money.currency
+        )
     for charge in there:
         money = known.pop(charge.id, None)
         if money != charge.money:
@@ -141,7 +151,11 @@ def count(tally: Tally) -> None:
 def count_the_days() -> None:
     """Yesterday, and today so far; a day that differed is counted again until it agrees."""
     today = clock.now().date()
-    differing = select(Tally.gateway, Tally.day).where(Tally.state == "differs", Tally.day > today - timedelta(days=30)).distinct()
+    differing = (
+        select(Tally.gateway, Tally.day)
+        .where(Tally.state == "differs", Tally.day > today - timedelta(days=30))
+        .distinct()
+    )
     days: dict[str, set[date]] = {}
     for name, day in session.execute(differing):
         days.setdefault(name, set()).add(day)

@@ -12,7 +12,9 @@ from sqlalchemy import BigInteger, String
 from sqlalchemy.orm import Composite, composite, mapped_column
 
 _DIGITS = {"JPY": 0, "KRW": 0, "VND": 0, "KWD": 3, "BHD": 3, "OMR": 3, "JOD": 3, "TND": 3}
-_GROUPED = re.compile(r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]*)?")  # 1,250,000 and 12,50,000
+_GROUPED = re.compile(
+    r"[+-]?[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:,[0-9]{2})+,[0-9]{3})(?:\.[0-9]*)?"
+)  # 1,250,000 and 12,50,000
 _SIGNS = {"INR": "₹", "USD": "$", "EUR": "€", "GBP": "£", "JPY": "¥"}
 
 
@@ -119,7 +121,11 @@ def rounded(amount: int, whole: int) -> int:
 
 def _too_fine(currency: str) -> str:
     digits = _digits(currency)
-    return f"Enter an amount with at most {digits} decimal places." if digits else f"Enter an amount in {currency} without decimals."
+    return (
+        f"Enter an amount with at most {digits} decimal places."
+        if digits
+        else f"Enter an amount in {currency} without decimals."
+    )
 
 
 def _digits(currency: str) -> int:

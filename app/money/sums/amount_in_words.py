@@ -5,21 +5,62 @@ from __future__ import annotations
 from app.money.sums.amount import Money
 
 _SMALL = (
-    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen",
-    "sixteen", "seventeen", "eighteen", "nineteen",
-)  # fmt: skip
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+)
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _INDIAN = (10**12, "lakh crore"), (10_000_000, "crore"), (100_000, "lakh"), (1_000, "thousand"), (100, "hundred")
 _WESTERN = (
-    (10**18, "quintillion"), (10**15, "quadrillion"), (10**12, "trillion"), (10**9, "billion"), (10**6, "million"), (1_000, "thousand"), (100, "hundred"),
-)  # fmt: skip
+    (10**18, "quintillion"),
+    (10**15, "quadrillion"),
+    (10**12, "trillion"),
+    (10**9, "billion"),
+    (10**6, "million"),
+    (1_000, "thousand"),
+    (100, "hundred"),
+)
 _COINS = {
-    "INR": ("Rupees", "paise"), "USD": ("US dollars", "cents"), "EUR": ("Euros", "cents"), "GBP": ("Pounds sterling", "pence"), "JPY": ("Yen", ""),
-    "KRW": ("Won", ""), "VND": ("Dong", ""), "KWD": ("Kuwaiti dinars", "fils"), "BHD": ("Bahraini dinars", "fils"), "OMR": ("Omani rials", "baisa"),
-    "JOD": ("Jordanian dinars", "fils"), "TND": ("Tunisian dinars", "millimes"), "AED": ("UAE dirhams", "fils"), "SAR": ("Saudi riyals", "halalas"),
-    "QAR": ("Qatari riyals", "dirhams"), "SGD": ("Singapore dollars", "cents"), "AUD": ("Australian dollars", "cents"), "CAD": ("Canadian dollars", "cents"),
-    "CHF": ("Swiss francs", "centimes"), "LKR": ("Sri Lankan rupees", "cents"), "NPR": ("Nepalese rupees", "paisa"), "MYR": ("Malaysian ringgit", "sen"),
-}  # fmt: skip
+    "INR": ("Rupees", "paise"),
+    "USD": ("US dollars", "cents"),
+    "EUR": ("Euros", "cents"),
+    "GBP": ("Pounds sterling", "pence"),
+    "JPY": ("Yen", ""),
+    "KRW": ("Won", ""),
+    "VND": ("Dong", ""),
+    "KWD": ("Kuwaiti dinars", "fils"),
+    "BHD": ("Bahraini dinars", "fils"),
+    "OMR": ("Omani rials", "baisa"),
+    "JOD": ("Jordanian dinars", "fils"),
+    "TND": ("Tunisian dinars", "millimes"),
+    "AED": ("UAE dirhams", "fils"),
+    "SAR": ("Saudi riyals", "halalas"),
+    "QAR": ("Qatari riyals", "dirhams"),
+    "SGD": ("Singapore dollars", "cents"),
+    "AUD": ("Australian dollars", "cents"),
+    "CAD": ("Canadian dollars", "cents"),
+    "CHF": ("Swiss francs", "centimes"),
+    "LKR": ("Sri Lankan rupees", "cents"),
+    "NPR": ("Nepalese rupees", "paisa"),
+    "MYR": ("Malaysian ringgit", "sen"),
+}
 
 
 def in_words(money: Money) -> str:

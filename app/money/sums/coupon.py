@@ -35,7 +35,10 @@ class Coupon(Noun):
     __table_args__ = (
         CheckConstraint("percent between 0 and 100", name="percent"),
         CheckConstraint("(percent > 0) <> (coalesce(amount_amount, 0) > 0)", name="one_kind"),
-        CheckConstraint("uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0", name="sense"),
+        CheckConstraint(
+            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0",
+            name="sense",
+        ),
         CheckConstraint("until > since", name="window"),
         CheckConstraint("used >= 0 and (uses_at_most is null or used <= uses_at_most)", name="used_up"),
     )
@@ -64,7 +67,9 @@ class Coupon(Noun):
     def _code(self, key: str, value: str) -> str:
         code = str(value or "").strip().upper()
         if not re.fullmatch(r"[A-Z0-9][A-Z0-9-]{1,30}", code):
-            raise Invalid.fields_said({"code": "Use 2 to 31 letters, digits or hyphens, without spaces, such as WELCOME-10."})
+            raise Invalid.fields_said(
+                {"code": "Use 2 to 31 letters, digits or hyphens, without spaces, such as WELCOME-10."}
+            )
         return code
 
     @classmethod
@@ -98,7 +103,9 @@ class Coupon(Noun):
         if self.uses_at_most is not None and self.used >= self.uses_at_most:
             raise _no(say(SPENT))
         mailbox = person.email.lower()
-        mine = select(func.count()).where(CouponUse.coupon_id == self.id, CouponUse.mailbox == mailbox, CouponUse.state == "taken")
+        mine = select(func.count()).where(
+            CouponUse.coupon_id == self.id, CouponUse.mailbox == mailbox, CouponUse.state == "taken"
+        )
         if self.uses_each is not None and (session.scalar(mine) or 0) >= self.uses_each:
             raise _no(say(SPENT))
         self.used += 1
@@ -108,7 +115,13 @@ class Coupon(Noun):
             session.add(CouponUse(coupon=self, mailbox=mailbox, noun=thing.__tablename__, row_id=thing.id))
         session.flush()
 
-    @move("active", to="ended", by="Desk", label="Deactivate", confirm="Customers can’t use it any longer. Anything already sold keeps its discount.")
+    @move(
+        "active",
+        to="ended",
+        by="Desk",
+        label="Deactivate",
+        confirm="Customers can’t use it any longer. Anything already sold keeps its discount.",
+    )
     def end(self) -> None:
         """Stop accepting this coupon."""
 
@@ -125,7 +138,10 @@ class CouponUse(Noun):
 
     states = "taken", "given_back"
     state_labels: ClassVar[dict[str, str]] = {"taken": "Used", "given_back": "Released"}
-    __table_args__ = (UniqueConstraint("coupon_id", "noun", "row_id"), Index("coupon_use_mailbox", "coupon_id", "mailbox"))
+    __table_args__ = (
+        UniqueConstraint("coupon_id", "noun", "row_id"),
+        Index("coupon_use_mailbox", "coupon_id", "mailbox"),
+    )
 
     coupon_id: Mapped[int] = mapped_column(ForeignKey("coupon.id"))
     coupon: Mapped[Coupon] = relationship(lazy="joined", innerjoin=True)

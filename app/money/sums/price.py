@@ -51,12 +51,26 @@ class Line:
         net = share - Money.total(taxes.values(), share.currency)
         part = replace(self, listed=self.listed.part(of, whole), off=self.off.part(of, whole), net=net, taxes=taxes)
         left = {name: tax - taxes[name] for name, tax in self.taxes.items()}
-        return part, replace(self, listed=self.listed - part.listed, off=self.off - part.off, net=self.net - net, taxes=left)
+        return part, replace(
+            self, listed=self.listed - part.listed, off=self.off - part.off, net=self.net - net, taxes=left
+        )
 
     def as_json(self) -> dict[str, Any]:
         taxes = {name: tax.amount for name, tax in self.taxes.items()}
-        sums = {"listed": self.listed.amount, "off": self.off.amount, "net": self.net.amount, "total": self.total.amount}
-        return {"label": self.label, "code": self.code, "quantity": self.quantity, **sums, "taxes": taxes, "rates": dict(self.rates)}
+        sums = {
+            "listed": self.listed.amount,
+            "off": self.off.amount,
+            "net": self.net.amount,
+            "total": self.total.amount,
+        }
+        return {
+            "label": self.label,
+            "code": self.code,
+            "quantity": self.quantity,
+            **sums,
+            "taxes": taxes,
+            "rates": dict(self.rates),
+        }
 
     @classmethod
     def from_json(cls, told: dict[str, Any], currency: str) -> Line:
@@ -109,7 +123,9 @@ class Price:
             return Price((), self.currency), self
         shares = share.split([each.total.amount for each in self.lines])
         pairs = [line.cut(of) for line, of in zip(self.lines, shares, strict=True)]
-        return Price(tuple(part for part, _ in pairs if part.total), self.currency), Price(tuple(left for _, left in pairs if left.total), self.currency)
+        return Price(tuple(part for part, _ in pairs if part.total), self.currency), Price(
+            tuple(left for _, left in pairs if left.total), self.currency
+        )
 
     def as_json(self) -> list[Any]:
         return [each.as_json() for each in self.lines]
@@ -135,7 +151,9 @@ def priced(items: Sequence[Item], *, off: Money | None = None, place: Place | No
     most = Money.total(listed, currency)
     given = min(off, most) if off else zero
     shares = given.split([each.amount for each in listed]) if given else [zero] * len(items)
-    return Price(tuple(_line(item, share, place or Place()) for item, share in zip(items, shares, strict=True)), currency)
+    return Price(
+        tuple(_line(item, share, place or Place()) for item, share in zip(items, shares, strict=True)), currency
+    )
 
 
 def _line(item: Item, off: Money, place: Place) -> Line:

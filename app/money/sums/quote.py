@@ -37,7 +37,9 @@ class Quote(Noun, Linked):
     states = "named", "taken", "lapsed"
     state_labels: ClassVar[dict[str, str]] = {"named": "Open", "taken": "Accepted", "lapsed": "Expired"}
 
-    about: Mapped[str] = mapped_column(info={"label": "For"})  # what it is the price of, in the pack's own words: "first-consultation"
+    about: Mapped[str] = mapped_column(
+        info={"label": "For"}
+    )  # what it is the price of, in the pack's own words: "first-consultation"
     basis: Mapped[dict[str, Any]] = mapped_column(info={"label": "Calculation"})  # what it was worked out from
     lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})
     total: Mapped[Money] = money_column("total")
@@ -46,7 +48,15 @@ class Quote(Noun, Linked):
     holds_until: Mapped[datetime] = mapped_column(info={"label": "Valid until"})
 
     @classmethod
-    def name_price(cls, about: str, items: list[Item], *, coupon: str = "", buyer_state: str = "", asked: Mapping[str, Any] | None = None) -> Self:
+    def name_price(
+        cls,
+        about: str,
+        items: list[Item],
+        *,
+        coupon: str = "",
+        buyer_state: str = "",
+        asked: Mapping[str, Any] | None = None,
+    ) -> Self:
         """Worked out here and now, from the price list alone; what a customer sends is what they want, never what it costs."""
         found = Coupon.called(coupon) if coupon.strip() else None
         listed = Money.total((each.listed for each in items), items[0].price.currency)
@@ -54,11 +64,31 @@ class Quote(Noun, Linked):
         place = Place(_seller_state, buyer_state or _seller_state)
         price = priced(items, off=off, place=place)
         listed_items = [
-            {"label": each.label, "price": each.price.as_json(), "quantity": each.quantity, "rate": each.rate, "included": each.included} for each in items
+            {
+                "label": each.label,
+                "price": each.price.as_json(),
+                "quantity": each.quantity,
+                "rate": each.rate,
+                "included": each.included,
+            }
+            for each in items
         ]
-        basis = {"items": listed_items, "coupon": found.code if found else "", "off": off.amount if off else 0, "seller": place.seller, "buyer": place.buyer}
+        basis = {
+            "items": listed_items,
+            "coupon": found.code if found else "",
+            "off": off.amount if off else 0,
+            "seller": place.seller,
+            "buyer": place.buyer,
+        }
         basis["asked"] = dict(asked or {})  # the customer's own choices, so that this price is not taken for other ones
-        quote = cls(about=about, basis=basis, lines=price.as_json(), total=price.total, coupon=found, holds_until=clock.ahead(minutes=MINUTES))
+        quote = cls(
+            about=about,
+            basis=basis,
+            lines=price.as_json(),
+            total=price.total,
+            coupon=found,
+            holds_until=clock.ahead(minutes=MINUTES),
+        )
         session.add(quote)
         session.flush()
         return quote
@@ -71,7 +101,12 @@ class Quote(Noun, Linked):
     def still_holds(self) -> bool:
         return self.state == "named" and self.holds_until > clock.now()
 
-    @move("named", to="taken", label="Accept", when=lambda it: None if it.holds_until > clock.now() else "This quote has expired. Please request a new one.")
+    @move(
+        "named",
+        to="taken",
+        label="Accept",
+        when=lambda it: None if it.holds_until > clock.now() else "This quote has expired. Please request a new one.",
+    )
     def take(self) -> None:
         """The customer accepted this price."""
 
@@ -88,7 +123,9 @@ class Quote(Noun, Linked):
 
 @every("Delete expired price quotes", minutes=30)
 def forget_old_prices() -> None:
-    for quote in session.scalars(select(Quote).where(Quote.state == "named", Quote.holds_until <= clock.now()).limit(500)):
+    for quote in session.scalars(
+        select(Quote).where(Quote.state == "named", Quote.holds_until <= clock.now()).limit(500)
+    ):
         quote.lapse()
     with transaction():
         session.execute(delete(Quote).where(Quote.state == "lapsed", Quote.holds_until < clock.ahead(days=-30)))

@@ -69,7 +69,9 @@ def in_words(tiers: str, left: timedelta | None = None) -> str:
     With the time that is `left`, only the steps that can still be reached are said.
     """
     latest = {share: hours for hours, share in read(tiers)}  # two steps with one share are one step
-    steps = [(hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)]
+    steps = [
+        (hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)
+    ]
     if not steps:
         return say("This booking is non-refundable.")
     said = [_step(share, _before(hours)) for hours, share in steps]

@@ -61,7 +61,17 @@ pack = Pack(
     pages=[today, by_phone],
     blueprints=[site, changing, feeds, in_line, buying, embed, script, found, api],
     messages=[
-        *("received", "hold_ends", "payment_failed", "confirmed", "reminder", "soon", "rescheduled", "cancelled", "unpaid_again"),
+        *(
+            "received",
+            "hold_ends",
+            "payment_failed",
+            "confirmed",
+            "reminder",
+            "soon",
+            "rescheduled",
+            "cancelled",
+            "unpaid_again",
+        ),
         *("requested", "declined", "to_approve", "new", "waiting", "offer", "passed", "meeting_failed", "late"),
         *("pass_received", "pass_bought", "pass_ends", "pass_cancelled"),
     ],

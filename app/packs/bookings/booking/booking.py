@@ -94,7 +94,11 @@ def _what_goes_back(booking: Booking) -> str:
         policy = "also returned" if booking.use_comes_back else "not returned"
         return f"{FREED} It was booked with package {booking.package.code}. A full refund returns the session; by the cancellation policy it is {policy}."
     if not left:
-        return f"{FREED} Nothing has been paid, so there is nothing to refund." if not paid else f"{FREED} Everything that was paid has already been refunded."
+        return (
+            f"{FREED} Nothing has been paid, so there is nothing to refund."
+            if not paid
+            else f"{FREED} Everything that was paid has already been refunded."
+        )
     policy = f"By the cancellation policy ({booking.policy or 'full refund at any time'}), the refund is {booking.back_by_policy()}."
     return f"{FREED} {left} of {paid} can be refunded to the original payment method. {policy}"
 
@@ -106,7 +110,11 @@ def _has_begun(booking: Booking) -> str | None:
 def _may_come(booking: Booking) -> str | None:
     if booking.came_at:
         return "The customer is already checked in."
-    return None if booking.slot.starts_at <= clock.ahead(hours=3) else "You can check in the customer from three hours before the start."
+    return (
+        None
+        if booking.slot.starts_at <= clock.ahead(hours=3)
+        else "You can check in the customer from three hours before the start."
+    )
 
 
 def _is_to_come(booking: Booking) -> str | None:
@@ -127,7 +135,9 @@ class Booking(Noun, Seated, Linked, Answered):
     slot: Mapped[Slot] = relationship(lazy="joined", innerjoin=True)
     seat: Mapped[int]
     presences: Mapped[list[Presence]] = relationship(cascade="all, delete-orphan")
-    edition: Mapped[int] = mapped_column(default=0)  # how often it was moved: what is said of an earlier time is not said any more
+    edition: Mapped[int] = mapped_column(
+        default=0
+    )  # how often it was moved: what is said of an earlier time is not said any more
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
     timezone: Mapped[str]
@@ -135,11 +145,17 @@ class Booking(Noun, Seated, Linked, Answered):
     quote_id: Mapped[int | None] = mapped_column(ForeignKey("quote.id"))
     quote: Mapped[Quote | None] = relationship()
     deposit: Mapped[Money] = money_column("deposit")  # what is paid at once; all of it, when nothing is left for later
-    policy: Mapped[str] = mapped_column(default="", info={"label": "Cancellation policy"})  # as promised at booking: later changes of the policy don’t apply
+    policy: Mapped[str] = mapped_column(
+        default="", info={"label": "Cancellation policy"}
+    )  # as promised at booking: later changes of the policy don’t apply
     buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Bill to", "personal": True})
-    hold_expires_at: Mapped[datetime] = mapped_column(info={"label": "Held until", "only": ("state", ["held", "requested"])})
+    hold_expires_at: Mapped[datetime] = mapped_column(
+        info={"label": "Held until", "only": ("state", ["held", "requested"])}
+    )
     paid_with: Mapped[str] = mapped_column(default="")
-    came_at: Mapped[datetime | None] = mapped_column(info={"label": "Checked in at"})  # they are in the waiting room, or on the line
+    came_at: Mapped[datetime | None] = mapped_column(
+        info={"label": "Checked in at"}
+    )  # they are in the waiting room, or on the line
     request_key: Mapped[str | None] = mapped_column(unique=True)
     request_hash: Mapped[str | None] = mapped_column(info={"personal": True})
 
@@ -171,11 +187,22 @@ class Booking(Noun, Seated, Linked, Answered):
                 if each:
                     each.lock()  # before any number is counted, as in every other place
             booking = cls(
-                number=number("BK"), slot=slot, seat=seat, presences=cls._present(slot),
-                person=Person.meet(**person), timezone=zone, price=quote.total, quote=quote, deposit=service.deposit_of(quote.total),
-                policy=service.policy.tiers if service.policy else "", buyer=read_buyer(wanted.buyer), hold_expires_at=clock.ahead(minutes=service.hold_minutes),
-                request_key=request and request[0], request_hash=request and request[1], **service.read_answers(answers).kept,
-            )  # fmt: skip
+                number=number("BK"),
+                slot=slot,
+                seat=seat,
+                presences=cls._present(slot),
+                person=Person.meet(**person),
+                timezone=zone,
+                price=quote.total,
+                quote=quote,
+                deposit=service.deposit_of(quote.total),
+                policy=service.policy.tiers if service.policy else "",
+                buyer=read_buyer(wanted.buyer),
+                hold_expires_at=clock.ahead(minutes=service.hold_minutes),
+                request_key=request and request[0],
+                request_hash=request and request[1],
+                **service.read_answers(answers).kept,
+            )
             session.add(booking)
             session.flush()
             booking.take_files()
@@ -195,9 +222,16 @@ class Booking(Noun, Seated, Linked, Answered):
         with transaction():
             seat, nothing = cls.take_seat(slot), slot.service.price - slot.service.price
             kept = cls(
-                number=number("BK"), slot=slot, seat=seat, presences=cls._present(slot), person=person, timezone=timezone, price=nothing, deposit=nothing,
+                number=number("BK"),
+                slot=slot,
+                seat=seat,
+                presences=cls._present(slot),
+                person=person,
+                timezone=timezone,
+                price=nothing,
+                deposit=nothing,
                 hold_expires_at=until,
-            )  # fmt: skip
+            )
             session.add(kept)
             session.flush()
             later(lapse, kept, at=until)
@@ -209,7 +243,13 @@ class Booking(Noun, Seated, Linked, Answered):
         choices = wanted.extras, wanted.coupon, read_buyer(wanted.buyer).get("region", "")
         quote = Quote.by_token(wanted.quote) if wanted.quote else service.quote(*choices)
         if not service.is_price(quote, *choices):
-            raise Invalid.fields_said({"quote": say("This price quote is for a different selection. Get a new quote for what you want to book.")})
+            raise Invalid.fields_said(
+                {
+                    "quote": say(
+                        "This price quote is for a different selection. Get a new quote for what you want to book."
+                    )
+                }
+            )
         quote.take()
         return quote
 
@@ -257,7 +297,10 @@ class Booking(Noun, Seated, Linked, Answered):
     def spoken(self) -> str:
         """To whoever reads it now."""
         return say(
-            "Booking %(number)s, %(service)s, %(when)s", number=self.number, service=self.slot.service.name, when=moment(self.slot.starts_at, self.timezone)
+            "Booking %(number)s, %(service)s, %(when)s",
+            number=self.number,
+            service=self.slot.service.name,
+            when=moment(self.slot.starts_at, self.timezone),
         )
 
     @property
@@ -290,7 +333,9 @@ class Booking(Noun, Seated, Linked, Answered):
         try:
             seat = self.free_seat(self.slot)
         except Refused:
-            return unsaid("The payment arrived after the reservation had expired, and someone else has booked this time.")
+            return unsaid(
+                "The payment arrived after the reservation had expired, and someone else has booked this time."
+            )
         if self.slot.starts_at <= clock.now():
             return unsaid("The payment arrived after the appointment had started.")
         if no := coupon.take_again(self, self.person):
@@ -318,7 +363,11 @@ class Booking(Noun, Seated, Linked, Answered):
         """Its customer chooses another time to be paid with it: it is kept as long as that one, an hour at most after it was taken."""
         with transaction():
             self.lock()
-            if self.is_payable and (later_on := min(until, self.created_at + timedelta(hours=1), self.slot.starts_at)) > self.hold_expires_at:
+            if (
+                self.is_payable
+                and (later_on := min(until, self.created_at + timedelta(hours=1), self.slot.starts_at))
+                > self.hold_expires_at
+            ):
                 self.hold_expires_at = later_on
                 later(lapse, self, at=later_on)
 
@@ -388,7 +437,11 @@ class Booking(Noun, Seated, Linked, Answered):
     @property
     def other_times(self) -> dict[str, str]:
         """The next free times of the same service, as staff choose among them."""
-        slots = (slot for slot, _ in self.free_slots(self.slot.service, clock.now(), clock.ahead(days=400)) if slot.id != self.slot_id)
+        slots = (
+            slot
+            for slot, _ in self.free_slots(self.slot.service, clock.now(), clock.ahead(days=400))
+            if slot.id != self.slot_id
+        )
         return {str(slot.id): str(slot) for slot in islice(slots, 200)}
 
     def keeps(self) -> str | None:
@@ -402,7 +455,9 @@ class Booking(Noun, Seated, Linked, Answered):
             return say("This booking can’t be changed online.")
         if self.state == "confirmed" and self.slot.starts_at < clock.ahead(hours=hours):
             return counted(
-                "Online changes are possible up to %(n)s hour before the start.", "Online changes are possible up to %(n)s hours before the start.", hours
+                "Online changes are possible up to %(n)s hour before the start.",
+                "Online changes are possible up to %(n)s hours before the start.",
+                hours,
             )
         return None
 
@@ -434,19 +489,32 @@ class Booking(Noun, Seated, Linked, Answered):
             share = percent(self.policy, self.slot.starts_at - clock.now()) if self.policy else 100
             self.reschedule(NewTime(slot.id))
             if self.state == "confirmed":
-                self.policy = at_most(self.policy, share)  # moving far away first does not bring back what was gone already
+                self.policy = at_most(
+                    self.policy, share
+                )  # moving far away first does not bring back what was gone already
 
     @move("requested", "held", "confirmed", to="cancelled", label="Cancelled by customer", when=keeps)
     def call_off(self, why: str = "") -> None:
         """The customer cancels online. The refund follows the cancellation policy that applied when they booked."""
         self._called_off(self.back_by_policy(), why or "At the customer’s request.", again=self.use_comes_back)
 
-    @move("held", "confirmed", to="cancelled", by="Desk", label="Cancel booking", asks=CallOff, careful=True, confirm=_what_goes_back)
+    @move(
+        "held",
+        "confirmed",
+        to="cancelled",
+        by="Desk",
+        label="Cancel booking",
+        asks=CallOff,
+        careful=True,
+        confirm=_what_goes_back,
+    )
     def cancel(self, asked: CallOff) -> None:
         """Cancels the booking. The time becomes available again, and the chosen refund is made."""
         _, left = paid_for(self, self.price.currency)
         back = {"all": left, "policy": self.back_by_policy(), "nothing": left - left}[asked.back]
-        self._called_off(back, asked.why, again={"all": True, "policy": self.use_comes_back, "nothing": False}[asked.back])
+        self._called_off(
+            back, asked.why, again={"all": True, "policy": self.use_comes_back, "nothing": False}[asked.back]
+        )
 
     def _called_off(self, back: Money, why: str, *, again: bool) -> None:
         self._leave_seat()
@@ -516,22 +584,35 @@ class Booking(Noun, Seated, Linked, Answered):
 
     def still_needs(self) -> str:
         """Why nobody can forget yet whose it is."""
-        return say("Booking %(number)s is still open.", number=self.number) if self.state in ("requested", "confirmed") or self.is_payable else ""
+        return (
+            say("Booking %(number)s is still open.", number=self.number)
+            if self.state in ("requested", "confirmed") or self.is_payable
+            else ""
+        )
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it: nothing that is the customer's own."""
         slot = self.slot
         return {
-            "number": self.number, "state": self.state, "person": self.person_id, "service": slot.service.slug, "practitioner": slot.practitioner_id,
-            "slot": slot.id, "starts_at": slot.starts_at.isoformat(), "ends_at": slot.ends_at.isoformat(), "timezone": self.timezone,
+            "number": self.number,
+            "state": self.state,
+            "person": self.person_id,
+            "service": slot.service.slug,
+            "practitioner": slot.practitioner_id,
+            "slot": slot.id,
+            "starts_at": slot.starts_at.isoformat(),
+            "ends_at": slot.ends_at.isoformat(),
+            "timezone": self.timezone,
             "price": self.price.as_json(),
-        }  # fmt: skip
+        }
 
     def wants(self, message: Message) -> bool:
         """Is this still worth saying? A reminder is for a confirmed booking that has not begun."""
         match message.template:
             case "bookings/reminder" | "bookings/soon":
-                meant = message.due_at + REMINDS[message.template]  # for this time, and not for one that it has moved away from
+                meant = (
+                    message.due_at + REMINDS[message.template]
+                )  # for this time, and not for one that it has moved away from
                 return self.state == "confirmed" and self.slot.starts_at > clock.now() and self.slot.starts_at == meant
             case "bookings/confirmed":
                 return self.state in STANDING
@@ -591,9 +672,13 @@ class Booking(Noun, Seated, Linked, Answered):
             with transaction():
                 if known:
                     known.let_go()
-                return cls.hold(slot, person, answers, wanted, request=(key, mark) if key else None, instead_of=instead_of)
+                return cls.hold(
+                    slot, person, answers, wanted, request=(key, mark) if key else None, instead_of=instead_of
+                )
         except Refused as no:
-            if session.info.get("open"):  # inside another change nothing is undone yet: what is found now would be this one's own half
+            if session.info.get(
+                "open"
+            ):  # inside another change nothing is undone yet: what is found now would be this one's own half
                 raise
             made = cls.asked_before(key)  # the same request, a moment earlier, in another process
             if made and made.request_hash == mark:

@@ -31,10 +31,21 @@ def invitation(booking: Booking) -> bytes:
     about = f"Booking {booking.number} at {house('business')}.\n{clock.said(booking.slot.starts_at, booking.timezone)}\n\nView or change your booking: {page}"
     title = f"{booking.slot.service.name} with {booking.slot.practitioner.name}"
     meeting = booking.meeting
-    return ics.invitation(entry(booking, title, about, page, where=meeting.address if meeting else "", guest=(booking.person.name, booking.person.email)))
+    return ics.invitation(
+        entry(
+            booking,
+            title,
+            about,
+            page,
+            where=meeting.address if meeting else "",
+            guest=(booking.person.name, booking.person.email),
+        )
+    )
 
 
-def entry(booking: Booking, title: str, about: str, link: str, *, where: str = "", guest: tuple[str, str] | None = None) -> Entry:
+def entry(
+    booking: Booking, title: str, about: str, link: str, *, where: str = "", guest: tuple[str, str] | None = None
+) -> Entry:
     return Entry(
         id=booking.number,
         edition=booking.edition + (booking.state == "cancelled"),

@@ -45,15 +45,21 @@ class Meeting(Noun):
 
     whose = "booking.person"
     states = "requested", "ready", "cancelled", "failed"
-    __table_args__ = (Index("meeting_one_each", "booking_id", unique=True, postgresql_where=text("state != 'cancelled'")),)
+    __table_args__ = (
+        Index("meeting_one_each", "booking_id", unique=True, postgresql_where=text("state != 'cancelled'")),
+    )
     refusals: ClassVar[dict[str, str]] = {"meeting_one_each": "This booking already has a meeting."}
 
     booking_id: Mapped[int] = mapped_column(ForeignKey("booking.id"), index=True)
     booking: Mapped[Booking] = relationship("Booking", lazy="joined", innerjoin=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
     practitioner: Mapped[Practitioner] = relationship()
-    key: Mapped[str] = mapped_column(index=True, info={"secret": True})  # what the place knows it by; of a group, all have the same
-    driver: Mapped[str] = mapped_column(info={"choices": {**PLACES, "by_hand": "Entered manually"}, "label": "Meeting type"})
+    key: Mapped[str] = mapped_column(
+        index=True, info={"secret": True}
+    )  # what the place knows it by; of a group, all have the same
+    driver: Mapped[str] = mapped_column(
+        info={"choices": {**PLACES, "by_hand": "Entered manually"}, "label": "Meeting type"}
+    )
     external_id: Mapped[str] = mapped_column(default="", info={"label": "External ID"})
     join_url: Mapped[str] = mapped_column(default="", info={"label": "Meeting link", "secret": True})
     host_url: Mapped[str] = mapped_column(default="", info={"label": "Host link", "secret": True})
@@ -72,7 +78,9 @@ class Meeting(Noun):
     def request(cls, booking: Booking) -> None:
         """Written with the confirmation: a row, and a job where a stranger has to be asked."""
         giver = booking.slot.practitioner
-        meeting = cls(booking=booking, practitioner=giver, key=_key(booking), driver=giver.meets_by, edition=booking.edition)
+        meeting = cls(
+            booking=booking, practitioner=giver, key=_key(booking), driver=giver.meets_by, edition=booking.edition
+        )
         session.add(meeting)
         session.flush()
         meeting._ask()
@@ -265,7 +273,11 @@ class Meeting(Noun):
 def _key(booking: Booking) -> str:
     """Those who share a time share the room."""
     slot = booking.slot
-    return f"slot {slot.id} {slot.starts_at.isoformat()}" if slot.seats > 1 else f"booking {booking.handle} {slot.practitioner_id}"
+    return (
+        f"slot {slot.id} {slot.starts_at.isoformat()}"
+        if slot.seats > 1
+        else f"booking {booking.handle} {slot.practitioner_id}"
+    )
 
 
 @job("Update meeting")

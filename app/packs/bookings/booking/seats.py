@@ -96,17 +96,30 @@ class Seated:
     @classmethod
     def _caps(cls, service: Service, besides: int = 0) -> list[ColumnElement[bool]]:
         """Of a Slot and its Practitioner: that there is less of this service in their day and in their week than there may be."""
-        return [cls._count(span, besides) < cap for span, cap in (("day", service.day_cap), ("week", service.week_cap)) if cap]
+        return [
+            cls._count(span, besides) < cap
+            for span, cap in (("day", service.day_cap), ("week", service.week_cap))
+            if cap
+        ]
 
     @classmethod
     def _count(cls, span: str, besides: int) -> ScalarSelect[int]:
         other = aliased(Slot)
-        local, there = (func.date_trunc(span, func.timezone(Practitioner.timezone, each.starts_at)) for each in (Slot, other))
-        same = (other.practitioner_id == Slot.practitioner_id) & (other.service_id == Slot.service_id) & (local == there)
+        local, there = (
+            func.date_trunc(span, func.timezone(Practitioner.timezone, each.starts_at)) for each in (Slot, other)
+        )
+        same = (
+            (other.practitioner_id == Slot.practitioner_id) & (other.service_id == Slot.service_id) & (local == there)
+        )
         near = other.starts_at.between(
             Slot.starts_at - timedelta(days=8), Slot.starts_at + timedelta(days=8)
         )  # what a year holds is not read for a week's count
-        counted = select(func.count()).select_from(cls).join(other, cls.slot_id == other.id).where(same, near, cls._alive(), cls.id != besides)
+        counted = (
+            select(func.count())
+            .select_from(cls)
+            .join(other, cls.slot_id == other.id)
+            .where(same, near, cls._alive(), cls.id != besides)
+        )
         return counted.correlate(Slot, Practitioner).scalar_subquery()
 
     @classmethod
@@ -122,11 +135,21 @@ class Seated:
 
     @classmethod
     def _free(cls, service: Service, since: datetime, until: datetime) -> Select[Slot, int]:
-        here, elsewhere = (func.count(cls.id.distinct()).filter(each) for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id))
+        here, elsewhere = (
+            func.count(cls.id.distinct()).filter(each)
+            for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id)
+        )
         theirs = or_(Presence.practitioner_id == Slot.practitioner_id, Presence.practitioner_id == Slot.partner_id)
-        taken = select(here.label("here"), elsewhere.label("elsewhere")).select_from(cls).join(Presence, Presence.booking_id == cls.id)
+        taken = (
+            select(here.label("here"), elsewhere.label("elsewhere"))
+            .select_from(cls)
+            .join(Presence, Presence.booking_id == cls.id)
+        )
         counted = taken.where(theirs, Presence.during.overlaps(Slot.kept), cls._alive()).lateral("counted")
-        first, last = max(since, clock.ahead(minutes=service.notice_minutes)), min(until, clock.ahead(days=service.days_ahead))
+        first, last = (
+            max(since, clock.ahead(minutes=service.notice_minutes)),
+            min(until, clock.ahead(days=service.days_ahead)),
+        )
         partner = aliased(Practitioner)
         return (
             select(Slot, Slot.seats - counted.c.here)
@@ -134,7 +157,9 @@ class Seated:
             .outerjoin(partner, Slot.partner_id == partner.id)
             .join(counted, true())
             .where(Slot.service_id == service.id, Slot.state == "open", Slot.starts_at >= first, Slot.starts_at < last)
-            .where(Practitioner.state == "active", func.coalesce(partner.state, "active") == "active", *cls._caps(service))
+            .where(
+                Practitioner.state == "active", func.coalesce(partner.state, "active") == "active", *cls._caps(service)
+            )
             .where(counted.c.elsewhere == 0, counted.c.here < Slot.seats)
             .order_by(Slot.starts_at, Slot.id)
         )
@@ -143,8 +168,16 @@ class Seated:
     def turns(cls, service: Service) -> dict[int, float]:
         """How much of this service each practitioner has had lately and has to come, for their share; whoever has least is next."""
         lately = Slot.starts_at.between(clock.ahead(days=-30), clock.ahead(days=60))
-        had = select(Slot.practitioner_id, func.count()).join(cls, cls.slot_id == Slot.id).where(Slot.service_id == service.id, lately, cls._alive())
-        share = dict(session.execute(select(Assignment.practitioner_id, Assignment.weight).where(Assignment.service_id == service.id)).all())
+        had = (
+            select(Slot.practitioner_id, func.count())
+            .join(cls, cls.slot_id == Slot.id)
+            .where(Slot.service_id == service.id, lately, cls._alive())
+        )
+        share = dict(
+            session.execute(
+                select(Assignment.practitioner_id, Assignment.weight).where(Assignment.service_id == service.id)
+            ).all()
+        )
         return {id: count / share.get(id, 10) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
 
     @staticmethod
@@ -157,5 +190,9 @@ class Seated:
     def same_time(cls, slot: Slot) -> Sequence[Slot]:
         """Where the same can be had at the same time, whoever's turn it is first."""
         turn = cls.turns(slot.service)
-        found = (each for each, _ in cls.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1)) if each.id != slot.id)
+        found = (
+            each
+            for each, _ in cls.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1))
+            if each.id != slot.id
+        )
         return sorted(found, key=lambda each: (turn.get(each.practitioner_id, 0), each.id))

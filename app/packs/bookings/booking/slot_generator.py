@@ -32,7 +32,9 @@ from app.packs.bookings.offer.slot import Slot
 
 Key = tuple[int, int | None, int, datetime]  # whose, with whom, of what, when
 
-_BY_THE_HOURS = {"unaudited": "The slot was never booked; the change of the opening hours is the record of its removal."}
+_BY_THE_HOURS = {
+    "unaudited": "The slot was never booked; the change of the opening hours is the record of its removal."
+}
 
 
 @dataclass(frozen=True)
@@ -58,8 +60,15 @@ class There:
     def of(cls, practitioner: Practitioner, since: datetime) -> list[There]:
         own = or_(Slot.practitioner_id == practitioner.id, Slot.partner_id == practitioner.id)
         key = Slot.practitioner_id, Slot.partner_id, Slot.service_id, Slot.starts_at
-        found = session.execute(select(Slot.id, *key, Slot.ends_at, Slot.kept, Slot.seats, Slot.made, Slot.state).where(own, Slot.starts_at > since))
-        return [cls(id, (lead, partner, service, start), Shape(*shape), made, state) for id, lead, partner, service, start, *shape, made, state in found]
+        found = session.execute(
+            select(Slot.id, *key, Slot.ends_at, Slot.kept, Slot.seats, Slot.made, Slot.state).where(
+                own, Slot.starts_at > since
+            )
+        )
+        return [
+            cls(id, (lead, partner, service, start), Shape(*shape), made, state)
+            for id, lead, partner, service, start, *shape, made, state in found
+        ]
 
     @property
     def givers(self) -> list[int]:
@@ -74,7 +83,9 @@ class Practice:
 
     def __init__(self, whose: Collection[int]) -> None:
         self.now = clock.now()
-        self.people = {each.id: each for each in session.scalars(select(Practitioner).where(Practitioner.id.in_(whose)))}
+        self.people = {
+            each.id: each for each in session.scalars(select(Practitioner).where(Practitioner.id.in_(whose)))
+        }
         self.services = offered_by()
         self.hours: dict[int, list[Hours]] = defaultdict(list)
         self.other: dict[int, list[SpecialHours]] = defaultdict(list)
@@ -92,7 +103,9 @@ class Practice:
 
     def wanted(self, practitioner: Practitioner) -> dict[Key, Shape]:
         """Every slot that the hours ask for, of this practitioner alone and with others, for as long as each service can be booked, and a day more."""
-        return {key: shape for service, givers in self.services for key, shape in self._of(service, givers, practitioner)}
+        return {
+            key: shape for service, givers in self.services for key, shape in self._of(service, givers, practitioner)
+        }
 
     def _of(self, service: Service, givers: Collection[int], practitioner: Practitioner) -> Iterator[tuple[Key, Shape]]:
         here = {id for id in givers if id in self.people and self.people[id].state == "active"}
@@ -107,13 +120,18 @@ class Practice:
             for start in starts(open_, away, lasting):
                 if self.now < start < until:
                     ends_at = start + lasting.takes
-                    yield (lead, partner, service.id, start), Shape(ends_at, Range(start - lasting.before, ends_at + lasting.after), service.seats)
+                    yield (
+                        (lead, partner, service.id, start),
+                        Shape(ends_at, Range(start - lasting.before, ends_at + lasting.after), service.seats),
+                    )
 
     def _spans(self, id: int, service: Service, until: datetime) -> list[Span]:
         whose, zone = self.people[id], ZoneInfo(self.people[id].timezone)
         first, last = (each.astimezone(zone).date() for each in (self.now, until))
         rules = [each.rule for each in self.hours[id] if each.service_id in (None, service.id)]
-        return Timetable(whose.timezone, rules, [each.special for each in self.other[id]], holidays_of(whose.holidays, first, last)).spans(first, last)
+        return Timetable(
+            whose.timezone, rules, [each.special for each in self.other[id]], holidays_of(whose.holidays, first, last)
+        ).spans(first, last)
 
 
 @dataclass(frozen=True)
@@ -151,7 +169,9 @@ class Plan:
     def missing(self, without: Collection[int]) -> Iterator[dict[str, Any]]:
         left = {each.key for each in self.there if each.id not in without}
         for key in sorted(self.wanted.keys() - left, key=str):
-            yield dict(zip(("practitioner_id", "partner_id", "service_id", "starts_at"), key, strict=True)) | vars(self.wanted[key])
+            yield dict(zip(("practitioner_id", "partner_id", "service_id", "starts_at"), key, strict=True)) | vars(
+                self.wanted[key]
+            )
 
 
 def offered_by() -> list[tuple[Service, set[int]]]:
@@ -160,13 +180,22 @@ def offered_by() -> list[tuple[Service, set[int]]]:
     for service_id, practitioner_id in session.execute(select(Assignment.service_id, Assignment.practitioner_id)):
         said[service_id].add(practitioner_id)
     everybody = {*session.scalars(select(Practitioner.id).where(Practitioner.state == "active"))}
-    return [(each, said.get(each.id, everybody)) for each in session.scalars(select(Service).where(Service.state == "offered").order_by(Service.id))]
+    return [
+        (each, said.get(each.id, everybody))
+        for each in session.scalars(select(Service).where(Service.state == "offered").order_by(Service.id))
+    ]
 
 
 def company_of(practitioner: Practitioner) -> set[int]:
     """Whoever gives something together with them, or did: their days hang together."""
-    pairs = select(Slot.practitioner_id, Slot.partner_id).where(Slot.partner_id.is_not(None), Slot.starts_at > clock.now()).distinct()
-    known = session.execute(pairs.where(or_(Slot.practitioner_id == practitioner.id, Slot.partner_id == practitioner.id)))
+    pairs = (
+        select(Slot.practitioner_id, Slot.partner_id)
+        .where(Slot.partner_id.is_not(None), Slot.starts_at > clock.now())
+        .distinct()
+    )
+    known = session.execute(
+        pairs.where(or_(Slot.practitioner_id == practitioner.id, Slot.partner_id == practitioner.id))
+    )
     together = (givers for service, givers in offered_by() if service.together and practitioner.id in givers)
     return {practitioner.id}.union(*together, *known)
 
@@ -176,7 +205,9 @@ def arrange(practitioner: Practitioner) -> None:
     """Whoever takes a seat holds the same lock: nobody books what is being taken away, and nothing is taken away that is being booked."""
     with transaction():
         company = company_of(practitioner)
-        for each in session.scalars(select(Practitioner).where(Practitioner.id.in_(company)).order_by(Practitioner.id)).all():
+        for each in session.scalars(
+            select(Practitioner).where(Practitioner.id.in_(company)).order_by(Practitioner.id)
+        ).all():
             each.lock()
         plan = Plan.of(practitioner, company)
         gone = _take_away(plan)
@@ -221,8 +252,12 @@ def arrange_everybody() -> None:
 def _with_hours(*, or_slots: bool = False) -> Sequence[Practitioner]:
     """Those whose slots follow some hours, or did until now; or who have any slots at all."""
     ruled = [select(each.practitioner_id) for each in (Hours, SpecialHours)]
-    to_come = select(Slot.practitioner_id).where(Slot.starts_at > clock.now(), Slot.made | (true() if or_slots else false()))
-    return session.scalars(select(Practitioner).where(Practitioner.id.in_(union(*ruled, to_come))).order_by(Practitioner.id)).all()
+    to_come = select(Slot.practitioner_id).where(
+        Slot.starts_at > clock.now(), Slot.made | (true() if or_slots else false())
+    )
+    return session.scalars(
+        select(Practitioner).where(Practitioner.id.in_(union(*ruled, to_come))).order_by(Practitioner.id)
+    ).all()
 
 
 # --- whatever changes the hours ---------------------------------------------------------------------------------------
@@ -234,14 +269,26 @@ def stranded(row: Hours | SpecialHours | Closure) -> dict[str, str]:
         slots: ColumnElement[bool] = _inside(row)
     else:
         slots = Slot.id.in_(Plan.of(row.practitioner, company_of(row.practitioner)).gone)
-    found = session.scalars(select(Booking).join(Slot, Booking.slot_id == Slot.id).where(slots, Booking.presences.any()).order_by(Slot.starts_at, Booking.id))
-    return {each.number: f"{clock.said(each.slot.starts_at, each.slot.practitioner.timezone)}, {each.person}, {each.slot.practitioner}" for each in found}
+    found = session.scalars(
+        select(Booking)
+        .join(Slot, Booking.slot_id == Slot.id)
+        .where(slots, Booking.presences.any())
+        .order_by(Slot.starts_at, Booking.id)
+    )
+    return {
+        each.number: f"{clock.said(each.slot.starts_at, each.slot.practitioner.timezone)}, {each.person}, {each.slot.practitioner}"
+        for each in found
+    }
 
 
 def _inside(closure: Closure) -> ColumnElement[bool]:
     if closure not in session:  # it is being taken away
         return false()
-    theirs = or_(Slot.practitioner_id == closure.practitioner_id, Slot.partner_id == closure.practitioner_id) if closure.practitioner_id else true()
+    theirs = (
+        or_(Slot.practitioner_id == closure.practitioner_id, Slot.partner_id == closure.practitioner_id)
+        if closure.practitioner_id
+        else true()
+    )
     return and_(theirs, Slot.state == "open", Slot.starts_at > clock.now(), Slot.kept.overlaps(Range(*closure.span)))
 
 
@@ -249,7 +296,9 @@ def _inside(closure: Closure) -> ColumnElement[bool]:
 def _note(session: Session, context: UOWTransaction) -> None:
     """At the one gate that every door goes through, so that no change of the hours can forget the slots."""
     for row in (*session.new, *session.dirty, *session.deleted):
-        if isinstance(row, (Hours, SpecialHours, Closure, Assignment, Service, Practitioner)) and (row in session.deleted or session.is_modified(row)):
+        if isinstance(row, (Hours, SpecialHours, Closure, Assignment, Service, Practitioner)) and (
+            row in session.deleted or session.is_modified(row)
+        ):
             session.info.setdefault("hours_changed", set()).add(row)
         if isinstance(row, BusyCalendar) and (row in session.deleted or inspect(row).attrs.times.history.has_changes()):
             session.info.setdefault("hours_changed", set()).add(row)

@@ -35,7 +35,13 @@ class Waiting(Noun, Linked):
     state_labels: ClassVar[dict[str, str]] = {"taken": "Booked", "passed": "Offer expired", "left": "Removed"}
     __table_args__ = (
         CheckConstraint("last_day >= first_day", name="days"),
-        Index("waiting_once", "service_id", "person_id", unique=True, postgresql_where=text("state in ('waiting', 'offered')")),
+        Index(
+            "waiting_once",
+            "service_id",
+            "person_id",
+            unique=True,
+            postgresql_where=text("state in ('waiting', 'offered')"),
+        ),
     )
     refusals: ClassVar[dict[str, str]] = {
         "waiting_days": unsaid("The last day can’t be before the first day."),
@@ -59,10 +65,21 @@ class Waiting(Noun, Linked):
         """At the end of the line."""
         today = clock.now().astimezone(ZoneInfo(who["timezone"])).date()
         if last_day < max(first_day, today) or (last_day - today).days > 366:
-            raise Invalid.fields_said({"last_day": say("Choose dates from today up to one year ahead. The last day can’t be before the first day.")})
+            raise Invalid.fields_said(
+                {
+                    "last_day": say(
+                        "Choose dates from today up to one year ahead. The last day can’t be before the first day."
+                    )
+                }
+            )
         with transaction():
             here = cls(
-                service=service, practitioner_id=whose or None, person=Person.meet(**who), timezone=who["timezone"], first_day=first_day, last_day=last_day
+                service=service,
+                practitioner_id=whose or None,
+                person=Person.meet(**who),
+                timezone=who["timezone"],
+                first_day=first_day,
+                last_day=last_day,
             )
             session.add(here)
             session.flush()
@@ -80,7 +97,9 @@ class Waiting(Noun, Linked):
     @property
     def before(self) -> int:
         """How many stand before them."""
-        line = select(func.count()).where(Waiting.service_id == self.service_id, Waiting.state.in_(("waiting", "offered")), Waiting.id < self.id)
+        line = select(func.count()).where(
+            Waiting.service_id == self.service_id, Waiting.state.in_(("waiting", "offered")), Waiting.id < self.id
+        )
         return session.scalar(line) or 0
 
     def suits(self, slot: Slot) -> bool:
@@ -124,7 +143,11 @@ def offer_to_the_next(slot: Slot) -> bool:
     """A seat came free: the first in the line whom it suits hears of it. Answers whether there was one."""
     with transaction():
         _pass_by(slot)
-        line = select(Waiting).where(Waiting.service_id == slot.service_id, Waiting.state == "waiting").order_by(Waiting.id)
+        line = (
+            select(Waiting)
+            .where(Waiting.service_id == slot.service_id, Waiting.state == "waiting")
+            .order_by(Waiting.id)
+        )
         first = next((each for each in session.scalars(line) if each.suits(slot)), None)
         if first is None:
             return False
@@ -138,7 +161,11 @@ def offer_to_the_next(slot: Slot) -> bool:
 
 
 def _pass_by(slot: Slot) -> None:
-    offered = select(Waiting).join(Booking, Waiting.booking_id == Booking.id).where(Waiting.state == "offered", Booking.slot_id == slot.id)
+    offered = (
+        select(Waiting)
+        .join(Booking, Waiting.booking_id == Booking.id)
+        .where(Waiting.state == "offered", Booking.slot_id == slot.id)
+    )
     for each in session.scalars(offered.where(Booking.state != "held")):
         each.pass_by()
 

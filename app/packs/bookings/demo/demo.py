@@ -43,9 +43,21 @@ from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 
 SERVICES = [
-    ("First consultation", "first-consultation", 60, 99900, "A full reading of your chart, with time for your questions. We meet by video."),
+    (
+        "First consultation",
+        "first-consultation",
+        60,
+        99900,
+        "A full reading of your chart, with time for your questions. We meet by video.",
+    ),
     ("Follow-up", "follow-up", 30, 49900, "Half an hour on what has changed since we last spoke."),
-    ("Compatibility reading", "compatibility", 90, 179900, "Two charts read together, for couples and for partners in business."),
+    (
+        "Compatibility reading",
+        "compatibility",
+        90,
+        179900,
+        "Two charts read together, for couples and for partners in business.",
+    ),
 ]
 PRACTITIONERS = [
     ("Asha Rao", "Vedic astrologer", "Twenty years of practice in Bengaluru. Speaks Kannada, Hindi and English."),
@@ -69,10 +81,32 @@ BIRTH = [
         "earliest": "1900-01-01",
         "latest": "today",
     },
-    {"name": "birth_time", "kind": "time", "label": {"en": "Time of birth", "hi": "जन्म का समय"}, "secret": True, "unknown": True},
-    {"name": "birth_place", "kind": "place", "label": {"en": "Place of birth", "hi": "जन्म स्थान"}, "secret": True, "longest": 120},
-    {"name": "been_before", "kind": "yes_no", "label": {"en": "Have you had a reading before?", "hi": "क्या आपने पहले परामर्श लिया है?"}},
-    {"name": "last_time", "kind": "text", "label": {"en": "What was it about?", "hi": "वह किस बारे में था?"}, "asked_if": "been_before", "equals": "yes"},
+    {
+        "name": "birth_time",
+        "kind": "time",
+        "label": {"en": "Time of birth", "hi": "जन्म का समय"},
+        "secret": True,
+        "unknown": True,
+    },
+    {
+        "name": "birth_place",
+        "kind": "place",
+        "label": {"en": "Place of birth", "hi": "जन्म स्थान"},
+        "secret": True,
+        "longest": 120,
+    },
+    {
+        "name": "been_before",
+        "kind": "yes_no",
+        "label": {"en": "Have you had a reading before?", "hi": "क्या आपने पहले परामर्श लिया है?"},
+    },
+    {
+        "name": "last_time",
+        "kind": "text",
+        "label": {"en": "What was it about?", "hi": "वह किस बारे में था?"},
+        "asked_if": "been_before",
+        "equals": "yes",
+    },
 ]
 CUSTOMERS = [
     ("Meera Iyer", "meera@example.com", "+919845012345", "Asia/Kolkata"),
@@ -90,13 +124,23 @@ def demo() -> None:
     with transaction():
         policy = RefundPolicy(name="Standard", tiers="48h: 100%, 24h: 50%")
         taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "form": _birth()}
-        services = [Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed) for n, s, m, p, d in SERVICES]
+        services = [
+            Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed)
+            for n, s, m, p, d in SERVICES
+        ]
         services[2].deposit_percent = 40
         user = inspect(Practitioner).relationships["user"].mapper.class_
         people = [Practitioner(name=n, title=t, about=a) for n, t, a in PRACTITIONERS]
         people[0].user = session.scalar(select(user).where(user.username == "practitioner"))
         extras = [Extra(service=services[0], name=name, price=Money(price, "INR")) for name, price in EXTRAS]
-        session.add_all([*services, *people, *extras, Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For new customers")])
+        session.add_all(
+            [
+                *services,
+                *people,
+                *extras,
+                Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For new customers"),
+            ]
+        )
     _say_it_our_way()
     _ask_more()
     _be_heard()
@@ -115,8 +159,17 @@ def demo() -> None:
 def _ask_more() -> None:
     """What this practice wants to know besides, as an administrator adds it."""
     with transaction():
-        heard = Field(noun="person", label="How they found us", kind="choice", options="A friend\nA doctor\nSearch\nSomewhere else", listed=True)
-        for each in (heard, Field(noun="booking", label="Referred by", kind="text", help="Who recommended us, if anyone.")):
+        heard = Field(
+            noun="person",
+            label="How they found us",
+            kind="choice",
+            options="A friend\nA doctor\nSearch\nSomewhere else",
+            listed=True,
+        )
+        for each in (
+            heard,
+            Field(noun="booking", label="Referred by", kind="text", help="Who recommended us, if anyone."),
+        ):
             each.tidy()
             session.add(each)
 
@@ -150,7 +203,12 @@ def _be_heard() -> None:
 def _automate() -> None:
     """What is asked of a colleague by itself: to call back whoever cancels something dear, and to ask after whoever did not come."""
     call = {"does": "task", "words": "Call {person}: would another time suit them?", "who": "owner", "days": 1}
-    ask = {"does": "task", "words": "Check in with {person}: they missed their {slot.service}", "who": "owner", "days": 0}
+    ask = {
+        "does": "task",
+        "words": "Check in with {person}: they missed their {slot.service}",
+        "who": "owner",
+        "days": 0,
+    }
     note = {"does": "remark", "words": "Missed the appointment on {slot.starts_at}."}
     with transaction():
         for name, verb, asked, steps in (
@@ -191,13 +249,26 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
             for each, day in product(practitioners, WEEKDAYS[:6])
             for service, (opens, closes) in zip(services, hours, strict=True)
         )
-        session.add_all(Assignment(service=service, practitioner=each) for service, each in product(services, practitioners))
+        session.add_all(
+            Assignment(service=service, practitioner=each) for service, each in product(services, practitioners)
+        )
         session.add(
-            SpecialHours(practitioner=asha, day=next_monday + timedelta(days=6), how="extra", opens=time(10), closes=time(12), note="Extra Sunday opening")
+            SpecialHours(
+                practitioner=asha,
+                day=next_monday + timedelta(days=6),
+                how="extra",
+                opens=time(10),
+                closes=time(12),
+                note="Extra Sunday opening",
+            )
         )
         session.add(SpecialHours(practitioner=dev, day=next_monday + timedelta(days=2), how="closed", note="Wedding"))
         session.add(Closure(practitioner=asha, starts_at=noon, ends_at=noon + timedelta(hours=3), reason="Dentist"))
-        session.add(Closure(practitioner=dev, starts_at=noon + timedelta(days=3), ends_at=noon + timedelta(days=6), reason="Leave"))
+        session.add(
+            Closure(
+                practitioner=dev, starts_at=noon + timedelta(days=3), ends_at=noon + timedelta(days=6), reason="Leave"
+            )
+        )
     for practitioner in practitioners:
         arrange(practitioner)
 
@@ -207,7 +278,14 @@ def _talk(asha: Practitioner, service: Service) -> None:
     booking = session.scalar(select(Booking).where(Booking.state == "confirmed").order_by(Booking.id.desc()).limit(1))
     assert booking
     with transaction():
-        session.add(Remark(noun="booking", row_id=booking.id, name="Demo Desk", words=f"Asked by phone for a seat near the door.\n{asha.name} knows."))
+        session.add(
+            Remark(
+                noun="booking",
+                row_id=booking.id,
+                name="Demo Desk",
+                words=f"Asked by phone for a seat near the door.\n{asha.name} knows.",
+            )
+        )
         session.add(
             Task(
                 noun="booking",
@@ -219,13 +297,23 @@ def _talk(asha: Practitioner, service: Service) -> None:
                 due_on=clock.today(),
             )
         )
-        session.add(Task(noun="service", row_id=service.id, about=str(service), title="Review the description", asked_by="Demo Desk"))
+        session.add(
+            Task(
+                noun="service",
+                row_id=service.id,
+                about=str(service),
+                title="Review the description",
+                asked_by="Demo Desk",
+            )
+        )
 
 
 def _before(practitioner: Practitioner, service: Service) -> None:
     """What was: two who came last week, one who did not, and some a month before, whom the figures of these weeks stand beside."""
     for days, (name, email, phone, zone) in zip((41, 33, 5, 4, 3), CUSTOMERS, strict=False):
-        start = datetime.combine(clock.today() - timedelta(days=days), time(11, 30), ZoneInfo(practitioner.timezone)).astimezone(UTC)
+        start = datetime.combine(
+            clock.today() - timedelta(days=days), time(11, 30), ZoneInfo(practitioner.timezone)
+        ).astimezone(UTC)
         with clock.standing_at(start - timedelta(days=2)), transaction():
             slot = Slot.at(practitioner, service, start)
             session.add(slot)
@@ -241,7 +329,10 @@ def _book(service: Service) -> None:
     recording = service.extras[0]
     ways = {
         "Meera Iyer": (Choices(extras=[recording.id], coupon="WELCOME-10"), ByHand("cash", "R-104")),
-        "Kabir Shah": (Choices(buyer={"tax_number": "27AABCS1429B1ZU", "address": "Shah Textiles, Dadar, Mumbai"}), ByHand("bank", "UTR 90412")),
+        "Kabir Shah": (
+            Choices(buyer={"tax_number": "27AABCS1429B1ZU", "address": "Shah Textiles, Dadar, Mumbai"}),
+            ByHand("bank", "UTR 90412"),
+        ),
         "Sofia Rossi": (Choices(), ByHand("cheque", "No. 004512")),
         "Daniel Cohen": (Choices(), ByHand("cash", "R-105")),
     }
@@ -250,7 +341,9 @@ def _book(service: Service) -> None:
         who = {"name": name, "email": email, "phone": phone, "timezone": zone}
         choices, by_hand = ways.get(name, (None, None))
         with transaction():
-            booking = Booking.hold(slot, who, {"birth_place": "Mysuru", "birth_time": "unknown", "been_before": "no"}, choices)
+            booking = Booking.hold(
+                slot, who, {"birth_place": "Mysuru", "birth_time": "unknown", "been_before": "no"}, choices
+            )
             if by_hand:
                 booking.mark_paid(by_hand)
             if name == "Meera Iyer":
@@ -263,7 +356,11 @@ def _deposit(service: Service) -> None:
     """Part of it is paid, and the rest is owed until the hour begins."""
     slot, _ = Booking.free_slots(service, clock.ahead(days=3), clock.ahead(days=14))[0]
     with transaction():
-        booking = Booking.hold(slot, {"name": "Arjun Menon", "email": "arjun@example.com", "phone": "+919847012345", "timezone": "Asia/Kolkata"}, {})
+        booking = Booking.hold(
+            slot,
+            {"name": "Arjun Menon", "email": "arjun@example.com", "phone": "+919847012345", "timezone": "Asia/Kolkata"},
+            {},
+        )
         booking.mark_paid(ByHand("bank", "UTR 90455"))
 
 
@@ -298,7 +395,9 @@ def _sell(service: Service) -> None:
         bought.mark_paid(ByHand("cash", "R-107"))
     slot, _ = Booking.free_slots(service, clock.ahead(days=4), clock.ahead(days=20))[0]
     name, email, phone, zone = CUSTOMERS[0]
-    Booking.hold(slot, {"name": name, "email": email, "phone": phone, "timezone": zone}, {}, Choices(coupon=bought.code))
+    Booking.hold(
+        slot, {"name": name, "email": email, "phone": phone, "timezone": zone}, {}, Choices(coupon=bought.code)
+    )
 
 
 def _give_back(booking: Booking, money: Money) -> None:

@@ -74,7 +74,9 @@ def large(count: int = 10_000) -> Iterator[int]:
     """Makes them one by one, and says how many there are; what is there already stays, and nobody gets a letter about any of it."""
     chance = random.Random(7)  # noqa: S311  # the same invented people each time
     session.execute(text("set synchronous_commit to off"))
-    service = session.scalars(select(Service).where(Service.minutes == HOUR, Service.state == "offered").order_by(Service.id)).first()
+    service = session.scalars(
+        select(Service).where(Service.minutes == HOUR, Service.state == "offered").order_by(Service.id)
+    ).first()
     if service is None:
         raise RuntimeError("There is no one-hour service. Load the demo first.")
     people = _practitioners()
@@ -107,7 +109,13 @@ def _slots(service: Service, people: list[Practitioner]) -> list[int]:
         with transaction():
             session.add_all([Slot.at(person, service, start) for start in starts if start not in taken])
     booked = select(Booking.slot_id).where(Booking.slot_id == Slot.id).exists()
-    return [*session.scalars(select(Slot.id).where(Slot.service_id == service.id, Slot.starts_at > clock.ahead(days=-BACK), ~booked).order_by(Slot.id))]
+    return [
+        *session.scalars(
+            select(Slot.id)
+            .where(Slot.service_id == service.id, Slot.starts_at > clock.ahead(days=-BACK), ~booked)
+            .order_by(Slot.id)
+        )
+    ]
 
 
 def _live(id: int, chance: random.Random) -> None:
@@ -134,7 +142,12 @@ def _somebody(chance: random.Random) -> dict[str, str]:
     first, last = chance.choice(NAMES), chance.choice(FAMILIES)
     n = chance.randint(1, 9)
     phone = f"+9198450{chance.randint(10000, 99999)}" if n == 1 else "+919845012345"
-    return {"name": f"{first} {last}", "email": f"{first}.{last}{n}@example.com".lower(), "phone": phone, "timezone": "Asia/Kolkata"}
+    return {
+        "name": f"{first} {last}",
+        "email": f"{first}.{last}{n}@example.com".lower(),
+        "phone": phone,
+        "timezone": "Asia/Kolkata",
+    }
 
 
 def _without_letters() -> None:
@@ -142,6 +155,13 @@ def _without_letters() -> None:
     once = {"without_a_move": True}
     owed = (Job.state == "waiting") & ((Job.due_at <= clock.now()) | Job.name.like("messages.%"))
     with transaction():
-        session.execute(update(Message.__table__).where(Message.state == "waiting").values(state="dropped"), execution_options=once)
-        session.execute(update(WebhookDelivery.__table__).where(WebhookDelivery.state == "waiting").values(state="failed"), execution_options=once)
-        session.execute(update(Job.__table__).where(owed).values(state="done", finished_at=clock.now()), execution_options=once)
+        session.execute(
+            update(Message.__table__).where(Message.state == "waiting").values(state="dropped"), execution_options=once
+        )
+        session.execute(
+            update(WebhookDelivery.__table__).where(WebhookDelivery.state == "waiting").values(state="failed"),
+            execution_options=once,
+        )
+        session.execute(
+            update(Job.__table__).where(owed).values(state="done", finished_at=clock.now()), execution_options=once
+        )

@@ -25,7 +25,10 @@ def around(since: datetime, until: datetime) -> Iterator[Span]:
 
 def _free(since: datetime, until: datetime) -> Iterator[Span]:
     """As a customer would find them: one query for each service, however many days there are."""
-    takes = next((url_for(each.front) for each in registered_pages() if each.name == "by_phone" and each.is_for(access.actor())), "")
+    takes = next(
+        (url_for(each.front) for each in registered_pages() if each.name == "by_phone" and each.is_for(access.actor())),
+        "",
+    )
     for service in Service.offered():
         for slot, _ in Booking.free_slots(service, since, until):
             url = takes and f"{takes}?slot={slot.id}"
@@ -35,7 +38,11 @@ def _free(since: datetime, until: datetime) -> Iterator[Span]:
 
 def _shut(since: datetime, until: datetime) -> Iterator[Span]:
     """Why the whole practice is closed is everybody's to know, though only its own closures are a practitioner's to change."""
-    found = select(Closure, access.within(Closure)).where(Closure.starts_at < until, Closure.ends_at > since).order_by(Closure.starts_at, Closure.id)
+    found = (
+        select(Closure, access.within(Closure))
+        .where(Closure.starts_at < until, Closure.ends_at > since)
+        .order_by(Closure.starts_at, Closure.id)
+    )
     for it, mine in session.execute(found):
         url = url_for("ClosureScreens.show", pk=it.id) if mine else ""
         yield Span("shut", it.starts_at, it.ends_at, it.reason or "Closed", it.practitioner_id, url=url)

@@ -115,7 +115,9 @@ def _book(call: Call) -> Booking:
         raise Invalid.fields_said(wrong)
     try:
         with transaction():
-            booking = Booking.hold_once(key, slot, call.who, answers, Choices(call.extras, call.said("coupon"), quote=call.said("quote")))
+            booking = Booking.hold_once(
+                key, slot, call.who, answers, Choices(call.extras, call.said("coupon"), quote=call.said("quote"))
+            )
             if way != "link" and booking.state == "held" and not (booking.bill and booking.bill.is_promised):
                 press(booking, "mark_paid", {"how": way, "reference": call.said("reference")})
     except Refused:
@@ -137,7 +139,9 @@ def _how_it_stands(booking: Booking) -> str:
         return f"is waiting for payment. The link was sent to {booking.person.email}"
     uncleared = [each.paying.money for each in bills if each.paying and not each.paying.is_cleared]
     owed = [each.price for each in bills if each.wants_money]
-    said = [f"the cheque for {each} has not cleared yet" for each in uncleared] + [f"{each} is still due" for each in owed]
+    said = [f"the cheque for {each} has not cleared yet" for each in uncleared] + [
+        f"{each} is still due" for each in owed
+    ]
     if said:
         return f"is confirmed; {' and '.join(said)}"
     return "is confirmed and paid" if bills else f"is confirmed ({booking.paid_with})"
@@ -157,13 +161,29 @@ def _page(call: Call, no: Refused | None = None) -> str:
     quote, wrong = _price(call, service, wrong) if service else (None, wrong)
     free = [slot for slot, _ in Booking.free_slots(service, clock.now(), clock.ahead(days=400))] if service else []
     return render_template(
-        "bookings/desk/phone.html", page=page, call=call, typed=call.typed, service=service, offered=offered, person=call.person, people=_people(call),
-        practitioners=session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)).all(),
-        days=_times(call, free, since), gone=no is None and _is_gone(call, service, free), quote=quote, now=service.deposit_of(quote.total) if service and quote else None,
+        "bookings/desk/phone.html",
+        page=page,
+        call=call,
+        typed=call.typed,
+        service=service,
+        offered=offered,
+        person=call.person,
+        people=_people(call),
+        practitioners=session.scalars(
+            access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)
+        ).all(),
+        days=_times(call, free, since),
+        gone=no is None and _is_gone(call, service, free),
+        quote=quote,
+        now=service.deposit_of(quote.total) if service and quote else None,
         asked=service.asks.asked if service and service.asks else [],
         answers=answers_sent(service.asks, service.hold_minutes)[0] if service else {},
-        wrong=wrong, refusal=no.words if no else None, zone=column.house.timezone, ways=WAYS, once=call.said("once") or secrets.token_urlsafe(16),
-    )  # fmt: skip
+        wrong=wrong,
+        refusal=no.words if no else None,
+        zone=column.house.timezone,
+        ways=WAYS,
+        once=call.said("once") or secrets.token_urlsafe(16),
+    )
 
 
 def _people(call: Call) -> Sequence[Person]:
@@ -182,7 +202,12 @@ def _people(call: Call) -> Sequence[Person]:
 def _is_gone(call: Call, service: Service | None, free: Sequence[Slot]) -> bool:
     """Was a time clicked that is over, taken or none at all? One of another service is only left over from what was chosen before."""
     slot = call.slot
-    return bool(call.said("slot")) and (slot is None or slot.state != "open" or slot.starts_at <= clock.now() or (slot.service is service and slot not in free))
+    return bool(call.said("slot")) and (
+        slot is None
+        or slot.state != "open"
+        or slot.starts_at <= clock.now()
+        or (slot.service is service and slot not in free)
+    )
 
 
 def _times(call: Call, every: Sequence[Slot], since: datetime) -> list[tuple[date, list[Slot]]]:
@@ -207,4 +232,12 @@ def _price(call: Call, service: Service, wrong: Mapping[str, str]) -> tuple[Quot
             return service.quote(extras), {**no.fields, **wrong}
 
 
-page = Page("by_phone", label="New booking", icon="plus", also="new booking appointment phone call walk in", roles="Desk", answers=show, adds=True)
+page = Page(
+    "by_phone",
+    label="New booking",
+    icon="plus",
+    also="new booking appointment phone call walk in",
+    roles="Desk",
+    answers=show,
+    adds=True,
+)

@@ -112,8 +112,13 @@ _PACKAGES = text("""
 def _asked(question: TextClause, period: Period) -> Iterator[Found[Any]]:
     first, after = period.instants
     known: Mapping[str, Any] = {
-        "since": period.since, "until": period.until, "first": first, "after": after, "now": clock.now(), "zone": column.house.timezone,
-    }  # fmt: skip
+        "since": period.since,
+        "until": period.until,
+        "first": first,
+        "after": after,
+        "now": clock.now(),
+        "zone": column.house.timezone,
+    }
     yield from session.execute(question, {name: known[name] for name in question.compile().params})
 
 
@@ -139,12 +144,20 @@ def revenue(period: Period) -> Iterator[Row]:
 def occupancy(period: Period) -> Iterator[Row]:
     for it in _asked(_OCCUPANCY, period):
         booked = it.booked or 0
-        yield {"practitioner": _practitioner(it), "open": it.open, "booked": booked, "free": it.open - booked, "rate": _rate(booked, it.open)}
+        yield {
+            "practitioner": _practitioner(it),
+            "open": it.open,
+            "booked": booked,
+            "free": it.open - booked,
+            "rate": _rate(booked, it.open),
+        }
 
 
 def lead_time(period: Period) -> Iterator[Row]:
     for it in _asked(_LEAD, period):
-        yield {"service": _service(it)} | {name: getattr(it, name) for name in ("bookings", "today", "soon", "week", "month", "later", "median")}
+        yield {"service": _service(it)} | {
+            name: getattr(it, name) for name in ("bookings", "today", "soon", "week", "month", "later", "median")
+        }
 
 
 def packages(asked: Nothing) -> Iterator[Row]:
@@ -162,14 +175,23 @@ def conversion(period: Period) -> Iterator[Row]:
 def no_shows(period: Period) -> Iterator[Row]:
     for it in _asked(_CAME, period):
         yield {
-            "practitioner": _practitioner(it), "came": it.came, "missed": it.missed, "unsaid": it.unsaid, "rate": _rate(it.missed, it.came + it.missed),
-        }  # fmt: skip
+            "practitioner": _practitioner(it),
+            "came": it.came,
+            "missed": it.missed,
+            "unsaid": it.unsaid,
+            "rate": _rate(it.missed, it.came + it.missed),
+        }
 
 
 def given_back(period: Period) -> Iterator[Row]:
     for it in _asked(_BACK, period):
         sums = {name: Money(int(getattr(it, name)), it.currency) for name in ("paid", "back")}
-        yield {"service": _service(it), "payments": it.payments, "given_back": it.given_back, "rate": _rate(int(it.back), int(it.paid))} | sums
+        yield {
+            "service": _service(it),
+            "payments": it.payments,
+            "given_back": it.given_back,
+            "rate": _rate(int(it.back), int(it.paid)),
+        } | sums
 
 
 _WHEN = {"bookings/reminder": "1 day before", "bookings/soon": "1 hour before"}
@@ -179,7 +201,12 @@ def reminders(period: Period) -> Iterator[Row]:
     for it in _asked(_REMINDED, period):
         counts = {name: getattr(it, name) for name in ("sent", "failed", "dropped", "to_come")}
         late = it.all - sum(counts.values())
-        yield {"week": it.week, "what": _WHEN[it.template], "late": late, "rate": _rate(it.sent, it.sent + it.failed + late)} | counts
+        yield {
+            "week": it.week,
+            "what": _WHEN[it.template],
+            "late": late,
+            "rate": _rate(it.sent, it.sent + it.failed + late),
+        } | counts
 
 
 reports = [
@@ -188,7 +215,14 @@ reports = [
         also="income sales turnover earnings",
         icon="chart",
         asks=Period,
-        columns={"week": "day", "service": "relation", "bookings": "number", "net": "money", "tax": "money", "total": "money"},
+        columns={
+            "week": "day",
+            "service": "relation",
+            "bookings": "number",
+            "net": "money",
+            "tax": "money",
+            "total": "money",
+        },
         labels={"week": "Week of"},
         rows=revenue,
         total="net tax total",
@@ -219,11 +253,22 @@ reports = [
         icon="calendar",
         asks=Period,
         columns={
-            "service": "relation", "bookings": "number", "today": "number", "soon": "number", "week": "number", "month": "number", "later": "number",
+            "service": "relation",
+            "bookings": "number",
+            "today": "number",
+            "soon": "number",
+            "week": "number",
+            "month": "number",
+            "later": "number",
             "median": "number",
         },
         labels={
-            "today": "Same day", "soon": "1–3 days", "week": "4–7 days", "month": "8–30 days", "later": "31+ days", "median": "Median (days)",
+            "today": "Same day",
+            "soon": "1–3 days",
+            "week": "4–7 days",
+            "month": "8–30 days",
+            "later": "31+ days",
+            "median": "Median (days)",
         },
         rows=lead_time,
         chart=Chart("service", "bookings", "bars"),
@@ -239,9 +284,21 @@ reports = [
         icon="filter",
         asks=Period,
         columns={
-            "service": "relation", "held": "number", "paid": "number", "lapsed": "number", "called_off": "number", "waiting": "number", "rate": "rate",
+            "service": "relation",
+            "held": "number",
+            "paid": "number",
+            "lapsed": "number",
+            "called_off": "number",
+            "waiting": "number",
+            "rate": "rate",
         },
-        labels={"held": "Started", "lapsed": "Expired", "called_off": "Cancelled unpaid", "waiting": "Pending", "rate": "Conversion rate"},
+        labels={
+            "held": "Started",
+            "lapsed": "Expired",
+            "called_off": "Cancelled unpaid",
+            "waiting": "Pending",
+            "rate": "Conversion rate",
+        },
         rows=conversion,
         chart=Chart("service", "rate", "bars"),
         figure=Figure("paid / paid lapsed called_off", "Checkout conversion rate"),
@@ -270,7 +327,14 @@ reports = [
         label="Refund rate",
         icon="history",
         asks=Period,
-        columns={"service": "relation", "payments": "number", "given_back": "number", "paid": "money", "back": "money", "rate": "rate"},
+        columns={
+            "service": "relation",
+            "payments": "number",
+            "given_back": "number",
+            "paid": "money",
+            "back": "money",
+            "rate": "rate",
+        },
         labels={"given_back": "Refunded payments", "back": "Refunded", "rate": "Refund rate"},
         rows=given_back,
         total="paid back",
@@ -285,7 +349,14 @@ reports = [
         label="Package sales",
         part="packages",
         icon="box",
-        columns={"package": "relation", "sold": "number", "uses": "number", "unused": "number", "booked": "number", "worth": "money"},
+        columns={
+            "package": "relation",
+            "sold": "number",
+            "uses": "number",
+            "unused": "number",
+            "booked": "number",
+            "worth": "money",
+        },
         labels={"uses": "Sessions", "unused": "Unused", "booked": "Booked", "worth": "Deferred revenue"},
         rows=packages,
         total="worth",
@@ -300,9 +371,23 @@ reports = [
         icon="bell",
         asks=Period,
         columns={
-            "week": "day", "what": "text", "sent": "number", "failed": "number", "late": "number", "dropped": "number", "to_come": "number", "rate": "rate",
+            "week": "day",
+            "what": "text",
+            "sent": "number",
+            "failed": "number",
+            "late": "number",
+            "dropped": "number",
+            "to_come": "number",
+            "rate": "rate",
         },
-        labels={"week": "Week of", "what": "Reminder", "late": "Overdue", "dropped": "No longer needed", "to_come": "Scheduled", "rate": "Sent rate"},
+        labels={
+            "week": "Week of",
+            "what": "Reminder",
+            "late": "Overdue",
+            "dropped": "No longer needed",
+            "to_come": "Scheduled",
+            "rate": "Sent rate",
+        },
         rows=reminders,
         groups="week",
         chart=Chart("week", "sent"),
@@ -310,4 +395,4 @@ reports = [
         note="Reminders due in this period. Reminders for rescheduled or cancelled bookings are no longer needed and don’t count as missed.",
         empty="No reminders due in this period. Choose another period.",
     ),
-]  # fmt: skip
+]

@@ -47,7 +47,15 @@ resources = [
             also="schedule diary agenda week availability",
         ),
         order="-id",
-        waits=[Waits("Bookings to approve", "Desk Practitioner", lambda: Booking.state == "requested", {"f.state": "requested"}, tone="info")],
+        waits=[
+            Waits(
+                "Bookings to approve",
+                "Desk Practitioner",
+                lambda: Booking.state == "requested",
+                {"f.state": "requested"},
+                tone="info",
+            )
+        ],
         roles={"Desk": "read moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
         scope={"Practitioner": either(own("slot.practitioner.user"), own("slot.partner.user"))},
     ),
@@ -61,7 +69,11 @@ resources = [
         filters="state driver practitioner",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
-        waits=[Waits("Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"f.state": "failed"})],
+        waits=[
+            Waits(
+                "Meetings without a link", "Desk Practitioner", lambda: Meeting.state == "failed", {"f.state": "failed"}
+            )
+        ],
     ),
     Resource(
         BusyCalendar,
@@ -81,7 +93,12 @@ resources = [
         roles={"Desk": "read write delete moves", "Practitioner": "read write delete moves", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
         waits=[
-            Waits("Calendars with sync errors", "Desk Practitioner", lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""), {"f.state": "read"})
+            Waits(
+                "Calendars with sync errors",
+                "Desk Practitioner",
+                lambda: (BusyCalendar.state == "read") & (BusyCalendar.trouble != ""),
+                {"f.state": "read"},
+            )
         ],
     ),
     Resource(
@@ -115,7 +132,12 @@ resources = [
         filters="state practitioner service starts_at made",
         order="starts_at",
         tones={"withdrawn": "quiet"},
-        roles={"Desk": "read write delete moves", "Practitioner": "read moves", "Accountant": "read", "Auditor": "read"},
+        roles={
+            "Desk": "read write delete moves",
+            "Practitioner": "read moves",
+            "Accountant": "read",
+            "Auditor": "read",
+        },
         scope={"Practitioner": either(own("practitioner.user"), own("partner.user"))},
     ),
     Resource(

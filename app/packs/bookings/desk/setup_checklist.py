@@ -17,8 +17,28 @@ def _any(noun: type[Noun]) -> bool:
 
 
 first_steps = [
-    Step("Add practitioners", "Each practitioner has a time zone, a photo and a calendar.", lambda: _any(Practitioner), "PractitionerScreens.add"),
-    Step("Add services", "Set the duration, the price and the cancellation policy.", lambda: _any(Service), "ServiceScreens.add"),
-    Step("Add opening hours", "Set them for each weekday. Bookable times are created automatically.", lambda: _any(Hours), "HoursScreens.add"),
-    Step("Check available times", "They appear in the calendar here and on the service page.", lambda: _any(Slot), "SlotScreens.list"),
+    Step(
+        "Add practitioners",
+        "Each practitioner has a time zone, a photo and a calendar.",
+        lambda: _any(Practitioner),
+        "PractitionerScreens.add",
+    ),
+    Step(
+        "Add services",
+        "Set the duration, the price and the cancellation policy.",
+        lambda: _any(Service),
+        "ServiceScreens.add",
+    ),
+    Step(
+        "Add opening hours",
+        "Set them for each weekday. Bookable times are created automatically.",
+        lambda: _any(Hours),
+        "HoursScreens.add",
+    ),
+    Step(
+        "Check available times",
+        "They appear in the calendar here and on the service page.",
+        lambda: _any(Slot),
+        "SlotScreens.list",
+    ),
 ]

@@ -51,14 +51,25 @@ class Entry:
 
 def show() -> Any:
     day, of = _day(), request.args.get("of", "")
-    practitioners = [*session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name))]
+    practitioners = [
+        *session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name))
+    ]
     chosen = next((each for each in practitioners if str(each.id) == of), None)
     zone = getattr(chosen or (practitioners[0] if len(practitioners) == 1 else None), "timezone", column.house.timezone)
     entries = _entries(day, zone, chosen)
     return render_template(
-        "bookings/desk/today.html", day=day, today=clock.today(), zone=zone, practitioners=practitioners, chosen=chosen, entries=entries, page=page,
-        next_one=next((each for each in entries if each.is_to_come), None), step=timedelta(1), here=_address(day, of),
-    )  # fmt: skip
+        "bookings/desk/today.html",
+        day=day,
+        today=clock.today(),
+        zone=zone,
+        practitioners=practitioners,
+        chosen=chosen,
+        entries=entries,
+        page=page,
+        next_one=next((each for each in entries if each.is_to_come), None),
+        step=timedelta(1),
+        here=_address(day, of),
+    )
 
 
 def _day() -> date:
@@ -79,21 +90,44 @@ def _address(day: date, of: str) -> str:
 def _entries(day: date, zone: str, chosen: Practitioner | None) -> list[Entry]:
     """Four questions to the database, however many come."""
     first = datetime.combine(day, midnight(), ZoneInfo(zone))
-    of_that_day = (Slot.starts_at >= first) & (Slot.starts_at < datetime.combine(day + timedelta(1), midnight(), ZoneInfo(zone)))
+    of_that_day = (Slot.starts_at >= first) & (
+        Slot.starts_at < datetime.combine(day + timedelta(1), midnight(), ZoneInfo(zone))
+    )
     found = access.visible(Booking).join(Slot, Booking.slot_id == Slot.id).where(of_that_day, Booking.state.in_(SHOWN))
     if chosen:
         found = found.where((Slot.practitioner_id == chosen.id) | (Slot.partner_id == chosen.id))
-    bookings = session.scalars(found.options(contains_eager(Booking.slot)).order_by(Slot.starts_at, Booking.id)).unique().all()
+    bookings = (
+        session.scalars(found.options(contains_eager(Booking.slot)).order_by(Slot.starts_at, Booking.id)).unique().all()
+    )
     ids, who = [each.id for each in bookings], access.actor()
-    owed = select(Bill).where(Bill.noun == Booking.__tablename__, Bill.row_id.in_(ids), Bill.state.in_(("open", "unpaid"))).order_by(Bill.id.desc())
+    owed = (
+        select(Bill)
+        .where(Bill.noun == Booking.__tablename__, Bill.row_id.in_(ids), Bill.state.in_(("open", "unpaid")))
+        .order_by(Bill.id.desc())
+    )
     bills: Mapping[int, Bill] = {each.row_id: each for each in session.scalars(owed)}
-    meetings = {each.booking_id: each for each in session.scalars(select(Meeting).where(Meeting.booking_id.in_(ids), Meeting.state != "cancelled"))}
-    return [_entry(each, bills.get(each.id), meetings.get(each.id), [it for it in legal(each, who) if it.name in PRESSED], zone) for each in bookings]
+    meetings = {
+        each.booking_id: each
+        for each in session.scalars(select(Meeting).where(Meeting.booking_id.in_(ids), Meeting.state != "cancelled"))
+    }
+    return [
+        _entry(
+            each, bills.get(each.id), meetings.get(each.id), [it for it in legal(each, who) if it.name in PRESSED], zone
+        )
+        for each in bookings
+    ]
 
 
 def _entry(booking: Booking, bill: Bill | None, meeting: Meeting | None, moves: Sequence[Move], zone: str) -> Entry:
     starts, ends = (each.astimezone(ZoneInfo(zone)) for each in (booking.slot.starts_at, booking.slot.ends_at))
-    return Entry(booking, starts, ends, bill if bill and booking.awaits(bill) else None, meeting, sorted(moves, key=lambda it: PRESSED.index(it.name)))
+    return Entry(
+        booking,
+        starts,
+        ends,
+        bill if bill and booking.awaits(bill) else None,
+        meeting,
+        sorted(moves, key=lambda it: PRESSED.index(it.name)),
+    )
 
 
 def _glance() -> list[Glance]:
@@ -105,7 +139,14 @@ def _glance() -> list[Glance]:
 def _line(entry: Entry) -> Glance:
     booking = entry.booking
     said = f"{booking.slot.service} · {booking.slot.practitioner}"
-    return Glance(f"{entry.starts_at:%H:%M}", str(booking.person), said, booking.state, url_for("BookingScreens.show", pk=booking.id), Booking)
+    return Glance(
+        f"{entry.starts_at:%H:%M}",
+        str(booking.person),
+        said,
+        booking.state,
+        url_for("BookingScreens.show", pk=booking.id),
+        Booking,
+    )
 
 
 page = Page(

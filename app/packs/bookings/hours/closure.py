@@ -20,7 +20,9 @@ class Closure(Noun):
     __table_args__ = (CheckConstraint("ends_at > starts_at", name="order"),)
     refusals: ClassVar[dict[str, str]] = {"closure_order": "The end must be after the start."}
 
-    practitioner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioner.id"), index=True, info={"help": "Leave empty to close for everyone."})
+    practitioner_id: Mapped[int | None] = mapped_column(
+        ForeignKey("practitioner.id"), index=True, info={"help": "Leave empty to close for everyone."}
+    )
     practitioner: Mapped[Practitioner | None] = relationship(lazy="joined")
     starts_at: Mapped[datetime]
     ends_at: Mapped[datetime] = mapped_column(index=True)
@@ -32,4 +34,6 @@ class Closure(Noun):
 
     def __str__(self) -> str:
         day = clock.day_of(self.starts_at)
-        return " · ".join(each for each in (f"{day.day} {day:%b %Y}", str(self.practitioner or "everyone"), self.reason) if each)
+        return " · ".join(
+            each for each in (f"{day.day} {day:%b %Y}", str(self.practitioner or "everyone"), self.reason) if each
+        )

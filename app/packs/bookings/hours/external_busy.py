@@ -29,14 +29,20 @@ Span = tuple[datetime, datetime]
 AHEAD = timedelta(days=120)
 LARGEST = 1_000_000  # bytes
 MOST = 5000  # times in one calendar
-ANEW = timedelta(hours=20)  # after which a calendar that has not changed is read again: more of what repeats has come into reach
+ANEW = timedelta(
+    hours=20
+)  # after which a calendar that has not changed is read again: more of what repeats has come into reach
 
 
 @dataclass(frozen=True)
 class Address:
     """Where a calendar can be read."""
 
-    address: str = asked("Calendar address", help="The secret address in iCal format (https://…), or a Google calendar such as asha@gmail.com.", longest=1000)
+    address: str = asked(
+        "Calendar address",
+        help="The secret address in iCal format (https://…), or a Google calendar such as asha@gmail.com.",
+        longest=1000,
+    )
 
 
 @dataclass(frozen=True)
@@ -56,7 +62,9 @@ class BusyCalendar(Noun):
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
     name: Mapped[str]
-    kind: Mapped[str] = mapped_column(default="ics", info={"label": "Type", "choices": {"ics": "iCal address", "google": "Google Calendar"}})
+    kind: Mapped[str] = mapped_column(
+        default="ics", info={"label": "Type", "choices": {"ics": "iCal address", "google": "Google Calendar"}}
+    )
     address: Mapped[Any] = sealed("busy_calendar.address")
     edition: Mapped[int] = mapped_column(default=0)  # of its address
     tag: Mapped[str] = mapped_column(default="")
@@ -126,7 +134,9 @@ class BusyCalendar(Noun):
             raise Never("Google Calendar is no longer set up here.")
         return google.busy(self.address, since, until)
 
-    def _kept(self, edition: int, tag: str = "", spans: Sequence[ics.Taken] | None = None, *, trouble: str = "") -> None:
+    def _kept(
+        self, edition: int, tag: str = "", spans: Sequence[ics.Taken] | None = None, *, trouble: str = ""
+    ) -> None:
         with transaction():
             self.lock()
             if self.state != "read" or self.edition != edition:
@@ -138,8 +148,14 @@ class BusyCalendar(Noun):
 
     def _foreign(self, spans: Sequence[ics.Taken]) -> Iterator[tuple[str, Span]]:
         """What our own bookings put into that calendar is no news."""
-        to_come = (Presence.practitioner_id == self.practitioner_id) & Presence.during.overlaps(Range(clock.ahead(days=-2), None))
-        ours = [(each.lower, each.upper) for each in session.scalars(select(Presence.during).where(to_come)) if each.lower and each.upper]
+        to_come = (Presence.practitioner_id == self.practitioner_id) & Presence.during.overlaps(
+            Range(clock.ahead(days=-2), None)
+        )
+        ours = [
+            (each.lower, each.upper)
+            for each in session.scalars(select(Presence.during).where(to_come))
+            if each.lower and each.upper
+        ]
         for taken in spans:
             for span in without((taken.starts_at, taken.ends_at), ours):
                 yield taken.uid, span

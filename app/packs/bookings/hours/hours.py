@@ -30,7 +30,9 @@ class Hours(Noun):
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    service_id: Mapped[int | None] = mapped_column(ForeignKey("service.id"), index=True, info={"help": "Leave empty for all services."})
+    service_id: Mapped[int | None] = mapped_column(
+        ForeignKey("service.id"), index=True, info={"help": "Leave empty for all services."}
+    )
     service: Mapped[Service | None] = relationship(lazy="joined")
     weekday: Mapped[str] = mapped_column(info={"choices": WEEKDAYS})
     opens: Mapped[time] = mapped_column(info={"label": "Opening time"})

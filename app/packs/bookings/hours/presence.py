@@ -20,7 +20,13 @@ class Presence(Noun):
     audited = False  # the booking's own history tells it
     __table_args__ = (
         # Nobody is in two places: two claims on one person overlap only when they share the slot.
-        ExcludeConstraint(("practitioner_id", "="), ("slot_id", "<>"), ("during", "&&"), name="presence_one_place_at_a_time", using="gist"),
+        ExcludeConstraint(
+            ("practitioner_id", "="),
+            ("slot_id", "<>"),
+            ("during", "&&"),
+            name="presence_one_place_at_a_time",
+            using="gist",
+        ),
     )
     refusals: ClassVar[dict[str, str]] = {"presence_one_place_at_a_time": GONE}
 

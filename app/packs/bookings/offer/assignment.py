@@ -15,7 +15,10 @@ from app.packs.bookings.offer.service import Service
 class Assignment(Noun, table="giver"):
     """One practitioner gives one service. A service of which nobody says so is given by everybody."""
 
-    __table_args__ = (UniqueConstraint("service_id", "practitioner_id"), CheckConstraint("weight between 1 and 100", name="weight"))
+    __table_args__ = (
+        UniqueConstraint("service_id", "practitioner_id"),
+        CheckConstraint("weight between 1 and 100", name="weight"),
+    )
     refusals: ClassVar[dict[str, str]] = {
         "giver_service_id_practitioner_id_key": "This practitioner is already assigned to this service.",
         "giver_weight": "Enter a share of 1 to 100.",
@@ -25,7 +28,9 @@ class Assignment(Noun, table="giver"):
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"), index=True)
     practitioner: Mapped[Practitioner] = relationship(lazy="joined", innerjoin=True)
-    weight: Mapped[int] = mapped_column(default=10, info={"label": "Share", "help": "A share of 20 gets twice as many bookings as a share of 10."})
+    weight: Mapped[int] = mapped_column(
+        default=10, info={"label": "Share", "help": "A share of 20 gets twice as many bookings as a share of 10."}
+    )
 
     def __str__(self) -> str:
         return f"{self.service} · {self.practitioner}"

@@ -71,8 +71,16 @@ class Timetable:
 
         So a day without its third hour is shorter, one that has it twice is longer, and nine o'clock is always nine o'clock.
         """
-        offsets, days = _offsets(ZoneInfo(self.zone), first, last), (first + timedelta(n) for n in range((last - first).days + 1))
-        return [piece for day in days for opens, closes in self._on_the_wall(day) for piece in _pieces(opens, closes, offsets)]
+        offsets, days = (
+            _offsets(ZoneInfo(self.zone), first, last),
+            (first + timedelta(n) for n in range((last - first).days + 1)),
+        )
+        return [
+            piece
+            for day in days
+            for opens, closes in self._on_the_wall(day)
+            for piece in _pieces(opens, closes, offsets)
+        ]
 
     def _on_the_wall(self, day: date) -> list[Span]:
         """The hours of one day as a clock without a zone shows them. Each day begins anew, so that what is offered on it does not hang on the day before."""
@@ -121,7 +129,10 @@ def _end(day: date, closes: time) -> datetime:
 
 
 def _pieces(opens: datetime, closes: datetime, offsets: list[tuple[datetime, datetime, timedelta]]) -> list[Span]:
-    pieces = ((max(since, (opens - offset).replace(tzinfo=UTC)), min(until, (closes - offset).replace(tzinfo=UTC))) for since, until, offset in offsets)
+    pieces = (
+        (max(since, (opens - offset).replace(tzinfo=UTC)), min(until, (closes - offset).replace(tzinfo=UTC)))
+        for since, until, offset in offsets
+    )
     return merged(piece for piece in pieces if piece[0] < piece[1])
 
 

@@ -20,8 +20,12 @@ def _known() -> Mapping[str, Sequence[str]]:
 def check_region(region: str) -> str:
     """Nothing, "IT", or "IN-KA"."""
     country, _, part = region.strip().upper().partition("-")
-    if country and (country not in _known() or (part and part not in _known()[country]) or region.strip().endswith("-")):
-        raise Invalid.fields_said({"holidays": "Unknown holiday calendar. Enter a country or region code, such as IN-KA, IT or US-NY."})
+    if country and (
+        country not in _known() or (part and part not in _known()[country]) or region.strip().endswith("-")
+    ):
+        raise Invalid.fields_said(
+            {"holidays": "Unknown holiday calendar. Enter a country or region code, such as IN-KA, IT or US-NY."}
+        )
     return f"{country}-{part}" if part else country
 
 

@@ -54,9 +54,14 @@ class Package(Noun):
     name: Mapped[str]
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship("Service", lazy="joined", innerjoin=True)
-    uses: Mapped[int] = mapped_column(default=5, info={"label": "Number of sessions", "help": "How many times the service can be booked with this package."})
+    uses: Mapped[int] = mapped_column(
+        default=5,
+        info={"label": "Number of sessions", "help": "How many times the service can be booked with this package."},
+    )
     price: Mapped[Money] = money_column("price")
-    valid_days: Mapped[int] = mapped_column(default=365, info={"label": "Valid for (days)", "help": "Counted from the day of payment."})
+    valid_days: Mapped[int] = mapped_column(
+        default=365, info={"label": "Valid for (days)", "help": "Counted from the day of payment."}
+    )
 
     @classmethod
     def offered(cls, service: Service | None = None) -> list[Package]:
@@ -64,7 +69,11 @@ class Package(Noun):
         if not is_on("packages"):
             return []
         found = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.service_id, cls.uses, cls.id))
-        return [each for each in found if each.service.state == "offered" and each.service_id == (service or each.service).id]
+        return [
+            each
+            for each in found
+            if each.service.state == "offered" and each.service_id == (service or each.service).id
+        ]
 
     @classmethod
     def numbered(cls, id: int) -> Package:
@@ -81,7 +90,9 @@ class Package(Noun):
     def quote(self, buyer_state: str = "") -> Quote:
         """Taxed like the service that it is for."""
         label = f"{self.name}: {self.uses} × {self.service.name}"
-        return Quote.name_price(self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state})
+        return Quote.name_price(
+            self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state}
+        )
 
     @move("offered", by="Desk", label="Sell package", asks=Buyer, when=_not_sold)
     def sell(self, asked: Buyer) -> None:
@@ -89,7 +100,13 @@ class Package(Noun):
         person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
         Pass.sell(self, self.quote(), person)
 
-    @move("offered", to="retired", by="Desk", label="Deactivate", confirm="Customers can no longer buy this package. Packages already sold can still be used.")
+    @move(
+        "offered",
+        to="retired",
+        by="Desk",
+        label="Deactivate",
+        confirm="Customers can no longer buy this package. Packages already sold can still be used.",
+    )
     def retire(self) -> None:
         """Stops selling this package. Packages already sold can still be used."""
 

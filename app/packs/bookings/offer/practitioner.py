@@ -53,7 +53,11 @@ class Practitioner(Noun, Linked):
     about: Mapped[str] = mapped_column(default="", info={"long": True})
     timezone: Mapped[str] = mapped_column(default="Asia/Kolkata")
     holidays: Mapped[str] = mapped_column(
-        default="", info={"label": "Public holiday calendar", "help": "A country or region code, such as IN-KA, IT or US-NY. Leave empty for none."}
+        default="",
+        info={
+            "label": "Public holiday calendar",
+            "help": "A country or region code, such as IN-KA, IT or US-NY. Leave empty for none.",
+        },
     )
     user_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"), index=True)
     user: Mapped[Any] = relationship("User")
@@ -87,10 +91,22 @@ class Practitioner(Noun, Linked):
         starts = list(self._starts(service, hours))
         if not starts:
             raise Refused("No slot fits into these hours. Check the dates, the times and the duration of the service.")
-        taken = set(session.scalars(select(Slot.starts_at).where(Slot.practitioner_id == self.id, Slot.service_id == service.id, Slot.starts_at.in_(starts))))
+        taken = set(
+            session.scalars(
+                select(Slot.starts_at).where(
+                    Slot.practitioner_id == self.id, Slot.service_id == service.id, Slot.starts_at.in_(starts)
+                )
+            )
+        )
         session.add_all(Slot.at(self, service, start) for start in starts if start not in taken)
 
-    @move("active", to="away", by="Desk", label="Mark as away", confirm="Customers will no longer see this practitioner. Existing bookings stay.")
+    @move(
+        "active",
+        to="away",
+        by="Desk",
+        label="Mark as away",
+        confirm="Customers will no longer see this practitioner. Existing bookings stay.",
+    )
     def go_away(self) -> None:
         """Stops new bookings with this practitioner. Existing bookings stay."""
 
@@ -111,7 +127,10 @@ class Practitioner(Noun, Linked):
         """Whoever is new has them, until somebody writes down others."""
         hours: Any = noun_called("hours")  # which know whose they are
         note = "Business opening hours"
-        session.add_all(hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note) for each in working_hours.kept())
+        session.add_all(
+            hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note)
+            for each in working_hours.kept()
+        )
 
     @move("active", "away", by="Desk Practitioner", label="Test meeting link")
     def try_link(self) -> None:
@@ -121,13 +140,24 @@ class Practitioner(Noun, Linked):
 
     def try_out(self) -> None:
         try:
-            says = place.named(self.meets_by).try_out(self.room) if place.is_here(self.meets_by) else f"{PLACES[self.meets_by]} is not set up here."
+            says = (
+                place.named(self.meets_by).try_out(self.room)
+                if place.is_here(self.meets_by)
+                else f"{PLACES[self.meets_by]} is not set up here."
+            )
         except (Again, Never) as no:
             says = no.words
         with transaction():
             self.lock().link_says = f"{clock.said(clock.now(), self.timezone)}: {says}"
 
-    @move("active", "away", by="Desk Practitioner", label="Replace calendar link", careful=True, confirm="Calendars that use the old link will stop updating.")
+    @move(
+        "active",
+        "away",
+        by="Desk Practitioner",
+        label="Replace calendar link",
+        careful=True,
+        confirm="Calendars that use the old link will stop updating.",
+    )
     def renew_link(self) -> None:
         """Creates a new secret address for the calendar feed. The old one stops working immediately."""
         self.handle = token_urlsafe(16)

@@ -65,7 +65,11 @@ def _what_goes_back(bought: Pass) -> str:
 
 def _nothing_to_come(bought: Pass) -> str | None:
     waits = next((each.booking for each in bought.used if each.state == "taken"), None)
-    return f"Booking {waits.number} still uses this package. Cancel that booking first, or wait until it has taken place." if waits else None
+    return (
+        f"Booking {waits.number} still uses this package. Cancel that booking first, or wait until it has taken place."
+        if waits
+        else None
+    )
 
 
 class Pass(Noun, Linked):
@@ -98,7 +102,9 @@ class Pass(Noun, Linked):
     # --- buying it ---
 
     @classmethod
-    def sell(cls, package: Package, quote: Quote, person: Person, buyer: Mapping[str, str] | None = None, key: str = "") -> Pass:
+    def sell(
+        cls, package: Package, quote: Quote, person: Person, buyer: Mapping[str, str] | None = None, key: str = ""
+    ) -> Pass:
         """At the price that was named; sent twice with one key it is one pass. Its code comes with the money."""
         with transaction():
             known: Pass | None = session.scalar(select(cls).where(cls.request_key == key)) if key else None
@@ -106,9 +112,17 @@ class Pass(Noun, Linked):
                 return known
             quote.take()
             bought = cls(
-                number=number("PS"), code=_code(), person=person, package=package, uses=package.uses, uses_left=package.uses, price=quote.total,
-                valid_days=package.valid_days, quote=quote, request_key=key or None,
-            )  # fmt: skip
+                number=number("PS"),
+                code=_code(),
+                person=person,
+                package=package,
+                uses=package.uses,
+                uses_left=package.uses,
+                price=quote.total,
+                valid_days=package.valid_days,
+                quote=quote,
+                request_key=key or None,
+            )
             session.add(bought)
             session.flush()
             Bill.ask(bought, person, quote.price, Terms(buyer=buyer or {}))
@@ -138,7 +152,9 @@ class Pass(Noun, Linked):
     @property
     def spoken(self) -> str:
         """To whoever reads it now."""
-        return say("Package %(number)s, %(n)s × %(service)s", number=self.number, n=self.uses, service=self.service.name)
+        return say(
+            "Package %(number)s, %(n)s × %(service)s", number=self.number, n=self.uses, service=self.service.name
+        )
 
     @property
     def said_on_paper(self) -> str:
@@ -187,7 +203,11 @@ class Pass(Noun, Linked):
     def called(cls, typed: str) -> Pass | None:
         """What somebody typed into the field for a coupon; None when that is no code of ours."""
         letters = re.sub(r"[\s-]", "", typed[:40]).upper()
-        return session.scalar(select(cls).where(cls.code == f"{letters[:4]}-{letters[4:]}", cls.state != "open")) if letters else None
+        return (
+            session.scalar(select(cls).where(cls.code == f"{letters[:4]}-{letters[4:]}", cls.state != "open"))
+            if letters
+            else None
+        )
 
     @classmethod
     def for_this(cls, typed: str, service: Service) -> Pass | None:
@@ -289,7 +309,9 @@ class Pass(Noun, Linked):
     def unused(self) -> Money:
         """What was paid for the uses that are left, as far as it is still here."""
         _, here = paid_for(self, self.price.currency)
-        return min(here, Money.total(self.price.split([1] * self.uses)[self.uses - self.uses_left :], self.price.currency))
+        return min(
+            here, Money.total(self.price.split([1] * self.uses)[self.uses - self.uses_left :], self.price.currency)
+        )
 
     @property
     def over(self) -> int:
@@ -324,7 +346,12 @@ class Pass(Noun, Linked):
         """Why nobody can forget yet whose it is."""
         if self.state != "active" or self.is_over:
             return ""
-        return counted("Package %(number)s has %(n)s session left.", "Package %(number)s has %(n)s sessions left.", self.uses_left, number=self.number)
+        return counted(
+            "Package %(number)s has %(n)s session left.",
+            "Package %(number)s has %(n)s sessions left.",
+            self.uses_left,
+            number=self.number,
+        )
 
     def wants(self, message: Message) -> bool:
         """Is this still worth saying?"""

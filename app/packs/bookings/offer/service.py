@@ -61,46 +61,83 @@ class Service(Noun):
 
     name: Mapped[str]
     slug: Mapped[str] = mapped_column(
-        unique=True, info={"label": "Page address", "help": "The last part of its address on the site, such as first-consultation."}
+        unique=True,
+        info={"label": "Page address", "help": "The last part of its address on the site, such as first-consultation."},
     )
     description: Mapped[str] = mapped_column(default="", info={"long": True})
     minutes: Mapped[int] = mapped_column(default=60, info={"label": "Duration (min)"})
     price: Mapped[Money] = money_column("price")
     tax_rate: Mapped[int] = mapped_column(default=0, info={"label": "Tax rate", "rate": True})
     tax_included: Mapped[bool] = mapped_column(default=True, info={"label": "Price includes tax"})
-    tax_code: Mapped[str] = mapped_column(default="", info={"label": "HSN/SAC code", "help": "Shown on the invoice, such as 999799."})
+    tax_code: Mapped[str] = mapped_column(
+        default="", info={"label": "HSN/SAC code", "help": "Shown on the invoice, such as 999799."}
+    )
     deposit_percent: Mapped[int] = mapped_column(
-        default=100, info={"label": "Deposit (%)", "help": "100 charges the full amount at booking. With 30, the balance is due later."}
+        default=100,
+        info={
+            "label": "Deposit (%)",
+            "help": "100 charges the full amount at booking. With 30, the balance is due later.",
+        },
     )
     policy_id: Mapped[int | None] = mapped_column(
-        ForeignKey("refund_policy.id"), info={"help": "How much is refunded when a booking is cancelled. Leave empty for a full refund at any time."}
+        ForeignKey("refund_policy.id"),
+        info={"help": "How much is refunded when a booking is cancelled. Leave empty for a full refund at any time."},
     )
     policy: Mapped[RefundPolicy | None] = relationship(lazy="joined")
     extras: Mapped[list[Extra]] = relationship(back_populates="service", order_by="Extra.id")
-    seats: Mapped[int] = mapped_column(default=1, info={"label": "Places", "help": "How many customers can book the same time."})
-    hold_minutes: Mapped[int] = mapped_column(default=15, info={"label": "Payment hold (min)", "help": "How long a time is reserved while the customer pays."})
-    notice_minutes: Mapped[int] = mapped_column(
-        default=120, info={"label": "Minimum notice (min)", "help": "How long before the start customers can still book."}
+    seats: Mapped[int] = mapped_column(
+        default=1, info={"label": "Places", "help": "How many customers can book the same time."}
     )
-    days_ahead: Mapped[int] = mapped_column(default=60, info={"label": "Booking window (days)", "help": "How far ahead customers can book."})
-    before_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Buffer before (min)", "help": "Time to prepare. Nothing else can be booked."})
-    after_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Buffer after (min)", "help": "Time to tidy up. Nothing else can be booked."})
-    step_minutes: Mapped[int] = mapped_column(default=0, info={"label": "Start-time interval (min)", "help": "0 means back-to-back appointments."})
-    day_cap: Mapped[int] = mapped_column(default=0, info={"label": "Daily limit", "help": "Per practitioner. 0 means no limit."})
-    week_cap: Mapped[int] = mapped_column(default=0, info={"label": "Weekly limit", "help": "Per practitioner. 0 means no limit."})
-    together: Mapped[bool] = mapped_column(default=False, info={"label": "Needs two practitioners", "help": "Both must be free, and both see the booking."})
-    by_approval: Mapped[bool] = mapped_column(default=False, info={"label": "Requires approval", "help": "Your team approves or declines each request."})
+    hold_minutes: Mapped[int] = mapped_column(
+        default=15, info={"label": "Payment hold (min)", "help": "How long a time is reserved while the customer pays."}
+    )
+    notice_minutes: Mapped[int] = mapped_column(
+        default=120,
+        info={"label": "Minimum notice (min)", "help": "How long before the start customers can still book."},
+    )
+    days_ahead: Mapped[int] = mapped_column(
+        default=60, info={"label": "Booking window (days)", "help": "How far ahead customers can book."}
+    )
+    before_minutes: Mapped[int] = mapped_column(
+        default=0, info={"label": "Buffer before (min)", "help": "Time to prepare. Nothing else can be booked."}
+    )
+    after_minutes: Mapped[int] = mapped_column(
+        default=0, info={"label": "Buffer after (min)", "help": "Time to tidy up. Nothing else can be booked."}
+    )
+    step_minutes: Mapped[int] = mapped_column(
+        default=0, info={"label": "Start-time interval (min)", "help": "0 means back-to-back appointments."}
+    )
+    day_cap: Mapped[int] = mapped_column(
+        default=0, info={"label": "Daily limit", "help": "Per practitioner. 0 means no limit."}
+    )
+    week_cap: Mapped[int] = mapped_column(
+        default=0, info={"label": "Weekly limit", "help": "Per practitioner. 0 means no limit."}
+    )
+    together: Mapped[bool] = mapped_column(
+        default=False, info={"label": "Needs two practitioners", "help": "Both must be free, and both see the booking."}
+    )
+    by_approval: Mapped[bool] = mapped_column(
+        default=False, info={"label": "Requires approval", "help": "Your team approves or declines each request."}
+    )
     change_hours: Mapped[int | None] = mapped_column(
-        default=24, info={"label": "Self-service changes until (hours before)", "help": "Leave empty if customers can’t reschedule or cancel online."}
+        default=24,
+        info={
+            "label": "Self-service changes until (hours before)",
+            "help": "Leave empty if customers can’t reschedule or cancel online.",
+        },
     )
     reminds_again: Mapped[bool] = mapped_column(default=False, info={"label": "Send 1-hour reminder"})
-    form_id: Mapped[int | None] = mapped_column(ForeignKey("form.id"), info={"help": "The questions that customers answer when they book."})
+    form_id: Mapped[int | None] = mapped_column(
+        ForeignKey("form.id"), info={"help": "The questions that customers answer when they book."}
+    )
     form: Mapped[Form | None] = relationship()
 
     @validates("slug")
     def _slug(self, key: str, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value or ""):
-            raise Invalid.fields_said({"slug": "Use lowercase letters, digits and hyphens, such as first-consultation."})
+            raise Invalid.fields_said(
+                {"slug": "Use lowercase letters, digits and hyphens, such as first-consultation."}
+            )
         return value
 
     @classmethod
@@ -121,9 +158,19 @@ class Service(Noun):
         if len(chosen) != len(set(extras)):
             raise Invalid.fields_said({"extras": say("One of these extras is no longer available.")})
         bought = Pass.for_this(coupon, self)
-        first = self.item(f"{self.name} (package {bought.code})", Money(0, self.price.currency)) if bought else self.item(self.name, self.price)
+        first = (
+            self.item(f"{self.name} (package {bought.code})", Money(0, self.price.currency))
+            if bought
+            else self.item(self.name, self.price)
+        )
         items = [first, *(self.item(each.name, each.price) for each in chosen)]
-        return Quote.name_price(self.slug, items, coupon="" if bought else coupon, buyer_state=buyer_state, asked=_asked(extras, coupon, buyer_state))
+        return Quote.name_price(
+            self.slug,
+            items,
+            coupon="" if bought else coupon,
+            buyer_state=buyer_state,
+            asked=_asked(extras, coupon, buyer_state),
+        )
 
     def is_price(self, quote: Quote, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> bool:
         """Was this price named for just these choices?"""
@@ -134,7 +181,10 @@ class Service(Noun):
 
     @property
     def lasting(self) -> Lasting:
-        takes, before, after, step = (timedelta(minutes=each or 0) for each in (self.minutes, self.before_minutes, self.after_minutes, self.step_minutes))
+        takes, before, after, step = (
+            timedelta(minutes=each or 0)
+            for each in (self.minutes, self.before_minutes, self.after_minutes, self.step_minutes)
+        )
         return Lasting(takes, before, after, step)
 
     def deposit_of(self, total: Money) -> Money:
@@ -150,7 +200,13 @@ class Service(Noun):
     def read_answers(self, typed: Mapping[str, Any]) -> Answers:
         return answered(self.form, typed)
 
-    @move("offered", to="retired", by="Desk", label="Deactivate", confirm="Customers will no longer see this service. Existing bookings stay.")
+    @move(
+        "offered",
+        to="retired",
+        by="Desk",
+        label="Deactivate",
+        confirm="Customers will no longer see this service. Existing bookings stay.",
+    )
     def retire(self) -> None:
         """Hides the service from customers. Existing bookings stay."""
 

@@ -32,7 +32,9 @@ class Slot(Noun):
     states = "open", "closed", "withdrawn"
     adds_are_heard = False
     __table_args__ = (
-        UniqueConstraint("practitioner_id", "partner_id", "service_id", "starts_at", postgresql_nulls_not_distinct=True),
+        UniqueConstraint(
+            "practitioner_id", "partner_id", "service_id", "starts_at", postgresql_nulls_not_distinct=True
+        ),
         CheckConstraint("ends_at > starts_at", name="order"),
         CheckConstraint("seats between 1 and 500", name="seats"),
     )
@@ -43,19 +45,25 @@ class Slot(Noun):
     }
 
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
-    practitioner: Mapped[Practitioner] = relationship("Practitioner", lazy="joined", innerjoin=True, foreign_keys=practitioner_id)
+    practitioner: Mapped[Practitioner] = relationship(
+        "Practitioner", lazy="joined", innerjoin=True, foreign_keys=practitioner_id
+    )
     partner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioner.id"))  # where two give it together
     partner: Mapped[Practitioner | None] = relationship("Practitioner", lazy="joined", foreign_keys=partner_id)
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     starts_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime]
-    kept: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)  # the time it takes of whoever gives it: with the quiet before and after
+    kept: Mapped[Range[datetime]] = mapped_column(
+        TSTZRANGE
+    )  # the time it takes of whoever gives it: with the quiet before and after
     seats: Mapped[int] = mapped_column(default=1, info={"label": "Places"})
     made: Mapped[bool] = mapped_column(default=False, info={"label": "Created from opening hours"})
 
     @classmethod
-    def at(cls, practitioner: Practitioner, service: Service, start: datetime, partner: Practitioner | None = None) -> Slot:
+    def at(
+        cls, practitioner: Practitioner, service: Service, start: datetime, partner: Practitioner | None = None
+    ) -> Slot:
         made = cls(practitioner=practitioner, partner=partner, service=service, starts_at=start, seats=service.seats)
         made.last()
         return made
@@ -92,7 +100,11 @@ class Slot(Noun):
 
     def refuses(self) -> str | None:
         """Why nobody can book this now, in words; None when only the seats decide."""
-        if self.state != "open" or self.service.state != "offered" or any(each.state != "active" for each in self.givers):
+        if (
+            self.state != "open"
+            or self.service.state != "offered"
+            or any(each.state != "active" for each in self.givers)
+        ):
             return say("This time is no longer available. Please choose another one.")
         if self.starts_at < clock.ahead(minutes=self.service.notice_minutes):
             return say("This time is too soon. Please choose a later one.")

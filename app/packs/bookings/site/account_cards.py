@@ -34,14 +34,19 @@ def mine(people: Sequence[Person]) -> list[Card]:
     """Every booking of theirs, each with its own page."""
     theirs = select(Booking).where(Booking.person_id.in_([each.id for each in people])).order_by(Booking.id)
     bought = select(Pass).where(Pass.person_id.in_([each.id for each in people])).order_by(Pass.id)
-    return [*(_card(each) for each in session.scalars(theirs).unique()), *(_pass(each) for each in session.scalars(bought).unique())]
+    return [
+        *(_card(each) for each in session.scalars(theirs).unique()),
+        *(_pass(each) for each in session.scalars(bought).unique()),
+    ]
 
 
 def _pass(bought: Pass) -> Card:
     """With the day until which it can be used; before it is paid, the day on which it was asked for."""
     state = "expired" if bought.state == "active" and bought.is_over else bought.state
     return Card(
-        title=say("%(package)s: %(n)s of %(all)s left", package=bought.package.name, n=bought.uses_left, all=bought.uses),
+        title=say(
+            "%(package)s: %(n)s of %(all)s left", package=bought.package.name, n=bought.uses_left, all=bought.uses
+        ),
         number=bought.number,
         state=say(SAID[state]),
         tone={"open": "warn", "active": "good", "cancelled": "bad"}.get(state, ""),

@@ -86,13 +86,22 @@ def send(slug: str) -> Any:
     """A file first, for one of the questions of a service; its token is the answer to that question, for as long as a hold."""
     service = Service.called(slug)
     name, chosen = request.form.get("question", ""), request.files.get("file")
-    asked = next((each for each in (service.asks.asked if service.asks else ()) if each.kind == "file" and each.name == name), None)
+    asked = next(
+        (each for each in (service.asks.asked if service.asks else ()) if each.kind == "file" and each.name == name),
+        None,
+    )
     wrong = {} if asked else {"question": "Enter the name of the question that this file answers."}
     wrong |= {} if chosen and chosen.filename else {"file": "Send a file."}
     if wrong or asked is None or chosen is None or service.asks is None:
         raise Invalid.fields_said(wrong)
     upload = kept(chosen, asked, service.asks, service.hold_minutes)
-    return jsonify(token=upload.token, name=upload.name, type=upload.kind, bytes=upload.length, keeps_until=upload.expires_at.isoformat()), 201
+    return jsonify(
+        token=upload.token,
+        name=upload.name,
+        type=upload.kind,
+        bytes=upload.length,
+        keeps_until=upload.expires_at.isoformat(),
+    ), 201
 
 
 @api.get("/bookings/<token>")
@@ -104,7 +113,9 @@ def show(token: str) -> Any:
 def reschedule(token: str) -> Any:
     """Another time of the same service; sent twice it is one move."""
     booking, given = Booking.by_token(token), _object()
-    if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | ({} if _is_id(given.get("slot")) else {"slot": "Send the ID of an available slot."}):
+    if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | (
+        {} if _is_id(given.get("slot")) else {"slot": "Send the ID of an available slot."}
+    ):
         raise Invalid.fields_said(wrong)
     slot = session.get(Slot, given["slot"])
     if slot is None:
@@ -146,7 +157,9 @@ def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any], C
     if not isinstance(answers, dict):
         wrong["answers"] = "Send an object."
     wrong |= _not_text(given, "name", "email", "phone", "tz", "quote")
-    wrong |= {name: "This field is required." for name in ("name", "email") if not given.get(name) and name not in wrong}
+    wrong |= {
+        name: "This field is required." for name in ("name", "email") if not given.get(name) and name not in wrong
+    }
     if wrong:
         raise Invalid.fields_said(wrong)
     zone = given.get("tz") or current_app.extensions["settings"].timezone
@@ -244,7 +257,11 @@ def _service(it: Service) -> dict[str, Any]:
         "minutes": it.minutes,
         "price": it.price.as_json(),
         "tax": {"percent": it.tax_rate / 100, "included": it.tax_included} if it.tax_rate else None,
-        "extras": [{"id": each.id, "name": each.name, "price": each.price.as_json()} for each in it.extras if each.state == "offered"],
+        "extras": [
+            {"id": each.id, "name": each.name, "price": each.price.as_json()}
+            for each in it.extras
+            if each.state == "offered"
+        ],
         "deposit_percent": it.deposit_percent,
         "policy": refund_policy.in_words(it.policy.tiers) if it.policy else None,
         "questions": [_question(each) for each in asked],
@@ -266,14 +283,22 @@ def _question(it: Question) -> dict[str, Any]:
         "only_if": {it.asked_if: it.equals} if it.asked_if else None,
         "options": [dict(each) for each in it.options],
         "may_be_unknown": it.unknown,
-        "limits": limits | ({"megabytes": it.most_megabytes} if it.kind == "file" else {}) | ({"longest": it.most_letters} if it.most_letters else {}),
+        "limits": limits
+        | ({"megabytes": it.most_megabytes} if it.kind == "file" else {})
+        | ({"longest": it.most_letters} if it.most_letters else {}),
     }
 
 
 def _slot(it: Slot, left: int, zone: str) -> dict[str, Any]:
     here = ZoneInfo(zone)
     starts_at, ends_at = (each.astimezone(here).isoformat() for each in (it.starts_at, it.ends_at))
-    return {"id": it.id, "starts_at": starts_at, "ends_at": ends_at, "practitioner": it.practitioner.name, "seats_left": left}
+    return {
+        "id": it.id,
+        "starts_at": starts_at,
+        "ends_at": ends_at,
+        "practitioner": it.practitioner.name,
+        "seats_left": left,
+    }
 
 
 def _quote(service: Service, it: Quote) -> dict[str, Any]:
@@ -298,7 +323,12 @@ def _line(it: Line) -> dict[str, Any]:
     """What is on the price list, what the coupon takes off, and what of the rest is tax: net + taxes = total."""
     sums = {"listed": it.listed, "off": it.off, "net": it.net, "total": it.total}
     taxes = {name: tax.as_json() for name, tax in it.taxes.items()}
-    return {"label": it.label, "quantity": it.quantity, **{name: each.as_json() for name, each in sums.items()}, "taxes": taxes}
+    return {
+        "label": it.label,
+        "quantity": it.quantity,
+        **{name: each.as_json() for name, each in sums.items()},
+        "taxes": taxes,
+    }
 
 
 def _booking(it: Booking) -> dict[str, Any]:
@@ -332,7 +362,12 @@ def _meeting(it: Booking) -> dict[str, Any] | None:
     if meeting is None:
         return None
     opens = None if meeting.driver == "in_person" else (it.slot.starts_at - EARLY).isoformat()
-    return {"online": meeting.driver != "in_person", "address": meeting.address, "opens_at": opens, "link": meeting.join_url if meeting.is_open else None}
+    return {
+        "online": meeting.driver != "in_person",
+        "address": meeting.address,
+        "opens_at": opens,
+        "link": meeting.join_url if meeting.is_open else None,
+    }
 
 
 def _bill(it: Bill, booking: Booking) -> dict[str, Any]:
@@ -349,16 +384,33 @@ def _bill(it: Bill, booking: Booking) -> dict[str, Any]:
     }
 
 
-REFUND_STATES = {"to_approve": "considered", "owed": "promised", "failed": "promised", "sent": "on_its_way", "done": "done"}
+REFUND_STATES = {
+    "to_approve": "considered",
+    "owed": "promised",
+    "failed": "promised",
+    "sent": "on_its_way",
+    "done": "done",
+}
 
 
 def _refund(it: Refund) -> dict[str, Any]:
     """How it stands for the one who gets it; what went wrong on the way is ours to mend."""
-    return {"number": it.number, "price": it.money.as_json(), "state": REFUND_STATES[it.state], "by_hand": it.is_by_hand}
+    return {
+        "number": it.number,
+        "price": it.money.as_json(),
+        "state": REFUND_STATES[it.state],
+        "by_hand": it.is_by_hand,
+    }
 
 
 def _paper(it: Invoice) -> dict[str, Any]:
-    return {"number": it.number, "kind": it.kind, "day": it.day.isoformat(), "total": it.total.as_json(), "pdf": _address("paper.paper", it.token)}
+    return {
+        "number": it.number,
+        "kind": it.kind,
+        "day": it.day.isoformat(),
+        "total": it.total.as_json(),
+        "pdf": _address("paper.paper", it.token),
+    }
 
 
 def _address(endpoint: str, token: str) -> str:

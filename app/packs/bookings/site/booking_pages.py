@@ -69,7 +69,9 @@ def home() -> str:
 
 @site.get("/services")
 def services() -> str:
-    return render_template("bookings/services.html", services=Service.offered(), packages=Package.offered(), practitioners=_practitioners())
+    return render_template(
+        "bookings/services.html", services=Service.offered(), packages=Package.offered(), practitioners=_practitioners()
+    )
 
 
 @site.get("/practitioners/<int:id>/photo")
@@ -149,7 +151,9 @@ def form(slug: str, slot: int) -> Any:
         return _form(service, chosen, mine)
     if kept := _kept(chosen):
         who = kept.person
-        return _form(service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token}))
+        return _form(
+            service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token})
+        )
     if (no := chosen.refuses()) or not _has_room(chosen):
         return _back(service, chosen, no or say(GONE))
     return _form(service, chosen, Typed(_who_before()))
@@ -168,7 +172,10 @@ def book(slug: str, slot: int) -> Any:
     """Reads the form, holds the seat, and leads to the payment. A refusal keeps what was typed, and so does another price."""
     service = Service.called(slug)
     chosen = _slot(service, slot)
-    typed = Typed(request.form, [int(each) if each.isdecimal() and len(each) < 10 else 0 for each in request.form.getlist("extra")[:50]])
+    typed = Typed(
+        request.form,
+        [int(each) if each.isdecimal() and len(each) < 10 else 0 for each in request.form.getlist("extra")[:50]],
+    )
     try:
         if wrong := answers_sent(service.asks, service.hold_minutes)[1]:
             raise Invalid.fields_said(wrong)
@@ -201,7 +208,9 @@ def _onward(booking: Booking) -> Any:
         return render_template("bookings/embed.html", booking=booking, bill=bill)
     if bill and is_on("baskets") and ("more" in request.form or collected()):
         return _together(booking, bill)
-    return redirect(url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303)
+    return redirect(
+        url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303
+    )
 
 
 def _together(booking: Booking, bill: Bill) -> Any:
@@ -212,7 +221,13 @@ def _together(booking: Booking, bill: Bill) -> Any:
             if isinstance(each.thing, Booking):
                 each.thing.stay(booking.hold_expires_at)
     if "more" in request.form:
-        flash(say("%(thing)s is reserved for you. Choose another service, then pay for everything together.", thing=booking.slot.service.name), "success")
+        flash(
+            say(
+                "%(thing)s is reserved for you. Choose another service, then pay for everything together.",
+                thing=booking.slot.service.name,
+            ),
+            "success",
+        )
         return redirect(url_for("booking.services"), 303)
     return redirect(url_for("basket.show_collected"), 303)
 
@@ -228,7 +243,9 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
         if kept:
             with transaction():
                 kept.lock()
-                booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, instead_of=kept.booking)
+                booking = Booking.hold_once(
+                    key, slot, who, answers, choices, corrects=corrects, instead_of=kept.booking
+                )
                 kept.take(booking)
         else:
             booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
@@ -244,7 +261,9 @@ def _answered(service: Service) -> dict[str, Any]:
 
 def _write_also_by(booking: Booking) -> None:
     """Where they have ticked that they want to be written to, beside their mailbox."""
-    wanted = set(request.form.getlist("by")) & {each.name for each in channel.every() if each.name != "email" and each.address(booking.person)}
+    wanted = set(request.form.getlist("by")) & {
+        each.name for each in channel.every() if each.name != "email" and each.address(booking.person)
+    }
     with acting(CUSTOMER), transaction():
         for by in sorted(wanted):
             OptIn.give(booking.person, by, "Ticked on the form")
@@ -292,7 +311,13 @@ def _held_from_here(slot: Slot) -> Typed | None:
     if booking is None or not booking.is_payable:
         return None
     who, chosen = booking.person, booking.quote.basis["asked"] if booking.quote else {}
-    typed = {"once": held["once"], "name": who.name, "email": who.email, "phone": who.phone, "timezone": booking.timezone}
+    typed = {
+        "once": held["once"],
+        "name": who.name,
+        "email": who.email,
+        "phone": who.phone,
+        "timezone": booking.timezone,
+    }
     return Typed(typed | booking.buyer | {"coupon": chosen.get("coupon", "")}, chosen.get("extras", ()))
 
 
@@ -342,7 +367,10 @@ def _slot(service: Service, id: int) -> Slot:
 
 
 def _has_room(slot: Slot) -> bool:
-    return any(each.id == slot.id for each, _ in Booking.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1)))
+    return any(
+        each.id == slot.id
+        for each, _ in Booking.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1))
+    )
 
 
 def _back(service: Service, slot: Slot, why: str) -> Any:
@@ -389,7 +417,9 @@ class Story:
         payable = [each for each in bills if each.wants_money and each.id not in waits and booking.awaits(each)]
         papers = [each for bill in bills for each in bill.invoices]
         paid, _ = paid_for(booking, booking.price.currency)
-        back = Money.total((each.money for each in refunds if each.payment.pays and each.state != "to_approve"), booking.price.currency)
+        back = Money.total(
+            (each.money for each in refunds if each.payment.pays and each.state != "to_approve"), booking.price.currency
+        )
         return cls(bills, refunds, promised, noted, payable, papers, paid, back)
 
     @property

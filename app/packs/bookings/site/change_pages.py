@@ -94,7 +94,10 @@ def do_call_off(token: str) -> Any:
         return _too_late(booking, no)
     if request.form.get("back", "") != str(booking.back_by_policy().amount):
         return _ask(
-            booking, say("Your refund has changed since you opened this page. Your booking has not been cancelled yet. Please check the refund and try again.")
+            booking,
+            say(
+                "Your refund has changed since you opened this page. Your booking has not been cancelled yet. Please check the refund and try again."
+            ),
         ), 409
     with acting(CUSTOMER):
         booking.call_off(request.form.get("why", "").strip()[:300])
@@ -102,7 +105,9 @@ def do_call_off(token: str) -> Any:
 
 
 def _ask(booking: Booking, refusal: str = "") -> str:
-    return render_template("bookings/call_off.html", booking=booking, zone=booking.timezone, preview=booking.preview(), refusal=refusal)
+    return render_template(
+        "bookings/call_off.html", booking=booking, zone=booking.timezone, preview=booking.preview(), refusal=refusal
+    )
 
 
 def _too_late(booking: Booking, no: str) -> tuple[str, int]:

@@ -39,15 +39,26 @@ def _feed(whose: Practitioner) -> bytes:
     """Whom they meet and when, and nothing that was confided."""
     theirs = (Slot.practitioner_id == whose.id) | (Slot.partner_id == whose.id)
     within = Slot.starts_at.between(clock.now() - PAST, clock.now() + TO_COME)
-    found = select(Booking).join(Slot, Booking.slot_id == Slot.id).where(theirs, within, Booking.state.in_((*TAKING, "cancelled")))
+    found = (
+        select(Booking)
+        .join(Slot, Booking.slot_id == Slot.id)
+        .where(theirs, within, Booking.state.in_((*TAKING, "cancelled")))
+    )
     bookings = session.scalars(found.order_by(Slot.starts_at, Booking.id)).unique()
     desk = f"{house('base_url')}/desk/booking"
-    entries = [entry(each, f"{each.slot.service.name}: {each.person.name}", f"Booking {each.number}", f"{desk}/{each.id}") for each in bookings]
+    entries = [
+        entry(each, f"{each.slot.service.name}: {each.person.name}", f"Booking {each.number}", f"{desk}/{each.id}")
+        for each in bookings
+    ]
     return ics.feed(f"{whose.name}, {house('business')}", whose.timezone, entries)
 
 
 def _file(content: bytes, name: str) -> Response:
-    answer = Response(content, mimetype=ics.KIND, headers={"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-cache"})
+    answer = Response(
+        content,
+        mimetype=ics.KIND,
+        headers={"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-cache"},
+    )
     answer.add_etag()
     answer.make_conditional(request)
     return answer

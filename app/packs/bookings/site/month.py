@@ -53,7 +53,10 @@ class Month:
         def page_of(within: date) -> Month:
             weeks = Calendar().monthdatescalendar(within.year, within.month)
             # From the first to the last day on the page, as the visitor's zone counts them.
-            since, until = (datetime.combine(each, midnight(), here).astimezone(UTC) for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1)))
+            since, until = (
+                datetime.combine(each, midnight(), here).astimezone(UTC)
+                for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1))
+            )
             free: dict[date, list[Time]] = {}
             for time in _times(service, since, until, whose, besides):
                 free.setdefault(time.slot.starts_at.astimezone(here).date(), []).append(time)
@@ -87,7 +90,11 @@ class Month:
 
 def _times(service: Service, since: datetime, until: datetime, whose: int, besides: int) -> Sequence[Time]:
     """One for each starting time, at whoever's turn it is; all that there are, when one practitioner was asked for."""
-    found = [(slot, left) for slot, left in Booking.free_slots(service, since, until) if slot.id != besides and whose in (0, slot.practitioner_id)]
+    found = [
+        (slot, left)
+        for slot, left in Booking.free_slots(service, since, until)
+        if slot.id != besides and whose in (0, slot.practitioner_id)
+    ]
     if whose:
         return [Time(slot, left) for slot, left in found]
     together: dict[datetime, list[tuple[Slot, int]]] = {}
@@ -116,6 +123,18 @@ def _date(text: str, form: str = "%Y-%m-%d", called: str = unsaid("â€œ%(typed)sâ
 
 # One well-known place for each stretch of the world; a visitor whose zone is not here brings it along from the browser.
 ZONES = (
-    "Asia/Kolkata", "Asia/Dubai", "Asia/Singapore", "Asia/Tokyo", "Australia/Sydney", "Europe/London", "Europe/Berlin", "Africa/Nairobi",
-    "America/New_York", "America/Chicago", "America/Denver", "America/Los_Angeles", "America/Sao_Paulo", "UTC",
-)  # fmt: skip
+    "Asia/Kolkata",
+    "Asia/Dubai",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+    "Europe/London",
+    "Europe/Berlin",
+    "Africa/Nairobi",
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Sao_Paulo",
+    "UTC",
+)

@@ -61,7 +61,9 @@ def buy(id: int) -> Any:
         session.rollback()
         return _form(Package.numbered(id), request.form, no), no.status
     bill = bought.bill
-    return redirect(url_for("pay.checkout", token=bill.token) if bill else url_for("pass.show", token=bought.token), 303)
+    return redirect(
+        url_for("pay.checkout", token=bill.token) if bill else url_for("pass.show", token=bought.token), 303
+    )
 
 
 @buying.get("/pass/<token>")
@@ -70,7 +72,9 @@ def show(token: str) -> str:
     speak_to(bought.person)
     papers = [paper for bill in bought.bills for paper in bill.invoices]
     said = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
-    return render_template("bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, called=SAID, warning=said and say(said))
+    return render_template(
+        "bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, called=SAID, warning=said and say(said)
+    )
 
 
 def _price(package: Package, buyer: Mapping[str, str]) -> Quote:
@@ -89,7 +93,9 @@ def _shown() -> Quote | None:
         return None
 
 
-def _form(package: Package, typed: Mapping[str, str], no: Refused | None = None, *, says: str = "", quote: Quote | None = None) -> str:
+def _form(
+    package: Package, typed: Mapping[str, str], no: Refused | None = None, *, says: str = "", quote: Quote | None = None
+) -> str:
     if quote is None:
         with transaction():
             quote = package.quote()

@@ -13,7 +13,19 @@ from config import Settings
 found = Blueprint("found", __name__)
 
 # What belongs to one person, to staff, or to programs; a form is no place to arrive at.
-CLOSED = ("/account", "/api/", "/booking/", "/book/*/", "/desk", "/embed/", "/login", "/paper/", "/pay/", "/swagger", "/waiting/")
+CLOSED = (
+    "/account",
+    "/api/",
+    "/booking/",
+    "/book/*/",
+    "/desk",
+    "/embed/",
+    "/login",
+    "/paper/",
+    "/pay/",
+    "/swagger",
+    "/waiting/",
+)
 
 
 @found.get("/robots.txt")
@@ -44,11 +56,21 @@ def service_described(service: Service) -> dict[str, Any]:
 
 def _practice() -> dict[str, Any]:
     it = _settings()
-    said = {"name": it.business, "url": _address("booking.home"), "email": it.business_email, "telephone": it.business_phone}
+    said = {
+        "name": it.business,
+        "url": _address("booking.home"),
+        "email": it.business_email,
+        "telephone": it.business_phone,
+    }
     place = {"address": it.business_address.replace("\\n", ", ")} if it.business_address else {}
     open_at = [f"{each.day[:2]} {each.opens:%H:%M}-{each.closes:%H:%M}" for each in working_hours.kept()]
     opens: dict[str, Any] = {"openingHours": open_at} if open_at else {}
-    return opens | {"@type": "ProfessionalService", "@id": f"{_address('booking.home')}#practice"} | {name: each for name, each in said.items() if each} | place
+    return (
+        opens
+        | {"@type": "ProfessionalService", "@id": f"{_address('booking.home')}#practice"}
+        | {name: each for name, each in said.items() if each}
+        | place
+    )
 
 
 def _service(service: Service) -> dict[str, Any]:
@@ -60,7 +82,11 @@ def _offer(service: Service) -> dict[str, Any]:
     price: dict[str, Any] = {"priceCurrency": service.price.currency, "price": service.price.plain}
     if service.tax_rate:
         price["valueAddedTaxIncluded"] = service.tax_included
-    return {"@type": "Offer", "url": _page_of(service), "priceSpecification": {"@type": "UnitPriceSpecification"} | price}
+    return {
+        "@type": "Offer",
+        "url": _page_of(service),
+        "priceSpecification": {"@type": "UnitPriceSpecification"} | price,
+    }
 
 
 def _page_of(service: Service) -> str:
