@@ -26,7 +26,7 @@ def main(app: Flask | None = None) -> None:
     connection = Redis.from_url(app.extensions["settings"].redis_url)
     with app.app_context():
         # One queue, no scheduler, short waits: what is killed here is found again within a minute, by its lease.
-        queue = Queue(jobs.DOORBELL, connection=connection, serializer=JSONSerializer)
+        queue = Queue(jobs.QUEUE, connection=connection, serializer=JSONSerializer)
         hand = Hand(
             [queue],
             connection=connection,
@@ -35,7 +35,7 @@ def main(app: Flask | None = None) -> None:
             maintenance_interval=30,
             job_monitoring_interval=10,
         )
-        jobs.ring()
+        jobs.wake_workers()
         hand.work(with_scheduler=False, logging_level="WARNING")
 
 

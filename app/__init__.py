@@ -95,7 +95,7 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     secrets.lock_with(*settings.data_keys)
     files.keep_in(settings.files)
     people.live_in(settings.country)
-    jobs.hang_bell(settings.redis_url)
+    jobs.connect(settings.redis_url)
     live_beside(settings.listener, settings.shelf)
     gateway.use(*_gateways(settings))
     gateway.reach_us_at(settings.base_url if settings.pays_at else "")
@@ -104,14 +104,14 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     place.use(*_places(settings))
     _say_who_we_are(app, settings)
     business.introduce_by(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
-    app.before_request(_only_looks)
-    app.before_request(process_cache.catch_up)
-    jobs.begin_with(process_cache.catch_up)
+    app.before_request(_read_only)
+    app.before_request(process_cache.refresh_all)
+    jobs.before_work(process_cache.refresh_all)
 
 
-def _only_looks() -> None:
+def _read_only() -> None:
     if request.method in {"GET", "HEAD"}:
-        db.only_looks()
+        db.read_only()
 
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:
@@ -126,7 +126,7 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     """At the start as the environment has it, and again whenever somebody changes it on the desk."""
     app.extensions["settings"] = it
     app.jinja_env.globals.update(settings=it, logo=logo)
-    clock.live_in(it.timezone)
+    clock.configure(it.timezone)
     column.live_in(it.timezone, it.currency)
     approval_limits.four_eyes_above(Money.read(it.four_eyes_above, it.currency))
     working_hours.keep(it.business_hours)

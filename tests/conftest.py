@@ -244,9 +244,9 @@ def sweep(kept: Sequence[str]) -> None:
             )
         )
     if REMEMBERED & {*touched}:
-        process_cache.forget_all()
+        process_cache.clear_all()
     if "business" in touched:
-        process_cache.catch_up()
+        process_cache.refresh_all()
 
 
 _used = {"sandbox": False, "hears": True}
@@ -485,7 +485,7 @@ def work_off(app: Flask) -> Callable[[], int]:
 @pytest.fixture
 def later() -> Callable[..., Any]:
     """with later(minutes=16): ..."""
-    return lambda **span: clock.standing_at(clock.now() + timedelta(**span))
+    return lambda **span: clock.frozen_at(clock.now() + timedelta(**span))
 
 
 @pytest.fixture
@@ -493,9 +493,9 @@ def count_queries(built: Flask) -> Callable[[Callable[[], Any]], int]:
     """How often the database is asked while something is done."""
 
     def count(done: Callable[[], Any]) -> int:
-        process_cache.catch_up()
-        for each in process_cache._boards:
-            assert each.known is not None  # what a process keeps in mind, it has asked for before
+        process_cache.refresh_all()
+        for each in process_cache._caches:
+            assert each.value is not None  # what a process keeps in mind, it has asked for before
         asked: list[str] = []
 
         def note(*call: Any) -> None:

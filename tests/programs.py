@@ -68,7 +68,7 @@ def shared_clock() -> Clock:
     it = Clock(Path(named) if named else Path(tempfile.mkdtemp(prefix="frontdesk-clock-")) / "ahead")
     if not named and (day := os.environ.get("DAY")):
         it.set_to(instant_of(day))
-    clock.follow(it.now)
+    clock.read_from(it.now)
     return it
 
 

@@ -165,7 +165,7 @@ class Google:
         return self._call(method, where, params=how, json=json)
 
     def _call(self, method: str, url: str, **what: Any) -> dict[str, Any]:
-        db.step_outside()
+        db.require_no_transaction()
         try:
             answer = httpx.request(method, url, headers=self._signed(), timeout=WAIT, **what)
         except httpx.HTTPError:

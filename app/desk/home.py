@@ -26,7 +26,7 @@ from app.desk.records.history import door_to, names_of, noun_of
 from app.desk.records.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
-from app.kernel.db import called, session
+from app.kernel.db import label_of_table, session
 from app.kernel.errors import Forbidden
 from app.kernel.feature import is_on
 
@@ -57,7 +57,7 @@ class Home(IndexView):
             door_to=door_to,
             noun_of=noun_of,
             names=names_of(recent),
-            kind_of=called,
+            kind_of=label_of_table,
             lead=setup_checklist.are_left(),
             counts=any(each.figure and each.is_for(who) for each in registered_reports())
             or any(each.glance and each.is_for(who) for each in registered_pages()),

@@ -45,8 +45,8 @@ class Actor:
     user_id: int | None = None
     roles: frozenset[str] = frozenset()
     rights: frozenset[str] = frozenset()  # "Booking.can_confirm", as the roles in the database grant them
-    only: frozenset[str] | None = None  # of these rights alone, when a token stands in for somebody
-    through: str = ""  # who really sits there, when an administrator looks with somebody else's eyes
+    token_scopes: frozenset[str] | None = None  # of these rights alone, when a token stands in for somebody
+    on_behalf_of: str = ""  # who really sits there, when an administrator looks with somebody else's eyes
 
     @property
     def is_house(self) -> bool:
@@ -62,7 +62,7 @@ class Actor:
 
     def has(self, right: str) -> bool:
         """The one answer that every door gives."""
-        return (self.may_all or right in self.rights) and (self.only is None or right in self.only)
+        return (self.may_all or right in self.rights) and (self.token_scopes is None or right in self.token_scopes)
 
     def sees_like(self, noun: type[Any]) -> frozenset[str]:
         """A role that an administrator made sees the rows that a declared one sees, of what it may read."""
@@ -70,7 +70,7 @@ class Actor:
         return marked if marked and self.may(noun, "read") else frozenset()
 
     @property
-    def eyes(self) -> frozenset[str]:
+    def effective_roles(self) -> frozenset[str]:
         """Their roles, and the declared ones that a role of an administrator's making sees like."""
         return self.roles | _marked(self.rights)
 
@@ -98,7 +98,7 @@ def acting(who: Actor) -> Iterator[None]:
         _here.reset(token)
 
 
-def comes_in(told: Callable[[], Actor] | None) -> None:
+def set_actor_source(told: Callable[[], Actor] | None) -> None:
     """A request begins, and asks later who it is: a token is only checked further inside."""
     _here.set(told)
 
@@ -244,7 +244,7 @@ def level(noun: type[Any], column: str) -> str:
     if roles is None or who.may_all:
         return "write"
     readers = _scopes[noun].readers if noun in _scopes else frozenset()
-    found = [LEVELS.index(roles.get(role, "write")) for role in who.eyes if role in roles or role in readers]
+    found = [LEVELS.index(roles.get(role, "write")) for role in who.effective_roles if role in roles or role in readers]
     return LEVELS[max(found)] if found else "write"  # a neighbour's column, shown by a noun that is theirs to read
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, map
 
 from app.kernel import clock
 from app.kernel.access import DOORS, LEVELS, actor, level
-from app.kernel.db import Noun, all_called, called, changed_in_bulk, noun_called, spaced, within_a_sentence
+from app.kernel.db import Noun, changed_in_bulk, label_of_table, noun_of_table, spaced, table_labels, within_a_sentence
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
 _NOISE = {
@@ -64,7 +64,7 @@ def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
 def _level(table: str, key: str) -> str:
     """A guarded price stands in the columns of its amount and its currency, and a guarded neighbour in its number."""
     try:
-        noun = noun_called(table)
+        noun = noun_of_table(table)
     except KeyError:
         return "write"
     names = key, key.removesuffix("_amount"), key.removesuffix("_currency"), key.removesuffix("_id")
@@ -78,7 +78,7 @@ class Change(Noun):
     audited, final = False, True
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 
-    noun: Mapped[str] = mapped_column(info={"choices": all_called})
+    noun: Mapped[str] = mapped_column(info={"choices": table_labels})
     row_id: Mapped[int]
     verb: Mapped[str] = mapped_column(info={"label": "Event", "says": attrgetter("event")})
     before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
@@ -89,16 +89,16 @@ class Change(Noun):
     door: Mapped[str] = mapped_column(info={"label": "Source", "choices": DOORS})
 
     def __str__(self) -> str:
-        return f"{self.event}: {called(self.noun)} {self.row_id}"
+        return f"{self.event}: {label_of_table(self.noun)} {self.row_id}"
 
     @property
     def event(self) -> str:
         """“Checked in”, not arrive."""
         try:
-            move = getattr(getattr(noun_called(self.noun), self.verb, None), "move", None)
+            move = getattr(getattr(noun_of_table(self.noun), self.verb, None), "move", None)
         except KeyError:  # not one of our nouns, or one of a pack that has gone
             move = None
-        return (move.happened(noun_called(self.noun)) if move else "") or _EVENTS.get(self.verb) or spaced(self.verb)
+        return (move.happened(noun_of_table(self.noun)) if move else "") or _EVENTS.get(self.verb) or spaced(self.verb)
 
     @property
     def who(self) -> str:

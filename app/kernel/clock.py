@@ -26,14 +26,14 @@ def timestamp() -> int:
     return int(now().timestamp())
 
 
-def follow(read: Callable[[], datetime]) -> None:
+def read_from(read: Callable[[], datetime]) -> None:
     """Read the time from here instead of the wall: a suite that lives on another day."""
     global _read
     _read = read
 
 
 @contextmanager
-def standing_at(instant: datetime) -> Iterator[None]:
+def frozen_at(instant: datetime) -> Iterator[None]:
     """Hold the clock still, so that a story of a year is told in a second."""
     global _read
     before, _read = _read, lambda: instant
@@ -43,7 +43,7 @@ def standing_at(instant: datetime) -> Iterator[None]:
         _read = before
 
 
-def live_in(zone: str) -> None:
+def configure(zone: str) -> None:
     """The zone of the house: where its days, its months and its years begin."""
     global _house
     _house = ZoneInfo(zone)
@@ -69,13 +69,13 @@ def is_zone(name: str) -> bool:
     return name in _ZONES
 
 
-def said(instant: datetime, zone: str) -> str:
+def format_moment(instant: datetime, zone: str) -> str:
     """ "Tue 24 Nov 2026, 09:00 IST": an instant never goes out without its zone."""
     local = instant.astimezone(ZoneInfo(zone))
-    return f"{local:%a {local.day} %b %Y, %H:%M} {zone_said(local)}"
+    return f"{local:%a {local.day} %b %Y, %H:%M} {format_zone(local)}"
 
 
-def zone_said(local: datetime) -> str:
+def format_zone(local: datetime) -> str:
     """IST where the zone has letters, GMT+05:30 where it only has numbers."""
     name = local.tzname() or "UTC"
     return name if name.isalpha() else f"GMT{name[:3]}:{name[3:] or '00'}"

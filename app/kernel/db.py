@@ -69,15 +69,15 @@ def _begun(here: Session, transaction: Any, connection: Connection) -> None:
 
 @event.listens_for(session, "before_flush")
 def _about_to_write(here: Session, *told: Any) -> None:
-    together()
+    begin_transaction()
 
 
-def only_looks() -> None:
+def read_only() -> None:
     """Whoever is about to read asks each question by itself: a transaction around them would keep nothing, and costs two round trips."""
     session().info["looks"] = True
 
 
-def together() -> None:
+def begin_transaction() -> None:
     """From here on all is asked within one transaction."""
     here = session()
     if here.info.pop("looks", False) and here.in_transaction():
@@ -95,7 +95,7 @@ NOW: BindParameter[datetime] = bindparam("now", callable_=clock.now, type_=DateT
 # What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
 _words: dict[str, str] = {}
 _nouns: dict[str, type[Noun]] = {}
-_called: dict[str, str] = {}  # by the name of its table, what a person calls one of them
+_labels: dict[str, str] = {}  # by the name of its table, what a person calls one of them
 
 
 def connect(url: str) -> Engine:
@@ -138,7 +138,7 @@ def _still_there(dialect: Dialect, connection: Any, record: Any, given: Any) -> 
         raise InvalidatePoolError from gone
 
 
-def aside() -> Session:
+def separate_session() -> Session:
     """A session of its own, to read with what outlives a request."""
     return session.session_factory()
 
@@ -194,7 +194,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         _words.update(cls.refusals)
         _nouns[cls.__tablename__] = cls
         if cls.known_as:
-            is_called(cls, cls.known_as)
+            set_label(cls, cls.known_as)
         super().__init_subclass__(**kwargs)
 
     @classmethod
@@ -224,11 +224,13 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
     def __str__(self) -> str:
         return str(
-            getattr(self, "number", None) or getattr(self, "name", None) or f"{called(self.__tablename__)} {self.id}"
+            getattr(self, "number", None)
+            or getattr(self, "name", None)
+            or f"{label_of_table(self.__tablename__)} {self.id}"
         )
 
 
-def noun_called(table: str) -> type[Noun]:
+def noun_of_table(table: str) -> type[Noun]:
     """The noun behind a table's name: how a job, a bill or a line of history finds what it is about."""
     return _nouns[table]
 
@@ -243,19 +245,19 @@ def _camel_case(table: str) -> str:
     return "".join(each.capitalize() for each in table.removeprefix("ab_").split("_"))
 
 
-def is_called(noun: type[Noun], one: str) -> None:
+def set_label(noun: type[Noun], one: str) -> None:
     """Said by the noun itself, or by its resource on the desk."""
-    _called[noun.__tablename__] = one[:1].upper() + one[1:]
+    _labels[noun.__tablename__] = one[:1].upper() + one[1:]
 
 
-def called(table: str) -> str:
+def label_of_table(table: str) -> str:
     """What a person calls one of them, wherever it is named: "Uploaded file"."""
-    return _called.get(table) or spaced(table.removeprefix("ab_"))
+    return _labels.get(table) or spaced(table.removeprefix("ab_"))
 
 
-def all_called() -> dict[str, str]:
+def table_labels() -> dict[str, str]:
     """What a person calls one of each noun, by the name of its table: what a column may say that names one."""
-    return {table: called(table) for table in _nouns}
+    return {table: label_of_table(table) for table in _nouns}
 
 
 def nouns() -> list[type[Noun]]:
@@ -290,7 +292,7 @@ def transaction() -> Iterator[None]:
     if here.info.get("open"):
         yield
         return
-    together()
+    begin_transaction()
     here.info["open"] = True
     here.info["afterwards"] = []
     here.info["locked"] = set()
@@ -299,7 +301,7 @@ def transaction() -> Iterator[None]:
         here.commit()
     except BaseException as error:
         here.rollback()
-        told = in_words(error)
+        told = as_refusal(error)
         if told is error:
             raise
         raise told from error
@@ -310,13 +312,13 @@ def transaction() -> Iterator[None]:
         each()
 
 
-def at_once(statement: Executable) -> int:
+def in_own_transaction(statement: Executable) -> int:
     """Kept whatever becomes of the transaction around it, and locked for nobody: for rows that are only there to be pointed at. Answers how many it touched."""
     with engine().begin() as connection:
         return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
-def afterwards(call: Callable[[], None]) -> None:
+def after_commit(call: Callable[[], None]) -> None:
     """Once, when the transaction that is open now has really happened."""
     if not session().info.get("open"):
         raise RuntimeError("What comes after a change is written inside its transaction.")
@@ -325,7 +327,7 @@ def afterwards(call: Callable[[], None]) -> None:
         waiting.append(call)
 
 
-def step_outside() -> None:
+def require_no_transaction() -> None:
     """Called at every stranger's door: nobody keeps a lock, or a connection, while a stranger takes their time."""
     here = session()
     if here.info.get("open") or here.new or here.dirty or here.deleted:
@@ -333,7 +335,7 @@ def step_outside() -> None:
     here.commit()
 
 
-def in_words(error: BaseException) -> BaseException:  # noqa: PLR0911  # one line for each way in which a database says no
+def as_refusal(error: BaseException) -> BaseException:  # noqa: PLR0911  # one line for each way in which a database says no
     """A broken constraint is a refusal, not a crash; everything else stays what it is."""
     match error:
         case IntegrityError():

@@ -53,7 +53,7 @@ class FeatureSwitch(Noun, table="switch"):
     @classmethod
     def turn(cls, name: str, *, on: bool) -> None:
         """Turned the way that it stands already, it stays."""
-        db.at_once(
+        db.in_own_transaction(
             _NEW.values(name=_known[name].name, state="on", created_at=clock.now(), changed_at=clock.now(), version=1)
         )
         with transaction():
@@ -64,12 +64,12 @@ class FeatureSwitch(Noun, table="switch"):
     @move("on", to="off")
     def turn_off(self) -> None:
         """Hide its pages, buttons and menu entries. No data is deleted."""
-        _off.changed()
+        _off.invalidate()
 
     @move("off", to="on")
     def turn_on(self) -> None:
         """Show its pages, buttons and menu entries again."""
-        _off.changed()
+        _off.invalidate()
 
 
 _NEW = insert(FeatureSwitch.__table__).on_conflict_do_nothing(index_elements=["name"])
@@ -105,7 +105,7 @@ def know(features: Iterable[Feature]) -> None:
 def is_on(name: str) -> bool:
     """What nobody declared, nobody can turn off."""
     while name in _known:
-        if name in _off.known:
+        if name in _off.value:
             return False
         name = _known[name].within
     return True

@@ -26,7 +26,7 @@ from app.kernel.workflow import move
 
 log = logging.getLogger(__name__)
 
-DOORBELL = "frontdesk"
+QUEUE = "frontdesk"
 LEASE = timedelta(seconds=90)  # longer than the slowest stranger may take: a mail has seven steps of ten seconds
 ATTEMPTS = 8
 WORKER = Actor("System", "worker")
@@ -35,8 +35,8 @@ Work = Callable[..., None]
 _work: dict[str, Work] = {}
 _labels: dict[str, str] = {}
 _clockwork: dict[str, timedelta] = {}
-_bell: Queue | None = None
-_before: list[Callable[[], None]] = []
+_queue: Queue | None = None
+_before_work: list[Callable[[], None]] = []
 _chain: ContextVar[int] = ContextVar("chain", default=0)
 
 
@@ -50,7 +50,7 @@ class Job(Noun):
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
     name: Mapped[str] = mapped_column(index=True, info={"label": "Job", "says": lambda job: job.label})
-    noun: Mapped[str | None] = mapped_column(info={"choices": db.all_called})
+    noun: Mapped[str | None] = mapped_column(info={"choices": db.table_labels})
     row_id: Mapped[int | None]
     due_at: Mapped[datetime] = mapped_column(info={"label": "Due"})
     key: Mapped[str | None] = mapped_column(unique=True)
@@ -65,14 +65,14 @@ class Job(Noun):
     def try_again(self) -> None:
         """Run the job again now."""
         self.attempts, self.due_at, self.error = 0, clock.now(), ""
-        db.afterwards(ring)
+        db.after_commit(wake_workers)
 
     @property
     def label(self) -> str:
-        return label_of(self.name)
+        return job_label(self.name)
 
     def __str__(self) -> str:
-        return f"{self.label}: {db.called(self.noun)} {self.row_id}" if self.noun else self.label
+        return f"{self.label}: {db.label_of_table(self.noun)} {self.row_id}" if self.noun else self.label
 
 
 class Tick(Noun):
@@ -93,7 +93,7 @@ def job(label: str, was: str = "") -> Callable[[Work], Work]:
     """
 
     def mark(work: Work) -> Work:
-        for name in (called(work), was):
+        for name in (job_name(work), was):
             if name:
                 _work[name], _labels[name] = work, label
         return work
@@ -101,7 +101,7 @@ def job(label: str, was: str = "") -> Callable[[Work], Work]:
     return mark
 
 
-def called(work: Work) -> str:
+def job_name(work: Work) -> str:
     """packs.bookings.booking.lapse: the pack, the file and the function, without the folders between, so a file can move within its pack."""
     _, *folders, file = work.__module__.split(".")
     return ".".join([*folders[: 2 if folders[:1] == ["packs"] else 1], file, work.__name__])
@@ -111,13 +111,13 @@ def every(label: str, was: str = "", **span: float) -> Callable[[Work], Work]:
     """Register a job that the scheduler queues again and again: @every("Check pending refunds", minutes=1)."""
 
     def mark(work: Work) -> Work:
-        _clockwork[called(work)] = timedelta(**span)
+        _clockwork[job_name(work)] = timedelta(**span)
         return job(label, was)(work)
 
     return mark
 
 
-def label_of(name: str) -> str:
+def job_label(name: str) -> str:
     """What a job does; of a line of business that is no longer here, only its name is known."""
     return _labels.get(name, name)
 
@@ -127,19 +127,19 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
 
     With a key it is owed once, however often it is asked for.
     """
-    if called(work) not in _work:
+    if job_name(work) not in _work:
         raise RuntimeError(f"{work.__name__} is not a @job.")
     if not session().info.get("open"):
         raise RuntimeError("later() is part of a change: call it inside the transaction.")
     if row is not None:
         session.flush()
     owed = {
-        "name": called(work),
+        "name": job_name(work),
         "noun": row and row.__tablename__,
         "row_id": row and row.id,
         "due_at": at or clock.now(),
         "key": key,
-        "chain": chain(),
+        "chain": automation_depth(),
     }
     always = {
         "state": "waiting",
@@ -151,16 +151,16 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
     }
     session.execute(_OWE, owed | always)
     if at is None or at <= clock.now():
-        db.afterwards(ring)
+        db.after_commit(wake_workers)
 
 
-def chain() -> int:
+def automation_depth() -> int:
     """How many automations led to what is being done here. What comes of a job counts on from there, however late it is done."""
     return _chain.get()
 
 
 @contextmanager
-def chained(links: int) -> Iterator[None]:
+def at_automation_depth(links: int) -> Iterator[None]:
     token = _chain.set(links)
     try:
         yield
@@ -171,20 +171,20 @@ def chained(links: int) -> Iterator[None]:
 # --- the worker's side ------------------------------------------------------------------------------------------------
 
 
-def begin_with(call: Callable[[], None]) -> None:
+def before_work(call: Callable[[], None]) -> None:
     """Whoever answers the bell does this first: what was told to this process may be old by now."""
-    _before[:] = [call]
+    _before_work[:] = [call]
 
 
-def answer() -> None:
+def work_until_idle() -> None:
     """The bell rang: do what is due, one row after the other, until nothing is or half a minute is over."""
-    for call in _before:
+    for call in _before_work:
         call()
     began = time.monotonic()
     while time.monotonic() - began < 30:
         if not do_one():
             return
-    ring()
+    wake_workers()
 
 
 def do_one() -> bool:
@@ -193,7 +193,7 @@ def do_one() -> bool:
         return False
     id, name, noun, row_id, attempts, links, lease = claimed
     try:
-        with acting(WORKER), chained(links):
+        with acting(WORKER), at_automation_depth(links):
             _call(name, noun, row_id)
     except Exception as error:  # noqa: BLE001  # whatever it was, it must end in the row: that is where staff look
         log.warning("%s %s did not work, attempt %s of %s: %r", name, row_id, attempts, ATTEMPTS, error)
@@ -214,7 +214,7 @@ def _call(name: str, noun: str | None, row_id: int | None) -> None:
         work()
         return
     assert row_id is not None
-    work(db.noun_called(noun).get(row_id))
+    work(db.noun_of_table(noun).get(row_id))
 
 
 # Two workers must never both read "waiting", so here one statement reads and writes; everywhere else a @move does.
@@ -286,7 +286,7 @@ def tick() -> None:
             each.next_at = clock.now() + _clockwork[each.name]
         _give_up()
     if is_anything_due():
-        ring()
+        wake_workers()
     session.remove()
 
 
@@ -327,43 +327,43 @@ def forget_what_is_done() -> None:
         session.execute(Job.__table__.delete().where(Job.state == "done", Job.finished_at < clock.ahead(days=-30)))
 
 
-def clockwork() -> dict[str, timedelta]:
+def job_schedule() -> dict[str, timedelta]:
     return dict(_clockwork)
 
 
 # --- the doorbell, and a board for notes: the only things that Redis is used for here ---------------------------------
 
 
-def hang_bell(url: str) -> None:
-    global _bell
+def connect(url: str) -> None:
+    global _queue
     connection = redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2)
-    _bell = Queue(DOORBELL, connection=connection, serializer=JSONSerializer)
+    _queue = Queue(QUEUE, connection=connection, serializer=JSONSerializer)
 
 
-def ring() -> None:
+def wake_workers() -> None:
     """Best effort: if Redis is away, the clock rings again in a second, and the row is still there."""
-    if _bell is None:
+    if _queue is None:
         return
     try:
-        if _bell.count < 4:  # one ring empties the whole list; more would only queue up
-            _bell.enqueue(answer, result_ttl=0, failure_ttl=60, job_timeout=600)
+        if _queue.count < 4:  # one ring empties the whole list; more would only queue up
+            _queue.enqueue(work_until_idle, result_ttl=0, failure_ttl=60, job_timeout=600)
     except redis.RedisError as error:
         log.warning("the doorbell is silent: %s", error)
 
 
-def pin(name: str, note: str) -> None:
+def set_note(name: str, note: str) -> None:
     """A note for the other processes. Whatever it says stands in the database too: the board may be wiped."""
-    if _bell is not None:
+    if _queue is not None:
         with suppress(redis.RedisError):
-            _bell.connection.set(f"{DOORBELL}:{name}", note)
+            _queue.connection.set(f"{QUEUE}:{name}", note)
 
 
-def pinned(*names: str) -> list[str | None]:
+def get_notes(*names: str) -> list[str | None]:
     """The note of each name; "" where there is none, and None where nobody can read the board."""
-    if _bell is None:
+    if _queue is None:
         return [None] * len(names)
     try:
-        found = cast(list[bytes | None], _bell.connection.mget([f"{DOORBELL}:{each}" for each in names]))
+        found = cast(list[bytes | None], _queue.connection.mget([f"{QUEUE}:{each}" for each in names]))
     except redis.RedisError:
         return [None] * len(names)
     return [each.decode() if each else "" for each in found]

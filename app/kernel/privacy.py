@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, String, and_, cast, false, func, inspect, 
 
 from app.kernel.access import actor
 from app.kernel.audit import Change
-from app.kernel.db import Noun, called, noun_called, nouns, session, spaced, stable_name
+from app.kernel.db import Noun, label_of_table, noun_of_table, nouns, session, spaced, stable_name
 from app.kernel.translation import say
 from app.kernel.workflow import moves
 
@@ -85,7 +85,7 @@ def _theirs(noun: type[Noun], ids: Sequence[int]) -> ColumnElement[bool] | None:
         return condition
     relation = inspect(noun).relationships.get(_PERSON)
     path = getattr(
-        noun, "whose", _PERSON if relation is not None and relation.mapper.class_ is noun_called(_PERSON) else ""
+        noun, "whose", _PERSON if relation is not None and relation.mapper.class_ is noun_of_table(_PERSON) else ""
     )
     return _along(noun, path.split("."), ids) if path else None
 
@@ -128,13 +128,13 @@ def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def _line(change: Change) -> dict[str, Any]:
-    noun = noun_called(change.noun)
+    noun = noun_of_table(change.noun)
     before, after = (
         {label_of(noun, key): value for key, value in side.items() if key not in _OURS}
         for side in (change.before, change.after)
     )
     move = moves(noun).get(change.verb)
-    what = f"{called(change.noun)} {change.row_id}: {move.label if move else spaced(change.verb)}"
+    what = f"{label_of_table(change.noun)} {change.row_id}: {move.label if move else spaced(change.verb)}"
     return {"What": what, "When": change.created_at.isoformat(), "Before": before, "After": after}
 
 
@@ -162,7 +162,7 @@ def _plain(row: Noun, key: str, value: Any) -> Any:
         case str() if key == "state" and row.states:
             return row.state_label(value)
         case str() if key == "noun":
-            return called(value)
+            return label_of_table(value)
         case datetime() | date() | time():
             return value.isoformat()
         case None | bool() | int() | float() | str() | dict() | list():

@@ -1,4 +1,4 @@
-"""Board: what a process keeps in mind of some rows, read again when they were changed, by whichever process."""
+"""Cache per process: a value read from some rows, read again when any process changes them; a note in Redis says so."""
 
 from __future__ import annotations
 
@@ -11,88 +11,89 @@ from sqlalchemy.orm import Session
 
 from app.kernel import db, jobs
 
-OFTEN = 1  # seconds between two looks at whether somebody has changed something elsewhere
-ANYWAY = 60  # seconds after which it is read again whatever the notices say: somebody may have died before they pinned theirs
+CHECK_EVERY = 1  # seconds between two looks at the notes of other processes
+MAX_AGE = 60  # seconds until a value is read again in any case: a process may have died before it left its note
 
-Known = TypeVar("Known")
+Value = TypeVar("Value")
 
 _NOTHING = object()
-_boards: list[ProcessCache[Any]] = []
-_looked = 0.0
+_caches: list[ProcessCache[Any]] = []
+_checked_at = 0.0
 
 
-class ProcessCache(Generic[Known]):
-    """`read` asks the database; `told`, where there is one, is called with whatever is new to it."""
+class ProcessCache(Generic[Value]):
+    """`load` reads the value from the database; `on_change`, if given, is called with each new value."""
 
     def __init__(
-        self, name: str, read: Callable[[Session], Known], told: Callable[[Known], None] | None = None
+        self, name: str, load: Callable[[Session], Value], on_change: Callable[[Value], None] | None = None
     ) -> None:
-        self.name, self._read, self._told = name, read, told
-        self._known: Any = _NOTHING
-        self._last_told: Any = _NOTHING
-        self._notice: str | None = None
-        self._read_at = 0.0
-        _boards.append(self)
+        self.name, self._load_value, self._on_change = name, load, on_change
+        self._value: Any = _NOTHING
+        self._last_given: Any = _NOTHING  # the value that on_change has seen
+        self._note: str | None = None
+        self._loaded_at = 0.0
+        _caches.append(self)
 
     @property
-    def known(self) -> Known:
-        if self._known is _NOTHING:
-            self._learn()
-        return cast(Known, self._known)
+    def value(self) -> Value:
+        if self._value is _NOTHING:
+            self._load()
+        return cast(Value, self._value)
 
-    def changed(self) -> None:
-        """Called inside the transaction that changes the rows: known here when it has happened, and everywhere else within seconds."""
-        db.afterwards(self._spread)
+    def invalidate(self) -> None:
+        """Read the rows again after the open transaction commits; other processes follow within seconds."""
+        db.after_commit(self._publish)
 
-    def hear(self, notice: str | None) -> None:
-        if notice is None or notice != self._notice or time.monotonic() - self._read_at > ANYWAY:
-            self._notice = notice
-            if self._told:
-                self._learn()
+    def check_note(self, note: str | None) -> None:
+        """Drop the value if another process left a new note, if Redis is away, or if the value is too old."""
+        if note is None or note != self._note or time.monotonic() - self._loaded_at > MAX_AGE:
+            self._note = note
+            if self._on_change:
+                self._load()
             else:
-                self.forget()
+                self.clear()
 
-    def forget(self) -> None:
-        self._known = _NOTHING
+    def clear(self) -> None:
+        self._value = _NOTHING
 
-    def forget_notice(self) -> None:
-        self.forget()
-        self._notice = None
+    def clear_with_note(self) -> None:
+        self.clear()
+        self._note = None
 
-    def begins_with(self, known: Known) -> None:
-        """So much whoever is told knows already."""
-        self.forget()
-        self._last_told = known
+    def assume(self, value: Value) -> None:
+        """Start from a value that on_change does not have to be told."""
+        self.clear()
+        self._last_given = value
 
-    def _spread(self) -> None:
-        self._notice = secrets.token_hex(4)
-        self._learn()
-        jobs.pin(self.name, self._notice)
+    def _publish(self) -> None:
+        self._note = secrets.token_hex(4)
+        self._load()
+        jobs.set_note(self.name, self._note)
 
-    def _learn(self) -> None:
-        # What is not committed yet may never be: so this is not asked within the transaction that is open here.
-        with db.aside() as own:
-            known = self._read(own)
-        self._read_at = time.monotonic()
-        self._known = known
-        if self._told and known != self._last_told:
-            self._last_told = known
-            self._told(known)
+    def _load(self) -> None:
+        # In a session of its own: what the open transaction has changed is not committed yet, and may never be.
+        with db.separate_session() as own:
+            value = self._load_value(own)
+        self._loaded_at = time.monotonic()
+        self._value = value
+        if self._on_change and value != self._last_given:
+            self._last_given = value
+            self._on_change(value)
 
 
-def catch_up() -> None:
-    """Before a page and before a job: one question to the notice board for all of them, and none to the database unless there is news."""
-    global _looked
-    if time.monotonic() - _looked < OFTEN:
+def refresh_all() -> None:
+    """Check all caches before a page and before a job: one question to Redis, none to the database without news."""
+    global _checked_at
+    if time.monotonic() - _checked_at < CHECK_EVERY:
         return
-    _looked = time.monotonic()
-    for board, notice in zip(_boards, jobs.pinned(*(each.name for each in _boards)), strict=True):
-        board.hear(notice)
+    _checked_at = time.monotonic()
+    for cache, note in zip(_caches, jobs.get_notes(*(each.name for each in _caches)), strict=True):
+        cache.check_note(note)
 
 
-def forget_all() -> None:
-    """Tests empty the house behind everybody's back: no notice says so, not even the one that is known."""
-    global _looked
-    _looked = 0.0
-    for each in _boards:
-        each.forget_notice()
+def clear_all() -> None:
+    """Forget every value and note; for tests, which empty tables without leaving a note."""
+    global _checked_at
+    _checked_at = 0.0
+    for each in _caches:
+        each.clear_with_note()

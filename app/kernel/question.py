@@ -243,8 +243,8 @@ def _date(it: Question, typed: Any) -> str:
     if day is None:
         raise ValueError(say("Enter a valid date."))
     if not it.first_day <= day <= it.last_day:
-        first = say("today") if it.earliest == TODAY else translation.day(it.first_day)
-        last = say("today") if it.latest == TODAY else translation.day(it.last_day)
+        first = say("today") if it.earliest == TODAY else translation.format_day(it.first_day)
+        last = say("today") if it.latest == TODAY else translation.format_day(it.last_day)
         raise ValueError(say("Enter a date from %(first)s to %(last)s.", first=first, last=last))
     return day.isoformat()
 

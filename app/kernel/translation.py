@@ -109,17 +109,17 @@ def _plural(name: str) -> Callable[[int], int]:
 # --- days and hours ---------------------------------------------------------------------------------------------------
 
 
-def moment(instant: datetime, zone: str) -> str:
-    """An instant to whoever reads; on paper, in the history and for staff it is clock.said()."""
+def format_moment(instant: datetime, zone: str) -> str:
+    """An instant to whoever reads; on paper, in the history and for staff it is clock.format_moment()."""
     if language() == ENGLISH:
-        return clock.said(instant, zone)
-    return f"{day(instant.astimezone(ZoneInfo(zone)), 'short')}, {hour(instant, zone)}"
+        return clock.format_moment(instant, zone)
+    return f"{format_day(instant.astimezone(ZoneInfo(zone)), 'short')}, {format_hour(instant, zone)}"
 
 
-def hour(instant: datetime, zone: str) -> str:
+def format_hour(instant: datetime, zone: str) -> str:
     """ "09:00 IST" """
     local = instant.astimezone(ZoneInfo(zone))
-    return f"{local:%H:%M} {clock.zone_said(local)}"
+    return f"{local:%H:%M} {clock.format_zone(local)}"
 
 
 _IN_ENGLISH = {
@@ -136,7 +136,7 @@ _IN_ENGLISH = {
 }
 
 
-def day(it: date, how: str = "date") -> str:
+def format_day(it: date, how: str = "date") -> str:
     """A day, or a part of one, as a calendar says it: Tue 24 Nov 2026, 24 Nov 2026, Tuesday 24 November, November 2026, Tuesday."""
     name = language()
     if name == ENGLISH:
@@ -147,9 +147,7 @@ def day(it: date, how: str = "date") -> str:
                 {"short": "yMMMEd", "date": "yMMMd", "day": "MMMMd", "month of year": "yMMMM"}[how], it, locale=name
             )
         case "day of week" | "day of week and year":
-            return (
-                f"{format_date(it, 'EEEE', locale=name)}, {day(it, 'day' if how == 'day of week' else 'day of year')}"
-            )
+            return f"{format_date(it, 'EEEE', locale=name)}, {format_day(it, 'day' if how == 'day of week' else 'day of year')}"
     return format_date(
         it,
         {"day of year": "long", "month": "LLLL", "weekday": "EEEE", "weekday, short": "EEE", "letters": "EEEEE"}[how],
@@ -157,7 +155,7 @@ def day(it: date, how: str = "date") -> str:
     )
 
 
-def stretch(seconds: int) -> str:
+def format_duration(seconds: int) -> str:
     """The two largest parts of a stretch of time: 3 days 4 hours, 14 minutes."""
     parts = ("day", seconds // 86400), ("hour", seconds % 86400 // 3600), ("minute", seconds % 3600 // 60)
     first = next((at for at, (_, count) in enumerate(parts) if count), None)

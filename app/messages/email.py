@@ -41,7 +41,7 @@ class Email:
         return person.email
 
     def send(self, letter: Letter) -> str:
-        db.step_outside()
+        db.require_no_transaction()
         message = flask_mail.Message(
             subject=letter.said.subject, recipients=[letter.to], body=letter.said.text, html=letter.said.html
         )

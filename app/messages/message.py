@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, Index, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
-from app.kernel.db import Noun, all_called, noun_called, session, transaction
+from app.kernel.db import Noun, noun_of_table, session, table_labels, transaction
 from app.kernel.errors import Missing
 from app.kernel.jobs import job, later
 from app.kernel.people import Person
@@ -69,7 +69,7 @@ class Message(Noun):
         default="", info={"label": "Reminder type"}
     )  # what sort of reminder it is; empty when it is none
     called: Mapped[str] = mapped_column(info={"label": "Variable"})
-    noun: Mapped[str] = mapped_column(info={"choices": all_called})
+    noun: Mapped[str] = mapped_column(info={"choices": table_labels})
     row_id: Mapped[int]
     edition: Mapped[int] = mapped_column(
         default=0, info={"label": "Record version"}
@@ -97,7 +97,7 @@ class Message(Noun):
         if self.person.state == "forgotten":
             self.drop()
             return
-        about = noun_called(self.noun).get(self.row_id)
+        about = noun_of_table(self.noun).get(self.row_id)
         carrier = self.carrier
         if carrier is None or not carrier.address(self.person):
             self.fail(f"{self.person.name} can no longer be reached by {IN_A_SENTENCE[self.channel]}.")

@@ -59,7 +59,7 @@ class Heard:
 
 def call(address: str, body: bytes, headers: Mapping[str, str]) -> Heard:
     """One POST. Nobody is followed anywhere else, and no proxy stands between the check and the line."""
-    db.step_outside()
+    db.require_no_transaction()
     began = time.monotonic()
     try:
         with httpx.Client(
@@ -92,7 +92,7 @@ class Fetched:
 
 def fetch(address: str, headers: Mapping[str, str], most: int) -> Fetched:
     """One GET, followed to where they say it is; each address on the way is looked at anew, and all of it shares the time."""
-    db.step_outside()
+    db.require_no_transaction()
     until = time.monotonic() + PATIENCE
     try:
         for _ in range(HOPS + 1):

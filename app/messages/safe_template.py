@@ -146,7 +146,7 @@ class _OnlyPieces(template.InLanguage):
 
 guarded = _Guarded(loader=_OnlyPieces(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 guarded.globals.clear()
-guarded.filters.update(spoken=translation.say, dated=translation.day)
+guarded.filters.update(spoken=translation.say, dated=translation.format_day)
 
 
 @cache

@@ -44,7 +44,7 @@ class Sms:
     # --- saying ---
 
     def send(self, letter: Letter) -> str:
-        db.step_outside()
+        db.require_no_transaction()
         form = self.sender | {
             "To": letter.to,
             "Body": letter.said.text.strip(),

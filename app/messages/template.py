@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from app.kernel.db import spaced
 from app.kernel.people import Person
-from app.kernel.translation import day, languages, moment, say, speaking
+from app.kernel.translation import format_day, format_moment, languages, say, speaking
 from config import ROOT
 
 CHANNELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
@@ -53,7 +53,7 @@ words = Environment(
     lstrip_blocks=True,
     autoescape=select_autoescape(["html"]),
 )
-words.filters.update(spoken=say, dated=day)
+words.filters.update(spoken=say, dated=format_day)
 _known: tuple[str, ...] = ()
 _titles: dict[str, str] = {}
 _given: dict[str, str] = {}  # words that stand in a pack's own file, by the path that a file of theirs would have
@@ -152,7 +152,7 @@ def _line(line: str, into: Callable[[str], str]) -> str:
 
 def when(own: str) -> Callable[..., str]:
     def when(instant: datetime, zone: str = "") -> str:
-        return moment(instant, zone or own)
+        return format_moment(instant, zone or own)
 
     return when
 

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column, validates
 
 from app.kernel import clock
 from app.kernel.access import Linked, signatures
-from app.kernel.db import Noun, called, nouns, session, transaction
+from app.kernel.db import Noun, label_of_table, nouns, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.events import ADDED, is_newsworthy
 from app.kernel.workflow import move, moves
@@ -37,7 +37,7 @@ class Happening:
 def happenings() -> Iterator[Happening]:
     """Everything that can be heard: each move of each noun that says what it would tell, and that it came to be."""
     for noun in sorted((each for each in nouns() if is_newsworthy(each)), key=lambda each: each.__tablename__):
-        one = called(noun.__tablename__)
+        one = label_of_table(noun.__tablename__)
         yield Happening(f"{noun.__tablename__}.{ADDED}", f"{one}: added", f"A new {one.lower()} was added.")
         for it in moves(noun).values():
             yield Happening(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)

@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock, events
-from app.kernel.db import Noun, all_called, session, transaction
+from app.kernel.db import Noun, session, table_labels, transaction
 from app.kernel.events import Happened, is_newsworthy, told_of
 from app.kernel.jobs import job, later
 from app.kernel.workflow import move
@@ -37,7 +37,7 @@ class WebhookDelivery(Noun, table="call"):
     hook: Mapped[Webhook] = relationship(lazy="joined", innerjoin=True)
     event: Mapped[str] = mapped_column(index=True)
     event_id: Mapped[str] = mapped_column(unique=True)
-    noun: Mapped[str] = mapped_column(info={"choices": all_called})
+    noun: Mapped[str] = mapped_column(info={"choices": table_labels})
     row_id: Mapped[int]
     body: Mapped[str] = mapped_column(info={"long": True, "label": "Payload"})
     since: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "First attempt"})

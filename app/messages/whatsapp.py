@@ -42,7 +42,7 @@ class WhatsApp:
     # --- saying ---
 
     def send(self, letter: Letter) -> str:
-        db.step_outside()
+        db.require_no_transaction()
         try:
             answer = httpx.post(self.address_there, json=_template(letter), headers=self.headers, timeout=WAIT)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):

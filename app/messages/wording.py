@@ -212,7 +212,7 @@ def things(name: str) -> dict[str, type[Noun] | None]:
 
 def _noun(called: str) -> type[Noun] | None:
     try:
-        return db.noun_called(called)
+        return db.noun_of_table(called)
     except KeyError:
         return None
 

@@ -163,7 +163,7 @@ def described() -> Iterator[str]:
             yield from _noun(noun)
         yield from (f"    message {name}" for name in pack.messages)
     yield "Clock"
-    yield from (f"    every {span}  {name}" for name, span in jobs.clockwork().items())
+    yield from (f"    every {span}  {name}" for name, span in jobs.job_schedule().items())
 
 
 def _noun(noun: type[Noun]) -> Iterator[str]:

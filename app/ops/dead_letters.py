@@ -12,9 +12,9 @@ from sqlalchemy import Executable, Select, func, select
 from app.desk.declare.resource import resource_of
 from app.desk.records.history import door_to
 from app.kernel import access, clock
-from app.kernel.db import Noun, called, session
+from app.kernel.db import Noun, label_of_table, session
 from app.kernel.errors import Missing, Refused
-from app.kernel.jobs import Job, Tick, clockwork, label_of
+from app.kernel.jobs import Job, Tick, job_label, job_schedule
 from app.kernel.workflow import Move, legal, moves, press
 from app.messages.message import Message
 from app.messages.webhook_delivery import WebhookDelivery
@@ -52,7 +52,7 @@ def _order(state: str) -> tuple[Any, ...]:
 
 
 def _job(job: Job) -> list[Cell]:
-    about = f"{called(job.noun)} {job.row_id}" if job.noun else ""
+    about = f"{label_of_table(job.noun)} {job.row_id}" if job.noun else ""
     trouble = job.error.strip().rpartition("\n")[2] or (f"Finished {ago(job.finished_at)}" if job.finished_at else "")
     again = [Press("Try again", _door(job, "try_again"))] if job.state == "failed" else []
     return [
@@ -83,7 +83,7 @@ def _by_name() -> Card:
     )
     rows = [
         [
-            Cell(label_of(name)),
+            Cell(job_label(name)),
             *map(number, counts),
             Cell(told_span(half), figure=True),
             Cell(told_span(most), figure=True),
@@ -108,7 +108,7 @@ def _rows(asked: Executable) -> Sequence[Any]:
 
 def clock_told() -> tuple[bool, str]:
     """Whether the clock is awake: what it should have asked for by now, it has."""
-    first = session.scalar(select(func.min(Tick.next_at)).where(Tick.name.in_([*clockwork()])))
+    first = session.scalar(select(func.min(Tick.next_at)).where(Tick.name.in_([*job_schedule()])))
     if first is None:
         return False, "It has not run yet. Start the clock process."
     if first + ASLEEP < clock.now():
@@ -169,7 +169,7 @@ def letters() -> Iterator[Card]:
 def _label(noun: type[Noun], count: int = 2) -> str:
     """What one or several of them are called on the desk."""
     resource = resource_of(noun)
-    one = resource.one if resource else called(noun.__tablename__)
+    one = resource.one if resource else label_of_table(noun.__tablename__)
     return one if count == 1 else resource.label if resource else f"{one}s"
 
 

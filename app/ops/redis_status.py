@@ -98,7 +98,7 @@ def _prefix(key: bytes) -> str:
 
 
 def _queue(store: Any) -> Queue:
-    return Queue(jobs.DOORBELL, connection=store, serializer=JSONSerializer)
+    return Queue(jobs.QUEUE, connection=store, serializer=JSONSerializer)
 
 
 def _workers(store: Any) -> list[Worker]:
@@ -149,7 +149,7 @@ def tiles() -> Iterator[Tile]:
 
 
 def ring() -> str:
-    jobs.ring()
+    jobs.wake_workers()
     return "Workers were woken."
 
 

@@ -31,7 +31,7 @@ from werkzeug.datastructures import MultiDict
 from werkzeug.exceptions import HTTPException
 
 from app.kernel import clock, feature, translation
-from app.kernel.db import in_words, session
+from app.kernel.db import as_refusal, session
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 from app.kernel.people import Person
 from app.kernel.translation import ENGLISH, counted, language, languages, say, speak, unsaid
@@ -86,7 +86,7 @@ def put_up(app: Flask) -> None:
         url_for=address,
         asset=asset,
         settings=settings,
-        said=translation.moment,
+        format_moment=translation.format_moment,
         now=clock.now,
         framed=framed,
     )
@@ -97,11 +97,11 @@ def put_up(app: Flask) -> None:
         language=language,
         languages=languages,
         in_language=in_language,
-        hour=translation.hour,
-        dated=translation.day,
-        stretch=translation.stretch,
+        format_hour=translation.format_hour,
+        format_day=translation.format_day,
+        format_duration=translation.format_duration,
     )
-    app.jinja_env.filters.update(said=translation.moment, spoken=say, lines_written=working_hours.lines)
+    app.jinja_env.filters.update(format_moment=translation.format_moment, spoken=say, lines_written=working_hours.lines)
 
 
 def framed() -> bool:
@@ -306,7 +306,7 @@ def _http(error: HTTPException) -> Any:
 def _broken(error: Exception) -> Any:
     """A constraint that broke outside of a transaction() is still a refusal; everything else is a bug, and is seen."""
     session.rollback()
-    no = in_words(error)
+    no = as_refusal(error)
     if isinstance(no, Refused):
         return _refused(no)
     log.error("%s %s broke", request.method, request.path, exc_info=error)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import Blueprint, current_app, render_template, request, url_for
 
-from app.kernel.db import noun_called, nouns
+from app.kernel.db import noun_of_table, nouns
 from app.kernel.errors import Missing
 from app.money.bills.bill import Bill
 from app.money.bills.one_off_charge import OneOffCharge
@@ -17,7 +17,7 @@ thing = Blueprint("thing", __name__)
 
 @thing.get("/owed/<noun>/<token>")
 def show(noun: str, token: str) -> str:
-    kind: Any = noun_called(noun) if noun in {each.__tablename__ for each in nouns()} else None
+    kind: Any = noun_of_table(noun) if noun in {each.__tablename__ for each in nouns()} else None
     if kind is None or not issubclass(kind, OneOffCharge):
         raise Missing
     it = kind.by_token(token)

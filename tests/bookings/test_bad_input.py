@@ -120,7 +120,7 @@ class House:
         )
 
     def later(self, **span: float) -> None:
-        self.stack.enter_context(clock.standing_at(clock.now() + timedelta(**span)))
+        self.stack.enter_context(clock.frozen_at(clock.now() + timedelta(**span)))
 
     # --- what was written ---
 
@@ -300,7 +300,7 @@ def to_the_same_slot(it: House, send: Callable[[House, Booking], Any]) -> Any:
 def day_of_25_hours(it: House) -> Any:
     """Half past two comes twice in Rome on that night: both are offered, and told apart."""
     first = datetime(2027, 10, 31, 0, 30, tzinfo=UTC)
-    it.stack.enter_context(clock.standing_at(first - timedelta(days=9)))
+    it.stack.enter_context(clock.frozen_at(first - timedelta(days=9)))
     with transaction():
         it.service.minutes = 30
     slots = it.open_slot(), it.open_slot(hours=60)

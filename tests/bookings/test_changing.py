@@ -90,7 +90,7 @@ def test_there_and_back_again_has_its_reminder(
     first = booking.slot
     booking.reschedule(NewTime(other.id))
     booking.reschedule(NewTime(first.id))
-    with clock.standing_at(first.starts_at - timedelta(hours=24)):
+    with clock.frozen_at(first.starts_at - timedelta(hours=24)):
         work_off()
     assert [each.state for each in said(booking, "bookings/reminder")].count("sent") == 1
 
@@ -101,7 +101,7 @@ def test_a_reminder_is_never_for_the_old_time(
     booking, later = paid(hours=72), open_slot(hours=120)
     old = booking.slot.starts_at
     booking.reschedule(NewTime(later.id))
-    with clock.standing_at(old - timedelta(hours=23)):
+    with clock.frozen_at(old - timedelta(hours=23)):
         work_off()
     assert [each.state for each in said(booking, "bookings/reminder")] == ["dropped", "waiting"]
 
@@ -114,7 +114,7 @@ def test_the_rest_of_a_deposit_is_asked_for_once_before_the_new_time(
     booking = hold(open_slot(hours=24 * 10))
     booking.mark_paid(ByHand("cash", "R-1"))
     booking.reschedule(NewTime(open_slot(hours=24 * 20).id))
-    with clock.standing_at(booking.slot.starts_at - timedelta(days=2)):
+    with clock.frozen_at(booking.slot.starts_at - timedelta(days=2)):
         work_off()
     asked = session.scalars(select(Message).where(Message.template == "money/pay_link").order_by(Message.due_at)).all()
     assert [each.state for each in asked] == ["dropped", "sent"]

@@ -51,12 +51,12 @@ def guests(page: str) -> list[str]:
 def test_the_day_is_in_order_and_the_next_one_stands_out(
     paid: Any, hold: Any, open_slot: Any, dev: Any, enter: Enter
 ) -> None:
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         paid(open_slot(hours=3, of=dev), **KABIR)
         paid(open_slot(hours=1))
         hold(open_slot(hours=5), name="Priya Nair")
         paid(open_slot(hours=30), name="Somebody Tomorrow")
-    with clock.standing_at(NOON + timedelta(minutes=20)):
+    with clock.frozen_at(NOON + timedelta(minutes=20)):
         page = enter("dina").get("/desk/today/").text
         told = guests(page)
         assert [each.split(" until")[0] for each in told] == ["12:30", "14:30", "16:30"]
@@ -76,7 +76,7 @@ def test_the_day_is_in_order_and_the_next_one_stands_out(
 def test_check_in_complete_and_no_show_are_the_declared_moves_and_lead_back(
     paid: Any, open_slot: Any, enter: Enter
 ) -> None:
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         booking = paid(open_slot(hours=1))
         asha = enter("asha")
         assert "Check in" in guests(asha.get("/desk/today/").text)[0]
@@ -84,7 +84,7 @@ def test_check_in_complete_and_no_show_are_the_declared_moves_and_lead_back(
         answer = asha.post(f"/desk/booking/{booking.id}/do/arrive", data={"back": "/desk/today/"})
         assert answer.location == "/desk/today/"
         assert asha.post(f"/desk/booking/{booking.id}/do/arrive").status_code == 409
-    with clock.standing_at(NOON + timedelta(hours=1)):
+    with clock.frozen_at(NOON + timedelta(hours=1)):
         told = guests(asha.get("/desk/today/").text)[0]
         assert "Arrived 12:00" in told
         assert "Check in" not in told
@@ -98,7 +98,7 @@ def test_what_is_not_paid_yet_is_said_and_the_queries_do_not_grow(
     with transaction():
         service.deposit_percent = 40
     dina = enter("dina")
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         paid(open_slot(hours=1))
         hold(open_slot(hours=2), **KABIR)
         page = dina.get("/desk/today/").text
@@ -305,7 +305,7 @@ def a_week(service: Service, paid: Any, hold: Any, open_slot: Any, dev: Any, by:
     """Of a week: two who came, one who did not, one called off with half of it back, one hold that lapsed, and one that stands."""
     with transaction():
         service.price = Money(100000, "INR")
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         who = {
             name: paid(open_slot(hours=hours, of=of), name=name)
             for name, hours, of in (("Ann", 2, None), ("Ben", 3, None), ("Cem", 2, dev))
@@ -320,7 +320,7 @@ def a_week(service: Service, paid: Any, hold: Any, open_slot: Any, dev: Any, by:
             off.bills[0].payments[0].give_back(GiveBack(amount="500", why="Half of it was enough."))
             off.cancel(CallOff("Ill", "nothing"))
             lapsed.lapse()
-    with clock.standing_at(NOON + timedelta(hours=9)), transaction():
+    with clock.frozen_at(NOON + timedelta(hours=9)), transaction():
         who["Ann"].complete()
         who["Ben"].complete()
         who["Cem"].miss()
@@ -328,7 +328,7 @@ def a_week(service: Service, paid: Any, hold: Any, open_slot: Any, dev: Any, by:
 
 
 def test_the_figures_of_a_week_are_those_worked_out_by_hand(a_week: dict[str, Any], ask: Any, dev: Any) -> None:
-    with clock.standing_at(NOON + timedelta(hours=9)):
+    with clock.frozen_at(NOON + timedelta(hours=9)):
         assert ask("revenue") == [
             {"week": "2026-11-16", "service": "First consultation", "bookings": 4, "net": 3500, "tax": 0, "total": 3500}
         ]
@@ -366,7 +366,7 @@ def test_the_figures_of_a_week_are_those_worked_out_by_hand(a_week: dict[str, An
 def test_an_hour_that_two_services_offer_is_open_once(
     service: Service, paid: Any, open_slot: Any, asha: Any, ask: Any
 ) -> None:
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         slot = open_slot(hours=2)
         with transaction():
             other = Service(name="Follow-up", slug="follow-up", minutes=30, price=Money(0, "INR"), notice_minutes=0)
@@ -381,11 +381,11 @@ def test_an_hour_that_two_services_offer_is_open_once(
 def test_reminders_that_were_needed_and_that_were_not(
     paid: Any, open_slot: Any, ask: Any, by: Any, work_off: Any
 ) -> None:
-    with clock.standing_at(NOON - timedelta(days=2)):
+    with clock.frozen_at(NOON - timedelta(days=2)):
         paid(open_slot(hours=48))
         off = paid(open_slot(hours=50), name="Kabir Shah")
         with by("dina"), transaction():
             off.cancel(CallOff("Ill", "all"))
         assert [(row["what"], row["to_come"], row["rate"]) for row in ask("reminders")] == [("1 day before", 2, None)]
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         assert [(row["late"], row["rate"]) for row in ask("reminders")] == [(2, 0)]

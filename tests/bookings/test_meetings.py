@@ -180,7 +180,7 @@ def test_when_google_stays_away_there_is_another_room_and_staff_hear_of_it_once(
     plan("503", times=10)
     booking, began = paid(), clock.now()
     for seconds in (0, 6, 30, 100):
-        with clock.standing_at(began + timedelta(seconds=seconds)):
+        with clock.frozen_at(began + timedelta(seconds=seconds)):
             work_off()
     meeting = meeting_of(booking)
     assert (meeting.state, meeting.driver, booking.state) == ("ready", "jitsi", "confirmed")
@@ -216,7 +216,7 @@ def test_with_nothing_left_the_page_says_that_the_link_is_sent_and_staff_enter_o
         with pytest.raises(Refused):
             meeting.enter(Link("javascript:alert(1)"))
         meeting.enter(Link("https://zoom.example/for-meera"))
-    with clock.standing_at(booking.slot.starts_at - timedelta(minutes=5)):
+    with clock.frozen_at(booking.slot.starts_at - timedelta(minutes=5)):
         assert "https://zoom.example/for-meera" in client.get(f"/booking/{booking.token}").text
 
 
@@ -227,7 +227,7 @@ def test_the_link_is_shown_from_a_quarter_of_an_hour_before_and_never_the_hosts(
     work_off()
     meeting = meeting_of(booking)
     for minutes, shown in ((-16, False), (-14, True), (30, True), (95, False)):
-        with clock.standing_at(booking.slot.starts_at + timedelta(minutes=minutes)):
+        with clock.frozen_at(booking.slot.starts_at + timedelta(minutes=minutes)):
             page, told = (
                 client.get(f"/booking/{booking.token}").text,
                 client.get(f"/api/bookings/{booking.token}").get_json(),

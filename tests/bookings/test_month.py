@@ -35,7 +35,7 @@ def days_to_choose(page: str) -> list[str]:
 def test_the_page_opens_at_the_first_free_time_whatever_month_it_is_in(
     last_day: str, client: FlaskClient, open_slot: Callable[..., Slot]
 ) -> None:
-    with clock.standing_at(datetime.fromisoformat(last_day)):
+    with clock.frozen_at(datetime.fromisoformat(last_day)):
         slot = open_slot(hours=48)
         page = client.get("/book/first")
     assert page.status_code == 200
@@ -46,7 +46,7 @@ def test_the_page_opens_at_the_first_free_time_whatever_month_it_is_in(
 def test_a_month_that_was_asked_for_opens_even_if_nothing_is_free(
     client: FlaskClient, open_slot: Callable[..., Slot]
 ) -> None:
-    with clock.standing_at(datetime.fromisoformat(LAST_DAYS[0])):
+    with clock.frozen_at(datetime.fromisoformat(LAST_DAYS[0])):
         open_slot(hours=48)
         page = client.get("/book/first?month=2026-11")
         assert days_to_choose(page.text) == []
@@ -56,7 +56,7 @@ def test_a_month_that_was_asked_for_opens_even_if_nothing_is_free(
 def test_a_month_in_the_middle_is_read_with_one_question(
     client: FlaskClient, open_slot: Callable[..., Slot], count_queries: Callable[..., int]
 ) -> None:
-    with clock.standing_at(datetime.fromisoformat("2026-11-11T09:00+05:30")):
+    with clock.frozen_at(datetime.fromisoformat("2026-11-11T09:00+05:30")):
         open_slot(hours=48)
         named = count_queries(lambda: client.get("/book/first?month=2026-11"))
         assert count_queries(lambda: client.get("/book/first")) == named
@@ -65,7 +65,7 @@ def test_a_month_in_the_middle_is_read_with_one_question(
 def test_the_times_of_one_practitioner_open_at_theirs(
     last_day: str, client: FlaskClient, open_slot: Callable[..., Slot], dev: object
 ) -> None:
-    with clock.standing_at(datetime.fromisoformat(last_day)):
+    with clock.frozen_at(datetime.fromisoformat(last_day)):
         open_slot(hours=48)
         theirs = open_slot(hours=24 * 40, of=dev)
         page = client.get(f"/book/first?with={theirs.practitioner_id}")
@@ -75,7 +75,7 @@ def test_the_times_of_one_practitioner_open_at_theirs(
 def test_where_nothing_is_free_the_page_stays_in_the_present_month(
     last_day: str, client: FlaskClient, service: Service
 ) -> None:
-    with clock.standing_at(datetime.fromisoformat(last_day)):
+    with clock.frozen_at(datetime.fromisoformat(last_day)):
         page = client.get("/book/first")
     assert page.status_code == 200
     assert days_to_choose(page.text) == []

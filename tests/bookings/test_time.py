@@ -394,7 +394,7 @@ def test_what_is_taken_elsewhere_is_not_offered_here_until_it_is_free_again(
 def test_on_a_public_holiday_nothing_is_offered_unless_it_is_said(
     asha: Practitioner, service: Service, weekly: Any, written: Any
 ) -> None:
-    with clock.standing_at(datetime(2026, 12, 24, 6, tzinfo=UTC)):
+    with clock.frozen_at(datetime(2026, 12, 24, 6, tzinfo=UTC)):
         with transaction():
             asha.holidays = "in-ka"
         weekly(asha, 10, 12)

@@ -166,7 +166,7 @@ def test_a_message_goes_out_in_the_words_of_the_house(
     booking.mark_paid(ByHand("cash", "R-1"))
     work_off()
     before = letters(sandbox)
-    with clock.standing_at(slot.ends_at):
+    with clock.frozen_at(slot.ends_at):
         all_of(Booking)[0].miss()
         work_off()
     (message,) = [each for each in all_of(Message) if (each.key or "").startswith("automation:")]
@@ -368,7 +368,7 @@ def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(
     make: Any, open_slot: Any, hold: Any, count_queries: Any
 ) -> None:
     one, two, three = hold(open_slot()), hold(open_slot(hours=60)), hold(open_slot(hours=70))
-    automation.board.known  # noqa: B018  # as after the first page
+    automation.board.value  # noqa: B018  # as after the first page
     before = count_queries(one.lapse)
     make("person", "added", REMARK | {"words": "{name}"})
     assert count_queries(two.lapse) == before

@@ -96,7 +96,7 @@ def test_a_calendar_that_makes_no_sense_does_not_load() -> None:
 @pytest.fixture
 def a_day(open_slot: Any, hold: Any, asha: Practitioner, dev: Practitioner) -> dict[str, Booking]:
     """Of 22 November: one with each, and a free hour of each."""
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         open_slot(hours=50)
         open_slot(hours=51, of=dev)
         return {
@@ -106,7 +106,7 @@ def a_day(open_slot: Any, hold: Any, asha: Practitioner, dev: Practitioner) -> d
 
 
 def look(who: FlaskClient, query: str = "view=day&day=2026-11-22") -> str:
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         answer = who.get(f"/desk/booking/calendar/?{query}")
     assert answer.status_code == 200
     return answer.text
@@ -198,7 +198,7 @@ def test_the_number_of_queries_does_not_grow_with_what_is_on_it(
 ) -> None:
     dina = enter("dina")
     few = count_queries(lambda: look(dina))
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         for hours in range(3):
             hold(open_slot(hours=40 + hours), name=f"Guest {hours}")
             open_slot(hours=53 + hours)
@@ -216,7 +216,7 @@ def test_one_is_dragged_by_the_move_of_its_button_and_hears_the_same_words(
     assert f'data-id="{booking.id}"' in page
     assert 'data-drop="/desk/booking/0/do/reschedule"' in page
     drops = dict(each.split(":") for found in re.findall(r'data-drops="(.*?)"', page) for each in found.split())
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         no = enter("dina").post(url, data={"slot": taken.id, "why": ""}, headers={"Accept": "application/json"})
         assert no.status_code == 409
         said = no.get_json()["error"]["message"]

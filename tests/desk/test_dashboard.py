@@ -29,7 +29,7 @@ def told(page: str) -> str:
 
 
 def test_a_figure_stands_beside_the_same_of_the_weeks_before(hold: Hold, open_slot: OpenSlot, enter: Enter) -> None:
-    with clock.standing_at(clock.now() - timedelta(days=30)):
+    with clock.frozen_at(clock.now() - timedelta(days=30)):
         hold(open_slot()).mark_paid(ByHand("cash", "R-0"))
     for nth in 1, 2:
         hold(open_slot(hours=24 + nth)).mark_paid(ByHand("cash", f"R-{nth}"))

@@ -154,8 +154,8 @@ def test_another_process_hears_of_it_within_seconds(
             execution_options={"unaudited": "Another process."},
         )
     assert client.get("/account/in").status_code == 200
-    jobs.pin("switches", "told elsewhere")
-    monkeypatch.setattr(process_cache, "_looked", 0.0)
+    jobs.set_note("switches", "told elsewhere")
+    monkeypatch.setattr(process_cache, "_checked_at", 0.0)
     assert client.get("/account/in").status_code == 404
 
 

@@ -25,7 +25,7 @@ TUESDAY = datetime(2026, 11, 24, 12, 0, tzinfo=ZoneInfo("Asia/Kolkata"))
 
 @pytest.fixture(autouse=True)
 def at_noon() -> Iterator[None]:
-    with clock.standing_at(TUESDAY):
+    with clock.frozen_at(TUESDAY):
         yield
 
 

@@ -139,7 +139,7 @@ def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: A
         person = Person.meet(**MEERA)
         session.flush()
     for days, rupees in ((0, 100), (3, 50), (4, -30)):
-        with clock.standing_at(NOON + timedelta(days=days)), transaction():
+        with clock.frozen_at(NOON + timedelta(days=days)), transaction():
             post(
                 f"trial {days}",
                 f"Day {days}",
@@ -243,7 +243,7 @@ def test_what_is_owed_is_put_by_age_and_a_lapsed_hold_is_owed_by_nobody(
 ) -> None:
     with transaction():
         service.price, service.deposit_percent = inr(1000), 40
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         rest = hold(open_slot(hours=48))
         with by("dina"), transaction():
             rest.mark_paid(ByHand("bank", "UTR-1"))
@@ -264,7 +264,7 @@ def test_what_is_owed_is_put_by_age_and_a_lapsed_hold_is_owed_by_nobody(
 
 
 def test_refunds_that_failed_stand_first_with_their_age(paid: Any, open_slot: Any, ask: Any, enter: Enter) -> None:
-    with clock.standing_at(NOON):
+    with clock.frozen_at(NOON):
         for hours, why in ((48, "=1+1"), (50, "Late")):
             payment = paid(open_slot(hours=hours)).bills[0].payments[0]
             with transaction():
@@ -272,7 +272,7 @@ def test_refunds_that_failed_stand_first_with_their_age(paid: Any, open_slot: An
         with transaction():
             paid_first = Bill.get(1).payments[0].refunds[0]
             paid_first.fail("The till was empty.")
-    with clock.standing_at(NOON + timedelta(days=4)):
+    with clock.frozen_at(NOON + timedelta(days=4)):
         told = ask("refunds", since="2026-11-01")
         assert figures(told, "state", "money", "days", "trouble") == [
             ("failed", 10, 4, "The till was empty."),
@@ -325,9 +325,7 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
 
 def test_days_are_days_of_the_house_and_not_of_greenwich(paid: Any, slot: Slot, ask: Any) -> None:
     today = clock.today()
-    with clock.standing_at(
-        datetime.combine(today, time(0, 30), ZoneInfo(clock.zone()))
-    ):  # still yesterday in Greenwich
+    with clock.frozen_at(datetime.combine(today, time(0, 30), ZoneInfo(clock.zone()))):  # still yesterday in Greenwich
         paid(slot)
     assert ask("day_book", since=str(today), until=str(today))["count"]
     yesterday = str(today - timedelta(days=1))

@@ -105,7 +105,7 @@ def test_codes_are_those_of_rfc_6238() -> None:
 def second(app: Flask) -> tuple[TwoFactor, list[str]]:
     """Dina's, switched on a minute ago, with its sheet."""
     made = TwoFactor.begin(user_id(app, "dina"))
-    with clock.standing_at(clock.now() - timedelta(minutes=1)):
+    with clock.frozen_at(clock.now() - timedelta(minutes=1)):
         return made, made.switch_on(code_of(made))
 
 
@@ -170,7 +170,7 @@ def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: 
     desk.post("/desk/second/", data={"do": "begin"})
     made = TwoFactor.of(user_id(app, "dina"))
     assert made
-    with clock.standing_at(clock.now() - timedelta(minutes=2)):
+    with clock.frozen_at(clock.now() - timedelta(minutes=2)):
         first = made.switch_on(code_of(made))
     page = desk.post("/desk/second/", data={"do": "sheet", "code": code_of(made)}).text
     assert page.count("<li><code>") == 10

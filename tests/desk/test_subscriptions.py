@@ -115,7 +115,7 @@ def on(work_off: Any) -> Callable[[datetime], None]:
     """The clock and the worker, at this instant."""
 
     def on(instant: datetime) -> None:
-        with clock.standing_at(instant):
+        with clock.frozen_at(instant):
             send_due_reports()
             work_off()
 
@@ -126,9 +126,9 @@ def on(work_off: Any) -> Callable[[datetime], None]:
 def in_berlin(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where the clocks are changed: back on 25 October 2026, forward on 28 March 2027."""
     monkeypatch.setattr(column, "house", House("Europe/Berlin", "INR"))
-    clock.live_in("Europe/Berlin")
+    clock.configure("Europe/Berlin")
     yield
-    clock.live_in("Asia/Kolkata")
+    clock.configure("Asia/Kolkata")
 
 
 def again(subscription: Subscription) -> Subscription:
@@ -189,7 +189,7 @@ def test_seven_in_the_morning_is_seven_whatever_is_done_to_the_clocks(in_berlin:
 
 def test_each_sending_asks_about_new_days(asks: Any, hold: Any, slot: Any, on: Any, letters: Any) -> None:
     hold(slot)
-    with clock.standing_at(FRIDAY):
+    with clock.frozen_at(FRIDAY):
         made = asks("dina")
     for days in (1, 2):
         on(FRIDAY + timedelta(days=days))
@@ -215,7 +215,7 @@ def test_it_comes_as_they_want_it(kind: str, begins: bytes, asks: Any, by: Any, 
 
 
 def test_a_worker_that_was_away_for_three_days_sends_once(asks: Any, on: Any, letters: Any) -> None:
-    with clock.standing_at(FRIDAY):
+    with clock.frozen_at(FRIDAY):
         asks("dina")
     on(FRIDAY + timedelta(days=3))
     on(FRIDAY + timedelta(days=3, minutes=1))
@@ -226,9 +226,9 @@ def test_a_worker_that_was_away_for_three_days_sends_once(asks: Any, on: Any, le
 def test_a_worker_that_is_killed_leaves_it_to_the_next_one(
     asks: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with clock.standing_at(FRIDAY):
+    with clock.frozen_at(FRIDAY):
         made = asks("dina")
-    with clock.standing_at(FRIDAY + timedelta(days=1)):
+    with clock.frozen_at(FRIDAY + timedelta(days=1)):
         with monkeypatch.context() as dying:
             dying.setattr("app.desk.reports.subscription.tell", lambda *_, **__: exec("raise SystemExit"))
             with pytest.raises(SystemExit):
@@ -236,7 +236,7 @@ def test_a_worker_that_is_killed_leaves_it_to_the_next_one(
         assert again(made).of_day is None, "all of it or nothing"
         send_due_reports()
         assert jobs._claim(), "and the worker that took it is killed here"
-    with clock.standing_at(FRIDAY + timedelta(days=1, minutes=5)):
+    with clock.frozen_at(FRIDAY + timedelta(days=1, minutes=5)):
         send_due_reports()
         work_off()
     assert len(letters("dina")) == 1
@@ -291,7 +291,7 @@ def test_an_administrator_asks_for_others_and_nobody_else_does(asks: Any, trial:
 def test_whoever_lost_the_right_is_told_and_sent_nothing(
     app: Flask, asks: Any, trial: Trial, on: Any, letters: Any
 ) -> None:
-    with clock.standing_at(FRIDAY):
+    with clock.frozen_at(FRIDAY):
         made = asks("asha")
     trial.open_to = {"Desk"}
     on(FRIDAY + timedelta(days=1))
@@ -320,7 +320,7 @@ def test_the_right_is_asked_again_when_the_letter_goes_out(
 
 
 def test_a_colleague_who_is_switched_off_hears_nothing(app: Flask, asks: Any, on: Any, letters: Any) -> None:
-    with clock.standing_at(FRIDAY):
+    with clock.frozen_at(FRIDAY):
         made = asks("asha")
     user = made.who
     try:
@@ -335,7 +335,7 @@ def test_a_colleague_who_is_switched_off_hears_nothing(app: Flask, asks: Any, on
 
 
 def test_an_address_that_takes_nothing_is_not_written_to_for_ever(asks: Any, by: Any, on: Any) -> None:
-    with clock.standing_at(FRIDAY):
+    with clock.frozen_at(FRIDAY):
         made = asks("dina")
         for _ in range(3):
             with by("dina"):

@@ -80,8 +80,8 @@ class Stage:
                 )
             )
         if self.written & REMEMBERED:
-            process_cache.forget_all()
-            process_cache.catch_up()
+            process_cache.clear_all()
+            process_cache.refresh_all()
         self.written.clear()
 
 
@@ -118,9 +118,9 @@ def stage(world: Stage, built: Flask) -> Iterator[Stage]:
     yield world
     event.remove(db.engine(), "before_cursor_execute", world.watch)
     world.clear()  # and counting from one, for whoever comes next
-    process_cache.forget_all()
+    process_cache.clear_all()
     with built.app_context():
-        process_cache.catch_up()
+        process_cache.refresh_all()
 
 
 def _hear_from_a_gateway() -> None:

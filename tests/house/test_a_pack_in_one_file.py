@@ -77,14 +77,14 @@ def work_off():
         while jobs.do_one():
             pass
 
-with clock.standing_at(clock.now() + timedelta(days=2, minutes=1)):
+with clock.frozen_at(clock.now() + timedelta(days=2, minutes=1)):
     work_off()
     with app.app_context():
         told = session.scalars(select(Message).where(Message.template == "library/due")).one()
         assert (told.state, told.subject) == ("sent", "Middlemarch is due tomorrow"), (told.state, told.subject, told.trouble)
 
 # the fine, and the report, five days after
-with clock.standing_at(clock.now() + timedelta(days=8, minutes=1)):
+with clock.frozen_at(clock.now() + timedelta(days=8, minutes=1)):
     assert ask("dina", "POST", "loan/1/bring_back").json["result"]["state"] == "back"
     fine = ask("dina", "GET", "fine/1").json["result"]
     assert (fine["state"], fine["price"]["amount"]) == ("open", 5000), fine
@@ -101,7 +101,7 @@ with clock.standing_at(clock.now() + timedelta(days=8, minutes=1)):
     assert ask("dina", "POST", "fine/1/waive").status_code == 409
 assert ask("dina", "POST", "item/1/lend", name="Lee", email="lee@example.com", days=1).status_code == 200
 assert "Middlemarch" not in client.get("/desk/reports/late_loans/").text
-with clock.standing_at(clock.now() + timedelta(days=2)):
+with clock.frozen_at(clock.now() + timedelta(days=2)):
     sign_in()
     assert "Middlemarch" in client.get("/desk/reports/late_loans/").text
 print("the library is open")

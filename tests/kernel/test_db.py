@@ -37,14 +37,14 @@ def test_whoever_only_looks_opens_no_transaction_and_what_is_changed_after_it_is
     assert session.scalar(select(Person.id)) is None
     assert _driver().info.transaction_status == TransactionStatus.INTRANS
     session.remove()
-    db.only_looks()
+    db.read_only()
     assert session.scalar(select(Person.id)) is None
     assert _driver().info.transaction_status == TransactionStatus.IDLE
     _breaks_off_and_keeps_nothing()
 
 
 def test_whatever_is_written_by_another_library_while_somebody_looks_is_all_or_none(app: Flask) -> None:
-    db.only_looks()
+    db.read_only()
     assert session.scalar(select(Person.id)) is None
     session.add(Person(name="Ravi", email="ravi@example.com"))
     session.flush()
@@ -55,7 +55,7 @@ def test_whatever_is_written_by_another_library_while_somebody_looks_is_all_or_n
 
 def test_a_connection_is_given_on_as_if_nobody_had_looked_with_it(app: Flask) -> None:
     db.engine().dispose()  # so that there is one
-    db.only_looks()
+    db.read_only()
     ours = session.scalar(text("select pg_backend_pid()"))
     session.remove()
     assert session.scalar(text("select pg_backend_pid()")) == ours
@@ -76,7 +76,7 @@ def _driver() -> Any:
 
 def test_a_stranger_is_never_called_while_a_transaction_is_open(app: Flask) -> None:
     with pytest.raises(RuntimeError, match="stranger"), transaction():
-        db.step_outside()
+        db.require_no_transaction()
 
 
 def test_a_broken_constraint_is_a_sentence(app: Flask, service: Service) -> None:

@@ -55,10 +55,10 @@ def test_the_name_of_a_job_is_its_pack_its_file_and_its_function() -> None:
 
     for module in ("app.packs.bookings.booking.booking", "app.packs.bookings.visits.booking"):
         lapse.__module__ = module
-        assert jobs.called(lapse) == "packs.bookings.booking.lapse"
+        assert jobs.job_name(lapse) == "packs.bookings.booking.lapse"
     for module in ("app.money.bills.refund", "app.money.bills.refund"):
         lapse.__module__ = module
-        assert jobs.called(lapse) == "money.refund.lapse"
+        assert jobs.job_name(lapse) == "money.refund.lapse"
 
 
 def test_what_an_older_release_queued_under_another_name_is_done(meera: Person, work_off: WorkOff) -> None:
@@ -134,7 +134,7 @@ def test_the_wait_grows_between_attempts(meera: Person, work_off: WorkOff) -> No
     waits = []
     for _ in range(4):
         due = only_job().due_at
-        with clock.standing_at(max(due, clock.now())):
+        with clock.frozen_at(max(due, clock.now())):
             work_off()
             waits.append((only_job().due_at - clock.now()).total_seconds())
     assert waits == [5, 15, 45, 135]
@@ -193,12 +193,12 @@ def test_a_wiped_redis_loses_nothing(meera: Person, work_off: WorkOff, settings:
 
 
 def test_a_silent_doorbell_stops_nobody(meera: Person, settings: Any, work_off: WorkOff) -> None:
-    jobs.hang_bell("redis://127.0.0.1:1/0")
+    jobs.connect("redis://127.0.0.1:1/0")
     try:
         with transaction():
             later(greet, meera)
     finally:
-        jobs.hang_bell(settings.redis_url)
+        jobs.connect(settings.redis_url)
     assert work_off() == 1
 
 
@@ -217,7 +217,7 @@ def test_the_clock_owes_each_beat_once_however_many_clocks_there_are(app: Flask,
                 work_off()
         assert len(beats) == 3
     finally:
-        jobs._clockwork.pop(jobs.called(count_the_beat))
+        jobs._clockwork.pop(jobs.job_name(count_the_beat))
 
 
 def test_a_beat_with_nothing_to_do_asks_four_times_and_uses_up_nothing(
@@ -263,7 +263,7 @@ def test_a_job_that_kills_its_worker_again_and_again_ends_on_the_screen(meera: P
     with later(hours=ATTEMPTS):
         assert jobs._claim() is None
         jobs.tick()
-    hopeless = session.scalars(select(Job).where(Job.name == jobs.called(greet))).one()
+    hopeless = session.scalars(select(Job).where(Job.name == jobs.job_name(greet))).one()
     assert (hopeless.state, hopeless.error) == ("failed", f"The worker that ran this job was stopped {ATTEMPTS} times.")
 
 

@@ -21,7 +21,7 @@ def test_a_series_counts_by_kind_and_year(app: Flask) -> None:
             f"BK-{year}-000002",
             f"B-{year}-000001",
         ]
-    with clock.standing_at(datetime(2031, 1, 1, tzinfo=UTC)), transaction():
+    with clock.frozen_at(datetime(2031, 1, 1, tzinfo=UTC)), transaction():
         assert number("BK") == "BK-2031-000001"
 
 

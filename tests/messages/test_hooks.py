@@ -169,7 +169,7 @@ def test_what_is_not_taken_is_brought_again_under_the_same_id_with_growing_gaps(
     gaps = []
     for _ in range(2):
         gaps.append(call.due_at - clock.now())
-        with clock.standing_at(call.due_at + timedelta(seconds=1)):
+        with clock.frozen_at(call.due_at + timedelta(seconds=1)):
             work_off()
         (call,) = calls()
     assert gaps[0] < gaps[1]
@@ -185,7 +185,7 @@ def test_after_three_days_it_fails_and_staff_hear_of_it_once(
         hold(each)
     begun = clock.now()
     for hours in (0, 1, 8, 20, 40, 60, 71, 73, 80):
-        with clock.standing_at(begun + timedelta(hours=hours)):
+        with clock.frozen_at(begun + timedelta(hours=hours)):
             work_off()
     assert [each.state for each in calls("booking.added")] == ["failed"] * 3
     assert len(ids) < 40

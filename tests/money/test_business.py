@@ -39,8 +39,8 @@ def as_it_was(app: Flask) -> Iterator[None]:
         with transaction():
             session.execute(text("truncate business"), execution_options={"unaudited": "A test begins."})
         Business.begin()
-        process_cache.forget_all()
-        process_cache.catch_up()
+        process_cache.clear_all()
+        process_cache.refresh_all()
 
     anew()
     yield
@@ -87,15 +87,15 @@ def test_another_process_hears_of_it_within_seconds(
             text("update business set name = 'Written elsewhere', version = 99"),
             execution_options={"unaudited": "Another process."},
         )
-    jobs.pin("business", "99")
-    monkeypatch.setattr(process_cache, "_looked", 0.0)
+    jobs.set_note("business", "99")
+    monkeypatch.setattr(process_cache, "_checked_at", 0.0)
     assert "Written elsewhere" in client.get("/").text
 
 
 def test_a_wiped_board_changes_nothing(enter: Enter, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     write(enter("ada"), name="Rao & Mehta")
-    jobs.pin("business", "")
-    monkeypatch.setattr(process_cache, "_looked", 0.0)
+    jobs.set_note("business", "")
+    monkeypatch.setattr(process_cache, "_checked_at", 0.0)
     assert "Rao &amp; Mehta" in client.get("/").text
 
 

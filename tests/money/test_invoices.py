@@ -127,7 +127,7 @@ def test_the_year_of_the_books_begins_in_april_by_the_clock_of_the_house(app: Fl
         datetime(2027, 3, 31, 18, 30, tzinfo=UTC): "INV/27-28/000001",
         datetime(2027, 12, 31, tzinfo=UTC): "INV/27-28/000002",
     }.items():
-        with clock.standing_at(moment), transaction():
+        with clock.frozen_at(moment), transaction():
             number = fiscal_number("INV")
         assert number == said
         assert len(number) <= 16

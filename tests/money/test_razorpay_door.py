@@ -170,7 +170,7 @@ def test_an_order_cannot_be_closed_and_closing_it_asks_nobody(bank: Standing, do
 
 
 def test_the_way_to_the_payers_page_says_what_for_and_for_how_long(door: Razorpay) -> None:
-    with clock.standing_at(datetime(2026, 11, 21, 9, tzinfo=UTC)):
+    with clock.frozen_at(datetime(2026, 11, 21, 9, tzinfo=UTC)):
         there = door.checkout("order_1", replace(ASKED, until=clock.ahead(minutes=15)))
         assert there.fields["timeout"] == str(13 * 60)
         for until in (None, clock.ahead(minutes=1), clock.ahead(minutes=2)):

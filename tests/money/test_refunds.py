@@ -289,7 +289,7 @@ def test_what_goes_back_by_the_policy_is_what_was_promised(
     bill.heard([Charge("pay_1", "captured", bill.price)])
     with transaction():
         service.policy.tiers = "1000: 100"  # tomorrow's policy is not what was promised
-    with clock.standing_at(booking_of(bill).slot.starts_at - timedelta(hours=before)):
+    with clock.frozen_at(booking_of(bill).slot.starts_at - timedelta(hours=before)):
         assert booking_of(bill).back_by_policy() == inr(back)
         booking_of(bill).cancel(CallOff("Cannot come", "policy"))
     assert books("to-give-back", "income", "deposits") == {"to-give-back": -back, "income": back - 99900, "deposits": 0}

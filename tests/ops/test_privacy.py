@@ -67,7 +67,7 @@ def planted(app: Flask, slot: Any, work_off: Any, sandbox: str) -> Booking:
 
 @pytest.fixture
 def over(planted: Booking) -> Booking:
-    with clock.standing_at(planted.slot.ends_at):
+    with clock.frozen_at(planted.slot.ends_at):
         planted.complete()
     return planted
 
@@ -196,7 +196,7 @@ def test_the_file_holds_everything_under_names_that_can_be_read(over: Booking, i
     assert "attachment" in answer.headers["Content-Disposition"]
     told = json.loads(answer.text)
     person, booking, message, *others = (
-        db.called(each) for each in ("person", "booking", "message", "bill", "payment", "invoice")
+        db.label_of_table(each) for each in ("person", "booking", "message", "bill", "payment", "invoice")
     )
     assert {person, booking, message, *others, "History"} <= told.keys()
     assert told["Customer"][0]["Notes"].startswith("planted note")

@@ -110,7 +110,7 @@ class Bank:
 
     def _call(self, what: str, effect: Callable[[], _T]) -> _T:
         """A request and its reply; either may get lost, and so may whoever asks."""
-        db.step_outside()
+        db.require_no_transaction()
         self.calls += 1
         trouble = self.on_call(what) if self.on_call else self.trouble.pop(0) if self.trouble else "fine"
         if trouble == "away":

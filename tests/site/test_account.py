@@ -132,7 +132,7 @@ def test_five_tries_one_use_ten_minutes_and_only_where_it_was_asked_for(
     with pytest.raises(Exception, match="highlighted fields"):
         used.enter(used.digits)
     client.post("/account/in", data={"email": MEERA["email"]})
-    with clock.standing_at(clock.now() + timedelta(minutes=11)):
+    with clock.frozen_at(clock.now() + timedelta(minutes=11)):
         assert client.post("/account/code", data={"code": last().digits}).status_code == 422
 
 
@@ -172,9 +172,9 @@ def test_half_an_hour_of_quiet_closes_it(booking: Booking, sign_in: Any) -> None
     client = sign_in()
     begun = clock.now()
     for minutes in (20, 45):
-        with clock.standing_at(begun + timedelta(minutes=minutes)):
+        with clock.frozen_at(begun + timedelta(minutes=minutes)):
             assert client.get("/account").status_code == 200
-    with clock.standing_at(begun + timedelta(minutes=80)):
+    with clock.frozen_at(begun + timedelta(minutes=80)):
         assert client.get("/account").status_code == 303
     assert client.get("/account").status_code == 303
 
@@ -219,6 +219,6 @@ def test_two_who_type_the_same_code_at_once_do_not_both_get_in(booking: Booking,
     code = last()
     with transaction():
         code.enter(code.digits)
-    with db.aside() as other:
+    with db.separate_session() as other:
         assert other.get(Code, code.id).state == "used"  # type: ignore[union-attr]
     assert client.post("/account/code", data={"code": code.digits}).status_code == 422

@@ -40,7 +40,17 @@ from app.desk.declare.resource import Resource, resource_of
 from app.desk.lists.filters import containing
 from app.desk.lists.query import saying, with_neighbours
 from app.kernel import access
-from app.kernel.db import NOW, Noun, changed_in_bulk, engine, noun_called, session, stable_name, together, transaction
+from app.kernel.db import (
+    NOW,
+    Noun,
+    begin_transaction,
+    changed_in_bulk,
+    engine,
+    noun_of_table,
+    session,
+    stable_name,
+    transaction,
+)
 from app.kernel.jobs import job, later
 
 SHORTEST = 2  # characters that are worth a question
@@ -277,7 +287,7 @@ def _forget(here: Session) -> None:
 @job("Update search index")
 def write_anew(field: Field) -> None:
     """The rows that say something in a field, after it was ticked, put away or brought back."""
-    entry = _entries.get(noun_called(field.noun))
+    entry = _entries.get(noun_of_table(field.noun))
     if entry is not None:
         _write_anew(entry, field.key)
 
@@ -338,7 +348,7 @@ def found(words: str, at_once: int) -> list[Group]:
         return []
     ranked = _ranked(said, at_once, _fits(said), _rank(said))
     if not ranked and re.search(r"[^\W\d_]{3}", said):
-        together()
+        begin_transaction()
         session.execute(
             text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)}
         )

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from app.desk.declare.page import Page
 from app.desk.sign_in.password import fits
 from app.kernel import access
-from app.kernel.db import noun_called, session
+from app.kernel.db import noun_of_table, session
 from app.kernel.pack import Step
 
 
@@ -28,7 +28,7 @@ def are_left() -> bool:
 
 
 def _somebody_paid() -> bool:
-    payment: Any = noun_called("payment")  # the house is put together before its money
+    payment: Any = noun_of_table("payment")  # the house is put together before its money
     return session.scalar(select(payment.id).where(payment.pays).limit(1)) is not None
 
 

@@ -15,7 +15,7 @@ from app.desk.declare.resource import Resource, registered_resources, resource_o
 from app.desk.lists import filters
 from app.desk.lists.query import Asked, named, why_not
 from app.kernel.access import actor
-from app.kernel.db import Noun, noun_called, session, within_a_sentence
+from app.kernel.db import Noun, noun_of_table, session, within_a_sentence
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.events import ADDED
 from app.kernel.process_cache import ProcessCache
@@ -73,7 +73,7 @@ class Automation(Noun):
                 self.maker_id, self.made_by = actor().user_id, actor().name
             resource = self._checked()
             self.sentence = said(resource, self.verb, self.groups, [each.said() for each in self.doing])
-        board.changed()
+        board.invalidate()
 
     def _checked(self) -> Resource:
         wrong = {}
@@ -105,7 +105,7 @@ class Automation(Noun):
     def resource(self) -> Resource:
         """What it is about; a line of business may have gone since."""
         try:
-            found = resource_of(noun_called(self.noun))
+            found = resource_of(noun_of_table(self.noun))
         except KeyError:
             found = None
         if found is None:
@@ -132,7 +132,7 @@ class Automation(Noun):
     @move("on", to="off", by="Desk", label="Turn off automation")
     def switch_off(self) -> None:
         """Start no new runs, and stop queued ones."""
-        board.changed()
+        board.invalidate()
 
 
 # --- kept in mind -----------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ board = ProcessCache("automations", _awaited)
 
 
 def is_awaited(noun: type[Any]) -> bool:
-    return noun.__tablename__ in board.known
+    return noun.__tablename__ in board.value
 
 
 # --- what it can be about ---------------------------------------------------------------------------------------------

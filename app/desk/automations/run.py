@@ -18,10 +18,10 @@ from app.desk.lists.query import holding
 from app.desk.notices.notice import Notice, give
 from app.kernel import clock, events
 from app.kernel.access import Actor, acting
-from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.errors import Busy, Missing, Refused
 from app.kernel.events import Happened
-from app.kernel.jobs import chain, chained, every, job, later
+from app.kernel.jobs import at_automation_depth, automation_depth, every, job, later
 from app.kernel.workflow import move
 
 log = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ class AutomationRun(Noun, table="run"):
     def owe(cls, it: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
         """Written with the change. Automations that start each other end here, and it says so."""
         about = {"noun": row.__tablename__, "row_id": row.id, "about": str(row)}
-        run = cls(automation=it, verb=verb, change=change, chain=chain() + 1, **about)
+        run = cls(automation=it, verb=verb, change=change, chain=automation_depth() + 1, **about)
         session.add(run)
         session.flush()
         if run.chain > DEEP:
@@ -82,7 +82,11 @@ class AutomationRun(Noun, table="run"):
     def do(self) -> None:
         """One transaction: a worker that is killed has done nothing, and whoever comes next does it all."""
         try:
-            with acting(Actor(f"Automation “{self.automation.name}”", "worker")), chained(self.chain), transaction():
+            with (
+                acting(Actor(f"Automation “{self.automation.name}”", "worker")),
+                at_automation_depth(self.chain),
+                transaction(),
+            ):
                 self.lock()
                 self._do_each()
         except (Busy, OperationalError):
@@ -115,7 +119,7 @@ class AutomationRun(Noun, table="run"):
 
     def _record(self) -> Noun | None:
         try:
-            return noun_called(self.noun).get(self.row_id)
+            return noun_of_table(self.noun).get(self.row_id)
         except (Missing, KeyError):
             return None
 
@@ -193,7 +197,7 @@ def _write_down(happened: Happened) -> None:
     for row, verb in happened:
         together.setdefault((row.__tablename__, verb), []).append(row)
     for (noun, verb), rows in together.items():
-        for id in automation.board.known.get(noun, {}).get(verb, ()):
+        for id in automation.board.value.get(noun, {}).get(verb, ()):
             it = session.get(Automation, id)
             if it is not None and it.state == "on":
                 _write_down_one(it, rows, verb, change)

@@ -16,7 +16,7 @@ from sqlalchemy.orm import lazyload
 from app.desk.declare import column
 from app.desk.declare.report import Report, Row, To, Verdict
 from app.kernel import clock
-from app.kernel.db import noun_called, session, together
+from app.kernel.db import begin_transaction, noun_of_table, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import asked
@@ -204,7 +204,7 @@ def day_book(period: Period) -> Iterator[Row]:
         .where(Posting.day.between(period.since, period.until))
         .order_by(Posting.day, Posting.id, _AMOUNT <= 0, Line.id)
     )
-    together()
+    begin_transaction()
     for it in session.execute(found.execution_options(yield_per=1000)):
         posting = {
             "no": it.no,
@@ -342,7 +342,7 @@ def owed(when: AsOf) -> Iterator[Row]:
 
 def _things(noun: str, bills: list[Bill]) -> dict[int, Any]:
     """What these bills are for, loaded at once."""
-    kind = noun_called(noun)
+    kind = noun_of_table(noun)
     return {
         each.id: each
         for each in session.scalars(

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from app.desk.declare.resource import Resource, registered_resources, resource_of
 from app.kernel import access
-from app.kernel.db import Noun, noun_called
+from app.kernel.db import Noun, noun_of_table
 from app.kernel.errors import Missing
 
 # Rows about records can be about rows about records: which nouns are being asked for, so that the question does not come back to itself.
@@ -53,7 +53,7 @@ def _read_by(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[ty
 def found(name: str, id: int) -> Any:
     """The record, for whoever is here; a noun without a page has none."""
     try:
-        noun = noun_called(name)
+        noun = noun_of_table(name)
     except KeyError:
         raise Missing from None
     if resource_of(noun) is None or not access.actor().may(noun, "read"):

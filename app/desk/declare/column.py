@@ -18,7 +18,7 @@ from werkzeug.datastructures import FileStorage
 
 from app.kernel import access, clock
 from app.kernel.audit import MASK
-from app.kernel.db import Noun, called, session, spaced, within_a_sentence
+from app.kernel.db import Noun, label_of_table, session, spaced, within_a_sentence
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
 from app.money.sums.amount import Money
@@ -116,7 +116,7 @@ class Column:
         """A relation that is named after what it leads to is called as that is: “Customer” for person."""
         if self.kind != "relation" or self.name != getattr(self.target, "__tablename__", ""):
             return ""
-        return called(self.name)
+        return label_of_table(self.name)
 
     @property
     def via(self) -> str:
@@ -288,7 +288,7 @@ class Column:
             return ""
         if says := self.info.get("says"):
             return str(says(attrgetter(".".join(self.steps[:-1]))(row) if self.steps[1:] else row))
-        return called(value) if self.name == "noun" else ""
+        return label_of_table(value) if self.name == "noun" else ""
 
     def plain(self, row: Any) -> str:
         """For a CSV file."""
@@ -580,7 +580,7 @@ KINDS: dict[str, Kind] = {
         schema={"type": "string", "format": "time"},
     ),
     "moment": Kind(
-        said=lambda v: clock.said(v, house.timezone),
+        said=lambda v: clock.format_moment(v, house.timezone),
         plain=lambda v: _local(v).isoformat(timespec="minutes"),
         json=lambda v: v.astimezone(UTC).isoformat(),
         typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}",

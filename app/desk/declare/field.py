@@ -17,7 +17,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, validates
 from app.desk.declare.column import Column
 from app.desk.declare.neighbours import pointed_at
 from app.kernel import access
-from app.kernel.db import Noun, called, noun_called, nouns, session
+from app.kernel.db import Noun, label_of_table, noun_of_table, nouns, session
 from app.kernel.errors import Invalid
 from app.kernel.process_cache import ProcessCache
 from app.kernel.workflow import move
@@ -71,7 +71,7 @@ def _targets() -> dict[str, str]:
 
 
 def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
-    found = {each.__tablename__: called(each.__tablename__) for each in those}
+    found = {each.__tablename__: label_of_table(each.__tablename__) for each in those}
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
 
@@ -137,7 +137,7 @@ class Field(Noun):
         if not self.key:
             self.key = _key(self.label)
             self._not_too_many()
-        board.changed()
+        board.invalidate()
 
     def _not_too_many(self) -> None:
         if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
@@ -160,15 +160,15 @@ class Field(Noun):
     )
     def put_away(self) -> None:
         """Hide the field and keep its values."""
-        board.changed()
+        board.invalidate()
 
     @move("put_away", to="used", by="Admin", label="Restore")
     def bring_back(self) -> None:
         """Show the field and its values again."""
-        board.changed()
+        board.invalidate()
 
     def __str__(self) -> str:
-        return f"{self.label} ({called(self.noun).lower()})"
+        return f"{self.label} ({label_of_table(self.noun).lower()})"
 
 
 def _key(label: str) -> str:
@@ -195,7 +195,7 @@ class Added(Column):
     @classmethod
     def of(cls, field: Field) -> Added:
         return cls(
-            noun_called(field.noun),
+            noun_of_table(field.noun),
             f"more.{field.key}",
             field.label,
             kept_as=field.kind,
@@ -232,7 +232,7 @@ class Added(Column):
 
     @cached_property
     def target(self) -> type[Noun]:
-        return noun_called(self.leads_to)
+        return noun_of_table(self.leads_to)
 
     @property
     def neighbours(self) -> frozenset[tuple[str, ...]]:
@@ -298,8 +298,8 @@ board = ProcessCache("fields", _all)
 
 
 def added_to(noun: type[Noun]) -> Sequence[Added]:
-    return board.known.get(noun.__tablename__, ())
+    return board.value.get(noun.__tablename__, ())
 
 
 def leading_to(noun: type[Noun]) -> list[Added]:
-    return [each for its in board.known.values() for each in its if each.leads_to == noun.__tablename__]
+    return [each for its in board.value.values() for each in its if each.leads_to == noun.__tablename__]

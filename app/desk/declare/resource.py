@@ -118,7 +118,7 @@ class Shape:
         return any(each.is_guarded for each in self.every)
 
     @cached_property
-    def _by_eyes(self) -> dict[frozenset[str], Shape]:
+    def _by_roles(self) -> dict[frozenset[str], Shape]:
         return {}
 
     def for_reader(self) -> Shape:
@@ -126,9 +126,9 @@ class Shape:
         who = access.actor()
         if who.may_all or not self.is_guarded:
             return self
-        if who.eyes not in self._by_eyes:
-            self._by_eyes[who.eyes] = self._narrowed()
-        return self._by_eyes[who.eyes]
+        if who.effective_roles not in self._by_roles:
+            self._by_roles[who.effective_roles] = self._narrowed()
+        return self._by_roles[who.effective_roles]
 
     def _narrowed(self) -> Shape:
         plain = {
@@ -194,7 +194,7 @@ class Resource:
     ) -> None:
         self.noun, self.icon, self.roles = noun, icon, dict(roles)
         self.name = noun.__tablename__
-        self.one = one[:1].upper() + one[1:] or db.called(self.name)
+        self.one = one[:1].upper() + one[1:] or db.label_of_table(self.name)
         self.label, self.also = label or f"{self.one}s", also
         self.singular, self.plural = within_a_sentence(self.one), many or within_a_sentence(self.label)
         called = labels or {}
@@ -272,7 +272,7 @@ class Resource:
         if self.calendar:
             self.calendar.pack = pack
         _registered[self.noun] = self
-        db.is_called(self.noun, self.one)
+        db.set_label(self.noun, self.one)
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)

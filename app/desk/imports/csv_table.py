@@ -15,7 +15,7 @@ from sqlalchemy import String, cast, func, inspect, or_
 from app.desk.declare.column import Column
 from app.desk.imports.xlsx_table import lines_of
 from app.kernel import access
-from app.kernel.db import called, session, spaced
+from app.kernel.db import label_of_table, session, spaced
 from app.kernel.errors import Invalid
 
 LARGEST = 5 * 1024 * 1024
@@ -159,7 +159,7 @@ def _meant(target: Any, cell: str) -> int:
         [func.lower(columns["email"]) == cell.lower()] if "email" in columns else []
     )
     if said := re.fullmatch(
-        rf"{re.escape(called(target.__tablename__))} (\d{{1,9}})", cell
+        rf"{re.escape(label_of_table(target.__tablename__))} (\d{{1,9}})", cell
     ):  # a noun without a name is called like this everywhere
         is_it.append(target.id == int(said[1]))
     found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []

@@ -21,9 +21,9 @@ from app.desk.records.writing import delete_row, write_row
 from app.desk.sign_in import security
 from app.kernel import access, clock
 from app.kernel.access import ADMIN, Actor, acting, actor
-from app.kernel.db import Noun, in_words, metadata, noun_called, nouns, session, transaction
+from app.kernel.db import Noun, as_refusal, metadata, noun_of_table, nouns, session, transaction
 from app.kernel.errors import Busy, Forbidden, Invalid, Missing, Refused
-from app.kernel.jobs import Job, called, every, job, later
+from app.kernel.jobs import Job, every, job, job_name, later
 from app.kernel.secrets import sealed
 from app.kernel.workflow import move
 
@@ -122,7 +122,7 @@ class ImportRun(Noun, table="intake"):
     @property
     def is_stuck(self) -> bool:
         """The job has given up, and waits on its own list for somebody to try it again."""
-        known = exists().where(Job.name == called(go_on), Job.row_id == self.id, Job.state == "failed")
+        known = exists().where(Job.name == job_name(go_on), Job.row_id == self.id, Job.state == "failed")
         return self.is_going and bool(session.scalar(select(known)))
 
     @property
@@ -131,7 +131,7 @@ class ImportRun(Noun, table="intake"):
 
     @property
     def to(self) -> Resource:
-        found = resource_of(noun_called(self.resource))
+        found = resource_of(noun_of_table(self.resource))
         assert found is not None
         return found
 
@@ -212,7 +212,7 @@ class ImportRun(Noun, table="intake"):
                     with session.begin_nested():
                         self._add(cells)
                 except (Refused, SQLAlchemyError, UnicodeEncodeError) as error:
-                    wrong[line] = _said(in_words(error))
+                    wrong[line] = _said(as_refusal(error))
             raise _OnlyTried
         with transaction():
             self.lock()
@@ -277,7 +277,7 @@ class ImportRun(Noun, table="intake"):
         try:
             with transaction():
                 if line.lock().undone is None:
-                    _take_away(noun_called(self.resource), line)
+                    _take_away(noun_of_table(self.resource), line)
                     line.undone = ""
         except Busy:
             raise

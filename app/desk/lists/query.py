@@ -19,7 +19,7 @@ from app.desk.lists import filters
 from app.desk.lists.archive import is_away
 from app.desk.lists.filters import Groups, containing
 from app.kernel.access import actor, sees_all, visible, within
-from app.kernel.db import Noun, aside, noun_called, session
+from app.kernel.db import Noun, noun_of_table, separate_session, session
 from app.kernel.errors import Missing, Unreadable
 from app.money.sums.amount import Money
 
@@ -293,7 +293,7 @@ def within_days(
 
 def _one_by_one(statement: Select[Any]) -> Generator[Any]:
     # The answer is still being sent when the request and its session are over.
-    with aside() as own, own.scalars(statement) as rows:
+    with separate_session() as own, own.scalars(statement) as rows:
         yield from rows
 
 
@@ -315,7 +315,7 @@ def _narrowed(resource: Resource, asked: Asked) -> _Query:
 def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bool]:
     """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
     if resource.is_indexed and len(words) >= LETTERS and resource.searches_all:
-        finding: Any = noun_called("finding")
+        finding: Any = noun_of_table("finding")
         there = select(finding.row_id).where(
             finding.noun == resource.name, finding.letters.like(func.lower(containing(words)))
         )

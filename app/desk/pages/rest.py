@@ -262,7 +262,7 @@ class DocsPage(SwaggerView):
 
 def described(name: str) -> str:
     """Everything there is, whoever asks: what is hidden from somebody, they are told of and do not get."""
-    return _described(name, tuple(each for its in board.known.values() for each in its))
+    return _described(name, tuple(each for its in board.value.values() for each in its))
 
 
 @lru_cache(maxsize=2)

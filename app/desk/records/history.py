@@ -16,7 +16,7 @@ from app.desk.declare.field import board
 from app.desk.declare.resource import registered_resources, resource_of
 from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
-from app.kernel.db import Noun, noun_called, session, spaced, stable_name
+from app.kernel.db import Noun, noun_of_table, session, spaced, stable_name
 from app.money.sums.amount import Money
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
@@ -59,7 +59,7 @@ def _label(noun: str, name: str) -> str:
 def noun_of(name: str) -> type[Noun] | None:
     """None of what is not ours, and of a line of business that has gone since."""
     try:
-        return noun_called(name)
+        return noun_of_table(name)
     except KeyError:
         return None
 
@@ -76,7 +76,7 @@ def _fields(more: Any) -> Mapping[str, Any]:
 
 def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Changed custom fields, one line each; a linked record is shown by its ID."""
-    known = board.known.get(noun, ())
+    known = board.value.get(noun, ())
     leading, labels = {each.key for each in known if each.kind == "relation"}, {each.key: each.label for each in known}
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
@@ -114,7 +114,7 @@ def _in_words(noun: str, name: str, value: str) -> str:
     found = _column(noun, name)
     if found is None or not (name == "state" or found.info.get("choices")):
         return spaced(value) if found is not None and "says" in found.info and _CODE.fullmatch(value) else value
-    it = column.Column(noun_called(noun), name)
+    it = column.Column(noun_of_table(noun), name)
     return it.option_said(value) if value in it.choices else value
 
 
@@ -122,8 +122,8 @@ def called(noun: str | None, id: int | None, *, by_name: object) -> str:
     """What a row is about: by its name to whoever may open it, and by its number to everybody else."""
     if noun is None or id is None:
         return "–"
-    row = session.get(noun_called(noun), id) if by_name else None
-    return str(row) if row is not None else f"{db.called(noun)} {id}"
+    row = session.get(noun_of_table(noun), id) if by_name else None
+    return str(row) if row is not None else f"{db.label_of_table(noun)} {id}"
 
 
 def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:

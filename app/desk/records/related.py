@@ -12,7 +12,7 @@ from app.desk.declare.resource import Resource, below, resource_of
 from app.desk.lists.filters import Condition
 from app.desk.lists.query import Asked, newest, with_neighbours
 from app.kernel.access import LEVELS, Actor, actor, within
-from app.kernel.db import Noun, noun_called, session, stable_name
+from app.kernel.db import Noun, noun_of_table, session, stable_name
 from app.kernel.feature import is_on
 
 AT_ONCE = 20
@@ -27,7 +27,7 @@ class Related:
         self.noun, self.path = noun, path
         first, *rest = path.split(".")
         self.about = first not in inspect(noun).relationships
-        here = noun_called(first) if self.about else noun
+        here = noun_of_table(first) if self.about else noun
         self.chain = [here]
         for step in rest if self.about else [first, *rest]:
             self.chain.append(inspect(self.chain[-1]).relationships[step].mapper.class_)

@@ -12,7 +12,7 @@ from app.desk.notices.colleague import called, mentioned
 from app.desk.notices.notice import give
 from app.kernel import clock
 from app.kernel.access import actor
-from app.kernel.db import Noun, noun_called, session
+from app.kernel.db import Noun, noun_of_table, session
 from app.kernel.errors import Invalid, Refused
 
 WHILE = timedelta(minutes=15)
@@ -46,7 +46,7 @@ class Remark(Noun):
         if not self.is_open:
             raise Refused("A note can only be edited by its author, within 15 minutes. Add another note instead.")
         before, self.words, self.edited_at = mentioned(self.words), _checked(words), clock.now()
-        self._tell(noun_called(self.noun).get(self.row_id), mentioned(self.words) - before)
+        self._tell(noun_of_table(self.noun).get(self.row_id), mentioned(self.words) - before)
 
     @property
     def is_open(self) -> bool:

@@ -14,7 +14,7 @@ from app.desk.notices.colleague import chosen, may_read
 from app.desk.notices.notice import give
 from app.kernel import clock
 from app.kernel.access import actor
-from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.errors import Invalid, Missing
 from app.kernel.jobs import every
 from app.kernel.workflow import asked, move
@@ -119,7 +119,7 @@ class Task(Noun):
 
     @property
     def record(self) -> Noun:
-        return noun_called(self.noun).get(self.row_id)
+        return noun_of_table(self.noun).get(self.row_id)
 
     def __str__(self) -> str:
         return self.title or f"Task {self.id}"

@@ -74,4 +74,4 @@ def _in_letters(lines: Iterable[str]) -> bytes:
 
 
 def _made() -> str:
-    return f"Created on {clock.said(clock.now(), column.house.timezone)} by {access.actor().name}"
+    return f"Created on {clock.format_moment(clock.now(), column.house.timezone)} by {access.actor().name}"

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, ForeignKey, String, Table, func, select, u
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import audit, clock
-from app.kernel.db import NOW, Noun, at_once, session, transaction
+from app.kernel.db import NOW, Noun, in_own_transaction, session, transaction
 from app.kernel.errors import Invalid, Missing
 
 MARK = "fd_"
@@ -99,4 +99,4 @@ def _used(id: int) -> None:
     """Once a minute is often enough to know whether anybody still uses it."""
     table: Table = ApiToken.__table__
     stale = func.coalesce(table.c.used_at, table.c.created_at - timedelta(days=1)) < NOW - timedelta(minutes=1)
-    at_once(update(table).where(table.c.id == id, stale).values(used_at=NOW))
+    in_own_transaction(update(table).where(table.c.id == id, stale).values(used_at=NOW))

@@ -156,7 +156,7 @@ class Provider:
         return {"data": given | {"client_id": self.client, "client_secret": self.secret}}
 
     def _asked(self, method: str, address: str, **how: Any) -> dict[str, Any]:
-        db.step_outside()
+        db.require_no_transaction()
         try:
             answer = httpx.request(method, address, timeout=WAIT, **how)
             said = answer.json() if answer.status_code == 200 else None

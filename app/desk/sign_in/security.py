@@ -346,7 +346,7 @@ def actor() -> Actor:
         who = _seen_as(_read(user))
         known = g._actor = (user.id, who)
         if who.door == "api":
-            access.comes_in(lambda: who)  # a program is the same one until it has its answer
+            access.set_actor_source(lambda: who)  # a program is the same one until it has its answer
     return known[1]
 
 
@@ -359,7 +359,7 @@ def _seen_as(who: Actor) -> Actor:
     if user is None or not user.is_active:
         return who
     other = _read(user)
-    return who if ADMIN in other.roles else replace(other, name=f"{who.name} as {other.name}", through=who.name)
+    return who if ADMIN in other.roles else replace(other, name=f"{who.name} as {other.name}", on_behalf_of=who.name)
 
 
 def _where() -> dict[str, Any]:

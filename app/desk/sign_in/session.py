@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, ForeignKey, Table, func, select, update
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.kernel import audit, clock
-from app.kernel.db import NOW, Noun, at_once, session, transaction
+from app.kernel.db import NOW, Noun, in_own_transaction, session, transaction
 from app.kernel.errors import Missing
 
 IDLE, LONGEST = (
@@ -159,4 +159,6 @@ def seen(id: int) -> None:
     """Somebody is still here: written down now and then, apart from whatever they do."""
     table: Table = StaffSession.__table__
     later = func.least(table.c.ends_at, NOW + IDLE)
-    at_once(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=later))
+    in_own_transaction(
+        update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=later)
+    )

@@ -9,7 +9,7 @@ from sqlalchemy import Table, delete
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.kernel.db import NOW, Noun, at_once
+from app.kernel.db import NOW, Noun, in_own_transaction
 
 
 class UsedToken(Noun, table="spent"):
@@ -24,6 +24,6 @@ class UsedToken(Noun, table="spent"):
 def first_time(key: str, *, within: timedelta) -> bool:
     """Written down at once: two who bring it together are one who was first."""
     table: Table = UsedToken.__table__
-    at_once(delete(table).where(table.c.good_until < NOW))
+    in_own_transaction(delete(table).where(table.c.good_until < NOW))
     once = insert(table).values(digest=sha256(key.encode()).hexdigest(), good_until=NOW + within)
-    return at_once(once.on_conflict_do_nothing()) == 1
+    return in_own_transaction(once.on_conflict_do_nothing()) == 1

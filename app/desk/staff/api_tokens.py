@@ -48,7 +48,7 @@ def _me() -> int:
     who = security.actor()
     if who.user_id is None:
         raise NotSignedIn("Sign in to continue.")
-    if who.through:
+    if who.on_behalf_of:
         raise Forbidden("You can’t manage API tokens while viewing as another user.")
     return who.user_id
 

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import Linked, actor
-from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.kernel.translation import say
@@ -175,7 +175,7 @@ class Bill(Noun, Linked, Ordered):
 
     @property
     def thing(self) -> Payable:
-        return cast(Payable, noun_called(self.noun).get(self.row_id))
+        return cast(Payable, noun_of_table(self.noun).get(self.row_id))
 
     @property
     def wants_money(self) -> bool:

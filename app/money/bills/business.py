@@ -89,7 +89,7 @@ class Business(Noun):
         wrong |= self._wrong_hours() | self._too_late()
         if wrong:
             raise Invalid.fields_said(wrong)
-        board.changed()
+        board.invalidate()
 
     def _wrong_hours(self) -> dict[str, str]:
         try:
@@ -167,4 +167,4 @@ def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:
     """Whom to tell who we are, now and whenever it is changed."""
     global _tell
     _tell = tell
-    board.begins_with({})
+    board.assume({})

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import actor
-from app.kernel.db import Noun, at_once, session, transaction
+from app.kernel.db import Noun, in_own_transaction, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
@@ -119,7 +119,7 @@ class Account(Noun):
                 "currency": currency,
                 "guarded": guarded,
             }
-            at_once(
+            in_own_transaction(
                 insert(cls).values(values | always).on_conflict_do_nothing()
             )  # two who open an account at one moment never wait in a ring
             found = session.scalars(same).one()

@@ -144,7 +144,7 @@ class Razorpay:
     # --- the line ---
 
     def _call(self, method: Callable[..., Any], *args: Any, **kwargs: Any) -> dict[str, Any]:
-        db.step_outside()
+        db.require_no_transaction()
         told = method(*args, **kwargs)
         return told if isinstance(told, dict) else _unreadable()
 

@@ -183,7 +183,7 @@ class Stripe:
 
 
 def _call(ask: Callable[[], Any]) -> Any:
-    db.step_outside()
+    db.require_no_transaction()
     try:
         with _making_sense():  # the SDK trusts that a good answer is an object
             return ask()

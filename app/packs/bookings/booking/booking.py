@@ -20,7 +20,7 @@ from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.translation import ENGLISH, counted, moment, say, speaking, unsaid
+from app.kernel.translation import ENGLISH, counted, format_moment, say, speaking, unsaid
 from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house
@@ -300,7 +300,7 @@ class Booking(Noun, Seated, Linked, Answered):
             "Booking %(number)s, %(service)s, %(when)s",
             number=self.number,
             service=self.slot.service.name,
-            when=moment(self.slot.starts_at, self.timezone),
+            when=format_moment(self.slot.starts_at, self.timezone),
         )
 
     @property

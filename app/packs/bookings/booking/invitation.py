@@ -28,7 +28,7 @@ def attached(booking: Booking, to: str) -> list[Attachment]:
 def invitation(booking: Booking) -> bytes:
     """The way to the meeting is their own page: the link itself is nobody's days before."""
     page = f"{house('base_url')}/booking/{booking.token}"
-    about = f"Booking {booking.number} at {house('business')}.\n{clock.said(booking.slot.starts_at, booking.timezone)}\n\nView or change your booking: {page}"
+    about = f"Booking {booking.number} at {house('business')}.\n{clock.format_moment(booking.slot.starts_at, booking.timezone)}\n\nView or change your booking: {page}"
     title = f"{booking.slot.service.name} with {booking.slot.practitioner.name}"
     meeting = booking.meeting
     return ics.invitation(

@@ -276,7 +276,7 @@ def stranded(row: Hours | SpecialHours | Closure) -> dict[str, str]:
         .order_by(Slot.starts_at, Booking.id)
     )
     return {
-        each.number: f"{clock.said(each.slot.starts_at, each.slot.practitioner.timezone)}, {each.person}, {each.slot.practitioner}"
+        each.number: f"{clock.format_moment(each.slot.starts_at, each.slot.practitioner.timezone)}, {each.person}, {each.slot.practitioner}"
         for each in found
     }
 

@@ -314,13 +314,13 @@ def _before(practitioner: Practitioner, service: Service) -> None:
         start = datetime.combine(
             clock.today() - timedelta(days=days), time(11, 30), ZoneInfo(practitioner.timezone)
         ).astimezone(UTC)
-        with clock.standing_at(start - timedelta(days=2)), transaction():
+        with clock.frozen_at(start - timedelta(days=2)), transaction():
             slot = Slot.at(practitioner, service, start)
             session.add(slot)
             session.flush()
             booking = Booking.hold(slot, {"name": name, "email": email, "phone": phone, "timezone": zone}, {})
             booking.mark_paid(ByHand("cash", f"R-{100 + days}"))
-        with clock.standing_at(start + timedelta(minutes=40)), transaction():
+        with clock.frozen_at(start + timedelta(minutes=40)), transaction():
             booking.miss() if days == 3 else booking.complete()
 
 

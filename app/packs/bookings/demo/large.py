@@ -124,17 +124,17 @@ def _live(id: int, chance: random.Random) -> None:
     asked = min(slot.starts_at, now) - timedelta(hours=chance.randint(30, 24 * 25))
     fate = chance.random()
     with transaction():
-        with clock.standing_at(max(asked, slot.starts_at - timedelta(days=40))):
+        with clock.frozen_at(max(asked, slot.starts_at - timedelta(days=40))):
             booking = Booking.hold(slot, _somebody(chance), {})
             if fate > 0.12:
                 booking.mark_paid(ByHand(chance.choice(("cash", "bank")), f"R-{id}"))
-        with clock.standing_at(min(booking.hold_expires_at + timedelta(minutes=1), now)):
+        with clock.frozen_at(min(booking.hold_expires_at + timedelta(minutes=1), now)):
             if fate < 0.08 and booking.state == "held":
                 booking.lapse()
             elif fate < 0.18:
                 booking.cancel(CallOff("Something came up.", "policy"))
         if slot.ends_at < now and booking.state == "confirmed":
-            with clock.standing_at(slot.ends_at):
+            with clock.frozen_at(slot.ends_at):
                 (booking.miss if fate > 0.95 else booking.complete)()
 
 

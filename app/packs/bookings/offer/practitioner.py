@@ -15,7 +15,7 @@ from app.calendars.place import Again, Never
 from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.access import Linked
-from app.kernel.db import Noun, noun_called, session, transaction
+from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.files import Picture
 from app.kernel.jobs import job, later
@@ -125,7 +125,7 @@ class Practitioner(Noun, Linked):
 
     def _begin_with_the_hours_of_the_house(self) -> None:
         """Whoever is new has them, until somebody writes down others."""
-        hours: Any = noun_called("hours")  # which know whose they are
+        hours: Any = noun_of_table("hours")  # which know whose they are
         note = "Business opening hours"
         session.add_all(
             hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note)
@@ -148,7 +148,7 @@ class Practitioner(Noun, Linked):
         except (Again, Never) as no:
             says = no.words
         with transaction():
-            self.lock().link_says = f"{clock.said(clock.now(), self.timezone)}: {says}"
+            self.lock().link_says = f"{clock.format_moment(clock.now(), self.timezone)}: {says}"
 
     @move(
         "active",

@@ -19,7 +19,7 @@ from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
-from app.kernel.translation import ENGLISH, counted, moment, say, speaking
+from app.kernel.translation import ENGLISH, counted, format_moment, say, speaking
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell
 from app.money.bills import bill as money
@@ -226,7 +226,9 @@ class Pass(Noun, Linked):
             raise _no(say("This package has been cancelled."))
         if self.is_over:
             assert self.expires_at is not None
-            raise _no(say("This package expired on %(when)s.", when=moment(self.expires_at, self.person.timezone)))
+            raise _no(
+                say("This package expired on %(when)s.", when=format_moment(self.expires_at, self.person.timezone))
+            )
         if not self.uses_left:
             raise _no(say("All sessions in this package have been used."))
         if bill is None or bill.state != "paid":

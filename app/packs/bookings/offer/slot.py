@@ -129,7 +129,7 @@ class Slot(Noun):
         """The opening hours include this slot again."""
 
     def __str__(self) -> str:
-        return f"{clock.said(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"
+        return f"{clock.format_moment(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"
 
 
 def hears_of_a_free_seat(told: Callable[[Slot], object]) -> None:
