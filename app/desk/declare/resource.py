@@ -295,9 +295,14 @@ class Resource:
         return len(self.search) == len(self.whole.search)
 
     @property
+    def endpoint(self) -> str:
+        """Flask endpoint of its screens, without the method: BookingScreens."""
+        return f"{stable_name(self.noun)}Screens"
+
+    @property
     def front(self) -> str:
         """The endpoint of its list."""
-        return f"{stable_name(self.noun)}Screens.list"
+        return f"{self.endpoint}.list"
 
     @property
     def adding(self) -> tuple[str, str]:
