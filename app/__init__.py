@@ -36,7 +36,7 @@ from app.money.sums import approval_limits, quote, working_hours
 from app.money.sums.amount import Money
 from app.money.sums.tax import STATES, is_gstin
 from app.packs import PACKS
-from app.sandbox.proxy import door
+from app.sandbox.proxy import sandbox_proxy
 from app.site import frame
 from app.site.address import Address
 from config import ROOT, Settings, Unsafe
@@ -65,7 +65,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
         site.open(app, csrf)
         ops.open(app)
         if settings.sandboxed:
-            _admit(app, csrf, door(settings))
+            _admit(app, csrf, sandbox_proxy(settings))
     return app
 
 

@@ -1,4 +1,4 @@
-"""Starts the sandbox: a web server for Razorpay's side, a mail server, and the postman who brings the webhooks."""
+"""Start the sandbox: its web server, its SMTP server and the thread that delivers webhooks."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from aiosmtpd.controller import Controller
 from werkzeug.serving import make_server
 
 from app.sandbox import create_sandbox
-from app.sandbox.mailbox import Letterbox
+from app.sandbox.mailbox import MailHandler
 from app.sandbox.state_file import Store
-from app.sandbox.webhooks import Postman
+from app.sandbox.webhooks import WebhookSender
 from config import Settings
 
 
@@ -26,12 +26,12 @@ def main() -> None:
         raise SystemExit("SANDBOX_URL must have a host and a port, such as http://127.0.0.1:8001.")
     store = Store(settings.sandbox_data)
     hooks = os.environ.get("SANDBOX_WEBHOOK_URL") or settings.base_url.rstrip("/") + "/api/payment/webhook/razorpay"
-    postman = Postman(store, hooks, settings.razorpay_webhook_secrets[0])
-    web = make_server(here.hostname, here.port, create_sandbox(settings, store, postman), threaded=True)
-    mail = Controller(Letterbox(store), hostname=here.hostname, port=settings.sandbox_smtp_port, enable_SMTPUTF8=True)
+    sender = WebhookSender(store, hooks, settings.razorpay_webhook_secrets[0])
+    web = make_server(here.hostname, here.port, create_sandbox(settings, store, sender), threaded=True)
+    mail = Controller(MailHandler(store), hostname=here.hostname, port=settings.sandbox_smtp_port, enable_SMTPUTF8=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     mail.start()
-    postman.start()
+    sender.start()
     try:
         web.serve_forever()
     finally:

@@ -1,4 +1,4 @@
-"""Google's side of the wire: sign-in, events with a Meet link, when a calendar is busy, calendars as files, and faults on demand."""
+"""Google Calendar API, simulated: OAuth tokens, events with Meet links, free/busy, iCal feeds, and faults on demand."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from config import Settings
 
 FAULTS = ("none", "reply_lost", "503", "429", "403_rate", "slow", "no_conference", "pending", "failing", "empty")
 _ID = frozenset(string.ascii_lowercase[:22] + string.digits)
-_PRIVATE = """BEGIN:VCALENDAR
+_SAMPLE_CALENDAR = """BEGIN:VCALENDAR
 VERSION:2.0
 PRODID:-//Sandbox//EN
 BEGIN:VEVENT
@@ -31,13 +31,13 @@ RRULE:FREQ=WEEKLY;BYDAY=WE
 END:VEVENT
 END:VCALENDAR
 """.replace("\n", "\r\n")
-_BY_ASSERTION = "urn:ietf:params:oauth:grant-type:jwt-bearer"
-_AUDIENCE = "https://oauth2.googleapis.com/token"  # what google-auth signs for, wherever it sends it
-_CHANGED = ("summary", "description", "start", "end", "attendees", "status", "conferenceData", "transparency")
+_JWT_GRANT = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+_AUDIENCE = "https://oauth2.googleapis.com/token"  # google-auth signs for this audience, whatever the token address
+_EDITABLE = ("summary", "description", "start", "end", "attendees", "status", "conferenceData", "transparency")
 
 
-class Wrong(Exception):
-    """An error as the Calendar API says it."""
+class ApiError(Exception):
+    """An error in the format of the Calendar API."""
 
     def __init__(self, status: int, words: str, reason: str) -> None:
         super().__init__(words)
@@ -51,27 +51,27 @@ class Wrong(Exception):
         }
 
 
-def pages(settings: Settings, store: Store) -> Blueprint:
-    it = Calendars(settings, store)
+def create_blueprint(settings: Settings, store: Store) -> Blueprint:
+    calendars = Calendars(settings, store)
     google = Blueprint("google", __name__, url_prefix="/sandbox/google")
-    google.register_error_handler(Wrong, lambda wrong: (jsonify(wrong.body), wrong.status))
-    google.before_request(it.check_caller)
-    google.after_request(_lose_the_reply)
+    google.register_error_handler(ApiError, lambda wrong: (jsonify(wrong.body), wrong.status))
+    google.before_request(calendars.check_caller)
+    google.after_request(_drop_reply)
     events = "/calendar/v3/calendars/<calendar>/events"
     for rule, method, view in (
-        ("/token", "POST", it.let_in),
-        (events, "POST", it.insert),
-        (f"{events}/<id>", "GET", it.get),
-        (f"{events}/<id>", "PATCH", it.patch),
-        (f"{events}/<id>", "DELETE", it.delete),
-        ("/calendar/v3/freeBusy", "POST", it.free_busy),
-        ("/", "GET", it.page),
-        ("/events.json", "GET", lambda: jsonify(it.events())),
-        ("/meet/<code>", "GET", it.meet),
-        ("/service-accounts", "POST", it.know),
-        ("/ical/<name>.ics", "GET", it.ical),
-        ("/ical/<name>.ics", "PUT", it.put_ical),
-        ("/faults", "POST", it.plan),
+        ("/token", "POST", calendars.issue_token),
+        (events, "POST", calendars.insert),
+        (f"{events}/<id>", "GET", calendars.get),
+        (f"{events}/<id>", "PATCH", calendars.patch),
+        (f"{events}/<id>", "DELETE", calendars.delete),
+        ("/calendar/v3/freeBusy", "POST", calendars.free_busy),
+        ("/", "GET", calendars.show_page),
+        ("/events.json", "GET", lambda: jsonify(calendars.list_events())),
+        ("/meet/<code>", "GET", calendars.show_meeting),
+        ("/service-accounts", "POST", calendars.add_service_account),
+        ("/ical/<name>.ics", "GET", calendars.ical),
+        ("/ical/<name>.ics", "PUT", calendars.put_ical),
+        ("/faults", "POST", calendars.plan_fault),
     ):
         google.add_url_rule(rule, f"{method} {rule}".replace(".", ""), view, methods=[method])
     return google
@@ -81,52 +81,52 @@ class Calendars:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
 
-    # --- who calls, and what goes wrong on purpose ---
+    # --- authentication and simulated faults ---
 
     def check_caller(self) -> Any:
         path = request.path.removeprefix("/sandbox/google")
         if path.startswith("/calendar/"):
             known = self.store.get("google token", (request.authorization and request.authorization.token) or "")
             if known is None or known["until"] < time.time():
-                raise Wrong(401, "Request had invalid authentication credentials.", "authError")
+                raise ApiError(401, "Request had invalid authentication credentials.", "authError")
             g.person = known["person"]
         if path.startswith(("/calendar/", "/token", "/ical/")) and request.method != "PUT":
-            return self._break_down(path)
+            return self._simulate_fault(path)
         return None
 
-    def _break_down(self, path: str) -> Any:
-        planned = self.store.planned("google fault", f"{request.method} {path}") or {}
+    def _simulate_fault(self, path: str) -> Any:
+        planned = self.store.use_plan("google fault", f"{request.method} {path}") or {}
         g.fault = planned.get("fault", "")
         match g.fault:
             case "503":
-                raise Wrong(503, "The service is currently unavailable.", "backendError")
+                raise ApiError(503, "The service is currently unavailable.", "backendError")
             case "429":
-                raise Wrong(429, "Too many concurrent requests.", "rateLimitExceeded")
+                raise ApiError(429, "Too many concurrent requests.", "rateLimitExceeded")
             case "403_rate":
-                raise Wrong(403, "Rate Limit Exceeded", "rateLimitExceeded")
+                raise ApiError(403, "Rate Limit Exceeded", "rateLimitExceeded")
             case "empty":
                 return Response("[]", 200, mimetype="application/json")
             case "slow":
                 time.sleep(planned["seconds"])
         return None
 
-    def plan(self) -> Any:
-        """Of the page's form or as JSON: {"fault": "503", "times": 2, "path": "POST", "seconds": 12}."""
+    def plan_fault(self) -> Any:
+        """Plan a fault, from a form or as JSON: {"fault": "503", "times": 2, "path": "POST", "seconds": 12}."""
         given = request.get_json(silent=True) or request.form
         if given.get("fault") not in FAULTS:
-            raise Wrong(400, f"fault must be one of {', '.join(FAULTS)}.", "invalid")
+            raise ApiError(400, f"fault must be one of {', '.join(FAULTS)}.", "invalid")
         how = {
             "fault": given["fault"],
             "path": str(given.get("path", "")),
             "seconds": float(given.get("seconds") or 12),
         }
-        self.store.plan("google fault", how, int(given.get("times") or 1))
+        self.store.add_plan("google fault", how, int(given.get("times") or 1))
         return jsonify(planned=how) if request.is_json else redirect("/sandbox/google/", 303)
 
-    # --- signing in ---
+    # --- OAuth tokens ---
 
-    def know(self) -> Response:
-        """A service account: its name, its public key, and whom it may act for."""
+    def add_service_account(self) -> Response:
+        """Register a service account: its email, its public key and the users it may act for."""
         given = request.get_json()
         self.store.put(
             "google account",
@@ -134,10 +134,10 @@ class Calendars:
         )
         return jsonify(known=given["email"])
 
-    def let_in(self) -> Any:
-        """With the refresh token of a person, or with what a service account has signed."""
-        if request.form.get("grant_type") == _BY_ASSERTION:
-            person = self._signed(request.form.get("assertion", ""))
+    def issue_token(self) -> Any:
+        """Issue an access token for a refresh token or for a signed JWT of a service account."""
+        if request.form.get("grant_type") == _JWT_GRANT:
+            person = self._verify_assertion(request.form.get("assertion", ""))
         else:
             mine = self.settings.google_client, self.settings.google_secret, self.settings.google_refresh_token
             if tuple(request.form.get(name) for name in ("client_id", "client_secret", "refresh_token")) != mine:
@@ -147,18 +147,21 @@ class Calendars:
             return person, 401 if b"unauthorized" in person.data else 400
         token = f"ya29.{secrets.token_hex(24)}"
         self.store.put("google token", {"id": token, "person": person, "until": time.time() + 3600})
-        return jsonify(access_token=token, expires_in=3600, token_type="Bearer")  # noqa: S106  # what kind it is
+        return jsonify(access_token=token, expires_in=3600, token_type="Bearer")  # noqa: S106  # the kind of token, not a secret
 
-    def _signed(self, assertion: str) -> str | Response:
+    def _verify_assertion(self, assertion: str) -> str | Response:
         try:
             email = jwt.decode(assertion, options={"verify_signature": False})["iss"]
             account = self.store.get("google account", f"account {email}") or {"key": "", "acts_for": []}
-            said = jwt.decode(assertion, account["key"], algorithms=["RS256"], audience=_AUDIENCE)
+            claims = jwt.decode(assertion, account["key"], algorithms=["RS256"], audience=_AUDIENCE)
         except (jwt.PyJWTError, KeyError, ValueError, TypeError):
             return jsonify(error="invalid_grant", error_description="Invalid JWT Signature.")
-        acts_for = said.get("sub", "")
+        acts_for = claims.get("sub", "")
         if acts_for and acts_for not in account["acts_for"]:
-            words = "Client is unauthorized to retrieve access tokens using this method, or client not authorized for any of the scopes requested."
+            words = (
+                "Client is unauthorized to retrieve access tokens using this method, "
+                "or client not authorized for any of the scopes requested."
+            )
             return jsonify(error="unauthorized_client", error_description=words)
         return str(acts_for)
 
@@ -168,60 +171,60 @@ class Calendars:
         given = request.get_json()
         id = str(given.get("id") or secrets.token_hex(13))
         if not 5 <= len(id) <= 1024 or set(id) - _ID:
-            raise Wrong(400, "Invalid resource id value.", "invalid")
+            raise ApiError(400, "Invalid resource id value.", "invalid")
         with self.store.open():
-            if self._kept(calendar, id):
-                raise Wrong(409, "The requested identifier already exists.", "duplicate")
+            if self._stored_event(calendar, id):
+                raise ApiError(409, "The requested identifier already exists.", "duplicate")
             event = {
                 "id": id,
                 "kind": "calendar#event",
                 "status": "confirmed",
                 "iCalUID": f"{id}@google.com",
-                "htmlLink": self._at(f"#{id}"),
+                "htmlLink": self._page_url(f"#{id}"),
             }
-            return jsonify(self._keep(calendar, self._changed(event, given)))
+            return jsonify(self._store_event(calendar, self._apply_changes(event, given)))
 
     def get(self, calendar: str, id: str) -> Any:
-        return jsonify(self._keep(calendar, self._conferred(self._event(calendar, id))))
+        return jsonify(self._store_event(calendar, self._with_conference(self._find_event(calendar, id))))
 
     def patch(self, calendar: str, id: str) -> Any:
-        event = self._kept(calendar, id)
+        event = self._stored_event(calendar, id)
         if event is None:
-            raise Wrong(404, "Not Found", "notFound")
-        return jsonify(self._keep(calendar, self._changed(event, request.get_json())))
+            raise ApiError(404, "Not Found", "notFound")
+        return jsonify(self._store_event(calendar, self._apply_changes(event, request.get_json())))
 
     def delete(self, calendar: str, id: str) -> Any:
-        self._keep(calendar, self._event(calendar, id) | {"status": "cancelled"})
+        self._store_event(calendar, self._find_event(calendar, id) | {"status": "cancelled"})
         return Response(status=204)
 
-    def _event(self, calendar: str, id: str) -> dict[str, Any]:
-        event = self._kept(calendar, id)
+    def _find_event(self, calendar: str, id: str) -> dict[str, Any]:
+        event = self._stored_event(calendar, id)
         if event is None:
-            raise Wrong(404, "Not Found", "notFound")
+            raise ApiError(404, "Not Found", "notFound")
         if event["status"] == "cancelled" and request.method == "DELETE":
-            raise Wrong(410, "Resource has been deleted", "deleted")
+            raise ApiError(410, "Resource has been deleted", "deleted")
         return event
 
-    def _changed(self, event: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-        """Without the version in the address, what is said of a conference is passed over, as it is there."""
-        known = {name: given[name] for name in _CHANGED if name in given and name != "conferenceData"}
+    def _apply_changes(self, event: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+        """Apply the sent fields. Conference data counts only with conferenceDataVersion=1, as at Google."""
+        known = {name: given[name] for name in _EDITABLE if name in given and name != "conferenceData"}
         event = event | known | {"updated": clock.now().isoformat(), "sequence": event.get("sequence", -1) + 1}
         asked = (given.get("conferenceData") or {}).get("createRequest")
         if not asked or request.args.get("conferenceDataVersion") != "1" or "conferenceData" in event:
-            return self._conferred(event)
+            return self._with_conference(event)
         if (
             asked.get("conferenceSolutionKey", {}).get("type") != "hangoutsMeet"
             or g.fault == "no_conference"
             or not g.person
         ):
-            raise Wrong(400, "Invalid conference type value.", "invalid")
+            raise ApiError(400, "Invalid conference type value.", "invalid")
         waits = {"pending": 1, "failing": -1}.get(g.fault, 0)
-        return self._conferred(
+        return self._with_conference(
             event | {"conferenceData": {"createRequest": asked | {"status": {"statusCode": "pending"}}}, "waits": waits}
         )
 
-    def _conferred(self, event: dict[str, Any]) -> dict[str, Any]:
-        """A link that was asked for is there at once, after somebody has looked again, or never."""
+    def _with_conference(self, event: dict[str, Any]) -> dict[str, Any]:
+        """Add the Meet link that was requested: at once, at the next read (pending) or never (failing)."""
         request_ = event.get("conferenceData", {}).get("createRequest")
         if not request_ or request_["status"]["statusCode"] != "pending":
             return event
@@ -236,7 +239,7 @@ class Calendars:
             .translate(str.maketrans(string.digits, "klmnopqrst"))
         )
         code = f"{letters[:3]}-{letters[3:7]}-{letters[7:10]}"
-        link = self._at(f"meet/{code}")
+        link = self._page_url(f"meet/{code}")
         points = [{"entryPointType": "video", "uri": link, "label": code}]
         return event | {
             "hangoutLink": link,
@@ -247,25 +250,25 @@ class Calendars:
             },
         }
 
-    def _at(self, where: str) -> str:
+    def _page_url(self, where: str) -> str:
         return f"{self.settings.base_url.rstrip('/')}/sandbox/google/{where}"
 
-    def _kept(self, calendar: str, id: str) -> dict[str, Any] | None:
+    def _stored_event(self, calendar: str, id: str) -> dict[str, Any] | None:
         found = self.store.get("google event", f"{calendar}/{id}")
         return dict(found["event"]) if found else None
 
-    def _keep(self, calendar: str, event: dict[str, Any]) -> dict[str, Any]:
+    def _store_event(self, calendar: str, event: dict[str, Any]) -> dict[str, Any]:
         self.store.put("google event", {"id": f"{calendar}/{event['id']}", "event": event}, parent=calendar)
         return {name: value for name, value in event.items() if name != "waits"}
 
-    # --- busy, and calendars as files ---
+    # --- free/busy and iCal feeds ---
 
     def free_busy(self) -> Response:
         given = request.get_json()
         since, until = (datetime.fromisoformat(given[name]) for name in ("timeMin", "timeMax"))
-        return jsonify(calendars={each["id"]: self._busy(each["id"], since, until) for each in given["items"]})
+        return jsonify(calendars={each["id"]: self._busy_times(each["id"], since, until) for each in given["items"]})
 
-    def _busy(self, calendar: str, since: datetime, until: datetime) -> dict[str, Any]:
+    def _busy_times(self, calendar: str, since: datetime, until: datetime) -> dict[str, Any]:
         if calendar.startswith("nobody"):
             return {"errors": [{"domain": "global", "reason": "notFound"}], "busy": []}
         standing = [
@@ -284,9 +287,9 @@ class Calendars:
         return {"busy": [{"start": start, "end": end} for start, end in within]}
 
     def ical(self, name: str) -> Any:
-        """With a tag under which it can be asked whether it has changed. What is only an address leads there."""
+        """Serve the feed with an ETag. A stored text that is an address redirects there."""
         found = self.store.get("google ical", f"ical {name}") or (
-            {"text": _PRIVATE} if name in ("asha", "dev") else abort(404)
+            {"text": _SAMPLE_CALENDAR} if name in ("asha", "dev") else abort(404)
         )
         tag = f'"{hashlib.sha256(found["text"].encode()).hexdigest()[:16]}"'
         if request.headers.get("If-None-Match") == tag:
@@ -301,33 +304,33 @@ class Calendars:
 
     # --- pages ---
 
-    def events(self) -> list[dict[str, Any]]:
+    def list_events(self) -> list[dict[str, Any]]:
         return [
             each["event"] | {"calendar": each["id"].rpartition("/")[0]}
             for each in reversed(self.store.all("google event"))
         ]
 
-    def page(self) -> str:
+    def show_page(self) -> str:
         return render_template(
             "sandbox/google.html",
-            events=self.events(),
+            events=self.list_events(),
             faults=FAULTS,
-            plans=[each for each in self.store.plans() if each.get("fault") in FAULTS],
+            plans=[each for each in self.store.list_plans() if each.get("fault") in FAULTS],
         )
 
-    def meet(self, code: str) -> str:
+    def show_meeting(self, code: str) -> str:
         found = next(
-            (each for each in self.events() if each.get("conferenceData", {}).get("conferenceId") == code), None
+            (each for each in self.list_events() if each.get("conferenceData", {}).get("conferenceId") == code), None
         )
         return render_template("sandbox/meet.html", event=found or abort(404), code=code)
 
 
-def _lose_the_reply(response: Response) -> Response:
-    """The effect has happened; the answer never arrives whole."""
+def _drop_reply(response: Response) -> Response:
+    """Cut the connection before the reply is complete; the request has already taken effect."""
     if g.get("fault") == "reply_lost":
         response.data = b""
-        response.status_code = 502  # seen only where there is no line to hang up on, as in a test client
-        line: socket.socket | None = request.environ.get("werkzeug.socket")
-        if line is not None:
-            line.shutdown(socket.SHUT_RDWR)
+        response.status_code = 502  # a test client has no socket to close
+        connection: socket.socket | None = request.environ.get("werkzeug.socket")
+        if connection is not None:
+            connection.shutdown(socket.SHUT_RDWR)
     return response

@@ -1,4 +1,4 @@
-"""A mail server that delivers to a page: whatever is sent to anybody can be read at /sandbox/mail."""
+"""SMTP server and mailbox of the sandbox: every email sent can be read at /sandbox/mail."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from flask import Blueprint, Response, abort, jsonify, render_template, request,
 
 from app.sandbox.state_file import Store
 
-KEPT = 500
+MAX_MAILS = 500
 
 
-class Letterbox:
-    """aiosmtpd's handler: takes every letter, for everybody."""
+class MailHandler:
+    """Handler for aiosmtpd: accepts mail to every recipient and keeps the newest MAX_MAILS."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # the name that aiosmtpd calls
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd calls it by this name
         with self.store.open() as file:
             recipients = ", ".join(envelope.rcpt_tos)
             file.execute(
                 "insert into mail (received, sender, recipients, raw) values (?, ?, ?, ?)",
                 (time.time(), envelope.mail_from, recipients, envelope.content),
             )
-            file.execute("delete from mail where id <= (select max(id) from mail) - ?", (KEPT,))
+            file.execute("delete from mail where id <= (select max(id) from mail) - ?", (MAX_MAILS,))
         return "250 OK"
 
 
-def pages(store: Store) -> Blueprint:
+def create_blueprint(store: Store) -> Blueprint:
     mail = Blueprint("mailbox", __name__, url_prefix="/sandbox")
 
     @mail.get("/")
@@ -41,36 +41,38 @@ def pages(store: Store) -> Blueprint:
 
     @mail.get("/mail")
     def inbox() -> str:
-        return render_template("sandbox/mail.html", letters=letters(store))
+        return render_template("sandbox/mail.html", letters=list_mail(store))
 
     @mail.get("/mail.json")
     def as_json() -> Response:
-        return jsonify(letters(store, request.args.get("to", "")))
+        return jsonify(list_mail(store, request.args.get("to", "")))
 
     @mail.get("/mail/<int:id>")
     def letter(id: int) -> str:
-        return render_template("sandbox/letter.html", letter=_read(_row(store, id)))
+        return render_template("sandbox/letter.html", letter=_parse_mail(_find_mail(store, id)))
 
     @mail.get("/mail/<int:id>.html")
     def html(id: int) -> Response:
-        """Only ever shown in a frame that may do nothing."""
+        """Show the HTML part, locked down by CSP and meant for a frame."""
         locked = {
-            "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
+            "Content-Security-Policy": (
+                "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+            ),
             "X-Frame-Options": "SAMEORIGIN",
         }
-        return Response(_read(_row(store, id))["html"], headers=locked)
+        return Response(_parse_mail(_find_mail(store, id))["html"], headers=locked)
 
     @mail.get("/mail/<int:id>.eml")
     def raw(id: int) -> Response:
-        return Response(_row(store, id)["raw"], mimetype="text/plain")
+        return Response(_find_mail(store, id)["raw"], mimetype="text/plain")
 
     @mail.get("/mail/<int:id>/<int:number>")
     def attachment(id: int, number: int) -> Response:
-        """As a download, whatever it says it is: what was mailed to somebody is nothing that our pages run."""
-        found = _attachments(message_from_bytes(_row(store, id)["raw"], policy=policy.default))
+        """Send as a download whatever its type, so that a mailed file never runs on our pages."""
+        found = _attachments(message_from_bytes(_find_mail(store, id)["raw"], policy=policy.default))
         if number >= len(found):
             abort(404)
-        name = _name(found[number])
+        name = _file_name(found[number])
         content = found[number].get_payload(decode=True) or b""
         return send_file(BytesIO(content), mimetype="application/octet-stream", as_attachment=True, download_name=name)
 
@@ -83,21 +85,21 @@ def pages(store: Store) -> Blueprint:
     return mail
 
 
-def letters(store: Store, to: str = "") -> list[dict[str, Any]]:
-    """Newest first."""
+def list_mail(store: Store, to: str = "") -> list[dict[str, Any]]:
+    """List the emails to a recipient, newest first."""
     with store.open() as file:
         rows = file.execute(
             "select * from mail where instr(lower(recipients), lower(?)) order by id desc", (to,)
         ).fetchall()
-    return [_read(row) for row in rows]
+    return [_parse_mail(row) for row in rows]
 
 
-def _row(store: Store, id: int) -> Any:
+def _find_mail(store: Store, id: int) -> Any:
     with store.open() as file:
         return file.execute("select * from mail where id = ?", (id,)).fetchone() or abort(404)
 
 
-def _read(row: Any) -> dict[str, Any]:
+def _parse_mail(row: Any) -> dict[str, Any]:
     message = message_from_bytes(row["raw"], policy=policy.default)
     return {
         "id": row["id"],
@@ -105,9 +107,9 @@ def _read(row: Any) -> dict[str, Any]:
         "from": str(message["From"]),
         "subject": " ".join(str(message["Subject"]).split()),
         "message_id": str(message["Message-ID"]),
-        "text": _part(message, "plain"),
-        "html": _part(message, "html"),
-        "attachments": [_name(each) for each in _attachments(message)],
+        "text": _body_text(message, "plain"),
+        "html": _body_text(message, "html"),
+        "attachments": [_file_name(each) for each in _attachments(message)],
         "received_at": datetime.fromtimestamp(row["received"], UTC).isoformat(timespec="seconds"),
     }
 
@@ -116,14 +118,14 @@ def _attachments(message: Any) -> list[Any]:
     return list(message.iter_attachments()) if message.is_multipart() else []
 
 
-def _name(part: Any) -> str:
+def _file_name(part: Any) -> str:
     return str(part.get_filename() or "attachment")
 
 
-def _part(message: Any, kind: str) -> str:
-    """One letter that lies about its alphabet must not close the whole mailbox."""
+def _body_text(message: Any, kind: str) -> str:
+    """Decode the text, even with a wrong charset: one bad email must not break the mailbox."""
     body = message.get_body((kind,))
-    if body is None:  # and not merely false: a part without headers has the length nought
+    if body is None:  # a part without headers is falsy, too
         return ""
     try:
         return str(body.get_content())

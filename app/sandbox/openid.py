@@ -1,4 +1,4 @@
-"""A provider's side of OpenID Connect: what it says of itself, the page that asks who somebody is, codes, tokens, keys, and faults on demand."""
+"""OpenID Connect provider, simulated: discovery, sign-in page, codes, tokens, signing keys, and faults on demand."""
 
 from __future__ import annotations
 
@@ -22,23 +22,20 @@ from app.sandbox.state_file import Store
 from config import Settings
 
 FAULTS = ("nonce", "other_key", "alg_none", "by_our_secret", "aud", "iss", "exp", "late_email", "new_key", "503")
-GOOD_FOR = 60  # seconds of a code
+CODE_SECONDS = 60  # how long an authorization code is valid
 
 
 class Provider:
     def __init__(self, settings: Settings, store: Store) -> None:
         self.settings, self.store = settings, store
-        (self.issuer, self.client, self.secret) = (
-            settings.oauth_issuers[0],
-            settings.oauth_clients[0],
-            settings.oauth_secrets[0],
-        )
-        self.back = f"{settings.base_url.rstrip('/')}/login/with/sandbox/back"
+        self.issuer = settings.oauth_issuers[0]
+        self.client, self.secret = settings.oauth_clients[0], settings.oauth_secrets[0]
+        self.redirect_uri = f"{settings.base_url.rstrip('/')}/login/with/sandbox/back"
 
-    # --- what it says of itself ---
+    # --- discovery ---
 
-    def says(self) -> Response:
-        """The browser goes through the product's own address; the product comes straight here."""
+    def show_discovery(self) -> Response:
+        """Discovery document. Browsers are sent to the product's address; the product calls the issuer directly."""
         return jsonify(
             issuer=self.issuer,
             authorization_endpoint=f"{self.settings.base_url.rstrip('/')}/sandbox/openid/authorize",
@@ -55,11 +52,11 @@ class Provider:
         )
 
     def jwks(self) -> Response:
-        public = json.loads(RSAAlgorithm.to_jwk(self._key()[1].public_key()))
-        return jsonify(keys=[public | {"kid": self._key()[0], "use": "sig", "alg": "RS256"}])
+        public = json.loads(RSAAlgorithm.to_jwk(self._signing_key()[1].public_key()))
+        return jsonify(keys=[public | {"kid": self._signing_key()[0], "use": "sig", "alg": "RS256"}])
 
-    def _key(self) -> tuple[str, rsa.RSAPrivateKey]:
-        """Made once, and kept as long as the rest of the sandbox."""
+    def _signing_key(self) -> tuple[str, rsa.RSAPrivateKey]:
+        """Return the key id and key, which are created once and stored with the sandbox's data."""
         kept = self.store.get("openid key", "openid key") or self._new_key()
         key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(kept["pem"])
         assert isinstance(key, rsa.RSAPrivateKey)
@@ -73,39 +70,39 @@ class Provider:
         )
         return self.store.put("openid key", {"id": "openid key", "kid": secrets.token_hex(8), "pem": pem})
 
-    # --- who somebody is ---
+    # --- sign-in page ---
 
     def authorize(self) -> Any:
-        """A wrong client, or one that wants its answer elsewhere, is told here; anything else is told where it asked."""
+        """Show the sign-in page. A wrong client or redirect_uri is an error page, never a redirect."""
         asked = request.values
-        if asked.get("client_id") != self.client or asked.get("redirect_uri") != self.back:
-            return render_template("sandbox/openid_sorry.html", back=self.back), 400
+        if asked.get("client_id") != self.client or asked.get("redirect_uri") != self.redirect_uri:
+            return render_template("sandbox/openid_sorry.html", back=self.redirect_uri), 400
         if (
             asked.get("response_type") != "code"
             or "openid" not in asked.get("scope", "").split()
             or asked.get("code_challenge_method") != "S256"
         ):
-            return self._answer(error="invalid_request")
+            return self._redirect_back(error="invalid_request")
         if request.method == "GET":
             return render_template("sandbox/openid.html", asked=asked.to_dict())
         if asked.get("do") == "refuse":
-            return self._answer(error="access_denied")
+            return self._redirect_back(error="access_denied")
         kept = {name: asked.get(name, "") for name in ("nonce", "code_challenge", "redirect_uri", "email", "name")}
         code = secrets.token_urlsafe(24)
         self.store.put(
-            "openid code", kept | {"id": code, "verified": bool(asked.get("verified")), "until": time.time() + GOOD_FOR}
+            "openid code",
+            kept | {"id": code, "verified": bool(asked.get("verified")), "until": time.time() + CODE_SECONDS},
         )
-        return self._answer(code=code)
+        return self._redirect_back(code=code)
 
-    def _answer(self, **said: str) -> Any:
-        return redirect(
-            f"{self.back}?{urlencode(said | {'state': request.values.get('state', ''), 'iss': self.issuer})}", 303
-        )
+    def _redirect_back(self, **answer: str) -> Any:
+        query = urlencode(answer | {"state": request.values.get("state", ""), "iss": self.issuer})
+        return redirect(f"{self.redirect_uri}?{query}", 303)
 
     # --- tokens ---
 
     def token(self) -> Any:
-        fault = (self.store.planned("openid fault") or {}).get("fault", "")
+        fault = (self.store.use_plan("openid fault") or {}).get("fault", "")
         if fault == "503":
             return Response("Service unavailable", 503)
         if not self._is_client():
@@ -123,8 +120,8 @@ class Provider:
         if code["until"] < time.time() or not fits or not hmac.compare_digest(proof, code["code_challenge"]):
             return jsonify(error="invalid_grant"), 400
         access = secrets.token_urlsafe(24)
-        self.store.put("openid access", self._person(code) | {"id": access})
-        return jsonify(access_token=access, token_type="Bearer", expires_in=300, id_token=self._signed(code, fault))  # noqa: S106  # what kind it is
+        self.store.put("openid access", self._person_claims(code) | {"id": access})
+        return jsonify(access_token=access, token_type="Bearer", expires_in=300, id_token=self._id_token(code, fault))  # noqa: S106  # the kind of token, not a secret
 
     def _is_client(self) -> bool:
         kind, _, told = request.headers.get("Authorization", "").partition(" ")
@@ -136,12 +133,12 @@ class Provider:
             f"{unquote(client)}:{unquote(secret)}".encode(), f"{self.client}:{self.secret}".encode()
         )
 
-    def _person(self, code: Mapping[str, Any]) -> dict[str, Any]:
+    def _person_claims(self, code: Mapping[str, Any]) -> dict[str, Any]:
         sub = hashlib.sha256(code["email"].encode()).hexdigest()[:16]
         return {"sub": sub, "email": code["email"], "email_verified": code["verified"], "name": code["name"]}
 
-    def _signed(self, code: Mapping[str, Any], fault: str) -> str:
-        now, person = int(time.time()), self._person(code)
+    def _id_token(self, code: Mapping[str, Any], fault: str) -> str:
+        now, person = int(time.time()), self._person_claims(code)
         if fault == "late_email":
             person = {"sub": person["sub"]}
         claims: dict[str, Any] = {
@@ -155,7 +152,7 @@ class Provider:
         claims |= {name: value for name, value in wrong.items() if name == fault}
         if fault == "new_key":
             self._new_key()
-        kid, key = self._key()
+        kid, key = self._signing_key()
         match fault:
             case "alg_none":
                 return jwt.encode(claims, "", algorithm="none", headers={"kid": kid})
@@ -172,25 +169,25 @@ class Provider:
             return jsonify(error="invalid_token"), 401
         return jsonify({name: value for name, value in known.items() if name != "id"})
 
-    def plan(self) -> Any:
-        """JSON: {"fault": "nonce", "times": 1}."""
+    def plan_fault(self) -> Any:
+        """Plan a fault, as JSON: {"fault": "nonce", "times": 1}."""
         given = request.get_json(silent=True) or request.form
         if given.get("fault") not in FAULTS:
             return jsonify(error=f"fault must be one of {', '.join(FAULTS)}."), 400
-        self.store.plan("openid fault", {"fault": given["fault"]}, int(given.get("times") or 1))
+        self.store.add_plan("openid fault", {"fault": given["fault"]}, int(given.get("times") or 1))
         return jsonify(planned=given["fault"])
 
 
-def pages(settings: Settings, store: Store) -> Blueprint:
-    it = Provider(settings, store)
+def create_blueprint(settings: Settings, store: Store) -> Blueprint:
+    provider = Provider(settings, store)
     openid = Blueprint("openid", __name__, url_prefix="/sandbox/openid")
     for rule, methods, view in (
-        ("/.well-known/openid-configuration", ["GET"], it.says),
-        ("/jwks", ["GET"], it.jwks),
-        ("/authorize", ["GET", "POST"], it.authorize),
-        ("/token", ["POST"], it.token),
-        ("/userinfo", ["GET"], it.userinfo),
-        ("/faults", ["POST"], it.plan),
+        ("/.well-known/openid-configuration", ["GET"], provider.show_discovery),
+        ("/jwks", ["GET"], provider.jwks),
+        ("/authorize", ["GET", "POST"], provider.authorize),
+        ("/token", ["POST"], provider.token),
+        ("/userinfo", ["GET"], provider.userinfo),
+        ("/faults", ["POST"], provider.plan_fault),
     ):
         openid.add_url_rule(rule, rule.strip("/").replace(".", ""), view, methods=methods)
     return openid

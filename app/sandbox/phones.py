@@ -1,4 +1,4 @@
-"""Telephones that are not real: what was sent to them, what they tell of it, what is written back, and what goes wrong on purpose."""
+"""WhatsApp and SMS phones, simulated: messages received, delivery reports, replies, and faults on demand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import requests
 from flask import Blueprint, Response, abort, g, jsonify, redirect, render_template, request
 
 from app.sandbox.state_file import Store
-from app.sandbox.webhooks import PATIENCE, Postman
+from app.sandbox.webhooks import ANSWER_SECONDS, WebhookSender
 
 HOME = "/sandbox/phones"
 FAULTS = {
@@ -26,15 +26,15 @@ FAULTS = {
     "silent": "No status reports",
     "wrong_signature": "Status reports with a wrong signature",
 }
-PAUSES = {"sent": 0.05, "delivered": 0.2, "failed": 0.2}
-TRIES = 6
+REPORT_DELAYS = {"sent": 0.05, "delivered": 0.2, "failed": 0.2}
+MAX_TRIES = 6
 
 Thing = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Report:
-    """One call of a webhook, as its carrier makes it."""
+class WebhookCall:
+    """A signed webhook request, as the carrier sends it."""
 
     address: str
     headers: Mapping[str, str]
@@ -43,27 +43,27 @@ class Report:
 
 @dataclass(frozen=True)
 class Carrier:
-    """How one carrier tells of a message, and of what somebody wrote back."""
+    """How a carrier builds the webhook of a delivery report and of a reply."""
 
-    status: Callable[[Thing, str], Report]
-    reply: Callable[[str, str], Report]
+    status_call: Callable[[Thing, str], WebhookCall]
+    reply_call: Callable[[str, str], WebhookCall]
 
 
 class Phones:
-    def __init__(self, store: Store, postman: Postman) -> None:
+    def __init__(self, store: Store, sender: WebhookSender) -> None:
         self.store = store
         self.carriers: dict[str, Carrier] = {}
-        postman.rounds.append(self.report_due)
+        sender.periodic.append(self.send_due_reports)
 
-    # --- what carriers do ---
+    # --- carriers ---
 
-    def fault(self, carrier: str) -> str:
-        """What was planned to go wrong with this call, once."""
-        g.fault = (self.store.planned("phones", carrier) or {}).get("fault", "")
+    def use_fault(self, carrier: str) -> str:
+        """Return the fault planned for this call and use it up."""
+        g.fault = (self.store.use_plan("phones", carrier) or {}).get("fault", "")
         return str(g.fault)
 
-    def take(self, carrier: str, text: Thing) -> Thing:
-        """It arrives on the telephone, and what becomes of it is told in a moment."""
+    def receive_text(self, carrier: str, text: Thing) -> Thing:
+        """Store a message and schedule its delivery reports."""
         fault = g.get("fault", "")
         kept = self.store.put(
             "text",
@@ -75,83 +75,86 @@ class Phones:
                 "wrong_signature": fault == "wrong_signature",
             },
         )
-        if self.store.planned("reports", carrier) is None:
+        if self.store.use_plan("reports", carrier) is None:
             steps = ["sent", "failed"] if fault == "failed" else ["sent", "delivered"]
             for step in steps:
-                self.tell_soon(kept, step, PAUSES[step])
+                self.schedule_report(kept, step, REPORT_DELAYS[step])
             if fault == "twice":
-                self.tell_soon(kept, "delivered", 0.02, nth=2)
-                self.tell_soon(kept, "sent", 0.4, nth=2)
+                self.schedule_report(kept, "delivered", 0.02, nth=2)
+                self.schedule_report(kept, "sent", 0.4, nth=2)
         return kept
 
-    def tell_soon(self, text: Thing, status: str, after: float, nth: int = 1) -> None:
-        self.store.soon(
+    def schedule_report(self, text: Thing, status: str, after: float, nth: int = 1) -> None:
+        self.store.schedule(
             "report", f"{text['id']} {status} {nth}", after, {"text": text["id"], "status": status, "tries": 0}
         )
 
-    def lose_the_reply(self, response: Response) -> Response:
+    def drop_reply(self, response: Response) -> Response:
         if g.get("fault") in ("reply_lost", "swallowed"):
             response.data, response.status_code = b"", 502
-            line: socket.socket | None = request.environ.get("werkzeug.socket")
-            if line is not None:
-                line.shutdown(socket.SHUT_RDWR)
+            connection: socket.socket | None = request.environ.get("werkzeug.socket")
+            if connection is not None:
+                connection.shutdown(socket.SHUT_RDWR)
         return response
 
-    def report_due(self) -> None:
-        for id, how in self.store.due("report"):
+    def send_due_reports(self) -> None:
+        for id, how in self.store.take_due("report"):
             text = self.store.get("text", how["text"])
             if text is None:
                 continue
             if text["status"] not in ("read", "failed"):
                 self.store.put("text", text | {"status": how["status"]})
-            if not self._bring(self.carriers[text["carrier"]].status(text, how["status"])) and how["tries"] < TRIES:
-                self.store.soon("report", id, 2 ** how["tries"], how | {"tries": how["tries"] + 1})
+            if (
+                not self._post(self.carriers[text["carrier"]].status_call(text, how["status"]))
+                and how["tries"] < MAX_TRIES
+            ):
+                self.store.schedule("report", id, 2 ** how["tries"], how | {"tries": how["tries"] + 1})
 
-    def _bring(self, it: Report) -> bool:
+    def _post(self, call: WebhookCall) -> bool:
         try:
-            return requests.post(it.address, data=it.body, headers=dict(it.headers), timeout=PATIENCE).ok
+            return requests.post(call.address, data=call.body, headers=dict(call.headers), timeout=ANSWER_SECONDS).ok
         except requests.RequestException:
             return False
 
-    # --- what people do, on pages ---
+    # --- pages ---
 
-    def pages(self) -> Blueprint:
+    def create_blueprint(self) -> Blueprint:
         pages = Blueprint("phones", __name__, url_prefix=HOME)
         pages.add_url_rule("", "inbox", self.inbox)
         pages.add_url_rule("/texts.json", "as_json", self.as_json)
         pages.add_url_rule("/<path:id>/read", "read", self.read, methods=["POST"])
         pages.add_url_rule("/reply", "reply", self.reply, methods=["POST"])
-        pages.add_url_rule("/faults", "plan", self.plan, methods=["POST"])
-        pages.add_url_rule("/faults", "forget", self.forget, methods=["DELETE"])
+        pages.add_url_rule("/faults", "plan", self.plan_fault, methods=["POST"])
+        pages.add_url_rule("/faults", "forget", self.clear_faults, methods=["DELETE"])
         return pages
 
-    def texts(self, to: str = "") -> list[Thing]:
-        """Newest first."""
+    def list_texts(self, to: str = "") -> list[Thing]:
+        """List the messages to a number, newest first."""
         return [each for each in self.store.all("text")[::-1] if to in each["to"]]
 
     def inbox(self) -> str:
-        plans = [each for each in self.store.plans() if each.get("fault") in FAULTS and "carrier" in each]
+        plans = [each for each in self.store.list_plans() if each.get("fault") in FAULTS and "carrier" in each]
         return render_template(
-            "sandbox/phones.html", texts=self.texts(), faults=FAULTS, plans=plans, carriers=[*self.carriers]
+            "sandbox/phones.html", texts=self.list_texts(), faults=FAULTS, plans=plans, carriers=[*self.carriers]
         )
 
     def as_json(self) -> Response:
-        return jsonify(self.texts(request.args.get("to", "")))
+        return jsonify(self.list_texts(request.args.get("to", "")))
 
     def read(self, id: str) -> Any:
-        """Somebody has looked at it."""
+        """Report the message as read."""
         text = self.store.get("text", id) or abort(404)
-        self.tell_soon(text, "read", 0)
+        self.schedule_report(text, "read", 0)
         return redirect(HOME, 303)
 
     def reply(self) -> Any:
-        """Somebody writes back; the answer of the house is shown at once."""
+        """Send a customer's reply to our webhook at once."""
         given = request.get_json(silent=True) or request.form
         carrier = self.carriers.get(str(given.get("carrier"))) or abort(404)
-        brought = self._bring(carrier.reply(str(given.get("phone", "")), str(given.get("words", ""))))
+        brought = self._post(carrier.reply_call(str(given.get("phone", "")), str(given.get("words", ""))))
         return (jsonify(brought=brought), 200 if brought else 502) if request.is_json else redirect(HOME, 303)
 
-    def plan(self) -> Any:
+    def plan_fault(self) -> Any:
         given = request.get_json(silent=True) or request.form
         fault, times = str(given.get("fault")), str(given.get("times", 1))
         if fault not in FAULTS or not times.isdecimal() or not int(times):
@@ -159,13 +162,13 @@ class Phones:
                 "sandbox/refused.html", words="Choose a problem and enter a number of messages of 1 or more.", back=HOME
             ), 400
         path = str(given.get("carrier", ""))
-        self.store.plan(
+        self.store.add_plan(
             "reports" if fault == "silent" else "phones",
             {"fault": fault, "path": path, "carrier": path or "both"},
             int(times),
         )
         return jsonify(planned=fault) if request.is_json else redirect(HOME, 303)
 
-    def forget(self) -> Response:
-        self.store.forget_plans()
+    def clear_faults(self) -> Response:
+        self.store.clear_plans()
         return jsonify(planned=[])

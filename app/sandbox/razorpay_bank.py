@@ -1,4 +1,4 @@
-"""What Razorpay and the payer's bank do between them: orders, attempts to pay them, captures, refunds, and the events that tell of it."""
+"""Razorpay orders, payments, captures and refunds, simulated, with their webhooks and the payer's bank."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from typing import Any
 from flask import request
 
 from app.sandbox.razorpay_wire import (
+    ApiError,
     Route,
     Thing,
-    Wrong,
-    amount,
-    body,
     collection,
+    is_whole,
+    json_body,
     new_id,
-    newest,
-    no,
-    notes,
-    now,
-    page,
-    public,
-    short,
-    whole,
+    newest_page,
+    paginate,
+    public_fields,
+    read_amount,
+    read_notes,
+    read_reference,
+    refuse,
+    unix_now,
 )
 from app.sandbox.state_file import Store
-from app.sandbox.webhooks import Postman
+from app.sandbox.webhooks import WebhookSender
 from config import Settings
 
-How = Mapping[str, Any]
+Delivery = Mapping[str, Any]
 
-LATE = 20.0  # seconds until a payment that failed turns out to have gone through
-SOON = 0.5  # seconds until something that is pending is decided
-UNLUCKY = 2468  # the amount of a refund that fails, as in Razorpay's own test mode
+LATE_SECONDS = 20.0  # seconds until a failed payment is authorized after all
+PENDING_SECONDS = 0.5  # seconds until a pending refund, transfer or payout ends
+FAILING_REFUND = 2468  # the amount of a refund that fails, as in Razorpay's own test mode
 DELIVERIES = ("now", "duplicate", "shuffled", "delayed", "dropped", "wrong_secret", "tampered")
 _PAID = "Your payment has been declined as the order is already paid. Please initiate the payment with a new order."
 
 
 class Bank:
-    def __init__(self, settings: Settings, store: Store, postman: Postman) -> None:
-        self.settings, self.store, self.postman = settings, store, postman
-        self.when_paid: list[Callable[[Thing, Thing, How], None]] = []  # who else wants to know that an order got money
+    def __init__(self, settings: Settings, store: Store, sender: WebhookSender) -> None:
+        self.settings, self.store, self.sender = settings, store, sender
+        self.on_order_paid: list[Callable[[Thing, Thing, Delivery], None]] = []  # called with order, payment, delivery
 
     def routes(self) -> list[Route]:
         return [
@@ -55,7 +55,7 @@ class Bank:
             ("/v1/orders/<id>", "PATCH", self.note_order),
             ("/v1/orders/<id>/payments", "GET", self.show_payments),
             ("/v1/payments", "GET", self.list_payments),
-            ("/v1/payments/<id>", "GET", self.payment),
+            ("/v1/payments/<id>", "GET", self.show_payment),
             ("/v1/payments/<id>/capture", "POST", self.capture),
             ("/v1/payments/<id>/refund", "POST", self.refund),
             ("/v1/payments/<id>/refunds", "GET", self.list_refunds_of),
@@ -63,26 +63,26 @@ class Bank:
             ("/v1/refunds/<id>", "GET", self.show_refund),
         ]
 
-    def find(self, kind: str, id: str) -> Thing:
-        return self.store.get(kind, id) or no("The id provided does not exist")
+    def find_entity(self, kind: str, id: str) -> Thing:
+        return self.store.get(kind, id) or refuse("The id provided does not exist")
 
     # --- orders ---
 
     def make_order(self) -> Thing:
-        given = body()
-        asked = amount(given, words="Order amount less than minimum amount allowed")
+        given = json_body()
+        asked = read_amount(given, words="Order amount less than minimum amount allowed")
         if not isinstance(given.get("currency"), str) or len(given["currency"]) != 3:
-            no("The currency field is required.", field="currency")
+            refuse("The currency field is required.", field="currency")
         if given.get("transfers") and given.get("partial_payment"):
-            no("Transfers cannot be created on an order with partial payment.", field="partial_payment")
+            refuse("Transfers cannot be created on an order with partial payment.", field="partial_payment")
         capture = given.get("payment", {}).get("capture") if isinstance(given.get("payment"), dict) else None
         by_hand = capture == "manual" or given.get("payment_capture") in (0, False)
-        return public(
+        return public_fields(
             self.open_order(
                 asked,
                 given["currency"],
-                short(given, "receipt"),
-                notes(given),
+                read_reference(given, "receipt"),
+                read_notes(given),
                 by_hand=by_hand,
                 partial=given.get("partial_payment") is True,
             )
@@ -93,7 +93,7 @@ class Bank:
         asked: int,
         currency: str,
         receipt: Any,
-        said: Any,
+        order_notes: Any,
         *,
         by_hand: bool = False,
         partial: bool = False,
@@ -110,8 +110,8 @@ class Bank:
             "offer_id": None,
             "status": "created",
             "attempts": 0,
-            "notes": said,
-            "created_at": now(),
+            "notes": order_notes,
+            "created_at": unix_now(),
             "_by_hand": by_hand,
             "_partial": partial,
             "_link": link,
@@ -119,19 +119,19 @@ class Bank:
         return self.store.put("order", order, None if receipt is None else str(receipt))
 
     def list_orders(self) -> Thing:
-        return newest(self.store.all("order", request.args.get("receipt")))
+        return newest_page(self.store.all("order", request.args.get("receipt")))
 
     def show_order(self, id: str) -> Thing:
-        return public(self.order(id))
+        return public_fields(self.find_order(id))
 
     def note_order(self, id: str) -> Thing:
-        return public(self.store.put("order", self.order(id) | {"notes": notes(body())}))
+        return public_fields(self.store.put("order", self.find_order(id) | {"notes": read_notes(json_body())}))
 
     def show_payments(self, id: str) -> Thing:
-        return collection(self.payments_of(self.order(id)["id"]))
+        return collection(self.payments_of(self.find_order(id)["id"]))
 
-    def order(self, id: str) -> Thing:
-        return self.find("order", id)
+    def find_order(self, id: str) -> Thing:
+        return self.find_entity("order", id)
 
     def payments_of(self, order_id: str) -> list[Thing]:
         return self.store.all("payment", order_id)
@@ -139,110 +139,116 @@ class Bank:
     # --- payments ---
 
     def list_payments(self) -> Thing:
-        return newest(self.store.all("payment"))
+        return newest_page(self.store.all("payment"))
 
-    def payment(self, id: str) -> Thing:
-        return public(self.find("payment", id))
+    def show_payment(self, id: str) -> Thing:
+        return public_fields(self.find_entity("payment", id))
 
-    def keep(self, payment: Thing, **changes: Any) -> Thing:
+    def update_payment(self, payment: Thing, **changes: Any) -> Thing:
         return self.store.put("payment", payment | changes, payment["order_id"])
 
-    def attempt(self, order_id: str, outcome: str, how: How, *, after: float = LATE, **changes: Any) -> Thing:
-        """The payer tries; the bank says captured, failed, only authorized, or failed now and captured later. All of it is written down at once."""
+    def attempt_payment(
+        self, order_id: str, outcome: str, how: Delivery, *, after: float = LATE_SECONDS, **changes: Any
+    ) -> Thing:
+        """Pay an order, in one transaction; ends captured, failed, authorized, or late (failed now, captured later)."""
         with self.store.open():
-            order = self.order(order_id)
+            order = self.find_order(order_id)
             if order["status"] == "paid":
-                raise Wrong(_PAID)
-            payment = self.keep(_new_payment(order["amount_due"], order["currency"], order["id"]), **changes)
+                raise ApiError(_PAID)
+            payment = self.update_payment(_new_payment(order["amount_due"], order["currency"], order["id"]), **changes)
             self.store.put("order", order | {"status": "attempted", "attempts": order["attempts"] + 1})
-            return self._decide(payment, outcome, how, after)
+            return self._finish_attempt(payment, outcome, how, after)
 
-    def stray(self, asked: int, currency: str, outcome: str, how: How, after: float = LATE) -> Thing:
-        """Somebody pays without an order of the shop's, as on a payment page made at the dashboard."""
+    def pay_without_order(
+        self, asked: int, currency: str, outcome: str, how: Delivery, after: float = LATE_SECONDS
+    ) -> Thing:
+        """Create a payment that belongs to no order, as from a payment page of the dashboard."""
         with self.store.open():
-            return self._decide(self.keep(_new_payment(asked, currency, None)), outcome, how, after)
+            return self._finish_attempt(self.update_payment(_new_payment(asked, currency, None)), outcome, how, after)
 
-    def _decide(self, payment: Thing, outcome: str, how: How, after: float) -> Thing:
+    def _finish_attempt(self, payment: Thing, outcome: str, how: Delivery, after: float) -> Thing:
         if outcome == "captured":
-            return self.succeed(payment["id"], how)
+            return self.authorize_payment(payment["id"], how)
         if outcome == "authorized":
-            return self.succeed(payment["id"], how, waits=True)
-        failed = self.keep(payment, status="failed", **_FAILED)
-        self.tell("payment.failed", how, payment=failed)
+            return self.authorize_payment(payment["id"], how, waits=True)
+        failed = self.update_payment(payment, status="failed", **_FAILED)
+        self.send_event("payment.failed", how, payment=failed)
         if outcome == "late":
-            self._succeed_later(payment["id"], after, how)
+            self._authorize_later(payment["id"], after, how)
         return failed
 
-    def _succeed_later(self, payment_id: str, after: float, how: How) -> None:
+    def _authorize_later(self, payment_id: str, after: float, how: Delivery) -> None:
         if after <= 0:
-            self.succeed(payment_id, how)
+            self.authorize_payment(payment_id, how)
         else:
-            self.store.soon("capture", payment_id, after, how)
+            self.store.schedule("capture", payment_id, after, how)
 
-    def settle_late(self) -> None:
-        """The bank answered after all; looked after by the postman, so that a restart forgets nobody's money. A person may have been quicker."""
+    def finish_pending(self) -> None:
+        """Finish late payments and pending refunds that are due, unless an action has already done so.
+
+        Runs in the sender's loop from stored times, so that a restart loses none."""
         with self.store.open():
-            for id, how in self.store.due("capture"):
-                if self.find("payment", id)["status"] == "failed":
-                    self.succeed(id, how)
-            for id, how in self.store.due("refund"):
-                if self.find("refund", id)["status"] == "pending":
+            for id, how in self.store.take_due("capture"):
+                if self.find_entity("payment", id)["status"] == "failed":
+                    self.authorize_payment(id, how)
+            for id, how in self.store.take_due("refund"):
+                if self.find_entity("refund", id)["status"] == "pending":
                     self.decide_refund(id, "failed", how)
 
-    def succeed(self, payment_id: str, how: How, *, waits: bool = False) -> Thing:
-        """Authorized, then captured by itself, unless it waits for a hand or its order was paid by another attempt meanwhile."""
+    def authorize_payment(self, payment_id: str, how: Delivery, *, waits: bool = False) -> Thing:
+        """Authorize a payment and capture it, unless capture is manual. If the order is already paid, refund it."""
         with self.store.open():
-            payment = self.find("payment", payment_id)
+            payment = self.find_entity("payment", payment_id)
             if payment["status"] not in ("created", "failed"):
-                no("Only a failed payment can be authorized late.")
-            order = self.order(payment["order_id"]) if payment["order_id"] else None
-            authorized = self.keep(payment, status="authorized", **dict.fromkeys(_FAILED))
+                refuse("Only a failed payment can be authorized late.")
+            order = self.find_order(payment["order_id"]) if payment["order_id"] else None
+            authorized = self.update_payment(payment, status="authorized", **dict.fromkeys(_FAILED))
             if order and order["status"] == "paid":
-                return self.give_back(authorized, how)
+                return self.return_payment(authorized, how)
             if waits or (order and order["_by_hand"]):
-                self.tell("payment.authorized", how, payment=authorized)
+                self.send_event("payment.authorized", how, payment=authorized)
                 return authorized
             return self._capture(authorized, [("payment.authorized", {"payment": authorized})], how)
 
-    def _capture(self, payment: Thing, news: list[tuple[str, dict[str, Thing]]], how: How) -> Thing:
+    def _capture(self, payment: Thing, news: list[tuple[str, dict[str, Thing]]], how: Delivery) -> Thing:
         fee = (payment["amount"] * 2 + 50) // 100
         tax = (fee * 18 + 50) // 100
-        captured = self.keep(payment, status="captured", captured=True, fee=fee + tax, tax=tax)
+        captured = self.update_payment(payment, status="captured", captured=True, fee=fee + tax, tax=tax)
         news = [*news, ("payment.captured", {"payment": captured})]
-        order = self._paid(self.order(payment["order_id"]), payment["amount"]) if payment["order_id"] else None
+        order = self._add_paid(self.find_order(payment["order_id"]), payment["amount"]) if payment["order_id"] else None
         if order and order["status"] == "paid":
             news.append(("order.paid", {"payment": captured, "order": order}))
         for kind, things in news[::-1] if how.get("deliver") == "shuffled" else news:
-            self.tell(kind, how, **things)
+            self.send_event(kind, how, **things)
         if order:
-            for each in self.when_paid:
+            for each in self.on_order_paid:
                 each(order, captured, how)
         return captured
 
-    def _paid(self, order: Thing, more: int) -> Thing:
+    def _add_paid(self, order: Thing, more: int) -> Thing:
         paid = order["amount_paid"] + more
         due = max(0, order["amount"] - paid)
         status = "attempted" if order["_partial"] and due else "paid"
         return self.store.put("order", order | {"status": status, "amount_paid": paid, "amount_due": due})
 
     def capture(self, id: str) -> Thing:
-        given = body()
+        given = json_body()
         with self.store.open():
-            payment = self.find("payment", id)
-            if not whole(given.get("amount")):
-                no("The amount must be an integer.", field="amount")
+            payment = self.find_entity("payment", id)
+            if not is_whole(given.get("amount")):
+                refuse("The amount must be an integer.", field="amount")
             if payment["captured"]:
-                no("This payment has already been captured")
+                refuse("This payment has already been captured")
             if payment["status"] != "authorized":
-                no("Only payments which have been authorized and not yet captured can be captured")
+                refuse("Only payments which have been authorized and not yet captured can be captured")
             if given["amount"] != payment["amount"]:
-                no("Capture amount must be equal to the amount authorized", field="amount")
-            if payment["order_id"] and self.order(payment["order_id"])["status"] == "paid":
-                raise Wrong(_PAID)
-            return public(self._capture(payment, [], {}))
+                refuse("Capture amount must be equal to the amount authorized", field="amount")
+            if payment["order_id"] and self.find_order(payment["order_id"])["status"] == "paid":
+                raise ApiError(_PAID)
+            return public_fields(self._capture(payment, [], {}))
 
-    def proof(self, payment: Thing) -> dict[str, str]:
-        """What the payer's browser brings to the shop."""
+    def checkout_proof(self, payment: Thing) -> dict[str, str]:
+        """Return the signed fields that the checkout posts to the shop."""
         signature = self.sign(f"{payment['order_id']}|{payment['id']}")
         return {
             "razorpay_payment_id": payment["id"],
@@ -256,113 +262,120 @@ class Bank:
     # --- refunds ---
 
     def list_refunds(self) -> Thing:
-        return newest(self.store.all("refund"))
+        return newest_page(self.store.all("refund"))
 
     def list_refunds_of(self, id: str) -> Thing:
-        return page(self.store.all("refund", self.payment(id)["id"])[::-1])
+        return paginate(self.store.all("refund", self.show_payment(id)["id"])[::-1])
 
     def show_refund(self, id: str) -> Thing:
-        return public(self.find("refund", id))
+        return public_fields(self.find_entity("refund", id))
 
     def refund(self, id: str) -> Thing:
         key = request.headers.get("X-Refund-Idempotency")
         if key is not None and len(key) < 10:
-            no("The idempotency key must be at least 10 characters long.")
+            refuse("The idempotency key must be at least 10 characters long.")
         if key is not None and not re.fullmatch(r"[A-Za-z0-9_-]+", key):
-            no("The idempotency key must only contain alphanumeric characters, underscores, and hyphens")
-        given = body()
-        return self.once("refund", key, given, lambda: public(self.give(self.find("payment", id), given, {})))
+            refuse("The idempotency key must only contain alphanumeric characters, underscores, and hyphens")
+        given = json_body()
+        return self.run_once(
+            "refund", key, given, lambda: public_fields(self.create_refund(self.find_entity("payment", id), given, {}))
+        )
 
-    def once(self, endpoint: str, key: str | None, given: Thing, act: Callable[[], Thing]) -> Thing:
-        """One key, one effect: for the whole account, whatever it was that was asked about."""
-        said = json.dumps([request.path, given], sort_keys=True)
+    def run_once(self, endpoint: str, key: str | None, given: Thing, act: Callable[[], Thing]) -> Thing:
+        """Run an action once per idempotency key and answer repeats from memory; keys are per account."""
+        asked = json.dumps([request.path, given], sort_keys=True)
         with self.store.open():
-            known = self.store.answered(endpoint, key) if key else None
-            if known and known[0] != said:
-                no("Different request with the same idempotency key has already been processed.", 409)
+            known = self.store.stored_answer(endpoint, key) if key else None
+            if known and known[0] != asked:
+                refuse("Different request with the same idempotency key has already been processed.", 409)
             answer = known[1] if known else act()
             if key and not known:
-                self.store.keep_answer(endpoint, key, said, answer)
+                self.store.store_answer(endpoint, key, asked, answer)
             return answer
 
-    def give(self, payment: Thing, given: Thing, how: How) -> Thing:
-        """So much of a captured payment goes back; how that ends may be planned."""
+    def create_refund(self, payment: Thing, given: Thing, how: Delivery) -> Thing:
+        """Refund a captured payment in full or in part. The outcome can be planned."""
         left = payment["amount"] - payment["amount_refunded"]
         if payment["status"] == "refunded":
-            no("The payment has been fully refunded already")
+            refuse("The payment has been fully refunded already")
         if payment["status"] != "captured":
-            no("The payment status should be captured for action to be taken")
-        asked = amount({"amount": left} | given, words=f"The amount must be at least {payment['currency']} 1.00")
+            refuse("The payment status should be captured for action to be taken")
+        asked = read_amount({"amount": left} | given, words=f"The amount must be at least {payment['currency']} 1.00")
         if asked > left:
-            no("The total refund amount is greater than the refund payment amount", field="amount")
-        ends = (self.store.planned("refund") or {"refund": "failed" if asked == UNLUCKY else "processed"})["refund"]
+            refuse("The total refund amount is greater than the refund payment amount", field="amount")
+        ends = (self.store.use_plan("refund") or {"refund": "failed" if asked == FAILING_REFUND else "processed"})[
+            "refund"
+        ]
         refund = _new_refund(payment, asked, given) | {"status": "processed" if ends == "processed" else "pending"}
         self.store.put("refund", refund, payment["id"])
-        payment = self._returned(payment, asked)
-        self.tell("refund.created", how, refund=refund, payment=payment)
+        payment = self._add_refunded(payment, asked)
+        self.send_event("refund.created", how, refund=refund, payment=payment)
         if ends == "processed":
-            self.tell("refund.processed", how, refund=refund, payment=payment)
+            self.send_event("refund.processed", how, refund=refund, payment=payment)
         elif ends == "failed":
-            self.store.soon("refund", refund["id"], SOON, how)
+            self.store.schedule("refund", refund["id"], PENDING_SECONDS, how)
         return refund
 
-    def _returned(self, payment: Thing, more: int) -> Thing:
+    def _add_refunded(self, payment: Thing, more: int) -> Thing:
         back = payment["amount_refunded"] + more
         status = "full" if back == payment["amount"] else "partial" if back else None
-        return self.keep(
+        return self.update_payment(
             payment, amount_refunded=back, refund_status=status, status="refunded" if status == "full" else "captured"
         )
 
-    def decide_refund(self, id: str, outcome: str, how: How) -> Thing:
-        """What was pending reaches the payer, or does not; then the money is the shop's again."""
+    def decide_refund(self, id: str, outcome: str, how: Delivery) -> Thing:
+        """End a pending refund. A failed one puts the money back on the payment."""
         with self.store.open():
-            refund = self.find("refund", id)
+            refund = self.find_entity("refund", id)
             if refund["status"] != "pending":
-                no("Only a pending refund can be processed or failed.")
+                refuse("Only a pending refund can be processed or failed.")
             refund = self.store.put("refund", refund | {"status": outcome})
-            payment = self.find("payment", refund["payment_id"])
+            payment = self.find_entity("payment", refund["payment_id"])
             if outcome == "failed":
-                payment = self._returned(payment, -refund["amount"])
-            self.tell(f"refund.{outcome}", how, refund=refund, payment=payment)
+                payment = self._add_refunded(payment, -refund["amount"])
+            self.send_event(f"refund.{outcome}", how, refund=refund, payment=payment)
             return refund
 
-    def give_back(self, payment: Thing, how: How) -> Thing:
-        """Another attempt was quicker: Razorpay returns this money by itself, and `captured: false` tells it from a refund of ours."""
-        self.tell("payment.authorized", how, payment=payment)
+    def return_payment(self, payment: Thing, how: Delivery) -> Thing:
+        """Refund a second payment of a paid order, as Razorpay does unasked; `captured: false` marks it."""
+        self.send_event("payment.authorized", how, payment=payment)
         refund = self.store.put("refund", _new_refund(payment, payment["amount"], {}), payment["id"])
-        returned = self.keep(payment, status="refunded", amount_refunded=payment["amount"], refund_status="full")
+        returned = self.update_payment(
+            payment, status="refunded", amount_refunded=payment["amount"], refund_status="full"
+        )
         for kind in ("refund.created", "refund.processed"):
-            self.tell(kind, how, refund=refund, payment=returned)
+            self.send_event(kind, how, refund=refund, payment=returned)
         return returned
 
-    # --- telling the shop ---
+    # --- webhooks ---
 
-    def tell(self, kind: str, how: How, **things: Thing) -> None:
-        """The event as it is now. How it is brought was said with the verb, or is planned for the next ones."""
-        payload = {name: {"entity": public(thing)} for name, thing in things.items()}
-        told = {
+    def send_event(self, kind: str, how: Delivery, **things: Thing) -> None:
+        """Queue a webhook with the present state. Its delivery comes from the action or from a plan."""
+        payload = {name: {"entity": public_fields(thing)} for name, thing in things.items()}
+        event = {
             "entity": "event",
             "account_id": "acc_sandbox",
             "event": kind,
             "contains": [*payload],
             "payload": payload,
-            "created_at": now(),
+            "created_at": unix_now(),
         }
-        said = delivery(how)
-        planned = {} if "deliver" in how else self.store.planned("deliver") or {}
+        options = delivery_options(how)
+        planned = {} if "deliver" in how else self.store.use_plan("deliver") or {}
         if planned.get("deliver") == "shuffled":
-            planned = {"deliver": "delayed", "seconds": random.uniform(0, 1.5)}  # noqa: S311  # nobody has to guess it
-        said = said if "deliver" in how else delivery({**how, **planned})
-        self.postman.post(new_id("evt").removeprefix("evt_"), told, **said)
+            planned = {"deliver": "delayed", "seconds": random.uniform(0, 1.5)}  # noqa: S311  # not a secret
+        options = options if "deliver" in how else delivery_options({**how, **planned})
+        self.sender.enqueue(new_id("evt").removeprefix("evt_"), event, **options)
 
 
-def delivery(how: How) -> dict[str, Any]:
-    """How an event is brought, in the postman's words."""
-    said = how.get("deliver", True)
-    way = {True: "now", False: "dropped", "twice": "duplicate"}.get(said, said) if isinstance(said, str | bool) else ""
+def delivery_options(how: Delivery) -> dict[str, Any]:
+    """Turn the options of an action into arguments of WebhookSender.enqueue."""
+    wanted = how.get("deliver", True)
+    names = {True: "now", False: "dropped", "twice": "duplicate"}
+    way = names.get(wanted, wanted) if isinstance(wanted, str | bool) else ""
     seconds = how.get("seconds", 10)
     if way not in DELIVERIES or isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        no(f"deliver must be one of {', '.join(DELIVERIES)}, and seconds a number.", field="deliver")
+        refuse(f"deliver must be one of {', '.join(DELIVERIES)}, and seconds a number.", field="deliver")
     return {
         "hold": way == "dropped",
         "twice": way == "duplicate",
@@ -411,7 +424,7 @@ def _new_payment(asked: int, currency: str, order_id: str | None) -> Thing:
         "error_step": None,
         "error_reason": None,
         "acquirer_data": {"auth_code": None},
-        "created_at": now(),
+        "created_at": unix_now(),
     }
 
 
@@ -422,12 +435,12 @@ def _new_refund(payment: Thing, asked: int, given: Thing) -> Thing:
         "amount": asked,
         "currency": payment["currency"],
         "payment_id": payment["id"],
-        "notes": notes(given),
+        "notes": read_notes(given),
         "receipt": given.get("receipt"),
         "acquirer_data": {"arn": None},
         "batch_id": None,
         "status": "processed",
         "speed_requested": given.get("speed", "normal"),
         "speed_processed": "normal",
-        "created_at": now(),
+        "created_at": unix_now(),
     }

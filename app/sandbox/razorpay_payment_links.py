@@ -1,4 +1,4 @@
-"""Payment links: an order with an address of its own, which can be paid in parts, cancelled, and runs out."""
+"""Razorpay payment links, simulated: an order with its own page, part payments, cancelling and expiry."""
 
 from __future__ import annotations
 
@@ -7,44 +7,57 @@ from typing import Any
 
 from flask import request
 
-from app.sandbox.razorpay_bank import Bank, How
-from app.sandbox.razorpay_wire import Route, Thing, amount, body, new_id, newest, no, notes, now, public, short, whole
+from app.sandbox.razorpay_bank import Bank, Delivery
+from app.sandbox.razorpay_wire import (
+    Route,
+    Thing,
+    is_whole,
+    json_body,
+    new_id,
+    newest_page,
+    public_fields,
+    read_amount,
+    read_notes,
+    read_reference,
+    refuse,
+    unix_now,
+)
 
-SOONEST = 15 * 60  # seconds from now until a link may run out
+SHORTEST_EXPIRY = 15 * 60  # seconds from now
 
 
-class Links:
+class PaymentLinks:
     def __init__(self, bank: Bank) -> None:
         self.bank, self.store = bank, bank.store
-        bank.when_paid.append(self._take)
-        bank.postman.rounds.append(self.let_run_out)
+        bank.on_order_paid.append(self._record_payment)
+        bank.sender.periodic.append(self.expire_due)
 
     def routes(self) -> list[Route]:
         return [
-            ("/v1/payment_links", "POST", self.make),
-            ("/v1/payment_links/", "POST", self.make),
-            ("/v1/payment_links", "GET", self.list_all),
-            ("/v1/payment_links/<id>", "GET", self.show),
-            ("/v1/payment_links/<id>/cancel", "POST", self.cancel),
+            ("/v1/payment_links", "POST", self.create_link),
+            ("/v1/payment_links/", "POST", self.create_link),
+            ("/v1/payment_links", "GET", self.list_links),
+            ("/v1/payment_links/<id>", "GET", self.show_link),
+            ("/v1/payment_links/<id>/cancel", "POST", self.cancel_link),
         ]
 
-    def make(self) -> Thing:
-        given = body()
-        asked = amount(given, words="The amount must be atleast INR 1.00")
-        reference = short(given, "reference_id")
+    def create_link(self) -> Thing:
+        given = json_body()
+        asked = read_amount(given, words="The amount must be atleast INR 1.00")
+        reference = read_reference(given, "reference_id")
         if reference and self.store.all("payment_link", str(reference)):
-            no(f"payment link creation with reference ID ({reference}) already attempted", field="reference_id")
+            refuse(f"payment link creation with reference ID ({reference}) already attempted", field="reference_id")
         back = given.get("callback_url") or ""
         if back and (not re.match(r"https?://", str(back)) or given.get("callback_method") != "get"):
-            no("The callback_method must be get when a callback_url is sent.", field="callback_method")
-        return public(self._keep_new(given, asked, reference, _until(given), str(back)))
+            refuse("The callback_method must be get when a callback_url is sent.", field="callback_method")
+        return public_fields(self._new_link(given, asked, reference, _expiry(given), str(back)))
 
-    def _keep_new(self, given: Thing, asked: int, reference: Any, until: int, back: str) -> Thing:
+    def _new_link(self, given: Thing, asked: int, reference: Any, until: int, back: str) -> Thing:
         id, partial = new_id("plink"), given.get("accept_partial") is True
-        said, customer = notes(given), given.get("customer")
+        link_notes, customer = read_notes(given), given.get("customer")
         with self.store.open():
             order = self.bank.open_order(
-                asked, str(given.get("currency") or "INR"), None, said, partial=partial, link=id
+                asked, str(given.get("currency") or "INR"), None, link_notes, partial=partial, link=id
             )
             link = {
                 "id": id,
@@ -60,7 +73,7 @@ class Links:
                 "expired_at": 0,
                 "cancelled_at": 0,
                 "notify": given.get("notify") or {"email": False, "sms": False},
-                "notes": said or None,
+                "notes": link_notes or None,
                 "order_id": order["id"],
                 "payments": None,
                 "reference_id": reference or "",
@@ -71,86 +84,86 @@ class Links:
                 "upi_link": False,
                 "callback_url": back,
                 "callback_method": "get" if back else "",
-                "created_at": now(),
-                "updated_at": now(),
+                "created_at": unix_now(),
+                "updated_at": unix_now(),
                 "user_id": "",
             }
             if until:
-                self.store.soon("link", id, until - now(), {})
+                self.store.schedule("link", id, until - unix_now(), {})
             return self.store.put("payment_link", link, str(reference or ""))
 
-    def list_all(self) -> Thing:
+    def list_links(self) -> Thing:
         wanted = request.args.get("payment_id"), request.args.get("reference_id")
         every = [
             each
             for each in self.store.all("payment_link", wanted[1])
             if not wanted[0] or wanted[0] in str(each["payments"])
         ]
-        told = newest(every)
-        return {"payment_links": told["items"]} | {name: told[name] for name in ("entity", "count")}
+        listed = newest_page(every)
+        return {"payment_links": listed["items"]} | {name: listed[name] for name in ("entity", "count")}
 
-    def show(self, id: str) -> Thing:
-        return public(self.find(id))
+    def show_link(self, id: str) -> Thing:
+        return public_fields(self.find_link(id))
 
-    def find(self, id: str) -> Thing:
-        return self.bank.find("payment_link", id)
+    def find_link(self, id: str) -> Thing:
+        return self.bank.find_entity("payment_link", id)
 
-    def cancel(self, id: str) -> Thing:
+    def cancel_link(self, id: str) -> Thing:
         with self.store.open():
-            link = self.find(id)
+            link = self.find_link(id)
             if link["status"] in ("paid", "partially_paid"):
-                no("cannot cancel or expire an already paid/partially paid link")
+                refuse("cannot cancel or expire an already paid/partially paid link")
             if link["status"] != "created":
-                no("cannot cancel or expire an expired link")
-            return public(self._end(link, "cancelled", {}))
+                refuse("cannot cancel or expire an expired link")
+            return public_fields(self._end_link(link, "cancelled", {}))
 
-    def let_run_out(self) -> None:
+    def expire_due(self) -> None:
         with self.store.open():
-            for id, how in self.store.due("link"):
-                link = self.find(id)
+            for id, how in self.store.take_due("link"):
+                link = self.find_link(id)
                 if link["status"] in ("created", "partially_paid"):
-                    self._end(link, "expired", how)
+                    self._end_link(link, "expired", how)
 
-    def expire(self, id: str, how: How) -> Thing:
-        """Its time is over now, whatever it said."""
+    def expire_link(self, id: str, how: Delivery) -> Thing:
+        """Expire a link now, whatever its expiry time."""
         with self.store.open():
-            link = self.find(id)
+            link = self.find_link(id)
             return (
-                public(self._end(link, "expired", how))
+                public_fields(self._end_link(link, "expired", how))
                 if link["status"] in ("created", "partially_paid")
-                else no("cannot cancel or expire an expired link")
+                else refuse("cannot cancel or expire an expired link")
             )
 
-    def _end(self, link: Thing, status: str, how: How) -> Thing:
-        ended = self._keep(link, status=status, **{f"{status}_at": now()})
-        self.bank.tell(f"payment_link.{status}", how, payment_link=ended)
+    def _end_link(self, link: Thing, status: str, how: Delivery) -> Thing:
+        ended = self._update_link(link, status=status, **{f"{status}_at": unix_now()})
+        self.bank.send_event(f"payment_link.{status}", how, payment_link=ended)
         return ended
 
-    def _keep(self, link: Thing, **changes: Any) -> Thing:
-        return self.store.put("payment_link", link | changes | {"updated_at": now()})
+    def _update_link(self, link: Thing, **changes: Any) -> Thing:
+        return self.store.put("payment_link", link | changes | {"updated_at": unix_now()})
 
     # --- paying ---
 
-    def pay(self, link: Thing, outcome: str, how: How, **changes: Any) -> Thing:
+    def pay_link(self, link: Thing, outcome: str, how: Delivery, **changes: Any) -> Thing:
         if link["status"] not in ("created", "partially_paid"):
-            no(f"This payment link is {link['status'].replace('_', ' ')}.")
+            refuse(f"This payment link is {link['status'].replace('_', ' ')}.")
         due = link["amount"] - link["amount_paid"]
         asked = changes.get("amount", due)
         if asked > due or (asked < due and not link["accept_partial"]):
-            no(
+            refuse(
                 "Payment amount is greater than the amount due for order"
                 if asked > due
                 else "partial payment is not enabled on this link",
                 field="amount",
             )
         if asked < due and not link["amount_paid"] and asked < link["first_min_partial_amount"]:
-            no("The amount must be at least the first minimum partial amount.", field="amount")
-        return self.bank.attempt(link["order_id"], outcome, how, **changes)
+            refuse("The amount must be at least the first minimum partial amount.", field="amount")
+        return self.bank.attempt_payment(link["order_id"], outcome, how, **changes)
 
-    def _take(self, order: Thing, payment: Thing, how: How) -> None:
+    def _record_payment(self, order: Thing, payment: Thing, how: Delivery) -> None:
         if not order["_link"]:
             return
-        link = self.find(order["_link"])
+        link = self.find_link(order["_link"])
         paid = {
             "amount": payment["amount"],
             "created_at": payment["created_at"],
@@ -158,36 +171,36 @@ class Links:
             "payment_id": payment["id"],
             "plink_id": link["id"],
             "status": "captured",
-            "updated_at": now(),
+            "updated_at": unix_now(),
         }
         status = "paid" if order["status"] == "paid" else "partially_paid"
-        link = self._keep(
+        link = self._update_link(
             link, amount_paid=order["amount_paid"], status=status, payments=[*(link["payments"] or []), paid]
         )
-        # Razorpay sends the order in another dress here: its id has lost its beginning.
+        # In this webhook Razorpay sends the ids without their prefixes.
         inner = order | {
             "id": order["id"].removeprefix("order_"),
             "product_id": link["id"].removeprefix("plink_"),
             "product_type": "payment_link_v2",
         }
-        self.bank.tell(f"payment_link.{status}", how, payment_link=link, order=inner, payment=payment)
+        self.bank.send_event(f"payment_link.{status}", how, payment_link=link, order=inner, payment=payment)
 
-    def proof(self, link: Thing, payment: Thing) -> dict[str, str]:
-        said = {
+    def callback_fields(self, link: Thing, payment: Thing) -> dict[str, str]:
+        signed = {
             "payment_link_id": link["id"],
             "payment_link_reference_id": link["reference_id"],
             "payment_link_status": link["status"],
             "payment_id": payment["id"],
         }
-        return {f"razorpay_{name}": value for name, value in said.items()} | {
-            "razorpay_signature": self.bank.sign("|".join(said.values()))
+        return {f"razorpay_{name}": value for name, value in signed.items()} | {
+            "razorpay_signature": self.bank.sign("|".join(signed.values()))
         }
 
 
-def _until(given: Thing) -> int:
+def _expiry(given: Thing) -> int:
     until = given.get("expire_by", 0)
-    if not isinstance(until, int) or not whole(until):
-        no("expire_by: must be an integer.", field="expire_by")
-    if until and until < now() + SOONEST:
-        no("timestamp must be atleast 15 minutes in future", field="expire_by")
+    if not isinstance(until, int) or not is_whole(until):
+        refuse("expire_by: must be an integer.", field="expire_by")
+    if until and until < unix_now() + SHORTEST_EXPIRY:
+        refuse("timestamp must be atleast 15 minutes in future", field="expire_by")
     return until

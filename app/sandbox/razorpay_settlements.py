@@ -1,4 +1,4 @@
-"""What comes after a payment: the payer's bank quarrels about it, and what is left of it reaches the shop's own bank."""
+"""Razorpay disputes (chargebacks) and settlements, simulated, with the settlement recon report."""
 
 from __future__ import annotations
 
@@ -10,15 +10,27 @@ from typing import Any
 from flask import request
 
 from app.kernel import clock
-from app.sandbox.razorpay_bank import Bank, How
-from app.sandbox.razorpay_wire import Route, Thing, amount, body, new_id, newest, no, now, page, public, whole
+from app.sandbox.razorpay_bank import Bank, Delivery
+from app.sandbox.razorpay_wire import (
+    Route,
+    Thing,
+    is_whole,
+    json_body,
+    new_id,
+    newest_page,
+    paginate,
+    public_fields,
+    read_amount,
+    refuse,
+    unix_now,
+)
 
 DAY = 24 * 60 * 60
 DECIDED = ("won", "lost", "closed")
 OUTCOMES = ("under_review", "action_required", *DECIDED)
 
 
-class Books:
+class Settlements:
     def __init__(self, bank: Bank) -> None:
         self.bank, self.store = bank, bank.store
 
@@ -26,32 +38,33 @@ class Books:
         return [
             ("/v1/disputes", "GET", self.list_disputes),
             ("/v1/disputes/<id>", "GET", self.show_dispute),
-            ("/v1/disputes/<id>/accept", "POST", self.accept),
-            ("/v1/disputes/<id>/contest", "PATCH", self.contest),
+            ("/v1/disputes/<id>/accept", "POST", self.accept_dispute),
+            ("/v1/disputes/<id>/contest", "PATCH", self.contest_dispute),
             ("/v1/settlements", "GET", self.list_settlements),
             ("/v1/settlements/<id>", "GET", self.show_settlement),
-            ("/v1/settlements/recon/combined", "GET", self.report),
+            ("/v1/settlements/recon/combined", "GET", self.show_recon_report),
         ]
 
     # --- disputes ---
 
     def list_disputes(self) -> Thing:
-        return newest(self.store.all("dispute"))
+        return newest_page(self.store.all("dispute"))
 
     def show_dispute(self, id: str) -> Thing:
-        return public(self.bank.find("dispute", id))
+        return public_fields(self.bank.find_entity("dispute", id))
 
-    def open_dispute(self, payment_id: str, given: Thing, how: How) -> Thing:
-        """The payer's bank takes a captured payment up; some of them keep the money back at once."""
+    def open_dispute(self, payment_id: str, given: Thing, how: Delivery) -> Thing:
+        """Open a dispute on a captured payment, with or without deducting the money at once."""
         with self.store.open():
-            payment = self.bank.find("payment", payment_id)
+            payment = self.bank.find_entity("payment", payment_id)
             if not payment["captured"]:
-                no("Only a captured payment can be disputed.")
-            asked = amount({"amount": payment["amount"]} | given, least=1)
-            respond_by, deducted = given.get("respond_by", now() + 7 * DAY), given.get("amount_deducted", 0)
-            if not whole(respond_by) or not whole(deducted) or not 0 <= deducted <= asked <= payment["amount"]:
-                no(
-                    "Amounts must be whole numbers of minor units, up to the amount of the payment, and respond_by a Unix time.",
+                refuse("Only a captured payment can be disputed.")
+            asked = read_amount({"amount": payment["amount"]} | given, least=1)
+            respond_by, deducted = given.get("respond_by", unix_now() + 7 * DAY), given.get("amount_deducted", 0)
+            if not is_whole(respond_by) or not is_whole(deducted) or not 0 <= deducted <= asked <= payment["amount"]:
+                refuse(
+                    "Amounts must be whole numbers of minor units, up to the amount of the payment, "
+                    "and respond_by a Unix time.",
                     field="amount_deducted",
                 )
             dispute = {
@@ -66,92 +79,103 @@ class Books:
                 "respond_by": respond_by,
                 "status": "open",
                 "phase": given.get("phase", "chargeback"),
-                "created_at": now(),
+                "created_at": unix_now(),
                 "comments": None,
                 "evidence": {"amount": asked, "summary": None, "submitted_at": None},
             }
             self.store.put("dispute", dispute, payment_id)
-            return self._said("created", dispute, how)
+            return self._update_dispute("created", dispute, how)
 
-    def decide_dispute(self, id: str, outcome: str, given: Thing, how: How) -> Thing:
+    def decide_dispute(self, id: str, outcome: str, given: Thing, how: Delivery) -> Thing:
         with self.store.open():
-            dispute = self._open_one(id, (*DECIDED,))
+            dispute = self._find_open_dispute(id, (*DECIDED,))
             deducted = dispute["amount_deducted"]
             if outcome == "lost":
                 deducted = given.get("amount_deducted", dispute["amount"])
             elif outcome in ("won", "closed"):
                 deducted = 0
-            if not whole(deducted) or not 0 <= deducted <= dispute["amount"]:
-                no(
+            if not is_whole(deducted) or not 0 <= deducted <= dispute["amount"]:
+                refuse(
                     "amount_deducted must be a whole number of minor units, up to the amount of the dispute.",
                     field="amount_deducted",
                 )
             status = "open" if outcome == "action_required" else outcome
-            return self._said(outcome, dispute | {"status": status, "amount_deducted": deducted}, how)
+            return self._update_dispute(outcome, dispute | {"status": status, "amount_deducted": deducted}, how)
 
-    def accept(self, id: str) -> Thing:
+    def accept_dispute(self, id: str) -> Thing:
         with self.store.open():
-            if given := body():
-                no(f"{', '.join(given)} is/are not required and should not be sent")
-            dispute = self._answerable(id)
-            return public(self._said("lost", dispute | {"status": "lost", "amount_deducted": dispute["amount"]}, {}))
+            if given := json_body():
+                refuse(f"{', '.join(given)} is/are not required and should not be sent")
+            dispute = self._find_answerable_dispute(id)
+            return public_fields(
+                self._update_dispute("lost", dispute | {"status": "lost", "amount_deducted": dispute["amount"]}, {})
+            )
 
-    def contest(self, id: str) -> Thing:
-        given = body()
+    def contest_dispute(self, id: str) -> Thing:
+        given = json_body()
         with self.store.open():
-            dispute = self._answerable(id)
+            dispute = self._find_answerable_dispute(id)
             action, contested = given.get("action", "draft"), given.get("amount", dispute["amount"])
             if action not in ("draft", "submit"):
-                no("The selected action is invalid.", field="action")
-            if not whole(contested) or contested > dispute["amount"]:
-                no("contest amount cannot be greater than dispute amount", field="amount")
+                refuse("The selected action is invalid.", field="action")
+            if not is_whole(contested) or contested > dispute["amount"]:
+                refuse("contest amount cannot be greater than dispute amount", field="amount")
             evidence = dispute["evidence"] | {name: value for name, value in given.items() if name != "action"}
             if action == "draft":
-                return public(self.store.put("dispute", dispute | {"evidence": evidence}))
-            evidence["submitted_at"] = now()
-            return public(self._said("under_review", dispute | {"status": "under_review", "evidence": evidence}, {}))
+                return public_fields(self.store.put("dispute", dispute | {"evidence": evidence}))
+            evidence["submitted_at"] = unix_now()
+            return public_fields(
+                self._update_dispute("under_review", dispute | {"status": "under_review", "evidence": evidence}, {})
+            )
 
-    def _answerable(self, id: str) -> Thing:
-        dispute = self._open_one(id, (*DECIDED, "under_review"))
-        return dispute if dispute["respond_by"] > now() else no("Action not allowed as deadline to respond has elapsed")
-
-    def _open_one(self, id: str, closed: tuple[str, ...]) -> Thing:
-        dispute = self.bank.find("dispute", id)
+    def _find_answerable_dispute(self, id: str) -> Thing:
+        dispute = self._find_open_dispute(id, (*DECIDED, "under_review"))
         return (
-            no(f"Action not allowed when dispute is in {dispute['status']} status")
+            dispute
+            if dispute["respond_by"] > unix_now()
+            else refuse("Action not allowed as deadline to respond has elapsed")
+        )
+
+    def _find_open_dispute(self, id: str, closed: tuple[str, ...]) -> Thing:
+        dispute = self.bank.find_entity("dispute", id)
+        return (
+            refuse(f"Action not allowed when dispute is in {dispute['status']} status")
             if dispute["status"] in closed
             else dispute
         )
 
-    def _said(self, what: str, dispute: Thing, how: How) -> Thing:
+    def _update_dispute(self, what: str, dispute: Thing, how: Delivery) -> Thing:
         self.store.put("dispute", dispute)
-        self.bank.tell(
-            f"payment.dispute.{what}", how, payment=self.bank.find("payment", dispute["payment_id"]), dispute=dispute
+        self.bank.send_event(
+            f"payment.dispute.{what}",
+            how,
+            payment=self.bank.find_entity("payment", dispute["payment_id"]),
+            dispute=dispute,
         )
         return dispute
 
     # --- settlements ---
 
     def list_settlements(self) -> Thing:
-        return newest(self.store.all("settlement"))
+        return newest_page(self.store.all("settlement"))
 
     def show_settlement(self, id: str) -> Thing:
-        return public(self.bank.find("settlement", id))
+        return public_fields(self.bank.find_entity("settlement", id))
 
-    def report(self) -> Thing:
+    def show_recon_report(self) -> Thing:
         year, month, day = (request.args.get(name, "") for name in ("year", "month", "day"))
         if not re.fullmatch(r"[0-9]{4}", year):
-            no("The year must be 4 digits.", field="year")
+            refuse("The year must be 4 digits.", field="year")
         if not re.fullmatch(r"0?[1-9]|1[0-2]", month):
-            no("The month is not a valid month.", field="month")
+            refuse("The month is not a valid month.", field="month")
         if day and not re.fullmatch(r"[0-9]{1,2}", day):
-            no("The day must be between 1 and 2 digits.", field="day")
+            refuse("The day must be between 1 and 2 digits.", field="day")
         wanted = f"{year}-{int(month):02}" + (f"-{int(day):02}" if day else "")
-        return page([each for each in self.store.all("settled") if each["_day"].startswith(wanted)], most=1000)
+        return paginate([each for each in self.store.all("settled") if each["_day"].startswith(wanted)], most=1000)
 
-    def settle(self, day: Any, how: How) -> list[Thing]:
-        """Everything that has come and gone since the last time reaches the shop's bank: one settlement for each currency."""
-        moment = _moment(day)
+    def settle(self, day: Any, how: Delivery) -> list[Thing]:
+        """Settle everything unsettled to the shop's bank, one settlement per currency."""
+        moment = _settlement_time(day)
         with self.store.open():
             rows = [*self._unsettled()]
             return [
@@ -159,7 +183,7 @@ class Books:
                 for currency in dict.fromkeys(each["currency"] for each in rows)
             ]
 
-    def _settle(self, currency: str, rows: list[Thing], moment: datetime, how: How) -> Thing:
+    def _settle(self, currency: str, rows: list[Thing], moment: datetime, how: Delivery) -> Thing:
         mine = [each for each in rows if each["currency"] == currency]
         at = int(moment.timestamp())
         settlement = {
@@ -183,7 +207,7 @@ class Books:
                 "_day": f"{moment:%Y-%m-%d}",
             }
             self.store.put("settled", each | stamp, each["id"])
-        self.bank.tell("settlement.processed", how, settlement=settlement)
+        self.bank.send_event("settlement.processed", how, settlement=settlement)
         return settlement
 
     def _unsettled(self) -> Iterator[Thing]:
@@ -193,10 +217,10 @@ class Books:
                 yield each
 
     def _rows(self) -> Iterator[Thing]:
-        """Credits have the fee taken off, and debits have it added, as in Razorpay's report."""
+        """Yield the rows of the recon report: a credit is net of its fee, a debit includes it."""
         payments = {each["id"]: each for each in self.store.all("payment") if each["captured"]}
         for each in payments.values():
-            yield _row(
+            yield _recon_row(
                 each["id"],
                 "payment",
                 each,
@@ -208,19 +232,19 @@ class Books:
             )
         for each in self.store.all("refund"):
             if each["status"] == "processed" and each["payment_id"] in payments:
-                yield _row(each["id"], "refund", each, -each["amount"], payment_id=each["payment_id"])
+                yield _recon_row(each["id"], "refund", each, -each["amount"], payment_id=each["payment_id"])
         for each in self.store.all("transfer"):
             if each["status"] == "processed" and not each["on_hold"]:
-                yield _row(each["id"], "transfer", each, -each["amount"], payment_id=each["source"])
+                yield _recon_row(each["id"], "transfer", each, -each["amount"], payment_id=each["source"])
         yield from self._adjustments()
 
     def _adjustments(self) -> Iterator[Thing]:
-        """What a dispute took, and what came back of it when it was won."""
+        """Yield the amounts that disputes have deducted, or returned when won."""
         settled = self.store.all("settled")
         for each in self.store.all("dispute"):
             moved = sum(row["credit"] - row["debit"] for row in settled if row["dispute_id"] == each["id"])
             if moved != -each["amount_deducted"]:
-                yield _row(
+                yield _recon_row(
                     new_id("adj"),
                     "adjustment",
                     each,
@@ -230,7 +254,7 @@ class Books:
                 )
 
 
-def _row(id: str, kind: str, thing: Thing, net: int, *, fee: int = 0, tax: int = 0, **more: Any) -> Thing:
+def _recon_row(id: str, kind: str, thing: Thing, net: int, *, fee: int = 0, tax: int = 0, **more: Any) -> Thing:
     return {
         "id": f"row {id}",
         "entity_id": id,
@@ -258,10 +282,10 @@ def _row(id: str, kind: str, thing: Thing, net: int, *, fee: int = 0, tax: int =
     } | more
 
 
-def _moment(day: Any) -> datetime:
+def _settlement_time(day: Any) -> datetime:
     if not day:
         return clock.now()
     try:
         return datetime.strptime(str(day), "%Y-%m-%d").replace(hour=12, tzinfo=UTC)
     except ValueError:
-        no("day must be a date, such as 2026-11-21.", field="day")
+        refuse("day must be a date, such as 2026-11-21.", field="day")

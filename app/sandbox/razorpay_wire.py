@@ -1,4 +1,4 @@
-"""How Razorpay speaks: its ids, its lists, its notes, and the words of its refusals."""
+"""Razorpay API formats: ids, list pages, notes, amounts, input validation and error messages."""
 
 from __future__ import annotations
 
@@ -13,146 +13,129 @@ from flask import request
 from app.kernel import clock
 
 Thing = dict[str, Any]
-Route = tuple[str, str, Callable[..., Any]]  # the rule, the method, and who answers
+Route = tuple[str, str, Callable[..., Any]]  # rule, method, view
 
 _LETTERS = string.ascii_letters + string.digits
-_WITHOUT_MINOR = (
-    "BIF",
-    "CLP",
-    "DJF",
-    "GNF",
-    "ISK",
-    "JPY",
-    "KMF",
-    "KRW",
-    "PYG",
-    "RWF",
-    "UGX",
-    "VND",
-    "VUV",
-    "XAF",
-    "XOF",
-    "XPF",
-)
-_WITH_THREE = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
-_FIRST, _LAST = 946684800, 4765046400  # the years 2000 to 2120, which is as far as Razorpay thinks
+_is_zero_decimal = re.compile("BIF|CLP|DJF|GNF|ISK|JPY|KMF|KRW|PYG|RWF|UGX|VND|VUV|XAF|XOF|XPF").fullmatch
+_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
+_FIRST, _LAST = 946684800, 4765046400  # the range that Razorpay accepts: the years 2000 to 2120
 
 
-class Wrong(Exception):
-    """An error as Razorpay says it."""
+class ApiError(Exception):
+    """An error in Razorpay's format."""
 
     def __init__(self, text: str, status: int = 400, field: str | None = None) -> None:
         super().__init__(text)
         self.status, self.text = status, text
         where = ("business", "payment_initiation", "input_validation_failed") if status == 400 else ("NA", "NA", "NA")
         error: Thing = {"code": "BAD_REQUEST_ERROR", "description": text}
-        if status != 401:  # a stranger is told nothing more
+        if status != 401:  # no details without authentication
             error |= dict(zip(("source", "step", "reason"), where, strict=True)) | {"metadata": {}}
         if field:
             error["field"] = field
         self.body = {"error": error}
 
 
-def no(text: str, status: int = 400, field: str | None = None) -> NoReturn:
-    raise Wrong(text, status, field)
+def refuse(text: str, status: int = 400, field: str | None = None) -> NoReturn:
+    raise ApiError(text, status, field)
 
 
 def new_id(kind: str) -> str:
     return f"{kind}_{''.join(secrets.choice(_LETTERS) for _ in range(14))}"
 
 
-def now() -> int:
+def unix_now() -> int:
     return clock.timestamp()
 
 
-def public(body: Thing) -> Thing:
-    """Without our own bookkeeping."""
+def public_fields(body: Thing) -> Thing:
+    """Leave out the private fields, which begin with _."""
     return {name: value for name, value in body.items() if not name.startswith("_")}
 
 
 def collection(items: list[Thing]) -> Thing:
-    return {"entity": "collection", "count": len(items), "items": [public(each) for each in items]}
+    return {"entity": "collection", "count": len(items), "items": [public_fields(each) for each in items]}
 
 
-def page(items: list[Thing], most: int = 100) -> Thing:
-    """count and skip, as in every list of Razorpay's: ten unless asked."""
-    count, skip = (_number(name, usual) for name, usual in (("count", 10), ("skip", 0)))
+def paginate(items: list[Thing], most: int = 100) -> Thing:
+    """Return a page of a list by the query's count (10) and skip (0)."""
+    count, skip = (_query_number(name, usual) for name, usual in (("count", 10), ("skip", 0)))
     if count < 1:
-        no("The count must be at least 1.", field="count")
+        refuse("The count must be at least 1.", field="count")
     if count > most:
-        no(f"The count may not be greater than {most}.", field="count")
+        refuse(f"The count may not be greater than {most}.", field="count")
     return collection(items[skip : skip + count])
 
 
-def newest(items: list[Thing]) -> Thing:
-    """A page of what was made between `from` and `to`, the newest first."""
-    since, until = (_number(name, usual) for name, usual in (("from", _FIRST), ("to", _LAST)))
+def newest_page(items: list[Thing]) -> Thing:
+    """Return a page of the items created between `from` and `to`, newest first."""
+    since, until = (_query_number(name, usual) for name, usual in (("from", _FIRST), ("to", _LAST)))
     for name, moment in (("from", since), ("to", until)):
         if not _FIRST <= moment <= _LAST:
-            no(f"{name} must be between {_FIRST} and {_LAST}", field=name)
-    return page([each for each in items[::-1] if since <= each["created_at"] <= until])
+            refuse(f"{name} must be between {_FIRST} and {_LAST}", field=name)
+    return paginate([each for each in items[::-1] if since <= each["created_at"] <= until])
 
 
-def _number(name: str, usual: int) -> int:
+def _query_number(name: str, usual: int) -> int:
     given = request.args.get(name, str(usual))
-    return int(given) if re.fullmatch(r"[0-9]{1,10}", given) else no(f"The {name} must be an integer.", field=name)
+    return int(given) if re.fullmatch(r"[0-9]{1,10}", given) else refuse(f"The {name} must be an integer.", field=name)
 
 
-def whole(value: Any) -> bool:
+def is_whole(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def amount(given: Mapping[str, Any], least: int = 100, words: str = "", field: str = "amount") -> int:
-    """What is asked for, in the smallest coin."""
+def read_amount(given: Mapping[str, Any], least: int = 100, words: str = "", field: str = "amount") -> int:
+    """Read an amount in minor units."""
     asked = given.get("amount")
     if asked is None:
-        no(f"The {field} field is required.", field=field)
+        refuse(f"The {field} field is required.", field=field)
     if not isinstance(asked, int) or isinstance(asked, bool):
-        no(f"The {field} must be an integer.", field=field)
+        refuse(f"The {field} must be an integer.", field=field)
     if asked < least:
-        no(words or f"The amount must be at least INR {least / 100:.2f}", field=field)
+        refuse(words or f"The amount must be at least INR {least / 100:.2f}", field=field)
     return asked
 
 
-def text(given: Mapping[str, Any], name: str, longest: int = 0) -> str:
-    """A word that has to be there."""
-    said = given.get(name)
-    if not isinstance(said, str) or not said:
-        no(f"The {name} field is required.", field=name)
-    if longest and len(said) > longest:
-        no(f"The {name} may not be greater than {longest} characters.", field=name)
-    return said
+def read_text(given: Mapping[str, Any], name: str, longest: int = 0) -> str:
+    """Read a required text."""
+    value = given.get(name)
+    if not isinstance(value, str) or not value:
+        refuse(f"The {name} field is required.", field=name)
+    if longest and len(value) > longest:
+        refuse(f"The {name} may not be greater than {longest} characters.", field=name)
+    return value
 
 
-def short(given: Mapping[str, Any], name: str) -> Any:
-    """A number of the shop's own, if it gave one."""
-    said = given.get(name)
+def read_reference(given: Mapping[str, Any], name: str) -> Any:
+    """Read an optional reference number of the shop."""
+    value = given.get(name)
     return (
-        no(f"The {name} may not be greater than 40 characters.", field=name)
-        if said is not None and len(str(said)) > 40
-        else said
+        refuse(f"The {name} may not be greater than 40 characters.", field=name)
+        if value is not None and len(str(value)) > 40
+        else value
     )
 
 
-def notes(given: Mapping[str, Any]) -> Any:
-    """An object with something in it, or an empty list: so speaks Razorpay."""
-    said = given.get("notes") or []
-    if said and not isinstance(said, dict):
-        no("The notes must be an array.", field="notes")
-    if len(said) > 15:
-        no("Number of fields in notes should be less than or equal to 15", field="notes")
-    return said
+def read_notes(given: Mapping[str, Any]) -> Any:
+    """Read the notes: an object, or an empty list if there are none, as at Razorpay."""
+    value = given.get("notes") or []
+    if value and not isinstance(value, dict):
+        refuse("The notes must be an array.", field="notes")
+    if len(value) > 15:
+        refuse("Number of fields in notes should be less than or equal to 15", field="notes")
+    return value
 
 
-def body() -> Thing:
+def json_body() -> Thing:
     given = request.get_json(silent=True)
     return given if isinstance(given, dict) else {}
 
 
-def asked() -> Thing:
-    """What a test says in JSON, or a person in a form: there numbers come as text, and what is left empty is not said."""
+def read_input() -> Thing:
+    """Read JSON or a form. In a form, digits become numbers and empty fields are left out."""
     if request.is_json:
-        return body()
+        return json_body()
     return {
         name: int(value) if re.fullmatch(r"[0-9]{1,12}", value) else value
         for name, value in request.form.items()
@@ -160,6 +143,6 @@ def asked() -> Thing:
     }
 
 
-def shown(amount: int, currency: str) -> str:
-    places = 0 if currency in _WITHOUT_MINOR else 3 if currency in _WITH_THREE else 2
+def format_amount(amount: int, currency: str) -> str:
+    places = 0 if _is_zero_decimal(currency) else 3 if currency in _THREE_DECIMALS else 2
     return f"{currency} {amount / 10**places:,.{places}f}"

@@ -1,4 +1,4 @@
-"""A program that hears our webhooks, and answers as it is told to: late, with an error, or that it is gone."""
+"""Webhook receiver: stores the webhooks sent by the product and answers as planned, late or with an error."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ ANSWERS = (200, 500, 410)
 SLOWEST = 20
 
 
-def pages(store: Store) -> Blueprint:
+def create_blueprint(store: Store) -> Blueprint:
     listener = Blueprint("listener", __name__, url_prefix="/sandbox/listener")
 
     @listener.post("")
     def hear() -> Response:
-        plan = store.planned("listener") or {}
+        plan = store.use_plan("listener") or {}
         status, answer = int(plan.get("status", 200)), str(plan.get("answer", "OK"))
         headers = {
             name: request.headers.get(name, "")
@@ -42,36 +42,36 @@ def pages(store: Store) -> Blueprint:
     def page() -> str:
         return render_template(
             "sandbox/listener.html",
-            heard=_heard(store),
+            heard=_received_webhooks(store),
             answers=ANSWERS,
-            plans=[each for each in store.plans() if "status" in each],
+            plans=[each for each in store.list_plans() if "status" in each],
         )
 
     @listener.get("/heard.json")
     def as_json() -> Response:
-        return jsonify(_heard(store))
+        return jsonify(_received_webhooks(store))
 
     @listener.post("/plan")
     def plan() -> Any:
-        """Of a page's form or as JSON: {"status": 500, "times": 2, "seconds": 0, "answer": "no"}."""
+        """Plan an answer, from a form or as JSON: {"status": 500, "times": 2, "seconds": 0, "answer": "no"}."""
         given = request.get_json(silent=True) or request.form
         how = {
             "status": int(given.get("status") or 200),
             "seconds": float(given.get("seconds") or 0),
             "answer": str(given.get("answer") or "Simulated response"),
         }
-        store.plan("listener", how, int(given.get("times") or 1))
+        store.add_plan("listener", how, int(given.get("times") or 1))
         return jsonify(planned=True) if request.is_json else redirect("/sandbox/listener", 303)
 
     return listener
 
 
-def _heard(store: Store) -> list[dict[str, Any]]:
-    """Newest first, each body as what it says."""
-    return [each | {"told": _read(each["body"])} for each in reversed(store.all("heard")[-SHOWN:])]
+def _received_webhooks(store: Store) -> list[dict[str, Any]]:
+    """List the received webhooks, newest first, with their JSON."""
+    return [each | {"told": _parse_json(each["body"])} for each in reversed(store.all("heard")[-SHOWN:])]
 
 
-def _read(body: str) -> Any:
+def _parse_json(body: str) -> Any:
     try:
         return json.loads(body)
     except ValueError:

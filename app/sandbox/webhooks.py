@@ -1,4 +1,4 @@
-"""The postman: signs an event as it was when it happened, brings it at least once, in no promised order, and tries again."""
+"""Webhooks of the simulated gateways: signed, queued, delivered at least once in any order, and retried for a day."""
 
 from __future__ import annotations
 
@@ -18,30 +18,28 @@ from app.sandbox.state_file import Store
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 5  # seconds an answer may take, as Razorpay's
+ANSWER_SECONDS = 5  # the timeout of Razorpay
 GIVE_UP = 24 * 60 * 60
 
 
 @dataclass(frozen=True)
-class Hand:
-    """How one stranger signs, and where its events are brought."""
+class Target:
+    """Where the webhooks of one gateway go, and how they are signed."""
 
     address: str
     secret: str
-    seal: Callable[[str, bytes, str], dict[str, str]]  # an event's id, its bytes and the secret make the headers
+    sign_headers: Callable[[str, bytes, str], dict[str, str]]  # (event id, body, secret) -> headers
 
 
-class Postman(threading.Thread):
+class WebhookSender(threading.Thread):
     def __init__(self, store: Store, address: str, secret: str) -> None:
-        super().__init__(daemon=True, name="postman")
+        super().__init__(daemon=True, name="webhook-sender")
         self.store = store
-        self.hands = {"razorpay": Hand(address, secret, _as_razorpay)}  # who else speaks adds theirs
-        self.news = threading.Event()
-        self.rounds: list[Callable[[], None]] = [
-            self.deliver_due
-        ]  # what is looked after on each round; others add theirs
+        self.targets = {"razorpay": Target(address, secret, _razorpay_headers)}  # other gateways add theirs
+        self.wake = threading.Event()
+        self.periodic: list[Callable[[], None]] = [self.deliver_due]  # called in every round; others add theirs
 
-    def post(
+    def enqueue(
         self,
         event_id: str,
         body: dict[str, Any],
@@ -54,8 +52,8 @@ class Postman(threading.Thread):
         twice: bool = False,
         after: float = 0,
     ) -> None:
-        """Write the event down as it is now, to be brought `after` seconds; `hold` leaves it undelivered until somebody asks."""
-        secret = "not the secret" if wrong_secret else self.hands[by].secret
+        """Store an event, to be delivered `after` seconds; with `hold`, only when asked for."""
+        secret = "not the secret" if wrong_secret else self.targets[by].secret
         now = time.time()
         with self.store.open() as file:
             due = None if hold else now + after
@@ -63,13 +61,13 @@ class Postman(threading.Thread):
             file.execute(keep, (event_id, now, due, secret, json.dumps(body).encode(), by, tampered))
             if twice:
                 file.execute("insert into repeat values (?, ?)", (event_id, now + after + 0.3))
-        self.news.set()
+        self.wake.set()
 
     def run(self) -> None:
         while True:
-            self.news.wait(0.2)
-            self.news.clear()
-            for each in self.rounds:
+            self.wake.wait(0.2)
+            self.wake.clear()
+            for each in self.periodic:
                 try:
                     each()
                 except Exception:
@@ -86,14 +84,18 @@ class Postman(threading.Thread):
             self.deliver(row["id"])
 
     def deliver(self, event_id: str) -> str | None:
-        """Once, now; anything but a 2xx within five seconds means later, with growing gaps, for a day. None for an event that never was."""
+        """Try once and return the answer, or None for an unknown event.
+
+        Anything but a 2xx within five seconds is retried with growing gaps, for a day."""
         with self.store.open() as file:
             event = file.execute("select * from event where id = ?", (event_id,)).fetchone()
         if event is None:
             return None
-        hand, raw = self.hands[event["stranger"]], event["body"]
-        answer = _bring(
-            hand.address, hand.seal(event_id, raw, event["secret"]), _tampered(raw) if event["tampered"] else raw
+        target, raw = self.targets[event["stranger"]], event["body"]
+        answer = _post(
+            target.address,
+            target.sign_headers(event_id, raw, event["secret"]),
+            _tamper(raw) if event["tampered"] else raw,
         )
         tries = event["tries"] + 1
         again = (
@@ -108,23 +110,23 @@ class Postman(threading.Thread):
             file.execute("insert into attempt values (?, ?, ?)", (event_id, time.time(), answer))
         return answer
 
-    def hurry(self, event_id: str, patience: float) -> str | None:
-        """Bring it before all others, and say what came: "" when the shop still thinks about it. None for an event that never was.
+    def deliver_first(self, event_id: str, patience: float) -> str | None:
+        """Deliver an event ahead of all others and return the answer, "" if it is late, or None for an unknown event.
 
-        Who asks may be the shop itself, from its only hand; so the asker is let go before the shop's time to answer is over.
+        The caller may be the shop's only worker, so the wait ends before the shop's time to answer is over.
         """
-        until, before = time.monotonic() + patience, self._answers(event_id)
+        until, before = time.monotonic() + patience, self._list_answers(event_id)
         with self.store.open() as file:
             if not file.execute("update event set due = 0 where id = ?", (event_id,)).rowcount:
                 return None
-        self.news.set()
+        self.wake.set()
         while time.monotonic() < until:
-            if len(heard := self._answers(event_id)) > len(before):
-                return heard[-1]
+            if len(answers := self._list_answers(event_id)) > len(before):
+                return answers[-1]
             time.sleep(0.01)
         return ""
 
-    def _answers(self, event_id: str) -> list[str]:
+    def _list_answers(self, event_id: str) -> list[str]:
         with self.store.open() as file:
             return [
                 row["answer"]
@@ -133,14 +135,17 @@ class Postman(threading.Thread):
                 ).fetchall()
             ]
 
-    def events(self, of: str = "razorpay") -> list[dict[str, Any]]:
-        """One stranger's, the newest first, each with how often it was brought and what was answered."""
+    def list_events(self, gateway: str = "razorpay") -> list[dict[str, Any]]:
+        """List the events of one gateway, newest first, with their delivery attempts."""
         kind = (
             "coalesce(json_extract(cast(body as text), '$.event'), json_extract(cast(body as text), '$.type')) as event"
         )
-        what = f"select rowid, id, made, due, tries, answer, {kind} from event where stranger = ? order by made desc, rowid desc limit 200"  # noqa: S608  # no word of it is a stranger's
+        query = (
+            f"select rowid, id, made, due, tries, answer, {kind} from event "  # noqa: S608  # no outside input
+            "where stranger = ? order by made desc, rowid desc limit 200"
+        )
         with self.store.open() as file:
-            rows = [dict(row) for row in file.execute(what, (of,))]
+            rows = [dict(row) for row in file.execute(query, (gateway,))]
             for row in rows:
                 del row["rowid"]
                 row["attempts"] = [
@@ -152,22 +157,22 @@ class Postman(threading.Thread):
         return rows
 
 
-def _bring(address: str, headers: dict[str, str], raw: bytes) -> str:
+def _post(address: str, headers: dict[str, str], raw: bytes) -> str:
     try:
         return str(
             requests.post(
-                address, data=raw, headers={"Content-Type": "application/json"} | headers, timeout=PATIENCE
+                address, data=raw, headers={"Content-Type": "application/json"} | headers, timeout=ANSWER_SECONDS
             ).status_code
         )
     except requests.RequestException as error:
         return type(error).__name__
 
 
-def _as_razorpay(event_id: str, raw: bytes, secret: str) -> dict[str, str]:
+def _razorpay_headers(event_id: str, raw: bytes, secret: str) -> dict[str, str]:
     return {"X-Razorpay-Signature": sign(raw, secret), "x-razorpay-event-id": event_id}
 
 
-def _tampered(raw: bytes) -> bytes:
+def _tamper(raw: bytes) -> bytes:
     return raw.replace(b': "event"', b': "EVENT"')
 
 

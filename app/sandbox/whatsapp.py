@@ -1,4 +1,4 @@
-"""WhatsApp's side of the wire: the Cloud API's one verb that we use, its refusals, and its webhooks."""
+"""WhatsApp Cloud API, simulated: sending a template message, its errors, and its webhooks."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Any, NoReturn
 from flask import Blueprint, Response, jsonify, request
 
 from app.kernel import clock
-from app.sandbox.phones import Phones, Report, Thing
+from app.sandbox.phones import Phones, Thing, WebhookCall
 from app.sandbox.webhooks import sign
 from config import Settings
 
 
-class Wrong(Exception):
-    """An error as Meta says it."""
+class ApiError(Exception):
+    """An error in Meta's format."""
 
     def __init__(self, code: int, title: str, details: str = "", status: int = 400) -> None:
         super().__init__(title)
@@ -32,8 +32,8 @@ class Wrong(Exception):
             self.error["error_data"] = {"messaging_product": "whatsapp", "details": details}
 
 
-def no(code: int, title: str, details: str = "", status: int = 400) -> NoReturn:
-    raise Wrong(code, title, details, status)
+def refuse(code: int, title: str, details: str = "", status: int = 400) -> NoReturn:
+    raise ApiError(code, title, details, status)
 
 
 class WhatsApp:
@@ -43,56 +43,58 @@ class WhatsApp:
         self.settings, self.phones = settings, phones
         self.hook = settings.base_url.rstrip("/") + "/api/messages/webhook/whatsapp"
 
-    def pages(self) -> Blueprint:
+    def create_blueprint(self) -> Blueprint:
         pages = Blueprint("whatsapp", __name__, url_prefix="/sandbox/whatsapp/v23.0")
-        pages.register_error_handler(Wrong, lambda wrong: (jsonify(error=wrong.error), wrong.status))
+        pages.register_error_handler(ApiError, lambda wrong: (jsonify(error=wrong.error), wrong.status))
         pages.add_url_rule("/<phone_id>/messages", "send", self.send, methods=["POST"])
-        pages.after_request(self.phones.lose_the_reply)
+        pages.after_request(self.phones.drop_reply)
         return pages
 
     def send(self, phone_id: str) -> Any:
         if request.headers.get("Authorization") != f"Bearer {self.settings.whatsapp_token}":
-            no(190, "Authentication Error", status=401)
+            refuse(190, "Authentication Error", status=401)
         if phone_id != self.settings.whatsapp_phone_id:
-            no(100, f"Unsupported post request. Object with ID '{phone_id}' does not exist")
+            refuse(100, f"Unsupported post request. Object with ID '{phone_id}' does not exist")
         given = request.get_json(silent=True) or {}
-        to, text = _read(given)
-        broken = self._break_down()
+        to, text = _read_template(given)
+        broken = self._simulate_fault()
         if broken is not None:
             return broken
         id = "wamid." + base64.b64encode(f"HB{secrets.token_hex(12)}".encode()).decode().rstrip("=")
-        self.phones.take(self.name, {"id": id, "to": f"+{to}", "ours": given.get("biz_opaque_callback_data"), **text})
+        self.phones.receive_text(
+            self.name, {"id": id, "to": f"+{to}", "ours": given.get("biz_opaque_callback_data"), **text}
+        )
         return jsonify(
             messaging_product="whatsapp",
             contacts=[{"input": to, "wa_id": to}],
             messages=[{"id": id, "message_status": "accepted"}],
         )
 
-    def _break_down(self) -> Any:
-        match self.phones.fault(self.name):
+    def _simulate_fault(self) -> Any:
+        match self.phones.use_fault(self.name):
             case "429":
-                no(130429, "Rate limit hit", "Cloud API message throughput has been reached.", 429)
+                refuse(130429, "Rate limit hit", "Cloud API message throughput has been reached.", 429)
             case "500":
                 return Response("<html><body>Sorry, something went wrong.</body></html>", 500, mimetype="text/html")
             case "refused":
-                no(131026, "Message undeliverable", "Message Undeliverable.")
+                refuse(131026, "Message undeliverable", "Message Undeliverable.")
             case "swallowed":
                 return Response("", 502)
         return None
 
-    # --- its webhooks ---
+    # --- webhooks ---
 
-    def status(self, text: Thing, status: str) -> Report:
-        told: Thing = {
+    def status_call(self, text: Thing, status: str) -> WebhookCall:
+        report: Thing = {
             "id": text["id"],
             "status": status,
             "timestamp": str(clock.timestamp()),
             "recipient_id": text["to"].removeprefix("+"),
         }
         if text.get("ours"):
-            told["biz_opaque_callback_data"] = text["ours"]
+            report["biz_opaque_callback_data"] = text["ours"]
         if status == "failed":
-            told["errors"] = [
+            report["errors"] = [
                 {
                     "code": 131026,
                     "title": "Message undeliverable",
@@ -100,9 +102,9 @@ class WhatsApp:
                     "error_data": {"details": "Message Undeliverable."},
                 }
             ]
-        return self._signed({"statuses": [told]}, wrong=bool(text.get("wrong_signature")))
+        return self._signed_call({"statuses": [report]}, wrong=bool(text.get("wrong_signature")))
 
-    def reply(self, phone: str, words: str) -> Report:
+    def reply_call(self, phone: str, words: str) -> WebhookCall:
         wa_id = phone.removeprefix("+")
         message = {
             "from": wa_id,
@@ -111,11 +113,11 @@ class WhatsApp:
             "type": "text",
             "text": {"body": words},
         }
-        return self._signed(
+        return self._signed_call(
             {"contacts": [{"profile": {"name": "Demo customer"}, "wa_id": wa_id}], "messages": [message]}
         )
 
-    def _signed(self, value: Thing, *, wrong: bool = False) -> Report:
+    def _signed_call(self, value: Thing, *, wrong: bool = False) -> WebhookCall:
         known = {
             "messaging_product": "whatsapp",
             "metadata": {"display_phone_number": "15550783881", "phone_number_id": self.settings.whatsapp_phone_id},
@@ -123,28 +125,28 @@ class WhatsApp:
         entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": known | value}]}
         raw = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
         secret = "not the secret" if wrong else self.settings.whatsapp_app_secrets[0]
-        return Report(
+        return WebhookCall(
             self.hook, {"Content-Type": "application/json", "X-Hub-Signature-256": f"sha256={sign(raw, secret)}"}, raw
         )
 
 
-def _read(given: Thing) -> tuple[str, Thing]:
-    """A template with its places filled, to one number."""
+def _read_template(given: Thing) -> tuple[str, Thing]:
+    """Read the recipient and the filled template of a message."""
     if given.get("messaging_product") != "whatsapp":
-        no(100, "Invalid parameter", "The parameter messaging_product is required.")
+        refuse(100, "Invalid parameter", "The parameter messaging_product is required.")
     to = str(given.get("to", ""))
     if not re.fullmatch(r"[0-9]{7,15}", to):
-        no(131009, "Parameter value is not valid", "The parameter to is not a valid phone number.")
+        refuse(131009, "Parameter value is not valid", "The parameter to is not a valid phone number.")
     template = given.get("template")
     if given.get("type") != "template" or not isinstance(template, dict):
-        no(
+        refuse(
             131047,
             "Re-engagement message",
             "More than 24 hours have passed since the recipient last replied: only a template can be sent.",
         )
     name, language = str(template.get("name", "")), str((template.get("language") or {}).get("code", ""))
     if not re.fullmatch(r"[a-z0-9_]{1,512}", name) or not language:
-        no(
+        refuse(
             132001,
             "Template name does not exist in the translation",
             f"template name ({name}) does not exist in {language or 'no language'}",
@@ -156,7 +158,7 @@ def _read(given: Thing) -> tuple[str, Thing]:
         for each in part.get("parameters", [])
     ]
     if any(not place or re.search(r"[\n\t]| {5,}", place) for place in places):
-        no(
+        refuse(
             132018,
             "There's an issue with the parameters in your template",
             "Param text cannot have new-line/tab characters or more than 4 consecutive spaces",

@@ -15,10 +15,10 @@ from flask.testing import FlaskClient
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.messages.opt_in import OptIn
-from app.sandbox.phones import Phones, Report
+from app.sandbox.phones import Phones, WebhookCall
 from app.sandbox.sms import Sms
 from app.sandbox.state_file import Store
-from app.sandbox.webhooks import Postman
+from app.sandbox.webhooks import WebhookSender
 from app.sandbox.whatsapp import WhatsApp
 from config import Settings
 from tests.conftest import MEERA, PATIENCE
@@ -82,7 +82,7 @@ def report(settings: Settings, client: FlaskClient) -> Callable[..., int]:
     carriers = {"whatsapp": WhatsApp(settings, None), "sms": Sms(settings, None)}  # type: ignore[arg-type]  # only its hand is needed
 
     def report(text: dict[str, Any], status: str, **change: Any) -> int:
-        return _brought(carriers[text["carrier"]].status(text | change, status), client)
+        return _brought(carriers[text["carrier"]].status_call(text | change, status), client)
 
     return report
 
@@ -92,13 +92,13 @@ def answer(settings: Settings, client: FlaskClient) -> Callable[..., int]:
     """Somebody writes back: answer("sms", "+91…", "STOP")."""
 
     def answer(carrier: str, phone: str, words: str) -> int:
-        known = Phones(Store(settings.sandbox_data), Postman(Store(settings.sandbox_data), "", ""))
-        return _brought({"whatsapp": WhatsApp, "sms": Sms}[carrier](settings, known).reply(phone, words), client)
+        known = Phones(Store(settings.sandbox_data), WebhookSender(Store(settings.sandbox_data), "", ""))
+        return _brought({"whatsapp": WhatsApp, "sms": Sms}[carrier](settings, known).reply_call(phone, words), client)
 
     return answer
 
 
-def _brought(it: Report, client: FlaskClient) -> int:
+def _brought(it: WebhookCall, client: FlaskClient) -> int:
     path = urlsplit(it.address)
     return client.post(
         f"{path.path}?{path.query}" if path.query else path.path, data=it.body, headers=dict(it.headers)

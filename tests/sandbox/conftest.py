@@ -1,4 +1,4 @@
-"""A sandbox of its own in a thread, and a shop that writes down what the postman brings; neither needs the rest of the house."""
+"""A sandbox of its own in a thread, and a shop that writes down what the sender brings; neither needs the rest of the house."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from aiosmtpd.controller import Controller
 from werkzeug.serving import make_server
 
 from app.sandbox import create_sandbox
-from app.sandbox.mailbox import Letterbox
+from app.sandbox.mailbox import MailHandler
 from app.sandbox.state_file import Store
-from app.sandbox.webhooks import Postman
+from app.sandbox.webhooks import WebhookSender
 from config import Settings
 from tests.conftest import PATIENCE, free_port
 
@@ -65,15 +65,15 @@ class Standing:
 
     def __init__(self, settings: Settings, hooks: str) -> None:
         self.store = Store(settings.sandbox_data)
-        self.postman = Postman(self.store, hooks, settings.razorpay_webhook_secrets[0])
-        self.web = make_server("127.0.0.1", 0, create_sandbox(settings, self.store, self.postman), threaded=True)
-        self.mail = Controller(Letterbox(self.store), hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
+        self.sender = WebhookSender(self.store, hooks, settings.razorpay_webhook_secrets[0])
+        self.web = make_server("127.0.0.1", 0, create_sandbox(settings, self.store, self.sender), threaded=True)
+        self.mail = Controller(MailHandler(self.store), hostname="127.0.0.1", port=free_port(), enable_SMTPUTF8=True)
         self.url = f"http://127.0.0.1:{self.web.server_port}/sandbox"
         self.api = f"{self.url}/razorpay"
         self.client = razorpay.Client(auth=(settings.razorpay_key, settings.razorpay_secret), base_url=self.api)
         threading.Thread(target=self.web.serve_forever, args=(0.02,), daemon=True).start()
         self.mail.start()
-        self.postman.start()
+        self.sender.start()
 
     def order(self, amount: int = 99900, **more: Any) -> dict[str, Any]:
         return dict(self.client.order.create({"amount": amount, "currency": "INR", **more}))
@@ -89,7 +89,7 @@ class Standing:
         assert requests.post(f"{self.api}/faults", json={"fault": fault} | more, timeout=PATIENCE).ok
 
     def close(self) -> None:
-        self.postman.rounds.clear()  # a thread cannot be stopped, but it can be left with nothing to do
+        self.sender.periodic.clear()  # a thread cannot be stopped, but it can be left with nothing to do
         self.web.shutdown()
         self.web.server_close()
         self.mail.stop()

@@ -14,7 +14,7 @@ from razorpay.errors import BadRequestError, SignatureVerificationError
 
 from app.sandbox import create_sandbox
 from app.sandbox.state_file import Store
-from app.sandbox.webhooks import Postman
+from app.sandbox.webhooks import WebhookSender
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
@@ -31,7 +31,7 @@ def test_it_does_not_start_beside_live_keys(keys: Settings, start: Callable[[], 
     bank = start()
     live = replace(keys, razorpay_key="rzp_live_x")
     with pytest.raises(Unsafe):
-        create_sandbox(live, bank.store, bank.postman)
+        create_sandbox(live, bank.store, bank.sender)
 
 
 def test_an_order_is_made_found_by_its_receipt_and_noted(bank: Standing) -> None:
@@ -324,14 +324,14 @@ def test_a_restart_forgets_nothing(start: Callable[[], Standing], shop: Shop) ->
 
 def test_a_verb_that_breaks_half_way_leaves_nothing_behind(keys: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     store = Store(keys.sandbox_data)
-    postman = Postman(store, "http://127.0.0.1:9", "secret")
-    client = create_sandbox(keys, store, postman).test_client()
+    sender = WebhookSender(store, "http://127.0.0.1:9", "secret")
+    client = create_sandbox(keys, store, sender).test_client()
     order = client.post(
         "/sandbox/razorpay/v1/orders",
         json={"amount": 100, "currency": "INR"},
         auth=(keys.razorpay_key, keys.razorpay_secret),
     ).get_json()
-    monkeypatch.setattr(postman, "post", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr(sender, "enqueue", lambda *_, **__: 1 / 0)
     assert client.post(f"/sandbox/razorpay/orders/{order['id']}/pay", json={"outcome": "captured"}).status_code == 500
     assert store.all("payment") == []
     assert store.get("order", order["id"]) == store.get("order", order["id"]) | {"status": "created"}

@@ -11,7 +11,7 @@ import pytest
 import requests
 
 from app.kernel import clock
-from app.sandbox.proxy import door
+from app.sandbox.proxy import sandbox_proxy
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
@@ -204,7 +204,7 @@ def test_the_pages_look_the_same_at_the_sandboxs_own_address(bank: Standing) -> 
 
 def test_there_is_no_door_beside_live_keys(keys: Settings) -> None:
     with pytest.raises(Unsafe):
-        door(
+        sandbox_proxy(
             Settings(
                 **{name: getattr(keys, name) for name in keys.__dataclass_fields__} | {"razorpay_key": "rzp_live_x"}
             )

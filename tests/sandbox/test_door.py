@@ -7,7 +7,7 @@ from dataclasses import replace
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.sandbox.proxy import door
+from app.sandbox.proxy import sandbox_proxy
 from config import Settings
 from tests.conftest import free_port
 from tests.sandbox.conftest import Standing
@@ -15,7 +15,7 @@ from tests.sandbox.conftest import Standing
 
 def web(keys: Settings, address: str) -> FlaskClient:
     app = Flask("web", static_folder=None)
-    app.register_blueprint(door(replace(keys, sandbox_url=address)))
+    app.register_blueprint(sandbox_proxy(replace(keys, sandbox_url=address)))
     return app.test_client()
 
 

@@ -96,7 +96,7 @@ def test_a_letter_that_cannot_be_read_does_not_close_the_mailbox(bank: Standing)
 
 
 def test_only_the_last_letters_are_kept(bank: Standing, monkeypatch: Any) -> None:
-    monkeypatch.setattr(mailbox, "KEPT", 3)
+    monkeypatch.setattr(mailbox, "MAX_MAILS", 3)
     for number in range(5):
         send(bank, number=number)
     assert [each["message_id"][1] for each in letters(bank)] == ["4", "3", "2"]

@@ -14,7 +14,7 @@ import razorpay
 import requests
 
 from app.sandbox import create_sandbox
-from app.sandbox.proxy import door
+from app.sandbox.proxy import sandbox_proxy
 from app.sandbox.webhooks import sign
 from config import Settings, Unsafe
 from tests.conftest import PATIENCE
@@ -154,6 +154,6 @@ def test_a_letter_arrives_in_the_mailbox(sandbox: str, settings: Settings) -> No
 
 def test_the_sandbox_never_runs_beside_real_keys(settings: Settings) -> None:
     real = replace(settings, razorpay_key="rzp_test_real")
-    for start in (lambda: door(real), lambda: create_sandbox(real, None, None)):  # type: ignore[arg-type]
+    for start in (lambda: sandbox_proxy(real), lambda: create_sandbox(real, None, None)):  # type: ignore[arg-type]
         with pytest.raises(Unsafe, match="real gateway keys"):
             start()

@@ -479,7 +479,7 @@ def test_a_lost_reply_and_the_same_key_make_one_session(play: Play) -> None:
 
 def test_it_does_not_stand_in_beside_real_keys(start: Callable[[], Standing], keys: Settings) -> None:
     bank = start()
-    real = create_sandbox(replace(keys, stripe_key="sk_test_real"), bank.store, bank.postman)
+    real = create_sandbox(replace(keys, stripe_key="sk_test_real"), bank.store, bank.sender)
     assert real.test_client().get("/sandbox/stripe/").status_code == 404
 
 

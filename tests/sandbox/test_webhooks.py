@@ -1,4 +1,4 @@
-"""What the postman brings: signed, as it was when it happened, at least once, and again until somebody hears."""
+"""What the sender brings: signed, as it was when it happened, at least once, and again until somebody hears."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_a_shop_that_does_not_answer_well_is_told_again(bank: Standing, shop: Sh
 
 def test_paying_never_waits_for_the_shop(bank: Standing, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     """The web pays through its own workers; if it had to hear the webhook meanwhile, it would wait for itself."""
-    monkeypatch.setattr(webhooks, "PATIENCE", PATIENCE)
+    monkeypatch.setattr(webhooks, "ANSWER_SECONDS", PATIENCE)
     shop.server.shutdown()  # whoever calls now is kept waiting
     began = time.monotonic()
     bank.pay(bank.order())
