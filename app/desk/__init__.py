@@ -80,9 +80,9 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "FAB_ADD_SECURITY_VIEW_MENU_VIEW": False,
         "FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW": False,
         "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
-        "FAB_PASSWORD_COMPLEXITY_VALIDATOR": security.long_enough,
+        "FAB_PASSWORD_COMPLEXITY_VALIDATOR": security.check_password_length,
         "FAB_API_KEY_ENABLED": True,  # asks for a token of ours before a JWT
-        "FAB_API_KEY_PREFIXES": [api_token.MARK],
+        "FAB_API_KEY_PREFIXES": [api_token.PREFIX],
         "AUTH_RATE_LIMITED": False,  # counts the form alone; ours counts the form and the API together
         "RATELIMIT_ENABLED": True,
         "RATELIMIT_STORAGE_URI": settings.redis_url,
@@ -112,7 +112,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     app.before_request(lambda: access.set_actor_source(security.actor))
     app.teardown_request(lambda error: access.set_actor_source(None))
     app.jinja_env.globals.update(drawn=markup, actor=access.actor)
-    builder = AppBuilder(security_manager_class=security.Desk, indexview=home.Home)
+    builder = AppBuilder(security_manager_class=security.DeskSecurityManager, indexview=home.Home)
     builder.init_app(app, db.session)
     _speak_plainly(builder.sm.jwt_manager)
     for pack in [*OURS, *packs]:

@@ -20,7 +20,7 @@ from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
 from app.desk.sign_in.session import StaffSession
 from app.desk.sign_in.totp import TwoFactor, code_at
-from app.desk.staff.roles import lines
+from app.desk.staff.roles import rights_lines
 from app.kernel import clock
 from app.kernel.access import actor
 from app.kernel.audit import Change
@@ -111,10 +111,10 @@ def test_the_table_of_rights_says_of_a_group_what_the_enforcement_answers(enter:
     page = desk.get("/desk/rights/").text
     assert "Front of house" in page
     assert "Group: Auditor, Practitioner" in page
-    (said,) = security.groups().values()
+    (said,) = security.actors_by_group().values()
     with by("nobody"):
         asked = actor()
-    for line in lines():
+    for line in rights_lines():
         for verb in line.verbs:
             assert said.has(line.right(verb)) == asked.has(line.right(verb)), line.right(verb)
     assert any(said.may(each.noun, "read") for each in registered_resources())
@@ -237,7 +237,7 @@ def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_writt
     dina = user_id(app, "dina")
     page = desk.get(f"/desk/ways-in/{dina}").text
     assert page.count("Signed in with a password from 127.0.0.1 on") == 2
-    ended = min(each.id for each in StaffSession.of(dina))
+    ended = min(each.id for each in StaffSession.list_for(dina))
     assert desk.post(f"/desk/ways-in/{dina}/sittings/{ended}/end").status_code == 302
     assert sorted(each.get("/desk/slot/").status_code for each in (first, second)) == [200, 302]
     assert desk.post(f"/desk/ways-in/{dina}/sittings/end").status_code == 302
@@ -253,7 +253,7 @@ def test_an_administrator_signs_somebody_out_there_or_everywhere_and_it_is_writt
 
 def test_an_administrator_does_not_end_what_is_not_theirs(enter: Enter, app: Flask) -> None:
     enter("omar")
-    (his,) = StaffSession.of(user_id(app, "omar"))
+    (his,) = StaffSession.list_for(user_id(app, "omar"))
     assert enter("ada").post(f"/desk/ways-in/{user_id(app, 'dina')}/sittings/{his.id}/end").status_code == 404
     assert enter("ada").post("/desk/ways-in/99999/sittings/end").status_code == 404
     assert enter("ada").post(f"/desk/ways-in/{user_id(app, 'dina')}/second/end").status_code == 404
@@ -261,19 +261,19 @@ def test_an_administrator_does_not_end_what_is_not_theirs(enter: Enter, app: Fla
 
 def test_whoever_lost_the_telephone_is_helped(enter: Enter, app: Flask, client: FlaskClient) -> None:
     dina, desk = user_id(app, "dina"), enter("ada")
-    second = TwoFactor.begin(dina)
+    second = TwoFactor.begin_setup(dina)
     second.switch_on(code_at(second.secret, int(clock.now().timestamp()) // 30))
     with transaction():
         session.add(Passkey(user_id=dina, name="Old telephone", credential=b"1", public_key=b"2", handle=b"3"))
-    token, shown = ApiToken.make(dina, name="The till", scopes=["Slot.can_read"], days=9)
-    (passkey,) = Passkey.of(dina)
+    token, shown = ApiToken.create(dina, name="The till", scopes=["Slot.can_read"], days=9)
+    (passkey,) = Passkey.list_for(dina)
     page = desk.get(f"/desk/ways-in/{dina}").text
     assert all(each in page for each in ("Old telephone", "The till", "10 recovery codes left"))
     assert shown not in page
     for path in "second", f"passkeys/{passkey.id}", f"tokens/{token.id}":
         assert desk.post(f"/desk/ways-in/{dina}/{path}/end").status_code == 302
     assert client.post("/login/", data={"username": "dina", "password": "a long enough password"}).location == "/desk/"
-    assert (Passkey.of(dina), ApiToken.of(dina)) == ([], [])
+    assert (Passkey.list_for(dina), ApiToken.list_for(dina)) == ([], [])
     told = [
         *session.scalars(select(Change.verb).where(Change.noun == "ab_user", Change.row_id == dina).order_by(Change.id))
     ]

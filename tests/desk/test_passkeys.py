@@ -22,7 +22,7 @@ from sqlalchemy import select
 from app.desk.notices.notice import Notice
 from app.desk.notices.preference import Preference
 from app.desk.sign_in import sign_in_page
-from app.desk.sign_in.passkey import Passkey, origin
+from app.desk.sign_in.passkey import Passkey, browser_origin
 from app.desk.sign_in.session import StaffSession
 from app.desk.sign_in.totp import TwoFactor, code_at
 from app.desk.sign_in.used_token import UsedToken
@@ -127,7 +127,7 @@ def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(
     assert come(client, stick).status_code == 302
     assert client.get("/desk/slot/").status_code == 200
     assert "with the passkey “My telephone”" in client.get("/desk/sittings/").text
-    (mine,) = Passkey.of(user_id(app, "dina"))
+    (mine,) = Passkey.list_for(user_id(app, "dina"))
     assert (mine.transports, mine.used_at is not None, len(mine.handle)) == (["internal"], True, 32)
     lines = session.scalars(select(Change).where(Change.noun.in_(("passkey", "sitting"))).order_by(Change.id))
     told = [(each.noun, each.verb, each.name, each.why) for each in lines]
@@ -136,12 +136,12 @@ def test_a_passkey_lets_its_owner_in_and_is_written_down_like_any_sign_in(
         ("sitting", "added", "Dina", "Signed in with the passkey “My telephone”"),
     ]
     kept = str([each.after for each in session.scalars(select(Change))])
-    assert StaffSession.of(user_id(app, "dina"))[0].digest not in kept
+    assert StaffSession.list_for(user_id(app, "dina"))[0].digest not in kept
     assert "credential of" not in kept
 
 
 def test_it_is_both_factors(stick: Stick, client: FlaskClient, app: Flask) -> None:
-    second = TwoFactor.begin(user_id(app, "dina"))
+    second = TwoFactor.begin_setup(user_id(app, "dina"))
     second.switch_on(code_at(second.secret, int(clock.now().timestamp()) // 30))
     assert client.post("/login/", data={"username": "dina", "password": PASSWORD}).location == "/login/second"
     assert come(client, stick).location == "/desk/"
@@ -239,7 +239,7 @@ def test_somebody_elses_credential_with_ones_own_signature_opens_nothing(
     assert come(client, replace(mine, credential=stick.credential)).status_code == 401
     assert come(client, replace(mine, handle=stick.handle)).status_code == 401
     assert come(client, mine).status_code == 302
-    assert [each.user_id for each in StaffSession.of(user_id(app, "dina")) if each.how != "a password"] == []
+    assert [each.user_id for each in StaffSession.list_for(user_id(app, "dina")) if each.how != "a password"] == []
 
 
 def test_one_that_counts_backwards_is_refused_and_written_down(stick: Stick, client: FlaskClient, app: Flask) -> None:
@@ -272,7 +272,7 @@ def test_a_removed_one_and_one_of_somebody_who_left_open_nothing(
         dina.active = True
         sm.update_user(dina)
     desk = proved(enter("dina"))
-    (mine,) = Passkey.of(user_id(app, "dina"))
+    (mine,) = Passkey.list_for(user_id(app, "dina"))
     assert desk.post(f"/desk/passkeys/{mine.id}/remove").status_code == 302
     removed = come(client, stick)
     assert (gone.status_code, removed.status_code) == (401, 401)
@@ -319,7 +319,7 @@ def test_no_part_of_an_answer_that_is_broken_breaks_the_door(stick: Stick, enter
 
 
 def test_a_password_is_asked_for_before_one_is_added_or_removed(enter: Enter, app: Flask, stick: Stick) -> None:
-    desk, (mine,) = enter("dina"), Passkey.of(user_id(app, "dina"))
+    desk, (mine,) = enter("dina"), Passkey.list_for(user_id(app, "dina"))
     assert desk.post("/desk/passkeys/asked", data={"name": "x"}).status_code == 403
     assert desk.post(f"/desk/passkeys/{mine.id}/remove").status_code == 403
     wrong = desk.post("/desk/passkeys/prove", data={"password": "a wrong password"})
@@ -341,7 +341,7 @@ def test_its_owner_hears_of_it_by_email_too_unless_they_want_it_otherwise(
 ) -> None:
     desk, dina = proved(enter("dina")), user_id(app, "dina")
     desk.post("/desk/notices/preferences", data={"ways_in": "desk"})
-    desk.post(f"/desk/passkeys/{Passkey.of(dina)[0].id}/remove")
+    desk.post(f"/desk/passkeys/{Passkey.list_for(dina)[0].id}/remove")
     told = session.scalars(select(Notice).where(Notice.user_id == dina).order_by(Notice.id)).all()
     assert [each.words for each in told] == [
         f"The passkey “My telephone” was {verb} your account." for verb in ("added to", "removed from")
@@ -353,7 +353,7 @@ def test_its_owner_hears_of_it_by_email_too_unless_they_want_it_otherwise(
 
 
 def test_everybody_names_and_removes_their_own_alone(enter: Enter, app: Flask, stick: Stick) -> None:
-    (mine,) = Passkey.of(user_id(app, "dina"))
+    (mine,) = Passkey.list_for(user_id(app, "dina"))
     other, desk = proved(enter("omar")), enter("dina")
     for verb in "name", "remove":
         assert other.post(f"/desk/passkeys/{mine.id}/{verb}", data={"name": "x"}).status_code == 404
@@ -393,7 +393,7 @@ def test_there_are_none_where_the_house_has_no_name(
 
 
 def test_the_address_is_written_as_a_browser_writes_it() -> None:
-    assert [origin(each) for each in ("https://Desk.Example:443/", "http://localhost:8000", "https://a.example")] == [
+    assert [browser_origin(each) for each in ("https://Desk.Example:443/", "http://localhost:8000", "https://a.example")] == [
         "https://desk.example",
         "http://localhost:8000",
         "https://a.example",
@@ -401,7 +401,7 @@ def test_the_address_is_written_as_a_browser_writes_it() -> None:
 
 
 def test_five_minutes_and_ten_are_what_the_page_says() -> None:
-    assert (passkeys.GOOD_FOR.total_seconds(), sign_in_page.PROVED_FOR) == (300, 600)
+    assert (passkeys.CHALLENGE_LIFETIME.total_seconds(), sign_in_page.VERIFIED_SECONDS) == (300, 600)
 
 
 def test_whoever_has_just_signed_in_is_not_asked_again(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from app.desk.declare.resource import registered_resources
 from app.desk.sign_in import security
-from app.desk.staff.roles import lines
+from app.desk.staff.roles import rights_lines
 from app.kernel.access import Actor
 from app.kernel.audit import Change
 from app.kernel.db import session
@@ -26,7 +26,7 @@ Token = Callable[[str], dict[str, str]]
 def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client: FlaskClient) -> None:
     page = enter("ada").get("/desk/rights/").text
     for role, name in (("Desk", "dina"), ("Auditor", "omar"), ("Practitioner", "asha")):
-        rights = security.granted()[role]
+        rights = security.rights_by_role()[role]
         for resource in registered_resources()[::4]:
             may = f"{resource.noun.__name__}.can_read" in rights
             assert client.get(f"/api/v1/{resource.name}/", headers=token(name)).status_code == (200 if may else 403), (
@@ -41,8 +41,8 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
 
 
 def test_everything_that_can_be_ticked_is_a_right_of_the_enforcement(app: Flask) -> None:
-    known = set().union(*security.granted().values())
-    offered = {line.right(verb) for line in lines() for verb in line.verbs}
+    known = set().union(*security.rights_by_role().values())
+    offered = {line.right(verb) for line in rights_lines() for verb in line.verbs}
     every = {f"{resource.noun.__name__}.can_{verb}" for resource in registered_resources() for verb in resource.verbs}
     assert every <= offered
     assert {
@@ -158,7 +158,7 @@ def test_nobody_else_borrows_eyes_and_nobody_borrows_an_administrators(
 
 
 def test_it_ends_by_itself(enter: Enter, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(security, "SEEN_AS", -1)
+    monkeypatch.setattr(security, "IMPERSONATION_SECONDS", -1)
     desk = enter("ada")
     see_as(desk, app, "omar")
     assert desk.get("/desk/rights/").status_code == 200

@@ -15,7 +15,7 @@ from sqlalchemy import select
 from werkzeug.security import generate_password_hash
 
 from app.desk.sign_in import password, sign_in_page, throttle
-from app.desk.sign_in.password import NOBODYS, fits, hashed
+from app.desk.sign_in.password import DUMMY_HASH, check_password, hash_password
 from app.desk.sign_in.session import StaffSession
 from app.desk.sign_in.totp import TwoFactor, code_at
 from app.kernel import clock
@@ -70,7 +70,7 @@ def test_what_was_right_is_forgotten(client: FlaskClient) -> None:
 
 
 def test_one_address_does_not_try_a_password_on_everybody(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(throttle, "FOR_ONE_ADDRESS", parse_many("4 per minute"))
+    monkeypatch.setattr(throttle, "LIMITS_PER_ADDRESS", parse_many("4 per minute"))
     told = [knock(client, DOORS[1], f"name {n}", "wrong").status_code for n in range(5)]
     assert told == [401] * 4 + [429]
 
@@ -88,9 +88,9 @@ def test_an_old_password_is_kept_anew_and_a_long_one_counts_to_its_end(
     kept = sm.find_user(username="dina").password
     assert kept.startswith("sha256+$2b$12$")
     long = "ä" * 60
-    assert fits(hashed(long), long)
-    assert not fits(hashed(long), long[:-1])
-    assert not any(fits(NOBODYS, typed) for typed in ("", "password"))
+    assert check_password(hash_password(long), long)
+    assert not check_password(hash_password(long), long[:-1])
+    assert not any(check_password(DUMMY_HASH, typed) for typed in ("", "password"))
 
 
 # --- the second factor ------------------------------------------------------------------------------------------------
@@ -104,8 +104,8 @@ def test_codes_are_those_of_rfc_6238() -> None:
 @pytest.fixture
 def second(app: Flask) -> tuple[TwoFactor, list[str]]:
     """Dina's, switched on a minute ago, with its sheet."""
-    made = TwoFactor.begin(user_id(app, "dina"))
-    with clock.frozen_at(clock.now() - timedelta(minutes=1)):
+    made = TwoFactor.begin_setup(user_id(app, "dina"))
+    with clock.standing_at(clock.now() - timedelta(minutes=1)):
         return made, made.switch_on(code_of(made))
 
 
@@ -139,7 +139,7 @@ def test_a_code_is_not_to_be_guessed(client: FlaskClient, second: tuple[TwoFacto
 def test_half_an_entry_does_not_last(
     client: FlaskClient, second: tuple[TwoFactor, list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sign_in_page, "HALF_AN_ENTRY", -1)
+    monkeypatch.setattr(sign_in_page, "SECOND_FACTOR_SECONDS", -1)
     knock(client, DOORS[0], "dina")
     assert client.post("/login/second", data={"code": code_of(second[0])}).location == "/login/"
     assert client.get("/desk/slot/").status_code == 302
@@ -154,7 +154,7 @@ def test_whose_role_asks_for_a_second_factor_sets_it_up_before_coming_in(
     assert knock(client, DOORS[0], "dina").location == "/login/second"
     assert "<svg" in client.post("/login/second", data={"do": "begin"}).text
     assert client.get("/desk/slot/").status_code == 302
-    made = TwoFactor.of(user_id(app, "dina"))
+    made = TwoFactor.get_for(user_id(app, "dina"))
     assert made
     page = client.post("/login/second", data={"code": code_of(made)}).text
     assert page.count("<li><code>") == 10
@@ -168,7 +168,7 @@ def test_everybody_sets_up_renews_and_switches_off_their_own(enter: Enter, app: 
     desk = enter("dina")
     assert ">Set up two-factor authentication</button>" in desk.get("/desk/second/").text
     desk.post("/desk/second/", data={"do": "begin"})
-    made = TwoFactor.of(user_id(app, "dina"))
+    made = TwoFactor.get_for(user_id(app, "dina"))
     assert made
     with clock.frozen_at(clock.now() - timedelta(minutes=2)):
         first = made.switch_on(code_of(made))
@@ -197,17 +197,17 @@ def test_signed_out_from_elsewhere_is_out_at_the_next_click(app: Flask, client: 
     knock(client, DOORS[0], "dina")
     page = client.get("/desk/sittings/").text
     assert "Firefox on Windows" in page
-    mine, theirs = sorted(StaffSession.of(user_id(app, "dina")), key=lambda each: "Firefox" in each.device)
+    mine, theirs = sorted(StaffSession.list_for(user_id(app, "dina")), key=lambda each: "Firefox" in each.device)
     assert other.get("/desk/slot/").status_code == 200
     assert client.post(f"/desk/sittings/{theirs.id}/end").status_code == 302
     assert other.get("/desk/slot/").status_code == 302
     assert client.get("/desk/slot/").status_code == 200
-    assert [each.id for each in StaffSession.of(user_id(app, "dina"))] == [mine.id]
+    assert [each.id for each in StaffSession.list_for(user_id(app, "dina"))] == [mine.id]
 
 
 def test_nobody_signs_somebody_else_out(enter: Enter, app: Flask) -> None:
     desk, other = enter("dina"), enter("omar")
-    (theirs,) = StaffSession.of(user_id(app, "omar"))
+    (theirs,) = StaffSession.list_for(user_id(app, "omar"))
     assert desk.post(f"/desk/sittings/{theirs.id}/end").status_code == 404
     assert desk.post("/desk/sittings/others").status_code == 302
     assert other.get("/desk/sittings/").status_code == 200
@@ -227,7 +227,7 @@ def test_a_cookie_from_before_the_sign_out_opens_nothing(client: FlaskClient, ap
 @pytest.mark.parametrize("past", ["good_until", "ends_at"])
 def test_whoever_stays_away_or_stays_for_too_long_signs_in_again(enter: Enter, app: Flask, past: str) -> None:
     desk = enter("dina")
-    (sitting,) = StaffSession.of(user_id(app, "dina"))
+    (sitting,) = StaffSession.list_for(user_id(app, "dina"))
     ago = timedelta(minutes=6)
     with transaction():
         sitting.seen_at, sitting.good_until = sitting.seen_at - ago, clock.now() + timedelta(minutes=1)

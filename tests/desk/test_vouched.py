@@ -25,7 +25,7 @@ from tests.house.test_papers import SAFE
 
 @pytest.fixture(autouse=True)
 def provider(sandbox: str) -> str:
-    oidc.forget()
+    oidc.clear_cache()
     return f"{sandbox}/openid"
 
 
@@ -180,7 +180,7 @@ def test_a_code_is_good_once_and_only_with_the_proof_that_we_asked(
     stolen = parse_qs(urlsplit(answered(provider, asked(client))).query)["code"][0]
     thief = app.test_client()
     state = asked(thief)["state"]
-    issuer = oidc.providers(app.extensions["settings"])[0].issuer
+    issuer = oidc.configured_providers(app.extensions["settings"])[0].issuer
     taken = thief.get(f"/login/with/sandbox/back?code={stolen}&state={state}&iss={issuer}")
     assert (taken.status_code, is_out(thief)) == (401, True)
     back = answered(provider, asked(client))
@@ -204,12 +204,12 @@ def test_whoever_says_no_there_hears_it_here(client: FlaskClient, provider: str)
 
 
 def test_a_second_factor_of_ours_is_asked_for_afterwards(client: FlaskClient, provider: str, app: Flask) -> None:
-    second = TwoFactor.begin(user_id(app, "dina"))
+    second = TwoFactor.begin_setup(user_id(app, "dina"))
     sheet = second.switch_on(code_at(second.secret, int(clock.now().timestamp()) // 30))
     assert come(client, provider).location == "/login/second"
     assert is_out(client)
     assert client.post("/login/second", data={"code": sheet[0]}).location == "/desk/slot/"
-    assert [each.how for each in StaffSession.of(user_id(app, "dina"))] == ["SSO (demo) and a code"]
+    assert [each.how for each in StaffSession.list_for(user_id(app, "dina"))] == ["SSO (demo) and a code"]
 
 
 def test_wrong_words_wait_like_wrong_passwords(client: FlaskClient) -> None:
@@ -238,8 +238,8 @@ OURS = {
 
 
 def test_several_are_set_up_side_by_side() -> None:
-    assert [each.key for each in oidc.providers(Settings.read(SAFE | OURS))] == ["google", "my-company"]
-    assert oidc.providers(Settings.read(SAFE)) == []
+    assert [each.key for each in oidc.configured_providers(Settings.read(SAFE | OURS))] == ["google", "my-company"]
+    assert oidc.configured_providers(Settings.read(SAFE)) == []
 
 
 @pytest.mark.parametrize(

@@ -85,7 +85,7 @@ def test_a_passkey_is_added_lets_in_and_is_removed(
     page.goto(f"{home}/login/?next=/desk/sittings/")
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_text("with the passkey “My telephone”")).to_be_visible()
-    (kept,) = Passkey.of(user_id(app, "dina"))
+    (kept,) = Passkey.list_for(user_id(app, "dina"))
     assert (kept.transports, kept.sign_count > 0) == (["internal"], True)
 
     page.goto(f"{home}/desk/passkeys/")
@@ -104,7 +104,7 @@ def test_a_passkey_is_added_lets_in_and_is_removed(
     page.get_by_role("button", name="Sign in with a passkey").click()
     expect(page.get_by_role("alert")).to_have_text(re.compile("This passkey isn’t registered here"))
     session.expire_all()
-    assert Passkey.of(user_id(app, "dina")) == []
+    assert Passkey.list_for(user_id(app, "dina")) == []
 
 
 @pytest.mark.browser

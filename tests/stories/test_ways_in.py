@@ -35,8 +35,8 @@ def test_no_page_about_ways_in_and_rights_shuts_anybody_out(page: Page, web: str
                 handle=b"3",
             )
         )
-    ApiToken.make(ada, name="The till of the shop", scopes=["Slot.can_read", "Booking.can_confirm"], days=9)
-    TwoFactor.begin(ada)
+    ApiToken.create(ada, name="The till of the shop", scopes=["Slot.can_read", "Booking.can_confirm"], days=9)
+    TwoFactor.begin_setup(ada)
     page.goto(f"{web}/login/?next=/desk/second/")
     page.get_by_label("Username").fill("ada")
     page.get_by_label("Password").fill(PASSWORD)

@@ -59,8 +59,8 @@ class Inbox(BaseView):
         move = resource.moves.get(request.form.get("move", "")) if resource else None
         if resource is None or move is None or not move.by or not _is_same_for_all(move):
             raise Missing
-        security.must(resource.noun, "read")
-        security.must(resource.noun, move.name)
+        security.require_right(resource.noun, "read")
+        security.require_right(resource.noun, move.name)
         ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
         chosen = access.visible(resource.noun).where(resource.noun.id.in_(ids))
         rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]

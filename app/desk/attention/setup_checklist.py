@@ -10,7 +10,7 @@ from flask_login import current_user
 from sqlalchemy import select
 
 from app.desk.declare.page import Page
-from app.desk.sign_in.password import fits
+from app.desk.sign_in.password import check_password
 from app.kernel import access
 from app.kernel.db import noun_of_table, session
 from app.kernel.pack import Step
@@ -33,7 +33,7 @@ def _somebody_paid() -> bool:
 
 
 def _has_a_password_of_their_own() -> bool:
-    return not fits(current_user.password, current_user.username)
+    return not check_password(current_user.password, current_user.username)
 
 
 def _can_be_paid() -> bool:

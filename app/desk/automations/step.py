@@ -335,7 +335,7 @@ def _whom(given: Mapping[str, Any], resource: Resource) -> str:
         return who
     id = _number(who)
     user = session.get(User, id) if id is not None else None
-    if user is None or not user.is_active or not security.at_the_desk(user).may(resource.noun, "read"):
+    if user is None or not user.is_active or not security.desk_actor(user).may(resource.noun, "read"):
         raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.plural}."})
     return str(user.id)
 

@@ -189,7 +189,7 @@ class ImportRun(Noun, table="intake"):
         """Whoever brought it, with what they may today."""
         user = session.get(User, self.user_id)
         assert user is not None
-        who = replace(security.at_the_desk(user), name=self.maker, door="import")
+        who = replace(security.desk_actor(user), name=self.maker, door="import")
         return who if user.is_active else replace(who, roles=frozenset(), rights=frozenset())
 
     def step(self) -> None:

@@ -64,7 +64,7 @@ def chosen(typed: str, row: Noun) -> User:
 
 
 def may_read(user: User, row: Noun) -> bool:
-    with access.acting(security.at_the_desk(user)):
+    with access.acting(security.desk_actor(user)):
         try:
             about_a_record.found(row.__tablename__, row.id)
         except Missing:

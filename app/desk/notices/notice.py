@@ -107,7 +107,7 @@ def waiting() -> Iterator[tuple[Resource, Waits]]:
 def say_what_waits() -> None:
     """Everybody hears once of what newly waits for them, as one notice for each sort of thing."""
     for user in everybody():
-        with access.acting(security.at_the_desk(user)), transaction():
+        with access.acting(security.desk_actor(user)), transaction():
             said = _said(user)
             for resource, it in waiting():
                 _say(user, resource, it, said)

@@ -193,7 +193,7 @@ class Screens(Record, ModelView):
         move = self.resource.moves.get(name)
         if move is None or not move.by:
             raise Missing
-        security.must(self.resource.noun, name)
+        security.require_right(self.resource.noun, name)
         return move
 
     def _page(self, template: str, **context: Any) -> str:

@@ -80,7 +80,7 @@ class Record:
     @has_access
     def task(self, pk: int) -> Any:
         row, typed = access.find(self.resource.noun, pk), request.form
-        security.must(Task, "finish")
+        security.require_right(Task, "finish")
         try:
             with transaction():
                 Task.ask(row, typed.get("title", ""), typed.get("who", ""), _day(typed.get("due_on", "")))

@@ -95,7 +95,7 @@ class Page(BaseView):
     @has_access
     def send(self) -> Any:
         """The same again and again by mail, each time of other days; what else is asked stands in the address."""
-        security.must(Subscription, "edit")
+        security.require_right(Subscription, "edit")
         asked = self.report.typed(self.report.read(_typed()))
         if request.method == "GET":
             return self._send(asked, typed={})
@@ -111,7 +111,7 @@ class Page(BaseView):
 
     def _send(self, asked: dict[str, str], typed: Any, refusal: Refused | None = None) -> str:
         g.resource = self.report
-        others = security.everybody() if access.ADMIN in access.actor().roles else None
+        others = security.users_by_name() if access.ADMIN in access.actor().roles else None
         people = (
             [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
         )

@@ -224,7 +224,7 @@ class Subscription(Noun):
             return "This report no longer exists."
         if not self.who.active:
             return f"{name_of(self.who)}’s account is deactivated."
-        with access.acting(security.at_the_desk(self.who)):
+        with access.acting(security.desk_actor(self.who)):
             if not report.is_for(access.actor()):
                 return f"{name_of(self.who)} doesn’t have access to this report."
             try:
@@ -275,7 +275,7 @@ class Subscription(Noun):
         if self not in _enclosed:
             report = report_called(self.report)
             assert report is not None
-            with access.acting(security.at_the_desk(self.who)):
+            with access.acting(security.desk_actor(self.who)):
                 _enclosed[self] = self._made(report)
         return _enclosed[self]
 

@@ -1,4 +1,4 @@
-"""The one door to those who say who somebody is: OpenID Connect, by a code that is good once and a proof that it was we who asked (PKCE)."""
+"""OpenID Connect (OIDC) client for single sign-on: authorization code flow with PKCE, ID tokens checked by JWKS."""
 
 from __future__ import annotations
 
@@ -20,29 +20,19 @@ from app.kernel import db
 from app.kernel.errors import NotSignedIn
 from config import Settings
 
-WAIT = httpx.Timeout(10, connect=3)
-KEPT_FOR = 3600  # what a provider says of itself, and its keys
-LEEWAY = 60  # by which two clocks may differ
-SIGNED = (
-    "RS256",
-    "RS384",
-    "RS512",
-    "PS256",
-    "PS384",
-    "PS512",
-    "ES256",
-    "ES384",
-    "ES512",
-    "EdDSA",
-)  # by a key that we do not have ourselves
-_MUST: Options = {"require": ["exp", "iat", "iss", "aud", "sub"]}
+TIMEOUT = httpx.Timeout(10, connect=3)
+CACHE_SECONDS = 3600  # for a provider's configuration and its keys
+LEEWAY = 60  # seconds by which two clocks may differ
+# Asymmetric only: a token signed with a shared secret could have been made by us.
+ALGORITHMS = *(f"{family}{bits}" for family in ("RS", "PS", "ES") for bits in (256, 384, 512)), "EdDSA"
+_REQUIRED_CLAIMS: Options = {"require": ["exp", "iat", "iss", "aud", "sub"]}
 
-_known: dict[str, tuple[float, dict[str, Any]]] = {}
+_cache: dict[str, tuple[float, dict[str, Any]]] = {}
 
 
 @dataclass(frozen=True)
 class Provider:
-    """Somebody whom the business believes when they say who somebody is."""
+    """An identity provider that the business trusts, from the settings."""
 
     name: str
     issuer: str
@@ -55,12 +45,12 @@ class Provider:
 
     @property
     def label(self) -> str:
-        """What a button calls it."""
+        """The name on the sign-in button."""
         return "SSO (demo)" if self.name == "Sandbox" else self.name
 
-    def asks(self, *, back: str, state: str, nonce: str, proof: str) -> str:
-        """Where a browser goes to hear who its owner is."""
-        asked = {
+    def authorization_url(self, *, back: str, state: str, nonce: str, proof: str) -> str:
+        """Return the provider's page to which the browser is redirected."""
+        query = {
             "response_type": "code",
             "client_id": self.client,
             "redirect_uri": back,
@@ -70,59 +60,59 @@ class Provider:
             "code_challenge": _base64(sha256(proof.encode()).digest()),
             "code_challenge_method": "S256",
         }
-        there = str(self._says()["authorization_endpoint"])
-        return f"{there}{'&' if '?' in there else '?'}{urlencode(asked)}"
+        endpoint = str(self._configuration()["authorization_endpoint"])
+        return f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"
 
-    def told(self, answer: Mapping[str, str], *, back: str, nonce: str, proof: str) -> dict[str, Any]:
-        """What it says of whoever came back with this code, signed by a key of its own and meant for us."""
-        says = self._says()
-        by = answer.get("iss", self.issuer if not says.get("authorization_response_iss_parameter_supported") else "")
+    def fetch_claims(self, answer: Mapping[str, str], *, back: str, nonce: str, proof: str) -> dict[str, Any]:
+        """Exchange the code for an ID token, verify it, and return its claims."""
+        config = self._configuration()
+        by = answer.get("iss", self.issuer if not config.get("authorization_response_iss_parameter_supported") else "")
         if by != self.issuer:
-            raise self._no("The response came from another provider")
-        given = {
+            raise self._refusal("The response came from another provider")
+        form = {
             "grant_type": "authorization_code",
             "code": answer.get("code", ""),
             "redirect_uri": back,
             "code_verifier": proof,
         }
-        tokens = self._asked("POST", str(says["token_endpoint"]), **self._as_us(says, given))
-        claims = self._believed(str(tokens.get("id_token", "")), nonce)
-        if "email" not in claims and "userinfo_endpoint" in says:
-            more = self._asked(
+        tokens = self._request_json("POST", str(config["token_endpoint"]), **self._with_client_secret(config, form))
+        claims = self._verify_id_token(str(tokens.get("id_token", "")), nonce)
+        if "email" not in claims and "userinfo_endpoint" in config:
+            more = self._request_json(
                 "GET",
-                str(says["userinfo_endpoint"]),
+                str(config["userinfo_endpoint"]),
                 headers={"Authorization": f"Bearer {tokens.get('access_token', '')}"},
             )
             claims |= more if more.get("sub") == claims["sub"] else {}
         return claims
 
-    def _believed(self, token: str, nonce: str) -> dict[str, Any]:
+    def _verify_id_token(self, token: str, nonce: str) -> dict[str, Any]:
         try:
             head = jwt.get_unverified_header(token)
             claims = jwt.decode(
                 token,
-                self._key(head.get("kid")),
-                algorithms=SIGNED,
+                self._signing_key(head.get("kid")),
+                algorithms=ALGORITHMS,
                 audience=self.client,
                 issuer=self.issuer,
                 leeway=LEEWAY,
-                options=_MUST,
+                options=_REQUIRED_CLAIMS,
             )
         except (jwt.PyJWTError, KeyError, ValueError, TypeError):
-            raise self._no("Its ID token could not be verified") from None
+            raise self._refusal("Its ID token could not be verified") from None
         audience = claims["aud"]
         ours = claims.get("azp", self.client if isinstance(audience, str) or len(audience) == 1 else "") == self.client
         if not ours or not hmac.compare_digest(str(claims.get("nonce", "")).encode(), nonce.encode()):
-            raise self._no("Its ID token was not issued for this site")
+            raise self._refusal("Its ID token was not issued for this site")
         return dict(claims)
 
-    def _key(self, kid: str | None) -> jwt.PyJWK:
-        """One that is not known yet may be new: a provider changes them as it likes."""
-        address = str(self._says()["jwks_uri"])
-        for anew in False, True:
+    def _signing_key(self, kid: str | None) -> jwt.PyJWK:
+        """Find the key in the provider's JWKS; fetch it again if the key is unknown, because providers rotate keys."""
+        address = str(self._configuration()["jwks_uri"])
+        for refresh in False, True:
             keys = [
                 each
-                for each in jwt.PyJWKSet.from_dict(self._kept(address, anew=anew)).keys
+                for each in jwt.PyJWKSet.from_dict(self._cached_json(address, refresh=refresh)).keys
                 if each.public_key_use in (None, "sig")
             ]
             found = next((each for each in keys if kid is None or each.key_id == kid), None)
@@ -132,57 +122,57 @@ class Provider:
 
     # --- the wire ---
 
-    def _says(self) -> dict[str, Any]:
-        says = self._kept(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
+    def _configuration(self) -> dict[str, Any]:
+        config = self._cached_json(f"{self.issuer.rstrip('/')}/.well-known/openid-configuration")
         if (
-            says.get("issuer") != self.issuer
-            or not {"authorization_endpoint", "token_endpoint", "jwks_uri"} <= says.keys()
+            config.get("issuer") != self.issuer
+            or not {"authorization_endpoint", "token_endpoint", "jwks_uri"} <= config.keys()
         ):
-            raise self._no("Its configuration is incomplete")
-        return says
+            raise self._refusal("Its configuration is incomplete")
+        return config
 
-    def _kept(self, address: str, *, anew: bool = False) -> dict[str, Any]:
-        since, what = _known.get(address, (0.0, {}))
-        if anew or since < time.monotonic() - KEPT_FOR or not what:
-            what = self._asked("GET", address)
-            _known[address] = time.monotonic(), what
-        return what
+    def _cached_json(self, address: str, *, refresh: bool = False) -> dict[str, Any]:
+        since, answer = _cache.get(address, (0.0, {}))
+        if refresh or since < time.monotonic() - CACHE_SECONDS or not answer:
+            answer = self._request_json("GET", address)
+            _cache[address] = time.monotonic(), answer
+        return answer
 
-    def _as_us(self, says: Mapping[str, Any], given: dict[str, str]) -> dict[str, Any]:
-        """With our secret in the way that it takes."""
-        ways = says.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
-        if "client_secret_basic" in ways:
-            return {"data": given, "auth": httpx.BasicAuth(quote(self.client, safe=""), quote(self.secret, safe=""))}
-        return {"data": given | {"client_id": self.client, "client_secret": self.secret}}
+    def _with_client_secret(self, config: Mapping[str, Any], form: dict[str, str]) -> dict[str, Any]:
+        """Authenticate as the client by the method that the provider supports."""
+        methods = config.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        if "client_secret_basic" in methods:
+            return {"data": form, "auth": httpx.BasicAuth(quote(self.client, safe=""), quote(self.secret, safe=""))}
+        return {"data": form | {"client_id": self.client, "client_secret": self.secret}}
 
-    def _asked(self, method: str, address: str, **how: Any) -> dict[str, Any]:
+    def _request_json(self, method: str, address: str, **how: Any) -> dict[str, Any]:
         db.require_no_transaction()
         try:
-            answer = httpx.request(method, address, timeout=WAIT, **how)
-            said = answer.json() if answer.status_code == 200 else None
+            answer = httpx.request(method, address, timeout=TIMEOUT, **how)
+            body = answer.json() if answer.status_code == 200 else None
         except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-            said = None
-        if not isinstance(said, dict):
-            raise self._no("It did not respond as expected")
-        return said
+            body = None
+        if not isinstance(body, dict):
+            raise self._refusal("It did not respond as expected")
+        return body
 
-    def _no(self, why: str) -> NotSignedIn:
+    def _refusal(self, why: str) -> NotSignedIn:
         return NotSignedIn(
             f"Signing in with {self.label} failed. {why}. Please try again, or sign in with your password."
         )
 
 
-def providers(settings: Settings) -> list[Provider]:
-    """In the order in which they were set up."""
-    each = zip(
+def configured_providers(settings: Settings) -> list[Provider]:
+    """Return the providers from the settings, in their order there."""
+    columns = zip(
         settings.oauth_names, settings.oauth_issuers, settings.oauth_clients, settings.oauth_secrets, strict=True
     )
-    return [Provider(*one) for one in each]
+    return [Provider(*each) for each in columns]
 
 
-def forget() -> None:
-    """What providers said of themselves, so that it is asked again."""
-    _known.clear()
+def clear_cache() -> None:
+    """Forget the configurations and keys of all providers. For tests."""
+    _cache.clear()
 
 
 def _base64(it: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Passkey: a key pair in somebody's telephone, computer or stick. We keep the public half, and what it signs lets them in."""
+"""Passkey (WebAuthn): a key pair on a phone, computer or security key; we store the public key only."""
 
 from __future__ import annotations
 
@@ -27,74 +27,67 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, NotSignedIn, Refused
 
 LONGEST_NAME = 60
-MOST = 20  # of one person
-_WRONG = (
-    WebAuthnException,
-    struct.error,
-    ValueError,
-    KeyError,
-    TypeError,
-    IndexError,
-)  # the library has a word of its own for most, not for all
+MAX_PASSKEYS = 20  # for each user
+# The library has an exception of its own for most malformed answers, but not for all of them.
+_VERIFICATION_ERRORS = WebAuthnException, struct.error, ValueError, KeyError, TypeError, IndexError
 _TRANSPORTS = frozenset(each.value for each in AuthenticatorTransport)
 
 
 class Passkey(Noun):
-    """It asks for a finger, a face or its own code each time, so it is both factors at once."""
+    """User verification (fingerprint, face or PIN) is required each time, so a passkey counts as both factors."""
 
-    audited = False  # each use changes it, and is said of the sitting that it begins
+    audited = False  # every use changes it, and the session that it begins is in the history
     refusals: ClassVar[dict[str, str]] = {"passkey_credential_key": "This passkey has already been added."}
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(LONGEST_NAME))
     credential: Mapped[bytes] = mapped_column(LargeBinary, unique=True, info={"secret": True})
     public_key: Mapped[bytes] = mapped_column(LargeBinary, info={"secret": True})
-    handle: Mapped[bytes] = mapped_column(
-        LargeBinary, info={"secret": True}
-    )  # whose it is, in the authenticator's words: the same for all of one person's
-    sign_count: Mapped[int] = mapped_column(BigInteger, default=0)  # four bytes without a sign
+    # The WebAuthn user handle: the same for all passkeys of one user.
+    handle: Mapped[bytes] = mapped_column(LargeBinary, info={"secret": True})
+    sign_count: Mapped[int] = mapped_column(BigInteger, default=0)  # an unsigned 32-bit number
     transports: Mapped[list[Any]] = mapped_column(default=list)
     used_at: Mapped[datetime | None]
 
     @classmethod
-    def of(cls, user_id: int) -> list[Passkey]:
+    def list_for(cls, user_id: int) -> list[Passkey]:
         return [*session.scalars(select(cls).where(cls.user_id == user_id).order_by(cls.id))]
 
     @classmethod
-    def one(cls, user_id: int, id: int) -> Passkey:
-        found = next((each for each in cls.of(user_id) if each.id == id), None)
+    def get_for(cls, user_id: int, id: int) -> Passkey:
+        found = next((each for each in cls.list_for(user_id) if each.id == id), None)
         if found is None:
             raise Missing
         return found
 
     @classmethod
-    def add(cls, user_id: int, *, name: str, answer: str, asked: Asked) -> Passkey:
-        """What an authenticator made for this person, when it was asked to."""
-        name = called(name)
-        if len(cls.of(user_id)) >= MOST:
-            raise Refused(f"You have {MOST} passkeys. Remove one before you add another.")
-        made, told = asked.made(answer)
+    def register(cls, user_id: int, *, name: str, answer: str, challenge: Challenge) -> Passkey:
+        """Verify an authenticator's answer to a registration challenge and store its public key."""
+        name = checked_name(name)
+        if len(cls.list_for(user_id)) >= MAX_PASSKEYS:
+            raise Refused(f"You have {MAX_PASSKEYS} passkeys. Remove one before you add another.")
+        made, transports = challenge.verify_registration(answer)
         with transaction():
-            it = cls(
+            passkey = cls(
                 user_id=user_id,
                 name=name,
                 credential=made.credential_id,
                 public_key=made.credential_public_key,
-                handle=asked.handle,
+                handle=challenge.handle,
                 sign_count=made.sign_count,
-                transports=told,
+                transports=transports,
             )
-            session.add(it)
-            audit.note(it, "added")
-        return it
+            session.add(passkey)
+            audit.note(passkey, "added")
+        return passkey
 
     @classmethod
-    def shown(cls, credential: bytes) -> Passkey | None:
+    def find_by_credential(cls, credential: bytes) -> Passkey | None:
         return session.scalar(select(cls).where(cls.credential == credential))
 
-    def passes(self, answer: dict[str, Any], asked: Asked) -> None:
-        """Let its owner in, or say no. One that counts backwards is a copy of it, or has one."""
-        count = asked.signed(answer, self)
+    def verify(self, answer: dict[str, Any], challenge: Challenge) -> None:
+        """Verify a sign-in, or refuse. A counter that did not increase means that the passkey was copied."""
+        count = challenge.verify_signature(answer, self)
         with transaction():
             self.lock()
             is_ahead = count > self.sign_count or count == self.sign_count == 0
@@ -106,8 +99,8 @@ class Passkey(Noun):
         if not is_ahead:
             raise NotSignedIn("This passkey may have been copied. Sign in with your password and remove it.")
 
-    def call(self, name: str) -> None:
-        name = called(name)
+    def rename(self, name: str) -> None:
+        name = checked_name(name)
         with transaction():
             self.lock()
             audit.note(self, "renamed")
@@ -120,19 +113,19 @@ class Passkey(Noun):
             session.delete(self)
 
 
-class Asked:
-    """One question to an authenticator, for one address: a browser signs for no other."""
+class Challenge:
+    """One WebAuthn challenge to an authenticator, bound to our origin."""
 
     def __init__(self, home: str, challenge: bytes | None = None, handle: bytes = b"") -> None:
-        self.home, self.host = origin(home), urlsplit(home).hostname or ""
+        self.home, self.host = browser_origin(home), urlsplit(home).hostname or ""
         self.challenge, self.handle = challenge or secrets.token_bytes(32), handle
 
-    def to_make(self, *, house: str, user: Any, known: list[Passkey]) -> str:
-        """For `navigator.credentials.create`: one that can be found without a name, and that asks who is there."""
+    def registration_options(self, *, house: str, user: Any, known: list[Passkey]) -> str:
+        """Options for `navigator.credentials.create`: a discoverable credential with user verification."""
         self.handle = known[0].handle if known else secrets.token_bytes(32)
-        have = [
+        existing = [
             PublicKeyCredentialDescriptor(
-                id=each.credential, transports=[AuthenticatorTransport(it) for it in each.transports]
+                id=each.credential, transports=[AuthenticatorTransport(name) for name in each.transports]
             )
             for each in known
         ]
@@ -146,39 +139,39 @@ class Asked:
             user_display_name=" ".join(filter(None, (user.first_name, user.last_name))) or user.username,
             user_id=self.handle,
             challenge=self.challenge,
-            exclude_credentials=have,
+            exclude_credentials=existing,
             authenticator_selection=wanted,
         )
         return webauthn.options_to_json(options)
 
-    def to_sign(self) -> str:
-        """For `navigator.credentials.get`: whichever passkey of ours is there."""
+    def authentication_options(self) -> str:
+        """Options for `navigator.credentials.get`: any discoverable passkey for this site."""
         options = webauthn.generate_authentication_options(
             rp_id=self.host, challenge=self.challenge, user_verification=UserVerificationRequirement.REQUIRED
         )
         return webauthn.options_to_json(options)
 
-    def made(self, answer: str) -> tuple[Any, list[str]]:
-        told = read(answer)
+    def verify_registration(self, answer: str) -> tuple[Any, list[str]]:
+        parsed = parse_answer(answer)
         try:
             made = webauthn.verify_registration_response(
-                credential=told,
+                credential=parsed,
                 expected_challenge=self.challenge,
                 expected_rp_id=self.host,
                 expected_origin=self.home,
                 require_user_verification=True,
             )
-        except _WRONG:
+        except _VERIFICATION_ERRORS:
             raise Invalid(
                 "This passkey could not be verified and was not added. Please try again, or use another one."
             ) from None
-        transports = told["response"].get("transports")
+        transports = parsed["response"].get("transports")
         return made, [each for each in transports if each in _TRANSPORTS] if isinstance(transports, list) else []
 
-    def signed(self, answer: dict[str, Any], passkey: Passkey) -> int:
-        """How often it has signed by now, by its own count; we hold that against ours under a lock."""
+    def verify_signature(self, answer: dict[str, Any], passkey: Passkey) -> int:
+        """Return the authenticator's signature counter; the caller compares it with ours under a lock."""
         try:
-            told = webauthn.verify_authentication_response(
+            verified = webauthn.verify_authentication_response(
                 credential=answer,
                 expected_challenge=self.challenge,
                 expected_rp_id=self.host,
@@ -189,40 +182,40 @@ class Asked:
             )
             if webauthn.base64url_to_bytes(answer["response"]["userHandle"]) != passkey.handle:
                 raise ValueError
-        except _WRONG:
+        except _VERIFICATION_ERRORS:
             raise NotSignedIn(
                 "This passkey could not be verified. Please try again, or sign in with your password."
             ) from None
-        return int(told.new_sign_count)
+        return int(verified.new_sign_count)
 
 
-def read(answer: str) -> dict[str, Any]:
-    """What a browser hands on of an authenticator."""
+def parse_answer(answer: str) -> dict[str, Any]:
+    """Parse the authenticator's answer as the browser posts it."""
     try:
-        told = json.loads(answer)
+        parsed = json.loads(answer)
     except ValueError:
-        told = None
-    if not isinstance(told, dict) or not isinstance(told.get("response"), dict):
+        parsed = None
+    if not isinstance(parsed, dict) or not isinstance(parsed.get("response"), dict):
         raise Invalid("The passkey response isn’t valid. Please try again.")
-    return told
+    return parsed
 
 
-def credential_of(answer: dict[str, Any]) -> bytes:
+def credential_id(answer: dict[str, Any]) -> bytes:
     try:
         return webauthn.base64url_to_bytes(answer["rawId"])
-    except _WRONG:
+    except _VERIFICATION_ERRORS:
         raise Invalid("The passkey response isn’t valid. Please try again.") from None
 
 
-def origin(home: str) -> str:
-    """As a browser writes it: small letters, and a port only where it is not the usual one."""
-    there = urlsplit(home)
-    usual = {"http": 80, "https": 443}.get(there.scheme)
-    return f"{there.scheme}://{there.hostname}" + (f":{there.port}" if there.port not in (None, usual) else "")
+def browser_origin(home: str) -> str:
+    """Write the origin as a browser does: in lower case, without the default port."""
+    url = urlsplit(home)
+    default = {"http": 80, "https": 443}.get(url.scheme)
+    return f"{url.scheme}://{url.hostname}" + (f":{url.port}" if url.port not in (None, default) else "")
 
 
-def can_be_at(home: str) -> bool:
-    """A passkey belongs to a name: browsers make none for an address of figures."""
+def allows_passkeys(home: str) -> bool:
+    """Browsers create passkeys for domain names only, never for IP addresses."""
     try:
         ip_address(urlsplit(home).hostname or "")
     except ValueError:
@@ -230,7 +223,7 @@ def can_be_at(home: str) -> bool:
     return False
 
 
-def called(name: str) -> str:
+def checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST_NAME} characters."})

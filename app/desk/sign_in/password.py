@@ -1,4 +1,4 @@
-"""Passwords as they are kept: bcrypt at twelve rounds over a hash of the whole of what was typed."""
+"""Password hashing: bcrypt with twelve rounds over a SHA-256 of the whole password."""
 
 from __future__ import annotations
 
@@ -9,27 +9,27 @@ import bcrypt
 from werkzeug.security import check_password_hash
 
 ROUNDS = 12
-_MARK = "sha256+"
+_PREFIX = "sha256+"
 
-# For whoever is not there: made like the others, so that looking takes as long, and fitting nothing that can be typed.
-NOBODYS = _MARK + "$2b$12$mLgYD1F.J8RWElQavOZPAu8AysdewCdzkUbDH43znwhXvS05PNGsC"
-
-
-def hashed(password: str) -> str:
-    return _MARK + bcrypt.hashpw(_short(password), bcrypt.gensalt(ROUNDS)).decode()
+# Compared when there is no such user, so that both cases take equally long. No password matches it.
+DUMMY_HASH = _PREFIX + "$2b$12$mLgYD1F.J8RWElQavOZPAu8AysdewCdzkUbDH43znwhXvS05PNGsC"
 
 
-def fits(kept: str, password: str) -> bool:
-    """Also what Flask-AppBuilder kept before; `is_old` says that it is to be kept anew."""
-    if is_old(kept):
-        return bool(kept) and check_password_hash(kept, password)
-    return bcrypt.checkpw(_short(password), kept.removeprefix(_MARK).encode())
+def hash_password(password: str) -> str:
+    return _PREFIX + bcrypt.hashpw(_prehashed(password), bcrypt.gensalt(ROUNDS)).decode()
 
 
-def is_old(kept: str) -> bool:
-    return not kept.startswith(_MARK)
+def check_password(stored: str, password: str) -> bool:
+    """Compare with a stored hash, also with an older one of Flask-AppBuilder, for which `needs_rehash` is true."""
+    if needs_rehash(stored):
+        return bool(stored) and check_password_hash(stored, password)
+    return bcrypt.checkpw(_prehashed(password), stored.removeprefix(_PREFIX).encode())
 
 
-def _short(password: str) -> bytes:
-    """bcrypt looks at 72 bytes and stops at a zero: of this it sees all, and there is none in it."""
+def needs_rehash(stored: str) -> bool:
+    return not stored.startswith(_PREFIX)
+
+
+def _prehashed(password: str) -> bytes:
+    """bcrypt ignores everything after 72 bytes or a zero byte; the encoded hash is shorter and has no zero byte."""
     return b64encode(sha256(password.encode()).digest())

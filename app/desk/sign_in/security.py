@@ -1,4 +1,4 @@
-"""Who staff are and what they may: Flask-AppBuilder's users, roles and permissions, asked once a request."""
+"""Security manager of Flask-AppBuilder: users, roles, permissions, JWT and API keys; the actor of a request."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ from app.desk.declare.page import registered_pages
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import registered_resources
 from app.desk.sign_in.api_token import ApiToken
-from app.desk.sign_in.password import NOBODYS, fits, hashed, is_old
-from app.desk.sign_in.session import SEEN_ANEW, StaffSession, digest, seen
+from app.desk.sign_in.password import DUMMY_HASH, check_password, hash_password, needs_rehash
+from app.desk.sign_in.session import ACTIVITY_INTERVAL, StaffSession, hash_key, record_activity
 from app.desk.sign_in.sign_in_page import AuthDBView, SignIn
-from app.desk.sign_in.throttle import guessing
+from app.desk.sign_in.throttle import throttle_attempts
 from app.kernel import access
 from app.kernel.access import ADMIN, SEES, Actor
 from app.kernel.db import NOW, session, stable_name, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 
 _CAN = "can_"
-_TOLD = {"sub", "type", "fresh", "jti"}  # by each token of ours
-SEEN_AS = 30 * 60  # how long an administrator may look with somebody else's eyes
+_CLAIMS = {"sub", "type", "fresh", "jti"}  # in each JWT that we issue
+IMPERSONATION_SECONDS = 30 * 60
 
 
-class _Careful:
-    """Flask-AppBuilder's own lists break on a page number that is none."""
+class _SafeList:
+    """Answer 400 where Flask-AppBuilder's own lists fail with 500, for example on an invalid page number."""
 
     def _list(self, **kwargs: Any) -> Any:
         try:
@@ -73,10 +73,10 @@ class _Careful:
             raise Unreadable("This page of the list doesn’t exist, or the list can’t be sorted this way.") from None
 
 
-def _who(fieldset: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
-    """What Flask-AppBuilder shows of somebody, with their groups beside their roles."""
-    _, told = fieldset
-    return "Account", told | {"fields": ["username", "active", "roles", "groups", "login_count"]}
+def _with_groups(fieldset: tuple[Any, dict[str, Any]]) -> tuple[Any, dict[str, Any]]:
+    """Add the groups to the account fields that Flask-AppBuilder shows of a user."""
+    _, options = fieldset
+    return "Account", options | {"fields": ["username", "active", "roles", "groups", "login_count"]}
 
 
 _USER_LABELS = {
@@ -96,23 +96,23 @@ _PERSONAL = "Personal details", UserDBModelView.show_fieldsets[1][1]
 _ACTIVITY = "Activity", UserDBModelView.show_fieldsets[2][1]
 
 
-class Users(_Careful, UserDBModelView):
+class Users(_SafeList, UserDBModelView):
     validators_columns: ClassVar[dict[str, Any]] = {"email": [Email("Enter a valid email address.")]}
     include_route_methods = {"list", "show", "add", "edit", "userinfo"}
     label_columns: ClassVar[dict[str, Any]] = UserDBModelView.label_columns | _USER_LABELS
-    show_fieldsets = [_who(UserDBModelView.show_fieldsets[0]), _PERSONAL, _ACTIVITY]
-    user_show_fieldsets = [_who(UserDBModelView.user_show_fieldsets[0]), _PERSONAL]
+    show_fieldsets = [_with_groups(UserDBModelView.show_fieldsets[0]), _PERSONAL, _ACTIVITY]
+    user_show_fieldsets = [_with_groups(UserDBModelView.user_show_fieldsets[0]), _PERSONAL]
     add_row_message, edit_row_message = "User added.", "Changes saved."
 
     def pre_add(self, item: Any) -> None:
-        item.password = hashed(item.password)
+        item.password = hash_password(item.password)
 
     def pre_update(self, item: Any) -> None:
-        keep_an_admin()
+        require_an_admin()
 
 
-class NewPassword(DynamicForm):
-    """A desk that somebody has left open for a minute is not theirs to keep."""
+class ChangePasswordForm(DynamicForm):
+    """Ask for the current password, so that an unattended browser is not enough to take over the account."""
 
     present = PasswordField("Current password", validators=[DataRequired()], widget=BS3PasswordFieldWidget())
     password = PasswordField(
@@ -126,20 +126,20 @@ class NewPassword(DynamicForm):
 
     def validate_present(self, typed: Any) -> None:
         try:
-            with guessing("password", current_user.username):
-                if not fits(current_user.password or NOBODYS, typed.data):
+            with throttle_attempts("password", current_user.username):
+                if not check_password(current_user.password or DUMMY_HASH, typed.data):
                     raise Refused("Incorrect password.")
         except Refused as no:
             raise ValidationError(no.words) from None
 
 
-class ResetMyPasswordView(views.ResetMyPasswordView):  # its name is its address and its right
-    form = NewPassword
+class ResetMyPasswordView(views.ResetMyPasswordView):  # the class name is the endpoint and the permission
+    form = ChangePasswordForm
     form_title = "Change my password"
     message = "Password changed. You have been signed out everywhere else."
 
 
-class GivenPassword(DynamicForm):
+class SetPasswordForm(DynamicForm):
     password = PasswordField(
         "New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget()
     )
@@ -151,17 +151,17 @@ class GivenPassword(DynamicForm):
 
 
 class ResetPasswordView(views.ResetPasswordView):  # of another user, by an administrator
-    form = GivenPassword
+    form = SetPasswordForm
     form_title = "Set a new password"
     message = "Password changed. The user has been signed out everywhere."
 
 
-class Roles(_Careful, RoleModelView):
+class Roles(_SafeList, RoleModelView):
     include_route_methods = {"list", "show"}
 
 
 class OldGroups(UserGroupModelView):
-    """The desk has a page of its own for them."""
+    """Redirect Flask-AppBuilder's list of groups to the desk's own page."""
 
     include_route_methods = {"list"}
 
@@ -170,14 +170,14 @@ class OldGroups(UserGroupModelView):
         return redirect(url_for("Groups.index"))
 
 
-def long_enough(password: str) -> None:
-    """Length is what makes a password hard to guess; rules about digits and signs make it easy to forget."""
+def check_password_length(password: str) -> None:
+    """Require length only: rules about digits and symbols make passwords harder to remember, not to guess."""
     if len(password) < 10:
         raise PasswordComplexityValidationError("Use at least 10 characters, and choose something hard to guess.")
 
 
-_OWN = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == bindparam("user"))
-_OF_GROUPS = (
+_DIRECT_ROLES = select(assoc_user_role.c.role_id).where(assoc_user_role.c.user_id == bindparam("user"))
+_GROUP_ROLES = (
     select(assoc_group_role.c.role_id)
     .join(assoc_user_group, assoc_user_group.c.group_id == assoc_group_role.c.group_id)
     .where(assoc_user_group.c.user_id == bindparam("user"))
@@ -194,7 +194,7 @@ _EVERY_ROLE = (
     .outerjoin(Permission, Permission.id == PermissionView.permission_id)
     .group_by(Role.id, Role.name)
 )
-_ROLES = _EVERY_ROLE.where(Role.id.in_(_OWN.union(_OF_GROUPS))).subquery()
+_ROLES = _EVERY_ROLE.where(Role.id.in_(_DIRECT_ROLES.union(_GROUP_ROLES))).subquery()
 _GRANTED = select(func.jsonb_object_agg(_ROLES.c.name, _ROLES.c.may, type_=JSONB).cast(Text)).scalar_subquery()
 _ANY_ROLE = _EVERY_ROLE.subquery()
 _EVERY_GROUP = (
@@ -204,25 +204,23 @@ _EVERY_GROUP = (
     .group_by(Group.id, Group.name)
     .order_by(Group.name)
 )
-_WHERE = (
+_CURRENT_SESSION = (
     StaffSession.user_id == bindparam("user"),
     or_(StaffSession.digest == bindparam("digest"), StaffSession.id == bindparam("sitting")),
-    *StaffSession.good(),
+    *StaffSession.valid_conditions(),
 )
-_SITS = (
-    select(func.jsonb_build_array(StaffSession.id, StaffSession.seen_at < NOW - SEEN_ANEW, type_=JSONB))
-    .where(*_WHERE)
+_SESSION = (
+    select(func.jsonb_build_array(StaffSession.id, StaffSession.seen_at < NOW - ACTIVITY_INTERVAL, type_=JSONB))
+    .where(*_CURRENT_SESSION)
     .limit(1)
     .scalar_subquery()
 )
-_CALLED = load_only(
-    User.username, User.first_name, User.last_name, User.email, User.active
-)  # what each page asks of them
-_SOMEBODY = select(User, _GRANTED, _SITS).where(User.id == bindparam("user")).options(_CALLED)
+_USER_COLUMNS = load_only(User.username, User.first_name, User.last_name, User.email, User.active)
+_USER_WITH_RIGHTS = select(User, _GRANTED, _SESSION).where(User.id == bindparam("user")).options(_USER_COLUMNS)
 
 
-class Turnstile(Limiter):
-    """How much is left is worth asking the store about only when nothing is."""
+class BreachLimiter(Limiter):
+    """Rate limiter that asks Redis for the remaining requests only when a limit is exceeded."""
 
     @property
     def current_limit(self) -> Any:
@@ -230,25 +228,24 @@ class Turnstile(Limiter):
         return limit if limit is not None and limit.breached else None
 
 
-class _Reader(JWTManager):
-    """Reads a token once. Theirs reads it twice before, to find the key, and ours is the same for every token."""
+class _TokenDecoder(JWTManager):
+    """Decode a JWT once. The library decodes it twice before, to choose a key, but we have only one key."""
 
-    def _decode_jwt_from_config(self, encoded_token: str, csrf_value: Any = None, allow_expired: bool = False) -> Any:  # noqa: FBT001, FBT002  # theirs
+    def _decode_jwt_from_config(self, encoded_token: str, csrf_value: Any = None, allow_expired: bool = False) -> Any:  # noqa: FBT001, FBT002
         try:
-            told = jwt.decode(encoded_token, config.decode_key, algorithms=config.decode_algorithms)
+            claims = jwt.decode(encoded_token, config.decode_key, algorithms=config.decode_algorithms)
         except jwt.PyJWTError:
-            told = {}
-        if csrf_value is None and told.keys() >= _TOLD:
-            return told
-        return super()._decode_jwt_from_config(
-            encoded_token, csrf_value, allow_expired
-        )  # which says what is wrong with it
+            claims = {}
+        if csrf_value is None and claims.keys() >= _CLAIMS:
+            return claims
+        # The library raises the exception that says what is wrong.
+        return super()._decode_jwt_from_config(encoded_token, csrf_value, allow_expired)
 
 
-class Desk(SecurityManager):
-    """One query for all rights of a request, instead of one for each button and menu entry."""
+class DeskSecurityManager(SecurityManager):
+    """Load all rights of a user in one query a request, instead of one for each button and menu entry."""
 
-    userstatschartview = None  # draws with charts fetched from outside
+    userstatschartview = None  # its charts are loaded from another site
     userdbmodelview = Users
     rolemodelview = Roles
     resetmypasswordview = ResetMyPasswordView
@@ -258,45 +255,48 @@ class Desk(SecurityManager):
     security_api = SignIn
 
     def create_limiter(self, app: Any) -> Any:
-        limiter = Turnstile(key_func=get_remote_address)
+        limiter = BreachLimiter(key_func=get_remote_address)
         limiter.init_app(app)
         return limiter
 
     def load_user(self, pk: Any) -> Any:
-        """Whoever is signed in and what they may, in the one question that each request has to ask."""
+        """Load the user, their session and their rights in one query."""
         with session.no_autoflush:
-            found = session.execute(_SOMEBODY, {"user": int(pk)} | _where()).one_or_none()
-        if found is None or not found[0].is_active or (found[2] is None and _sits()):
+            loaded = session.execute(_USER_WITH_RIGHTS, {"user": int(pk)} | _session_keys()).one_or_none()
+        if loaded is None:
             return None
-        if found[2] and found[2][1]:
-            seen(found[2][0])
-        g._granted = (found[0].id, found[1] or "{}")
-        return found[0]
+        user, rights, staff_session = loaded
+        if not user.is_active or (staff_session is None and _needs_session()):
+            return None
+        if staff_session and staff_session[1]:
+            record_activity(staff_session[0])
+        g._granted = (user.id, rights or "{}")
+        return user
 
     def create_jwt_manager(self, app: Any) -> Any:
-        manager = _Reader(app)
+        manager = _TokenDecoder(app)
         manager.user_lookup_loader(self.load_user_jwt)
         return manager
 
-    def load_user_jwt(self, header: Any, told: Any) -> Any:
-        g._told = told
-        return super().load_user_jwt(header, told)
+    def load_user_jwt(self, header: Any, claims: Any) -> Any:
+        g._claims = claims
+        return super().load_user_jwt(header, claims)
 
     def create_login_manager(self, app: Any) -> Any:
         manager = super().create_login_manager(app)
-        manager.login_view = "AuthDBView.login"  # "login", as it comes, is no endpoint and ends in a 500
+        manager.login_view = "AuthDBView.login"  # the default "login" is no endpoint and would end in a 500
         return manager
 
     def is_item_public(self, permission_name: str, view_name: str) -> bool:
-        """Nothing of the desk is public, so nobody has to ask the database."""
+        """Return False without a query: no page of the desk is public."""
         return False
 
     def has_access(self, permission_name: str, view_name: str) -> bool:
         return actor().has(f"{view_name}.{permission_name}")
 
     def validate_api_key(self, api_key_string: str) -> Any:
-        """A token is somebody for this one request, and may of theirs what was ticked."""
-        token = ApiToken.shown(api_key_string)
+        """For this request an API token acts as its owner, limited to its scopes."""
+        token = ApiToken.find_by_secret(api_key_string)
         user = self.load_user(token.user_id) if token is not None else None
         if token is None or user is None:
             return None
@@ -307,71 +307,71 @@ class Desk(SecurityManager):
         return set(menu_names or []) if ADMIN in actor().roles else set()
 
     def auth_user_db(self, username: str, password: str) -> Any:
-        """Whoever these belong to. It takes as long for a name that nobody has."""
-        user = self.known(username)
-        kept = user.password if user is not None and user.is_active and user.password else NOBODYS
-        if not fits(kept, password):
+        """Return the user with this name and password. An unknown name takes as long as a known one."""
+        user = self.find_account(username)
+        stored = user.password if user is not None and user.is_active and user.password else DUMMY_HASH
+        if not check_password(stored, password):
             self.update_user_auth_stat(user, False) if user is not None else self.noop_user_update(
                 self.get_first_user()
             )
             return None
-        if is_old(kept):
-            user.password = hashed(password)
+        if needs_rehash(stored):
+            user.password = hash_password(password)
         self.update_user_auth_stat(user, True)
         return user
 
     def add_user(self, *args: Any, password: str = "", **more: Any) -> Any:
-        return super().add_user(*args, **more | ({"hashed_password": hashed(password)} if password else {}))
+        return super().add_user(*args, **more | ({"hashed_password": hash_password(password)} if password else {}))
 
     def reset_password(self, userid: Any, password: str) -> None:
-        """Whoever learnt the old one is out with it, wherever they are."""
+        """Set a new password and end all other sessions."""
         user = self.get_user_by_id(userid)
-        user.password = hashed(password)
+        user.password = hash_password(password)
         self.update_user(user)
         StaffSession.end_all(int(userid), but=cookie.get("sitting", "") if has_request_context() else "")
 
-    def known(self, name: str) -> Any:
-        """By user name or by email address: both are looked for, so that it takes as long either way."""
+    def find_account(self, name: str) -> Any:
+        """Find a user by username or email. Both are always queried, so that the time tells nothing."""
         by_name, by_email = self.find_user(username=name), self.find_user(email=name)
         return by_name or by_email
 
 
 def actor() -> Actor:
-    """Whoever is signed in, with their roles and rights: read once a request."""
+    """Return who acts in this request, with roles and rights; cached for the request."""
     user = _user()
     if user is None or not user.is_active:
         return Actor("a visitor", door())
     known: tuple[int, Actor] | None = getattr(g, "_actor", None)
     if known is None or known[0] != user.id:
-        who = _seen_as(_read(user))
+        who = _impersonated(_actor_of(user))
         known = g._actor = (user.id, who)
         if who.door == "api":
             access.set_actor_source(lambda: who)  # a program is the same one until it has its answer
     return known[1]
 
 
-def _seen_as(who: Actor) -> Actor:
-    """An administrator who looks with somebody else's eyes may what they may, and is written down under both names."""
-    told = cookie.get("seen_as") if who.door != "api" else None
-    if not told or told["by"] != who.user_id or ADMIN not in who.roles or told["until"] < time.time():
+def _impersonated(who: Actor) -> Actor:
+    """Impersonation: an administrator who views as another user has their rights; the history names both."""
+    mark = cookie.get("seen_as") if who.door != "api" else None
+    if not mark or mark["by"] != who.user_id or ADMIN not in who.roles or mark["until"] < time.time():
         return who
-    user = session.get(User, told["user"])
+    user = session.get(User, mark["user"])
     if user is None or not user.is_active:
         return who
-    other = _read(user)
+    other = _actor_of(user)
     return who if ADMIN in other.roles else replace(other, name=f"{who.name} as {other.name}", on_behalf_of=who.name)
 
 
-def _where() -> dict[str, Any]:
-    """The sitting that a cookie or a token names; they do not mix here either."""
+def _session_keys() -> dict[str, Any]:
+    """Return the session named by the cookie or, in the API, by the JWT; never by both."""
     if door() == "api":
-        return {"digest": "", "sitting": g.get("_told", {}).get("sitting")}
-    return {"digest": digest(cookie.get("sitting", "")), "sitting": None}
+        return {"digest": "", "sitting": g.get("_claims", {}).get("sitting")}
+    return {"digest": hash_key(cookie.get("sitting", "")), "sitting": None}
 
 
-def _sits() -> bool:
-    """A token that cannot be renewed is good for its quarter of an hour; everything else belongs to a sitting."""
-    return door() != "api" or "sitting" in g.get("_told", {})
+def _needs_session() -> bool:
+    """Return whether a session is required: always, except for an API login without a refresh token."""
+    return door() != "api" or "sitting" in g.get("_claims", {})
 
 
 _DOORS = {
@@ -393,7 +393,7 @@ def door() -> str:
 
 
 def _user() -> Any:
-    """A token and a cookie never mix: the API hears tokens only, the screens cookies only."""
+    """Return the signed-in user: the API accepts tokens only, the pages cookies only."""
     if door() == "api":
         if "_token" in g:
             return g._token[0]
@@ -402,59 +402,59 @@ def _user() -> Any:
             if getattr(g, "_jwt_extended_jwt_user", None) and get_jwt_identity()
             else None
         )
-    user = current_user._get_current_object()  # asked once: each word with the proxy looks for its request anew
+    user = current_user._get_current_object()  # the proxy looks up its request at each access
     return user if user is not None and user.is_authenticated else None
 
 
-def _granted(id: int) -> str:
+def _load_rights(id: int) -> str:
     with session.no_autoflush:
         return session.scalar(select(_GRANTED), {"user": id}) or "{}"
 
 
-def _read(user: Any) -> Actor:
-    known: tuple[int, str] | None = getattr(g, "_granted", None)
-    roles, rights = _taken_apart(known[1] if known and known[0] == user.id else _granted(user.id))
+def _actor_of(user: Any) -> Actor:
+    loaded: tuple[int, str] | None = getattr(g, "_granted", None)
+    roles, rights = _parse_rights(loaded[1] if loaded and loaded[0] == user.id else _load_rights(user.id))
     name = " ".join(filter(None, (user.first_name, user.last_name))) or user.username
     return Actor(name, door(), user.id, roles, rights, g._token[1] if has_request_context() and "_token" in g else None)
 
 
 @lru_cache(256)
-def _taken_apart(granted: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Roles and rights. The database is asked at each request; the same answer is taken apart once."""
-    may = json.loads(granted)
-    return frozenset(may), _rights(may)
+def _parse_rights(granted: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Parse roles and rights. They are loaded at each request, but the same text is parsed once."""
+    by_role = json.loads(granted)
+    return frozenset(by_role), _rights_in(by_role)
 
 
-def _rights(granted: dict[str, str | None]) -> frozenset[str]:
-    """An administrator's need not be listed."""
+def _rights_in(granted: dict[str, str | None]) -> frozenset[str]:
+    """Collect the rights of all roles. An administrator's are not listed, since there every check passes."""
     return frozenset() if ADMIN in granted else frozenset("\n".join(filter(None, granted.values())).split("\n"))
 
 
-def must(noun: type[Any], verb: str) -> None:
-    """This person may do that to this noun, or hears no."""
+def require_right(noun: type[Any], verb: str) -> None:
+    """Refuse unless the current user has this right on the noun."""
     if not actor().may(noun, verb):
         raise Forbidden("You don’t have permission to do this.")
 
 
-def everybody() -> Any:
+def users_by_name() -> Any:
     return select(User).order_by(User.first_name, User.last_name, User.username)
 
 
-def granted() -> dict[str, frozenset[str]]:
-    """What each role may, by the very rows that are asked when somebody wants to do it."""
+def rights_by_role() -> dict[str, frozenset[str]]:
+    """Return the rights of each role, from the rows that enforcement reads."""
     return {name: frozenset((may or "").split("\n")) - {""} for _, name, may in session.execute(_EVERY_ROLE)}
 
 
-def groups() -> dict[int, Actor]:
-    """What whoever is in a group may by that alone: each as somebody who has its roles and no others."""
+def actors_by_group() -> dict[int, Actor]:
+    """Return, for each group, an actor that has the roles of the group and no others."""
     return {
-        id: Actor(name, "desk", None, frozenset(granted), _rights(granted))
+        id: Actor(name, "desk", None, frozenset(granted), _rights_in(granted))
         for id, name, granted in session.execute(_EVERY_GROUP)
     }
 
 
-def keep_an_admin() -> None:
-    """Whoever takes away the last one could give it to nobody any more."""
+def require_an_admin() -> None:
+    """Refuse a change that would leave no active administrator."""
     session.flush()
     admins = select(Role.id).where(Role.name == ADMIN)
     own = select(assoc_user_role.c.user_id).where(assoc_user_role.c.role_id.in_(admins))
@@ -466,43 +466,43 @@ def keep_an_admin() -> None:
         raise Refused("There must be at least one active administrator. Give another user the Admin role first.")
 
 
-def declared() -> list[str]:
-    """The roles of the declarations, which each release writes anew."""
+def declared_roles() -> list[str]:
+    """Return the roles named by resources, reports and pages; each release rewrites their rights."""
     named: list[Any] = [*registered_resources(), *registered_reports(), *registered_pages()]
     return sorted({role for each in named for role in each.roles} - {ADMIN})
 
 
-def like(role: Any) -> str:
-    """Whose rows a role sees that an administrator made."""
+def row_scope_of(role: Any) -> str:
+    """Return the declared role whose row scope a custom role has."""
     rights = (f"{each.view_menu.name}.{each.permission.name}" for each in role.permissions)
     return next((right.removeprefix(SEES) for right in rights if right.startswith(SEES)), "")
 
 
-def always_with(like: str) -> list[Any]:
-    """What everybody may, and the mark that says whose rows are seen."""
-    return permissions([*(f"{view}.{_CAN}{verb}" for verb, view in _OWN_PAGES), SEES + like])
+def default_permissions(like: str) -> list[Any]:
+    """Return what every user may do, and the mark that gives the row scope."""
+    return permissions_for([*(f"{view}.{_CAN}{verb}" for verb, view in _OWN_PAGES), SEES + like])
 
 
-def permissions(rights: Iterable[str]) -> list[Any]:
-    return _existing((permission, view) for view, _, permission in (right.partition(".") for right in rights))
+def permissions_for(rights: Iterable[str]) -> list[Any]:
+    return _stored_permissions((permission, view) for view, _, permission in (right.partition(".") for right in rights))
 
 
-def at_the_desk(user: Any) -> Actor:
-    """Somebody who may not be here at all, with what they may were they sitting at the desk."""
-    return replace(_read(user), door="desk")
+def desk_actor(user: Any) -> Actor:
+    """Return the actor that this user would be at the desk, for jobs and checks on their behalf."""
+    return replace(_actor_of(user), door="desk")
 
 
 def write_roles(desk: Any) -> None:
-    """Make the roles of the declarations true in the database. Run at a release, never while serving."""
+    """Write the declared roles and their rights to the database. Runs in a release, never while serving."""
     asked: list[Any] = [*registered_reports(), *registered_pages()]
     named = {role for each in [*registered_resources(), *asked] for role in each.roles}
     _write_permissions(desk, asked)
-    desk.add_permissions(update_perms=True)  # which takes away what no page asks for any more
+    desk.add_permissions(update_perms=True)  # removes permissions that no page asks for
     for name in sorted(named | {ADMIN, "Public"}):
         if desk.sm.find_role(name) is None:
             desk.sm.add_role(name)
     with transaction():
-        for name in sorted(named - {ADMIN}):  # whose rights are a rule, and not a list
+        for name in sorted(named - {ADMIN}):  # an administrator has every right without a list
             wanted = {
                 (f"{_CAN}{verb}", stable_name(resource.noun))
                 for resource in registered_resources()
@@ -510,11 +510,11 @@ def write_roles(desk: Any) -> None:
             }
             wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
-            desk.sm.find_role(name).permissions = _existing(wanted | own)
+            desk.sm.find_role(name).permissions = _stored_permissions(wanted | own)
 
 
 def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
-    """Each that a page or a declaration asks for, written together: Flask-AppBuilder would put four questions for each."""
+    """Write the permissions of all pages and declarations together: Flask-AppBuilder needs four queries for each."""
     wanted = {
         (permission, view.class_permission_name) for view in desk.baseviews for permission in view.base_permissions
     }
@@ -525,11 +525,11 @@ def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
     }
     wanted |= {(f"{_CAN}read", each.right) for each in asked}
     view, _, mark = SEES.partition(".")
-    wanted |= {(mark + name, view) for name in declared()}
+    wanted |= {(mark + name, view) for name in declared_roles()}
     with transaction():
         marks, views = (
-            _named(Permission, {permission for permission, _ in wanted}),
-            _named(ViewMenu, {view for _, view in wanted}),
+            _find_or_add(Permission, {permission for permission, _ in wanted}),
+            _find_or_add(ViewMenu, {view for _, view in wanted}),
         )
         there = {(each.permission_id, each.view_menu_id) for each in session.scalars(select(PermissionView))}
         pairs = [(marks[permission], views[view]) for permission, view in sorted(wanted)]
@@ -538,8 +538,8 @@ def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
         )
 
 
-def _named(kind: type[Any], names: set[str]) -> dict[str, Any]:
-    """Those of these names, and new ones for the names that had none."""
+def _find_or_add(kind: type[Any], names: set[str]) -> dict[str, Any]:
+    """Return the rows with these names by name, and add the missing ones."""
     found = {each.name: each for each in session.scalars(select(kind).where(kind.name.in_(names)))}
     made = {name: kind(name=name) for name in sorted(names - found.keys())}
     session.add_all(made.values())
@@ -547,7 +547,7 @@ def _named(kind: type[Any], names: set[str]) -> dict[str, Any]:
     return found | made
 
 
-def _existing(wanted: Iterable[tuple[str, str]]) -> list[Any]:
+def _stored_permissions(wanted: Iterable[tuple[str, str]]) -> list[Any]:
     names = sorted({*wanted})
     asked = select(PermissionView).join(PermissionView.permission).join(PermissionView.view_menu)
     found = session.scalars(asked.where(tuple_(Permission.name, ViewMenu.name).in_(names)))
@@ -558,7 +558,7 @@ def _existing(wanted: Iterable[tuple[str, str]]) -> list[Any]:
     return [held[name] for name in names]
 
 
-# What everybody who signs in may do with their own account, and the pages that belong to no noun.
+# What every signed-in user may do with their own account, and the pages that belong to no noun.
 _OWN_PAGES = [
     ("read", "Search"),
     ("userinfo", "Users"),

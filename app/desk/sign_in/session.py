@@ -1,4 +1,4 @@
-"""Sitting: one browser or program in which somebody is signed in, until they leave, stay away, or are sent out."""
+"""Session: where a team member is signed in, until they sign out, are idle or are signed out; refresh tokens."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from app.kernel import audit, clock
 from app.kernel.db import NOW, Noun, in_own_transaction, session, transaction
 from app.kernel.errors import Missing
 
-IDLE, LONGEST = (
-    timedelta(hours=4),
-    timedelta(hours=14),
-)  # a desk that nobody sits at, and a working day with room to spare
-OF_PROGRAMS = timedelta(days=30)
-SEEN_ANEW = timedelta(minutes=5)
+IDLE = timedelta(hours=4)
+MAX_LENGTH = timedelta(hours=14)  # a long working day
+PROGRAM_LIFETIME = timedelta(days=30)
+ACTIVITY_INTERVAL = timedelta(minutes=5)
 
 
 class StaffSession(Noun, table="sitting"):
-    """The cookie has its key, and a program its next refresh token; only a hash of either is kept."""
+    """The browser's cookie holds the key, an API client its next refresh token; only a hash of either is stored."""
 
     known_as = "session"
 
-    audited = False  # each look at it changes it; that it was begun or ended by hand is said
+    audited = False  # every request changes it; begin and end write their own history entries
 
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
     digest: Mapped[str] = mapped_column(unique=True, info={"secret": True})
-    how: Mapped[str] = mapped_column(default="a password")  # somebody signed in
+    how: Mapped[str] = mapped_column(default="a password")  # the sign-in method
     address: Mapped[str]
     device: Mapped[str]
     is_program: Mapped[bool] = mapped_column(default=False)
@@ -42,64 +40,64 @@ class StaffSession(Noun, table="sitting"):
 
     @classmethod
     def begin(cls, user_id: int, *, address: str, device: str, how: str = "a password") -> str:
-        """Somebody sits down; answers the key that their browser keeps."""
+        """Begin the session of a browser and return the key for its cookie."""
         key, until = secrets.token_urlsafe(32), clock.now() + IDLE
         with transaction():
-            it = cls(
+            begun = cls(
                 user_id=user_id,
-                digest=digest(key),
+                digest=hash_key(key),
                 how=how,
                 address=address,
                 device=device[:300],
                 good_until=until,
-                ends_at=clock.now() + LONGEST,
+                ends_at=clock.now() + MAX_LENGTH,
             )
-            session.add(it)
-            audit.note(it, "added", f"Signed in with {how}")
+            session.add(begun)
+            audit.note(begun, "added", f"Signed in with {how}")
         return key
 
     @classmethod
-    def of_program(cls, user_id: int, *, address: str, device: str) -> StaffSession:
-        """A program that may renew its token; `turn` gives it the first one."""
-        until = clock.now() + OF_PROGRAMS
+    def begin_for_program(cls, user_id: int, *, address: str, device: str) -> StaffSession:
+        """Begin the session of an API client. `rotate_refresh_token` then sets its first refresh token."""
+        until = clock.now() + PROGRAM_LIFETIME
         with transaction():
-            it = cls(
+            begun = cls(
                 user_id=user_id,
-                digest=digest(secrets.token_hex()),
+                digest=hash_key(secrets.token_hex()),
                 address=address,
                 device=device[:300],
                 is_program=True,
                 good_until=until,
                 ends_at=until,
             )
-            session.add(it)
-        return it
+            session.add(begun)
+        return begun
 
     @classmethod
-    def good(cls) -> tuple[ColumnElement[bool], ...]:
+    def valid_conditions(cls) -> tuple[ColumnElement[bool], ...]:
         return cls.ended_at.is_(None), cls.good_until > NOW
 
     @classmethod
-    def of(cls, user_id: int) -> list[StaffSession]:
+    def list_for(cls, user_id: int) -> list[StaffSession]:
         return [
             *session.scalars(
-                select(cls).where(cls.user_id == user_id, *cls.good()).order_by(cls.seen_at.desc(), cls.id)
+                select(cls).where(cls.user_id == user_id, *cls.valid_conditions()).order_by(cls.seen_at.desc(), cls.id)
             )
         ]
 
     @classmethod
-    def one(cls, user_id: int, id: int) -> StaffSession:
-        found = next((each for each in cls.of(user_id) if each.id == id), None)
+    def get_for(cls, user_id: int, id: int) -> StaffSession:
+        found = next((each for each in cls.list_for(user_id) if each.id == id), None)
         if found is None:
             raise Missing
         return found
 
     @classmethod
     def end_all(cls, user_id: int, *, but: str = "") -> None:
-        """Everywhere else, and everywhere at all when there is no key to be kept."""
+        """End all sessions of a user, except the one with the key `but`."""
         with transaction():
-            for each in cls.of(user_id):
-                if each.digest != digest(but):
+            for each in cls.list_for(user_id):
+                if each.digest != hash_key(but):
                     each.end()
 
     def end(self) -> None:
@@ -108,24 +106,24 @@ class StaffSession(Noun, table="sitting"):
             audit.line(self, "ended")
             self.ended_at = clock.now()
 
-    def turn(self, now: str, then: str) -> bool:
-        """The next refresh token for this one. One that comes a second time was stolen, from them or by them: nobody sits here any more."""
+    def rotate_refresh_token(self, old: str, new: str) -> bool:
+        """Replace the refresh token. One that is used twice was stolen, so the session ends and False is returned."""
         with transaction():
             self.lock()
             if self.ended_at is not None:
                 return False
-            if now and self.digest != digest(now):
+            if old and self.digest != hash_key(old):
                 audit.note(self, "used_twice")
                 audit.line(self, "used_twice")
                 self.ended_at = clock.now()
                 return False
-            self.digest, self.seen_at = digest(then), clock.now()
-            self.good_until = self.ends_at = clock.now() + OF_PROGRAMS
+            self.digest, self.seen_at = hash_key(new), clock.now()
+            self.good_until = self.ends_at = clock.now() + PROGRAM_LIFETIME
             return True
 
     @property
-    def said(self) -> str:
-        """What it looks like from here: "Firefox on Windows"."""
+    def label(self) -> str:
+        """Describe the device from its user agent: "Firefox on Windows"."""
         if self.is_program:
             return f"API client: {self.device.partition(' ')[0] or 'unnamed'}"
         browser = next((name for mark, name in _BROWSERS.items() if re.search(mark, self.device)), "Unknown browser")
@@ -151,14 +149,12 @@ _SYSTEMS = {
 }
 
 
-def digest(key: str) -> str:
+def hash_key(key: str) -> str:
     return sha256(key.encode()).hexdigest()
 
 
-def seen(id: int) -> None:
-    """Somebody is still here: written down now and then, apart from whatever they do."""
+def record_activity(id: int) -> None:
+    """Extend the session while its user is active, in a transaction of its own."""
     table: Table = StaffSession.__table__
-    later = func.least(table.c.ends_at, NOW + IDLE)
-    in_own_transaction(
-        update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=later)
-    )
+    until = func.least(table.c.ends_at, NOW + IDLE)
+    in_own_transaction(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=until))

@@ -1,4 +1,4 @@
-"""The doors of the desk: the page where staff sign in, and the endpoint where their programs do."""
+"""Sign-in page of the desk, the JWT login and refresh endpoints of the API, and the page for two-factor set-up."""
 
 from __future__ import annotations
 
@@ -17,47 +17,47 @@ from flask_jwt_extended import create_access_token, create_refresh_token, get_jt
 from flask_limiter.util import get_remote_address
 from flask_login import current_user, login_user
 
-from app.desk.sign_in.oidc import providers
-from app.desk.sign_in.passkey import can_be_at, origin
-from app.desk.sign_in.session import StaffSession, digest
-from app.desk.sign_in.throttle import TooOften, guessing
+from app.desk.sign_in.oidc import configured_providers
+from app.desk.sign_in.passkey import allows_passkeys, browser_origin
+from app.desk.sign_in.session import StaffSession, hash_key
+from app.desk.sign_in.throttle import TooOften, throttle_attempts
 from app.desk.sign_in.totp import TwoFactor
 from app.kernel.errors import NotSignedIn, Refused, Unreadable
 
-HALF_AN_ENTRY = 10 * 60  # from the right password to the right code
-PROVED_FOR = 10 * 60  # after a sign-in, or after the password was typed again
+SECOND_FACTOR_SECONDS = 10 * 60  # between the password and the code
+VERIFIED_SECONDS = 10 * 60  # after a sign-in, or after the password was typed again
 
 
-def recognised(name: str, password: str) -> Any:
-    """Whoever these belong to; every door asks here, so a guess at one of them is a guess at all."""
+def authenticate(name: str, password: str) -> Any:
+    """Return the user with this name and password. The page and the API share the throttle."""
     sm = current_app.extensions["appbuilder"].sm
-    known = sm.known(name)
-    with guessing("password", known.username if known else name):
+    known = sm.find_account(name)
+    with throttle_attempts("password", known.username if known else name):
         user = sm.auth_user_db(name, password)
         if not user:
             raise NotSignedIn("Incorrect username or password.")
     return user
 
 
-def must_have_second(user: Any) -> bool:
-    """Does one of their roles ask for it, by the settings?"""
-    asking = current_app.extensions["settings"].second_factor_for
-    return bool(asking) and any(
-        role.name in asking for role in current_app.extensions["appbuilder"].sm.get_user_roles(user)
+def requires_two_factor(user: Any) -> bool:
+    """Return whether the settings require two-factor authentication for one of the user's roles."""
+    roles = current_app.extensions["settings"].second_factor_for
+    return bool(roles) and any(
+        role.name in roles for role in current_app.extensions["appbuilder"].sm.get_user_roles(user)
     )
 
 
-def passed(user: Any, typed: str) -> None:
-    """The right code, or no, at whatever door. A wrong one counts as a guess of its own kind."""
-    second = TwoFactor.of(user.id)
+def verify_second_factor(user: Any, typed: str) -> None:
+    """Check a two-factor code, on the page or in the API. Codes are throttled apart from passwords."""
+    second = TwoFactor.get_for(user.id)
     if second is None or not typed.strip():
         raise NotSignedIn("Enter the code from your authenticator app. API clients send it as “code”.")
-    with guessing("code", user.username):
-        second.passes(typed)
+    with throttle_attempts("code", user.username):
+        second.verify_code(typed)
 
 
 class AuthDBView(views.AuthDBView):
-    """A refusal stands above the form, and the name that was typed is still in it."""
+    """Sign-in form. A refusal is shown above the form, which keeps the username."""
 
     @expose("/login/", methods=["GET", "POST"])
     @no_cache
@@ -67,18 +67,18 @@ class AuthDBView(views.AuthDBView):
             return redirect(there)
         form = LoginForm_db()
         if not form.validate_on_submit():
-            return asks(form)
+            return render_sign_in(form)
         try:
-            user = recognised(form.username.data, form.password.data)
+            user = authenticate(form.username.data, form.password.data)
         except Refused as no:
-            return asks(form, no)
-        return comes_in(user, there, how="a password")
+            return render_sign_in(form, no)
+        return continue_sign_in(user, there, how="a password")
 
     @expose("/logout/")
     def logout(self) -> Any:
         if current_user.is_authenticated:
-            for each in StaffSession.of(current_user.id):
-                if each.digest == digest(cookie.get("sitting", "")):
+            for each in StaffSession.list_for(current_user.id):
+                if each.digest == hash_key(cookie.get("sitting", "")):
                     each.end()
         cookie.pop("sitting", None)
         return super().logout()
@@ -86,123 +86,127 @@ class AuthDBView(views.AuthDBView):
     @expose("/login/second", methods=["GET", "POST"])
     @no_cache
     def second(self) -> Any:
-        """The password was right; nobody is signed in before the code is, and whose role asks for one sets it up first."""
+        """Ask for the code after the right password, or set up two-factor authentication if the role requires it."""
         half = cookie.get("half") or {}
         user = self.appbuilder.sm.get_user_by_id(half["user"]) if half.get("until", 0) > time.time() else None
         if user is None or not user.is_active:
             cookie.pop("half", None)
             return redirect(url_for("AuthDBView.login"))
-        second = TwoFactor.of(user.id)
+        second = TwoFactor.get_for(user.id)
         if second is None or second.since is None:
-            return _setting_up(user, second, "desk/second_door.html", lambda: self._comes_in(user, half))
+            return _two_factor_setup(user, second, "desk/second_door.html", lambda: self._comes_in(user, half))
         if request.method == "GET":
-            return _second_page("desk/second_door.html", user, second)
+            return _two_factor_page("desk/second_door.html", user, second)
         try:
-            passed(user, request.form.get("code", ""))
+            verify_second_factor(user, request.form.get("code", ""))
         except Refused as no:
-            return _second_page("desk/second_door.html", user, second, no=no)
+            return _two_factor_page("desk/second_door.html", user, second, no=no)
         return redirect(self._comes_in(user, half))
 
     @staticmethod
     def _comes_in(user: Any, half: dict[str, Any]) -> str:
         cookie.pop("half", None)
-        sits_down(user, how=f"{half.get('how', 'a password')} and a code")
+        complete_sign_in(user, how=f"{half.get('how', 'a password')} and a code")
         return str(half["next"])
 
 
-def asks(form: Any = None, no: Refused | None = None, *, there: str | None = None) -> Response:
-    """The page at the door, with why it did not open; its forms know their own addresses, whichever of them was refused."""
+def render_sign_in(form: Any = None, no: Refused | None = None, *, there: str | None = None) -> Response:
+    """Render the sign-in page, with the refusal if there is one. Password, passkey and OIDC sign-in share it."""
     settings = current_app.extensions["settings"]
-    passkeys = origin(settings.base_url) if can_be_at(settings.base_url) else ""
+    passkeys = browser_origin(settings.base_url) if allows_passkeys(settings.base_url) else ""
     known = {
         "form": form or LoginForm_db(),
         "refusal": no.words if no else "",
         "passkeys": passkeys,
-        "providers": providers(settings),
+        "providers": configured_providers(settings),
     }
     known["there"] = there or request.args.get("next")
-    return waits(make_response(render_template(AuthDBView.login_template, **known), no.status if no else 200), no)
+    return with_retry_after(
+        make_response(render_template(AuthDBView.login_template, **known), no.status if no else 200), no
+    )
 
 
-def comes_in(user: Any, there: str, *, how: str) -> Any:
-    """Whoever has shown one factor; the second one is asked for on a page of its own."""
-    if TwoFactor.is_on_for(user.id) or must_have_second(user):
-        cookie["half"] = {"user": user.id, "until": time.time() + HALF_AN_ENTRY, "next": there, "how": how}
+def continue_sign_in(user: Any, there: str, *, how: str) -> Any:
+    """Continue after the first factor: to the page that asks for the second one, or signed in."""
+    if TwoFactor.is_on_for(user.id) or requires_two_factor(user):
+        cookie["half"] = {"user": user.id, "until": time.time() + SECOND_FACTOR_SECONDS, "next": there, "how": how}
         return redirect(url_for("AuthDBView.second"))
-    sits_down(user, how=how)
+    complete_sign_in(user, how=how)
     return redirect(there)
 
 
-def sits_down(user: Any, *, how: str) -> None:
+def complete_sign_in(user: Any, *, how: str) -> None:
     cookie.pop("seen_as", None)
     login_user(user, remember=False)
-    cookie["sitting"] = StaffSession.begin(user.id, **_from(), how=how)
-    prove()
+    cookie["sitting"] = StaffSession.begin(user.id, **_client_facts(), how=how)
+    mark_verified()
 
 
-def prove() -> None:
-    """It is them, in this sitting: for ten minutes nothing of theirs is asked for again."""
-    cookie["proved"] = {"sitting": cookie.get("sitting", ""), "until": time.time() + PROVED_FOR}
+def mark_verified() -> None:
+    """Mark this session as recently verified: for ten minutes the password is not asked for again."""
+    cookie["proved"] = {"sitting": cookie.get("sitting", ""), "until": time.time() + VERIFIED_SECONDS}
 
 
-def _from() -> dict[str, str]:
+def _client_facts() -> dict[str, str]:
     return {"address": get_remote_address(), "device": request.user_agent.string}
 
 
 class SignIn(SecurityApi):
-    """A token for whoever says who they are, with our words for a refusal."""
+    """JWT login of the API, throttled like the page. Asks for a code where two-factor authentication is on."""
 
     @expose("/login", methods=["POST"])
     def login(self) -> Response:
-        given = request.get_json(silent=True)
-        given = given if isinstance(given, dict) else {}
-        words = [given.get(each) for each in ("username", "password", "provider")]
-        if not all(isinstance(each, str) and each for each in words) or words[2] != "db":
+        sent = request.get_json(silent=True)
+        sent = sent if isinstance(sent, dict) else {}
+        name, password, provider = (sent.get(each) for each in ("username", "password", "provider"))
+        if not all(isinstance(each, str) and each for each in (name, password)) or provider != "db":
             raise Unreadable("Send JSON with username, password and provider “db”.")
         try:
-            user = recognised(str(words[0]), str(words[1]))
+            user = authenticate(str(name), str(password))
         except TooOften as no:
-            return waits(self.response(no.status, **no.as_json()), no)
+            return with_retry_after(self.response(no.status, **no.as_json()), no)
         if TwoFactor.is_on_for(user.id):
-            passed(user, str(given.get("code", "")))
-        elif must_have_second(user):
+            verify_second_factor(user, str(sent.get("code", "")))
+        elif requires_two_factor(user):
             raise NotSignedIn("Your role requires two-factor authentication. Sign in to the desk and set it up first.")
-        if not given.get("refresh"):
+        if not sent.get("refresh"):
             return cast(
                 Response, self.response(200, access_token=create_access_token(identity=str(user.id), fresh=True))
             )
-        tokens, _ = _turned(user.id, StaffSession.of_program(user.id, **_from()), "")
+        tokens, _ = _issue_tokens(user.id, StaffSession.begin_for_program(user.id, **_client_facts()), "")
         return cast(Response, self.response(200, **tokens))
 
     @expose("/refresh", methods=["POST"])
     @jwt_required(refresh=True)
     def refresh(self) -> Response:
-        """The next two tokens for a refresh token, each of which is good once."""
-        told = get_jwt()
-        with guessing("refresh", str(told["sub"])):
-            tokens, is_good = _turned(
-                int(told["sub"]), StaffSession.one(int(told["sub"]), told.get("sitting", 0)), told["jti"]
+        """Exchange a refresh token, which works once, for a new access token and refresh token."""
+        claims = get_jwt()
+        with throttle_attempts("refresh", str(claims["sub"])):
+            tokens, is_valid = _issue_tokens(
+                int(claims["sub"]), StaffSession.get_for(int(claims["sub"]), claims.get("sitting", 0)), claims["jti"]
             )
-            if not is_good:
+            if not is_valid:
                 raise NotSignedIn("This refresh token was already used, so the session was ended. Sign in again.")
         return cast(Response, self.response(200, **tokens))
 
 
-def _turned(user_id: int, sitting: StaffSession, jti: str) -> tuple[dict[str, str], bool]:
-    claims = {"sitting": sitting.id}
-    renews = create_refresh_token(identity=str(user_id), additional_claims=claims)
-    opens = create_access_token(identity=str(user_id), additional_claims=claims, fresh=not jti)
-    return {"access_token": opens, "refresh_token": renews}, sitting.turn(jti, str(get_jti(renews)))
+def _issue_tokens(user_id: int, staff_session: StaffSession, jti: str) -> tuple[dict[str, str], bool]:
+    """Issue both tokens for the refresh token `jti` ("" at the login), and return whether it was still valid."""
+    claims = {"sitting": staff_session.id}
+    refresh = create_refresh_token(identity=str(user_id), additional_claims=claims)
+    access = create_access_token(identity=str(user_id), additional_claims=claims, fresh=not jti)
+    is_valid = staff_session.rotate_refresh_token(jti, str(get_jti(refresh)))
+    return {"access_token": access, "refresh_token": refresh}, is_valid
 
 
-def waits(response: Response, no: Refused | None) -> Response:
+def with_retry_after(response: Response, no: Refused | None) -> Response:
     if isinstance(no, TooOften):
         response.headers["Retry-After"] = str(no.wait)
     return response
 
 
 class SecondFactor(BaseView):
-    """One's own, for whoever is signed in: set up, renewed, switched off."""
+    """Page where users set up or turn off their own two-factor authentication and renew recovery codes."""
 
     route_base = "/desk/second"
     default_view = "show"
@@ -212,60 +216,61 @@ class SecondFactor(BaseView):
     def show(self) -> Any:
         if not current_user.is_authenticated:
             raise NotSignedIn("Sign in to continue.")
-        user, second = current_user, TwoFactor.of(current_user.id)
+        user, second = current_user, TwoFactor.get_for(current_user.id)
         if second is None or second.since is None:
-            return _setting_up(user, second, "desk/second.html", lambda: url_for("SecondFactor.show"))
+            return _two_factor_setup(user, second, "desk/second.html", lambda: url_for("SecondFactor.show"))
         if request.method == "GET":
-            return _second_page("desk/second.html", user, second)
+            return _two_factor_page("desk/second.html", user, second)
         try:
-            with guessing("code", user.username):
+            with throttle_attempts("code", user.username):
                 if request.form.get("do") == "sheet":
-                    return _second_page(
+                    return _two_factor_page(
                         "desk/second.html",
                         user,
                         second,
-                        sheet=second.new_sheet(request.form.get("code", "")),
+                        sheet=second.renew_recovery_codes(request.form.get("code", "")),
                         go_on=url_for("SecondFactor.show"),
                     )
-                if must_have_second(user):
+                if requires_two_factor(user):
                     raise Refused("Your role requires two-factor authentication, so you can’t turn it off.")
                 second.switch_off(request.form.get("code", ""))
         except Refused as no:
-            return _second_page("desk/second.html", user, second, no=no)
+            return _two_factor_page("desk/second.html", user, second, no=no)
         flash("Two-factor authentication is off. You now sign in with your password only.", "success")
         return redirect(url_for("SecondFactor.show"))
 
 
-def _setting_up(user: Any, second: TwoFactor | None, page: str, done: Callable[[], str]) -> Any:
-    """A button that makes the secret, the picture of it, and its first code."""
+def _two_factor_setup(user: Any, second: TwoFactor | None, page: str, next_url: Callable[[], str]) -> Any:
+    """Set-up in three steps: a button creates the secret, its QR code is shown, and the first code confirms it."""
     second = second if second is not None and second.secret else None
     if request.method == "GET" or (second is None and request.form.get("do") != "begin"):
-        return _second_page(page, user, second)
+        return _two_factor_page(page, user, second)
     if second is None or request.form.get("do") == "begin":
-        return _second_page(page, user, TwoFactor.begin(user.id))
+        return _two_factor_page(page, user, TwoFactor.begin_setup(user.id))
     try:
-        with guessing("code", user.username):
+        with throttle_attempts("code", user.username):
             sheet = second.switch_on(request.form.get("code", ""))
     except Refused as no:
-        return _second_page(page, user, second, no=no)
-    return _second_page(page, user, second, sheet=sheet, go_on=done())
+        return _two_factor_page(page, user, second, no=no)
+    return _two_factor_page(page, user, second, sheet=sheet, go_on=next_url())
 
 
-def _second_page(
+def _two_factor_page(
     page: str, user: Any, second: TwoFactor | None, *, no: Refused | None = None, **known: Any
 ) -> Response:
     g.resource = None
     begun = second is not None and second.since is None
-    house = current_app.extensions["settings"].business
-    picture = second.drawn(house, user.username) if second and begun else ""
-    drawn = {
+    business = current_app.extensions["settings"].business
+    picture = second.qr_code(business, user.username) if second and begun else ""
+    common = {
         "second": second,
         "begun": begun,
         "picture": picture,
-        "must": must_have_second(user),
+        "must": requires_two_factor(user),
         "refusal": no,
         "typed": request.form.get("code", "") if no else "",
     }
-    return waits(
-        make_response(render_template(page, **{"sheet": [], "go_on": ""} | drawn | known), no.status if no else 200), no
+    return with_retry_after(
+        make_response(render_template(page, **{"sheet": [], "go_on": ""} | common | known), no.status if no else 200),
+        no,
     )

@@ -1,4 +1,4 @@
-"""Guesses at the doors of the desk: after some wrong ones whoever tries has to wait, and longer each time."""
+"""Throttle (rate limit) for sign-in attempts at the desk: after several wrong ones, the waiting time grows."""
 
 from __future__ import annotations
 
@@ -15,47 +15,47 @@ from limits import RateLimitItem, parse_many
 
 from app.kernel.errors import Refused
 
-FOR_ONE_NAME = parse_many("5 per minute; 10 per 15 minutes; 20 per 2 hours; 50 per day")
-FOR_ONE_ADDRESS = parse_many("30 per minute; 100 per hour; 300 per day")
+LIMITS_PER_NAME = parse_many("5 per minute; 10 per 15 minutes; 20 per 2 hours; 50 per day")
+LIMITS_PER_ADDRESS = parse_many("30 per minute; 100 per hour; 300 per day")
 
 
 class TooOften(Refused):
-    """Not now; `wait` says for how many seconds."""
+    """The attempt is throttled; `wait` is the number of seconds until the next one."""
 
     status = 429
     code = "too_often"
 
     def __init__(self, wait: int) -> None:
-        super().__init__(f"Too many attempts. Please wait {_span(wait)} and try again.")
+        super().__init__(f"Too many attempts. Please wait {_wait_in_words(wait)} and try again.")
         self.wait = wait
 
 
 @contextmanager
-def guessing(what: str, whose: str) -> Iterator[None]:
-    """A try counts before it is looked at, so that many at once are as many; one that was right is forgotten.
+def throttle_attempts(what: str, whose: str) -> Iterator[None]:
+    """Count the attempt before it is checked, so that parallel attempts count too; clear the count after a right one.
 
-    Whoever has to wait hears nothing of a right one either, and a name that nobody has waits like any other.
+    While throttled, even a correct password is refused, and unknown names are throttled like known ones.
     """
-    kept = sha256(whose.strip().lower().encode()).hexdigest()
-    _count(FOR_ONE_ADDRESS, what, "from", get_remote_address())
-    _count(FOR_ONE_NAME, what, kept)
+    hashed = sha256(whose.strip().lower().encode()).hexdigest()
+    _count_attempt(LIMITS_PER_ADDRESS, what, "from", get_remote_address())
+    _count_attempt(LIMITS_PER_NAME, what, hashed)
     yield
-    for each in FOR_ONE_NAME:
-        _strategy().clear(each, what, kept)
+    for each in LIMITS_PER_NAME:
+        _strategy().clear(each, what, hashed)
 
 
-def _count(limits: Sequence[RateLimitItem], *key: str) -> None:
-    within = [_strategy().hit(each, *key) for each in limits]  # each of them counts, also after one that is full
+def _count_attempt(limits: Sequence[RateLimitItem], *key: str) -> None:
+    within = [_strategy().hit(each, *key) for each in limits]  # every limit counts, also after one that is exceeded
     if not all(within):
         until = max(
             _strategy().get_window_stats(each, *key).reset_time
-            for each, room in zip(limits, within, strict=True)
-            if not room
+            for each, is_within in zip(limits, within, strict=True)
+            if not is_within
         )
         raise TooOften(max(1, ceil(until - time.time())))
 
 
-def _span(seconds: int) -> str:
+def _wait_in_words(seconds: int) -> str:
     minutes = ceil(seconds / 60)
     if minutes < 2:
         return "a minute"

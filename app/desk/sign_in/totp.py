@@ -1,4 +1,4 @@
-"""Second: what somebody signs in with beside their password: a code of their telephone, or one from a sheet of paper."""
+"""TOTP two-factor authentication: a code from an authenticator app, or a recovery code, after the password."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing
 from app.kernel.secrets import sealed
 
-SPAN, DIGITS = 30, 6  # as RFC 6238 has them, and as every program for it expects
-SHEET = 10
+STEP_SECONDS, DIGITS = 30, 6  # the defaults of RFC 6238, which every authenticator app expects
+RECOVERY_CODES = 10
 
 
 class TwoFactor(Noun, table="second"):
-    """One for each person. A code is good once, and a few seconds before and after its time, for clocks differ."""
+    """One for each user. A code works once, and one step early or late because clocks differ."""
 
     known_as = "two-factor authentication"
 
-    audited = False  # each code that is used changes it; that it was switched on, off or renewed is said
+    audited = False  # every code changes it; switching on or off and renewing write their own history entries
     refusals: ClassVar[dict[str, str]] = {
         "second_user_id_key": "You already started this in another window. Reload the page."
     }
@@ -37,11 +37,11 @@ class TwoFactor(Noun, table="second"):
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), unique=True)
     secret: Mapped[Any] = sealed("second.secret")
     since: Mapped[datetime | None]
-    last: Mapped[int] = mapped_column(default=0)  # the step of the last code, so that none is good twice
+    last: Mapped[int] = mapped_column(default=0)  # the time step of the last code, so that no code works twice
     sheet: Mapped[list[Any]] = mapped_column(default=list, info={"secret": True})
 
     @classmethod
-    def of(cls, user_id: int) -> TwoFactor | None:
+    def get_for(cls, user_id: int) -> TwoFactor | None:
         return session.scalar(select(cls).where(cls.user_id == user_id).execution_options(populate_existing=True))
 
     @classmethod
@@ -49,106 +49,107 @@ class TwoFactor(Noun, table="second"):
         return session.scalar(select(cls.id).where(cls.user_id == user_id, cls.since.is_not(None))) is not None
 
     @classmethod
-    def begin(cls, user_id: int) -> TwoFactor:
-        """A secret to be taken into the telephone; nothing depends on it before its first code was right."""
+    def begin_setup(cls, user_id: int) -> TwoFactor:
+        """Create a secret for the authenticator app. It is not used until `switch_on` has seen its first code."""
         with transaction():
-            it = cls.of(user_id)
-            if it is None:
-                it = cls(user_id=user_id)
-                session.add(it)
-            if it.since is None:
-                it.secret = secrets.token_hex(20)
-        return it
+            factor = cls.get_for(user_id)
+            if factor is None:
+                factor = cls(user_id=user_id)
+                session.add(factor)
+            if factor.since is None:
+                factor.secret = secrets.token_hex(20)
+        return factor
 
     def switch_on(self, typed: str) -> list[str]:
-        """From now on it is asked for; answers the sheet of paper, which is shown this once."""
+        """Require a code from now on. Return the recovery codes, which are shown once."""
         with transaction():
             self.lock()
             if self.since is not None:
                 raise Invalid.fields_said({"code": "Two-factor authentication is already on."})
-            self._take_code(typed)
+            self._use_app_code(typed)
             audit.note(self, "switched_on")
             self.since = clock.now()
-            return self._new_sheet()
+            return self._make_recovery_codes()
 
-    def new_sheet(self, typed: str) -> list[str]:
+    def renew_recovery_codes(self, typed: str) -> list[str]:
         with transaction():
             self.lock()
-            self._take_code(typed)
+            self._use_app_code(typed)
             audit.note(self, "wrote_new_sheet")
-            return self._new_sheet()
+            return self._make_recovery_codes()
 
     def switch_off(self, typed: str) -> None:
         with transaction():
             self.lock()
-            self._take(typed)
-            self.go("switched_off")
+            self._use_code(typed)
+            self.clear_secret("switched_off")
 
     @classmethod
-    def take_from(cls, user_id: int) -> None:
-        """Without a code, by an administrator: for whoever lost the telephone and the sheet."""
-        it = cls.of(user_id)
-        if it is None or it.since is None:
+    def reset_for(cls, user_id: int) -> None:
+        """Turn it off without a code, by an administrator, for a user who lost the phone and the recovery codes."""
+        factor = cls.get_for(user_id)
+        if factor is None or factor.since is None:
             raise Missing
         with transaction():
-            it.lock()
-            it.go("taken_away")
+            factor.lock()
+            factor.clear_secret("taken_away")
 
-    def go(self, verb: str) -> None:
+    def clear_secret(self, verb: str) -> None:
         audit.note(self, verb)
         self.since, self.secret, self.sheet = None, None, []
 
-    def passes(self, typed: str) -> None:
-        """Let them in with this code, once, or say no."""
+    def verify_code(self, typed: str) -> None:
+        """Accept an app code or a recovery code, once, or refuse."""
         with transaction():
             self.lock()
-            self._take(typed)
+            self._use_code(typed)
 
-    def _take(self, typed: str) -> None:
-        on_paper = _digest(typed)
-        if on_paper in self.sheet:
-            self.sheet = [each for each in self.sheet if each != on_paper]
+    def _use_code(self, typed: str) -> None:
+        recovery = _hash_recovery_code(typed)
+        if recovery in self.sheet:
+            self.sheet = [each for each in self.sheet if each != recovery]
             audit.note(self, "used_sheet")
         else:
-            self._take_code(typed)
+            self._use_app_code(typed)
 
-    def _take_code(self, typed: str) -> None:
-        now, typed = int(clock.now().timestamp()) // SPAN, "".join(typed.split())
+    def _use_app_code(self, typed: str) -> None:
+        now, typed = int(clock.now().timestamp()) // STEP_SECONDS, "".join(typed.split())
         for step in (now, now - 1, now + 1):
             if step > self.last and hmac.compare_digest(code_at(self.secret, step).encode(), typed.encode()):
                 self.last = step
                 return
         raise Invalid.fields_said(
             {
-                "code": "This code is incorrect or was already used. Enter the next code from your authenticator app, or another recovery code."
+                "code": "This code is incorrect or was already used. "
+                "Enter the next code from your authenticator app, or another recovery code."
             }
         )
 
-    def _new_sheet(self) -> list[str]:
-        words = [secrets.token_hex(8) for _ in range(SHEET)]
-        self.sheet = [_digest(each) for each in words]
-        return ["-".join(each[at : at + 4] for at in range(0, 16, 4)) for each in words]
+    def _make_recovery_codes(self) -> list[str]:
+        codes = [secrets.token_hex(8) for _ in range(RECOVERY_CODES)]
+        self.sheet = [_hash_recovery_code(each) for each in codes]
+        return ["-".join(each[at : at + 4] for at in range(0, 16, 4)) for each in codes]
 
     @property
-    def said(self) -> str:
-        """The secret for somebody whose telephone has no camera, in fours."""
-        words = b32encode(bytes.fromhex(self.secret)).decode()
-        return " ".join(words[at : at + 4] for at in range(0, len(words), 4))
+    def secret_in_groups(self) -> str:
+        """The secret in groups of four, to be typed where a QR code cannot be scanned."""
+        secret = b32encode(bytes.fromhex(self.secret)).decode()
+        return " ".join(secret[at : at + 4] for at in range(0, len(secret), 4))
 
-    def drawn(self, house: str, name: str) -> str:
-        """The secret as a picture that a telephone reads: an SVG of our own, fetched from nobody."""
-        asked = urlencode({"secret": self.said.replace(" ", ""), "issuer": house}, quote_via=quote)
-        address = f"otpauth://totp/{quote(house)}:{quote(name)}?{asked}"
+    def qr_code(self, house: str, name: str) -> str:
+        """Draw the secret as a QR code: inline SVG, so that no other site sees it."""
+        query = urlencode({"secret": self.secret_in_groups.replace(" ", ""), "issuer": house}, quote_via=quote)
+        address = f"otpauth://totp/{quote(house)}:{quote(name)}?{query}"
         return str(segno.make(address, error="m", micro=False).svg_inline(scale=5, light="#fff", omitsize=True))
 
 
 def code_at(secret: str, step: int) -> str:
-    """RFC 4226, 5.3: six digits of a keyed hash over the number of half minutes since 1970."""
+    """RFC 4226, 5.3: six digits of an HMAC over the number of time steps since 1970."""
     hashed = hmac.digest(bytes.fromhex(secret), struct.pack(">Q", step), "sha1")
     at = hashed[-1] & 15
     return f"{(struct.unpack('>I', hashed[at : at + 4])[0] & 0x7FFFFFFF) % 10**DIGITS:0{DIGITS}}"
 
 
-def _digest(typed: str) -> str:
-    """Sixty-four random bits: nobody finds them again by trying, so a plain hash is enough."""
+def _hash_recovery_code(typed: str) -> str:
+    """Recovery codes have 64 random bits, so a plain hash is enough against guessing."""
     return sha256("".join(typed.split()).replace("-", "").lower().encode()).hexdigest()

@@ -1,4 +1,4 @@
-"""Spent: what was good once. Its hash stays for as long as it would have been good."""
+"""Used token: replay protection, so that a signed cookie or challenge works only once. Hashes stay until expiry."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from app.kernel.db import NOW, Noun, in_own_transaction
 
 
 class UsedToken(Noun, table="spent"):
-    """A cookie that is signed can be brought twice; what stood in it is let through the first time alone."""
+    """A signed cookie can be sent twice; its content is accepted the first time only."""
 
-    audited = False  # nobody's doing
+    audited = False  # not an action of a user
 
     digest: Mapped[str] = mapped_column(unique=True)
     good_until: Mapped[datetime]
 
 
-def first_time(key: str, *, within: timedelta) -> bool:
-    """Written down at once: two who bring it together are one who was first."""
+def claim_once(key: str, *, within: timedelta) -> bool:
+    """Return whether this is the first use. Committed immediately: of two concurrent claims exactly one succeeds."""
     table: Table = UsedToken.__table__
     in_own_transaction(delete(table).where(table.c.good_until < NOW))
     once = insert(table).values(digest=sha256(key.encode()).hexdigest(), good_until=NOW + within)

@@ -1,4 +1,4 @@
-"""Tokens of one's own: made, shown once, ended."""
+"""API tokens page: users create their own tokens, see the secret once, and revoke them."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from flask_login import current_user
 from app.desk.notices.notice import give
 from app.desk.sign_in import security
 from app.desk.sign_in.api_token import ApiToken
-from app.desk.staff.roles import Line, lines
+from app.desk.staff.roles import RightsLine, rights_lines
 from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, NotSignedIn, Refused
 
 
 class Tokens(BaseView):
-    """For whoever is signed in; with somebody else's eyes none is made."""
+    """The user's own tokens. While viewing as another user (impersonation), none can be created."""
 
     route_base = "/desk/tokens"
     default_view = "index"
 
     @expose("/", methods=["GET", "POST"])
     def index(self) -> Any:
-        me = _me()
+        me = _own_user_id()
         if request.method == "GET":
             return _page(me)
         try:
             with transaction():
-                made, secret = ApiToken.make(
-                    me, name=request.form.get("name", ""), scopes=_mine(request.form.getlist("scope")), days=_days()
-                )
+                name, scopes = request.form.get("name", ""), _checked_scopes(request.form.getlist("scope"))
+                made, secret = ApiToken.create(me, name=name, scopes=scopes, days=_typed_days())
                 give(current_user, "ways_in", f"The API token “{made.name}” was created for your account.")
         except Refused as no:
             return _page(me, refusal=no), no.status
@@ -39,12 +38,12 @@ class Tokens(BaseView):
 
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:
-        ApiToken.end(_me(), id)
+        ApiToken.revoke(_own_user_id(), id)
         flash("API token revoked.", "success")
         return redirect(url_for("Tokens.index"))
 
 
-def _me() -> int:
+def _own_user_id() -> int:
     who = security.actor()
     if who.user_id is None:
         raise NotSignedIn("Sign in to continue.")
@@ -53,34 +52,33 @@ def _me() -> int:
     return who.user_id
 
 
-def _offered() -> dict[str, list[Line]]:
-    """What whoever is here may; nobody hands on more than they have."""
-    who, packs = security.actor(), dict[str, list[Line]]()
-    for line in lines():
-        if mine := {
-            verb: called for verb, called in line.verbs.items() if who.may_all or line.right(verb) in who.rights
-        }:
-            packs.setdefault(line.pack, []).append(Line(line.pack, line.label, line.name, mine))
+def _grantable_lines() -> dict[str, list[RightsLine]]:
+    """Return the rights that the current user has and can grant to a token, by pack."""
+    who, packs = security.actor(), dict[str, list[RightsLine]]()
+    for line in rights_lines():
+        own = {verb: label for verb, label in line.verbs.items() if who.may_all or line.right(verb) in who.rights}
+        if own:
+            packs.setdefault(line.pack, []).append(RightsLine(line.pack, line.label, line.name, own))
     return packs
 
 
-def _mine(wanted: list[str]) -> list[str]:
-    offered = {line.right(verb) for its in _offered().values() for line in its for verb in line.verbs}
+def _checked_scopes(wanted: list[str]) -> list[str]:
+    offered = {line.right(verb) for part in _grantable_lines().values() for line in part for verb in line.verbs}
     if {*wanted} - offered:
         raise Invalid.fields_said({"scopes": "Select only permissions that you have yourself."})
     return wanted
 
 
-def _said(token: ApiToken) -> str:
-    """Bookings (read, confirm), Slots (read)."""
-    its = {
-        line.label: [called.lower() for verb, called in line.verbs.items() if line.right(verb) in token.scopes]
-        for line in lines()
+def _scopes_in_words(token: ApiToken) -> str:
+    """Describe the scopes of a token: "Bookings (read, confirm), Slots (read)"."""
+    verbs_by_label = {
+        line.label: [label.lower() for verb, label in line.verbs.items() if line.right(verb) in token.scopes]
+        for line in rights_lines()
     }
-    return ", ".join(f"{label} ({', '.join(verbs)})" for label, verbs in its.items() if verbs)
+    return ", ".join(f"{label} ({', '.join(verbs)})" for label, verbs in verbs_by_label.items() if verbs)
 
 
-def _days() -> int:
+def _typed_days() -> int:
     typed = request.form.get("days", "")
     return int(typed) if typed.isdecimal() and len(typed) < 6 else 0
 
@@ -88,5 +86,5 @@ def _days() -> int:
 def _page(me: int, *, refusal: Refused | None = None, made: ApiToken | None = None, secret: str = "") -> str:
     g.resource = None
     ticked = {*request.form.getlist("scope")} if refusal else set[str]()
-    known = {"refusal": refusal, "made": made, "secret": secret, "ticked": ticked, "may": _said}
-    return render_template("desk/tokens.html", tokens=ApiToken.of(me), packs=_offered(), **known)
+    known = {"refusal": refusal, "made": made, "secret": secret, "ticked": ticked, "may": _scopes_in_words}
+    return render_template("desk/tokens.html", tokens=ApiToken.list_for(me), packs=_grantable_lines(), **known)

@@ -1,4 +1,4 @@
-"""Groups: people who have the same roles for as long as they belong together; written by administrators."""
+"""Groups page: users who share roles as long as they are members; edited by administrators."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LONGEST, LONGEST_NOTE = 60, 200
 
 
 class Groups(BaseView):
-    """For administrators alone. What a group may stands in the table of rights, beside the roles."""
+    """For administrators. The rights of a group are shown on the page of roles and permissions."""
 
     route_base = "/desk/groups"
     default_view = "index"
@@ -38,19 +38,19 @@ class Groups(BaseView):
     @expose("/<int:id>", methods=["GET", "POST"])
     def edit(self, id: int) -> Any:
         must_be_admin()
-        return self._form(_one(id))
+        return self._form(_find_group(id))
 
     @expose("/<int:id>/delete", methods=["POST"])
     def delete(self, id: int) -> Any:
         must_be_admin()
-        group = _one(id)
+        group = _find_group(id)
         name = group.name
         with transaction():
             session.refresh(group, with_for_update=True)
             group.users, group.roles = [], []
             session.flush()
             session.delete(group)
-            security.keep_an_admin()
+            security.require_an_admin()
         flash(f"Group {name} deleted. Its members keep the roles assigned to them directly.", "success")
         return redirect(url_for("Groups.index"))
 
@@ -61,23 +61,23 @@ class Groups(BaseView):
                 "desk/groups_edit.html",
                 group=group,
                 typed=typed,
-                role=[it.id for it in group.roles],
-                user=[it.id for it in group.users],
+                role=[role.id for role in group.roles],
+                user=[user.id for user in group.users],
             )
         try:
             with transaction():
                 if group.id:
                     session.refresh(group, with_for_update=True)
-                write(group, request.form, roles=_chosen(Role, "role"), users=_chosen(User, "user"))
-                security.keep_an_admin()
+                save_group(group, request.form, roles=_selected_rows(Role, "role"), users=_selected_rows(User, "user"))
+                security.require_an_admin()
         except Refused as no:
             session.rollback()
             return self._page(
                 "desk/groups_edit.html",
                 group=group,
                 typed=request.form,
-                role=_ids("role"),
-                user=_ids("user"),
+                role=_selected_ids("role"),
+                user=_selected_ids("user"),
                 refusal=no,
             ), no.status
         flash(f"Group {group.name} saved. Its members get its roles immediately.", "success")
@@ -85,12 +85,11 @@ class Groups(BaseView):
 
     def _page(self, template: str, **known: Any) -> str:
         g.resource = None
-        return render_template(
-            template, **{"refusal": None} | known, roles=_roles(), people=[*session.scalars(security.everybody())]
-        )
+        people = [*session.scalars(security.users_by_name())]
+        return render_template(template, **{"refusal": None} | known, roles=_assignable_roles(), people=people)
 
 
-def write(group: Group, typed: Mapping[str, str], *, roles: Sequence[Role], users: Sequence[User]) -> None:
+def save_group(group: Group, typed: Mapping[str, str], *, roles: Sequence[Role], users: Sequence[User]) -> None:
     name, note = (" ".join(typed.get(each, "").split()) for each in ("name", "note"))
     wrong: dict[str, str] = {}
     if not name or len(name) > LONGEST or not name.isprintable():
@@ -109,22 +108,22 @@ def write(group: Group, typed: Mapping[str, str], *, roles: Sequence[Role], user
     session.flush()
 
 
-def _roles() -> list[Role]:
+def _assignable_roles() -> list[Role]:
     return [*session.scalars(select(Role).where(Role.name != "Public").order_by(Role.name))]
 
 
-def _ids(name: str) -> list[int]:
+def _selected_ids(name: str) -> list[int]:
     return [int(each) for each in request.form.getlist(name) if each.isdecimal() and len(each) < 10]
 
 
-def _chosen(kind: type[Any], name: str) -> list[Any]:
-    found = [*session.scalars(select(kind).where(kind.id.in_(_ids(name))).order_by(kind.id))]
+def _selected_rows(kind: type[Any], name: str) -> list[Any]:
+    found = [*session.scalars(select(kind).where(kind.id.in_(_selected_ids(name))).order_by(kind.id))]
     if len(found) < len({*request.form.getlist(name)}):
         raise Invalid("A role or user you selected no longer exists. Reload the page and try again.")
     return found
 
 
-def _one(id: int) -> Group:
+def _find_group(id: int) -> Group:
     group = session.get(Group, id) if id < 2**31 else None
     if group is None:
         raise Missing

@@ -1,4 +1,4 @@
-"""Seeing the desk as somebody else does: for administrators, for half an hour, under both names."""
+"""Impersonation ("View as"): an administrator sees the desk as another user for half an hour, under both names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.kernel.errors import Forbidden, Missing, NotSignedIn
 
 
 class Impersonation(BaseView):
-    """Two buttons: begin, and be oneself again."""
+    """Two buttons: begin viewing as another user, and end it."""
 
     route_base = "/desk/see-as"
     base_permissions: ClassVar[list[str]] = []
@@ -35,21 +35,21 @@ class Impersonation(BaseView):
         other = session.get(User, int(typed)) if typed.isdecimal() and len(typed) < 10 else None
         if other is None or not other.active:
             raise Missing
-        if ADMIN in security.at_the_desk(other).roles:
+        if ADMIN in security.desk_actor(other).roles:
             raise Forbidden("You can’t view the desk as another administrator.")
         with transaction():
             audit.line(other, "seen_as")
-        cookie["seen_as"] = {"by": who.user_id, "user": other.id, "until": time.time() + security.SEEN_AS}
+        cookie["seen_as"] = {"by": who.user_id, "user": other.id, "until": time.time() + security.IMPERSONATION_SECONDS}
         return redirect(url_for("Home.index"))
 
     @expose("/end", methods=["POST"])
     def end(self) -> Any:
         if not current_user.is_authenticated:
             raise NotSignedIn("Sign in to continue.")
-        told = cookie.pop("seen_as", None)
-        other = session.get(User, told["user"]) if told else None
+        mark = cookie.pop("seen_as", None)
+        other = session.get(User, mark["user"]) if mark else None
         g.pop("_actor", None)
-        if other is not None and told["by"] == current_user.id:
+        if other is not None and mark["by"] == current_user.id:
             with transaction():
                 audit.line(other, "seen_as_ended")
         flash("You are back in your own account.", "success")

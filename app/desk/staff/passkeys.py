@@ -1,4 +1,4 @@
-"""Passkeys: the door that they open, and the page where everybody has their own."""
+"""Passkey (WebAuthn) sign-in, and the page where users add, rename and remove their own passkeys."""
 
 from __future__ import annotations
 
@@ -15,28 +15,36 @@ from flask_appbuilder.utils.base import get_safe_redirect
 from flask_login import current_user
 
 from app.desk.notices.notice import give
-from app.desk.sign_in.passkey import Asked, Passkey, called, can_be_at, credential_of, origin, read
-from app.desk.sign_in.password import NOBODYS, fits
-from app.desk.sign_in.sign_in_page import asks, prove, sits_down, waits
-from app.desk.sign_in.throttle import guessing
-from app.desk.sign_in.used_token import first_time
+from app.desk.sign_in.passkey import (
+    Challenge,
+    Passkey,
+    allows_passkeys,
+    browser_origin,
+    checked_name,
+    credential_id,
+    parse_answer,
+)
+from app.desk.sign_in.password import DUMMY_HASH, check_password
+from app.desk.sign_in.sign_in_page import complete_sign_in, mark_verified, render_sign_in, with_retry_after
+from app.desk.sign_in.throttle import throttle_attempts
+from app.desk.sign_in.used_token import claim_once
 from app.kernel.db import transaction
 from app.kernel.errors import Forbidden, Invalid, NotSignedIn, Refused
 
-GOOD_FOR = timedelta(minutes=5)  # a question to an authenticator
+CHALLENGE_LIFETIME = timedelta(minutes=5)
 
 
 class PasskeyDoor(BaseView):
-    """Beside the password: whoever comes in here has shown that they have something, and who they are."""
+    """Sign-in with a passkey. It counts as both factors, so no code is asked for."""
 
     route_base = "/login/passkey"
 
     @expose("/asked", methods=["POST"])
     @no_cache
     def asked(self) -> Response:
-        question = Asked(_home())
-        _keep("sign in", question)
-        return _json(question.to_sign())
+        challenge = Challenge(_base_url())
+        _remember_challenge("sign in", challenge)
+        return _json(challenge.authentication_options())
 
     @expose("/", methods=["POST"])
     @no_cache
@@ -45,29 +53,29 @@ class PasskeyDoor(BaseView):
         if current_user.is_authenticated:
             return redirect(there)
         try:
-            user, passkey = _shown(request.form.get("answer", ""))
+            user, passkey = _authenticate(request.form.get("answer", ""))
         except Refused as no:
-            return asks(no=no)
-        sits_down(user, how=f"the passkey “{passkey.name}”")
+            return render_sign_in(no=no)
+        complete_sign_in(user, how=f"the passkey “{passkey.name}”")
         return redirect(there)
 
 
-def _shown(answer: str) -> tuple[Any, Passkey]:
-    told, sm = read(answer), current_app.extensions["appbuilder"].sm
-    credential = credential_of(told)
-    with guessing("passkey", credential.hex()):
-        asked = _taken("sign in")
-        passkey = Passkey.shown(credential)
+def _authenticate(answer: str) -> tuple[Any, Passkey]:
+    parsed, sm = parse_answer(answer), current_app.extensions["appbuilder"].sm
+    credential = credential_id(parsed)
+    with throttle_attempts("passkey", credential.hex()):
+        challenge = _take_challenge("sign in")
+        passkey = Passkey.find_by_credential(credential)
         user = sm.get_user_by_id(passkey.user_id) if passkey is not None else None
         if passkey is None or user is None or not user.is_active:
             raise NotSignedIn("This passkey isn’t registered here. Sign in with your password.")
-        passkey.passes(told, asked)
+        passkey.verify(parsed, challenge)
     sm.update_user_auth_stat(user, True)
     return user, passkey
 
 
 class Passkeys(BaseView):
-    """Added, named and removed by whoever has them; whoever signed in a while ago shows once more that it is them."""
+    """The user's own passkeys. Adding and removing ask for the password again, ten minutes after sign-in."""
 
     route_base = "/desk/passkeys"
     default_view = "index"
@@ -75,18 +83,18 @@ class Passkeys(BaseView):
     @expose("/", methods=["GET", "POST"])
     @no_cache
     def index(self) -> Any:
-        _me()
+        _own_user_id()
         if request.method == "GET":
             return _page()
         try:
-            _must_be_proved()
-            asked = _taken("add")
+            _require_verified()
+            challenge = _take_challenge("add")
             with transaction():
-                made = Passkey.add(
+                made = Passkey.register(
                     current_user.id,
                     name=request.form.get("name", ""),
                     answer=request.form.get("answer", ""),
-                    asked=asked,
+                    challenge=challenge,
                 )
                 give(current_user, "ways_in", f"The passkey “{made.name}” was added to your account.")
         except Refused as no:
@@ -97,34 +105,33 @@ class Passkeys(BaseView):
     @expose("/prove", methods=["POST"])
     @no_cache
     def prove(self) -> Any:
-        _me()
+        _own_user_id()
         try:
-            with guessing("password", current_user.username):
-                if not fits(current_user.password or NOBODYS, request.form.get("password", "")):
+            with throttle_attempts("password", current_user.username):
+                if not check_password(current_user.password or DUMMY_HASH, request.form.get("password", "")):
                     raise Invalid.fields_said({"password": "Incorrect password."})
         except Refused as no:
             return _page(no)
-        prove()
+        mark_verified()
         return redirect(url_for("Passkeys.index"))
 
     @expose("/asked", methods=["POST"])
     @no_cache
     def asked(self) -> Response:
-        _me()
-        _must_be_proved()
-        called(request.form.get("name", ""))
-        question = Asked(_home())
-        options = question.to_make(
-            house=current_app.extensions["settings"].business, user=current_user, known=Passkey.of(current_user.id)
-        )
-        _keep("add", question)
+        _own_user_id()
+        _require_verified()
+        checked_name(request.form.get("name", ""))
+        challenge = Challenge(_base_url())
+        house, known = current_app.extensions["settings"].business, Passkey.list_for(current_user.id)
+        options = challenge.registration_options(house=house, user=current_user, known=known)
+        _remember_challenge("add", challenge)
         return _json(options)
 
     @expose("/<int:id>/name", methods=["POST"])
     def call(self, id: int) -> Any:
-        passkey = Passkey.one(_me(), id)
+        passkey = Passkey.get_for(_own_user_id(), id)
         try:
-            passkey.call(request.form.get("name", ""))
+            passkey.rename(request.form.get("name", ""))
         except Refused as no:
             return _page(no, at=id)
         flash("Passkey renamed.", "success")
@@ -132,9 +139,9 @@ class Passkeys(BaseView):
 
     @expose("/<int:id>/remove", methods=["POST"])
     def remove(self, id: int) -> Any:
-        passkey = Passkey.one(_me(), id)
+        passkey = Passkey.get_for(_own_user_id(), id)
         try:
-            _must_be_proved()
+            _require_verified()
         except Refused as no:
             return _page(no)
         with transaction():
@@ -147,61 +154,62 @@ class Passkeys(BaseView):
         return redirect(url_for("Passkeys.index"))
 
 
-def _me() -> int:
+def _own_user_id() -> int:
     if not current_user.is_authenticated:
         raise NotSignedIn("Sign in to continue.")
     return int(current_user.id)
 
 
-def _home() -> str:
+def _base_url() -> str:
     home = str(current_app.extensions["settings"].base_url)
-    if not can_be_at(home):
+    if not allows_passkeys(home):
         raise Refused("Passkeys need a domain name, but this site uses an IP address. Set BASE_URL to a domain name.")
     return home
 
 
-def _keep(what: str, question: Asked) -> None:
-    until = time.time() + GOOD_FOR.total_seconds()
+def _remember_challenge(what: str, challenge: Challenge) -> None:
+    until = time.time() + CHALLENGE_LIFETIME.total_seconds()
     cookie["asked"] = {
         "what": what,
-        "challenge": b64encode(question.challenge).decode(),
-        "handle": b64encode(question.handle).decode(),
+        "challenge": b64encode(challenge.challenge).decode(),
+        "handle": b64encode(challenge.handle).decode(),
         "until": until,
     }
 
 
-def _taken(what: str) -> Asked:
-    """The question that this browser was asked last, once."""
+def _take_challenge(what: str) -> Challenge:
+    """Return the last challenge of this browser, which can be answered once."""
     kept = cookie.pop("asked", None) or {}
-    if kept.get("what") != what or kept["until"] < time.time() or not first_time(kept["challenge"], within=GOOD_FOR):
+    is_current = kept.get("what") == what and kept["until"] >= time.time()
+    if not is_current or not claim_once(kept["challenge"], within=CHALLENGE_LIFETIME):
         raise NotSignedIn("This request expired after five minutes, or was sent twice. Please try again.")
-    return Asked(_home(), b64decode(kept["challenge"]), b64decode(kept["handle"]))
+    return Challenge(_base_url(), b64decode(kept["challenge"]), b64decode(kept["handle"]))
 
 
-def _is_proved() -> bool:
-    """By this browser, in this sitting, a moment ago."""
-    told = cookie.get("proved") or {}
-    return bool(told) and told["sitting"] == cookie.get("sitting") and told["until"] > time.time()
+def _is_verified() -> bool:
+    """Return whether this session was verified recently, by a sign-in or by the password."""
+    mark = cookie.get("proved") or {}
+    return bool(mark) and mark["sitting"] == cookie.get("sitting") and mark["until"] > time.time()
 
 
-def _must_be_proved() -> None:
-    if not _is_proved():
+def _require_verified() -> None:
+    if not _is_verified():
         raise Forbidden("Enter your password first. You signed in more than ten minutes ago.")
 
 
-def _json(words: str) -> Response:
-    return Response(words, mimetype="application/json")
+def _json(body: str) -> Response:
+    return Response(body, mimetype="application/json")
 
 
 def _page(no: Refused | None = None, *, at: int = 0) -> Response:
     g.resource = None
     home = current_app.extensions["settings"].base_url
     known = {
-        "passkeys": Passkey.of(current_user.id),
-        "proved": _is_proved(),
-        "origin": origin(home) if can_be_at(home) else "",
+        "passkeys": Passkey.list_for(current_user.id),
+        "proved": _is_verified(),
+        "origin": browser_origin(home) if allows_passkeys(home) else "",
         "at": at,
     }
-    return waits(
+    return with_retry_after(
         make_response(render_template("desk/passkeys.html", refusal=no, **known), no.status if no else 200), no
     )

@@ -1,4 +1,4 @@
-"""Rights: who may do what, as the enforcement itself answers it; and the roles that an administrator makes."""
+"""Roles & permissions page: the table of rights as they are enforced, and the custom roles of administrators."""
 
 from __future__ import annotations
 
@@ -23,52 +23,52 @@ LONGEST = 60
 
 
 @dataclass(frozen=True)
-class Line:
-    """One thing that can be done something with: a noun, a report or a page."""
+class RightsLine:
+    """One line of the rights table: a noun, a report or a page, and its verbs."""
 
     pack: str
     label: str
     name: str
-    verbs: Mapping[str, str]  # each with how it is called
+    verbs: Mapping[str, str]  # each with its label
     noun: type[Any] | None = None
 
     def right(self, verb: str) -> str:
         return f"{self.name}.can_{verb}"
 
-    def kept_from(self, who: Actor) -> str:
-        """Phone masked, notes hidden: of what they may read."""
+    def restrictions_for(self, who: Actor) -> str:
+        """Describe the column guards for an actor who may read the noun: "phone masked, notes hidden"."""
         if self.noun is None or not who.has(self.right("read")):
             return ""
         with acting(who):
-            most = {name: level(self.noun, name) for name in guarded(self.noun)}
+            levels = {name: level(self.noun, name) for name in guarded(self.noun)}
         return ", ".join(
-            f"{spaced(name).lower()} {'read only' if it == 'read' else it}"
-            for name, it in most.items()
-            if it != "write"
+            f"{spaced(name).lower()} {'read only' if allowed == 'read' else allowed}"
+            for name, allowed in levels.items()
+            if allowed != "write"
         )
 
 
 class Rights(BaseView):
-    """For administrators alone."""
+    """For administrators."""
 
     route_base = "/desk/rights"
     default_view = "index"
-    base_permissions: ClassVar[list[str]] = []  # never granted to anybody: it is for administrators alone
+    base_permissions: ClassVar[list[str]] = []  # none to grant: administrators only
 
     @expose("/")
     def index(self) -> Any:
-        """Each role beside the others, and whose eyes one may look with."""
+        """Show the rights of each role and group, and the users to view as."""
         must_be_admin()
         may = {
             name: Actor(name, "desk", None, frozenset({name}), rights)
-            for name, rights in security.granted().items()
+            for name, rights in security.rights_by_role().items()
             if name not in (ADMIN, "Public")
         }
-        made, groups = {role.name: role.id for role in _made()}, security.groups()
-        packs: dict[str, list[Line]] = {}
-        for line in lines():
+        made, groups = {role.name: role.id for role in _custom_roles()}, security.actors_by_group()
+        packs: dict[str, list[RightsLine]] = {}
+        for line in rights_lines():
             packs.setdefault(line.pack, []).append(line)
-        staff = [user for user in session.scalars(security.everybody()) if user.active]
+        staff = [user for user in session.scalars(security.users_by_name()) if user.active]
         roles = sorted(may, key=lambda name: (name in made, name))
         columns = [*(may[name] for name in roles), *groups.values()]
         return self._page(
@@ -77,17 +77,17 @@ class Rights(BaseView):
 
     @expose("/new", methods=["GET", "POST"])
     def new(self) -> Any:
-        """A role of one's own: a name, and whose rows it sees. What it may do is ticked afterwards."""
+        """Create a custom role with a name and a row scope. Its rights are selected afterwards."""
         must_be_admin()
         if request.method == "GET":
-            return self._page("desk/rights_new.html", declared=security.declared(), typed={}, refusal=None)
+            return self._page("desk/rights_new.html", declared=security.declared_roles(), typed={}, refusal=None)
         try:
             with transaction():
-                role = begin(request.form.get("name", ""), request.form.get("like", ""))
+                role = create_role(request.form.get("name", ""), request.form.get("like", ""))
         except Refused as no:
             session.rollback()
             return self._page(
-                "desk/rights_new.html", declared=security.declared(), typed=request.form, refusal=no
+                "desk/rights_new.html", declared=security.declared_roles(), typed=request.form, refusal=no
             ), no.status
         flash(f"Role {role.name} created. Select its permissions.", "success")
         return redirect(url_for("Rights.edit", id=role.id))
@@ -95,28 +95,28 @@ class Rights(BaseView):
     @expose("/<int:id>", methods=["GET", "POST"])
     def edit(self, id: int) -> Any:
         must_be_admin()
-        role = _one_made(id)
+        role = _find_custom_role(id)
         if request.method == "POST":
             with transaction():
                 session.refresh(role, with_for_update=True)
-                tick(role, request.form.getlist("right"))
+                set_rights(role, request.form.getlist("right"))
             flash(f"Permissions of {role.name} saved. They apply immediately.", "success")
             return redirect(url_for("Rights.index"))
-        packs: dict[str, list[Line]] = {}
-        for line in lines():
+        packs: dict[str, list[RightsLine]] = {}
+        for line in rights_lines():
             packs.setdefault(line.pack, []).append(line)
         return self._page(
             "desk/rights_edit.html",
             role=role,
             packs=packs,
-            may=security.granted().get(role.name, frozenset()),
-            like=security.like(role),
+            may=security.rights_by_role().get(role.name, frozenset()),
+            like=security.row_scope_of(role),
         )
 
     @expose("/<int:id>/delete", methods=["POST"])
     def delete(self, id: int) -> Any:
         must_be_admin()
-        role = _one_made(id)
+        role = _find_custom_role(id)
         has = exists().where(assoc_user_role.c.role_id == id), exists().where(assoc_group_role.c.role_id == id)
         with transaction():
             if session.scalar(select(or_(*has))):
@@ -138,54 +138,55 @@ def must_be_admin() -> None:
         raise Forbidden("You don’t have permission to do this.")
 
 
-def lines() -> Iterable[Line]:
-    """Everything a right can be about, from the declarations."""
-    for it in registered_resources():
-        verbs = {verb: it.moves[verb].label if verb in it.moves else verb.capitalize() for verb in it.verbs}
-        verbs |= {"edit": "Edit custom fields"} if "edit" in verbs and not it.declared.edit else {}
-        yield Line(it.pack, it.label, stable_name(it.noun), verbs, it.noun)
+def rights_lines() -> Iterable[RightsLine]:
+    """Yield all resources, reports and pages that rights are about, from the declarations."""
+    for resource in registered_resources():
+        moves = resource.moves
+        verbs = {verb: moves[verb].label if verb in moves else verb.capitalize() for verb in resource.verbs}
+        verbs |= {"edit": "Edit custom fields"} if "edit" in verbs and not resource.declared.edit else {}
+        yield RightsLine(resource.pack, resource.label, stable_name(resource.noun), verbs, resource.noun)
     asked: list[Any] = [*registered_reports(), *registered_pages()]
     for each in asked:
-        yield Line(each.pack, each.label, each.right, {"read": "Read"})
+        yield RightsLine(each.pack, each.label, each.right, {"read": "Read"})
 
 
-def _made() -> list[Role]:
-    """The roles that no declaration names: those that belong to the administrator."""
+def _custom_roles() -> list[Role]:
+    """Return the custom roles: those that no declaration names."""
     return [
         *session.scalars(
-            select(Role).where(Role.name.not_in({*security.declared(), ADMIN, "Public"})).order_by(Role.name)
+            select(Role).where(Role.name.not_in({*security.declared_roles(), ADMIN, "Public"})).order_by(Role.name)
         )
     ]
 
 
-def _one_made(id: int) -> Role:
+def _find_custom_role(id: int) -> Role:
     role = session.get(Role, id) if id < 2**31 else None
     if role is None:
         raise Missing
-    if role.name in {*security.declared(), ADMIN, "Public"}:
+    if role.name in {*security.declared_roles(), ADMIN, "Public"}:
         raise Forbidden(f"{role.name} is a built-in role and can’t be changed. Create a custom role instead.")
     return role
 
 
-def begin(name: str, like: str) -> Role:
+def create_role(name: str, like: str) -> Role:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST or not name.isprintable():
         raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
     if session.scalar(select(Role.id).where(func.lower(Role.name) == name.lower())) or name.lower() in {
-        each.lower() for each in security.declared()
+        each.lower() for each in security.declared_roles()
     }:
         raise Invalid.fields_said({"name": "A role with this name already exists."})
-    if like not in security.declared():
+    if like not in security.declared_roles():
         raise Invalid.fields_said({"like": "Choose one from the list."})
-    role = Role(name=name, permissions=security.always_with(like))
+    role = Role(name=name, permissions=security.default_permissions(like))
     session.add(role)
     session.flush()
     return role
 
 
-def tick(role: Role, wanted: Iterable[str]) -> None:
-    """Exactly these rights, and what everybody has."""
-    known = {line.right(verb) for line in lines() for verb in line.verbs}
-    if stray := {*wanted} - known:
-        raise Invalid(f"Unknown permission: {min(stray)[:60]}.")
-    role.permissions = [*security.always_with(security.like(role)), *security.permissions(wanted)]
+def set_rights(role: Role, wanted: Iterable[str]) -> None:
+    """Give the role exactly these rights, and those that every user has."""
+    known = {line.right(verb) for line in rights_lines() for verb in line.verbs}
+    if unknown := {*wanted} - known:
+        raise Invalid(f"Unknown permission: {min(unknown)[:60]}.")
+    role.permissions = [*security.default_permissions(security.row_scope_of(role)), *security.permissions_for(wanted)]

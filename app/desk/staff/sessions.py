@@ -1,4 +1,4 @@
-"""Where somebody is signed in, and the way out of there: one page for everybody's own."""
+"""Sessions page: where a user is signed in, and the buttons that end those sessions."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from flask import session as cookie
 from flask_appbuilder import BaseView, expose
 from flask_login import current_user
 
-from app.desk.sign_in.session import StaffSession, digest
+from app.desk.sign_in.session import StaffSession, hash_key
 from app.kernel.errors import NotSignedIn
 
 
 class Sessions(BaseView):
-    """Whoever sees the desk with somebody else's eyes still sees their own here."""
+    """The user's own sessions, also while viewing as another user (impersonation)."""
 
     route_base = "/desk/sittings"
     default_view = "index"
@@ -22,24 +22,23 @@ class Sessions(BaseView):
     @expose("/")
     def index(self) -> Any:
         g.resource = None
-        return render_template(
-            "desk/sittings.html", sittings=StaffSession.of(_me()), here=digest(cookie.get("sitting", ""))
-        )
+        sittings, here = StaffSession.list_for(_own_user_id()), hash_key(cookie.get("sitting", ""))
+        return render_template("desk/sittings.html", sittings=sittings, here=here)
 
     @expose("/<int:id>/end", methods=["POST"])
     def end(self, id: int) -> Any:
-        StaffSession.one(_me(), id).end()
+        StaffSession.get_for(_own_user_id(), id).end()
         flash("Session ended.", "success")
         return redirect(url_for("Sessions.index"))
 
     @expose("/others", methods=["POST"])
     def end_others(self) -> Any:
-        StaffSession.end_all(_me(), but=cookie.get("sitting", ""))
+        StaffSession.end_all(_own_user_id(), but=cookie.get("sitting", ""))
         flash("All other sessions ended.", "success")
         return redirect(url_for("Sessions.index"))
 
 
-def _me() -> int:
+def _own_user_id() -> int:
     if not current_user.is_authenticated:
         raise NotSignedIn("Sign in to continue.")
     return int(current_user.id)

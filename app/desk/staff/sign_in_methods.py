@@ -1,8 +1,9 @@
-"""Ways in: where somebody is signed in, and by what they can; what an administrator takes away when a telephone is lost or somebody leaves."""
+"""Sign-in methods of a user, for administrators: end sessions, turn off two-factor, remove passkeys and API tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar
 
 from flask import flash, g, redirect, render_template, url_for
@@ -22,7 +23,7 @@ from app.kernel.errors import Missing
 
 
 class SignInMethods(BaseView):
-    """For administrators alone; each of it stands in the history under their name, and the person hears of it."""
+    """For administrators. Every removal is in the history, and the user is notified."""
 
     route_base = "/desk/ways-in"
     default_view = "of"
@@ -30,43 +31,44 @@ class SignInMethods(BaseView):
 
     @expose("/<int:user>")
     def of(self, user: int) -> Any:
-        whose = _one(user)
+        whose = _find_user(user)
         g.resource = None
-        theirs = {
-            "sittings": StaffSession.of(user),
-            "second": TwoFactor.of(user),
-            "passkeys": Passkey.of(user),
-            "tokens": ApiToken.of(user),
+        methods = {
+            "sittings": StaffSession.list_for(user),
+            "second": TwoFactor.get_for(user),
+            "passkeys": Passkey.list_for(user),
+            "tokens": ApiToken.list_for(user),
         }
-        return render_template("desk/ways_in.html", whose=whose, **theirs)
+        return render_template("desk/ways_in.html", whose=whose, **methods)
 
     @expose("/<int:user>/sittings/<int:id>/end", methods=["POST"])
     def sign_out(self, user: int, id: int) -> Any:
-        return _taken(user, "signed_out", lambda: StaffSession.one(user, id).end(), "Session ended.")
+        return _remove_and_notify(user, "signed_out", lambda: StaffSession.get_for(user, id).end(), "Session ended.")
 
     @expose("/<int:user>/sittings/end", methods=["POST"])
     def sign_out_everywhere(self, user: int) -> Any:
-        return _taken(user, "signed_out_everywhere", lambda: StaffSession.end_all(user), "All sessions ended.")
+        end_all = partial(StaffSession.end_all, user)
+        return _remove_and_notify(user, "signed_out_everywhere", end_all, "All sessions ended.")
 
     @expose("/<int:user>/second/end", methods=["POST"])
     def take_second(self, user: int) -> Any:
-        return _taken(
+        return _remove_and_notify(
             user,
             "lost_second_factor",
-            lambda: TwoFactor.take_from(user),
+            lambda: TwoFactor.reset_for(user),
             "Two-factor authentication turned off. The user now signs in with a password only.",
         )
 
     @expose("/<int:user>/passkeys/<int:id>/end", methods=["POST"])
     def take_passkey(self, user: int, id: int) -> Any:
-        return _taken(user, "lost_passkey", lambda: Passkey.one(user, id).remove(), "Passkey removed.")
+        return _remove_and_notify(user, "lost_passkey", lambda: Passkey.get_for(user, id).remove(), "Passkey removed.")
 
     @expose("/<int:user>/tokens/<int:id>/end", methods=["POST"])
     def take_token(self, user: int, id: int) -> Any:
-        return _taken(user, "lost_token", lambda: ApiToken.end(user, id), "API token revoked.")
+        return _remove_and_notify(user, "lost_token", lambda: ApiToken.revoke(user, id), "API token revoked.")
 
 
-_TOLD = {
+_NOTICES = {
     "signed_out": "ended one of your sessions",
     "signed_out_everywhere": "ended all of your sessions",
     "lost_second_factor": "turned off your two-factor authentication",
@@ -75,17 +77,17 @@ _TOLD = {
 }
 
 
-def _taken(user: int, verb: str, take: Callable[[], None], said: str) -> Any:
-    whose = _one(user)
+def _remove_and_notify(user: int, verb: str, remove: Callable[[], None], done: str) -> Any:
+    whose = _find_user(user)
     with transaction():
-        take()
+        remove()
         audit.line(whose, verb)
-        give(whose, "ways_in", f"{actor().name} {_TOLD[verb]}.")
-    flash(said, "success")
+        give(whose, "ways_in", f"{actor().name} {_NOTICES[verb]}.")
+    flash(done, "success")
     return redirect(url_for("SignInMethods.of", user=user))
 
 
-def _one(id: int) -> User:
+def _find_user(id: int) -> User:
     must_be_admin()
     user = session.get(User, id) if id < 2**31 else None
     if user is None:
