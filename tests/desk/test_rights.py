@@ -16,7 +16,7 @@ from app.desk.sign_in import security
 from app.desk.staff.roles import rights_lines
 from app.kernel.access import Actor
 from app.kernel.audit import Change
-from app.kernel.db import session
+from app.kernel.db import session, stable_name
 from tests.conftest import user_id
 
 Enter = Callable[[str], FlaskClient]
@@ -28,7 +28,7 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
     for role, name in (("Desk", "dina"), ("Auditor", "omar"), ("Practitioner", "asha")):
         rights = security.rights_by_role()[role]
         for resource in registered_resources()[::4]:
-            may = f"{resource.noun.__name__}.can_read" in rights
+            may = f"{stable_name(resource.noun)}.can_read" in rights
             assert client.get(f"/api/v1/{resource.name}/", headers=token(name)).status_code == (200 if may else 403), (
                 role,
                 resource.name,
@@ -43,12 +43,12 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
 def test_everything_that_can_be_ticked_is_a_right_of_the_enforcement(app: Flask) -> None:
     known = set().union(*security.rights_by_role().values())
     offered = {line.right(verb) for line in rights_lines() for verb in line.verbs}
-    every = {f"{resource.noun.__name__}.can_{verb}" for resource in registered_resources() for verb in resource.verbs}
+    every = {f"{stable_name(resource.noun)}.can_{verb}" for resource in registered_resources() for verb in resource.verbs}
     assert every <= offered
     assert {
         right
         for right in known
-        if right.partition(".")[0] in {resource.noun.__name__ for resource in registered_resources()}
+        if right.partition(".")[0] in {stable_name(resource.noun) for resource in registered_resources()}
     } <= offered
 
 
