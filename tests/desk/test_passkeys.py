@@ -393,7 +393,9 @@ def test_there_are_none_where_the_house_has_no_name(
 
 
 def test_the_address_is_written_as_a_browser_writes_it() -> None:
-    assert [browser_origin(each) for each in ("https://Desk.Example:443/", "http://localhost:8000", "https://a.example")] == [
+    assert [
+        browser_origin(each) for each in ("https://Desk.Example:443/", "http://localhost:8000", "https://a.example")
+    ] == [
         "https://desk.example",
         "http://localhost:8000",
         "https://a.example",

@@ -43,7 +43,9 @@ def test_the_table_says_what_the_doors_answer(enter: Enter, token: Token, client
 def test_everything_that_can_be_ticked_is_a_right_of_the_enforcement(app: Flask) -> None:
     known = set().union(*security.rights_by_role().values())
     offered = {line.right(verb) for line in rights_lines() for verb in line.verbs}
-    every = {f"{stable_name(resource.noun)}.can_{verb}" for resource in registered_resources() for verb in resource.verbs}
+    every = {
+        f"{stable_name(resource.noun)}.can_{verb}" for resource in registered_resources() for verb in resource.verbs
+    }
     assert every <= offered
     assert {
         right
