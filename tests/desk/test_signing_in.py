@@ -105,7 +105,7 @@ def test_codes_are_those_of_rfc_6238() -> None:
 def second(app: Flask) -> tuple[TwoFactor, list[str]]:
     """Dina's, switched on a minute ago, with its sheet."""
     made = TwoFactor.begin_setup(user_id(app, "dina"))
-    with clock.standing_at(clock.now() - timedelta(minutes=1)):
+    with clock.frozen_at(clock.now() - timedelta(minutes=1)):
         return made, made.switch_on(code_of(made))
 
 

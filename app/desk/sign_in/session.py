@@ -157,4 +157,6 @@ def record_activity(id: int) -> None:
     """Extend the session while its user is active, in a transaction of its own."""
     table: Table = StaffSession.__table__
     until = func.least(table.c.ends_at, NOW + IDLE)
-    in_own_transaction(update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=until))
+    in_own_transaction(
+        update(table).where(table.c.id == id, table.c.is_program.is_(False)).values(seen_at=NOW, good_until=until)
+    )
