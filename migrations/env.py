@@ -1,4 +1,4 @@
-"""One history for all packs, read from the one metadata that Flask-AppBuilder and our nouns share."""
+"""Alembic environment: one migration history for all packs, on the metadata shared with Flask-AppBuilder."""
 
 from alembic import context
 from sqlalchemy import text
@@ -8,7 +8,7 @@ from app.kernel import db
 
 def run() -> None:
     with db.engine().begin() as connection:
-        # Two releases at once wait for each other here instead of both creating the same table.
+        # Advisory lock: two releases at once migrate one after the other.
         connection.execute(text("set lock_timeout = '60s'"))
         connection.execute(text("select pg_advisory_xact_lock(hashtext('frontdesk migrations'))"))
         context.configure(connection=connection, target_metadata=db.metadata, transactional_ddl=True)

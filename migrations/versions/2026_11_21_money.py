@@ -1,4 +1,6 @@
-"""Money that is always true: quotes, coupons, refunds, disputes, papers, books, settlements, and the constraints that keep them."""
+"""Tables of money: ledger, bills, quotes, coupons, refunds, disputes, invoices, settlements.
+
+A trigger enforces double entry (debit = credit) when a transaction commits; postings can never be changed."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -42,24 +44,30 @@ CHECKS = (
     ("service", "deposit", "deposit_percent between 1 and 100"),
 )
 
-# What was there before the books: each bill is one line without tax, and what was paid keeps paying for it.
+# Data from before the ledger: each bill becomes one line without tax, and each captured payment is posted.
 KEEP_WHAT_WENT_BACK = """
-update bill set lines = jsonb_build_array(jsonb_build_object('label', number, 'code', '', 'quantity', 1, 'listed', price_amount, 'off', 0,
-                                          'net', price_amount, 'total', price_amount, 'taxes', '{}'::jsonb, 'rates', '{}'::jsonb));
+update bill set lines = jsonb_build_array(jsonb_build_object('label', number, 'code', '', 'quantity', 1,
+  'listed', price_amount, 'off', 0, 'net', price_amount, 'total', price_amount,
+  'taxes', '{}'::jsonb, 'rates', '{}'::jsonb));
 update bill set "left" = lines;
 update booking set deposit_amount = price_amount, deposit_currency = price_currency;
-update payment set back_currency = money_currency, taken_at = captured_at, pays = (state = 'captured' and owed_back = '');
+update payment set back_currency = money_currency, taken_at = captured_at,
+  pays = (state = 'captured' and owed_back = '');
 update payment set back_amount = money_amount where state = 'refunded' and captured_at is not null;
 
 insert into account (name, kind, owner, currency, guarded, balance, held, created_at, changed_at, version)
 select name, kind, '', money_currency, false, 0, 0, now(), now(), 1
-from (select distinct 'gateway ' || gateway as name, 'asset' as kind, money_currency from payment where captured_at is not null and state = 'captured'
-      union select distinct 'deposits', 'liability', money_currency from payment where captured_at is not null and state = 'captured') as needed;
+from (select distinct 'gateway ' || gateway as name, 'asset' as kind, money_currency from payment
+      where captured_at is not null and state = 'captured'
+      union select distinct 'deposits', 'liability', money_currency from payment
+      where captured_at is not null and state = 'captured') as needed;
 insert into posting (key, day, what, noun, row_id, person_id, by, created_at, changed_at, version)
-select 'capture ' || p.id, p.captured_at::date, p.gateway_id || ' was paid before there were books', 'bill', b.id, b.person_id, 'the migration', now(), now(), 1
+select 'capture ' || p.id, p.captured_at::date, p.gateway_id || ' was paid before there were books',
+  'bill', b.id, b.person_id, 'the migration', now(), now(), 1
 from payment p join bill b on b.id = p.bill_id where p.state = 'captured';
 insert into line (posting_id, account_id, money_amount, money_currency, created_at, changed_at, version)
-select posting.id, account.id, case account.kind when 'asset' then p.money_amount else -p.money_amount end, p.money_currency, now(), now(), 1
+select posting.id, account.id, case account.kind when 'asset' then p.money_amount else -p.money_amount end,
+  p.money_currency, now(), now(), 1
 from payment p join posting on posting.key = 'capture ' || p.id
 join account on account.currency = p.money_currency and account.name in ('gateway ' || p.gateway, 'deposits');
 """
@@ -71,19 +79,24 @@ begin
   if tg_table_name = 'posting' and not exists (select from line where posting_id = new.id) then
     raise exception 'Posting % has no lines.', new.id using errcode = 'check_violation';
   end if;
-  select money_currency into wrong from line where posting_id = (case tg_table_name when 'posting' then new.id else (to_jsonb(new)->>'posting_id')::int end)
+  select money_currency into wrong from line
+    where posting_id = (case tg_table_name when 'posting' then new.id else (to_jsonb(new)->>'posting_id')::int end)
     group by money_currency having sum(money_amount) <> 0 limit 1;
   if found then
-    raise exception 'A posting does not add up in %.', wrong using errcode = 'check_violation', constraint = 'posting_adds_up';
+    raise exception 'A posting does not add up in %.', wrong
+      using errcode = 'check_violation', constraint = 'posting_adds_up';
   end if;
   return null;
 end $$;
-create constraint trigger posting_adds_up after insert on posting deferrable initially deferred for each row execute function lines_add_up();
-create constraint trigger line_adds_up after insert on line deferrable initially deferred for each row execute function lines_add_up();
+create constraint trigger posting_adds_up after insert on posting deferrable initially deferred
+  for each row execute function lines_add_up();
+create constraint trigger line_adds_up after insert on line deferrable initially deferred
+  for each row execute function lines_add_up();
 
 create function line_moves_balance() returns trigger language plpgsql as $$
 begin
-  update account set balance = balance + case when kind in ('asset', 'expense') then new.money_amount else -new.money_amount end
+  update account
+    set balance = balance + case when kind in ('asset', 'expense') then new.money_amount else -new.money_amount end
     where id = new.account_id and guarded;
   return null;
 end $$;
@@ -144,7 +157,8 @@ def upgrade() -> None:
         sa.CheckConstraint("until > since", name=op.f("coupon_window")),
         sa.CheckConstraint("used >= 0 and (uses_at_most is null or used <= uses_at_most)", name=op.f("coupon_used_up")),
         sa.CheckConstraint(
-            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0",
+            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and "
+            "off_at_most_amount > 0 and amount_amount > 0",
             name=op.f("coupon_sense"),
         ),
         sa.PrimaryKeyConstraint("id", name=op.f("coupon_pkey")),
@@ -499,9 +513,7 @@ def upgrade() -> None:
     op.add_column("service", sa.Column("policy_id", sa.Integer(), nullable=True))
     op.create_foreign_key(op.f("service_policy_id_fkey"), "service", "refund_policy", ["policy_id"], ["id"])
     for table, column in FILLED:
-        op.alter_column(
-            table, column, server_default=None
-        )  # only for what was there before: from now on the nouns say it
+        op.alter_column(table, column, server_default=None)  # a default only for existing rows
     for table, name, condition in CHECKS:
         op.execute(f"alter table {table} drop constraint if exists {table}_{name}")
         op.create_check_constraint(op.f(f"{table}_{name}"), table, condition)

@@ -1,4 +1,4 @@
-"""The house: Flask-AppBuilder's users and roles, the kernel, money, messages and bookings."""
+"""First tables: users and roles of Flask-AppBuilder, kernel, money, messages and bookings."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +13,8 @@ depends_on = None
 HISTORY_IS_FINAL = """
 create function history_is_final() returns trigger language plpgsql as $$
 begin
-  raise exception 'History is written once: % on % is refused.', tg_op, tg_table_name using errcode = 'restrict_violation';
+  raise exception 'History is written once: % on % is refused.', tg_op, tg_table_name
+    using errcode = 'restrict_violation';
 end $$;
 create trigger change_is_final before update or delete on change for each row execute function history_is_final();
 create trigger change_is_whole before truncate on change for each statement execute function history_is_final();
@@ -23,7 +24,7 @@ create trigger change_is_whole before truncate on change for each statement exec
 def upgrade() -> None:
     op.execute(
         "create extension if not exists btree_gist"
-    )  # lets one constraint compare a practitioner and a stretch of time
+    )  # for exclusion constraints over a practitioner and a time range
     op.create_table(
         "ab_group",
         sa.Column("id", sa.Integer(), nullable=False),

@@ -1,4 +1,4 @@
-"""The customer's account, and forgetting somebody."""
+"""Customer accounts, and erasing a person (GDPR): redact_history() masks values in the audit history."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,8 +8,8 @@ down_revision = "0007"
 branch_labels = None
 depends_on = None
 
-# The history stays as it was written, with one exception: redact_history() puts a mask over values of the columns it is
-# given, and writes a line that it did. The trigger lets nothing else through: not another column, not another value.
+# The history is append-only, with one exception: redact_history() masks the values of given columns and records that.
+# The trigger lets no other update through.
 HISTORY_CAN_BE_BLANKED = """
 create function only_masked(was jsonb, is_now jsonb) returns boolean language sql immutable as $$
   select not exists (
@@ -19,7 +19,8 @@ create function only_masked(was jsonb, is_now jsonb) returns boolean language sq
 $$;
 
 create function masked(document jsonb, columns text[]) returns jsonb language sql immutable as $$
-  select coalesce(jsonb_object_agg(key, case when key = any(columns) and value <> 'null'::jsonb then '"•••"'::jsonb else value end), '{}'::jsonb)
+  select coalesce(jsonb_object_agg(
+    key, case when key = any(columns) and value <> 'null'::jsonb then '"•••"'::jsonb else value end), '{}'::jsonb)
   from jsonb_each(document)
 $$;
 
@@ -30,12 +31,14 @@ begin
      and only_masked(old.before, new.before) and only_masked(old.after, new.after) then
     return new;
   end if;
-  raise exception 'History is written once: % on % is refused.', tg_op, tg_table_name using errcode = 'restrict_violation';
+  raise exception 'History is written once: % on % is refused.', tg_op, tg_table_name
+    using errcode = 'restrict_violation';
 end $$;
 drop trigger change_is_final on change;
 create trigger change_is_final before update or delete on change for each row execute function change_stays();
 
-create function redact_history(about text, rows int[], columns text[], who text, through text) returns void language plpgsql as $$
+create function redact_history(about text, rows int[], columns text[], who text, through text)
+returns void language plpgsql as $$
 declare touched int[];
 begin
   perform set_config('frontdesk.redacts', 'on', true);
@@ -46,7 +49,8 @@ begin
   select array_agg(distinct row_id) into touched from blanked;
   perform set_config('frontdesk.redacts', 'off', true);
   insert into change (noun, row_id, verb, before, after, why, name, door, created_at, changed_at, version)
-  select about, each, 'redact', '{}'::jsonb, '{}'::jsonb, 'Blanked in the lines before this one: ' || array_to_string(columns, ', ') || '.', who, through, now(), now(), 1
+  select about, each, 'redact', '{}'::jsonb, '{}'::jsonb,
+    'Blanked in the lines before this one: ' || array_to_string(columns, ', ') || '.', who, through, now(), now(), 1
   from unnest(touched) each;
 end $$;
 """
@@ -75,12 +79,10 @@ def upgrade() -> None:
     op.create_index(op.f("code_person_id"), "code", ["person_id"], unique=False)
     op.create_index(op.f("code_state"), "code", ["state"], unique=False)
     op.add_column("person", sa.Column("state", sa.String(length=20), nullable=True, server_default=sa.text("'known'")))
-    op.alter_column(
-        "person", "state", server_default=None
-    )  # only for who was there before: from now on the noun says it
+    op.alter_column("person", "state", server_default=None)  # a default only for existing rows
     op.create_check_constraint(op.f("person_state_known"), "person", "state in ('known', 'forgotten')")
     op.create_index(op.f("person_state"), "person", ["state"], unique=False)
-    op.drop_index("person_email_lower", table_name="person")  # it was made of the word “email”, and found nobody
+    op.drop_index("person_email_lower", table_name="person")  # indexed the word “email” instead of the column
     op.create_index("person_email_lower", "person", [sa.text("lower(email)")], unique=False)
     op.execute(HISTORY_CAN_BE_BLANKED)
 

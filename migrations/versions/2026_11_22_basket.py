@@ -1,4 +1,4 @@
-"""Baskets: several bills paid in one go, each with its share of the payment."""
+"""Baskets (carts): several bills paid together, each with its share of the payment."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -48,7 +48,7 @@ def upgrade() -> None:
 
 
 def _a_share_for_each() -> None:
-    """What a gateway knows as one payment, or one refund, may be several here."""
+    """Allow several rows for one payment or refund of the gateway."""
     for table, of in (("payment", "bill_id"), ("refund", "payment_id")):
         op.drop_constraint(op.f(f"{table}_gateway_gateway_id_key"), table, type_="unique")
         op.create_unique_constraint(op.f(f"{table}_gateway_gateway_id_{of}_key"), table, ["gateway", "gateway_id", of])
@@ -58,7 +58,7 @@ def _a_share_for_each() -> None:
 
 
 def _table(name: str, *columns: sa.schema.SchemaItem) -> None:
-    """With what every row has."""
+    """Create a table with the common columns."""
     op.create_table(
         name,
         *columns,

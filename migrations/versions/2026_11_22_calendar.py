@@ -1,4 +1,4 @@
-"""The staff's calendar."""
+"""Arrival time (check-in) of bookings, for the staff calendar."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Forms that staff design, and answers that are sealed."""
+"""Form designer: forms, their versions, and encrypted answers."""
 
 import json
 
@@ -73,7 +73,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("form_id", "number", name=op.f("edition_form_id_number_key")),
     )
     op.execute(
-        "create trigger edition_is_final before update or delete on edition for each row execute function history_is_final()"
+        "create trigger edition_is_final before update or delete on edition "
+        "for each row execute function history_is_final()"
     )
     op.add_column("service", sa.Column("form_id", sa.Integer(), nullable=True))
     op.create_foreign_key(op.f("service_form_id_fkey"), "service", "form", ["form_id"], ["id"])
@@ -85,7 +86,7 @@ def upgrade() -> None:
 
 
 def _seal_what_was_told() -> None:
-    """Births lay open in the table until now: they become answers to a form, sealed, and the services that asked them ask that form."""
+    """Move birth details from plain columns into encrypted answers to a form of the services that asked for them."""
     here = op.get_bind()
     told = here.execute(sa.text("select id, answers from booking where answers <> '{}'::jsonb")).all()
     if not told and not here.scalar(sa.text("select exists (select from service where intake = 'birth')")):
@@ -93,7 +94,8 @@ def _seal_what_was_told() -> None:
     always = "'in_use', now(), now(), 1"
     form = here.scalar(
         sa.text(
-            f"insert into form (name, draft, state, created_at, changed_at, version) values ('Birth details', :asked, {always}) returning id"
+            "insert into form (name, draft, state, created_at, changed_at, version) "
+            f"values ('Birth details', :asked, {always}) returning id"
         ),
         {"asked": json.dumps(BIRTH)},
     )

@@ -1,4 +1,4 @@
-"""Webhooks out, and each call of them."""
+"""Outgoing webhooks and their deliveries."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Hours, other hours, closures and who gives what; slots that follow them; one practitioner is in one place."""
+"""Opening hours, special hours, closures, service assignments, and a constraint against double-booked practitioners."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -32,9 +32,7 @@ def upgrade() -> None:
     for name, (kind, value) in SERVICE.items():
         op.add_column("service", sa.Column(name, kind, nullable=False, server_default=value))
         op.alter_column("service", name, server_default=None)
-    op.add_column(
-        "service", sa.Column("change_hours", sa.Integer(), nullable=True)
-    )  # empty: nobody was promised that they may
+    op.add_column("service", sa.Column("change_hours", sa.Integer(), nullable=True))  # empty: no right was promised
     for name, condition in CHECKS.items():
         op.create_check_constraint(op.f(f"service_{name}"), "service", condition)
     op.add_column("slot", sa.Column("partner_id", sa.Integer(), nullable=True))
@@ -48,7 +46,7 @@ def upgrade() -> None:
 
 
 def _presences() -> None:
-    """What a booking takes of a practitioner becomes rows of its own, since a booking may take two of them."""
+    """Move the time that a booking takes of a practitioner into its own table, as a booking may need two."""
     op.create_table(
         "presence",
         sa.Column("booking_id", sa.Integer(), nullable=False),
@@ -142,7 +140,7 @@ def _hours() -> None:
     op.alter_column("practitioner", "holidays", server_default=None)
     op.add_column(
         "slot", sa.Column("made", sa.Boolean(), nullable=False, server_default="false")
-    )  # whatever is there was made by hand
+    )  # existing slots were added by hand
     op.alter_column("slot", "made", server_default=None)
     op.drop_constraint(op.f("slot_state_known"), "slot")
     op.create_check_constraint(op.f("slot_state_known"), "slot", "state in ('open', 'closed', 'withdrawn')")
@@ -209,7 +207,7 @@ def _hours() -> None:
 
 
 def _table(name: str, *columns: sa.schema.SchemaItem) -> None:
-    """Of a practitioner, with what every row has."""
+    """Create a table of a practitioner with the common columns."""
     op.create_table(
         name,
         *columns,

@@ -1,4 +1,4 @@
-"""Meetings, and the calendars whose busy times are read."""
+"""Online meetings, and external calendars read for busy times."""
 
 import secrets
 
@@ -90,7 +90,7 @@ def _busy() -> None:
 
 
 def _practitioners() -> None:
-    """Until somebody says otherwise, people meet in person, and everybody's calendar has an address that nobody knows."""
+    """Set the defaults of practitioners: meetings in person, and a calendar feed at a secret address."""
     for name, value in (("meets_by", "in_person"), ("room", ""), ("link_says", "")):
         op.add_column("practitioner", sa.Column(name, sa.Text(), nullable=False, server_default=value))
         op.alter_column("practitioner", name, server_default=None)

@@ -1,4 +1,4 @@
-"""Packages, and bills of which a part is earned at a time."""
+"""Prepaid packages, and bills whose revenue is earned in parts."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -75,19 +75,20 @@ def upgrade() -> None:
 
 
 def _earn_in_parts() -> None:
-    """What was delivered is earned, all of it."""
+    """Mark delivered bills as earned in full."""
     op.add_column("bill", sa.Column("earned_amount", sa.BigInteger(), nullable=True))
     op.add_column("bill", sa.Column("earned_currency", sa.String(length=3), nullable=True))
     standing = """(select coalesce(sum((each->>'net')::bigint), 0) from jsonb_array_elements("left") each)"""
     op.execute(
-        f"update bill set earned_currency = price_currency, earned_amount = case when state = 'paid' and delivered_at is not null then {standing} else 0 end"
+        f"update bill set earned_currency = price_currency, "
+        f"earned_amount = case when state = 'paid' and delivered_at is not null then {standing} else 0 end"
     )
     op.alter_column("bill", "earned_amount", nullable=False)
     op.alter_column("bill", "earned_currency", nullable=False)
 
 
 def _table(name: str, *columns: sa.schema.SchemaItem) -> None:
-    """With what every row has."""
+    """Create a table with the common columns."""
     op.create_table(
         name,
         *columns,

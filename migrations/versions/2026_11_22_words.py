@@ -1,4 +1,4 @@
-"""Words that staff write, who wants to be written to where, and what becomes of a message."""
+"""Message templates edited by staff, contact preferences, and delivery states of messages."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,7 +62,7 @@ def upgrade() -> None:
 
 
 def _follow_messages() -> None:
-    """What was there before was mail, about things that had no editions; what was told at a time to come was a reminder."""
+    """Turn existing messages into email without a version; those with a future time are reminders."""
     for name, value in (("channel", "'email'"), ("kind", "''"), ("edition", "0"), ("tries", "0"), ("trouble", "''")):
         kind = sa.Integer() if value == "0" else sa.Text()
         op.add_column("message", sa.Column(name, kind, nullable=False, server_default=sa.text(value)))

@@ -1,4 +1,4 @@
-"""Files that somebody sends as an answer."""
+"""File uploads as answers to a form."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Remarks, tasks and notices about any record, and what is put away."""
+"""Notes, tasks and notices on any record, and archiving of records."""
 
 import sqlalchemy as sa
 from alembic import op

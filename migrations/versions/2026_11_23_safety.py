@@ -1,4 +1,4 @@
-"""Second factors, sessions and tokens."""
+"""Two-factor authentication (TOTP), staff sessions and API tokens."""
 
 import sqlalchemy as sa
 from alembic import op

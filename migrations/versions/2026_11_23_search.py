@@ -1,4 +1,4 @@
-"""One index for everything that can be searched."""
+"""Full-text search index over all nouns."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,8 +11,8 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """The release fills it afterwards: only the declarations know what belongs in it."""
-    op.execute("create extension if not exists pg_trgm")  # finds a name that is not quite right
+    """Create the index empty; `migrate` fills it afterwards from the declarations."""
+    op.execute("create extension if not exists pg_trgm")  # for misspelt names
     op.create_table(
         "finding",
         sa.Column("noun", sa.Text(), nullable=False),

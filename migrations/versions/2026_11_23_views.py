@@ -1,4 +1,4 @@
-"""Views that somebody keeps of a list."""
+"""Saved views of lists."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Who we are, as it is written on the desk."""
+"""Business details edited at the desk."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Files of rows that somebody brings to a list."""
+"""Imports of CSV and Excel files."""
 
 import sqlalchemy as sa
 from alembic import op

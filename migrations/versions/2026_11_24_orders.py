@@ -1,4 +1,4 @@
-"""Long lists in the orders that they are asked for in."""
+"""Indexes for sorting long lists."""
 
 from alembic import op
 

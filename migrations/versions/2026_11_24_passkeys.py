@@ -1,4 +1,4 @@
-"""Passkeys, how somebody signed in, and what is good once."""
+"""Passkeys (WebAuthn), sign-in methods of sessions, and one-time tokens."""
 
 import sqlalchemy as sa
 from alembic import op

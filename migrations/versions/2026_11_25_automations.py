@@ -1,4 +1,4 @@
-"""What is done by itself when something happens, and what came of it."""
+"""Automations (event-driven workflows) and their runs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""The business's hours, its time zone and its currency, as they are written on the desk."""
+"""Opening hours, time zone and currency of the business, edited at the desk."""
 
 import sqlalchemy as sa
 from alembic import op

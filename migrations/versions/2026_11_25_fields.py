@@ -1,4 +1,4 @@
-"""Fields that an administrator adds, and room for what stands in them in every row that can be changed."""
+"""Custom fields of administrators, and a JSON column for their values in every editable table."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""With which view of somebody else's a list opens."""
+"""Saved view with which a list opens for a user."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""To records of which kind a field leads that an administrator adds."""
+"""Custom fields that refer to records of another noun."""
 
 import sqlalchemy as sa
 from alembic import op

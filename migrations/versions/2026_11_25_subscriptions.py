@@ -1,4 +1,4 @@
-"""Reports that are sent to somebody again and again."""
+"""Report subscriptions: reports sent on a schedule."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""What was turned off."""
+"""Feature switches: features that were turned off."""
 
 import sqlalchemy as sa
 from alembic import op

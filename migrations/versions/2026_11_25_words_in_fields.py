@@ -1,4 +1,4 @@
-"""Whether what stands in a field that an administrator adds is found by the search."""
+"""Search in custom fields."""
 
 import sqlalchemy as sa
 from alembic import op
