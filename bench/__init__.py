@@ -1,1 +1,1 @@
-"""What a request costs here, measured against stock Flask-AppBuilder on the same rows, in the same run."""
+"""Benchmark of requests against stock Flask-AppBuilder, on the same rows and in the same run."""

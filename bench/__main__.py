@@ -1,4 +1,4 @@
-"""`make bench`: servers and databases of its own, both sides by turns, and the table of docs/bench.md."""
+"""Entry point of `make bench`: starts servers, compares both sides and writes docs/bench.md."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.table import written
-from bench.turns import compared
-from deploy.servers import servers
+from bench.table import format_report
+from bench.turns import compare
+from deploy.servers import server_urls
 
 REPORT = Path(__file__).resolve().parent.parent / "docs" / "bench.md"
 
@@ -16,11 +16,13 @@ REPORT = Path(__file__).resolve().parent.parent / "docs" / "bench.md"
 def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="frontdesk-bench-") as home,
-        servers(Path(home), durable=False) as (database, redis),
+        server_urls(Path(home), durable=False) as (database, redis),
     ):
-        told = written([compared(database, redis, nouns=nouns, times=15, rounds=4, say=_say) for nouns in (2, 60)])
-    REPORT.write_text(told)
-    print(told)
+        report = format_report(
+            [compare(database, redis, nouns=nouns, times=15, rounds=4, say=_say) for nouns in (2, 60)]
+        )
+    REPORT.write_text(report)
+    print(report)
 
 
 def _say(line: str) -> None:

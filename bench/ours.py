@@ -1,4 +1,4 @@
-"""Our side: the nouns declared as a pack, served as everything else is. `python -m bench.ours begin | start | serve`."""
+"""Frontdesk's side of the benchmark: nouns declared as a pack. `python -m bench.ours begin | start | serve`."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from app.kernel import db
 from app.kernel.access import everything
 from app.kernel.db import Noun
 from app.kernel.pack import Pack
-from bench.rows import SHOWN, fill, others
+from bench.rows import SHOWN, fill, other_nouns
 from bench.side import Pages, Side, main
 
 ROLES = {"Desk": "read write moves delete"}
 
 
 class Customer(Noun):
-    """Whoever waits for a parcel."""
+    """A customer who waits for a parcel."""
 
     name: Mapped[str]
     email: Mapped[str]
@@ -34,7 +34,7 @@ class Customer(Noun):
 
 
 class Parcel(Noun):
-    """What is on its way to a customer."""
+    """A parcel on its way to a customer."""
 
     states = "waiting", "sent", "delivered"
 
@@ -52,8 +52,8 @@ def _noun(name: str) -> type[Noun]:
 
 
 def pack(nouns: int) -> Pack:
-    """As many nouns as asked for, the first two of which are looked at."""
-    plain = [_noun(name) for name in others(nouns)]
+    """Build a pack of that many nouns; only the first two are requested."""
+    plain = [_noun(name) for name in other_nouns(nouns)]
     fields = "number customer state weight due_at note"
     written = "number customer weight due_at note"
     resources = [
@@ -79,15 +79,17 @@ def pack(nouns: int) -> Pack:
 
 
 def begin(nouns: int, app: Flask) -> None:
-    """What a release does once, and the rows."""
-    told = app.test_cli_runner().invoke(args=["migrate"])
-    assert told.exit_code == 0, told.output
+    """Migrate the database and fill it."""
+    result = app.test_cli_runner().invoke(args=["migrate"])
+    assert result.exit_code == 0, result.output
     with app.app_context(), db.engine().begin() as connection:
         fill(connection, db.metadata, nouns)
         connection.execute(
             text(
-                "insert into change (created_at, changed_at, version, noun, row_id, verb, before, after, why, name, door) select now(), now(), 1, 'parcel', "
-                f"{SHOWN}, 'changed', '{{\"weight\": 1}}', '{{\"weight\": 2}}', '', 'Dina', 'desk' from generate_series(1, 3)"
+                "insert into change "
+                "(created_at, changed_at, version, noun, row_id, verb, before, after, why, name, door) "
+                f"select now(), now(), 1, 'parcel', {SHOWN}, 'changed', '{{\"weight\": 1}}', '{{\"weight\": 2}}', "
+                "'', 'Dina', 'desk' from generate_series(1, 3)"
             )
         )
         security.add_user(
@@ -108,7 +110,7 @@ def side(app: Flask) -> Side:
     pages = Pages(
         "/desk/", "/desk/parcel/?size=50", f"/desk/parcel/{SHOWN}", "/api/v1/parcel/?size=50", f"/api/v1/parcel/{SHOWN}"
     )
-    return Side.of(app, pages, sitting=key)
+    return Side.signed_in(app, pages, sitting=key)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The rows that both sides show: customers, parcels that name one, and as many other nouns as make the menu long."""
+"""Benchmark data of both sides: customers, their parcels, and other nouns that make the menu long."""
 
 from __future__ import annotations
 
@@ -8,27 +8,30 @@ CUSTOMERS, PARCELS = 200, 5000
 SHOWN = 17  # the parcel whose page is opened
 
 
-def others(nouns: int) -> list[str]:
-    """What the other nouns are called: Noun01, Noun02, …"""
+def other_nouns(nouns: int) -> list[str]:
+    """Name the other nouns: Noun01, Noun02, …"""
     return [f"Noun{n:02}" for n in range(1, nouns - 1)]
 
 
 def fill(connection: Connection, declared: MetaData, nouns: int) -> None:
-    """The same rows, in tables as each side declares them."""
-    named = ["customer", "parcel", *(name.lower() for name in others(nouns))]
+    """Create the tables that a side declares and fill them with the same rows."""
+    named = ["customer", "parcel", *(name.lower() for name in other_nouns(nouns))]
     declared.create_all(connection, tables=[declared.tables[name] for name in named])
     always, now = "created_at, changed_at, version", "now(), now(), 1"
     connection.execute(
         text(
-            f"insert into customer ({always}, name, email, city) select {now}, 'Customer ' || n, 'customer' || n || '@example.com', 'Mysuru' "
+            f"insert into customer ({always}, name, email, city) "
+            f"select {now}, 'Customer ' || n, 'customer' || n || '@example.com', 'Mysuru' "
             f"from generate_series(1, {CUSTOMERS}) n"
         )
     )
     connection.execute(
         text(
-            f"insert into parcel ({always}, number, customer_id, state, weight, due_at, note) select {now}, 'PC-' || lpad(n::text, 6, '0'), "
-            f"1 + n % {CUSTOMERS}, (array['waiting', 'sent', 'delivered'])[1 + n % 3], n % 40, "
-            f"timestamptz '2026-11-01 09:00+00' + n * interval '1 minute', 'Leave it with the neighbour' from generate_series(1, {PARCELS}) n"
+            f"insert into parcel ({always}, number, customer_id, state, weight, due_at, note) "
+            f"select {now}, 'PC-' || lpad(n::text, 6, '0'), 1 + n % {CUSTOMERS}, "
+            "(array['waiting', 'sent', 'delivered'])[1 + n % 3], n % 40, "
+            "timestamptz '2026-11-01 09:00+00' + n * interval '1 minute', 'Leave it with the neighbour' "
+            f"from generate_series(1, {PARCELS}) n"
         )
     )
     connection.execute(text("analyze"))

@@ -1,4 +1,4 @@
-"""One of the two sides, in a process of its own: it is asked for a page so and so often, and tells what that cost."""
+"""One side of the benchmark, in its own process: requests a page several times and reports time, queries and size."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from werkzeug.test import EnvironBuilder
 
 
 class Statements:
-    """How often any database is asked, and how often that writes."""
+    """Counter of SQL statements, and of those that write."""
 
     def __init__(self) -> None:
         self.asked = self.wrote = 0
-        event.listen(Engine, "before_cursor_execute", self._note)
+        event.listen(Engine, "before_cursor_execute", self._count)
 
-    def _note(self, *call: Any) -> None:
+    def _count(self, *call: Any) -> None:
         self.asked += 1
         self.wrote += call[2].lstrip()[:6].lower() in ("insert", "update", "delete")
 
 
-def cookie(app: Flask, user: int, **more: str) -> str:
-    """Somebody's signed session, as their browser would send it."""
+def session_cookie(app: Flask, user: int, **more: str) -> str:
+    """Sign a session cookie of a user, as a browser sends it."""
     serializer = app.session_interface.get_signing_serializer(app)  # type: ignore[attr-defined]
     return f"{app.config['SESSION_COOKIE_NAME']}={serializer.dumps({'_user_id': str(user), '_fresh': True, **more})}"
 
 
 @dataclass(frozen=True)
 class Pages:
-    """Where one side has the page, and what it asks for beside."""
+    """Paths of the pages on one side."""
 
     index: str
     list: str
@@ -47,7 +47,7 @@ class Pages:
 
 
 class Side:
-    """The app, and the request behind each page: everything that a browser or program sends is ready before the time is taken."""
+    """An app and its requests, which are built before the time is taken."""
 
     def __init__(self, app: Flask, pages: Mapping[str, tuple[str, dict[str, str]]]) -> None:
         self.app, self.calls = app, 0
@@ -57,58 +57,56 @@ class Side:
         self.statements = Statements()
 
     @classmethod
-    def of(cls, app: Flask, pages: Pages, **kept: str) -> Side:
-        """As whoever `begin` added: screens by a cookie, the API by a token, as each side gives them."""
+    def signed_in(cls, app: Flask, pages: Pages, **session: str) -> Side:
+        """Sign in the user that `begin` added: screens by a cookie, the API by a token."""
         with app.app_context():
             user = int(app.extensions["appbuilder"].sm.find_user(username="bench").id)
             program = {"Authorization": f"Bearer {create_access_token(identity=str(user), fresh=True)}"}
-        browser = {"Cookie": cookie(app, user, **kept)}
+        browser = {"Cookie": session_cookie(app, user, **session)}
         return cls(
             app, {name: (path, program if name.startswith("api") else browser) for name, path in asdict(pages).items()}
         )
 
     def serve(self) -> None:
-        """A line in, a line out, until there are no more."""
+        """Answer each line of stdin with a line of JSON."""
         print("ready", flush=True)
         for line in sys.stdin:
             asked = json.loads(line)
-            print(json.dumps(self.measured(asked["page"], asked["times"])), flush=True)
+            print(json.dumps(self.measure(asked["page"], asked["times"])), flush=True)
 
-    def measured(self, page: str, times: int) -> dict[str, Any]:
-        status, body = self._answer(page)
+    def measure(self, page: str, times: int) -> dict[str, Any]:
+        status, body = self._request(page)
         before = self.statements.asked
-        self._answer(page)
+        self._request(page)
         queries, spent = self.statements.asked - before, []
         gc.collect()
         for _ in range(times):
             began = time.process_time_ns()
-            self._answer(page)
+            self._request(page)
             spent.append((time.process_time_ns() - began) / 1e6)
         return {"status": status, "bytes": len(body), "queries": queries, "cpu": spent}
 
-    def _answer(self, page: str) -> tuple[str, bytes]:
-        told: list[tuple[str, list[tuple[str, str]]]] = []
-        self.calls += 1  # nobody is turned away for asking too often: each call comes from an address of its own
-        here = {
+    def _request(self, page: str) -> tuple[str, bytes]:
+        started: list[tuple[str, list[tuple[str, str]]]] = []
+        self.calls += 1  # one address per call, so that the rate limit never applies
+        environ = self.requests[page] | {
             "REMOTE_ADDR": f"10.{self.calls >> 16 & 255}.{self.calls >> 8 & 255}.{self.calls & 255}",
             "wsgi.input": BytesIO(),
         }
-        answer = self.app.wsgi_app(
-            {**self.requests[page], **here}, lambda status, headers, trouble=None: told.append((status, headers))
-        )  # type: ignore[arg-type,func-returns-value,return-value]
+        answer = self.app.wsgi_app(environ, lambda status, headers, trouble=None: started.append((status, headers)))  # type: ignore[arg-type,func-returns-value,return-value]
         try:
             body = b"".join(answer)
         finally:
             if hasattr(answer, "close"):
                 answer.close()
-        status, headers = told[-1]
-        for given in (value for name, value in headers if name == "Set-Cookie"):
-            self.requests[page]["HTTP_COOKIE"] = given.partition(";")[0]  # as a browser that has been here before
+        status, headers = started[-1]
+        for cookie in (value for name, value in headers if name == "Set-Cookie"):
+            self.requests[page]["HTTP_COOKIE"] = cookie.partition(";")[0]  # as a returning browser
         return status, body
 
 
-def started(make: Any) -> dict[str, float]:
-    """What it costs to put the web app together, once everything is imported."""
+def measure_start(make: Any) -> dict[str, float]:
+    """Measure what building the web app costs after all imports."""
     statements = Statements()
     began = time.process_time()
     make()
@@ -116,11 +114,11 @@ def started(make: Any) -> dict[str, float]:
 
 
 def main(what: str, make: Callable[[], Flask], begin: Callable[[Flask], None], side: Callable[[Flask], Side]) -> None:
-    """`python -m bench.ours begin | start | serve`, and the same of the other."""
+    """Run one command of a side: begin, start or serve."""
     match what:
         case "begin":
             begin(make())
         case "start":
-            print(json.dumps(started(make)))
+            print(json.dumps(measure_start(make)))
         case "serve":
             side(make()).serve()

@@ -1,4 +1,6 @@
-"""The other side: the same tables under Flask-AppBuilder as its own documentation sets it up. `python -m bench.stock begin | start | serve`."""
+"""Stock Flask-AppBuilder's side of the benchmark, as its documentation sets it up.
+
+`python -m bench.stock begin | start | serve`"""
 
 from __future__ import annotations
 
@@ -15,14 +17,14 @@ from flask_appbuilder.utils.legacy import get_sqla_class
 from sqlalchemy import Column, DateTime, ForeignKey, Integer, String, Text
 from sqlalchemy.orm import relationship
 
-from bench.rows import SHOWN, fill, others
+from bench.rows import SHOWN, fill, other_nouns
 from bench.side import Pages, Side, main
 
 FIELDS = ["number", "customer", "state", "weight", "due_at", "note"]
 
 
-class Always:
-    """The columns that each table has."""
+class CommonColumns:
+    """Columns of every table."""
 
     id = Column(Integer, primary_key=True)
     created_at = Column(DateTime(timezone=True), nullable=False)
@@ -30,8 +32,8 @@ class Always:
     version = Column(Integer, nullable=False)
 
 
-class Customer(Always, Model):
-    """Whoever waits for a parcel."""
+class Customer(CommonColumns, Model):
+    """A customer who waits for a parcel."""
 
     __tablename__ = "customer"
     name = Column(Text, nullable=False)
@@ -42,8 +44,8 @@ class Customer(Always, Model):
         return str(self.name)
 
 
-class Parcel(Always, Model):
-    """What is on its way to a customer."""
+class Parcel(CommonColumns, Model):
+    """A parcel on its way to a customer."""
 
     __tablename__ = "parcel"
     number = Column(Text, nullable=False)
@@ -59,7 +61,7 @@ class Parcel(Always, Model):
 
 
 class Parcels(ModelView):
-    """The columns are named, and so is what can be searched: left to itself, it would show and search them all."""
+    """Screens of parcels. Columns are named, as by default all would be shown and searched."""
 
     datamodel = SQLAInterface(Parcel)
     list_columns, show_columns = FIELDS, FIELDS
@@ -69,7 +71,7 @@ class Parcels(ModelView):
 
 
 class ParcelApi(ModelRestApi):
-    """The relation by its id and name, as ours says it."""
+    """REST API of parcels, with the customer's id and name as in ours."""
 
     datamodel = SQLAInterface(Parcel)
     resource_name = "parcel"
@@ -88,14 +90,14 @@ class ParcelApi(ModelRestApi):
 
 
 class Customers(ModelView):
-    """Beside the parcels in the menu."""
+    """Screens of customers."""
 
     datamodel = SQLAInterface(Customer)
     list_columns = show_columns = add_columns = edit_columns = search_columns = ["name", "email", "city"]
 
 
 class CustomerApi(ModelRestApi):
-    """And beside them in the API."""
+    """REST API of customers."""
 
     datamodel = SQLAInterface(Customer)
     resource_name = "customer"
@@ -106,7 +108,7 @@ class CustomerApi(ModelRestApi):
 def _other(name: str) -> tuple[type[ModelView], type[ModelRestApi]]:
     noun = type(
         name,
-        (Always, Model),
+        (CommonColumns, Model),
         {
             "__tablename__": name.lower(),
             "name": Column(Text, nullable=False),
@@ -124,7 +126,7 @@ def _other(name: str) -> tuple[type[ModelView], type[ModelRestApi]]:
 
 
 def create_app(views: list[tuple[type[ModelView], type[ModelRestApi]]]) -> Flask:
-    app = Flask("stock", root_path=str(Path(__file__).parent))  # none of our templates in place of its own
+    app = Flask("stock", root_path=str(Path(__file__).parent))  # so that our templates are not found
     app.config.from_mapping(
         SECRET_KEY=os.environ["SECRET_KEY"], SQLALCHEMY_DATABASE_URI=os.environ["STOCK_DATABASE_URL"]
     )
@@ -139,7 +141,7 @@ def create_app(views: list[tuple[type[ModelView], type[ModelRestApi]]]) -> Flask
 
 
 def begin(nouns: int, app: Flask) -> None:
-    """A role like our Desk: in the database, and allowed everything that is shown."""
+    """Fill the database and add a user with every permission, stored in the database as our Desk role is."""
     with app.app_context():
         sm, session = app.extensions["appbuilder"].sm, app.extensions["sqlalchemy"].session
         sm.add_user("bench", "Dina", "Desk", "bench@example.com", sm.find_role("Admin"), password="a long password")
@@ -151,10 +153,10 @@ def side(app: Flask) -> Side:
     pages = Pages(
         "/", "/parcels/list/", f"/parcels/show/{SHOWN}", "/api/v1/parcel/?q=(page_size:50)", f"/api/v1/parcel/{SHOWN}"
     )
-    return Side.of(app, pages)
+    return Side.signed_in(app, pages)
 
 
 if __name__ == "__main__":
-    logging.disable(logging.WARNING)  # it tells of each permission that it writes
+    logging.disable(logging.WARNING)  # it logs each permission that it adds
     NOUNS = int(os.environ["BENCH_NOUNS"])
-    main(sys.argv[1], partial(create_app, [_other(name) for name in others(NOUNS)]), partial(begin, NOUNS), side)
+    main(sys.argv[1], partial(create_app, [_other(name) for name in other_nouns(NOUNS)]), partial(begin, NOUNS), side)

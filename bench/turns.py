@@ -1,4 +1,4 @@
-"""Both sides by turns, so that whatever else the machine does meets them alike."""
+"""Benchmark runs: requests to both sides in turn, so that other load on the machine affects them alike."""
 
 from __future__ import annotations
 
@@ -27,39 +27,39 @@ PAGES = {
 
 @dataclass
 class Cost:
-    """What one page costs one side."""
+    """Cost of one page on one side."""
 
     cpu: list[float] = field(default_factory=list)
     queries: int = 0
     bytes: int = 0
 
     @property
-    def usual(self) -> float:
-        """The middle one: neither the first, which is cold, nor the one that was interrupted."""
+    def median(self) -> float:
+        """Median time: neither the cold first request nor an interrupted one."""
         return sorted(self.cpu)[len(self.cpu) // 2]
 
 
 @dataclass
-class Compared:
-    """What came of one comparison."""
+class Comparison:
+    """Results of one comparison."""
 
     nouns: int
     pages: dict[str, dict[str, Cost]]
     starts: dict[str, dict[str, float]]
 
 
-def compared(
+def compare(
     database: str, redis: str, *, nouns: int, times: int, rounds: int, say: Callable[[str], None] = lambda line: None
-) -> Compared:
+) -> Comparison:
     pages = {side: {page: Cost() for page in PAGES} for side in SIDES}
-    with databases(database) as urls:
+    with bench_databases(database) as urls:
         here = os.environ | _environment(urls, redis, nouns)
         for side in SIDES:
             say(f"{nouns} nouns: {side} begins")
             subprocess.run(
                 [sys.executable, "-m", f"bench.{side}", "begin"], cwd=ROOT, env=here, check=True, capture_output=True
             )
-        starts = {side: _started(side, here, max(1, rounds // 2)) for side in SIDES}
+        starts = {side: _quickest_start(side, here, max(1, rounds // 2)) for side in SIDES}
         with ExitStack() as stack:
             serving = {side: stack.enter_context(_serving(side, here)) for side in SIDES}
             for turn in range(rounds):
@@ -67,7 +67,7 @@ def compared(
                 for page in PAGES:
                     for side in SIDES:
                         _add(pages[side][page], _ask(serving[side], page, times))
-    return Compared(nouns, pages, starts)
+    return Comparison(nouns, pages, starts)
 
 
 def _environment(urls: dict[str, str], redis: str, nouns: int) -> dict[str, str]:
@@ -86,8 +86,8 @@ def _environment(urls: dict[str, str], redis: str, nouns: int) -> dict[str, str]
 
 
 @contextmanager
-def databases(server: str) -> Iterator[dict[str, str]]:
-    """One for each side, and gone afterwards."""
+def bench_databases(server: str) -> Iterator[dict[str, str]]:
+    """Create a database for each side and drop both at the end."""
     engine = create_engine(server.replace("postgresql://", "postgresql+psycopg://", 1), isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
         for side in SIDES:
@@ -102,14 +102,14 @@ def databases(server: str) -> Iterator[dict[str, str]]:
     engine.dispose()
 
 
-def _started(side: str, here: dict[str, str], often: int) -> dict[str, float]:
-    """A process that has been started before, as after each release: the quickest of several."""
+def _quickest_start(side: str, here: dict[str, str], often: int) -> dict[str, float]:
+    """Return the quickest of several starts, so that caches are warm."""
     command = [sys.executable, "-m", f"bench.{side}", "start"]
-    told = [
+    starts = [
         json.loads(subprocess.run(command, cwd=ROOT, env=here, check=True, capture_output=True, text=True).stdout)
         for _ in range(often)
     ]
-    return min(told, key=lambda each: float(each["cpu"]))
+    return min(starts, key=lambda start: float(start["cpu"]))
 
 
 @contextmanager
@@ -130,11 +130,11 @@ def _ask(process: subprocess.Popen[str], page: str, times: int) -> dict[str, Any
     assert process.stdin is not None
     process.stdin.write(json.dumps({"page": page, "times": times}) + "\n")
     process.stdin.flush()
-    told: dict[str, Any] = json.loads(process.stdout.readline())
-    assert told["status"].startswith("200"), f"{page}: {told['status']}"
-    return told
+    answer: dict[str, Any] = json.loads(process.stdout.readline())
+    assert answer["status"].startswith("200"), f"{page}: {answer['status']}"
+    return answer
 
 
-def _add(cost: Cost, told: dict[str, Any]) -> None:
-    cost.cpu += told["cpu"]
-    cost.queries, cost.bytes = told["queries"], told["bytes"]
+def _add(cost: Cost, answer: dict[str, Any]) -> None:
+    cost.cpu += answer["cpu"]
+    cost.queries, cost.bytes = answer["queries"], answer["bytes"]

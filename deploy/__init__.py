@@ -1,1 +1,1 @@
-"""What starts Frontdesk: servers from this machine or from wheels, one launcher, one container image."""
+"""Deployment: the local launcher, its PostgreSQL and Redis, the gunicorn settings and the container image."""

@@ -1,4 +1,4 @@
-"""Runs all of Frontdesk on one machine: `python deploy/launch.py run`, or `servers`, or `exec -- COMMAND`."""
+"""Launcher of all processes on one machine: `python deploy/launch.py run`, `servers` or `exec -- COMMAND`."""
 
 from __future__ import annotations
 
@@ -22,19 +22,31 @@ from types import FrameType
 from typing import NoReturn
 from urllib.parse import urlsplit
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # run as a script, Python looks into deploy/ only
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # a script sees only its own folder
 
-from deploy.servers import Busy, Server, Trouble, child, is_free, kept, last_lines, plainly, port, servers, started
+from deploy.servers import (
+    AlreadyRunning,
+    LaunchError,
+    Server,
+    explain_os_errors,
+    is_free,
+    last_lines,
+    read_or_create,
+    reserve_port,
+    server_urls,
+    start_child,
+    start_servers,
+)
 
 ROOT = Path(__file__).resolve().parent.parent
 USAGE = "Usage: python deploy/launch.py run | servers | exec -- COMMAND"
-PATIENCE = 120  # seconds for the web to answer for the first time
-DEATHS = 5  # in a minute; one more and the process is beyond help
+WEB_START_SECONDS = 120  # for the first healthy answer
+MAX_RESTARTS = 5  # within a minute
 
 
 @dataclass(frozen=True)
 class Program:
-    """One process that belongs to Frontdesk."""
+    """A process of Frontdesk."""
 
     name: str
     command: Sequence[str]
@@ -45,7 +57,7 @@ FLASK = (sys.executable, "-m", "flask", "--app", "app")
 MIGRATE = (*FLASK, "migrate")
 SANDBOX = Program("sandbox", (sys.executable, "-m", "app.sandbox"), 35)
 PROGRAMS = (
-    # `python -m` and not the script: it puts this folder on Python's path before gunicorn reads its settings.
+    # `python -m`, unlike the script, puts this folder on the path before gunicorn reads its settings.
     Program("web", (sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.py", "app:create_app()"), 36),
     Program("worker", (sys.executable, "worker.py"), 33),
     Program("clock", (*FLASK, "clock"), 32),
@@ -57,104 +69,104 @@ def main(arguments: Sequence[str]) -> int:
         case ["run"]:
             return run(ROOT)
         case ["servers"]:
-            return only_servers(ROOT)
+            return run_servers(ROOT)
         case ["exec", "--", *command] if command:
-            return execute(ROOT, command)
-    raise Trouble(USAGE)
+            return run_with_servers(ROOT, command)
+    raise LaunchError(USAGE)
 
 
 def run(
     root: Path, programs: Sequence[Program] = PROGRAMS, migrate: Sequence[str] = MIGRATE, sandbox: Program = SANDBOX
 ) -> int:
-    """Servers, database, processes; until Ctrl-C, SIGTERM, or a process that cannot be kept alive."""
-    ours = prepare(root)
+    """Run servers, migration and processes until Ctrl-C, SIGTERM, or a process that keeps dying."""
+    sandboxed = prepare_environment(root)
     _refuse_taken_port()
-    with interruptible(), started(root / "var") as both:
-        announce(root, both)
-        house = House(root, both)
+    with interruptible(), start_servers(root / "var") as both:
+        publish_addresses(root, both)
+        launcher = Launcher(root, both)
         try:
-            told = _migrated(root, migrate)
-            for program in (*([sandbox] if ours else []), *programs):
-                house.start(program)
-            house.wait_for_web()
-            print(_welcome(told), flush=True)
-            house.watch()
+            message = _run_migration(root, migrate)
+            for program in (*([sandbox] if sandboxed else []), *programs):
+                launcher.start(program)
+            launcher.wait_for_web()
+            print(_welcome(message), flush=True)
+            launcher.watch()
         except KeyboardInterrupt:
             print("\nStopping…", flush=True)
         finally:
-            _deaf()
-            house.stop()
+            _ignore_signals()
+            launcher.stop()
             _environment_file(root).unlink(missing_ok=True)
     return 0
 
 
-def only_servers(root: Path) -> int:
-    """For people who start the processes one by one."""
-    prepare(root)
-    with interruptible(), started(root / "var") as both:
-        announce(root, both)
+def run_servers(root: Path) -> int:
+    """Run only the servers, for developers who start the processes one by one."""
+    prepare_environment(root)
+    with interruptible(), start_servers(root / "var") as both:
+        publish_addresses(root, both)
         try:
             print(f"export DATABASE_URL={shlex.quote(both[0].url)} REDIS_URL={shlex.quote(both[1].url)}", flush=True)
             print("Press Ctrl-C to stop them.", file=sys.stderr, flush=True)
-            House(root, both).watch()
+            Launcher(root, both).watch()
         except KeyboardInterrupt:
             pass
         finally:
-            _deaf()
+            _ignore_signals()
             _environment_file(root).unlink(missing_ok=True)
     return 0
 
 
-def execute(root: Path, command: Sequence[str]) -> int:
-    """One command with the servers up and the same settings; beside a running Frontdesk it shares that one's servers."""
-    prepare(root)
+def run_with_servers(root: Path, command: Sequence[str]) -> int:
+    """Run a command with the servers and settings of `run`; uses those of a running launcher, if any."""
+    prepare_environment(root)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
     try:
-        with interruptible(), servers(root / "var") as (database, store):
+        with interruptible(), server_urls(root / "var") as (database, store):
             os.environ |= {"DATABASE_URL": database, "REDIS_URL": store}
-            return _through(command)
-    except Busy:
+            return _run_command(command)
+    except AlreadyRunning:
         running = _environment_file(root)
         if not running.exists():
             raise
         os.environ |= read_settings(running)
-        return _through(command)
+        return _run_command(command)
 
 
 # --- settings
 
 
-def prepare(root: Path) -> bool:
-    """Complete the environment; what is set wins, then `.env`, then what a first run needs. True when the sandbox is ours to start."""
+def prepare_environment(root: Path) -> bool:
+    """Complete the environment from `.env` and from defaults; return whether the sandbox is to be started."""
     file = root / ".env"
     for name, value in (read_settings(file) if file.exists() else {}).items():
         os.environ.setdefault(name, value)
-    _default("FRONTDESK_ENV", "demo")
-    _default("HOST", "127.0.0.1")
-    _default("PORT", "8000")
-    _default("BASE_URL", f"http://localhost:{os.environ['PORT']}")
-    _default("PYTHONUNBUFFERED", "1")
+    _set_default("FRONTDESK_ENV", "demo")
+    _set_default("HOST", "127.0.0.1")
+    _set_default("PORT", "8000")
+    _set_default("BASE_URL", f"http://localhost:{os.environ['PORT']}")
+    _set_default("PYTHONUNBUFFERED", "1")
     home = root / "var"
-    with plainly(f"save settings in {home}"):
+    with explain_os_errors(f"save settings in {home}"):
         home.mkdir(exist_ok=True)
         if not os.environ.get("SECRET_KEY", "").strip():
-            os.environ["SECRET_KEY"] = kept(home / "secret", lambda: secrets.token_urlsafe(48))
-        return _stand_in(home)
+            os.environ["SECRET_KEY"] = read_or_create(home / "secret", lambda: secrets.token_urlsafe(48))
+        return _use_sandbox(home)
 
 
-def _stand_in(home: Path) -> bool:
-    """Without keys the sandbox takes the payments and the mail; in production the settings would rightly refuse it."""
+def _use_sandbox(home: Path) -> bool:
+    """Configure the sandbox for payments and mail if there are no keys; never in production."""
     keys = os.environ.get("RAZORPAY_KEY_ID") or os.environ.get("SANDBOX_URL")
     if keys or os.environ["FRONTDESK_ENV"] == "production":
         return False
     for name, value in _DEMO.items():
-        _default(name, value)
-    os.environ["SANDBOX_URL"] = f"http://127.0.0.1:{port(home / 'sandbox.port')}"
-    os.environ["SANDBOX_SMTP_PORT"] = str(port(home / "sandbox-smtp.port"))
+        _set_default(name, value)
+    os.environ["SANDBOX_URL"] = f"http://127.0.0.1:{reserve_port(home / 'sandbox.port')}"
+    os.environ["SANDBOX_SMTP_PORT"] = str(reserve_port(home / "sandbox-smtp.port"))
     return True
 
 
-# Who the demo is on paper: invoices with GST, and a code to scan on what is still to be paid.
+# The demo business on paper: GST invoices, and a UPI code for what is still to be paid.
 _DEMO = {
     "BUSINESS_ADDRESS": r"12 MG Road\nBengaluru 560001",
     "BUSINESS_TAX_NUMBER": "29AAGCK4512L1ZA",
@@ -163,33 +175,33 @@ _DEMO = {
 }
 
 
-def _default(name: str, value: str) -> None:
-    """An empty value means not set, as it does in config.py."""
+def _set_default(name: str, value: str) -> None:
+    """Set a variable that is missing or empty, which means the same as in config.py."""
     if not os.environ.get(name, "").strip():
         os.environ[name] = value
 
 
 def read_settings(file: Path) -> dict[str, str]:
-    """NAME=value lines, as a shell would read them."""
+    """Read NAME=value lines as a shell does."""
     settings = {}
     for number, line in enumerate(file.read_text().splitlines(), 1):
         if not line.strip() or line.lstrip().startswith("#"):
             continue
         found = re.fullmatch(r"\s*(?:export\s+)?(\w+)\s*=(.*)", line)
         if not found:
-            raise Trouble(f"{file}, line {number}, does not have the form NAME=value.")
+            raise LaunchError(f"{file}, line {number}, does not have the form NAME=value.")
         settings[found[1]] = _unquoted(found[2])
     return settings
 
 
 def _unquoted(text: str) -> str:
-    """Quotes are taken off; outside of them, what follows a space and `#` is a comment."""
+    """Remove quotes, or else a comment after a space and `#`."""
     quoted = re.fullmatch(r"""\s*(["'])(.*?)\1\s*(?:#.*)?""", text)
     return quoted[2] if quoted else re.split(r"(?:^|\s)#", text)[0].strip()
 
 
-def announce(root: Path, both: tuple[Server, Server]) -> None:
-    """Put the addresses into our environment, and into a file for `exec` beside us."""
+def publish_addresses(root: Path, both: tuple[Server, Server]) -> None:
+    """Put the addresses into the environment, and into a file for `exec`."""
     os.environ |= {"DATABASE_URL": both[0].url, "REDIS_URL": both[1].url}
     names = (
         "DATABASE_URL",
@@ -202,8 +214,8 @@ def announce(root: Path, both: tuple[Server, Server]) -> None:
         *_DEMO,
     )
     file = _environment_file(root)
-    file.unlink(missing_ok=True)  # a launcher that was killed has left its own
-    kept(file, lambda: "\n".join(f"{name}='{os.environ[name]}'" for name in names if os.environ.get(name)))
+    file.unlink(missing_ok=True)  # left by a launcher that was killed
+    read_or_create(file, lambda: "\n".join(f"{name}='{os.environ[name]}'" for name in names if os.environ.get(name)))
 
 
 def _environment_file(root: Path) -> Path:
@@ -213,15 +225,16 @@ def _environment_file(root: Path) -> Path:
 def _refuse_taken_port() -> None:
     host, number = os.environ["HOST"], os.environ["PORT"]
     if not (number.isdigit() and 0 < int(number) < 65536):
-        raise Trouble(f"PORT is {number!r}. Set it to a port number from 1 to 65535.")
+        raise LaunchError(f"PORT is {number!r}. Set it to a port number from 1 to 65535.")
     try:
         free = is_free(host, int(number))
     except OSError as error:
-        raise Trouble(
-            f"Cannot listen on {host}:{number}: {error.strerror or error}. Choose another address: HOST=127.0.0.1 PORT=8080 make run"
+        raise LaunchError(
+            f"Cannot listen on {host}:{number}: {error.strerror or error}. "
+            "Choose another address: HOST=127.0.0.1 PORT=8080 make run"
         ) from None
     if not free:
-        raise Trouble(
+        raise LaunchError(
             f"Port {number} is in use by another program. Choose another: PORT={int(number) % 65000 + 80} make run"
         )
 
@@ -231,17 +244,17 @@ def _refuse_taken_port() -> None:
 
 @dataclass
 class Running:
-    """A program's process, its last words, and when it died before."""
+    """A program's process, its last output and the times it stopped."""
 
     program: Program
     process: subprocess.Popen[bytes]
     rest: bytes = b""
     tail: deque[str] = field(default_factory=lambda: deque(maxlen=20))
-    deaths: list[float] = field(default_factory=list)
+    stops: list[float] = field(default_factory=list)
 
 
-class House:
-    """Everything that runs; one thread, because forking beside threads can lock up the child."""
+class Launcher:
+    """Supervisor of all processes. Has one thread, because forking beside threads can lock up the child."""
 
     def __init__(self, root: Path, both: Sequence[Server]) -> None:
         self.root = root
@@ -253,69 +266,70 @@ class House:
     def start(self, program: Program) -> None:
         one = Running(program, self._process(program))
         self.running.append(one)
-        self._listen(one)
+        self._register_output(one)
 
     def watch(self) -> NoReturn:
         while True:
             self.step()
 
     def wait_for_web(self) -> None:
-        until = time.monotonic() + PATIENCE
+        until = time.monotonic() + WEB_START_SECONDS
         while not _healthy():
             if time.monotonic() > until:
-                raise Trouble(
-                    f"The web process did not become healthy within {PATIENCE} seconds. See its output above."
+                raise LaunchError(
+                    f"The web process did not become healthy within {WEB_START_SECONDS} seconds. See its output above."
                 )
             self.step()
 
     def step(self) -> None:
-        """Pass on what was said, look who died."""
-        self._pass_on(0.2)
+        """Forward output, restart stopped programs, and fail if a server has stopped."""
+        self._forward_output(0.2)
         for server in self.servers:
             if server.process and server.process.poll() is not None:
-                raise Trouble(
-                    f"{server.name} stopped unexpectedly:\n{last_lines(server.log, 20)}\nEverything else was stopped too."
+                raise LaunchError(
+                    f"{server.name} stopped unexpectedly:\n{last_lines(server.log, 20)}\n"
+                    "Everything else was stopped too."
                 )
         for one in self.running:
             if one.process.poll() is not None:
-                self._again(one)
+                self._restart(one)
 
     def stop(self) -> None:
-        """In reverse order: what takes orders stops after what gives them."""
+        """Stop in reverse order of the start."""
         for one in reversed(self.running):
             with suppress(ProcessLookupError):
-                one.process.terminate()  # the leader alone: gunicorn and the worker let their own children finish first
+                one.process.terminate()  # only the leader, which lets its children finish
             until = time.monotonic() + 10
             while one.process.poll() is None and time.monotonic() < until:
-                self._pass_on(0.1)
+                self._forward_output(0.1)
             _kill_session(one.process)
-            self._pass_on(0)
+            self._forward_output(0)
         self.selector.close()
 
     def _process(self, program: Program) -> subprocess.Popen[bytes]:
-        return child(
+        return start_child(
             program.command,
             signal.SIGTERM,
             cwd=self.root,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C reaches us alone; we stop them in order
+            start_new_session=True,  # Ctrl-C reaches only us, and we stop them in order
         )
 
-    def _listen(self, one: Running) -> None:
+    def _register_output(self, one: Running) -> None:
         assert one.process.stdout
         self.selector.register(one.process.stdout, selectors.EVENT_READ, one)
 
-    def _pass_on(self, seconds: float) -> None:
+    def _forward_output(self, seconds: float) -> None:
         for key, _ in self.selector.select(seconds):
             data = os.read(key.fd, 65536)
-            self._say(key.data, data)
+            self._print_output(key.data, data)
             if not data:
                 self.selector.unregister(key.fileobj)
 
-    def _say(self, one: Running, data: bytes) -> None:
-        """Whole lines only; at the end of the stream what is left is a line."""
+    def _print_output(self, one: Running, data: bytes) -> None:
+        """Print whole lines; at the end of the stream the rest counts as one."""
         *lines, one.rest = (one.rest + data + (b"" if data or not one.rest else b"\n")).split(b"\n")
         for line in lines:
             text = line.decode(errors="replace").rstrip("\r")
@@ -326,27 +340,28 @@ class House:
         label = f"{program.name:<8}|"
         return f"\x1b[{program.colour}m{label}\x1b[0m" if self.coloured else label
 
-    def _again(self, one: Running) -> None:
-        self._pass_on(0)
+    def _restart(self, one: Running) -> None:
+        self._forward_output(0)
         _kill_session(one.process)
-        one.deaths = [moment for moment in one.deaths if moment > time.monotonic() - 60] + [time.monotonic()]
+        one.stops = [moment for moment in one.stops if moment > time.monotonic() - 60] + [time.monotonic()]
         name, code = one.program.name, one.process.returncode
-        if len(one.deaths) > DEATHS:
-            said = "\n".join(one.tail) or "(no output)"
-            raise Trouble(
-                f"{name} stopped {len(one.deaths)} times within a minute, so everything was stopped. Its last output:\n{said}"
+        if len(one.stops) > MAX_RESTARTS:
+            output = "\n".join(one.tail) or "(no output)"
+            raise LaunchError(
+                f"{name} stopped {len(one.stops)} times within a minute, so everything was stopped. "
+                f"Its last output:\n{output}"
             )
-        print(f"{self._prefix(one.program)} stopped unexpectedly ({_ending(code)}). Restarting.", flush=True)
+        print(f"{self._prefix(one.program)} stopped unexpectedly ({_exit_reason(code)}). Restarting.", flush=True)
         one.process = self._process(one.program)
-        self._listen(one)
+        self._register_output(one)
 
 
-def _ending(code: int) -> str:
+def _exit_reason(code: int) -> str:
     return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _kill_session(leader: subprocess.Popen[bytes]) -> None:
-    """Nothing outlives its leader: not its group, nor (a job that RQ put into a group of its own) the rest of its session."""
+    """Kill a process with its group and its session; RQ puts a job into a group of its own."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(leader.pid, signal.SIGKILL)
     for stat in Path("/proc").glob("[0-9]*/stat"):
@@ -357,26 +372,27 @@ def _kill_session(leader: subprocess.Popen[bytes]) -> None:
     leader.wait()
 
 
-def _migrated(root: Path, command: Sequence[str]) -> str:
-    """What the migration tells the user, for the end, where it can be seen."""
+def _run_migration(root: Path, command: Sequence[str]) -> str:
+    """Migrate the database and return the output, which is shown last, where people see it."""
     print("Preparing the database…", flush=True)
-    process = child(
+    process = start_child(
         command, signal.SIGTERM, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, start_new_session=True
     )
     try:
-        told = process.communicate()[0].decode(errors="replace").strip()
+        output = process.communicate()[0].decode(errors="replace").strip()
     except BaseException:
         _kill_session(process)
         raise
     if process.returncode:
-        raise Trouble(
-            f"{told}\nThe database could not be prepared ({_ending(process.returncode)}). See the output above.".strip()
+        raise LaunchError(
+            f"{output}\nThe database could not be prepared ({_exit_reason(process.returncode)}). "
+            "See the output above.".strip()
         )
-    return told
+    return output
 
 
 def _healthy() -> bool:
-    """Asked where it listens, under the name it is known by."""
+    """Ask the web process at its address, with the public host name."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(os.environ["HOST"], os.environ["HOST"])
     line = http.client.HTTPConnection(host, int(os.environ["PORT"]), timeout=2)
     try:
@@ -388,7 +404,7 @@ def _healthy() -> bool:
         line.close()
 
 
-def _welcome(told: str) -> str:
+def _welcome(message: str) -> str:
     base = os.environ["BASE_URL"].rstrip("/")
     addresses = {"Public site": "/", "Desk": "/desk/", "API": "/swagger/v1"}
     if os.environ.get("SANDBOX_URL"):
@@ -401,34 +417,34 @@ def _welcome(told: str) -> str:
             "",
             *lines,
             "",
-            *([told, ""] if told else []),
+            *([message, ""] if message else []),
             "Press Ctrl-C to stop everything.",
             "",
         ]
     )
 
 
-def _through(command: Sequence[str]) -> int:
-    """The command has the terminal: Ctrl-C is its own affair, and a SIGTERM to us is handed on."""
+def _run_command(command: Sequence[str]) -> int:
+    """Run a command that has the terminal and handles Ctrl-C; forward SIGTERM to it."""
     if not shutil.which(command[0]):
         print(f"{command[0]}: command not found.", file=sys.stderr)
         return 127
     process: subprocess.Popen[bytes] | None = None
 
-    def hand_on(number: int, _: FrameType | None) -> None:
+    def forward(number: int, _: FrameType | None) -> None:
         if process and number != signal.SIGINT:
             process.send_signal(number)
 
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, hand_on)  # a handler, not SIG_IGN: the child would inherit that
-    process = child(command, signal.SIGTERM)
+        signal.signal(each, forward)  # a handler, not SIG_IGN: the child would inherit that
+    process = start_child(command, signal.SIGTERM)
     code = process.wait()
     return 128 - code if code < 0 else code
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """SIGTERM and a closed terminal end us the way Ctrl-C does; what the caller chose to ignore (nohup, &) stays ignored."""
+    """Treat SIGTERM and SIGHUP like Ctrl-C, except those that the caller ignores (nohup, &)."""
 
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
@@ -444,8 +460,8 @@ def interruptible() -> Iterator[None]:
             signal.signal(each, handler)
 
 
-def _deaf() -> None:
-    """A second Ctrl-C must not leave half of it running."""
+def _ignore_signals() -> None:
+    """Ignore signals during the shutdown: a second Ctrl-C must not interrupt it."""
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(each, signal.SIG_IGN)
 

@@ -42,7 +42,7 @@ from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 from config import Settings
-from deploy.servers import child, servers
+from deploy.servers import server_urls, start_child
 from tests.programs import FILE, end_with_parent, instant_of, shared_clock
 
 ROOT = Path(__file__).parent.parent
@@ -108,7 +108,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
     for name in ("DATABASE_URL", "REDIS_URL", "RAZORPAY_KEY_ID", "STRIPE_SECRET_KEY", "SMTP_HOST"):
         os.environ.pop(name, None)  # whatever this machine's own installation uses is none of our business
     home = tmp_path_factory.mktemp("house")
-    with servers(home, durable=False) as (database, redis):
+    with server_urls(home, durable=False) as (database, redis):
         yield {
             "FRONTDESK_ENV": "test",
             FILE: str(CLOCK.file),
@@ -519,7 +519,7 @@ def begin(environment: dict[str, str], settings: Settings) -> Iterator[Callable[
     """One program in a process of its own: begin("worker") answers its number. tests/hands.py says which there are."""
     served = {"HOST": "127.0.0.1", "PORT": settings.base_url.rpartition(":")[2]}
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with child(
+    with start_child(
         [sys.executable, "-m", "tests.hands"], signal.SIGTERM, cwd=ROOT, env=os.environ | environment | served, **pipes
     ) as hands:
         assert hands.stdin

@@ -15,7 +15,7 @@ import worker
 from app import create_app
 from app.kernel import db
 from app.sandbox.__main__ import main as sandbox
-from deploy.servers import LIBC, dies_with_us
+from deploy.servers import LIBC, end_with_parent
 from tests.programs import shared_clock
 
 PR_SET_NAME = 15  # how the system calls a process in its lists
@@ -35,11 +35,11 @@ TRADES = {"worker": lambda: worker.main(released), "clock": tick, "web": web, "s
 
 
 def begin(trade: str) -> int:
-    end_with_parent = dies_with_us(signal.SIGTERM)
+    die_with_parent = end_with_parent(signal.SIGTERM)
     pid = os.fork()
     if pid:
         return pid
-    end_with_parent()
+    die_with_parent()
     os.setsid()
     if LIBC:
         LIBC.prctl(PR_SET_NAME, f"hands {trade}".encode())

@@ -1,4 +1,4 @@
-"""What starts Frontdesk, as a first run, a second run and a bad day meet it."""
+"""Tests of the launcher and its servers: first start, later starts, crashes and other trouble."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ import redis
 
 from config import Settings
 from deploy import launch
-from deploy.servers import Busy, Trouble, alone, port, postgres, servers
+from deploy.servers import AlreadyRunning, LaunchError, lock_folder, reserve_port, server_urls, start_postgres
 from tests.conftest import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -32,8 +32,8 @@ SERVERS_ALONE = f"""
 import sys, time
 sys.path.insert(0, {str(ROOT)!r})
 from pathlib import Path
-from deploy.servers import servers
-with servers(Path(sys.argv[1])) as urls:
+from deploy.servers import server_urls
+with server_urls(Path(sys.argv[1])) as urls:
     print(*urls, flush=True)
     time.sleep(60)
 """
@@ -55,7 +55,8 @@ from deploy.launch import Program, run
 python = sys.executable
 worker = Program("worker", (python, "-c", sys.argv[2]))
 web = Program("web", (python, "-c", {WEB!r}))
-sys.exit(run(Path(sys.argv[1]), [web, worker], (python, "-c", "print('Sign in as admin.')"), Program("sandbox", ("sleep", "100"))))
+migrate = (python, "-c", "print('Sign in as admin.')")
+sys.exit(run(Path(sys.argv[1]), [web, worker], migrate, Program("sandbox", ("sleep", "100"))))
 """
 
 
@@ -102,7 +103,7 @@ def ask(database: str, question: LiteralString) -> object:
 
 
 def test_a_first_start_gives_an_empty_database_in_utf8_and_utc(home: Path) -> None:
-    with servers(home, durable=False) as (database, store):
+    with server_urls(home, durable=False) as (database, store):
         with psycopg.connect(database) as line:
             line.execute("CREATE EXTENSION btree_gist")
             facts = line.execute(
@@ -115,11 +116,11 @@ def test_a_first_start_gives_an_empty_database_in_utf8_and_utc(home: Path) -> No
 
 
 def test_a_second_start_keeps_the_data(home: Path) -> None:
-    with servers(home) as (database, store):
+    with server_urls(home) as (database, store):
         with psycopg.connect(database) as line:
             line.execute("CREATE TABLE kept AS SELECT 42 AS answer")
         redis.Redis.from_url(store).set("kept", "too")
-    with servers(home) as again:
+    with server_urls(home) as again:
         assert ask(again[0], "SELECT answer FROM kept") == 42
         assert redis.Redis.from_url(again[1]).get("kept") == b"too"
     assert again == (database, store)
@@ -131,7 +132,7 @@ def test_kill_9_leaves_nothing_behind_and_the_next_start_works(home: Path) -> No
         assert launcher.stdout
         urls = launcher.stdout.readline().split()
         launcher.kill()
-    with servers(home) as again:
+    with server_urls(home) as again:
         assert ask(again[0], "SELECT 1") == 1
     assert gone(*urls, *again)
 
@@ -141,7 +142,7 @@ def test_kill_9_leaves_nothing_behind_and_the_next_start_works(home: Path) -> No
 )
 def test_the_wheels_do_where_the_machine_has_no_servers(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FRONTDESK_SERVERS", "wheels")
-    with servers(home, durable=False) as (database, store):
+    with server_urls(home, durable=False) as (database, store):
         assert ask(database, "SELECT lower('É')") == "é"
         assert redis.Redis.from_url(store).ping()
 
@@ -152,7 +153,7 @@ def test_below_a_closed_folder_the_data_goes_elsewhere_and_the_folder_stays_clos
 ) -> None:
     closed = home / "closed"
     closed.mkdir(mode=0o700)
-    server = postgres(closed / "var", durable=False)
+    server = start_postgres(closed / "var", durable=False)
     data = (closed / "var" / "postgres").resolve()
     server.stop()
     assert f"PostgreSQL stores its data in {data}" in capsys.readouterr().out
@@ -163,12 +164,13 @@ def test_below_a_closed_folder_the_data_goes_elsewhere_and_the_folder_stays_clos
 def test_data_of_another_postgresql_is_one_sentence(home: Path) -> None:
     (home / "postgres" / "data").mkdir(parents=True)
     (home / "postgres" / "data" / "PG_VERSION").write_text("9\n")
-    with pytest.raises(Trouble, match=r"was created by PostgreSQL 9, but this machine has PostgreSQL "):
-        postgres(home)
+    with pytest.raises(LaunchError, match=r"was created by PostgreSQL 9, but this machine has PostgreSQL "):
+        start_postgres(home)
 
 
 def test_a_second_launcher_is_refused(home: Path) -> None:
-    with alone(home), pytest.raises(Busy, match=f"is already running in {home} .process {os.getpid()}"), servers(home):
+    running = f"is already running in {home} .process {os.getpid()}"
+    with lock_folder(home), pytest.raises(AlreadyRunning, match=running), server_urls(home):
         pass
 
 
@@ -188,17 +190,17 @@ def test_a_taken_port_is_one_sentence_and_nothing_is_started(home: Path) -> None
 
 def test_a_server_moves_when_a_stranger_has_taken_its_port(home: Path) -> None:
     file = home / "postgres.port"
-    first = port(file)
-    assert port(file) == first
+    first = reserve_port(file)
+    assert reserve_port(file) == first
     with socket.create_server(("127.0.0.1", first)):
-        assert port(file) != first
+        assert reserve_port(file) != first
 
 
 def test_tests_never_touch_the_database_of_the_shell(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://somebodys-work")
-    assert postgres(home).url == "postgresql://somebodys-work"
+    assert start_postgres(home).url == "postgresql://somebodys-work"
     monkeypatch.setenv("TEST_DATABASE_URL", "postgresql://for-tests")
-    assert postgres(home, durable=False).url == "postgresql://for-tests"
+    assert start_postgres(home, durable=False).url == "postgresql://for-tests"
 
 
 def test_sigterm_stops_everything_in_order(home: Path) -> None:
@@ -242,7 +244,7 @@ def test_settings_in_a_file_are_read_as_a_shell_would(home: Path) -> None:
         "G": "",
     }
     file.write_text("A=1\nnonsense\n")
-    with pytest.raises(Trouble, match="line 2, does not have the form NAME=value"):
+    with pytest.raises(LaunchError, match="line 2, does not have the form NAME=value"):
         launch.read_settings(file)
 
 
