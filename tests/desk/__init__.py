@@ -1,1 +1,1 @@
-"""Tests of desk."""
+"""Tests of the desk."""

@@ -1,4 +1,4 @@
-"""Automations: when this happens, and this holds, then that is done: with the change, once, and never in its way."""
+"""Tests of automations: a trigger, conditions and steps, run once with the change and never blocking it."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def test_a_move_becomes_a_task_of_whoever_the_record_belongs_to(
 ) -> None:
     made = make("booking", "cancel", TASK)
     assert (
-        made.sentence
-        == "When a booking is cancelled (“Cancel booking”): create the task “Call {person} about {number}” for the record owner, due tomorrow."
+        made.sentence == "When a booking is cancelled (“Cancel booking”): "
+        "create the task “Call {person} about {number}” for the record owner, due tomorrow."
     )
     booking = hold(slot)
     cancel(booking)
@@ -212,7 +212,7 @@ def heard(sandbox: str) -> list[Any]:
     return list(requests.get(f"{sandbox}/listener/heard.json", timeout=PATIENCE).json())
 
 
-# --- what goes wrong ---------------------------------------------------------------------------------------------------
+# --- what goes wrong --------------------------------------------------------------------------------------------------
 
 
 def notices(app: Flask, name: str) -> list[str]:
@@ -409,7 +409,8 @@ def test_a_sentence_is_put_together_without_scripts_and_kept_as_a_draft(enter: E
     assert (made.state, made.maker_id, made.made_by) == ("draft", user_id(app, "dina"), "Dina")
     assert made.sentence == (
         "When a booking is cancelled (“Cancel booking”), and price is at least 1,000.00: "
-        "create the task “Call {person} back” for the automation owner, due tomorrow, then add the note “{number} is off.”."
+        "create the task “Call {person} back” for the automation owner, due tomorrow, "
+        "then add the note “{number} is off.”."
     )
     assert made.asked == "price:from:1,000.00"
     page = desk.get(f"/desk/automation/{made.id}/edit").text

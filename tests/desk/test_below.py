@@ -1,4 +1,4 @@
-"""What leads to a record is listed below it, within what the reader may see, because its own declaration says so."""
+"""Tests of related lists below a record: which relations they show, and within whose scope."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The calendar: whose rows stand on which day, what is free and what is shut around them, and how one is moved."""
+"""Tests of the desk calendar: which rows stand on which day, free and closed times, and moving a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first page: today's work, and the figures of four weeks beside the four before; and the charts of reports."""
+"""Tests of the desk's home page: today's work, figures of four weeks against the four before, and charts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cell is changed where it stands, a column of many rows at once, and that is taken back: always through the door of the row's own form."""
+"""Tests of inline edits and bulk edits in lists, and of their undo; both follow the rules of the row's form."""
 
 from __future__ import annotations
 

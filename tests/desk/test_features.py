@@ -1,4 +1,4 @@
-"""What is turned off is gone from every door, loses nothing, and is back as soon as somebody turns it on."""
+"""Tests of feature switches: a feature that is off is unreachable, loses no data and can be turned on again."""
 
 from __future__ import annotations
 
@@ -149,7 +149,8 @@ def test_another_process_hears_of_it_within_seconds(
     with transaction():
         session.execute(
             text(
-                "insert into switch (name, state, created_at, changed_at, version) values ('account', 'off', now(), now(), 1)"
+                "insert into switch (name, state, created_at, changed_at, version) "
+                "values ('account', 'off', now(), now(), 1)"
             ),
             execution_options={"unaudited": "Another process."},
         )

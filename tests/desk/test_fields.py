@@ -1,4 +1,4 @@
-"""A field that an administrator adds is a column like any other: in forms, lists, filters, exports, imports, the history and the API, at once."""
+"""Tests of custom fields: a field added by an administrator works in forms, lists, filters, import, export and API."""
 
 from __future__ import annotations
 
@@ -577,7 +577,10 @@ def test_a_table_that_comes_in_says_another_record_by_its_number_name_or_address
     lead(desk)
     lead(desk, target="person", label="Sent by")
     kabir, practitioner = somebody().id, asha.id
-    table = f"Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\nTwo,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Customer {kabir}\n"
+    table = (
+        "Name,Email,Looked after by,Sent by\nOne,1@example.com,asha rao,\n"
+        f"Two,2@example.com,Asha Rao,Meera@example.com\nThree,3@example.com,,Customer {kabir}\n"
+    )
     sent = desk.post(
         "/desk/person/import",
         data={"file": (BytesIO(table.encode()), "people.csv"), "once": "1"},

@@ -1,4 +1,4 @@
-"""A list is asked a question of several parts: in its address, and line by line in a form; never beyond what is declared, and within scope."""
+"""Tests of the filter builder: conditions in the address and in its form, only on declared columns and in scope."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def at_noon() -> Iterator[None]:
 
 @pytest.fixture
 def slots(service: Service, asha: Practitioner, dev: Practitioner) -> None:
-    """Asha has one today at 23:30, tomorrow, and in forty days; Dev had one a week ago, and has two seats next month."""
+    """Asha has one today at 23:30, tomorrow and in forty days; Dev had one a week ago and has two seats next month."""
     midnight = TUESDAY.replace(hour=0)
     plan = [
         (asha, timedelta(hours=23, minutes=30), 1),

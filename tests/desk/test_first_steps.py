@@ -1,4 +1,4 @@
-"""A new owner is led from an empty house to the first payment, and each step ticks itself."""
+"""Tests of the setup checklist: a new owner gets to a first payment, and each step ticks itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Staff design a form without code: written, arranged, looked at, published; and only by whoever may."""
+"""Tests of the form designer: writing, arranging, previewing and publishing a form, and who has the right."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups, and the ways in of other people: what an administrator gives to several at once, and takes away from one."""
+"""Tests of user groups, and of sign-in methods that an administrator manages for others."""
 
 from __future__ import annotations
 

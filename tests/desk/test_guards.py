@@ -1,4 +1,4 @@
-"""What a role may not know of a column it learns at no door: screens, search, filters, order, export, history, calendar, API."""
+"""Tests of masked columns: screens, search, filters, sorting, export, history, calendar and API reveal nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Below a field stands what its column says of it; below a relation, what its key says."""
+"""Tests of help texts below form fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an app that Flask-AppBuilder generates inherits, and this one does not: each hole by its name."""
+"""Tests of security holes that generated Flask-AppBuilder apps have, each by its name."""
 
 from __future__ import annotations
 
@@ -196,7 +196,7 @@ def test_two_people_editing_the_same_record_do_not_overwrite_each_other(enter: E
 
 
 def test_what_the_second_did_not_touch_is_what_the_first_has_written(enter: Enter) -> None:
-    """Two windows: one writes a note, the other a telephone number and a name; nothing of either is lost, and only the name is contested."""
+    """Two windows change a record: one a note, the other phone and name. Only a name changed in both is a conflict."""
     with transaction():
         session.add(
             person := Person(

@@ -1,4 +1,4 @@
-"""A workbook comes in as what its cells show; what is in it beyond that, or packed into it, does no harm."""
+"""Tests of imports from Excel workbooks: values as the cells show them, and hostile files do no harm."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A state, a choice and a move are called on every screen and in every file as their noun says; programs go on reading their names."""
+"""Tests of labels of states, choices and moves on every screen and in every file; APIs keep the names."""
 
 from __future__ import annotations
 

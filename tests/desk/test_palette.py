@@ -1,4 +1,4 @@
-"""The search over everything leads to a page under whatever somebody calls it; the same rules as in static/desk/palette.js, in Python."""
+"""Tests of the command palette: finding pages by synonyms, with the rules of static/desk/palette.js in Python."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Passkeys: whom they let in, and what of a browser's answer is believed."""
+"""Tests of passkeys (WebAuthn): who can sign in, and which answers of a browser are rejected."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def raw(it: str) -> bytes:
 
 @dataclass
 class Stick:
-    """An authenticator of our own, with the browser around it: signs whatever it is asked, wherever it believes to be."""
+    """An authenticator with its browser, simulated: signs any request, for any origin."""
 
     at: str = HOME
     host: str = "localhost"

@@ -1,4 +1,4 @@
-"""A rate is kept in hundredths of a per cent and said in per cent at every door; and a form has the headings of its record page."""
+"""Tests of rates, stored in basis points and shown as per cent, and of form headings."""
 
 from __future__ import annotations
 

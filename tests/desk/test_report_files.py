@@ -1,4 +1,4 @@
-"""Reports that leave the desk: as a workbook with its sums, and as paper that can be read anywhere."""
+"""Tests of report files: Excel workbooks with totals, and PDF."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ from app.kernel.workflow import asked
 from app.money.sums.amount import Money
 from tests.desk.test_sheets import cells
 
-WORDS = "A long explanation that has to be broken into several lines, because no page is as wide as what somebody has written into it. "
+WORDS = (
+    "A long explanation that has to be broken into several lines, "
+    "because no page is as wide as what somebody has written into it. "
+)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the books say, against figures worked out by hand; what waits for whom; and what belongs to a record."""
+"""Tests of reports against figures worked out by hand, of the to-do list and of timelines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rights: the table says what the doors do, a role can be made, and an administrator can look with somebody else's eyes."""
+"""Tests of roles and permissions: the table matches the routes, custom roles, and impersonation."""
 
 from __future__ import annotations
 

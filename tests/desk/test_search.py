@@ -1,4 +1,4 @@
-"""Everything is found at once, however it is written, and by nobody who may not read it."""
+"""Tests of the search over all nouns: spelling, scripts and access."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands under a list and what leaves it: sums, workbooks, and pages that stay right while rows arrive."""
+"""Tests of lists: totals, CSV and Excel export, and pages that stay right while rows are added."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Signing in: who is let in, who has to wait, and what a stranger learns from either."""
+"""Tests of signing in: passwords, two-factor, throttling, and what a stranger can learn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reports that are sent again and again: of the right days, at the right hour, to somebody who may read them, and once."""
+"""Tests of report subscriptions: sent for the right days, at the right hour, once, and only with access."""
 
 from __future__ import annotations
 

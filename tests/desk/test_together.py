@@ -1,4 +1,4 @@
-"""People at one record: what they say to each other, what they ask of each other, and how they hear of it."""
+"""Tests of working together on a record: notes, tasks, mentions, notices and edit conflicts."""
 
 from __future__ import annotations
 

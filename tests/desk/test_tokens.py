@@ -1,4 +1,4 @@
-"""Tokens: a program may what was ticked, as long as its owner may, and until it is ended."""
+"""Tests of API tokens: limited to their scopes and to their owner's rights, until they end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Staff choose the columns of a list and keep it as they like it; nobody sees more by that than they may."""
+"""Tests of saved views and column choices of lists, which never show more than the user may see."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Coming in by somebody else's word: whom it lets in, and which words are not believed."""
+"""Tests of single sign-on (OpenID Connect): who gets in, and which tokens are rejected."""
 
 from __future__ import annotations
 

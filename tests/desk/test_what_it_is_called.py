@@ -1,4 +1,4 @@
-"""A noun is called by the word that a person has for it, wherever one of them is meant; programs call it what they did."""
+"""Tests of the display names of nouns; programs keep the technical names."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Tests of house."""
+"""Tests of the whole product, over every noun, report and text."""

@@ -1,4 +1,4 @@
-"""The demo worlds of all packs, built once and put back after each test that has written to them."""
+"""Fixtures of the product-wide tests: demo data of all packs, built once and restored after each writing test."""
 
 from __future__ import annotations
 
@@ -75,7 +75,8 @@ class Stage:
             )
             self._run(
                 *(
-                    f"select setval(pg_get_serial_sequence('{each}', 'id'), 1 + (select coalesce(max(id), 0) from {each}), false)"
+                    f"select setval(pg_get_serial_sequence('{each}', 'id'), "
+                    f"1 + (select coalesce(max(id), 0) from {each}), false)"
                     for each in tables
                 )
             )

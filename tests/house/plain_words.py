@@ -1,6 +1,7 @@
-"""Plain words: finds every text that a person can read, in templates, code, scripts and catalogues, and what is wrong with it.
+"""Linter of texts: finds every text that people read, in templates, code, scripts and catalogues, and its faults.
 
-`python -m tests.house.plain_words app/money templates/money` prints them with their places; `--wrong` only those that break a rule.
+`python -m tests.house.plain_words app/money templates/money` prints the texts with their places; `--wrong` prints only
+those that break a rule.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An installation from before there were books is brought up to date: what it had taken stands in them, and what it was told is sealed."""
+"""Tests of migrating an old installation: payments reach the ledger, and answers are encrypted."""
 
 from __future__ import annotations
 
@@ -32,23 +32,28 @@ with app.app_context():
 BEFORE = """
 insert into person (id, name, email, phone, timezone, locale, notes, created_at, changed_at, version)
 values (1, 'Meera Iyer', 'meera@example.com', '', 'Asia/Kolkata', 'en', '', now(), now(), 1);
-insert into service (id, name, slug, description, minutes, price_amount, price_currency, seats, hold_minutes, notice_minutes, days_ahead, intake, state,
-                     created_at, changed_at, version)
+insert into service (id, name, slug, description, minutes, price_amount, price_currency, seats, hold_minutes,
+                     notice_minutes, days_ahead, intake, state, created_at, changed_at, version)
 values (1, 'First', 'first', '', 60, 99900, 'INR', 1, 15, 0, 60, 'birth', 'offered', now(), now(), 1);
 insert into practitioner (id, name, title, about, timezone, state, created_at, changed_at, version)
 values (1, 'Asha Rao', '', '', 'Asia/Kolkata', 'active', now(), now(), 1);
 insert into slot (id, practitioner_id, service_id, starts_at, ends_at, seats, state, created_at, changed_at, version)
 values (1, 1, 1, now() + interval '1 day', now() + interval '25 hours', 1, 'open', now(), now(), 1);
-insert into booking (id, number, slot_id, seat, practitioner_id, during, person_id, timezone, price_amount, price_currency, answers, hold_expires_at, paid_with,
-                     state, handle, created_at, changed_at, version)
-select 9, 'BK-9', 1, 1, 1, tstzrange(starts_at, ends_at), 1, 'Asia/Kolkata', 99900, 'INR', '{"birth_place": "Mysuru", "birth_date": "1990-05-01"}', now(), '',
-       'confirmed', 'handle9', now(), now(), 1 from slot;
-insert into bill (id, number, person_id, noun, row_id, price_amount, price_currency, gateway, order_id, looked, handle, state, created_at, changed_at, version)
-select n, 'B-2026-' || n, 1, 'booking', n, 99900, 'INR', 'razorpay', 'order_' || n, 0, 'handle' || n, 'paid', now(), now(), 1 from generate_series(1, 2) n;
-insert into payment (id, bill_id, gateway, gateway_id, money_amount, money_currency, method, error, captured_at, owed_back, refund_id, state,
+insert into booking (id, number, slot_id, seat, practitioner_id, during, person_id, timezone, price_amount,
+                     price_currency, answers, hold_expires_at, paid_with, state, handle,
                      created_at, changed_at, version)
+select 9, 'BK-9', 1, 1, 1, tstzrange(starts_at, ends_at), 1, 'Asia/Kolkata', 99900,
+       'INR', '{"birth_place": "Mysuru", "birth_date": "1990-05-01"}', now(), '', 'confirmed', 'handle9',
+       now(), now(), 1 from slot;
+insert into bill (id, number, person_id, noun, row_id, price_amount, price_currency, gateway, order_id, looked,
+                  handle, state, created_at, changed_at, version)
+select n, 'B-2026-' || n, 1, 'booking', n, 99900, 'INR', 'razorpay', 'order_' || n, 0,
+       'handle' || n, 'paid', now(), now(), 1 from generate_series(1, 2) n;
+insert into payment (id, bill_id, gateway, gateway_id, money_amount, money_currency, method, error, captured_at,
+                     owed_back, refund_id, state, created_at, changed_at, version)
 values (1, 1, 'razorpay', 'pay_1', 99900, 'INR', 'card', '', now(), '', null, 'captured', now(), now(), 1),
-       (2, 2, 'razorpay', 'pay_2', 99900, 'INR', 'card', '', now(), 'Cancelled.', 'rfnd_2', 'refunded', now(), now(), 1);
+       (2, 2, 'razorpay', 'pay_2', 99900, 'INR', 'card', '', now(),
+        'Cancelled.', 'rfnd_2', 'refunded', now(), now(), 1);
 """
 
 BIRTH = """
@@ -75,7 +80,10 @@ def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, envir
         )
         assert told.returncode == 0, told.stderr
         with older.connect() as connection:
-            balances = "select account.name, sum(money_amount) from line join account on account.id = account_id group by account.name order by 1"
+            balances = (
+                "select account.name, sum(money_amount) from line join account on account.id = account_id "
+                "group by account.name order by 1"
+            )
             assert connection.execute(text(balances)).all() == [("deposits", -99900), ("gateway razorpay", 99900)]
             kept = "select pays, back_amount from payment order by id"
             assert connection.execute(text(kept)).all() == [(True, 0), (False, 99900)]

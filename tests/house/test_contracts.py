@@ -1,4 +1,4 @@
-"""Contracts: what programs and bookmarks rely on stays as it is, whatever words people read: `contracts.txt` has the list.
+"""Tests of contracts: what programs and bookmarks rely on stays as `contracts.txt` lists it.
 
 A line that goes is a broken promise. What is new is promised by adding its line to the file.
 """
@@ -21,7 +21,7 @@ KEPT = Path(__file__).with_name("contracts.txt")
 
 
 def contracts(app: Flask) -> Iterator[str]:
-    """Addresses, fields, moves and what they ask, states, reports, messages, features, settings and commands, a line each."""
+    """List addresses, fields, moves with their inputs, states, reports, messages, features, settings and commands."""
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield f"address {method} {rule.rule}"

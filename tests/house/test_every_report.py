@@ -1,4 +1,4 @@
-"""Every report of every pack keeps every promise of the desk, without a test of its own."""
+"""Tests of every report of every pack: access, formats, filters and queries, without a test of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every resource of every pack keeps every promise of the desk, without a test of its own.
+"""Tests of every resource of every pack: access, forms, lists, REST and history, without a test of its own.
 
 A new resource is proved by being declared, and by being in its pack's demo world.
 """
@@ -398,7 +398,7 @@ def test_nothing_is_listed_by_default(resource: Resource) -> None:
 
 
 def reached(noun: Any, state: str) -> set[str]:
-    """A move without a state of its own leaves the row as it is, or to one of the other moves that lead on from there."""
+    """List the states in which a move without a target may leave a row: the same, or one reached by another move."""
     return {state} | {each.to for each in moves(noun).values() if each.to and state in each.sources}
 
 

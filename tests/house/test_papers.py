@@ -1,4 +1,4 @@
-"""What the papers say is true: the settings, the map, the README, the migrations."""
+"""Tests of documentation: settings, map, README and migrations agree with the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Plain words: the rules of CONTRIBUTING for everything that people read, kept over templates, code, scripts, catalogues and rendered pages."""
+"""Tests of the wording rules of CONTRIBUTING, over templates, code, scripts, catalogues and rendered pages."""
 
 from __future__ import annotations
 
@@ -100,11 +100,12 @@ def test_no_two_things_have_one_name() -> None:
 NOT_READ = re.compile(r"<(script|style|code|pre|textarea|svg|template)\b.*?</\1>", re.DOTALL)
 MACHINE = re.compile(r"\b(?!https?)[a-z]{2,}_[a-z_]+\b|\b(?:bookings|money|house)/[a-z_]+\b")
 ONE_OF_MANY = re.compile(
-    r"(?<![\d.,₹/-])\b1 (?:\w+ )?(bookings|rows|customers|people|payments|records|times|days|hours|minutes|seats|places|items|points|jobs|results)\b"
+    r"(?<![\d.,₹/-])\b1 (?:\w+ )?(bookings|rows|customers|people|payments|records|times|days|hours|minutes|seats"
+    r"|places|items|points|jobs|results)\b"
 )
 
 
-# Records that are about programs and hold their names: questions and their API names, variables of templates, events of webhooks.
+# Records that hold technical names: questions with API names, variables of templates, events of webhooks.
 FOR_PROGRAMS = ("field", "form", "edition", "wording", "call", "automation", "hook")
 
 

@@ -1,4 +1,4 @@
-"""A sandbox of its own in a thread, and a shop that writes down what the sender brings; neither needs the rest of the house."""
+"""Fixtures of the sandbox tests: a sandbox in a thread, and a shop that records the webhooks it receives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Razorpay's API as the real SDK meets it: orders, payments, refunds, and the words of each refusal."""
+"""Tests of the Razorpay simulator's API through the real SDK: orders, payments, refunds and error messages."""
 
 from __future__ import annotations
 

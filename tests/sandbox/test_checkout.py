@@ -1,4 +1,4 @@
-"""The hosted checkout with nothing but plain forms: what a browser without JavaScript does."""
+"""Tests of the simulated hosted checkout with plain forms, as in a browser without JavaScript."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sandbox at the product's own address."""
+"""Tests of the reverse proxy that serves the sandbox at the product's own address."""
 
 from __future__ import annotations
 

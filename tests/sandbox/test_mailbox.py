@@ -1,4 +1,4 @@
-"""Mail by the real protocol, read back as a person and as a test reads it."""
+"""Tests of the sandbox's SMTP server and mailbox: mail sent over SMTP, read as a page and as JSON."""
 
 from __future__ import annotations
 

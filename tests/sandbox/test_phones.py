@@ -1,4 +1,4 @@
-"""WhatsApp and Twilio as they are stood in for: who may call, what they refuse and in which words, and how they report."""
+"""Tests of the WhatsApp and Twilio simulators: authentication, errors and delivery reports."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Disputes, settlements, transfers and payouts, as the real SDK meets them."""
+"""Tests of simulated Razorpay disputes, settlements, transfers and payouts through the real SDK."""
 
 from __future__ import annotations
 

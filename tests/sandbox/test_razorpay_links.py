@@ -1,4 +1,4 @@
-"""Payment links as the real SDK and a payer meet them."""
+"""Tests of simulated Razorpay payment links, as the real SDK and a payer see them."""
 
 from __future__ import annotations
 

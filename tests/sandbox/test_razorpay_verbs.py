@@ -1,4 +1,4 @@
-"""The verbs with which tests and people play the bank, and what goes wrong when it is planned to."""
+"""Tests of the Razorpay simulator's actions (paying, refunding, delivering) and of planned faults."""
 
 from __future__ import annotations
 

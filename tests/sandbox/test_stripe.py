@@ -1,4 +1,4 @@
-"""The sandbox speaks Stripe's protocol: the real SDK cannot tell, in what works and in what is refused."""
+"""Tests of the Stripe simulator's protocol, as the real SDK sees it, in success and in failure."""
 
 from __future__ import annotations
 

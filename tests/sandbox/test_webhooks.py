@@ -1,4 +1,4 @@
-"""What the sender brings: signed, as it was when it happened, at least once, and again until somebody hears."""
+"""Tests of webhook delivery in the sandbox: signed, with the state of its moment, at least once, and retried."""
 
 from __future__ import annotations
 
