@@ -37,7 +37,8 @@ from app.kernel.db import session, transaction
 from app.kernel.forms import Form
 from app.money.bills.bill import ByHand
 from app.money.sums.amount import Money
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

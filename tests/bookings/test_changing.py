@@ -20,7 +20,9 @@ from app.messages.opt_in import OptIn
 from app.money.bills.bill import ByHand
 from app.money.sums.coupon import Coupon
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import Booking, Choices, NewTime
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import NewTime
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.hours.presence import Presence
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
@@ -339,7 +341,7 @@ def test_moving_far_away_first_brings_nothing_back_that_was_gone(
     booking = hold(open_slot(hours=30))
     booking.mark_paid(ByHand("cash", "R-1"))
     booking.move_to(open_slot(hours=200))
-    assert booking.back_by_policy().amount == 49950
+    assert booking.refund_by_policy().amount == 49950
 
 
 def test_a_refusal_inside_another_change_is_never_taken_for_a_booking(

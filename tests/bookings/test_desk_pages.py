@@ -17,7 +17,8 @@ from app.kernel.people import Person
 from app.money.bills.bill import ByHand
 from app.money.bills.payment import GiveBack, Payment
 from app.money.sums.amount import Money
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA, PATIENCE

@@ -11,7 +11,8 @@ from icalendar import Calendar
 
 from app.kernel.access import signature
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff, NewTime
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff, NewTime
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE

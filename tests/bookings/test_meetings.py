@@ -18,7 +18,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff, NewTime
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff, NewTime
 from app.packs.bookings.booking.meeting import Link, Meeting
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot

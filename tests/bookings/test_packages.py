@@ -20,8 +20,9 @@ from app.money.bills.payment import Bounce
 from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import Booking, Choices
-from app.packs.bookings.booking.booking import CallOff as Cancel
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff as Cancel
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer import prepaid
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.package import Buyer, Package
@@ -143,7 +144,7 @@ def test_one_that_nobody_pays_for_is_forgotten_and_late_money_goes_back(
     assert state(bought) == "cancelled"
     bought = anew(bought)
     with pytest.raises(Invalid):
-        bought.is_for(bought.service)
+        bought.check_valid_for(bought.service)
     bought.bills[0].heard([Charge("pay_late", "captured", bought.price, "upi")])
     assert [each.money for each in bought.going_back] == [bought.price]
 
@@ -309,7 +310,7 @@ def test_calling_it_off_gives_back_at_most_what_is_unused(sold: Sold, use: Use, 
         bought.call_off(CallOff("They moved away."))
     with later(hours=25):
         booking.complete()
-    assert "₹1,666.66 of ₹2,500.00 can be refunded" in prepaid._what_goes_back(bought)
+    assert "₹1,666.66 of ₹2,500.00 can be refunded" in prepaid._refund_preview(bought)
     bought.call_off(CallOff("They moved away."))
     (refund,) = bought.going_back
     assert (refund.money.amount, state(bought), net("deposits", bought)) == (166666, "cancelled", 0)
@@ -333,4 +334,4 @@ def test_a_cheque_that_bounces_stops_it_and_paid_again_what_was_used_is_earned_a
     work_off()
     bought = anew(bought)
     assert (net("income", bought), net("deposits", bought)) == (70622, 141242)
-    bought.is_for(bought.service)
+    bought.check_valid_for(bought.service)

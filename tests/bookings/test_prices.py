@@ -20,7 +20,8 @@ from app.money.bills.payment import Bounce
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon, CouponUse
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

@@ -24,7 +24,8 @@ from app.kernel.access import visible
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.packs.bookings.booking import slot_generator as arranging
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.booking.slot_generator import arrange, arrange_everybody
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import Busy, BusyCalendar

@@ -14,7 +14,8 @@ from app.kernel import clock
 from app.kernel.db import session
 from app.kernel.errors import Refused
 from app.messages.message import Message
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

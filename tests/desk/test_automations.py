@@ -29,7 +29,8 @@ from app.messages.message import Message
 from app.messages.webhook import Webhook
 from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from config import Settings
 from tests.conftest import CAST, PATIENCE, user_id
 

@@ -21,7 +21,8 @@ from app.kernel import db
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, NewTime
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import NewTime
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA, PASSWORD, ROOT

@@ -27,7 +27,8 @@ from app.money.reconcile.tally import Tally
 from app.money.sums import quote
 from app.money.sums.amount import Money
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA

@@ -26,7 +26,8 @@ from app.messages.message import Message
 from app.money.bills.bill import ByHand
 from app.money.bills.refund import Refund
 from app.money.sums.amount import Money
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

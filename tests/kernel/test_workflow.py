@@ -15,7 +15,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.workflow import legal, moves, press
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.slot import Slot
 
 Hold = Callable[..., Booking]

@@ -28,7 +28,7 @@ from app.messages.safe_http import Heard, is_public
 from app.messages.webhook import Webhook
 from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import CallOff
+from app.packs.bookings.booking.changes import CallOff
 from config import Settings
 from tests.conftest import PATIENCE, ROOT
 

@@ -25,7 +25,8 @@ from app.money.reconcile.gateway_webhooks import received
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
 from app.money.sums.amount import Money
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import books, inr
 from tests.money.test_payments import event_about, headers

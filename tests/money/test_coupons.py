@@ -17,7 +17,9 @@ from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon, CouponUse
 from app.money.sums.quote import Quote
-from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import MEERA

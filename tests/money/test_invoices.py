@@ -24,7 +24,8 @@ from app.money.bills.payment import GiveBack, Payment
 from app.money.gateways.gateway import Charge
 from app.money.paper.document import Party
 from app.money.sums import quote
-from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.choices import Choices
 from tests.conftest import MEERA, PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 

@@ -19,7 +19,7 @@ from app.money.bills.bill import Bill, ByHand
 from app.money.bills.ledger import KINDS, MEANS, TITLES, Account, Hold, Line, Posting, balance, imbalance, post, stands
 from app.money.bills.payment import Bounce, Payment
 from app.money.sums.amount import Money
-from app.packs.bookings.booking.booking import CallOff
+from app.packs.bookings.booking.changes import CallOff
 from tests.conftest import ROOT
 from tests.money.conftest import booking_of, books, inr, payment_of
 

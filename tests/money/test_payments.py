@@ -23,7 +23,8 @@ from app.money.gateways.gateway import Charge, Unreachable
 from app.money.gateways.razorpay import Razorpay
 from app.money.reconcile.gateway_webhooks import Event, received
 from app.money.sums.amount import Money
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, captured, payments_of

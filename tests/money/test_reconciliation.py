@@ -23,7 +23,7 @@ from app.money.reconcile import settlement, tally
 from app.money.reconcile.gateway_webhooks import Event, received
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
-from app.packs.bookings.booking.booking import CallOff
+from app.packs.bookings.booking.changes import CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 from tests.money.test_payments import headers

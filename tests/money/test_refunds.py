@@ -24,7 +24,7 @@ from app.money.bills.payment import Bounce, GiveBack, Payment
 from app.money.bills.refund import HandedOut, Refund, Why
 from app.money.gateways.gateway import Charge, Returned
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import CallOff
+from app.packs.bookings.booking.changes import CallOff
 from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, books, inr, payment_of
 
@@ -290,7 +290,7 @@ def test_what_goes_back_by_the_policy_is_what_was_promised(
     with transaction():
         service.policy.tiers = "1000: 100"  # tomorrow's policy is not what was promised
     with clock.frozen_at(booking_of(bill).slot.starts_at - timedelta(hours=before)):
-        assert booking_of(bill).back_by_policy() == inr(back)
+        assert booking_of(bill).refund_by_policy() == inr(back)
         booking_of(bill).cancel(CallOff("Cannot come", "policy"))
     assert books("to-give-back", "income", "deposits") == {"to-give-back": -back, "income": back - 99900, "deposits": 0}
 
@@ -348,9 +348,9 @@ def test_what_went_back_already_counts_towards_the_policy(policy: RefundPolicy, 
     bill = hold(open_slot(hours=30)).bill
     bill.heard([Charge("pay_1", "captured", bill.price)])
     payment_of(bill).give_back(GiveBack(amount="300", why="A complaint"))
-    assert booking_of(bill).back_by_policy() == inr(19950)
+    assert booking_of(bill).refund_by_policy() == inr(19950)
     payment_of(bill).give_back(GiveBack(amount="300", why="Another"))
-    assert booking_of(bill).back_by_policy() == inr(0)
+    assert booking_of(bill).refund_by_policy() == inr(0)
 
 
 # --- cheques, and what cannot be brought back ---------------------------------------------------------------------------

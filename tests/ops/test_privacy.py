@@ -22,7 +22,9 @@ from app.messages.message import Message, tell
 from app.money.bills.bill import ByHand
 from app.money.bills.refund import HandedOut
 from app.money.reconcile.gateway_webhooks import Event
-from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
+from app.packs.bookings.booking.choices import Choices
 from tests.conftest import MEERA
 from tests.site.test_account import last
 

@@ -33,7 +33,9 @@ from app.money.sums import approval_limits
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import Booking, CallOff, Choices, NewTime
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff, NewTime
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service

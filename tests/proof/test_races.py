@@ -21,7 +21,9 @@ from app.money.bills.ledger import Account
 from app.money.bills.payment import GiveBack, Payment
 from app.money.gateways.gateway import Charge
 from app.money.sums.coupon import Coupon
-from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
 from tests.proof.conftest import LONG

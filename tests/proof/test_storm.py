@@ -18,7 +18,9 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Busy, Refused
 from app.money.bills.bill import Bill
 from app.money.reconcile.gateway_webhooks import received
-from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

@@ -24,7 +24,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import STANDING, Booking, CallOff, NewTime
+from app.packs.bookings.booking.booking import STANDING, Booking
+from app.packs.bookings.booking.changes import CallOff, NewTime
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
@@ -166,7 +167,7 @@ class Year:
         booking = Booking.get(id)
         free = Booking.free_slots(booking.slot.service, clock.now(), clock.ahead(days=20))
         with suppress(Refused):
-            if free and not booking.keeps():
+            if free and not booking.refuses_change():
                 booking.move_to(self.chance.choice(free)[0])
                 self.done["moved"] += 1
 

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.slot import Slot
 from tests.conftest import PASSWORD
 from tests.stories.test_everybody import faults

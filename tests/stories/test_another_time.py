@@ -17,7 +17,8 @@ from app.kernel import clock
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service

@@ -3,6 +3,7 @@
 from app.kernel.pack import Pack
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.meeting import Meeting
+from app.packs.bookings.booking.prepaid_use import PassUse
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.demo.demo import demo
 from app.packs.bookings.demo.large import large
@@ -21,7 +22,7 @@ from app.packs.bookings.offer.extra import Extra
 from app.packs.bookings.offer.features import features
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.practitioner import Practitioner
-from app.packs.bookings.offer.prepaid import Pass, PassUse
+from app.packs.bookings.offer.prepaid import Pass
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 from app.packs.bookings.site.account_cards import mine

@@ -71,11 +71,11 @@ class Meeting(Noun):
     # --- what a booking does with it ---
 
     @classmethod
-    def of(cls, booking: Booking) -> Self | None:
+    def for_booking(cls, booking: Booking) -> Self | None:
         return session.scalar(select(cls).where(cls.booking_id == booking.id, cls.state != "cancelled"))
 
     @classmethod
-    def request(cls, booking: Booking) -> None:
+    def request_for(cls, booking: Booking) -> None:
         """Written with the confirmation: a row, and a job where a stranger has to be asked."""
         giver = booking.slot.practitioner
         meeting = cls(
@@ -86,19 +86,19 @@ class Meeting(Noun):
         meeting._ask()
 
     @classmethod
-    def follow(cls, booking: Booking) -> None:
+    def follow_booking(cls, booking: Booking) -> None:
         """The booking has moved: the same meeting moves along, unless somebody else gives it now."""
-        meeting = cls.of(booking)
+        meeting = cls.for_booking(booking)
         if meeting and meeting.key == _key(booking):
             meeting.move_along()
         elif meeting:
             meeting.cancel()
             session.flush()
-            cls.request(booking)
+            cls.request_for(booking)
 
     @classmethod
-    def call_off(cls, booking: Booking) -> None:
-        if meeting := cls.of(booking):
+    def cancel_for(cls, booking: Booking) -> None:
+        if meeting := cls.for_booking(booking):
             meeting.cancel()
 
     # --- what is shown of it ---

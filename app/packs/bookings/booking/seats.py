@@ -39,10 +39,10 @@ class Seated:
         hold_expires_at: Mapped[datetime]
 
     @staticmethod
-    def _present(slot: Slot) -> list[Presence]:
+    def _presences_in(slot: Slot) -> list[Presence]:
         return [Presence(practitioner=each, slot=slot, during=slot.kept) for each in slot.givers]
 
-    def _leave_seat(self) -> None:
+    def _release_seat(self) -> None:
         """At once, so that whoever takes it next in this very transaction finds it free; and whoever waits for one hears of it."""
         self.presences = []
         later(came_free, self.slot)
@@ -187,7 +187,7 @@ class Seated:
         return set(session.scalars(select(Slot.practitioner_id).where(open_).distinct()))
 
     @classmethod
-    def same_time(cls, slot: Slot) -> Sequence[Slot]:
+    def slots_at_same_time(cls, slot: Slot) -> Sequence[Slot]:
         """Where the same can be had at the same time, whoever's turn it is first."""
         turn = cls.turns(slot.service)
         found = (

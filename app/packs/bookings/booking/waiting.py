@@ -153,7 +153,7 @@ def offer_to_the_next(slot: Slot) -> bool:
             return False
         try:
             last = slot.starts_at - timedelta(minutes=slot.service.notice_minutes)  # from then on nobody can book it
-            kept = Booking.keep_for(first.person, first.timezone, slot, min(clock.ahead(hours=FOR_SO_LONG), last))
+            kept = Booking.hold_for_offer(first.person, first.timezone, slot, min(clock.ahead(hours=FOR_SO_LONG), last))
         except Refused:  # somebody was quicker; whatever comes free next is offered again
             return False
         first.offer(kept)

@@ -27,7 +27,9 @@ from app.money.bills.refund import HandedOut
 from app.money.sums.amount import Money
 from app.money.sums.coupon import Coupon
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import Booking, CallOff, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.booking.slot_generator import arrange
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.hours.closure import Closure

@@ -17,7 +17,8 @@ from app.kernel.jobs import Job
 from app.messages.message import Message
 from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
-from app.packs.bookings.booking.booking import Booking, CallOff
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

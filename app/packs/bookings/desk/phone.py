@@ -25,7 +25,8 @@ from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.people import Person
 from app.kernel.workflow import press
 from app.money.sums.quote import Quote
-from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
@@ -121,7 +122,7 @@ def _book(call: Call) -> Booking:
             if way != "link" and booking.state == "held" and not (booking.bill and booking.bill.is_promised):
                 press(booking, "mark_paid", {"how": way, "reference": call.said("reference")})
     except Refused:
-        made = Booking.asked_before(key)
+        made = Booking.by_request_key(key)
         if made is None:
             raise
         raise Refused(f"{made.number} was already created from this form. Start a new booking.") from None
@@ -225,7 +226,7 @@ def _price(call: Call, service: Service, wrong: Mapping[str, str]) -> tuple[Quot
     extras = [each.id for each in service.extras if each.state == "offered" and each.id in call.extras]
     try:
         with transaction():
-            return service.quote(extras, call.said("coupon")), wrong
+            return Choices(extras, call.said("coupon")).new_quote(service), wrong
     except Invalid as no:
         session.rollback()
         with transaction():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 from sqlalchemy import CheckConstraint, ForeignKey, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -17,9 +17,7 @@ from app.kernel.workflow import asked, move
 from app.money.sums.amount import Money, money_column
 from app.money.sums.quote import Quote
 from app.packs.bookings.offer.prepaid import Pass
-
-if TYPE_CHECKING:  # a service asks a pass what it pays for; for the type checker alone, a package knows its service
-    from app.packs.bookings.offer.service import Service
+from app.packs.bookings.offer.service import Service
 
 
 @dataclass(frozen=True)
@@ -53,7 +51,7 @@ class Package(Noun):
 
     name: Mapped[str]
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
-    service: Mapped[Service] = relationship("Service", lazy="joined", innerjoin=True)
+    service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     uses: Mapped[int] = mapped_column(
         default=5,
         info={"label": "Number of sessions", "help": "How many times the service can be booked with this package."},

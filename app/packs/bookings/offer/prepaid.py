@@ -1,4 +1,4 @@
-"""Pass: a package that somebody bought, and each use of it; the code on it pays for a booking."""
+"""Prepaid package that a customer bought: its code, the sessions left, expiry, refund and recognized revenue."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint, func, select
+from sqlalchemy import CheckConstraint, ForeignKey, func, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock
 from app.kernel.access import Linked
-from app.kernel.db import Noun, session, transaction
+from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.numbering import number
@@ -29,8 +29,9 @@ from app.money.bills.refund import Refund
 from app.money.sums.amount import Money, money_column
 from app.money.sums.quote import Quote
 
-if TYPE_CHECKING:  # a booking uses a pass, and a package is sold as one; for the type checker alone, a pass knows them
+if TYPE_CHECKING:  # for the relations below; at run time these files import this one
     from app.packs.bookings.booking.booking import Booking
+    from app.packs.bookings.booking.prepaid_use import PassUse
     from app.packs.bookings.offer.package import Package
     from app.packs.bookings.offer.service import Service
 
@@ -42,18 +43,18 @@ BACK = {"unused": "Refund unused sessions", "nothing": "No refund"}
 
 @dataclass(frozen=True)
 class CallOff:
-    """Why, and what goes back."""
+    """Reason, and what is refunded."""
 
     why: str = asked("Reason", help="Shown to the customer and kept in the history.", longest=300)
     back: str = asked("Refund", default="unused", among=lambda: BACK)
 
 
-def _no(words: str) -> Invalid:
+def _unusable(words: str) -> Invalid:
     return Invalid(say("This package can’t be used for this booking."), fields={"coupon": words})
 
 
-def _what_goes_back(bought: Pass) -> str:
-    """Said before it is pressed, with the sums."""
+def _refund_preview(bought: Pass) -> str:
+    """State the refund, with its amount, before the package is cancelled."""
     paid, _ = paid_for(bought, bought.price.currency)
     if not paid:
         return "This package can no longer be paid for or used. Nothing has been paid, so there is nothing to refund."
@@ -63,7 +64,7 @@ def _what_goes_back(bought: Pass) -> str:
     )
 
 
-def _nothing_to_come(bought: Pass) -> str | None:
+def _refuse_while_reserved(bought: Pass) -> str | None:
     waits = next((each.booking for each in bought.used if each.state == "taken"), None)
     return (
         f"Booking {waits.number} still uses this package. Cancel that booking first, or wait until it has taken place."
@@ -73,7 +74,7 @@ def _nothing_to_come(bought: Pass) -> str | None:
 
 
 class Pass(Noun, Linked):
-    """So many uses of one service, for whoever has its code."""
+    """A number of sessions of one service, usable by anyone who has the code."""
 
     link_kind = "pass"
     states = "open", "active", "used_up", "expired", "cancelled"
@@ -97,7 +98,7 @@ class Pass(Noun, Linked):
     paid_with: Mapped[str] = mapped_column(default="")
     request_key: Mapped[str | None] = mapped_column(unique=True)
 
-    used: Mapped[list[PassUse]] = relationship(back_populates="bought", order_by="PassUse.id")
+    used: Mapped[list[PassUse]] = relationship("PassUse", back_populates="bought", order_by="PassUse.id")
 
     # --- buying it ---
 
@@ -105,7 +106,7 @@ class Pass(Noun, Linked):
     def sell(
         cls, package: Package, quote: Quote, person: Person, buyer: Mapping[str, str] | None = None, key: str = ""
     ) -> Pass:
-        """At the price that was named; sent twice with one key it is one pass. Its code comes with the money."""
+        """Sell a package at a quoted price; the code is sent once it is paid. A repeated `key` returns the first sale."""
         with transaction():
             known: Pass | None = session.scalar(select(cls).where(cls.request_key == key)) if key else None
             if known:
@@ -151,7 +152,7 @@ class Pass(Noun, Linked):
 
     @property
     def spoken(self) -> str:
-        """To whoever reads it now."""
+        """Description in the language of the current reader."""
         return say(
             "Package %(number)s, %(n)s × %(service)s", number=self.number, n=self.uses, service=self.service.name
         )
@@ -167,7 +168,7 @@ class Pass(Noun, Linked):
         if self.state == "open":
             self.begin(payment.said)
         else:
-            later(earn, self)  # what was used before the money came back is ours again
+            later(earn, self)  # sessions used before the payment returned count as earned again
         return None
 
     def give_up(self) -> None:
@@ -179,7 +180,7 @@ class Pass(Noun, Linked):
     def payment_waits(self, payment: Payment) -> None: ...
 
     def payment_lost(self, payment: Payment) -> None:
-        """It cannot be used until it is paid again."""
+        """Ask for the money again; the package cannot be used until then."""
         tell(self.person, "money/pay_link", key=f"unpaid again:{payment.id}", bill=payment.bill)
 
     @move("open", to="active", label="Activated")
@@ -200,8 +201,8 @@ class Pass(Noun, Linked):
     # --- using it ---
 
     @classmethod
-    def called(cls, typed: str) -> Pass | None:
-        """What somebody typed into the field for a coupon; None when that is no code of ours."""
+    def by_code(cls, typed: str) -> Pass | None:
+        """Find the package of a code typed into the coupon field, in any case and spacing."""
         letters = re.sub(r"[\s-]", "", typed[:40]).upper()
         return (
             session.scalar(select(cls).where(cls.code == f"{letters[:4]}-{letters[4:]}", cls.state != "open"))
@@ -210,49 +211,42 @@ class Pass(Noun, Linked):
         )
 
     @classmethod
-    def for_this(cls, typed: str, service: Service) -> Pass | None:
-        """The pass of this code, if it can pay for this service now; None when it is no pass at all."""
-        found = cls.called(typed)
+    def valid_for(cls, typed: str, service: Service) -> Pass | None:
+        """Find the package of a code and refuse one that cannot pay for this service; None if it is no package's code."""
+        found = cls.by_code(typed)
         if found is not None:
-            found.is_for(service)
+            found.check_valid_for(service)
         return found
 
-    def is_for(self, service: Service) -> None:
-        """Or say why not."""
+    def check_valid_for(self, service: Service) -> None:
+        """Refuse, with the reason, unless this package can pay for a booking of the service now."""
         bill = self.bill
         if self.service.id != service.id:
-            raise _no(say("This package is only valid for %(service)s.", service=self.service.name))
+            raise _unusable(say("This package is only valid for %(service)s.", service=self.service.name))
         if self.state == "cancelled":
-            raise _no(say("This package has been cancelled."))
+            raise _unusable(say("This package has been cancelled."))
         if self.is_over:
             assert self.expires_at is not None
-            raise _no(
+            raise _unusable(
                 say("This package expired on %(when)s.", when=format_moment(self.expires_at, self.person.timezone))
             )
         if not self.uses_left:
-            raise _no(say("All sessions in this package have been used."))
+            raise _unusable(say("All sessions in this package have been used."))
         if bill is None or bill.state != "paid":
-            raise _no(say("This package hasn’t been paid for. Pay for it first, or email us."))
+            raise _unusable(say("This package hasn’t been paid for. Pay for it first, or email us."))
 
     @property
     def is_over(self) -> bool:
         return self.state == "expired" or (self.expires_at is not None and self.expires_at <= clock.now())
 
-    def use(self, booking: Booking) -> None:
-        """One use, for one booking. Whoever comes at the same moment waits at this lock, and then hears what is left."""
-        self.lock()
-        self.is_for(booking.slot.service)
-        session.add(PassUse(bought=self, booking=booking))
-        self.take_one()
-
-    def take_one(self) -> None:
+    def take_session(self) -> None:
         self.uses_left -= 1
         session.flush()
         if not self.uses_left:
             self.run_out()
 
-    def one_more(self) -> None:
-        """A use comes back; to one that is over by then, it comes too late, and is earned."""
+    def return_session(self) -> None:
+        """Add a session back. If the package has ended by now, the session counts as earned instead."""
         self.uses_left += 1
         session.flush()
         if self.state == "used_up":
@@ -288,9 +282,9 @@ class Pass(Noun, Linked):
         by="Desk",
         label="Cancel package",
         asks=CallOff,
-        when=_nothing_to_come,
+        when=_refuse_while_reserved,
         careful=True,
-        confirm=_what_goes_back,
+        confirm=_refund_preview,
     )
     def call_off(self, asked: CallOff) -> None:
         """Cancels the package. It can no longer be used, and the chosen refund is made."""
@@ -305,11 +299,11 @@ class Pass(Noun, Linked):
             if bill.wants_money:
                 bill.cancel()
 
-    # --- what it is worth ---
+    # --- its value ---
 
     @property
     def unused(self) -> Money:
-        """What was paid for the uses that are left, as far as it is still here."""
+        """Amount paid for the sessions left, less what was refunded already."""
         _, here = paid_for(self, self.price.currency)
         return min(
             here, Money.total(self.price.split([1] * self.uses)[self.uses - self.uses_left :], self.price.currency)
@@ -317,8 +311,9 @@ class Pass(Noun, Linked):
 
     @property
     def over(self) -> int:
-        """How many uses are ours for good: those that have happened, and those that nobody can use any more."""
-        spent = session.scalar(select(func.count()).where(PassUse.pass_id == self.id, PassUse.state == "spent")) or 0
+        """Number of sessions earned for good: spent, or left over when the package ended."""
+        uses: Any = noun_of_table("pass_use")  # declared with bookings, which build on this file
+        spent = session.scalar(select(func.count()).where(uses.pass_id == self.id, uses.state == "spent")) or 0
         return spent + (self.uses_left if self.state in ("expired", "cancelled") else 0)
 
     @property
@@ -326,7 +321,7 @@ class Pass(Noun, Linked):
         return self.over == self.uses
 
     def earn(self) -> None:
-        """As many shares of its net as uses are over; the last one takes what is left."""
+        """Recognize revenue: one share of the net price for each session that is over, and the remainder with the last."""
         with transaction():
             self.lock()
             bill, over = self.bill, self.over
@@ -338,14 +333,14 @@ class Pass(Noun, Linked):
             shares = bill.whole_price.net.split([1] * self.uses)[:over]
             bill.deliver(Money.total(shares, self.price.currency) - bill.earned, f"{over} of {self.uses}")
 
-    # --- what others ask of it ---
+    # --- for the privacy page and the messages ---
 
     @property
     def bookings(self) -> list[Booking]:
         return [each.booking for each in self.used if each.state != "given_back"]
 
     def still_needs(self) -> str:
-        """Why nobody can forget yet whose it is."""
+        """Reason why the customer's personal data cannot be erased yet, or nothing."""
         if self.state != "active" or self.is_over:
             return ""
         return counted(
@@ -356,80 +351,13 @@ class Pass(Noun, Linked):
         )
 
     def wants(self, message: Message) -> bool:
-        """Is this still worth saying?"""
+        """Decide whether a queued message should still be sent."""
         match message.template:
             case "bookings/pass_received":
                 return self.state == "open" and not any(each.is_promised for each in self.bills)
             case "bookings/pass_ends":
                 return self.state == "active" and not self.is_over
         return True
-
-
-class PassUse(Noun):
-    """One use of a pass. It comes back once, when the booking that it was for does not come to be."""
-
-    known_as = "package use"
-    states = "taken", "given_back", "spent"
-    state_labels: ClassVar[dict[str, str]] = {"taken": "Reserved", "given_back": "Returned", "spent": "Used"}
-    __table_args__ = (UniqueConstraint("pass_id", "booking_id"),)
-    whose = "bought.person"
-
-    pass_id: Mapped[int] = mapped_column(ForeignKey("pass.id"), index=True)
-    bought: Mapped[Pass] = relationship("Pass", back_populates="used", lazy="joined", innerjoin=True)
-    booking_id: Mapped[int] = mapped_column(ForeignKey("booking.id"), index=True)
-    booking: Mapped[Booking] = relationship("Booking", lazy="joined", innerjoin=True)
-
-    @classmethod
-    def of(cls, booking: Noun) -> PassUse | None:
-        return session.scalar(select(cls).where(cls.booking_id == booking.id))
-
-    def lock(self) -> Self:
-        self.bought.lock()
-        return super().lock()
-
-    @move("taken", to="given_back", label="Returned")
-    def give_back(self) -> None:
-        """The session can be used again."""
-        self.bought.one_more()
-
-    @move("given_back", to="taken", label="Reserved again")
-    def take_again(self) -> None:
-        """The booking was confirmed after all, so the session is reserved again."""
-        self.bought.take_one()
-
-    @move("taken", to="spent", label="Used")
-    def spend(self) -> None:
-        """The session was used, or will not be returned. Its share of the price is earned."""
-
-    def __str__(self) -> str:
-        return f"Session of {self.bought}"
-
-
-def give_back(booking: Booking) -> None:
-    """The use that paid for this can be used again."""
-    use = PassUse.of(booking)
-    if use is not None and use.lock().state == "taken":
-        use.give_back()
-
-
-def take_again(booking: Booking) -> str | None:
-    """It comes to be after all, at the price that was promised with a package: take the use once more, or say why not."""
-    use = PassUse.of(booking)
-    if use is not None and use.lock().state == "given_back":
-        try:
-            use.bought.is_for(booking.slot.service)
-        except Invalid as no:
-            return f"The package {use.bought.code} can no longer be used: {no.fields['coupon']}"
-        use.take_again()
-    return None
-
-
-def spend(booking: Booking) -> None:
-    """What this used of a package does not come back."""
-    use = PassUse.of(booking)
-    if use is not None and use.lock().state == "taken":
-        use.spend()
-        use.bought.earn()
 
 
 def _code() -> str:

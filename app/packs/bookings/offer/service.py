@@ -21,10 +21,9 @@ from app.money.sums.quote import Quote
 from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.offer.availability import Lasting
 from app.packs.bookings.offer.extra import Extra
-from app.packs.bookings.offer.prepaid import Pass
 
 
-def _asked(extras: Sequence[int], coupon: str, buyer_state: str) -> dict[str, Any]:
+def _quoted_for(extras: Sequence[int], coupon: str, buyer_state: str) -> dict[str, Any]:
     return {"extras": sorted(set(extras)), "coupon": coupon.strip().upper(), "state": buyer_state}
 
 
@@ -152,29 +151,35 @@ class Service(Noun):
             raise Missing(say("This service is not available."))
         return found
 
-    def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> Quote:
-        """What it costs with these extras and this coupon or package, worked out from the price list alone."""
+    def check_extras(self, extras: Sequence[int]) -> list[Extra]:
+        """Look up extras by their IDs, and refuse any that this service does not offer."""
         chosen = [each for each in self.extras if each.state == "offered" and each.id in extras]
         if len(chosen) != len(set(extras)):
             raise Invalid.fields_said({"extras": say("One of these extras is no longer available.")})
-        bought = Pass.for_this(coupon, self)
-        first = (
-            self.item(f"{self.name} (package {bought.code})", Money(0, self.price.currency))
-            if bought
+        return chosen
+
+    def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "", *, package: str = "") -> Quote:
+        """Quote a price from the price list alone. `package` is the code of a package that covers the base price.
+
+        The caller has checked the package; the code that the customer typed, of a package or a coupon, is in `coupon`.
+        """
+        chosen = self.check_extras(extras)
+        base = (
+            self.item(f"{self.name} (package {package})", Money(0, self.price.currency))
+            if package
             else self.item(self.name, self.price)
         )
-        items = [first, *(self.item(each.name, each.price) for each in chosen)]
         return Quote.name_price(
             self.slug,
-            items,
-            coupon="" if bought else coupon,
+            [base, *(self.item(each.name, each.price) for each in chosen)],
+            coupon="" if package else coupon,
             buyer_state=buyer_state,
-            asked=_asked(extras, coupon, buyer_state),
+            asked=_quoted_for(extras, coupon, buyer_state),
         )
 
     def is_price(self, quote: Quote, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "") -> bool:
-        """Was this price named for just these choices?"""
-        return quote.is_for(self.slug, _asked(extras, coupon, buyer_state))
+        """Check that a quote was made for exactly these choices."""
+        return quote.is_for(self.slug, _quoted_for(extras, coupon, buyer_state))
 
     def item(self, label: str, price: Money) -> Item:
         return Item(label, price, 1, self.tax_rate, self.tax_included, self.tax_code)

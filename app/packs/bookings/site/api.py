@@ -16,14 +16,15 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Unreadable
 from app.kernel.question import Question
 from app.money.bills.bill import Bill
-from app.money.bills.invoice import Invoice, read_buyer
+from app.money.bills.invoice import Invoice
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
 from app.money.gateways.gateway import Unreachable
 from app.money.sums import refund_policy
 from app.money.sums.price import Line, Price
 from app.money.sums.quote import Quote
-from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.booking.meeting import EARLY
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
@@ -63,7 +64,7 @@ def quote() -> Any:
     given = _object()
     service, choices = _service_and_choices(given)
     with guessing("coupon", choices.coupon), transaction():
-        named = service.quote(choices.extras, choices.coupon, read_buyer(choices.buyer).get("region", ""))
+        named = choices.new_quote(service)
     return jsonify(_quote(service, named)), 201
 
 
@@ -351,7 +352,7 @@ def _booking(it: Booking) -> dict[str, Any]:
         "refunds": [_refund(each) for each in it.going_back],
         "papers": [_paper(each) for bill in it.bills for each in bill.invoices],
         "meeting": _meeting(it),
-        "changes": {"why_not": it.keeps(), "back": it.back_by_policy().as_json()},
+        "changes": {"why_not": it.refuses_change(), "back": it.refund_by_policy().as_json()},
         "checkout": _checkout(it.bill, it),
     }
 

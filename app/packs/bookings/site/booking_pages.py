@@ -22,7 +22,7 @@ from app.kernel.translation import language, say
 from app.messages import channel
 from app.messages.opt_in import OptIn
 from app.money.bills.bill import Bill, paid_for
-from app.money.bills.invoice import Invoice, read_buyer
+from app.money.bills.invoice import Invoice
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
@@ -30,7 +30,8 @@ from app.money.sums import refund_policy
 from app.money.sums.amount import Money
 from app.money.sums.quote import Quote
 from app.money.sums.tax import STATES
-from app.packs.bookings.booking.booking import Booking, Choices
+from app.packs.bookings.booking.booking import Booking
+from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.practitioner import Practitioner
@@ -219,7 +220,7 @@ def _together(booking: Booking, bill: Bill) -> Any:
     with acting(CUSTOMER):
         for each in collected():
             if isinstance(each.thing, Booking):
-                each.thing.stay(booking.hold_expires_at)
+                each.thing.extend_hold(booking.hold_expires_at)
     if "more" in request.form:
         flash(
             say(
@@ -244,11 +245,11 @@ def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
             with transaction():
                 kept.lock()
                 booking = Booking.hold_once(
-                    key, slot, who, answers, choices, corrects=corrects, instead_of=kept.booking
+                    key, slot, who, answers, choices, correcting=corrects, replaces=kept.booking
                 )
                 kept.take(booking)
         else:
-            booking = Booking.hold_once(key, slot, who, answers, choices, corrects=corrects, anybody=not whose_asked())
+            booking = Booking.hold_once(key, slot, who, answers, choices, correcting=corrects, any_practitioner=not whose_asked())
     _write_also_by(booking)
     cookie["held"], cookie["lang"] = {"slot": booking.slot_id, "once": once}, language()
     return booking
@@ -274,12 +275,11 @@ def _write_also_by(booking: Booking) -> None:
 
 def _price(service: Service, typed: Typed) -> Quote:
     """The price that the page named, if it still holds and was named for just these choices; else today's."""
-    wants = typed.choices.extras, typed.choices.coupon, read_buyer(typed.buyer).get("region", "")
     named = _shown(service)
-    if named and named.still_holds and service.is_price(named, *wants):
+    if named and named.still_holds and typed.choices.matches(named, service):
         return named
     with transaction():
-        return service.quote(*wants)
+        return typed.choices.new_quote(service)
 
 
 def _shown(service: Service) -> Quote | None:
@@ -299,15 +299,15 @@ def _some_price(service: Service, typed: Typed, wrong: Mapping[str, str]) -> Quo
     """A price for the page in any case: of everything that can be had."""
     offered = {each.id for each in service.extras if each.state == "offered"}
     coupon = "" if "coupon" in wrong else typed.choices.coupon
-    region = "" if wrong.keys() & set(BUYER) else read_buyer(typed.buyer).get("region", "")
+    buyer = {} if wrong.keys() & set(BUYER) else typed.buyer
     with guessing("coupon", coupon), transaction():
-        return service.quote([each for each in typed.extras if each in offered], coupon, region)
+        return Choices([each for each in typed.extras if each in offered], coupon, buyer).new_quote(service)
 
 
 def _held_from_here(slot: Slot) -> Typed | None:
     """Whoever goes back to correct something finds what they typed, not a time that is "taken" by their own hold."""
     held = cookie.get("held") or {}
-    booking = Booking.asked_before(f"site:{held.get('once')}") if held.get("slot") == slot.id else None
+    booking = Booking.by_request_key(f"site:{held.get('once')}") if held.get("slot") == slot.id else None
     if booking is None or not booking.is_payable:
         return None
     who, chosen = booking.person, booking.quote.basis["asked"] if booking.quote else {}

@@ -31,7 +31,7 @@ def _booking(token: str) -> Booking:
 def move(token: str) -> Any:
     """The calendar of the same service, with the time that is theirs left out."""
     booking = _booking(token)
-    if no := booking.keeps():
+    if no := booking.refuses_change():
         return _too_late(booking, no)
     service, whose = booking.slot.service, whose_asked()
     zone = zone_asked() if "tz" in request.args else booking.timezone
@@ -52,7 +52,7 @@ def move(token: str) -> Any:
 @changing.get("/move/<int:slot>")
 def sure(token: str, slot: int) -> Any:
     booking, new = _booking(token), _slot(slot)
-    if no := booking.keeps():
+    if no := booking.refuses_change():
         return _too_late(booking, no)
     return render_template("bookings/move.html", booking=booking, new=new, zone=booking.timezone)
 
@@ -68,7 +68,7 @@ def do_move(token: str, slot: int) -> Any:
             booking.move_to(new)
     except Refused as no:
         session.rollback()
-        if booking.keeps():
+        if booking.refuses_change():
             return _too_late(booking, no.words)
         flash(next(iter(no.fields.values()), no.words), "warning")
         return redirect(url_for("changing.move", token=token), 303)
@@ -79,7 +79,7 @@ def do_move(token: str, slot: int) -> Any:
 @changing.get("/call-off")
 def call_off(token: str) -> Any:
     booking = _booking(token)
-    if no := booking.keeps():
+    if no := booking.refuses_change():
         return _too_late(booking, no)
     return _ask(booking)
 
@@ -90,9 +90,9 @@ def do_call_off(token: str) -> Any:
     booking = _booking(token)
     if booking.state == "cancelled":  # pressed twice
         return redirect(url_for("booking.show", token=token), 303)
-    if no := booking.keeps():
+    if no := booking.refuses_change():
         return _too_late(booking, no)
-    if request.form.get("back", "") != str(booking.back_by_policy().amount):
+    if request.form.get("back", "") != str(booking.refund_by_policy().amount):
         return _ask(
             booking,
             say(
@@ -106,7 +106,7 @@ def do_call_off(token: str) -> Any:
 
 def _ask(booking: Booking, refusal: str = "") -> str:
     return render_template(
-        "bookings/call_off.html", booking=booking, zone=booking.timezone, preview=booking.preview(), refusal=refusal
+        "bookings/call_off.html", booking=booking, zone=booking.timezone, preview=booking.refundable(), refusal=refusal
     )
 
 
