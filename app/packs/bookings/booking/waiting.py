@@ -13,7 +13,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.access import Linked
 from app.kernel.db import Noun, session, transaction
-from app.kernel.errors import Invalid, Refused
+from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.jobs import every
 from app.kernel.people import Person
 from app.kernel.translation import say, unsaid
@@ -59,6 +59,15 @@ class Waiting(Noun, Linked):
     last_day: Mapped[date] = mapped_column(info={"label": "To"})
     booking_id: Mapped[int | None] = mapped_column(ForeignKey("booking.id"))
     booking: Mapped[Booking | None] = relationship(lazy="joined")  # what is kept for them, or what came of it
+
+    @classmethod
+    def by_offer(cls, token: str, slot: Slot) -> Self | None:
+        """Find the entry for which this slot is reserved, by the token in the link of its offer."""
+        try:
+            found = cls.by_token(token)
+        except Missing:
+            return None
+        return found if found.is_kept and found.booking and found.booking.slot_id == slot.id else None
 
     @classmethod
     def join(cls, service: Service, who: Mapping[str, str], first_day: date, last_day: date, whose: int = 0) -> Self:

@@ -31,7 +31,7 @@ from app.money.sums.amount import Money
 from app.money.sums.quote import Quote
 from app.money.sums.tax import STATES
 from app.packs.bookings.booking.booking import Booking
-from app.packs.bookings.booking.choices import Choices
+from app.packs.bookings.booking.checkout import PERSON, Checkout, PriceSummary, Typed, request_key
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.practitioner import Practitioner
@@ -47,8 +47,6 @@ from app.site.throttle import guessing
 site = Blueprint("booking", __name__)
 
 CUSTOMER = Actor("Customer", "site")
-WHO = ("name", "email", "phone")
-BUYER = ("tax_number", "region", "address")
 
 
 @site.app_template_filter()
@@ -115,107 +113,81 @@ def whose_asked() -> int:
 # --- booking it -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Typed:
-    """What stands in the form: every field as it was typed, so that nothing is lost, and what was ticked."""
-
-    fields: Mapping[str, str]
-    extras: Sequence[int] = ()
-
-    @property
-    def buyer(self) -> dict[str, str]:
-        return {name: self.fields.get(name, "") for name in BUYER}
-
-    @property
-    def choices(self) -> Choices:
-        return Choices(self.extras, self.fields.get("coupon", ""), self.buyer)
-
-
-@dataclass(frozen=True)
-class Offer:
-    """What the form says that it costs: now, and later."""
-
-    quote: Quote
-    now: Money
-    says: str = ""  # that it is another price than the page showed before
-
-    @property
-    def later(self) -> Money:
-        return self.quote.total - self.now
-
-
 @site.get("/book/<slug>/<int:slot>")
 def form(slug: str, slot: int) -> Any:
     service = Service.called(slug)
     chosen = _slot(service, slot)
-    if mine := _held_from_here(chosen):
-        return _form(service, chosen, mine)
-    if kept := _kept(chosen):
-        who = kept.person
-        return _form(
-            service, chosen, Typed({"name": who.name, "email": who.email, "phone": who.phone, "offer": kept.token})
-        )
+    if own := _own_hold(chosen):
+        return _form(Checkout(service, chosen, own))
+    if waiting := Waiting.by_offer(request.values.get("offer", ""), chosen):
+        who = {name: getattr(waiting.person, name) for name in PERSON}
+        return _form(Checkout(service, chosen, Typed(who | {"offer": waiting.token})))
     if (no := chosen.refuses()) or not _has_room(chosen):
-        return _back(service, chosen, no or say(GONE))
-    return _form(service, chosen, Typed(_who_before()))
-
-
-def _who_before() -> dict[str, str]:
-    """Whoever has kept another time a moment ago need not say again who they are."""
-    for bill in collected()[:1]:
-        return {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone}
-    return {}
+        return _back_to_times(service, chosen, no or say(GONE))
+    return _form(Checkout(service, chosen, Typed(_details_from_cart())))
 
 
 @site.post("/book/<slug>/<int:slot>")
 @takes_files
 def book(slug: str, slot: int) -> Any:
-    """Reads the form, holds the seat, and leads to the payment. A refusal keeps what was typed, and so does another price."""
+    """Hold the slot and go on to payment. A refusal, or a changed price, shows the form again with everything typed."""
     service = Service.called(slug)
-    chosen = _slot(service, slot)
-    typed = Typed(
-        request.form,
-        [int(each) if each.isdecimal() and len(each) < 10 else 0 for each in request.form.getlist("extra")[:50]],
-    )
+    checkout = Checkout(service, _slot(service, slot), Typed(request.form, _ticked_extras()))
     try:
         if wrong := answers_sent(service.asks, service.hold_minutes)[1]:
             raise Invalid.fields_said(wrong)
-        with guessing("coupon", typed.choices.coupon):
-            quote, shown = _price(service, typed), _shown(service)
+        with guessing("coupon", checkout.typed.choices.coupon):
+            quote, shown = checkout.current_quote(), checkout.shown_quote
             if "apply" in request.form:
-                return _form(service, chosen, typed, offer=_offer(service, quote))
+                return _form(checkout, summary=checkout.summarize(quote))
             if shown and shown.total != quote.total:
-                costs = {"now": quote.total or say("zero"), "before": shown.total or say("zero")}
-                says = say(
-                    "The price has changed from %(before)s to %(now)s. Nothing has been reserved or charged yet. Please check the new price and continue.",
-                    **costs,
-                )
-                return _form(service, chosen, typed, offer=_offer(service, quote, says)), 409
-            booking = _hold(chosen, typed, quote)
+                return _form(checkout, summary=checkout.summarize(quote, _price_notice(shown, quote))), 409
+            booking = _hold(checkout, quote)
     except Refused as no:
         session.rollback()
-        chosen = _slot(service, slot)
+        checkout = replace(checkout, slot=_slot(service, slot))
         if no.status in (422, 429):
-            asked_only = "apply" in request.form and no.status == 422
-            return _form(service, chosen, typed, no), 200 if asked_only else no.status
-        return _back(service, chosen, no.words)
-    return _onward(booking)
+            only_applied = "apply" in request.form and no.status == 422
+            return _form(checkout, no), 200 if only_applied else no.status
+        return _back_to_times(service, checkout.slot, no.words)
+    return _go_on(booking)
 
 
-def _onward(booking: Booking) -> Any:
-    """To the payment, by itself or with what is kept already; or to the booking, when there is nothing to pay now."""
+def _ticked_extras() -> list[int]:
+    """IDs of the ticked extras; an ID that is no number becomes 0, which no extra has."""
+    return [int(each) if each.isdecimal() and len(each) < 10 else 0 for each in request.form.getlist("extra")[:50]]
+
+
+def _details_from_cart() -> dict[str, str]:
+    """Name, email and phone of a customer who reserved another time in this browser a moment ago."""
+    for bill in collected()[:1]:
+        return {name: getattr(bill.person, name) for name in PERSON}
+    return {}
+
+
+def _price_notice(before: Quote, now: Quote) -> str:
+    return say(
+        "The price has changed from %(before)s to %(now)s. Nothing has been reserved or charged yet. "
+        "Please check the new price and continue.",
+        before=before.total or say("zero"),
+        now=now.total or say("zero"),
+    )
+
+
+def _go_on(booking: Booking) -> Any:
+    """Redirect to the payment of this booking or of the whole cart, or to the booking if nothing is due now."""
     bill = booking.bill if booking.is_payable else None
     if framed():
         return render_template("bookings/embed.html", booking=booking, bill=bill)
     if bill and is_on("baskets") and ("more" in request.form or collected()):
-        return _together(booking, bill)
+        return _add_to_cart(booking, bill)
     return redirect(
         url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303
     )
 
 
-def _together(booking: Booking, bill: Bill) -> Any:
-    """To be paid with others: those wait as long as this one does."""
+def _add_to_cart(booking: Booking, bill: Bill) -> Any:
+    """Put the bill in the cart; the other reservations in it now last as long as this one."""
     put(bill)
     with acting(CUSTOMER):
         for each in collected():
@@ -233,35 +205,35 @@ def _together(booking: Booking, bill: Bill) -> Any:
     return redirect(url_for("basket.show_collected"), 303)
 
 
-def _hold(slot: Slot, typed: Typed, quote: Quote) -> Booking:
-    who = {name: typed.fields.get(name, "") for name in WHO} | {"timezone": zone_asked()}
-    answers = _answered(slot.service)
-    once = typed.fields.get("once", "")[:64]
-    corrects = bool(once) and (cookie.get("held") or {}).get("once") == once  # only one's own hold can be let go
+def _hold(checkout: Checkout, quote: Quote) -> Booking:
+    once = checkout.typed.once
+    own = bool(once) and (cookie.get("held") or {}).get("once") == once  # another browser's hold is never let go
     with acting(CUSTOMER):
-        choices = replace(typed.choices, quote=quote.token)
-        key, kept = f"site:{once}" if once else "", _kept(slot)
-        if kept:
-            with transaction():
-                kept.lock()
-                booking = Booking.hold_once(
-                    key, slot, who, answers, choices, correcting=corrects, replaces=kept.booking
-                )
-                kept.take(booking)
-        else:
-            booking = Booking.hold_once(key, slot, who, answers, choices, correcting=corrects, any_practitioner=not whose_asked())
-    _write_also_by(booking)
+        booking = checkout.hold(
+            quote,
+            zone_asked(),
+            _answers(checkout.service),
+            correcting=own,
+            any_practitioner=not whose_asked(),
+        )
+    _opt_in_by_form(booking)
     cookie["held"], cookie["lang"] = {"slot": booking.slot_id, "once": once}, language()
     return booking
 
 
-def _answered(service: Service) -> dict[str, Any]:
-    """What stands in the fields of the service's form."""
+def _own_hold(slot: Slot) -> Typed | None:
+    """The form of a hold that this browser made on the slot, for a customer who comes back to correct something."""
+    held = cookie.get("held") or {}
+    booking = Booking.by_request_key(request_key(held.get("once"))) if held.get("slot") == slot.id else None
+    return Typed.from_hold(booking, held["once"]) if booking and booking.is_payable else None
+
+
+def _answers(service: Service) -> dict[str, Any]:
     return answers_sent(service.asks, service.hold_minutes)[0]
 
 
-def _write_also_by(booking: Booking) -> None:
-    """Where they have ticked that they want to be written to, beside their mailbox."""
+def _opt_in_by_form(booking: Booking) -> None:
+    """Record the consent to messages beside email that was ticked on the form."""
     wanted = set(request.form.getlist("by")) & {
         each.name for each in channel.every() if each.name != "email" and each.address(booking.person)
     }
@@ -270,79 +242,29 @@ def _write_also_by(booking: Booking) -> None:
             OptIn.give(booking.person, by, "Ticked on the form")
 
 
-# --- what it costs ----------------------------------------------------------------------------------------------------
-
-
-def _price(service: Service, typed: Typed) -> Quote:
-    """The price that the page named, if it still holds and was named for just these choices; else today's."""
-    named = _shown(service)
-    if named and named.still_holds and typed.choices.matches(named, service):
-        return named
-    with transaction():
-        return typed.choices.new_quote(service)
-
-
-def _shown(service: Service) -> Quote | None:
-    """What the page said it costs, if it was this page that said it."""
-    try:
-        named = Quote.by_token(request.form.get("quote", ""))
-    except Missing:
-        return None
-    return named if named.about == service.slug else None
-
-
-def _offer(service: Service, quote: Quote, says: str = "") -> Offer:
-    return Offer(quote, service.deposit_of(quote.total), says)
-
-
-def _some_price(service: Service, typed: Typed, wrong: Mapping[str, str]) -> Quote:
-    """A price for the page in any case: of everything that can be had."""
-    offered = {each.id for each in service.extras if each.state == "offered"}
-    coupon = "" if "coupon" in wrong else typed.choices.coupon
-    buyer = {} if wrong.keys() & set(BUYER) else typed.buyer
-    with guessing("coupon", coupon), transaction():
-        return Choices([each for each in typed.extras if each in offered], coupon, buyer).new_quote(service)
-
-
-def _held_from_here(slot: Slot) -> Typed | None:
-    """Whoever goes back to correct something finds what they typed, not a time that is "taken" by their own hold."""
-    held = cookie.get("held") or {}
-    booking = Booking.by_request_key(f"site:{held.get('once')}") if held.get("slot") == slot.id else None
-    if booking is None or not booking.is_payable:
-        return None
-    who, chosen = booking.person, booking.quote.basis["asked"] if booking.quote else {}
-    typed = {
-        "once": held["once"],
-        "name": who.name,
-        "email": who.email,
-        "phone": who.phone,
-        "timezone": booking.timezone,
-    }
-    return Typed(typed | booking.buyer | {"coupon": chosen.get("coupon", "")}, chosen.get("extras", ()))
-
-
-def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None, *, offer: Offer | None = None) -> str:
+def _form(checkout: Checkout, no: Refused | None = None, *, summary: PriceSummary | None = None) -> str:
     wrong = no.fields if no else {}
-    if offer is None:
+    if summary is None:
         try:
-            offer = _offer(service, _some_price(service, typed, wrong))
-        except Refused as also:  # a coupon that has ended since it was typed, or a guess too many
+            summary = _summary_without(checkout, wrong)
+        except Refused as also:  # a coupon that has ended since it was typed, or one wrong code too many
             wrong = (also.fields or {"coupon": also.words}) | wrong
-            offer = _offer(service, _some_price(service, typed, wrong))
+            summary = _summary_without(checkout, wrong)
+    service, typed = checkout.service, checkout.typed
     return render_template(
         "bookings/form.html",
         service=service,
-        slot=slot,
+        slot=checkout.slot,
         zone=zone_asked(),
         asked=service.asks.asked if service.asks else [],
-        answers=_answered(service),
+        answers=_answers(service),
         typed=typed.fields,
-        extras=[each for each in service.extras if each.state == "offered"],
+        extras=checkout.extras,
         ticked=typed.extras,
-        offer=offer,
+        summary=summary,
         states=STATES,
         wrong=wrong,
-        refusal=no.words if no else offer.says,
+        refusal=no.words if no else summary.notice,
         once=typed.fields.get("once") or secrets.token_urlsafe(16),
         whose=whose_asked(),
         channels=[each for each in channel.every() if each.name != "email"],
@@ -350,13 +272,11 @@ def _form(service: Service, slot: Slot, typed: Typed, no: Refused | None = None,
     )
 
 
-def _kept(slot: Slot) -> Waiting | None:
-    """What came free for somebody in the line, and is kept for them."""
-    try:
-        kept = Waiting.by_token(request.values.get("offer", ""))
-    except Missing:
-        return None
-    return kept if kept.is_kept and kept.booking and kept.booking.slot_id == slot.id else None
+def _summary_without(checkout: Checkout, wrong: Mapping[str, str]) -> PriceSummary:
+    """Price the form without the fields that were refused."""
+    choices = checkout.valid_choices(wrong)
+    with guessing("coupon", choices.coupon):
+        return checkout.summarize(checkout.quote_for(choices))
 
 
 def _slot(service: Service, id: int) -> Slot:
@@ -373,8 +293,11 @@ def _has_room(slot: Slot) -> bool:
     )
 
 
-def _back(service: Service, slot: Slot, why: str) -> Any:
-    """To the times of that day. Within somebody else's page there is no cookie to carry the words there, so the calendar comes at once."""
+def _back_to_times(service: Service, slot: Slot, why: str) -> Any:
+    """Show the times of that day, with the reason.
+
+    An embedded page has no cookie that could carry the reason across a redirect, so it renders the calendar at once.
+    """
     flash(why, "warning")
     if framed():
         return choose(service.slug), 409

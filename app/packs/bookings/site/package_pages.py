@@ -16,10 +16,10 @@ from app.kernel.translation import say
 from app.money.bills.invoice import read_buyer
 from app.money.sums.quote import Quote
 from app.money.sums.tax import STATES
+from app.packs.bookings.booking.checkout import BUYER, PERSON
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.prepaid import Pass
 from app.packs.bookings.site.account_cards import SAID
-from app.packs.bookings.site.booking_pages import BUYER, WHO
 from app.packs.bookings.site.month import zone_asked
 from app.site.frame import speak_to
 from app.site.payments import AFTER_PAYING
@@ -53,7 +53,7 @@ def buy(id: int) -> Any:
                 before=shown.total,
             )
             return _form(package, request.form, says=says, quote=quote), 409
-        who = {name: request.form.get(name, "") for name in WHO} | {"timezone": zone_asked()}
+        who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": zone_asked()}
         once = request.form.get("once", "")[:100]
         with acting(CUSTOMER), transaction():
             bought = Pass.sell(package, quote, Person.meet(**who), buyer, key=f"site:{once}" if once else "")

@@ -12,9 +12,10 @@ from app.kernel.access import Actor, acting
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Refused
 from app.kernel.translation import say
+from app.packs.bookings.booking.checkout import PERSON
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.service import Service
-from app.packs.bookings.site.booking_pages import WHO, whose_asked
+from app.packs.bookings.site.booking_pages import whose_asked
 from app.packs.bookings.site.month import zone_asked
 from app.site.frame import speak_to
 
@@ -34,7 +35,7 @@ def join(slug: str) -> Any:
     service = Service.called(slug)
     try:
         first, last = _days()
-        who = {name: request.form.get(name, "") for name in WHO} | {"timezone": zone_asked()}
+        who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": zone_asked()}
         with acting(CUSTOMER):
             here = Waiting.join(service, who, first, last, whose_asked())
     except Refused as no:
