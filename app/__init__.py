@@ -127,7 +127,7 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     app.extensions["settings"] = it
     app.jinja_env.globals.update(settings=it, logo=logo)
     clock.configure(it.timezone)
-    column.live_in(it.timezone, it.currency)
+    column.configure(it.timezone, it.currency)
     approval_limits.four_eyes_above(Money.read(it.four_eyes_above, it.currency))
     working_hours.keep(it.business_hours)
     quote.sell_from(it.business_region if it.business_tax_number else "")

@@ -20,8 +20,8 @@ from app.desk.built_in.money_resources import money
 from app.desk.built_in.resources import house
 from app.desk.built_in.webhooks import HookSecret
 from app.desk.declare import markup, search_synonyms
-from app.desk.declare.page import door_of, registered_pages
 from app.desk.declare.page import forget_pages as forget_pages
+from app.desk.declare.page import page_view, registered_pages
 from app.desk.declare.report import forget_reports as forget_reports
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import forget_resources, registered_resources
@@ -111,7 +111,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     forget_pages()
     app.before_request(lambda: access.set_actor_source(security.actor))
     app.teardown_request(lambda error: access.set_actor_source(None))
-    app.jinja_env.globals.update(drawn=markup, actor=access.actor)
+    app.jinja_env.globals.update(markup=markup, actor=access.actor)
     builder = AppBuilder(security_manager_class=security.DeskSecurityManager, indexview=home.Home)
     builder.init_app(app, db.session)
     _speak_plainly(builder.sm.jwt_manager)
@@ -128,7 +128,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             builder.add_api(endpoint_of(report))
         for page in pack.pages:
             page.register(pack.label)
-            builder.add_view_no_menu(door_of(page))
+            builder.add_view_no_menu(page_view(page))
     search.know(registered_resources())
     builder.add_view_no_menu(search.Search)
     builder.add_api(Docs)
@@ -153,7 +153,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             {
                 "menu": _menu,
                 "adds": _adds,
-                "elsewhere": search_synonyms.elsewhere,
+                "palette_places": search_synonyms.palette_places,
                 "unread": notice_list.unread,
                 "is_admin": lambda: access.ADMIN in access.actor().roles,
             }

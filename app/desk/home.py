@@ -16,8 +16,8 @@ from sqlalchemy import ColumnElement, CompoundSelect, DateTime, Select, cast, fu
 from app.desk.attention import setup_checklist
 from app.desk.built_in.money_resources import money
 from app.desk.built_in.resources import house
-from app.desk.declare.chart import measured
-from app.desk.declare.column import NO
+from app.desk.declare.chart import measure_figure
+from app.desk.declare.column import EMPTY
 from app.desk.declare.page import registered_pages
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import Resource, registered_resources
@@ -72,7 +72,7 @@ class Home(IndexView):
         counted = [
             it
             for each in registered_reports()
-            if each.figure and each.is_for(who) and (it := measured(each)).said != NO
+            if each.figure and each.is_for(who) and (it := measure_figure(each)).display != EMPTY
         ]
         work = [(each, each.glance()) for each in registered_pages() if each.glance and each.is_for(who)]
         return render_template(
@@ -131,7 +131,7 @@ def _alarms() -> Iterator[dict[str, Any]]:
     who = access.actor()
     for report in registered_reports():
         if report.watched and report.verdict and report.is_for(who):
-            verdict = report.verdict(report.read({}))
+            verdict = report.verdict(report.parse({}))
             if not verdict.good:
                 yield {
                     "tone": "bad",

@@ -122,7 +122,7 @@ def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Everything that is held of these people, under names that they can read."""
     everything = held(ids)
     for noun, rows in everything:
-        yield spaced(stable_name(noun)), [_told(row) for row in rows]
+        yield label_of_table(noun.__tablename__), [_told(row) for row in rows]
     lines = _rows(Change, _about(Change, everything)) if everything else []
     yield "History", [_line(each) for each in lines]
 

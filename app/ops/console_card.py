@@ -93,4 +93,4 @@ def ago(moment: datetime | None) -> str:
 
 
 def at(moment: datetime | None) -> str:
-    return clock.format_moment(moment, column.house.timezone) if moment else NONE
+    return clock.format_moment(moment, column.staff_locale.timezone) if moment else NONE

@@ -8,7 +8,7 @@ from typing import Any
 from flask import Blueprint, render_template, request
 from sqlalchemy import ColumnElement, String, cast, or_, select
 
-from app.desk.declare.column import columns
+from app.desk.declare.column import columns_of
 from app.kernel.db import Noun, session
 
 AT_ONCE = 100
@@ -24,7 +24,7 @@ def shelf(
     search: str = "",
 ) -> Blueprint:
     """`shows` are columns with spaces between, the first of which names a row; only rows of `where` are for everybody."""
-    shown, searched = columns(noun, shows, {}), columns(noun, search, {})
+    shown, searched = columns_of(noun, shows, {}), columns_of(noun, search, {})
     if secret := [each.path for each in [*shown, *searched] if each.secret]:
         raise TypeError(f"{noun.__name__}.{secret[0]} is secret: not for everybody.")
     page = Blueprint(f"{noun.__tablename__}_shelf", __name__)

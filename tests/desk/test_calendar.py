@@ -87,7 +87,7 @@ def test_a_week_begins_on_monday_and_a_month_is_drawn_in_whole_weeks() -> None:
 
 def test_a_calendar_that_makes_no_sense_does_not_load() -> None:
     with pytest.raises(TypeError, match="from a moment to a moment"):
-        Calendar(starts="slot.starts_at", ends="number", group="slot.practitioner").of(Booking)
+        Calendar(starts="slot.starts_at", ends="number", group="slot.practitioner").bind_to(Booking)
 
 
 # --- what is on it ----------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.desk.declare.chart import Chart, Figure
-from app.desk.declare.report import Nothing, Report
+from app.desk.declare.report import NoParameters, Report
 from app.kernel import clock
 from app.money.bills.bill import ByHand
 from app.money.sums.amount import Money
@@ -79,7 +79,7 @@ def test_a_week_without_anything_is_drawn_too_and_only_the_house_has_a_height() 
         (3, Money(-20000, "INR")),
         (3, Money(99, "USD")),
     ):
-        chart.take({"week": monday + timedelta(weeks=weeks), "total": money}, sums)
+        chart.add_row({"week": monday + timedelta(weeks=weeks), "total": money}, sums)
     points = chart.points(report(chart=chart), sums)
     assert [(each.label, each.part, each.below) for each in points] == [
         ("2 Nov 2026", 0.5, False),
@@ -87,7 +87,7 @@ def test_a_week_without_anything_is_drawn_too_and_only_the_house_has_a_height() 
         ("16 Nov 2026", 0.0, False),
         ("23 Nov 2026", 1.0, True),
     ]
-    assert points[3].said == "-₹200.00"
+    assert points[3].display == "-₹200.00"
 
 
 def test_a_share_is_of_all_rows_together_and_of_nothing_there_is_none() -> None:
@@ -103,4 +103,4 @@ def test_a_share_is_of_all_rows_together_and_of_nothing_there_is_none() -> None:
 )
 def test_what_cannot_be_drawn_or_counted_does_not_load(wrong: dict[str, Any]) -> None:
     with pytest.raises(TypeError):
-        report(asks=Nothing, **wrong)
+        report(asks=NoParameters, **wrong)

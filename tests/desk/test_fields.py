@@ -14,7 +14,7 @@ from openpyxl import load_workbook
 from sqlalchemy import select
 
 from app.desk.automations.automation import Automation
-from app.desk.declare.field import KEPT, Field
+from app.desk.declare.field import STORAGE, Field
 from app.desk.lists.archive import Archived
 from app.desk.records.remark import Remark
 from app.kernel import access, process_cache
@@ -57,7 +57,7 @@ TYPED = {
 }
 
 
-@pytest.mark.parametrize("kind", [each for each in KEPT if each != "relation"])
+@pytest.mark.parametrize("kind", [each for each in STORAGE if each != "relation"])
 def test_every_kind_is_typed_shown_asked_for_ordered_exported_and_read_by_programs(
     kind: str, enter: Enter, token: Token, client: FlaskClient
 ) -> None:

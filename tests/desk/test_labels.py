@@ -62,7 +62,7 @@ def test_a_badge_that_is_no_state_of_a_noun_has_its_own_colours(app: object) -> 
 
 def test_an_import_hears_a_choice_by_its_name_and_by_its_label(app: object) -> None:
     place = Column(Practitioner, "meets_by")
-    assert [heard(place, cell) for cell in ("in_person", "In person", place.option_said("in_person").upper())] == [
+    assert [heard(place, cell) for cell in ("in_person", "In person", place.option_label("in_person").upper())] == [
         "in_person"
     ] * 3
 

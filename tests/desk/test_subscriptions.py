@@ -16,8 +16,8 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import func, select
 
 from app.desk.declare import column
-from app.desk.declare.column import House
-from app.desk.declare.relative_days import days_of
+from app.desk.declare.column import StaffLocale
+from app.desk.declare.relative_days import days_named
 from app.desk.declare.report import Report, Row, _registered
 from app.desk.notices.notice import Notice
 from app.desk.reports import file
@@ -125,7 +125,7 @@ def on(work_off: Any) -> Callable[[datetime], None]:
 @pytest.fixture
 def in_berlin(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Where the clocks are changed: back on 25 October 2026, forward on 28 March 2027."""
-    monkeypatch.setattr(column, "house", House("Europe/Berlin", "INR"))
+    monkeypatch.setattr(column, "staff_locale", StaffLocale("Europe/Berlin", "INR"))
     clock.configure("Europe/Berlin")
     yield
     clock.configure("Asia/Kolkata")
@@ -150,8 +150,8 @@ def test_days_are_said_by_where_they_lie_from_today() -> None:
         ("last-quarter", "2026-07-01", "2026-09-30"),
         ("last-year", "2025-01-01", "2025-12-31"),
     ):
-        assert [each.isoformat() for each in days_of(name, today)] == [since, until], name
-    assert [each.isoformat() for each in days_of("last-quarter", date(2027, 2, 1))] == ["2026-10-01", "2026-12-31"]
+        assert [each.isoformat() for each in days_named(name, today)] == [since, until], name
+    assert [each.isoformat() for each in days_named("last-quarter", date(2027, 2, 1))] == ["2026-10-01", "2026-12-31"]
 
 
 def test_the_thirty_first_is_the_last_day_of_a_shorter_month() -> None:

@@ -213,7 +213,7 @@ def test_working_hours_stand_on_public_pages_and_whoever_is_new_begins_with_them
 def test_the_zone_is_chosen_until_something_is_numbered_by_its_days(enter: Enter, slot: Slot, hold: Hold) -> None:
     desk = enter("ada")
     assert write(desk, timezone="Europe/Berlin") == 302
-    assert (clock.zone(), column.house.timezone) == ("Europe/Berlin", "Europe/Berlin")
+    assert (clock.zone(), column.staff_locale.timezone) == ("Europe/Berlin", "Europe/Berlin")
     assert "Europe/Berlin" in desk.get("/").text
     hold(slot)
     assert write(desk, timezone="Europe/Paris") == 422
@@ -224,7 +224,7 @@ def test_the_zone_is_chosen_until_something_is_numbered_by_its_days(enter: Enter
 def test_the_currency_is_chosen_until_an_amount_is_written_down(enter: Enter, request: pytest.FixtureRequest) -> None:
     desk = enter("ada")
     assert write(desk, currency="eur") == 302
-    assert column.house.currency == "EUR"
+    assert column.staff_locale.currency == "EUR"
     assert write(desk, currency="INR") == 302
     request.getfixturevalue("service")
     page = desk.post("/desk/business/1/edit", data=NONE | {"version": "3", "currency": "EUR"})
@@ -232,4 +232,4 @@ def test_the_currency_is_chosen_until_an_amount_is_written_down(enter: Enter, re
         422,
         True,
     )
-    assert column.house.currency == "INR"
+    assert column.staff_locale.currency == "INR"

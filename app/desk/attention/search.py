@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, TSVECTOR, insert
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, aliased, mapped_column
 from sqlalchemy.types import Integer
 
-from app.desk.declare.column import NO, Column
+from app.desk.declare.column import EMPTY, Column
 from app.desk.declare.field import Field
 from app.desk.declare.resource import Resource, resource_of
 from app.desk.lists.filters import containing
@@ -456,8 +456,8 @@ def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
 
 def _hit(resource: Resource, row: Any) -> Hit:
     title = str(row)
-    said = [each.said(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
-    more = [each for each in dict.fromkeys(said) if each not in (NO, title)][:3]
+    said = [each.display(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
+    more = [each for each in dict.fromkeys(said) if each not in (EMPTY, title)][:3]
     return Hit(
         row,
         title,

@@ -16,7 +16,7 @@ from app.desk.automations import automation, placeholders, step
 from app.desk.automations.automation import Automation
 from app.desk.automations.run import AutomationRun
 from app.desk.automations.step import MAKER, OWNER, Would
-from app.desk.declare.about_a_record import readable
+from app.desk.declare.about_a_record import about_readable
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource, Waits
 from app.desk.lists import filter_form, filters
@@ -303,6 +303,6 @@ automations = [
             )
         ],
         roles={"Desk": "read moves", "Auditor": "read"},
-        scope=readable,
+        scope=about_readable,
     ),
 ]

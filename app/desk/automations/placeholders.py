@@ -37,6 +37,6 @@ def fill(resource: Resource, words: str, row: Noun) -> str:
         column = known.get(place[1].strip())
         if column is None:
             raise Refused(f"{resource.label} no longer have the variable {{{place[1][:40]}}}. Edit this text.")
-        return " ".join(column.said(row).split())[:LONGEST]
+        return " ".join(column.display(row).split())[:LONGEST]
 
     return _PLACE.sub(said, words)

@@ -14,7 +14,7 @@ from sqlalchemy import String, and_, case, func, select, text
 from sqlalchemy.orm import lazyload
 
 from app.desk.declare import column
-from app.desk.declare.report import Report, Row, To, Verdict
+from app.desk.declare.report import Report, Row, RowLink, Verdict
 from app.kernel import clock
 from app.kernel.db import begin_transaction, noun_of_table, session
 from app.kernel.errors import Invalid
@@ -90,11 +90,11 @@ def _said(day: date | None, otherwise: date) -> date:
 
 
 def _day(day: date) -> str:
-    return column.KINDS["day"].said(day)
+    return column.KINDS["day"].display(day)
 
 
 def _starts(day: date) -> datetime:
-    return datetime.combine(day, time(), ZoneInfo(column.house.timezone))
+    return datetime.combine(day, time(), ZoneInfo(column.staff_locale.timezone))
 
 
 def _between(period: Period) -> dict[str, date]:
@@ -107,8 +107,8 @@ _AMOUNT, _CURRENCY = Line.__table__.c.money_amount, Line.__table__.c.money_curre
 _OWN = "received", "to-give-back", "wallet"  # where a customer's own money lies as long as it is for nothing
 
 
-def _account(it: Account) -> To:
-    return To("account", it.id, str(it))
+def _account(it: Account) -> RowLink:
+    return RowLink("account", it.id, str(it))
 
 
 def _sides(amount: int, currency: str) -> dict[str, Any]:
@@ -177,7 +177,7 @@ def _page(whose: Whose, currency: str, balance: int, lines: list[Found[Any]]) ->
         balance += it.amount
         shown = {
             "day": it.day,
-            "what": To("line", it.id, it.what),
+            "what": RowLink("line", it.id, it.what),
             "account": _account(it.Account),
             "balance": Money(balance, currency),
         }
@@ -209,8 +209,8 @@ def day_book(period: Period) -> Iterator[Row]:
         posting = {
             "no": it.no,
             "day": it.day,
-            "what": To("line", it.id, it.what),
-            "person": To("person", it.of, it.name) if it.of else None,
+            "what": RowLink("line", it.id, it.what),
+            "person": RowLink("person", it.of, it.name) if it.of else None,
             "by": it.by,
         }
         yield posting | {"account": _account(it.Account)} | _sides(it.amount, it.Account.currency)
@@ -277,7 +277,7 @@ def gst_return(period: Period) -> Iterator[Row]:
     for it in session.execute(_RETURN, _between(period)):
         sums = {"taxable": it.taxable, "cgst": it.cgst, "sgst": it.sgst, "igst": it.igst, "total": it.taxable + it.tax}
         paper = {
-            "number": To("invoice", it.id, it.number) if it.id else None,
+            "number": RowLink("invoice", it.id, it.number) if it.id else None,
             "day": it.day,
             "gstin": it.gstin,
             "buyer": it.buyer,
@@ -301,11 +301,11 @@ def invoice_register(which: Which) -> Iterator[Row]:
         sign = -1 if it.kind == "credit_note" else 1
         total, tax = (Money(sign * amount, it.total_currency) for amount in (it.total_amount, it.tax_amount))
         yield {
-            "number": To("invoice", it.id, it.number),
+            "number": RowLink("invoice", it.id, it.number),
             "kind": TITLES[it.kind],
             "day": it.day,
-            "person": To("person", it.person_id, it.person),
-            "bill": To("bill", it.bill_id, it.bill),
+            "person": RowLink("person", it.person_id, it.person),
+            "bill": RowLink("bill", it.bill_id, it.bill),
             "credited": it.credited,
             "taxable": total - tax,
             "tax": tax,
@@ -356,8 +356,8 @@ def _aged(bill: Bill, day: date) -> Row:
     days = (day - due).days
     age = "not_due" if days < 0 else "month" if days <= 30 else "two_months" if days <= 60 else "older"
     who = {
-        "bill": To("bill", bill.id, bill.number),
-        "person": To("person", bill.person_id, bill.person.name),
+        "bill": RowLink("bill", bill.id, bill.number),
+        "person": RowLink("person", bill.person_id, bill.person.name),
         "part": bill.part,
         "due": due,
     }
@@ -380,10 +380,10 @@ def refunds(period: Period) -> Iterator[Row]:
     for refund, paid_with, person, name in session.execute(found.options(lazyload(Refund.payment))):
         until = clock.now() if refund.state in ALIVE else refund.done_at or refund.changed_at
         yield {
-            "number": To("refund", refund.id, refund.number),
+            "number": RowLink("refund", refund.id, refund.number),
             "state": refund.state,
-            "person": To("person", person, name),
-            "payment": To("payment", refund.payment_id, paid_with),
+            "person": RowLink("person", person, name),
+            "payment": RowLink("payment", refund.payment_id, paid_with),
             "money": refund.money,
             "asked": clock.day_of(refund.created_at),
             "days": (clock.day_of(until) - clock.day_of(refund.created_at)).days,
@@ -466,7 +466,7 @@ def _differing(period: Period) -> Iterator[Row]:
             yield {
                 "gateway": tally.gateway,
                 "currency": tally.there.currency,
-                "what": To("tally", tally.id, said),
+                "what": RowLink("tally", tally.id, said),
                 "mark": "bad",
             }
     odd = (
@@ -479,7 +479,7 @@ def _differing(period: Period) -> Iterator[Row]:
         yield {
             "gateway": line.gateway,
             "currency": line.credit.currency,
-            "what": To("settlement", line.id, said),
+            "what": RowLink("settlement", line.id, said),
             "mark": "bad",
         }
 

@@ -145,7 +145,11 @@ class Words(BaseView):
         wording = it.one(id)
         try:
             with transaction():
-                me = {"name": access.actor().name, "email": current_user.email, "timezone": column.house.timezone}
+                me = {
+                    "name": access.actor().name,
+                    "email": current_user.email,
+                    "timezone": column.staff_locale.timezone,
+                }
                 try_out(wording, Person.meet(**me, phone=request.form.get("phone", "") if by != "email" else ""))
         except Refused as no:
             flash(" ".join([no.words, *no.fields.values()]), "danger")

@@ -13,7 +13,7 @@ from app.desk.built_in.feature_switches import page as features
 from app.desk.built_in.form_designer import editions, forms
 from app.desk.built_in.message_wordings import words
 from app.desk.built_in.webhooks import hooks
-from app.desk.declare.about_a_record import readable
+from app.desk.declare.about_a_record import about_readable
 from app.desk.declare.field import Field
 from app.desk.declare.resource import Resource, Waits
 from app.desk.imports.import_run import ImportRun, IntakeLine
@@ -186,7 +186,7 @@ house = Pack(
             order="due_on",
             tones={"open": "info"},
             roles={**dict.fromkeys(HANDS.split(), "read edit moves"), "Auditor": "read"},
-            scope=readable,
+            scope=about_readable,
         ),
         Resource(
             Subscription,

@@ -18,14 +18,14 @@ from app.kernel.errors import Missing
 _asking: ContextVar[frozenset[type[Any]]] = ContextVar("asking", default=frozenset())
 
 
-def belonging(noun: Any, row: Noun) -> tuple[ColumnElement[bool], ...]:
+def about_row(noun: Any, row: Noun) -> tuple[ColumnElement[bool], ...]:
     return noun.noun == row.__tablename__, noun.row_id == row.id
 
 
-def readable(noun: type[Any]) -> ColumnElement[bool]:
+def about_readable(noun: type[Any]) -> ColumnElement[bool]:
     """A policy: rows about records that whoever is here may read. One line for all the nouns that are read without limits."""
     asking = _asking.get() | {noun}
-    whole, limited = _read_by(access.actor(), tuple(registered_resources()))
+    whole, limited = _readable_nouns(access.actor(), tuple(registered_resources()))
     token = _asking.set(asking)
     try:
         parts = [
@@ -42,7 +42,7 @@ def readable(noun: type[Any]) -> ColumnElement[bool]:
 
 
 @lru_cache(64)
-def _read_by(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[type[Noun]], list[type[Noun]]]:
+def _readable_nouns(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[type[Noun]], list[type[Noun]]]:
     """The nouns that somebody with these very rights reads to the last row, and those of which they read some."""
     here = [each.noun for each in declared if who.may(each.noun, "read")]
     return [each for each in here if access.sees_all(who, each)], [
@@ -50,7 +50,7 @@ def _read_by(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[ty
     ]
 
 
-def found(name: str, id: int) -> Any:
+def record_about(name: str, id: int) -> Any:
     """The record, for whoever is here; a noun without a page has none."""
     try:
         noun = noun_of_table(name)

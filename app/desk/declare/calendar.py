@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from app.desk.declare.column import Column, columns
+from app.desk.declare.column import Column, columns_of
 from app.kernel.db import Noun, stable_name
 
 
@@ -74,12 +74,12 @@ class Calendar:
         self.noun: type[Noun] = Noun
         self.pack = ""
 
-    def of(self, noun: type[Noun]) -> Calendar:
+    def bind_to(self, noun: type[Noun]) -> Calendar:
         """Which noun's it is; what it names has to be there."""
         self.noun = noun
-        self.begins, self.over = columns(noun, f"{self.starts} {self.ends}", {})
-        self.whose, self.named, self.said, self.of_kin = (
-            columns(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin)
+        self.begins, self.over = columns_of(noun, f"{self.starts} {self.ends}", {})
+        self.whose, self.named, self.notes_columns, self.of_kin = (
+            columns_of(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin)
         )
         if {self.begins.kind, self.over.kind} != {"moment"} or {each.kind for each in [*self.whose, *self.of_kin]} != {
             "relation"
@@ -93,4 +93,4 @@ class Calendar:
 
     @property
     def shown(self) -> list[Column]:
-        return [self.begins, self.over, *self.whose, *self.named, *self.said, *self.of_kin]
+        return [self.begins, self.over, *self.whose, *self.named, *self.notes_columns, *self.of_kin]

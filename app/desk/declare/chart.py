@@ -26,7 +26,7 @@ class Point:
     """One column or bar: what it stands for, what it comes to, and how much of the largest that is."""
 
     label: str
-    said: str
+    display: str
     part: float
     below: bool
 
@@ -39,9 +39,9 @@ class Chart:
     of: str
     shape: str = "columns"
 
-    def take(self, row: Row, sums: Sums) -> None:
+    def add_row(self, row: Row, sums: Sums) -> None:
         """Only the house's own currency is drawn: two currencies have no common height."""
-        value = _plain(row.get(self.of))
+        value = _plain_number(row.get(self.of))
         if value is not None and row.get(self.along) is not None:
             sums[row[self.along]] = sums.get(row[self.along], 0) + value
 
@@ -50,22 +50,24 @@ class Chart:
         ordered = _without_gaps(sums) if self.shape == "columns" else sorted(sums.items(), key=lambda item: -item[1])
         largest = max((abs(value) for _, value in ordered), default=0) or 1
         said = [
-            (along.said({along.name: key}), value) for key, value in ordered[-MOST:] if self.shape == "columns" or value
+            (along.display({along.name: key}), value)
+            for key, value in ordered[-MOST:]
+            if self.shape == "columns" or value
         ][:MOST]
         return [
-            Point(label, of.said({of.name: _whole(of.kind, value)}), abs(value) / largest, value < 0)
+            Point(label, of.display({of.name: _with_currency(of.kind, value)}), abs(value) / largest, value < 0)
             for label, value in said
         ]
 
 
-def _plain(value: Any) -> int | None:
+def _plain_number(value: Any) -> int | None:
     if isinstance(value, Money):
-        return value.amount if value.currency == column.house.currency else None
+        return value.amount if value.currency == column.staff_locale.currency else None
     return value if isinstance(value, int) else None
 
 
-def _whole(kind: str, value: int) -> Any:
-    return Money(value, column.house.currency) if kind in ("money", "balance") else value
+def _with_currency(kind: str, value: int) -> Any:
+    return Money(value, column.staff_locale.currency) if kind in ("money", "balance") else value
 
 
 def _without_gaps(sums: Mapping[Any, int]) -> list[tuple[Any, int]]:
@@ -96,17 +98,17 @@ class Figure:
         over, under = self.names
         above = below = 0
         for row in rows:
-            above += sum(_plain(row.get(name)) or 0 for name in over)
-            below += sum(_plain(row.get(name)) or 0 for name in under)
+            above += sum(_plain_number(row.get(name)) or 0 for name in over)
+            below += sum(_plain_number(row.get(name)) or 0 for name in under)
         return above if not under else round(10_000 * above / below) if below else None
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFigure:
     """A figure of these weeks beside the same of the weeks before."""
 
     report: Report
-    said: str
+    display: str
     trend: str
     tone: str
     arrow: str
@@ -118,7 +120,7 @@ class Measured:
         return self.report.figure
 
 
-def measured(report: Report) -> Measured:
+def measure_figure(report: Report) -> MeasuredFigure:
     assert report.figure
     figure, today = report.figure, clock.today()
     spans = [(today - timedelta(SPAN * nth - 1), today - timedelta(SPAN * (nth - 1))) for nth in (1, 2)]
@@ -127,17 +129,19 @@ def measured(report: Report) -> Measured:
     trend, rises = _trend(figure, value, was)
     tone = "" if not rises else "is-good" if (rises > 0) == (figure.better == "up") else "is-bad"
     arrow = "arrow-up" if rises > 0 else "arrow-down" if rises < 0 else ""
-    return Measured(report, _said(report, figure, value), trend, tone, arrow, _spark(report, [*before, *rows]))
+    return MeasuredFigure(
+        report, _figure_text(report, figure, value), trend, tone, arrow, _spark(report, [*before, *rows])
+    )
 
 
-def _said(report: Report, figure: Figure, value: int | None) -> str:
+def _figure_text(report: Report, figure: Figure, value: int | None) -> str:
     over, under = figure.names
     if value is None:
-        return column.NO
+        return column.EMPTY
     if under:
         return f"{value / 100:.0f}%"
     kind = next(each.kind for each in report.columns if each.name == over[0])
-    return str(_whole(kind, value)) if kind in ("money", "balance") else f"{value:,}"
+    return str(_with_currency(kind, value)) if kind in ("money", "balance") else f"{value:,}"
 
 
 def _trend(figure: Figure, value: int | None, was: int | None) -> tuple[str, int]:
@@ -156,5 +160,5 @@ def _spark(report: Report, rows: Iterable[Row]) -> list[Point]:
         return []
     sums: Sums = {}
     for row in rows:
-        report.chart.take(row, sums)
+        report.chart.add_row(row, sums)
     return report.chart.points(report, sums)

@@ -23,28 +23,28 @@ from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Picture
 from app.money.sums.amount import Money
 
-NO = "–"
-_TOLD_APART = ("_id", "_rate", "_percent", "_cap", "percent")
+EMPTY = "–"
+_NOT_SUMMABLE = ("_id", "_rate", "_percent", "_cap", "percent")
 
 
 @dataclass(frozen=True)
-class House:
+class StaffLocale:
     """What staff read and type in: one zone and one currency."""
 
     timezone: str = "Asia/Kolkata"
     currency: str = "INR"
 
 
-house = House()
+staff_locale = StaffLocale()
 
 
-def live_in(timezone: str, currency: str) -> None:
-    global house
-    house = House(timezone, currency)
+def configure(timezone: str, currency: str) -> None:
+    global staff_locale
+    staff_locale = StaffLocale(timezone, currency)
 
 
 # What many nouns have, and what a person calls it.
-_CALLED = {
+_USUAL_LABELS = {
     "noun": "Record",
     "row_id": "ID",
     "timezone": "Time zone",
@@ -61,7 +61,7 @@ _CALLED = {
 
 def usual_label(name: str) -> str:
     """The default label of a column with this name."""
-    return _CALLED.get(name) or spaced(name)
+    return _USUAL_LABELS.get(name) or spaced(name)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Column:
 
     noun: type[Noun]
     path: str
-    called: str = ""
+    given_label: str = ""
     steps: tuple[str, ...] = field(init=False)
     masked: ClassVar[bool] = False
 
@@ -109,7 +109,7 @@ class Column:
 
     @cached_property
     def label(self) -> str:
-        return str(self.called or self.info.get("label") or self._label_of_target or usual_label(self.name))
+        return str(self.given_label or self.info.get("label") or self._label_of_target or usual_label(self.name))
 
     @property
     def _label_of_target(self) -> str:
@@ -121,21 +121,21 @@ class Column:
     @property
     def via(self) -> str:
         """The neighbours along the way, as a person calls them: “slot, practitioner”."""
-        return ", ".join(Column(noun, step).small for noun, step in self._way[:-1])
+        return ", ".join(Column(noun, step).label_in_sentence for noun, step in self._way[:-1])
 
     @property
-    def small(self) -> str:
+    def label_in_sentence(self) -> str:
         """As it is called within a sentence."""
         return within_a_sentence(self.label)
 
     @property
-    def only(self) -> tuple[str, Sequence[str]]:
+    def asked_only_if(self) -> tuple[str, Sequence[str]]:
         """The column whose value says whether this one is asked for, and the values with which it is: info={"only": ("rhythm", ["weekly"])}."""
         name, among = self.info.get("only", ("", ()))
         return name, among
 
-    def belongs(self, row: Any) -> bool:
-        name, among = self.only
+    def applies_to(self, row: Any) -> bool:
+        name, among = self.asked_only_if
         return not name or len(self.steps) > 1 or getattr(row, name) in among
 
     @cached_property
@@ -163,7 +163,7 @@ class Column:
         declared = self.info.get("choices", ())  # names, or each name with its words
         return self.owner.states if self.kind == "state" else tuple(declared() if callable(declared) else declared)
 
-    def option_said(self, choice: str) -> str:
+    def option_label(self, choice: str) -> str:
         if self.kind == "state":
             return self.owner.state_label(choice)
         declared = self.info.get("choices", ())
@@ -177,7 +177,7 @@ class Column:
         return target
 
     @property
-    def neighbours(self) -> frozenset[tuple[str, ...]]:
+    def relations_to_load(self) -> frozenset[tuple[str, ...]]:
         """The relations along which it is read together with the row."""
         return frozenset({self.steps[:-1], *([self.steps] if self.kind in ("relation", "picture") else [])} - {()})
 
@@ -191,7 +191,7 @@ class Column:
         return not column.nullable and column.default is None
 
     @property
-    def is_asked(self) -> bool:
+    def must_be_filled(self) -> bool:
         """Has whoever is here to fill it in? What makes a row theirs, they have."""
         return self.required or (self.kind == "relation" and access.hangs_on(self.noun) == self.path)
 
@@ -226,9 +226,9 @@ class Column:
         return any(name in access.guarded(noun) for noun, name in self._way)
 
     @cached_property
-    def adds(self) -> bool:
+    def is_summable(self) -> bool:
         """Does the sum of it say anything? A price and the seats do; a year, a rate and the number of a row do not."""
-        told = self.name.endswith(_TOLD_APART) or self.name in ("year", "number", "edition", "weight")
+        told = self.name.endswith(_NOT_SUMMABLE) or self.name in ("year", "number", "edition", "weight")
         return self.kind == "money" or (self.kind == "number" and not told)
 
     def expression(self, owner: Any) -> Any:
@@ -251,14 +251,14 @@ class Column:
             else expression.is_(None)
         )
 
-    def placed(self, row: Any) -> Any:
+    def sort_value(self, row: Any) -> Any:
         """What the database orders the row by."""
         value = self.value(row)
         if self.kind in ("relation", "picture"):
             return value and value.id
         return value.amount if isinstance(value, Money) else value
 
-    def put(self, row: Any, value: Any) -> None:
+    def assign(self, row: Any, value: Any) -> None:
         setattr(row, self.name, value)
 
     def value(self, row: Any) -> Any:
@@ -273,51 +273,51 @@ class Column:
             row = getattr(row, step) if row is not None else None
         return row
 
-    def said(self, row: Any) -> str:
+    def display(self, row: Any) -> str:
         """For a person, on a screen."""
         value = self.value(row)
         if value is None or value == "":
-            return NO
-        return self._by_its_words(row, value) or KINDS[self.kind].said(value)
+            return EMPTY
+        return self._by_its_words(row, value) or KINDS[self.kind].display(value)
 
     def _by_its_words(self, row: Any, value: Any) -> str:
         """A state and a choice by their labels, a noun by what one of it is called; and what the column itself knows better: info={"says": row -> words}."""
         if self.kind in ("choice", "state"):
-            return self.option_said(value)
+            return self.option_label(value)
         if self.masked or self.kind != "text":
             return ""
         if says := self.info.get("says"):
             return str(says(attrgetter(".".join(self.steps[:-1]))(row) if self.steps[1:] else row))
         return label_of_table(value) if self.name == "noun" else ""
 
-    def plain(self, row: Any) -> str:
+    def csv_text(self, row: Any) -> str:
         """For a CSV file."""
-        return safe(self.in_a_cell(row))
+        return formula_safe(self.sheet_text(row))
 
-    def in_a_cell(self, row: Any) -> str:
+    def sheet_text(self, row: Any) -> str:
         """For a workbook, in which text is only ever text: in the same words as on the screen, where it has words."""
         value = self.value(row)
         if value is None or value == "":
             return ""
-        return self._by_its_words(row, value) or KINDS[self.kind].plain(value)
+        return self._by_its_words(row, value) or KINDS[self.kind].plain_text(value)
 
     def json(self, row: Any) -> Any:
         value = self.value(row)
         return None if value is None else KINDS[self.kind].json(value)
 
-    def typed(self, row: Any) -> str:
+    def form_value(self, row: Any) -> str:
         """What stands in the form before anybody types."""
         value = self.value(row)
-        return "" if value is None else KINDS[self.kind].typed(value)
+        return "" if value is None else KINDS[self.kind].form_value(value)
 
-    def read(self, given: Any) -> Any:
+    def parse(self, given: Any) -> Any:
         """What was typed or sent, as the value to keep; ValueError says what is wrong with it."""
         empty = given is None or given == "" or (isinstance(given, FileStorage) and not given.filename)
         if empty and self.kind != "yesno":
-            if self.is_asked:
+            if self.must_be_filled:
                 raise ValueError("This field is required.")
             return "" if self.kind in ("text", "long") and not self.attribute.columns[0].nullable else self._default()
-        return KINDS[self.kind].read(self, given)
+        return KINDS[self.kind].parse(self, given)
 
     def _default(self) -> Any:
         default = getattr(self.attribute, "columns", [None])[0]
@@ -331,14 +331,14 @@ class Column:
 
 
 @dataclass(frozen=True)
-class Masked(Column):
+class MaskedColumn(Column):
     """A column of which somebody may know that there is something, and not what."""
 
     _: KW_ONLY
     real: Column
     masked = True
     kind = "text"  # whatever it really is
-    adds = False
+    is_summable = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "steps", self.real.steps)
@@ -352,36 +352,36 @@ class Masked(Column):
         return self.real.attribute
 
     @property
-    def neighbours(self) -> frozenset[tuple[str, ...]]:
-        return self.real.neighbours
+    def relations_to_load(self) -> frozenset[tuple[str, ...]]:
+        return self.real.relations_to_load
 
     def value(self, row: Any) -> str | None:
         return None if self.real.value(row) in (None, "") else MASK
 
 
-class Told(Column):
+class PerReaderColumn(Column):
     """A column that says something else to each reader."""
 
     def value(self, row: Any) -> Any:
         return self.info["seen"](row, super().value(row))
 
 
-def for_reader(columns: Iterable[Column]) -> list[Column]:
+def visible_columns(columns: Iterable[Column]) -> list[Column]:
     """As whoever is here may see them: some not at all, and of some only that they are filled in."""
     levels = [(each, each.level) for each in columns]
     return [
-        Masked(each.noun, each.path, each.called, real=each) if level == "masked" else each
+        MaskedColumn(each.noun, each.path, each.given_label, real=each) if level == "masked" else each
         for each, level in levels
         if level != "hidden"
     ]
 
 
-def open_to(level: str, columns: Iterable[Column]) -> list[Column]:
+def columns_open_to(level: str, columns: Iterable[Column]) -> list[Column]:
     """Those of which whoever is here may do at least this."""
     return [each for each in columns if access.LEVELS.index(each.level) >= access.LEVELS.index(level)]
 
 
-def safe(text: str) -> str:
+def formula_safe(text: str) -> str:
     """A cell that a spreadsheet cannot take for a formula."""
     return (
         f"'{text}"
@@ -393,7 +393,7 @@ def safe(text: str) -> str:
 # --- the kinds --------------------------------------------------------------------------------------------------------
 
 
-def _text(column: Column, given: Any) -> str:
+def _parse_text(column: Column, given: Any) -> str:
     if not isinstance(given, str):
         raise ValueError("Enter text.")
     limit = getattr(column.attribute.columns[0].type, "length", None) or (20_000 if column.kind == "long" else 500)
@@ -404,7 +404,7 @@ def _text(column: Column, given: Any) -> str:
     return given.strip()
 
 
-def _number(column: Column, given: Any) -> int:
+def _parse_number(column: Column, given: Any) -> int:
     try:
         number = int(given) if not isinstance(given, (bool, float)) else None
     except (TypeError, ValueError):
@@ -416,7 +416,7 @@ def _number(column: Column, given: Any) -> int:
     return number
 
 
-def _rate(column: Column, given: Any) -> int:
+def _parse_rate(column: Column, given: Any) -> int:
     """In hundredths of a per cent, and said in per cent by everybody."""
     try:
         hundredths = Decimal(str(given).strip().removesuffix("%").strip()) * 100
@@ -430,7 +430,7 @@ def _rate(column: Column, given: Any) -> int:
     return whole
 
 
-def _money(column: Column, given: Any) -> Money:
+def _parse_money(column: Column, given: Any) -> Money:
     if isinstance(given, Mapping):  # as the API says it: whole minor units and a currency
         if (
             set(given) != {"amount", "currency"}
@@ -440,36 +440,36 @@ def _money(column: Column, given: Any) -> Money:
             raise ValueError('Send an amount such as {"amount": 99900, "currency": "INR"}.')
         money = Money(given["amount"], given["currency"])
     else:
-        money = Money.read(str(given), house.currency)
-    if money.currency != house.currency:
-        raise ValueError(f"Enter the amount in {house.currency}.")
+        money = Money.read(str(given), staff_locale.currency)
+    if money.currency != staff_locale.currency:
+        raise ValueError(f"Enter the amount in {staff_locale.currency}.")
     if abs(money.amount) >= 10**12:
         raise ValueError("Enter a smaller amount.")
     return money
 
 
-def _choice(column: Column, given: Any) -> str:
+def _parse_choice(column: Column, given: Any) -> str:
     if given not in column.choices:
-        raise ValueError(f"Choose one of: {', '.join(_names(column))}.")
+        raise ValueError(f"Choose one of: {', '.join(_option_names(column))}.")
     return str(given)
 
 
-def _names(column: Column) -> Iterable[str]:
+def _option_names(column: Column) -> Iterable[str]:
     """A program sends their names, and a person knows them by their labels."""
-    return column.choices if access.actor().door == "api" else map(column.option_said, column.choices)
+    return column.choices if access.actor().door == "api" else map(column.option_label, column.choices)
 
 
-def _moment(column: Column, given: Any) -> datetime:
+def _parse_moment(column: Column, given: Any) -> datetime:
     try:
         moment = datetime.fromisoformat(given)
     except (TypeError, ValueError):
         raise ValueError("Enter a date and time, such as 2026-11-24T09:00.") from None
     if not 1900 <= moment.year <= 2200:
         raise ValueError("Enter a date from 1900 to 2200.")
-    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(house.timezone))).astimezone(UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(staff_locale.timezone))).astimezone(UTC)
 
 
-def _iso(kind: type[date] | type[time], wrong: str) -> Callable[[Column, Any], Any]:
+def _iso_parser(kind: type[date] | type[time], wrong: str) -> Callable[[Column, Any], Any]:
     def read(column: Column, given: Any) -> Any:
         try:
             return kind.fromisoformat(given)
@@ -479,7 +479,7 @@ def _iso(kind: type[date] | type[time], wrong: str) -> Callable[[Column, Any], A
     return read
 
 
-def _relation(column: Column, given: Any) -> Any:
+def _parse_relation(column: Column, given: Any) -> Any:
     """ "12" or "12 · Asha Rao"; only rows that whoever asks may see can be pointed at."""
     if isinstance(given, bool) or not isinstance(given, (int, str)):
         raise ValueError("Enter the ID of a record.")
@@ -492,7 +492,7 @@ def _relation(column: Column, given: Any) -> Any:
         raise ValueError("This record doesn’t exist, or you don’t have access to it.") from None
 
 
-def _picture(column: Column, given: Any) -> Picture:
+def _parse_picture(column: Column, given: Any) -> Picture:
     if not isinstance(given, FileStorage):
         raise ValueError("Upload the image as a file.")
     try:
@@ -503,7 +503,7 @@ def _picture(column: Column, given: Any) -> Picture:
     return picture
 
 
-def _facts_said(facts: Any) -> str:
+def _facts_text(facts: Any) -> str:
     """In one line: a thing with a label by its label, an amount as an amount, and the rest by its names."""
     match facts:
         case {"amount": int(amount), "currency": str(currency), **rest} if not rest:
@@ -511,22 +511,22 @@ def _facts_said(facts: Any) -> str:
         case {"label": str(label)}:
             return label
         case Mapping():
-            return ", ".join(f"{spaced(str(name))}: {_facts_said(value)}" for name, value in facts.items()) or NO
+            return ", ".join(f"{spaced(str(name))}: {_facts_text(value)}" for name, value in facts.items()) or EMPTY
         case list():
-            return ", ".join(_facts_said(each) for each in facts) or NO
-    return NO if facts in (None, "") else str(facts)
+            return ", ".join(_facts_text(each) for each in facts) or EMPTY
+    return EMPTY if facts in (None, "") else str(facts)
 
 
 def _unwritable(column: Column, given: Any) -> Any:
     raise ValueError("This field can’t be edited.")
 
 
-def _facts(column: Column, given: Any) -> Any:
+def _parse_facts(column: Column, given: Any) -> Any:
     """What lies in a JSON column is written where the noun says how it is read."""
     return column.info.get("reads", lambda given: _unwritable(column, given))(given)
 
 
-def _yes(column: Column, given: Any) -> bool:
+def _parse_yes(column: Column, given: Any) -> bool:
     return given in (True, "on", "true", "1", "yes")
 
 
@@ -534,87 +534,94 @@ def _yes(column: Column, given: Any) -> bool:
 class Kind:
     """Four ways to say a value and one to hear it."""
 
-    said: Callable[[Any], str] = str
-    plain: Callable[[Any], str] = str
+    display: Callable[[Any], str] = str
+    plain_text: Callable[[Any], str] = str
     json: Callable[[Any], Any] = lambda value: value
-    typed: Callable[[Any], str] = str
-    read: Callable[[Column, Any], Any] = _unwritable
+    form_value: Callable[[Any], str] = str
+    parse: Callable[[Column, Any], Any] = _unwritable
     schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "string"})
 
 
-def _local(moment: datetime) -> datetime:
-    return moment.astimezone(ZoneInfo(house.timezone))
+def _in_staff_zone(moment: datetime) -> datetime:
+    return moment.astimezone(ZoneInfo(staff_locale.timezone))
 
 
-def _iso_said(value: Any) -> str:
+def _iso_text(value: Any) -> str:
     return str(value.isoformat())
 
 
 MONEY_SCHEMA = {"type": "object", "properties": {"amount": {"type": "integer"}, "currency": {"type": "string"}}}
 
 KINDS: dict[str, Kind] = {
-    "text": Kind(read=_text),
-    "long": Kind(read=_text),
-    "number": Kind(read=_number, schema={"type": "integer"}),
+    "text": Kind(parse=_parse_text),
+    "long": Kind(parse=_parse_text),
+    "number": Kind(parse=_parse_number, schema={"type": "integer"}),
     "rate": Kind(
-        said=lambda v: f"{v / 100:g}%",
-        plain=lambda v: f"{v / 100:g}",
+        display=lambda v: f"{v / 100:g}%",
+        plain_text=lambda v: f"{v / 100:g}",
         json=lambda v: v / 100,
-        typed=lambda v: f"{v / 100:g}",
-        read=_rate,
+        form_value=lambda v: f"{v / 100:g}",
+        parse=_parse_rate,
         schema={"type": "number", "description": "In percent."},
     ),
     "yesno": Kind(
-        said=lambda v: "Yes" if v else "No", typed=lambda v: "on" if v else "", read=_yes, schema={"type": "boolean"}
+        display=lambda v: "Yes" if v else "No",
+        form_value=lambda v: "on" if v else "",
+        parse=_parse_yes,
+        schema={"type": "boolean"},
     ),
     "day": Kind(
-        said=lambda v: f"{v.day} {v:%b %Y}",
-        json=_iso_said,
-        read=_iso(date, "Enter a valid date."),
+        display=lambda v: f"{v.day} {v:%b %Y}",
+        json=_iso_text,
+        parse=_iso_parser(date, "Enter a valid date."),
         schema={"type": "string", "format": "date"},
     ),
     "time": Kind(
-        said=lambda v: f"{v:%H:%M}",
-        json=_iso_said,
-        read=_iso(time, "Enter a time, such as 14:30."),
+        display=lambda v: f"{v:%H:%M}",
+        json=_iso_text,
+        parse=_iso_parser(time, "Enter a time, such as 14:30."),
         schema={"type": "string", "format": "time"},
     ),
     "moment": Kind(
-        said=lambda v: clock.format_moment(v, house.timezone),
-        plain=lambda v: _local(v).isoformat(timespec="minutes"),
+        display=lambda v: clock.format_moment(v, staff_locale.timezone),
+        plain_text=lambda v: _in_staff_zone(v).isoformat(timespec="minutes"),
         json=lambda v: v.astimezone(UTC).isoformat(),
-        typed=lambda v: f"{_local(v):%Y-%m-%dT%H:%M}",
-        read=_moment,
+        form_value=lambda v: f"{_in_staff_zone(v):%Y-%m-%dT%H:%M}",
+        parse=_parse_moment,
         schema={"type": "string", "format": "date-time"},
     ),
     "money": Kind(
-        plain=lambda v: v.plain, json=lambda v: v.as_json(), typed=lambda v: v.plain, read=_money, schema=MONEY_SCHEMA
+        plain_text=lambda v: v.plain,
+        json=lambda v: v.as_json(),
+        form_value=lambda v: v.plain,
+        parse=_parse_money,
+        schema=MONEY_SCHEMA,
     ),
-    "state": Kind(said=spaced, read=_unwritable),
-    "choice": Kind(said=spaced, read=_choice),
-    "facts": Kind(said=_facts_said, plain=_facts_said, read=_facts, schema={"type": "object"}),
+    "state": Kind(display=spaced, parse=_unwritable),
+    "choice": Kind(display=spaced, parse=_parse_choice),
+    "facts": Kind(display=_facts_text, plain_text=_facts_text, parse=_parse_facts, schema={"type": "object"}),
     "relation": Kind(
         json=lambda v: {"id": v.id, "name": str(v)},
-        typed=lambda v: f"{v.id} · {v}",
-        read=_relation,
+        form_value=lambda v: f"{v.id} · {v}",
+        parse=_parse_relation,
         schema={"type": "object", "properties": {"id": {"type": "integer"}, "name": {"type": "string"}}},
     ),
     "picture": Kind(
-        said=lambda v: v.name,
+        display=lambda v: v.name,
         json=lambda v: {"id": v.id, "name": v.name},
-        typed=lambda v: "",
-        read=_picture,
+        form_value=lambda v: "",
+        parse=_parse_picture,
         schema={"type": "object"},
     ),
 }
 
 
-def columns(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[Column]:
+def columns_of(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[Column]:
     found = (Column(noun, name, labels.get(name, "")) for name in names.split())
-    return [Told(each.noun, each.path, each.called) if "seen" in each.info else each for each in found]
+    return [PerReaderColumn(each.noun, each.path, each.given_label) if "seen" in each.info else each for each in found]
 
 
-def groups(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[tuple[str, list[Column]]]:
+def column_groups(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[tuple[str, list[Column]]]:
     """ "number state | Money: price deposit": the columns under their headings; the first ones need none."""
     parts = [each.rpartition(":") for each in names.split("|")]
-    return [(heading.strip(), columns(noun, its, labels)) for heading, _, its in parts]
+    return [(heading.strip(), columns_of(noun, its, labels)) for heading, _, its in parts]

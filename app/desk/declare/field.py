@@ -15,7 +15,7 @@ from sqlalchemy import UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column, validates
 
 from app.desk.declare.column import Column
-from app.desk.declare.neighbours import pointed_at
+from app.desk.declare.neighbours import related_row
 from app.kernel import access
 from app.kernel.db import Noun, label_of_table, noun_of_table, nouns, session
 from app.kernel.errors import Invalid
@@ -30,7 +30,7 @@ _FROM_TO = ("from", "to")  # an address says these of a filter
 
 
 @dataclass(frozen=True)
-class Kept:
+class Storage:
     """How a kind of field is kept as JSON, read again, and compared in the database."""
 
     label: str
@@ -39,38 +39,38 @@ class Kept:
     outward: Callable[[Any], Any] = lambda kept: kept
 
 
-KEPT: Mapping[str, Kept] = {
-    "text": Kept("Single-line text", sa.Text()),
-    "long": Kept("Multi-line text", sa.Text()),
-    "number": Kept("Whole number", sa.Integer()),
-    "money": Kept("Amount", sa.BigInteger(), Money.as_json, lambda kept: Money(kept["amount"], kept["currency"])),
-    "yesno": Kept("Yes or no", sa.Boolean()),
-    "day": Kept("Date", sa.Date(), date.isoformat, date.fromisoformat),
-    "time": Kept("Time", sa.Time(), time.isoformat, time.fromisoformat),
-    "moment": Kept("Date and time", sa.DateTime(timezone=True), datetime.isoformat, datetime.fromisoformat),
-    "choice": Kept("Single choice", sa.Text()),
-    "relation": Kept("Linked record", sa.Integer(), lambda row: row.id),
+STORAGE: Mapping[str, Storage] = {
+    "text": Storage("Single-line text", sa.Text()),
+    "long": Storage("Multi-line text", sa.Text()),
+    "number": Storage("Whole number", sa.Integer()),
+    "money": Storage("Amount", sa.BigInteger(), Money.as_json, lambda kept: Money(kept["amount"], kept["currency"])),
+    "yesno": Storage("Yes or no", sa.Boolean()),
+    "day": Storage("Date", sa.Date(), date.isoformat, date.fromisoformat),
+    "time": Storage("Time", sa.Time(), time.isoformat, time.fromisoformat),
+    "moment": Storage("Date and time", sa.DateTime(timezone=True), datetime.isoformat, datetime.fromisoformat),
+    "choice": Storage("Single choice", sa.Text()),
+    "relation": Storage("Linked record", sa.Integer(), lambda row: row.id),
 }
 
-_named: set[type[Noun]] = set()
+_link_targets: set[type[Noun]] = set()
 
 
-def can_be_pointed_at(noun: type[Noun]) -> None:
+def allow_as_link_target(noun: type[Noun]) -> None:
     """Said by a declaration whose rows somebody finds by typing what they are called."""
-    _named.add(noun)
+    _link_targets.add(noun)
 
 
 def _open_nouns() -> dict[str, str]:
     """What can have fields: what is on the desk, and whose rows can be changed."""
-    return _in_words(each for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
+    return _sorted_labels(each for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
 
 
 def _targets() -> dict[str, str]:
     """What can be pointed at: what is on the desk, and is not written down there by the house for itself."""
-    return _in_words(each for each in _named if access.is_declared(each) and each is not Field)
+    return _sorted_labels(each for each in _link_targets if access.is_declared(each) and each is not Field)
 
 
-def _in_words(those: Iterable[type[Noun]]) -> dict[str, str]:
+def _sorted_labels(those: Iterable[type[Noun]]) -> dict[str, str]:
     found = {each.__tablename__: label_of_table(each.__tablename__) for each in those}
     return dict(sorted(found.items(), key=lambda item: item[1]))
 
@@ -90,7 +90,9 @@ class Field(Noun):
     )
     label: Mapped[str] = mapped_column(sa.String(LONGEST), info={"help": "Shown next to the field."})
     key: Mapped[str] = mapped_column(sa.String(LONGEST), default="", info={"label": "API name"})
-    kind: Mapped[str] = mapped_column(info={"label": "Type", "choices": {name: it.label for name, it in KEPT.items()}})
+    kind: Mapped[str] = mapped_column(
+        info={"label": "Type", "choices": {name: it.label for name, it in STORAGE.items()}}
+    )
     target: Mapped[str] = mapped_column(
         default="", info={"label": "Linked record type", "choices": _targets, "only": ("kind", ["relation"])}
     )
@@ -137,7 +139,7 @@ class Field(Noun):
         if not self.key:
             self.key = _key(self.label)
             self._not_too_many()
-        board.invalidate()
+        field_cache.invalidate()
 
     def _not_too_many(self) -> None:
         if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
@@ -160,12 +162,12 @@ class Field(Noun):
     )
     def put_away(self) -> None:
         """Hide the field and keep its values."""
-        board.invalidate()
+        field_cache.invalidate()
 
     @move("put_away", to="used", by="Admin", label="Restore")
     def bring_back(self) -> None:
         """Show the field and its values again."""
-        board.invalidate()
+        field_cache.invalidate()
 
     def __str__(self) -> str:
         return f"{self.label} ({label_of_table(self.noun).lower()})"
@@ -180,7 +182,7 @@ def _key(label: str) -> str:
 
 
 @dataclass(frozen=True)
-class Added(Column):
+class AddedColumn(Column):
     """A field, wherever a column can stand. Its path is more.shoe_size."""
 
     _: KW_ONLY
@@ -193,7 +195,7 @@ class Added(Column):
     found: bool = False
 
     @classmethod
-    def of(cls, field: Field) -> Added:
+    def of(cls, field: Field) -> AddedColumn:
         return cls(
             noun_of_table(field.noun),
             f"more.{field.key}",
@@ -223,7 +225,7 @@ class Added(Column):
         """What a mapped column would say of itself."""
         info = {"help": self.help, "choices": self.options, "long": self.kept_as == "long"}
         return SimpleNamespace(
-            columns=[sa.Column(self.key, KEPT[self.kept_as].type, nullable=not self.must, info=info)]
+            columns=[sa.Column(self.key, STORAGE[self.kept_as].type, nullable=not self.must, info=info)]
         )
 
     @cached_property
@@ -235,7 +237,7 @@ class Added(Column):
         return noun_of_table(self.leads_to)
 
     @property
-    def neighbours(self) -> frozenset[tuple[str, ...]]:
+    def relations_to_load(self) -> frozenset[tuple[str, ...]]:
         return frozenset()  # what it leads to is read when it is asked for, for all rows at once
 
     @cached_property
@@ -247,7 +249,7 @@ class Added(Column):
         return True  # in the rows that are older than it
 
     @cached_property
-    def adds(self) -> bool:
+    def is_summable(self) -> bool:
         return self.kind in ("money", "number")
 
     @cached_property
@@ -256,7 +258,7 @@ class Added(Column):
 
     def expression(self, owner: Any) -> Any:
         there = owner.more[self.key]
-        found = (there["amount"] if self.kind == "money" else there).astext.cast(KEPT[self.kind].type)
+        found = (there["amount"] if self.kind == "money" else there).astext.cast(STORAGE[self.kind].type)
         return sa.func.coalesce(found, sa.false()) if self.kind == "yesno" else found
 
     def currency(self, owner: Any) -> Any:
@@ -269,37 +271,37 @@ class Added(Column):
             return ~sa.exists().where(there.id == expression)
         return super().is_empty(expression)
 
-    def placed(self, row: Any) -> Any:
-        return (row.more or {}).get(self.key) if self.kind == "relation" else super().placed(row)
+    def sort_value(self, row: Any) -> Any:
+        return (row.more or {}).get(self.key) if self.kind == "relation" else super().sort_value(row)
 
     def value(self, row: Any) -> Any:
         if self.kind == "relation":
-            return pointed_at(row, self.key, self.target)
+            return related_row(row, self.key, self.target)
         kept = (row.more or {}).get(self.key)
-        return (False if self.kind == "yesno" else None) if kept is None else KEPT[self.kind].outward(kept)
+        return (False if self.kind == "yesno" else None) if kept is None else STORAGE[self.kind].outward(kept)
 
-    def put(self, row: Any, value: Any) -> None:
+    def assign(self, row: Any, value: Any) -> None:
         # A new dictionary: the session sees no change within the old one.
         others = {key: kept for key, kept in (row.more or {}).items() if key != self.key}
-        row.more = others | ({} if value in (None, "", False) else {self.key: KEPT[self.kind].inward(value)}) or None
+        row.more = others | ({} if value in (None, "", False) else {self.key: STORAGE[self.kind].inward(value)}) or None
 
-    def option_said(self, choice: str) -> str:
+    def option_label(self, choice: str) -> str:
         return choice
 
 
-def _all(own: Session) -> dict[str, list[Added]]:
-    found: dict[str, list[Added]] = {}
+def _read_fields(own: Session) -> dict[str, list[AddedColumn]]:
+    found: dict[str, list[AddedColumn]] = {}
     for field in own.scalars(select(Field).where(Field.state == "used").order_by(Field.place, Field.id)):
-        found.setdefault(field.noun, []).append(Added.of(field))
+        found.setdefault(field.noun, []).append(AddedColumn.of(field))
     return found
 
 
-board = ProcessCache("fields", _all)
+field_cache = ProcessCache("fields", _read_fields)
 
 
-def added_to(noun: type[Noun]) -> Sequence[Added]:
-    return board.value.get(noun.__tablename__, ())
+def added_columns(noun: type[Noun]) -> Sequence[AddedColumn]:
+    return field_cache.value.get(noun.__tablename__, ())
 
 
-def leading_to(noun: type[Noun]) -> list[Added]:
-    return [each for its in board.value.values() for each in its if each.leads_to == noun.__tablename__]
+def added_columns_leading_to(noun: type[Noun]) -> list[AddedColumn]:
+    return [each for its in field_cache.value.values() for each in its if each.leads_to == noun.__tablename__]

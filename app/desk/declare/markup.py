@@ -9,42 +9,42 @@ from typing import Any
 from flask import current_app, g, request, url_for
 from markupsafe import Markup, escape
 
-from app.desk.declare.column import NO, Column
+from app.desk.declare.column import EMPTY, Column
 from app.desk.declare.resource import Resource, resource_of
 from app.desk.declare.search_synonyms import Place
 from app.kernel.db import Noun, spaced
 
 # How a state is meant: a colour, and always its name beside it.
-_MEANINGS = {
+_STATES_BY_TONE = {
     "good": "confirmed completed captured paid active offered sent done handled approved accepted enrolled delivered settled live present matched agrees won in_use",
     "warn": "held created away pending submitted overdue on_hold suspended late incomplete to_approve",
     "bad": "failed parked no_show rejected declined disputed lost absent bounced unpaid differs dead",
     "info": "open waiting authorized running refunded partly_refunded assigned booked in_progress under_way under_review quoted owed named counted",
 }
-_MEANT = {state: f"is-{name}" for name, states in _MEANINGS.items() for state in states.split()}
+_STATE_CLASSES = {state: f"is-{name}" for name, states in _STATES_BY_TONE.items() for state in states.split()}
 
 Of = (
     Resource | type[Noun] | Mapping[str, str] | None
 )  # whose state it is; tones alone, where it is no noun's: {"on": "good"}
 
 
-def meaning(state: str | None, of: Of = None) -> str:
+def state_class(state: str | None, of: Of = None) -> str:
     """The colour of a state: the one that the declaration of its noun gives it, or the one that its name suggests."""
     tone = _tones(of).get(state or "")
-    return f"is-{tone}" if tone else _MEANT.get(state or "", "is-quiet")
+    return f"is-{tone}" if tone else _STATE_CLASSES.get(state or "", "is-quiet")
 
 
-def said_state(state: str | None, of: Of = None) -> str:
+def state_label(state: str | None, of: Of = None) -> str:
     """A state as its noun calls it: “No-show”, never no_show."""
     if not state:
-        return NO
+        return EMPTY
     noun = of.noun if isinstance(of, Resource) else of
     return noun.state_label(state) if isinstance(noun, type) else spaced(state)
 
 
 def badge(state: str | None, of: Of = None) -> Markup:
     """A state in its colour. `of` is the noun or the resource whose state it is: badge(row.state, resource)."""
-    return _badge(said_state(state, of), meaning(state, of))
+    return _badge(state_label(state, of), state_class(state, of))
 
 
 @cache
@@ -70,12 +70,12 @@ def _icon(name: str, root: str) -> Markup:
     return Markup('<svg class="icon" aria-hidden="true" focusable="false"><use href="{}#{}"/></svg>').format(file, name)
 
 
-def entries(its: Sequence[Any]) -> Markup:
+def menu_entries(its: Sequence[Any]) -> Markup:
     """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
     at: Any = getattr(g, "resource", None)
     endpoint, root = request.endpoint, request.script_root
     drawn = [
-        _entry(
+        _menu_entry(
             each.front,
             each.icon,
             each.label,
@@ -89,32 +89,32 @@ def entries(its: Sequence[Any]) -> Markup:
 
 
 @cache
-def _entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # by place, as what is kept is found by them
+def _menu_entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # by place, as what is kept is found by them
     current = Markup(' aria-current="{}"').format(here) if here else ""
     found = Markup(' data-also="{}"').format(also) if also else ""
     return Markup('<li><a href="{}"{}{}>{}{}</a></li>').format(url_for(front), current, found, icon(drawn), label)
 
 
-def elsewhere(its: Iterable[Place]) -> Markup:
+def palette_links(its: Iterable[Place]) -> Markup:
     """Links to pages outside the menu, for the palette."""
     root = request.script_root
-    return Markup("".join([_elsewhere(each, root) for each in its]))  # noqa: S704  # as above
+    return Markup("".join([_palette_link(each, root) for each in its]))  # noqa: S704  # as above
 
 
 @cache
-def _elsewhere(it: Place, root: str) -> Markup:
+def _palette_link(it: Place, root: str) -> Markup:
     line = Markup('<a href="{}" data-also="{}" data-within="{}">{}{}</a>\n')
     return line.format(url_for(it.endpoint), it.also, it.within, icon(it.icon), it.label)
 
 
-def additions(its: Sequence[Any]) -> Markup:
+def add_links(its: Sequence[Any]) -> Markup:
     """Lines of what somebody can add."""
     root = request.script_root
-    return Markup("".join([_addition(*each.adding, each.icon, root) for each in its]))  # noqa: S704  # as above
+    return Markup("".join([_add_link(*each.adding, each.icon, root) for each in its]))  # noqa: S704  # as above
 
 
 @cache
-def _addition(endpoint: str, said: str, drawn: str, root: str) -> Markup:
+def _add_link(endpoint: str, said: str, drawn: str, root: str) -> Markup:
     return Markup('<li><a href="{}">{}{}</a></li>').format(url_for(endpoint), icon(drawn), said)
 
 
@@ -133,7 +133,7 @@ _LONG = "text", "long", "facts"
 Draw = Callable[[Any], str]  # of a row: one of its cells
 
 
-def lines(
+def table_rows(
     rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bool = False, cells: Collection[str] = ()
 ) -> Markup:
     """Each row leads to its page, whose address is `at`, that of the list, and its number. `cells` are the paths that open under the reader's hand."""
@@ -155,11 +155,11 @@ def lines(
 
 def _title(column: Column, cells: Collection[str]) -> Callable[[Any, str], str]:
     look = " is-when" if column.kind == "moment" else ""
-    head = f'<th class="is-title{look}" scope="row" role="rowheader"{_opening(column, cells)}>'
+    head = f'<th class="is-title{look}" scope="row" role="rowheader"{_editable_cell(column, cells)}>'
 
     def draw(row: Any, url: str) -> str:
-        said = column.said(row)
-        return f'{head}<a href="{url}">{escape(str(row) if said == NO else said)}</a></th>'
+        said = column.display(row)
+        return f'{head}<a href="{url}">{escape(str(row) if said == EMPTY else said)}</a></th>'
 
     return draw
 
@@ -170,7 +170,7 @@ def _cell(column: Column, cells: Collection[str]) -> Draw:
         return lambda row: (
             f'<td class="is-state" role="cell" data-label="{label}">{badge(column.value(row), column.owner)}</td>'
         )
-    head = f'<td role="cell" data-label="{label}"{_opening(column, cells)} class="{_LOOKS.get(column.kind, "")}'
+    head = f'<td role="cell" data-label="{label}"{_editable_cell(column, cells)} class="{_LOOKS.get(column.kind, "")}'
     before, after = (
         ('<span class="clip">', "</span></td>")
         if column.kind in _LONG and not column.info.get("whole")
@@ -178,11 +178,11 @@ def _cell(column: Column, cells: Collection[str]) -> Draw:
     )
 
     def draw(row: Any) -> str:
-        said = column.said(row)
-        return f'{head}{" none is-empty" if said == NO else ""}">{before}{escape(said)}{after}'
+        said = column.display(row)
+        return f'{head}{" none is-empty" if said == EMPTY else ""}">{before}{escape(said)}{after}'
 
     return draw
 
 
-def _opening(column: Column, cells: Collection[str]) -> str:
+def _editable_cell(column: Column, cells: Collection[str]) -> str:
     return f' data-cell="{escape(column.path)}"' if column.path in cells else ""

@@ -79,7 +79,7 @@ class Page:
         return who.has(f"{self.right}.can_read")
 
 
-class Door(BaseView):
+class PageView(BaseView):
     """Lets in whoever may."""
 
     page: ClassVar[Page]
@@ -93,9 +93,9 @@ class Door(BaseView):
         return self.page.answers()
 
 
-def door_of(page: Page) -> type[Door]:
+def page_view(page: Page) -> type[PageView]:
     return type(
-        page.right, (Door,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right}
+        page.right, (PageView,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right}
     )
 
 

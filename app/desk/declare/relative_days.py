@@ -8,7 +8,7 @@ from datetime import date, timedelta
 QUARTER = 3
 
 
-def days_of(name: str, today: date) -> tuple[date, date]:
+def days_named(name: str, today: date) -> tuple[date, date]:
     """The days of "last-month": its first and its last."""
     which, _, rest = name.replace("_", "-").partition("-")
     step = {"last": -1, "yesterday": -1, "next": 1, "tomorrow": 1}.get(which, 0)

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import Any
 
 from app.desk.declare.chart import Chart, Figure, Sums
-from app.desk.declare.column import KINDS, MONEY_SCHEMA, NO, Kind, safe, usual_label
+from app.desk.declare.column import EMPTY, KINDS, MONEY_SCHEMA, Kind, formula_safe, usual_label
 from app.kernel.access import Actor, find
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
@@ -19,16 +19,16 @@ from app.money.sums.amount import Money
 Row = Mapping[str, Any]
 
 # A page shows so many rows; the spreadsheet and the endpoint hold every one, and sums are always over all of them.
-AT_ONCE = 200
+ROWS_ON_PAGE = 200
 
 
 @dataclass(frozen=True)
-class Nothing:
+class NoParameters:
     """A report that asks nothing."""
 
 
 @dataclass(frozen=True)
-class To:
+class RowLink:
     """A cell that leads to a row."""
 
     noun: str
@@ -47,13 +47,15 @@ class Verdict:
     words: str
 
 
-def _on_its_side(money: Money) -> str:
+def _debit_or_credit(money: Money) -> str:
     """As accountants say it: 100 on the left is Dr, 100 on the right is Cr."""
     return f"{money if money.amount >= 0 else -money} {'Dr' if money.amount > 0 else 'Cr'}" if money else str(money)
 
 
 CELLS = KINDS | {
-    "balance": Kind(said=_on_its_side, plain=lambda v: v.plain, json=lambda v: v.as_json(), schema=MONEY_SCHEMA),
+    "balance": Kind(
+        display=_debit_or_credit, plain_text=lambda v: v.plain, json=lambda v: v.as_json(), schema=MONEY_SCHEMA
+    ),
 }
 SUMS = "money", "balance"
 
@@ -71,16 +73,16 @@ class Heading:
     def value(self, row: Row) -> Any:
         return row.get(self.name)
 
-    def said(self, row: Row) -> str:
+    def display(self, row: Row) -> str:
         value = row.get(self.name)
-        return NO if value is None or value == "" else self._in_words(value, CELLS[self.kind].said)
+        return EMPTY if value is None or value == "" else self._in_words(value, CELLS[self.kind].display)
 
-    def plain(self, row: Row) -> str:
-        return safe(self.in_a_cell(row))
+    def csv_text(self, row: Row) -> str:
+        return formula_safe(self.sheet_text(row))
 
-    def in_a_cell(self, row: Row) -> str:
+    def sheet_text(self, row: Row) -> str:
         value = row.get(self.name)
-        return "" if value is None else self._in_words(value, CELLS[self.kind].plain)
+        return "" if value is None else self._in_words(value, CELLS[self.kind].plain_text)
 
     def _in_words(self, value: Any, otherwise: Callable[[Any], str]) -> str:
         """A state by the label of its noun, a choice by its own."""
@@ -131,7 +133,7 @@ class Report:
         label: str = "",
         icon: str = "chart",
         also: str = "",
-        asks: type[Any] = Nothing,
+        asks: type[Any] = NoParameters,
         points: Mapping[str, type[Noun]] | None = None,
         columns: Mapping[str, str],
         labels: Mapping[str, str] | None = None,
@@ -211,7 +213,7 @@ class Report:
 
     # --- asking ---
 
-    def read(self, typed: Mapping[str, str]) -> Any:
+    def parse(self, typed: Mapping[str, str]) -> Any:
         """The parameters from what was typed, or which of them are wrong; nothing typed is nothing asked."""
         given, wrong = {}, {}
         for name, text in typed.items():
@@ -240,12 +242,12 @@ class Report:
             raise ValueError("This record doesn’t exist, or you don’t have access to it.")
         return str(found.id)
 
-    def typed(self, asked: Any) -> dict[str, str]:
+    def form_values(self, asked: Any) -> dict[str, str]:
         """What stands in the form, once the gaps are filled: an address that asks the same again."""
         values = {each.name: getattr(asked, each.name) for each in self.questions}
-        return {name: _written(value) for name, value in values.items() if value not in (None, "")}
+        return {name: _form_text(value) for name, value in values.items() if value not in (None, "")}
 
-    def spoken(self, asked: Any, *, without_days: bool = False) -> list[tuple[str, str]]:
+    def parameters_in_words(self, asked: Any, *, without_days: bool = False) -> list[tuple[str, str]]:
         """What was asked, question by question, as it is said to a person."""
         values = [
             (each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)
@@ -257,11 +259,13 @@ class Report:
             return str(session.get(self.points[question.name], value) or value)
         if question.among:
             return question.among().get(value, str(value))
-        return KINDS["yesno" if isinstance(value, bool) else "day" if isinstance(value, date) else "text"].said(value)
+        return KINDS["yesno" if isinstance(value, bool) else "day" if isinstance(value, date) else "text"].display(
+            value
+        )
 
     # --- answering ---
 
-    def table(self, asked: Any, at_once: int | None = AT_ONCE) -> Table:
+    def table(self, asked: Any, at_once: int | None = ROWS_ON_PAGE) -> Table:
         shown: list[Row] = []
         totals: dict[str, dict[str, Money]] = {}
         sums: Sums = {}
@@ -269,7 +273,7 @@ class Report:
         for count, row in enumerate(self.rows(asked), 1):
             self._add_up(row, totals)
             if self.chart:
-                self.chart.take(row, sums)
+                self.chart.add_row(row, sums)
             if at_once is None or count <= at_once:
                 shown.append(row)
         return Table(shown, count, dict(sorted(totals.items())), sums)
@@ -287,10 +291,10 @@ class Report:
         yield [each.label for each in self.columns] + (["Currency"] if sums else [])
         for row in self.rows(asked):
             currencies = sorted({row[name].currency for name in sums if row.get(name) is not None})
-            yield [each.plain(row) for each in self.columns] + ([", ".join(currencies)] if sums else [])
+            yield [each.csv_text(row) for each in self.columns] + ([", ".join(currencies)] if sums else [])
 
 
-def _written(value: Any) -> str:
+def _form_text(value: Any) -> str:
     if isinstance(value, bool):
         return "on" if value else ""
     return value.isoformat() if isinstance(value, date) else str(value)
@@ -303,7 +307,7 @@ def registered_reports() -> list[Report]:
     return [*_registered.values()]
 
 
-def report_called(name: str) -> Report | None:
+def report_named(name: str) -> Report | None:
     return _registered.get(name)
 
 

@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement
 
 from app.desk.declare.calendar import Calendar
-from app.desk.declare.column import Column, columns, for_reader, groups, open_to
-from app.desk.declare.field import Added, added_to, can_be_pointed_at
+from app.desk.declare.column import Column, column_groups, columns_of, columns_open_to, visible_columns
+from app.desk.declare.field import AddedColumn, added_columns, allow_as_link_target
 from app.kernel import access, db
 from app.kernel.access import LEVELS, Policy
 from app.kernel.db import Noun, stable_name, within_a_sentence
@@ -32,7 +32,7 @@ _RIGHTS = {
 CARD = 4  # columns of the list by which a row is known where it stands alone
 
 _registered: dict[type[Noun], Resource] = {}
-_below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by what they lead to
+_listed_below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by what they lead to
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Shape:
         ]
         return [(said, its) for said, its in below if its]
 
-    def with_fields(self, added: Sequence[Added]) -> Shape:
+    def with_fields(self, added: Sequence[AddedColumn]) -> Shape:
         """What an administrator added comes after what was declared."""
         return Shape(
             list=[*self.list, *(each for each in added if each.listed)],
@@ -132,11 +132,13 @@ class Shape:
 
     def _narrowed(self) -> Shape:
         plain = {
-            name: open_to(level, getattr(self, name))
+            name: columns_open_to(level, getattr(self, name))
             for name, level in (("add", "write"), ("edit", "write"), ("search", "read"), ("filters", "read"))
         }
-        groups = [(heading, for_reader(its)) for heading, its in self.groups]
-        return Shape(list=for_reader(self.list), groups=[(heading, its) for heading, its in groups if its], **plain)
+        groups = [(heading, visible_columns(its)) for heading, its in self.groups]
+        return Shape(
+            list=visible_columns(self.list), groups=[(heading, its) for heading, its in groups if its], **plain
+        )
 
 
 class Resource:
@@ -199,23 +201,23 @@ class Resource:
         self.singular, self.plural = within_a_sentence(self.one), many or within_a_sentence(self.label)
         called = labels or {}
         self.declared = Shape(
-            list=columns(noun, list, called),
-            groups=groups(noun, show or list, called),
-            add=columns(noun, add, called),
-            edit=columns(noun, add if edit is None else edit, called),
-            search=columns(noun, search, called),
-            filters=columns(noun, filters, called),
+            list=columns_of(noun, list, called),
+            groups=column_groups(noun, show or list, called),
+            add=columns_of(noun, add, called),
+            edit=columns_of(noun, add if edit is None else edit, called),
+            search=columns_of(noun, search, called),
+            filters=columns_of(noun, filters, called),
         )
         self.found, self.order = found, order
         self.guards = {name: dict(most) for names, most in (guards or {}).items() for name in names.split()}
         self.related, self.links, self.waits, self.tones = related.split(), [*links], [*waits], dict(tones or {})
-        self.below = columns(noun, below, called)
-        self.calendar = calendar.of(noun) if calendar else None
+        self.below = columns_of(noun, below, called)
+        self.calendar = calendar.bind_to(noun) if calendar else None
         self.strands, self.archive, self.part = strands, archive, part
         self.screens, self.empty = screens, empty
         self.moves: Mapping[str, Move] = moves(noun) if noun.states else {}
         self.policies = dict(scope) if isinstance(scope, Mapping) else dict.fromkeys(roles, scope)
-        self._added: Sequence[Added] = ()
+        self._added: Sequence[AddedColumn] = ()
         self._whole = self.declared
         self._check()
         self.pack = ""
@@ -277,12 +279,12 @@ class Resource:
         access.declare(self.noun, readers, self.policies)
         access.guard(self.noun, self.guards)
         for column in self.below:
-            there = _below.setdefault(column.target, [])
+            there = _listed_below.setdefault(column.target, [])
             there.insert(
                 sum(each.pack == pack for each, _ in there), (self, column)
             )  # the house is registered first, and stands last
         if self.is_indexed and any(len(each.steps) == 1 for each in self.declared.search):
-            can_be_pointed_at(self.noun)
+            allow_as_link_target(self.noun)
 
     @property
     def is_indexed(self) -> bool:
@@ -296,7 +298,7 @@ class Resource:
 
     @property
     def endpoint(self) -> str:
-        """Flask endpoint of its screens, without the method: BookingScreens."""
+        """The Flask endpoint of its view, without the method: "BookingScreens"."""
         return f"{stable_name(self.noun)}Screens"
 
     @property
@@ -306,8 +308,8 @@ class Resource:
 
     @property
     def adding(self) -> tuple[str, str]:
-        """Where one is added, and what that is called."""
-        return f"{stable_name(self.noun)}Screens.add", f"Add {self.singular}"
+        """The endpoint and the label of the form that adds one."""
+        return f"{self.endpoint}.add", f"Add {self.singular}"
 
     def counted(self, many: int) -> str:
         """1 booking, 1,500 bookings."""
@@ -347,7 +349,7 @@ class Resource:
     @property
     def whole(self) -> Shape:
         """As it was declared, and with what an administrator has added since."""
-        added = added_to(self.noun)
+        added = added_columns(self.noun)
         if added is not self._added:
             self._added, self._whole = added, self.declared.with_fields(added) if added else self.declared
         return self._whole
@@ -396,7 +398,7 @@ class Resource:
 
     def stakes(self, row: Any) -> str:
         """Of one row, in a line, as far as its name does not say it."""
-        said = [(each.label, each.said(row)) for each in self.mine.at_stake if each.value(row)]
+        said = [(each.label, each.display(row)) for each in self.mine.at_stake if each.value(row)]
         return " · ".join(f"{label}: {words}" for label, words in said if words not in str(row))
 
     def column(self, path: str, among: Sequence[Column]) -> Column | None:
@@ -411,12 +413,12 @@ def resource_of(noun: type[Noun]) -> Resource | None:
     return _registered.get(noun)
 
 
-def below(noun: type[Noun]) -> Sequence[tuple[Resource, Column]]:
+def listed_below(noun: type[Noun]) -> Sequence[tuple[Resource, Column]]:
     """What is listed below each record of this noun, and the relation that leads there."""
-    return _below.get(noun, ())
+    return _listed_below.get(noun, ())
 
 
 def forget_resources() -> None:
     """Two apps in one process, as in tests, declare the same nouns anew."""
     _registered.clear()
-    _below.clear()
+    _listed_below.clear()

@@ -60,7 +60,7 @@ _ADMIN = [
 ]
 
 
-def elsewhere() -> Iterator[Place]:
+def palette_places() -> Iterator[Place]:
     """The pages outside the menu that the current user can open."""
     who, people = actor(), resource_of(Person)
     yield from _ACCOUNT

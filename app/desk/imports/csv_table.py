@@ -136,7 +136,7 @@ def _chosen(column: Column, cell: str) -> str:
         (
             each
             for each in column.choices
-            if said in (each.casefold(), spaced(each).casefold(), column.option_said(each).casefold())
+            if said in (each.casefold(), spaced(each).casefold(), column.option_label(each).casefold())
         ),
         cell,
     )

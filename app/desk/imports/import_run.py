@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column, undefer
 
 from app.desk.declare.column import Column
-from app.desk.declare.field import leading_to
+from app.desk.declare.field import added_columns_leading_to
 from app.desk.declare.resource import Resource, resource_of
 from app.desk.imports.csv_table import Table, cell_of, heard, table_of, text_of
 from app.desk.records.writing import delete_row, write_row
@@ -345,7 +345,7 @@ def _heard(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[d
             if cell := cell_of(cells, at):
                 try:
                     given[column.path] = heard(column, cell)
-                    column.read(given[column.path])
+                    column.parse(given[column.path])
                 except ValueError as error:
                     wrong[column.path] = str(error)
             elif column.required:
@@ -406,7 +406,7 @@ def _is_referred_to(row: Noun) -> bool:
         if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE
     ]
     by_name = [exists().where(each.noun == row.__tablename__, each.row_id == row.id) for each in about]
-    by_field = [exists().where(each.expression(each.noun) == row.id) for each in leading_to(type(row))]
+    by_field = [exists().where(each.expression(each.noun) == row.id) for each in added_columns_leading_to(type(row))]
     return bool(session.scalar(select(or_(false(), *by_key, *by_name, *by_field))))
 
 

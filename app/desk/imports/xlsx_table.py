@@ -135,7 +135,7 @@ def _moment(value: datetime) -> str:
 
 def _head(said: str) -> str:
     """What an export of ours says of the zone is not part of a column's name."""
-    return said.removesuffix(f" ({column.house.timezone})")
+    return said.removesuffix(f" ({column.staff_locale.timezone})")
 
 
 def _place(at: int, line: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 from sqlalchemy import ColumnElement, ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.desk.declare.about_a_record import belonging
+from app.desk.declare.about_a_record import about_row
 from app.kernel import audit
 from app.kernel.access import actor
 from app.kernel.db import Noun, session
@@ -29,7 +29,7 @@ class Archived(Noun, table="put_away"):
 
     @classmethod
     def of(cls, row: Noun) -> Archived | None:
-        return session.scalar(select(cls).where(*belonging(cls, row)))
+        return session.scalar(select(cls).where(*about_row(cls, row)))
 
     @classmethod
     def put(cls, row: Noun) -> None:

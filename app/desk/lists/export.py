@@ -33,7 +33,7 @@ class Headed(Protocol):
     @property
     def kind(self) -> str: ...
     def value(self, row: Any) -> Any: ...
-    def in_a_cell(self, row: Any) -> str: ...
+    def sheet_text(self, row: Any) -> str: ...
 
 
 def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
@@ -51,7 +51,7 @@ def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
 def lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[list[str]]:
     yield [each.label for each in columns]
     for row in rows:
-        yield [each.plain(row) for each in columns]
+        yield [each.csv_text(row) for each in columns]
 
 
 def workbook(
@@ -88,7 +88,7 @@ def _fill(
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, 18)
     for at, column in enumerate(columns):
-        zone = f" ({kinds.house.timezone})" if column.kind == "moment" else ""  # a cell has a time, but no zone
+        zone = f" ({kinds.staff_locale.timezone})" if column.kind == "moment" else ""  # a cell has a time, but no zone
         sheet.write_string(0, at, column.label + zone, formats["bold"])
     for nth, row in enumerate(rows, 1):
         if nth > MOST:
@@ -139,18 +139,20 @@ def _write(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats
         case _ if column.kind in _DATED:
             _write_date(sheet, place, column, row, formats)
         case _:
-            sheet.write_string(*place, column.in_a_cell(row)[:_LONGEST])
+            sheet.write_string(*place, column.sheet_text(row)[:_LONGEST])
 
 
 def _write_date(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
     value = column.value(row)
     local = (
-        value.astimezone(ZoneInfo(kinds.house.timezone)).replace(tzinfo=None) if isinstance(value, datetime) else value
+        value.astimezone(ZoneInfo(kinds.staff_locale.timezone)).replace(tzinfo=None)
+        if isinstance(value, datetime)
+        else value
     )
     try:
         sheet.write_datetime(*place, local, formats[_DATED[column.kind]])
     except (ValueError, XlsxWriterException):
-        sheet.write_string(*place, column.in_a_cell(row))  # before 1900 a spreadsheet has no days
+        sheet.write_string(*place, column.sheet_text(row))  # before 1900 a spreadsheet has no days
 
 
 def _currency(money: Money) -> str:

@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, and_, false, or_
 
 from app.desk.declare import column as kinds
 from app.desk.declare.column import KINDS, Column
-from app.desk.declare.relative_days import days_of
+from app.desk.declare.relative_days import days_named
 from app.desk.declare.resource import Resource
 from app.kernel import clock
 from app.kernel.errors import Unreadable
@@ -142,7 +142,7 @@ def _asked(
         )
     found = condition(expression(column), column, it.how, it.value)
     if column.kind == "money" and it.how not in _MAYBE:
-        found &= currency(column) == kinds.house.currency  # amounts are only more or less within one currency
+        found &= currency(column) == kinds.staff_locale.currency  # amounts are only more or less within one currency
     return found
 
 
@@ -209,7 +209,7 @@ def _filled(expression: Any, column: Column, value: str) -> Any:
 def _within(expression: Any, column: Column, value: str) -> Any:
     if value not in WITHIN:
         raise ValueError(f"Choose one of: {', '.join(WITHIN)}.")
-    return _days(expression, column, *days_of(value, clock.today()))
+    return _days(expression, column, *days_named(value, clock.today()))
 
 
 def _last(expression: Any, column: Column, value: str) -> Any:
@@ -258,7 +258,7 @@ def containing(words: str) -> str:
 def _filled_in(column: Column, text: str) -> str:
     if not text.strip():
         raise ValueError("Enter a value to look for.")
-    return str(KINDS["text"].read(column, text))
+    return str(KINDS["text"].parse(column, text))
 
 
 def _value(column: Column, text: str) -> Any:
@@ -272,7 +272,7 @@ def _value(column: Column, text: str) -> Any:
             raise ValueError("Choose yes or no.")
         case "text" | "choice" if not text.strip():
             raise ValueError("Enter a value to look for.")
-    value = column.read(text)
+    value = column.parse(text)
     if isinstance(value, Money):
         return value.amount
     if value is None:
@@ -318,7 +318,7 @@ def _days(expression: Any, column: Column, first: date | None, last: date | None
 
 
 def _begins_at(day: date | None) -> datetime | None:
-    return datetime.combine(day, time(), ZoneInfo(kinds.house.timezone)) if day else None
+    return datetime.combine(day, time(), ZoneInfo(kinds.staff_locale.timezone)) if day else None
 
 
 # --- said to a person -------------------------------------------------------------------------------------------------
@@ -347,9 +347,9 @@ def _value_said(column: Column, it: Condition, named: Callable[[Column, int], st
     if column.kind == "relation":
         parts = [named(column, _number(each)) for each in parts if each]
     elif column.kind in ("state", "choice"):
-        parts = [column.option_said(each) for each in parts]
+        parts = [column.option_label(each) for each in parts]
     elif column.kind == "yesno":
-        parts = ["yes" if column.read(it.value) else "no"]
+        parts = ["yes" if column.parse(it.value) else "no"]
     elif it.how == "within":
         parts = [it.value.replace("-", " ")]
     return (" and " if it.how == "between" else ", ").join(parts)

@@ -151,7 +151,7 @@ class Page:
 
     @property
     def adds(self) -> bool:
-        return any(each.adds for each in self.columns)
+        return any(each.is_summable for each in self.columns)
 
 
 @dataclass
@@ -216,7 +216,7 @@ def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
         if most is not None and page.count > most:
             page.count, page.totals, page.more = most, {}, True
     else:
-        page.totals = _said(columns, [_added(rows, each) for each in columns if each.adds])
+        page.totals = _said(columns, [_added(rows, each) for each in columns if each.is_summable])
     return _leading_on(page, resource, over=len(rows) > asked.size)
 
 
@@ -341,7 +341,7 @@ def _counted(
     query: _Query, resource: Resource, columns: Sequence[Column], most: int | None
 ) -> tuple[int, dict[str, list[str]]]:
     """How many there are and what they come to, in one question: one line for each mixture of currencies."""
-    adding = [each for each in columns if each.adds]
+    adding = [each for each in columns if each.is_summable]
     amounts = [query.expression(each).label(f"amount_{at}") for at, each in enumerate(adding)]
     currencies = {
         at: query.currency(each).label(f"currency_{at}") for at, each in enumerate(adding) if each.kind == "money"
@@ -372,7 +372,7 @@ def _added(rows: Iterable[Any], column: Column) -> dict[str, int]:
 
 
 def _said(columns: Iterable[Column], sums: Iterable[Mapping[str, int]]) -> dict[str, list[str]]:
-    adding = [each for each in columns if each.adds]
+    adding = [each for each in columns if each.is_summable]
     return {
         column.path: [str(Money(amount, name)) if name else f"{amount:,}" for name, amount in sorted(sum_.items())]
         for column, sum_ in zip(adding, sums, strict=True)
@@ -418,7 +418,7 @@ def _leading_on(page: Page, resource: Resource, *, over: bool) -> Page:
 
 def _place(row: Any, column: Column | None) -> str:
     """The row's id, and what it is ordered by: 17, or 17:2026-11-24T03:30:00+00:00."""
-    value = column.placed(row) if column else None
+    value = column.sort_value(row) if column else None
     if value is None:
         return f"{row.id}"
     return f"{row.id}:{value.isoformat() if isinstance(value, date | time) else value}"
@@ -515,7 +515,7 @@ def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
 
 
 def _neighbours(shown: Iterable[Column]) -> frozenset[Path]:
-    return frozenset(path for column in shown for path in column.neighbours)
+    return frozenset(path for column in shown for path in column.relations_to_load)
 
 
 @lru_cache(1024)

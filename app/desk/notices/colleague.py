@@ -66,7 +66,7 @@ def chosen(typed: str, row: Noun) -> User:
 def may_read(user: User, row: Noun) -> bool:
     with access.acting(security.desk_actor(user)):
         try:
-            about_a_record.found(row.__tablename__, row.id)
+            about_a_record.record_about(row.__tablename__, row.id)
         except Missing:
             return False
     return True

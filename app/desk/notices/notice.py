@@ -10,7 +10,7 @@ from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement, ForeignKey, Index, bindparam, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.desk.declare.column import house
+from app.desk.declare.column import staff_locale
 from app.desk.declare.resource import Resource, Waits, registered_resources
 from app.desk.notices.colleague import everybody, name_of
 from app.desk.notices.preference import Preference
@@ -86,7 +86,7 @@ def _write_about(notice: Notice, user: User) -> None:
     """A mailbox that takes no letters keeps nobody from hearing of it in the desk."""
     try:
         with speaking(ENGLISH):
-            person = Person.meet(name=name_of(user), email=user.email or "", phone="", timezone=house.timezone)
+            person = Person.meet(name=name_of(user), email=user.email or "", phone="", timezone=staff_locale.timezone)
     except Refused:
         return
     tell(person, "house/notice", at=clock.ahead(minutes=LATER), notice=notice)

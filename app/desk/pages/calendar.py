@@ -18,7 +18,7 @@ from flask_appbuilder.security.decorators import has_access
 
 from app.desk.declare import column as kinds
 from app.desk.declare.calendar import Calendar, Span
-from app.desk.declare.column import for_reader
+from app.desk.declare.column import visible_columns
 from app.desk.declare.resource import Resource, resource_of
 from app.desk.lists.query import within_days
 from app.kernel import access, clock
@@ -130,7 +130,7 @@ class Stretch:
             raise Unreadable("“day” must be a date, such as 2026-11-24.") from None
         if not 1901 <= day.year <= 2199:
             raise Unreadable("Choose a date from 1901 to 2199.")
-        return cls(view, day, int(of) if of else None, kinds.house.timezone)
+        return cls(view, day, int(of) if of else None, kinds.staff_locale.timezone)
 
     @cached_property
     def days(self) -> list[date]:
@@ -312,7 +312,11 @@ class Page(BaseView):
             ),
         )
         drop = self._drop() if stretch.view != "month" else None  # nothing is dragged within a month
-        at, named, said = url_for(f"{stable_name(it.noun)}Screens.list"), for_reader(it.named), for_reader(it.said)
+        at, named, said = (
+            url_for(f"{stable_name(it.noun)}Screens.list"),
+            visible_columns(it.named),
+            visible_columns(it.notes_columns),
+        )
         boxes = (
             (row, self._box(row, f"{at}{row.id}", named, said, drop)) for row in found if row.state not in it.hides
         )
@@ -327,7 +331,7 @@ class Page(BaseView):
         self, row: Noun, url: str, named: Sequence[kinds.Column], said: Sequence[kinds.Column], drop: Move | None
     ) -> Box:
         it = self.calendar
-        title, notes = (", ".join(each.said(row) for each in columns) for columns in (named, said))
+        title, notes = (", ".join(each.display(row) for each in columns) for columns in (named, said))
         kin = it.of_kin[0].value(row).id if it.of_kin and drop and not drop.refuses(row) else None
         return Box("row", it.begins.value(row), it.over.value(row), title or str(row), notes, row.state, url, row, kin)
 

@@ -234,7 +234,9 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
     """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
     defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
     given = {
-        each.path: KINDS[each.kind].typed(it.arg) for each, it in defaults.items() if it is not None and it.is_scalar
+        each.path: KINDS[each.kind].form_value(it.arg)
+        for each, it in defaults.items()
+        if it is not None and it.is_scalar
     }
     theirs = {
         each.path: selectable_rows(each.target)
@@ -245,7 +247,7 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
 
 
 def _as_it_is(row: Any, columns: Sequence[Column]) -> dict[str, str]:
-    return {each.path: each.typed(row) for each in columns}
+    return {each.path: each.form_value(row) for each in columns}
 
 
 def _was() -> dict[str, str]:
@@ -268,7 +270,7 @@ def _brought_together(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
     news = [
         (
             each.label,
-            each.said(row),
+            each.display(row),
             each.path not in untouched and not _same(each, now[each.path], mine.get(each.path, "")),
         )
         for each in changed

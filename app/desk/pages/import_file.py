@@ -10,7 +10,7 @@ from flask import Response, redirect, request, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
-from app.desk.declare.column import safe
+from app.desk.declare.column import formula_safe
 from app.desk.imports.csv_table import LARGEST, Table, cell_of
 from app.desk.imports.import_run import ImportRun, taken
 from app.desk.lists.export import csv_of
@@ -141,7 +141,7 @@ class Imports(Cells):
     def problems(self, id: int) -> Response:
         """What is wrong, line by line, safe to open in a spreadsheet."""
         intake = ImportRun.mine(self.resource, id)
-        lines = ([str(line), *(safe(each) for each in rest)] for line, *rest in self._problems(intake))
+        lines = ([str(line), *(formula_safe(each) for each in rest)] for line, *rest in self._problems(intake))
         return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
 
     def _problems(self, intake: ImportRun) -> Iterator[Problem]:

@@ -40,14 +40,14 @@ class Cells(Screens):
         """A form as small as the cell. What is refused is said beside it, with what stands there now."""
         row, column = access.find(self.resource.noun, pk), self._writable(path)
         if request.method == "GET":
-            return self._page("desk/cell.html", row=row, column=column, typed={path: column.typed(row)})
+            return self._page("desk/cell.html", row=row, column=column, typed={path: column.form_value(row)})
         refusal: Refused | None = None
         try:
             write_row(row, [column], request.form)
         except Refused as no:
             session.rollback()
             row, refusal = access.find(self.resource.noun, pk), no
-        now = {"said": column.said(row), "version": row.version}
+        now = {"said": column.display(row), "version": row.version}
         if refusal is None:
             return jsonify(now)
         return jsonify(now | {"refusal": refusal.fields.get(path, refusal.words)}), refusal.status
@@ -64,7 +64,7 @@ class Cells(Screens):
         if "done" not in request.form:
             return self._page("desk/change.html", **asked)
         try:
-            column.read(request.form.get(column.path))
+            column.parse(request.form.get(column.path))
         except ValueError as error:
             return self._page(
                 "desk/change.html", **asked | {"typed": request.form, "wrong": {column.path: str(error)}}

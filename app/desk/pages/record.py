@@ -13,7 +13,7 @@ from flask_appbuilder.security.decorators import has_access
 from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
-from app.desk.declare.about_a_record import belonging
+from app.desk.declare.about_a_record import about_row
 from app.desk.declare.resource import Resource
 from app.desk.lists.archive import Archived
 from app.desk.lists.query import Asked, beside, found
@@ -66,7 +66,7 @@ class Record:
     @has_access
     def rewrite(self, pk: int, id: int) -> Any:
         row = access.find(self.resource.noun, pk)
-        said = session.scalar(select(Remark).where(*belonging(Remark, row), Remark.id == id))
+        said = session.scalar(select(Remark).where(*about_row(Remark, row), Remark.id == id))
         if said is None:
             raise Missing
         try:
@@ -130,7 +130,7 @@ class Record:
         shown, lacking = related(self.resource, row, who)
         tasks = (
             select(Task)
-            .where(*belonging(Task, row))
+            .where(*about_row(Task, row))
             .order_by(Task.state.desc(), Task.due_on.asc().nulls_last(), Task.id)
             .limit(TASKS)
         )

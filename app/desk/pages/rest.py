@@ -14,7 +14,7 @@ from flask_appbuilder.api.manager import OpenApi, SwaggerView
 from flask_appbuilder.security.decorators import permission_name, protect
 
 from app.desk.declare.column import KINDS, Column
-from app.desk.declare.field import Added, board
+from app.desk.declare.field import AddedColumn, field_cache
 from app.desk.declare.report import Report, registered_reports
 from app.desk.declare.resource import Resource, registered_resources
 from app.desk.lists.query import LARGEST, Asked, found, listed, whole
@@ -262,11 +262,11 @@ class DocsPage(SwaggerView):
 
 def described(name: str) -> str:
     """Everything there is, whoever asks: what is hidden from somebody, they are told of and do not get."""
-    return _described(name, tuple(each for its in board.value.values() for each in its))
+    return _described(name, tuple(each for its in field_cache.value.values() for each in its))
 
 
 @lru_cache(maxsize=2)
-def _described(name: str, added: Sequence[Added]) -> str:
+def _described(name: str, added: Sequence[AddedColumn]) -> str:
     paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN, "/api/v1/security/refresh": _REFRESH}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for resource in registered_resources():

@@ -11,8 +11,8 @@ from flask import url_for
 from sqlalchemy import inspect
 
 from app.desk.declare import column
-from app.desk.declare.column import KINDS, NO, usual_label
-from app.desk.declare.field import board
+from app.desk.declare.column import EMPTY, KINDS, usual_label
+from app.desk.declare.field import field_cache
 from app.desk.declare.resource import registered_resources, resource_of
 from app.kernel import access, db
 from app.kernel.audit import Change, as_seen
@@ -76,7 +76,7 @@ def _fields(more: Any) -> Mapping[str, Any]:
 
 def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Changed custom fields, one line each; a linked record is shown by its ID."""
-    known = board.value.get(noun, ())
+    known = field_cache.value.get(noun, ())
     leading, labels = {each.key for each in known if each.kind == "relation"}, {each.key: each.label for each in known}
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
@@ -89,23 +89,25 @@ def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> It
 
 def _facts(value: Any) -> str:
     if isinstance(value, str) and _INSTANT.fullmatch(value):
-        return KINDS["moment"].said(datetime.fromisoformat(value))
-    return KINDS["yesno" if isinstance(value, bool) else "facts"].said(value)
+        return KINDS["moment"].display(datetime.fromisoformat(value))
+    return KINDS["yesno" if isinstance(value, bool) else "facts"].display(value)
 
 
 def _said(noun: str, name: str, side: Mapping[str, Any]) -> str:
     value = side.get(name)
     match value:
         case None | "" | {} | []:
-            return NO
+            return EMPTY
         case bool() | dict() | list():
-            return KINDS["yesno" if isinstance(value, bool) else "facts"].said(value)
+            return KINDS["yesno" if isinstance(value, bool) else "facts"].display(value)
         case int() if name.endswith("_amount"):
-            return str(Money(value, side.get(f"{name.removesuffix('_amount')}_currency") or column.house.currency))
+            return str(
+                Money(value, side.get(f"{name.removesuffix('_amount')}_currency") or column.staff_locale.currency)
+            )
         case int() if name.endswith("_id"):
             return f"ID {value}"
         case str() if _INSTANT.fullmatch(value):
-            return KINDS["moment"].said(datetime.fromisoformat(value))
+            return KINDS["moment"].display(datetime.fromisoformat(value))
     return _in_words(noun, name, value) if isinstance(value, str) else str(value)
 
 
@@ -115,7 +117,7 @@ def _in_words(noun: str, name: str, value: str) -> str:
     if found is None or not (name == "state" or found.info.get("choices")):
         return spaced(value) if found is not None and "says" in found.info and _CODE.fullmatch(value) else value
     it = column.Column(noun_of_table(noun), name)
-    return it.option_said(value) if value in it.choices else value
+    return it.option_label(value) if value in it.choices else value
 
 
 def called(noun: str | None, id: int | None, *, by_name: object) -> str:

@@ -8,7 +8,7 @@ from flask import url_for
 from sqlalchemy import Select, inspect, select
 
 from app.desk.declare.column import Column
-from app.desk.declare.resource import Resource, below, resource_of
+from app.desk.declare.resource import Resource, listed_below, resource_of
 from app.desk.lists.filters import Condition
 from app.desk.lists.query import Asked, newest, with_neighbours
 from app.kernel.access import LEVELS, Actor, actor, within
@@ -122,7 +122,7 @@ def related(resource: Resource, row: Noun, who: Actor) -> tuple[list[tuple[Relat
     """What its own declaration names first, then what names it; and what could lead to it, and does not yet."""
     every = [
         *(Related(resource.noun, path) for path in resource.related),
-        *(Below(*each) for each in below(resource.noun)),
+        *(Below(*each) for each in listed_below(resource.noun)),
     ]
     found = [(each, *each.rows(row)) for each in every if each.is_for(who)]
     lacking = [each for each, rows, _ in found if isinstance(each, Below) and not rows and not each.add(row)]

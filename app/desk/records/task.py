@@ -9,7 +9,7 @@ from typing import Any, Self
 from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
-from app.desk.declare.about_a_record import readable
+from app.desk.declare.about_a_record import about_readable
 from app.desk.notices.colleague import chosen, may_read
 from app.desk.notices.notice import give
 from app.kernel import clock
@@ -81,7 +81,7 @@ class Task(Noun):
         """What is open and whoever is here has to do, the most urgent first."""
         if not actor().may(cls, "read"):
             return []
-        here = select(cls).where(cls.who_id == actor().user_id, cls.state == "open", readable(cls))
+        here = select(cls).where(cls.who_id == actor().user_id, cls.state == "open", about_readable(cls))
         return [*session.scalars(here.order_by(cls.due_on.asc().nulls_last(), cls.id).limit(SOON))]
 
     @property

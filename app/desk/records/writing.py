@@ -40,7 +40,7 @@ def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> 
         values, wrong = _read_all([each for each in columns if not _stays(each, row, given)], given)
         for column, value in values.items():
             try:
-                column.put(row, value)
+                column.assign(row, value)
             except Invalid as error:
                 wrong[column.path] = next(iter(error.fields.values()))
         if wrong:  # all of it at once
@@ -64,7 +64,7 @@ def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
     """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
     if column.kind == "picture":
         return not getattr(given.get(column.path), "filename", "")
-    there = column.placed(row) if column.kind == "relation" and row.id is not None else None
+    there = column.sort_value(row) if column.kind == "relation" and row.id is not None else None
     return there is not None and str(given.get(column.path)).split("·")[0].strip() == str(there)
 
 
@@ -93,7 +93,7 @@ def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict
     with session.no_autoflush:
         for column in columns:
             try:
-                values[column] = column.read(given.get(column.path))
+                values[column] = column.parse(given.get(column.path))
             except ValueError as error:
                 wrong[column.path] = str(error)
     return values, wrong

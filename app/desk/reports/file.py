@@ -25,7 +25,7 @@ def on_paper(report: Report, asked: Any) -> bytes:
     verdict = report.verdict(asked) if report.verdict else None
     table = report.table(asked, at_once=pdf.MOST)
     return ReportPaper(
-        report, current_app.extensions["settings"].business, report.spoken(asked), table, verdict, _made()
+        report, current_app.extensions["settings"].business, report.parameters_in_words(asked), table, verdict, _made()
     ).drawn()
 
 
@@ -40,7 +40,7 @@ def in_a_workbook(report: Report, asked: Any) -> IO[bytes]:
     said = [
         ("Report", report.label),
         ("Description", report.note),
-        *report.spoken(asked),
+        *report.parameters_in_words(asked),
         ("Rows", f"{table.count:,}"),
         ("Created", _made()),
     ]
@@ -74,4 +74,4 @@ def _in_letters(lines: Iterable[str]) -> bytes:
 
 
 def _made() -> str:
-    return f"Created on {clock.format_moment(clock.now(), column.house.timezone)} by {access.actor().name}"
+    return f"Created on {clock.format_moment(clock.now(), column.staff_locale.timezone)} by {access.actor().name}"

@@ -56,20 +56,20 @@ class Page(BaseView):
     def show(self) -> Any:
         typed = _typed()
         try:
-            asked = self.report.read(typed)
+            asked = self.report.parse(typed)
         except Refused as no:
             return self._page(typed=typed, wrong=no.fields, refusal=no.words, table=None), no.status
         table, verdict = self.report.table(asked), self.report.verdict(asked) if self.report.verdict else None
-        spoken = self.report.spoken(asked)
+        spoken = self.report.parameters_in_words(asked)
         return self._page(
-            typed=self.report.typed(asked), wrong={}, refusal=None, table=table, verdict=verdict, spoken=spoken
+            typed=self.report.form_values(asked), wrong={}, refusal=None, table=table, verdict=verdict, spoken=spoken
         )
 
     @expose("/export.csv")
     @has_access
     def export(self) -> Response:
         """The same rows, streamed; safe to open in a spreadsheet."""
-        lines = self.report.lines(self.report.read(_typed()))
+        lines = self.report.lines(self.report.parse(_typed()))
         headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
         return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
 
@@ -77,14 +77,14 @@ class Page(BaseView):
     @has_access
     def sheet(self) -> Response:
         """The same rows with their sums, and what was asked on a page of its own."""
-        file = in_a_workbook(self.report, self.report.read(_typed()))
+        file = in_a_workbook(self.report, self.report.parse(_typed()))
         return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.report.name}.xlsx")
 
     @expose("/export.pdf")
     @has_access
     def paper(self) -> Response:
         """To be printed, or passed on to somebody without a desk."""
-        drawn = on_paper(self.report, self.report.read(_typed()))
+        drawn = on_paper(self.report, self.report.parse(_typed()))
         return Response(
             drawn,
             mimetype="application/pdf",
@@ -96,7 +96,7 @@ class Page(BaseView):
     def send(self) -> Any:
         """The same again and again by mail, each time of other days; what else is asked stands in the address."""
         security.require_right(Subscription, "edit")
-        asked = self.report.typed(self.report.read(_typed()))
+        asked = self.report.form_values(self.report.parse(_typed()))
         if request.method == "GET":
             return self._send(asked, typed={})
         typed = {name: text for name, text in request.form.items() if name not in ("csrf_token", "who")}
@@ -115,7 +115,7 @@ class Page(BaseView):
         people = (
             [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
         )
-        spoken = self.report.spoken(self.report.read(asked), without_days=True)
+        spoken = self.report.parameters_in_words(self.report.parse(asked), without_days=True)
         given = {
             "typed": typed,
             "refusal": refusal,
@@ -172,11 +172,11 @@ class Endpoint(BaseApi):
 
     def _answer(self) -> Response:
         report = self.report
-        asked = report.read(_typed())
+        asked = report.parse(_typed())
         verdict = report.verdict(asked) if report.verdict else None
         table = report.table(asked, at_once=None)
         return jsonify(
-            asked=report.typed(asked),
+            asked=report.form_values(asked),
             count=table.count,
             result=[{each.name: each.json(row) for each in report.columns} for row in table.rows],
             totals=_totals(table),

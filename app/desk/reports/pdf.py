@@ -54,7 +54,7 @@ class ReportPaper:
     def _columns(self) -> list[Column]:
         heads = self.report.columns
         cells = {
-            each.name: [(each.said(row), "") for row in self.rows] + self._sums(each, first=each is heads[0])
+            each.name: [(each.display(row), "") for row in self.rows] + self._sums(each, first=each is heads[0])
             for each in heads
         }
         longest = {each.name: max((len(said) for said, _ in cells[each.name]), default=0) for each in heads}
@@ -67,7 +67,7 @@ class ReportPaper:
 
     def _sums(self, head: Heading, *, first: bool) -> list[tuple[str, str]]:
         return [
-            (f"Total {currency}" if first else head.said(sums) if head.name in sums else "", "")
+            (f"Total {currency}" if first else head.display(sums) if head.name in sums else "", "")
             for currency, sums in self._totals.items()
         ]
 
@@ -95,7 +95,7 @@ class ReportPaper:
         for column in columns:
             yield column.head
             yield from (said for said, _ in column.cells)
-        yield from (text for point in self._points() for text in (point.label, point.said))
+        yield from (text for point in self._points() for text in (point.label, point.display))
 
     def _points(self) -> list[Point]:
         return self.report.chart.points(self.report, self.table.sums) if self.report.chart else []
@@ -158,7 +158,7 @@ def _is_broad(columns: Sequence[Column]) -> bool:
 
 def _upright(sheet: Sheet, points: Sequence[Point]) -> None:
     """In the order of time: the highest is said above, the first and the last below."""
-    sheet.put(max(points, key=lambda it: it.part).said, LEFT, sheet.width, size=7.5, colour=MUTED)
+    sheet.put(max(points, key=lambda it: it.part).display, LEFT, sheet.width, size=7.5, colour=MUTED)
     top, step = sheet.y + leading(7.5) + 0.5, sheet.width / len(points)
     for at, it in enumerate(points):
         _bar(
@@ -179,13 +179,13 @@ def _upright(sheet: Sheet, points: Sequence[Point]) -> None:
 def _level(sheet: Sheet, points: Sequence[Point]) -> None:
     """The largest first, each with its name before it and its figure behind it."""
     shown = points[:_BARS]
-    named, figures = sheet.width * 0.3, max(sheet.wide(it.said, 8.5) for it in shown) + 4
+    named, figures = sheet.width * 0.3, max(sheet.wide(it.display, 8.5) for it in shown) + 4
     room = sheet.width - named - figures - 3
     for it in shown:
         sheet.put(it.label, LEFT, named - 3, size=8.5)
         _bar(sheet, LEFT + named, sheet.y + 0.8, room, 2.6, colour=(236, 239, 241))
         _bar(sheet, LEFT + named, sheet.y + 0.8, max(room * it.part, 0.2), 2.6, below=it.below)
-        sheet.put(it.said, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
+        sheet.put(it.display, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
         sheet.y += 5.2
     if len(points) > _BARS:
         sheet.put(

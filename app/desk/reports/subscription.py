@@ -17,8 +17,8 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.desk.declare import column
 from app.desk.declare.column import KINDS
-from app.desk.declare.relative_days import days_of
-from app.desk.declare.report import Report, registered_reports, report_called
+from app.desk.declare.relative_days import days_named
+from app.desk.declare.report import Report, registered_reports, report_named
 from app.desk.notices.colleague import name_of
 from app.desk.notices.notice import give
 from app.desk.reports import file
@@ -173,7 +173,7 @@ class Subscription(Noun):
 
     def after(self, instant: datetime) -> datetime:
         """The first time after this instant, by the clock on the wall of the house: whatever is done to that clock, once a day at most."""
-        zone = ZoneInfo(column.house.timezone)
+        zone = ZoneInfo(column.staff_locale.timezone)
         day = instant.astimezone(zone).date() - timedelta(days=1)
         while not (self._falls_on(day) and (at := datetime.combine(day, self.at, zone).astimezone(UTC)) > instant):
             day += timedelta(days=1)
@@ -212,14 +212,14 @@ class Subscription(Noun):
     def _reader(self) -> Person:
         with speaking(ENGLISH):
             return Person.meet(
-                name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.house.timezone
+                name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.staff_locale.timezone
             )
 
     # --- whether ---
 
     def why_not(self) -> str:
         """What speaks against it now, in a sentence; nothing, if they may read it and it can be asked."""
-        report = report_called(self.report)
+        report = report_named(self.report)
         if report is None:
             return "This report no longer exists."
         if not self.who.active:
@@ -245,7 +245,7 @@ class Subscription(Noun):
         return message.template != "house/report" or (self.state != "removed" and not self.why_not())
 
     def _question(self, report: Report) -> Any:
-        return report.read(self._typed(report))
+        return report.parse(self._typed(report))
 
     def _typed(self, report: Report) -> dict[str, str]:
         """As somebody would type it on the day that it counts from; of one day alone, it is the last."""
@@ -254,7 +254,7 @@ class Subscription(Noun):
         return self.asked | dict.fromkeys(dates[:1], first) | dict.fromkeys(dates[-1:], last)
 
     def _stretch(self) -> tuple[date, date]:
-        return days_of(self.period, self.of_day or clock.today())
+        return days_named(self.period, self.of_day or clock.today())
 
     # --- what is said and enclosed ---
 
@@ -273,7 +273,7 @@ class Subscription(Noun):
     def _enclose(self) -> Enclosed:
         """Asked as whoever reads it, and as nobody else."""
         if self not in _enclosed:
-            report = report_called(self.report)
+            report = report_named(self.report)
             assert report is not None
             with access.acting(security.desk_actor(self.who)):
                 _enclosed[self] = self._made(report)
@@ -290,16 +290,16 @@ class Subscription(Noun):
     @property
     def days(self) -> str:
         """Of which days the latest one is."""
-        report = report_called(self.report)
+        report = report_named(self.report)
         dates = _dates(report) if report else []
         first, last = self._stretch()
-        said = KINDS["day"].said
+        said = KINDS["day"].display
         return "" if not dates else said(last) if first == last or len(dates) == 1 else f"{said(first)} – {said(last)}"
 
     @property
     def link(self) -> str:
         """The page that asks the same."""
-        report = report_called(self.report)
+        report = report_named(self.report)
         return f"/desk/reports/{self.report}/?{urlencode(self._typed(report) if report else {})}"
 
     @property

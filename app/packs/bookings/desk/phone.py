@@ -77,14 +77,16 @@ class Call:
             day = date.fromisoformat(self.said("since")) if self.said("since") else clock.today()
         except ValueError:
             raise Invalid.fields_said({"since": "Enter a valid date."}) from None
-        return max(clock.now(), datetime.combine(day, midnight(), ZoneInfo(column.house.timezone)))
+        return max(clock.now(), datetime.combine(day, midnight(), ZoneInfo(column.staff_locale.timezone)))
 
     @property
     def who(self) -> dict[str, str]:
         person = self.person
         if person:
             return {"name": person.name, "email": person.email, "phone": person.phone, "timezone": person.timezone}
-        return {name: self.said(name) for name in ("name", "email", "phone")} | {"timezone": column.house.timezone}
+        return {name: self.said(name) for name in ("name", "email", "phone")} | {
+            "timezone": column.staff_locale.timezone
+        }
 
 
 def show() -> Any:
@@ -181,7 +183,7 @@ def _page(call: Call, no: Refused | None = None) -> str:
         answers=answers_sent(service.asks, service.hold_minutes)[0] if service else {},
         wrong=wrong,
         refusal=no.words if no else None,
-        zone=column.house.timezone,
+        zone=column.staff_locale.timezone,
         ways=WAYS,
         once=call.said("once") or secrets.token_urlsafe(16),
     )
@@ -213,7 +215,7 @@ def _is_gone(call: Call, service: Service | None, free: Sequence[Slot]) -> bool:
 
 def _times(call: Call, every: Sequence[Slot], since: datetime) -> list[tuple[date, list[Slot]]]:
     """The next free ones first; the one that was clicked on the calendar is among them as long as it is free."""
-    whose, chosen, zone = call.number("whose"), call.number("slot"), ZoneInfo(column.house.timezone)
+    whose, chosen, zone = call.number("whose"), call.number("slot"), ZoneInfo(column.staff_locale.timezone)
     free = [slot for slot in every if whose in (0, slot.practitioner_id)]
     shown = [*islice((each for each in free if each.starts_at >= since), TIMES)]
     shown += [each for each in free if each.id == chosen and each not in shown]

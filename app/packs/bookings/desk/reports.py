@@ -11,7 +11,7 @@ from sqlalchemy import TextClause, text
 from app.desk.built_in.accounting_reports import Period
 from app.desk.declare import column
 from app.desk.declare.chart import Chart, Figure
-from app.desk.declare.report import Nothing, Report, Row, To
+from app.desk.declare.report import NoParameters, Report, Row, RowLink
 from app.kernel import clock
 from app.kernel.db import session
 from app.money.sums.amount import Money
@@ -117,7 +117,7 @@ def _asked(question: TextClause, period: Period) -> Iterator[Found[Any]]:
         "first": first,
         "after": after,
         "now": clock.now(),
-        "zone": column.house.timezone,
+        "zone": column.staff_locale.timezone,
     }
     yield from session.execute(question, {name: known[name] for name in question.compile().params})
 
@@ -127,12 +127,12 @@ def _rate(part: int, whole: int) -> int | None:
     return round(10_000 * part / whole) if whole else None
 
 
-def _service(it: Found[Any]) -> To:
-    return To("service", it.id, it.name)
+def _service(it: Found[Any]) -> RowLink:
+    return RowLink("service", it.id, it.name)
 
 
-def _practitioner(it: Found[Any]) -> To:
-    return To("practitioner", it.id, it.name)
+def _practitioner(it: Found[Any]) -> RowLink:
+    return RowLink("practitioner", it.id, it.name)
 
 
 def revenue(period: Period) -> Iterator[Row]:
@@ -160,10 +160,12 @@ def lead_time(period: Period) -> Iterator[Row]:
         }
 
 
-def packages(asked: Nothing) -> Iterator[Row]:
+def packages(asked: NoParameters) -> Iterator[Row]:
     for it in session.execute(_PACKAGES):
         counts = {"sold": it.sold, "uses": it.uses, "unused": it.unused or 0, "booked": it.booked}
-        yield {"package": To("package", it.id, it.name)} | counts | {"worth": Money(int(it.worth or 0), it.currency)}
+        yield (
+            {"package": RowLink("package", it.id, it.name)} | counts | {"worth": Money(int(it.worth or 0), it.currency)}
+        )
 
 
 def conversion(period: Period) -> Iterator[Row]:

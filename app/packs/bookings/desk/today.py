@@ -55,7 +55,9 @@ def show() -> Any:
         *session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name))
     ]
     chosen = next((each for each in practitioners if str(each.id) == of), None)
-    zone = getattr(chosen or (practitioners[0] if len(practitioners) == 1 else None), "timezone", column.house.timezone)
+    zone = getattr(
+        chosen or (practitioners[0] if len(practitioners) == 1 else None), "timezone", column.staff_locale.timezone
+    )
     entries = _entries(day, zone, chosen)
     return render_template(
         "bookings/desk/today.html",
@@ -132,7 +134,7 @@ def _entry(booking: Booking, bill: Bill | None, meeting: Meeting | None, moves: 
 
 def _glance() -> list[Glance]:
     """Who is here, and who comes next."""
-    entries = [each for each in _entries(clock.today(), column.house.timezone, None) if each.is_to_come]
+    entries = [each for each in _entries(clock.today(), column.staff_locale.timezone, None) if each.is_to_come]
     return [_line(each) for each in entries[:6]]
 
 
