@@ -18,7 +18,9 @@ from tests.conftest import user_id
 @pytest.fixture
 def side(app: Flask) -> Iterator[Side]:
     dina = user_id(app, "dina")
-    known = {"Cookie": session_cookie(app, dina, sitting=StaffSession.begin(dina, address="127.0.0.1", device="the bench"))}
+    known = {
+        "Cookie": session_cookie(app, dina, sitting=StaffSession.begin(dina, address="127.0.0.1", device="the bench"))
+    }
     side = Side(app, {"list": ("/desk/person/?size=50", known)})
     yield side
     event.remove(Engine, "before_cursor_execute", side.statements._count)
