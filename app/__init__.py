@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.url_rule_class = Address
     app.config.from_mapping(desk.flask_settings(settings))
-    app.extensions["settings"], app.extensions["packs"] = settings, [*desk.OURS, *packs]
+    app.extensions["settings"], app.extensions["packs"] = settings, [*desk.BUILT_IN, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     _open_rooms(app, settings)
@@ -58,7 +58,7 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     feature.know(each for pack in app.extensions["packs"] for each in pack.features)
     template.know(said, {name: words for name, words in said.items() if words}, titles)
     with app.app_context():
-        desk.open(app, packs)
+        desk.configure(app, packs)
         for pack in packs:
             for blueprint in pack.blueprints:
                 _admit(app, csrf, blueprint)

@@ -46,7 +46,7 @@ from app.kernel.feature import is_on
 from app.kernel.pack import Pack
 from config import Settings
 
-OURS = money, house  # what every installation has, whatever its lines of business
+BUILT_IN = money, house  # what every installation has, whatever its lines of business
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
     }
 
 
-def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
+def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     settings: Settings = app.extensions["settings"]
     editing_now.remember_in(settings.redis_url)
     forget_resources()
@@ -114,8 +114,8 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     app.jinja_env.globals.update(markup=markup, actor=access.actor)
     builder = AppBuilder(security_manager_class=security.DeskSecurityManager, indexview=home.Home)
     builder.init_app(app, db.session)
-    _speak_plainly(builder.sm.jwt_manager)
-    for pack in [*OURS, *packs]:
+    _unify_token_errors(builder.sm.jwt_manager)
+    for pack in [*BUILT_IN, *packs]:
         for resource in pack.resources:
             resource.register(pack.label)
             builder.add_view_no_menu(screens_of(resource))
@@ -129,7 +129,7 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
         for page in pack.pages:
             page.register(pack.label)
             builder.add_view_no_menu(page_view(page))
-    search.know(registered_resources())
+    search.configure(registered_resources())
     builder.add_view_no_menu(search.Search)
     builder.add_api(Docs)
     builder.add_view_no_menu(DocsPage)
@@ -152,20 +152,20 @@ def open(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
         lambda: (
             {
                 "menu": _menu,
-                "adds": _adds,
+                "adds": _add_entries,
                 "palette_places": search_synonyms.palette_places,
-                "unread": notice_list.unread,
+                "unread": notice_list.unread_count,
                 "is_admin": lambda: access.ADMIN in access.actor().roles,
             }
-            if has_request_context() and request.path.startswith(_STAFF)
+            if has_request_context() and request.path.startswith(_STAFF_PATHS)
             else {}
         )
     )
     return builder
 
 
-_LAST = [each.label for each in OURS]  # below the lines of business
-_STAFF = (
+_LAST_PACKS = [each.label for each in BUILT_IN]  # below the lines of business
+_STAFF_PATHS = (
     "/desk",
     "/ops",
     "/users",
@@ -192,17 +192,17 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
         pack: [("", [it for it in open_ if it.pack == pack]), ("Reports", [it for it in asked if it.pack == pack])]
         for pack in packs
     }
-    return sorted(parts.items(), key=lambda item: _LAST.index(item[0]) if item[0] in _LAST else -1)
+    return sorted(parts.items(), key=lambda item: _LAST_PACKS.index(item[0]) if item[0] in _LAST_PACKS else -1)
 
 
-def _adds() -> list[Any]:
+def _add_entries() -> list[Any]:
     """What this person may add: by a page that was made for it, or by the form of the noun."""
     who = access.actor()
     nouns = [each for each in registered_resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
     return [*(each for each in registered_pages() if each.adds and each.is_for(who)), *nouns]
 
 
-def _speak_plainly(jwt: Any) -> None:
+def _unify_token_errors(jwt: Any) -> None:
     """Every way in which a token can be wrong is one 401 of the one shape."""
 
     def no(*_: Any) -> Any:

@@ -46,7 +46,7 @@ class Home(IndexView):
         recent = (
             [*session.scalars(select(Change).order_by(Change.id.desc()).limit(10))] if who.may(Change, "read") else []
         )
-        figures = _figures([each for each in mine if each.noun.states])
+        figures = _counts_of([each for each in mine if each.noun.states])
         return render_template(
             "desk/home.html",
             figures=figures,
@@ -58,7 +58,7 @@ class Home(IndexView):
             noun_of=noun_of,
             names=names_of(recent),
             kind_of=label_of_table,
-            lead=setup_checklist.are_left(),
+            lead=setup_checklist.is_shown(),
             counts=any(each.figure and each.is_for(who) for each in registered_reports())
             or any(each.glance and each.is_for(who) for each in registered_pages()),
         )
@@ -95,27 +95,32 @@ def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
     who = access.actor()
     here = [(resource, it) for resource in mine for it in resource.waits if it.is_for(who.roles)]
     asked = [
-        _how_many(resource, it.until, nth).where(it.where(), *_limits(who, resource))
+        _count_waiting(resource, it.until, nth).where(it.where(), *_scope_conditions(who, resource))
         for nth, (resource, it) in enumerate(here)
     ]
     for nth, count, until in sorted(session.execute(union_all(*asked)), key=itemgetter(0)) if asked else ():
         resource, it = here[nth]
         if count:
-            found = {"tone": it.tone, "count": count, "label": it.label, "more": _how_long(until) or resource.label}
+            found = {
+                "tone": it.tone,
+                "count": count,
+                "label": it.label,
+                "more": _deadline_text(until) or resource.label,
+            }
             yield found | {"url": f"{url_for(resource.front)}?{urlencode(it.filters)}"}
 
 
-def _limits(who: access.Actor, resource: Resource) -> list[ColumnElement[bool]]:
+def _scope_conditions(who: access.Actor, resource: Resource) -> list[ColumnElement[bool]]:
     return [] if access.sees_all(who, resource.noun) else [access.within(resource.noun)]
 
 
 @lru_cache(256)
-def _how_many(resource: Resource, until: str, nth: int) -> Select[int, int, datetime]:
+def _count_waiting(resource: Resource, until: str, nth: int) -> Select[int, int, datetime]:
     first = func.min(getattr(resource.noun, until)) if until else null()
     return select(literal(nth), func.count(), cast(first, DateTime(timezone=True))).select_from(resource.noun)
 
 
-def _how_long(until: datetime | None) -> str:
+def _deadline_text(until: datetime | None) -> str:
     if until is None:
         return ""
     days = (clock.day_of(until) - clock.today()).days
@@ -142,12 +147,14 @@ def _alarms() -> Iterator[dict[str, Any]]:
                 }
 
 
-def _figures(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
+def _counts_of(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
     """How many rows are in each state: of the nouns that are read without limits in one question, of the others within the reader's own in another."""
     who = access.actor()
     whole = tuple(each.noun for each in mine if access.sees_all(who, each.noun))
-    asked = [_all_by_state(whole)] if whole else []
-    if limited := [_by_state(each.noun).where(access.within(each.noun)) for each in mine if each.noun not in whole]:
+    asked = [_count_all_by_state(whole)] if whole else []
+    if limited := [
+        _count_by_state(each.noun).where(access.within(each.noun)) for each in mine if each.noun not in whole
+    ]:
         asked.append(union_all(*limited))
     counted = {(name, state): count for each in asked for name, state, count in session.execute(each)}
     return [
@@ -156,11 +163,11 @@ def _figures(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
     ]
 
 
-def _by_state(noun: type[Any]) -> Select[str, str, int]:
+def _count_by_state(noun: type[Any]) -> Select[str, str, int]:
     return select(literal(noun.__tablename__), noun.state, func.count()).group_by(noun.state)
 
 
 @lru_cache(64)
-def _all_by_state(nouns: tuple[type[Any], ...]) -> CompoundSelect[str, str, int]:
+def _count_all_by_state(nouns: tuple[type[Any], ...]) -> CompoundSelect[str, str, int]:
     """The same question whoever asks it: to put one together for thirty nouns takes longer than to have it answered."""
-    return union_all(*map(_by_state, nouns))
+    return union_all(*map(_count_by_state, nouns))

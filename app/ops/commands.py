@@ -42,7 +42,7 @@ def migrate() -> None:
     security.write_roles(desk)
     Business.begin()
     _first_administrator(desk.sm, settings)
-    search.rebuild()
+    search.rebuild_index()
     if settings.env == "demo":
         _demo_staff(desk.sm)
         for pack in _packs():
@@ -136,7 +136,7 @@ def reseal_all() -> None:
 @with_appcontext
 def search_rebuild() -> None:
     """Rebuild the index of the desk’s search, for rows that were not added through the program. Every release does this too."""
-    click.echo(f"{search.rebuild()} records are indexed.")
+    click.echo(f"{search.rebuild_index()} records are indexed.")
 
 
 @click.command("map")

@@ -17,7 +17,7 @@ from sqlalchemy import select, text
 from app.desk.automations import automation
 from app.desk.automations import run as run_module
 from app.desk.automations.automation import Automation
-from app.desk.automations.run import DEEP, OFTEN, AutomationRun
+from app.desk.automations.run import MAX_CHAIN, MAX_PER_HOUR, AutomationRun
 from app.desk.notices.notice import Notice
 from app.desk.records.remark import Remark
 from app.desk.records.task import Task
@@ -307,17 +307,17 @@ def test_a_worker_that_is_killed_has_done_nothing_and_the_next_does_it_once(
     with later(minutes=3):
         work_off()
     (run,) = all_of(AutomationRun)
-    run.do()
-    run_module.do(run)
+    run.execute()
+    run_module.run_automation(run)
     assert (len(all_of(Task)), len(all_of(Remark)), all_of(AutomationRun)[0].state) == (1, 1, "done")
 
 
 def test_one_change_is_owed_once_however_often_it_is_written_down(make: Any, slot: Any, hold: Any) -> None:
     made, booking = make("booking", "cancel", REMARK), hold(slot)
     with transaction():
-        AutomationRun.owe(made, booking, "cancel", "one change")
+        AutomationRun.queue(made, booking, "cancel", "one change")
     with pytest.raises(Refused, match="already queued"), transaction():
-        AutomationRun.owe(session.get_one(Automation, made.id), booking, "cancel", "one change")
+        AutomationRun.queue(session.get_one(Automation, made.id), booking, "cancel", "one change")
 
 
 def test_automations_that_start_each_other_come_to_an_end_that_is_said(
@@ -326,12 +326,12 @@ def test_automations_that_start_each_other_come_to_an_end_that_is_said(
     make("call", "added", {"does": "hook", "hook": hook.id})
     hold(slot).mark_paid(ByHand("cash", "R-1"))
     work_off()
-    assert [each.state for each in all_of(AutomationRun)] == ["done"] * DEEP + ["stopped"]
+    assert [each.state for each in all_of(AutomationRun)] == ["done"] * MAX_CHAIN + ["stopped"]
     assert (
         all_of(AutomationRun)[-1].trouble
         == "This automation was not started, because 5 automations have already triggered one another."
     )
-    assert len(all_of(WebhookDelivery)) == DEEP + 1
+    assert len(all_of(WebhookDelivery)) == MAX_CHAIN + 1
     assert notices(app, "dina") == [
         "“After added of call” was not started again for a webhook delivery. See the run for details."
     ]
@@ -342,8 +342,8 @@ def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Webhook, slot:
     make("call", "arrive", {"does": "hook", "hook": hook.id})
     hold(slot).mark_paid(ByHand("cash", "R-1"))
     work_off()
-    assert [each.state for each in all_of(AutomationRun)] == ["done"] * DEEP + ["stopped"]
-    assert len(all_of(WebhookDelivery)) == DEEP + 1
+    assert [each.state for each in all_of(AutomationRun)] == ["done"] * MAX_CHAIN + ["stopped"]
+    assert len(all_of(WebhookDelivery)) == MAX_CHAIN + 1
 
 
 def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(
@@ -353,11 +353,11 @@ def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(
     make("task", "open_again", REMARK | {"words": "Not done."})
     with transaction():
         task = Task.ask(hold(slot), "Sweep", "dina", None)
-    for _ in range(OFTEN + 5):
+    for _ in range(MAX_PER_HOUR + 5):
         task.finish()
         task.open_again()
     work_off()
-    assert [each.state for each in all_of(AutomationRun)].count("done") == 2 * OFTEN
+    assert [each.state for each in all_of(AutomationRun)].count("done") == 2 * MAX_PER_HOUR
     assert "for the same record 20 times within an hour" in all_of(AutomationRun)[-1].trouble
     with later(hours=2):
         all_of(Task)[0].finish()
@@ -369,7 +369,7 @@ def test_a_house_that_awaits_nothing_of_a_noun_asks_nothing_when_it_moves(
     make: Any, open_slot: Any, hold: Any, count_queries: Any
 ) -> None:
     one, two, three = hold(open_slot()), hold(open_slot(hours=60)), hold(open_slot(hours=70))
-    automation.board.value  # noqa: B018  # as after the first page
+    automation.active_automations.value  # noqa: B018  # as after the first page
     before = count_queries(one.lapse)
     make("person", "added", REMARK | {"words": "{name}"})
     assert count_queries(two.lapse) == before

@@ -15,8 +15,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 
 from app.desk.imports import import_run as intakes
-from app.desk.imports.csv_table import Table, table_of, text_of
-from app.desk.imports.import_run import ImportRun, IntakeLine
+from app.desk.imports.csv_table import Table, decode_file, parse_table
+from app.desk.imports.import_run import ImportLine, ImportRun
 from app.kernel import clock, jobs
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
@@ -83,14 +83,14 @@ def names() -> list[str]:
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_whatever_a_spreadsheet_writes_is_read(encoding: str, mark: str) -> None:
     text = f'Name{mark}Price\r\n"Zoë{mark} or ""Zo"""{mark}1.5\r\n\r\nBjörn{mark}"two\nlines"\r\n'
-    table = table_of(text_of(text.encode(encoding)))
+    table = parse_table(decode_file(text.encode(encoding)))
     assert table == Table(["Name", "Price"], [(2, [f'Zoë{mark} or "Zo"', "1.5"]), (4, ["Björn", "two\nlines"])])
 
 
 def test_a_comma_in_an_amount_does_not_part_what_semicolons_part() -> None:
     assert (
-        table_of("sep=;\r\nName;Price\r\nA;1,50\r\n").heads
-        == table_of("Name;Price\nA;1,50\nB;2,50\n").heads
+        parse_table("sep=;\r\nName;Price\r\nA;1,50\r\n").heads
+        == parse_table("Name;Price\nA;1,50\nB;2,50\n").heads
         == ["Name", "Price"]
     )
 
@@ -110,7 +110,7 @@ def test_a_comma_in_an_amount_does_not_part_what_semicolons_part() -> None:
 )
 def test_what_is_no_table_is_refused_in_words(raw: bytes, no: str) -> None:
     with pytest.raises(Invalid, match=no):
-        table_of(text_of(raw))
+        parse_table(decode_file(raw))
 
 
 # --- tried ------------------------------------------------------------------------------------------------------------
@@ -190,14 +190,14 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(
     app: Flask, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dina = enter("dina")
-    monkeypatch.setattr(intakes, "TAKEN", 4)
+    monkeypatch.setattr(intakes, "IMPORT_BATCH", 4)
     address = tried(dina, "person", "name,email\n" + "".join(f"P{n},p{n}@example.com\n" for n in range(10)))
     dina.post(f"{address}/take")
 
     class Killed(BaseException):
         pass
 
-    real, many = ImportRun._add, iter(range(100))
+    real, many = ImportRun._add_row, iter(range(100))
 
     def dies(self: ImportRun, cells: Any) -> Any:
         row = real(self, cells)
@@ -206,7 +206,7 @@ def test_a_worker_that_dies_leaves_the_rest_to_the_next(
         return row
 
     with monkeypatch.context() as patched:
-        patched.setattr(ImportRun, "_add", dies)
+        patched.setattr(ImportRun, "_add_row", dies)
         with pytest.raises(Killed):
             work()
     session.remove()
@@ -226,7 +226,7 @@ def test_what_should_not_happen_is_said_and_can_be_tried_again(
     dina.post(f"{address}/take")
     with monkeypatch.context() as patched:
         patched.setattr(jobs, "ATTEMPTS", 1)
-        patched.setattr(ImportRun, "step", lambda self: 1 / 0)
+        patched.setattr(ImportRun, "run_batch", lambda self: 1 / 0)
         work()
     assert "The import stopped because of an unexpected error." in dina.get(address).text
     with transaction():
@@ -343,6 +343,6 @@ def test_who_may_no_longer_add_adds_nothing_by_what_is_still_running(
         user.active = True
         session.commit()
     assert names() == []
-    assert {each.wrong[""] for each in session.scalars(select(IntakeLine))} == {
+    assert {each.wrong[""] for each in session.scalars(select(ImportLine))} == {
         "You no longer have permission to add this."
     }

@@ -15,7 +15,7 @@ from openpyxl import Workbook
 from sqlalchemy import select
 
 from app.desk.imports import xlsx_table
-from app.desk.imports.csv_table import Table, table_of, text_of
+from app.desk.imports.csv_table import Table, decode_file, parse_table
 from app.kernel.db import session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
@@ -42,7 +42,7 @@ def book(*rows: list[Any], **more: Any) -> bytes:
 
 
 def table(raw: bytes) -> Table:
-    return table_of(text_of(raw))
+    return parse_table(decode_file(raw))
 
 
 def changed(raw: bytes, part: str, pattern: bytes, to: bytes) -> bytes:
@@ -118,13 +118,13 @@ def test_what_is_packed_into_it_is_not_unpacked(monkeypatch: pytest.MonkeyPatch)
     assert len(bomb) < 100_000
     monkeypatch.setattr(xlsx_table, "load_workbook", lambda *_, **__: pytest.fail("it was opened"))
     with pytest.raises(Invalid, match="workbook is too large"):
-        text_of(bomb)
+        decode_file(bomb)
 
 
 def test_more_cells_than_somebody_waits_for_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(xlsx_table, "CELLS", 3)
+    monkeypatch.setattr(xlsx_table, "MAX_CELLS", 3)
     with pytest.raises(Invalid, match="at most 3 cells at once"):
-        text_of(book(["Name", "Notes"], ["Asha", "By train"]))
+        decode_file(book(["Name", "Notes"], ["Asha", "By train"]))
 
 
 @pytest.mark.parametrize(
@@ -138,13 +138,13 @@ def test_more_cells_than_somebody_waits_for_are_refused(monkeypatch: pytest.Monk
 def test_no_entity_is_resolved(part: str, entity: bytes) -> None:
     raw = changed(book(["Name"], ["Asha"]), part, rb"^(<\?xml[^>]*\?>)?", rb"\1" + entity)
     with pytest.raises(Invalid, match="can’t be read"):
-        text_of(raw)
+        decode_file(raw)
 
 
 @pytest.mark.parametrize("part", ["xl/workbook.xml", SHEET, "[Content_Types].xml"])
 def test_a_broken_one_is_refused_in_words(part: str) -> None:
     with pytest.raises(Invalid, match="can’t be read"):
-        text_of(changed(book(["Name"], ["Asha"]), part, rb"(?s).*", b"<"))
+        decode_file(changed(book(["Name"], ["Asha"]), part, rb"(?s).*", b"<"))
 
 
 def test_people_come_in_from_a_workbook_and_from_our_own_export(enter: Enter) -> None:

@@ -13,7 +13,7 @@ from openpyxl import load_workbook
 from app.desk.declare import markup
 from app.desk.declare.column import Column
 from app.desk.declare.resource import resource_of
-from app.desk.imports.csv_table import heard
+from app.desk.imports.csv_table import cell_to_form_value
 from app.kernel.audit import Change
 from app.kernel.db import session, within_a_sentence
 from app.kernel.workflow import past
@@ -62,9 +62,9 @@ def test_a_badge_that_is_no_state_of_a_noun_has_its_own_colours(app: object) -> 
 
 def test_an_import_hears_a_choice_by_its_name_and_by_its_label(app: object) -> None:
     place = Column(Practitioner, "meets_by")
-    assert [heard(place, cell) for cell in ("in_person", "In person", place.option_label("in_person").upper())] == [
-        "in_person"
-    ] * 3
+    assert [
+        cell_to_form_value(place, cell) for cell in ("in_person", "In person", place.option_label("in_person").upper())
+    ] == ["in_person"] * 3
 
 
 def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter: Enter) -> None:

@@ -349,7 +349,7 @@ def test_its_owner_hears_of_it_by_email_too_unless_they_want_it_otherwise(
     assert [each.row_id for each in session.scalars(select(Message).where(Message.template == "house/notice"))] == [
         told[0].id
     ]
-    assert Preference.of(dina)["ways_in"] == "desk"
+    assert Preference.ways_of(dina)["ways_in"] == "desk"
 
 
 def test_everybody_names_and_removes_their_own_alone(enter: Enter, app: Flask, stick: Stick) -> None:

@@ -16,7 +16,7 @@ from app.desk.declare.chart import Chart
 from app.desk.declare.report import Report, Row, Verdict
 from app.desk.lists import export
 from app.desk.reports import pdf
-from app.desk.reports.file import in_a_workbook, on_paper
+from app.desk.reports.file import report_pdf, report_workbook
 from app.kernel.errors import Refused
 from app.kernel.workflow import asked
 from app.money.sums.amount import Money
@@ -70,7 +70,7 @@ def house(app: Flask) -> None:
 
 def test_the_paper_says_what_was_asked_and_sums_each_currency() -> None:
     trial = report(some(5), verdict=lambda _: Verdict(False, "It does not come out."))
-    told = words(on_paper(trial, trial.parse({"which": "some"})))
+    told = words(report_pdf(trial, trial.parse({"which": "some"})))
     for each in (
         "Trial",
         "A note.",
@@ -90,23 +90,23 @@ def test_the_paper_says_what_was_asked_and_sums_each_currency() -> None:
 
 def test_names_in_devanagari_and_the_rupee_sign_are_drawn() -> None:
     trial = report(some(3))
-    told = words(on_paper(trial, trial.parse({})))
+    told = words(report_pdf(trial, trial.parse({})))
     assert "आशा राव" in told
     assert "?" not in told
 
 
 def test_a_wide_table_lies_across_and_its_words_are_broken() -> None:
     narrow, wide = report(some(3)), report(some(3, WORDS))
-    assert pages(on_paper(narrow, narrow.parse({})))[0].mediabox.width < 600
-    drawn = on_paper(wide, wide.parse({}))
+    assert pages(report_pdf(narrow, narrow.parse({})))[0].mediabox.width < 600
+    drawn = report_pdf(wide, wide.parse({}))
     assert pages(drawn)[0].mediabox.width > 800
     assert words(drawn).count("somebody has written into it.") == 3, "nothing is cut off"
 
 
 def test_thousands_of_rows_are_bounded_and_the_paper_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "MOST", 100)
+    monkeypatch.setattr(pdf, "MAX_ROWS", 100)
     trial = report(some(1000))
-    drawn = on_paper(trial, trial.parse({}))
+    drawn = report_pdf(trial, trial.parse({}))
     told = words(drawn)
     assert "Showing the first 100 of 1,000 rows. Totals include all rows" in told
     assert f"Page 1 of {len(pages(drawn))}" in told
@@ -117,7 +117,7 @@ def test_thousands_of_rows_are_bounded_and_the_paper_says_so(monkeypatch: pytest
 def test_a_chart_is_drawn_and_not_pasted() -> None:
     for shape in ("columns", "bars"):
         trial = report(some(20), chart=Chart("day" if shape == "columns" else "what", "money", shape))
-        (page, *_) = pages(on_paper(trial, trial.parse({})))
+        (page, *_) = pages(report_pdf(trial, trial.parse({})))
         told = page.get_contents().get_data()
         assert "Money by" in page.extract_text()
         assert told.count(b" re f") > (12 if shape == "columns" else 4)
@@ -126,12 +126,12 @@ def test_a_chart_is_drawn_and_not_pasted() -> None:
 
 def test_an_empty_report_is_a_paper_too() -> None:
     trial = report(some(0), empty="Nothing was sold.")
-    assert "Nothing was sold." in words(on_paper(trial, trial.parse({})))
+    assert "Nothing was sold." in words(report_pdf(trial, trial.parse({})))
 
 
 def test_a_workbook_has_numbers_shares_days_and_sums(monkeypatch: pytest.MonkeyPatch) -> None:
     trial = report(some(2, "=1+1"))
-    with in_a_workbook(trial, trial.parse({})) as file:
+    with report_workbook(trial, trial.parse({})) as file:
         body = file.read()
     table = cells(body)
     assert table[0] == [("inlineStr", each) for each in ("Day", "Who", "What", "Rate", "Money")]
@@ -141,4 +141,4 @@ def test_a_workbook_has_numbers_shares_days_and_sums(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("app.desk.reports.file.MOST", 1)
     monkeypatch.setattr(export, "MOST", 1)
     with pytest.raises(Refused, match="export as CSV"):
-        in_a_workbook(trial, trial.parse({}))
+        report_workbook(trial, trial.parse({}))

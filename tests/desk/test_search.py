@@ -127,7 +127,7 @@ def test_what_is_removed_is_not_found_and_what_came_past_the_program_is_written_
     session.execute(delete(Finding.__table__))
     session.commit()
     assert hits("meera") == []
-    assert search.rebuild() > 0
+    assert search.rebuild_index() > 0
     assert "Customers: Meera Iyer" in hits("meera")
 
 

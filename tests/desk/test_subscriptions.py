@@ -21,7 +21,7 @@ from app.desk.declare.relative_days import days_named
 from app.desk.declare.report import Report, Row, _registered
 from app.desk.notices.notice import Notice
 from app.desk.reports import file
-from app.desk.reports.subscription import Subscription, Wanted, send_due_reports
+from app.desk.reports.subscription import Schedule, Subscription, send_due_reports
 from app.kernel import access, clock, jobs
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused
@@ -82,8 +82,11 @@ def asks(app: Flask, by: Any, trial: Trial) -> Callable[..., Subscription]:
         user = session.get(User, user_id(app, whom or name))
         assert user
         with by(name), transaction():
-            return Subscription.ask(
-                trial, typed or {}, Wanted(**{"format": "csv", "rhythm": "daily", "period": "yesterday"} | wanted), user
+            return Subscription.subscribe(
+                trial,
+                typed or {},
+                Schedule(**{"format": "csv", "rhythm": "daily", "period": "yesterday"} | wanted),
+                user,
             )
 
     return asks
@@ -158,7 +161,7 @@ def test_the_thirty_first_is_the_last_day_of_a_shorter_month() -> None:
     monthly = Subscription(rhythm="monthly", day=31, at=time(7))
     at, seen = datetime(2026, 12, 31, 12, tzinfo=UTC), []
     for _ in range(4):
-        at = monthly.after(at)
+        at = monthly.next_time_after(at)
         seen.append(f"{at.astimezone(ZoneInfo('Asia/Kolkata')):%m-%d %H:%M}")
     assert seen == ["01-31 07:00", "02-28 07:00", "03-31 07:00", "04-30 07:00"]
 
@@ -170,7 +173,7 @@ def test_seven_in_the_morning_is_seven_whatever_is_done_to_the_clocks(in_berlin:
     def times(it: Subscription, first: datetime, count: int) -> list[str]:
         at, seen = first.astimezone(UTC), []
         for _ in range(count):
-            at = it.after(at)
+            at = it.next_time_after(at)
             seen.append(f"{at.astimezone(berlin):%d %H:%M}")
         return seen
 
@@ -246,7 +249,7 @@ def test_what_is_too_large_for_a_mailbox_is_said_instead(
     asks: Any, by: Any, work_off: Any, letters: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = asks("dina")
-    monkeypatch.setattr(file, "LARGEST", 3)
+    monkeypatch.setattr(file, "MAX_ATTACHMENT", 3)
     with by("dina"):
         made.send_now()
     work_off()

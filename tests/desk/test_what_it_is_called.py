@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.automations.automation import an
+from app.desk.automations.automation import with_article
 from app.desk.declare.field import Field
 from app.desk.declare.resource import resource_of
 from app.messages.webhook_delivery import WebhookDelivery
@@ -32,7 +32,7 @@ Enter = Callable[[str], FlaskClient]
 def test_one_of_them_is_called_what_a_person_calls_it(app: object, noun: type, said: str) -> None:
     declared = resource_of(noun)
     assert declared
-    assert an(declared) == said
+    assert with_article(declared) == said
 
 
 def test_an_automation_begins_with_that_word(enter: Enter) -> None:

@@ -66,8 +66,8 @@ def cells(page: str, part: str = "tbody") -> list[list[str]]:
 @pytest.fixture
 def without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may have a file is decided before it is made; that each can be made is proved once, below."""
-    monkeypatch.setattr(page, "in_a_workbook", lambda *_: BytesIO(b"a workbook"))
-    monkeypatch.setattr(page, "on_paper", lambda *_: b"paper")
+    monkeypatch.setattr(page, "report_workbook", lambda *_: BytesIO(b"a workbook"))
+    monkeypatch.setattr(page, "report_pdf", lambda *_: b"paper")
 
 
 @every_report

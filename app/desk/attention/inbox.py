@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from app.desk.declare.resource import Resource, Waits, registered_resources
 from app.desk.lists.query import with_neighbours
-from app.desk.notices.notice import waiting
+from app.desk.notices.notice import waiting_items
 from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.db import session, stable_name, transaction
@@ -23,7 +23,7 @@ AT_ONCE = 25
 
 
 @dataclass(frozen=True)
-class Heap:
+class WaitingRows:
     """Rows that wait for the same thing, each with what this person could do about it now."""
 
     resource: Resource
@@ -32,9 +32,9 @@ class Heap:
     more: bool
 
     @property
-    def together(self) -> list[Move]:
+    def shared_moves(self) -> list[Move]:
         """What can be done to several at once: what at least one of them could do, without a question that each answers for itself."""
-        found = {move.name: move for _, moves in self.rows for move in moves if _is_same_for_all(move)}
+        found = {move.name: move for _, moves in self.rows for move in moves if _is_shareable(move)}
         return [*found.values()] if len(self.rows) > 1 else []
 
 
@@ -57,7 +57,7 @@ class Inbox(BaseView):
             return redirect(url_for("AuthDBView.login", next="/desk/inbox/"))
         resource = next((each for each in registered_resources() if each.name == request.form.get("noun")), None)
         move = resource.moves.get(request.form.get("move", "")) if resource else None
-        if resource is None or move is None or not move.by or not _is_same_for_all(move):
+        if resource is None or move is None or not move.by or not _is_shareable(move):
             raise Missing
         security.require_right(resource.noun, "read")
         security.require_right(resource.noun, move.name)
@@ -84,15 +84,15 @@ class Inbox(BaseView):
             return render_template(
                 "desk/inbox_decide.html", **given | {"wrong": no.fields, "refusal": no.words}
             ), no.status
-        return _page([_one(resource, id, move, answers) for id in ids], move)
+        return _page([_decide_one(resource, id, move, answers) for id in ids], move)
 
 
-def _is_same_for_all(move: Move) -> bool:
+def _is_shareable(move: Move) -> bool:
     """One reason can be given for many; a sum, an hour or a reference is each row's own."""
     return not move.asks or [each.name for each in questions(move.asks)] == ["why"]
 
 
-def _one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> dict[str, Any]:
+def _decide_one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> dict[str, Any]:
     row, problem = None, ""
     try:
         row = access.find(resource.noun, id)
@@ -110,14 +110,14 @@ def _one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> di
 
 
 def _page(report: Sequence[dict[str, Any]] | None = None, move: Move | None = None) -> str:
-    return render_template("desk/inbox.html", heaps=_heaps(), report=report, move=move)
+    return render_template("desk/inbox.html", heaps=_all_waiting_rows(), report=report, move=move)
 
 
-def _heaps() -> list[Heap]:
-    return [heap for resource, it in waiting() if (heap := _heap(resource, it)).rows]
+def _all_waiting_rows() -> list[WaitingRows]:
+    return [heap for resource, it in waiting_items() if (heap := _waiting_rows(resource, it)).rows]
 
 
-def _heap(resource: Resource, it: Waits) -> Heap:
+def _waiting_rows(resource: Resource, it: Waits) -> WaitingRows:
     noun, who = resource.noun, access.actor()
     first = getattr(noun, it.until) if it.until else noun.id
     statement = (
@@ -126,4 +126,4 @@ def _heap(resource: Resource, it: Waits) -> Heap:
         .limit(AT_ONCE + 1)
     )
     rows = [*session.scalars(statement).unique()]
-    return Heap(resource, it, [(row, legal(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)
+    return WaitingRows(resource, it, [(row, legal(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)

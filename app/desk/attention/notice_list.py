@@ -17,8 +17,8 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 
 AT_ONCE = 50
-AGAIN = 5_000  # milliseconds, after which the browser asks again by itself; a page in the background does not
-NEW = 3
+RETRY_AFTER = 5_000  # milliseconds, after which the browser asks again by itself; a page in the background does not
+MAX_NEW = 3
 
 
 class Notices(BaseView):
@@ -29,7 +29,7 @@ class Notices(BaseView):
 
     @expose("/")
     def index(self) -> Any:
-        return _signed_in() or _page()
+        return _sign_in_redirect() or _page()
 
     @expose("/stream")
     def stream(self) -> Response:
@@ -38,24 +38,24 @@ class Notices(BaseView):
         if me is None:
             return Response(status=204)  # which tells the browser to stop asking
         last = request.headers.get("Last-Event-ID", "")
-        new = _since(me, int(last)) if last.isdecimal() and len(last) < 10 else []
+        new = _unread_after(me, int(last)) if last.isdecimal() and len(last) < 10 else []
         latest = session.scalar(select(Notice.id).where(Notice.user_id == me).order_by(Notice.id.desc()).limit(1)) or 0
         said = {
-            "unread": Notice.unread(me),
+            "unread": Notice.count_unread(me),
             "new": [{"words": str(each), "url": url_for("Notices.open", id=each.id)} for each in new],
         }
-        body = f"retry: {AGAIN}\nid: {latest}\nevent: notices\ndata: {json.dumps(said)}\n\n"
+        body = f"retry: {RETRY_AFTER}\nid: {latest}\nevent: notices\ndata: {json.dumps(said)}\n\n"
         return Response(body, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
     @expose("/<int:id>")
     def open(self, id: int) -> Any:
         """Seen, and on to what it is about."""
-        if answer := _signed_in():
+        if answer := _sign_in_redirect():
             return answer
-        notice = session.scalar(select(Notice).where(Notice.id == id, Notice.mine()))
+        notice = session.scalar(select(Notice).where(Notice.id == id, Notice.is_mine()))
         if notice is None:
             raise Missing
-        _mark(Notice.id == id)
+        _mark_read(Notice.id == id)
         if notice.noun is None:
             return redirect(url_for("Users.userinfo" if notice.kind == "ways_in" else "Inbox.index"))
         return redirect(door_to(notice.noun, notice.row_id) or url_for("Notices.index"))
@@ -63,21 +63,21 @@ class Notices(BaseView):
     @expose("/read", methods=["POST"])
     def read(self) -> Any:
         """One of them, or all."""
-        if answer := _signed_in():
+        if answer := _sign_in_redirect():
             return answer
         chosen = request.form.get("id", "")
-        _mark(*([Notice.id == int(chosen)] if chosen.isdecimal() and len(chosen) < 10 else []))
+        _mark_read(*([Notice.id == int(chosen)] if chosen.isdecimal() and len(chosen) < 10 else []))
         return redirect(url_for("Notices.index"))
 
     @expose("/preferences", methods=["POST"])
     def preferences(self) -> Any:
-        if answer := _signed_in():
+        if answer := _sign_in_redirect():
             return answer
         me = access.actor().user_id
         assert me is not None
         try:
             with transaction():
-                Preference.keep(me, {kind: request.form[kind] for kind in KINDS if kind in request.form})
+                Preference.save_ways(me, {kind: request.form[kind] for kind in KINDS if kind in request.form})
         except Refused as no:
             session.rollback()
             return _page(refusal=no), no.status
@@ -85,44 +85,44 @@ class Notices(BaseView):
         return redirect(url_for("Notices.index"))
 
 
-def unread() -> int:
+def unread_count() -> int:
     """What the bell shows."""
-    return Notice.unread(access.actor().user_id)
+    return Notice.count_unread(access.actor().user_id)
 
 
-def _signed_in() -> Any:
+def _sign_in_redirect() -> Any:
     """The way to the sign-in for a stranger; nothing for everybody else."""
     return redirect(url_for("AuthDBView.login", next="/desk/notices/")) if access.actor().user_id is None else None
 
 
-def _mark(*which: ColumnElement[bool]) -> None:
+def _mark_read(*which: ColumnElement[bool]) -> None:
     """In one statement: the clock may be counting anew in the same row."""
     with transaction():
         session.execute(
-            update(Notice).where(Notice.mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now())
+            update(Notice).where(Notice.is_mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now())
         )
 
 
 def _page(refusal: Refused | None = None) -> str:
     me = access.actor().user_id
     assert me is not None
-    found = [*session.scalars(select(Notice).where(Notice.mine()).order_by(Notice.id.desc()).limit(AT_ONCE))]
+    found = [*session.scalars(select(Notice).where(Notice.is_mine()).order_by(Notice.id.desc()).limit(AT_ONCE))]
     return render_template(
         "desk/notices.html",
         notices=found,
-        fresh=Notice.unread(me),
+        fresh=Notice.count_unread(me),
         kinds=KINDS,
         ways=WAYS,
-        wanted=Preference.of(me),
+        wanted=Preference.ways_of(me),
         refusal=refusal,
-        called=_called,
+        called=_kind_label,
     )
 
 
-def _called(notice: Notice) -> str:
+def _kind_label(notice: Notice) -> str:
     return KINDS.get(notice.kind, "")
 
 
-def _since(me: int, last: int) -> list[Notice]:
+def _unread_after(me: int, last: int) -> list[Notice]:
     new = select(Notice).where(Notice.user_id == me, Notice.id > last, Notice.read_at.is_(None))
-    return [*session.scalars(new.order_by(Notice.id).limit(NEW))]
+    return [*session.scalars(new.order_by(Notice.id).limit(MAX_NEW))]

@@ -54,11 +54,11 @@ from app.kernel.db import (
 from app.kernel.jobs import job, later
 
 SHORTEST = 2  # characters that are worth a question
-NEAR = 0.45  # how much of a name has to be right
-AT_ONCE = 5, 12  # rows of one kind in the palette, and on the page
-PORTION = 10_000  # rows that are written anew at once
-NEXT = "\t\n"  # what follows is said of a neighbour
-AMONG = 400  # so many of those that fit are put in order
+MIN_SIMILARITY = 0.45  # how much of a name has to be right
+HITS_PER_KIND = 5, 12  # rows of one kind in the palette, and on the page
+BATCH = 10_000  # rows that are written anew at once
+NEIGHBOUR_MARK = "\t\n"  # what follows is said of a neighbour
+MAX_CANDIDATES = 400  # so many of those that fit are put in order
 
 
 class Finding(Noun):
@@ -91,18 +91,18 @@ class Entry:
 
 
 _entries: dict[type[Noun], Entry] = {}
-_around: dict[type[Noun], list[tuple[Entry, frozenset[str], Executable]]] = {}
+_by_neighbour: dict[type[Noun], list[tuple[Entry, frozenset[str], Executable]]] = {}
 
 
-def know(resources: Iterable[Resource]) -> None:
+def configure(resources: Iterable[Resource]) -> None:
     """What is searched, from the declarations: called once they are all there."""
     _entries.clear()
-    _around.clear()
+    _by_neighbour.clear()
     for resource in resources:
         if resource.is_indexed:
             entry = _entries[resource.noun] = _entry(resource)
             for neighbour, watched, statement in entry.by_neighbour:
-                _around.setdefault(neighbour, []).append((entry, watched, statement))
+                _by_neighbour.setdefault(neighbour, []).append((entry, watched, statement))
 
 
 def _entry(resource: Resource) -> Entry:
@@ -110,19 +110,19 @@ def _entry(resource: Resource) -> Entry:
     near = []
     for path in sorted(steps):
         watched = {each.steps[len(path)] for each in resource.declared.search if each.steps[: len(path)] == path}
-        owner = _at_the_end(resource.noun, path)
-        near.append((owner, _columns(owner, watched), _kept(resource, path)))
+        owner = _noun_along(resource.noun, path)
+        near.append((owner, _watched_columns(owner, watched), _upsert(resource, path)))
     own = {each.steps[0] for each in resource.declared.search} | ({"more"} if hasattr(resource.noun, "more") else set())
-    return Entry(resource, _kept(resource, ()), near, _columns(resource.noun, own))
+    return Entry(resource, _upsert(resource, ()), near, _watched_columns(resource.noun, own))
 
 
-def _at_the_end(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
+def _noun_along(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
     for step in path:
         noun = looked_at(noun).relationships[step].mapper.class_
     return noun
 
 
-def _columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
+def _watched_columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
     """The columns in which a name, or which row it leads to, is written."""
     mapper, found = looked_at(noun), set()
     for name in names:
@@ -135,18 +135,20 @@ def _columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
+def _upsert(resource: Resource, path: tuple[str, ...]) -> Executable:
     """Write down anew the rows with these ids, or those whose neighbour along the path has one of them."""
-    there, statement = _joined(resource)
+    there, statement = _with_neighbours(resource)
     said = [
-        [line for each in its for line in _lines(getattr(there[each.steps[:-1]], each.name), each)]
-        for its in _by_owner(resource)
+        [line for each in its for line in _index_lines(getattr(there[each.steps[:-1]], each.name), each)]
+        for its in _own_and_neighbours(resource)
     ]
     if hasattr(resource.noun, "more"):
-        said[0].append(_fields(resource.noun))
+        said[0].append(_custom_field_text(resource.noun))
     own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in said)
-    letters: Any = func.concat("\n", own, "\n", func.nullif(func.concat(NEXT, theirs, "\n"), f"{NEXT}\n"))
-    words = func.setweight(_split(own), text("'A'")).concat(_split(theirs))
+    letters: Any = func.concat(
+        "\n", own, "\n", func.nullif(func.concat(NEIGHBOUR_MARK, theirs, "\n"), f"{NEIGHBOUR_MARK}\n")
+    )
+    words = func.setweight(_to_tsvector(own), text("'A'")).concat(_to_tsvector(theirs))
     wanted = there[path].id == func.any(bindparam("ids", type_=ARRAY(Integer)))
     kept = literal(resource.name), resource.noun.id, letters, words, literal(1), NOW, NOW
     rows = statement.with_only_columns(*kept).where(wanted).order_by(resource.noun.id)
@@ -160,7 +162,7 @@ def _kept(resource: Resource, path: tuple[str, ...]) -> Executable:
     )
 
 
-def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]]:
+def _with_neighbours(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]]:
     """The noun with the neighbours that it is searched by, each once."""
     there: dict[tuple[str, ...], Any] = {(): resource.noun}
     statement = select(resource.noun.id)
@@ -173,18 +175,18 @@ def _joined(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]
     return there, statement
 
 
-def _by_owner(resource: Resource) -> tuple[list[Column], list[Column]]:
+def _own_and_neighbours(resource: Resource) -> tuple[list[Column], list[Column]]:
     """What stands in the row itself, and what in its neighbours: somebody comes before the papers that name them."""
     return [each for each in resource.declared.search if len(each.steps) == 1], [
         each for each in resource.declared.search if len(each.steps) > 1
     ]
 
 
-def _split(letters: Any) -> Any:
+def _to_tsvector(letters: Any) -> Any:
     return func.to_tsvector(text("'simple'"), func.regexp_replace(letters, "[^[:alnum:]]+", " ", "g"))
 
 
-def _lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
+def _index_lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
     """A value, and of a number such as BK-2026-000123 what people say of it: 123."""
     written = func.nullif(cast(expression, String), "")
     yield func.left(written, 2000)
@@ -192,7 +194,7 @@ def _lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
         yield func.nullif(func.ltrim(func.substring(written, "[0-9]+$"), "0"), "")
 
 
-def _fields(noun: type[Noun]) -> Any:
+def _custom_field_text(noun: type[Noun]) -> Any:
     """What stands in the fields that are to be found: asked of the database, which knows at any moment which they are."""
     said, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
     known = and_(field.noun == noun.__tablename__, field.key == said.c.key, field.found, field.state == "used")
@@ -205,61 +207,61 @@ def _fields(noun: type[Noun]) -> Any:
 
 
 @event.listens_for(Session, "after_flush")
-def _collect(here: Session, context: UOWTransaction) -> None:
+def _collect_changes(here: Session, context: UOWTransaction) -> None:
     here.info.setdefault("found_fields", set()).update(
-        each for each in (*here.new, *here.dirty) if isinstance(each, Field) and _is_found_anew(each)
+        each for each in (*here.new, *here.dirty) if isinstance(each, Field) and _changes_index(each)
     )
     for row in here.new:
         if type(row) in _entries:
-            _owe(here, type(row), row.id)
+            _mark_stale(here, type(row), row.id)
     for row in here.dirty:
-        changed = _changed(row) if type(row) in _entries or type(row) in _around else frozenset()
+        changed = _changed_columns(row) if type(row) in _entries or type(row) in _by_neighbour else frozenset()
         if changed and type(row) in _entries and changed & _entries[type(row)].watched:
-            _owe(here, type(row), row.id)
-        if any(changed & watched for _, watched, _ in _around.get(type(row), ())):
+            _mark_stale(here, type(row), row.id)
+        if any(changed & watched for _, watched, _ in _by_neighbour.get(type(row), ())):
             here.info.setdefault("found_around", {}).setdefault(type(row), set()).add(row.id)
     for row in here.deleted:
         if type(row) in _entries:
             here.info.setdefault("found_no_more", {}).setdefault(row.__tablename__, set()).add(row.id)
 
 
-def _changed(row: Any) -> frozenset[str]:
+def _changed_columns(row: Any) -> frozenset[str]:
     attributes = looked_at(row).attrs
     watched = {*(_entries[type(row)].watched if type(row) in _entries else ())}.union(
-        *(its for _, its, _ in _around.get(type(row), ()))
+        *(its for _, its, _ in _by_neighbour.get(type(row), ()))
     )
     return frozenset(each for each in watched if attributes[each].history.has_changes())
 
 
-def _is_found_anew(field: Any) -> bool:
+def _changes_index(field: Any) -> bool:
     ticked, moved = (looked_at(field).attrs[name].history.has_changes() for name in ("found", "state"))
     return bool(ticked or (field.found and moved))
 
 
-def _owe(here: Session, noun: type[Noun], *ids: int) -> None:
+def _mark_stale(here: Session, noun: type[Noun], *ids: int) -> None:
     here.info.setdefault("found", {}).setdefault(noun, set()).update(ids)
 
 
 @event.listens_for(Session, "do_orm_execute")
-def _changed_unseen(state: ORMExecuteState) -> None:
+def _collect_bulk_change(state: ORMExecuteState) -> None:
     """A bulk change loads no rows: those that it will change are asked for first."""
     noun = changed_in_bulk(state)
-    if noun is None or not state.is_update or (noun not in _entries and noun not in _around):
+    if noun is None or not state.is_update or (noun not in _entries and noun not in _by_neighbour):
         return
     where = getattr(state.statement, "whereclause", None)
     ids = [*state.session.execute(select(noun.id).where(where) if where is not None else select(noun.id)).scalars()]
     if noun in _entries:
-        _owe(state.session, noun, *ids)
-    if noun in _around:
+        _mark_stale(state.session, noun, *ids)
+    if noun in _by_neighbour:
         state.session.info.setdefault("found_around", {}).setdefault(noun, set()).update(ids)
 
 
 @event.listens_for(Session, "before_commit")
-def _keep(here: Session) -> None:
+def _update_index(here: Session) -> None:
     here.flush()
     for field in here.info.pop("found_fields", ()):
-        later(write_anew, field)
-    gone, owed, around = (here.info.pop(name, {}) for name in _OWED)
+        later(reindex_field, field)
+    gone, owed, around = (here.info.pop(name, {}) for name in _PENDING)
     if not (gone or owed or around):
         return
     connection = here.connection()
@@ -275,32 +277,32 @@ def _keep(here: Session) -> None:
             )
 
 
-_OWED = "found_no_more", "found", "found_around"
+_PENDING = "found_no_more", "found", "found_around"
 
 
 @event.listens_for(Session, "after_rollback")
-def _forget(here: Session) -> None:
-    for name in (*_OWED, "found_fields"):
+def _forget_changes(here: Session) -> None:
+    for name in (*_PENDING, "found_fields"):
         here.info.pop(name, None)
 
 
-@job("Update search index")
-def write_anew(field: Field) -> None:
+@job("Update search index", was="desk.search.write_anew")
+def reindex_field(field: Field) -> None:
     """The rows that say something in a field, after it was ticked, put away or brought back."""
     entry = _entries.get(noun_of_table(field.noun))
     if entry is not None:
-        _write_anew(entry, field.key)
+        _reindex(entry, field.key)
 
 
-def _write_anew(entry: Entry, key: str = "") -> None:
+def _reindex(entry: Entry, key: str = "") -> None:
     noun: Any = entry.resource.noun
     ids = [*session.scalars(select(noun.id).where(*([noun.more.has_key(key)] if key else [])).order_by(noun.id))]
-    for begins in range(0, len(ids), PORTION):
+    for begins in range(0, len(ids), BATCH):
         with transaction():
-            session.execute(entry.by_row, {"ids": ids[begins : begins + PORTION]})
+            session.execute(entry.by_row, {"ids": ids[begins : begins + BATCH]})
 
 
-def rebuild() -> int:
+def rebuild_index() -> int:
     """Everything anew, one kind after the other: after a declaration has changed, or rows came in past the program."""
     with transaction():
         session.execute(delete(Finding.__table__).where(Finding.noun.not_in([noun.__tablename__ for noun in _entries])))
@@ -314,7 +316,7 @@ def rebuild() -> int:
                     Finding.noun == noun.__tablename__, Finding.row_id.not_in(select(noun.id))
                 )
             )
-        _write_anew(entry)
+        _reindex(entry)
     return session.scalar(select(func.count()).select_from(Finding)) or 0
 
 
@@ -341,35 +343,35 @@ class Group:
     more: bool
 
 
-def found(words: str, at_once: int) -> list[Group]:
+def search_records(words: str, at_once: int) -> list[Group]:
     """What fits these words, within the reader's rows. What is only nearly so is shown where nothing else is."""
     said = " ".join(words.replace("\x00", "").lower().split())[:100]
     if len(said) < SHORTEST:
         return []
-    ranked = _ranked(said, at_once, _fits(said), _rank(said))
+    ranked = _ranked_rows(said, at_once, _match_condition(said), _rank(said))
     if not ranked and re.search(r"[^\W\d_]{3}", said):
         begin_transaction()
         session.execute(
-            text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(NEAR)}
+            text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(MIN_SIMILARITY)}
         )
-        near, own = literal(said), func.split_part(Finding.letters, NEXT, 1)
+        near, own = literal(said), func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
         how_near = func.greatest(func.word_similarity(near, own), 0.9 * func.word_similarity(near, Finding.letters))
-        ranked = _ranked(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
+        ranked = _ranked_rows(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
     return _groups(ranked, at_once)
 
 
-def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
+def _ranked_rows(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
     """Of each kind the best, and one more to know whether there are more; in the order in which they fit."""
     readable = [entry.resource for noun, entry in _entries.items() if access.actor().may(noun, "read")]
     mine = [each for each in readable if each.search]
-    theirs = or_(*(and_(Finding.noun == each.name, _is_there(each, said)) for each in mine)) if mine else None
+    theirs = or_(*(and_(Finding.noun == each.name, _is_readable(each, said)) for each in mine)) if mine else None
     if theirs is None:
         return []
     fitting = (
         select(Finding.noun, Finding.row_id, rank.label("rank"))
         .where(fits, theirs)
         .order_by(rank, Finding.row_id.desc())
-        .limit(AMONG)
+        .limit(MAX_CANDIDATES)
         .subquery()
     )
     place = func.row_number().over(partition_by=fitting.c.noun, order_by=(fitting.c.rank, fitting.c.row_id.desc()))
@@ -382,7 +384,7 @@ def _ranked(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> li
     return [(noun, row_id) for noun, row_id in session.execute(best)]
 
 
-def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
+def _is_readable(resource: Resource, said: str) -> ColumnElement[bool]:
     """And where the reader may not read all of what is searched, in what they may read: or a telephone could be guessed digit by digit."""
     there = (
         select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
@@ -392,27 +394,27 @@ def _is_there(resource: Resource, said: str) -> ColumnElement[bool]:
     return and_(there, Finding.row_id.in_(saying(resource, said)))
 
 
-def _fits(said: str) -> ColumnElement[bool]:
+def _match_condition(said: str) -> ColumnElement[bool]:
     """All the words as beginnings of words; or the letters as they stand; or the digits of a telephone, however it is written."""
     ways: list[ColumnElement[bool]] = []
-    if question := _question(said):
-        ways.append(_has(question))
+    if question := _prefix_query(said):
+        ways.append(_matches_query(question))
     if len(said) > 2:
         ways.append(Finding.letters.like(containing(said)))
-    if digits := _telephone(said):
+    if digits := _phone_digits(said):
         ways.append(Finding.letters.like(containing(digits)))
     return or_(*ways) if ways else Finding.letters.like(containing(said))
 
 
-def _has(question: str) -> ColumnElement[bool]:
+def _matches_query(question: str) -> ColumnElement[bool]:
     return Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question))
 
 
-def _question(said: str) -> str:
+def _prefix_query(said: str) -> str:
     return " & ".join(f"{each}:*" for each in re.findall(r"[^\W_]+", said))
 
 
-def _telephone(said: str) -> str:
+def _phone_digits(said: str) -> str:
     """Its digits, without what is dialled before them at home or abroad."""
     digits = re.sub(r"\D", "", said)
     return digits.lstrip("0") if len(digits) >= 5 and re.fullmatch(r"[\d\s+()./-]+", said) else ""
@@ -420,14 +422,14 @@ def _telephone(said: str) -> str:
 
 def _rank(said: str) -> Any:
     """A value that is just this, a value that begins like this, all of its words, and then whatever holds it."""
-    plain, own = containing(said)[1:-1], func.split_part(Finding.letters, NEXT, 1)
+    plain, own = containing(said)[1:-1], func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
     steps: list[tuple[Any, Any]] = [(own.like(f"%\n{plain}\n%"), 0), (own.like(f"%\n{plain}%"), 1)]
     if number := re.search(r"[1-9]\d*$", said):
         steps.append((own.like(f"%\n{number[0]}\n%"), 1))
-    if digits := _telephone(said):
+    if digits := _phone_digits(said):
         steps.append((own.like(f"%{digits}\n%"), 1))
-    if question := _question(said):
-        steps += [(_has(question.replace(":*", ":*A")), 2), (_has(question), 3)]
+    if question := _prefix_query(said):
+        steps += [(_matches_query(question.replace(":*", ":*A")), 2), (_matches_query(question), 3)]
     return case(*steps, else_=4)
 
 
@@ -483,9 +485,9 @@ class Search(BaseView):
     def show(self) -> Any:
         words = request.args.get("q", "").strip()[:200]
         as_json = request.accept_mimetypes.best == "application/json"
-        groups = found(words, AT_ONCE[0 if as_json else 1])
+        groups = search_records(words, HITS_PER_KIND[0 if as_json else 1])
         if as_json:
-            return {"groups": [_said(each, words) for each in groups]}
+            return {"groups": [_group_json(each, words) for each in groups]}
         return render_template("desk/search.html", words=words, groups=groups, shortest=SHORTEST)
 
     @expose("/seen")
@@ -497,31 +499,33 @@ class Search(BaseView):
             for noun, _, id in (each.partition("-") for each in request.args.get("rows", "").split(",")[:12])
             if id.isdecimal() and len(id) < 10
         ]
-        kinds = [each for each in (resource_called(noun) for noun in dict.fromkeys(noun for noun, _ in wanted)) if each]
+        kinds = [
+            each for each in (searchable_resource(noun) for noun in dict.fromkeys(noun for noun, _ in wanted)) if each
+        ]
         hits = {
             (kind.name, hit.row.id): (kind, hit)
             for kind in kinds
             for hit in hits_of(kind, [id for noun, id in wanted if noun == kind.name])
         }
-        return {"hits": [_told(*hits[each]) for each in wanted if each in hits]}
+        return {"hits": [_hit_json(*hits[each]) for each in wanted if each in hits]}
 
 
-def resource_called(name: str) -> Resource | None:
+def searchable_resource(name: str) -> Resource | None:
     """The resource of this name, if it can be found at all and whoever is here may read it."""
     found = next((noun for noun in _entries if noun.__tablename__ == name), None)
     return resource_of(found) if found and access.actor().may(found, "read") else None
 
 
-def _said(group: Group, words: str) -> dict[str, Any]:
+def _group_json(group: Group, words: str) -> dict[str, Any]:
     all_of_it = url_for(group.resource.front, q=words) if group.more else ""
     return {
         "label": group.resource.label,
-        "hits": [_told(group.resource, each) for each in group.hits],
+        "hits": [_hit_json(group.resource, each) for each in group.hits],
         "all": all_of_it,
     }
 
 
-def _told(resource: Resource, hit: Hit) -> dict[str, str]:
+def _hit_json(resource: Resource, hit: Hit) -> dict[str, str]:
     state = resource.noun.state_label(hit.state) if hit.state else ""
     return {
         "title": hit.title,

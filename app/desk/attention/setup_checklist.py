@@ -16,32 +16,32 @@ from app.kernel.db import noun_of_table, session
 from app.kernel.pack import Step
 
 
-def steps() -> list[tuple[Step, bool]]:
+def checklist_steps() -> list[tuple[Step, bool]]:
     """The house's own first and last, those of each line of business in between."""
     every = [*_BEFORE, *(step for pack in current_app.extensions["packs"] for step in pack.first_steps), *_AFTER]
     return [(each, each.is_done()) for each in every]
 
 
-def are_left() -> bool:
+def is_shown() -> bool:
     """For an administrator, until somebody has paid for the first time."""
-    return access.ADMIN in access.actor().roles and not _somebody_paid()
+    return access.ADMIN in access.actor().roles and not _has_a_payment()
 
 
-def _somebody_paid() -> bool:
+def _has_a_payment() -> bool:
     payment: Any = noun_of_table("payment")  # the house is put together before its money
     return session.scalar(select(payment.id).where(payment.pays).limit(1)) is not None
 
 
-def _has_a_password_of_their_own() -> bool:
+def _has_own_password() -> bool:
     return not check_password(current_user.password, current_user.username)
 
 
-def _can_be_paid() -> bool:
+def _has_a_gateway() -> bool:
     it = current_app.extensions["settings"]
     return bool(it.razorpay_key or it.stripe_key)
 
 
-def _has_a_name() -> bool:
+def _has_business_details() -> bool:
     it = current_app.extensions["settings"]
     return bool(it.business != "Frontdesk" and it.business_address)
 
@@ -50,37 +50,37 @@ _BEFORE = [
     Step(
         "Change your password",
         "The initial password is known to the installer.",
-        _has_a_password_of_their_own,
+        _has_own_password,
         "ResetMyPasswordView.this_form_get",
     ),
     Step(
         "Add your business details",
         "Your name, address and tax number appear on every page and invoice.",
-        _has_a_name,
+        _has_business_details,
         "BusinessScreens.list",
     ),
     Step(
         "Connect a payment gateway",
         "Set your Razorpay or Stripe keys in the environment. Until then, payments run in the sandbox.",
-        _can_be_paid,
+        _has_a_gateway,
     ),
 ]
 _AFTER = [
     Step(
         "Make a test payment",
         "Book and pay on your own site as a customer would. The payment appears here and can be refunded.",
-        _somebody_paid,
+        _has_a_payment,
         address="/",
     ),
 ]
 
 
-def _answers() -> str:
-    every: Sequence[tuple[Step, bool]] = steps()
-    return render_template("desk/first_steps.html", steps=every, done=sum(done for _, done in every), link_to=link_to)
+def _render_page() -> str:
+    every: Sequence[tuple[Step, bool]] = checklist_steps()
+    return render_template("desk/first_steps.html", steps=every, done=sum(done for _, done in every), link_to=step_url)
 
 
-def link_to(step: Step) -> str:
+def step_url(step: Step) -> str:
     return step.address or (url_for(step.endpoint) if step.endpoint else "")
 
 
@@ -90,5 +90,5 @@ page = Page(
     icon="check",
     also="first steps onboarding start guide",
     roles=access.ADMIN,
-    answers=_answers,
+    answers=_render_page,
 )

@@ -21,9 +21,9 @@ from app.kernel.events import ADDED
 from app.kernel.process_cache import ProcessCache
 from app.kernel.workflow import Move, is_past, move
 
-MOST = 10  # steps
+MAX_STEPS = 10  # steps
 LONGEST = 100
-_NEVER = ("automation", "run")  # what they keep themselves
+_EXCLUDED = ("automation", "run")  # what they keep themselves
 
 
 _STEP = {
@@ -31,17 +31,17 @@ _STEP = {
     "properties": {"does": {"type": "string", "enum": [*step.KINDS]}},
     "additionalProperties": True,
 }
-_SCHEMA = {"type": "array", "items": _STEP, "maxItems": MOST}
+_SCHEMA = {"type": "array", "items": _STEP, "maxItems": MAX_STEPS}
 
 
-def _steps(given: Any) -> list[Any]:
+def _parse_steps(given: Any) -> list[Any]:
     """As JSON, sent or typed; each of them is read when it is known what it is about."""
     try:
         steps = json.loads(given) if isinstance(given, str) else given
     except ValueError:
         steps = None
-    if not isinstance(steps, list) or len(steps) > MOST:
-        raise ValueError(f'Send a list of at most {MOST} steps, such as {{"does": "remark", "words": "…"}}.')
+    if not isinstance(steps, list) or len(steps) > MAX_STEPS:
+        raise ValueError(f'Send a list of at most {MAX_STEPS} steps, such as {{"does": "remark", "words": "…"}}.')
     return steps
 
 
@@ -59,7 +59,9 @@ class Automation(Noun):
     noun: Mapped[str] = mapped_column(info={"label": "Record type"})
     verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
     asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # as the address of a list has it
-    steps: Mapped[list[Any]] = mapped_column(default=list, info={"label": "Steps", "reads": _steps, "schema": _SCHEMA})
+    steps: Mapped[list[Any]] = mapped_column(
+        default=list, info={"label": "Steps", "reads": _parse_steps, "schema": _SCHEMA}
+    )
     maker_id: Mapped[int | None] = mapped_column(ForeignKey("ab_user.id", ondelete="SET NULL"))
     maker: Mapped[Any] = relationship("User")
     made_by: Mapped[str] = mapped_column(info={"label": "Created by"})
@@ -71,19 +73,21 @@ class Automation(Noun):
             self.name, self.steps, self.asked = " ".join((self.name or "").split()), self.steps or [], self.asked or ""
             if not self.made_by:
                 self.maker_id, self.made_by = actor().user_id, actor().name
-            resource = self._checked()
-            self.sentence = said(resource, self.verb, self.groups, [each.said() for each in self.doing])
-        board.invalidate()
+            resource = self._validated()
+            self.sentence = sentence_of(
+                resource, self.verb, self.groups, [each.in_words() for each in self.parsed_steps]
+            )
+        active_automations.invalidate()
 
-    def _checked(self) -> Resource:
+    def _validated(self) -> Resource:
         wrong = {}
         if not 2 <= len(self.name) <= LONGEST or not self.name.isprintable():
             wrong["name"] = f"Enter a name of 2 to {LONGEST} characters."
-        resource = about(self.noun)
+        resource = readable_resource(self.noun)
         if resource is None:
             raise Invalid.fields_said(wrong | {"noun": "Choose one from the list."})
-        if self.verb not in verbs(resource):
-            wrong["verb"] = f"Choose a trigger: {', '.join(verbs(resource))}."
+        if self.verb not in triggers_of(resource):
+            wrong["verb"] = f"Choose a trigger: {', '.join(triggers_of(resource))}."
         try:
             groups = filters.read(self.asked)
             self.asked = filters.written(groups)
@@ -93,7 +97,7 @@ class Automation(Noun):
         kept = []
         for nth, each in enumerate(self.steps, 1):
             try:
-                kept.append(step.read(each, resource).kept)
+                kept.append(step.parse_step(each, resource).as_json)
             except Invalid as no:
                 wrong |= {f"steps.{nth}.{name}": why for name, why in no.fields.items()}
         if wrong:
@@ -117,13 +121,13 @@ class Automation(Noun):
         return filters.read(self.asked)
 
     @property
-    def doing(self) -> list[Step]:
-        return [step.again(each) for each in self.steps]
+    def parsed_steps(self) -> list[Step]:
+        return [step.load_step(each) for each in self.steps]
 
     @move("draft", "off", to="on", by="Desk", label="Turn on automation")
     def switch_on(self) -> None:
         """Run this automation every time its trigger occurs."""
-        if about(self.noun) is None:
+        if readable_resource(self.noun) is None:
             raise Forbidden("To turn this automation on, you need permission to view its records.")
         if not self.steps:
             raise Refused("This automation has no steps. Add a step, then turn it on.")
@@ -132,15 +136,15 @@ class Automation(Noun):
     @move("on", to="off", by="Desk", label="Turn off automation")
     def switch_off(self) -> None:
         """Start no new runs, and stop queued ones."""
-        board.invalidate()
+        active_automations.invalidate()
 
 
 # --- kept in mind -----------------------------------------------------------------------------------------------------
 
-Awaited = Mapping[str, Mapping[str, list[int]]]
+AutomationIds = Mapping[str, Mapping[str, list[int]]]
 
 
-def _awaited(own: Session) -> Awaited:
+def _load_active(own: Session) -> AutomationIds:
     """By noun and by what happens to it: the automations that wait for that."""
     found: dict[str, dict[str, list[int]]] = {}
     for id, noun, verb in own.execute(
@@ -150,36 +154,36 @@ def _awaited(own: Session) -> Awaited:
     return found
 
 
-board = ProcessCache("automations", _awaited)
+active_automations = ProcessCache("automations", _load_active)
 
 
 def is_awaited(noun: type[Any]) -> bool:
-    return noun.__tablename__ in board.value
+    return noun.__tablename__ in active_automations.value
 
 
 # --- what it can be about ---------------------------------------------------------------------------------------------
 
 
-def open_to() -> list[Resource]:
+def available_resources() -> list[Resource]:
     """Of which nouns whoever is here can make one: those that move or are added, and that they may read. The lines of business come first."""
     who = actor()
     found = [
         each
         for each in registered_resources()
-        if each.name not in _NEVER and verbs(each) and who.may(each.noun, "read")
+        if each.name not in _EXCLUDED and triggers_of(each) and who.may(each.noun, "read")
     ]
     first = [each.pack for each in registered_resources()][:1]
     return sorted(found, key=lambda each: (each.pack in (*first, "General"), each.pack, each.label))
 
 
-def about(name: str) -> Resource | None:
-    return next((each for each in open_to() if each.name == name), None)
+def readable_resource(name: str) -> Resource | None:
+    return next((each for each in available_resources() if each.name == name), None)
 
 
-def verbs(resource: Resource) -> Mapping[str, str]:
+def triggers_of(resource: Resource) -> Mapping[str, str]:
     """What can happen to it, each in words that go on after “When a booking …”."""
     found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
-    found |= {name: _happens(resource, it) for name, it in resource.moves.items()}
+    found |= {name: _trigger_in_words(resource, it) for name, it in resource.moves.items()}
     said = [*found.values()]
     return {
         name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words
@@ -187,47 +191,50 @@ def verbs(resource: Resource) -> Mapping[str, str]:
     }
 
 
-def _happens(resource: Resource, it: Move) -> str:
+def _trigger_in_words(resource: Resource, it: Move) -> str:
     """The trigger in words: “is marked as paid”. A move without a button is described by the state it leads to."""
     done, _, rest = it.happened(resource.noun).partition(" ")
     rest = rest.removesuffix(resource.singular).removesuffix(resource.singular.rpartition(" ")[2]).strip()
-    if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _GOES_ON):
+    if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _PREPOSITIONS):
         return f"is {done.lower()} {rest}".strip()
     if not it.to:
         return f"is updated by “{it.label}”"
     state = resource.noun.state_label(it.to).lower()
-    return _BY_ITSELF.get(state) or f"{'is' if is_past(state) else 'becomes'} {state}"
+    return _VERBS_OF_STATES.get(state) or f"{'is' if is_past(state) else 'becomes'} {state}"
 
 
-_BY_ITSELF = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
+_VERBS_OF_STATES = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
 # What goes on after the verb of a label, where no other thing is named: “Check in”, “Mark as paid”.
-_GOES_ON = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "over", "to", "up", "without")
+_PREPOSITIONS = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "over", "to", "up", "without")
 
 
-def said(resource: Resource, verb: str, groups: filters.Groups, steps: Sequence[str]) -> str:
+def sentence_of(resource: Resource, verb: str, groups: filters.Groups, steps: Sequence[str]) -> str:
     """When a booking is cancelled, and price is at least 1000: create the task “Call back” for Asha Rao, due tomorrow."""
-    when = f"When {an(resource)} {verbs(resource).get(verb, '…')}"
-    questions = [" and ".join(within_a_sentence(_asked(resource, it)) for it in group) for group in groups]
+    when = f"When {with_article(resource)} {triggers_of(resource).get(verb, '…')}"
+    questions = [" and ".join(within_a_sentence(_condition_in_words(resource, it)) for it in group) for group in groups]
     if questions:
         when += f", and {', or '.join(questions)}"
     return f"{when}: {', then '.join(steps) or 'no steps yet'}."
 
 
-def _asked(resource: Resource, it: filters.Condition) -> str:
+def _condition_in_words(resource: Resource, it: filters.Condition) -> str:
     try:
         return filters.said(resource, it, named)
     except (Refused, ValueError):  # while it is being typed
         return "…"
 
 
-def an(resource: Resource) -> str:
-    return resource.singular if resource.singular == resource.plural else _an(resource.singular)
+def with_article(resource: Resource) -> str:
+    return resource.singular if resource.singular == resource.plural else _prefix_article(resource.singular)
 
 
-def an_of(name: str) -> str:
+def name_with_article(name: str) -> str:
     """The same by the name of its table, which may be of a pack that is not here any more."""
-    return next((an(each) for each in registered_resources() if each.name == name), _an(name.replace("_", " ")))
+    return next(
+        (with_article(each) for each in registered_resources() if each.name == name),
+        _prefix_article(name.replace("_", " ")),
+    )
 
 
-def _an(one: str) -> str:
+def _prefix_article(one: str) -> str:
     return f"{'an' if one[0] in 'aeiou' else 'a'} {one}"

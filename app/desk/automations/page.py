@@ -15,14 +15,14 @@ from sqlalchemy import select
 from app.desk.automations import automation, placeholders, step
 from app.desk.automations.automation import Automation
 from app.desk.automations.run import AutomationRun
-from app.desk.automations.step import MAKER, OWNER, Would
+from app.desk.automations.step import MAKER, OWNER, StepPreview
 from app.desk.declare.about_a_record import about_readable
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource, Waits
 from app.desk.lists import filter_form, filters
 from app.desk.lists.filter_form import Line
 from app.desk.lists.query import Asked, holding, named, why_not
-from app.desk.notices.colleague import everybody, name_of
+from app.desk.notices.colleague import active_users, name_of
 from app.desk.pages.list import Lists
 from app.desk.records.writing import selectable_rows, write_row
 from app.kernel import access
@@ -32,7 +32,9 @@ from app.kernel.errors import Forbidden, Invalid, Missing, Refused, Unreadable
 from app.messages.webhook import Webhook
 
 LATEST = 10
-ANOTHER = "The record type has changed, so the conditions were removed. Review the automation and save it again."
+RECORD_TYPE_CHANGED = (
+    "The record type has changed, so the conditions were removed. Review the automation and save it again."
+)
 _STEP = re.compile(r"s([0-9]{1,2})\.does")
 
 
@@ -48,7 +50,7 @@ class Draft:
     wrong: dict[str, str] = field(default_factory=dict)
 
     @property
-    def given(self) -> dict[str, Any]:
+    def form_values(self) -> dict[str, Any]:
         question = filters.written([[line.condition for line in group] for group in self.groups])
         return {
             **{name: self.typed.get(name, "") for name in ("name", "noun", "verb")},
@@ -57,20 +59,20 @@ class Draft:
         }
 
     @property
-    def says(self) -> str:
+    def sentence(self) -> str:
         """As far as it can be said by now."""
         groups = tuple(tuple(line.condition for line in group) for group in self.groups)
-        return automation.said(
+        return automation.sentence_of(
             self.resource, self.typed.get("verb", ""), groups, [self._step(each) for each in self.steps]
         )
 
     def _step(self, typed: Mapping[str, Any]) -> str:
         try:
-            return step.read(typed, self.resource).said()
+            return step.parse_step(typed, self.resource).in_words()
         except Invalid:
             return f"{step.KINDS[typed['does']].label.lower()} …" if typed.get("does") in step.KINDS else "…"
 
-    def question_fits(self) -> bool:
+    def check_conditions(self) -> bool:
         """Each line for itself, so that the one that is wrong is marked."""
         for line in (line for group in self.groups for line in group):
             line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
@@ -96,9 +98,13 @@ class AutomationScreens(Lists):
         try:
             if draft.lost:
                 raise Refused(draft.lost)
-            if not draft.question_fits():
+            if not draft.check_conditions():
                 raise Invalid.fields_said({"asked": "Correct the highlighted conditions."})
-            write_row(row, columns, draft.given | {"version": request.form.get("version", "")} if id else draft.given)
+            write_row(
+                row,
+                columns,
+                draft.form_values | {"version": request.form.get("version", "")} if id else draft.form_values,
+            )
         except Refused as no:
             session.rollback()
             draft.wrong = no.fields
@@ -114,7 +120,7 @@ class AutomationScreens(Lists):
     def try_out(self, id: int) -> Any:
         """What it would do for one of the last rows that the reader may see. Nothing is done."""
         row = access.find(Automation, id)
-        resource = automation.about(row.noun)
+        resource = automation.readable_resource(row.noun)
         if resource is None:
             raise Missing
         chosen = self._chosen(resource, request.args.get("row", ""))
@@ -131,9 +137,9 @@ class AutomationScreens(Lists):
         told = {
             "holds": holds,
             "no": no,
-            "parts": _parts(resource, row, chosen) if chosen is not None and not no else [],
+            "parts": _condition_results(resource, row, chosen) if chosen is not None and not no else [],
         }
-        would = [_would(each, chosen, row) for each in row.doing] if chosen is not None else []
+        would = [_preview_step(each, chosen, row) for each in row.parsed_steps] if chosen is not None else []
         return self._page(
             "desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **told
         )
@@ -142,7 +148,7 @@ class AutomationScreens(Lists):
     @has_access
     def rows(self, id: int) -> Any:
         """A few that fit the words, of those that the reader may see."""
-        resource = automation.about(access.find(Automation, id).noun)
+        resource = automation.readable_resource(access.find(Automation, id).noun)
         if resource is None:
             raise Missing
         return {
@@ -159,7 +165,7 @@ class AutomationScreens(Lists):
 
     def _draft(self, row: Any, typed: Mapping[str, str]) -> Draft:
         """What was typed so far; on coming in, what is kept. Another noun has other columns and other messages."""
-        open_to = automation.open_to()
+        open_to = automation.available_resources()
         if not open_to or (row.id and row.noun not in {each.name for each in open_to}):
             raise Forbidden("To edit this automation, you need permission to view its records.")
         started = "was" in typed
@@ -173,57 +179,57 @@ class AutomationScreens(Lists):
             **{name: typed.get(name, "") for name in ("name", "noun", "verb", "do") if name in typed},
             "noun": first.name,
         }
-        if given.get("verb") not in automation.verbs(first):
+        if given.get("verb") not in automation.triggers_of(first):
             given["verb"] = ""
-        lost = "" if is_same or not any(name.endswith(".column") for name in typed) else ANOTHER
+        lost = "" if is_same or not any(name.endswith(".column") for name in typed) else RECORD_TYPE_CHANGED
         try:
             question = row.groups if row.id and not started and first.name == row.noun else ()
             groups = filter_form.lines(first, question, typed if is_same else given, always=False)
         except Unreadable as no:
             groups, lost = [], f"{no.words} The conditions were removed. Review the automation before you save it."
-        steps = _typed_steps(typed) if started else [_as_typed(each) for each in row.steps or []]
-        return Draft(first, given, groups, _arranged(steps, typed.get("do", "")), lost)
+        steps = _steps_from_form(typed) if started else [_step_as_form(each) for each in row.steps or []]
+        return Draft(first, given, groups, _rearrange(steps, typed.get("do", "")), lost)
 
     def _sentence(self, row: Any, draft: Draft, refusal: Refused | None = None) -> str:
         packs: dict[str, list[Resource]] = {}
-        for each in automation.open_to():
+        for each in automation.available_resources():
             packs.setdefault(each.pack, []).append(each)
         resource = draft.resource
-        people = [(str(user.id), name_of(user)) for user in everybody()]
+        people = [(str(user.id), name_of(user)) for user in active_users()]
         owner = [(OWNER, "Record owner")] if access.owners(resource.noun) else []
         known = {
             "packs": packs,
-            "verbs": automation.verbs(resource),
+            "verbs": automation.triggers_of(resource),
             "whom": [*owner, (MAKER, "Automation owner"), *people],
             "kinds": step.KINDS,
-            "templates": [(name, step.named(name)) for name in step.templates_for(resource)],
-            "places": placeholders.places(resource),
+            "templates": [(name, step.message_title(name)) for name in step.templates_for(resource)],
+            "places": placeholders.available_placeholders(resource),
             "hooks": [*session.scalars(select(Webhook).order_by(Webhook.name))]
             if access.actor().may(Webhook, "read")
             else [],
             "hows": filters.how_said,
             "stretches": filters.WITHIN,
             "open_to": filters.columns(resource),
-            "an": automation.an,
+            "an": automation.with_article,
         }
         return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
 
 
-def _typed_steps(typed: Mapping[str, str]) -> list[dict[str, Any]]:
+def _steps_from_form(typed: Mapping[str, str]) -> list[dict[str, Any]]:
     found = sorted(int(match[1]) for name in typed if (match := _STEP.fullmatch(name)))
     fields = ("does", "words", "who", "days", "template", "hook")
     return [{name: typed[f"s{nth}.{name}"] for name in fields if f"s{nth}.{name}" in typed} for nth in found]
 
 
-def _as_typed(kept: Mapping[str, Any]) -> dict[str, Any]:
+def _step_as_form(kept: Mapping[str, Any]) -> dict[str, Any]:
     return {name: "" if value is None else str(value) for name, value in kept.items()}
 
 
-def _arranged(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
+def _rearrange(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
     """One more, one less, or one further to the front, whichever button was pressed."""
     verb, _, at = do.partition(":")
     nth = int(at) - 1 if at.isascii() and at.isdecimal() and len(at) < 3 else -1
-    if verb == "step" and at in step.KINDS and len(steps) < automation.MOST:
+    if verb == "step" and at in step.KINDS and len(steps) < automation.MAX_STEPS:
         return [*steps, {"does": at}]
     if verb == "unstep":
         return [each for here, each in enumerate(steps) if here != nth]
@@ -232,7 +238,7 @@ def _arranged(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
     return steps
 
 
-def _parts(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[str, bool]]]:
+def _condition_results(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[str, bool]]]:
     """Each part of the question, and whether it is true of this row."""
     return [
         [(filters.said(resource, it, named), chosen.id in holding(resource, ((it,),), [chosen.id])) for it in group]
@@ -240,13 +246,13 @@ def _parts(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[
     ]
 
 
-def _would(each: step.Step, chosen: Any, row: Automation) -> Would:
+def _preview_step(each: step.Step, chosen: Any, row: Automation) -> StepPreview:
     try:
-        return each.would(chosen, row)
+        return each.preview(chosen, row)
     except Refused as no:
-        return Would(_capital(each.said()), trouble=" ".join([*no.fields.values()] or [no.words]))
+        return StepPreview(_capital(each.in_words()), trouble=" ".join([*no.fields.values()] or [no.words]))
     except Exception as error:  # noqa: BLE001  # whatever the words of a message stumble over, whoever tries it hears
-        return Would(_capital(each.said()), trouble=f"This message can’t be created: {error}"[:300])
+        return StepPreview(_capital(each.in_words()), trouble=f"This message can’t be created: {error}"[:300])
 
 
 def _capital(words: str) -> str:

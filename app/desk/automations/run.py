@@ -13,9 +13,9 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.desk.automations import automation
-from app.desk.automations.automation import Automation, an_of
+from app.desk.automations.automation import Automation, name_with_article
 from app.desk.lists.query import holding
-from app.desk.notices.notice import Notice, give
+from app.desk.notices.notice import Notice, notify_user
 from app.kernel import clock, events
 from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, noun_of_table, session, transaction
@@ -26,9 +26,9 @@ from app.kernel.workflow import move
 
 log = logging.getLogger(__name__)
 
-DEEP = 5  # automations that start each other
-OFTEN = 20  # times an hour, one automation for one record
-KEPT = 180  # days
+MAX_CHAIN = 5  # automations that start each other
+MAX_PER_HOUR = 20  # times an hour, one automation for one record
+KEPT_DAYS = 180  # days
 
 
 class AutomationRun(Noun, table="run"):
@@ -56,30 +56,32 @@ class AutomationRun(Noun, table="run"):
     finished_at: Mapped[datetime | None] = mapped_column(info={"label": "Finished"})
 
     @classmethod
-    def owe(cls, it: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
+    def queue(cls, it: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
         """Written with the change. Automations that start each other end here, and it says so."""
         about = {"noun": row.__tablename__, "row_id": row.id, "about": str(row)}
         run = cls(automation=it, verb=verb, change=change, chain=automation_depth() + 1, **about)
         session.add(run)
         session.flush()
-        if run.chain > DEEP:
-            run.end(f"This automation was not started, because {DEEP} automations have already triggered one another.")
-        elif cls._lately(it, row) > OFTEN:
-            run.end(
-                f"This automation ran for the same record {OFTEN} times within an hour, so it was not started again. Another system may be triggering it."
+        if run.chain > MAX_CHAIN:
+            run.stop_and_notify(
+                f"This automation was not started, because {MAX_CHAIN} automations have already triggered one another."
+            )
+        elif cls._count_recent(it, row) > MAX_PER_HOUR:
+            run.stop_and_notify(
+                f"This automation ran for the same record {MAX_PER_HOUR} times within an hour, so it was not started again. Another system may be triggering it."
             )
         elif wrong:
             run.fail(wrong)
         else:
-            later(do, run)
+            later(run_automation, run)
 
     @classmethod
-    def _lately(cls, it: Automation, row: Noun) -> int:
+    def _count_recent(cls, it: Automation, row: Noun) -> int:
         """A program that hears of it and moves the record again knows nothing of chains."""
         same = cls.automation_id == it.id, cls.noun == row.__tablename__, cls.row_id == row.id, cls.state != "stopped"
         return session.scalar(select(func.count()).where(*same, cls.created_at > clock.ahead(hours=-1))) or 0
 
-    def do(self) -> None:
+    def execute(self) -> None:
         """One transaction: a worker that is killed has done nothing, and whoever comes next does it all."""
         try:
             with (
@@ -88,7 +90,7 @@ class AutomationRun(Noun, table="run"):
                 transaction(),
             ):
                 self.lock()
-                self._do_each()
+                self._execute_steps()
         except (Busy, OperationalError):
             raise  # it passes: the job is done again by itself
         except Exception as error:
@@ -98,9 +100,9 @@ class AutomationRun(Noun, table="run"):
             with transaction():
                 self.lock()
                 if self.state == "waiting":
-                    self.fail(_why(error))
+                    self.fail(_error_text(error))
 
-    def _do_each(self) -> None:
+    def _execute_steps(self) -> None:
         if self.state != "waiting":
             return
         if self.automation.state != "on":
@@ -111,8 +113,8 @@ class AutomationRun(Noun, table="run"):
             self.stop("The record no longer exists.")
             return
         did = []
-        for nth, each in enumerate(self.automation.doing, 1):
-            what, left = each.do(row, self, nth)
+        for nth, each in enumerate(self.automation.parsed_steps, 1):
+            what, left = each.execute(row, self, nth)
             session.flush()
             did.append({"what": what, "noun": left and left.__tablename__, "row_id": left and left.id})
         self.finish(did)
@@ -132,11 +134,11 @@ class AutomationRun(Noun, table="run"):
     def fail(self, why: str) -> None:
         """An error occurred, and no step was carried out."""
         self.trouble, self.finished_at = why, clock.now()
-        self._tell_its_maker("failed for")
+        self._notify_maker("failed for")
 
-    def end(self, why: str) -> None:
+    def stop_and_notify(self, why: str) -> None:
         self.stop(why)
-        self._tell_its_maker("was not started again for")
+        self._notify_maker("was not started again for")
 
     @move("waiting", to="stopped")
     def stop(self, why: str) -> None:
@@ -153,9 +155,9 @@ class AutomationRun(Noun, table="run"):
     def try_again(self) -> None:
         """Run all steps again, with the automation’s current settings."""
         self.trouble, self.finished_at = "", None
-        later(do, self)
+        later(run_automation, self)
 
-    def _tell_its_maker(self, what: str) -> None:
+    def _notify_maker(self, what: str) -> None:
         """Once, until they have read it: what fails for one record may fail for a hundred. Whose record it is and why, the run says."""
         user, topic = self.automation.maker, f"automation:{self.automation_id}"
         if user is None or not user.is_active:
@@ -168,10 +170,10 @@ class AutomationRun(Noun, table="run"):
             )
             is None
         ):
-            give(
+            notify_user(
                 user,
                 "automation",
-                f"“{self.automation}” {what} {an_of(self.noun)}. See the run for details.",
+                f"“{self.automation}” {what} {name_with_article(self.noun)}. See the run for details.",
                 row=self,
                 topic=topic,
             )
@@ -180,7 +182,7 @@ class AutomationRun(Noun, table="run"):
         return f"{self.automation}: {self.about}"
 
 
-def _why(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     if isinstance(error, Refused):
         return " ".join([*error.fields.values()] or [error.words])
     return f"Unexpected error: {type(error).__name__}. {error}"[:500]
@@ -190,35 +192,35 @@ def _why(error: Exception) -> str:
 
 
 @events.hear(automation.is_awaited)
-def _write_down(happened: Happened) -> None:
+def _queue_runs(happened: Happened) -> None:
     """Which automations these changes were waited for by, and for which rows they hold, as the change leaves them."""
     change = token_hex(8)
     together: dict[tuple[str, str], list[Noun]] = {}
     for row, verb in happened:
         together.setdefault((row.__tablename__, verb), []).append(row)
     for (noun, verb), rows in together.items():
-        for id in automation.board.value.get(noun, {}).get(verb, ()):
+        for id in automation.active_automations.value.get(noun, {}).get(verb, ()):
             it = session.get(Automation, id)
             if it is not None and it.state == "on":
-                _write_down_one(it, rows, verb, change)
+                _queue_runs_of(it, rows, verb, change)
 
 
-def _write_down_one(it: Automation, rows: Sequence[Noun], verb: str, change: str) -> None:
+def _queue_runs_of(it: Automation, rows: Sequence[Noun], verb: str, change: str) -> None:
     """A question that cannot be asked any more is no reason to stop what somebody is doing: it is written down as failed."""
     try:
         with session.connection().begin_nested():
             ids = holding(it.resource, it.groups, [row.id for row in rows])
         why = ""
     except Exception as error:  # noqa: BLE001  # whatever it was, it is the automation that is wrong, and not the change
-        ids, why = {row.id for row in rows}, _why(error)
+        ids, why = {row.id for row in rows}, _error_text(error)
     for row in rows:
         if row.id in ids:
-            AutomationRun.owe(it, row, verb, change, why)
+            AutomationRun.queue(it, row, verb, change, why)
 
 
-@job("Run automation")
-def do(run: AutomationRun) -> None:
-    run.do()
+@job("Run automation", was="desk.run.do")
+def run_automation(run: AutomationRun) -> None:
+    run.execute()
 
 
 @every("Delete old automation runs", days=1)
@@ -227,6 +229,6 @@ def forget_old_runs() -> None:
     with transaction():
         session.execute(
             AutomationRun.__table__.delete().where(
-                AutomationRun.state.in_(("done", "stopped")), AutomationRun.finished_at < clock.ahead(days=-KEPT)
+                AutomationRun.state.in_(("done", "stopped")), AutomationRun.finished_at < clock.ahead(days=-KEPT_DAYS)
             )
         )

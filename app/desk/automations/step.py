@@ -14,8 +14,8 @@ from sqlalchemy import inspect, select
 
 from app.desk.automations import placeholders
 from app.desk.declare.resource import Resource, resource_of
-from app.desk.notices.colleague import may_read, mentioned, name_of
-from app.desk.notices.notice import give
+from app.desk.notices.colleague import may_read, mentioned_names, name_of
+from app.desk.notices.notice import notify_user
 from app.desk.records.remark import LONGEST as REMARK
 from app.desk.records.remark import Remark
 from app.desk.records.task import LONGEST as TASK
@@ -37,12 +37,12 @@ if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone,
     from app.desk.automations.run import AutomationRun
 
 OWNER, MAKER = "owner", "maker"
-FARTHEST = 365
-UNWANTED = "This message would not be sent, because it no longer applies to this record."
+MAX_DAYS = 365
+_NOT_WANTED = "This message would not be sent, because it no longer applies to this record."
 
 
 @dataclass(frozen=True)
-class Would:
+class StepPreview:
     """What a step would do for one row; nothing is done."""
 
     what: str
@@ -60,99 +60,100 @@ class Step(ABC):
 
     @classmethod
     @abstractmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self: ...
+    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self: ...
 
     @property
-    def kept(self) -> dict[str, Any]:
+    def as_json(self) -> dict[str, Any]:
         return {"does": self.does} | asdict(self)
 
     @abstractmethod
-    def said(self) -> str: ...
+    def in_words(self) -> str: ...
 
     @abstractmethod
-    def would(self, row: Noun, by: Automation) -> Would: ...
+    def preview(self, row: Noun, by: Automation) -> StepPreview: ...
 
     @abstractmethod
-    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
+    def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         """What was done, in words, and the row that it left."""
 
 
 @dataclass(frozen=True)
-class Ask(Step):
+class CreateTask(Step):
     does, label = "task", "Create a task"
     words: str
     who: str
     days: int | None
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        return cls(_words(given, resource, TASK), _whom(given, resource), _days(given))
+    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_checked_words(given, resource, TASK), _checked_recipient(given, resource), _checked_days(given))
 
-    def said(self) -> str:
-        return f"create the task “{self.words}” for {called(self.who)}{_by_when(self.days)}"
+    def in_words(self) -> str:
+        return f"create the task “{self.words}” for {recipient_label(self.who)}{_due_in_words(self.days)}"
 
-    def would(self, row: Noun, by: Automation) -> Would:
-        return Would(
-            f"Create a task for {name_of(user_of(self.who, row, by))}{_by_when(self.days)}", _title(self.words, row)
+    def preview(self, row: Noun, by: Automation) -> StepPreview:
+        return StepPreview(
+            f"Create a task for {name_of(recipient_of(self.who, row, by))}{_due_in_words(self.days)}",
+            _one_line(self.words, row),
         )
 
-    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
-        user = user_of(self.who, row, run.automation)
+    def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
+        user = recipient_of(self.who, row, run.automation)
         due = clock.today() + timedelta(days=self.days) if self.days is not None else None
-        task = Task.ask(row, _title(self.words, row), str(user.id), due)
+        task = Task.ask(row, _one_line(self.words, row), str(user.id), due)
         return f"Created a task for {name_of(user)}: “{task.title}”", task
 
 
 @dataclass(frozen=True)
-class Write(Step):
+class AddNote(Step):
     does, label = "remark", "Add a note"
     words: str
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        return cls(_words(given, resource, REMARK))
+    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_checked_words(given, resource, REMARK))
 
-    def said(self) -> str:
+    def in_words(self) -> str:
         return f"add the note “{self.words}”"
 
-    def would(self, row: Noun, by: Automation) -> Would:
-        return Would("Add a note", _filled(self.words, row)[:REMARK])
+    def preview(self, row: Noun, by: Automation) -> StepPreview:
+        return StepPreview("Add a note", _filled_in(self.words, row)[:REMARK])
 
-    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
+    def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         """Only a name that its maker wrote is a mention; one that stands in the row is somebody's own words."""
-        remark = Remark.write(row, _filled(self.words, row)[:REMARK], mentioned(self.words))
+        remark = Remark.write(row, _filled_in(self.words, row)[:REMARK], mentioned_names(self.words))
         return "Added a note", remark
 
 
 @dataclass(frozen=True)
-class Tell(Step):
+class NotifyUser(Step):
     does, label = "notify", "Notify a team member"
     words: str
     who: str
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        return cls(_words(given, resource, TASK), _whom(given, resource))
+    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_checked_words(given, resource, TASK), _checked_recipient(given, resource))
 
-    def said(self) -> str:
-        return f"notify {called(self.who)}: “{self.words}”"
+    def in_words(self) -> str:
+        return f"notify {recipient_label(self.who)}: “{self.words}”"
 
-    def would(self, row: Noun, by: Automation) -> Would:
-        return Would(f"Notify {name_of(user_of(self.who, row, by))}", _title(self.words, row))
+    def preview(self, row: Noun, by: Automation) -> StepPreview:
+        return StepPreview(f"Notify {name_of(recipient_of(self.who, row, by))}", _one_line(self.words, row))
 
-    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
-        user = user_of(self.who, row, run.automation)
-        give(user, "automation", _title(self.words, row), row=row)
-        return f"Notified {name_of(user)}: “{_title(self.words, row)}”", None
+    def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
+        user = recipient_of(self.who, row, run.automation)
+        notify_user(user, "automation", _one_line(self.words, row), row=row)
+        return f"Notified {name_of(user)}: “{_one_line(self.words, row)}”", None
 
 
 @dataclass(frozen=True)
-class Send(Step):
+class SendMessage(Step):
     does, label = "message", "Send a message"
     template: str
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
         name = str(given.get("template") or "")
         if name not in templates_for(resource):
             raise Invalid.fields_said(
@@ -160,90 +161,90 @@ class Send(Step):
             )
         return cls(name)
 
-    def said(self) -> str:
-        return f"send the message “{named(self.template)}”"
+    def in_words(self) -> str:
+        return f"send the message “{message_title(self.template)}”"
 
-    def would(self, row: Noun, by: Automation) -> Would:
-        person = person_of(row)
+    def preview(self, row: Noun, by: Automation) -> StepPreview:
+        person = customer_of(row)
         said = looked_at(person, self.template, **{row.__tablename__: row})
-        what = f"Send “{named(self.template)}” to {person.name}, {person.email}"
-        return Would(
+        what = f"Send “{message_title(self.template)}” to {person.name}, {person.email}"
+        return StepPreview(
             what,
             said.text,
             said.subject,
-            "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else UNWANTED,
+            "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else _NOT_WANTED,
         )
 
-    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
-        person, key = person_of(row), f"automation:{run.id}:{nth}"
+    def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
+        person, key = customer_of(row), f"automation:{run.id}:{nth}"
         if self.template not in template.known():
-            raise Refused(f"The message “{named(self.template)}” no longer exists.")
+            raise Refused(f"The message “{message_title(self.template)}” no longer exists.")
         tell(person, self.template, key=key, **{row.__tablename__: row})
-        return f"Queued “{named(self.template)}” for {person.name}", session.scalar(
+        return f"Queued “{message_title(self.template)}” for {person.name}", session.scalar(
             select(Message).where(Message.key == key).order_by(Message.id).limit(1)
         )
 
 
 @dataclass(frozen=True)
-class CallUp(Step):
+class CallWebhook(Step):
     does, label = "hook", "Call a webhook"
     hook: int
 
     @classmethod
-    def of(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        id = _number(given.get("hook"))
+    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
+        id = _whole_number(given.get("hook"))
         if id is None or not access.actor().may(Webhook, "read") or session.get(Webhook, id) is None:
             raise Invalid.fields_said({"hook": "Choose a webhook."})
         return cls(id)
 
-    def said(self) -> str:
+    def in_words(self) -> str:
         hook = session.get(Webhook, self.hook)
         return f"call the webhook “{hook}”" if hook else "call a deleted webhook"
 
-    def would(self, row: Noun, by: Automation) -> Would:
-        hook = self._there()
-        return Would(
+    def preview(self, row: Noun, by: Automation) -> StepPreview:
+        hook = self._enabled_hook()
+        return StepPreview(
             f"Call the webhook “{hook}”",
             WebhookDelivery.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body,
         )
 
-    def do(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
-        hook = self._there()
+    def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
+        hook = self._enabled_hook()
         call = WebhookDelivery.telling(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
         session.add(call)
         later(bring, call)
         return f"Called the webhook “{hook}”", call
 
-    def _there(self) -> Webhook:
+    def _enabled_hook(self) -> Webhook:
         hook = session.get(Webhook, self.hook)
         if hook is None or hook.state != "on":
             raise Refused(f"The webhook “{hook}” is disabled." if hook else "This webhook no longer exists.")
         return hook
 
 
-KINDS: dict[str, type[Step]] = {each.does: each for each in (Ask, Write, Tell, Send, CallUp)}
+KINDS: dict[str, type[Step]] = {each.does: each for each in (CreateTask, AddNote, NotifyUser, SendMessage, CallWebhook)}
 
 
-def again(kept: Mapping[str, Any]) -> Step:
+def load_step(kept: Mapping[str, Any]) -> Step:
     """As it was read before. What has gone since is said by whoever tries it."""
     return KINDS[kept["does"]](**{name: value for name, value in kept.items() if name != "does"})
 
 
-def read(given: Any, resource: Resource) -> Step:
+def parse_step(given: Any, resource: Resource) -> Step:
     """From what came in a form, or was sent; Invalid names the field that is wrong."""
     if not isinstance(given, Mapping) or given.get("does") not in KINDS:
         raise Invalid.fields_said({"does": f"Choose one of: {', '.join(KINDS)}."})
-    return KINDS[str(given["does"])].of(given, resource)
+    return KINDS[str(given["does"])].parse(given, resource)
 
 
 # --- who, and what is said ---------------------------------------------------------------------------------------------
 
 
-def user_of(who: str, row: Noun, by: Automation) -> User:
+def recipient_of(who: str, row: Noun, by: Automation) -> User:
     """Whoever is meant, as far as the record is theirs to read. Where it belongs to nobody of the house, its maker is asked."""
     if who == OWNER:
-        owner = next((each for each in _owners(row) if _fits(each, row)), None)
-        return owner if owner is not None else user_of(MAKER, row, by)
+        owner = next((each for each in _owners_of(row) if _can_receive(each, row)), None)
+        return owner if owner is not None else recipient_of(MAKER, row, by)
     user = by.maker if who == MAKER else session.get(User, int(who))
     if user is None or not user.is_active:
         raise Refused(
@@ -256,7 +257,7 @@ def user_of(who: str, row: Noun, by: Automation) -> User:
     return user
 
 
-def _owners(row: Any) -> list[Any]:
+def _owners_of(row: Any) -> list[Any]:
     found = []
     for path in access.owners(type(row)):
         here = row
@@ -266,18 +267,18 @@ def _owners(row: Any) -> list[Any]:
     return found
 
 
-def _fits(user: Any, row: Noun) -> bool:
+def _can_receive(user: Any, row: Noun) -> bool:
     return user is not None and user.is_active and may_read(user, row)
 
 
-def called(who: str) -> str:
+def recipient_label(who: str) -> str:
     if who in (OWNER, MAKER):
         return "the record owner" if who == OWNER else "the automation owner"
     user = session.get(User, int(who))
     return name_of(user) if user is not None else "a deleted user"
 
 
-def person_of(row: Any) -> Person:
+def customer_of(row: Any) -> Person:
     person = row if isinstance(row, Person) else getattr(row, "person", None)
     if not isinstance(person, Person):
         raise Refused(f"{row} has no customer to write to.")
@@ -289,15 +290,15 @@ def templates_for(resource: Resource) -> list[str]:
     person = resource.noun if resource.noun is Person else inspect(resource.noun).relationships.get("person")
     if person is None:
         return []
-    return [name for name in template.known() if _about(name) == {resource.name}]
+    return [name for name in template.known() if _template_nouns(name) == {resource.name}]
 
 
 @cache
-def _about(name: str) -> set[str]:
+def _template_nouns(name: str) -> set[str]:
     return set(things(name))
 
 
-def named(name: str) -> str:
+def message_title(name: str) -> str:
     """bookings/soon: 1-hour reminder."""
     return template.title_of(name)
 
@@ -308,53 +309,53 @@ def _resource(row: Noun) -> Resource:
     return found
 
 
-def _filled(words: str, row: Noun) -> str:
-    return placeholders.fill(_resource(row), words, row)
+def _filled_in(words: str, row: Noun) -> str:
+    return placeholders.fill_placeholders(_resource(row), words, row)
 
 
-def _title(words: str, row: Noun) -> str:
+def _one_line(words: str, row: Noun) -> str:
     """A line, cut where it would be too long: what stands in a row may be longer than anybody thought."""
-    line = " ".join(_filled(words, row).split())
+    line = " ".join(_filled_in(words, row).split())
     return line if len(line) <= TASK else f"{line[: TASK - 1]}…"
 
 
-def _words(given: Mapping[str, Any], resource: Resource, longest: int) -> str:
+def _checked_words(given: Mapping[str, Any], resource: Resource, longest: int) -> str:
     words = str(given.get("words") or "").replace("\r\n", "\n").strip()
     if not words or len(words) > longest or "\x00" in words:
         raise Invalid.fields_said({"words": f"Enter 1 to {longest} characters."})
     try:
-        placeholders.check(resource, words)
+        placeholders.check_placeholders(resource, words)
     except ValueError as error:
         raise Invalid.fields_said({"words": str(error)}) from None
     return words
 
 
-def _whom(given: Mapping[str, Any], resource: Resource) -> str:
+def _checked_recipient(given: Mapping[str, Any], resource: Resource) -> str:
     who = str(given.get("who") or "")
     if who == MAKER or (who == OWNER and access.owners(resource.noun)):
         return who
-    id = _number(who)
+    id = _whole_number(who)
     user = session.get(User, id) if id is not None else None
     if user is None or not user.is_active or not security.desk_actor(user).may(resource.noun, "read"):
         raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.plural}."})
     return str(user.id)
 
 
-def _days(given: Mapping[str, Any]) -> int | None:
+def _checked_days(given: Mapping[str, Any]) -> int | None:
     if given.get("days") in (None, ""):
         return None
-    days = _number(given["days"])
-    if days is None or days > FARTHEST:
-        raise Invalid.fields_said({"days": f"Enter a number of days from 0 (today) to {FARTHEST}."})
+    days = _whole_number(given["days"])
+    if days is None or days > MAX_DAYS:
+        raise Invalid.fields_said({"days": f"Enter a number of days from 0 (today) to {MAX_DAYS}."})
     return days
 
 
-def _number(given: Any) -> int | None:
+def _whole_number(given: Any) -> int | None:
     text = "" if isinstance(given, (bool, float)) else str(given)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 
-def _by_when(days: int | None) -> str:
+def _due_in_words(days: int | None) -> str:
     if days is None:
         return ""
     return {0: ", due today", 1: ", due tomorrow"}.get(days, f", due in {days} days")

@@ -30,8 +30,8 @@ from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
 from app.money.sums.amount import Money
 
-READERS = "Accountant Auditor"
-COUNTER = "Desk Accountant Auditor"
+ACCOUNTING_ROLES = "Accountant Auditor"
+COUNTER_ROLES = "Desk Accountant Auditor"
 
 
 # --- what is asked ----------------------------------------------------------------------------------------------------
@@ -44,7 +44,7 @@ class AsOf:
     day: date = asked("As of", default=None, help="Includes this day")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "day", _said(self.day, clock.today()))
+        object.__setattr__(self, "day", _day_or_default(self.day, clock.today()))
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Period:
     until: date = asked("To", default=None)
 
     def __post_init__(self) -> None:
-        until = _said(self.until, max(clock.today(), _said(self.since, clock.today())))
-        since = _said(self.since, until.replace(day=1))
+        until = _day_or_default(self.until, max(clock.today(), _day_or_default(self.since, clock.today())))
+        since = _day_or_default(self.since, until.replace(day=1))
         if since > until:
             raise Invalid.fields_said({"until": "The end date must not be before the start date."})
         object.__setattr__(self, "since", since)
@@ -65,11 +65,11 @@ class Period:
     @property
     def instants(self) -> tuple[datetime, datetime]:
         """From the first instant of the first day to the first one after the last."""
-        return _starts(self.since), _starts(self.until + timedelta(days=1))
+        return _start_of_day(self.since), _start_of_day(self.until + timedelta(days=1))
 
 
 @dataclass(frozen=True)
-class Whose(Period):
+class StatementPeriod(Period):
     """Whose page of the books."""
 
     account: int | None = asked("Account", default=None)
@@ -77,7 +77,7 @@ class Whose(Period):
 
 
 @dataclass(frozen=True)
-class Which(Period):
+class RegisterPeriod(Period):
     """Which papers."""
 
     papers: str = asked(
@@ -85,42 +85,46 @@ class Which(Period):
     )
 
 
-def _said(day: date | None, otherwise: date) -> date:
+def _day_or_default(day: date | None, otherwise: date) -> date:
     return otherwise if day is None else day
 
 
-def _day(day: date) -> str:
+def _day_text(day: date) -> str:
     return column.KINDS["day"].display(day)
 
 
-def _starts(day: date) -> datetime:
+def _start_of_day(day: date) -> datetime:
     return datetime.combine(day, time(), ZoneInfo(column.staff_locale.timezone))
 
 
-def _between(period: Period) -> dict[str, date]:
+def _period_bounds(period: Period) -> dict[str, date]:
     return {"since": period.since, "until": period.until}
 
 
 # --- the ledger -------------------------------------------------------------------------------------------------------
 
 _AMOUNT, _CURRENCY = Line.__table__.c.money_amount, Line.__table__.c.money_currency
-_OWN = "received", "to-give-back", "wallet"  # where a customer's own money lies as long as it is for nothing
+_CUSTOMER_ACCOUNTS = (
+    "received",
+    "to-give-back",
+    "wallet",
+)  # where a customer's own money lies as long as it is for nothing
 
 
-def _account(it: Account) -> RowLink:
+def _account_link(it: Account) -> RowLink:
     return RowLink("account", it.id, str(it))
 
 
-def _sides(amount: int, currency: str) -> dict[str, Any]:
+def _debit_or_credit(amount: int, currency: str) -> dict[str, Any]:
     return {"debit" if amount > 0 else "credit": Money(abs(amount), currency)}
 
 
 def trial_balance(when: AsOf) -> Iterator[Row]:
     order = [*dict.fromkeys(KINDS.values())]
-    for it, left, right in sorted(stands(_starts(when.day)), key=lambda row: order.index(row[0].kind)):
+    for it, left, right in sorted(stands(_start_of_day(when.day)), key=lambda row: order.index(row[0].kind)):
         debit, credit = Money(int(left), it.currency), Money(int(right), it.currency)
         yield {
-            "account": _account(it),
+            "account": _account_link(it),
             "kind": it.kind,
             "means": it.means,
             "debit": debit,
@@ -129,7 +133,7 @@ def trial_balance(when: AsOf) -> Iterator[Row]:
         }
 
 
-def balanced(when: AsOf) -> Verdict:
+def check_balance(when: AsOf) -> Verdict:
     wrong = imbalance()
     if not wrong:
         return Verdict(True, "The books balance. Total debits equal total credits.")
@@ -143,10 +147,10 @@ def balanced(when: AsOf) -> Verdict:
     )
 
 
-def statement(whose: Whose) -> Iterator[Row]:
+def account_statement(whose: StatementPeriod) -> Iterator[Row]:
     if whose.account is None and whose.person is None:
         return
-    mine = [Line.account_id == whose.account] if whose.account is not None else [Account.name.in_(_OWN)]
+    mine = [Line.account_id == whose.account] if whose.account is not None else [Account.name.in_(_CUSTOMER_ACCOUNTS)]
     mine += [Posting.person_id == whose.person] if whose.person is not None else []
     before = (
         select(_CURRENCY, func.sum(_AMOUNT))
@@ -167,10 +171,10 @@ def statement(whose: Whose) -> Iterator[Row]:
     )
     lines = {currency: [*each] for currency, each in groupby(session.execute(found), lambda row: row.currency)}
     for currency in sorted(opening.keys() | lines.keys()):
-        yield from _page(whose, currency, opening.get(currency, 0), lines.get(currency, []))
+        yield from _statement_lines(whose, currency, opening.get(currency, 0), lines.get(currency, []))
 
 
-def _page(whose: Whose, currency: str, balance: int, lines: list[Found[Any]]) -> Iterator[Row]:
+def _statement_lines(whose: StatementPeriod, currency: str, balance: int, lines: list[Found[Any]]) -> Iterator[Row]:
     """One currency of a statement: what it began with, every line, and what it ends with."""
     yield {"day": whose.since, "what": "Opening balance", "balance": Money(balance, currency), "mark": "sum"}
     for it in lines:
@@ -178,10 +182,10 @@ def _page(whose: Whose, currency: str, balance: int, lines: list[Found[Any]]) ->
         shown = {
             "day": it.day,
             "what": RowLink("line", it.id, it.what),
-            "account": _account(it.Account),
+            "account": _account_link(it.Account),
             "balance": Money(balance, currency),
         }
-        yield shown | _sides(it.amount, currency)
+        yield shown | _debit_or_credit(it.amount, currency)
     yield {"day": whose.until, "what": "Closing balance", "balance": Money(balance, currency), "mark": "sum"}
 
 
@@ -213,13 +217,13 @@ def day_book(period: Period) -> Iterator[Row]:
             "person": RowLink("person", it.of, it.name) if it.of else None,
             "by": it.by,
         }
-        yield posting | {"account": _account(it.Account)} | _sides(it.amount, it.Account.currency)
+        yield posting | {"account": _account_link(it.Account)} | _debit_or_credit(it.amount, it.Account.currency)
 
 
 # --- the papers -------------------------------------------------------------------------------------------------------
 
 # Each line of each invoice and credit note of some days; a credit note takes away what an invoice said.
-_SOLD = """
+_INVOICE_LINES = """
     select i.id, i.kind, i.number, i.day, i.place, i.total_currency as currency, i.buyer->>'name' as buyer, coalesce(i.buyer->>'tax_number', '') as gstin,
            case i.kind when 'credit_note' then -1 else 1 end as sign, line->'taxes' as taxes, line->'rates' as rates, (line->>'net')::bigint as net,
            (select coalesce(sum(value::int), 0) from jsonb_each_text(line->'rates')) as rate,
@@ -232,11 +236,11 @@ _TAXES = text(f"""
     select place, coalesce(one.key, 'No tax') as name, (rates->>one.key)::int as rate, currency,
            coalesce(sum(net) filter (where sign > 0), 0) as sold, coalesce(sum(net) filter (where sign < 0), 0) as credited,
            sum(sign * net) as taxable, coalesce(sum(sign * one.value::bigint), 0) as tax
-    from ({_SOLD}) sold left join lateral jsonb_each_text(taxes) one on true
+    from ({_INVOICE_LINES}) sold left join lateral jsonb_each_text(taxes) one on true
     group by place, one.key, 3, currency order by currency, place, 2, 3
 """)  # noqa: S608  # put together from constants
 
-_RETURN = text(f"""
+_GST_RETURN = text(f"""
     select case when gstin = '' then 'B2C' when sign < 0 then 'CDNR' else 'B2B' end as part, gstin, place, currency,
            case when gstin <> '' then id end as id, case when gstin <> '' then number end as number, case when gstin <> '' then day end as day,
            case when gstin <> '' then buyer end as buyer,
@@ -244,7 +248,7 @@ _RETURN = text(f"""
            sum(sign * coalesce((taxes->>'CGST')::bigint, 0)) as cgst, sum(sign * coalesce((taxes->>'SGST')::bigint, 0)) as sgst,
            sum(sign * coalesce((taxes->>'IGST')::bigint, 0)) as igst,
            sum(sign * tax) as tax
-    from ({_SOLD}) sold
+    from ({_INVOICE_LINES}) sold
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9 order by 1, 4, 2, 7, 6, 3, 9
 """)  # noqa: S608
 
@@ -253,7 +257,7 @@ _REGISTER = """
     select paper.*, at - coalesce(lag(at) over (partition by series order by at), 0) - 1 as missing
     from (select invoice.*, regexp_replace(number, '[0-9]+$', '') as series, substring(number from '[0-9]+$')::int as at from invoice) paper
 """
-_PAPERS = text(f"""
+_DOCUMENTS = text(f"""
     select it.*, person.name as person, bill.number as bill, credits.number as credited
     from ({_REGISTER}) it join person on person.id = it.person_id join bill on bill.id = it.bill_id
     left join invoice credits on credits.id = it.credits_id
@@ -266,7 +270,7 @@ _GAPS = text(f"""
 
 
 def tax_summary(period: Period) -> Iterator[Row]:
-    for it in session.execute(_TAXES, _between(period)):
+    for it in session.execute(_TAXES, _period_bounds(period)):
         sums = {"sold": it.sold, "credited": it.credited, "taxable": it.taxable, "tax": it.tax}
         yield {"place": it.place, "name": it.name, "rate": it.rate or 0} | {
             name: Money(int(value), it.currency) for name, value in sums.items()
@@ -274,7 +278,7 @@ def tax_summary(period: Period) -> Iterator[Row]:
 
 
 def gst_return(period: Period) -> Iterator[Row]:
-    for it in session.execute(_RETURN, _between(period)):
+    for it in session.execute(_GST_RETURN, _period_bounds(period)):
         sums = {"taxable": it.taxable, "cgst": it.cgst, "sgst": it.sgst, "igst": it.igst, "total": it.taxable + it.tax}
         paper = {
             "number": RowLink("invoice", it.id, it.number) if it.id else None,
@@ -289,12 +293,12 @@ def gst_return(period: Period) -> Iterator[Row]:
         )
 
 
-def _papers(which: Which) -> dict[str, Any]:
-    return {**_between(which), "kinds": ["receipt"] if which.papers == "received" else ["invoice", "credit_note"]}
+def _register_bounds(which: RegisterPeriod) -> dict[str, Any]:
+    return {**_period_bounds(which), "kinds": ["receipt"] if which.papers == "received" else ["invoice", "credit_note"]}
 
 
-def invoice_register(which: Which) -> Iterator[Row]:
-    for it in session.execute(_PAPERS, _papers(which)):
+def invoice_register(which: RegisterPeriod) -> Iterator[Row]:
+    for it in session.execute(_DOCUMENTS, _register_bounds(which)):
         if it.missing:
             first, last = (f"{it.series}{at:06d}" for at in (it.at - it.missing, it.at - 1))
             yield {"number": first if first == last else f"{first} to {last}", "kind": "Missing", "mark": "bad"}
@@ -313,8 +317,8 @@ def invoice_register(which: Which) -> Iterator[Row]:
         }
 
 
-def no_gaps(which: Which) -> Verdict:
-    missing, count = session.execute(_GAPS, _papers(which)).one()
+def check_numbering(which: RegisterPeriod) -> Verdict:
+    missing, count = session.execute(_GAPS, _register_bounds(which)).one()
     if missing:
         return Verdict(
             False,
@@ -326,7 +330,7 @@ def no_gaps(which: Which) -> Verdict:
 # --- what is still to come, and what went back ------------------------------------------------------------------------
 
 
-def owed(when: AsOf) -> Iterator[Row]:
+def outstanding_balances(when: AsOf) -> Iterator[Row]:
     asked_for = (
         select(Bill)
         .where(Bill.state.in_(("open", "unpaid")))
@@ -334,13 +338,13 @@ def owed(when: AsOf) -> Iterator[Row]:
     )
     bills = iter(session.scalars(asked_for))
     while some := [*islice(bills, 1000)]:
-        things = {noun: _things(noun, some) for noun in {bill.noun for bill in some}}
+        things = {noun: _billed_rows(noun, some) for noun in {bill.noun for bill in some}}
         for bill in some:
             if things[bill.noun][bill.row_id].awaits(bill):
-                yield _aged(bill, when.day)
+                yield _aged_row(bill, when.day)
 
 
-def _things(noun: str, bills: list[Bill]) -> dict[int, Any]:
+def _billed_rows(noun: str, bills: list[Bill]) -> dict[int, Any]:
     """What these bills are for, loaded at once."""
     kind = noun_of_table(noun)
     return {
@@ -351,7 +355,7 @@ def _things(noun: str, bills: list[Bill]) -> dict[int, Any]:
     }
 
 
-def _aged(bill: Bill, day: date) -> Row:
+def _aged_row(bill: Bill, day: date) -> Row:
     due = clock.day_of(bill.due_at or bill.created_at)
     days = (day - due).days
     age = "not_due" if days < 0 else "month" if days <= 30 else "two_months" if days <= 60 else "older"
@@ -364,7 +368,7 @@ def _aged(bill: Bill, day: date) -> Row:
     return who | {"days": max(days, 0), age: bill.price, "total": bill.price}
 
 
-def refunds(period: Period) -> Iterator[Row]:
+def refund_ageing(period: Period) -> Iterator[Row]:
     first, after = period.instants
     order = case(
         {state: at for at, state in enumerate(("failed", "to_approve", "owed", "sent"))}, value=Refund.state, else_=4
@@ -397,7 +401,7 @@ def refunds(period: Period) -> Iterator[Row]:
 
 
 def reconciliation(period: Period) -> Iterator[Row]:
-    sums, differing = (_counted(period), _settled(period), _not_settled(period)), [*_differing(period)]
+    sums, differing = (_captured_sums(period), _settled_sums(period), _unsettled_sums(period)), [*_mismatches(period)]
     for gateway, currency in sorted({key for each in sums for key in each}):
         shown: dict[str, Any] = {"gateway": gateway, "what": "Total for the period"}
         for each in sums:
@@ -412,7 +416,7 @@ def reconciliation(period: Period) -> Iterator[Row]:
 Sums = dict[tuple[str, str], dict[str, int]]
 
 
-def _counted(period: Period) -> Sums:
+def _captured_sums(period: Period) -> Sums:
     """What was captured there and here, by the last count of each day."""
     its = Tally.__table__.c
     there, here, differs = (func.sum(each) for each in (its.there_amount, its.here_amount, its.difference_amount))
@@ -427,7 +431,7 @@ def _counted(period: Period) -> Sums:
     }
 
 
-def _settled(period: Period) -> Sums:
+def _settled_sums(period: Period) -> Sums:
     """What reached our bank, what was kept of it, and how many lines nobody could match."""
     its = Settlement.__table__.c
     to_bank = func.sum(its.credit_amount - its.debit_amount - its.fee_amount - its.tax_amount)
@@ -444,7 +448,7 @@ def _settled(period: Period) -> Sums:
     }
 
 
-def _not_settled(period: Period) -> Sums:
+def _unsettled_sums(period: Period) -> Sums:
     """What a gateway has taken for us and not paid out by the last day: what our books say it owes us."""
     name = func.substr(Account.name, len("gateway ") + 1, type_=String)
     found = select(name, _CURRENCY, func.sum(_AMOUNT)).select_from(Line).join(Posting, Line.posting_id == Posting.id)
@@ -456,13 +460,15 @@ def _not_settled(period: Period) -> Sums:
     return {(gateway, currency): {"not_settled": total} for gateway, currency, total in session.execute(found)}
 
 
-def _differing(period: Period) -> Iterator[Row]:
+def _mismatches(period: Period) -> Iterator[Row]:
     """Each row that is not the same on both sides, and where it is looked into."""
     for tally in session.scalars(
         select(Tally).where(Tally.day.between(period.since, period.until), Tally.state == "differs").order_by(Tally.day)
     ):
         for row in tally.rows or [{"payment": "difference", "there": str(tally.there), "here": str(tally.here)}]:
-            said = f"{_day(tally.day)}, {row['payment']}: {row['there']} at the gateway, {row['here']} in our books"
+            said = (
+                f"{_day_text(tally.day)}, {row['payment']}: {row['there']} at the gateway, {row['here']} in our books"
+            )
             yield {
                 "gateway": tally.gateway,
                 "currency": tally.there.currency,
@@ -475,7 +481,7 @@ def _differing(period: Period) -> Iterator[Row]:
         .order_by(Settlement.day, Settlement.id)
     )
     for line in session.scalars(odd):
-        said = f"{_day(line.day)}, {line}: {line.trouble}"
+        said = f"{_day_text(line.day)}, {line}: {line.trouble}"
         yield {
             "gateway": line.gateway,
             "currency": line.credit.currency,
@@ -484,7 +490,7 @@ def _differing(period: Period) -> Iterator[Row]:
         }
 
 
-def agrees(period: Period) -> Verdict:
+def check_reconciliation(period: Period) -> Verdict:
     tallies = select(func.count()).where(Tally.day.between(period.since, period.until), Tally.state == "differs")
     lines = select(func.count()).where(
         and_(Settlement.day.between(period.since, period.until), Settlement.state == "differs")
@@ -517,9 +523,9 @@ reports = [
         labels={"kind": "Account type", "means": "Description"},
         rows=trial_balance,
         total="debit credit balance",
-        verdict=balanced,
+        verdict=check_balance,
         watched=True,
-        roles=READERS,
+        roles=ACCOUNTING_ROLES,
         note="Total debits and credits of every ledger account up to this date. Both columns have the same total.",
         empty="There are no ledger entries yet. They appear with the first payment.",
     ),
@@ -528,7 +534,7 @@ reports = [
         also="account customer ledger",
         label="Account statement",
         icon="file",
-        asks=Whose,
+        asks=StatementPeriod,
         points={"account": Account, "person": Person},
         columns={
             "day": "day",
@@ -539,9 +545,9 @@ reports = [
             "balance": "balance",
         },
         labels={"day": "Date", "what": "Description"},
-        rows=statement,
+        rows=account_statement,
         total="debit credit",
-        roles=READERS,
+        roles=ACCOUNTING_ROLES,
         note="General ledger of one account, with opening and closing balance. With only a customer chosen, it lists their receipts, allocations and refunds. "
         "Cr is the amount we owe them.",
         empty="Choose an account, a customer, or both, and a period.",
@@ -566,7 +572,7 @@ reports = [
         rows=day_book,
         total="debit credit",
         groups="no day what person by",
-        roles=READERS,
+        roles=ACCOUNTING_ROLES,
         note="All journal entries in the order they were posted. Debits and credits of each entry are equal.",
         empty="Nothing was posted in this period.",
     ),
@@ -594,7 +600,7 @@ reports = [
         },
         rows=tax_summary,
         total="tax",
-        roles=READERS,
+        roles=ACCOUNTING_ROLES,
         note="Invoices less credit notes in this period, by place of supply, tax and rate. CGST and SGST apply to the same taxable value, so taxable values are not "
         "added up.",
         empty="There are no invoices or credit notes in this period.",
@@ -634,7 +640,7 @@ reports = [
         },
         rows=gst_return,
         total="taxable cgst sgst igst total",
-        roles=READERS,
+        roles=ACCOUNTING_ROLES,
         note="Figures for GSTR-1: each invoice (B2B) and credit note (CDNR) to customers with a GSTIN, and totals by place of supply and rate for all others (B2C).",
         empty="There are no invoices or credit notes in this period.",
     ),
@@ -642,7 +648,7 @@ reports = [
         "invoice_register",
         also="tax gst invoices",
         icon="receipt",
-        asks=Which,
+        asks=RegisterPeriod,
         columns={
             "number": "relation",
             "kind": "text",
@@ -664,8 +670,8 @@ reports = [
         },
         rows=invoice_register,
         total="taxable tax total",
-        verdict=no_gaps,
-        roles=READERS,
+        verdict=check_numbering,
+        roles=ACCOUNTING_ROLES,
         note="All documents in order of their number. Credit notes reduce invoiced amounts, so they count as negative.",
         empty="There are no documents in this period.",
     ),
@@ -698,9 +704,9 @@ reports = [
             "older": "Over 60 days",
         },
         choices={"part": PARTS},
-        rows=owed,
+        rows=outstanding_balances,
         total="not_due month two_months older total",
-        roles=COUNTER,
+        roles=COUNTER_ROLES,
         note="Unpaid payment requests by age on this date. Expired reservations are not included.",
         empty="Nothing is outstanding.",
     ),
@@ -730,9 +736,9 @@ reports = [
             "trouble": "Error",
         },
         states={"state": Refund},
-        rows=refunds,
+        rows=refund_ageing,
         total="money",
-        roles=COUNTER,
+        roles=COUNTER_ROLES,
         note="Refunds requested in this period, and how many days each has taken. Failed refunds are listed first because they are still owed.",
         empty="No refunds were requested in this period.",
     ),
@@ -766,8 +772,8 @@ reports = [
         rows=reconciliation,
         total="there here difference settled fees tax not_settled",
         groups="gateway",
-        verdict=agrees,
-        roles=READERS,
+        verdict=check_reconciliation,
+        roles=ACCOUNTING_ROLES,
         note="Payments captured by each gateway in this period (in UTC, as gateways report), compared with our books and with what was settled to the bank. "
         "“Not yet settled” is the amount the gateway owes us at the end of the period.",
         empty="No gateway was reconciled in this period. Reconciliation runs every hour.",

@@ -18,18 +18,18 @@ from app.kernel.pack import Pack
 LATEST = 20
 
 
-def _packs() -> list[Pack]:
+def _packs_with_features() -> list[Pack]:
     return [each for each in current_app.extensions["packs"] if each.features]
 
 
-def _answers() -> Any:
+def _render_page() -> Any:
     if request.method == "POST":
-        return _turn(request.form.get("name", ""), on=request.form.get("turn") == "on")
-    return render_template("desk/features.html", packs=_packs(), is_on=is_on, turned=_turned())
+        return _switch_feature(request.form.get("name", ""), on=request.form.get("turn") == "on")
+    return render_template("desk/features.html", packs=_packs_with_features(), is_on=is_on, turned=_latest_switches())
 
 
-def _turn(name: str, *, on: bool) -> Any:
-    feature = next((each for pack in _packs() for each in pack.features if each.name == name), None)
+def _switch_feature(name: str, *, on: bool) -> Any:
+    feature = next((each for pack in _packs_with_features() for each in pack.features if each.name == name), None)
     if feature is None:
         raise Missing
     FeatureSwitch.turn(name, on=on)
@@ -37,9 +37,9 @@ def _turn(name: str, *, on: bool) -> Any:
     return redirect(url_for("FeaturesPage.show") + f"#{name}", 303)
 
 
-def _turned() -> list[tuple[Change, str]]:
+def _latest_switches() -> list[tuple[Change, str]]:
     """The latest turns, each with what was turned."""
-    called: dict[str, Feature] = {each.name: each for pack in _packs() for each in pack.features}
+    called: dict[str, Feature] = {each.name: each for pack in _packs_with_features() for each in pack.features}
     turns = (
         select(Change, FeatureSwitch.name)
         .join(FeatureSwitch, FeatureSwitch.id == Change.row_id)
@@ -55,5 +55,5 @@ page = Page(
     icon="gear",
     also="settings modules options switch enable disable what we offer",
     roles=access.ADMIN,
-    answers=_answers,
+    answers=_render_page,
 )

@@ -19,14 +19,14 @@ from app.kernel.forms import Edition, Form
 from app.kernel.question import DECIDES, KINDS, LOCALES, Question, answers_of
 
 # What is only looked at sends nothing; its own scripts may hide what is not asked.
-LOOKED_AT = {
+PREVIEW_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
 }
-TICKS = ("required", "secret", "unknown")
+CHECKBOXES = ("required", "secret", "unknown")
 
 
-class _Forms(Resource):
+class _FormResource(Resource):
     """The way to a form is the page on which it is designed."""
 
     page = "FormDesign.show"
@@ -36,7 +36,7 @@ class _Forms(Resource):
         return "FormDesign.index"
 
 
-forms = _Forms(
+forms = _FormResource(
     Form,
     also="intake questions questionnaire survey",
     icon="square",
@@ -105,7 +105,7 @@ class FormDesign(BaseView):
     @has_access
     def show(self, id: int) -> Any:
         form = access.find(Form, id)
-        return self._page("desk/forms_show.html", form=form, latest=form.latest, no=_unpublishable(form))
+        return self._page("desk/forms_show.html", form=form, latest=form.latest, no=_why_unpublishable(form))
 
     @expose("/<int:id>/question", methods=["GET", "POST"])
     @expose("/<int:id>/question/<name>", methods=["GET", "POST"])
@@ -115,7 +115,7 @@ class FormDesign(BaseView):
         form = access.find(Form, id)
         before = form.question(name) if name else None
         if request.method == "GET":
-            return self._question(form, before, _typed(before))
+            return self._question(form, before, _question_as_form(before))
         try:
             self._change(form, lambda: form.ask(request.form, instead=name))
         except Refused as no:
@@ -149,11 +149,11 @@ class FormDesign(BaseView):
         """The draft as customers will see it, or an edition as they saw it."""
         form, number = access.find(Form, id), request.args.get("edition", "")
         if not number:
-            return _seen(form.written)
+            return _preview_response(form.written)
         edition = next((each for each in form.editions if str(each.number) == number), None)
         if edition is None:
             raise Missing
-        return _seen(edition.asked)
+        return _preview_response(edition.asked)
 
     @expose("/<int:id>/look", methods=["POST"])
     @has_access
@@ -164,8 +164,10 @@ class FormDesign(BaseView):
         try:
             made = Question.written({**request.form, "name": name or request.form.get("name", "")}, beside)
         except Refused as no:
-            return _seen(form.written, [*no.fields.values()])
-        return _seen([made if each.name == name else each for each in form.written] if name else [*form.written, made])
+            return _preview_response(form.written, [*no.fields.values()])
+        return _preview_response(
+            [made if each.name == name else each for each in form.written] if name else [*form.written, made]
+        )
 
     def _change(self, form: Form, change: Callable[[], object]) -> None:
         """Of the form as it was looked at, by whoever presses."""
@@ -203,11 +205,11 @@ class FormDesign(BaseView):
         return render_template(page, resource=forms, may=may, kinds=KINDS, locales=LOCALES, **context)
 
 
-def _unpublishable(form: Form) -> str | None:
+def _why_unpublishable(form: Form) -> str | None:
     return forms.moves["publish"].refuses(form)
 
 
-def _typed(it: Question | None) -> dict[str, str]:
+def _question_as_form(it: Question | None) -> dict[str, str]:
     """A question as the fields of its page."""
     if it is None:
         return {"kind": "text"}
@@ -223,8 +225,8 @@ def _typed(it: Question | None) -> dict[str, str]:
         for locale, text in getattr(it, name).items()
     }
     options = "\n".join(" | ".join(filter(None, (each["en"], each.get("hi")))) for each in it.options)
-    return facts | words | {"options": options} | {name: "on" for name in TICKS if getattr(it, name)}
+    return facts | words | {"options": options} | {name: "on" for name in CHECKBOXES if getattr(it, name)}
 
 
-def _seen(asked: list[Question], wrong: list[str] | None = None) -> Response:
-    return Response(render_template("desk/forms_preview.html", asked=asked, wrong=wrong or []), headers=LOOKED_AT)
+def _preview_response(asked: list[Question], wrong: list[str] | None = None) -> Response:
+    return Response(render_template("desk/forms_preview.html", asked=asked, wrong=wrong or []), headers=PREVIEW_HEADERS)

@@ -25,13 +25,13 @@ from app.messages.wording import LOCALES, Wording, things, tried
 
 LABELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 # What is said in a preview is only ever looked at: it runs nothing, fetches nothing, and sends nothing.
-LOCKED = {
+PREVIEW_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
 }
 
 
-class _Words(Resource):
+class _WordingResource(Resource):
     """Every edition is a row; the way to them is a page that knows which words there could be."""
 
     @property
@@ -39,7 +39,7 @@ class _Words(Resource):
         return "Words.index"
 
 
-words = _Words(
+words = _WordingResource(
     Wording,
     also="message templates email sms whatsapp text wording notification reminder confirmation",
     icon="pencil",
@@ -82,16 +82,23 @@ class Words(BaseView):
         used: dict[str, dict[str, list[Wording]]] = {}
         for each in session.scalars(select(Wording).where(Wording.state == "used").order_by(Wording.locale)):
             used.setdefault(each.template, {}).setdefault(each.channel, []).append(each)
-        packs = [(pack.label, _named(pack)) for pack in reversed(current_app.extensions["packs"]) if pack.messages]
+        packs = [
+            (pack.label, _messages_of(pack)) for pack in reversed(current_app.extensions["packs"]) if pack.messages
+        ]
         return self._page(
-            "desk/words.html", packs=packs, used=used, channels=_channels(), original=template.original, locales=LOCALES
+            "desk/words.html",
+            packs=packs,
+            used=used,
+            channels=_available_channels(),
+            original=template.original,
+            locales=LOCALES,
         )
 
     @expose("/<folder>/<name>/<by>/<locale>")
     @has_access
     def show(self, folder: str, name: str, by: str, locale: str) -> Any:
-        it = _Place(folder, name, by, locale)
-        chosen = it.edition(request.args.get("edition", ""))
+        it = _WordingKey(folder, name, by, locale)
+        chosen = it.find_edition(request.args.get("edition", ""))
         subject, body = (chosen.subject, chosen.body) if chosen else it.original
         return self._editor(it, {"subject": subject, "body": body}, chosen=chosen)
 
@@ -99,7 +106,7 @@ class Words(BaseView):
     @has_access
     def save(self, folder: str, name: str, by: str, locale: str) -> Any:
         """The next edition, if it can be said; it waits to be put to use."""
-        it = _Place(folder, name, by, locale)
+        it = _WordingKey(folder, name, by, locale)
         typed = {"subject": request.form.get("subject", ""), "body": request.form.get("body", "")}
         try:
             with transaction():
@@ -114,35 +121,35 @@ class Words(BaseView):
     @has_access
     def look(self, folder: str, name: str, by: str, locale: str) -> Response:
         """An edition, or what came with the program, with a sample in it."""
-        it = _Place(folder, name, by, locale)
-        chosen = it.edition(request.args.get("edition", ""))
-        return _seen(it.template, by, *((chosen.subject, chosen.body) if chosen else it.original))
+        it = _WordingKey(folder, name, by, locale)
+        chosen = it.find_edition(request.args.get("edition", ""))
+        return _preview_response(it.template, by, *((chosen.subject, chosen.body) if chosen else it.original))
 
     @expose("/<folder>/<name>/<by>/<locale>/preview", methods=["POST"])
     @has_access
     def preview(self, folder: str, name: str, by: str, locale: str) -> Response:
         """What is typed just now, with a sample in it; nothing is kept."""
-        it = _Place(folder, name, by, locale)
-        return _seen(it.template, by, request.form.get("subject", ""), request.form.get("body", ""))
+        it = _WordingKey(folder, name, by, locale)
+        return _preview_response(it.template, by, request.form.get("subject", ""), request.form.get("body", ""))
 
     @expose("/<folder>/<name>/<by>/<locale>/use/<int:id>", methods=["POST"])
     @has_access
     def use(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
-        it = _Place(folder, name, by, locale)
-        return self._press(it, it.one(id), "use", "published")
+        it = _WordingKey(folder, name, by, locale)
+        return self._press(it, it.get_wording(id), "use", "published")
 
     @expose("/<folder>/<name>/<by>/<locale>/original/<int:id>", methods=["POST"])
     @has_access
     def go_back(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
-        it = _Place(folder, name, by, locale)
-        return self._press(it, it.one(id), "retire", "is no longer used. The default is used again")
+        it = _WordingKey(folder, name, by, locale)
+        return self._press(it, it.get_wording(id), "retire", "is no longer used. The default is used again")
 
     @expose("/<folder>/<name>/<by>/<locale>/try/<int:id>", methods=["POST"])
     @has_access
     def try_it(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
         """To whoever is signed in: by email to their own address, and elsewhere to the number that they type."""
-        it = _Place(folder, name, by, locale)
-        wording = it.one(id)
+        it = _WordingKey(folder, name, by, locale)
+        wording = it.get_wording(id)
         try:
             with transaction():
                 me = {
@@ -157,7 +164,7 @@ class Words(BaseView):
             flash("The test message is on its way.", "success")
         return redirect(it.url(edition=wording.edition))
 
-    def _press(self, it: _Place, wording: Wording, move: str, said: str) -> Any:
+    def _press(self, it: _WordingKey, wording: Wording, move: str, said: str) -> Any:
         try:
             with transaction():
                 press(wording, move, {})
@@ -168,16 +175,27 @@ class Words(BaseView):
         return redirect(it.url())
 
     def _editor(
-        self, it: _Place, typed: Mapping[str, str], *, chosen: Wording | None = None, refusal: Refused | None = None
+        self,
+        it: _WordingKey,
+        typed: Mapping[str, str],
+        *,
+        chosen: Wording | None = None,
+        refusal: Refused | None = None,
     ) -> str:
         known = {
-            "channels": _channels(),
+            "channels": _available_channels(),
             "locales": LOCALES,
             "editions": it.editions,
             "original": it.original if it.has_original else None,
         }
         return self._page(
-            "desk/words_edit.html", it=it, typed=typed, chosen=chosen, refusal=refusal, names=_names(it), **known
+            "desk/words_edit.html",
+            it=it,
+            typed=typed,
+            chosen=chosen,
+            refusal=refusal,
+            names=_available_variables(it),
+            **known,
         )
 
     def _page(self, page: str, **context: Any) -> str:
@@ -186,7 +204,7 @@ class Words(BaseView):
         return render_template(page, labels=LABELS, resource=words, may=may, headings=template.HEADINGS, **context)
 
 
-class _Place:
+class _WordingKey:
     """Where certain words belong: one message, on one channel, in one language."""
 
     def __init__(self, folder: str, name: str, by: str, locale: str) -> None:
@@ -208,13 +226,13 @@ class _Place:
     def original(self) -> tuple[str, str]:
         return template.parted(template.original(self.template, self.by, self.locale) or "", self.by)
 
-    def edition(self, asked: str) -> Wording | None:
+    def find_edition(self, asked: str) -> Wording | None:
         """The one that is asked for; what is in use, when none is."""
         if asked == "original":
             return None
         return next((each for each in self.editions if str(each.edition) == asked), self.used)
 
-    def one(self, id: int) -> Wording:
+    def get_wording(self, id: int) -> Wording:
         found = next((each for each in self.editions if each.id == id), None)
         if found is None:
             raise Missing
@@ -225,18 +243,18 @@ class _Place:
         return url_for(f"Words.{door}", **{"folder": folder, "name": name, "by": self.by, "locale": self.locale} | more)
 
 
-def _named(pack: Any) -> list[tuple[str, str]]:
+def _messages_of(pack: Any) -> list[tuple[str, str]]:
     names = [each if "/" in each else f"{pack.name}/{each}" for each in pack.messages]
     return [(each, template.title_of(each)) for each in names]
 
 
-def _channels() -> list[str]:
+def _available_channels() -> list[str]:
     """Those that are set up here, and in the order in which they are known everywhere."""
     there = {each.name for each in channel.every()}
     return [each for each in LABELS if each in there]
 
 
-def _names(it: _Place) -> dict[str, list[str]]:
+def _available_variables(it: _WordingKey) -> dict[str, list[str]]:
     """What can be said, for whoever writes: of the person, and of the thing that the message is about."""
     return {
         called: [*safe_template.names(noun)]
@@ -245,11 +263,11 @@ def _names(it: _Place) -> dict[str, list[str]]:
     }
 
 
-def _seen(name: str, by: str, subject: str, body: str) -> Response:
+def _preview_response(name: str, by: str, subject: str, body: str) -> Response:
     try:
         said = tried(name, by, subject.strip(), body.replace("\r\n", "\n"))
     except Refused as no:
         page = render_template("desk/words_preview.html", wrong=[*no.fields.values()] or [no.words], said=None)
     else:
         page = said.html or render_template("desk/words_preview.html", wrong=[], said=said)
-    return Response(page, headers=LOCKED)
+    return Response(page, headers=PREVIEW_HEADERS)

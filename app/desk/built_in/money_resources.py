@@ -29,19 +29,19 @@ COUNTER = {"Desk": "read moves", "Accountant": "read moves", "Auditor": "read"}
 BOOKS = {"Accountant": "read moves", "Auditor": "read"}
 
 
-def _by_hand() -> list[str]:
+def _manual_gateways() -> list[str]:
     return [each.name for each in gateway.every() if each.by_hand]
 
 
-def _taken_by_somebody_else() -> ColumnElement[bool]:
+def _recorded_by_another() -> ColumnElement[bool]:
     return and_(
         Payment.state == "authorized",
-        Payment.gateway.in_(_by_hand()),
+        Payment.gateway.in_(_manual_gateways()),
         Payment.taken_by.is_distinct_from(actor().user_id),
     )
 
 
-def _asked_by_somebody_else() -> ColumnElement[bool]:
+def _requested_by_another() -> ColumnElement[bool]:
     return and_(Refund.state == "to_approve", Refund.asked_by.is_distinct_from(actor().user_id))
 
 
@@ -89,7 +89,7 @@ money = Pack(
                 Waits(
                     "Payments awaiting second approval",
                     "Accountant",
-                    _taken_by_somebody_else,
+                    _recorded_by_another,
                     {"f.state": "authorized"},
                 ),
                 Waits(
@@ -114,7 +114,7 @@ money = Pack(
             labels={"created_at": "Requested", "payment.bill": "Payment request", "payment.bill.person": "Customer"},
             filters="state gateway created_at",
             waits=[
-                Waits("Refunds awaiting approval", "Accountant", _asked_by_somebody_else, {"f.state": "to_approve"}),
+                Waits("Refunds awaiting approval", "Accountant", _requested_by_another, {"f.state": "to_approve"}),
                 Waits(
                     "Failed refunds",
                     "Desk Accountant",
@@ -125,7 +125,7 @@ money = Pack(
                 Waits(
                     "Refunds to pay out",
                     "Desk Accountant",
-                    lambda: and_(Refund.state == "owed", Refund.gateway.in_(_by_hand())),
+                    lambda: and_(Refund.state == "owed", Refund.gateway.in_(_manual_gateways())),
                     {"f.state": "owed"},
                 ),
             ],

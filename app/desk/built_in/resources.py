@@ -16,7 +16,7 @@ from app.desk.built_in.webhooks import hooks
 from app.desk.declare.about_a_record import about_readable
 from app.desk.declare.field import Field
 from app.desk.declare.resource import Resource, Waits
-from app.desk.imports.import_run import ImportRun, IntakeLine
+from app.desk.imports.import_run import ImportLine, ImportRun
 from app.desk.lists.archive import Archived
 from app.desk.lists.bulk_edit import BulkEdit
 from app.desk.lists.saved_view import Opens, SavedView
@@ -24,7 +24,7 @@ from app.desk.notices.notice import Notice
 from app.desk.notices.preference import Preference
 from app.desk.records.remark import Remark
 from app.desk.records.task import HANDS, Task
-from app.desk.reports.subscription import HANDS as READERS
+from app.desk.reports.subscription import ROLES as READERS
 from app.desk.reports.subscription import Subscription
 from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
@@ -53,7 +53,7 @@ READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
 access.declare(User, frozenset({"Desk"}), {})
 
 
-def _unheard() -> ColumnElement[bool]:
+def _unacknowledged() -> ColumnElement[bool]:
     """Handed over, and long enough ago for an answer."""
     return (Message.state == "handed") & (Message.changed_at < clock.ahead(minutes=-20))
 
@@ -81,7 +81,7 @@ house = Pack(
         Opens,
         BulkEdit,
         ImportRun,
-        IntakeLine,
+        ImportLine,
         Remark,
         Task,
         Automation,
@@ -146,7 +146,7 @@ house = Pack(
             tones={"handed": "warn", "read": "good"},
             waits=[
                 Waits("Failed messages", "Desk", lambda: Message.state == "failed", {"f.state": "failed"}, tone="bad"),
-                Waits("Messages that may not have been sent", "Desk", _unheard, {"f.state": "handed"}),
+                Waits("Messages that may not have been sent", "Desk", _unacknowledged, {"f.state": "handed"}),
             ],
             roles=READ,
             scope=everything,

@@ -13,29 +13,29 @@ from typing import Any
 from sqlalchemy import String, cast, func, inspect, or_
 
 from app.desk.declare.column import Column
-from app.desk.imports.xlsx_table import lines_of
+from app.desk.imports.xlsx_table import workbook_to_csv
 from app.kernel import access
 from app.kernel.db import label_of_table, session, spaced
 from app.kernel.errors import Invalid
 
-LARGEST = 5 * 1024 * 1024
-MOST = 20_000
-WIDEST = 200
-_WORKBOOK, _OLD = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
-_NAMES = "number", "name", "email", "slug", "username"
+MAX_BYTES = 5 * 1024 * 1024
+MAX_ROWS = 20_000
+MAX_COLUMNS = 200
+_XLSX_MARK, _XLS_MARK = b"PK\x03\x04", b"\xd0\xcf\x11\xe0"
+_NAME_COLUMNS = "number", "name", "email", "slug", "username"
 _YES, _NO = ("yes", "true", "on", "1", "x"), ("no", "false", "off", "0")
 
 
-def text_of(raw: bytes) -> str:
+def decode_file(raw: bytes) -> str:
     """By the mark in front if there is one; what is no UTF-8 was written by an older spreadsheet."""
     if not raw:
-        raise _wrong("Choose a file.")
-    if len(raw) > LARGEST:
-        raise _wrong("Use a file of at most 5 MB.")
-    if raw.startswith(_WORKBOOK):
-        return lines_of(raw)
-    if raw.startswith(_OLD):
-        raise _wrong(
+        raise _file_error("Choose a file.")
+    if len(raw) > MAX_BYTES:
+        raise _file_error("Use a file of at most 5 MB.")
+    if raw.startswith(_XLSX_MARK):
+        return workbook_to_csv(raw)
+    if raw.startswith(_XLS_MARK):
+        raise _file_error(
             "This workbook is in an old format or has a password. Save it as an Excel workbook without a password, or as “CSV UTF-8”, and upload it again."
         )
     for encoding in _encodings(raw):
@@ -45,7 +45,9 @@ def text_of(raw: bytes) -> str:
             continue
         if "\x00" not in text:
             return text
-    raise _wrong("This file isn’t a text table. Save it as “CSV UTF-8” in your spreadsheet app and upload it again.")
+    raise _file_error(
+        "This file isn’t a text table. Save it as “CSV UTF-8” in your spreadsheet app and upload it again."
+    )
 
 
 def _encodings(raw: bytes) -> Sequence[str]:
@@ -67,31 +69,31 @@ class Table:
     def by_line(self) -> dict[int, Sequence[str]]:
         return dict(self.rows)
 
-    def called(self, at: int) -> str:
+    def column_name(self, at: int) -> str:
         return self.heads[at] or f"Column {at + 1}"
 
-    def shown(self, at: int) -> list[str]:
+    def sample_values(self, at: int) -> list[str]:
         """The first few things that stand in a column, so that somebody sees what it is."""
         return [cell for cell in (cell_of(cells, at) for _, cells in self.rows[:50]) if cell][:3]
 
 
-def table_of(text: str) -> Table:
+def parse_table(text: str) -> Table:
     said = re.match(r"sep=(.)\r?\n", text)
     body = text[said.end() :] if said else text
     try:
         lines = [*csv.reader(StringIO(body, newline=""), delimiter=said[1] if said else _separator(body))]
     except csv.Error:
-        raise _wrong("This file can’t be read as a table. A closing quotation mark may be missing.") from None
+        raise _file_error("This file can’t be read as a table. A closing quotation mark may be missing.") from None
     heads = [each.strip() for each in lines[0]] if lines else []
     rows = [(line, cells) for line, cells in enumerate(lines[1:], 2) if any(each.strip() for each in cells)]
     if not any(heads) or not rows:
-        raise _wrong("This file has no rows. Put the column names in the first row and the data below it.")
-    if len(rows) > MOST:
-        raise _wrong(
-            f"You can import at most {MOST:,} rows at once, and this file has {len(rows):,}. Split it into several files."
+        raise _file_error("This file has no rows. Put the column names in the first row and the data below it.")
+    if len(rows) > MAX_ROWS:
+        raise _file_error(
+            f"You can import at most {MAX_ROWS:,} rows at once, and this file has {len(rows):,}. Split it into several files."
         )
-    if len(heads) > WIDEST:
-        raise _wrong(f"Use at most {WIDEST} columns.")
+    if len(heads) > MAX_COLUMNS:
+        raise _file_error(f"Use at most {MAX_COLUMNS} columns.")
     return Table(heads, rows)
 
 
@@ -117,19 +119,19 @@ def cell_of(cells: Sequence[str], at: int) -> str:
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@\t\r") else cell
 
 
-def heard(column: Column, cell: str) -> str:
+def cell_to_form_value(column: Column, cell: str) -> str:
     """What would have been typed into the form for it; ValueError where nobody can say."""
     match column.kind:
         case "yesno":
             return _yes_or_no(cell)
         case "choice":
-            return _chosen(column, cell)
+            return _choice_for(column, cell)
         case "relation":
-            return cell if "·" in cell else str(_meant(column.target, cell))
+            return cell if "·" in cell else str(_related_id(column.target, cell))
     return cell
 
 
-def _chosen(column: Column, cell: str) -> str:
+def _choice_for(column: Column, cell: str) -> str:
     """By its name, or as it is called on a screen and in an export."""
     said = cell.casefold()
     return next(
@@ -150,10 +152,14 @@ def _yes_or_no(cell: str) -> str:
     raise ValueError("Enter yes or no.")
 
 
-def _meant(target: Any, cell: str) -> int:
+def _related_id(target: Any, cell: str) -> int:
     """The one row of that number, name or address which whoever asks may see."""
     columns = inspect(target).columns
-    names = [cast(columns[each], String) for each in _NAMES if each in columns and not columns[each].info.get("secret")]
+    names = [
+        cast(columns[each], String)
+        for each in _NAME_COLUMNS
+        if each in columns and not columns[each].info.get("secret")
+    ]
     whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
     is_it = [*((each == cell) for each in names + whole)] + (
         [func.lower(columns["email"]) == cell.lower()] if "email" in columns else []
@@ -170,5 +176,5 @@ def _meant(target: Any, cell: str) -> int:
     return int(found[0].id)
 
 
-def _wrong(words: str) -> Invalid:
+def _file_error(words: str) -> Invalid:
     return Invalid(words, fields={"file": words})

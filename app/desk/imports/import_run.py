@@ -16,7 +16,7 @@ from sqlalchemy.orm import Mapped, mapped_column, undefer
 from app.desk.declare.column import Column
 from app.desk.declare.field import added_columns_leading_to
 from app.desk.declare.resource import Resource, resource_of
-from app.desk.imports.csv_table import Table, cell_of, heard, table_of, text_of
+from app.desk.imports.csv_table import Table, cell_of, cell_to_form_value, decode_file, parse_table
 from app.desk.records.writing import delete_row, write_row
 from app.desk.sign_in import security
 from app.kernel import access, clock
@@ -27,15 +27,15 @@ from app.kernel.jobs import Job, every, job, job_name, later
 from app.kernel.secrets import sealed
 from app.kernel.workflow import move
 
-HOURS = 24  # that the file is kept, and that what it made can be taken back
-TRIED, TAKEN = 500, 100  # rows of one batch: a few seconds, far within the lease of a job
-_BESIDE = {"change", "finding", "job", "notice", "call"}  # what the house itself writes down about a row
+KEPT_HOURS = 24  # that the file is kept, and that what it made can be taken back
+VALIDATE_BATCH, IMPORT_BATCH = 500, 100  # rows of one batch: a few seconds, far within the lease of a job
+_BOOKKEEPING = {"change", "finding", "job", "notice", "call"}  # what the house itself writes down about a row
 
-Wrong = dict[str, str]
+Errors = dict[str, str]
 
 
-def _is_over(intake: ImportRun) -> str | None:
-    return None if intake.can_be_undone else f"An import can only be undone for {HOURS} hours."
+def _why_not_undo(intake: ImportRun) -> str | None:
+    return None if intake.can_be_undone else f"An import can only be undone for {KEPT_HOURS} hours."
 
 
 class ImportRun(Noun, table="intake"):
@@ -71,12 +71,12 @@ class ImportRun(Noun, table="intake"):
     done_at: Mapped[datetime | None]
 
     @classmethod
-    def bring(cls, resource: Resource, name: str, raw: bytes, once: str) -> ImportRun:
+    def upload(cls, resource: Resource, name: str, raw: bytes, once: str) -> ImportRun:
         """Read as a table before it is kept."""
         who = actor()
         mark = f"{who.user_id}:{resource.name}:{once}"
-        text = text_of(raw)
-        table = table_of(text)
+        text = decode_file(raw)
+        table = parse_table(text)
         printed = "".join(each for each in name if each.isprintable())[:100] or "file"
         made = cls(
             resource=resource.name,
@@ -87,7 +87,7 @@ class ImportRun(Noun, table="intake"):
             sheet=text,
             rows=len(table.rows),
         )
-        made.columns = _matched(resource, table)
+        made.columns = _match_columns(resource, table)
         try:
             with transaction():
                 session.add(made)
@@ -99,7 +99,7 @@ class ImportRun(Noun, table="intake"):
         return made
 
     @classmethod
-    def mine(cls, resource: Resource, id: int) -> ImportRun:
+    def get_own(cls, resource: Resource, id: int) -> ImportRun:
         found = session.get(cls, id) if id < 2**31 else None
         if (
             found is None
@@ -110,7 +110,7 @@ class ImportRun(Noun, table="intake"):
         return found
 
     @classmethod
-    def last(cls, resource: Resource) -> Sequence[ImportRun]:
+    def recent(cls, resource: Resource) -> Sequence[ImportRun]:
         """What whoever is here brought to this list lately."""
         own = select(cls).where(cls.resource == resource.name, cls.user_id == actor().user_id)
         return session.scalars(own.order_by(cls.id.desc()).limit(10)).all()
@@ -127,10 +127,10 @@ class ImportRun(Noun, table="intake"):
 
     @property
     def can_be_undone(self) -> bool:
-        return self.done_at is not None and clock.now() < self.done_at + timedelta(hours=HOURS)
+        return self.done_at is not None and clock.now() < self.done_at + timedelta(hours=KEPT_HOURS)
 
     @property
-    def to(self) -> Resource:
+    def target(self) -> Resource:
         found = resource_of(noun_of_table(self.resource))
         assert found is not None
         return found
@@ -138,11 +138,11 @@ class ImportRun(Noun, table="intake"):
     def table(self) -> Table | None:
         """As long as the file is kept; asked for by itself, so that no lock reads it again."""
         text = session.scalar(select(ImportRun.sheet).where(ImportRun.id == self.id))
-        return table_of(text) if text is not None else None
+        return parse_table(text) if text is not None else None
 
-    def lines(self) -> Sequence[IntakeLine]:
+    def lines(self) -> Sequence[ImportLine]:
         return session.scalars(
-            select(IntakeLine).where(IntakeLine.intake_id == self.id).order_by(IntakeLine.line)
+            select(ImportLine).where(ImportLine.intake_id == self.id).order_by(ImportLine.line)
         ).all()
 
     # --- what somebody presses ---
@@ -152,24 +152,24 @@ class ImportRun(Noun, table="intake"):
         """Match the columns of the file and check every row. Nothing is added."""
         missing = {
             each.path: "Choose the column of the file for this field."
-            for each in taken(self.to)
+            for each in importable_columns(self.target)
             if each.required and each.path not in columns.values()
         }
         if missing:
             raise Invalid.fields_said(missing)
         self.columns = dict(columns)
-        self._begin_anew()
+        self._restart()
 
     @move("tried", to="running", label="Import")
     def take(self) -> None:
-        self._begin_anew()
+        self._restart()
 
-    @move("done", to="undoing", label="Undo import", when=_is_over)
+    @move("done", to="undoing", label="Undo import", when=_why_not_undo)
     def take_back(self) -> None:
         later(go_on, self)
 
-    def _begin_anew(self) -> None:
-        session.execute(delete(IntakeLine).where(IntakeLine.intake_id == self.id))
+    def _restart(self) -> None:
+        session.execute(delete(ImportLine).where(ImportLine.intake_id == self.id))
         self.at = self.good = self.bad = 0
         later(go_on, self)
 
@@ -185,99 +185,102 @@ class ImportRun(Noun, table="intake"):
     @move("undoing", to="undone")
     def is_undone(self) -> None: ...
 
-    def as_maker(self) -> Actor:
+    def acting_maker(self) -> Actor:
         """Whoever brought it, with what they may today."""
         user = session.get(User, self.user_id)
         assert user is not None
         who = replace(security.desk_actor(user), name=self.maker, door="import")
         return who if user.is_active else replace(who, roles=frozenset(), rights=frozenset())
 
-    def step(self) -> None:
+    def run_batch(self) -> None:
         """One batch. A worker that dies leaves nothing half: whoever comes next begins where this one did."""
         match self.state:
             case "trying":
-                self._try_some()
+                self._validate_batch()
             case "running":
-                self._take_some()
+                self._import_batch()
             case "undoing":
-                self._take_some_back()
+                self._undo_batch()
 
-    def _try_some(self) -> None:
+    def _validate_batch(self) -> None:
         """Each row as the form would write it, and then all of them rolled back: what two rows of a batch have in common is found too."""
-        began, wrong, many = self.at, dict[int, Wrong](), 0
-        with suppress(_OnlyTried), transaction():
-            for line, cells in self._batch(TRIED):
+        began, wrong, many = self.at, dict[int, Errors](), 0
+        with suppress(_RollBack), transaction():
+            for line, cells in self._next_lines(VALIDATE_BATCH):
                 many += 1
                 try:
                     with session.begin_nested():
-                        self._add(cells)
+                        self._add_row(cells)
                 except (Refused, SQLAlchemyError, UnicodeEncodeError) as error:
-                    wrong[line] = _said(as_refusal(error))
-            raise _OnlyTried
+                    wrong[line] = _row_errors(as_refusal(error))
+            raise _RollBack
         with transaction():
             self.lock()
             if self.state != "trying" or self.at != began:
                 return
-            session.add_all(IntakeLine(intake_id=self.id, line=line, wrong=why) for line, why in wrong.items())
+            session.add_all(ImportLine(intake_id=self.id, line=line, wrong=why) for line, why in wrong.items())
             self.at, self.good, self.bad = began + many, self.good + many - len(wrong), self.bad + len(wrong)
-            self._go_on_or(self.tried_out)
+            self._continue_or(self.tried_out)
 
-    def _take_some(self) -> None:
+    def _import_batch(self) -> None:
         began, many = self.at, 0
-        for line, cells in self._batch(TAKEN):
+        for line, cells in self._next_lines(IMPORT_BATCH):
             many += 1
-            self._take_one(line, cells)
+            self._import_line(line, cells)
         with transaction():
             self.lock()
             if self.state != "running" or self.at != began:
                 return
             self.at = began + many
-            self.good, self.bad = self._count(IntakeLine.row_id.is_not(None)), self._count(IntakeLine.row_id.is_(None))
-            self._go_on_or(self.finish)
+            self.good, self.bad = (
+                self._count_lines(ImportLine.row_id.is_not(None)),
+                self._count_lines(ImportLine.row_id.is_(None)),
+            )
+            self._continue_or(self.finish)
 
-    def _go_on_or(self, end: Any) -> None:
+    def _continue_or(self, end: Any) -> None:
         if self.at < self.rows:
             later(go_on, self)
         else:
             end()
 
-    def _take_one(self, line: int, cells: Sequence[str]) -> None:
+    def _import_line(self, line: int, cells: Sequence[str]) -> None:
         """The row and the line that says so are kept together or not at all, so no row is ever there twice."""
         try:
             with transaction():
-                if self._owes(line):
-                    row = self._add(cells)
-                    session.add(IntakeLine(intake_id=self.id, line=line, row_id=row.id, row_version=row.version))
+                if self._is_pending(line):
+                    row = self._add_row(cells)
+                    session.add(ImportLine(intake_id=self.id, line=line, row_id=row.id, row_version=row.version))
         except Refused as no:
-            why = _said(no)
+            why = _row_errors(no)
             with transaction():
-                if self._owes(line):
-                    session.add(IntakeLine(intake_id=self.id, line=line, wrong=why))
+                if self._is_pending(line):
+                    session.add(ImportLine(intake_id=self.id, line=line, wrong=why))
 
-    def _owes(self, line: int) -> bool:
+    def _is_pending(self, line: int) -> bool:
         self.lock()
-        known = exists().where(IntakeLine.intake_id == self.id, IntakeLine.line == line)
+        known = exists().where(ImportLine.intake_id == self.id, ImportLine.line == line)
         return self.state == "running" and not session.scalar(select(known))
 
-    def _take_some_back(self) -> None:
-        owed = select(IntakeLine).where(
-            IntakeLine.intake_id == self.id, IntakeLine.row_id.is_not(None), IntakeLine.undone.is_(None)
+    def _undo_batch(self) -> None:
+        owed = select(ImportLine).where(
+            ImportLine.intake_id == self.id, ImportLine.row_id.is_not(None), ImportLine.undone.is_(None)
         )
-        some = session.scalars(owed.order_by(IntakeLine.line.desc()).limit(TAKEN)).all()
+        some = session.scalars(owed.order_by(ImportLine.line.desc()).limit(IMPORT_BATCH)).all()
         for line in some:
-            self._take_one_back(line)
+            self._undo_line(line)
         with transaction():
             self.lock()
-            if self.state == "undoing" and len(some) == TAKEN:
+            if self.state == "undoing" and len(some) == IMPORT_BATCH:
                 later(go_on, self)
             elif self.state == "undoing":
                 self.is_undone()
 
-    def _take_one_back(self, line: IntakeLine) -> None:
+    def _undo_line(self, line: ImportLine) -> None:
         try:
             with transaction():
                 if line.lock().undone is None:
-                    _take_away(noun_of_table(self.resource), line)
+                    _delete_imported(noun_of_table(self.resource), line)
                     line.undone = ""
         except Busy:
             raise
@@ -286,31 +289,31 @@ class ImportRun(Noun, table="intake"):
                 if line.lock().undone is None:
                     line.undone = no.words
 
-    def _batch(self, many: int) -> Iterator[tuple[int, Sequence[str]]]:
+    def _next_lines(self, many: int) -> Iterator[tuple[int, Sequence[str]]]:
         table = self.table()
         yield from table.rows[self.at : self.at + many] if table else ()
 
-    def _add(self, cells: Sequence[str]) -> Any:
+    def _add_row(self, cells: Sequence[str]) -> Any:
         """As the form would: the same reading, the same rules, the same rows that whoever writes may write."""
-        resource = self.to
+        resource = self.target
         if not actor().may(resource.noun, "add"):
             raise Forbidden("You no longer have permission to add this.")
-        given, wrong = _heard(self._where(resource), cells)
+        given, wrong = _read_cells(self._mapped_columns(resource), cells)
         if wrong:
             raise Invalid.fields_said(wrong)
         row = resource.noun()
-        write_row(row, [each for each in taken(resource) if each.required or each.path in given], given)
+        write_row(row, [each for each in importable_columns(resource) if each.required or each.path in given], given)
         return row
 
-    def _where(self, resource: Resource) -> list[tuple[int, Column]]:
-        found = [(int(at), resource.column(path, taken(resource))) for at, path in self.columns.items()]
+    def _mapped_columns(self, resource: Resource) -> list[tuple[int, Column]]:
+        found = [(int(at), resource.column(path, importable_columns(resource))) for at, path in self.columns.items()]
         return [(at, column) for at, column in found if column]
 
-    def _count(self, condition: Any) -> int:
-        return session.scalar(select(func.count()).where(IntakeLine.intake_id == self.id, condition)) or 0
+    def _count_lines(self, condition: Any) -> int:
+        return session.scalar(select(func.count()).where(ImportLine.intake_id == self.id, condition)) or 0
 
 
-class IntakeLine(Noun):
+class ImportLine(Noun, table="intake_line"):
     """What became of one line of the file: a row, or why not; and later whether that row was taken away again."""
 
     known_as = "import row"
@@ -328,23 +331,23 @@ class IntakeLine(Noun):
     undone: Mapped[str | None]  # why it stays; nothing where it is gone
 
 
-class _OnlyTried(Exception):
+class _RollBack(Exception):
     """Raised where everything before it is to be forgotten."""
 
 
-def taken(resource: Resource) -> list[Column]:
+def importable_columns(resource: Resource) -> list[Column]:
     """What a cell of a table can say: a picture is none of it."""
     return [each for each in resource.add if each.kind not in ("picture", "facts")]
 
 
-def _heard(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[dict[str, str], Wrong]:
+def _read_cells(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[dict[str, str], Errors]:
     """An empty cell says nothing: what the form would begin with stands there then."""
-    given, wrong = dict[str, str](), Wrong()
+    given, wrong = dict[str, str](), Errors()
     with session.no_autoflush:
         for at, column in where:
             if cell := cell_of(cells, at):
                 try:
-                    given[column.path] = heard(column, cell)
+                    given[column.path] = cell_to_form_value(column, cell)
                     column.parse(given[column.path])
                 except ValueError as error:
                     wrong[column.path] = str(error)
@@ -353,25 +356,25 @@ def _heard(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[d
     return given, wrong
 
 
-def _matched(resource: Resource, table: Table) -> dict[str, str]:
+def _match_columns(resource: Resource, table: Table) -> dict[str, str]:
     """By what a column is called on the desk, or in an address; each once."""
     found: dict[str, str] = {}
     for at, head in enumerate(table.heads):
-        for each in taken(resource):
+        for each in importable_columns(resource):
             if (
                 each.path not in found.values()
                 and str(at) not in found
-                and _letters(head) in (_letters(each.label), _letters(each.path))
+                and _normalised(head) in (_normalised(each.label), _normalised(each.path))
             ):
                 found[str(at)] = each.path
     return found
 
 
-def _letters(text: str) -> str:
+def _normalised(text: str) -> str:
     return "".join(each for each in text.casefold() if each.isalnum())
 
 
-def _said(error: BaseException) -> Wrong:
+def _row_errors(error: BaseException) -> Errors:
     """What is wrong with a row; what is no refusal, or may be none in a moment, ends the batch and is tried again."""
     if isinstance(error, Busy) or not isinstance(error, Refused):
         raise error
@@ -380,7 +383,7 @@ def _said(error: BaseException) -> Wrong:
     return error.fields or {"": error.words}
 
 
-def _take_away(noun: type[Noun], line: IntakeLine) -> None:
+def _delete_imported(noun: type[Noun], line: ImportLine) -> None:
     row = session.scalars(access.visible(noun).where(noun.id == line.row_id)).unique().one_or_none()
     if row is None:
         raise Refused("It no longer exists.")
@@ -403,7 +406,7 @@ def _is_referred_to(row: Noun) -> bool:
     about: list[Any] = [
         each
         for each in nouns()
-        if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BESIDE
+        if {"noun", "row_id"} <= {*each.__table__.columns.keys()} and each.__tablename__ not in _BOOKKEEPING
     ]
     by_name = [exists().where(each.noun == row.__tablename__, each.row_id == row.id) for each in about]
     by_field = [exists().where(each.expression(each.noun) == row.id) for each in added_columns_leading_to(type(row))]
@@ -412,8 +415,8 @@ def _is_referred_to(row: Noun) -> bool:
 
 @job("Import rows")
 def go_on(intake: ImportRun) -> None:
-    with acting(intake.as_maker()):
-        intake.step()
+    with acting(intake.acting_maker()):
+        intake.run_batch()
 
 
 @every("Delete old imports", minutes=30)
@@ -423,7 +426,7 @@ def forget_what_was_brought() -> None:
         over = (
             select(ImportRun)
             .options(undefer(ImportRun.sheet))
-            .where(ImportRun.sheet.is_not(None), ImportRun.created_at < clock.ahead(hours=-HOURS))
+            .where(ImportRun.sheet.is_not(None), ImportRun.created_at < clock.ahead(hours=-KEPT_HOURS))
         )
         old = over.where(ImportRun.state.not_in(["trying", "running"]))
         for each in session.scalars(old.with_for_update(skip_locked=True)).all():

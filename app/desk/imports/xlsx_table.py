@@ -17,20 +17,23 @@ from openpyxl.xml import DEFUSEDXML
 from app.desk.declare import column
 from app.kernel.errors import Invalid
 
-UNPACKED = (
+MAX_UNPACKED = (
     32 * 1024 * 1024
 )  # of all that is in it: five megabytes can be packed so that they are a thousand times as much
-PARTS = 500
-CELLS = 300_000  # a few seconds, for which somebody waits
-DEEPEST, WIDEST = 50_000, 200  # as far as is looked: an empty cell with a colour makes a sheet a million lines long
+MAX_PARTS = 500
+MAX_CELLS = 300_000  # a few seconds, for which somebody waits
+MAX_ROWS, MAX_COLUMNS = (
+    50_000,
+    200,
+)  # as far as is looked: an empty cell with a colour makes a sheet a million lines long
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
-_AGAIN = "Save it again in your spreadsheet app, or as “CSV UTF-8”, and upload it again."
+_SAVE_AGAIN = "Save it again in your spreadsheet app, or as “CSV UTF-8”, and upload it again."
 
 
 assert DEFUSEDXML, "Uploaded workbooks must be read with defusedxml."
 
 
-def lines_of(raw: bytes) -> str:
+def workbook_to_csv(raw: bytes) -> str:
     """As the lines of a CSV file, which is how a table comes in otherwise."""
     try:
         with zipfile.ZipFile(BytesIO(raw)) as packed:
@@ -38,42 +41,42 @@ def lines_of(raw: bytes) -> str:
             has_formulas = any(
                 _FORMULA.search(packed.read(each)) for each in packed.namelist() if each.startswith("xl/worksheets/")
             )
-        return _written(raw, has_formulas=has_formulas)
+        return _sheet_to_csv(raw, has_formulas=has_formulas)
     except Invalid:
         raise
     except Exception:  # noqa: BLE001  # a file can be broken in any way that a reader can stumble
-        raise _wrong(f"This workbook can’t be read. {_AGAIN}") from None
+        raise _file_error(f"This workbook can’t be read. {_SAVE_AGAIN}") from None
 
 
 def _refuse_a_bomb(packed: zipfile.ZipFile) -> None:
     """What a part says of its size is all that is ever unpacked of it."""
     parts = packed.infolist()
-    if len(parts) > PARTS or sum(each.file_size for each in parts) > UNPACKED:
-        raise _wrong(f"This workbook is too large. {_AGAIN}")
+    if len(parts) > MAX_PARTS or sum(each.file_size for each in parts) > MAX_UNPACKED:
+        raise _file_error(f"This workbook is too large. {_SAVE_AGAIN}")
 
 
-def _written(raw: bytes, *, has_formulas: bool) -> str:
+def _sheet_to_csv(raw: bytes, *, has_formulas: bool) -> str:
     text = StringIO("sep=,\r\n")
     text.seek(0, SEEK_END)
     writer = csv.writer(text)
-    formulas = _rows(raw, shown=False) if has_formulas else None
+    formulas = _sheet_rows(raw, shown=False) if has_formulas else None
     cells = 0
-    for line, row in enumerate(_rows(raw, shown=True), 1):
-        if line > DEEPEST:
+    for line, row in enumerate(_sheet_rows(raw, shown=True), 1):
+        if line > MAX_ROWS:
             break
         if formulas is not None:
-            _refuse_what_was_never_worked_out(next(formulas), row, line)
-        said = [_said(cell, line) for cell in _without_a_tail(row)]
+            _refuse_uncalculated(next(formulas), row, line)
+        said = [_cell_text(cell, line) for cell in _without_trailing_blanks(row)]
         cells += len(said)
-        if cells > CELLS:
-            raise _wrong(
-                f"You can import at most {CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”."
+        if cells > MAX_CELLS:
+            raise _file_error(
+                f"You can import at most {MAX_CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”."
             )
-        writer.writerow([_head(each) for each in said] if line == 1 else said)
+        writer.writerow([_heading(each) for each in said] if line == 1 else said)
     return text.getvalue()
 
 
-def _without_a_tail(row: Sequence[Any]) -> Sequence[Any]:
+def _without_trailing_blanks(row: Sequence[Any]) -> Sequence[Any]:
     """A row reaches as far as there is something in it."""
     end = len(row)
     while end and row[end - 1].value is None:
@@ -81,25 +84,25 @@ def _without_a_tail(row: Sequence[Any]) -> Sequence[Any]:
     return row[:end]
 
 
-def _rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
+def _sheet_rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
     """Either what each cell shows, or the formula that it comes from."""
     book = load_workbook(BytesIO(raw), read_only=True, data_only=shown, keep_links=False)
     sheet = next((each for each in book.worksheets if each.sheet_state == "visible"), None)
     if sheet is None:
-        raise _wrong(f"This workbook has no visible sheet. {_AGAIN}")
+        raise _file_error(f"This workbook has no visible sheet. {_SAVE_AGAIN}")
     sheet.reset_dimensions()  # it may say that it ends before it does
-    yield from sheet.iter_rows(max_col=WIDEST + 1)
+    yield from sheet.iter_rows(max_col=MAX_COLUMNS + 1)
 
 
-def _refuse_what_was_never_worked_out(formulas: tuple[Any, ...], shown: tuple[Any, ...], line: int) -> None:
+def _refuse_uncalculated(formulas: tuple[Any, ...], shown: tuple[Any, ...], line: int) -> None:
     for at, (formula, cell) in enumerate(zip(formulas, shown, strict=False)):
         if formula.data_type == "f" and cell.value is None:
-            raise _wrong(
-                f"The formula in {_place(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again."
+            raise _file_error(
+                f"The formula in {_cell_address(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again."
             )
 
 
-def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each kind of cell
+def _cell_text(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each kind of cell
     """As it would be typed into the form: a day as 2026-11-24, a number without thousands."""
     match cell.value:
         case None:
@@ -107,7 +110,7 @@ def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each ki
         case bool():
             return "yes" if cell.value else "no"
         case datetime():
-            return _moment(cell.value)
+            return _moment_text(cell.value)
         case date():
             return cell.value.isoformat()
         case time():
@@ -117,13 +120,13 @@ def _said(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each ki
         case int() | float():
             return f"{Decimal(f'{cell.value:.15g}'):f}"  # as many digits as a spreadsheet itself believes in
     if cell.data_type == "e":
-        raise _wrong(
-            f"{_place(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again."
+        raise _file_error(
+            f"{_cell_address(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again."
         )
     return str(cell.value)
 
 
-def _moment(value: datetime) -> str:
+def _moment_text(value: datetime) -> str:
     """A cell of a day is that day's first instant; one of a moment may be off by the last bit of a fraction."""
     near = (value + timedelta(microseconds=500_000)).replace(microsecond=0)
     return (
@@ -133,12 +136,12 @@ def _moment(value: datetime) -> str:
     )
 
 
-def _head(said: str) -> str:
+def _heading(said: str) -> str:
     """What an export of ours says of the zone is not part of a column's name."""
     return said.removesuffix(f" ({column.staff_locale.timezone})")
 
 
-def _place(at: int, line: int) -> str:
+def _cell_address(at: int, line: int) -> str:
     letters = ""
     while at >= 0:
         at, rest = divmod(at, 26)
@@ -146,5 +149,5 @@ def _place(at: int, line: int) -> str:
     return f"{letters}{line}"
 
 
-def _wrong(words: str) -> Invalid:
+def _file_error(words: str) -> Invalid:
     return Invalid(words, fields={"file": words})

@@ -16,37 +16,39 @@ from app.kernel import access
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing
 
-MANY = 8
+MAX_SUGGESTIONS = 8
 _MENTION = re.compile(r"(?<![\w@.])@([\w.+-]*\w)")
 
 
-def mentioned(words: str) -> set[str]:
+def mentioned_names(words: str) -> set[str]:
     """ "@dina, please look" names dina; an address such as dina@example.com names nobody."""
     return {name.lower() for name in _MENTION.findall(words)}
 
 
-def called(names: Iterable[str], row: Noun) -> list[User]:
+def readers_named(names: Iterable[str], row: Noun) -> list[User]:
     """Those of these names who may read the record."""
     wanted = [*names]
-    users: Iterable[User] = session.scalars(_active().where(func.lower(User.username).in_(wanted))) if wanted else []
+    users: Iterable[User] = (
+        session.scalars(_active_users().where(func.lower(User.username).in_(wanted))) if wanted else []
+    )
     return [each for each in users if may_read(each, row)]
 
 
-def fitting(words: str, row: Noun) -> list[User]:
+def suggest_colleagues(words: str, row: Noun) -> list[User]:
     """A few whose name begins to fit, for a list below a field."""
     pattern = containing(words.removeprefix("@").strip())
     names = or_(User.username.ilike(pattern), (User.first_name + " " + User.last_name).ilike(pattern))
     found: list[User] = []
     begins = User.username.ilike(pattern.removeprefix("%"))  # what stands behind the @ is that name
     for each in session.scalars(
-        _active().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MANY * 4)
+        _active_users().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MAX_SUGGESTIONS * 4)
     ):
-        if len(found) < MANY and may_read(each, row):
+        if len(found) < MAX_SUGGESTIONS and may_read(each, row):
             found.append(each)
     return found
 
 
-def chosen(typed: str, row: Noun) -> User:
+def find_colleague(typed: str, row: Noun) -> User:
     """Who is meant by "12 · Dina Rao", "@dina" or "dina"; nothing typed means whoever types."""
     head = typed.split("·", maxsplit=1)[0].strip().removeprefix("@")
     me = access.actor().user_id
@@ -55,7 +57,7 @@ def chosen(typed: str, row: Noun) -> User:
         if (head.isdecimal() and len(head) < 10) or not head
         else func.lower(User.username) == head.lower()
     )
-    user = session.scalar(_active().where(condition))
+    user = session.scalar(_active_users().where(condition))
     if user is None or not may_read(user, row):
         raise Invalid.fields_said(
             {"who": "No team member with that name can see this record. Choose one from the list."}
@@ -72,13 +74,13 @@ def may_read(user: User, row: Noun) -> bool:
     return True
 
 
-def everybody() -> Iterator[User]:
-    yield from session.scalars(_active().order_by(User.id)).all()
+def active_users() -> Iterator[User]:
+    yield from session.scalars(_active_users().order_by(User.id)).all()
 
 
 def name_of(user: User) -> str:
     return " ".join(filter(None, (user.first_name, user.last_name))) or str(user.username)
 
 
-def _active() -> Any:
+def _active_users() -> Any:
     return select(User).where(User.active.is_(True))

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from app.desk.declare.column import staff_locale
 from app.desk.declare.resource import Resource, Waits, registered_resources
-from app.desk.notices.colleague import everybody, name_of
+from app.desk.notices.colleague import active_users, name_of
 from app.desk.notices.preference import Preference
 from app.desk.sign_in import security
 from app.kernel import access, clock
@@ -23,8 +23,8 @@ from app.kernel.people import Person
 from app.kernel.translation import ENGLISH, speaking
 from app.messages.message import Message, tell
 
-LATER = 5  # minutes, after which what was not read in the desk is written about
-REMEMBERED = 500
+EMAIL_DELAY = 5  # minutes, after which what was not read in the desk is written about
+MAX_IDS = 500
 
 
 class Notice(Noun):
@@ -48,11 +48,11 @@ class Notice(Noun):
     ids: Mapped[list[Any]] = mapped_column(default=list)
 
     @classmethod
-    def mine(cls) -> ColumnElement[bool]:
+    def is_mine(cls) -> ColumnElement[bool]:
         return cls.user_id == access.actor().user_id
 
     @classmethod
-    def unread(cls, user_id: int | None) -> int:
+    def count_unread(cls, user_id: int | None) -> int:
         return session.scalar(_UNREAD, {"user": user_id}) or 0
 
     def wants(self, message: Message) -> bool:
@@ -68,34 +68,34 @@ _UNREAD = select(func.count()).where(
 )  # put together once: every page asks it
 
 
-def give(
+def notify_user(
     user: User, kind: str, words: str, *, row: Noun | None = None, topic: str | None = None, ids: Sequence[int] = ()
 ) -> None:
     """Part of a change, like tell: no commit, no notice."""
-    way = Preference.of(user.id)[kind]
+    way = Preference.ways_of(user.id)[kind]
     if way == "off":
         return
     about = {"noun": row.__tablename__, "row_id": row.id} if row is not None else {}
     notice = Notice(user_id=user.id, kind=kind, words=words, topic=topic, ids=[*ids], **about)
     session.add(notice)
     if way == "email":
-        _write_about(notice, user)
+        _send_by_email(notice, user)
 
 
-def _write_about(notice: Notice, user: User) -> None:
+def _send_by_email(notice: Notice, user: User) -> None:
     """A mailbox that takes no letters keeps nobody from hearing of it in the desk."""
     try:
         with speaking(ENGLISH):
             person = Person.meet(name=name_of(user), email=user.email or "", phone="", timezone=staff_locale.timezone)
     except Refused:
         return
-    tell(person, "house/notice", at=clock.ahead(minutes=LATER), notice=notice)
+    tell(person, "house/notice", at=clock.ahead(minutes=EMAIL_DELAY), notice=notice)
 
 
 # --- what waits -------------------------------------------------------------------------------------------------------
 
 
-def waiting() -> Iterator[tuple[Resource, Waits]]:
+def waiting_items() -> Iterator[tuple[Resource, Waits]]:
     """What could wait for whoever is here, by the declarations."""
     who = access.actor()
     for resource in registered_resources():
@@ -106,14 +106,14 @@ def waiting() -> Iterator[tuple[Resource, Waits]]:
 @every("Send reminders of open items", minutes=2)
 def say_what_waits() -> None:
     """Everybody hears once of what newly waits for them, as one notice for each sort of thing."""
-    for user in everybody():
+    for user in active_users():
         with access.acting(security.desk_actor(user)), transaction():
-            said = _said(user)
-            for resource, it in waiting():
-                _say(user, resource, it, said)
+            said = _latest_by_topic(user)
+            for resource, it in waiting_items():
+                _notify_of_waiting(user, resource, it, said)
 
 
-def _said(user: User) -> dict[str | None, Notice]:
+def _latest_by_topic(user: User) -> dict[str | None, Notice]:
     """The latest notice of each sort."""
     latest = (
         select(func.max(Notice.id)).where(Notice.user_id == user.id, Notice.topic.is_not(None)).group_by(Notice.topic)
@@ -121,12 +121,10 @@ def _said(user: User) -> dict[str | None, Notice]:
     return {each.topic: each for each in session.scalars(select(Notice).where(Notice.id.in_(latest)))}
 
 
-def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, Notice]) -> None:
+def _notify_of_waiting(user: User, resource: Resource, it: Waits, said: Mapping[str | None, Notice]) -> None:
     noun = resource.noun
     now = [
-        *session.scalars(
-            select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(REMEMBERED)
-        )
+        *session.scalars(select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(MAX_IDS))
     ]
     topic = f"{resource.name}: {it.label}"
     last = said.get(topic)
@@ -135,12 +133,12 @@ def _say(user: User, resource: Resource, it: Waits, said: Mapping[str | None, No
         last.ids = now  # what is gone from here and comes again is new
     if not new:
         return
-    words = f"{it.label}: {len(now)}{' and more' if len(now) == REMEMBERED else ''}"
+    words = f"{it.label}: {len(now)}{' and more' if len(now) == MAX_IDS else ''}"
     if last is not None and last.read_at is None:
         last.words = words
         return
     row = session.get(noun, new.pop()) if len(now) == 1 else None
-    give(
+    notify_user(
         user,
         "job" if noun is Job else "waits",
         words if row is None else f"{it.label}: {row}",

@@ -20,7 +20,7 @@ KINDS = {
     "automation": "Automation notifications and errors",
     "ways_in": "Sign-in methods changed",
 }
-USUALLY = {"ways_in": "email"}  # a stranger who came in would read it in the desk first
+DEFAULTS = {"ways_in": "email"}  # a stranger who came in would read it in the desk first
 WAYS = {"desk": "In app", "email": "In app and email", "off": "Off"}
 
 
@@ -39,17 +39,17 @@ class Preference(Noun):
     way: Mapped[str] = mapped_column(default="desk", info={"choices": WAYS})
 
     @classmethod
-    def of(cls, user_id: int) -> dict[str, str]:
+    def ways_of(cls, user_id: int) -> dict[str, str]:
         said = {each.kind: each.way for each in session.scalars(select(cls).where(cls.user_id == user_id))}
-        return {kind: said.get(kind, USUALLY.get(kind, "desk")) for kind in KINDS}
+        return {kind: said.get(kind, DEFAULTS.get(kind, "desk")) for kind in KINDS}
 
     @classmethod
-    def keep(cls, user_id: int, wanted: dict[str, str]) -> None:
+    def save_ways(cls, user_id: int, wanted: dict[str, str]) -> None:
         if wanted.keys() - KINDS.keys() or set(wanted.values()) - WAYS.keys():
             raise Invalid.fields_said(dict.fromkeys(wanted, "Choose one from the list."))
         known = {each.kind: each for each in session.scalars(select(cls).where(cls.user_id == user_id))}
         for kind, way in wanted.items():
             if kind in known:
                 known[kind].way = way
-            elif way != USUALLY.get(kind, "desk"):
+            elif way != DEFAULTS.get(kind, "desk"):
                 session.add(cls(user_id=user_id, kind=kind, way=way))

@@ -11,8 +11,8 @@ from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.desk.declare.column import formula_safe
-from app.desk.imports.csv_table import LARGEST, Table, cell_of
-from app.desk.imports.import_run import ImportRun, taken
+from app.desk.imports.csv_table import MAX_BYTES, Table, cell_of
+from app.desk.imports.import_run import ImportRun, importable_columns
 from app.desk.lists.export import csv_of
 from app.desk.pages.inline_edit import Cells
 from app.kernel.db import session
@@ -45,8 +45,8 @@ class Imports(Cells):
             return self._intakes()
         file = request.files.get("file")
         try:
-            raw = file.stream.read(LARGEST + 1) if file else b""
-            intake = ImportRun.bring(
+            raw = file.stream.read(MAX_BYTES + 1) if file else b""
+            intake = ImportRun.upload(
                 self.resource,
                 (file and file.filename) or "",
                 raw,
@@ -59,8 +59,8 @@ class Imports(Cells):
 
     def _intakes(self, refusal: Refused | None = None) -> Any:
         given = {
-            "last": ImportRun.last(self.resource),
-            "columns": taken(self.resource),
+            "last": ImportRun.recent(self.resource),
+            "columns": importable_columns(self.resource),
             "once": secrets.token_urlsafe(16),
             "refusal": refusal,
         }
@@ -72,12 +72,14 @@ class Imports(Cells):
     def blank(self) -> Response:
         """A table with nothing in it but what its columns are called."""
         self._takes()
-        return self._csv([[each.label for each in taken(self.resource)]], self.resource.file("template.csv"))
+        return self._csv(
+            [[each.label for each in importable_columns(self.resource)]], self.resource.file("template.csv")
+        )
 
     @expose("/import/<int:id>")
     @has_access
     def intake(self, id: int) -> Any:
-        intake = ImportRun.mine(self.resource, id)
+        intake = ImportRun.get_own(self.resource, id)
         if intake.state == "waiting" or (intake.state == "tried" and "columns" in request.args):
             return self._columns(intake)
         wrong = [] if intake.is_going else [*self._problems(intake)]
@@ -97,7 +99,7 @@ class Imports(Cells):
         given = {
             "intake": intake,
             "table": table,
-            "columns": taken(self.resource),
+            "columns": importable_columns(self.resource),
             "chosen": chosen,
             "refusal": refusal,
         }
@@ -108,7 +110,7 @@ class Imports(Cells):
     @expose("/import/<int:id>/try", methods=["POST"])
     @has_access
     def try_out(self, id: int) -> Any:
-        intake, chosen = ImportRun.mine(self.resource, id), _chosen()
+        intake, chosen = ImportRun.get_own(self.resource, id), _chosen()
         if intake.is_going:
             return self._to(intake)
         try:
@@ -116,14 +118,14 @@ class Imports(Cells):
             intake.try_out(chosen)
         except Invalid as no:
             session.rollback()
-            return self._columns(ImportRun.mine(self.resource, id), no)
+            return self._columns(ImportRun.get_own(self.resource, id), no)
         return self._to(intake)
 
     @expose("/import/<int:id>/take", methods=["POST"])
     @has_access
     def take(self, id: int) -> Any:
         """Pressed twice it is one intake: the second one sees how far the first one is."""
-        intake = ImportRun.mine(self.resource, id)
+        intake = ImportRun.get_own(self.resource, id)
         if intake.state not in ("running", "done"):
             intake.take()
         return self._to(intake)
@@ -131,7 +133,7 @@ class Imports(Cells):
     @expose("/import/<int:id>/undo", methods=["POST"])
     @has_access
     def take_back(self, id: int) -> Any:
-        intake = ImportRun.mine(self.resource, id)
+        intake = ImportRun.get_own(self.resource, id)
         if intake.state not in ("undoing", "undone"):
             intake.take_back()
         return self._to(intake)
@@ -140,14 +142,14 @@ class Imports(Cells):
     @has_access
     def problems(self, id: int) -> Response:
         """What is wrong, line by line, safe to open in a spreadsheet."""
-        intake = ImportRun.mine(self.resource, id)
+        intake = ImportRun.get_own(self.resource, id)
         lines = ([str(line), *(formula_safe(each) for each in rest)] for line, *rest in self._problems(intake))
         return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
 
     def _problems(self, intake: ImportRun) -> Iterator[Problem]:
         table = intake.table()
         places = {path: int(at) for at, path in intake.columns.items()}
-        labels = {each.path: each.label for each in taken(self.resource)}
+        labels = {each.path: each.label for each in importable_columns(self.resource)}
         for each in intake.lines():
             for path, words in each.wrong.items():
                 yield each.line, labels.get(path, "Whole row"), _stands(table, each.line, places.get(path)), words
@@ -160,7 +162,7 @@ class Imports(Cells):
         )
 
     def _each_once(self, chosen: dict[str, str]) -> None:
-        paths, known = [*chosen.values()], {each.path for each in taken(self.resource)}
+        paths, known = [*chosen.values()], {each.path for each in importable_columns(self.resource)}
         if stray := set(paths) - known:
             raise Invalid("Unknown column.", fields=dict.fromkeys(stray, "Unknown column."))
         if twice := {each for each in paths if paths.count(each) > 1}:

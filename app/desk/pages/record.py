@@ -17,7 +17,7 @@ from app.desk.declare.about_a_record import about_row
 from app.desk.declare.resource import Resource
 from app.desk.lists.archive import Archived
 from app.desk.lists.query import Asked, beside, found
-from app.desk.notices.colleague import fitting, name_of
+from app.desk.notices.colleague import name_of, suggest_colleagues
 from app.desk.records import editing_now
 from app.desk.records.json_facts import readable
 from app.desk.records.related import related
@@ -93,7 +93,7 @@ class Record:
     def colleagues(self, pk: int) -> Any:
         """Who could be named or asked here: a few who fit the words and may read the record."""
         row = access.find(self.resource.noun, pk)
-        found = fitting(request.args.get("q", "")[:100], row)
+        found = suggest_colleagues(request.args.get("q", "")[:100], row)
         return {"choices": [{"id": each.id, "name": name_of(each), "username": each.username} for each in found]}
 
     # --- kept, and out of sight ---

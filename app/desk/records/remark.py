@@ -8,8 +8,8 @@ from typing import Self
 from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from app.desk.notices.colleague import called, mentioned
-from app.desk.notices.notice import give
+from app.desk.notices.colleague import mentioned_names, readers_named
+from app.desk.notices.notice import notify_user
 from app.kernel import clock
 from app.kernel.access import actor
 from app.kernel.db import Noun, noun_of_table, session
@@ -38,15 +38,15 @@ class Remark(Noun):
         who = actor()
         made = cls(noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked(words))
         session.add(made)
-        made._tell(row, mentioned(made.words) if names is None else names)
+        made._tell(row, mentioned_names(made.words) if names is None else names)
         return made
 
     def rewrite(self, words: str) -> None:
         self.lock()
         if not self.is_open:
             raise Refused("A note can only be edited by its author, within 15 minutes. Add another note instead.")
-        before, self.words, self.edited_at = mentioned(self.words), _checked(words), clock.now()
-        self._tell(noun_of_table(self.noun).get(self.row_id), mentioned(self.words) - before)
+        before, self.words, self.edited_at = mentioned_names(self.words), _checked(words), clock.now()
+        self._tell(noun_of_table(self.noun).get(self.row_id), mentioned_names(self.words) - before)
 
     @property
     def is_open(self) -> bool:
@@ -55,9 +55,9 @@ class Remark(Noun):
 
     def _tell(self, row: Noun, names: set[str]) -> None:
         """Who is named hears of it, if the record is theirs to read; nobody is told that it is not."""
-        for user in called(names, row):
+        for user in readers_named(names, row):
             if user.id != self.user_id:
-                give(user, "mention", f"{self.name} mentioned you on {row}.", row=row)
+                notify_user(user, "mention", f"{self.name} mentioned you on {row}.", row=row)
 
 
 def _checked(words: str) -> str:

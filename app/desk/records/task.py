@@ -10,8 +10,8 @@ from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.desk.declare.about_a_record import about_readable
-from app.desk.notices.colleague import chosen, may_read
-from app.desk.notices.notice import give
+from app.desk.notices.colleague import find_colleague, may_read
+from app.desk.notices.notice import notify_user
 from app.kernel import clock
 from app.kernel.access import actor
 from app.kernel.db import Noun, noun_of_table, session, transaction
@@ -57,7 +57,7 @@ class Task(Noun):
 
     @classmethod
     def ask(cls, row: Noun, title: str, who: str, due_on: date | None) -> Self:
-        user = chosen(who, row)
+        user = find_colleague(who, row)
         made = cls(
             noun=row.__tablename__,
             row_id=row.id,
@@ -103,7 +103,7 @@ class Task(Noun):
     @move("open", by=HANDS, label="Reassign", asks=Whom)
     def hand_over(self, asked: Whom) -> None:
         """Gives the task to another team member, who is notified."""
-        self.who = chosen(asked.who, self.record)
+        self.who = find_colleague(asked.who, self.record)
         self.reminded_on = None
         self._give(self.who)
 
@@ -111,11 +111,11 @@ class Task(Noun):
         """On the day, and once: somebody who may not read the record any more is not told of it."""
         self.reminded_on = clock.today()
         if self.who is not None and self.who.active and may_read(self.who, self.record):
-            give(self.who, "due", f"{'Overdue' if self.is_late else 'Due today'}: {self.title}", row=self.record)
+            notify_user(self.who, "due", f"{'Overdue' if self.is_late else 'Due today'}: {self.title}", row=self.record)
 
     def _give(self, user: Any) -> None:
         if user.id != actor().user_id:
-            give(user, "task", f"{actor().name} assigned you a task: {self.title}", row=self.record)
+            notify_user(user, "task", f"{actor().name} assigned you a task: {self.title}", row=self.record)
 
     @property
     def record(self) -> Noun:

@@ -11,25 +11,30 @@ from app.desk.declare import column
 from app.desk.declare.report import Report
 from app.desk.lists.export import MOST, XLSX, csv_of, workbook
 from app.desk.reports import pdf
-from app.desk.reports.pdf import ReportPaper
+from app.desk.reports.pdf import ReportPdf
 from app.kernel import access, clock
 from app.kernel.errors import Refused
 from app.messages.channel import Attachment
 
 FORMATS = {"pdf": "PDF", "xlsx": "Excel", "csv": "CSV"}
-LARGEST = 7 * 1024 * 1024  # beyond which many mailboxes take no letter
+MAX_ATTACHMENT = 7 * 1024 * 1024  # beyond which many mailboxes take no letter
 _TOO_LARGE = "Attachments can be up to 7 MB. Choose a shorter period, or open the report online."
 
 
-def on_paper(report: Report, asked: Any) -> bytes:
+def report_pdf(report: Report, asked: Any) -> bytes:
     verdict = report.verdict(asked) if report.verdict else None
-    table = report.table(asked, at_once=pdf.MOST)
-    return ReportPaper(
-        report, current_app.extensions["settings"].business, report.parameters_in_words(asked), table, verdict, _made()
-    ).drawn()
+    table = report.table(asked, at_once=pdf.MAX_ROWS)
+    return ReportPdf(
+        report,
+        current_app.extensions["settings"].business,
+        report.parameters_in_words(asked),
+        table,
+        verdict,
+        _created_line(),
+    ).render()
 
 
-def in_a_workbook(report: Report, asked: Any) -> IO[bytes]:
+def report_workbook(report: Report, asked: Any) -> IO[bytes]:
     """Sums stand below and are over all rows, so a workbook that would not hold all of them is refused before it is begun."""
     table = report.table(asked, at_once=MOST)
     if table.count > MOST:
@@ -42,36 +47,36 @@ def in_a_workbook(report: Report, asked: Any) -> IO[bytes]:
         ("Description", report.note),
         *report.parameters_in_words(asked),
         ("Rows", f"{table.count:,}"),
-        ("Created", _made()),
+        ("Created", _created_line()),
     ]
     return workbook(report.columns, table.rows, table.totals, [*said, ("Result", verdict.words)] if verdict else said)
 
 
-def attachment(report: Report, asked: Any, kind: str) -> Attachment:
+def report_attachment(report: Report, asked: Any, kind: str) -> Attachment:
     """Small enough for a mailbox, or refused."""
     match kind:
         case "pdf":
-            content, mimetype = on_paper(report, asked), "application/pdf"
+            content, mimetype = report_pdf(report, asked), "application/pdf"
         case "xlsx":
-            with in_a_workbook(report, asked) as file:
+            with report_workbook(report, asked) as file:
                 content, mimetype = file.read(), XLSX
         case _:
-            content, mimetype = _in_letters(csv_of(report.lines(asked))), "text/csv"
-    if len(content) > LARGEST:
+            content, mimetype = _joined_lines(csv_of(report.lines(asked))), "text/csv"
+    if len(content) > MAX_ATTACHMENT:
         raise Refused(_TOO_LARGE)
     return Attachment(f"{report.name}.{kind}", mimetype, content)
 
 
-def _in_letters(lines: Iterable[str]) -> bytes:
+def _joined_lines(lines: Iterable[str]) -> bytes:
     """Given up as soon as it is too large: some spreadsheets have no end."""
     parts, size = [], 0
     for line in lines:
         parts.append(line.encode())
         size += len(parts[-1])
-        if size > LARGEST:
+        if size > MAX_ATTACHMENT:
             raise Refused(_TOO_LARGE)
     return b"".join(parts)
 
 
-def _made() -> str:
+def _created_line() -> str:
     return f"Created on {clock.format_moment(clock.now(), column.staff_locale.timezone)} by {access.actor().name}"

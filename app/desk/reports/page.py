@@ -28,8 +28,8 @@ from app.desk.notices.colleague import name_of
 from app.desk.pages.rest import Api
 from app.desk.records.history import door_to
 from app.desk.records.writing import MANY, selectable_rows
-from app.desk.reports.file import in_a_workbook, on_paper
-from app.desk.reports.subscription import Subscription, Wanted
+from app.desk.reports.file import report_pdf, report_workbook
+from app.desk.reports.subscription import Schedule, Subscription
 from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.db import session, transaction
@@ -37,7 +37,7 @@ from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.workflow import questions, read
 
 
-class Page(BaseView):
+class ReportPage(BaseView):
     """The question above, the answer below; GET alone, so that an answer has an address."""
 
     report: ClassVar[Report]
@@ -54,7 +54,7 @@ class Page(BaseView):
     @expose("/")
     @has_access
     def show(self) -> Any:
-        typed = _typed()
+        typed = _query_values()
         try:
             asked = self.report.parse(typed)
         except Refused as no:
@@ -69,7 +69,7 @@ class Page(BaseView):
     @has_access
     def export(self) -> Response:
         """The same rows, streamed; safe to open in a spreadsheet."""
-        lines = self.report.lines(self.report.parse(_typed()))
+        lines = self.report.lines(self.report.parse(_query_values()))
         headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
         return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
 
@@ -77,14 +77,14 @@ class Page(BaseView):
     @has_access
     def sheet(self) -> Response:
         """The same rows with their sums, and what was asked on a page of its own."""
-        file = in_a_workbook(self.report, self.report.parse(_typed()))
+        file = report_workbook(self.report, self.report.parse(_query_values()))
         return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.report.name}.xlsx")
 
     @expose("/export.pdf")
     @has_access
     def paper(self) -> Response:
         """To be printed, or passed on to somebody without a desk."""
-        drawn = on_paper(self.report, self.report.parse(_typed()))
+        drawn = report_pdf(self.report, self.report.parse(_query_values()))
         return Response(
             drawn,
             mimetype="application/pdf",
@@ -96,13 +96,13 @@ class Page(BaseView):
     def send(self) -> Any:
         """The same again and again by mail, each time of other days; what else is asked stands in the address."""
         security.require_right(Subscription, "edit")
-        asked = self.report.form_values(self.report.parse(_typed()))
+        asked = self.report.form_values(self.report.parse(_query_values()))
         if request.method == "GET":
             return self._send(asked, typed={})
         typed = {name: text for name, text in request.form.items() if name not in ("csrf_token", "who")}
         try:
             with transaction():
-                made = Subscription.ask(self.report, asked, read(Wanted, typed), _whom())
+                made = Subscription.subscribe(self.report, asked, read(Schedule, typed), _chosen_recipient())
         except Refused as no:
             session.rollback()
             return self._send(asked, typed=request.form, refusal=no), no.status
@@ -128,7 +128,7 @@ class Page(BaseView):
             "desk/report_send.html",
             report=self.report,
             endpoint=self.endpoint,
-            asks=[replace(each, required=True) for each in questions(Wanted)],
+            asks=[replace(each, required=True) for each in questions(Schedule)],
             **given,
         )
 
@@ -148,7 +148,10 @@ class Page(BaseView):
     def _page(self, **context: Any) -> str:
         g.resource = self.report
         who = access.actor()
-        context |= {"mine": Subscription.of(who.user_id, self.report.name), "sends": who.may(Subscription, "edit")}
+        context |= {
+            "mine": Subscription.list_for(who.user_id, self.report.name),
+            "sends": who.may(Subscription, "edit"),
+        }
         return render_template(
             "desk/report.html",
             report=self.report,
@@ -160,7 +163,7 @@ class Page(BaseView):
         )
 
 
-class Endpoint(BaseApi):
+class ReportEndpoint(BaseApi):
     """The same rows for programs: amounts in whole minor units with their currency, every row at once."""
 
     report: ClassVar[Report]
@@ -172,23 +175,23 @@ class Endpoint(BaseApi):
 
     def _answer(self) -> Response:
         report = self.report
-        asked = report.parse(_typed())
+        asked = report.parse(_query_values())
         verdict = report.verdict(asked) if report.verdict else None
         table = report.table(asked, at_once=None)
         return jsonify(
             asked=report.form_values(asked),
             count=table.count,
             result=[{each.name: each.json(row) for each in report.columns} for row in table.rows],
-            totals=_totals(table),
+            totals=_totals_json(table),
             verdict=verdict and {"good": verdict.good, "words": verdict.words},
         )
 
 
-def _typed() -> dict[str, str]:
+def _query_values() -> dict[str, str]:
     return {name: text.strip() for name, text in request.args.items() if text.strip()}
 
 
-def _whom() -> User:
+def _chosen_recipient() -> User:
     """Who is chosen, or whoever asks."""
     chosen = request.form.get("who") or str(access.actor().user_id)
     user = session.get(User, int(chosen)) if chosen.isdecimal() and len(chosen) < 10 else None
@@ -197,23 +200,25 @@ def _whom() -> User:
     return user
 
 
-def _totals(table: Table) -> dict[str, Any]:
+def _totals_json(table: Table) -> dict[str, Any]:
     return {
         currency: {name: money.as_json() for name, money in sums.items()} for currency, sums in table.totals.items()
     }
 
 
-def page_of(report: Report) -> type[Page]:
+def page_of(report: Report) -> type[ReportPage]:
     body = {"report": report, "route_base": f"/desk/reports/{report.name}", "class_permission_name": report.right}
-    return type(f"{report.right}Page", (Page,), body)
+    return type(f"{report.right}Page", (ReportPage,), body)
 
 
-def endpoint_of(report: Report) -> type[Endpoint]:
-    def get(self: Endpoint) -> Response:
+def endpoint_of(report: Report) -> type[ReportEndpoint]:
+    def get(self: ReportEndpoint) -> Response:
         return self._answer()
 
     get.__doc__ = report.note
     asked = cast(Any, expose(f"/{report.name}", methods=["GET"])(protect()(permission_name("get")(get))))
     return type(
-        f"{report.right}Endpoint", (Endpoint,), {"report": report, "class_permission_name": report.right, "get": asked}
+        f"{report.right}Endpoint",
+        (ReportEndpoint,),
+        {"report": report, "class_permission_name": report.right, "get": asked},
     )

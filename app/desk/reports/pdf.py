@@ -12,16 +12,16 @@ from app.money.paper.pdf_page import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, lead
 from app.money.paper.pdf_table import Column, Columns
 from app.money.sums.amount import Money
 
-MOST = 2_000  # rows: some sixty pages, which nobody reads, and five seconds, for which somebody waits
-_BARS = 12
-_TALL = 30.0
-_BROAD = 105  # letters side by side, beyond which a page lies across
-_WORDS = "text", "relation", "long", "facts"
+MAX_ROWS = 2_000  # rows: some sixty pages, which nobody reads, and five seconds, for which somebody waits
+_MAX_BARS = 12
+_CHART_HEIGHT = 30.0
+_PORTRAIT_LETTERS = 105  # letters side by side, beyond which a page lies across
+_TEXT_KINDS = "text", "relation", "long", "facts"
 _GOOD, _BAD = (26, 112, 70), (176, 42, 42)
 
 
 @dataclass(frozen=True)
-class ReportPaper:
+class ReportPdf:
     """All that is said on it."""
 
     report: Report
@@ -33,12 +33,17 @@ class ReportPaper:
     rows: Sequence[Row] = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "rows", self.table.rows[:MOST])
+        object.__setattr__(self, "rows", self.table.rows[:MAX_ROWS])
 
-    def drawn(self) -> bytes:
+    def render(self) -> bytes:
         columns = self._columns()
         sheet = Sheet(
-            self.report.label, self.house, clock.today(), self._texts(columns), across=_is_broad(columns), long=True
+            self.report.label,
+            self.house,
+            clock.today(),
+            self._texts(columns),
+            across=_needs_landscape(columns),
+            long=True,
         )
         self._head(sheet)
         if self.table.count:
@@ -58,7 +63,7 @@ class ReportPaper:
             for each in heads
         }
         longest = {each.name: max((len(said) for said, _ in cells[each.name]), default=0) for each in heads}
-        wordy = [each.name for each in heads if each.kind in _WORDS and longest[each.name] > 12] or [
+        wordy = [each.name for each in heads if each.kind in _TEXT_KINDS and longest[each.name] > 12] or [
             max(heads, key=lambda each: longest[each.name]).name
         ]
         return [
@@ -130,10 +135,10 @@ class ReportPaper:
         if chart is None or len(points) < (2 if chart.shape == "columns" else 1):
             return
         of = next(each for each in self.report.columns if each.name == chart.of)
-        sheet.need(_TALL + 14 if chart.shape == "columns" else min(len(points), _BARS) * 5.2 + 12)
+        sheet.need(_CHART_HEIGHT + 14 if chart.shape == "columns" else min(len(points), _MAX_BARS) * 5.2 + 12)
         sheet.put(f"{of.label} by {chart.along.replace('_', ' ')}", LEFT, sheet.width, size=9, bold=True)
         sheet.y += leading(9) + 1.5
-        _upright(sheet, points) if chart.shape == "columns" else _level(sheet, points)
+        _draw_columns(sheet, points) if chart.shape == "columns" else _draw_bars(sheet, points)
         sheet.y += 4
 
     def _end(self, sheet: Sheet) -> None:
@@ -146,50 +151,50 @@ class ReportPaper:
             )
 
 
-def _is_broad(columns: Sequence[Column]) -> bool:
+def _needs_landscape(columns: Sequence[Column]) -> bool:
     return (
         sum(
             max(len(each) for each in (*column.head.split(), *(said for said, _ in column.cells))) + 3
             for column in columns
         )
-        > _BROAD
+        > _PORTRAIT_LETTERS
     )
 
 
-def _upright(sheet: Sheet, points: Sequence[Point]) -> None:
+def _draw_columns(sheet: Sheet, points: Sequence[Point]) -> None:
     """In the order of time: the highest is said above, the first and the last below."""
     sheet.put(max(points, key=lambda it: it.part).display, LEFT, sheet.width, size=7.5, colour=MUTED)
     top, step = sheet.y + leading(7.5) + 0.5, sheet.width / len(points)
     for at, it in enumerate(points):
-        _bar(
+        _draw_bar(
             sheet,
             LEFT + step * (at + 0.12),
-            top + _TALL * (1 - it.part),
+            top + _CHART_HEIGHT * (1 - it.part),
             step * 0.76,
-            max(_TALL * it.part, 0.2),
+            max(_CHART_HEIGHT * it.part, 0.2),
             below=it.below,
         )
-    sheet.rule(top + _TALL, width=sheet.width, colour=HAIR)
-    sheet.y = top + _TALL + 0.8
+    sheet.rule(top + _CHART_HEIGHT, width=sheet.width, colour=HAIR)
+    sheet.y = top + _CHART_HEIGHT + 0.8
     sheet.put(points[0].label, LEFT, sheet.width / 2, size=7.5, colour=MUTED)
     sheet.put(points[-1].label, LEFT + sheet.width / 2, sheet.width / 2, size=7.5, colour=MUTED, right=True)
     sheet.y += leading(7.5)
 
 
-def _level(sheet: Sheet, points: Sequence[Point]) -> None:
+def _draw_bars(sheet: Sheet, points: Sequence[Point]) -> None:
     """The largest first, each with its name before it and its figure behind it."""
-    shown = points[:_BARS]
+    shown = points[:_MAX_BARS]
     named, figures = sheet.width * 0.3, max(sheet.wide(it.display, 8.5) for it in shown) + 4
     room = sheet.width - named - figures - 3
     for it in shown:
         sheet.put(it.label, LEFT, named - 3, size=8.5)
-        _bar(sheet, LEFT + named, sheet.y + 0.8, room, 2.6, colour=(236, 239, 241))
-        _bar(sheet, LEFT + named, sheet.y + 0.8, max(room * it.part, 0.2), 2.6, below=it.below)
+        _draw_bar(sheet, LEFT + named, sheet.y + 0.8, room, 2.6, colour=(236, 239, 241))
+        _draw_bar(sheet, LEFT + named, sheet.y + 0.8, max(room * it.part, 0.2), 2.6, below=it.below)
         sheet.put(it.display, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
         sheet.y += 5.2
-    if len(points) > _BARS:
+    if len(points) > _MAX_BARS:
         sheet.put(
-            f"Showing the first {_BARS} of {len(points)}. The table below lists them all.",
+            f"Showing the first {_MAX_BARS} of {len(points)}. The table below lists them all.",
             LEFT,
             sheet.width,
             size=7.5,
@@ -198,7 +203,7 @@ def _level(sheet: Sheet, points: Sequence[Point]) -> None:
         sheet.y += leading(7.5)
 
 
-def _bar(
+def _draw_bar(
     sheet: Sheet,
     x: float,
     y: float,

@@ -20,7 +20,7 @@ from app.desk.declare.column import KINDS
 from app.desk.declare.relative_days import days_named
 from app.desk.declare.report import Report, registered_reports, report_named
 from app.desk.notices.colleague import name_of
-from app.desk.notices.notice import give
+from app.desk.notices.notice import notify_user
 from app.desk.reports import file
 from app.desk.sign_in import security
 from app.kernel import access, clock
@@ -33,7 +33,7 @@ from app.kernel.workflow import asked, move
 from app.messages.channel import Attachment
 from app.messages.message import Message, tell
 
-HANDS = "Desk Practitioner Accountant Auditor"
+ROLES = "Desk Practitioner Accountant Auditor"
 RHYTHMS = {"daily": "Daily", "weekly": "Weekly", "monthly": "Monthly"}
 DAYS = tuple(each.lower() for each in calendar.day_name)
 WEEKDAYS = {each: each.capitalize() for each in DAYS}
@@ -50,17 +50,17 @@ PERIODS = {
     "this_year": "This year",
     "last_year": "Last year",
 }
-LONGEST = 100
-MOST = 30  # of one person
-REFUSED = 3  # letters in a row that did not arrive, after which none is sent any more
+MAX_TITLE = 100
+MAX_PER_USER = 30  # of one person
+MAX_FAILURES = 3  # letters in a row that did not arrive, after which none is sent any more
 
 
-def _called() -> dict[str, str]:
+def _report_labels() -> dict[str, str]:
     return {each.name: each.label for each in registered_reports()}
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Schedule:
     """How somebody wants to be sent it."""
 
     period: str = asked("Period", default="last_week", among=lambda: PERIODS)
@@ -76,15 +76,15 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Enclosed:
+class Enclosure:
     """What goes along with one letter, and what the letter says of it."""
 
-    said: Sequence[str]
+    summary: Sequence[str]
     files: Sequence[Attachment]
 
 
 # Worked out once for the words of a letter and for its file.
-_enclosed: WeakKeyDictionary[Subscription, Enclosed] = WeakKeyDictionary()
+_enclosures: WeakKeyDictionary[Subscription, Enclosure] = WeakKeyDictionary()
 
 
 class Subscription(Noun):
@@ -97,8 +97,8 @@ class Subscription(Noun):
         Index("subscription_mine", "who_id", "report"),
     )
 
-    title: Mapped[str] = mapped_column(String(LONGEST))
-    report: Mapped[str] = mapped_column(info={"choices": _called})
+    title: Mapped[str] = mapped_column(String(MAX_TITLE))
+    report: Mapped[str] = mapped_column(info={"choices": _report_labels})
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
     period: Mapped[str] = mapped_column(default="last_week", info={"choices": PERIODS, "label": "Period"})
     format: Mapped[str] = mapped_column(default="pdf", info={"choices": file.FORMATS, "label": "Format"})
@@ -128,14 +128,16 @@ class Subscription(Noun):
     # --- asking for it ---
 
     @classmethod
-    def ask(cls, report: Report, typed: dict[str, str], wanted: Wanted, user: User) -> Self:
+    def subscribe(cls, report: Report, typed: dict[str, str], wanted: Schedule, user: User) -> Self:
         """For oneself; an administrator also for somebody else, who has to be able to read it."""
         me = access.actor()
         if user.id != me.user_id and access.ADMIN not in me.roles:
             raise Forbidden("You don’t have permission to do this.")
-        if len(cls.of(user.id)) >= MOST:
-            raise Refused(f"{name_of(user)} already has {MOST} scheduled reports. Delete one before adding another.")
-        kept = {name: text for name, text in typed.items() if name not in _dates(report)}
+        if len(cls.list_for(user.id)) >= MAX_PER_USER:
+            raise Refused(
+                f"{name_of(user)} already has {MAX_PER_USER} scheduled reports. Delete one before adding another."
+            )
+        kept = {name: text for name, text in typed.items() if name not in _date_questions(report)}
         made = cls(
             title=report.label,
             report=report.name,
@@ -152,7 +154,7 @@ class Subscription(Noun):
         return made
 
     @classmethod
-    def of(cls, user_id: int | None, report: str = "") -> list[Self]:
+    def list_for(cls, user_id: int | None, report: str = "") -> list[Self]:
         here = select(cls).where(
             cls.who_id == user_id, cls.state != "removed", *([cls.report == report] if report else [])
         )
@@ -161,17 +163,17 @@ class Subscription(Noun):
     def tidy(self) -> None:
         self.title = " ".join(self.title.split())
         wrong = {}
-        if not 1 <= len(self.title) <= LONGEST:
-            wrong["title"] = f"Enter a title of 1 to {LONGEST} characters."
+        if not 1 <= len(self.title) <= MAX_TITLE:
+            wrong["title"] = f"Enter a title of 1 to {MAX_TITLE} characters."
         if not 1 <= self.day <= 31:
             wrong["day"] = "Enter a day from 1 to 31."
         if wrong:
             raise Invalid.fields_said(wrong)
-        self.next_at = self.after(clock.now())
+        self.next_at = self.next_time_after(clock.now())
 
     # --- when ---
 
-    def after(self, instant: datetime) -> datetime:
+    def next_time_after(self, instant: datetime) -> datetime:
         """The first time after this instant, by the clock on the wall of the house: whatever is done to that clock, once a day at most."""
         zone = ZoneInfo(column.staff_locale.timezone)
         day = instant.astimezone(zone).date() - timedelta(days=1)
@@ -187,29 +189,29 @@ class Subscription(Noun):
                 return day.day == min(self.day, calendar.monthrange(day.year, day.month)[1])
         return True
 
-    def fall_due(self) -> None:
+    def send_if_due(self) -> None:
         """Part of a change. Whoever slept through three of them sends the last one, and says of which days it is."""
         if self.state != "on" or self.next_at > clock.now():
             return
-        if why := self.why_not() or self._is_never_taken():
+        if why := self.why_not() or self._delivery_trouble():
             self.stop(why)
             return
         latest = self.next_at
-        while (following := self.after(latest)) <= clock.now():
+        while (following := self.next_time_after(latest)) <= clock.now():
             latest = following
         self.next_at = following
         self._send(clock.day_of(latest), key=f"report:{self.id}:{latest.isoformat()}")
 
     def _send(self, day: date, key: str | None = None) -> None:
         try:
-            person = self._reader()
+            person = self._recipient()
         except Refused as no:
             self.stop(no.words)
             return
         self.of_day, self.sent_at = day, clock.now()
         tell(person, "house/report", key=key, subscription=self)
 
-    def _reader(self) -> Person:
+    def _recipient(self) -> Person:
         with speaking(ENGLISH):
             return Person.meet(
                 name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.staff_locale.timezone
@@ -228,32 +230,32 @@ class Subscription(Noun):
             if not report.is_for(access.actor()):
                 return f"{name_of(self.who)} doesn’t have access to this report."
             try:
-                self._question(report)
+                self._answers(report)
             except Refused:
                 return "The filters of this report are no longer valid. Open the report and schedule it again."
         return ""
 
-    def _is_never_taken(self) -> str:
+    def _delivery_trouble(self) -> str:
         mine = select(Message).where(
             Message.noun == "subscription", Message.row_id == self.id, Message.template == "house/report"
         )
-        last = [*session.scalars(mine.order_by(Message.id.desc()).limit(REFUSED))]
-        return last[0].trouble if len(last) == REFUSED and all(each.state == "failed" for each in last) else ""
+        last = [*session.scalars(mine.order_by(Message.id.desc()).limit(MAX_FAILURES))]
+        return last[0].trouble if len(last) == MAX_FAILURES and all(each.state == "failed" for each in last) else ""
 
     def wants(self, message: Message) -> bool:
         """What is to be enclosed is decided by what they may when it goes out."""
         return message.template != "house/report" or (self.state != "removed" and not self.why_not())
 
-    def _question(self, report: Report) -> Any:
-        return report.parse(self._typed(report))
+    def _answers(self, report: Report) -> Any:
+        return report.parse(self._form_values(report))
 
-    def _typed(self, report: Report) -> dict[str, str]:
+    def _form_values(self, report: Report) -> dict[str, str]:
         """As somebody would type it on the day that it counts from; of one day alone, it is the last."""
-        first, last = (each.isoformat() for each in self._stretch())
-        dates = _dates(report)
+        first, last = (each.isoformat() for each in self._covered_days())
+        dates = _date_questions(report)
         return self.asked | dict.fromkeys(dates[:1], first) | dict.fromkeys(dates[-1:], last)
 
-    def _stretch(self) -> tuple[date, date]:
+    def _covered_days(self) -> tuple[date, date]:
         return days_named(self.period, self.of_day or clock.today())
 
     # --- what is said and enclosed ---
@@ -261,38 +263,38 @@ class Subscription(Noun):
     def attached(self, template: str) -> Sequence[Attachment]:
         if template != "house/report":
             return ()
-        enclosed = self._enclose()
-        del _enclosed[self]
+        enclosed = self._enclosure()
+        del _enclosures[self]
         return enclosed.files
 
     @property
     def said(self) -> Sequence[str]:
         """What it comes to: for the letter alone, and not for whoever looks at the words of letters."""
-        return self._enclose().said if access.actor().is_house else ()
+        return self._enclosure().summary if access.actor().is_house else ()
 
-    def _enclose(self) -> Enclosed:
+    def _enclosure(self) -> Enclosure:
         """Asked as whoever reads it, and as nobody else."""
-        if self not in _enclosed:
+        if self not in _enclosures:
             report = report_named(self.report)
             assert report is not None
             with access.acting(security.desk_actor(self.who)):
-                _enclosed[self] = self._made(report)
-        return _enclosed[self]
+                _enclosures[self] = self._create_enclosure(report)
+        return _enclosures[self]
 
-    def _made(self, report: Report) -> Enclosed:
-        question = self._question(report)
+    def _create_enclosure(self, report: Report) -> Enclosure:
+        question = self._answers(report)
         said = [report.verdict(question).words] if report.verdict else []
         try:
-            return Enclosed(said, [file.attachment(report, question, self.format)])
+            return Enclosure(said, [file.report_attachment(report, question, self.format)])
         except Refused as no:
-            return Enclosed([*said, f"The report is too large to attach. {no.words}"], [])
+            return Enclosure([*said, f"The report is too large to attach. {no.words}"], [])
 
     @property
     def days(self) -> str:
         """Of which days the latest one is."""
         report = report_named(self.report)
-        dates = _dates(report) if report else []
-        first, last = self._stretch()
+        dates = _date_questions(report) if report else []
+        first, last = self._covered_days()
         said = KINDS["day"].display
         return "" if not dates else said(last) if first == last or len(dates) == 1 else f"{said(first)} – {said(last)}"
 
@@ -300,7 +302,7 @@ class Subscription(Noun):
     def link(self) -> str:
         """The page that asks the same."""
         report = report_named(self.report)
-        return f"/desk/reports/{self.report}/?{urlencode(self._typed(report) if report else {})}"
+        return f"/desk/reports/{self.report}/?{urlencode(self._form_values(report) if report else {})}"
 
     @property
     def when(self) -> str:
@@ -310,25 +312,25 @@ class Subscription(Noun):
 
     # --- by hand ---
 
-    @move("on", to="paused", by=HANDS)
+    @move("on", to="paused", by=ROLES)
     def pause(self) -> None:
         """Stop sending this report until it is resumed."""
 
-    @move("paused", to="on", by=HANDS, label="Resume")
+    @move("paused", to="on", by=ROLES, label="Resume")
     def go_on(self) -> None:
         """Send this report again from the next scheduled time. Missed reports are not sent."""
         if why := self.why_not():
             raise Refused(why)
-        self.trouble, self.next_at = "", self.after(clock.now())
+        self.trouble, self.next_at = "", self.next_time_after(clock.now())
 
-    @move("on", "paused", by=HANDS, label="Send now")
+    @move("on", "paused", by=ROLES, label="Send now")
     def send_now(self) -> None:
         """Send this report now, as of today."""
         if why := self.why_not():
             raise Refused(why)
         self._send(clock.today())
 
-    @move("on", "paused", to="removed", by=HANDS, label="Delete", careful=True)
+    @move("on", "paused", to="removed", by=ROLES, label="Delete", careful=True)
     def remove(self) -> None:
         """Stop sending this report permanently."""
 
@@ -336,10 +338,10 @@ class Subscription(Noun):
     def stop(self, why: str) -> None:
         """The report can no longer be sent. The recipient is told why."""
         self.trouble = why
-        give(self.who, "report", f"{self.title} is no longer sent to you. {why}", row=self)
+        notify_user(self.who, "report", f"{self.title} is no longer sent to you. {why}", row=self)
         if self.who.active:
             try:
-                tell(self._reader(), "house/report_stopped", subscription=self)
+                tell(self._recipient(), "house/report_stopped", subscription=self)
             except Refused:
                 return  # an address that cannot be written to; it stands in the desk
 
@@ -347,7 +349,7 @@ class Subscription(Noun):
         return self.title or f"Scheduled report {self.id}"
 
 
-def _dates(report: Report) -> list[str]:
+def _date_questions(report: Report) -> list[str]:
     """What it asks about days, which each sending answers anew."""
     return [each.name for each in report.questions if each.kind is date]
 
@@ -357,4 +359,4 @@ def send_due_reports() -> None:
     due = select(Subscription.id).where(Subscription.state == "on", Subscription.next_at <= clock.now())
     for id in session.scalars(due.order_by(Subscription.next_at, Subscription.id)).all():
         with transaction():
-            Subscription.get(id).lock().fall_due()
+            Subscription.get(id).lock().send_if_due()

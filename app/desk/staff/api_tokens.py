@@ -8,7 +8,7 @@ from flask import flash, g, redirect, render_template, request, url_for
 from flask_appbuilder import BaseView, expose
 from flask_login import current_user
 
-from app.desk.notices.notice import give
+from app.desk.notices.notice import notify_user
 from app.desk.sign_in import security
 from app.desk.sign_in.api_token import ApiToken
 from app.desk.staff.roles import RightsLine, rights_lines
@@ -31,7 +31,7 @@ class Tokens(BaseView):
             with transaction():
                 name, scopes = request.form.get("name", ""), _checked_scopes(request.form.getlist("scope"))
                 made, secret = ApiToken.create(me, name=name, scopes=scopes, days=_typed_days())
-                give(current_user, "ways_in", f"The API token “{made.name}” was created for your account.")
+                notify_user(current_user, "ways_in", f"The API token “{made.name}” was created for your account.")
         except Refused as no:
             return _page(me, refusal=no), no.status
         return _page(me, made=made, secret=secret)

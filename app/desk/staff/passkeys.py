@@ -14,7 +14,7 @@ from flask_appbuilder.security.decorators import no_cache
 from flask_appbuilder.utils.base import get_safe_redirect
 from flask_login import current_user
 
-from app.desk.notices.notice import give
+from app.desk.notices.notice import notify_user
 from app.desk.sign_in.passkey import (
     Challenge,
     Passkey,
@@ -96,7 +96,7 @@ class Passkeys(BaseView):
                     answer=request.form.get("answer", ""),
                     challenge=challenge,
                 )
-                give(current_user, "ways_in", f"The passkey “{made.name}” was added to your account.")
+                notify_user(current_user, "ways_in", f"The passkey “{made.name}” was added to your account.")
         except Refused as no:
             return _page(no)
         flash(f"Passkey “{made.name}” added. You can now sign in with it.", "success")
@@ -146,7 +146,7 @@ class Passkeys(BaseView):
             return _page(no)
         with transaction():
             passkey.remove()
-            give(current_user, "ways_in", f"The passkey “{passkey.name}” was removed from your account.")
+            notify_user(current_user, "ways_in", f"The passkey “{passkey.name}” was removed from your account.")
         flash(
             f"Passkey “{passkey.name}” removed. Your phone or computer may still list it, so remove it there too.",
             "success",

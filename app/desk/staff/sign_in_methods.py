@@ -10,7 +10,7 @@ from flask import flash, g, redirect, render_template, url_for
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.security.sqla.models import User
 
-from app.desk.notices.notice import give
+from app.desk.notices.notice import notify_user
 from app.desk.sign_in.api_token import ApiToken
 from app.desk.sign_in.passkey import Passkey
 from app.desk.sign_in.session import StaffSession
@@ -82,7 +82,7 @@ def _remove_and_notify(user: int, verb: str, remove: Callable[[], None], done: s
     with transaction():
         remove()
         audit.line(whose, verb)
-        give(whose, "ways_in", f"{actor().name} {_NOTICES[verb]}.")
+        notify_user(whose, "ways_in", f"{actor().name} {_NOTICES[verb]}.")
     flash(done, "success")
     return redirect(url_for("SignInMethods.of", user=user))
 
