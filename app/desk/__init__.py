@@ -26,8 +26,8 @@ from app.desk.declare.report import forget_reports as forget_reports
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import forget_resources, registered_resources
 from app.desk.pages.calendar import page_of as calendar_of
-from app.desk.pages.list import screens_of
 from app.desk.pages.rest import Docs, DocsPage, api_of
+from app.desk.pages.view import view_of
 from app.desk.records import editing_now
 from app.desk.reports.page import endpoint_of, page_of
 from app.desk.sign_in import api_token, security
@@ -118,7 +118,7 @@ def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     for pack in [*BUILT_IN, *packs]:
         for resource in pack.resources:
             resource.register(pack.label)
-            builder.add_view_no_menu(screens_of(resource))
+            builder.add_view_no_menu(view_of(resource))
             if resource.calendar:
                 builder.add_view_no_menu(calendar_of(resource, resource.calendar))
             builder.add_api(api_of(resource))

@@ -23,7 +23,7 @@ from app.desk.lists import filter_form, filters
 from app.desk.lists.filter_form import Line
 from app.desk.lists.query import Asked, holding, named, why_not
 from app.desk.notices.colleague import active_users, name_of
-from app.desk.pages.list import Lists
+from app.desk.pages.view import NounView
 from app.desk.records.writing import selectable_rows, write_row
 from app.kernel import access
 from app.kernel.access import everything
@@ -79,15 +79,15 @@ class Draft:
         return not any(line.wrong for group in self.groups for line in group)
 
 
-class AutomationScreens(Lists):
+class AutomationScreens(NounView):
     """What every noun has, but for the form, and with a page that tries it."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Lists.method_permission_name | {
+    method_permission_name: ClassVar[dict[str, str]] = NounView.method_permission_name | {
         "try_out": "read",
         "rows": "read",
     }
 
-    def _form(self, columns: Sequence[Column], row: Any) -> Any:
+    def _answer_form(self, columns: Sequence[Column], row: Any) -> Any:
         """Each button but the last gives the same page again, with a line more or less; a refusal keeps what was typed."""
         if request.method == "GET":
             draft = self._draft(row, request.args)
@@ -140,7 +140,7 @@ class AutomationScreens(Lists):
             "parts": _condition_results(resource, row, chosen) if chosen is not None and not no else [],
         }
         would = [_preview_step(each, chosen, row) for each in row.parsed_steps] if chosen is not None else []
-        return self._page(
+        return self._render(
             "desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **told
         )
 
@@ -212,7 +212,7 @@ class AutomationScreens(Lists):
             "open_to": filters.columns(resource),
             "an": automation.with_article,
         }
-        return self._page("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
+        return self._render("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
 
 
 def _steps_from_form(typed: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -3,52 +3,36 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
-from flask import Response, flash, g, redirect, render_template, request, send_file, url_for
-from flask_appbuilder import ModelView, expose
+from flask import Response, flash, redirect, request, send_file, url_for
+from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.desk.declare.column import KINDS, Column
-from app.desk.declare.resource import Resource
-from app.desk.pages.record import RIGHTS, Record
+from app.desk.pages.routes import Routes, return_address
 from app.desk.records import editing_now
 from app.desk.records.download import handed_out
-from app.desk.records.history import called, door_to, told
-from app.desk.records.writing import MANY, Overtaken, Stranding, delete_row, require_feature, selectable_rows, write_row
-from app.desk.sign_in import security
+from app.desk.records.writing import Overtaken, Stranding, delete_row, require_feature, selectable_rows, write_row
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
-from app.kernel.feature import is_on
 from app.kernel.workflow import Move, press, questions
 
 
-class Screens(Record, ModelView):
-    """Flask-AppBuilder registers, guards and names; what it does with rows is done here, once for every resource."""
+class EditRoutes(Routes):
+    """Forms that add, change and delete a row, forms of moves, and the pictures and files of a row."""
 
-    resource: ClassVar[Resource]
-    related_views: ClassVar[tuple[Any, ...]] = ()
-    method_permission_name: ClassVar[dict[str, str]] = {
-        **RIGHTS,
+    permissions: ClassVar[Mapping[str, str]] = {
         "choices": "read",
         "picture": "read",
         "file": "read",
-        "go": "read",
+        "go": "read",  # and the right to the move itself
         "add": "add",
         "edit": "edit",
         "delete": "delete",
     }
-
-    def _init_properties(self) -> None:
-        """The declaration has said it all: nothing is guessed from the table, so nothing slips into a list by default."""
-
-    def _init_forms(self) -> None:
-        """Forms are made of columns, when they are shown."""
-
-    def _init_titles(self) -> None:
-        self.title = self.list_title = self.resource.label
 
     # --- reading ---
 
@@ -97,12 +81,12 @@ class Screens(Record, ModelView):
     def add(self) -> Any:
         row = self.resource.noun()
         require_feature(row)
-        return self._form(self.resource.add, row)
+        return self._answer_form(self.resource.add, row)
 
     @expose("/<int:pk>/edit", methods=["GET", "POST"])
     @has_access
     def edit(self, pk: int) -> Any:
-        return self._form(self.resource.edit, access.find(self.resource.noun, pk))
+        return self._answer_form(self.resource.edit, access.find(self.resource.noun, pk))
 
     @expose("/<int:pk>/delete", methods=["GET", "POST"])
     @has_access
@@ -110,15 +94,15 @@ class Screens(Record, ModelView):
         row = access.find(self.resource.noun, pk)
         asked: dict[str, Any] = {"row": row, "move": None, "asked": [], "typed": {}, "wrong": {}}
         if request.method == "GET":
-            return self._page("desk/confirm.html", **asked, refusal=None)
+            return self._render("desk/confirm.html", **asked, refusal=None)
         try:
             delete_row(row, request.form)
         except Stranding as no:
-            return self._page("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
+            return self._render("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
         flash(f"{self.resource.one} deleted: {row}", "success")
         return redirect(url_for(f"{self.endpoint}.list"))
 
-    def _form(self, columns: Sequence[Column], row: Any) -> Any:
+    def _answer_form(self, columns: Sequence[Column], row: Any) -> Any:
         """A refusal is shown above the form, and what was typed is still in it."""
         new = row.id is None
         if request.method == "GET":
@@ -126,7 +110,7 @@ class Screens(Record, ModelView):
             others = [] if new else editing_now.others(row)
             if not new:
                 editing_now.begin(row)
-            return self._page(
+            return self._render(
                 "desk/form.html",
                 row=row,
                 columns=columns,
@@ -146,10 +130,10 @@ class Screens(Record, ModelView):
             left |= (
                 _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
             )
-            return self._page("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
+            return self._render("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
         editing_now.end(row)
         flash(f"{self.resource.one} created: {row}" if new else f"Changes saved: {row}", "success")
-        return redirect(_back() or url_for(f"{self.endpoint}.show", pk=row.id))
+        return redirect(return_address() or url_for(f"{self.endpoint}.show", pk=row.id))
 
     # --- moving ---
 
@@ -157,11 +141,11 @@ class Screens(Record, ModelView):
     @has_access
     def go(self, pk: int, name: str) -> Any:
         """GET asks, POST does: nothing ever changes because a link was followed."""
-        row, move = access.find(self.resource.noun, pk), self._move(name)
+        row, move = access.find(self.resource.noun, pk), self._require_move(name)
         if request.method == "GET":
             no, asked = move.refuses(row), _asked(move, row)
             typed = {each.name: each.begins for each in asked if each.begins}
-            return self._page(
+            return self._render(
                 "desk/confirm.html", row=row, move=move, asked=asked, typed=typed, wrong={}, refusal=no
             ), 409 if no else 200
         typed = _answered(move)
@@ -177,7 +161,7 @@ class Screens(Record, ModelView):
                 raise
             session.rollback()
             row = access.find(self.resource.noun, pk)
-            return self._page(
+            return self._render(
                 "desk/confirm.html",
                 row=row,
                 move=move,
@@ -187,39 +171,7 @@ class Screens(Record, ModelView):
                 refusal=no.words,
             ), no.status
         flash(said if isinstance(said, str) else f"{move.happened(type(row))}: {row}", "success")
-        return redirect(_back() or url_for(f"{self.endpoint}.show", pk=pk))
-
-    def _move(self, name: str) -> Move:
-        move = self.resource.moves.get(name)
-        if move is None or not move.by:
-            raise Missing
-        security.require_right(self.resource.noun, name)
-        return move
-
-    def _page(self, template: str, **context: Any) -> str:
-        g.resource = self.resource
-        given = {
-            "selectable_rows": selectable_rows,
-            "many": MANY,
-            "door_to": door_to,
-            "called": called,
-            "told": told,
-            "way_back": _back(),
-            **context,
-        }
-        return render_template(
-            template, resource=self.resource, endpoint=self.endpoint, may=_may(self.resource), **given
-        )
-
-
-def _may(resource: Resource) -> set[str]:
-    who = access.actor()
-    return {verb for verb in resource.verbs if who.may(resource.noun, verb) and (verb != "add" or is_on(resource.part))}
-
-
-def _back() -> str:
-    """The page of the desk that somebody came from, if it said so; never one elsewhere."""
-    return next((there for there in request.values.getlist("back") if there.startswith("/desk/")), "")
+        return redirect(return_address() or url_for(f"{self.endpoint}.show", pk=pk))
 
 
 def _answered(move: Move) -> dict[str, str]:

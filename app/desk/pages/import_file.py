@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from flask import Response, redirect, request, url_for
@@ -14,28 +14,27 @@ from app.desk.declare.column import formula_safe
 from app.desk.imports.csv_table import MAX_BYTES, Table, cell_of
 from app.desk.imports.import_run import ImportRun, importable_columns
 from app.desk.lists.export import csv_of
-from app.desk.pages.inline_edit import Cells
+from app.desk.pages.routes import Routes
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused
 
 SHOWN = 100  # problems on a page; all of them are in the file
-_RIGHTS = {
-    "intakes": "add",
-    "blank": "add",
-    "intake": "add",
-    "try_out": "add",
-    "take": "add",
-    "take_back": "add",
-    "problems": "add",
-}
 
 Problem = tuple[int, str, str, str]  # the line, the column, what stood there, what is wrong with it
 
 
-class Imports(Cells):
-    """For whoever may add by the form; what they bring is shown to nobody but them."""
+class ImportRoutes(Routes):
+    """Upload, column mapping, validation, import and undo. An import is shown only to its author and to administrators."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Cells.method_permission_name | _RIGHTS
+    permissions: ClassVar[Mapping[str, str]] = {
+        "intakes": "add",
+        "blank": "add",
+        "intake": "add",
+        "try_out": "add",
+        "take": "add",
+        "take_back": "add",
+        "problems": "add",
+    }
 
     @expose("/import", methods=["GET", "POST"])
     @has_access
@@ -64,7 +63,7 @@ class Imports(Cells):
             "once": secrets.token_urlsafe(16),
             "refusal": refusal,
         }
-        page = self._page("desk/import.html", wrong=refusal.fields if refusal else {}, **given)
+        page = self._render("desk/import.html", wrong=refusal.fields if refusal else {}, **given)
         return page, refusal.status if refusal else 200
 
     @expose("/import/blank.csv")
@@ -83,7 +82,7 @@ class Imports(Cells):
         if intake.state == "waiting" or (intake.state == "tried" and "columns" in request.args):
             return self._columns(intake)
         wrong = [] if intake.is_going else [*self._problems(intake)]
-        return self._page(
+        return self._render(
             "desk/import_show.html",
             intake=intake,
             problems=wrong[:SHOWN],
@@ -103,7 +102,7 @@ class Imports(Cells):
             "chosen": chosen,
             "refusal": refusal,
         }
-        return self._page(
+        return self._render(
             "desk/import_columns.html", wrong=refusal.fields if refusal else {}, **given
         ), refusal.status if refusal else 200
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -14,7 +14,7 @@ from flask_appbuilder.security.decorators import has_access
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource
 from app.desk.lists.bulk_edit import BulkEdit, put_back, stands, was
-from app.desk.pages.edit import Screens
+from app.desk.pages.routes import Routes
 from app.desk.records.writing import write_row
 from app.kernel import access, clock
 from app.kernel.audit import note
@@ -25,14 +25,10 @@ AT_ONCE = 500
 _UNDO = "undo"
 
 
-class Cells(Screens):
-    """The same door as a row's own form: the same right, the same checks, the same line in the history."""
+class InlineEditRoutes(Routes):
+    """Edits from within a list. Permissions, checks and history are those of the row's own form."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Screens.method_permission_name | {
-        "cell": "edit",
-        "change": "edit",
-        "undo": "edit",
-    }
+    permissions: ClassVar[Mapping[str, str]] = {"cell": "edit", "change": "edit", "undo": "edit"}
 
     @expose("/<int:pk>/cell/<path>", methods=["GET", "POST"])
     @has_access
@@ -40,7 +36,7 @@ class Cells(Screens):
         """A form as small as the cell. What is refused is said beside it, with what stands there now."""
         row, column = access.find(self.resource.noun, pk), self._writable(path)
         if request.method == "GET":
-            return self._page("desk/cell.html", row=row, column=column, typed={path: column.form_value(row)})
+            return self._render("desk/cell.html", row=row, column=column, typed={path: column.form_value(row)})
         refusal: Refused | None = None
         try:
             write_row(row, [column], request.form)
@@ -58,21 +54,21 @@ class Cells(Screens):
         """Which column, then what, then a report: a row that refuses does not hold up the others."""
         ids = chosen()
         if not request.form.get("path"):
-            return self._page("desk/change.html", rows=self._rows(ids), open_to=writable(self.resource), column=None)
+            return self._render("desk/change.html", rows=self._rows(ids), open_to=writable(self.resource), column=None)
         column = self._writable(request.form["path"])
         asked = {"rows": self._rows(ids), "column": column, "typed": {}, "wrong": {}}
         if "done" not in request.form:
-            return self._page("desk/change.html", **asked)
+            return self._render("desk/change.html", **asked)
         try:
             column.parse(request.form.get(column.path))
         except ValueError as error:
-            return self._page(
+            return self._render(
                 "desk/change.html", **asked | {"typed": request.form, "wrong": {column.path: str(error)}}
             ), 422
         kept: dict[str, Any] = {}
         report = [self._change_one(id, column, kept) for id in ids]
         batch = self._remember(column, kept)
-        return self._page("desk/bulk.html", move=None, title=f"Edit: {column.label}", report=report, batch=batch)
+        return self._render("desk/bulk.html", move=None, title=f"Edit: {column.label}", report=report, batch=batch)
 
     @expose("/undo/<int:id>", methods=["POST"])
     @has_access
@@ -86,7 +82,7 @@ class Cells(Screens):
             batch.undone_at = clock.now()
         cookie.pop(_UNDO, None)
         report = [(str(row), row.id, "") for row in self._rows([int(each) for each in batch.rows])]
-        return self._page("desk/bulk.html", move=None, title="Change undone", report=report)
+        return self._render("desk/bulk.html", move=None, title="Change undone", report=report)
 
     def _put_back(self, row: Noun, kept: dict[str, Any]) -> None:
         row.lock()
@@ -124,15 +120,6 @@ class Cells(Screens):
         }
         return batch
 
-    def _undo(self) -> dict[str, Any] | None:
-        """What this reader changed last in this list, while it can be taken back; their own browser remembers it."""
-        last = cookie.get(_UNDO)
-        return (
-            last
-            if last and last["resource"] == self.resource.name and clock.now() < datetime.fromisoformat(last["until"])
-            else None
-        )
-
     def _writable(self, path: str) -> Column:
         column = self.resource.column(path, writable(self.resource))
         if column is None:
@@ -145,6 +132,14 @@ class Cells(Screens):
                 access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)).order_by(self.resource.noun.id)
             ).unique()
         ]
+
+
+def undo_offer(resource: Resource) -> dict[str, Any] | None:
+    """The last bulk edit of this list by the current user, while it can be undone; the session cookie remembers it."""
+    last: dict[str, Any] | None = cookie.get(_UNDO)
+    if last is None or last["resource"] != resource.name or clock.now() >= datetime.fromisoformat(last["until"]):
+        return None
+    return last
 
 
 def writable(resource: Resource) -> list[Column]:

@@ -10,24 +10,22 @@ from flask import Response, flash, redirect, request, send_file, url_for
 from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
-from app.desk.declare.resource import Resource
 from app.desk.lists import filter_form, filters
 from app.desk.lists.export import XLSX, csv_of, lines, workbook
 from app.desk.lists.query import Asked, Page, every_row, listed, named, shown, why_not
 from app.desk.lists.saved_view import SavedView
-from app.desk.pages.fab_rows import Rows
-from app.desk.pages.import_file import Imports
-from app.desk.pages.inline_edit import chosen, writable
+from app.desk.pages.inline_edit import chosen, undo_offer, writable
+from app.desk.pages.routes import Routes
 from app.kernel import access
-from app.kernel.db import session, stable_name, transaction
+from app.kernel.db import session, transaction
 from app.kernel.errors import Refused, Unreadable
 from app.kernel.workflow import Move, press
 
 
-class Lists(Imports):
-    """What is seen and done here is the reader's own rows, whatever an address says."""
+class ListRoutes(Routes):
+    """The list of a noun: filters, saved views, export and bulk moves, always within the rows that the user can see."""
 
-    method_permission_name: ClassVar[dict[str, str]] = Imports.method_permission_name | {
+    permissions: ClassVar[Mapping[str, str]] = {
         "list": "read",
         "filter": "read",
         "export": "read",
@@ -45,23 +43,29 @@ class Lists(Imports):
         asked, views = Asked.read(request.args), SavedView.all(self.resource.name)
         first = SavedView.opening(self.resource.name, views)
         if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
-            return redirect(self._address(first))
+            return redirect(self._view_url(first))
         page = listed(self.resource, asked)
         given = {
             "views": views,
-            "address": self._address,
-            "everything": self._everything(first),
-            "now": _now(views, asked),
-            "asking": self._asking(asked),
+            "address": self._view_url,
+            "everything": self._unfiltered_url(first),
+            "now": _current_view(views, asked),
+            "asking": self._conditions_in_words(asked),
         }
-        return self._page("desk/list.html", page=page, pressable=self._bulk_moves(page), **given, **self._writing(page))
+        return self._render(
+            "desk/list.html", page=page, pressable=self._bulk_moves(page), **given, **self._editing_context(page)
+        )
 
-    def _writing(self, page: Page) -> dict[str, Any]:
+    def _editing_context(self, page: Page) -> dict[str, Any]:
         """Which cells of this page open under the reader's hand, whether many can be changed at once, and what can be taken back."""
         if not access.actor().may(self.resource.noun, "edit"):
             return {"cells": set(), "undo": None}
         paths = {each.path for each in writable(self.resource)}
-        return {"cells": paths & {each.path for each in page.columns}, "changes": bool(paths), "undo": self._undo()}
+        return {
+            "cells": paths & {each.path for each in page.columns},
+            "changes": bool(paths),
+            "undo": undo_offer(self.resource),
+        }
 
     @expose("/export.csv")
     @has_access
@@ -99,11 +103,11 @@ class Lists(Imports):
                 wrong = wrong or bool(line.wrong)
             if not wrong:
                 question = filters.written([[line.condition for line in group] for group in groups])
-                return redirect(self._list(asked.args(w=question)))
+                return redirect(self._list_url(asked.args(w=question)))
         words = {"hows": filters.how_said, "stretches": filters.WITHIN, "open_to": filters.columns(self.resource)}
-        return self._page("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
+        return self._render("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
 
-    def _asking(self, asked: Asked) -> Sequence[str]:
+    def _conditions_in_words(self, asked: Asked) -> Sequence[str]:
         """The question as sentences, of which one has to be true."""
         return [" and ".join(filters.said(self.resource, it, named) for it in group) for group in asked.groups]
 
@@ -117,14 +121,14 @@ class Lists(Imports):
         if problem := why_not(self.resource, asked):
             raise Unreadable(problem)
         if request.method == "GET":
-            return self._views(asked)
+            return self._views_page(asked)
         try:
             with transaction():
-                view = SavedView.keep(self.resource.name, asked.args(view=None), **_called(request.form))
+                view = SavedView.keep(self.resource.name, asked.args(view=None), **_view_settings(request.form))
         except Refused as no:
-            return self._views(asked, typed=request.form, refusal=no)
+            return self._views_page(asked, typed=request.form, refusal=no)
         flash(f"View saved: {view.name}", "success")
-        return redirect(self._address(view))
+        return redirect(self._view_url(view))
 
     @expose("/views/<int:id>", methods=["POST"])
     @has_access
@@ -137,11 +141,11 @@ class Lists(Imports):
                 if "now" in request.form:
                     view.asked = Asked.read(request.args).args(view=None)
                 else:
-                    view.call(**_called(request.form))
+                    view.call(**_view_settings(request.form))
         except Refused as no:
-            return self._views(Asked(), refusal=no)
+            return self._views_page(Asked(), refusal=no)
         flash(f"View updated: {view.name}", "success")
-        return redirect(self._address(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
+        return redirect(self._view_url(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
 
     @expose("/views/<int:id>/opens", methods=["POST"])
     @has_access
@@ -162,22 +166,24 @@ class Lists(Imports):
         flash(f"View deleted: {view.name}. Its records are unchanged.", "success")
         return redirect(url_for(f"{self.endpoint}.views"))
 
-    def _views(self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None) -> Any:
+    def _views_page(
+        self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None
+    ) -> Any:
         session.rollback()
         views = SavedView.all(self.resource.name)
-        kept = {"views": views, "opening": SavedView.opening(self.resource.name, views), "address": self._address}
+        kept = {"views": views, "opening": SavedView.opening(self.resource.name, views), "address": self._view_url}
         given = {"asked": asked, "typed": typed or {}, "refusal": refusal, **kept}
-        return self._page(
+        return self._render(
             "desk/views.html", wrong=refusal.fields if refusal else {}, **given
         ), refusal.status if refusal else 200
 
-    def _address(self, view: SavedView) -> str:
-        return self._list(view.asked | {"view": view.id})
+    def _view_url(self, view: SavedView) -> str:
+        return self._list_url(view.asked | {"view": view.id})
 
-    def _list(self, asked: Mapping[str, Any]) -> str:
+    def _list_url(self, asked: Mapping[str, Any]) -> str:
         return url_for(f"{self.endpoint}.list", **asked)
 
-    def _everything(self, first: SavedView | None) -> str:
+    def _unfiltered_url(self, first: SavedView | None) -> str:
         """The list without any question; an address that says nothing would open the reader's first view."""
         return url_for(f"{self.endpoint}.list", view="all" if first else None)
 
@@ -187,18 +193,18 @@ class Lists(Imports):
     @has_access
     def bulk(self) -> Any:
         """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
-        move, ids = self._move(request.form.get("move", "")), chosen()
+        move, ids = self._require_move(request.form.get("move", "")), chosen()
         if move.asks:
             raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
             rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
-            return self._page(
+            return self._render(
                 "desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None
             )
-        report = [self._one_of_many(id, move.name) for id in ids]
-        return self._page("desk/bulk.html", move=move, report=report)
+        report = [self._press_one(id, move.name) for id in ids]
+        return self._render("desk/bulk.html", move=move, report=report)
 
-    def _one_of_many(self, id: int, name: str) -> tuple[str, int, str]:
+    def _press_one(self, id: int, name: str) -> tuple[str, int, str]:
         row = None
         try:
             row = access.find(self.resource.noun, id)
@@ -217,26 +223,10 @@ class Lists(Imports):
         return [it for it in fits if any(row.state in it.sources for row in rows)]
 
 
-def screens_of(resource: Resource) -> type[Lists]:
-    noun, base = resource.noun, resource.screens or Lists
-    by_verb = {"add", "edit", "delete"}
-    body = {
-        "resource": resource,
-        "datamodel": Rows(noun),
-        "route_base": f"/desk/{resource.name}",
-        "class_permission_name": stable_name(noun),
-        "base_permissions": [f"can_{verb}" for verb in resource.verbs],
-        "include_route_methods": {
-            name for name, verb in base.method_permission_name.items() if verb not in by_verb or verb in resource.verbs
-        },
-    }
-    return type(f"{stable_name(noun)}Screens", (base,), body)
-
-
-def _now(views: Sequence[SavedView], asked: Asked) -> SavedView | None:
+def _current_view(views: Sequence[SavedView], asked: Asked) -> SavedView | None:
     """The view that this address says it began with."""
     return next((each for each in views if str(each.id) == asked.view), None)
 
 
-def _called(form: Mapping[str, str]) -> dict[str, Any]:
+def _view_settings(form: Mapping[str, str]) -> dict[str, Any]:
     return {"name": form.get("name", ""), "shared": "shared" in form, "first": "first" in form}

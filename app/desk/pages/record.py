@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from flask import flash, redirect, request, url_for
@@ -14,10 +14,10 @@ from sqlalchemy import select
 from werkzeug.datastructures import MultiDict
 
 from app.desk.declare.about_a_record import about_row
-from app.desk.declare.resource import Resource
 from app.desk.lists.archive import Archived
 from app.desk.lists.query import Asked, beside, found
 from app.desk.notices.colleague import name_of, suggest_colleagues
+from app.desk.pages.routes import Routes
 from app.desk.records import editing_now
 from app.desk.records.json_facts import readable
 from app.desk.records.related import related
@@ -31,25 +31,25 @@ from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.workflow import Move, legal, moves
 
 TASKS = 30
-RIGHTS = dict.fromkeys(("show", "remark", "rewrite", "task", "colleagues"), "read") | dict.fromkeys(
-    ("put_away", "fetch"), "edit"
-)
 
 
-class Record:
-    """Whoever may read a record may speak about it; what they typed is still there when it is refused."""
+class RecordRoutes(Routes):
+    """The record page and what is posted from it: notes, tasks, archive. Reading a record is enough to write a note."""
 
-    resource: ClassVar[Resource]
-    endpoint: str
-
-    if TYPE_CHECKING:
-
-        def _page(self, template: str, **context: Any) -> str: ...
+    permissions: ClassVar[Mapping[str, str]] = {
+        "show": "read",
+        "remark": "read",
+        "rewrite": "read",
+        "task": "read",
+        "colleagues": "read",
+        "put_away": "edit",
+        "fetch": "edit",
+    }
 
     @expose("/<int:pk>")
     @has_access
     def show(self, pk: int) -> Any:
-        return self._record(found(self.resource, pk))
+        return self._record_page(found(self.resource, pk))
 
     @expose("/<int:pk>/remark", methods=["POST"])
     @has_access
@@ -60,7 +60,7 @@ class Record:
                 said = Remark.write(row, request.form.get("words", ""))
         except Refused as no:
             return self._refused(pk, no, "remark")
-        return redirect(self._again(pk, f"remark-{said.id}"))
+        return redirect(self._record_url(pk, f"remark-{said.id}"))
 
     @expose("/<int:pk>/remark/<int:id>", methods=["POST"])
     @has_access
@@ -74,7 +74,7 @@ class Record:
                 said.rewrite(request.form.get("words", ""))
         except Refused as no:
             return self._refused(pk, no, f"remark-{id}" if said.is_open else "remark")
-        return redirect(self._again(pk, f"remark-{id}"))
+        return redirect(self._record_url(pk, f"remark-{id}"))
 
     @expose("/<int:pk>/task", methods=["POST"])
     @has_access
@@ -86,7 +86,7 @@ class Record:
                 Task.ask(row, typed.get("title", ""), typed.get("who", ""), _day(typed.get("due_on", "")))
         except Refused as no:
             return self._refused(pk, no, "task")
-        return redirect(self._again(pk, "tasks"))
+        return redirect(self._record_url(pk, "tasks"))
 
     @expose("/<int:pk>/colleagues")
     @has_access
@@ -101,29 +101,29 @@ class Record:
     @expose("/<int:pk>/put-away", methods=["POST"])
     @has_access
     def put_away(self, pk: int) -> Any:
-        row = self._archived(pk)
+        row = self._archivable_row(pk)
         with transaction():
             Archived.put(row)
         flash(f"Archived: {row}. You can find it in the list under “Archived”.", "success")
-        return redirect(self._again(pk))
+        return redirect(self._record_url(pk))
 
     @expose("/<int:pk>/fetch", methods=["POST"])
     @has_access
     def fetch(self, pk: int) -> Any:
-        row = self._archived(pk)
+        row = self._archivable_row(pk)
         with transaction():
             Archived.fetch(row)
         flash(f"Restored: {row}", "success")
-        return redirect(self._again(pk))
+        return redirect(self._record_url(pk))
 
-    def _archived(self, pk: int) -> Any:
+    def _archivable_row(self, pk: int) -> Any:
         if not self.resource.archive:
             raise Missing
         return access.find(self.resource.noun, pk)
 
     # --- answering ---
 
-    def _record(
+    def _record_page(
         self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None
     ) -> str:
         who = access.actor()
@@ -134,11 +134,11 @@ class Record:
             .order_by(Task.state.desc(), Task.due_on.asc().nulls_last(), Task.id)
             .limit(TASKS)
         )
-        return self._page(
+        return self._render(
             "desk/show.html",
             row=row,
             moves=legal(row, who),
-            not_now=_not_now(row, who),
+            not_now=_blocked_moves(row, who),
             related=shown,
             lacking=lacking,
             readable=readable,
@@ -156,15 +156,15 @@ class Record:
 
     def _refused(self, pk: int, no: Refused, at: str) -> Any:
         session.rollback()
-        return self._record(access.find(self.resource.noun, pk), refusal=no, at=at, typed=request.form), no.status
+        return self._record_page(access.find(self.resource.noun, pk), refusal=no, at=at, typed=request.form), no.status
 
-    def _again(self, pk: int, anchor: str = "") -> str:
+    def _record_url(self, pk: int, anchor: str = "") -> str:
         """The record again, beside the same rows."""
         return url_for(f"{self.endpoint}.show", pk=pk, of=request.form.get("of"), _anchor=anchor or None)
 
     def _beside(self, row: Noun) -> dict[str, Any] | None:
         """The rows before and after, when somebody came from a list; its filters and its order stand in the address from there on."""
-        of = self._came_from()
+        of = self._list_query()
         if of is None:
             return None
         try:
@@ -173,7 +173,7 @@ class Record:
             return None
         return {"of": of, "list": f"{url_for(f'{self.endpoint}.list')}?{of}", "before": before, "after": after}
 
-    def _came_from(self) -> str | None:
+    def _list_query(self) -> str | None:
         if "of" in request.values:
             return request.values["of"][:2000]
         there = urlsplit(request.referrer or "")
@@ -194,7 +194,7 @@ def _day(text: str) -> date | None:
     return day
 
 
-def _not_now(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
+def _blocked_moves(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
     """What this person could do in this state, were it not for something; and for what."""
     mine = (it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and row.state in it.sources)
     return [(it, no) for it in mine if (no := it.refuses(row))]

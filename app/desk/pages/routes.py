@@ -1,0 +1,71 @@
+"""Routes: what every group of routes of a noun's view shares: the resource, the template context and the permission table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from flask import g, render_template, request
+
+from app.desk.declare.resource import Resource
+from app.desk.records.history import called, door_to, told
+from app.desk.records.writing import MANY, selectable_rows
+from app.desk.sign_in import security
+from app.kernel import access
+from app.kernel.errors import Missing
+from app.kernel.feature import is_on
+from app.kernel.workflow import Move
+
+
+class Routes:
+    """One group of routes. `view.py` assembles the groups into the view of a noun.
+
+    A group names no other group: what it needs beyond its own methods comes from here or from a function.
+    """
+
+    resource: ClassVar[Resource]
+    endpoint: str
+    permissions: ClassVar[Mapping[str, str]] = {}  # route method -> the verb that a role needs
+
+    def _render(self, template: str, **context: Any) -> str:
+        g.resource = self.resource
+        shared = {
+            "resource": self.resource,
+            "endpoint": self.endpoint,
+            "may": _permitted_verbs(self.resource),
+            "selectable_rows": selectable_rows,
+            "many": MANY,
+            "door_to": door_to,
+            "called": called,
+            "told": told,
+            "way_back": return_address(),
+        }
+        return render_template(template, **(shared | context))
+
+    def _require_move(self, name: str) -> Move:
+        """The move with this name, if a person can press it and the current user has the right to it."""
+        move = self.resource.moves.get(name)
+        if move is None or not move.by:
+            raise Missing
+        security.require_right(self.resource.noun, name)
+        return move
+
+
+def permissions_of(*groups: type[Routes]) -> dict[str, str]:
+    """Flask-AppBuilder's `method_permission_name` for a view that is assembled from these groups."""
+    merged: dict[str, str] = {}
+    for group in groups:
+        if repeated := merged.keys() & group.permissions.keys():
+            raise TypeError(f"{group.__name__}: {', '.join(sorted(repeated))} is a route of another group.")
+        merged |= group.permissions
+    return merged
+
+
+def _permitted_verbs(resource: Resource) -> set[str]:
+    who = access.actor()
+    return {verb for verb in resource.verbs if who.may(resource.noun, verb) and (verb != "add" or is_on(resource.part))}
+
+
+def return_address() -> str:
+    """The desk page to return to, from the parameter `back`; addresses outside the desk are ignored."""
+    return next((there for there in request.values.getlist("back") if there.startswith("/desk/")), "")
