@@ -97,13 +97,13 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     people.live_in(settings.country)
     jobs.connect(settings.redis_url)
     live_beside(settings.listener, settings.shelf)
-    gateway.use(*_gateways(settings))
-    gateway.reach_us_at(settings.base_url if settings.pays_at else "")
+    gateway.configure(*_gateways(settings))
+    gateway.configure_public_url(settings.base_url if settings.pays_at else "")
     numbering.open_books_in(settings.books_open)
     channel.use(*_channels(app, settings))
     place.use(*_places(settings))
     _say_who_we_are(app, settings)
-    business.introduce_by(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
+    business.configure(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
     app.before_request(_read_only)
     app.before_request(process_cache.refresh_all)
     jobs.before_work(process_cache.refresh_all)
@@ -128,10 +128,10 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     app.jinja_env.globals.update(settings=it, logo=logo)
     clock.configure(it.timezone)
     column.configure(it.timezone, it.currency)
-    approval_limits.four_eyes_above(Money.read(it.four_eyes_above, it.currency))
-    working_hours.keep(it.business_hours)
-    quote.sell_from(it.business_region if it.business_tax_number else "")
-    invoice.sell_as(_seller(it), it.business_upi)
+    approval_limits.configure(Money.parse(it.four_eyes_above, it.currency))
+    working_hours.configure(it.business_hours)
+    quote.configure(it.business_region if it.business_tax_number else "")
+    invoice.configure(_seller(it), it.business_upi)
     message.write_to_the_house_at(name=it.business, email=it.business_email, timezone=it.timezone)
     ics.speak_for(name=it.business, email=it.business_email, host=urlsplit(it.base_url).hostname or "frontdesk")
     template.words.globals.update(
@@ -152,11 +152,11 @@ def _refuse_wrong_papers(it: Settings) -> None:
     if not 1 <= it.books_open <= 12:
         raise Unsafe("BOOKS_OPEN_IN_MONTH must be a month from 1 to 12.")
     try:
-        working_hours.read(it.business_hours)
+        working_hours.parse_hours(it.business_hours)
     except ValueError as error:
         raise Unsafe(f"BUSINESS_HOURS: {error}") from None
     try:
-        Money.read(it.four_eyes_above, it.currency)
+        Money.parse(it.four_eyes_above, it.currency)
     except ValueError as error:
         raise Unsafe(f"FOUR_EYES_ABOVE is {it.four_eyes_above!r}. {error}") from None
 

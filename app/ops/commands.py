@@ -40,7 +40,7 @@ def migrate() -> None:
     command.upgrade(_alembic(), "head")
     settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
     security.write_roles(desk)
-    Business.begin()
+    Business.create_row()
     _first_administrator(desk.sm, settings)
     search.rebuild_index()
     if settings.env == "demo":

@@ -53,7 +53,7 @@ def show_collected() -> str:
         "site/basket.html",
         bills=bills,
         total=total,
-        until=min((each.asked.until for each in bills if each.asked.until), default=None),
+        until=min((each.order_request.until for each in bills if each.order_request.until), default=None),
     )
 
 
@@ -66,7 +66,7 @@ def pay() -> Any:
         return redirect(url_for("basket.show_collected"), 303)
     try:
         with acting(CUSTOMER):
-            order = Basket.of(bills) if len(bills) > 1 else bills[0]
+            order = Basket.for_bills(bills) if len(bills) > 1 else bills[0]
     except Refused as no:
         session.rollback()
         flash(no.words, "warning")

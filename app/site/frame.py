@@ -101,7 +101,9 @@ def put_up(app: Flask) -> None:
         format_day=translation.format_day,
         format_duration=translation.format_duration,
     )
-    app.jinja_env.filters.update(format_moment=translation.format_moment, spoken=say, lines_written=working_hours.lines)
+    app.jinja_env.filters.update(
+        format_moment=translation.format_moment, spoken=say, lines_written=working_hours.split_lines
+    )
 
 
 def framed() -> bool:

@@ -13,7 +13,7 @@ sign = Blueprint("sign", __name__)
 @sign.get("/logo")
 def logo() -> Response:
     """Under an address that changes with the picture, so it may be kept."""
-    ours = Business.ours()
+    ours = Business.current()
     if ours is None or ours.logo is None or not ours.logo.path.exists():
         raise Missing
     return send_file(ours.logo.path, mimetype="image/webp", max_age=86400)

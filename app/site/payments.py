@@ -9,9 +9,9 @@ from flask import Blueprint, Response, current_app, jsonify, redirect, render_te
 from app.kernel.access import Actor, acting
 from app.kernel.errors import Invalid, Missing, Refused, Unreadable
 from app.kernel.translation import ENGLISH, speaking, unsaid
-from app.money.bills.basket import MOST, Basket, collected_by
+from app.money.bills.basket import MOST, Basket, find_order
 from app.money.bills.bill import Bill
-from app.money.bills.invoice import Invoice, request_for
+from app.money.bills.invoice import Invoice, payment_request_pdf
 from app.money.gateways import gateway
 from app.money.reconcile import gateway_webhooks
 from app.site.frame import speak_to
@@ -33,7 +33,7 @@ def checkout(token: str) -> Any:
     if not order.can_be_paid:
         return redirect(_home(order))
     page = "site/pay.html" if isinstance(order, Bill) else "site/pay_together.html"
-    return render_template(page, bill=order, checkout=order.checkout(), home=_home(order))
+    return render_template(page, bill=order, checkout=order.open_checkout(), home=_home(order))
 
 
 def _asked(token: str) -> Bill | Basket:
@@ -51,14 +51,14 @@ def on_paper(token: str) -> Any:
     if not bill.wants_money:
         raise Missing
     link = current_app.extensions["settings"].base_url.rstrip("/") + url_for("pay.checkout", token=token)
-    return _pdf(request_for(bill, link), f"{bill.number}.pdf")
+    return _pdf(payment_request_pdf(bill, link), f"{bill.number}.pdf")
 
 
 @papers.get("/<token>")
 def paper(token: str) -> Any:
     """An invoice, a receipt or a credit note, for whoever holds its link."""
     found = Invoice.by_token(token)
-    return _pdf(found.drawn(), found.file_name)
+    return _pdf(found.render_pdf(), found.file_name)
 
 
 def _pdf(content: bytes, name: str) -> Response:
@@ -73,7 +73,7 @@ def came_back(token: str) -> Any:
     order = _asked(token)
     try:
         with acting(GATEWAY), speaking(ENGLISH):  # what is written down now is read by others
-            wrong = order.returned(request.values)
+            wrong = order.handle_return(request.values)
     except Refused:
         wrong = "unverified"
     return redirect(_home(order, payment=wrong or None), 303)
@@ -119,11 +119,11 @@ def verify() -> Any:
     wrong |= dict.fromkeys(given.keys() - set(names), "Unknown field.")
     if wrong:
         raise Invalid.fields_said(wrong)
-    order = collected_by("razorpay", given["razorpay_order_id"])
+    order = find_order("razorpay", given["razorpay_order_id"])
     if order is None:
         raise Missing
     with acting(GATEWAY):
-        trouble = order.returned(given)
+        trouble = order.handle_return(given)
     if trouble:
         raise Refused(AFTER_PAYING[trouble])
     if isinstance(order, Basket):
@@ -139,7 +139,7 @@ def put_together() -> Any:
     if not isinstance(tokens, list) or not all(isinstance(each, str) for each in tokens) or len(tokens) > MOST:
         raise Invalid.fields_said({"bills": f"Send a list of at most {MOST} payment request tokens, and nothing else."})
     with acting(CUSTOMER):
-        made = Basket.of(Bill.by_token(each) for each in tokens)
+        made = Basket.for_bills(Bill.by_token(each) for each in tokens)
     return jsonify(_basket(made)), 201
 
 
@@ -158,14 +158,14 @@ def _basket(it: Basket) -> dict[str, Any]:
             {"number": each.number, "price": each.price.as_json(), "state": each.state, "for": each.thing.said_on_paper}
             for each in it.bills
         ],
-        "pay": gateway.address(f"/pay/{it.token}") if it.can_be_paid else None,
+        "pay": gateway.public_url(f"/pay/{it.token}") if it.can_be_paid else None,
     }
 
 
 @api.post("/webhook/<name>")
 def webhook(name: str) -> Response:
     """Checked, written down, answered: what it means is found out by a worker."""
-    gateway.named(name)
+    gateway.by_name(name)
     with acting(GATEWAY):
-        news = gateway_webhooks.received(name, request.get_data(cache=False), dict(request.headers))
+        news = gateway_webhooks.receive_webhook(name, request.get_data(cache=False), dict(request.headers))
     return jsonify(received=True, news=news)

@@ -15,7 +15,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages.message import Message
 from app.money.bills.bill import ByHand
-from app.money.bills.ledger import balance
+from app.money.bills.ledger import balance_of
 from app.money.bills.payment import Bounce
 from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
@@ -86,7 +86,7 @@ def use(open_slot: OpenSlot) -> Use:
 
 
 def net(account: str, of: Pass) -> int:
-    return -balance(account, "INR", about=of.bill).amount
+    return -balance_of(account, "INR", about=of.bill).amount
 
 
 def anew(it: Any) -> Any:
@@ -145,7 +145,7 @@ def test_one_that_nobody_pays_for_is_forgotten_and_late_money_goes_back(
     bought = anew(bought)
     with pytest.raises(Invalid):
         bought.check_valid_for(bought.service)
-    bought.bills[0].heard([Charge("pay_late", "captured", bought.price, "upi")])
+    bought.bills[0].apply_charges([Charge("pay_late", "captured", bought.price, "upi")])
     assert [each.money for each in bought.going_back] == [bought.price]
 
 
@@ -217,7 +217,7 @@ def test_a_hold_that_lapses_gives_it_back_and_late_money_takes_it_again(
         work_off()
         assert (state(booking), anew(bought).uses_left) == ("expired", 3)
         booking = anew(booking)
-        booking.bills[0].heard([Charge("pay_late", "captured", booking.bills[0].price, "upi")])
+        booking.bills[0].apply_charges([Charge("pay_late", "captured", booking.bills[0].price, "upi")])
     assert (state(booking), anew(bought).uses_left) == ("confirmed", 2)
 
 

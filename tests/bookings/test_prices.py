@@ -506,7 +506,7 @@ def on_deposit(service: Service) -> None:
 def pay(bill: Bill, sandbox: str) -> None:
     told = {"outcome": "captured", "deliver": False}
     assert requests.post(f"{sandbox}/razorpay/orders/{bill.announce()}/pay", json=told, timeout=PATIENCE).ok
-    bill.look()
+    bill.check_gateway()
 
 
 @pytest.mark.usefixtures("on_deposit")

@@ -52,7 +52,7 @@ def test_two_hours_are_kept_looked_over_and_paid_at_once(client: FlaskClient, op
         json={"outcome": "captured", "deliver": False},
         timeout=PATIENCE,
     )
-    basket.look()
+    basket.check_gateway()
     done = client.get(f"/basket/{basket.token}").text
     assert "Payment complete" in done
     assert all_states() == ["confirmed"] * 2

@@ -136,7 +136,7 @@ def test_the_waiting_list_coupons_baskets_and_accounts_go_one_by_one(
     turn("packages", "off")
     assert 'name="coupon"' not in client.get(form).text
     with pytest.raises(Invalid) as no:
-        Coupon.called("WELCOME")
+        Coupon.by_code("WELCOME")
     assert no.value.fields == {"coupon": "Coupons aren’t accepted here."}
     for path in ("/account/in", "/basket", "/book/first/wait"):
         assert client.get(path).status_code == 404

@@ -20,7 +20,7 @@ from app.money.bills.bill import Bill, ByHand
 from app.money.bills.dispute import Dispute
 from app.money.bills.ledger import post
 from app.money.bills.payment import GiveBack
-from app.money.gateways.gateway import Charge, Disputed, Settled
+from app.money.gateways.gateway import Charge, GatewayDispute, SettlementLine
 from app.money.paper.document import Party
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
@@ -57,11 +57,11 @@ def ask(client: FlaskClient, token: Any) -> Callable[..., Any]:
 @pytest.fixture
 def registered(app: Flask) -> Iterator[None]:
     """A house in Karnataka that is registered for GST."""
-    quote.sell_from("29")
-    invoice.sell_as(Party("Asha & Dev", tax_number="29AAGCK4512L1ZA", region="29 Karnataka"))
+    quote.configure("29")
+    invoice.configure(Party("Asha & Dev", tax_number="29AAGCK4512L1ZA", region="29 Karnataka"))
     yield
-    quote.sell_from("")
-    invoice.sell_as(Party("Asha & Dev"))
+    quote.configure("")
+    invoice.configure(Party("Asha & Dev"))
 
 
 @pytest.fixture
@@ -288,13 +288,13 @@ def test_refunds_that_failed_stand_first_with_their_age(paid: Any, open_slot: An
 
 def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask: Any) -> None:
     bill = hold(slot).bill
-    bill.heard([Charge("pay_1", "captured", bill.price, "upi")])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price, "upi")])
     with transaction():
         session.add(Tally(gateway="razorpay", day=clock.today(), there=inr(999), here=inr(999), difference=ZERO))
-        Settlement.hear(
+        Settlement.record(
             "razorpay",
             clock.today(),
-            Settled("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()),
+            SettlementLine("pay_1", "payment", inr(999), ZERO, inr(20), inr(3.6), "UTR1", clock.now()),
         )
     told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     names = ("gateway", "there", "here", "difference", "settled", "fees", "tax", "not_settled", "unmatched")
@@ -312,7 +312,7 @@ def test_the_gateway_and_the_books_beside_each_other(hold: Any, slot: Slot, ask:
         session.add(tally)
         session.flush()
         tally.differ()
-        Settlement.hear("stripe", clock.today(), Settled("ch_7", "payment", inr(10), ZERO, ZERO, ZERO))
+        Settlement.record("stripe", clock.today(), SettlementLine("ch_7", "payment", inr(10), ZERO, ZERO, ZERO))
     told = ask("reconciliation", since=clock.today(), until=clock.today() + timedelta(days=1))
     said = [row["what"]["name"] for row in told["result"] if row["gateway"] == "stripe"]
     assert said[0] == "Total for the period"
@@ -383,10 +383,10 @@ def test_what_waits_is_for_those_who_can_do_it_and_not_for_who_asked(
 
 def test_a_dispute_says_how_many_days_are_left(hold: Any, slot: Slot, enter: Enter) -> None:
     bill = hold(slot).bill
-    bill.heard([Charge("pay_1", "captured", bill.price, "card")])
-    told = Disputed("disp_1", "pay_1", "open", bill.price, respond_by=clock.ahead(days=3))
+    bill.apply_charges([Charge("pay_1", "captured", bill.price, "card")])
+    told = GatewayDispute("disp_1", "pay_1", "open", bill.price, respond_by=clock.ahead(days=3))
     with transaction():
-        Dispute._opened(bill.payments[0], told).hear(told)
+        Dispute._open(bill.payments[0], told).apply_report(told)
     for name in ("dina", "anil"):
         page = enter(name).get("/desk/").text
         assert "Disputes awaiting a response" in page

@@ -17,7 +17,7 @@ from app.kernel.db import session, transaction
 from app.money.bills.bill import Bill
 from app.money.bills.business import Business
 from app.money.bills.dispute import Dispute
-from app.money.gateways.gateway import Charge, Disputed, Settled
+from app.money.gateways.gateway import Charge, GatewayDispute, SettlementLine
 from app.money.reconcile.gateway_webhooks import Event
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
@@ -92,7 +92,7 @@ def world(built: Flask, kept: list[str]) -> Iterator[Stage]:
     stage = Stage(kept)
     stage.clear()
     with built.app_context():
-        Business.begin()
+        Business.create_row()
         with transaction():
             Business.get(1).name = "Asha & Dev"
         for pack in PACKS:
@@ -128,21 +128,23 @@ def _hear_from_a_gateway() -> None:
     """A payment through it, a dispute about that, a webhook, a line of its report, and a day that was counted."""
     bill = session.scalars(select(Bill).where(Bill.state == "open").order_by(Bill.id)).first()
     assert bill
-    bill.heard([Charge("pay_1", "captured", bill.price, "upi")])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price, "upi")])
     zero = Money(0, "INR")
     with transaction():
-        told = Disputed(
+        told = GatewayDispute(
             "disp_1", "pay_1", "open", bill.price, reason="goods_not_received", respond_by=clock.ahead(days=7)
         )
-        Dispute._opened(bill.payments[0], told).hear(told)
+        Dispute._open(bill.payments[0], told).apply_report(told)
         session.add(Event(gateway="razorpay", event_id="evt_1", kind="order.paid", body="{}"))
         session.add(
             Tally(gateway="razorpay", day=date(2026, 11, 20), there=bill.price, here=bill.price, difference=zero)
         )
-        Settlement.hear(
+        Settlement.record(
             "razorpay",
             date(2026, 11, 21),
-            Settled("pay_1", "payment", bill.price, zero, Money(2000, "INR"), Money(360, "INR"), "UTR1", clock.now()),
+            SettlementLine(
+                "pay_1", "payment", bill.price, zero, Money(2000, "INR"), Money(360, "INR"), "UTR1", clock.now()
+            ),
         )
 
 

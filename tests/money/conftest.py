@@ -10,7 +10,7 @@ import requests
 
 from app.kernel.db import session
 from app.money.bills.bill import Bill
-from app.money.bills.ledger import balance, imbalance
+from app.money.bills.ledger import balance_of, imbalance
 from app.money.bills.payment import Payment
 from app.money.gateways.gateway import Charge
 from app.money.sums.amount import Money
@@ -60,7 +60,7 @@ def go_wrong(sandbox: str) -> Callable[..., None]:
 def paid(bill: Bill, play: Any) -> Payment:
     """A booking that was paid with a card."""
     play(bill, "captured")
-    bill.look()
+    bill.check_gateway()
     return payment_of(bill)
 
 
@@ -86,4 +86,4 @@ def captured(bill: Bill, id: str = "pay_1", money: Money | None = None, **more: 
 def books(*names: str) -> dict[str, int]:
     """What these accounts come to, in paise; debits above zero. The books as a whole always add up."""
     assert imbalance() == {}
-    return {name: balance(name, "INR").amount for name in names}
+    return {name: balance_of(name, "INR").amount for name in names}

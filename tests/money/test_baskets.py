@@ -19,9 +19,9 @@ from app.money.bills.bill import Bill, ByHand
 from app.money.bills.invoice import Invoice
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
-from app.money.gateways.gateway import Charge, Returned
+from app.money.gateways.gateway import Charge, GatewayRefund
 from app.money.reconcile import settlement
-from app.money.reconcile.gateway_webhooks import received
+from app.money.reconcile.gateway_webhooks import receive_webhook
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
 from app.money.sums.amount import Money
@@ -52,7 +52,7 @@ def three(open_slot: Any, hold: Any) -> Three:
 
 @pytest.fixture
 def basket(three: Three) -> Basket:
-    return Basket.of(bills_of(three))
+    return Basket.for_bills(bills_of(three))
 
 
 def bills_of(bookings: Three) -> list[Bill]:
@@ -78,8 +78,8 @@ def shares() -> list[Payment]:
 
 def test_three_hours_are_one_order_and_one_payment_at_the_gateway(basket: Basket, three: Three, play: Any) -> None:
     told = play(basket, "captured")
-    basket.look()
-    basket.look()
+    basket.check_gateway()
+    basket.check_gateway()
     assert (told["amount"], states(three)) == (299700, ["confirmed"] * 3)
     assert {each.gateway_id for each in shares()} == {told["id"]}
     assert [each.money for each in shares()] == [inr(99900)] * 3
@@ -94,7 +94,7 @@ def test_three_hours_are_one_order_and_one_payment_at_the_gateway(basket: Basket
 def test_the_webhook_finds_all_of_them(basket: Basket, three: Three, play: Any, settings: Any, work_off: Any) -> None:
     play(basket, "captured")
     raw = event_about(basket.announce())
-    received("razorpay", raw, headers(raw, settings))
+    receive_webhook("razorpay", raw, headers(raw, settings))
     work_off()
     assert states(three) == ["confirmed"] * 3
 
@@ -115,7 +115,7 @@ def test_one_whose_hold_is_over_and_whose_seat_is_gone_gets_its_share_back_and_t
     with later(minutes=30):
         hold(three[1].slot, name="Kabir Shah", email="kabir@example.com")
         play(basket, "captured")
-        basket.look()
+        basket.check_gateway()
         work_off()
     assert states(three) == ["confirmed", "expired", "confirmed"]
     assert [each.owed_back != "" for each in shares()] == [False, True, False]
@@ -125,41 +125,41 @@ def test_one_whose_hold_is_over_and_whose_seat_is_gone_gets_its_share_back_and_t
 
 def test_one_that_trips_does_not_take_the_others_with_it(basket: Basket, three: Three, monkeypatch: Any) -> None:
     """The worker dies between two of them: what was heard is kept, and the next look does the rest, once."""
-    whole, times = Payment.hear, iter(range(99))
+    whole, times = Payment.apply_charge, iter(range(99))
 
     def dies(self: Payment, *given: Any) -> None:
         if next(times) == 1:
             raise ConnectionError
         whole(self, *given)
 
-    monkeypatch.setattr(Payment, "hear", dies)
+    monkeypatch.setattr(Payment, "apply_charge", dies)
     with pytest.raises(ConnectionError):
-        basket.heard([paid(basket)])
+        basket.apply_charges([paid(basket)])
     assert states(three) == ["confirmed", "held", "held"]
-    basket.heard([paid(basket)])
+    basket.apply_charges([paid(basket)])
     assert states(three) == ["confirmed"] * 3
     assert books("gateway razorpay") == {"gateway razorpay": 299700}
 
 
 def test_an_attempt_that_failed_is_told_once(basket: Basket) -> None:
-    basket.heard([Charge("pay_0", "failed", basket.price, "card", "No.")])
+    basket.apply_charges([Charge("pay_0", "failed", basket.price, "card", "No.")])
     assert (
         session.scalar(select(func.count()).select_from(Message).where(Message.template == "bookings/payment_failed"))
         == 1
     )
-    basket.heard([paid(basket)])
+    basket.apply_charges([paid(basket)])
     assert [each.state for each in shares()] == ["failed", "captured", "captured", "captured"]
 
 
 def test_another_sum_than_was_asked_pays_for_nothing(basket: Basket, three: Three) -> None:
-    basket.heard([Charge("pay_1", "captured", inr(1234), "card")])
+    basket.apply_charges([Charge("pay_1", "captured", inr(1234), "card")])
     assert states(three) == ["held"] * 3
     assert [each.left for each in shares()] == [inr(0)]
 
 
 def test_what_was_paid_by_itself_meanwhile_is_not_paid_twice(basket: Basket, three: Three) -> None:
     three[0].mark_paid(ByHand("cash", "receipt 7"))
-    basket.heard([paid(basket)])
+    basket.apply_charges([paid(basket)])
     assert states(three) == ["confirmed"] * 3
     assert [each.owed_back for each in shares()] == ["", "This was paid twice.", "", ""]
 
@@ -171,11 +171,11 @@ def test_calling_one_off_gives_back_its_share_of_the_payment(
     basket: Basket, three: Three, play: Any, work_off: Any, at_the_gateway: Any
 ) -> None:
     play(basket, "captured")
-    basket.look()
+    basket.check_gateway()
     three[2].cancel(CallOff("Ill."))
     id = basket.id
     work_off()
-    Basket.get(id).look()
+    Basket.get(id).check_gateway()
     assert states(three) == ["confirmed", "confirmed", "cancelled"]
     assert [each["amount"] for each in at_the_gateway(shares()[0])] == [99900]
     assert [(each.money, each.elsewhere) for each in session.scalars(select(Refund))] == [(inr(99900), False)]
@@ -185,10 +185,10 @@ def test_calling_one_off_gives_back_its_share_of_the_payment(
 def test_what_went_back_at_the_gateways_own_pages_is_taken_from_one_after_the_other(
     basket: Basket, three: Three
 ) -> None:
-    basket.heard([paid(basket)])
-    gone = Returned("rfnd_1", "pay_1", "done", inr(150000))
+    basket.apply_charges([paid(basket)])
+    gone = GatewayRefund("rfnd_1", "pay_1", "done", inr(150000))
     for _ in range(2):
-        basket.heard([paid(basket, returned=150000)], {"pay_1": [gone]})
+        basket.apply_charges([paid(basket, returned=150000)], {"pay_1": [gone]})
     assert [
         (each.money, each.elsewhere, each.state) for each in session.scalars(select(Refund).order_by(Refund.id))
     ] == [
@@ -204,10 +204,10 @@ def test_the_settlement_and_the_days_count_know_it_as_one_payment(basket: Basket
         f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-02"}, timeout=PATIENCE
     )  # what other tests have paid
     told = play(basket, "captured")
-    (tally,) = [each for each in Tally.take("razorpay", clock.now().date()) if each.there.currency == "INR"]
+    (tally,) = [each for each in Tally.count_day("razorpay", clock.now().date()) if each.there.currency == "INR"]
     assert told["id"] not in [row["payment"] for row in tally.rows]
     requests.post(f"{sandbox}/razorpay/settle", json={"deliver": False, "day": "2020-01-03"}, timeout=PATIENCE)
-    settlement.fetch("razorpay", clock.now().date().replace(year=2020, month=1, day=3))
+    settlement.import_day("razorpay", clock.now().date().replace(year=2020, month=1, day=3))
     (line,) = session.scalars(select(Settlement).where(Settlement.entity_id == told["id"]))
     assert (line.state, line.credit) == ("matched", inr(299700))
 
@@ -216,36 +216,39 @@ def test_the_settlement_and_the_days_count_know_it_as_one_payment(basket: Basket
 
 
 def test_the_same_bills_are_the_same_basket(basket: Basket, three: Three) -> None:
-    assert Basket.of(reversed(bills_of(three))).id == basket.id
-    assert Basket.of(bills_of(three)[:2]).id != basket.id
+    assert Basket.for_bills(reversed(bills_of(three))).id == basket.id
+    assert Basket.for_bills(bills_of(three)[:2]).id != basket.id
     assert session.scalar(select(func.count()).select_from(InBasket)) == 5
 
 
 @pytest.mark.parametrize(("which", "words"), [([0], "2 to 10 items"), ([], "2 to 10 items"), ([0, 0], "2 to 10 items")])
 def test_less_than_two_are_no_basket(three: Three, which: list[int], words: str) -> None:
     with pytest.raises(Refused, match=words):
-        Basket.of([bills_of(three)[each] for each in which])
+        Basket.for_bills([bills_of(three)[each] for each in which])
 
 
 def test_what_nobody_waits_for_is_not_asked_for(three: Three) -> None:
     bills = bills_of(three)
     three[0].lapse()
     with pytest.raises(Refused, match="can no longer be paid"):
-        Basket.of(bills)
+        Basket.for_bills(bills)
 
 
 def test_two_currencies_are_two_payments(three: Three, service: Any, open_slot: Any, hold: Any) -> None:
     with transaction():
         service.price = Money(1000, "EUR")
     with pytest.raises(Refused, match="different currencies"):
-        Basket.of([*bills_of(three), *bills_of([hold(open_slot(hours=60))])])
+        Basket.for_bills([*bills_of(three), *bills_of([hold(open_slot(hours=60))])])
 
 
 def test_a_basket_of_which_one_is_gone_is_not_paid_any_more(basket: Basket, three: Three) -> None:
     assert basket.can_be_paid
     three[1].lapse()
     session.expire_all()
-    assert (Basket.get(basket.id).can_be_paid, Basket.of(bills_of([three[0], three[2]])).price) == (False, inr(199800))
+    assert (Basket.get(basket.id).can_be_paid, Basket.for_bills(bills_of([three[0], three[2]])).price) == (
+        False,
+        inr(199800),
+    )
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ def as_it_was(app: Flask) -> Iterator[None]:
         session.rollback()
         with transaction():
             session.execute(text("truncate business"), execution_options={"unaudited": "A test begins."})
-        Business.begin()
+        Business.create_row()
         process_cache.clear_all()
         process_cache.refresh_all()
 
@@ -67,7 +67,7 @@ def test_what_is_written_is_said_on_the_next_page_and_on_the_next_paper(
     assert "Rao &amp; Mehta" in page
     bill = hold(slot).bill
     assert bill
-    bill.heard([captured(bill)])
+    bill.apply_charges([captured(bill)])
     seller = bill.invoices[0].seller
     assert (seller["name"], seller["tax_number"], seller["region"][:2]) == ("Rao & Mehta", "29AAGCB7383J1Z4", "29")
 
@@ -131,7 +131,7 @@ def test_a_state_that_was_written_as_a_word_switches_nothing_off(enter: Enter) -
             text("update business set region = 'Karnataka'"),
             execution_options={"unaudited": "As it could be written before."},
         )
-    ours = Business.ours()
+    ours = Business.current()
     assert ours
     ours.tax_number = "29AAGCB7383J1Z5"
     with pytest.raises(Invalid), session.no_autoflush:
@@ -139,7 +139,7 @@ def test_a_state_that_was_written_as_a_word_switches_nothing_off(enter: Enter) -
     session.rollback()
     assert '<option value="29">29 Karnataka</option>' in enter("ada").get("/desk/business/1/edit").text
     assert write(enter("ada"), tax_number="29AAGCB7383J1Z4") == 302
-    assert Business.ours().region == "29"  # type: ignore[union-attr]
+    assert Business.current().region == "29"  # type: ignore[union-attr]
 
 
 def test_a_house_elsewhere_has_the_tax_number_of_its_country(enter: Enter) -> None:
@@ -179,7 +179,7 @@ def test_only_an_administrator_writes_it(enter: Enter) -> None:
 def test_hours_are_read_as_somebody_writes_them() -> None:
     read = [
         (each.weekday, f"{each.opens:%H:%M}", f"{each.closes:%H:%M}")
-        for each in working_hours.read("Sat–Sun 10.00 to 13:00\nwed, fri: 9:00-12:00, 14:00–24:00")
+        for each in working_hours.parse_hours("Sat–Sun 10.00 to 13:00\nwed, fri: 9:00-12:00, 14:00–24:00")
     ]
     assert read == [
         (2, "09:00", "12:00"),

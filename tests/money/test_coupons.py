@@ -130,11 +130,11 @@ def test_late_money_takes_the_use_again_or_goes_back_when_it_is_gone(
         work_off()
         other = book("welcome", email="kabir@example.com")
         bill = type(bill).get(bill.id)
-        bill.heard([Charge("pay_late", "captured", bill.price)])
+        bill.apply_charges([Charge("pay_late", "captured", bill.price)])
         assert (booking_of(bill).state, bill.payments[0].pays) == ("expired", False)
         assert "coupon" in bill.payments[0].owed_back
         other.lapse()
-        bill.heard([Charge("pay_later", "captured", bill.price)])
+        bill.apply_charges([Charge("pay_later", "captured", bill.price)])
         session.expire_all()
         assert (booking_of(bill).state, Coupon.get(it.id).used) == ("confirmed", 1)
 
@@ -144,7 +144,7 @@ def test_a_cancelled_hold_gives_its_use_back_and_a_paid_booking_does_not(coupon:
     book("welcome").cancel(CallOff("Changed their mind"))
     assert Coupon.get(it.id).used == 0
     paid = book("welcome")
-    paid.bill.heard([Charge("pay_1", "captured", paid.bill.price)])
+    paid.bill.apply_charges([Charge("pay_1", "captured", paid.bill.price)])
     Booking.get(paid.id).cancel(CallOff("Ill"))
     session.expire_all()
     assert Coupon.get(it.id).used == 1
@@ -216,11 +216,11 @@ def test_a_deposit_now_and_the_rest_later_are_two_bills_of_one_price(service: An
     booking = Booking.hold(open_slot(hours=48), MEERA, {}, Choices())
     deposit = booking.bill
     assert (deposit.part, deposit.price) == ("deposit", inr(29_970))
-    deposit.heard([Charge("pay_1", "captured", deposit.price)])
+    deposit.apply_charges([Charge("pay_1", "captured", deposit.price)])
     rest = Booking.get(booking.id).bill
     assert (booking_of(deposit).state, rest.part, rest.price, rest.state) == ("confirmed", "rest", inr(69_930), "open")
     with later(hours=49):
         booking_of(deposit).complete()
-        rest.heard([Charge("pay_2", "captured", rest.price)])
+        rest.apply_charges([Charge("pay_2", "captured", rest.price)])
         assert [each.state for each in booking_of(deposit).bills] == ["paid", "paid"]
     assert books("deposits", "income", "tax Tax") == {"deposits": 0, "income": -84661, "tax Tax": -15239}

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.money.sums.amount import Money
-from app.money.sums.amount_in_words import in_words
+from app.money.sums.amount_in_words import amount_in_words
 
 UNITS = {
     "zero": 0,
@@ -104,20 +104,20 @@ def read_back(said: str, currency: str) -> Money:
     ],
 )
 def test_an_amount_is_said_as_a_bank_says_it(money: Money, said: str) -> None:
-    assert in_words(money) == said
+    assert amount_in_words(money) == said
 
 
 @given(st.integers(0, 10**17), st.sampled_from(sorted(HEADS)))
 def test_who_hears_the_words_knows_the_amount(amount: int, currency: str) -> None:
-    assert read_back(in_words(Money(amount, currency)), currency) == Money(amount, currency)
+    assert read_back(amount_in_words(Money(amount, currency)), currency) == Money(amount, currency)
 
 
 @given(st.integers(10**17, 10**24))
 def test_no_amount_is_too_large_for_words(amount: int) -> None:
-    assert in_words(Money(amount, "INR")).startswith("Rupees ")
-    assert in_words(Money(amount, "USD")).startswith("US dollars ")
+    assert amount_in_words(Money(amount, "INR")).startswith("Rupees ")
+    assert amount_in_words(Money(amount, "USD")).startswith("US dollars ")
 
 
 def test_less_than_nothing_is_not_written_in_words() -> None:
     with pytest.raises(ValueError, match="below zero"):
-        in_words(Money(-1, "INR"))
+        amount_in_words(Money(-1, "INR"))

@@ -19,7 +19,7 @@ from app.kernel.errors import Invalid
 from app.kernel.numbering import fiscal_number, fiscal_year
 from app.money.bills import invoice
 from app.money.bills.bill import Bill, ByHand
-from app.money.bills.invoice import Invoice, read_buyer
+from app.money.bills.invoice import Invoice, parse_buyer
 from app.money.bills.payment import GiveBack, Payment
 from app.money.gateways.gateway import Charge
 from app.money.paper.document import Party
@@ -33,15 +33,15 @@ from tests.money.conftest import booking_of, books, inr, payment_of
 @pytest.fixture
 def registered(app: Flask, service: Any) -> Any:
     """A practice in Karnataka that is registered for GST."""
-    quote.sell_from("29")
-    invoice.sell_as(
+    quote.configure("29")
+    invoice.configure(
         Party("Asha & Dev", "12 MG Road\nBengaluru", "hello@example.com", "", "29AAGCB7383J1Z4", "29 Karnataka")
     )
     with transaction():
         service.tax_rate, service.tax_code = 1800, "999799"
     yield
-    quote.sell_from("")
-    invoice.sell_as(Party("Asha & Dev"))
+    quote.configure("")
+    invoice.configure(Party("Asha & Dev"))
 
 
 def papers(kind: str = "") -> list[Invoice]:
@@ -51,7 +51,7 @@ def papers(kind: str = "") -> list[Invoice]:
 
 def test_a_paid_bill_is_an_invoice_and_a_receipt_once(bill: Bill) -> None:
     for _ in range(3):
-        bill.heard([Charge("pay_1", "captured", bill.price)])
+        bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     assert [(each.kind, each.number, each.total) for each in papers()] == [
         ("invoice", fiscal("INV", 1), inr(99900)),
         ("receipt", fiscal("RC", 1), inr(99900)),
@@ -64,7 +64,7 @@ def fiscal(kind: str, n: int) -> str:
 
 
 def test_the_tax_of_an_invoice_is_the_tax_in_the_books(registered: Any, bill: Bill) -> None:
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     (paper,) = papers("invoice")
     assert (paper.title, paper.total, paper.tax, paper.place) == ("Tax invoice", inr(99900), inr(15238), "29 Karnataka")
     assert books("tax CGST", "tax SGST", "deposits") == {"tax CGST": -7619, "tax SGST": -7619, "deposits": -84662}
@@ -77,7 +77,7 @@ def test_a_buyer_in_another_state_pays_the_tax_of_two_states_at_once(registered:
         {},
         Choices(buyer={"tax_number": "27AAPFU0939F1ZV", "address": "5 Marine Drive, Mumbai"}),
     )
-    booking.bill.heard([Charge("pay_1", "captured", booking.bill.price)])
+    booking.bill.apply_charges([Charge("pay_1", "captured", booking.bill.price)])
     (paper,) = papers("invoice")
     assert (paper.place, paper.buyer["tax_number"], [*paper.lines[0]["taxes"]]) == (
         "27 Maharashtra",
@@ -88,7 +88,7 @@ def test_a_buyer_in_another_state_pays_the_tax_of_two_states_at_once(registered:
 
 
 def test_what_goes_back_is_a_credit_note_over_exactly_that(registered: Any, bill: Bill) -> None:
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     for amount in ("333.33", "333.33", ""):
         payment_of(bill).give_back(GiveBack(amount=amount, why="A complaint"))
     notes = papers("credit_note")
@@ -162,25 +162,25 @@ def test_the_invoice_goes_out_by_email_with_the_pdf(bill: Bill, work_off: Any, s
 @pytest.mark.parametrize("wrong", [{"tax_number": "29AAGCB7383J1Z5"}, {"region": "Karnataka"}, {"address": "x" * 301}])
 def test_what_an_invoice_cannot_say_is_a_marked_field(wrong: dict[str, str]) -> None:
     with pytest.raises(Invalid) as no:
-        read_buyer(wrong)
+        parse_buyer(wrong)
     assert no.value.fields.keys() == wrong.keys()
 
 
 def test_the_state_of_a_registered_buyer_is_that_of_their_number() -> None:
-    assert read_buyer({"tax_number": " 27aapfu0939f1zv ", "region": "29"}) == {
+    assert parse_buyer({"tax_number": " 27aapfu0939f1zv ", "region": "29"}) == {
         "tax_number": "27AAPFU0939F1ZV",
         "region": "27",
     }
 
 
 def test_who_we_were_stays_on_what_was_written(registered: Any, bill: Bill) -> None:
-    bill.heard([Charge("pay_1", "captured", bill.price)])
-    before = papers("invoice")[0].drawn()
-    invoice.sell_as(Party("Somebody Else"))
-    assert papers("invoice")[0].drawn() == before
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
+    before = papers("invoice")[0].render_pdf()
+    invoice.configure(Party("Somebody Else"))
+    assert papers("invoice")[0].render_pdf() == before
 
 
 def test_a_payment_that_pays_for_nothing_is_on_no_paper(bill: Bill) -> None:
-    bill.heard([Charge("pay_1", "captured", inr(1000))])
+    bill.apply_charges([Charge("pay_1", "captured", inr(1000))])
     assert papers() == []
     assert isinstance(payment_of(bill), Payment)

@@ -16,7 +16,19 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.people import Person
 from app.money.bills.bill import Bill, ByHand
-from app.money.bills.ledger import KINDS, MEANS, TITLES, Account, Hold, Line, Posting, balance, imbalance, post, stands
+from app.money.bills.ledger import (
+    KINDS,
+    MEANINGS,
+    TITLES,
+    Account,
+    Hold,
+    Line,
+    Posting,
+    balance_of,
+    imbalance,
+    post,
+    trial_balance_rows,
+)
 from app.money.bills.payment import Bounce, Payment
 from app.money.sums.amount import Money
 from app.packs.bookings.booking.changes import CallOff
@@ -107,14 +119,14 @@ def test_what_is_called_off_is_owed_until_it_is_there(bill: Bill, paid: Payment,
 
 
 def test_a_balance_can_be_asked_for_one_thing_alone(bill: Bill, paid: Payment) -> None:
-    assert balance("deposits", "INR", about=bill) == inr(-99900)
+    assert balance_of("deposits", "INR", about=bill) == inr(-99900)
     other = Bill(id=10**6)
-    assert balance("deposits", "INR", about=other) == inr(0)
+    assert balance_of("deposits", "INR", about=other) == inr(0)
     session.expunge_all()
 
 
 def test_the_trial_balance_is_even(bill: Bill, paid: Payment) -> None:
-    rows = stands()
+    rows = trial_balance_rows()
     assert sum(debit for _, debit, _ in rows) == sum(credit for _, _, credit in rows) == 2 * 99900
     assert all(account.means for account, _, _ in rows)
 
@@ -125,7 +137,7 @@ def test_the_trial_balance_is_even(bill: Bill, paid: Payment) -> None:
 @pytest.fixture
 def wallet(person: Person) -> Account:
     with transaction():
-        made = Account.wallet(person, "INR")
+        made = Account.wallet_of(person, "INR")
         post("fill", "Commission", ("cash", inr(1000)), (made, inr(-1000)), about=person)
     return made
 
@@ -235,7 +247,7 @@ def test_a_cheque_is_money_when_it_is_cleared_and_none_when_it_bounces(
 def test_the_page_about_money_names_every_account(app: Flask) -> None:
     page = (ROOT / "app/money/README.md").read_text().partition("## Documents")[0]
     assert [name for name in KINDS if f"`{name}`" not in page and f"`{name} …`" not in page] == []
-    assert KINDS.keys() == MEANS.keys() == TITLES.keys()
+    assert KINDS.keys() == MEANINGS.keys() == TITLES.keys()
 
 
 def test_what_somebody_has_to_look_at_is_not_asked_for_twice(

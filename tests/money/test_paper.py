@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from pypdf import PdfReader
 
 from app.money.gateways.upi import is_vpa, upi_link
-from app.money.paper.document import Paper, PaperLine, Party, drawn
+from app.money.paper.document import Paper, PaperLine, Party, render_document
 from app.money.paper.fonts import printable
 from app.money.paper.pdf_page import LEFT, RIGHT
 from app.money.sums.amount import Money
@@ -97,11 +97,13 @@ def request(**said: Any) -> Paper:
 
 def read(paper: Paper) -> str:
     """What a search in the PDF would find; where a line ends does not matter to it."""
-    return " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(drawn(paper))).pages).split())
+    return " ".join(
+        " ".join(page.extract_text() for page in PdfReader(io.BytesIO(render_document(paper))).pages).split()
+    )
 
 
 def links(paper: Paper) -> set[str]:
-    pages = PdfReader(io.BytesIO(drawn(paper))).pages
+    pages = PdfReader(io.BytesIO(render_document(paper))).pages
     return {each.get_object()["/A"]["/URI"] for page in pages for each in page.get("/Annots", ())}
 
 
@@ -207,7 +209,7 @@ def test_a_total_that_was_rounded_says_by_how_much() -> None:
 
 def test_a_total_below_zero_is_no_paper() -> None:
     with pytest.raises(ValueError, match="below zero"):
-        drawn(paper(total=rupees(-1)))
+        render_document(paper(total=rupees(-1)))
 
 
 def test_what_is_due_can_be_scanned_and_pressed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -291,16 +293,18 @@ def test_upi_is_for_rupees_that_are_due() -> None:
 
 
 def test_the_same_paper_is_the_same_bytes_in_another_process_too() -> None:
-    program = "import sys, tests.money.test_paper as t; sys.stdout.buffer.write(t.drawn(t.request()))"
+    program = "import sys, tests.money.test_paper as t; sys.stdout.buffer.write(t.render_document(t.request()))"
     elsewhere = os.environ | {"PYTHONHASHSEED": "1", "PYTHONPATH": str(Path(__file__).parents[2])}
     assert subprocess.run(
         [sys.executable, "-c", program], env=elsewhere, capture_output=True, check=True
-    ).stdout == drawn(request())
-    assert drawn(request()) == drawn(request())
+    ).stdout == render_document(request())
+    assert render_document(request()) == render_document(request())
 
 
 def test_two_hundred_lines_fill_pages_that_each_say_what_the_columns_are() -> None:
-    pages = PdfReader(io.BytesIO(drawn(paper([sold(f"Session {at:03d}", 10000 + at) for at in range(200)])))).pages
+    pages = PdfReader(
+        io.BytesIO(render_document(paper([sold(f"Session {at:03d}", 10000 + at) for at in range(200)])))
+    ).pages
     said = [page.extract_text() for page in pages]
     assert len(pages) > 4
     assert all(f"Page {at} of {len(pages)}" in each for at, each in enumerate(said, 1))
@@ -384,7 +388,7 @@ def test_no_text_spoils_a_paper(watched: list[str], caplog: pytest.LogCaptureFix
         upi=text,
         pay_link=text,
     )
-    assert PdfReader(io.BytesIO(drawn(spoiled))).pages
+    assert PdfReader(io.BytesIO(render_document(spoiled))).pages
     assert watched
     assert caplog.text == ""
 
@@ -394,7 +398,9 @@ def test_no_text_spoils_a_paper(watched: list[str], caplog: pytest.LogCaptureFix
 def test_no_text_and_no_amount_leaves_its_place(
     watched: list[str], caplog: pytest.LogCaptureFixture, text: str, amount: int, rate: int
 ) -> None:
-    drawn(paper([sold(text, amount, rate=rate), sold("Visit", 100)], buyer=Party(text, text), about=text, notes=[text]))
+    render_document(
+        paper([sold(text, amount, rate=rate), sold("Visit", 100)], buyer=Party(text, text), about=text, notes=[text])
+    )
     assert caplog.text == ""
 
 

@@ -21,7 +21,7 @@ from app.money.bills.bill import Bill
 from app.money.gateways import gateway
 from app.money.gateways.gateway import Charge, Unreachable
 from app.money.gateways.razorpay import Razorpay
-from app.money.reconcile.gateway_webhooks import Event, received
+from app.money.reconcile.gateway_webhooks import Event, receive_webhook
 from app.money.sums.amount import Money
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.changes import CallOff
@@ -35,7 +35,7 @@ WorkOff = Callable[[], int]
 
 def test_a_payment_confirms_the_booking(bill: Bill, play: Any) -> None:
     play(bill, "captured")
-    bill.look()
+    bill.check_gateway()
     assert booking_of(bill).state == "confirmed"
     assert (bill.state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == ("paid", "captured", "")
 
@@ -78,7 +78,7 @@ def test_no_transaction_is_open_while_the_gateway_is_asked(bill: Bill) -> None:
 
 def test_less_money_than_asked_for_goes_back(bill: Bill, play: Any, work_off: WorkOff) -> None:
     play(bill, "captured", amount=bill.price.amount - 1)
-    bill.look()
+    bill.check_gateway()
     assert booking_of(bill).state == "held"
     assert "₹998.99 was paid instead of ₹999.00" in payments_of(bill)[0].owed_back
     work_off()
@@ -86,14 +86,14 @@ def test_less_money_than_asked_for_goes_back(bill: Bill, play: Any, work_off: Wo
 
 
 def test_another_currency_goes_back(bill: Bill) -> None:
-    bill.heard([captured(bill, money=Money(99900, "USD"))])
+    bill.apply_charges([captured(bill, money=Money(99900, "USD"))])
     assert booking_of(bill).state == "held"
     assert payments_of(bill)[0].owed_back
 
 
 def test_paying_twice_confirms_once_and_gives_the_second_back(bill: Bill) -> None:
-    bill.heard([captured(bill, "pay_1")])
-    bill.heard([captured(bill, "pay_1"), captured(bill, "pay_2")])
+    bill.apply_charges([captured(bill, "pay_1")])
+    bill.apply_charges([captured(bill, "pay_1"), captured(bill, "pay_2")])
     assert booking_of(bill).state == "confirmed"
     assert [bool(each.owed_back) for each in payments_of(bill)] == [False, True]
 
@@ -103,7 +103,7 @@ def test_late_money_takes_the_seat_again_if_it_is_free(bill: Bill, play: Any, la
     with later(minutes=16):
         work_off()
         assert booking_of(bill).state == "expired"
-        Bill.get(bill.id).look()
+        Bill.get(bill.id).check_gateway()
         assert booking_of(bill).state == "confirmed"
 
 
@@ -113,7 +113,7 @@ def test_late_money_for_a_seat_that_is_gone_goes_back_and_says_so(
     play(bill, "late", after=0)
     with later(minutes=16):
         other = hold(slot, name="Kabir Shah", email="kabir@example.com")
-        bill.look()
+        bill.check_gateway()
         assert booking_of(bill).state == "expired"
         assert Booking.get(other.id).state == "held"
         work_off()
@@ -124,7 +124,7 @@ def test_late_money_for_a_seat_that_is_gone_goes_back_and_says_so(
 
 def test_money_for_a_cancelled_booking_goes_back(bill: Bill) -> None:
     booking_of(bill).cancel(CallOff("Asked to."))
-    bill.heard([captured(bill)])
+    bill.apply_charges([captured(bill)])
     assert booking_of(bill).state == "cancelled"
     assert payments_of(bill)[0].owed_back
 
@@ -133,7 +133,7 @@ def test_cancelling_a_paid_booking_gives_the_money_back_once(
     bill: Bill, play: Any, work_off: WorkOff, sandbox: str, settings: Any
 ) -> None:
     paid = play(bill, "captured")
-    bill.look()
+    bill.check_gateway()
     booking_of(bill).cancel(CallOff("Ill."))
     work_off()
     work_off()
@@ -150,7 +150,7 @@ def test_a_refund_whose_reply_is_lost_is_not_made_twice(
     bill: Bill, play: Any, go_wrong: Any, later: Any, work_off: WorkOff, sandbox: str, settings: Any
 ) -> None:
     paid = play(bill, "captured")
-    bill.look()
+    bill.check_gateway()
     booking_of(bill).cancel(CallOff("Ill."))
     go_wrong("reply_lost", path="/refund")
     work_off()
@@ -173,7 +173,7 @@ def test_every_order_of_what_is_heard_ends_the_same(slot: Slot, hold: Hold, late
         bill = hold(open_slot(hours=100 + 2 * n)).bill
         assert bill
         for state in order:
-            bill.heard([Charge(f"pay_{n}", state, bill.price)])
+            bill.apply_charges([Charge(f"pay_{n}", state, bill.price)])
         assert (booking_of(bill).state, payments_of(bill)[0].state, payments_of(bill)[0].owed_back) == (
             "confirmed",
             "captured",
@@ -187,10 +187,10 @@ def test_every_order_of_what_is_heard_ends_the_same(slot: Slot, hold: Hold, late
 
 def test_the_browsers_return_is_believed_only_with_its_signature(bill: Bill, play: Any) -> None:
     proof = play(bill, "captured")
-    assert bill.returned(proof | {"razorpay_signature": "0" * 64}) == "unverified"
-    assert bill.returned({"error[code]": "BAD_REQUEST_ERROR"}) == "failed"
+    assert bill.handle_return(proof | {"razorpay_signature": "0" * 64}) == "unverified"
+    assert bill.handle_return({"error[code]": "BAD_REQUEST_ERROR"}) == "failed"
     assert booking_of(bill).state == "held"
-    assert [bill.returned(proof), bill.returned(proof)] == ["", ""]
+    assert [bill.handle_return(proof), bill.handle_return(proof)] == ["", ""]
     assert booking_of(bill).state == "confirmed"
 
 
@@ -258,21 +258,23 @@ def test_after_a_change_of_secret_yesterdays_events_are_still_believed(app: Any,
         key="k", secret="s", webhook_secrets=("new", "old"), url="http://127.0.0.1:1", hosted="/", business="x"
     )
     raw = event_about("order_1")
-    assert two.hear(raw, headers(raw, settings, secret="old")).order_id == "order_1"
+    assert two.parse_webhook(raw, headers(raw, settings, secret="old")).order_id == "order_1"
 
 
 def test_an_event_about_nobodys_order_is_parked_and_can_be_handled_again(
     app: Any, settings: Any, work_off: WorkOff
 ) -> None:
     raw = event_about("order_unknown")
-    received("razorpay", raw, headers(raw, settings))
+    receive_webhook("razorpay", raw, headers(raw, settings))
     work_off()
     event = session.scalars(select(Event)).one()
     assert (event.state, event.trouble) == ("parked", "No payment request was found for this event.")
     event.handle_again()
     assert (
         session.scalar(
-            select(func.count()).select_from(Job).where(Job.name == "money.inbox.handle", Job.state == "waiting")
+            select(func.count())
+            .select_from(Job)
+            .where(Job.name == "money.gateway_webhooks.process_event", Job.state == "waiting")
         )
         == 1
     )
@@ -290,7 +292,7 @@ def test_signed_rubbish_is_refused_and_an_unknown_gateway_is_not_there(
 
 
 def test_the_usual_gateway_tells_only_what_a_client_may_know(app: Any, settings: Any) -> None:
-    assert gateway.usual("INR").public() == {"gateway": "razorpay", "key": settings.razorpay_key}
+    assert gateway.default_for("INR").public_details() == {"gateway": "razorpay", "key": settings.razorpay_key}
 
 
 # --- what fresh eyes found ----------------------------------------------------------------------------------------------
@@ -316,7 +318,7 @@ def test_the_search_for_a_lost_payment_never_gets_stuck(
 
 def test_a_payment_that_the_gateway_gave_back_by_itself_pays_for_nothing(bill: Bill) -> None:
     back = Charge("pay_A", "refunded", bill.price, "card")
-    bill.heard([back, captured(bill, "pay_B")])
+    bill.apply_charges([back, captured(bill, "pay_B")])
     assert booking_of(bill).paid_with == "Razorpay pay_B"
     assert [(each.gateway_id, each.state, each.owed_back) for each in payments_of(bill)] == [
         ("pay_A", "refunded", ""),
@@ -328,7 +330,7 @@ def test_a_refund_that_was_made_by_hand_at_the_gateway_is_found(
     bill: Bill, play: Any, work_off: WorkOff, settings: Any
 ) -> None:
     paid = play(bill, "captured")
-    bill.look()
+    bill.check_gateway()
     key = (settings.razorpay_key, settings.razorpay_secret)
     by_hand = requests.post(
         f"{settings.razorpay_url}/v1/payments/{paid['id']}/refund", json={}, auth=key, timeout=PATIENCE
@@ -341,7 +343,7 @@ def test_a_refund_that_was_made_by_hand_at_the_gateway_is_found(
 def test_the_first_order_that_was_announced_stays(bill: Bill) -> None:
     for order_id in ("order_FIRST", "order_SECOND"):
         with transaction():
-            bill._keep(order_id)
+            bill._keep_order_id(order_id)
     assert bill.announce() == "order_FIRST"
 
 
@@ -349,7 +351,7 @@ def test_an_event_without_an_order_is_parked_and_touches_no_bill(
     bill: Bill, app: Any, settings: Any, work_off: WorkOff
 ) -> None:
     raw = b'{"entity":"event","event":"payment.downtime.started","payload":{"payment.downtime":{"entity":{"id":"down_1"}}}}'
-    received("razorpay", raw, headers(raw, settings))
+    receive_webhook("razorpay", raw, headers(raw, settings))
     work_off()
     assert session.scalars(select(Event)).one().state == "parked"
 

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.kernel.errors import Invalid
-from app.money.sums.amount import Money, rounded
-from app.money.sums.price import Item, Price, priced
-from app.money.sums.refund_policy import percent, read
-from app.money.sums.tax import Place, is_gstin, taxed
+from app.money.sums.amount import Money, round_half_away
+from app.money.sums.price import Item, Price, price_of_items
+from app.money.sums.refund_policy import parse_steps, refund_percent
+from app.money.sums.tax import Place, is_gstin, split_tax
 
 CURRENCIES = st.sampled_from(["INR", "USD", "JPY", "KWD"])
 AMOUNTS = st.integers(min_value=0, max_value=10**11)
@@ -43,9 +43,9 @@ def test_a_split_adds_up_and_nobody_is_off_by_a_whole_coin(amount: int, currency
 
 @given(st.integers(-(10**12), 10**12), st.integers(1, 10**6))
 def test_a_half_goes_away_from_zero_and_nothing_else_is_far(amount: int, whole: int) -> None:
-    got = rounded(amount, whole)
+    got = round_half_away(amount, whole)
     assert abs(2 * (got * whole - amount)) <= whole
-    assert rounded(-amount, whole) == -got
+    assert round_half_away(-amount, whole) == -got
 
 
 def test_money_of_two_currencies_never_meets() -> None:
@@ -65,7 +65,7 @@ def test_money_of_two_currencies_never_meets() -> None:
 def test_net_and_taxes_are_the_price_and_the_two_halves_are_equal(
     amount: int, rate: int, included: bool, place: Place
 ) -> None:
-    parts = taxed(inr(amount), rate, included=included, place=place)
+    parts = split_tax(inr(amount), rate, included=included, place=place)
     if included:
         assert parts.total == inr(amount)
     else:
@@ -90,13 +90,13 @@ def test_net_and_taxes_are_the_price_and_the_two_halves_are_equal(
 def test_gst_by_place_of_supply(
     price: int, rate: int, included: bool, place: Place, net: int, taxes: dict[str, int]
 ) -> None:
-    parts = taxed(inr(price), rate, included=included, place=place)
+    parts = split_tax(inr(price), rate, included=included, place=place)
     assert (parts.net.amount, {name: each.amount for name, each in parts.taxes.items()}) == (net, taxes)
 
 
 @given(items(), AMOUNTS, PLACES)
 def test_a_price_is_the_sum_of_its_lines_and_never_below_zero(asked: list[Item], off: int, place: Place) -> None:
-    price = priced(asked, off=inr(off), place=place)
+    price = price_of_items(asked, off=inr(off), place=place)
     assert price.total == price.net + price.tax == Money.total((each.total for each in price.lines), "INR")
     assert price.total.amount >= 0
     assert price.off == min(inr(off), Money.total((each.listed for each in asked), "INR"))
@@ -107,7 +107,7 @@ def test_a_price_is_the_sum_of_its_lines_and_never_below_zero(asked: list[Item],
 def test_whatever_is_cut_off_in_whatever_steps_adds_up_line_by_line(
     asked: list[Item], cuts: list[int], place: Place
 ) -> None:
-    whole = priced(asked, place=place)
+    whole = price_of_items(asked, place=place)
     left, parts = whole, []
     for cut in cuts:
         part, left = left.cut(inr(cut % (left.total.amount + 1)))
@@ -124,7 +124,7 @@ def test_whatever_is_cut_off_in_whatever_steps_adds_up_line_by_line(
 def test_no_more_can_be_cut_off_than_there_is() -> None:
     for wrong in (-1, 101):
         with pytest.raises(Invalid):
-            Price.of("x", inr(100)).cut(inr(wrong))
+            Price.untaxed("x", inr(100)).cut(inr(wrong))
 
 
 def test_a_gstin_is_known_by_its_last_character() -> None:
@@ -143,7 +143,7 @@ def test_a_gstin_is_known_by_its_last_character() -> None:
 
 @pytest.mark.parametrize(("hours", "share"), [(72, 100), (48, 100), (47.99, 50), (24, 50), (23.99, 0), (-5, 0)])
 def test_exactly_at_a_step_counts_as_in_time(hours: float, share: int) -> None:
-    assert percent("24h: 50%, 48h: 100%", timedelta(hours=hours)) == share
+    assert refund_percent("24h: 50%, 48h: 100%", timedelta(hours=hours)) == share
 
 
 @pytest.mark.parametrize(
@@ -152,4 +152,4 @@ def test_exactly_at_a_step_counts_as_in_time(hours: float, share: int) -> None:
 )
 def test_a_policy_that_cannot_be_read_or_rewards_waiting_is_refused(wrong: str) -> None:
     with pytest.raises(Invalid):
-        read(wrong)
+        parse_steps(wrong)

@@ -24,14 +24,14 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 from app.money.gateways import gateway
 from app.money.gateways import razorpay as door_file
-from app.money.gateways.gateway import Asked, Declined, Unreachable
+from app.money.gateways.gateway import Declined, OrderRequest, Unreachable
 from app.money.gateways.razorpay import Razorpay
 from app.money.sums.amount import Money
 from config import Settings
 from tests.conftest import PATIENCE
 from tests.sandbox.conftest import Shop, Standing
 
-ASKED = Asked(
+ASKED = OrderRequest(
     Money(99900, "INR"),
     "BK-1",
     "https://shop.example/back",
@@ -106,35 +106,35 @@ def verb(bank: Standing, path: str, **said: Any) -> dict[str, Any]:
 _numbers = iter(range(1, 1_000_000))
 
 
-def another(**changes: Any) -> Asked:
+def another(**changes: Any) -> OrderRequest:
     """The same request under a receipt of its own."""
     return replace(ASKED, receipt=f"BK-{next(_numbers):06}", **changes)
 
 
 @pytest.fixture
 def paid(bank: Standing, door: Razorpay) -> dict[str, Any]:
-    return verb(bank, f"orders/{door.order(another())}/pay", outcome="captured")
+    return verb(bank, f"orders/{door.create_order(another())}/pay", outcome="captured")
 
 
 # --- orders -----------------------------------------------------------------------------------------------------------
 
 
 def test_it_fits_where_a_gateway_goes(door: Razorpay) -> None:
-    known = gateway.every()
+    known = gateway.all_gateways()
     try:
-        gateway.use(door)
-        assert gateway.usual("INR") is gateway.usual("KWD") is gateway.named("razorpay")
+        gateway.configure(door)
+        assert gateway.default_for("INR") is gateway.default_for("KWD") is gateway.by_name("razorpay")
     finally:
-        gateway.use(*known)
-    assert (door.public(), door.by_hand) == ({"gateway": "razorpay", "key": "rzp_test_sandbox"}, False)
+        gateway.configure(*known)
+    assert (door.public_details(), door.by_hand) == ({"gateway": "razorpay", "key": "rzp_test_sandbox"}, False)
     assert door.client.cert_path == certifi.where()
     assert door.client.retry_enabled is False
 
 
 def test_an_order_says_what_it_is_for_and_is_made_once_for_one_receipt(bank: Standing, door: Razorpay) -> None:
     asked = another()
-    order_id = door.order(asked)
-    assert door.order(asked) == order_id
+    order_id = door.create_order(asked)
+    assert door.create_order(asked) == order_id
     known = bank.client.order.fetch(order_id)
     assert (known["amount"], known["currency"], known["receipt"], known["notes"]) == (
         99900,
@@ -142,39 +142,39 @@ def test_an_order_says_what_it_is_for_and_is_made_once_for_one_receipt(bank: Sta
         asked.receipt,
         {"about": "Booking BK-1"},
     )
-    assert door.order(another(about="")) != order_id
+    assert door.create_order(another(about="")) != order_id
 
 
 def test_another_sum_is_another_order_even_under_the_same_receipt(door: Razorpay) -> None:
     asked = another()
-    first = door.order(asked)
-    second = door.order(replace(asked, money=Money(88800, "INR")))
+    first = door.create_order(asked)
+    second = door.create_order(replace(asked, money=Money(88800, "INR")))
     assert first != second
-    assert (door.order(asked), door.order(replace(asked, money=Money(88800, "INR")))) == (first, second)
+    assert (door.create_order(asked), door.create_order(replace(asked, money=Money(88800, "INR")))) == (first, second)
 
 
 def test_a_lost_reply_never_makes_a_second_order(bank: Standing, door: Razorpay) -> None:
     asked = another()
     bank.wrong("reply_lost", path="POST /v1/orders", times=1)
     with pytest.raises(Unreachable):
-        door.order(asked)
-    order_id = door.order(asked)
+        door.create_order(asked)
+    order_id = door.create_order(asked)
     assert [each["id"] for each in bank.client.order.all({"receipt": asked.receipt})["items"]] == [order_id]
 
 
 def test_an_order_cannot_be_closed_and_closing_it_asks_nobody(bank: Standing, door: Razorpay) -> None:
     bank.wrong("500", path="/v1/")
-    door.close("order_whatever")
+    door.close_order("order_whatever")
     with pytest.raises(Unreachable):
-        door.charges("order_whatever")
+        door.list_charges("order_whatever")
 
 
 def test_the_way_to_the_payers_page_says_what_for_and_for_how_long(door: Razorpay) -> None:
     with clock.frozen_at(datetime(2026, 11, 21, 9, tzinfo=UTC)):
-        there = door.checkout("order_1", replace(ASKED, until=clock.ahead(minutes=15)))
+        there = door.checkout_form("order_1", replace(ASKED, until=clock.ahead(minutes=15)))
         assert there.fields["timeout"] == str(13 * 60)
         for until in (None, clock.ahead(minutes=1), clock.ahead(minutes=2)):
-            assert "timeout" not in door.checkout("order_1", replace(ASKED, until=until)).fields
+            assert "timeout" not in door.checkout_form("order_1", replace(ASKED, until=until)).fields
     assert (there.action, there.method) == ("/hosted", "post")
     assert dict(there.fields) == {
         "key_id": "rzp_test_sandbox",
@@ -194,31 +194,35 @@ def test_the_way_to_the_payers_page_says_what_for_and_for_how_long(door: Razorpa
 def test_what_the_browser_brings_is_believed_only_for_our_own_order(door: Razorpay, paid: dict[str, Any]) -> None:
     fields = {name: paid[name] for name in ("razorpay_payment_id", "razorpay_order_id", "razorpay_signature")}
     order_id = paid["order_id"]
-    assert door.came_back(order_id, fields) == ""
+    assert door.verify_return(order_id, fields) == ""
     assert (
-        door.came_back(order_id, fields | {"razorpay_order_id": "order_other"}) == ""
+        door.verify_return(order_id, fields | {"razorpay_order_id": "order_other"}) == ""
     )  # whatever the browser says of it
-    assert door.came_back("order_other", fields) == "unverified"
+    assert door.verify_return("order_other", fields) == "unverified"
     for spoilt in (
         {"razorpay_signature": ""},
         {"razorpay_signature": "é" * 64},
         {"razorpay_payment_id": "pay_other"},
         {"razorpay_signature": "\udc80"},
     ):
-        assert door.came_back(order_id, fields | spoilt) == "unverified"
-    assert door.came_back(order_id, {"error[code]": "BAD_REQUEST_ERROR"}) == door.came_back(order_id, {}) == "failed"
+        assert door.verify_return(order_id, fields | spoilt) == "unverified"
+    assert (
+        door.verify_return(order_id, {"error[code]": "BAD_REQUEST_ERROR"})
+        == door.verify_return(order_id, {})
+        == "failed"
+    )
 
 
 # --- charges ----------------------------------------------------------------------------------------------------------
 
 
 def test_each_attempt_is_a_charge_in_the_state_that_counts(bank: Standing, door: Razorpay) -> None:
-    order_id = door.order(another())
+    order_id = door.create_order(another())
     verb(bank, f"orders/{order_id}/pay", outcome="failed")
     late = verb(bank, f"orders/{order_id}/pay", outcome="failed")
     paid = verb(bank, f"orders/{order_id}/pay", outcome="captured")
     verb(bank, f"payments/{late['id']}/late-authorise")
-    failed, returned, captured = door.charges(order_id)
+    failed, returned, captured = door.list_charges(order_id)
     assert (failed.state, failed.error) == ("failed", "Payment was unsuccessful because the bank did not respond.")
     assert (returned.state, returned.id) == ("refunded", late["id"])  # it came and went without ever being ours
     assert (captured.id, captured.state, captured.money, captured.method, captured.returned) == (
@@ -231,17 +235,17 @@ def test_each_attempt_is_a_charge_in_the_state_that_counts(bank: Standing, door:
     assert captured.order_id == order_id
     assert captured.at
     assert clock.now() - captured.at < timedelta(minutes=1)
-    door.refund(paid["id"], Money(900, "INR"), "the-first-key")
-    assert door.charges(order_id)[2].returned == 900
-    door.refund(paid["id"], Money(99000, "INR"), "the-second-key")
-    again = door.charges(order_id)[2]
+    door.send_refund(paid["id"], Money(900, "INR"), "the-first-key")
+    assert door.list_charges(order_id)[2].returned == 900
+    door.send_refund(paid["id"], Money(99000, "INR"), "the-second-key")
+    again = door.list_charges(order_id)[2]
     assert (again.state, again.returned) == ("captured", 99900)  # Razorpay calls it refunded; ours it was all the same
 
 
 def test_money_that_waits_for_a_hand_is_only_authorized(bank: Standing, door: Razorpay) -> None:
-    order_id = door.order(another())
+    order_id = door.create_order(another())
     verb(bank, f"orders/{order_id}/pay", outcome="authorized")
-    assert [each.state for each in door.charges(order_id)] == ["authorized"]
+    assert [each.state for each in door.list_charges(order_id)] == ["authorized"]
 
 
 # --- refunds ----------------------------------------------------------------------------------------------------------
@@ -252,56 +256,56 @@ def test_a_refund_is_given_once_for_one_key_even_when_the_reply_is_lost(
 ) -> None:
     bank.wrong("reply_lost", path="/refund")
     with pytest.raises(Unreachable):
-        door.refund(paid["id"], Money(40000, "INR"), "RF-2026-000001")
-    told = door.refund(paid["id"], Money(40000, "INR"), "RF-2026-000001")
+        door.send_refund(paid["id"], Money(40000, "INR"), "RF-2026-000001")
+    told = door.send_refund(paid["id"], Money(40000, "INR"), "RF-2026-000001")
     assert (told.state, told.money, told.key, told.payment_id) == (
         "done",
         Money(40000, "INR"),
         "RF-2026-000001",
         paid["id"],
     )
-    assert [each.id for each in door.refunds(paid["id"])] == [told.id]
+    assert [each.id for each in door.list_refunds(paid["id"])] == [told.id]
 
 
 def test_a_refund_that_was_made_is_found_when_razorpay_has_forgotten_its_key(
     bank: Standing, door: Razorpay, paid: dict[str, Any]
 ) -> None:
-    whole = door.refund(paid["id"], ASKED.money, "RF-2026-000002")
+    whole = door.send_refund(paid["id"], ASKED.money, "RF-2026-000002")
     with bank.store.open() as file:
         file.execute("delete from once")
-    assert door.refund(paid["id"], ASKED.money, "RF-2026-000002") == whole
+    assert door.send_refund(paid["id"], ASKED.money, "RF-2026-000002") == whole
     with pytest.raises(Declined, match="fully refunded already"):
-        door.refund(paid["id"], ASKED.money, "RF-2026-000003")
+        door.send_refund(paid["id"], ASKED.money, "RF-2026-000003")
 
 
 def test_a_refund_from_the_dashboard_is_seen_and_is_not_ours(
     bank: Standing, door: Razorpay, paid: dict[str, Any]
 ) -> None:
     verb(bank, f"payments/{paid['id']}/refund", amount=50000)
-    door.refund(paid["id"], Money(100, "INR"), "RF-2026-000004")
-    assert [(each.money.amount, each.key, each.state) for each in door.refunds(paid["id"])] == [
+    door.send_refund(paid["id"], Money(100, "INR"), "RF-2026-000004")
+    assert [(each.money.amount, each.key, each.state) for each in door.list_refunds(paid["id"])] == [
         (100, "RF-2026-000004", "done"),
         (50000, "", "done"),
     ]
     verb(bank, f"payments/{paid['id']}/refund")
     with pytest.raises(Declined, match="fully refunded already"):
-        door.refund(paid["id"], Money(100, "INR"), "RF-2026-000005")
+        door.send_refund(paid["id"], Money(100, "INR"), "RF-2026-000005")
 
 
 def test_a_refund_may_wait_and_may_fail(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
     requests.post(f"{bank.api}/faults", json={"refund": "pending", "times": 2}, timeout=PATIENCE)
-    waiting, unlucky = (door.refund(paid["id"], Money(100, "INR"), f"RF-2026-00001{n}") for n in range(2))
+    waiting, unlucky = (door.send_refund(paid["id"], Money(100, "INR"), f"RF-2026-00001{n}") for n in range(2))
     assert (waiting.state, unlucky.state) == ("pending", "pending")
     verb(bank, f"refunds/{waiting.id}/processed")
     verb(bank, f"refunds/{unlucky.id}/failed")
-    assert {each.id: each.state for each in door.refunds(paid["id"])} == {waiting.id: "done", unlucky.id: "failed"}
-    assert door.charges(paid["order_id"])[0].returned == 100
+    assert {each.id: each.state for each in door.list_refunds(paid["id"])} == {waiting.id: "done", unlucky.id: "failed"}
+    assert door.list_charges(paid["order_id"])[0].returned == 100
 
 
 def test_more_refunds_than_one_page_are_all_read(bank: Standing, door: Razorpay, paid: dict[str, Any]) -> None:
     for _ in range(103):
         verb(bank, f"payments/{paid['id']}/refund", amount=100)
-    assert len({each.id for each in door.refunds(paid["id"])}) == 103
+    assert len({each.id for each in door.list_refunds(paid["id"])}) == 103
 
 
 # --- disputes, the day's takings, settlements -------------------------------------------------------------------------
@@ -314,7 +318,7 @@ def test_a_dispute_is_read_with_its_day_and_what_was_taken(
     told = verb(
         bank, f"payments/{paid['id']}/dispute", amount=50000, respond_by=until, reason_code="chargeback_authorization"
     )
-    dispute = door.dispute(told["id"])
+    dispute = door.fetch_dispute(told["id"])
     assert (dispute.payment_id, dispute.state, dispute.money, dispute.deducted, dispute.reason) == (
         paid["id"],
         "open",
@@ -324,25 +328,25 @@ def test_a_dispute_is_read_with_its_day_and_what_was_taken(
     )
     assert dispute.respond_by == datetime.fromtimestamp(until, UTC)
     verb(bank, f"disputes/{told['id']}/under_review")
-    assert door.dispute(told["id"]).state == "under_review"
+    assert door.fetch_dispute(told["id"]).state == "under_review"
     verb(bank, f"disputes/{told['id']}/lost", amount_deducted=50000)
-    assert (door.dispute(told["id"]).state, door.dispute(told["id"]).deducted) == ("lost", 50000)
+    assert (door.fetch_dispute(told["id"]).state, door.fetch_dispute(told["id"]).deducted) == ("lost", 50000)
 
 
 def test_the_takings_of_a_day_are_what_was_captured_and_nothing_else(
     bank: Standing, door: Razorpay, paid: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door_file, "PAGE", 2)
-    failed = verb(bank, f"orders/{door.order(another())}/pay", outcome="failed")
+    failed = verb(bank, f"orders/{door.create_order(another())}/pay", outcome="failed")
     stray = verb(bank, "payments", amount=12300)
-    refunded = verb(bank, f"orders/{door.order(another())}/pay", outcome="captured")
+    refunded = verb(bank, f"orders/{door.create_order(another())}/pay", outcome="captured")
     verb(bank, f"payments/{refunded['id']}/refund")
     today = clock.now().date()
-    taken = {each.id: each for each in door.taken(today)}
+    taken = {each.id: each for each in door.list_captured(today)}
     assert {paid["id"], stray["id"], refunded["id"]} <= set(taken)
     assert failed["id"] not in taken
     assert (taken[stray["id"]].order_id, taken[refunded["id"]].returned) == ("", 99900)
-    assert door.taken(today - timedelta(days=1)) == []
+    assert door.list_captured(today - timedelta(days=1)) == []
 
 
 def test_a_settlement_report_adds_up_to_what_reaches_the_bank(
@@ -351,11 +355,11 @@ def test_a_settlement_report_adds_up_to_what_reaches_the_bank(
     day = datetime(2026, 3, 1).date()
     verb(bank, "settle", day="2026-02-28")  # what other tests have left
     assert verb(bank, "settle", day="2026-03-01") == {"settlements": []}
-    mine = verb(bank, f"orders/{door.order(another())}/pay", outcome="captured")
+    mine = verb(bank, f"orders/{door.create_order(another())}/pay", outcome="captured")
     back = verb(bank, f"payments/{mine['id']}/refund", amount=10000)
     quarrel = verb(bank, f"payments/{paid['id']}/dispute", amount=5000, amount_deducted=5000)
     [settlement] = verb(bank, "settle", day="2026-03-01")["settlements"]
-    rows = {each.kind: each for each in door.settled(day)}
+    rows = {each.kind: each for each in door.list_settlements(day)}
     assert set(rows) == {"payment", "refund", "adjustment"}
     payment, refund, taken = rows["payment"], rows["refund"], rows["adjustment"]
     assert (payment.id, payment.credit.amount, payment.fee.amount, payment.tax.amount) == (mine["id"], 99900, 1998, 360)
@@ -369,9 +373,9 @@ def test_a_settlement_report_adds_up_to_what_reaches_the_bank(
     assert payment.settled_at.date() == day
     verb(bank, f"disputes/{quarrel['id']}/won")
     verb(bank, "settle", day="2026-03-02")
-    [returned] = door.settled(day + timedelta(days=1))
+    [returned] = door.list_settlements(day + timedelta(days=1))
     assert (returned.kind, returned.credit.amount) == ("adjustment", 5000)
-    assert door.settled(day + timedelta(days=2)) == []
+    assert door.list_settlements(day + timedelta(days=2)) == []
 
 
 # --- a bad day --------------------------------------------------------------------------------------------------------
@@ -382,21 +386,21 @@ def test_whatever_says_nothing_about_the_money_is_worth_another_try(
     bank: Standing, door: Razorpay, paid: dict[str, Any], fault: str
 ) -> None:
     tries: list[Callable[[], Any]] = [
-        lambda: door.order(another()),
-        lambda: door.charges(paid["order_id"]),
-        lambda: door.refund(paid["id"], Money(100, "INR"), f"key-of-{fault}"),
-        lambda: door.refunds(paid["id"]),
-        lambda: door.dispute("disp_1"),
-        lambda: door.taken(clock.now().date()),
-        lambda: door.settled(clock.now().date()),
+        lambda: door.create_order(another()),
+        lambda: door.list_charges(paid["order_id"]),
+        lambda: door.send_refund(paid["id"], Money(100, "INR"), f"key-of-{fault}"),
+        lambda: door.list_refunds(paid["id"]),
+        lambda: door.fetch_dispute("disp_1"),
+        lambda: door.list_captured(clock.now().date()),
+        lambda: door.list_settlements(clock.now().date()),
     ]
     for each in tries:
         bank.wrong(fault, path="/v1/")
         with pytest.raises(Unreachable) as no:
             each()
         assert no.value.words.endswith("Please try again in a minute.")
-    door.refund(paid["id"], Money(100, "INR"), f"key-of-{fault}")
-    assert len(door.refunds(paid["id"])) == 1
+    door.send_refund(paid["id"], Money(100, "INR"), f"key-of-{fault}")
+    assert len(door.list_refunds(paid["id"])) == 1
 
 
 def test_a_slow_gateway_is_not_waited_for(bank: Standing, door: Razorpay, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -405,7 +409,7 @@ def test_a_slow_gateway_is_not_waited_for(bank: Standing, door: Razorpay, monkey
     bank.wrong("slow", path="/v1/orders", seconds=30)
     began = time.monotonic()
     with pytest.raises(Unreachable):
-        door.order(another())
+        door.create_order(another())
     assert time.monotonic() - began < 25
 
 
@@ -413,13 +417,13 @@ def test_nobody_at_home_is_a_sentence_and_nothing_is_printed(
     keys: Settings, house: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(Unreachable):
-        open_door(keys, "http://127.0.0.1:9").order(ASKED)
+        open_door(keys, "http://127.0.0.1:9").create_order(ASKED)
     assert capsys.readouterr().out == ""  # the SDK prints what goes wrong, if it gets to see it
 
 
 def test_nobody_is_called_while_a_transaction_is_open(door: Razorpay) -> None:
     with pytest.raises(RuntimeError, match="stranger"), transaction():
-        door.order(another())
+        door.create_order(another())
 
 
 # Whatever may stand behind an address: each is (status, body).
@@ -495,13 +499,13 @@ def stranger(keys: Settings, house: None) -> Iterator[Any]:
 def test_nonsense_is_never_taken_for_an_answer(stranger: Any, status: int, body: str) -> None:
     door, today = stranger(status, body), clock.now().date()
     tries: list[Callable[[], Any]] = [
-        lambda: door.charges("order_1"),
-        lambda: door.refund("pay_1", ASKED.money, "key-000001"),
-        lambda: door.dispute("disp_1"),
-        lambda: door.refunds("pay_1"),
-        lambda: door.taken(today),
-        lambda: door.settled(today),
-        lambda: door.order(ASKED),
+        lambda: door.list_charges("order_1"),
+        lambda: door.send_refund("pay_1", ASKED.money, "key-000001"),
+        lambda: door.fetch_dispute("disp_1"),
+        lambda: door.list_refunds("pay_1"),
+        lambda: door.list_captured(today),
+        lambda: door.list_settlements(today),
+        lambda: door.create_order(ASKED),
     ]
     for each in tries:
         with pytest.raises(Unreachable):
@@ -668,7 +672,7 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
         "partial_payment",
         orders(partial_payment=True, transfers=[{}]),
     ),
-    ("The id provided does not exist", "", lambda door, _: door.charges("order_none")),
+    ("The id provided does not exist", "", lambda door, _: door.list_charges("order_none")),
     ("The requested URL was not found on the server.", "", lambda door, _: door.client.get("/v1/virtual_accounts", {})),
     ("The count must be an integer.", "count", lambda door, _: door.client.order.all({"count": "many"})),
     ("The count must be at least 1.", "count", lambda door, _: door.client.order.all({"count": 0})),
@@ -817,7 +821,7 @@ def test_a_refusal_keeps_its_words_status_code_field_and_reason(
 
 def test_a_wrong_key_is_a_refusal_too(bank: Standing, keys: Settings, house: None) -> None:
     with pytest.raises(Declined) as no:
-        open_door(replace(keys, razorpay_secret="guessed"), bank.api).order(ASKED)
+        open_door(replace(keys, razorpay_secret="guessed"), bank.api).create_order(ASKED)
     assert (no.value.words, no.value.their_status, no.value.field) == ("Authentication failed", 401, "")
 
 
@@ -871,7 +875,7 @@ def event(kind: str, **things: Any) -> bytes:
     ],
 )
 def test_an_event_is_read_for_what_it_is_about(door: Razorpay, raw: bytes, about: tuple[str | None, ...]) -> None:
-    told = door.hear(raw, signed(raw, **{"x-razorpay-event-id": "evt_1"}))
+    told = door.parse_webhook(raw, signed(raw, **{"x-razorpay-event-id": "evt_1"}))
     assert (told.order_id, told.payment_id, told.dispute_id) == about
     assert (told.event_id, told.kind) == ("evt_1", json.loads(raw)["event"])
 
@@ -880,15 +884,15 @@ def test_yesterdays_secret_is_still_good_and_an_event_without_a_number_is_its_bo
     door: Razorpay, keys: Settings
 ) -> None:
     raw = event("payment.captured", payment={"id": "pay_1", "order_id": "order_1"})
-    first, second = (door.hear(raw, signed(raw, "old one")) for _ in range(2))
+    first, second = (door.parse_webhook(raw, signed(raw, "old one")) for _ in range(2))
     assert first == second
     assert first.event_id == hashlib.sha256(raw).hexdigest()
     for wrong in (signed(raw, "another"), signed(raw, ""), {}, {"X-Razorpay-Signature": ""}, signed(raw + b" ")):
         with pytest.raises(Forbidden):
-            door.hear(raw, wrong)
+            door.parse_webhook(raw, wrong)
     silent = Razorpay(key="k", secret="s", webhook_secrets=("",), url="http://127.0.0.1:9", hosted="", business="")
     with pytest.raises(Forbidden):
-        silent.hear(raw, signed(raw, ""))
+        silent.parse_webhook(raw, signed(raw, ""))
 
 
 @pytest.mark.parametrize(
@@ -908,7 +912,7 @@ def test_yesterdays_secret_is_still_good_and_an_event_without_a_number_is_its_bo
 )
 def test_what_is_signed_but_no_event_is_unreadable(door: Razorpay, raw: bytes) -> None:
     with pytest.raises(Unreadable):
-        door.hear(raw, signed(raw))
+        door.parse_webhook(raw, signed(raw))
 
 
 def test_ten_thousand_forgeries_are_refused_and_none_breaks_the_door(door: Razorpay) -> None:
@@ -944,4 +948,4 @@ def test_ten_thousand_forgeries_are_refused_and_none_breaks_the_door(door: Razor
             )
         )
         with pytest.raises(Refused):
-            door.hear(raw, headers)
+            door.parse_webhook(raw, headers)

@@ -20,7 +20,7 @@ from app.money.bills.dispute import Dispute
 from app.money.bills.payment import GiveBack, Payment
 from app.money.gateways.gateway import Charge
 from app.money.reconcile import settlement, tally
-from app.money.reconcile.gateway_webhooks import Event, received
+from app.money.reconcile.gateway_webhooks import Event, receive_webhook
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
 from app.packs.bookings.booking.changes import CallOff
@@ -58,7 +58,7 @@ def settle(verb: Any) -> Callable[[], None]:
         day = next(_days)
         verb("settle", day=day.isoformat())
         for _ in range(2):
-            settlement.fetch("razorpay", day)
+            settlement.import_day("razorpay", day)
 
     return settle
 
@@ -94,7 +94,7 @@ def _until_done(bill: Bill, verb: Any) -> None:
     refund = payment_of(bill).refunds[0]
     if refund.state != "done":
         verb(f"refunds/{refund.gateway_id}/processed")
-        bill.look()
+        bill.check_gateway()
     assert payment_of(bill).refunds[0].state == "done"
 
 
@@ -105,7 +105,7 @@ def test_a_settled_payment_that_we_do_not_know_waits_for_somebody(bill: Bill, pl
     assert (line.state, line.trouble) == ("differs", "No matching payment was found in our books.")
     with pytest.raises(Refused, match="No matching payment"):
         line.match_again()
-    bill.look()
+    bill.check_gateway()
     line.match_again()
     assert (line.state, books("gateway razorpay", "bank")) == ("matched", {"gateway razorpay": 0, "bank": 97542})
 
@@ -123,7 +123,7 @@ def test_the_clock_fetches_what_no_webhook_told(bill: Bill, paid: Payment, verb:
 def test_the_days_count_agrees_and_finds_what_no_webhook_told(bill: Bill, play: Any) -> None:
     """The sandbox holds the payments of the whole suite, so what counts is our own row."""
     mine = play(bill, "captured")
-    (tally,) = [each for each in Tally.take("razorpay", clock.now().date()) if each.there.currency == "INR"]
+    (tally,) = [each for each in Tally.count_day("razorpay", clock.now().date()) if each.there.currency == "INR"]
     assert booking_of(bill).state == "confirmed"
     assert mine["id"] not in [row["payment"] for row in tally.rows]
     assert tally.there - tally.here == tally.difference
@@ -135,7 +135,7 @@ def test_a_day_that_agrees_is_counted_in_as_many_questions_whatever_was_paid(
     def unheard() -> list[Any]:
         session.expunge_all()
         payments = session.scalars(select(Payment)).all()
-        return [*tally._unheard("cash", [Charge(each.gateway_id, "captured", each.money) for each in payments])]
+        return [*tally._orders_to_check("cash", [Charge(each.gateway_id, "captured", each.money) for each in payments])]
 
     hold(open_slot()).mark_paid(ByHand("cash", "1"))
     few = count_queries(unheard)
@@ -147,9 +147,9 @@ def test_a_day_that_agrees_is_counted_in_as_many_questions_whatever_was_paid(
 
 def test_a_row_that_differs_is_named_and_told_once_a_day(bill: Bill, play: Any, work_off: Any, enter: Any) -> None:
     mine = play(bill, "captured")
-    bill.heard([Charge("pay_nobody_knows", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_nobody_knows", "captured", bill.price)])
     for _ in range(2):
-        (tally,) = [each for each in Tally.take("razorpay", clock.now().date()) if each.there.currency == "INR"]
+        (tally,) = [each for each in Tally.count_day("razorpay", clock.now().date()) if each.there.currency == "INR"]
     assert {"payment": "pay_nobody_knows", "there": "nothing", "here": "₹999.00"} in tally.rows
     assert mine["id"] not in [row["payment"] for row in tally.rows]
     assert tally.state == "differs"
@@ -169,7 +169,7 @@ def hear_of(dispute: dict[str, Any], payment: Payment, settings: Any, work_off: 
         "dispute": {"entity": {"id": dispute["id"]}},
     }
     raw = json.dumps({"entity": "event", "event": "payment.dispute.created", "payload": payload}).encode()
-    received("razorpay", raw, headers(raw, settings, event_id=f"evt_{dispute['id']}_{n}"))
+    receive_webhook("razorpay", raw, headers(raw, settings, event_id=f"evt_{dispute['id']}_{n}"))
     work_off()
 
 
@@ -223,7 +223,7 @@ def test_what_a_dispute_took_is_settled_as_what_it_is(
 
 def test_a_dispute_about_nobodys_payment_is_parked(app: Any, settings: Any, work_off: Any) -> None:
     raw = b'{"entity":"event","event":"payment.dispute.created","payload":{"dispute":{"entity":{"id":"disp_nosuch"}}}}'
-    received("razorpay", raw, headers(raw, settings, event_id="evt_nosuch"))
+    receive_webhook("razorpay", raw, headers(raw, settings, event_id="evt_nosuch"))
     work_off()
     event = session.scalars(select(Event).where(Event.event_id == "evt_nosuch")).one()
     assert event.state == "parked"
@@ -243,7 +243,7 @@ def test_other_money_than_was_asked_for_goes_back_and_somebody_sees_it(
             bill.announce().encode(),
         )
     )
-    received("razorpay", raw, headers(raw, settings))
+    receive_webhook("razorpay", raw, headers(raw, settings))
     work_off()
     event = session.scalars(select(Event).where(Event.event_id == "evt_1")).one()
     assert (event.state, event.trouble) == ("parked", "₹50.00 was paid instead of ₹999.00.")

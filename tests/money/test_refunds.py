@@ -22,7 +22,7 @@ from app.money.bills.bill import Bill, ByHand
 from app.money.bills.dispute import Dispute
 from app.money.bills.payment import Bounce, GiveBack, Payment
 from app.money.bills.refund import HandedOut, Refund, Why
-from app.money.gateways.gateway import Charge, Returned
+from app.money.gateways.gateway import Charge, GatewayRefund
 from app.money.sums.refund_policy import RefundPolicy
 from app.packs.bookings.booking.changes import CallOff
 from tests.conftest import PATIENCE
@@ -93,7 +93,7 @@ def test_a_large_sum_that_somebody_decided_waits_for_somebody_else(
     with transaction():
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill
-    bill.heard([Charge("pay_large", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_large", "captured", bill.price)])
     with by("dina"):
         payment_of(bill).give_back(GiveBack(amount="12000", why="A complaint"))
     (refund,) = refunds_of(bill)
@@ -111,7 +111,7 @@ def test_what_the_house_owes_anyway_waits_for_nobody(open_slot: Any, hold: Any, 
         service.price = inr(1_500_000)
     bill = hold(open_slot()).bill
     with by("dina"):
-        bill.heard([Charge("pay_1", "captured", bill.price), Charge("pay_2", "captured", bill.price)])
+        bill.apply_charges([Charge("pay_1", "captured", bill.price), Charge("pay_2", "captured", bill.price)])
     assert [each.state for each in session.scalars(select(Refund))] == ["owed"]
 
 
@@ -121,7 +121,7 @@ def test_a_refund_that_does_not_get_there_is_still_owed_and_alarms(
     """₹24.68 is the sum that fails at the sandbox, as it does in Razorpay's test mode."""
     bill = hold(open_slot()).bill
     play(bill, "captured")
-    bill.look()
+    bill.check_gateway()
     payment_of(bill).give_back(GiveBack(amount="24.68", why="A complaint"))
     work_off()
     while at_the_gateway(payment_of(bill))[0]["status"] == "pending":
@@ -161,8 +161,8 @@ def test_a_refund_made_at_the_dashboard_is_recognised_and_told(
         auth=key,
         timeout=PATIENCE,
     )
-    bill.look()
-    bill.look()
+    bill.check_gateway()
+    bill.check_gateway()
     (refund,) = refunds_of(bill)
     assert (refund.elsewhere, refund.money, refund.state, payment_of(bill).state) == (
         True,
@@ -181,19 +181,19 @@ def test_a_refund_made_at_the_dashboard_is_recognised_and_told(
 def test_a_dashboard_refund_takes_the_place_of_what_we_had_promised(bill: Bill, paid: Payment) -> None:
     """We owe all of it and have not sent it; somebody gives two hundred back by hand. The rest is still owed, and nothing twice."""
     booking_of(bill).cancel(CallOff("Ill."))
-    by_hand = Returned("rfnd_1", paid.gateway_id, "done", inr(20000))
+    by_hand = GatewayRefund("rfnd_1", paid.gateway_id, "done", inr(20000))
     with transaction():
         Payment.get(paid.id).lock()
-        Refund.heard(Payment.get(paid.id), by_hand)
-        Refund.heard(Payment.get(paid.id), by_hand)
+        Refund.apply_report(Payment.get(paid.id), by_hand)
+        Refund.apply_report(Payment.get(paid.id), by_hand)
     ours, theirs = refunds_of(bill)
     assert (ours.state, ours.money, theirs.money, theirs.elsewhere) == ("owed", inr(79900), inr(20000), True)
     assert (payment_of(bill).back, books("to-give-back")) == (inr(99900), {"to-give-back": -79900})
 
 
 def test_a_capture_that_went_back_before_we_heard_of_it_pays_for_nothing(bill: Bill) -> None:
-    back = Returned("rfnd_1", "pay_1", "done", bill.price)
-    bill.heard([Charge("pay_1", "captured", bill.price, returned=bill.price.amount)], {"pay_1": [back]})
+    back = GatewayRefund("rfnd_1", "pay_1", "done", bill.price)
+    bill.apply_charges([Charge("pay_1", "captured", bill.price, returned=bill.price.amount)], {"pay_1": [back]})
     assert (booking_of(bill).state, payment_of(bill).state, len(refunds_of(bill))) == ("held", "refunded", 1)
     assert books("gateway razorpay", "received", "to-give-back") == {
         "gateway razorpay": 0,
@@ -286,7 +286,7 @@ def test_what_goes_back_by_the_policy_is_what_was_promised(
     policy: RefundPolicy, open_slot: Any, hold: Any, service: Any, before: int, back: int
 ) -> None:
     bill = hold(open_slot(hours=100)).bill
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     with transaction():
         service.policy.tiers = "1000: 100"  # tomorrow's policy is not what was promised
     with clock.frozen_at(booking_of(bill).slot.starts_at - timedelta(hours=before)):
@@ -297,7 +297,7 @@ def test_what_goes_back_by_the_policy_is_what_was_promised(
 
 def test_the_sums_are_said_before_it_is_pressed(policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any) -> None:
     bill = hold(open_slot(hours=30)).bill
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     page = enter("dina").get(f"/desk/booking/{bill.row_id}/do/cancel").text
     assert "₹999.00 of ₹999.00 can be refunded" in page
     assert "₹499.50" in page
@@ -307,7 +307,7 @@ def test_what_was_promised_is_the_choice_that_stands_there(
     policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any
 ) -> None:
     unpaid, bill = hold(open_slot(hours=28)), hold(open_slot(hours=30)).bill
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     page = enter("dina").get(f"/desk/booking/{bill.row_id}/do/cancel").text
     assert '<option value="policy" selected>According to the cancellation policy</option>' in page
     assert "Choose…" not in page
@@ -323,7 +323,7 @@ def test_what_was_chosen_on_the_page_is_what_goes_back(
     policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any, chosen: dict[str, str], back: int, way: str
 ) -> None:
     bill = hold(open_slot(hours=30)).bill
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     typed = MultiDict([*([("back", way)] if way else []), *chosen.items(), ("why", "Ill.")])
     answer = enter("dina").post(f"/desk/booking/{bill.row_id}/do/cancel", data=typed)
     assert answer.headers["Location"] == (way or f"/desk/booking/{bill.row_id}")
@@ -334,7 +334,7 @@ def test_a_choice_that_is_none_is_refused_and_the_way_back_stays(
     policy: RefundPolicy, open_slot: Any, hold: Any, enter: Any
 ) -> None:
     bill = hold(open_slot(hours=30)).bill
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     answer = enter("dina").post(
         f"/desk/booking/{bill.row_id}/do/cancel",
         data=MultiDict([("back", "/desk/inbox/"), ("back", "half"), ("why", "Ill.")]),
@@ -346,7 +346,7 @@ def test_a_choice_that_is_none_is_refused_and_the_way_back_stays(
 
 def test_what_went_back_already_counts_towards_the_policy(policy: RefundPolicy, open_slot: Any, hold: Any) -> None:
     bill = hold(open_slot(hours=30)).bill
-    bill.heard([Charge("pay_1", "captured", bill.price)])
+    bill.apply_charges([Charge("pay_1", "captured", bill.price)])
     payment_of(bill).give_back(GiveBack(amount="300", why="A complaint"))
     assert booking_of(bill).refund_by_policy() == inr(19950)
     payment_of(bill).give_back(GiveBack(amount="300", why="Another"))

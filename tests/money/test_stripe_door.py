@@ -25,7 +25,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Refused, Unreadable
 from app.money.bills.bill import Bill
 from app.money.bills.payment import GiveBack
-from app.money.gateways.gateway import Asked, Charge, Declined, Lapsed, Unreachable
+from app.money.gateways.gateway import Charge, Declined, OrderExpired, OrderRequest, Unreachable
 from app.money.gateways.stripe import Stripe
 from app.money.sums.amount import Money
 from config import Settings
@@ -33,7 +33,7 @@ from tests.conftest import PATIENCE
 from tests.money.conftest import booking_of, payment_of
 from tests.sandbox.conftest import Shop, Standing
 
-ASKED = Asked(
+ASKED = OrderRequest(
     Money(1500, "USD"),
     "BK-1",
     "https://shop.example/back/1?a=b",
@@ -118,9 +118,9 @@ def verb(bank: Standing) -> Callable[..., Any]:
 
 @pytest.fixture
 def paid(stripe: Stripe, verb: Callable[..., Any]) -> Charge:
-    order_id = stripe.order(ASKED)
+    order_id = stripe.create_order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
-    [charge] = stripe.charges(order_id)
+    [charge] = stripe.list_charges(order_id)
     return charge
 
 
@@ -132,7 +132,7 @@ def sessions(bank: Standing) -> list[dict[str, Any]]:
 
 
 def test_what_is_asked_stands_in_the_session(stripe: Stripe, bank: Standing) -> None:
-    order_id = stripe.order(ASKED)
+    order_id = stripe.create_order(ASKED)
     [made] = sessions(bank)
     assert (made["id"], made["amount_total"], made["currency"], made["mode"]) == (order_id, 1500, "usd", "payment")
     assert (made["client_reference_id"], made["customer_email"], made["_about"]) == (
@@ -148,59 +148,61 @@ def test_what_is_asked_stands_in_the_session(stripe: Stripe, bank: Standing) -> 
 def test_a_session_waits_as_long_as_we_do_as_far_as_stripe_allows(
     stripe: Stripe, bank: Standing, minutes: int, ends: int
 ) -> None:
-    stripe.order(replace(ASKED, until=clock.now() + timedelta(minutes=minutes)))
+    stripe.create_order(replace(ASKED, until=clock.now() + timedelta(minutes=minutes)))
     assert abs(sessions(bank)[0]["expires_at"] - clock.timestamp() - ends * 60) < 5
 
 
 def test_asking_twice_for_one_receipt_makes_one_session(stripe: Stripe, bank: Standing) -> None:
-    first = stripe.order(ASKED)
-    assert stripe.order(ASKED) == first
+    first = stripe.create_order(ASKED)
+    assert stripe.create_order(ASKED) == first
     assert (
-        stripe.order(replace(ASKED, about="Booking BK-1, with other words", until=clock.now() + timedelta(hours=2)))
+        stripe.create_order(
+            replace(ASKED, about="Booking BK-1, with other words", until=clock.now() + timedelta(hours=2))
+        )
         == first
     )
-    assert stripe.order(replace(ASKED, receipt="BK-2")) != first
+    assert stripe.create_order(replace(ASKED, receipt="BK-2")) != first
     assert len(sessions(bank)) == 2
 
 
 def test_another_sum_under_a_receipt_that_was_used_is_refused(stripe: Stripe) -> None:
-    stripe.order(ASKED)
+    stripe.create_order(ASKED)
     with pytest.raises(Declined, match="Keys for idempotent requests") as no:
-        stripe.order(replace(ASKED, money=Money(1600, "USD")))
+        stripe.create_order(replace(ASKED, money=Money(1600, "USD")))
     assert (no.value.their_code, no.value.their_status) == ("idempotency_error", 400)
 
 
 def test_the_way_to_pay_is_a_form_that_keeps_its_query(stripe: Stripe, verb: Callable[..., Any]) -> None:
-    order_id = stripe.order(ASKED)
-    way = stripe.checkout(order_id, ASKED)
+    order_id = stripe.create_order(ASKED)
+    way = stripe.checkout_form(order_id, ASKED)
     assert (way.action, way.fields, way.method) == (f"https://shop.example/sandbox/stripe/pay/{order_id}", {}, "get")
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
-    way = stripe.checkout(order_id, ASKED)
+    way = stripe.checkout_form(order_id, ASKED)
     assert (way.action, way.fields) == ("https://shop.example/back/1", {"a": "b"})
 
 
 def test_a_session_that_is_closed_has_lapsed_and_closing_twice_is_fine(stripe: Stripe) -> None:
-    order_id = stripe.order(ASKED)
-    stripe.close(order_id)
-    stripe.close(order_id)
-    with pytest.raises(Lapsed, match="time to pay for this has expired"):
-        stripe.checkout(order_id, ASKED)
-    assert stripe.charges(order_id) == []
+    order_id = stripe.create_order(ASKED)
+    stripe.close_order(order_id)
+    stripe.close_order(order_id)
+    with pytest.raises(OrderExpired, match="time to pay for this has expired"):
+        stripe.checkout_form(order_id, ASKED)
+    assert stripe.list_charges(order_id) == []
 
 
 def test_a_session_that_was_paid_is_not_closed_any_more(stripe: Stripe, paid: Charge) -> None:
-    stripe.close(paid.order_id)
-    assert stripe.charges(paid.order_id)[0].state == "captured"
+    stripe.close_order(paid.order_id)
+    assert stripe.list_charges(paid.order_id)[0].state == "captured"
 
 
 def test_a_session_that_never_was_cannot_be_closed(stripe: Stripe) -> None:
     with pytest.raises(Declined, match="No such checkout.session: 'cs_none'") as no:
-        stripe.close("cs_none")
+        stripe.close_order("cs_none")
     assert (no.value.their_status, no.value.their_code, no.value.field) == (404, "resource_missing", "id")
 
 
 def test_a_browser_proves_nothing_and_may_always_look(stripe: Stripe) -> None:
-    assert stripe.came_back("cs_x", {"anything": "at all"}) == ""
+    assert stripe.verify_return("cs_x", {"anything": "at all"}) == ""
 
 
 # --- what became of it ---
@@ -209,17 +211,17 @@ def test_a_browser_proves_nothing_and_may_always_look(stripe: Stripe) -> None:
 def test_a_payment_fails_in_the_banks_words_and_then_succeeds_under_one_id(
     stripe: Stripe, verb: Callable[..., Any]
 ) -> None:
-    order_id = stripe.order(ASKED)
-    assert stripe.charges(order_id) == []
+    order_id = stripe.create_order(ASKED)
+    assert stripe.list_charges(order_id) == []
     verb(f"sessions/{order_id}/pay", outcome="failed", card="4000000000009995", deliver=False)
-    [failed] = stripe.charges(order_id)
+    [failed] = stripe.list_charges(order_id)
     assert (failed.state, failed.error, failed.money) == (
         "failed",
         "Your card has insufficient funds.",
         Money(1500, "USD"),
     )
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
-    [charge] = stripe.charges(order_id)
+    [charge] = stripe.list_charges(order_id)
     assert (charge.id, charge.state, charge.error, charge.method, charge.order_id) == (
         failed.id,
         "captured",
@@ -234,26 +236,26 @@ def test_a_payment_fails_in_the_banks_words_and_then_succeeds_under_one_id(
 def test_a_bank_debit_is_created_until_the_bank_has_answered(
     stripe: Stripe, bank: Standing, verb: Callable[..., Any], shop: Shop
 ) -> None:
-    order_id = stripe.order(ASKED)
+    order_id = stripe.create_order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="async", after=3600)
-    [charge] = stripe.charges(order_id)
+    [charge] = stripe.list_charges(order_id)
     assert (charge.state, charge.method) == ("created", "us_bank_account")
     with bank.store.open() as file:
         file.execute("update soon set due = 0 where id = ?", (charge.id,))
     assert shop.hears(2) == ["checkout.session.completed", "checkout.session.async_payment_succeeded"]
-    assert stripe.charges(order_id)[0].state == "captured"
+    assert stripe.list_charges(order_id)[0].state == "captured"
 
 
 def test_a_bank_debit_that_fails_leaves_the_bill_to_be_paid_another_way(
     stripe: Stripe, verb: Callable[..., Any], shop: Shop
 ) -> None:
-    order_id = stripe.order(ASKED)
+    order_id = stripe.create_order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="async", then="failed", after=0.5)
-    assert stripe.checkout(order_id, ASKED).action == "https://shop.example/back/1"
+    assert stripe.checkout_form(order_id, ASKED).action == "https://shop.example/back/1"
     assert shop.hears(2) == ["checkout.session.completed", "checkout.session.async_payment_failed"]
-    assert stripe.charges(order_id)[0].state == "failed"
-    with pytest.raises(Lapsed):
-        stripe.checkout(order_id, ASKED)
+    assert stripe.list_charges(order_id)[0].state == "failed"
+    with pytest.raises(OrderExpired):
+        stripe.checkout_form(order_id, ASKED)
 
 
 @pytest.mark.parametrize(
@@ -275,7 +277,7 @@ def test_every_state_of_stripes_is_one_of_ours(
     charge = bank.store.get("stripe charge", intent["latest_charge"])
     assert charge
     bank.store.put("stripe charge", charge | attempt)
-    assert stripe.charges(paid.order_id)[0].state == state
+    assert stripe.list_charges(paid.order_id)[0].state == state
 
 
 @pytest.mark.parametrize(
@@ -285,25 +287,25 @@ def test_every_state_of_stripes_is_one_of_ours(
         (Money(5120, "KWD"), 5120),
         (Money(99900, "INR"), 99900),
         (Money(120000, "KRW"), 120000),
-        (Money.read("500", "CLP"), 500),
-        (Money.read("7", "XOF"), 7),
+        (Money.parse("500", "CLP"), 500),
+        (Money.parse("7", "XOF"), 7),
     ],
 )
 def test_each_currency_is_counted_in_stripes_coins_and_back_in_ours(
     stripe: Stripe, bank: Standing, verb: Callable[..., Any], money: Money, coins: int
 ) -> None:
-    order_id = stripe.order(replace(ASKED, money=money))
+    order_id = stripe.create_order(replace(ASKED, money=money))
     assert sessions(bank)[0]["amount_total"] == coins
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
-    [charge] = stripe.charges(order_id)
+    [charge] = stripe.list_charges(order_id)
     assert charge.money == money
-    assert stripe.refund(charge.id, money, "RF-1").money == money
-    assert stripe.charges(order_id)[0].returned == money.amount
+    assert stripe.send_refund(charge.id, money, "RF-1").money == money
+    assert stripe.list_charges(order_id)[0].returned == money.amount
 
 
 def test_what_stripe_cannot_count_is_refused_before_it_is_asked(stripe: Stripe, bank: Standing) -> None:
     with pytest.raises(Declined, match="Stripe can’t charge KWD 5.125 exactly in KWD"):
-        stripe.order(replace(ASKED, money=Money(5125, "KWD")))
+        stripe.create_order(replace(ASKED, money=Money(5125, "KWD")))
     assert sessions(bank) == []
 
 
@@ -311,22 +313,22 @@ def test_what_stripe_cannot_count_is_refused_before_it_is_asked(stripe: Stripe, 
 
 
 def test_one_key_gives_back_once(stripe: Stripe, paid: Charge) -> None:
-    first = stripe.refund(paid.id, Money(500, "USD"), "RF-1")
+    first = stripe.send_refund(paid.id, Money(500, "USD"), "RF-1")
     assert (first.state, first.money, first.key, first.payment_id) == ("done", Money(500, "USD"), "RF-1", paid.id)
-    assert stripe.refund(paid.id, Money(500, "USD"), "RF-1") == first
-    second = stripe.refund(paid.id, Money(1000, "USD"), "RF-2")
-    assert stripe.refunds(paid.id) == [second, first]
-    assert stripe.charges(paid.order_id)[0].returned == 1500
+    assert stripe.send_refund(paid.id, Money(500, "USD"), "RF-1") == first
+    second = stripe.send_refund(paid.id, Money(1000, "USD"), "RF-2")
+    assert stripe.list_refunds(paid.id) == [second, first]
+    assert stripe.list_charges(paid.order_id)[0].returned == 1500
 
 
 def test_one_key_gives_back_once_even_after_stripe_has_forgotten_it(
     stripe: Stripe, bank: Standing, paid: Charge
 ) -> None:
-    first = stripe.refund(paid.id, Money(500, "USD"), "RF-1")
+    first = stripe.send_refund(paid.id, Money(500, "USD"), "RF-1")
     with bank.store.open() as file:
         file.execute("delete from once")
-    assert stripe.refund(paid.id, Money(500, "USD"), "RF-1") == first
-    assert len(stripe.refunds(paid.id)) == 1
+    assert stripe.send_refund(paid.id, Money(500, "USD"), "RF-1") == first
+    assert len(stripe.list_refunds(paid.id)) == 1
 
 
 def test_a_refund_that_cannot_be_is_refused_in_stripes_words(
@@ -335,13 +337,13 @@ def test_a_refund_that_cannot_be_is_refused_in_stripes_words(
     with pytest.raises(
         Declined, match=r"Refund amount \(\$15.01\) is greater than unrefunded amount on charge \(\$15.00\)"
     ) as no:
-        stripe.refund(paid.id, Money(1501, "USD"), "RF-1")
+        stripe.send_refund(paid.id, Money(1501, "USD"), "RF-1")
     assert (no.value.their_status, no.value.field) == (400, "amount")
     verb(f"payments/{paid.id}/refund", deliver=False)
     with pytest.raises(Declined, match="has already been refunded") as no:
-        stripe.refund(paid.id, Money(1500, "USD"), "RF-2")
+        stripe.send_refund(paid.id, Money(1500, "USD"), "RF-2")
     assert no.value.their_code == "charge_already_refunded"
-    assert [(each.key, each.money) for each in stripe.refunds(paid.id)] == [("", Money(1500, "USD"))]
+    assert [(each.key, each.money) for each in stripe.list_refunds(paid.id)] == [("", Money(1500, "USD"))]
 
 
 @pytest.mark.parametrize(
@@ -352,7 +354,7 @@ def test_a_refund_is_on_its_way_there_or_lost(
     stripe: Stripe, verb: Callable[..., Any], paid: Charge, told: str, state: str
 ) -> None:
     verb(f"payments/{paid.id}/refund", status=told, deliver=False)
-    assert stripe.refunds(paid.id)[0].state == state
+    assert stripe.list_refunds(paid.id)[0].state == state
 
 
 # --- disputes, and counting ---
@@ -362,7 +364,7 @@ def test_a_dispute_says_what_was_taken_and_until_when_to_answer(
     stripe: Stripe, verb: Callable[..., Any], paid: Charge
 ) -> None:
     id = verb(f"payments/{paid.id}/dispute", reason="product_not_received", deliver=False)["id"]
-    told = stripe.dispute(id)
+    told = stripe.fetch_dispute(id)
     assert (told.id, told.payment_id, told.state, told.money, told.deducted) == (
         id,
         paid.id,
@@ -374,10 +376,10 @@ def test_a_dispute_says_what_was_taken_and_until_when_to_answer(
     assert told.respond_by
     assert told.respond_by > clock.now()
     with pytest.raises(Declined, match="charged back") as no:
-        stripe.refund(paid.id, Money(1500, "USD"), "RF-1")
+        stripe.send_refund(paid.id, Money(1500, "USD"), "RF-1")
     assert no.value.their_code == "charge_disputed"
     verb(f"disputes/{id}/close", outcome="won", deliver=False)
-    assert (stripe.dispute(id).state, stripe.dispute(id).deducted) == ("won", 0)
+    assert (stripe.fetch_dispute(id).state, stripe.fetch_dispute(id).deducted) == ("won", 0)
 
 
 @pytest.mark.parametrize(
@@ -395,29 +397,29 @@ def test_a_warning_is_a_dispute_too(
     dispute = bank.store.get("stripe dispute", verb(f"payments/{paid.id}/dispute", deliver=False)["id"])
     assert dispute
     bank.store.put("stripe dispute", dispute | {"status": told})
-    assert stripe.dispute(dispute["id"]).state == state
+    assert stripe.fetch_dispute(dispute["id"]).state == state
 
 
 def test_a_day_is_counted_with_the_order_of_each_payment(
     stripe: Stripe, verb: Callable[..., Any], paid: Charge
 ) -> None:
-    failed = stripe.order(replace(ASKED, receipt="BK-2"))
+    failed = stripe.create_order(replace(ASKED, receipt="BK-2"))
     verb(f"sessions/{failed}/pay", outcome="failed", deliver=False)
     today = clock.now().date()
-    assert stripe.taken(today) == [paid]
-    assert stripe.taken(date(2026, 1, 1)) == []
+    assert stripe.list_captured(today) == [paid]
+    assert stripe.list_captured(date(2026, 1, 1)) == []
 
 
 def test_a_transfer_to_the_bank_is_told_line_by_line(stripe: Stripe, verb: Callable[..., Any], paid: Charge) -> None:
-    refund = stripe.refund(paid.id, Money(500, "USD"), "RF-1")
-    other = stripe.order(replace(ASKED, receipt="BK-2"))
+    refund = stripe.send_refund(paid.id, Money(500, "USD"), "RF-1")
+    other = stripe.create_order(replace(ASKED, receipt="BK-2"))
     verb(f"sessions/{other}/pay", outcome="captured", deliver=False)
-    [disputed] = stripe.charges(other)
+    [disputed] = stripe.list_charges(other)
     id = verb(f"payments/{disputed.id}/dispute", deliver=False)["id"]
     verb(f"disputes/{id}/close", outcome="won", deliver=False)
     verb("settle")
     today = clock.now().date()
-    lines = stripe.settled(today)
+    lines = stripe.list_settlements(today)
     usd = lambda amount: Money(amount, "USD")  # noqa: E731
     assert [(each.kind, each.credit, each.debit, each.fee, each.tax) for each in lines[::-1]] == [
         ("payment", usd(1500), usd(0), usd(43), usd(7)),
@@ -432,7 +434,7 @@ def test_a_transfer_to_the_bank_is_told_line_by_line(stripe: Stripe, verb: Calla
         1,
         datetime(today.year, today.month, today.day, tzinfo=UTC),
     )
-    assert stripe.settled(today - timedelta(days=1)) == []
+    assert stripe.list_settlements(today - timedelta(days=1)) == []
 
 
 # --- when the line is bad ---
@@ -445,23 +447,23 @@ def test_a_bad_line_is_no_answer_and_nothing_is_done_twice(
     tries = 1 if fault == "429" else 2  # the SDK tries once more, but not when it is asked to slow down
     verb("faults", fault=fault, path="/v1/checkout/sessions", times=tries)
     with pytest.raises(Unreachable, match="isn’t responding"):
-        stripe.order(ASKED)
-    assert [stripe.order(ASKED)] == [each["id"] for each in sessions(bank)]
+        stripe.create_order(ASKED)
+    assert [stripe.create_order(ASKED)] == [each["id"] for each in sessions(bank)]
 
 
 def test_a_lost_reply_after_the_effect_makes_one_session_and_one_refund(
     stripe: Stripe, bank: Standing, verb: Callable[..., Any]
 ) -> None:
     verb("faults", fault="reply_lost", path="/v1/checkout/sessions", times=1)
-    order_id = stripe.order(ASKED)
+    order_id = stripe.create_order(ASKED)
     assert [each["id"] for each in sessions(bank)] == [order_id]
     verb(f"sessions/{order_id}/pay", outcome="captured", deliver=False)
-    [charge] = stripe.charges(order_id)
+    [charge] = stripe.list_charges(order_id)
     verb("faults", fault="reply_lost", path="POST /v1/refunds", times=2)
     with pytest.raises(Unreachable):
-        stripe.refund(charge.id, Money(500, "USD"), "RF-1")
-    refund = stripe.refund(charge.id, Money(500, "USD"), "RF-1")
-    assert stripe.refunds(charge.id) == [refund]
+        stripe.send_refund(charge.id, Money(500, "USD"), "RF-1")
+    refund = stripe.send_refund(charge.id, Money(500, "USD"), "RF-1")
+    assert stripe.list_refunds(charge.id) == [refund]
     assert [each["id"] for each in bank.store.all("stripe refund")] == [refund.id]
 
 
@@ -472,15 +474,15 @@ def test_a_slow_gateway_is_not_waited_for_for_ever(
     verb("faults", fault="slow", path="/v1/refunds", times=2, seconds=30)
     began = time.monotonic()
     with pytest.raises(Unreachable):
-        stripe.refunds("pi_x")
+        stripe.list_refunds("pi_x")
     assert time.monotonic() - began < 25
 
 
 def test_nobody_there_and_a_wrong_key_are_said_apart(bank: Standing) -> None:
     with pytest.raises(Unreachable):
-        Stripe(key="sk_test_x", webhook_secrets=("s",), url="http://127.0.0.1:9").refunds("pi_x")
+        Stripe(key="sk_test_x", webhook_secrets=("s",), url="http://127.0.0.1:9").list_refunds("pi_x")
     with pytest.raises(Declined, match="Invalid API Key provided") as no:
-        Stripe(key="sk_test_other", webhook_secrets=("s",), url=f"{bank.url}/stripe").refunds("pi_x")
+        Stripe(key="sk_test_other", webhook_secrets=("s",), url=f"{bank.url}/stripe").list_refunds("pi_x")
     assert no.value.their_status == 401
 
 
@@ -537,12 +539,12 @@ def mumbling(house: None, mouth: tuple[list[Any], str]) -> Callable[[int, bytes]
 def test_an_answer_that_makes_no_sense_is_no_answer(mumbling: Callable[[int, bytes], Stripe], body: bytes) -> None:
     stripe = mumbling(200, body)
     for ask in (
-        lambda: stripe.charges("cs_1"),
-        lambda: stripe.checkout("cs_1", ASKED),
-        lambda: stripe.refund("pi_1", Money(1, "USD"), "k"),
-        lambda: stripe.dispute("du_1"),
-        lambda: stripe.taken(date(2026, 1, 1)),
-        lambda: stripe.settled(date(2026, 1, 1)),
+        lambda: stripe.list_charges("cs_1"),
+        lambda: stripe.checkout_form("cs_1", ASKED),
+        lambda: stripe.send_refund("pi_1", Money(1, "USD"), "k"),
+        lambda: stripe.fetch_dispute("du_1"),
+        lambda: stripe.list_captured(date(2026, 1, 1)),
+        lambda: stripe.list_settlements(date(2026, 1, 1)),
     ):
         with pytest.raises(Unreachable):
             ask()
@@ -557,7 +559,7 @@ def test_an_error_that_makes_no_sense_is_still_refused(
     mumbling: Callable[[int, bytes], Stripe], status: int, body: bytes
 ) -> None:
     with pytest.raises((Unreachable, Declined)) as no:
-        mumbling(status, body).charges("cs_1")
+        mumbling(status, body).list_charges("cs_1")
     assert no.value.words
     assert status < 500 or isinstance(no.value, Unreachable)
 
@@ -571,13 +573,13 @@ def test_a_declined_card_keeps_the_banks_reason(mumbling: Callable[[int, bytes],
         "message": "Your card has insufficient funds.",
     }
     with pytest.raises(Declined, match="insufficient funds") as no:
-        mumbling(402, json.dumps({"error": error}).encode()).order(ASKED)
+        mumbling(402, json.dumps({"error": error}).encode()).create_order(ASKED)
     assert (no.value.their_status, no.value.their_code, no.value.reason) == (402, "card_declined", "insufficient_funds")
 
 
 def test_nobody_is_asked_while_a_transaction_is_open(stripe: Stripe) -> None:
     with pytest.raises(RuntimeError, match="transaction is open"), transaction():
-        stripe.refunds("pi_x")
+        stripe.list_refunds("pi_x")
 
 
 # --- webhooks ---
@@ -602,15 +604,15 @@ def ear() -> Stripe:
 def test_what_the_sandbox_brings_is_genuine_and_says_what_it_is_about(
     stripe: Stripe, verb: Callable[..., Any], shop: Shop
 ) -> None:
-    order_id = stripe.order(ASKED)
+    order_id = stripe.create_order(ASKED)
     verb(f"sessions/{order_id}/pay", outcome="captured")
     shop.hears(1)
-    [charge] = stripe.charges(order_id)
-    stripe.refund(charge.id, Money(500, "USD"), "RF-1")
+    [charge] = stripe.list_charges(order_id)
+    stripe.send_refund(charge.id, Money(500, "USD"), "RF-1")
     shop.hears(3)
     id = verb(f"payments/{charge.id}/dispute")["id"]
     shop.hears(4)
-    told = [stripe.hear(body, headers) for headers, body in shop.heard]
+    told = [stripe.parse_webhook(body, headers) for headers, body in shop.heard]
     assert {each.kind: (each.order_id, each.payment_id, each.dispute_id) for each in told} == {
         "checkout.session.completed": (order_id, None, None),
         "refund.created": (None, charge.id, None),
@@ -634,7 +636,7 @@ def test_what_the_sandbox_brings_is_genuine_and_says_what_it_is_about(
 def test_each_kind_of_event_points_at_what_it_is_about(
     ear: Stripe, thing: dict[str, Any], about: tuple[str | None, ...]
 ) -> None:
-    told = ear.hear(event(**thing), sealed(event(**thing), "whsec_new"))
+    told = ear.parse_webhook(event(**thing), sealed(event(**thing), "whsec_new"))
     assert (told.event_id, told.kind, (told.order_id, told.payment_id, told.dispute_id)) == (
         "evt_1",
         "some.thing",
@@ -645,7 +647,7 @@ def test_each_kind_of_event_points_at_what_it_is_about(
 def test_while_a_secret_changes_both_are_good(ear: Stripe) -> None:
     raw = event()
     for secret in ("whsec_new", "whsec_old"):
-        assert ear.hear(raw, sealed(raw, secret)).event_id == "evt_1"
+        assert ear.parse_webhook(raw, sealed(raw, secret)).event_id == "evt_1"
     # Stripe signs with both at once while it rolls a secret, and names of headers come in any case
     both = (
         sealed(raw, "whsec_gone")["Stripe-Signature"]
@@ -653,15 +655,15 @@ def test_while_a_secret_changes_both_are_good(ear: Stripe) -> None:
         + sealed(raw, "whsec_new")["Stripe-Signature"].split(",")[1]
         + ",v0=x"
     )
-    assert ear.hear(raw, {"stripe-signature": both}).event_id == "evt_1"
+    assert ear.parse_webhook(raw, {"stripe-signature": both}).event_id == "evt_1"
     with pytest.raises(Forbidden):
-        ear.hear(raw, sealed(raw, "whsec_other"))
+        ear.parse_webhook(raw, sealed(raw, "whsec_other"))
 
 
 def test_a_door_without_a_secret_hears_nobody() -> None:
     for secrets in ((), ("",)):
         with pytest.raises(Forbidden):
-            Stripe(key="sk_test_x", webhook_secrets=secrets, url="http://127.0.0.1:9").hear(
+            Stripe(key="sk_test_x", webhook_secrets=secrets, url="http://127.0.0.1:9").parse_webhook(
                 event(), sealed(event(), "")
             )
 
@@ -670,10 +672,10 @@ def test_a_door_without_a_secret_hears_nobody() -> None:
 def test_a_signature_is_good_for_five_minutes(ear: Stripe, age: int, good: bool) -> None:
     headers = sealed(event(), "whsec_new", clock.timestamp() - age)
     if good:
-        assert ear.hear(event(), headers).kind == "some.thing"
+        assert ear.parse_webhook(event(), headers).kind == "some.thing"
     else:
         with pytest.raises(Forbidden):
-            ear.hear(event(), headers)
+            ear.parse_webhook(event(), headers)
 
 
 @pytest.mark.parametrize(
@@ -692,7 +694,7 @@ def test_a_signature_is_good_for_five_minutes(ear: Stripe, age: int, good: bool)
 )
 def test_what_is_signed_but_no_event_is_unreadable(ear: Stripe, raw: bytes) -> None:
     with pytest.raises(Unreadable):
-        ear.hear(raw, sealed(raw, "whsec_new"))
+        ear.parse_webhook(raw, sealed(raw, "whsec_new"))
 
 
 def test_none_of_two_thousand_forgeries_is_believed_and_none_breaks_the_door(ear: Stripe) -> None:
@@ -739,7 +741,7 @@ def test_none_of_two_thousand_forgeries_is_believed_and_none_breaks_the_door(ear
     for _ in range(2000):
         body, header = forgery()
         try:
-            ear.hear(body, {"Stripe-Signature": header})
+            ear.parse_webhook(body, {"Stripe-Signature": header})
         except Refused as no:
             outcomes[type(no).__name__] = outcomes.get(type(no).__name__, 0) + 1
     assert outcomes == {"Forbidden": 2000}
@@ -794,4 +796,4 @@ def test_a_booking_is_paid_when_stripe_tells_us_whatever_the_browser_does(
 
 
 def test_a_client_is_told_the_name_and_no_key(ear: Stripe) -> None:
-    assert ear.public() == {"gateway": "stripe"}
+    assert ear.public_details() == {"gateway": "stripe"}

@@ -13,7 +13,17 @@ from typing import Any, TypeVar
 
 from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
-from app.money.gateways.gateway import Asked, Charge, Checkout, Declined, Disputed, Returned, Settled, Told, Unreachable
+from app.money.gateways.gateway import (
+    Charge,
+    CheckoutForm,
+    Declined,
+    GatewayDispute,
+    GatewayRefund,
+    OrderRequest,
+    SettlementLine,
+    Unreachable,
+    WebhookNotice,
+)
 from app.money.sums.amount import Money
 
 SECRET = b"between the bank and us"
@@ -57,7 +67,7 @@ class Back:
 
 @dataclass
 class Quarrel:
-    told: Disputed
+    told: GatewayDispute
 
 
 @dataclass
@@ -96,7 +106,7 @@ class Bank:
     backs: dict[str, Back] = field(default_factory=dict)
     quarrels: dict[str, Quarrel] = field(default_factory=dict)
     news: list[News] = field(default_factory=list)
-    reports: dict[date, list[Settled]] = field(default_factory=dict)
+    reports: dict[date, list[SettlementLine]] = field(default_factory=dict)
     trouble: list[str] = field(
         default_factory=list
     )  # what happens to the next calls: away, lost, killed before, killed after, fine
@@ -125,7 +135,7 @@ class Bank:
             raise Killed
         return answer
 
-    def order(self, asked: Asked) -> str:
+    def create_order(self, asked: OrderRequest) -> str:
         def effect() -> str:
             known = next(
                 (each for each in self.orders.values() if each.receipt == asked.receipt and each.money == asked.money),
@@ -137,22 +147,22 @@ class Bank:
 
         return self._call("order", effect)
 
-    def close(self, order_id: str) -> None:
+    def close_order(self, order_id: str) -> None:
         """Like Razorpay, it cannot take an order back."""
 
-    def checkout(self, order_id: str, asked: Asked) -> Checkout:
-        return Checkout("/checkout", {"order_id": order_id})
+    def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
+        return CheckoutForm("/checkout", {"order_id": order_id})
 
-    def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
+    def verify_return(self, order_id: str, fields: Mapping[str, str]) -> str:
         return "" if fields.get("proof") == order_id else "unverified"
 
-    def charges(self, order_id: str) -> Sequence[Charge]:
+    def list_charges(self, order_id: str) -> Sequence[Charge]:
         return self._call(
             "charges", lambda: [self._charge(each) for each in self.attempts.values() if each.order_id == order_id]
         )
 
-    def refund(self, payment_id: str, money: Money, key: str) -> Returned:
-        def effect() -> Returned:
+    def send_refund(self, payment_id: str, money: Money, key: str) -> GatewayRefund:
+        def effect() -> GatewayRefund:
             known = next((each for each in self.backs.values() if each.key == key), None)
             if known is None:
                 fate = self.fate.pop(0) if self.fate else "done"
@@ -165,36 +175,36 @@ class Bank:
 
         return self._call("refund", effect)
 
-    def refunds(self, payment_id: str) -> Sequence[Returned]:
+    def list_refunds(self, payment_id: str) -> Sequence[GatewayRefund]:
         return self._call(
             "refunds",
             lambda: [self._returned(each) for each in reversed(self.backs.values()) if each.payment_id == payment_id],
         )
 
-    def dispute(self, id: str) -> Disputed:
+    def fetch_dispute(self, id: str) -> GatewayDispute:
         return self._call("dispute", lambda: self.quarrels[id].told)
 
-    def taken(self, day: date) -> Sequence[Charge]:
+    def list_captured(self, day: date) -> Sequence[Charge]:
         return self._call(
             "taken",
             lambda: [self._charge(each) for each in self.attempts.values() if each.captured and each.at.date() == day],
         )
 
-    def settled(self, day: date) -> Sequence[Settled]:
+    def list_settlements(self, day: date) -> Sequence[SettlementLine]:
         return self._call("settled", lambda: list(self.reports.get(day, ())))
 
-    def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> WebhookNotice:
         if not hmac.compare_digest(hmac.new(SECRET, raw, hashlib.sha256).hexdigest(), headers.get("X-Signature", "")):
             raise Forbidden("The signature doesn’t match the body.")
         try:
             told = json.loads(raw)
-            return Told(
+            return WebhookNotice(
                 told["id"], told["kind"], told["order"] or None, told["payment"] or None, told["dispute"] or None
             )
         except (ValueError, KeyError, TypeError):
             raise Unreadable("The signature is valid, but the body isn’t an event.") from None
 
-    def public(self) -> dict[str, str]:
+    def public_details(self) -> dict[str, str]:
         return {"gateway": self.name}
 
     # --- what payers, their banks and people at its dashboard do ---
@@ -253,7 +263,7 @@ class Bank:
             money = Money(self._left(payment_id), attempt.money.currency)
             reply_by = clock.ahead(days=7)
             self.quarrels[id] = Quarrel(
-                Disputed(id, payment_id, "open", money, money.amount if deducted else 0, "fraud", reply_by)
+                GatewayDispute(id, payment_id, "open", money, money.amount if deducted else 0, "fraud", reply_by)
             )
             self.tell("payment.dispute.created", attempt, id)
             return id
@@ -276,7 +286,7 @@ class Bank:
                     attempt.settled = True
                     fee = attempt.money.percent(200)
                     report.append(
-                        Settled(
+                        SettlementLine(
                             attempt.id,
                             "payment",
                             attempt.money,
@@ -290,7 +300,7 @@ class Bank:
                 if back.state == "done" and not back.settled and self.attempts[back.payment_id].captured:
                     back.settled = True
                     zero = back.money - back.money
-                    report.append(Settled(back.id, "refund", zero, back.money, zero, zero, "utr"))
+                    report.append(SettlementLine(back.id, "refund", zero, back.money, zero, zero, "utr"))
             if report:
                 self.news.append(News(self._id("evt"), "settlement.processed"))
 
@@ -332,8 +342,8 @@ class Bank:
         error = "The bank did not answer." if attempt.state == "failed" else ""
         return Charge(attempt.id, attempt.state, attempt.money, "card", error, back, attempt.order_id, attempt.at)
 
-    def _returned(self, back: Back) -> Returned:
-        return Returned(back.id, back.payment_id, back.state, back.money, back.key)
+    def _returned(self, back: Back) -> GatewayRefund:
+        return GatewayRefund(back.id, back.payment_id, back.state, back.money, back.key)
 
     def tell(self, kind: str, attempt: Attempt, dispute_id: str = "") -> None:
         self.news.append(News(self._id("evt"), kind, attempt.order_id, attempt.id, dispute_id))

@@ -24,10 +24,10 @@ from app.money.bills.ledger import Account, Hold, post
 from app.money.bills.payment import Bounce, GiveBack, Payment
 from app.money.bills.refund import HandedOut, Refund, Why
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Charge, Returned
+from app.money.gateways.gateway import Charge, GatewayRefund
 from app.money.gateways.offline import OFFLINE
 from app.money.reconcile import settlement
-from app.money.reconcile.gateway_webhooks import received
+from app.money.reconcile.gateway_webhooks import receive_webhook
 from app.money.reconcile.tally import Tally
 from app.money.sums import approval_limits
 from app.money.sums.amount import Money
@@ -102,7 +102,7 @@ class House:
     kept: Sequence[str]
     bank: Bank = field(default_factory=Bank)
     reached: Counter[str] = field(default_factory=Counter)
-    heard: list[tuple[int, list[Charge], dict[str, list[Returned]]]] = field(default_factory=list)
+    heard: list[tuple[int, list[Charge], dict[str, list[GatewayRefund]]]] = field(default_factory=list)
     ranks: dict[int, int] = field(default_factory=dict)
     fed: int = 0
 
@@ -111,8 +111,8 @@ class House:
         session.remove()
         self.clock = BEGIN
         clock._read = lambda: self.clock
-        gateway.use(self.bank, *OFFLINE)
-        approval_limits.four_eyes_above(inr(1_000_000))
+        gateway.configure(self.bank, *OFFLINE)
+        approval_limits.configure(inr(1_000_000))
         with transaction():
             asha = Practitioner(name="Asha Rao", user_id=1)
             policy = RefundPolicy(name="Two days", tiers="48: 100, 24: 50")
@@ -207,7 +207,7 @@ class House:
         bill = self.pick(Bill, n, where=Bill.order_id.is_not(None))
         if bill is not None:
             with suppress(Refused):
-                bill.returned({"proof": bill.order_id if honest else "forged"})
+                bill.handle_return({"proof": bill.order_id if honest else "forged"})
 
     # --- hearing of it ---
 
@@ -218,28 +218,28 @@ class House:
             event = fresh[n % len(fresh)]
             for _ in range(times):
                 event.brought += 1
-                received(self.bank.name, *event.letter())
+                receive_webhook(self.bank.name, *event.letter())
 
     def bring_all(self) -> None:
         for event in [each for each in self.bank.news if not each.brought]:
             event.brought += 1
-            received(self.bank.name, *event.letter())
+            receive_webhook(self.bank.name, *event.letter())
         self.work()
 
     def look(self, n: int) -> None:
         bill = self.pick(Bill, n, where=Bill.order_id.is_not(None))
         if bill is not None:
             with suppress(Refused):
-                bill.look()
+                bill.check_gateway()
 
     def ask_early(self, n: int) -> None:
         """Somebody asks the gateway, and is then slow to act on the answer."""
         bill = self.pick(Bill, n, where=Bill.order_id.is_not(None))
         if bill is not None:
             with suppress(Refused):
-                charges = list(self.bank.charges(bill.order_id))
+                charges = list(self.bank.list_charges(bill.order_id))
                 back = {
-                    each.id: list(self.bank.refunds(each.id))
+                    each.id: list(self.bank.list_refunds(each.id))
                     for each in charges
                     if each.returned and each.state == "captured"
                 }
@@ -249,7 +249,7 @@ class House:
         if self.heard:
             id, charges, back = self.heard[n % len(self.heard)]
             with suppress(Refused):
-                Bill.get(id).heard(charges, back)
+                Bill.get(id).apply_charges(charges, back)
 
     # --- the worker and the clock ---
 
@@ -356,11 +356,11 @@ class House:
     def settle(self) -> None:
         self.bank.pay_out()
         with suppress(Refused):
-            settlement.fetch(self.bank.name, self.clock.date())
+            settlement.import_day(self.bank.name, self.clock.date())
 
     def count(self) -> None:
         with suppress(Refused):
-            Tally.take(self.bank.name, self.clock.date())
+            Tally.count_day(self.bank.name, self.clock.date())
 
     def forget_the_news(self) -> None:
         for each in self.bank.news:
@@ -376,7 +376,7 @@ class House:
 
     @property
     def purse(self) -> Account:
-        return Account.wallet(Practitioner.get(self.pick(Practitioner, 0).id), "INR")
+        return Account.wallet_of(Practitioner.get(self.pick(Practitioner, 0).id), "INR")
 
     def fill_purse(self, amount: int) -> None:
         self.fed += 1
@@ -444,16 +444,16 @@ class House:
         self._count_every_day()
         self.work()
         for bill in session.scalars(select(Bill).where(Bill.order_id.is_not(None))).all():
-            bill.look()  # staff who press “Count again”
+            bill.check_gateway()  # staff who press “Count again”
         for day in days(BEGIN, self.clock):
-            settlement.fetch(self.bank.name, day)
+            settlement.import_day(self.bank.name, day)
         self.work()
         self.must_hold()
         self._must_agree()
 
     def _count_every_day(self) -> None:
         for day in days(BEGIN, self.clock):
-            Tally.take(self.bank.name, day)
+            Tally.count_day(self.bank.name, day)
 
     def _must_agree(self) -> None:
         """The gateway and we say the same of every order, and nothing is still owed that could be done."""

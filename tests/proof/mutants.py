@@ -49,8 +49,8 @@ MUTANTS = [
     Mutant(
         "a capture is posted once per payment request, not per payment",
         "app/money/bills/payment.py",
-        'post(f"capture {self.id}"',
-        'post(f"capture {self.bill_id}"',
+        'f"capture {self.id}",',
+        'f"capture {self.bill_id}",',
         about="twice or counter",
     ),
     Mutant(
@@ -77,8 +77,8 @@ MUTANTS = [
     Mutant(
         "a refund is taken from an unallocated payment",
         "app/money/bills/bill.py",
-        "        if payment.pays:\n            sides = self._taken_off(money, f",
-        "        if not payment.pays:\n            sides = self._taken_off(money, f",
+        "        if payment.pays:\n            sides = self._reverse_revenue(money, f",
+        "        if not payment.pays:\n            sides = self._reverse_revenue(money, f",
         about="cancelled or part",
     ),
     Mutant(
@@ -113,7 +113,7 @@ MUTANTS = [
     Mutant(
         "a completed refund is not posted",
         "app/money/bills/refund.py",
-        '        self._post("refund", "paid out", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money))\n',
+        '        self._post("refund", "paid out", (account, -self.money))\n',
         "",
         about="cancelled or part",
     ),
@@ -134,8 +134,8 @@ MUTANTS = [
     Mutant(
         "unknown refunds are processed before known ones",
         "app/money/bills/refund.py",
-        "key=lambda it: cls.known(payment, it) is None)",
-        "key=lambda it: cls.known(payment, it) is not None)",
+        "key=lambda it: cls.find_match(payment, it) is None)",
+        "key=lambda it: cls.find_match(payment, it) is not None)",
         about="dashboard",
     ),
     Mutant(
@@ -155,7 +155,7 @@ MUTANTS = [
     Mutant(
         "a late payment skips the coupon check",
         "app/packs/bookings/booking/booking.py",
-        "if no := coupon.take_again(self, self.person):",
+        "if no := coupon.redeem_again(self, self.person):",
         "if no := None:",
         about="coupon",
     ),
@@ -168,15 +168,15 @@ MUTANTS = [
     ),
     Mutant(
         "cancelling refunds nothing",
-        "app/packs/bookings/booking/booking.py",
-        '        give_back(self, back, f"{self.number} was cancelled: {why}")\n',
+        "app/packs/bookings/booking/changes.py",
+        '        give_back(booking, back, f"{self.number} was cancelled: {why}")\n',
         "",
         about="cancelled",
     ),
     Mutant(
         "cancelling earns nothing",
-        "app/packs/bookings/booking/booking.py",
-        "            bill.deliver()  # what is kept is earned\n",
+        "app/packs/bookings/booking/changes.py",
+        "            bill.deliver()\n",
         "",
         about="cancelled",
     ),
@@ -190,8 +190,8 @@ MUTANTS = [
     Mutant(
         "the second line of a settlement is not posted",
         "app/money/reconcile/settlement.py",
-        'post(f"settled {self.gateway} {self.kind} {self.entity_id}"',
-        'post(f"settled {self.gateway}"',
+        'f"settled {self.gateway} {self.kind} {self.entity_id}",',
+        'f"settled {self.gateway}",',
         about="paid_out or paid",
     ),
     Mutant("numbers are skipped", "app/kernel/numbering.py", "Series.last + 1", "Series.last + 2", about="part"),

@@ -82,7 +82,7 @@ FLOWS: dict[str, Callable[[House], Any]] = {
 def test_it_may_be_killed_anywhere(
     app: Flask, kept: list[str], sandbox: str, settings: Settings, flow: str, at: str
 ) -> None:
-    real: Any = gateway.named("razorpay")
+    real: Any = gateway.by_name("razorpay")
     key, died = (settings.razorpay_key, settings.razorpay_secret), 0
     with at_home(kept):
         for n in POINTS:

@@ -52,9 +52,9 @@ def heard(house: House, bill: Bill, news: str) -> None:
     if news == "return":
         house.come_back(0)
     elif news == "poll":
-        bill.look_again()
+        bill.check_again()
     else:
-        bill.heard(
+        bill.apply_charges(
             [Charge(attempt.id, "captured" if news == "order.paid" else news, attempt.money, "card", at=attempt.at)]
         )
 

@@ -179,13 +179,13 @@ def _captured(n: int = 0) -> Act:
     """The gateway says that the nth bill from the last is paid."""
     bills = session.scalars(select(Bill).order_by(Bill.id.desc())).all()
     id, charge = bills[n].id, Charge(f"pay_{bills[n].id}", "captured", bills[n].price)
-    return lambda: Bill.get(id).heard([charge])
+    return lambda: Bill.get(id).apply_charges([charge])
 
 
 def _tried(house: House) -> None:
     house.hold(0, 0, coupon=True)
     bill = Bill.get(_id(Bill))
-    bill.heard([Charge(f"pay_{bill.id}", "failed", bill.price)])
+    bill.apply_charges([Charge(f"pay_{bill.id}", "failed", bill.price)])
 
 
 def _lapse(house: House) -> Act:

@@ -17,7 +17,7 @@ from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Busy, Refused
 from app.money.bills.bill import Bill
-from app.money.reconcile.gateway_webhooks import received
+from app.money.reconcile.gateway_webhooks import receive_webhook
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.changes import CallOff
 from app.packs.bookings.booking.choices import Choices
@@ -107,12 +107,12 @@ class Storm:
             if chance.random() < 0.3:
                 continue  # lost
             for _ in range(2 if chance.random() < 0.5 else 1):
-                received(self.house.bank.name, *each.letter())
+                receive_webhook(self.house.bank.name, *each.letter())
 
     def come_back(self, chance: random.Random) -> None:
         bill = self._bill(chance)
         if bill:
-            bill.returned({"proof": bill.order_id or ""})
+            bill.handle_return({"proof": bill.order_id or ""})
 
     def cancel(self, chance: random.Random) -> None:
         found = session.scalars(
@@ -124,7 +124,7 @@ class Storm:
     def poll(self, chance: random.Random) -> None:
         bill = self._bill(chance)
         if bill:
-            bill.look_again()
+            bill.check_again()
 
     def work(self, chance: random.Random) -> None:
         self.house.work(8)

@@ -97,7 +97,7 @@ class Wire:
 
 @pytest.mark.parametrize("seed", range(4) if LONG else range(1))
 def test_the_same_holds_over_the_wire(app: Flask, kept: list[str], sandbox: str, settings: Settings, seed: int) -> None:
-    real = gateway.named("razorpay")
+    real = gateway.by_name("razorpay")
     with at_home(kept):
         house = House(kept, bank=real)  # type: ignore[arg-type]
         house.open()
@@ -136,7 +136,7 @@ def test_the_same_holds_over_the_wire(app: Flask, kept: list[str], sandbox: str,
             house.must_hold()
         session.expire_all()
         for bill in session.scalars(select(Bill).where(Bill.order_id.is_not(None))).all():
-            bill.look()
+            bill.check_gateway()
         house.work()
         house.must_hold()
         session.expire_all()

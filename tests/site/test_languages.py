@@ -24,7 +24,7 @@ from app.messages import template
 from app.messages.wording import samples_of
 from app.money.bills.bill import ByHand
 from app.money.bills.invoice import Invoice
-from app.money.sums.refund_policy import in_words
+from app.money.sums.refund_policy import policy_in_words
 from app.ops import translation_catalogue
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.waiting import Waiting
@@ -274,7 +274,7 @@ def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service:
 )
 def test_a_promise_is_a_sentence_in_hindi_too(tiers: str, said: str) -> None:
     with speaking("hi"):
-        assert in_words(tiers) == said
+        assert policy_in_words(tiers) == said
 
 
 def test_what_somebody_typed_is_never_taken_for_a_page(client: FlaskClient, slot: Slot) -> None:

@@ -135,7 +135,7 @@ def test_no_public_page_shuts_anybody_out(
     bill, another = busy["held"].bill, hold(open_slot(hours=60)).bill
     assert bill
     assert another
-    basket = Basket.of([bill, another])
+    basket = Basket.for_bills([bill, another])
     day = clock.day_of(free.starts_at)
     found = []
     for path in (

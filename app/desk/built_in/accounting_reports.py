@@ -22,9 +22,9 @@ from app.kernel.people import Person
 from app.kernel.workflow import asked
 from app.money.bills.bill import PARTS, Bill
 from app.money.bills.invoice import TITLES
-from app.money.bills.ledger import KINDS, Account, Line, Posting, imbalance, stands
+from app.money.bills.ledger import KINDS, Account, Line, Posting, imbalance, trial_balance_rows
 from app.money.bills.payment import Payment
-from app.money.bills.refund import ALIVE, Refund
+from app.money.bills.refund import PENDING, Refund
 from app.money.gateways.gateway import LABELS
 from app.money.reconcile.settlement import Settlement
 from app.money.reconcile.tally import Tally
@@ -121,7 +121,9 @@ def _debit_or_credit(amount: int, currency: str) -> dict[str, Any]:
 
 def trial_balance(when: AsOf) -> Iterator[Row]:
     order = [*dict.fromkeys(KINDS.values())]
-    for it, left, right in sorted(stands(_start_of_day(when.day)), key=lambda row: order.index(row[0].kind)):
+    for it, left, right in sorted(
+        trial_balance_rows(_start_of_day(when.day)), key=lambda row: order.index(row[0].kind)
+    ):
         debit, credit = Money(int(left), it.currency), Money(int(right), it.currency)
         yield {
             "account": _account_link(it),
@@ -382,7 +384,7 @@ def refund_ageing(period: Period) -> Iterator[Row]:
         .order_by(order, Refund.created_at.desc(), Refund.id.desc())
     )
     for refund, paid_with, person, name in session.execute(found.options(lazyload(Refund.payment))):
-        until = clock.now() if refund.state in ALIVE else refund.done_at or refund.changed_at
+        until = clock.now() if refund.state in PENDING else refund.done_at or refund.changed_at
         yield {
             "number": RowLink("refund", refund.id, refund.number),
             "state": refund.state,

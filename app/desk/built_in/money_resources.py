@@ -15,7 +15,7 @@ from app.money.bills.business import Business
 from app.money.bills.dispute import Dispute
 from app.money.bills.invoice import Invoice
 from app.money.bills.ledger import Account, Hold, Line, Posting
-from app.money.bills.payment import HERE, Payment
+from app.money.bills.payment import REFUNDABLE, Payment
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
 from app.money.reconcile.gateway_webhooks import Event
@@ -30,7 +30,7 @@ BOOKS = {"Accountant": "read moves", "Auditor": "read"}
 
 
 def _manual_gateways() -> list[str]:
-    return [each.name for each in gateway.every() if each.by_hand]
+    return [each.name for each in gateway.all_gateways() if each.by_hand]
 
 
 def _recorded_by_another() -> ColumnElement[bool]:
@@ -95,8 +95,10 @@ money = Pack(
                 Waits(
                     "Cheques to clear",
                     "Accountant",
-                    lambda: and_(Payment.gateway == "cheque", Payment.state.in_(HERE), Payment.cleared_at.is_(None)),
-                    {"f.gateway": "cheque", "f.state": ",".join(HERE)},
+                    lambda: and_(
+                        Payment.gateway == "cheque", Payment.state.in_(REFUNDABLE), Payment.cleared_at.is_(None)
+                    ),
+                    {"f.gateway": "cheque", "f.state": ",".join(REFUNDABLE)},
                     tone="info",
                 ),
             ],

@@ -440,7 +440,7 @@ def _parse_money(column: Column, given: Any) -> Money:
             raise ValueError('Send an amount such as {"amount": 99900, "currency": "INR"}.')
         money = Money(given["amount"], given["currency"])
     else:
-        money = Money.read(str(given), staff_locale.currency)
+        money = Money.parse(str(given), staff_locale.currency)
     if money.currency != staff_locale.currency:
         raise ValueError(f"Enter the amount in {staff_locale.currency}.")
     if abs(money.amount) >= 10**12:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from app.desk.declare.chart import Point
 from app.desk.declare.report import Heading, Report, Row, Table, Verdict
 from app.kernel import clock
-from app.money.paper.pdf_page import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, leading
-from app.money.paper.pdf_table import Column, Columns
+from app.money.paper.pdf_page import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, line_height
+from app.money.paper.pdf_table import PdfColumn, PdfTable
 from app.money.sums.amount import Money
 
 MAX_ROWS = 2_000  # rows: some sixty pages, which nobody reads, and five seconds, for which somebody waits
@@ -48,15 +48,15 @@ class ReportPdf:
         self._head(sheet)
         if self.table.count:
             self._chart(sheet)
-            Columns(sheet, columns, sheet.width, strong=self._strong()).draw()
+            PdfTable(sheet, columns, sheet.width, strong=self._strong()).draw()
             self._end(sheet)
         else:
-            sheet.flow(self.report.empty, LEFT, sheet.width, size=10)
+            sheet.flow_text(self.report.empty, LEFT, sheet.width, size=10)
         return bytes(sheet.output())
 
     # --- what is said ---
 
-    def _columns(self) -> list[Column]:
+    def _columns(self) -> list[PdfColumn]:
         heads = self.report.columns
         cells = {
             each.name: [(each.display(row), "") for row in self.rows] + self._sums(each, first=each is heads[0])
@@ -67,7 +67,7 @@ class ReportPdf:
             max(heads, key=lambda each: longest[each.name]).name
         ]
         return [
-            Column(each.label, cells[each.name], figures=each.is_figure, gives=each.name in wordy) for each in heads
+            PdfColumn(each.label, cells[each.name], figures=each.is_figure, gives=each.name in wordy) for each in heads
         ]
 
     def _sums(self, head: Heading, *, first: bool) -> list[tuple[str, str]]:
@@ -85,7 +85,7 @@ class ReportPdf:
             len(self.rows) + at for at in range(len(self._totals))
         }
 
-    def _texts(self, columns: Sequence[Column]) -> Iterator[str]:
+    def _texts(self, columns: Sequence[PdfColumn]) -> Iterator[str]:
         """Every word on it: of the faces, only their letters come along."""
         report = self.report
         yield from (
@@ -109,23 +109,23 @@ class ReportPdf:
 
     def _head(self, sheet: Sheet) -> None:
         half = sheet.width / 2
-        sheet.put(self.house, LEFT + half, half, size=9, bold=True, right=True, y=sheet.y + 2)
-        for line in sheet.wrapped(self.report.label, half - 5, 18):
-            sheet.put(line, LEFT, half, size=18)
-            sheet.y += leading(18)
+        sheet.put_line(self.house, LEFT + half, half, size=9, bold=True, right=True, y=sheet.y + 2)
+        for line in sheet.wrap_text(self.report.label, half - 5, 18):
+            sheet.put_line(line, LEFT, half, size=18)
+            sheet.y += line_height(18)
         sheet.y += 2
-        sheet.rule(sheet.y, width=sheet.width, colour=ACCENT, thick=0.9)
+        sheet.draw_rule(sheet.y, width=sheet.width, colour=ACCENT, thick=0.9)
         sheet.y += 4
-        sheet.flow(self.report.note, LEFT, sheet.width, colour=MUTED)
+        sheet.flow_text(self.report.note, LEFT, sheet.width, colour=MUTED)
         sheet.y += 2
         for name, said in self.asked:
-            sheet.put(name, LEFT, 38, size=9, colour=MUTED)
-            sheet.put(said, LEFT + 40, sheet.width - 40, size=9, bold=True)
-            sheet.y += leading(9) + 0.4
-        sheet.put(self.made, LEFT, sheet.width, size=7.5, colour=MUTED)
-        sheet.y += leading(7.5) + 3
+            sheet.put_line(name, LEFT, 38, size=9, colour=MUTED)
+            sheet.put_line(said, LEFT + 40, sheet.width - 40, size=9, bold=True)
+            sheet.y += line_height(9) + 0.4
+        sheet.put_line(self.made, LEFT, sheet.width, size=7.5, colour=MUTED)
+        sheet.y += line_height(7.5) + 3
         if self.verdict:
-            sheet.flow(
+            sheet.flow_text(
                 self.verdict.words, LEFT, sheet.width, size=10, bold=True, colour=_GOOD if self.verdict.good else _BAD
             )
             sheet.y += 3
@@ -135,15 +135,15 @@ class ReportPdf:
         if chart is None or len(points) < (2 if chart.shape == "columns" else 1):
             return
         of = next(each for each in self.report.columns if each.name == chart.of)
-        sheet.need(_CHART_HEIGHT + 14 if chart.shape == "columns" else min(len(points), _MAX_BARS) * 5.2 + 12)
-        sheet.put(f"{of.label} by {chart.along.replace('_', ' ')}", LEFT, sheet.width, size=9, bold=True)
-        sheet.y += leading(9) + 1.5
+        sheet.ensure_room(_CHART_HEIGHT + 14 if chart.shape == "columns" else min(len(points), _MAX_BARS) * 5.2 + 12)
+        sheet.put_line(f"{of.label} by {chart.along.replace('_', ' ')}", LEFT, sheet.width, size=9, bold=True)
+        sheet.y += line_height(9) + 1.5
         _draw_columns(sheet, points) if chart.shape == "columns" else _draw_bars(sheet, points)
         sheet.y += 4
 
     def _end(self, sheet: Sheet) -> None:
         if self.table.count > len(self.rows):
-            sheet.flow(
+            sheet.flow_text(
                 f"Showing the first {len(self.rows):,} of {self.table.count:,} rows. Totals include all rows, and the CSV file contains them all.",
                 LEFT,
                 sheet.width,
@@ -151,7 +151,7 @@ class ReportPdf:
             )
 
 
-def _needs_landscape(columns: Sequence[Column]) -> bool:
+def _needs_landscape(columns: Sequence[PdfColumn]) -> bool:
     return (
         sum(
             max(len(each) for each in (*column.head.split(), *(said for said, _ in column.cells))) + 3
@@ -163,8 +163,8 @@ def _needs_landscape(columns: Sequence[Column]) -> bool:
 
 def _draw_columns(sheet: Sheet, points: Sequence[Point]) -> None:
     """In the order of time: the highest is said above, the first and the last below."""
-    sheet.put(max(points, key=lambda it: it.part).display, LEFT, sheet.width, size=7.5, colour=MUTED)
-    top, step = sheet.y + leading(7.5) + 0.5, sheet.width / len(points)
+    sheet.put_line(max(points, key=lambda it: it.part).display, LEFT, sheet.width, size=7.5, colour=MUTED)
+    top, step = sheet.y + line_height(7.5) + 0.5, sheet.width / len(points)
     for at, it in enumerate(points):
         _draw_bar(
             sheet,
@@ -174,33 +174,33 @@ def _draw_columns(sheet: Sheet, points: Sequence[Point]) -> None:
             max(_CHART_HEIGHT * it.part, 0.2),
             below=it.below,
         )
-    sheet.rule(top + _CHART_HEIGHT, width=sheet.width, colour=HAIR)
+    sheet.draw_rule(top + _CHART_HEIGHT, width=sheet.width, colour=HAIR)
     sheet.y = top + _CHART_HEIGHT + 0.8
-    sheet.put(points[0].label, LEFT, sheet.width / 2, size=7.5, colour=MUTED)
-    sheet.put(points[-1].label, LEFT + sheet.width / 2, sheet.width / 2, size=7.5, colour=MUTED, right=True)
-    sheet.y += leading(7.5)
+    sheet.put_line(points[0].label, LEFT, sheet.width / 2, size=7.5, colour=MUTED)
+    sheet.put_line(points[-1].label, LEFT + sheet.width / 2, sheet.width / 2, size=7.5, colour=MUTED, right=True)
+    sheet.y += line_height(7.5)
 
 
 def _draw_bars(sheet: Sheet, points: Sequence[Point]) -> None:
     """The largest first, each with its name before it and its figure behind it."""
     shown = points[:_MAX_BARS]
-    named, figures = sheet.width * 0.3, max(sheet.wide(it.display, 8.5) for it in shown) + 4
+    named, figures = sheet.width * 0.3, max(sheet.text_width(it.display, 8.5) for it in shown) + 4
     room = sheet.width - named - figures - 3
     for it in shown:
-        sheet.put(it.label, LEFT, named - 3, size=8.5)
+        sheet.put_line(it.label, LEFT, named - 3, size=8.5)
         _draw_bar(sheet, LEFT + named, sheet.y + 0.8, room, 2.6, colour=(236, 239, 241))
         _draw_bar(sheet, LEFT + named, sheet.y + 0.8, max(room * it.part, 0.2), 2.6, below=it.below)
-        sheet.put(it.display, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
+        sheet.put_line(it.display, LEFT + named + room + 3, figures, size=8.5, right=True, colour=INK)
         sheet.y += 5.2
     if len(points) > _MAX_BARS:
-        sheet.put(
+        sheet.put_line(
             f"Showing the first {_MAX_BARS} of {len(points)}. The table below lists them all.",
             LEFT,
             sheet.width,
             size=7.5,
             colour=MUTED,
         )
-        sheet.y += leading(7.5)
+        sheet.y += line_height(7.5)
 
 
 def _draw_bar(

@@ -17,17 +17,17 @@ from app.kernel.jobs import every, later
 from app.kernel.numbering import number
 from app.kernel.people import Person
 from app.money.bills.bill import Bill
-from app.money.bills.order import Ordered, look_again
+from app.money.bills.order import GatewayOrder, check_order
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Asked, Charge, Returned
+from app.money.gateways.gateway import Charge, GatewayRefund, OrderRequest
 from app.money.sums.amount import Money, money_column
 
 MOST = 10
 
 
-class Basket(Noun, Linked, Ordered):
+class Basket(Noun, Linked, GatewayOrder):
     """One order at the gateway for several bills. What is in it is never changed: other bills are another basket."""
 
     link_kind = "basket"
@@ -46,7 +46,7 @@ class Basket(Noun, Linked, Ordered):
     # --- filling it ---
 
     @classmethod
-    def of(cls, bills: Iterable[Bill]) -> Self:
+    def for_bills(cls, bills: Iterable[Bill]) -> Self:
         """The same bills are the same basket, so that a double click is one order."""
         chosen = sorted(set(bills), key=lambda each: each.id)
         if not 2 <= len(chosen) <= MOST:
@@ -56,29 +56,29 @@ class Basket(Noun, Linked, Ordered):
         with transaction():
             chosen[0].lock()  # whoever clicks twice waits here, and finds the basket of the first click
             for each in chosen:
-                if no := cls._cannot(each):
+                if no := cls._refusal_for(each):
                     raise Refused(no)
-            return cls._same(chosen) or cls._made(chosen)
+            return cls._existing(chosen) or cls._create(chosen)
 
     @staticmethod
-    def _cannot(bill: Bill) -> str:
+    def _refusal_for(bill: Bill) -> str:
         if bill.is_promised:
             return f"{bill.number} is already paid and awaiting our confirmation."
         return "" if bill.can_be_paid else f"{bill.number} ({bill.thing.said_on_paper}) can no longer be paid."
 
     @classmethod
-    def _same(cls, bills: Sequence[Bill]) -> Self | None:
+    def _existing(cls, bills: Sequence[Bill]) -> Self | None:
         in_first = select(cls).join(InBasket).where(InBasket.bill_id == bills[0].id).order_by(cls.id.desc())
         return next((each for each in session.scalars(in_first).unique() if each.bills == list(bills)), None)
 
     @classmethod
-    def _made(cls, bills: Sequence[Bill]) -> Self:
+    def _create(cls, bills: Sequence[Bill]) -> Self:
         total = Money.total((each.price for each in bills), bills[0].price.currency)
         made = cls(
             number=number("BA"),
             person=bills[0].person,
             price=total,
-            gateway=gateway.usual(total.currency).name,
+            gateway=gateway.default_for(total.currency).name,
             look_at=clock.ahead(minutes=2),
             contents=[InBasket(bill=each) for each in bills],
         )
@@ -110,26 +110,28 @@ class Basket(Noun, Linked, Ordered):
         return all(each.is_settled for each in self.bills)
 
     @property
-    def asked(self) -> Asked:
+    def order_request(self) -> OrderRequest:
         payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
-        back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
-        until = min((each.asked.until for each in self.bills if each.asked.until), default=None)
+        back, away = (gateway.public_url(f"/pay/{self.token}/{way}") for way in ("back", "away"))
+        until = min((each.order_request.until for each in self.bills if each.order_request.until), default=None)
         about = f"{self.number}: " + ", ".join(each.thing.said_on_paper for each in self.bills)
-        return Asked(self.price, self.receipt, back, away, about[:250], payer, until)
+        return OrderRequest(self.price, self.receipt, back, away, about[:250], payer, until)
 
     # --- hearing of the money ---
 
-    def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
+    def apply_charges(
+        self, charges: Iterable[Charge], returned: Mapping[str, Sequence[GatewayRefund]] | None = None
+    ) -> None:
         """Each bill hears of its share by itself, in a transaction of its own: one that comes too late is no trouble to the others."""
         for charge in sorted(charges, key=lambda each: each.id):
             told = (returned or {}).get(charge.id, ())
-            for bill, share in self._shares(charge):
+            for bill, share in self._shares_of(charge):
                 with transaction():
                     bill.lock()
-                    Payment.known(bill, share, basket=self).lock().hear(share, bill.thing, told)
-            self._hear_elsewhere(charge, told)
+                    Payment.for_charge(bill, share, basket=self).lock().apply_charge(share, bill.thing, told)
+            self._apply_dashboard_refunds(charge, told)
 
-    def _shares(self, charge: Charge) -> list[tuple[Bill, Charge]]:
+    def _shares_of(self, charge: Charge) -> list[tuple[Bill, Charge]]:
         """To each what it asked for. Any other sum than that pays for nothing, and an attempt that failed is told once."""
         bills = self.bills
         if charge.money != self.price or charge.state in ("created", "failed"):
@@ -137,7 +139,7 @@ class Basket(Noun, Linked, Ordered):
         gone = charge.returned >= charge.money.amount
         return [(each, replace(charge, money=each.price, returned=each.price.amount if gone else 0)) for each in bills]
 
-    def _hear_elsewhere(self, charge: Charge, told: Sequence[Returned]) -> None:
+    def _apply_dashboard_refunds(self, charge: Charge, told: Sequence[GatewayRefund]) -> None:
         """Given back at the gateway's own pages: nobody said of which, so each gives what it has, one after the other."""
         strangers = [each for each in told if each.state != "failed"]
         if not strangers:
@@ -145,11 +147,15 @@ class Basket(Noun, Linked, Ordered):
         with transaction():
             shares = [each.lock() for each in Payment.shares_of(self.gateway, charge.id)]
             for each in strangers:
-                left = each.money if not any(Refund.known(share, each) for share in shares) else each.money - each.money
+                left = (
+                    each.money
+                    if not any(Refund.find_match(share, each) for share in shares)
+                    else each.money - each.money
+                )
                 for share in shares:
                     bite = min(left, share.money - share.gone)
                     if bite:
-                        Refund.heard(share, replace(each, money=bite))
+                        Refund.apply_report(share, replace(each, money=bite))
                         left -= bite
 
     def still_needs(self) -> str:
@@ -173,7 +179,7 @@ class InBasket(Noun):
     bill: Mapped[Bill] = relationship(back_populates="in_baskets", lazy="joined", innerjoin=True)
 
 
-def collected_by(name: str, order_id: str) -> Bill | Basket | None:
+def find_order(name: str, order_id: str) -> Bill | Basket | None:
     """Whatever this order of a gateway collects."""
     for kind in (Bill, Basket):
         found: Bill | Basket | None = session.scalar(
@@ -196,4 +202,4 @@ def look_for_lost_payments() -> None:
                 .limit(200)
             )
             for order in session.scalars(due):
-                later(look_again, order, key=f"look:{order.number}:{order.looked}")
+                later(check_order, order, key=f"look:{order.number}:{order.looked}")

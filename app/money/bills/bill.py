@@ -19,14 +19,14 @@ from app.kernel.translation import say
 from app.kernel.workflow import asked, move
 from app.messages.message import Message, remind, tell, tell_the_house
 from app.money.bills.invoice import Invoice
-from app.money.bills.ledger import Side, is_booked, post
-from app.money.bills.order import Ordered
+from app.money.bills.ledger import Side, is_posted, post
+from app.money.bills.order import GatewayOrder
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Asked, Charge, Returned
+from app.money.gateways.gateway import Charge, GatewayRefund, OrderRequest
 from app.money.sums.amount import Money, money_column
-from app.money.sums.approval_limits import above_four_eyes
+from app.money.sums.approval_limits import needs_four_eyes
 from app.money.sums.price import Price
 
 if TYPE_CHECKING:  # a basket holds bills; for the type checker alone, a bill knows in which it is
@@ -45,7 +45,7 @@ class Payable(Protocol):
     def lock(self) -> Any:
         """Whatever paying could change, in the one order that everybody keeps."""
 
-    def paid(self, payment: Payment) -> str | None:
+    def accept_payment(self, payment: Payment) -> str | None:
         """The money is here. Take it, or say why it has to go back; say so before changing anything."""
 
     def payment_failed(self, payment: Payment) -> None: ...
@@ -95,15 +95,17 @@ class Terms:
     due: datetime | None = None
 
 
-def _reach_by_link(bill: Bill) -> str | None:
-    return _is_taken(bill) or (None if bill.thing.awaits(bill) else "This payment request no longer needs to be paid.")
+def _cannot_send_link(bill: Bill) -> str | None:
+    return _awaits_approval(bill) or (
+        None if bill.thing.awaits(bill) else "This payment request no longer needs to be paid."
+    )
 
 
-def _is_taken(bill: Bill) -> str | None:
+def _awaits_approval(bill: Bill) -> str | None:
     return "This payment has been recorded and is awaiting a second approval." if bill.is_promised else None
 
 
-class Bill(Noun, Linked, Ordered):
+class Bill(Noun, Linked, GatewayOrder):
     """One request for money, and the gateway's order that collects it."""
 
     link_kind = "bill"
@@ -137,7 +139,7 @@ class Bill(Noun, Linked, Ordered):
     invoices: Mapped[list[Invoice]] = relationship(back_populates="bill", order_by="Invoice.id")
 
     @classmethod
-    def ask(cls, thing: Noun, person: Person, price: Price, terms: Terms | None = None) -> Bill:
+    def issue(cls, thing: Noun, person: Person, price: Price, terms: Terms | None = None) -> Bill:
         """Written in the transaction of the thing it is for; the gateway hears of it afterwards."""
         session.flush()
         terms, lines = terms or Terms(), price.as_json()
@@ -153,7 +155,7 @@ class Bill(Noun, Linked, Ordered):
             earned=Money(0, price.currency),
             buyer=dict(terms.buyer),
             due_at=terms.due,
-            gateway=gateway.usual(price.currency).name,
+            gateway=gateway.default_for(price.currency).name,
             look_at=clock.ahead(minutes=2),
         )
         session.add(bill)
@@ -162,15 +164,15 @@ class Bill(Noun, Linked, Ordered):
         return bill
 
     @classmethod
-    def all_of(cls, thing: Noun) -> Sequence[Bill]:
+    def all_for(cls, thing: Noun) -> Sequence[Bill]:
         return session.scalars(
             select(cls).where(cls.noun == thing.__tablename__, cls.row_id == thing.id).order_by(cls.id)
         ).all()
 
     @classmethod
-    def of(cls, thing: Noun) -> Bill | None:
+    def next_for(cls, thing: Noun) -> Bill | None:
         """The one to be paid next; when all are paid, the first."""
-        bills = cls.all_of(thing)
+        bills = cls.all_for(thing)
         return next((each for each in bills if each.state in ("open", "unpaid")), next(iter(bills), None))
 
     @property
@@ -189,11 +191,11 @@ class Bill(Noun, Linked, Ordered):
     def can_be_paid(self) -> bool:
         return self.wants_money and not self.is_promised and self.is_awaited
 
-    def close(self) -> None:
-        super().close()
+    def close_order(self) -> None:
+        super().close_order()
         for each in self.in_baskets:
             if each.basket.wants_money:
-                each.basket.close()
+                each.basket.close_order()
 
     @property
     def is_settled(self) -> bool:
@@ -202,7 +204,7 @@ class Bill(Noun, Linked, Ordered):
     @property
     def is_promised(self) -> bool:
         """Somebody took the money by hand, and a second pair of eyes has not seen it yet."""
-        return any(each.state == "authorized" and gateway.named(each.gateway).by_hand for each in self.payments)
+        return any(each.state == "authorized" and gateway.by_name(each.gateway).by_hand for each in self.payments)
 
     @property
     def whole_price(self) -> Price:
@@ -232,11 +234,11 @@ class Bill(Noun, Linked, Ordered):
     # --- asking for the money ---
 
     @property
-    def asked(self) -> Asked:
+    def order_request(self) -> OrderRequest:
         payer = {"name": self.person.name, "email": self.person.email, "contact": self.person.phone}
         until = getattr(self.thing, "hold_expires_at", None) if self.part != "rest" else None
-        back, away = (gateway.address(f"/pay/{self.token}/{way}") for way in ("back", "away"))
-        return Asked(
+        back, away = (gateway.public_url(f"/pay/{self.token}/{way}") for way in ("back", "away"))
+        return OrderRequest(
             self.price, self.receipt, back, away, f"{self.number}: {self.thing.said_on_paper}"[:250], payer, until
         )
 
@@ -245,7 +247,7 @@ class Bill(Noun, Linked, Ordered):
         "unpaid",
         by="Desk Accountant",
         label="Send payment link",
-        when=_reach_by_link,
+        when=_cannot_send_link,
         confirm=lambda it: f"{it.person.name} will get an email at {it.person.email} with a link to pay {it.price}.",
     )
     def send_link(self) -> None:
@@ -254,13 +256,15 @@ class Bill(Noun, Linked, Ordered):
 
     # --- hearing of the money ---
 
-    def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
+    def apply_charges(
+        self, charges: Iterable[Charge], returned: Mapping[str, Sequence[GatewayRefund]] | None = None
+    ) -> None:
         with transaction():
             self.lock()
             thing = self.thing
             for charge in sorted(charges, key=lambda each: each.id):
-                payment = Payment.known(self, charge).lock()
-                payment.hear(charge, thing, (returned or {}).get(charge.id, ()))
+                payment = Payment.for_charge(self, charge).lock()
+                payment.apply_charge(charge, thing, (returned or {}).get(charge.id, ()))
 
     @move("open", "void", "unpaid", to="paid", label="Mark as paid")
     def settle(self, payment: Payment) -> None:
@@ -271,18 +275,18 @@ class Bill(Noun, Linked, Ordered):
         sides += [(f"tax {name}", -tax) for name, tax in price.taxes.items()]
         post(f"for {payment.id}", f"Payment {payment} applied to {self.number}", *sides, about=self, person=self.person)
         invoice = Invoice.issue(self, price, payment)
-        Invoice.receipt(self, payment)
+        Invoice.issue_receipt(self, payment)
         tell(self.person, "money/invoice", invoice=invoice)
         if self.thing.is_delivered:
             self.deliver()
 
-    @move("open", "unpaid", by="Desk Accountant", label="Record payment", asks=ByHand, when=_is_taken)
+    @move("open", "unpaid", by="Desk Accountant", label="Record payment", asks=ByHand, when=_awaits_approval)
     def take_by_hand(self, asked: ByHand) -> Payment:
         """Record a payment made in cash, by cheque or by bank transfer. Large amounts need a second approval."""
         charge = Charge(f"{self.number}/{len(self.payments) + 1}", "captured", self.price, asked.reference)
-        payment = Payment.known(self, charge, through=asked.how)
+        payment = Payment.for_charge(self, charge, through=asked.how)
         payment.taken_by, payment.method = actor().user_id, asked.reference
-        if above_four_eyes(self.price):
+        if needs_four_eyes(self.price):
             payment.authorize(charge, self.thing)
         else:
             payment.capture(charge, self.thing)
@@ -291,9 +295,9 @@ class Bill(Noun, Linked, Ordered):
     @move("open", "unpaid", to="void")
     def cancel(self) -> None:
         """The payment is no longer needed. It may still arrive, because not every gateway can cancel an order."""
-        self.close()
+        self.close_order()
 
-    def fall_due(self, when: datetime) -> None:
+    def move_due_date(self, when: datetime) -> None:
         """What it is for has moved to another time, and so has the day by which its rest is owed."""
         if self.due_at and self.wants_money:
             self.due_at = when
@@ -310,7 +314,7 @@ class Bill(Noun, Linked, Ordered):
             self.lock()
             key = f"earn {self.id}/{self.paying.id if self.paying else 0}"  # once for each payment: a cheque may bounce after it was earned
             key += f" {of}" if of else ""
-            if self.state == "paid" and self.delivered_at is None and not is_booked(key):
+            if self.state == "paid" and self.delivered_at is None and not is_posted(key):
                 net = self.unearned if part is None else min(part, self.unearned)
                 self.earned += net
                 self.delivered_at = clock.now() if part is None or not self.unearned else None
@@ -334,14 +338,14 @@ class Bill(Noun, Linked, Ordered):
         most = min(money, payment.left) if payment else Money(0, self.price.currency)
         return Refund.owe(payment, most, why, sure=sure) if payment and most else None
 
-    def owes(self, refund: Refund, money: Money) -> None:
+    def book_refund(self, refund: Refund, money: Money) -> None:
         """A refund is certain: what it takes back of the price, of the tax and of the earnings is owed to the payer from now on."""
         payment = refund.payment
         if not money:
             return
         sides: list[Side] = [("received", money)]
         if payment.pays:
-            sides = self._taken_off(money, f"{refund.number}: {refund.why}", payment, refund)
+            sides = self._reverse_revenue(money, f"{refund.number}: {refund.why}", payment, refund)
         post(
             f"owe {refund.id}",
             f"Refund {refund.number} owed",
@@ -351,25 +355,25 @@ class Bill(Noun, Linked, Ordered):
             person=self.person,
         )
 
-    def _taken_off(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
+    def _reverse_revenue(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
         """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it: first what is not earned yet."""
         off, left = self.standing.cut(money)
         waits = min(off.net, self.unearned)
         self.earned -= off.net - waits
         self.left = left.as_json()
-        Invoice.credit(self, off, why, payment, refund)
+        Invoice.issue_credit_note(self, off, why, payment, refund)
         return [
             ("deposits", waits),
             ("income", off.net - waits),
             *((f"tax {name}", tax) for name, tax in off.taxes.items()),
         ]
 
-    def taken_back(self, payment: Payment, why: str) -> None:
+    def handle_bounce(self, payment: Payment, why: str) -> None:
         """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it. What was to go back of it was never here."""
-        promised = [each.give_way(each.money) for each in payment.refunds if each.state in ("owed", "to_approve")]
+        promised = [each.reduce_by(each.money) for each in payment.refunds if each.state in ("owed", "to_approve")]
         owed = Money.total(promised, payment.money.currency)
         rest = payment.money - owed
-        sides: list[Side] = self._taken_off(rest, why, payment) if payment.pays else [("received", rest)]
+        sides: list[Side] = self._reverse_revenue(rest, why, payment) if payment.pays else [("received", rest)]
         post(
             f"bounce {payment.id}",
             f"Cheque {payment} bounced",
@@ -406,7 +410,7 @@ class Bill(Noun, Linked, Ordered):
 def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
     """So much of everything that was paid for this, the last first. Never more than is here."""
     made: list[Refund] = []
-    for bill in reversed(Bill.all_of(thing)):
+    for bill in reversed(Bill.all_for(thing)):
         if money.amount > 0 and (refund := bill.give_back(money, why)):
             money -= refund.money
             made.append(refund)
@@ -415,7 +419,7 @@ def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
 
 def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
     """What was paid for this, and how much of it is here and not promised back."""
-    payments = [each for each in (bill.paying for bill in Bill.all_of(thing)) if each]
+    payments = [each for each in (bill.paying for bill in Bill.all_for(thing)) if each]
     return Money.total((each.money for each in payments), currency), Money.total(
         (each.left for each in payments), currency
     )
@@ -425,7 +429,7 @@ def refunds_of(thing: Noun) -> list[Refund]:
     """Everything that goes back, or went, of what was paid for this."""
     return [
         refund
-        for bill in Bill.all_of(thing)
+        for bill in Bill.all_for(thing)
         for payment in bill.payments
         for refund in payment.refunds
         if refund.state != "declined"

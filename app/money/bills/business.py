@@ -21,7 +21,7 @@ from app.money.sums.tax import STATES, is_gstin
 
 CURRENCIES = "INR", "USD", "EUR", "GBP", "AED", "AUD", "CAD", "CHF", "KES", "LKR", "NPR", "NZD", "SGD", "ZAR"
 
-_tell: Callable[[Mapping[str, str]], None] | None = None
+_on_change: Callable[[Mapping[str, str]], None] | None = None
 
 
 class Business(Noun):
@@ -54,14 +54,14 @@ class Business(Noun):
     logo: Mapped[Picture | None] = relationship(lazy="joined")
 
     @classmethod
-    def begin(cls) -> None:
+    def create_row(cls) -> None:
         """The row is there from the first day, and empty."""
-        if cls.ours() is None:
+        if cls.current() is None:
             with transaction():
                 session.add(cls(id=1))
 
     @classmethod
-    def ours(cls) -> Self | None:
+    def current(cls) -> Self | None:
         return session.get(cls, 1)
 
     def tidy(self) -> None:
@@ -86,19 +86,19 @@ class Business(Noun):
                 )
         if self.upi and not is_vpa(self.upi):
             wrong["upi"] = "Enter a valid UPI address, such as practice@upi."
-        wrong |= self._wrong_hours() | self._too_late()
+        wrong |= self._wrong_hours() | self._locked_fields()
         if wrong:
             raise Invalid.fields_said(wrong)
-        board.invalidate()
+        cache.invalidate()
 
     def _wrong_hours(self) -> dict[str, str]:
         try:
-            working_hours.read(self.hours)
+            working_hours.parse_hours(self.hours)
         except ValueError as error:
             return {"hours": str(error)}
         return {}
 
-    def _too_late(self) -> dict[str, str]:
+    def _locked_fields(self) -> dict[str, str]:
         """What is written down was written in a zone and in a currency: neither is changed under it."""
         wrong = {}
         now: Any = inspect(self).attrs
@@ -114,12 +114,12 @@ class Business(Noun):
             )
         if self.currency and self.currency not in CURRENCIES:
             wrong["currency"] = f"Choose one of these currencies: {', '.join(CURRENCIES[:-1])} or {CURRENCIES[-1]}."
-        elif now.currency.history.has_changes() and (other := _amounts_but(self.currency)):
+        elif now.currency.history.has_changes() and (other := _other_currency_in_use(self.currency)):
             wrong["currency"] = f"The currency can’t be changed, because amounts already exist in {other}."
         return wrong
 
     @property
-    def told(self) -> dict[str, str]:
+    def as_settings(self) -> dict[str, str]:
         """By the names of the settings that it stands above, and where the logo is."""
         said = {
             "business": self.name,
@@ -140,7 +140,7 @@ class Business(Noun):
         return self.name or "Default details"
 
 
-def _amounts_but(currency: str) -> str:
+def _other_currency_in_use(currency: str) -> str:
     """A currency other than this one in which something is written down, wherever that is."""
     for noun in db.nouns():
         for money in inspect(noun).composites:
@@ -150,21 +150,21 @@ def _amounts_but(currency: str) -> str:
     return ""
 
 
-def _say(told: Mapping[str, str]) -> None:
-    if _tell:
-        _tell(told)
+def _announce(told: Mapping[str, str]) -> None:
+    if _on_change:
+        _on_change(told)
 
 
-def _ours(own: Session) -> Mapping[str, str]:
+def _read_settings(own: Session) -> Mapping[str, str]:
     ours = own.get(Business, 1)
-    return ours.told if ours else {}
+    return ours.as_settings if ours else {}
 
 
-board = ProcessCache("business", _ours, _say)
+cache = ProcessCache("business", _read_settings, _announce)
 
 
-def introduce_by(tell: Callable[[Mapping[str, str]], None]) -> None:
+def configure(tell: Callable[[Mapping[str, str]], None]) -> None:
     """Whom to tell who we are, now and whenever it is changed."""
-    global _tell
-    _tell = tell
-    board.assume({})
+    global _on_change
+    _on_change = tell
+    cache.assume({})

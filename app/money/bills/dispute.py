@@ -18,7 +18,7 @@ from app.messages.message import tell_the_house
 from app.money.bills.ledger import post
 from app.money.bills.payment import Payment
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Disputed, gateway_column, label
+from app.money.gateways.gateway import GatewayDispute, gateway_column, gateway_label
 from app.money.sums.amount import Money, money_column
 
 
@@ -52,22 +52,22 @@ class Dispute(Noun):
         )
 
     @classmethod
-    def look(cls, name: str, id: str) -> Dispute:
+    def check_gateway(cls, name: str, id: str) -> Dispute:
         """Ask the gateway how it stands. Safe to do twice."""
-        told = gateway.named(name).dispute(id)
+        told = gateway.by_name(name).fetch_dispute(id)
         with transaction():
             payment = next(iter(Payment.shares_of(name, told.payment_id)), None)
             if payment is None:
                 raise Missing("No payment was found for this dispute.")
             payment.lock()
-            found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._opened(
+            found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._open(
                 payment, told
             )
-            found.hear(told)
+            found.apply_report(told)
         return found
 
     @classmethod
-    def _opened(cls, payment: Payment, told: Disputed) -> Dispute:
+    def _open(cls, payment: Payment, told: GatewayDispute) -> Dispute:
         nothing = Money(0, told.money.currency)
         made = cls(
             payment=payment,
@@ -86,13 +86,13 @@ class Dispute(Noun):
         self.payment.lock()
         return super().lock()
 
-    def hear(self, told: Disputed) -> None:
+    def apply_report(self, told: GatewayDispute) -> None:
         """Forward only: what is decided stays decided."""
         self.respond_by, self.look_at = told.respond_by, clock.ahead(hours=6)
         if self.state not in ("open", "under_review"):
             return
         if told.state not in ("won", "closed"):
-            self._keep_back(Money(told.deducted, self.money.currency))
+            self._withhold(Money(told.deducted, self.money.currency))
         if told.state == "under_review" and self.state == "open":
             self.review()
         elif told.state == "won":
@@ -102,7 +102,7 @@ class Dispute(Noun):
         elif told.state == "closed":
             self.end()
 
-    def _keep_back(self, so_far: Money) -> None:
+    def _withhold(self, so_far: Money) -> None:
         """The gateway has taken so much from us by now, part of it perhaps since the last time we asked."""
         if so_far > self.kept_back:
             more = so_far - self.kept_back
@@ -118,23 +118,23 @@ class Dispute(Noun):
     @move("open", "under_review", to="won", label="Mark as won")
     def win(self) -> None:
         """The dispute was won. We keep the payment."""
-        self._given_back_to_us()
+        self._release()
 
     @move("open", "under_review", to="closed", label="Close")
     def end(self) -> None:
         """The dispute was closed without a decision. We keep the payment."""
-        self._given_back_to_us()
+        self._release()
 
     @move("open", "under_review", to="lost", label="Mark as lost")
     def lose(self) -> None:
         """The dispute was lost. The customer’s bank keeps the amount, and it is posted as a loss once."""
         if not self.kept_back:
-            self._keep_back(self.money)
+            self._withhold(self.money)
         self.look_at = None
         self._post("lost", "lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))
         tell_the_house("money/dispute_lost", dispute=self)
 
-    def _given_back_to_us(self) -> None:
+    def _release(self) -> None:
         self.look_at = None
         self._post(
             "came back", "amount released", (self.payment.account, self.kept_back), ("disputed", -self.kept_back)
@@ -146,15 +146,15 @@ class Dispute(Noun):
 
     @property
     def gateway_label(self) -> str:
-        return label(self.gateway)
+        return gateway_label(self.gateway)
 
     def __str__(self) -> str:
         return self.gateway_id
 
 
-@job("Check dispute at the gateway")
-def look(dispute: Dispute) -> None:
-    Dispute.look(dispute.gateway, dispute.gateway_id)
+@job("Check dispute at the gateway", was="money.dispute.look")
+def check_dispute(dispute: Dispute) -> None:
+    Dispute.check_gateway(dispute.gateway, dispute.gateway_id)
 
 
 @every("Check open disputes", hours=1)
@@ -162,4 +162,4 @@ def look_after_disputes() -> None:
     with transaction():
         due = select(Dispute).where(Dispute.look_at <= clock.now(), Dispute.state.in_(("open", "under_review")))
         for dispute in session.scalars(due):
-            later(look, dispute, key=f"dispute:{dispute.id}:{clock.now():%Y%m%d%H}")
+            later(check_dispute, dispute, key=f"dispute:{dispute.id}:{clock.now():%Y%m%d%H}")

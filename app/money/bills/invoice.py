@@ -17,8 +17,8 @@ from app.kernel.numbering import fiscal_number
 from app.kernel.people import Person
 from app.kernel.translation import say, unsaid
 from app.messages.channel import Attachment
-from app.money.gateways.gateway import label
-from app.money.paper.document import Paper, PaperLine, Party, drawn
+from app.money.gateways.gateway import gateway_label
+from app.money.paper.document import Paper, PaperLine, Party, render_document
 from app.money.sums.amount import Money, money_column
 from app.money.sums.price import Price
 from app.money.sums.tax import STATES, is_gstin
@@ -36,7 +36,7 @@ _seller = Party("Frontdesk")
 _upi = ""
 
 
-def sell_as(seller: Party, upi: str = "") -> None:
+def configure(seller: Party, upi: str = "") -> None:
     """Who we are on paper, from now on; what is written already keeps who we were."""
     global _seller, _upi
     _seller, _upi = seller, upi
@@ -82,16 +82,18 @@ class Invoice(Noun, Linked):
         return cls._write("invoice", bill, price, payment)
 
     @classmethod
-    def receipt(cls, bill: Bill, payment: Payment) -> Invoice:
+    def issue_receipt(cls, bill: Bill, payment: Payment) -> Invoice:
         return cls._write(
             "receipt",
             bill,
-            Price.of(f"Payment received for {bill.number} ({label(payment.gateway)})", payment.money),
+            Price.untaxed(f"Payment received for {bill.number} ({gateway_label(payment.gateway)})", payment.money),
             payment,
         )
 
     @classmethod
-    def credit(cls, bill: Bill, price: Price, why: str, payment: Payment, refund: Refund | None = None) -> Invoice:
+    def issue_credit_note(
+        cls, bill: Bill, price: Price, why: str, payment: Payment, refund: Refund | None = None
+    ) -> Invoice:
         wrong = next((each for each in bill.invoices if each.kind == "invoice" and each.payment_id == payment.id), None)
         return cls._write("credit_note", bill, price, payment, why=why, refund=refund, credits=wrong)
 
@@ -110,7 +112,7 @@ class Invoice(Noun, Linked):
             payment=payment,
             seller=vars(_seller),
             buyer=buyer,
-            place=_place(buyer, _seller),
+            place=_place_of_supply(buyer, _seller),
             lines=price.as_json(),
             total=price.total,
             tax=price.tax,
@@ -131,12 +133,12 @@ class Invoice(Noun, Linked):
     def file_name(self) -> str:
         return f"{self.number.replace('/', '-')}.pdf"
 
-    def drawn(self) -> bytes:
+    def render_pdf(self) -> bytes:
         """The PDF: made anew each time from what is written, so it is the same each time."""
         zero = Money(0, self.total.currency)
         paid = zero if self.kind == "credit_note" else self.total
-        said = (f"Paid: {self.payment.said}",) if self.kind != "credit_note" else (self.why,)
-        return drawn(
+        said = (f"Paid: {self.payment.method_label}",) if self.kind != "credit_note" else (self.why,)
+        return render_document(
             Paper(
                 title=self.title,
                 number=self.number,
@@ -144,7 +146,7 @@ class Invoice(Noun, Linked):
                 seller=_party(self.seller),
                 buyer=_party(self.buyer),
                 place_of_supply=self.place,
-                lines=on_paper(Price.from_json(self.lines, self.total.currency)),
+                lines=document_lines(Price.from_json(self.lines, self.total.currency)),
                 total=self.total,
                 paid=paid,
                 due=zero,
@@ -155,13 +157,13 @@ class Invoice(Noun, Linked):
         )
 
     def attached(self, template: str) -> list[Attachment]:
-        return [Attachment(self.file_name, "application/pdf", self.drawn())]
+        return [Attachment(self.file_name, "application/pdf", self.render_pdf())]
 
     def __str__(self) -> str:
         return self.number
 
 
-def read_buyer(typed: Mapping[str, str]) -> dict[str, str]:
+def parse_buyer(typed: Mapping[str, str]) -> dict[str, str]:
     """What an invoice shall say of the buyer beside their name: checked, and empty where they said nothing."""
     told = {name: str(typed.get(name) or "").strip() for name in ("tax_number", "region", "address")}
     told["tax_number"] = told["tax_number"].upper()
@@ -179,9 +181,9 @@ def read_buyer(typed: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in told.items() if value}
 
 
-def request_for(bill: Bill, pay_link: str) -> bytes:
+def payment_request_pdf(bill: Bill, pay_link: str) -> bytes:
     """What is still to be paid, on paper: with a code to scan and a link to press, and without a number of the tax series."""
-    return drawn(
+    return render_document(
         Paper(
             title="Payment request",
             number=bill.number,
@@ -191,7 +193,7 @@ def request_for(bill: Bill, pay_link: str) -> bytes:
                 {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer
             ),
             place_of_supply="",
-            lines=on_paper(bill.whole_price),
+            lines=document_lines(bill.whole_price),
             total=bill.price,
             paid=Money(0, bill.price.currency),
             due=bill.price,
@@ -202,7 +204,7 @@ def request_for(bill: Bill, pay_link: str) -> bytes:
     )
 
 
-def on_paper(price: Price) -> list[PaperLine]:
+def document_lines(price: Price) -> list[PaperLine]:
     return [
         PaperLine(each.label, each.code, each.quantity, each.net, each.rates, each.taxes, each.total)
         for each in price.lines
@@ -213,6 +215,6 @@ def _party(told: dict[str, Any]) -> Party:
     return Party(**{name: told.get(name, "") for name in ("name", "address", "email", "phone", "tax_number", "region")})
 
 
-def _place(buyer: dict[str, Any], seller: Party) -> str:
+def _place_of_supply(buyer: dict[str, Any], seller: Party) -> str:
     code = buyer.get("region") or seller.region[:2]
     return f"{code[:2]} {STATES[code[:2]]}" if code[:2] in STATES else ""

@@ -27,7 +27,7 @@ from app.kernel.jobs import every
 from app.kernel.people import Person
 from app.kernel.translation import unsaid
 from app.kernel.workflow import move
-from app.money.gateways.gateway import label
+from app.money.gateways.gateway import gateway_label
 from app.money.sums.amount import Money, money_column
 
 # What an account is follows from the first word of its name: "gateway razorpay" is what Razorpay owes us.
@@ -47,7 +47,7 @@ KINDS = {
     "fees": "expense",
     "disputes-lost": "expense",
 }
-MEANS = {
+MEANINGS = {
     "gateway": "Collected by the gateway, not yet settled",
     "cash": "Cash in hand",
     "cheques": "Cheques not yet cleared",
@@ -107,7 +107,7 @@ class Account(Noun):
     held: Mapped[int] = mapped_column(BigInteger, default=0, info={"label": "On hold"})
 
     @classmethod
-    def called(cls, name: str, currency: str, *, owner: str = "", guarded: bool = False) -> Account:
+    def find_or_open(cls, name: str, currency: str, *, owner: str = "", guarded: bool = False) -> Account:
         same = select(cls).where(cls.name == name, cls.owner == owner, cls.currency == currency)
         found = session.scalar(same)
         if found is None:
@@ -126,9 +126,9 @@ class Account(Noun):
         return found
 
     @classmethod
-    def wallet(cls, of: Noun, currency: str) -> Account:
+    def wallet_of(cls, of: Noun, currency: str) -> Account:
         """What we keep for somebody, and what they can never draw more than."""
-        return cls.called("wallet", currency, owner=f"{of.__tablename__} {of.id}", guarded=True)
+        return cls.find_or_open("wallet", currency, owner=f"{of.__tablename__} {of.id}", guarded=True)
 
     @property
     def available(self) -> Money:
@@ -150,13 +150,13 @@ class Account(Noun):
 
     @property
     def means(self) -> str:
-        return MEANS[self.name.split()[0]]
+        return MEANINGS[self.name.split()[0]]
 
     @property
     def title(self) -> str:
         """As an accountant calls it: Gateway balance: Razorpay, Output tax: CGST."""
         first, _, which = self.name.partition(" ")
-        return f"{TITLES[first]}: {label(which) if first == 'gateway' else which}" if which else TITLES[first]
+        return f"{TITLES[first]}: {gateway_label(which) if first == 'gateway' else which}" if which else TITLES[first]
 
     def __str__(self) -> str:
         return " ".join(
@@ -217,7 +217,7 @@ class Posting(Noun):
         """A mistake is not erased: the same lines the other way round stand beside it, once."""
         back = [(line.account, -line.money) for line in self.lines]
         if (
-            write(
+            write_posting(
                 f"reverse {self.key}",
                 f"{why} ({self.what})",
                 *back,
@@ -266,10 +266,10 @@ Side = tuple[str | Account, Money]
 
 def post(key: str, what: str, *sides: Side, about: Noun, person: Person | None = None) -> Posting | None:
     """Write it down, once: the same key a second time changes nothing. Sums of zero leave no line, and no lines no posting."""
-    return write(key, what, *sides, noun=about.__tablename__, row_id=about.id, person=person)
+    return write_posting(key, what, *sides, noun=about.__tablename__, row_id=about.id, person=person)
 
 
-def write(
+def write_posting(
     key: str, what: str, *sides: Side, noun: str, row_id: int | None, person: Person | None, reverses: int | None = None
 ) -> Posting | None:
     together = [(account, money) for account, money in sides if money]
@@ -298,7 +298,7 @@ def write(
     rows = [
         {"posting_id": new, "account_id": account.id, "money_amount": money.amount, "money_currency": money.currency}
         | times
-        for account, (_, money) in zip(_accounts(together), together, strict=True)
+        for account, (_, money) in zip(_accounts_of(together), together, strict=True)
     ]
     session.execute(insert(Line.__table__), sorted(rows, key=lambda row: row["account_id"]))
     for account, _ in together:
@@ -307,11 +307,11 @@ def write(
     return Posting.get(new)
 
 
-def is_booked(key: str) -> bool:
+def is_posted(key: str) -> bool:
     return session.scalar(select(Posting.id).where(Posting.key == key)) is not None
 
 
-def _accounts(sides: Sequence[Side]) -> list[Account]:
+def _accounts_of(sides: Sequence[Side]) -> list[Account]:
     """Those that are only named are read together, and opened where nobody has used them before."""
     names = [account for account, _ in sides if isinstance(account, str)]
     found = session.scalars(select(Account).where(Account.name.in_(names), Account.owner == "")) if names else ()
@@ -319,12 +319,12 @@ def _accounts(sides: Sequence[Side]) -> list[Account]:
     return [
         account
         if isinstance(account, Account)
-        else known.get((account, money.currency)) or Account.called(account, money.currency)
+        else known.get((account, money.currency)) or Account.find_or_open(account, money.currency)
         for account, money in sides
     ]
 
 
-def balance(name: str, currency: str, *, owner: str = "", about: Noun | None = None) -> Money:
+def balance_of(name: str, currency: str, *, owner: str = "", about: Noun | None = None) -> Money:
     """What an account comes to: debits above zero. With `about`, what it comes to for one thing alone."""
     found = (
         select(func.coalesce(func.sum(Line.__table__.c.money_amount), 0))
@@ -364,7 +364,7 @@ def check_the_books() -> None:
         raise RuntimeError(f"The books do not add up: {wrong}")
 
 
-def stands(moment: datetime | None = None) -> list[Any]:
+def trial_balance_rows(moment: datetime | None = None) -> list[Any]:
     """Each account with the sums of both of its sides: the trial balance, up to and with this day."""
     amount = Line.__table__.c.money_amount
     left, right = (

@@ -39,16 +39,16 @@ class OneOffCharge(Linked):
 
     @property
     def bill(self) -> Bill:
-        return Bill.all_of(self)[0]  # type: ignore[arg-type]  # whoever mixes this in is a noun
+        return Bill.all_for(self)[0]  # type: ignore[arg-type]  # whoever mixes this in is a noun
 
-    def ask(self) -> None:
+    def request_payment(self) -> None:
         """For the money, with a link to pay."""
         session.add(self)
         session.flush()
-        bill = Bill.ask(self, self.person, Price.of(self.said_on_paper, self.price))  # type: ignore[arg-type]
+        bill = Bill.issue(self, self.person, Price.untaxed(self.said_on_paper, self.price))  # type: ignore[arg-type]
         tell(self.person, "money/pay_link", bill=bill)
 
-    def let_off(self) -> None:
+    def waive_payment(self) -> None:
         """Nobody has to pay it any more."""
         if self.bill.wants_money:
             self.bill.cancel()
@@ -61,11 +61,11 @@ class OneOffCharge(Linked):
         """There is nothing more to do for it than to pay it."""
         return bool(self.state == "paid")
 
-    def paid(self, payment: Payment) -> str | None:
+    def accept_payment(self, payment: Payment) -> str | None:
         if not self.awaits(payment.bill):
             return f"{self.said_on_paper} was already {self.state_label(self.state).lower()} when the payment arrived."
         if self.state == "open":
-            self.settle(payment.said)
+            self.settle(payment.method_label)
         return None
 
     def payment_failed(self, payment: Payment) -> None: ...

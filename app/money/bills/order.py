@@ -13,10 +13,10 @@ from app.kernel.db import transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import job, later
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Asked, Charge, Checkout, Lapsed, Returned, gateway_column
+from app.money.gateways.gateway import Charge, CheckoutForm, GatewayRefund, OrderExpired, OrderRequest, gateway_column
 
 
-class Ordered:
+class GatewayOrder:
     """Whatever is collected by one order of a gateway: a bill, or several at once."""
 
     if TYPE_CHECKING:  # every noun that is one brings these
@@ -38,9 +38,11 @@ class Ordered:
             """All that could come has come."""
 
         @property
-        def asked(self) -> Asked: ...
+        def order_request(self) -> OrderRequest: ...
 
-        def heard(self, charges: Iterable[Charge], returned: Mapping[str, Sequence[Returned]] | None = None) -> None:
+        def apply_charges(
+            self, charges: Iterable[Charge], returned: Mapping[str, Sequence[GatewayRefund]] | None = None
+        ) -> None:
             """What the gateway says of each attempt, taken to heart. Safe to hear twice."""
 
         def lock(self) -> Self: ...
@@ -63,56 +65,56 @@ class Ordered:
         if not self.wants_money:
             raise Refused("There is nothing left to pay here.")
         if self.order_id is None:
-            order_id = gateway.named(self.gateway).order(self.asked)
+            order_id = gateway.by_name(self.gateway).create_order(self.order_request)
             with transaction():
-                self._keep(order_id)
+                self._keep_order_id(order_id)
         assert self.order_id is not None
         return self.order_id
 
-    def _keep(self, order_id: str) -> None:
+    def _keep_order_id(self, order_id: str) -> None:
         """The first one stays: another click may have been quicker, and its order is the one that a payer holds."""
         self.lock()
         if self.order_id is None:
             self.order_id = order_id
 
-    def checkout(self) -> Checkout:
+    def open_checkout(self) -> CheckoutForm:
         """The way to the gateway's page. An order that the gateway has closed is looked at once more, and then asked for anew."""
-        here, order_id = gateway.named(self.gateway), self.announce()
+        here, order_id = gateway.by_name(self.gateway), self.announce()
         try:
-            return here.checkout(order_id, self.asked)
-        except Lapsed:
-            self.look()
+            return here.checkout_form(order_id, self.order_request)
+        except OrderExpired:
+            self.check_gateway()
             with transaction():
                 self.lock()
                 if self.order_id == order_id and self.wants_money:
                     self.order_id, self.orders = None, self.orders + 1
-            return here.checkout(self.announce(), self.asked)
+            return here.checkout_form(self.announce(), self.order_request)
 
-    def close(self) -> None:
+    def close_order(self) -> None:
         """Ask the gateway to take no more money for this."""
         if self.order_id:
-            later(close, self, key=f"close:{type(self).__name__.lower()}:{self.id}:{self.orders}")  # type: ignore[arg-type]
+            later(close_order, self, key=f"close:{type(self).__name__.lower()}:{self.id}:{self.orders}")  # type: ignore[arg-type]
 
     # --- hearing of the money ---
 
-    def returned(self, fields: Mapping[str, str]) -> str:
+    def handle_return(self, fields: Mapping[str, str]) -> str:
         """The payer's browser says that it is paid: believe only the gateway, and ask it. Answers "" or what is wrong."""
-        wrong = gateway.named(self.gateway).came_back(self.order_id or "", fields)
+        wrong = gateway.by_name(self.gateway).verify_return(self.order_id or "", fields)
         if not wrong:
-            self.look()
+            self.check_gateway()
         return wrong
 
-    def look(self) -> None:
+    def check_gateway(self) -> None:
         """Ask the gateway what happened, and take it to heart. Webhook, browser and clock all end here; safe to do twice."""
         if self.order_id:
-            here = gateway.named(self.gateway)
-            charges = here.charges(self.order_id)
-            self.heard(
+            here = gateway.by_name(self.gateway)
+            charges = here.list_charges(self.order_id)
+            self.apply_charges(
                 charges,
-                {each.id: here.refunds(each.id) for each in charges if each.returned and each.state == "captured"},
+                {each.id: here.list_refunds(each.id) for each in charges if each.returned and each.state == "captured"},
             )
 
-    def look_again(self) -> None:
+    def check_again(self) -> None:
         """Growing gaps: minutes at first, hours for the days in which a bank may still change its mind.
 
         The next look is written down before this one begins: however this one ends, nothing is forgotten.
@@ -124,15 +126,15 @@ class Ordered:
             self.looked += 1
             waits = self.wants_money and self.is_awaited  # the rest of a deposit may be paid weeks later
             self.look_at = None if self.is_settled or (over and not waits) else clock.now() + gap
-        self.look()
+        self.check_gateway()
 
 
-@job("Close payment at the gateway")
-def close(order: Ordered) -> None:
+@job("Close payment at the gateway", was="money.order.close")
+def close_order(order: GatewayOrder) -> None:
     if order.order_id:
-        gateway.named(order.gateway).close(order.order_id)
+        gateway.by_name(order.gateway).close_order(order.order_id)
 
 
-@job("Check payment at the gateway")
-def look_again(order: Ordered) -> None:
-    order.look_again()
+@job("Check payment at the gateway", was="money.order.look_again")
+def check_order(order: GatewayOrder) -> None:
+    order.check_again()

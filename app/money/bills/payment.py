@@ -18,7 +18,7 @@ from app.kernel.workflow import asked, move
 from app.money.bills.ledger import post
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Charge, Returned, gateway_column, label
+from app.money.gateways.gateway import Charge, GatewayRefund, gateway_column, gateway_label
 from app.money.sums.amount import Money, money_column
 
 if TYPE_CHECKING:  # a bill knows its payments; for the type checker alone, a payment knows its bill
@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # a bill knows its payments; for the type checker alone, a pa
     from app.money.bills.bill import Bill, Payable
     from app.money.bills.dispute import Dispute
 
-HERE = "captured", "partly_refunded"  # what can still go back, in whole or in part
+REFUNDABLE = "captured", "partly_refunded"  # what can still go back, in whole or in part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +50,23 @@ class Bounce:
     why: str = asked("Reason given by the bank", longest=200)
 
 
-def _is_four_eyes(payment: Payment) -> str | None:
-    if not gateway.named(payment.gateway).by_hand:
+def _cannot_approve(payment: Payment) -> str | None:
+    if not gateway.by_name(payment.gateway).by_hand:
         return "This payment is confirmed by the gateway and can’t be approved here."
     if payment.taken_by is not None and payment.taken_by == actor().user_id:
         return "You recorded this payment yourself. Someone else has to approve it."
     return None
 
 
-def _is_cheque(payment: Payment) -> str | None:
+def _cannot_bounce(payment: Payment) -> str | None:
     return None if payment.gateway == "cheque" else "This applies to cheques only."
 
 
-def _not_cleared(payment: Payment) -> str | None:
-    return _is_cheque(payment) or ("This cheque has already cleared." if payment.cleared_at else None)
+def _cannot_clear(payment: Payment) -> str | None:
+    return _cannot_bounce(payment) or ("This cheque has already cleared." if payment.cleared_at else None)
 
 
-def _something_left(payment: Payment) -> str | None:
+def _cannot_refund(payment: Payment) -> str | None:
     if payment.gateway == "cheque" and not payment.cleared_at:
         return "This cheque hasn’t cleared yet. Wait until it clears, or mark it as bounced."
     if payment.is_disputed:
@@ -123,7 +123,7 @@ class Payment(Noun):
     disputes: Mapped[list[Dispute]] = relationship("Dispute", back_populates="payment")
 
     @classmethod
-    def known(cls, bill: Bill, charge: Charge, *, through: str = "", basket: Basket | None = None) -> Payment:
+    def for_charge(cls, bill: Bill, charge: Charge, *, through: str = "", basket: Basket | None = None) -> Payment:
         name = through or (basket or bill).gateway
         same = select(cls).where(cls.gateway == name, cls.gateway_id == charge.id)
         payment = session.scalar(same.where(cls.bill_id == bill.id) if basket else same)
@@ -147,7 +147,7 @@ class Payment(Noun):
     @property
     def left(self) -> Money:
         """What of it is still here, and not promised back."""
-        return self.money - self.back if self.state in HERE else Money(0, self.money.currency)
+        return self.money - self.back if self.state in REFUNDABLE else Money(0, self.money.currency)
 
     @property
     def gone(self) -> Money:
@@ -186,7 +186,7 @@ class Payment(Noun):
 
     # --- what the gateway says ---
 
-    def hear(self, charge: Charge, thing: Payable, returned: Sequence[Returned] = ()) -> None:
+    def apply_charge(self, charge: Charge, thing: Payable, returned: Sequence[GatewayRefund] = ()) -> None:
         """Forward only: what is heard late, twice or in the wrong order changes nothing."""
         waits = self.state in ("created", "failed", "authorized")
         if charge.state == "refunded" and waits:
@@ -197,8 +197,8 @@ class Payment(Noun):
             self.authorize(charge, thing)
         elif charge.state == "failed" and self.state == "created":
             self.fail(charge, thing)
-        if self.state in (*HERE, "refunded"):
-            Refund.all_heard(self, returned)
+        if self.state in (*REFUNDABLE, "refunded"):
+            Refund.apply_reports(self, returned)
 
     @move("created", "failed", to="authorized")
     def authorize(self, charge: Charge, thing: Payable) -> None:
@@ -233,7 +233,7 @@ class Payment(Noun):
             self.owe_back(f"{charge.money} was paid instead of {self.bill.price}.")
         elif self.bill.state == "paid":
             self.owe_back("This was paid twice.")
-        elif no := thing.paid(self):
+        elif no := thing.accept_payment(self):
             self.owe_back(no)
         else:
             self.pays = True
@@ -252,11 +252,11 @@ class Payment(Noun):
         Refund.owe(self, self.left, why, sure=True)
 
     @move(
-        *HERE,
+        *REFUNDABLE,
         by="Desk Accountant",
         label="Refund",
         asks=GiveBack,
-        when=_something_left,
+        when=_cannot_refund,
         careful=True,
         confirm=lambda it: (
             f"You can refund up to {it.left} of {it.money} to {it.bill.person.name} ({it.bill.person.email}) by the original payment method ({it.gateway_label})."
@@ -264,30 +264,30 @@ class Payment(Noun):
     )
     def give_back(self, asked: GiveBack) -> str:
         """Refund all or part of this payment to the original payment method."""
-        return Refund.owe(self, typed(asked.amount, self.left), asked.why).what_next
+        return Refund.owe(self, parse_amount(asked.amount, self.left), asked.why).what_next
 
-    @move(*HERE, to="partly_refunded", label="Mark as partly refunded")
+    @move(*REFUNDABLE, to="partly_refunded", label="Mark as partly refunded")
     def went_back_in_part(self) -> None:
         """Part of the payment has been refunded."""
 
-    @move(*HERE, to="refunded", label="Mark as refunded")
+    @move(*REFUNDABLE, to="refunded", label="Mark as refunded")
     def went_back(self) -> None:
         """The payment has been refunded in full."""
 
     # --- money taken by hand ---
 
-    @move("authorized", by="Accountant", label="Approve payment", when=_is_four_eyes)
+    @move("authorized", by="Accountant", label="Approve payment", when=_cannot_approve)
     def approve(self) -> None:
         """Give the second approval. The payment then counts as received."""
         self.capture(Charge(self.gateway_id, "captured", self.money, self.method), self.bill.thing)
 
-    @move("authorized", to="failed", by="Accountant", label="Reject payment", asks=Bounce, when=_is_four_eyes)
+    @move("authorized", to="failed", by="Accountant", label="Reject payment", asks=Bounce, when=_cannot_approve)
     def reject(self, asked: Bounce) -> None:
         """The payment was not received."""
         self.error = asked.why
         self.bill.thing.payment_failed(self)
 
-    @move(*HERE, by="Accountant", label="Mark cheque as cleared", when=_not_cleared)
+    @move(*REFUNDABLE, by="Accountant", label="Mark cheque as cleared", when=_cannot_clear)
     def clear(self) -> None:
         """The bank has cleared the cheque."""
         post(
@@ -306,13 +306,13 @@ class Payment(Noun):
         by="Accountant",
         label="Mark cheque as bounced",
         asks=Bounce,
-        when=_not_cleared,
+        when=_cannot_clear,
         careful=True,
     )
     def bounce(self, asked: Bounce) -> None:
         """The bank returned the cheque. The amount is due again, and the customer is notified."""
         self.error = asked.why
-        self.bill.taken_back(self, asked.why)
+        self.bill.handle_bounce(self, asked.why)
 
     def news(self) -> dict[str, Any]:
         """What a hook hears of it."""
@@ -330,26 +330,26 @@ class Payment(Noun):
         }
 
     @property
-    def said(self) -> str:
+    def method_label(self) -> str:
         """How it came, for a person: "Cash, receipt 7", "Razorpay pay_Nx12"."""
         return (
             f"{self.gateway_label}, {self.method}"
-            if gateway.named(self.gateway).by_hand
+            if gateway.by_name(self.gateway).by_hand
             else f"{self.gateway_label} {self.gateway_id}"
         )
 
     @property
     def gateway_label(self) -> str:
-        return label(self.gateway)
+        return gateway_label(self.gateway)
 
     def __str__(self) -> str:
         return self.gateway_id
 
 
-def typed(amount: str, most: Money) -> Money:
+def parse_amount(amount: str, most: Money) -> Money:
     """An amount that somebody typed into a small form: above zero, and no more than there is. Empty means all of it."""
     try:
-        money = Money.read(amount, most.currency) if amount.strip() else most
+        money = Money.parse(amount, most.currency) if amount.strip() else most
     except ValueError as error:
         raise Invalid.fields_said({"amount": str(error)}) from None
     if not Money(0, most.currency) < money <= most:

@@ -21,14 +21,14 @@ from app.kernel.workflow import asked, move
 from app.messages.message import tell, tell_the_house
 from app.money.bills.ledger import post
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Declined, Returned, gateway_column, label
+from app.money.gateways.gateway import Declined, GatewayRefund, gateway_column, gateway_label
 from app.money.sums.amount import Money, money_column
-from app.money.sums.approval_limits import above_four_eyes
+from app.money.sums.approval_limits import needs_four_eyes
 
 if TYPE_CHECKING:  # a payment knows its refunds; for the type checker alone, a refund knows its payment
     from app.money.bills.payment import Payment
 
-ALIVE = "to_approve", "owed", "sent", "failed"  # promised, and not yet with the payer
+PENDING = "to_approve", "owed", "sent", "failed"  # promised, and not yet with the payer
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class HandedOut:
     reference: str = asked("Reference", help="Number of the signed receipt, or the bank reference", longest=80)
 
 
-def _somebody_else(refund: Refund) -> str | None:
+def _cannot_approve(refund: Refund) -> str | None:
     return (
         "You requested this refund yourself. Someone else has to approve it."
         if refund.asked_by and refund.asked_by == actor().user_id
@@ -53,7 +53,7 @@ def _somebody_else(refund: Refund) -> str | None:
     )
 
 
-def _by_hand(refund: Refund) -> str | None:
+def _cannot_pay_out(refund: Refund) -> str | None:
     if refund.state == "owed" and not refund.is_by_hand:
         return "This refund is sent automatically to the original payment method."
     return (
@@ -63,7 +63,7 @@ def _by_hand(refund: Refund) -> str | None:
     )
 
 
-def _by_dispute(refund: Refund) -> str | None:
+def _cannot_settle_by_dispute(refund: Refund) -> str | None:
     return (
         None
         if any(each.state == "lost" for each in refund.payment.disputes)
@@ -113,15 +113,15 @@ class Refund(Noun):
         with transaction():
             payment.lock()
             decided = None if sure or actor().is_house else actor().user_id
-            refund = cls._of(payment, money, why, asked_by=decided)
-            if decided is not None and above_four_eyes(money):
+            refund = cls._create(payment, money, why, asked_by=decided)
+            if decided is not None and needs_four_eyes(money):
                 refund.wait_for_approval()
             else:
-                refund.begin()
+                refund.start()
         return refund
 
     @classmethod
-    def _of(
+    def _create(
         cls, payment: Payment, money: Money, why: str, *, asked_by: int | None = None, elsewhere: bool = False
     ) -> Refund:
         if not Money(0, money.currency) < money <= payment.left:
@@ -151,7 +151,7 @@ class Refund(Noun):
 
     @property
     def is_by_hand(self) -> bool:
-        return gateway.named(self.gateway).by_hand
+        return gateway.by_name(self.gateway).by_hand
 
     @property
     def what_next(self) -> str:
@@ -175,14 +175,14 @@ class Refund(Noun):
         to="owed",
         by="Accountant",
         label="Approve refund",
-        when=_somebody_else,
+        when=_cannot_approve,
         confirm=lambda it: (
             f"{it.money} will be refunded to {it.payment.bill.person.name} by the original payment method ({it.gateway_label}). Reason: {it.why}"
         ),
     )
     def approve(self) -> None:
         """Give the second approval. The refund is then sent."""
-        self.begin()
+        self.start()
 
     @move("to_approve", to="declined", by="Accountant", label="Decline refund", asks=Why)
     def decline(self, asked: Why) -> None:
@@ -190,17 +190,17 @@ class Refund(Noun):
         self.trouble = asked.why
         self.payment.back -= self.money
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """From here on it is owed, whatever happens: so it stands in the books."""
-        self.stand(self.money)
+        self.book_debt(self.money)
         if not self.is_by_hand:
             self.look_at = clock.ahead(minutes=15)
-            later(send, self)
+            later(send_refund, self)
 
-    def stand(self, money: Money) -> None:
+    def book_debt(self, money: Money) -> None:
         """What is owed from now on stands in the books, and on paper."""
         self.owed_at = clock.now()
-        self.payment.bill.owes(self, money)
+        self.payment.bill.book_refund(self, money)
 
     # --- going ---
 
@@ -208,25 +208,25 @@ class Refund(Noun):
         """Ask the gateway. Whatever is lost on the way, the same key is the same refund."""
         if self.state != "owed" or self.is_by_hand:
             return
-        here = gateway.named(self.gateway)
+        here = gateway.by_name(self.gateway)
         if self.payment.is_disputed:
             self.fail("This payment is disputed. A refund would pay the customer twice.")
             return
         try:
-            told = here.refund(self.payment.gateway_id, self.money, self.key)
+            told = here.send_refund(self.payment.gateway_id, self.money, self.key)
         except Declined as no:
-            known = here.refunds(self.payment.gateway_id)
+            known = here.list_refunds(self.payment.gateway_id)
             with transaction():
                 self.lock()
-                Refund.all_heard(self.payment, known)  # it may have gone back at the gateway's dashboard meanwhile
+                Refund.apply_reports(self.payment, known)  # it may have gone back at the gateway's dashboard meanwhile
                 if self.state == "owed":
                     self.fail(no.words)
             return
         with transaction():
             self.lock()
-            Refund.heard(self.payment, told, mine=self)
+            Refund.apply_report(self.payment, told, mine=self)
 
-    def look(self) -> None:
+    def check_gateway(self) -> None:
         """How far is it? The clock asks with growing gaps until it is there."""
         gap = min(timedelta(minutes=15) * 2 ** min(self.looked, 7), timedelta(days=1))
         with transaction():
@@ -236,28 +236,28 @@ class Refund(Noun):
         if self.state == "owed":
             self.send()
         elif self.state == "sent":
-            self.hear_all(gateway.named(self.gateway).refunds(self.payment.gateway_id))
+            self.apply_locked(gateway.by_name(self.gateway).list_refunds(self.payment.gateway_id))
 
-    def hear_all(self, told: Iterable[Returned]) -> None:
+    def apply_locked(self, told: Iterable[GatewayRefund]) -> None:
         with transaction():
             self.lock()
-            Refund.all_heard(self.payment, told)
+            Refund.apply_reports(self.payment, told)
 
     @classmethod
-    def all_heard(cls, payment: Payment, told: Iterable[Returned]) -> None:
+    def apply_reports(cls, payment: Payment, told: Iterable[GatewayRefund]) -> None:
         """What we know of comes first: one that did not get there makes room for one that was made elsewhere.
 
         Of a share, what was made elsewhere is told by its basket.
         """
         if payment.basket_id:
-            told = [each for each in told if cls.known(payment, each)]
-        for each in sorted(told, key=lambda it: cls.known(payment, it) is None):
-            cls.heard(payment, each)
+            told = [each for each in told if cls.find_match(payment, each)]
+        for each in sorted(told, key=lambda it: cls.find_match(payment, it) is None):
+            cls.apply_report(payment, each)
 
     @classmethod
-    def heard(cls, payment: Payment, told: Returned, mine: Refund | None = None) -> None:
+    def apply_report(cls, payment: Payment, told: GatewayRefund, mine: Refund | None = None) -> None:
         """One refund, as the gateway sees it: ours by its number or by our key, or one that was made elsewhere. Safe to hear twice."""
-        refund = mine if mine and mine.gateway_id in (None, told.id) else cls.known(payment, told)
+        refund = mine if mine and mine.gateway_id in (None, told.id) else cls.find_match(payment, told)
         if refund is None:
             if told.state == "failed":
                 return
@@ -271,27 +271,27 @@ class Refund(Noun):
             refund.fail("The gateway couldn’t deliver the refund to the customer’s account.")
 
     @classmethod
-    def known(cls, payment: Payment, told: Returned) -> Refund | None:
+    def find_match(cls, payment: Payment, told: GatewayRefund) -> Refund | None:
         alike = [each for each in payment.refunds if each.gateway_id == told.id]
         alike += [each for each in payment.refunds if told.key and each.key == told.key and each.gateway_id is None]
         return next(iter(alike), None)
 
     @classmethod
-    def _made_elsewhere(cls, payment: Payment, told: Returned) -> Refund:
+    def _made_elsewhere(cls, payment: Payment, told: GatewayRefund) -> Refund:
         """Somebody pressed a button at the gateway. Where that leaves no room for what we had promised ourselves, it takes its place."""
         short, covered = told.money - payment.left, Money(0, told.money.currency)
         for own in [each for each in payment.refunds if each.state in ("to_approve", "owed", "failed")]:
             if short.amount > 0:
                 bite = min(own.money, short)
-                covered += own.give_way(bite)
+                covered += own.reduce_by(bite)
                 short -= bite
-        refund = cls._of(payment, told.money, "Refunded in the gateway dashboard.", elsewhere=True)
+        refund = cls._create(payment, told.money, "Refunded in the gateway dashboard.", elsewhere=True)
         refund.look_at = clock.ahead(minutes=15)
-        refund.stand(told.money - covered)
+        refund.book_debt(told.money - covered)
         tell_the_house("money/refunded_elsewhere", refund=refund)
         return refund
 
-    def give_way(self, to: Money) -> Money:
+    def reduce_by(self, to: Money) -> Money:
         """So much of this promise was kept by somebody else; answers how much of that is in the books already."""
         self.payment.back -= to
         if to == self.money:
@@ -309,14 +309,13 @@ class Refund(Noun):
     @move("owed", "sent", "failed", to="done", label="Mark as completed")
     def finish(self) -> None:
         """The customer has received the refund."""
-        self._is_there()
+        self._complete()
 
-    def _is_there(self) -> None:
+    def _complete(self) -> None:
         self.done_at, self.look_at, self.trouble = clock.now(), None, ""
         payment, person = self.payment, self.payment.bill.person
-        self._post(
-            "refund", "paid out", (payment.account if self.gateway == payment.gateway else self.gateway, -self.money)
-        )
+        account = payment.account if self.gateway == payment.gateway else self.gateway
+        self._post("refund", "paid out", (account, -self.money))
         done = Money.total((each.money for each in payment.refunds if each.state == "done"), self.money.currency)
         (payment.went_back if done == payment.money else payment.went_back_in_part)()
         if not self.elsewhere:
@@ -333,17 +332,19 @@ class Refund(Noun):
         """Send the refund to the gateway again, as a new request."""
         self.tries, self.gateway_id, self.trouble, self.looked = self.tries + 1, None, "", 0
         self.look_at = clock.ahead(minutes=15)
-        later(send, self)
+        later(send_refund, self)
 
-    @move("owed", "failed", to="done", by="Accountant", label="Mark as paid out", asks=HandedOut, when=_by_hand)
+    @move("owed", "failed", to="done", by="Accountant", label="Mark as paid out", asks=HandedOut, when=_cannot_pay_out)
     def hand_out(self, asked: HandedOut) -> None:
         """Record that the refund was paid in cash, by cheque or by bank transfer."""
         self.reference = asked.reference
         if not self.is_by_hand:
             self.gateway, self.gateway_id = "bank", None
-        self._is_there()
+        self._complete()
 
-    @move("failed", to="declined", by="Accountant", label="Mark as settled by chargeback", when=_by_dispute)
+    @move(
+        "failed", to="declined", by="Accountant", label="Mark as settled by chargeback", when=_cannot_settle_by_dispute
+    )
     def settle_by_dispute(self) -> None:
         """The customer already received the amount through a lost dispute, so no refund is sent. It still counts as refunded."""
         self._post("settled by dispute", "settled by chargeback", ("disputes-lost", -self.money))
@@ -381,7 +382,7 @@ class Refund(Noun):
         """Why nobody can forget yet to whom it goes."""
         return (
             say("A refund of %(amount)s is still pending (%(number)s).", amount=self.money, number=self.number)
-            if self.state in ALIVE
+            if self.state in PENDING
             else ""
         )
 
@@ -390,17 +391,17 @@ class Refund(Noun):
 
     @property
     def gateway_label(self) -> str:
-        return label(self.gateway)
+        return gateway_label(self.gateway)
 
 
-@job("Send refund")
-def send(refund: Refund) -> None:
+@job("Send refund", was="money.refund.send")
+def send_refund(refund: Refund) -> None:
     refund.send()
 
 
-@job("Check refund at the gateway")
-def look(refund: Refund) -> None:
-    refund.look()
+@job("Check refund at the gateway", was="money.refund.look")
+def check_refund(refund: Refund) -> None:
+    refund.check_gateway()
 
 
 @every("Check pending refunds", minutes=1)
@@ -414,4 +415,4 @@ def look_after_refunds() -> None:
             .limit(200)
         )
         for refund in session.scalars(due):
-            later(look, refund, key=f"refund:{refund.id}:{refund.tries}:{refund.looked}")
+            later(check_refund, refund, key=f"refund:{refund.id}:{refund.tries}:{refund.looked}")

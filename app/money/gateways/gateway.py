@@ -16,7 +16,7 @@ LABELS = {"razorpay": "Razorpay", "stripe": "Stripe", "cash": "Cash", "cheque": 
 
 
 @dataclass(frozen=True)
-class Asked:
+class OrderRequest:
     """One request for money, as a gateway has to know it."""
 
     money: Money
@@ -43,7 +43,7 @@ class Charge:
 
 
 @dataclass(frozen=True)
-class Returned:
+class GatewayRefund:
     """One refund, as the gateway sees it."""
 
     id: str
@@ -54,7 +54,7 @@ class Returned:
 
 
 @dataclass(frozen=True)
-class Disputed:
+class GatewayDispute:
     """A payer's bank wants the money of one payment back."""
 
     id: str
@@ -67,7 +67,7 @@ class Disputed:
 
 
 @dataclass(frozen=True)
-class Settled:
+class SettlementLine:
     """One line of a settlement report: what reached our bank for one payment, refund or correction, and what it cost."""
 
     id: str  # of the payment, the refund, …
@@ -82,7 +82,7 @@ class Settled:
 
 
 @dataclass(frozen=True)
-class Told:
+class WebhookNotice:
     """What a webhook says at first sight; the truth is fetched afterwards."""
 
     event_id: str
@@ -93,7 +93,7 @@ class Told:
 
 
 @dataclass(frozen=True)
-class Checkout:
+class CheckoutForm:
     """A plain form that takes the payer to the gateway's own page, with or without JavaScript."""
 
     action: str
@@ -119,7 +119,7 @@ class Declined(Refused):
         self.their_status, self.their_code, self.field, self.reason = status, code, field, reason
 
 
-class Lapsed(Refused):
+class OrderExpired(Refused):
     """The gateway has closed this order and takes no money for it any more; a new one has to be announced."""
 
 
@@ -128,39 +128,39 @@ class Gateway(Protocol):
     currencies: frozenset[str]  # empty: any
     by_hand: bool  # money that staff count themselves: no order, no webhook, and a refund is handed out
 
-    def order(self, asked: Asked) -> str:
+    def create_order(self, asked: OrderRequest) -> str:
         """Announce the money; answers the gateway's order id."""
 
-    def close(self, order_id: str) -> None:
+    def close_order(self, order_id: str) -> None:
         """Nobody should pay this any more. Where a gateway cannot do that, late money is given back when it comes."""
 
-    def checkout(self, order_id: str, asked: Asked) -> Checkout:
+    def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
         """The way to the payer's page; raises Lapsed when the order is over."""
 
-    def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
+    def verify_return(self, order_id: str, fields: Mapping[str, str]) -> str:
         """What the payer's browser brings: "" when it is worth a look, "failed", or "unverified" when the proof is wrong."""
 
-    def charges(self, order_id: str) -> Sequence[Charge]:
+    def list_charges(self, order_id: str) -> Sequence[Charge]:
         """Every attempt to pay this order."""
 
-    def refund(self, payment_id: str, money: Money, key: str) -> Returned:
+    def send_refund(self, payment_id: str, money: Money, key: str) -> GatewayRefund:
         """Give (part of) the money back; the same key gives it back once, however often it is asked."""
 
-    def refunds(self, payment_id: str) -> Sequence[Returned]:
+    def list_refunds(self, payment_id: str) -> Sequence[GatewayRefund]:
         """Everything that went back of this payment, whoever asked for it."""
 
-    def dispute(self, id: str) -> Disputed: ...
+    def fetch_dispute(self, id: str) -> GatewayDispute: ...
 
-    def taken(self, day: date) -> Sequence[Charge]:
+    def list_captured(self, day: date) -> Sequence[Charge]:
         """Every payment captured on this day (UTC), to be counted against our books."""
 
-    def settled(self, day: date) -> Sequence[Settled]:
+    def list_settlements(self, day: date) -> Sequence[SettlementLine]:
         """The settlement report of this day."""
 
-    def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> WebhookNotice:
         """Check a webhook's signature over its raw bytes, and read what it is about. Refuses what is not genuine."""
 
-    def public(self) -> dict[str, str]:
+    def public_details(self) -> dict[str, str]:
         """What a client may know: the gateway's name and the publishable key."""
 
 
@@ -168,58 +168,58 @@ _gateways: dict[str, Gateway] = {}
 _outside = ""
 
 
-def use(*gateways: Gateway) -> None:
+def configure(*gateways: Gateway) -> None:
     """The gateways of this installation, the usual one first."""
     _gateways.clear()
     _gateways.update({each.name: each for each in gateways})
 
 
-def reach_us_at(address: str) -> None:
+def configure_public_url(address: str) -> None:
     """Under which name gateways and payers find us; empty where the pages' own name will do."""
     global _outside
     _outside = address.rstrip("/")
 
 
-def address(path: str) -> str:
+def public_url(path: str) -> str:
     return _outside + path
 
 
-def every() -> list[Gateway]:
+def all_gateways() -> list[Gateway]:
     return [*_gateways.values()]
 
 
-def ask_each(ask: Callable[[str], object]) -> None:
+def for_each_online(ask: Callable[[str], object]) -> None:
     """Each that answers over the wire; one that is away does not keep the others from being asked, and is said at the end."""
     troubles = []
-    for each in [each for each in every() if not each.by_hand]:
+    for each in [each for each in all_gateways() if not each.by_hand]:
         try:
             ask(each.name)
         except Refused as no:
-            troubles.append(f"{label(each.name)}: {no.words}")
+            troubles.append(f"{gateway_label(each.name)}: {no.words}")
     if troubles:
         raise Unreachable(" ".join(troubles))
 
 
-def labels() -> Mapping[str, str]:
+def gateway_labels() -> Mapping[str, str]:
     """What each gateway is called on a screen."""
-    return {each.name: each.name.capitalize() for each in every()} | LABELS
+    return {each.name: each.name.capitalize() for each in all_gateways()} | LABELS
 
 
-def label(name: str) -> str:
-    return labels().get(name, name.capitalize())
+def gateway_label(name: str) -> str:
+    return gateway_labels().get(name, name.capitalize())
 
 
 def gateway_column(called: str = "Gateway") -> Any:
-    return mapped_column(info={"label": called, "choices": labels})
+    return mapped_column(info={"label": called, "choices": gateway_labels})
 
 
-def named(name: str) -> Gateway:
+def by_name(name: str) -> Gateway:
     if name not in _gateways:
         raise Missing
     return _gateways[name]
 
 
-def usual(currency: str) -> Gateway:
+def default_for(currency: str) -> Gateway:
     """The gateway that new bills in this currency go to."""
     fits = (
         each for each in _gateways.values() if not each.by_hand and (not each.currencies or currency in each.currencies)

@@ -6,7 +6,15 @@ from collections.abc import Mapping, Sequence
 from datetime import date
 
 from app.kernel.errors import Missing, Refused
-from app.money.gateways.gateway import Asked, Charge, Checkout, Disputed, Returned, Settled, Told
+from app.money.gateways.gateway import (
+    Charge,
+    CheckoutForm,
+    GatewayDispute,
+    GatewayRefund,
+    OrderRequest,
+    SettlementLine,
+    WebhookNotice,
+)
 from app.money.sums.amount import Money
 
 _WORDS = {
@@ -23,43 +31,43 @@ class Offline:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def order(self, asked: Asked) -> str:
-        raise self._no("They can’t be requested online.")
+    def create_order(self, asked: OrderRequest) -> str:
+        raise self._refusal("They can’t be requested online.")
 
-    def close(self, order_id: str) -> None:
+    def close_order(self, order_id: str) -> None:
         """Nothing was announced, so nothing has to be closed."""
 
-    def checkout(self, order_id: str, asked: Asked) -> Checkout:
-        raise self._no("There is no online payment page for them.")
+    def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
+        raise self._refusal("There is no online payment page for them.")
 
-    def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
+    def verify_return(self, order_id: str, fields: Mapping[str, str]) -> str:
         raise Missing
 
-    def charges(self, order_id: str) -> Sequence[Charge]:
+    def list_charges(self, order_id: str) -> Sequence[Charge]:
         return []
 
-    def refund(self, payment_id: str, money: Money, key: str) -> Returned:
-        raise self._no(f"Pay out {money} by hand, and mark the refund as paid out.")
+    def send_refund(self, payment_id: str, money: Money, key: str) -> GatewayRefund:
+        raise self._refusal(f"Pay out {money} by hand, and mark the refund as paid out.")
 
-    def refunds(self, payment_id: str) -> Sequence[Returned]:
+    def list_refunds(self, payment_id: str) -> Sequence[GatewayRefund]:
         return []
 
-    def dispute(self, id: str) -> Disputed:
+    def fetch_dispute(self, id: str) -> GatewayDispute:
         raise Missing
 
-    def taken(self, day: date) -> Sequence[Charge]:
+    def list_captured(self, day: date) -> Sequence[Charge]:
         return []
 
-    def settled(self, day: date) -> Sequence[Settled]:
+    def list_settlements(self, day: date) -> Sequence[SettlementLine]:
         return []
 
-    def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> WebhookNotice:
         raise Missing
 
-    def public(self) -> dict[str, str]:
+    def public_details(self) -> dict[str, str]:
         return {"gateway": self.name}
 
-    def _no(self, words: str) -> Refused:
+    def _refusal(self, words: str) -> Refused:
         return Refused(f"{_WORDS[self.name]}. {words}")
 
 

@@ -19,16 +19,16 @@ from app.kernel import clock, db
 from app.kernel.errors import Forbidden, Unreadable
 from app.kernel.translation import say
 from app.money.gateways.gateway import (
-    Asked,
     Charge,
-    Checkout,
+    CheckoutForm,
     Declined,
-    Disputed,
-    Lapsed,
-    Returned,
-    Settled,
-    Told,
+    GatewayDispute,
+    GatewayRefund,
+    OrderExpired,
+    OrderRequest,
+    SettlementLine,
     Unreachable,
+    WebhookNotice,
 )
 from app.money.sums.amount import Money
 
@@ -36,15 +36,21 @@ WAIT = (3, 10)  # seconds to connect and to read; the SDK by itself waits for ei
 TOLERANCE = 300  # seconds that a signature is good for
 DAY = 24 * 60 * 60
 
-_WITHOUT_COINS = frozenset(
+_ZERO_DECIMAL = frozenset(
     ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"]
 )
-_WITH_THREE = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
-_PAID = {"succeeded": "captured", "requires_capture": "authorized", "canceled": "failed"}
-_UNDER_WAY = ("succeeded", "processing", "requires_capture")
-_RETURNED = {"succeeded": "done", "failed": "failed", "canceled": "failed"}
-_DISPUTED = {"under_review": "under_review", "won": "won", "lost": "lost", "closed": "closed", "prevented": "closed"}
-_SETTLED = {"charge": "payment", "payment": "payment", "refund": "refund", "payment_refund": "refund"}
+_THREE_DECIMAL = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
+_PAYMENT_STATES = {"succeeded": "captured", "requires_capture": "authorized", "canceled": "failed"}
+_PAID_OR_PENDING = ("succeeded", "processing", "requires_capture")
+_REFUND_STATES = {"succeeded": "done", "failed": "failed", "canceled": "failed"}
+_DISPUTE_STATES = {
+    "under_review": "under_review",
+    "won": "won",
+    "lost": "lost",
+    "closed": "closed",
+    "prevented": "closed",
+}
+_LINE_KINDS = {"charge": "payment", "payment": "payment", "refund": "refund", "payment_refund": "refund"}
 
 _T = TypeVar("_T")
 
@@ -64,136 +70,150 @@ class Stripe:
 
     # --- asking for money ---
 
-    def order(self, asked: Asked) -> str:
+    def create_order(self, asked: OrderRequest) -> str:
         """The key is the receipt's, so that a lost reply does not make a second session for the same bill."""
         try:
-            made = self._one(self.client.checkout.sessions.create, _session(asked), key=f"order-{asked.receipt}")
+            made = self._call_one(
+                self.client.checkout.sessions.create, _session_params(asked), key=f"order-{asked.receipt}"
+            )
         except Declined as no:
-            known = self._known(asked) if no.their_code == "idempotency_error" else None
+            known = self._existing_session(asked) if no.their_code == "idempotency_error" else None
             if known is None:
                 raise
             return known
         return str(made["id"])
 
-    def _known(self, asked: Asked) -> str | None:
+    def _existing_session(self, asked: OrderRequest) -> str | None:
         """Asked before in other words, such as another end of the waiting time: it is the same session if the money is the same."""
-        recent = self._all(self.client.checkout.sessions.list, created={"gte": clock.timestamp() - DAY})
-        with _making_sense():
+        recent = self._list_all(self.client.checkout.sessions.list, created={"gte": clock.timestamp() - DAY})
+        with _parsing():
             alike = [each for each in recent if each["client_reference_id"] == asked.receipt]
             return next(
-                (str(each["id"]) for each in alike if _money(each["amount_total"], each["currency"]) == asked.money),
+                (
+                    str(each["id"])
+                    for each in alike
+                    if _parse_money(each["amount_total"], each["currency"]) == asked.money
+                ),
                 None,
             )
 
-    def close(self, order_id: str) -> None:
+    def close_order(self, order_id: str) -> None:
         try:
-            self._one(self.client.checkout.sessions.expire, order_id, key=f"close-{order_id}")
+            self._call_one(self.client.checkout.sessions.expire, order_id, key=f"close-{order_id}")
         except Declined:
             if self._session(order_id)["status"] == "open":
                 raise
 
-    def checkout(self, order_id: str, asked: Asked) -> Checkout:
+    def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
         session = self._session(order_id, expand=["payment_intent"])
-        with _making_sense():
-            paid = session["status"] == "complete" and (session["payment_intent"] or {}).get("status") in _UNDER_WAY
+        with _parsing():
+            paid = (
+                session["status"] == "complete" and (session["payment_intent"] or {}).get("status") in _PAID_OR_PENDING
+            )
         if paid:
-            return _way_to(asked.back)  # paid in another tab
+            return _redirect_form(asked.back)  # paid in another tab
         # A bank debit that failed leaves a session behind that is complete, unpaid, and takes no other card.
         if session["status"] != "open" or not session["url"]:
-            raise Lapsed("The time to pay for this has expired.")
-        return _way_to(str(session["url"]))
+            raise OrderExpired("The time to pay for this has expired.")
+        return _redirect_form(str(session["url"]))
 
-    def came_back(self, order_id: str, fields: Mapping[str, str]) -> str:
+    def verify_return(self, order_id: str, fields: Mapping[str, str]) -> str:
         """Stripe signs nothing that a browser brings, and looking is safe for anybody."""
         return ""
 
-    def charges(self, order_id: str) -> Sequence[Charge]:
+    def list_charges(self, order_id: str) -> Sequence[Charge]:
         """All attempts at one session are one payment of Stripe's: it fails, and fails, and then succeeds."""
         intent = self._session(order_id, expand=["payment_intent.latest_charge"])["payment_intent"]
-        return _each(lambda told: _charge(told, order_id), [intent] if intent else [])
+        return _parse_all(lambda told: _parse_intent(told, order_id), [intent] if intent else [])
 
     # --- giving it back ---
 
-    def refund(self, payment_id: str, money: Money, key: str) -> Returned:
+    def send_refund(self, payment_id: str, money: Money, key: str) -> GatewayRefund:
         """Stripe forgets a key after a day; the refund itself keeps it for ever, so that is where we look first."""
-        made = next((each for each in self.refunds(payment_id) if each.key == key), None)
+        made = next((each for each in self.list_refunds(payment_id) if each.key == key), None)
         if made is not None:
             return made
-        what = {"payment_intent": payment_id, "amount": _coins(money), "metadata": {"key": key}}
-        return _each(_returned, [self._one(self.client.refunds.create, what, key=key)])[0]
+        what = {"payment_intent": payment_id, "amount": _to_minor_units(money), "metadata": {"key": key}}
+        return _parse_all(_parse_refund, [self._call_one(self.client.refunds.create, what, key=key)])[0]
 
-    def refunds(self, payment_id: str) -> Sequence[Returned]:
-        return _each(_returned, self._all(self.client.refunds.list, payment_intent=payment_id))
+    def list_refunds(self, payment_id: str) -> Sequence[GatewayRefund]:
+        return _parse_all(_parse_refund, self._list_all(self.client.refunds.list, payment_intent=payment_id))
 
-    def dispute(self, id: str) -> Disputed:
-        return _each(_disputed, [self._one(self.client.disputes.retrieve, id)])[0]
+    def fetch_dispute(self, id: str) -> GatewayDispute:
+        return _parse_all(_parse_dispute, [self._call_one(self.client.disputes.retrieve, id)])[0]
 
     # --- counting ---
 
-    def taken(self, day: date) -> Sequence[Charge]:
-        begin = _midnight(day)
-        charges = self._all(self.client.charges.list, created={"gte": begin, "lt": begin + DAY})
+    def list_captured(self, day: date) -> Sequence[Charge]:
+        begin = _start_of_day(day)
+        charges = self._list_all(self.client.charges.list, created={"gte": begin, "lt": begin + DAY})
         sessions = (
-            self._all(self.client.checkout.sessions.list, created={"gte": begin - DAY, "lt": begin + DAY})
+            self._list_all(self.client.checkout.sessions.list, created={"gte": begin - DAY, "lt": begin + DAY})
             if charges
             else []
         )
         orders = {str(each.get("payment_intent")): str(each["id"]) for each in sessions}
         here = [each for each in charges if each.get("status") == "succeeded" and each.get("captured")]
-        return _each(lambda told: _taken(told, orders.get(str(told["payment_intent"]), "")), here)
+        return _parse_all(lambda told: _parse_charge(told, orders.get(str(told["payment_intent"]), "")), here)
 
-    def settled(self, day: date) -> Sequence[Settled]:
+    def list_settlements(self, day: date) -> Sequence[SettlementLine]:
         """What is in the transfers that reached our bank on this day. Stripe settles in the currency of the account."""
-        begin = _midnight(day)
-        payouts = self._all(self.client.payouts.list, arrival_date={"gte": begin, "lt": begin + DAY}, status="paid")
-        return [line for payout in payouts for line in self._lines(payout)]
+        begin = _start_of_day(day)
+        payouts = self._list_all(
+            self.client.payouts.list, arrival_date={"gte": begin, "lt": begin + DAY}, status="paid"
+        )
+        return [line for payout in payouts for line in self._payout_lines(payout)]
 
-    def _lines(self, payout: Mapping[str, Any]) -> list[Settled]:
-        lines = self._all(self.client.balance_transactions.list, payout=payout["id"], expand=["data.source"])
-        return _each(lambda told: _settled(told, payout), [each for each in lines if each.get("type") != "payout"])
+    def _payout_lines(self, payout: Mapping[str, Any]) -> list[SettlementLine]:
+        lines = self._list_all(self.client.balance_transactions.list, payout=payout["id"], expand=["data.source"])
+        return _parse_all(
+            lambda told: _parse_settlement(told, payout), [each for each in lines if each.get("type") != "payout"]
+        )
 
     # --- hearing ---
 
-    def hear(self, raw: bytes, headers: Mapping[str, str]) -> Told:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> WebhookNotice:
         given = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
         # While a secret is being changed, events are signed with either.
-        if not any(_signed(raw, given, secret) for secret in self.webhook_secrets):
+        if not any(_signature_matches(raw, given, secret) for secret in self.webhook_secrets):
             raise Forbidden("The signature doesn’t match the body.")
-        return _read(raw)
+        return _parse_event(raw)
 
-    def public(self) -> dict[str, str]:
+    def public_details(self) -> dict[str, str]:
         return {"gateway": self.name}
 
     # --- the line ---
 
     def _session(self, order_id: str, **params: Any) -> dict[str, Any]:
-        told = self._one(self.client.checkout.sessions.retrieve, order_id, params)
-        return told if {"status", "url", "payment_intent"} <= told.keys() else _unreadable()
+        told = self._call_one(self.client.checkout.sessions.retrieve, order_id, params)
+        return told if {"status", "url", "payment_intent"} <= told.keys() else _raise_unreadable()
 
-    def _one(self, method: Callable[..., Any], *args: Any, key: str = "") -> dict[str, Any]:
-        told: dict[str, Any] = _call(lambda: method(*args, options={"idempotency_key": key} if key else None).to_dict())
-        return told if "id" in told else _unreadable()
+    def _call_one(self, method: Callable[..., Any], *args: Any, key: str = "") -> dict[str, Any]:
+        told: dict[str, Any] = _call_sdk(
+            lambda: method(*args, options={"idempotency_key": key} if key else None).to_dict()
+        )
+        return told if "id" in told else _raise_unreadable()
 
-    def _all(self, method: Callable[..., Any], **params: Any) -> list[dict[str, Any]]:
+    def _list_all(self, method: Callable[..., Any], **params: Any) -> list[dict[str, Any]]:
         """Every page of a list."""
-        told: list[dict[str, Any]] = _call(
+        told: list[dict[str, Any]] = _call_sdk(
             lambda: [each.to_dict() for each in method(params | {"limit": 100}).auto_paging_iter()]
         )
-        return told if all("id" in each for each in told) else _unreadable()
+        return told if all("id" in each for each in told) else _raise_unreadable()
 
 
-def _call(ask: Callable[[], Any]) -> Any:
+def _call_sdk(ask: Callable[[], Any]) -> Any:
     db.require_no_transaction()
     try:
-        with _making_sense():  # the SDK trusts that a good answer is an object
+        with _parsing():  # the SDK trusts that a good answer is an object
             return ask()
     except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
         raise Unreachable(say("The payment gateway isn’t responding. Please try again in a minute.")) from error
     except stripe.StripeError as error:
-        raise _declined(error) from error
+        raise _parse_error(error) from error
 
 
-def _declined(error: stripe.StripeError) -> Declined:
+def _parse_error(error: stripe.StripeError) -> Declined:
     said = (error.json_body or {}).get("error") or {}
     code, field, reason = (str(said.get(name) or "") for name in ("code", "param", "decline_code"))
     words = str(said.get("message") or f"The payment gateway declined the request ({error.http_status}).")
@@ -202,31 +222,31 @@ def _declined(error: stripe.StripeError) -> Declined:
     )
 
 
-def _unreadable() -> NoReturn:
+def _raise_unreadable() -> NoReturn:
     raise Unreachable(say("The payment gateway sent an invalid response. Please try again in a minute."))
 
 
 @contextmanager
-def _making_sense() -> Iterator[None]:
+def _parsing() -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError, OSError):
-        _unreadable()
+        _raise_unreadable()
 
 
-def _each(read: Callable[[Mapping[str, Any]], _T], told: Sequence[Mapping[str, Any]]) -> list[_T]:
-    with _making_sense():
+def _parse_all(read: Callable[[Mapping[str, Any]], _T], told: Sequence[Mapping[str, Any]]) -> list[_T]:
+    with _parsing():
         return [read(each) for each in told]
 
 
 # --- asking ---
 
 
-def _session(asked: Asked) -> dict[str, Any]:
+def _session_params(asked: OrderRequest) -> dict[str, Any]:
     about = asked.about or asked.receipt
     item = {
         "currency": asked.money.currency.lower(),
-        "unit_amount": _coins(asked.money),
+        "unit_amount": _to_minor_units(asked.money),
         "product_data": {"name": about},
     }
     session: dict[str, Any] = {
@@ -240,44 +260,44 @@ def _session(asked: Asked) -> dict[str, Any]:
     if asked.payer.get("email"):
         session["customer_email"] = asked.payer["email"]
     if asked.until:
-        session["expires_at"] = _within(asked.until)
+        session["expires_at"] = _session_expiry(asked.until)
     return session
 
 
-def _within(until: datetime) -> int:
+def _session_expiry(until: datetime) -> int:
     """Stripe keeps a session open for half an hour at least and a day at most; a minute is for clocks that differ."""
     now = clock.timestamp()
     return min(max(int(until.timestamp()), now + 31 * 60), now + DAY - 60)
 
 
-def _way_to(address: str) -> Checkout:
+def _redirect_form(address: str) -> CheckoutForm:
     """A form that is sent with GET writes its own fields over the query of its address, so the query becomes fields."""
     parts = urlsplit(address)
-    return Checkout(
+    return CheckoutForm(
         parts._replace(query="").geturl(), dict(parse_qsl(parts.query, keep_blank_values=True)), method="get"
     )
 
 
-def _places(currency: str) -> int:
-    return 0 if currency in _WITHOUT_COINS else 3 if currency in _WITH_THREE else 2
+def _decimals(currency: str) -> int:
+    return 0 if currency in _ZERO_DECIMAL else 3 if currency in _THREE_DECIMAL else 2
 
 
-def _coins(money: Money) -> int:
+def _to_minor_units(money: Money) -> int:
     """Stripe counts some currencies in other coins than their own."""
-    coins = Decimal(money.plain).scaleb(_places(money.currency))
-    if coins != coins.to_integral_value() or (money.currency in _WITH_THREE and coins % 10):
+    coins = Decimal(money.plain).scaleb(_decimals(money.currency))
+    if coins != coins.to_integral_value() or (money.currency in _THREE_DECIMAL and coins % 10):
         raise Declined(f"Stripe can’t charge {money} exactly in {money.currency}.")
     return int(coins)
 
 
-def _money(coins: int, currency: str) -> Money:
-    return Money.read(str(Decimal(coins).scaleb(-_places(currency.upper()))), currency.upper())
+def _parse_money(coins: int, currency: str) -> Money:
+    return Money.parse(str(Decimal(coins).scaleb(-_decimals(currency.upper()))), currency.upper())
 
 
 # --- reading ---
 
 
-def _charge(intent: Mapping[str, Any], order_id: str) -> Charge:
+def _parse_intent(intent: Mapping[str, Any], order_id: str) -> Charge:
     attempt, trouble, currency = (
         intent.get("latest_charge") or {},
         intent.get("last_payment_error") or {},
@@ -286,82 +306,84 @@ def _charge(intent: Mapping[str, Any], order_id: str) -> Charge:
     state = (
         "failed"
         if trouble and intent["status"] == "requires_payment_method"
-        else _PAID.get(intent["status"], "created")
+        else _PAYMENT_STATES.get(intent["status"], "created")
     )
     if state == "failed" and attempt.get("refunded"):
         state = "refunded"
     return Charge(
         id=str(intent["id"]),
         state=state,
-        money=_money(intent["amount_received"] if state == "captured" else intent["amount"], currency),
-        method=_method(attempt),
+        money=_parse_money(intent["amount_received"] if state == "captured" else intent["amount"], currency),
+        method=_payment_method(attempt),
         error=str(trouble.get("message") or "") if state == "failed" else "",
-        returned=_money(attempt.get("amount_refunded") or 0, currency).amount,
+        returned=_parse_money(attempt.get("amount_refunded") or 0, currency).amount,
         order_id=order_id,
-        at=_moment(attempt.get("created")),
+        at=_parse_moment(attempt.get("created")),
     )
 
 
-def _taken(charge: Mapping[str, Any], order_id: str) -> Charge:
-    money, returned = (_money(charge[what], charge["currency"]) for what in ("amount_captured", "amount_refunded"))
-    id, at = str(charge["payment_intent"] or charge["id"]), _moment(charge["created"])
-    return Charge(id, "captured", money, _method(charge), returned=returned.amount, order_id=order_id, at=at)
+def _parse_charge(charge: Mapping[str, Any], order_id: str) -> Charge:
+    money, returned = (
+        _parse_money(charge[what], charge["currency"]) for what in ("amount_captured", "amount_refunded")
+    )
+    id, at = str(charge["payment_intent"] or charge["id"]), _parse_moment(charge["created"])
+    return Charge(id, "captured", money, _payment_method(charge), returned=returned.amount, order_id=order_id, at=at)
 
 
-def _method(charge: Mapping[str, Any]) -> str:
+def _payment_method(charge: Mapping[str, Any]) -> str:
     return str((charge.get("payment_method_details") or {}).get("type") or "")
 
 
-def _returned(told: Mapping[str, Any]) -> Returned:
-    money, key = _money(told["amount"], told["currency"]), str((told.get("metadata") or {}).get("key", ""))
-    return Returned(
+def _parse_refund(told: Mapping[str, Any]) -> GatewayRefund:
+    money, key = _parse_money(told["amount"], told["currency"]), str((told.get("metadata") or {}).get("key", ""))
+    return GatewayRefund(
         str(told["id"]),
         str(told["payment_intent"] or told["charge"]),
-        _RETURNED.get(told["status"], "pending"),
+        _REFUND_STATES.get(told["status"], "pending"),
         money,
         key,
     )
 
 
-def _disputed(told: Mapping[str, Any]) -> Disputed:
+def _parse_dispute(told: Mapping[str, Any]) -> GatewayDispute:
     moved = -sum(each["amount"] for each in told["balance_transactions"])
-    return Disputed(
+    return GatewayDispute(
         id=str(told["id"]),
         payment_id=str(told["payment_intent"] or told["charge"]),
-        state=_DISPUTED.get(told["status"].removeprefix("warning_"), "open"),
-        money=_money(told["amount"], told["currency"]),
-        deducted=_money(max(0, moved), told["currency"]).amount,
+        state=_DISPUTE_STATES.get(told["status"].removeprefix("warning_"), "open"),
+        money=_parse_money(told["amount"], told["currency"]),
+        deducted=_parse_money(max(0, moved), told["currency"]).amount,
         reason=str(told["reason"]),
-        respond_by=_moment(told["evidence_details"].get("due_by")),
+        respond_by=_parse_moment(told["evidence_details"].get("due_by")),
     )
 
 
-def _settled(line: Mapping[str, Any], payout: Mapping[str, Any]) -> Settled:
+def _parse_settlement(line: Mapping[str, Any], payout: Mapping[str, Any]) -> SettlementLine:
     source, currency = line["source"] or {}, line["currency"]
     taxes = sum(each["amount"] for each in line["fee_details"] if each["type"] == "tax")
-    kind = _SETTLED.get(line["type"], "adjustment")
+    kind = _LINE_KINDS.get(line["type"], "adjustment")
     what = {"payment": source.get("payment_intent"), "refund": source.get("id")}.get(kind)
-    return Settled(
+    return SettlementLine(
         id=str(what or line["id"]),  # a dispute has two lines, when it takes the money and when it brings it back
         kind=kind,
-        credit=_money(max(0, line["amount"]), currency),
-        debit=_money(max(0, -line["amount"]), currency),
-        fee=_money(line["fee"] - taxes, currency),
-        tax=_money(taxes, currency),
+        credit=_parse_money(max(0, line["amount"]), currency),
+        debit=_parse_money(max(0, -line["amount"]), currency),
+        fee=_parse_money(line["fee"] - taxes, currency),
+        tax=_parse_money(taxes, currency),
         reference=str((payout.get("trace_id") or {}).get("value") or payout["id"]),
-        settled_at=_moment(payout["arrival_date"]),
+        settled_at=_parse_moment(payout["arrival_date"]),
     )
 
 
-def _moment(told: Any) -> datetime | None:
+def _parse_moment(told: Any) -> datetime | None:
     return datetime.fromtimestamp(told, UTC) if told else None
 
 
-def _midnight(day: date) -> int:
+def _start_of_day(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def _signed(raw: bytes, given: str, secret: str) -> bool:
+def _signature_matches(raw: bytes, given: str, secret: str) -> bool:
     """On bytes, in constant time, and not older than Stripe's own tolerance; the SDK's check wants text and raises on what is none."""
     parts = [part.strip().partition("=") for part in given.split(",")]
     moment = next((value for name, _, value in parts if name == "t"), "")
@@ -376,7 +398,7 @@ def _signed(raw: bytes, given: str, secret: str) -> bool:
     )
 
 
-def _read(raw: bytes) -> Told:
+def _parse_event(raw: bytes) -> WebhookNotice:
     try:
         told = json.loads(raw)
         thing, event_id, kind = told["data"]["object"], str(told["id"]), str(told["type"])
@@ -385,15 +407,15 @@ def _read(raw: bytes) -> Told:
         raise Unreadable("The signature is valid, but the body isn’t an event.") from None
     match what:
         case "checkout.session":
-            return Told(event_id, kind, order_id=_text(id))
+            return WebhookNotice(event_id, kind, order_id=_text_or_none(id))
         case "payment_intent":
-            return Told(event_id, kind, payment_id=_text(id))
+            return WebhookNotice(event_id, kind, payment_id=_text_or_none(id))
         case "charge" | "refund":
-            return Told(event_id, kind, payment_id=_text(payment))
+            return WebhookNotice(event_id, kind, payment_id=_text_or_none(payment))
         case "dispute":
-            return Told(event_id, kind, payment_id=_text(payment), dispute_id=_text(id))
-    return Told(event_id, kind)
+            return WebhookNotice(event_id, kind, payment_id=_text_or_none(payment), dispute_id=_text_or_none(id))
+    return WebhookNotice(event_id, kind)
 
 
-def _text(value: object) -> str | None:
+def _text_or_none(value: object) -> str | None:
     return value if isinstance(value, str) else None

@@ -58,53 +58,54 @@ _SOUNDS = {
 
 
 @cache
-def face(file: str) -> hb.Face:
+def load_face(file: str) -> hb.Face:
     """Read once, and kept."""
     return hb.Face(hb.Blob.from_file_path(file))
 
 
 @cache
-def shapes(script: str) -> frozenset[int]:
+def supported_characters(script: str) -> frozenset[int]:
     """Every character that these faces have a shape for, thin and bold alike."""
-    return frozenset.intersection(*(frozenset(face(file).unicodes) for file in FACES[script].values()))
+    return frozenset.intersection(*(frozenset(load_face(file).unicodes) for file in FACES[script].values()))
 
 
-def cut(file: str, letters: Iterable[int]) -> bytes:
+def subset_font(file: str, letters: Iterable[int]) -> bytes:
     """The face with these letters only. Done here, in C, a paper is drawn twice as fast as with whole faces."""
     wanted = hb.SubsetInput()
     wanted.flags = hb.SubsetFlags.NO_HINTING
     wanted.unicode_set.update(letters)
-    return bytes(hb.subset(face(file), wanted).blob.data)
+    return bytes(hb.subset(load_face(file), wanted).blob.data)
 
 
 @lru_cache(maxsize=4096)
 def printable(text: str) -> str:
     """One line of what can be drawn: no control characters, no line breaks, no character that would come out as an empty box."""
-    told = unicodedata.normalize("NFC", in_latin(" ".join(text.split())))
+    told = unicodedata.normalize("NFC", transliterate(" ".join(text.split())))
     kept = _STRAY_JOINER.sub("", "".join(_drawable(each) for each in told))
     return " ".join(kept.split())
 
 
-def lines_of(text: str) -> list[str]:
+def printable_lines(text: str) -> list[str]:
     """The lines that were written as lines: an address, a note."""
     return [line for each in text.splitlines() if (line := printable(each))]
 
 
-def in_latin(text: str) -> str:
+def transliterate(text: str) -> str:
     """An Indian script that no face here has, by its sounds (ISO 15919): a name stays a name that can be read aloud."""
-    names = [_name(each) for each in text]
+    names = [_letter_name(each) for each in text]
     return "".join(
-        _sound(name, after) if name else each for each, name, after in zip(text, names, [*names, ""][1:], strict=True)
+        _letter_sound(name, after) if name else each
+        for each, name, after in zip(text, names, [*names, ""][1:], strict=True)
     )
 
 
-def _name(character: str) -> str:
+def _letter_name(character: str) -> str:
     """LETTER RA, VOWEL SIGN II; nothing for a script that needs no help."""
     alphabet, _, name = unicodedata.name(character, "").partition(" ")
     return name if alphabet in _ALPHABETS else ""
 
 
-def _sound(name: str, after: str) -> str:
+def _letter_sound(name: str, after: str) -> str:
     """A consonant carries an a, unless a vowel sign or the sign that silences it comes next."""
     which = name.removeprefix("LETTER ").removeprefix("VOWEL ").removeprefix("SIGN ").removeprefix("DIGIT ")
     if which in _SILENT:
@@ -127,7 +128,7 @@ def _drawable(character: str) -> str:
         return character
     if unicodedata.category(character) in {"Cc", "Cf", "Co", "Cs", "Cn"}:
         return ""
-    if code in shapes("latin") or code in shapes("indian"):
+    if code in supported_characters("latin") or code in supported_characters("indian"):
         return character
     plain = unicodedata.normalize("NFKD", character)
     if plain != character:

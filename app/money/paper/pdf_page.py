@@ -13,7 +13,7 @@ import uharfbuzz as hb
 from fpdf import FPDF
 from fpdf.fonts import HarfBuzzFont, TTFFont
 
-from app.money.paper.fonts import FACES, JOINERS, cut, printable, shapes
+from app.money.paper.fonts import FACES, JOINERS, printable, subset_font, supported_characters
 
 LEFT, TOP, WIDTH, BOTTOM = 20.0, 20.0, 170.0, 272.0
 RIGHT = LEFT + WIDTH
@@ -57,16 +57,16 @@ class Sheet(FPDF):
         self.set_lang("en")
         self.set_creation_date(datetime.combine(day, time(), UTC))
         self.alias_nb_pages(self._pages)
-        self._carry({letter for text in texts for letter in printable(text)} | _ALWAYS)
+        self._embed_fonts({letter for text in texts for letter in printable(text)} | _ALWAYS)
         self.add_page()
 
-    def _carry(self, letters: set[str]) -> None:
+    def _embed_fonts(self, letters: set[str]) -> None:
         """The second script comes along only when it is needed."""
         codes = {ord(each) for each in letters}
-        latin = codes & shapes("latin") - set(map(ord, JOINERS))
+        latin = codes & supported_characters("latin") - set(map(ord, JOINERS))
         for script, wanted in (("latin", latin), ("indian", codes - latin)):
             for style, file in FACES[script].items() if wanted else ():
-                self.fonts[script + style] = Face(self, script + style, style, cut(file, wanted))
+                self.fonts[script + style] = Face(self, script + style, style, subset_font(file, wanted))
         if codes - latin:
             self.set_fallback_fonts(["indian"])
         self.set_text_shaping(use_shaping_engine=True, features={"liga": False})
@@ -76,14 +76,14 @@ class Sheet(FPDF):
         self.y = TOP
         if self.page_no() > 1:
             half = self.width / 2
-            self.put(self._author, LEFT, half, size=8, colour=MUTED, y=TOP - 6)
-            self.put(self._title, LEFT + half, half, size=8, colour=MUTED, y=TOP - 6, right=True)
-            self.rule(TOP, width=self.width)
+            self.put_line(self._author, LEFT, half, size=8, colour=MUTED, y=TOP - 6)
+            self.put_line(self._title, LEFT + half, half, size=8, colour=MUTED, y=TOP - 6, right=True)
+            self.draw_rule(TOP, width=self.width)
             self.y = TOP + 4
 
     def footer(self) -> None:
         at = self.y
-        self.put(
+        self.put_line(
             f"Page {self.page_no()} of {self._pages}",
             LEFT,
             self.width,
@@ -94,18 +94,18 @@ class Sheet(FPDF):
         )
         self.y = at
 
-    def need(self, height: float) -> bool:
+    def ensure_room(self, height: float) -> bool:
         """Turn the page when this much does not fit any more, and tell whether it was turned."""
         if self.y + height <= self.bottom:
             return False
         self.add_page()
         return True
 
-    def pen(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
+    def set_pen(self, size: float, *, bold: bool = False, colour: tuple[int, int, int] = INK) -> None:
         self.set_font("latin", "B" if bold else "", size)
         self.set_text_color(*colour)
 
-    def put(
+    def put_line(
         self,
         text: str,
         x: float,
@@ -120,13 +120,13 @@ class Sheet(FPDF):
         ready: bool = False,
     ) -> None:
         """One line, cut to its width."""
-        said = text if ready else self._cut(printable(text), width, size, bold=bold)
-        self.pen(size, bold=bold, colour=colour)
+        said = text if ready else self._truncate(printable(text), width, size, bold=bold)
+        self.set_pen(size, bold=bold, colour=colour)
         self.set_xy(x, self.y if y is None else y)
-        with self._at_its_pace(said):
-            self.cell(width, leading(size), said, align="R" if right else "L", link=link)
+        with self._shaping_for(said):
+            self.cell(width, line_height(size), said, align="R" if right else "L", link=link)
 
-    def flow(
+    def flow_text(
         self,
         text: str,
         x: float,
@@ -138,31 +138,31 @@ class Sheet(FPDF):
         link: str = "",
     ) -> None:
         """Lines one below the other, over the page's end if need be."""
-        for line in self.wrapped(text, width, size, bold=bold):
-            self.need(leading(size))
-            self.put(line, x, width, size=size, bold=bold, colour=colour, link=link)
-            self.y += leading(size)
+        for line in self.wrap_text(text, width, size, bold=bold):
+            self.ensure_room(line_height(size))
+            self.put_line(line, x, width, size=size, bold=bold, colour=colour, link=link)
+            self.y += line_height(size)
 
-    def wrapped(self, text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
+    def wrap_text(self, text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
         said = printable(text)
-        if not said or self.wide(said, size, bold=bold) <= width:
+        if not said or self.text_width(said, size, bold=bold) <= width:
             return [said] if said else []
-        self.pen(size, bold=bold)
-        with self._at_its_pace(said):
+        self.set_pen(size, bold=bold)
+        with self._shaping_for(said):
             lines = cast(
-                list[str], self.multi_cell(width, leading(size), said, align="L", dry_run=True, output="LINES")
+                list[str], self.multi_cell(width, line_height(size), said, align="L", dry_run=True, output="LINES")
             )
         return [line.strip() for line in lines]
 
-    def wide(self, text: str, size: float, *, bold: bool = False) -> float:
+    def text_width(self, text: str, size: float, *, bold: bool = False) -> float:
         """Measured once at one size, since letters grow evenly."""
         if (text, bold) not in self._wide:
-            self.pen(10, bold=bold)
-            with self._at_its_pace(said := printable(text)):
+            self.set_pen(10, bold=bold)
+            with self._shaping_for(said := printable(text)):
                 self._wide[text, bold] = self.get_string_width(said) / 10
         return self._wide[text, bold] * size
 
-    def rule(
+    def draw_rule(
         self,
         y: float,
         *,
@@ -176,26 +176,28 @@ class Sheet(FPDF):
         self.rect(x, y, width, thick, style="F")
 
     @contextmanager
-    def _at_its_pace(self, said: str) -> Iterator[None]:
+    def _shaping_for(self, said: str) -> Iterator[None]:
         """Devanagari has to be shaped; Latin letters only look a little better for it."""
         shaping = self.text_shaping
-        if self._long and shapes("latin").issuperset(map(ord, said)):
+        if self._long and supported_characters("latin").issuperset(map(ord, said)):
             self.text_shaping = None
         yield
         self.text_shaping = shaping
 
-    def _cut(self, said: str, width: float, size: float, *, bold: bool) -> str:
-        if self.wide(said, size, bold=bold) <= width + 0.1:
+    def _truncate(self, said: str, width: float, size: float, *, bold: bool) -> str:
+        if self.text_width(said, size, bold=bold) <= width + 0.1:
             return said
         short, long = 0, len(said)
         while short < long:
             middle = (short + long + 1) // 2
             short, long = (
-                (middle, long) if self.wide(said[:middle] + "…", size, bold=bold) <= width else (short, middle - 1)
+                (middle, long)
+                if self.text_width(said[:middle] + "…", size, bold=bold) <= width
+                else (short, middle - 1)
             )
         return said[:short].rstrip() + "…"
 
 
-def leading(size: float) -> float:
+def line_height(size: float) -> float:
     """From line to line, in millimetres."""
     return size * 0.48

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from app.money.paper.pdf_page import INK, LEFT, MUTED, WIDTH, Sheet, leading
+from app.money.paper.pdf_page import INK, LEFT, MUTED, WIDTH, Sheet, line_height
 
 GUTTER = 5.0
 _APART = 1.0
@@ -24,7 +24,7 @@ _SIZES = (
 
 
 @dataclass(frozen=True)
-class Column:
+class PdfColumn:
     """What stands above, and for each row what is said and what stands small beneath it. One column or more give way to the others."""
 
     head: str
@@ -33,87 +33,95 @@ class Column:
     gives: bool = False
 
 
-class Columns:
+class PdfTable:
     """First heads are broken, then the letters get smaller, until the words have room beside the figures."""
 
     def __init__(
-        self, sheet: Sheet, columns: Sequence[Column], width: float = WIDTH, *, strong: Collection[int] = ()
+        self, sheet: Sheet, columns: Sequence[PdfColumn], width: float = WIDTH, *, strong: Collection[int] = ()
     ) -> None:
         self.sheet, self.columns, self.width, self.strong = sheet, columns, width, strong
         giving = [at for at, each in enumerate(columns) if each.gives]
         for self.size, broken in _SIZES:
-            self.widths = [self._wanted(each, broken=broken) + self._behind(at) for at, each in enumerate(columns)]
+            self.widths = [
+                self._wanted_width(each, broken=broken) + self._gap_after(at) for at, each in enumerate(columns)
+            ]
             wanted = [self.widths[at] for at in giving]
             room = width - sum(self.widths) + sum(wanted)
             if room >= sum(min(_ENOUGH, each) for each in wanted):
                 break
-        for at, share in zip(giving, _shared(room, wanted), strict=True):
+        for at, share in zip(giving, _share_width(room, wanted), strict=True):
             self.widths[at] = share
         self.places = [LEFT + sum(self.widths[:at]) for at in range(len(columns))]
 
     def draw(self) -> None:
-        self._heads()
+        self._draw_heads()
         for row in range(len(self.columns[0].cells)):
             bold = row in self.strong
-            self._row(
-                [self._cell(at, *column.cells[row], bold=bold) for at, column in enumerate(self.columns)], bold=bold
+            self._draw_row(
+                [self._cell_lines(at, *column.cells[row], bold=bold) for at, column in enumerate(self.columns)],
+                bold=bold,
             )
-        self.sheet.rule(self.sheet.y + 1, width=self.width)
+        self.sheet.draw_rule(self.sheet.y + 1, width=self.width)
         self.sheet.y += 3.5
 
-    def _wanted(self, column: Column, *, broken: bool) -> float:
+    def _wanted_width(self, column: PdfColumn, *, broken: bool) -> float:
         heads = column.head.split() if broken else [column.head]
-        said = [self.sheet.wide(said, self.size, bold=row in self.strong) for row, (said, _) in enumerate(column.cells)]
-        small = [self.sheet.wide(text, self.size - 1) for text in [*heads, *(below for _, below in column.cells)]]
+        said = [
+            self.sheet.text_width(said, self.size, bold=row in self.strong)
+            for row, (said, _) in enumerate(column.cells)
+        ]
+        small = [self.sheet.text_width(text, self.size - 1) for text in [*heads, *(below for _, below in column.cells)]]
         return max(said + small) + GUTTER
 
-    def _heads(self) -> None:
-        small = leading(self.size - 1)
+    def _draw_heads(self) -> None:
+        small = line_height(self.size - 1)
         heads = [
-            self.sheet.wrapped(column.head, self._room(at) + (-_APART if column.figures else 0.1), self.size - 1)
+            self.sheet.wrap_text(
+                column.head, self._text_width(at) + (-_APART if column.figures else 0.1), self.size - 1
+            )
             for at, column in enumerate(self.columns)
         ]
         tall = max(map(len, heads))
-        self.sheet.need(tall * small + 3 * leading(self.size))
+        self.sheet.ensure_room(tall * small + 3 * line_height(self.size))
         top = self.sheet.y
         for at, lines in enumerate(heads):
             self.sheet.y = top + (tall - len(lines)) * small
             for line in lines:
-                self._put(at, line, small=True)
+                self._put_line(at, line, small=True)
                 self.sheet.y += small
         self.sheet.y = top + tall * small + 1
-        self.sheet.rule(self.sheet.y, width=self.width, colour=INK)
+        self.sheet.draw_rule(self.sheet.y, width=self.width, colour=INK)
         self.sheet.y += 1.5
 
-    def _row(self, cells: Sequence[Sequence[tuple[str, bool]]], *, bold: bool) -> None:
+    def _draw_row(self, cells: Sequence[Sequence[tuple[str, bool]]], *, bold: bool) -> None:
         """A row stays on one page, unless it is as long as one."""
-        tall, lead = max(map(len, cells)), leading(self.size)
-        self._turn(min(tall, 20) * lead)
+        tall, lead = max(map(len, cells)), line_height(self.size)
+        self._turn_page(min(tall, 20) * lead)
         for line in range(tall):
-            self._turn(lead)
+            self._turn_page(lead)
             for at, lines in enumerate(cells):
                 if line < len(lines):
                     said, small = lines[line]
-                    self._put(at, said, small=small, bold=bold)
+                    self._put_line(at, said, small=small, bold=bold)
             self.sheet.y += lead
         self.sheet.y += 1.5
 
-    def _turn(self, height: float) -> None:
-        if self.sheet.need(height):
-            self._heads()
+    def _turn_page(self, height: float) -> None:
+        if self.sheet.ensure_room(height):
+            self._draw_heads()
 
-    def _cell(self, at: int, said: str, below: str, *, bold: bool) -> list[tuple[str, bool]]:
-        wrapped = self.sheet.wrapped
+    def _cell_lines(self, at: int, said: str, below: str, *, bold: bool) -> list[tuple[str, bool]]:
+        wrapped = self.sheet.wrap_text
         return [
-            *((line, False) for line in wrapped(said, self._room(at), self.size, bold=bold)),
-            *((line, True) for line in wrapped(below, self._room(at), self.size - 1)),
+            *((line, False) for line in wrapped(said, self._text_width(at), self.size, bold=bold)),
+            *((line, True) for line in wrapped(below, self._text_width(at), self.size - 1)),
         ]
 
-    def _room(self, at: int) -> float:
+    def _text_width(self, at: int) -> float:
         """Figures may come near the column before them, which is what the gutter is for; words may not come near the column after."""
-        return self.widths[at] - (self._behind(at) if self.columns[at].figures else GUTTER)
+        return self.widths[at] - (self._gap_after(at) if self.columns[at].figures else GUTTER)
 
-    def _behind(self, at: int) -> float:
+    def _gap_after(self, at: int) -> float:
         """Words begin where figures before them end, so these keep away from them."""
         return (
             GUTTER
@@ -121,15 +129,21 @@ class Columns:
             else 0
         )
 
-    def _put(self, at: int, line: str, *, small: bool, bold: bool = False) -> None:
+    def _put_line(self, at: int, line: str, *, small: bool, bold: bool = False) -> None:
         size, colour = (self.size - 1, MUTED) if small else (self.size, INK)
         bold = bold and not small
-        self.sheet.put(
-            line, self.places[at], self._room(at), size=size, bold=bold, colour=colour, right=self.columns[at].figures
+        self.sheet.put_line(
+            line,
+            self.places[at],
+            self._text_width(at),
+            size=size,
+            bold=bold,
+            colour=colour,
+            right=self.columns[at].figures,
         )
 
 
-def _shared(room: float, wanted: Sequence[float]) -> list[float]:
+def _share_width(room: float, wanted: Sequence[float]) -> list[float]:
     """Whoever gives way alone has what is left; several have it as much as they want it, and none less than a word."""
     least = [min(_LEAST, each) for each in wanted]
     left, lacking = room - sum(least), sum(wanted) - sum(least)

@@ -14,7 +14,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Unreadable
 from app.kernel.jobs import job, later
 from app.kernel.workflow import move
-from app.money.bills.basket import Basket, collected_by
+from app.money.bills.basket import Basket, find_order
 from app.money.bills.bill import Bill
 from app.money.bills.dispute import Dispute
 from app.money.bills.payment import Payment
@@ -52,11 +52,11 @@ class Event(Noun):
         payments = select(Payment.gateway_id).join(Bill, Payment.bill_id == Bill.id).where(Bill.person_id.in_(ids))
         return or_(cls.order_id.in_(bills), cls.order_id.in_(baskets), cls.payment_id.in_(payments))
 
-    def handle(self) -> None:
+    def process(self) -> None:
         if self.state == "handled":
             return
         try:
-            trouble = self._look()
+            trouble = self._check_gateway()
         except (Missing, Declined) as no:  # they know nothing of what their own event names, and would say so again
             trouble = no.words
         if trouble:
@@ -64,16 +64,16 @@ class Event(Noun):
         else:
             self.done()
 
-    def _look(self) -> str:
+    def _check_gateway(self) -> str:
         """Ask the gateway about whatever this names; answers what is odd about it, or nothing."""
         if self.kind.startswith(("settlement.", "payout.paid")):
-            settlement.fetch_last(self.gateway)
+            settlement.import_recent(self.gateway)
             return ""
-        order = self._order()
+        order = self._find_order()
         if order is not None:
-            order.look()
+            order.check_gateway()
         if self.dispute_id:
-            Dispute.look(self.gateway, self.dispute_id)
+            Dispute.check_gateway(self.gateway, self.dispute_id)
         if order is None and not self.dispute_id:
             return (
                 "No payment request was found for this event."
@@ -82,8 +82,8 @@ class Event(Noun):
             )
         return self._mismatch()
 
-    def _order(self) -> Bill | Basket | None:
-        found = collected_by(self.gateway, self.order_id) if self.order_id else None
+    def _find_order(self) -> Bill | Basket | None:
+        found = find_order(self.gateway, self.order_id) if self.order_id else None
         return found or next((each.order for each in self._payments()), None)
 
     def _payments(self) -> Sequence[Payment]:
@@ -108,7 +108,7 @@ class Event(Noun):
     @move("parked", to="waiting", by="Desk Accountant", label="Process again")
     def handle_again(self) -> None:
         """Process this event once more, for example when the missing record has since arrived."""
-        later(handle, self)
+        later(process_event, self)
 
     @move("parked", to="handled", by="Accountant", label="Ignore")
     def set_aside(self) -> None:
@@ -118,9 +118,9 @@ class Event(Noun):
         return f"{self.kind} {self.event_id}"
 
 
-def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
+def receive_webhook(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
-    told = gateway.named(name).hear(raw, headers)
+    told = gateway.by_name(name).parse_webhook(raw, headers)
     if any(
         len(each or "") > LONGEST
         for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)
@@ -138,10 +138,10 @@ def received(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
     with transaction():
         new = session.scalar(insert(Event).values(values | always).on_conflict_do_nothing().returning(Event.id))
         if new:
-            later(handle, Event.get(new), key=f"event:{new}")
+            later(process_event, Event.get(new), key=f"event:{new}")
     return bool(new)
 
 
-@job("Process gateway event")
-def handle(event: Event) -> None:
-    event.handle()
+@job("Process gateway event", was="money.inbox.handle")
+def process_event(event: Event) -> None:
+    event.process()

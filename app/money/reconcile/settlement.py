@@ -19,7 +19,7 @@ from app.money.bills.ledger import post
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Settled, gateway_column
+from app.money.gateways.gateway import SettlementLine, gateway_column
 from app.money.sums.amount import Money, money_column
 
 
@@ -51,7 +51,7 @@ class Settlement(Noun):
         return self.credit - self.debit - self.fee - self.tax
 
     @classmethod
-    def hear(cls, name: str, day: date, told: Settled) -> None:
+    def record(cls, name: str, day: date, told: SettlementLine) -> None:
         """Written down and booked once, whatever we had expected: the money has moved. What we cannot match waits for somebody."""
         moment = clock.now()
         values: dict[str, Any] = {
@@ -76,11 +76,11 @@ class Settlement(Noun):
         new = session.scalar(insert(cls).values(values | always).on_conflict_do_nothing().returning(cls.id))
         if new is not None:
             line = cls.get(new)
-            line.book()
-            if trouble := line.what_differs():
+            line.post_to_ledger()
+            if trouble := line.find_mismatch():
                 line.differ(trouble)
 
-    def book(self) -> None:
+    def post_to_ledger(self) -> None:
         sides = (
             ("bank", self.to_bank),
             ("fees", self.fee),
@@ -94,15 +94,15 @@ class Settlement(Noun):
             about=self,
         )
 
-    def what_differs(self) -> str:
+    def find_mismatch(self) -> str:
         """Why this line is not what our books say."""
         match self.kind:
             case "payment":
                 shares = [each.money for each in Payment.shares_of(self.gateway, self.entity_id) if each.captured_at]
-                return self._not_the_same(shares, self.credit, "payment")
+                return self._difference(shares, self.credit, "payment")
             case "refund":
                 same = select(Refund).where(Refund.gateway == self.gateway, Refund.gateway_id == self.entity_id)
-                return self._not_the_same([each.money for each in session.scalars(same)], self.debit, "refund")
+                return self._difference([each.money for each in session.scalars(same)], self.debit, "refund")
         if self.dispute_id and session.scalar(
             select(Dispute.id).where(Dispute.gateway == self.gateway, Dispute.gateway_id == self.dispute_id)
         ):
@@ -110,7 +110,7 @@ class Settlement(Noun):
         return f"This {self.kind} by the gateway needs review."
 
     @staticmethod
-    def _not_the_same(ours: Sequence[Money], theirs: Money, what: str) -> str:
+    def _difference(ours: Sequence[Money], theirs: Money, what: str) -> str:
         if not ours:
             return f"No matching {what} was found in our books."
         total = Money.total(ours, ours[0].currency)
@@ -121,7 +121,7 @@ class Settlement(Noun):
         """The line doesn’t match our books."""
         self.trouble = trouble
 
-    @move("differs", to="matched", by="Accountant", label="Recheck", when=lambda it: it.what_differs() or None)
+    @move("differs", to="matched", by="Accountant", label="Recheck", when=lambda it: it.find_mismatch() or None)
     def match_again(self) -> None:
         """Compare the line with our books again."""
         self.trouble = ""
@@ -134,21 +134,21 @@ class Settlement(Noun):
         return f"{self.kind} {self.entity_id}"
 
 
-def fetch(name: str, day: date) -> None:
+def import_day(name: str, day: date) -> None:
     """Read the report of one day. Safe to do again: every line is booked once."""
-    told = gateway.named(name).settled(day)
+    told = gateway.by_name(name).list_settlements(day)
     with transaction():
         for each in sorted(told, key=lambda line: (line.kind, line.id)):
-            Settlement.hear(name, day, each)
+            Settlement.record(name, day, each)
 
 
-def fetch_last(name: str, *, days: int = 2) -> None:
+def import_recent(name: str, *, days: int = 2) -> None:
     """The reports of today and of the days before."""
     for ago in range(days):
-        fetch(name, clock.now().date() - timedelta(days=ago))
+        import_day(name, clock.now().date() - timedelta(days=ago))
 
 
 @every("Import settlements", hours=6)
 def fetch_settlements() -> None:
     """The reports of the last three days, from every gateway that writes one."""
-    gateway.ask_each(lambda name: fetch_last(name, days=3))
+    gateway.for_each_online(lambda name: import_recent(name, days=3))

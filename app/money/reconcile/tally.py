@@ -15,11 +15,11 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.jobs import every, job, later
 from app.kernel.workflow import move
 from app.messages.message import tell_the_house
-from app.money.bills.basket import Basket, collected_by
+from app.money.bills.basket import Basket, find_order
 from app.money.bills.bill import Bill
 from app.money.bills.payment import Payment
 from app.money.gateways import gateway
-from app.money.gateways.gateway import Charge, gateway_column, label
+from app.money.gateways.gateway import Charge, gateway_column, gateway_label
 from app.money.sums.amount import Money, money_column
 
 
@@ -41,18 +41,18 @@ class Tally(Noun):
     counted_at: Mapped[datetime] = mapped_column(default=clock.now, info={"label": "Last checked"})
 
     @classmethod
-    def take(cls, name: str, day: date) -> list[Self]:
+    def count_day(cls, name: str, day: date) -> list[Self]:
         """Ask the gateway what it took on this day, look at what we have not heard of, and set both beside each other."""
-        told = gateway.named(name).taken(day)
-        for order in _unheard(name, told):
-            order.look()
+        told = gateway.by_name(name).list_captured(day)
+        for order in _orders_to_check(name, told):
+            order.check_gateway()
         with transaction():
-            ours = _ours(name, day)
+            ours = _our_payments(name, day)
             currencies = {each.money.currency for each in told} | {each.money.currency for each in ours}
-            return [cls._counted(name, day, currency, told, ours) for currency in sorted(currencies)]
+            return [cls._record(name, day, currency, told, ours) for currency in sorted(currencies)]
 
     @classmethod
-    def _counted(cls, name: str, day: date, currency: str, told: Sequence[Charge], ours: Sequence[Payment]) -> Self:
+    def _record(cls, name: str, day: date, currency: str, told: Sequence[Charge], ours: Sequence[Payment]) -> Self:
         there = [each for each in told if each.money.currency == currency]
         here = [each for each in ours if each.money.currency == currency]
         it = session.scalar(select(cls).where(cls.gateway == name, cls.day == day, cls.there_currency == currency))
@@ -63,7 +63,7 @@ class Tally(Noun):
             session.flush()
         it.there = Money.total((each.money for each in there), currency)
         it.here = Money.total((each.money for each in here), currency)
-        it.difference, it.rows, it.counted_at = it.there - it.here, list(_differing(there, here)), clock.now()
+        it.difference, it.rows, it.counted_at = it.there - it.here, list(_differences(there, here)), clock.now()
         if it.rows and it.state != "differs":
             it.differ()
         elif not it.rows and it.state != "agrees":
@@ -82,17 +82,17 @@ class Tally(Noun):
     @move("agrees", "differs", by="Desk Accountant", label="Recheck")
     def count_again(self) -> None:
         """Compare with the gateway again. The result appears here shortly."""
-        later(count, self)
+        later(recount_day, self)
 
     def __str__(self) -> str:
         return f"{self.gateway_label} {self.day.day} {self.day:%b %Y}"
 
     @property
     def gateway_label(self) -> str:
-        return label(self.gateway)
+        return gateway_label(self.gateway)
 
 
-def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
+def _orders_to_check(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
     """What was paid there, and we do not know it, or not all of it."""
     ours = (
         select(Payment)
@@ -103,22 +103,22 @@ def _unheard(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
     for payment in session.scalars(ours):
         at_first[payment.gateway_id].append(payment)
     for charge in told:
-        if _is_heard(charge, at_first[charge.id]):
+        if _is_up_to_date(charge, at_first[charge.id]):
             continue
         shares = Payment.shares_of(name, charge.id)  # a look at the one before may have told of this one too
-        if not _is_heard(charge, shares):
-            order = shares[0].order if shares else collected_by(name, charge.order_id)
+        if not _is_up_to_date(charge, shares):
+            order = shares[0].order if shares else find_order(name, charge.order_id)
             if order is not None and order.order_id:
                 yield order
 
 
-def _is_heard(charge: Charge, shares: Sequence[Payment]) -> bool:
+def _is_up_to_date(charge: Charge, shares: Sequence[Payment]) -> bool:
     here = sum(each.money.amount for each in shares if each.captured_at)
     gone = sum(each.gone.amount for each in shares)
     return (here, gone) == (charge.money.amount, charge.returned)
 
 
-def _ours(name: str, day: date) -> Sequence[Payment]:
+def _our_payments(name: str, day: date) -> Sequence[Payment]:
     """What we have of that day: by when the gateway took it where it says so, for that is how the gateway counts."""
     since = datetime.combine(day, time(), UTC)
     return session.scalars(
@@ -128,7 +128,7 @@ def _ours(name: str, day: date) -> Sequence[Payment]:
     ).all()
 
 
-def _differing(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dict[str, Any]]:
+def _differences(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dict[str, Any]]:
     known: dict[str, Money] = {}
     for payment in here:  # the shares of one payment are one sum there
         known[payment.gateway_id] = Money.total(
@@ -142,9 +142,9 @@ def _differing(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dic
         yield {"payment": id, "there": "nothing", "here": str(money)}
 
 
-@job("Reconcile one day")
-def count(tally: Tally) -> None:
-    Tally.take(tally.gateway, tally.day)
+@job("Reconcile one day", was="money.tally.count")
+def recount_day(tally: Tally) -> None:
+    Tally.count_day(tally.gateway, tally.day)
 
 
 @every("Reconcile recent days", hours=1)
@@ -160,4 +160,4 @@ def count_the_days() -> None:
     for name, day in session.execute(differing):
         days.setdefault(name, set()).add(day)
     recent = {today, today - timedelta(days=1)}
-    gateway.ask_each(lambda name: [Tally.take(name, day) for day in sorted(recent | days.get(name, set()))])
+    gateway.for_each_online(lambda name: [Tally.count_day(name, day) for day in sorted(recent | days.get(name, set()))])

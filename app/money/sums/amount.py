@@ -52,13 +52,13 @@ class Money:
     def __bool__(self) -> bool:
         return self.amount != 0
 
-    def part(self, of: int, whole: int) -> Money:
-        """`of` parts in `whole`: Money.part(18, 118) is the tax within. The one place where money is rounded."""
-        return Money(rounded(self.amount * of, whole), self.currency)
+    def fraction(self, of: int, whole: int) -> Money:
+        """`of` parts in `whole`: Money.fraction(18, 118) is the tax within. The one place where money is rounded."""
+        return Money(round_half_away(self.amount * of, whole), self.currency)
 
     def percent(self, hundredths: int) -> Money:
         """A rate in hundredths of a per cent: percent(1800) is 18 %."""
-        return self.part(hundredths, 10_000)
+        return self.fraction(hundredths, 10_000)
 
     def split(self, weights: Sequence[int]) -> list[Money]:
         """In these proportions, to the last coin: who is cut off most gets the next coin (largest remainder)."""
@@ -91,7 +91,7 @@ class Money:
         return f"{Decimal(self.amount).scaleb(-_digits(self.currency)):f}"
 
     @classmethod
-    def read(cls, typed: str, currency: str) -> Money:
+    def parse(cls, typed: str, currency: str) -> Money:
         """Read what a person typed. A fraction of the smallest coin is refused, not rounded away, and a comma is never a point."""
         text = str(typed).strip()
         if "," in text and not _GROUPED.fullmatch(text):
@@ -113,7 +113,7 @@ class Money:
         return other.amount
 
 
-def rounded(amount: int, whole: int) -> int:
+def round_half_away(amount: int, whole: int) -> int:
     """The one rounding rule: to the nearest coin, and a half goes away from zero."""
     sign = -1 if (amount < 0) != (whole < 0) else 1
     return sign * ((2 * abs(amount) + abs(whole)) // (2 * abs(whole)))

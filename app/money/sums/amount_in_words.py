@@ -63,18 +63,18 @@ _COINS = {
 }
 
 
-def in_words(money: Money) -> str:
+def amount_in_words(money: Money) -> str:
     """Rupees one lakh twenty-three thousand four hundred fifty-six and paise seventy-eight only."""
     if money.amount < 0:
         raise ValueError("An amount below zero is not written in words.")
     major, minor = _COINS.get(money.currency, (money.currency, "fraction"))
     whole, _, coins = money.plain.partition(".")
     steps = _INDIAN if money.currency == "INR" else _WESTERN
-    said = f"{major} {counted(int(whole), steps)}"
-    return f"{said} and {minor} {counted(int(coins), steps)} only" if coins.strip("0") else f"{said} only"
+    said = f"{major} {number_in_words(int(whole), steps)}"
+    return f"{said} and {minor} {number_in_words(int(coins), steps)} only" if coins.strip("0") else f"{said} only"
 
 
-def counted(number: int, steps: tuple[tuple[int, str], ...] = _WESTERN) -> str:
+def number_in_words(number: int, steps: tuple[tuple[int, str], ...] = _WESTERN) -> str:
     """Each step says how many of it there are, and what is left goes to the next. Without a step of its own, one crore one crore could be two things."""
     if number < 20:
         return _SMALL[number]
@@ -83,5 +83,5 @@ def counted(number: int, steps: tuple[tuple[int, str], ...] = _WESTERN) -> str:
         return f"{_TENS[tens]}-{_SMALL[ones]}" if ones else _TENS[tens]
     size, name = next(each for each in steps if number >= each[0])
     many, left = divmod(number, size)
-    said = f"{counted(many, steps)} {name}"
-    return f"{said} {counted(left, steps)}" if left else said
+    said = f"{number_in_words(many, steps)} {name}"
+    return f"{said} {number_in_words(left, steps)}" if left else said

@@ -7,11 +7,11 @@ from app.money.sums.amount import Money
 _above = Money(1_000_000, "INR")
 
 
-def four_eyes_above(money: Money) -> None:
+def configure(money: Money) -> None:
     global _above
     _above = money
 
 
-def above_four_eyes(money: Money) -> bool:
+def needs_four_eyes(money: Money) -> bool:
     """Another currency than the house's own is always looked at twice."""
     return money.currency != _above.currency or money > _above

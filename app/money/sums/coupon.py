@@ -23,7 +23,7 @@ UNKNOWN = unsaid("This coupon doesn’t exist or isn’t valid today.")
 SPENT = unsaid("This coupon has been fully used, or was already used with this email address.")
 
 
-def _no(words: str) -> Invalid:
+def _refusal(words: str) -> Invalid:
     return Invalid(say("This coupon can’t be used here."), fields={"coupon": words})
 
 
@@ -64,7 +64,7 @@ class Coupon(Noun):
     note: Mapped[str] = mapped_column(default="", info={"label": "Internal note"})
 
     @validates("code")
-    def _code(self, key: str, value: str) -> str:
+    def _normalise_code(self, key: str, value: str) -> str:
         code = str(value or "").strip().upper()
         if not re.fullmatch(r"[A-Z0-9][A-Z0-9-]{1,30}", code):
             raise Invalid.fields_said(
@@ -73,41 +73,41 @@ class Coupon(Noun):
         return code
 
     @classmethod
-    def called(cls, typed: str) -> Coupon:
+    def by_code(cls, typed: str) -> Coupon:
         """What somebody typed into the field; small letters and spaces around do not matter."""
         if not is_on("coupons"):
-            raise _no(say("Coupons aren’t accepted here."))
+            raise _refusal(say("Coupons aren’t accepted here."))
         found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
         if found is None:
-            raise _no(say(UNKNOWN))
+            raise _refusal(say(UNKNOWN))
         return found
 
-    def off(self, price: Money) -> Money:
+    def discount_on(self, price: Money) -> Money:
         """How much it takes off this price, if it can be used for it at all. Never below zero."""
         moment = clock.now()
         if self.state != "active" or (self.until and moment >= self.until) or (self.since and moment < self.since):
-            raise _no(say(UNKNOWN))
+            raise _refusal(say(UNKNOWN))
         if {each.currency for each in (self.amount, self.minimum, self.off_at_most) if each} - {price.currency}:
-            raise _no(say("This coupon can’t be used for prices in %(currency)s.", currency=price.currency))
+            raise _refusal(say("This coupon can’t be used for prices in %(currency)s.", currency=price.currency))
         if self.minimum and price < self.minimum:
-            raise _no(say("This coupon requires a minimum price of %(amount)s.", amount=self.minimum))
+            raise _refusal(say("This coupon requires a minimum price of %(amount)s.", amount=self.minimum))
         off = self.amount or price.percent(self.percent * 100)
         return min(off, price, *([self.off_at_most] if self.off_at_most else []))
 
-    def take(self, person: Person, thing: Noun) -> None:
+    def redeem(self, person: Person, thing: Noun) -> None:
         """One use, for one thing. Whoever comes at the same moment waits at this lock, and then hears that it is used up."""
         self.lock()
-        use = session.scalar(select(CouponUse).where(CouponUse.coupon_id == self.id, *_about(thing)))
+        use = session.scalar(select(CouponUse).where(CouponUse.coupon_id == self.id, *_used_for(thing)))
         if use is not None and use.state == "taken":
             return
         if self.uses_at_most is not None and self.used >= self.uses_at_most:
-            raise _no(say(SPENT))
+            raise _refusal(say(SPENT))
         mailbox = person.email.lower()
         mine = select(func.count()).where(
             CouponUse.coupon_id == self.id, CouponUse.mailbox == mailbox, CouponUse.state == "taken"
         )
         if self.uses_each is not None and (session.scalar(mine) or 0) >= self.uses_each:
-            raise _no(say(SPENT))
+            raise _refusal(say(SPENT))
         self.used += 1
         if use is not None:
             use.take_again()
@@ -163,23 +163,23 @@ class CouponUse(Noun):
         """The payment arrived late, so the coupon counts as used again."""
 
 
-def give_back(thing: Noun) -> None:
+def release_coupon(thing: Noun) -> None:
     """Whatever coupon this thing used can be used again."""
-    for use in session.scalars(select(CouponUse).where(*_about(thing), CouponUse.state == "taken")):
+    for use in session.scalars(select(CouponUse).where(*_used_for(thing), CouponUse.state == "taken")):
         use.lock()
         if use.state == "taken":
             use.give_back()
 
 
-def take_again(thing: Noun, person: Person) -> str | None:
+def redeem_again(thing: Noun, person: Person) -> str | None:
     """The thing is wanted after all, at the price that was promised with a coupon: take it once more, or say why not."""
-    for use in session.scalars(select(CouponUse).where(*_about(thing), CouponUse.state == "given_back")):
+    for use in session.scalars(select(CouponUse).where(*_used_for(thing), CouponUse.state == "given_back")):
         try:
-            use.coupon.take(person, thing)
+            use.coupon.redeem(person, thing)
         except Invalid as no:
             return f"The coupon {use.coupon} is no longer valid: {no.fields['coupon']}"
     return None
 
 
-def _about(thing: Noun) -> tuple[Any, Any]:
+def _used_for(thing: Noun) -> tuple[Any, Any]:
     return CouponUse.noun == thing.__tablename__, CouponUse.row_id == thing.id

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.kernel.errors import Invalid
 from app.money.sums.amount import Money
-from app.money.sums.tax import Place, taxed
+from app.money.sums.tax import Place, split_tax
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,11 @@ class Line:
     def cut(self, share: Money) -> tuple[Line, Line]:
         """This much of the line, and what is left of it. Net and taxes are cut alike, and nothing is lost by rounding."""
         of, whole = share.amount, self.total.amount or 1
-        taxes = {name: tax.part(of, whole) for name, tax in self.taxes.items()}
+        taxes = {name: tax.fraction(of, whole) for name, tax in self.taxes.items()}
         net = share - Money.total(taxes.values(), share.currency)
-        part = replace(self, listed=self.listed.part(of, whole), off=self.off.part(of, whole), net=net, taxes=taxes)
+        part = replace(
+            self, listed=self.listed.fraction(of, whole), off=self.off.fraction(of, whole), net=net, taxes=taxes
+        )
         left = {name: tax - taxes[name] for name, tax in self.taxes.items()}
         return part, replace(
             self, listed=self.listed - part.listed, off=self.off - part.off, net=self.net - net, taxes=left
@@ -135,7 +137,7 @@ class Price:
         return cls(tuple(Line.from_json(each, currency) for each in told), currency)
 
     @classmethod
-    def of(cls, label: str, money: Money) -> Price:
+    def untaxed(cls, label: str, money: Money) -> Price:
         """A plain sum, without tax."""
         return cls((Line(label, money, Money(0, money.currency), money),), money.currency)
 
@@ -143,7 +145,7 @@ class Price:
         return Money.total(each, self.currency)
 
 
-def priced(items: Sequence[Item], *, off: Money | None = None, place: Place | None = None) -> Price:
+def price_of_items(items: Sequence[Item], *, off: Money | None = None, place: Place | None = None) -> Price:
     """What this costs. What is taken off is shared among the lines before tax, and never makes anything cheaper than free."""
     currency = items[0].price.currency
     zero = Money(0, currency)
@@ -157,5 +159,5 @@ def priced(items: Sequence[Item], *, off: Money | None = None, place: Place | No
 
 
 def _line(item: Item, off: Money, place: Place) -> Line:
-    parts = taxed(item.listed - off, item.rate, included=item.included, place=place)
+    parts = split_tax(item.listed - off, item.rate, included=item.included, place=place)
     return Line(item.label, item.listed, off, parts.net, item.quantity, item.code, dict(parts.taxes), dict(parts.rates))

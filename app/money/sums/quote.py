@@ -16,14 +16,14 @@ from app.kernel.jobs import every
 from app.kernel.workflow import move
 from app.money.sums.amount import Money, money_column
 from app.money.sums.coupon import Coupon
-from app.money.sums.price import Item, Price, priced
+from app.money.sums.price import Item, Price, price_of_items
 from app.money.sums.tax import Place
 
 MINUTES = 30
 _seller_state = ""
 
 
-def sell_from(state: str) -> None:
+def configure(state: str) -> None:
     """The state in which the house is registered for tax; empty when it is not."""
     global _seller_state
     _seller_state = state
@@ -58,11 +58,11 @@ class Quote(Noun, Linked):
         asked: Mapping[str, Any] | None = None,
     ) -> Self:
         """Worked out here and now, from the price list alone; what a customer sends is what they want, never what it costs."""
-        found = Coupon.called(coupon) if coupon.strip() else None
+        found = Coupon.by_code(coupon) if coupon.strip() else None
         listed = Money.total((each.listed for each in items), items[0].price.currency)
-        off = found.off(listed) if found else None
+        off = found.discount_on(listed) if found else None
         place = Place(_seller_state, buyer_state or _seller_state)
-        price = priced(items, off=off, place=place)
+        price = price_of_items(items, off=off, place=place)
         listed_items = [
             {
                 "label": each.label,

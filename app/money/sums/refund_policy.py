@@ -14,8 +14,8 @@ from app.kernel.translation import counted, say
 from app.kernel.workflow import move
 from app.money.sums.amount import Money
 
-_TIER = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
-WRONG = "Enter steps such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded, which can’t rise as the start gets closer."
+_STEP = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
+INVALID_STEPS = "Enter steps such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded, which can’t rise as the start gets closer."
 
 
 class RefundPolicy(Noun):
@@ -33,8 +33,8 @@ class RefundPolicy(Noun):
     )
 
     @validates("tiers")
-    def _readable(self, key: str, value: str) -> str:
-        return ", ".join(f"{hours}h: {percent}%" for hours, percent in read(value))
+    def _normalise_steps(self, key: str, value: str) -> str:
+        return ", ".join(f"{hours}h: {percent}%" for hours, percent in parse_steps(value))
 
     @move("in_use", to="retired", by="Desk", label="Deactivate")
     def retire(self) -> None:
@@ -44,49 +44,49 @@ class RefundPolicy(Noun):
     def use_again(self) -> None:
         """Makes this policy active again."""
 
-    def percent(self, before: timedelta) -> int:
-        return percent(self.tiers, before)
+    def refund_percent(self, before: timedelta) -> int:
+        return refund_percent(self.tiers, before)
 
-    def back(self, paid: Money, before: timedelta) -> Money:
-        return paid.percent(self.percent(before) * 100)
+    def refund_for(self, paid: Money, before: timedelta) -> Money:
+        return paid.percent(self.refund_percent(before) * 100)
 
 
-def read(tiers: str) -> list[tuple[int, int]]:
+def parse_steps(tiers: str) -> list[tuple[int, int]]:
     """(48, 100), (24, 50): the longest first, and nobody gets more for calling off later."""
-    parts: list[Any] = [_TIER.fullmatch(each) for each in tiers.split(",") if each.strip()]
+    parts: list[Any] = [_STEP.fullmatch(each) for each in tiers.split(",") if each.strip()]
     if not parts or not all(parts):
-        raise Invalid.fields_said({"tiers": WRONG})
+        raise Invalid.fields_said({"tiers": INVALID_STEPS})
     found = sorted(((int(each["hours"]), int(each["percent"])) for each in parts), reverse=True)
     shares = [share for _, share in found]
     if len({hours for hours, _ in found}) != len(found) or max(shares) > 100 or shares != sorted(shares, reverse=True):
-        raise Invalid.fields_said({"tiers": WRONG})
+        raise Invalid.fields_said({"tiers": INVALID_STEPS})
     return found
 
 
-def in_words(tiers: str, left: timedelta | None = None) -> str:
+def policy_in_words(tiers: str, left: timedelta | None = None) -> str:
     """The policy in a sentence: "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
 
     With the time that is `left`, only the steps that can still be reached are said.
     """
-    latest = {share: hours for hours, share in read(tiers)}  # two steps with one share are one step
+    latest = {share: hours for hours, share in parse_steps(tiers)}  # two steps with one share are one step
     steps = [
         (hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)
     ]
     if not steps:
         return say("This booking is non-refundable.")
-    said = [_step(share, _before(hours)) for hours, share in steps]
+    said = [_step_in_words(share, _notice_in_words(hours)) for hours, share in steps]
     if steps[-1][0]:
         said.append(say("No refund after that."))
     return " ".join(said)
 
 
-def _step(share: int, before: str) -> str:
+def _step_in_words(share: int, before: str) -> str:
     if share == 100:
         return say("Free cancellation up to %(before)s.", before=before)
     return say("%(share)s%% refund up to %(before)s.", share=share, before=before)
 
 
-def _before(hours: int) -> str:
+def _notice_in_words(hours: int) -> str:
     if not hours:
         return say("the start time")
     if hours % 24 == 0 and hours > 48:
@@ -94,11 +94,11 @@ def _before(hours: int) -> str:
     return counted("%(n)s hour before", "%(n)s hours before", hours)
 
 
-def percent(tiers: str, before: timedelta) -> int:
+def refund_percent(tiers: str, before: timedelta) -> int:
     """The share that goes back when it is called off so long before. Exactly at a step counts as in time."""
-    return next((share for hours, share in read(tiers) if before >= timedelta(hours=hours)), 0)
+    return next((share for hours, share in parse_steps(tiers) if before >= timedelta(hours=hours)), 0)
 
 
-def at_most(tiers: str, share: int) -> str:
+def capped_steps(tiers: str, share: int) -> str:
     """The same steps, none of which gives back more than this."""
-    return ", ".join(f"{hours}h: {min(each, share)}%" for hours, each in read(tiers)) if tiers else ""
+    return ", ".join(f"{hours}h: {min(each, share)}%" for hours, each in parse_steps(tiers)) if tiers else ""

@@ -63,13 +63,13 @@ class Place:
         return not self.buyer or self.buyer == self.seller
 
     @property
-    def said(self) -> str:
+    def place_of_supply(self) -> str:
         code = self.buyer or self.seller
         return f"{code} {STATES[code]}" if code in STATES else ""
 
 
 @dataclass(frozen=True)
-class Taxed:
+class TaxSplit:
     """A price taken apart: net + taxes are the total, to the last coin."""
 
     net: Money
@@ -81,19 +81,19 @@ class Taxed:
         return Money.total([self.net, *self.taxes.values()], self.net.currency)
 
 
-def taxed(price: Money, rate: int, *, included: bool, place: Place) -> Taxed:
+def split_tax(price: Money, rate: int, *, included: bool, place: Place) -> TaxSplit:
     """`rate` in hundredths of a per cent. Within one state the two halves are equal, as the law has it; so each is rounded by itself."""
     if not rate:
-        return Taxed(price, {}, {})
+        return TaxSplit(price, {}, {})
     base = 10_000 + rate if included else 10_000
     if place.seller and place.within_one_state:
-        half = price.part(rate, 2 * base)
+        half = price.fraction(rate, 2 * base)
         taxes, rates = {"CGST": half, "SGST": half}, {"CGST": rate // 2, "SGST": rate - rate // 2}
     else:
         name = "IGST" if place.seller else "Tax"
-        taxes, rates = {name: price.part(rate, base)}, {name: rate}
+        taxes, rates = {name: price.fraction(rate, base)}, {name: rate}
     net = price - Money.total(taxes.values(), price.currency) if included else price
-    return Taxed(net, taxes, rates)
+    return TaxSplit(net, taxes, rates)
 
 
 def is_gstin(text: str) -> bool:

@@ -19,7 +19,7 @@ _written = ""
 
 
 @dataclass(frozen=True, order=True)
-class Open:
+class OpeningSpan:
     """One stretch of one day of the week, Monday being 0. Until 00:00 is until the end of the day."""
 
     weekday: int
@@ -31,43 +31,43 @@ class Open:
         return _DAYS[self.weekday]
 
 
-def keep(written: str) -> None:
+def configure(written: str) -> None:
     """What the house keeps, from now on."""
     global _written
     _written = written
 
 
-def kept() -> list[Open]:
-    return read(_written)
+def configured_hours() -> list[OpeningSpan]:
+    return parse_hours(_written)
 
 
-def lines(written: str) -> list[str]:
+def split_lines(written: str) -> list[str]:
     """As they were written, without what is empty."""
     return [line for each in re.split(r"[\n;]", written) if (line := " ".join(each.split()))]
 
 
-def read(written: str) -> list[Open]:
+def parse_hours(written: str) -> list[OpeningSpan]:
     """Each stretch of each day; ValueError says what cannot be read."""
     if len(written) > LONGEST:
         raise ValueError(f"Use at most {LONGEST} characters.")
-    found = sorted({each for line in lines(written) for each in _read(line)})
+    found = sorted({each for line in split_lines(written) for each in _parse_line(line)})
     for before, after in pairwise(found):
         if before.weekday == after.weekday and (before.closes == time() or after.opens < before.closes):
             raise ValueError(f"The hours on {after.day} overlap.")
     return found
 
 
-def _read(line: str) -> Iterator[Open]:
+def _parse_line(line: str) -> Iterator[OpeningSpan]:
     plain = re.sub(r" *(?:-|–|—|\bto\b) *", "-", line.lower().replace(".", ":"))
     parts = _LINE.fullmatch(plain)
     if parts is None:
         raise ValueError(f"“{line}” isn’t valid. {_HOW}")
     for span in re.split(r" *, *", parts["times"].strip()):
-        opens, closes = _span(span, line)
-        yield from (Open(day, opens, closes) for day in _days(parts["days"], line))
+        opens, closes = _parse_span(span, line)
+        yield from (OpeningSpan(day, opens, closes) for day in _parse_days(parts["days"], line))
 
 
-def _span(text: str, line: str) -> tuple[time, time]:
+def _parse_span(text: str, line: str) -> tuple[time, time]:
     found = _SPAN.fullmatch(text)
     numbers = [int(each) for each in found.groups()] if found else []
     if not numbers or max(numbers[1::2]) > 59 or numbers[0] > 23 or numbers[2] > 24:
@@ -78,14 +78,14 @@ def _span(text: str, line: str) -> tuple[time, time]:
     return opens, closes
 
 
-def _days(text: str, line: str) -> Iterator[int]:
+def _parse_days(text: str, line: str) -> Iterator[int]:
     for part in re.split(r" *, *| +", text.strip(" :")):
         first, _, last = part.partition("-")
-        since, until = _day(first, line), _day(last or first, line)
+        since, until = _parse_day(first, line), _parse_day(last or first, line)
         yield from (each % 7 for each in range(since, until + 1 if until >= since else until + 8))
 
 
-def _day(text: str, line: str) -> int:
+def _parse_day(text: str, line: str) -> int:
     fits = [at for at, name in enumerate(_DAYS) if len(text) > 1 and name.lower().startswith(text)]
     if len(fits) != 1:
         raise ValueError(f"“{line}” isn’t valid. {_HOW}")

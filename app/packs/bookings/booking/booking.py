@@ -22,7 +22,7 @@ from app.kernel.workflow import move
 from app.messages.channel import Attachment
 from app.messages.message import Message, remind, tell, tell_the_house
 from app.money.bills.bill import Bill, ByHand, Terms, Why, paid_for, refunds_of
-from app.money.bills.invoice import read_buyer
+from app.money.bills.invoice import parse_buyer
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.sums import coupon
@@ -138,7 +138,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
                 quote=quote,
                 deposit=service.deposit_of(quote.total),
                 policy=service.policy.tiers if service.policy else "",
-                buyer=read_buyer(wanted.buyer),
+                buyer=parse_buyer(wanted.buyer),
                 hold_expires_at=clock.ahead(minutes=service.hold_minutes),
                 request_key=request and request[0],
                 request_hash=request and request[1],
@@ -148,7 +148,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
             session.flush()
             booking.take_files()
             if quote.coupon:
-                quote.coupon.take(booking.person, booking)
+                quote.coupon.redeem(booking.person, booking)
             if bought:
                 PassUse.reserve(bought, booking)
             if service.by_approval:
@@ -198,7 +198,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
             self.confirm(f"package {self.package.code}" if self.package else "free of charge")
             return
         now, _ = self._split_price()
-        Bill.ask(self, self.person, now, Terms("whole" if self.deposit == self.price else "deposit", self.buyer))
+        Bill.issue(self, self.person, now, Terms("whole" if self.deposit == self.price else "deposit", self.buyer))
         tell(self.person, "bookings/received", booking=self)
         if self.hold_expires_at - clock.now() > 3 * _LAST_CALL:
             remind(self.person, "bookings/hold_ends", at=self.hold_expires_at - _LAST_CALL, booking=self)
@@ -211,11 +211,11 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
 
     @property
     def bill(self) -> Bill | None:
-        return Bill.of(self)
+        return Bill.next_for(self)
 
     @property
     def bills(self) -> Sequence[Bill]:
-        return Bill.all_of(self)
+        return Bill.all_for(self)
 
     @property
     def going_back(self) -> list[Refund]:
@@ -253,13 +253,13 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         self.slot.lock()
         return super().lock()
 
-    def paid(self, payment: Payment) -> str | None:
+    def accept_payment(self, payment: Payment) -> str | None:
         """Confirm the booking, also late if the seat is still free. Otherwise answer why the payment must be refunded."""
         match self.state:
             case "confirmed" | "completed" | "no_show" if self.awaits(payment.bill):
                 return None
             case "held":
-                self.confirm(payment.said)
+                self.confirm(payment.method_label)
             case "expired":
                 return self._paid_late(payment)
             case _:
@@ -278,11 +278,11 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
             )
         if self.slot.starts_at <= clock.now():
             return unsaid("The payment arrived after the appointment had started.")
-        if no := coupon.take_again(self, self.person):
+        if no := coupon.redeem_again(self, self.person):
             return no
         if no := prepaid_use.take_again(self):
             return no
-        self.confirm_late(payment.said, seat)
+        self.confirm_late(payment.method_label, seat)
         return None
 
     def payment_failed(self, payment: Payment) -> None:
@@ -337,7 +337,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         self._release_seat()
         self._return_codes()
         for bill in self.bills:
-            bill.close()
+            bill.close_order()
 
     # --- services that require approval ---
 
@@ -403,7 +403,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         self._cancel_and_refund(back, asked.why, return_session=returned)
 
     def _return_codes(self) -> None:
-        coupon.give_back(self)
+        coupon.release_coupon(self)
         prepaid_use.give_back(self)
 
     @property
@@ -480,7 +480,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         self.paid_with = paid_with
         if self.deposit != self.price:
             _, rest = self._split_price()
-            Bill.ask(self, self.person, rest, Terms("rest", self.buyer, self.slot.starts_at))
+            Bill.issue(self, self.person, rest, Terms("rest", self.buyer, self.slot.starts_at))
         tell(self.person, "bookings/confirmed", booking=self)
         tell_the_house("bookings/new", booking=self)
         self._schedule_reminders()

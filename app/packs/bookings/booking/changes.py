@@ -21,7 +21,7 @@ from app.messages.message import tell
 from app.money.bills.bill import Bill, give_back, paid_for
 from app.money.sums import coupon
 from app.money.sums.amount import Money
-from app.money.sums.refund_policy import at_most, percent
+from app.money.sums.refund_policy import capped_steps, refund_percent
 from app.packs.bookings.booking import prepaid_use
 from app.packs.bookings.booking.meeting import Meeting
 from app.packs.bookings.booking.seats import Seated
@@ -141,7 +141,7 @@ class Changeable(Seated):
             share = self._refundable_percent()
             self.reschedule(NewTime(slot.id))
             if self.state == "confirmed":  # a later appointment must not bring back a refund that had already expired
-                self.policy = at_most(self.policy, share)
+                self.policy = capped_steps(self.policy, share)
 
     def _swap_slot(self, slot_id: int) -> None:
         """Exchange the seat for one in another slot of the same service; bills, reminders and the meeting follow."""
@@ -156,7 +156,7 @@ class Changeable(Seated):
         self.slot, self.seat, self.presences, self.edition = new, seat, self._presences_in(new), self.edition + 1
         self.hold_expires_at = min(self.hold_expires_at, new.starts_at)
         for bill in self.bills:
-            bill.fall_due(new.starts_at)
+            bill.move_due_date(new.starts_at)
         tell(self.person, "bookings/rescheduled", booking=booking)
         if self.state == "confirmed":
             self._schedule_reminders()
@@ -169,7 +169,7 @@ class Changeable(Seated):
         booking: Booking = cast(Any, self)
         self._release_seat()
         if not paid_for(booking, self.price.currency)[0]:
-            coupon.give_back(booking)
+            coupon.release_coupon(booking)
         (prepaid_use.give_back if return_session or not self.paid_with else prepaid_use.spend)(booking)
         give_back(booking, back, f"{self.number} was cancelled: {why}")
         for bill in self.bills:
@@ -195,4 +195,4 @@ class Changeable(Seated):
         return owed - gone if owed > gone else paid - paid
 
     def _refundable_percent(self) -> int:
-        return percent(self.policy, self.slot.starts_at - clock.now()) if self.policy else 100
+        return refund_percent(self.policy, self.slot.starts_at - clock.now()) if self.policy else 100

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.money.bills.invoice import read_buyer
+from app.money.bills.invoice import parse_buyer
 from app.money.sums.quote import Quote
 from app.packs.bookings.offer.prepaid import Pass
 from app.packs.bookings.offer.service import Service
@@ -23,7 +23,7 @@ class Choices:
     @property
     def buyer_state(self) -> str:
         """State of the buyer, which decides between IGST and CGST + SGST."""
-        return read_buyer(self.buyer).get("region", "")
+        return parse_buyer(self.buyer).get("region", "")
 
     def new_quote(self, service: Service) -> Quote:
         """Quote these choices at today's prices, with the base price covered if the code belongs to a package."""

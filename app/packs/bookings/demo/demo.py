@@ -373,7 +373,7 @@ def _together(service: Service) -> None:
     who = {"name": name, "email": email, "phone": phone, "timezone": zone}
     with transaction():
         held = [Booking.hold(slot, who, {}) for slot, _ in soon[::7][:2]]
-        Basket.of(bill for each in held if (bill := each.bill))
+        Basket.for_bills(bill for each in held if (bill := each.bill))
 
 
 def _wait(practitioners: list[Practitioner], service: Service) -> None:

@@ -129,7 +129,7 @@ class Practitioner(Noun, Linked):
         note = "Business opening hours"
         session.add_all(
             hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note)
-            for each in working_hours.kept()
+            for each in working_hours.configured_hours()
         )
 
     @move("active", "away", by="Desk Practitioner", label="Test meeting link")

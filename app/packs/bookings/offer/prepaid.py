@@ -126,7 +126,7 @@ class Pass(Noun, Linked):
             )
             session.add(bought)
             session.flush()
-            Bill.ask(bought, person, quote.price, Terms(buyer=buyer or {}))
+            Bill.issue(bought, person, quote.price, Terms(buyer=buyer or {}))
             tell(person, "bookings/pass_received", bought=bought)
             later(forget, bought, at=clock.now() + WAITS_FOR_MONEY)
         return bought
@@ -137,11 +137,11 @@ class Pass(Noun, Linked):
 
     @property
     def bill(self) -> Bill | None:
-        return Bill.of(self)
+        return Bill.next_for(self)
 
     @property
     def bills(self) -> Sequence[Bill]:
-        return Bill.all_of(self)
+        return Bill.all_for(self)
 
     @property
     def going_back(self) -> list[Refund]:
@@ -162,11 +162,11 @@ class Pass(Noun, Linked):
         with speaking(ENGLISH):
             return self.spoken
 
-    def paid(self, payment: Payment) -> str | None:
+    def accept_payment(self, payment: Payment) -> str | None:
         if not self.awaits(payment.bill):
             return f"The package was already {self.state_label(self.state).lower()} when the payment arrived."
         if self.state == "open":
-            self.begin(payment.said)
+            self.begin(payment.method_label)
         else:
             later(earn, self)  # sessions used before the payment returned count as earned again
         return None

@@ -264,7 +264,7 @@ def _service(it: Service) -> dict[str, Any]:
             if each.state == "offered"
         ],
         "deposit_percent": it.deposit_percent,
-        "policy": refund_policy.in_words(it.policy.tiers) if it.policy else None,
+        "policy": refund_policy.policy_in_words(it.policy.tiers) if it.policy else None,
         "questions": [_question(each) for each in asked],
     }
 
@@ -312,7 +312,7 @@ def _quote(service: Service, it: Quote) -> dict[str, Any]:
         "total": it.total.as_json(),
         "deposit": deposit.as_json(),
         "later": (it.total - deposit).as_json(),
-        "policy": refund_policy.in_words(service.policy.tiers) if service.policy else None,
+        "policy": refund_policy.policy_in_words(service.policy.tiers) if service.policy else None,
     }
 
 
@@ -347,7 +347,7 @@ def _booking(it: Booking) -> dict[str, Any]:
         "price": it.price.as_json(),
         "deposit": it.deposit.as_json(),
         "lines": _lines(it.quote.price) if it.quote else [],
-        "policy": refund_policy.in_words(it.policy) if it.policy else None,
+        "policy": refund_policy.policy_in_words(it.policy) if it.policy else None,
         "bills": [_bill(each, it) for each in it.bills],
         "refunds": [_refund(each) for each in it.going_back],
         "papers": [_paper(each) for bill in it.bills for each in bill.invoices],
@@ -426,4 +426,4 @@ def _checkout(bill: Bill | None, booking: Booking) -> dict[str, Any] | None:
         order_id = bill.announce()
     except Unreachable:
         return None
-    return {**gateway.named(bill.gateway).public(), "order_id": order_id, **bill.price.as_json()}
+    return {**gateway.by_name(bill.gateway).public_details(), "order_id": order_id, **bill.price.as_json()}

@@ -58,7 +58,7 @@ def local(instant: datetime, zone: str) -> datetime:
 @site.app_template_filter()
 def policy_said(tiers: str, begins: datetime | None = None) -> str:
     """What goes back when it is called off; for a time to come, as far as that can still be reached."""
-    return refund_policy.in_words(tiers, begins - clock.now() if begins else None)
+    return refund_policy.policy_in_words(tiers, begins - clock.now() if begins else None)
 
 
 @site.get("/")
@@ -335,7 +335,7 @@ class Story:
     def of(cls, booking: Booking) -> Story:
         bills, refunds = booking.bills, booking.going_back
         promised = [each for bill in bills for each in bill.payments if each.state == "authorized"]
-        noted = any(gateway.named(each.gateway).by_hand for each in promised)
+        noted = any(gateway.by_name(each.gateway).by_hand for each in promised)
         waits = {each.bill_id for each in promised}
         payable = [each for each in bills if each.wants_money and each.id not in waits and booking.awaits(each)]
         papers = [each for bill in bills for each in bill.invoices]

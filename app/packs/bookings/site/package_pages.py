@@ -13,7 +13,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
 from app.kernel.translation import say
-from app.money.bills.invoice import read_buyer
+from app.money.bills.invoice import parse_buyer
 from app.money.sums.quote import Quote
 from app.money.sums.tax import STATES
 from app.packs.bookings.booking.checkout import BUYER, PERSON
@@ -44,7 +44,7 @@ def buy(id: int) -> Any:
     """Reads the form, and leads to the payment. A refusal keeps what was typed, and so does another price."""
     package = Package.numbered(id)
     try:
-        buyer = read_buyer({name: request.form.get(name, "") for name in BUYER})
+        buyer = parse_buyer({name: request.form.get(name, "") for name in BUYER})
         quote, shown = _price(package, buyer), _shown()
         if shown and shown.total != quote.total:
             says = say(

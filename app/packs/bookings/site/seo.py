@@ -63,7 +63,7 @@ def _practice() -> dict[str, Any]:
         "telephone": it.business_phone,
     }
     place = {"address": it.business_address.replace("\\n", ", ")} if it.business_address else {}
-    open_at = [f"{each.day[:2]} {each.opens:%H:%M}-{each.closes:%H:%M}" for each in working_hours.kept()]
+    open_at = [f"{each.day[:2]} {each.opens:%H:%M}-{each.closes:%H:%M}" for each in working_hours.configured_hours()]
     opens: dict[str, Any] = {"openingHours": open_at} if open_at else {}
     return (
         opens
