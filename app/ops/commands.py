@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import secrets
 import signal
 import threading
@@ -14,6 +15,7 @@ from typing import Any
 import click
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from flask import current_app
 from flask.cli import with_appcontext
 from sqlalchemy import select
@@ -85,13 +87,16 @@ def demo_large(count: int) -> None:
 @with_appcontext
 def revision(message: str) -> None:
     """Generate a migration from the changes to the tables. Review it before you run it."""
-    command.revision(_alembic(), message, autogenerate=True)
+    config = _alembic()
+    last = ScriptDirectory.from_config(config).get_current_head() or "0000"
+    slug = re.sub(r"\W+", "_", message.lower()).strip("_")
+    command.revision(config, message, autogenerate=True, rev_id=f"{int(last[:4]) + 1:04d}_{slug}"[:32])
 
 
 def _alembic() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(current_app.root_path) / "migrations"))
-    config.set_main_option("file_template", "%%(year)d_%%(month).2d_%%(day).2d_%%(slug)s")
+    config.set_main_option("file_template", "%%(rev)s")  # 0029_what_it_changes
     return config
 
 

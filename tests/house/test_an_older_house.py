@@ -1,18 +1,54 @@
+<<<<<<< HEAD
 """Tests of migrating an old installation: payments reach the ledger, and answers are encrypted."""
+=======
+"""Migrations of an older database: it arrives at the schema of a new one, its payments are in the ledger and its answers are encrypted."""
+>>>>>>> 18fe54d (Put migrations in one order, named by what they change)
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
+import psycopg
 import pytest
+from alembic.script import ScriptDirectory
 from flask import Flask
-from sqlalchemy import create_engine, text
+from sqlalchemy import Engine, create_engine, text
 
 from app.kernel import db
 from app.kernel.secrets import unseal
 from tests.conftest import ROOT
+
+# A release of November 2026, when revisions were called 0027; pg_dump --schema-only wrote it.
+OLDER = Path(__file__).with_name("older_schema.sql")
+
+UPGRADE = """
+from alembic import command
+from app import create_app
+from app.ops.commands import _alembic
+app = create_app()
+with app.app_context():
+    command.upgrade(_alembic(), "head")
+"""
+
+SCHEMA = """
+select 'column', table_name || '.' || column_name, concat_ws(' ', data_type, udt_name, is_nullable, column_default, generation_expression)
+from information_schema.columns where table_schema = 'public'
+union all select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
+from pg_constraint where connamespace = 'public'::regnamespace
+union all select 'index', indexname, indexdef from pg_indexes where schemaname = 'public'
+union all select 'trigger', tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+union all select 'function', proname, pg_get_functiondef(pg_proc.oid) from pg_proc
+left join pg_depend on pg_depend.objid = pg_proc.oid and deptype = 'e'
+where pronamespace = 'public'::regnamespace and prokind = 'f' and pg_depend.objid is null
+union all select 'sequence', sequencename, data_type::text from pg_sequences where schemaname = 'public'
+union all select 'extension', extname, '' from pg_extension
+union all select 'revision', version_num, '' from alembic_version
+"""
 
 BRING_UP = """
 import sys
@@ -23,7 +59,7 @@ from app.kernel import db
 from app.ops.commands import _alembic
 app = create_app()
 with app.app_context():
-    command.upgrade(_alembic(), "0001")
+    command.upgrade(_alembic(), "0001_users_people_bookings")
     with db.engine().begin() as connection:
         connection.execute(text(sys.stdin.read()))
     command.upgrade(_alembic(), "head")
@@ -62,23 +98,60 @@ join service on service.form_id = edition.form_id join form on form.id = edition
 """
 
 
+def _run(program: str, environment: dict[str, str], url: str, given: str = "") -> None:
+    answer = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=ROOT,
+        env=os.environ | environment | {"DATABASE_URL": url},
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert answer.returncode == 0, answer.stderr
+
+
+@contextmanager
+def _database(environment: dict[str, str], name: str) -> Iterator[tuple[str, Engine]]:
+    """An empty database beside that of the tests, and how to reach it."""
+    url = environment["DATABASE_URL"].rpartition("/")[0] + f"/{name}"
+    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.execute(text(f"create database {name}"))
+    engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
+    try:
+        yield url, engine
+    finally:
+        engine.dispose()
+        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.execute(text(f"drop database {name}"))
+
+
+@pytest.mark.proof
+def test_an_older_database_and_an_empty_one_arrive_at_the_same_schema(app: Flask, environment: dict[str, str]) -> None:
+    schemas = []
+    for name, before in (("older_schema", OLDER.read_text()), ("empty_schema", "")):
+        with _database(environment, name) as (url, engine):
+            if before:
+                with psycopg.connect(url) as connection:
+                    connection.execute(f"{before} insert into public.alembic_version values ('0027')")  # type: ignore[arg-type]
+            _run(UPGRADE, environment, url)
+            with engine.connect() as connection:
+                schemas.append({tuple(each) for each in connection.execute(text(SCHEMA))})
+    older, empty = schemas
+    assert (older - empty, empty - older) == (set(), set())
+    assert len(empty) > 1500
+
+
+def test_migrations_are_in_one_order_and_named_by_what_they_change() -> None:
+    there = [*ScriptDirectory(str(ROOT / "migrations")).walk_revisions()][::-1]
+    assert [int(each.revision[:4]) for each in there] == [*range(1, len(there) + 1)]
+    assert all(Path(each.path).stem == each.revision for each in there)
+
+
 @pytest.mark.proof
 def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, environment: dict[str, str]) -> None:
-    url = environment["DATABASE_URL"].rpartition("/")[0] + "/older"
-    with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("create database older"))
-    older = create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
-    try:
-        told = subprocess.run(
-            [sys.executable, "-c", BRING_UP],
-            cwd=ROOT,
-            env=os.environ | environment | {"DATABASE_URL": url},
-            input=BEFORE,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert told.returncode == 0, told.stderr
+    with _database(environment, "older") as (url, older):
+        _run(BRING_UP, environment, url, BEFORE)
         with older.connect() as connection:
             balances = (
                 "select account.name, sum(money_amount) from line join account on account.id = account_id "
@@ -99,7 +172,3 @@ def test_what_was_taken_before_there_were_books_stands_in_them(app: Flask, envir
                 "birth_date": "1990-05-01",
             }
             assert [each["name"] for each in asked if each["secret"]] == ["birth_date", "birth_time", "birth_place"]
-    finally:
-        older.dispose()
-        with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            connection.execute(text("drop database older"))

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0015"
-down_revision = "0014"
+revision = "0014_search_index"
+down_revision = "0013_notes_tasks_notifications"
 branch_labels = None
 depends_on = None
 

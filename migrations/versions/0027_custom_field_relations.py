@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0026"
-down_revision = "0024d"
+revision = "0027_custom_field_relations"
+down_revision = "0026_default_views"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0025"
-down_revision = "0023"
+revision = "0024_custom_fields"
+down_revision = "0023_automations"
 branch_labels = None
 depends_on = None
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0010_packages"
+down_revision = "0009_staff_calendar"
 branch_labels = None
 depends_on = None
 

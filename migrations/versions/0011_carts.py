@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0010b"
-down_revision = "0010"
+revision = "0011_carts"
+down_revision = "0010_packages"
 branch_labels = None
 depends_on = None
 

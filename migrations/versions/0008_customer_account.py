@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0008"
-down_revision = "0007"
+revision = "0008_customer_account"
+down_revision = "0007_webhooks"
 branch_labels = None
 depends_on = None
 

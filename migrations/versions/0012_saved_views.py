@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0013"
-down_revision = "0010b"
+revision = "0012_saved_views"
+down_revision = "0011_carts"
 branch_labels = None
 depends_on = None
 

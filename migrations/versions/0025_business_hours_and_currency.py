@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024c"
-down_revision = "0025"
+revision = "0025_business_hours_and_currency"
+down_revision = "0024_custom_fields"
 branch_labels = None
 depends_on = None
 

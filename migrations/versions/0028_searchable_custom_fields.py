@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0027"
-down_revision = "0026"
+revision = "0028_searchable_custom_fields"
+down_revision = "0027_custom_field_relations"
 branch_labels = None
 depends_on = None
 

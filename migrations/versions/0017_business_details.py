@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0019"
-down_revision = "0018"
+revision = "0017_business_details"
+down_revision = "0016_uploads"
 branch_labels = None
 depends_on = None
 

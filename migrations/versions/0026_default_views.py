@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0024d"
-down_revision = "0024c"
+revision = "0026_default_views"
+down_revision = "0025_business_hours_and_currency"
 branch_labels = None
 depends_on = None
 

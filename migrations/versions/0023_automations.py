@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0023"
-down_revision = "0024b"
+revision = "0023_automations"
+down_revision = "0022_feature_switches"
 branch_labels = None
 depends_on = None
 

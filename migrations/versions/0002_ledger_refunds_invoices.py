@@ -6,8 +6,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0002"
-down_revision = "0001"
+revision = "0002_ledger_refunds_invoices"
+down_revision = "0001_users_people_bookings"
 branch_labels = None
 depends_on = None
 

@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0014"
-down_revision = "0013"
+revision = "0013_notes_tasks_notifications"
+down_revision = "0012_saved_views"
 branch_labels = None
 depends_on = None
 

@@ -8,8 +8,8 @@ from sqlalchemy.dialects import postgresql
 
 from app.kernel.secrets import seal
 
-revision = "0004"
-down_revision = "0003"
+revision = "0004_forms"
+down_revision = "0003_opening_hours"
 branch_labels = None
 depends_on = None
 

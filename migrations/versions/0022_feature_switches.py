@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0024b"
-down_revision = "0024"
+revision = "0022_feature_switches"
+down_revision = "0021_scheduled_reports"
 branch_labels = None
 depends_on = None
 

@@ -2,8 +2,8 @@
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0019"
+revision = "0018_list_order_indexes"
+down_revision = "0017_business_details"
 branch_labels = None
 depends_on = None
 

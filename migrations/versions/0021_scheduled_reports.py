@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0024"
-down_revision = "0022"
+revision = "0021_scheduled_reports"
+down_revision = "0020_passkeys"
 branch_labels = None
 depends_on = None
 

@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0018"
-down_revision = "0016"
+revision = "0016_uploads"
+down_revision = "0015_two_factor_sessions_tokens"
 branch_labels = None
 depends_on = None
 

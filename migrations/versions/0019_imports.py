@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0021"
-down_revision = "0020"
+revision = "0019_imports"
+down_revision = "0018_list_order_indexes"
 branch_labels = None
 depends_on = None
 

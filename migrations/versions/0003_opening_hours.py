@@ -4,8 +4,8 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import postgresql
 
-revision = "0003"
-down_revision = "0002"
+revision = "0003_opening_hours"
+down_revision = "0002_ledger_refunds_invoices"
 branch_labels = None
 depends_on = None
 

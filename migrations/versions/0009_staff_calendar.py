@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0009"
-down_revision = "0008"
+revision = "0009_staff_calendar"
+down_revision = "0008_customer_account"
 branch_labels = None
 depends_on = None
 
