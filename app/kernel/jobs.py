@@ -122,6 +122,11 @@ def job_label(name: str) -> str:
     return _labels.get(name, name)
 
 
+def known_names() -> list[str]:
+    """The names that rows of the table may have: of this release, and of those before."""
+    return sorted(_work)
+
+
 def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, key: str | None = None) -> None:
     """Owe this. Written with the change that is being made: no commit, no job; commit, and it will be done.
 

@@ -171,6 +171,6 @@ def _write_down(happened: Happened) -> None:
         later(bring, each)
 
 
-@job("Deliver webhook")
+@job("Deliver webhook", was="messages.call.bring")
 def bring(call: WebhookDelivery) -> None:
     call.bring()

@@ -13,6 +13,7 @@ from flask import Flask
 
 from app.desk.built_in.money_resources import money
 from app.desk.built_in.resources import house
+from app.kernel import jobs
 from app.kernel.workflow import moves, questions
 from app.packs import PACKS
 from config import Settings
@@ -21,7 +22,11 @@ KEPT = Path(__file__).with_name("contracts.txt")
 
 
 def contracts(app: Flask) -> Iterator[str]:
+<<<<<<< HEAD
     """List addresses, fields, moves with their inputs, states, reports, messages, features, settings and commands."""
+=======
+    """Addresses, fields, moves and what they ask, states, reports, messages, features, settings, commands and jobs."""
+>>>>>>> 939ae2f (Keep doing jobs that an older release queued under a former name)
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield f"address {method} {rule.rule}"
@@ -42,6 +47,7 @@ def contracts(app: Flask) -> Iterator[str]:
             yield from (f"report {report.name} has {each.name}" for each in report.columns)
     yield from (f"setting {each.metadata['env']}" for each in dataclasses.fields(Settings))
     yield from (f"command {name}" for name in app.cli.commands)
+    yield from (f"job {name}" for name in jobs.known_names())
 
 
 def test_what_programs_rely_on_is_still_there(built: Flask) -> None:

@@ -292,7 +292,7 @@ def test_every_promise_is_kept_all_year(build: Callable[[], House], monkeypatch:
     year = Year(build(), Random(11))
     monkeypatch.setitem(jobs._work, "messages.message.send", year.send)
     monkeypatch.setitem(
-        jobs._clockwork, "packs.bookings.arrange.arrange_everybody", timedelta(days=1)
+        jobs._clockwork, "packs.bookings.slot_generator.arrange_everybody", timedelta(days=1)
     )  # what the passing of time asks for; changes do at once
     began = time.monotonic()
     year.open()

@@ -413,13 +413,13 @@ def _is_referred_to(row: Noun) -> bool:
     return bool(session.scalar(select(or_(false(), *by_key, *by_name, *by_field))))
 
 
-@job("Import rows")
+@job("Import rows", was="desk.intake.go_on")
 def go_on(intake: ImportRun) -> None:
     with acting(intake.acting_maker()):
         intake.run_batch()
 
 
-@every("Delete old imports", minutes=30)
+@every("Delete old imports", was="desk.intake.forget_what_was_brought", minutes=30)
 def forget_what_was_brought() -> None:
     """The file goes after a day; and all of it, where nobody took it in."""
     with transaction():

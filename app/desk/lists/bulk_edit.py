@@ -80,7 +80,7 @@ def put_back(row: Noun, kept: Mapping[str, Any]) -> None:
         setattr(row, key, kind.fromisoformat(value) if value is not None and issubclass(kind, date | time) else value)
 
 
-@every("Delete old bulk edits", minutes=30)
+@every("Delete old bulk edits", was="desk.batch.forget_what_was", minutes=30)
 def forget_what_was() -> None:
     """What stood in somebody's rows is kept for nobody when it cannot be put back any more."""
     with transaction():

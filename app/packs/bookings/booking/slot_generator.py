@@ -200,7 +200,7 @@ def company_of(practitioner: Practitioner) -> set[int]:
     return {practitioner.id}.union(*together, *known)
 
 
-@job("Create slots")
+@job("Create slots", was="packs.bookings.arrange.arrange")
 def arrange(practitioner: Practitioner) -> None:
     """Whoever takes a seat holds the same lock: nobody books what is being taken away, and nothing is taken away that is being booked."""
     with transaction():
@@ -241,7 +241,7 @@ def _slots(ids: Collection[int]) -> Sequence[Slot]:
     return session.scalars(select(Slot).where(Slot.id.in_(ids)).order_by(Slot.id)).all() if ids else []
 
 
-@every("Create slots for all practitioners", hours=1)
+@every("Create slots for all practitioners", was="packs.bookings.arrange.arrange_everybody", hours=1)
 def arrange_everybody() -> None:
     """A new hour comes into reach."""
     with transaction():

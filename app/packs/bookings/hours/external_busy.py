@@ -211,12 +211,12 @@ def without(span: Span, holes: Iterable[Span]) -> Iterator[Span]:
         yield start, end
 
 
-@job("Sync calendar")
+@job("Sync calendar", was="packs.bookings.busy.read")
 def read(calendar: BusyCalendar) -> None:
     calendar.read()
 
 
-@every("Sync all calendars", minutes=10)
+@every("Sync all calendars", was="packs.bookings.busy.read_them_all", minutes=10)
 def read_them_all() -> None:
     with transaction():
         for each in session.scalars(select(BusyCalendar).where(BusyCalendar.state == "read")):

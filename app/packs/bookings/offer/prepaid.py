@@ -365,18 +365,18 @@ def _code() -> str:
     return f"{letters[:4]}-{letters[4:]}"
 
 
-@job("Expire package")
+@job("Expire package", was="packs.bookings.pass_.expire")
 def expire(bought: Pass) -> None:
     if bought.state == "active" and bought.is_over:
         bought.end()
 
 
-@job("Expire unpaid package")
+@job("Expire unpaid package", was="packs.bookings.pass_.forget")
 def forget(bought: Pass) -> None:
     if bought.state == "open" and not any(each.is_promised for each in bought.bills):
         bought.lapse()
 
 
-@job("Recognize package revenue")
+@job("Recognize package revenue", was="packs.bookings.pass_.earn")
 def earn(bought: Pass) -> None:
     bought.earn()
