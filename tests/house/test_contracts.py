@@ -22,11 +22,7 @@ KEPT = Path(__file__).with_name("contracts.txt")
 
 
 def contracts(app: Flask) -> Iterator[str]:
-<<<<<<< HEAD
-    """List addresses, fields, moves with their inputs, states, reports, messages, features, settings and commands."""
-=======
-    """Addresses, fields, moves and what they ask, states, reports, messages, features, settings, commands and jobs."""
->>>>>>> 939ae2f (Keep doing jobs that an older release queued under a former name)
+    """List addresses, fields, moves with inputs, states, reports, messages, features, settings, commands and jobs."""
     for rule in app.url_map.iter_rules():
         for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
             yield f"address {method} {rule.rule}"
