@@ -9,6 +9,9 @@ from urllib.parse import urlsplit
 
 from flask import Flask, has_request_context, jsonify, request
 from flask_appbuilder import AppBuilder
+from flask_appbuilder.babel.views import LocaleView
+from flask_appbuilder.security.views import UserInfoEditView
+from flask_appbuilder.views import UtilView
 
 from app.desk import home
 from app.desk.attention import notice_list, search
@@ -47,6 +50,17 @@ from app.kernel.pack import Pack
 from config import Settings
 
 BUILT_IN = money, house  # what every installation has, whatever its lines of business
+
+
+class Builder(AppBuilder):
+    """Flask-AppBuilder without the pages that nothing links to: its language switch, Back, and form for one's own name."""
+
+    unused = LocaleView, UtilView, UserInfoEditView
+
+    def add_view_no_menu(self, baseview: Any, *args: Any, **kwargs: Any) -> Any:
+        if isinstance(baseview, self.unused) or baseview in self.unused:
+            return baseview
+        return super().add_view_no_menu(baseview, *args, **kwargs)
 
 
 def flask_settings(settings: Settings) -> dict[str, Any]:
@@ -112,7 +126,7 @@ def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     app.before_request(lambda: access.set_actor_source(security.actor))
     app.teardown_request(lambda error: access.set_actor_source(None))
     app.jinja_env.globals.update(markup=markup, actor=access.actor)
-    builder = AppBuilder(security_manager_class=security.DeskSecurityManager, indexview=home.Home)
+    builder = Builder(security_manager_class=security.DeskSecurityManager, indexview=home.Home)
     builder.init_app(app, db.session)
     _unify_token_errors(builder.sm.jwt_manager)
     for pack in [*BUILT_IN, *packs]:

@@ -295,3 +295,23 @@ def test_a_refusal_about_a_colleagues_password_comes_in_the_frame_of_the_desk(
 ) -> None:
     page = enter("dina").get("/resetpassword/form?pk=2", follow_redirects=True)
     assert 'href="/desk/booking/"' in page.text
+
+
+@pytest.mark.parametrize("path", ["/back", "/lang/en", "/userinfoeditview/form"])
+def test_pages_of_flask_appbuilder_that_nothing_links_to_are_closed(
+    enter: Callable[[str], FlaskClient], path: str
+) -> None:
+    assert enter("ada").get(path).status_code == 404
+
+
+def test_an_administrator_sets_a_password_only_with_their_own(enter: Callable[[str], FlaskClient], app: Flask) -> None:
+    ada, dina = enter("ada"), app.extensions["appbuilder"].sm.find_user(username="dina")
+    address, before = f"/resetpassword/form?pk={dina.id}", dina.password
+    typed = {"password": "a new long password", "conf_password": "a new long password"}
+    for present, words in (("", "This field is required."), ("not mine at all", "Incorrect password.")):
+        assert words in ada.post(address, data=typed | {"present": present}).text
+    session.expire_all()
+    assert dina.password == before
+    assert ada.post(address, data=typed | {"present": PASSWORD}).status_code == 302
+    session.expire_all()
+    assert dina.password != before

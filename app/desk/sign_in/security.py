@@ -139,13 +139,13 @@ class ResetMyPasswordView(views.ResetMyPasswordView):  # the class name is the e
     message = "Password changed. You have been signed out everywhere else."
 
 
-class SetPasswordForm(DynamicForm):
+class SetPasswordForm(ChangePasswordForm):
+    """Ask for the administrator's own password before they set another user's."""
+
+    present = PasswordField("Your password", validators=[DataRequired()], widget=BS3PasswordFieldWidget())
     password = PasswordField(
-        "New password", validators=[DataRequired(), PasswordComplexityValidator()], widget=BS3PasswordFieldWidget()
-    )
-    conf_password = PasswordField(
-        "Confirm new password",
-        validators=[EqualTo("password", "The passwords don’t match.")],
+        "New password for this user",
+        validators=[DataRequired(), PasswordComplexityValidator()],
         widget=BS3PasswordFieldWidget(),
     )
 
