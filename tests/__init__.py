@@ -1,1 +1,1 @@
-"""The suite: sentences about behaviour, on a real PostgreSQL and a real Redis, through the doors that people use."""
+"""Test suite: sentences about behaviour, on a real PostgreSQL and Redis, through the interfaces people use."""

@@ -86,10 +86,10 @@ class Calendars:
     def check_caller(self) -> Any:
         path = request.path.removeprefix("/sandbox/google")
         if path.startswith("/calendar/"):
-            known = self.store.get("google token", (request.authorization and request.authorization.token) or "")
-            if known is None or known["until"] < time.time():
+            token = self.store.get("google token", (request.authorization and request.authorization.token) or "")
+            if token is None or token["until"] < time.time():
                 raise ApiError(401, "Request had invalid authentication credentials.", "authError")
-            g.person = known["person"]
+            g.person = token["person"]
         if path.startswith(("/calendar/", "/token", "/ical/")) and request.method != "PUT":
             return self._simulate_fault(path)
         return None
@@ -207,8 +207,8 @@ class Calendars:
 
     def _apply_changes(self, event: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
         """Apply the sent fields. Conference data counts only with conferenceDataVersion=1, as at Google."""
-        known = {name: given[name] for name in _EDITABLE if name in given and name != "conferenceData"}
-        event = event | known | {"updated": clock.now().isoformat(), "sequence": event.get("sequence", -1) + 1}
+        changes = {name: given[name] for name in _EDITABLE if name in given and name != "conferenceData"}
+        event = event | changes | {"updated": clock.now().isoformat(), "sequence": event.get("sequence", -1) + 1}
         asked = (given.get("conferenceData") or {}).get("createRequest")
         if not asked or request.args.get("conferenceDataVersion") != "1" or "conferenceData" in event:
             return self._with_conference(event)

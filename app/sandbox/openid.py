@@ -57,10 +57,10 @@ class Provider:
 
     def _signing_key(self) -> tuple[str, rsa.RSAPrivateKey]:
         """Return the key id and key, which are created once and stored with the sandbox's data."""
-        kept = self.store.get("openid key", "openid key") or self._new_key()
-        key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(kept["pem"])
+        stored = self.store.get("openid key", "openid key") or self._new_key()
+        key = RSAAlgorithm(RSAAlgorithm.SHA256).prepare_key(stored["pem"])
         assert isinstance(key, rsa.RSAPrivateKey)
-        return kept["kid"], key
+        return stored["kid"], key
 
     def _new_key(self) -> dict[str, Any]:
         pem = (
@@ -87,11 +87,11 @@ class Provider:
             return render_template("sandbox/openid.html", asked=asked.to_dict())
         if asked.get("do") == "refuse":
             return self._redirect_back(error="access_denied")
-        kept = {name: asked.get(name, "") for name in ("nonce", "code_challenge", "redirect_uri", "email", "name")}
+        grant = {name: asked.get(name, "") for name in ("nonce", "code_challenge", "redirect_uri", "email", "name")}
         code = secrets.token_urlsafe(24)
         self.store.put(
             "openid code",
-            kept | {"id": code, "verified": bool(asked.get("verified")), "until": time.time() + CODE_SECONDS},
+            grant | {"id": code, "verified": bool(asked.get("verified")), "until": time.time() + CODE_SECONDS},
         )
         return self._redirect_back(code=code)
 
@@ -124,9 +124,9 @@ class Provider:
         return jsonify(access_token=access, token_type="Bearer", expires_in=300, id_token=self._id_token(code, fault))  # noqa: S106  # the kind of token, not a secret
 
     def _is_client(self) -> bool:
-        kind, _, told = request.headers.get("Authorization", "").partition(" ")
+        kind, _, encoded = request.headers.get("Authorization", "").partition(" ")
         try:
-            client, _, secret = b64decode(told).decode().partition(":")
+            client, _, secret = b64decode(encoded).decode().partition(":")
         except ValueError:
             return False
         return kind == "Basic" and hmac.compare_digest(
@@ -164,10 +164,10 @@ class Provider:
 
     def userinfo(self) -> Any:
         token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        known = self.store.get("openid access", token)
-        if known is None:
+        person = self.store.get("openid access", token)
+        if person is None:
             return jsonify(error="invalid_token"), 401
-        return jsonify({name: value for name, value in known.items() if name != "id"})
+        return jsonify({name: value for name, value in person.items() if name != "id"})
 
     def plan_fault(self) -> Any:
         """Plan a fault, as JSON: {"fault": "nonce", "times": 1}."""

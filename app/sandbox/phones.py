@@ -65,7 +65,7 @@ class Phones:
     def receive_text(self, carrier: str, text: Thing) -> Thing:
         """Store a message and schedule its delivery reports."""
         fault = g.get("fault", "")
-        kept = self.store.put(
+        stored = self.store.put(
             "text",
             text
             | {
@@ -78,11 +78,11 @@ class Phones:
         if self.store.use_plan("reports", carrier) is None:
             steps = ["sent", "failed"] if fault == "failed" else ["sent", "delivered"]
             for step in steps:
-                self.schedule_report(kept, step, REPORT_DELAYS[step])
+                self.schedule_report(stored, step, REPORT_DELAYS[step])
             if fault == "twice":
-                self.schedule_report(kept, "delivered", 0.02, nth=2)
-                self.schedule_report(kept, "sent", 0.4, nth=2)
-        return kept
+                self.schedule_report(stored, "delivered", 0.02, nth=2)
+                self.schedule_report(stored, "sent", 0.4, nth=2)
+        return stored
 
     def schedule_report(self, text: Thing, status: str, after: float, nth: int = 1) -> None:
         self.store.schedule(

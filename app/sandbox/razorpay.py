@@ -102,8 +102,8 @@ class ApiGuard:
         path = request.path.removeprefix(HOME.rstrip("/"))
         if not path.startswith("/v1/") or path.startswith("/v1/checkout"):
             return None
-        known = request.authorization
-        if known is None or (known.username, known.password) != (
+        caller = request.authorization
+        if caller is None or (caller.username, caller.password) != (
             self.settings.razorpay_key,
             self.settings.razorpay_secret,
         ):
@@ -264,11 +264,11 @@ def _action_view(act: Callable[..., Thing]) -> Callable[..., Any]:
     return answer
 
 
-def _one_of(known: tuple[str, ...], outcome: str) -> str:
+def _one_of(allowed: tuple[str, ...], outcome: str) -> str:
     return (
         outcome
-        if outcome in known
-        else refuse(f"outcome must be {', '.join(known[:-1])} or {known[-1]}.", 404, field="outcome")
+        if outcome in allowed
+        else refuse(f"outcome must be {', '.join(allowed[:-1])} or {allowed[-1]}.", 404, field="outcome")
     )
 
 
@@ -317,10 +317,9 @@ class AdminPages:
         return jsonify(events=self.sender.list_events())
 
     def show_orders(self) -> str:
-        known = self._newest("order")
         rows = [
             (order, [(each, self.store.all("refund", each["id"])) for each in self.store.all("payment", order["id"])])
-            for order in known
+            for order in self._newest("order")
         ]
         strays = [
             (each, self.store.all("refund", each["id"])) for each in self._newest("payment") if not each["order_id"]

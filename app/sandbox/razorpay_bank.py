@@ -285,11 +285,11 @@ class Bank:
         """Run an action once per idempotency key and answer repeats from memory; keys are per account."""
         asked = json.dumps([request.path, given], sort_keys=True)
         with self.store.open():
-            known = self.store.stored_answer(endpoint, key) if key else None
-            if known and known[0] != asked:
+            stored = self.store.stored_answer(endpoint, key) if key else None
+            if stored and stored[0] != asked:
                 refuse("Different request with the same idempotency key has already been processed.", 409)
-            answer = known[1] if known else act()
-            if key and not known:
+            answer = stored[1] if stored else act()
+            if key and not stored:
                 self.store.store_answer(endpoint, key, asked, answer)
             return answer
 

@@ -141,11 +141,11 @@ def _error_page(words: str, away: str = "") -> tuple[str, int]:
 
 def _payer_details(form: Mapping[str, str]) -> Thing:
     """Copy the prefilled payer details and notes into the payment, as Razorpay does."""
-    known = {name: form[f"prefill[{name}]"] for name in ("email", "contact") if form.get(f"prefill[{name}]")}
+    details = {name: form[f"prefill[{name}]"] for name in ("email", "contact") if form.get(f"prefill[{name}]")}
     order_notes = {
         name[6:-1]: value for name, value in form.items() if name.startswith("notes[") and name.endswith("]")
     }
-    return known | {"notes": order_notes or [], "description": form.get("description")}
+    return details | {"notes": order_notes or [], "description": form.get("description")}
 
 
 def _failure_fields(failed: Thing) -> dict[str, str]:

@@ -35,11 +35,11 @@ class Sms:
         return pages
 
     def send(self, account: str) -> Any:
-        known = request.authorization
+        caller = request.authorization
         if (
             account != self.settings.twilio_account
-            or known is None
-            or (known.username, known.password) != (account, self.settings.twilio_token)
+            or caller is None
+            or (caller.username, caller.password) != (account, self.settings.twilio_token)
         ):
             return _error(20003, "Authenticate", 401)
         if refusal := self._refusal(request.form):

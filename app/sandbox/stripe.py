@@ -128,8 +128,8 @@ class Bank:
         path = request.path.removeprefix("/sandbox/stripe")
         if not path.startswith("/v1/"):
             return None
-        known = request.authorization
-        given = "" if known is None else known.token or known.username or ""
+        caller = request.authorization
+        given = "" if caller is None else caller.token or caller.username or ""
         if not given:
             raise ApiError(
                 "You did not provide an API key. "
@@ -163,11 +163,11 @@ class Bank:
         """Plan a faulty API response, webhook delivery or refund, for a number of times."""
         given = _json_body()
         times, seconds = given.get("times", 1), given.get("seconds", 12)
-        kind, known = next(
+        kind, allowed = next(
             (pair for pair in (("deliver", DELIVERIES), ("refund", REFUNDS)) if pair[0] in given), ("fault", FAULTS)
         )
-        if str(given.get(kind)) not in known:
-            raise ApiError(f"{kind} must be one of {', '.join(known)}.", param=kind)
+        if str(given.get(kind)) not in allowed:
+            raise ApiError(f"{kind} must be one of {', '.join(allowed)}.", param=kind)
         if not isinstance(times, int) or times < 1 or not isinstance(seconds, int | float):
             raise ApiError("times must be a whole number of 1 or more, and seconds a number.", param="times")
         self.store.add_plan(
@@ -180,10 +180,10 @@ class Bank:
         given, key = _parse_form(request.form), request.headers.get("Idempotency-Key", "")
         asked = hashlib.sha256(json.dumps([request.path, given], sort_keys=True).encode()).hexdigest()
         with self.store.open():
-            known = self.store.stored_answer("stripe", key) if key else None
-            if known is None:
+            stored = self.store.stored_answer("stripe", key) if key else None
+            if stored is None:
                 return self._run_first(act, given, key, asked)
-            if known[0] != asked:
+            if stored[0] != asked:
                 words = (
                     "Keys for idempotent requests can only be used with the same parameters they were first used with."
                 )
@@ -191,7 +191,7 @@ class Bank:
                     f"{words} Try using a key other than '{key}' if you meant to execute a different request.",
                     type="idempotency_error",
                 )
-            return jsonify(known[1]["body"]), known[1]["status"], {"Idempotent-Replayed": "true"}
+            return jsonify(stored[1]["body"]), stored[1]["status"], {"Idempotent-Replayed": "true"}
 
     def _run_first(
         self, act: Callable[[dict[str, Any]], dict[str, Any]], given: dict[str, Any], key: str, asked: str
@@ -454,9 +454,9 @@ class Bank:
             left = charge["amount"] - charge["amount_refunded"]
             amount = left if amount is None else amount
             if amount > left:
-                shown = [_format_amount(each, charge["currency"]) for each in (amount, left)]
+                amounts = [_format_amount(each, charge["currency"]) for each in (amount, left)]
                 raise ApiError(
-                    f"Refund amount ({shown[0]}) is greater than unrefunded amount on charge ({shown[1]})",
+                    f"Refund amount ({amounts[0]}) is greater than unrefunded amount on charge ({amounts[1]})",
                     param="amount",
                     begun=True,
                 )

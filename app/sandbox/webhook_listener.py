@@ -27,14 +27,14 @@ def create_blueprint(store: Store) -> Blueprint:
             name: request.headers.get(name, "")
             for name in ("Frontdesk-Event", "Frontdesk-Signature", "User-Agent", "Content-Type")
         }
-        heard = {
+        webhook = {
             "id": f"heard_{uuid4().hex}",
             "at": time.time(),
             "headers": headers,
             "body": request.get_data(as_text=True),
             "answered": status,
         }
-        store.put("heard", heard)
+        store.put("heard", webhook)
         time.sleep(min(float(plan.get("seconds", 0)), SLOWEST))
         return Response(answer, status, mimetype="text/plain")
 

@@ -118,11 +118,11 @@ class WhatsApp:
         )
 
     def _signed_call(self, value: Thing, *, wrong: bool = False) -> WebhookCall:
-        known = {
+        metadata = {
             "messaging_product": "whatsapp",
             "metadata": {"display_phone_number": "15550783881", "phone_number_id": self.settings.whatsapp_phone_id},
         }
-        entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": known | value}]}
+        entry = {"id": "102290129340398", "changes": [{"field": "messages", "value": metadata | value}]}
         raw = json.dumps({"object": "whatsapp_business_account", "entry": [entry]}).encode()
         secret = "not the secret" if wrong else self.settings.whatsapp_app_secrets[0]
         return WebhookCall(

@@ -1,2 +1,2 @@
-// Razorpay's page sends the payer back by itself; without scripts there is the button.
+// Submits the form that returns the payer to the shop; without scripts there is its button.
 document.getElementById("back").submit();

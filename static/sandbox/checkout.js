@@ -1,4 +1,4 @@
-// The way into the hosted page from a shop's own page: new Razorpay(options).open(), with Razorpay's names for what comes of it.
+// Razorpay's checkout.js, simulated: new Razorpay(options).open() opens the hosted page on a shop's page.
 (() => {
   const home = new URL("../", document.currentScript.src);
 

@@ -76,7 +76,7 @@ def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A folder that `nobody` can reach when root runs the tests; pytest's own is closed."""
+    """A folder that `nobody` can enter when root runs the tests, unlike pytest's own."""
     folder = Path(tempfile.mkdtemp(prefix="frontdesk-test-", dir="/tmp"))
     folder.chmod(0o755)
     yield folder
@@ -84,7 +84,7 @@ def home() -> Iterator[Path]:
 
 
 def gone(*urls: str) -> bool:
-    """Within ten seconds nobody listens at these addresses any more."""
+    """Say whether these addresses close within a minute."""
     until = time.monotonic() + 60
     while not (closed := all(_refused(url) for url in urls)) and time.monotonic() < until:
         time.sleep(0.1)

@@ -30,7 +30,7 @@ WRITES = re.compile(r"\s*(?:insert into|update|delete from)\s+\"?(\w+)", re.IGNO
 
 
 class Stage:
-    """The world is built once; what a test has written to is put back from a copy before the next one looks."""
+    """Demo data, built once; tables that a test has written to are restored from a copy before the next test."""
 
     def __init__(self, tables: list[str]) -> None:
         self.tables, self.written = tables, set[str]()
@@ -43,7 +43,7 @@ class Stage:
         with db.engine().begin() as connection:
             connection.execute(
                 text("set local session_replication_role = replica")
-            )  # the history and the books refuse to be emptied
+            )  # triggers protect history and ledger
             for statement in statements:
                 connection.execute(text(statement))
 
@@ -56,7 +56,7 @@ class Stage:
         self.written.clear()
 
     def distrust(self) -> None:
-        """Others were here since, and what they have written to nobody has noted."""
+        """Restore everything next time, as other tests wrote without being watched."""
         self.written.update(self.tables)
 
     def put_back(self) -> None:
@@ -88,7 +88,7 @@ class Stage:
 
 @pytest.fixture(scope="session")
 def world(built: Flask, kept: list[str]) -> Iterator[Stage]:
-    """The demo worlds of all packs, with what only a gateway can bring, and with practitioners who can sign in."""
+    """Demo data of all packs, with data that only a gateway sends, and with practitioners who can sign in."""
     stage = Stage(kept)
     stage.clear()
     with built.app_context():
@@ -113,19 +113,19 @@ def world(built: Flask, kept: list[str]) -> Iterator[Stage]:
 
 @pytest.fixture(scope="module")
 def stage(world: Stage, built: Flask) -> Iterator[Stage]:
-    """That world, and an eye on what is written to it."""
+    """The demo data, watched for writes."""
     world.distrust()
     event.listen(db.engine(), "before_cursor_execute", world.watch)
     yield world
     event.remove(db.engine(), "before_cursor_execute", world.watch)
-    world.clear()  # and counting from one, for whoever comes next
+    world.clear()  # number series start again for later tests
     process_cache.clear_all()
     with built.app_context():
         process_cache.refresh_all()
 
 
 def _hear_from_a_gateway() -> None:
-    """A payment through it, a dispute about that, a webhook, a line of its report, and a day that was counted."""
+    """Add a payment, a dispute, a webhook, a settlement line and a reconciled day."""
     bill = session.scalars(select(Bill).where(Bill.state == "open").order_by(Bill.id)).first()
     assert bill
     bill.apply_charges([Charge("pay_1", "captured", bill.price, "upi")])
@@ -149,7 +149,7 @@ def _hear_from_a_gateway() -> None:
 
 
 def _send_reports(app: Flask) -> None:
-    """Each of the team is sent one."""
+    """Subscribe every team member to a report."""
     with transaction():
         for name in (name for name, role in CAST.items() if role != "Public"):
             made = Subscription(
@@ -168,7 +168,7 @@ def _send_reports(app: Flask) -> None:
 
 @pytest.fixture
 def peopled(stage: Stage, built: Flask) -> Iterator[Flask]:
-    """The house with this world in it, instead of an empty one."""
+    """The app with the demo data."""
     stage.put_back()
     built.extensions["appbuilder"].sm.limiter.reset()
     with built.app_context():

@@ -20,7 +20,7 @@ from jinja2 import Environment
 
 ROOT = Path(__file__).parent.parent.parent
 
-# What we do not say, and what we say instead. Each entry is matched as whole words, in any case.
+# Banned words and their replacements, matched as whole words in any case.
 SAY_INSTEAD = {
     r"whoever|whomever": "the person, the customer, “anyone who”",
     r"somebody|anybody": "someone, anyone; better, name the person",
@@ -72,7 +72,7 @@ LABELS = ("label", "one", "title", "spoken")  # keyword arguments whose value is
 
 @dataclass(frozen=True)
 class Text:
-    """One text that a person can read: where, what, and as what (text, button, heading, label, attribute)."""
+    """A text that people read: its place, its words and its kind (text, button, heading, label, attribute)."""
 
     file: str
     line: int
@@ -85,7 +85,7 @@ class Text:
 
 
 def wrong_with(text: Text) -> list[str]:
-    """Each rule that it breaks, in a few words."""
+    """List the rules that a text breaks."""
     words = NOT_WORDS.sub("…", text.words)
     found = [f"“{hit[0]}”: say {better}" for rule, better in _SAY_INSTEAD.items() if (hit := rule.search(words))]
     if text.how in ("button", "heading", "label") and (capital := _not_sentence_case(words)):
@@ -93,7 +93,7 @@ def wrong_with(text: Text) -> list[str]:
     return found
 
 
-# Names keep their capitals wherever they stand.
+# Names keep their capitals.
 NAMES = frozenset(
     [
         "Razorpay",
@@ -170,12 +170,12 @@ NAMES = frozenset(
 
 
 def _not_sentence_case(words: str) -> str:
-    """A capital in the middle of a label."""
+    """Find a capital in the middle of a label."""
     inside = re.findall(r"(?<=[a-z,] )[A-Z][a-z]+", words)
     return next((each for each in inside if each not in NAMES), "")
 
 
-# With what a button begins: what happens when it is pressed.
+# Verbs with which a button begins.
 VERBS = frozenset(
     [
         "accept",
@@ -398,11 +398,11 @@ _HOW = {
 }
 
 
-SILENT = ("script", "style", "code", "pre", "kbd")  # what is within them is for machines, or is a name of theirs
+SILENT = ("script", "style", "code", "pre", "kbd")  # their content is for programs
 
 
 class _Reader(HTMLParser):
-    """The texts of a page, each as what it is."""
+    """Parser of the texts of a page with their kinds."""
 
     def __init__(self, file: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -452,7 +452,7 @@ def in_template(path: Path) -> Iterator[Text]:
 
 
 def lower_after_salutation(path: Path) -> Iterator[Text]:
-    """The line after “Hello Meera,” begins with a capital."""
+    """Find a line after “Hello Meera,” that begins with a small letter."""
     lines = [(nth, line.strip()) for nth, line in enumerate(path.read_text().splitlines(), 1) if line.strip()]
     for (_, hello), (nth, line) in pairwise(lines):
         if hello.startswith(("Hello", "Dear", "Hi ")) and line[:1].islower():
@@ -484,7 +484,7 @@ _SQL = re.compile(
 
 
 def _is_sentence(words: str) -> bool:
-    """Does it look like something that is read, and not like a name, a path, a format or a declaration?"""
+    """Say whether a string reads like a sentence and not like a name, path, format or declaration."""
     bare = words.replace("{…}", "").strip()
     if not re.search(r"[A-Za-z]{2}", bare) or (_SQL.match(words) and not words[0].isupper()):
         return False
@@ -565,7 +565,7 @@ def in_script(path: Path) -> Iterator[Text]:
 
 
 def in_catalogues() -> Iterator[Text]:
-    """The English half of each translation."""
+    """Read the English texts of the catalogues."""
     for path in sorted(ROOT.glob("translations/*/LC_MESSAGES/messages.po")):
         with path.open("rb") as file:
             for each in read_po(file):
@@ -578,7 +578,7 @@ def in_catalogues() -> Iterator[Text]:
 
 
 def texts(*places: str) -> Iterator[Text]:
-    """Every text below these files and folders."""
+    """Find all texts in files and folders."""
     for place in places or ("app", "templates", "static", "config.py", "worker.py", "deploy"):
         root = ROOT / place
         for path in sorted(root.rglob("*")) if root.is_dir() else [root]:

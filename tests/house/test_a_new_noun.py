@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 EXAMPLE = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
-# In a process and a database of its own: a noun, once declared, is in the metadata for good.
+# Runs in its own process and database, because a declared noun stays in the metadata.
 TRIAL = """
 from typing import Any
 from flask_jwt_extended import create_access_token

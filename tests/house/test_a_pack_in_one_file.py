@@ -14,7 +14,7 @@ from tests.conftest import ROOT
 
 FOUND = re.search(r"```python\n(.*?)```", (ROOT / "app/packs/README.md").read_text(), re.DOTALL)
 
-# In a process and a database of its own: a noun, once declared, is in the metadata for good.
+# Runs in its own process and database, because a declared noun stays in the metadata.
 TRIAL = """
 import sys, types
 library = types.ModuleType("app.packs.library")

@@ -1,6 +1,6 @@
 """Tests of contracts: what programs and bookmarks rely on stays as `contracts.txt` lists it.
 
-A line that goes is a broken promise. What is new is promised by adding its line to the file.
+A removed line is a broken promise. Add a line to the file for each new promise.
 """
 
 from __future__ import annotations

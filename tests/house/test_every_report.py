@@ -29,7 +29,7 @@ Enter = Callable[[str], FlaskClient]
 
 every_report = pytest.mark.parametrize("report", REPORTS, ids=lambda each: each.name)
 
-# Long enough to hold whatever the demo worlds did, and the days that their gateways count.
+# Long enough for all demo data and its reconciled days.
 ALWAYS = "since=2020-01-01&until=2100-01-01"
 PATHS = "", "export.csv", "export.xlsx", "export.pdf"
 
@@ -40,7 +40,7 @@ def app(peopled: Flask) -> Flask:
 
 
 def about(report: Report) -> str:
-    """A question that finds something: of rows, the first there is."""
+    """Parameters with results; for a parameter that is a row, the first one."""
     asked = [ALWAYS] if any(each.name == "since" for each in report.questions) else []
     return "&".join(asked + [f"{name}=1" for name in list(report.points)[:1]])
 
@@ -50,7 +50,7 @@ def spreadsheet(text: str) -> list[list[str]]:
 
 
 def cells(page: str, part: str = "tbody") -> list[list[str]]:
-    """What stands in the table, row by row."""
+    """Read the cells of the table, row by row."""
     body = re.search(rf"<{part}.*?</{part}>", page, re.DOTALL)
     rows = re.findall(r"<tr.*?</tr>", body[0], re.DOTALL) if body else []
     unseen = re.compile(r'<span class="unseen">.*?</span>', re.DOTALL)
@@ -65,7 +65,7 @@ def cells(page: str, part: str = "tbody") -> list[list[str]]:
 
 @pytest.fixture
 def without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Who may have a file is decided before it is made; that each can be made is proved once, below."""
+    """Skip drawing files: access is decided before, and each format is tested once below."""
     monkeypatch.setattr(page, "report_workbook", lambda *_: BytesIO(b"a workbook"))
     monkeypatch.setattr(page, "report_pdf", lambda *_: b"paper")
 
@@ -88,7 +88,7 @@ _menus: dict[str, str] = {}
 
 
 def menu_of(desk: FlaskClient, name: str) -> str:
-    """The first page, whose menu is the same whichever report is asked about."""
+    """Cache the Home page, whose menu is the same for every report."""
     return _menus.setdefault(name, desk.get("/desk/").text)
 
 
@@ -118,7 +118,7 @@ def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(
     for said, line, row in zip(cells(page.text), rows[1:], told["result"], strict=True):
         shown = said + [""] * (
             len(report.columns) - len(said)
-        )  # where the rest of a row is empty, its last words run on
+        )  # in a row with empty cells, the text runs on
         for at, column in enumerate(report.columns):
             value = row[column.name]
             assert (value is None) == (line[at] == "") or value == "", (column.name, value, line[at])
@@ -207,7 +207,7 @@ def test_it_is_asked_in_as_many_queries_whatever_there_is(
 
     nothing = "&".join(f"{each.name}=1999-01-01" for each in report.questions if each.kind.__name__ == "date")
     few = asks(nothing + "".join(f"&{name}=1" for name in list(report.points)[:1]))
-    # One more kind of thing that is paid for is one more query; one more row is none.
+    # Each kind of payable record costs one query; each row none.
     assert asks(about(report)) <= few + 1
 
 

@@ -1,6 +1,6 @@
 """Tests of every resource of every pack: access, forms, lists, REST and history, without a test of its own.
 
-A new resource is proved by being declared, and by being in its pack's demo world.
+A new resource is tested once it is declared and has rows in its pack's demo data.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def all_ids(resource: Resource) -> set[int]:
 
 
 def error_of(response: Any) -> dict[str, Any]:
-    """The one shape of every error."""
+    """Check the common shape of an error and return it."""
     body = response.get_json()
     assert body.keys() == {"error"}, body
     assert body["error"].keys() == {"code", "message", "fields"}, body
@@ -182,7 +182,7 @@ def test_a_bad_question_is_a_clear_no_and_never_a_crash(
         response = client.get(f"/api/v1/{resource.name}/?{query}", headers=ada)
         assert response.status_code == 400, (query, response.text)
         error_of(response)
-        if not query.startswith("q="):  # as a script asks, which spares the page around the sentence
+        if not query.startswith("q="):  # as a script asks, for the message without a page
             assert (
                 desk.get(f"/desk/{resource.name}/?{query}", headers={"Accept": "application/json"}).status_code == 400
             ), query
@@ -215,7 +215,7 @@ def test_every_declared_filter_order_and_search_works(resource: Resource, client
         "&".join(filters),
         "&".join(spans),
         *filters[:1],
-    ]  # how a column is compared, the comparisons prove one by one
+    ]  # each comparison has its own test
     questions_ += [f"order={sign}{each.path}" for each in resource.list for sign in ("", "-")]
     questions_ += ["q=100%25_x"] if resource.search else []
     for query in questions_:
@@ -235,7 +235,7 @@ SAMPLES = {
 
 
 def compared(resource: Resource) -> list[str]:
-    """Every comparison that every column knows, thirty to an address."""
+    """Build addresses with every comparison of every column, thirty in each."""
     said = []
     for column in filters.columns(resource):
         one = SAMPLES.get(column.kind, "1") or str(column.choices[0])
@@ -294,7 +294,7 @@ def test_bad_fields_are_named_and_never_crash(resource: Resource, client: FlaskC
     unknown = client.post(f"/api/v1/{resource.name}/", json={"state": "x", "id": 7, "nosuch": 1}, headers=token("ada"))
     assert unknown.status_code == 422
     assert error_of(unknown)["fields"].keys() >= {"state", "id", "nosuch"}
-    for wrong in WRONG:  # in every column at once: each is read, and all that is wrong is told together
+    for wrong in WRONG:  # all columns at once, so that all errors are reported together
         response = client.post(
             f"/api/v1/{resource.name}/",
             json=dict.fromkeys([each.path for each in resource.add], wrong),
@@ -334,7 +334,7 @@ def test_writing_is_for_the_roles_that_may_and_leaves_a_line(
         assert (written or 0) - (before or 0) == (1 if may(resource, name, "edit") and resource.noun.audited else 0)
 
 
-# One of each role: two of the same may the same, and whose rows are whose is looked at above.
+# One person of each role is enough; scope is tested above.
 ONE_OF_EACH = {role: name for name, role in reversed(CAST.items())}.values()
 
 
@@ -342,7 +342,7 @@ ONE_OF_EACH = {role: name for name, role in reversed(CAST.items())}.values()
 def test_every_move_from_every_state_by_everybody(
     resource: Resource, client: FlaskClient, token: Token, by: Any
 ) -> None:
-    """Right hand, right state: it moves. Anything else: refused, with the state as it was."""
+    """The right role in the right state moves it; anything else is refused without a change."""
     noun = resource.noun
     for name in ONE_OF_EACH if noun.states else ():
         mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
@@ -351,7 +351,7 @@ def test_every_move_from_every_state_by_everybody(
             asks = {each.name: "2026-11-24" for each in questions(move.asks)} if move.asks else {}
             for state in (
                 noun.states if move.by and may(resource, name, move.name) else noun.states[:1]
-            ):  # who may not, may not in any state
+            ):  # without the right, no state matters
                 force(noun, row, state)
                 response = client.post(f"/api/v1/{resource.name}/{row}/{move.name}", json=asks, headers=headers)
                 after = state_of(noun, row)
@@ -389,7 +389,7 @@ def test_every_operation_is_in_the_description(resource: Resource, client: Flask
 
 @every_resource
 def test_nothing_is_listed_by_default(resource: Resource) -> None:
-    """Flask-AppBuilder lists every column of a table that says nothing, password hashes among them."""
+    """By default Flask-AppBuilder lists every column, password hashes included."""
     assert resource.list
     assert all(each.kind != "facts" for each in resource.search)
     assert not any(

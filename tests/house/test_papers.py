@@ -32,7 +32,7 @@ SAFE = {
 
 STRIPE = {"STRIPE_SECRET_KEY": "sk_live_x", "STRIPE_WEBHOOK_SECRET": "whsec_new, whsec_old"}
 
-# Read by the programs around the app, not by the app.
+# Settings read by other programs than the app.
 AROUND = {"HOST", "PORT", "WEB_CONCURRENCY", "ADMIN_PASSWORD"}
 
 

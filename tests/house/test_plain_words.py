@@ -23,7 +23,7 @@ PARTS = [house, money, *PACKS]
 RESOURCES = [each for pack in PARTS for each in pack.resources]
 
 
-# Stand-ins answer in the words of those for whom they stand.
+# Simulators answer in the words of the real services.
 STRANGERS = ("app/sandbox/razorpay", "app/sandbox/stripe")
 
 
@@ -39,7 +39,7 @@ def test_no_text_uses_words_of_our_own_and_labels_are_in_sentence_case() -> None
 
 
 def test_the_rules_see_what_they_are_for() -> None:
-    """A rule that finds nothing anywhere would be no rule."""
+    """Check that each rule finds a wrong text."""
     for words, how in (
         ("Whoever has 20 gets more.", "text"),
         ("This is not here any more.", "text"),
@@ -65,7 +65,7 @@ def test_catalogues_follow_the_same_rules_in_english() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-# What every calendar, dialog and list of downloads says on a button without a verb.
+# Buttons without a verb in every calendar, dialog and download list.
 USUAL = ("Today", "Done", "Excel", "PDF", "Dark", "Advanced filter", "I have saved my codes", "selected", "of {…}")
 
 
@@ -73,7 +73,7 @@ USUAL = ("Today", "Done", "Excel", "PDF", "Dark", "Advanced filter", "I have sav
 
 
 def test_a_button_says_what_it_does() -> None:
-    """A verb first; the label of a move is a button."""
+    """A button begins with a verb; so does the label of a move."""
     labels = [
         (f"{each.name}.{move.name}", move.label) for each in RESOURCES for move in moves(each.noun).values() if move.by
     ]
@@ -110,7 +110,7 @@ FOR_PROGRAMS = ("field", "form", "edition", "wording", "call", "automation", "ho
 
 
 def visible(page: str) -> str:
-    """What a page shows, without what is for machines."""
+    """Read the visible text of a page."""
     body = NOT_READ.sub(" ", page.partition("<body")[2])
     return " ".join(unescape(re.sub(r"<[^>]*>", " \n ", body)).split())
 
@@ -131,7 +131,7 @@ def test_no_machine_name_is_on_a_screen(resource: object, enter: Callable[[str],
 def test_a_sentence_begins_with_a_capital_on_every_page_of_the_desk(
     enter: Callable[[str], FlaskClient], app: Flask
 ) -> None:
-    """And no stop has a space before it."""
+    """No full stop has a space before it, either."""
     ada, wrong = enter("ada"), []
     for path in (
         "/desk/",

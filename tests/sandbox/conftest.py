@@ -25,7 +25,7 @@ from tests.conftest import PATIENCE, free_port
 
 
 class Shop:
-    """The other end of the webhooks: keeps each as it came, and answers what it is told to."""
+    """A shop that receives webhooks: records each one and answers as planned."""
 
     def __init__(self) -> None:
         self.heard: list[tuple[dict[str, str], bytes]] = []
@@ -52,7 +52,7 @@ class Shop:
         return [each.get("event") or each["type"] for each in self.events()]
 
     def hears(self, count: int, within: float = PATIENCE) -> list[str]:
-        """Wait for so many events, and a moment longer for one too many."""
+        """Wait for that many events, and a moment longer to notice one too many."""
         until = time.monotonic() + within
         while len(self.heard) < count and time.monotonic() < until:
             time.sleep(0.02)
@@ -61,7 +61,7 @@ class Shop:
 
 
 class Standing:
-    """One run of the sandbox on one file; a second on the same file is a restart."""
+    """A running sandbox; a second one on the same file is a restart."""
 
     def __init__(self, settings: Settings, hooks: str) -> None:
         self.store = Store(settings.sandbox_data)
@@ -89,7 +89,7 @@ class Standing:
         assert requests.post(f"{self.api}/faults", json={"fault": fault} | more, timeout=PATIENCE).ok
 
     def close(self) -> None:
-        self.sender.periodic.clear()  # a thread cannot be stopped, but it can be left with nothing to do
+        self.sender.periodic.clear()  # a thread cannot be stopped, only left without work
         self.web.shutdown()
         self.web.server_close()
         self.mail.stop()
@@ -97,7 +97,7 @@ class Standing:
 
 @pytest.fixture
 def keys(tmp_path: Path) -> Settings:
-    """Settings without gateway keys, so that the sandbox stands in."""
+    """Settings without gateway keys, so that the sandbox is used."""
     return Settings.read(
         {
             "FRONTDESK_ENV": "test",
@@ -121,7 +121,7 @@ def shop() -> Iterator[Shop]:
 
 @pytest.fixture
 def start(keys: Settings, shop: Shop) -> Iterator[Callable[[], Standing]]:
-    """start() the sandbox; start() it again on the same file after close()."""
+    """Function that starts the sandbox, and starts it again on the same file after close()."""
     started: list[Standing] = []
 
     def start() -> Standing:

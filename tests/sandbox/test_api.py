@@ -21,7 +21,7 @@ from tests.sandbox.conftest import Shop, Standing
 
 
 def asked(bank: Standing, keys: Settings, method: str, path: str, **more: Any) -> requests.Response:
-    """The API without the SDK, which drops everything of an error but its words."""
+    """Call the API without the SDK, which drops all of an error but its message."""
     return requests.request(
         method, f"{bank.api}/v1{path}", auth=(keys.razorpay_key, keys.razorpay_secret), timeout=PATIENCE, **more
     )
@@ -268,7 +268,7 @@ def test_the_same_key_gives_money_back_once(bank: Standing, keys: Settings) -> N
     path, headers = f"/payments/{paid['id']}/refund", {"X-Refund-Idempotency": "refund-0001"}
     first, second = (asked(bank, keys, "POST", path, json={"amount": 40000}, headers=headers).json() for _ in range(2))
     assert first == second
-    assert bank.client.refund.fetch(first["id"]) == first  # and nothing of our own bookkeeping shows
+    assert bank.client.refund.fetch(first["id"]) == first  # no private field is shown
     other = asked(bank, keys, "POST", path, json={"amount": 100}, headers=headers)
     assert other.status_code == 409
     assert other.json()["error"] == {

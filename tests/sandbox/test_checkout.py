@@ -20,7 +20,7 @@ BACK, AWAY = "http://127.0.0.1:9/pay/token/back?a=1&b=2", "http://127.0.0.1:9/pa
 
 
 class Forms(HTMLParser):
-    """Every form of a page: where it goes, and what is in it."""
+    """Parser of the forms on a page: action and fields."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ TEMPLATE = {
 
 @pytest.fixture
 def keys(keys: Settings, shop: Shop) -> Settings:
-    """The house whose webhooks are brought is the shop."""
+    """Settings that send the webhooks to the shop."""
     object.__setattr__(keys, "base_url", shop.address.removesuffix("/hook"))
     return keys
 

@@ -237,7 +237,7 @@ def test_a_payout_is_made_once_for_one_key_and_arrives(bank: Standing, shop: Sho
     assert shop.hears(2) == ["payout.initiated", "payout.processed"]
     known = bank.client.get(f"/v1/payouts/{payout['id']}", {})
     assert (known["status"], bool(known["utr"])) == ("processed", True)
-    assert pay_out() == payout  # the first answer is kept for whoever asks again
+    assert pay_out() == payout  # the first answer is stored for repeats
     assert bank.client.get("/v1/payouts", {"account_number": "7878780080316316"})["count"] == 1
     with pytest.raises(BadRequestError, match="Different request"):
         pay_out(amount=200000)

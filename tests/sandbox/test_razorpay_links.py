@@ -76,7 +76,7 @@ def test_the_payer_pays_on_the_links_own_page_and_is_brought_back_with_a_proof(b
     payload = shop.events()[-1]["payload"]
     assert [*payload] == ["payment_link", "order", "payment"]
     assert payload["payment_link"]["entity"]["payments"][0]["payment_id"] == told["razorpay_payment_id"]
-    # Razorpay sends the order in another dress here
+    # Razorpay sends the ids without prefixes here
     assert payload["order"]["entity"]["id"] == payload["payment"]["entity"]["order_id"].removeprefix("order_")
     assert "Paid" in requests.get(page(bank, made), timeout=PATIENCE).text
 

@@ -303,7 +303,7 @@ def test_what_is_said_with_the_verb_comes_before_what_is_planned(bank: Standing,
 
 
 def test_a_shop_that_thinks_long_does_not_hold_up_who_asked_for_the_delivery(bank: Standing, shop: Shop) -> None:
-    """The shop may be asking from its only hand: it has to be let go, or it would wait for itself."""
+    """The caller may be the shop's only worker: if it had to wait for the webhook, it would wait for itself."""
     bank.pay(bank.order(), "failed", deliver="dropped")
     [event] = requests.get(f"{bank.api}/events", timeout=PATIENCE).json()["events"]
     shop.server.shutdown()

@@ -33,7 +33,7 @@ GOOD: dict[str, Any] = {
 
 
 class Play:
-    """One sandbox, by the real SDK and by its verbs."""
+    """A sandbox, used through the real SDK and through its actions."""
 
     def __init__(self, bank: Standing, keys: Settings) -> None:
         self.url, self.keys, self.store = f"{bank.url}/stripe", keys, bank.store
@@ -465,7 +465,7 @@ def test_faults_come_when_they_are_ordered_and_hit_stripe_alone(play: Play, bank
         bank.order()
         with pytest.raises(error):
             play.session()
-    assert len(play.sdk.checkout.sessions.list().data) == 1  # what was lost was only the reply
+    assert len(play.sdk.checkout.sessions.list().data) == 1  # only the reply was lost
     assert requests.post(f"{play.url}/faults", json={"fault": "fire"}, timeout=PATIENCE).status_code == 400
 
 

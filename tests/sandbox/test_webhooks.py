@@ -33,7 +33,7 @@ def test_a_payment_is_told_in_three_events_that_the_sdk_believes(bank: Standing,
         {"seat": "4"},
     )
     assert whole["payload"]["payment"]["entity"]["id"] == paid["id"]
-    # each is a picture of its own moment, not of the end
+    # each has the state of its own moment
     assert [each["payload"]["payment"]["entity"]["status"] for each in (authorized, captured)] == [
         "authorized",
         "captured",
@@ -91,9 +91,9 @@ def test_a_shop_that_does_not_answer_well_is_told_again(bank: Standing, shop: Sh
 
 
 def test_paying_never_waits_for_the_shop(bank: Standing, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The web pays through its own workers; if it had to hear the webhook meanwhile, it would wait for itself."""
+    """Paying uses the web's own workers: waiting for the webhook would be waiting for itself."""
     monkeypatch.setattr(webhooks, "ANSWER_SECONDS", PATIENCE)
-    shop.server.shutdown()  # whoever calls now is kept waiting
+    shop.server.shutdown()  # callers wait from now on
     began = time.monotonic()
     bank.pay(bank.order())
     assert time.monotonic() - began < PATIENCE / 2
