@@ -1,6 +1,6 @@
 # The commands for working with this repository; `make` alone lists them.
 
-# The system's own first: it is compiled with every optimization, and one that pyenv builds takes half as long again.
+# The system's Python first: it is fully optimized, and one built by pyenv takes half as long again.
 PYTHON ?= $(shell for each in /usr/bin/python3.13 /usr/bin/python3.12 /usr/bin/python3.11 python3.13 python3.12 python3.11 python3; do \
 	$$each -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo $$each && break; done)
 BIN := .venv/bin
@@ -9,7 +9,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --re
 LOCK := $(BIN)/python -m uv pip compile pyproject.toml --quiet --generate-hashes --python-version 3.11 --universal \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock'
 
-# What was compiled once is kept, wherever this runs: to compile the program takes longer than to start it.
+# Keep compiled files: compiling takes longer than starting.
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
