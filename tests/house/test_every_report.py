@@ -116,9 +116,7 @@ def test_the_page_the_spreadsheet_and_the_endpoint_say_the_same(
     )
     assert told["count"], f"the demo world shows nothing in {report.label.lower()}"
     for said, line, row in zip(cells(page.text), rows[1:], told["result"], strict=True):
-        shown = said + [""] * (
-            len(report.columns) - len(said)
-        )  # in a row with empty cells, the text runs on
+        shown = said + [""] * (len(report.columns) - len(said))  # in a row with empty cells, the text runs on
         for at, column in enumerate(report.columns):
             value = row[column.name]
             assert (value is None) == (line[at] == "") or value == "", (column.name, value, line[at])
