@@ -24,11 +24,12 @@ from app.desk.built_in.resources import house
 from app.desk.built_in.webhooks import HookSecret
 from app.desk.declare import markup, search_synonyms
 from app.desk.declare.page import forget_pages as forget_pages
-from app.desk.declare.page import page_view, registered_pages
+from app.desk.declare.page import registered_pages
 from app.desk.declare.report import forget_reports as forget_reports
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import forget_resources, registered_resources
 from app.desk.pages.calendar import page_of as calendar_of
+from app.desk.pages.pack_page import page_view
 from app.desk.pages.rest import Docs, DocsPage, api_of
 from app.desk.pages.view import view_of
 from app.desk.records import editing_now

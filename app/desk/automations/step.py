@@ -9,7 +9,6 @@ from datetime import timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import inspect, select
 
 from app.desk.automations import placeholders
@@ -21,6 +20,7 @@ from app.desk.records.remark import Remark
 from app.desk.records.task import LONGEST as TASK
 from app.desk.records.task import Task
 from app.desk.sign_in import security
+from app.desk.sign_in.user import User
 from app.kernel import access, clock
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Refused

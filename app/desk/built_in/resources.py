@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement
 
 from app.desk.attention.setup_checklist import page as first_steps
@@ -31,6 +30,7 @@ from app.desk.sign_in.passkey import Passkey
 from app.desk.sign_in.session import StaffSession
 from app.desk.sign_in.totp import TwoFactor
 from app.desk.sign_in.used_token import UsedToken
+from app.desk.sign_in.user import User
 from app.kernel import access, clock
 from app.kernel.access import everything, own
 from app.kernel.audit import Change

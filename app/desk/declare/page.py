@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
-
-from flask import g
-from flask_appbuilder import BaseView, expose
-from flask_appbuilder.security.decorators import has_access
+from typing import Any
 
 from app.kernel.access import Actor
 from app.kernel.db import Noun, spaced
@@ -77,26 +73,6 @@ class Page:
 
     def is_for(self, who: Actor) -> bool:
         return who.has(f"{self.right}.can_read")
-
-
-class PageView(BaseView):
-    """Lets in whoever may."""
-
-    page: ClassVar[Page]
-    base_permissions = ["can_read"]
-    method_permission_name: ClassVar[dict[str, str]] = {"show": "read"}
-
-    @expose("/", methods=["GET", "POST"])
-    @has_access
-    def show(self) -> Any:
-        g.resource = self.page
-        return self.page.answers()
-
-
-def page_view(page: Page) -> type[PageView]:
-    return type(
-        page.right, (PageView,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right}
-    )
 
 
 _registered: dict[str, Page] = {}

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, delete, exists, false, func, or_, select
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapped, mapped_column, undefer
@@ -19,6 +18,7 @@ from app.desk.declare.resource import Resource, resource_of
 from app.desk.imports.csv_table import Table, cell_of, cell_to_form_value, decode_file, parse_table
 from app.desk.records.writing import delete_row, write_row
 from app.desk.sign_in import security
+from app.desk.sign_in.user import User
 from app.kernel import access, clock
 from app.kernel.access import ADMIN, Actor, acting, actor
 from app.kernel.db import Noun, as_refusal, metadata, noun_of_table, nouns, session, transaction

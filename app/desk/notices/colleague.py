@@ -6,12 +6,12 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import func, or_, select
 
 from app.desk.declare import about_a_record
 from app.desk.lists.filters import containing
 from app.desk.sign_in import security
+from app.desk.sign_in.user import User
 from app.kernel import access
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ColumnElement, ForeignKey, Index, bindparam, func, select, text
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -15,6 +14,7 @@ from app.desk.declare.resource import Resource, Waits, registered_resources
 from app.desk.notices.colleague import active_users, name_of
 from app.desk.notices.preference import Preference
 from app.desk.sign_in import security
+from app.desk.sign_in.user import User
 from app.kernel import access, clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused

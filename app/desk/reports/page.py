@@ -20,7 +20,6 @@ from flask import (
 from flask_appbuilder import BaseView, expose
 from flask_appbuilder.api import BaseApi
 from flask_appbuilder.security.decorators import has_access, permission_name, protect
-from flask_appbuilder.security.sqla.models import User
 
 from app.desk.declare.report import Report, Table
 from app.desk.lists.export import XLSX, csv_of
@@ -31,6 +30,7 @@ from app.desk.records.writing import MANY, selectable_rows
 from app.desk.reports.file import report_pdf, report_workbook
 from app.desk.reports.subscription import Schedule, Subscription
 from app.desk.sign_in import security
+from app.desk.sign_in.user import User
 from app.kernel import access
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused

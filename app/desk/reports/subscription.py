@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 from weakref import WeakKeyDictionary
 from zoneinfo import ZoneInfo
 
-from flask_appbuilder.security.sqla.models import User
 from sqlalchemy import ForeignKey, Index, String, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
@@ -23,6 +22,7 @@ from app.desk.notices.colleague import name_of
 from app.desk.notices.notice import notify_user
 from app.desk.reports import file
 from app.desk.sign_in import security
+from app.desk.sign_in.user import User
 from app.kernel import access, clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
