@@ -337,7 +337,9 @@ def test_automations_that_start_each_other_come_to_an_end_that_is_said(
     ]
 
 
-def test_they_come_to_an_end_across_jobs_as_well(make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any) -> None:
+def test_they_come_to_an_end_across_jobs_as_well(
+    make: Any, hook: Webhook, slot: Any, hold: Any, work_off: Any, sandbox: str
+) -> None:
     """A call that is delivered calls again: each of them is a job of its own."""
     make("call", "arrive", {"does": "hook", "hook": hook.id})
     hold(slot).mark_paid(ByHand("cash", "R-1"))

@@ -1,4 +1,4 @@
-"""Inbox: everything that waits for whoever is here, across all lines of business, decided one by one or many at once."""
+"""Inbox ("To do"): open items of the current user across all packs, decided one by one or in bulk."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ AT_ONCE = 25
 
 @dataclass(frozen=True)
 class WaitingRows:
-    """Rows that wait for the same thing, each with what this person could do about it now."""
+    """Rows that wait for the same thing, each with the moves that the user may make now."""
 
     resource: Resource
     waits: Waits
@@ -33,13 +33,13 @@ class WaitingRows:
 
     @property
     def shared_moves(self) -> list[Move]:
-        """What can be done to several at once: what at least one of them could do, without a question that each answers for itself."""
+        """Return the moves for bulk decisions: possible for at least one row, and asking the same of every row."""
         found = {move.name: move for _, moves in self.rows for move in moves if _is_shareable(move)}
         return [*found.values()] if len(self.rows) > 1 else []
 
 
 class Inbox(BaseView):
-    """Whose turn it is, the declarations say (`Waits`); whether they may, and whether four eyes have looked, the moves say themselves."""
+    """What is open for whom is declared (`Waits`); the moves check rights and second approvals themselves."""
 
     route_base = "/desk/inbox"
     base_permissions: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class Inbox(BaseView):
 
     @expose("/decide", methods=["POST"])
     def decide(self) -> Any:
-        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
+        """Decide each row in its own transaction, and report the rows that refused and why."""
         if access.actor().user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/inbox/"))
         resource = next((each for each in registered_resources() if each.name == request.form.get("noun")), None)
@@ -66,7 +66,7 @@ class Inbox(BaseView):
         rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]
         asked = questions(move.asks) if move.asks else []
         answers = {each.name: request.form.get(each.name, "") for each in asked}
-        given: dict[str, Any] = {
+        context: dict[str, Any] = {
             "resource": resource,
             "move": move,
             "rows": rows,
@@ -76,19 +76,19 @@ class Inbox(BaseView):
             "refusal": None,
         }
         if rows and "sure" not in request.form:
-            return render_template("desk/inbox_decide.html", **given)
+            return render_template("desk/inbox_decide.html", **context)
         try:
             if rows and move.asks:
-                read(move.asks, answers)  # before any row is touched, so that a mistake is told once
+                read(move.asks, answers)  # before any row, so that a mistake is reported once
         except Refused as no:
             return render_template(
-                "desk/inbox_decide.html", **given | {"wrong": no.fields, "refusal": no.words}
+                "desk/inbox_decide.html", **context | {"wrong": no.fields, "refusal": no.words}
             ), no.status
         return _page([_decide_one(resource, id, move, answers) for id in ids], move)
 
 
 def _is_shareable(move: Move) -> bool:
-    """One reason can be given for many; a sum, an hour or a reference is each row's own."""
+    """Return whether one answer fits many rows: a reason does, an amount, time or reference does not."""
     return not move.asks or [each.name for each in questions(move.asks)] == ["why"]
 
 

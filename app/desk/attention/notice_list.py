@@ -1,4 +1,4 @@
-"""Notices on the desk: the list of them, the count that the bell shows, and how each kind is heard of."""
+"""Notifications page: the list, the unread count at the bell (server-sent events), and the notification settings."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 
 AT_ONCE = 50
-RETRY_AFTER = 5_000  # milliseconds, after which the browser asks again by itself; a page in the background does not
+RETRY_AFTER = 5_000  # milliseconds until the browser reconnects; a page in the background does not
 MAX_NEW = 3
 
 
 class Notices(BaseView):
-    """Everybody who is signed in has a list of their own, and nobody has another's."""
+    """The notifications of the current user only."""
 
     route_base = "/desk/notices"
     base_permissions: tuple[str, ...] = ()
@@ -33,23 +33,23 @@ class Notices(BaseView):
 
     @expose("/stream")
     def stream(self) -> Response:
-        """Server-sent events whose answer ends at once and is asked for again by the browser: no worker is ever held for one reader."""
+        """Server-sent events that end at once; the browser reconnects, so that no worker is held open."""
         me = access.actor().user_id
         if me is None:
-            return Response(status=204)  # which tells the browser to stop asking
+            return Response(status=204)  # tells the browser to stop reconnecting
         last = request.headers.get("Last-Event-ID", "")
         new = _unread_after(me, int(last)) if last.isdecimal() and len(last) < 10 else []
         latest = session.scalar(select(Notice.id).where(Notice.user_id == me).order_by(Notice.id.desc()).limit(1)) or 0
-        said = {
+        data = {
             "unread": Notice.count_unread(me),
             "new": [{"words": str(each), "url": url_for("Notices.open", id=each.id)} for each in new],
         }
-        body = f"retry: {RETRY_AFTER}\nid: {latest}\nevent: notices\ndata: {json.dumps(said)}\n\n"
+        body = f"retry: {RETRY_AFTER}\nid: {latest}\nevent: notices\ndata: {json.dumps(data)}\n\n"
         return Response(body, mimetype="text/event-stream", headers={"Cache-Control": "no-store"})
 
     @expose("/<int:id>")
     def open(self, id: int) -> Any:
-        """Seen, and on to what it is about."""
+        """Mark as read and redirect to the record."""
         if answer := _sign_in_redirect():
             return answer
         notice = session.scalar(select(Notice).where(Notice.id == id, Notice.is_mine()))
@@ -62,7 +62,7 @@ class Notices(BaseView):
 
     @expose("/read", methods=["POST"])
     def read(self) -> Any:
-        """One of them, or all."""
+        """Mark one notification as read, or all."""
         if answer := _sign_in_redirect():
             return answer
         chosen = request.form.get("id", "")
@@ -86,17 +86,17 @@ class Notices(BaseView):
 
 
 def unread_count() -> int:
-    """What the bell shows."""
+    """Return the number at the bell."""
     return Notice.count_unread(access.actor().user_id)
 
 
 def _sign_in_redirect() -> Any:
-    """The way to the sign-in for a stranger; nothing for everybody else."""
+    """Return a redirect to the sign-in page, or None for a signed-in user."""
     return redirect(url_for("AuthDBView.login", next="/desk/notices/")) if access.actor().user_id is None else None
 
 
 def _mark_read(*which: ColumnElement[bool]) -> None:
-    """In one statement: the clock may be counting anew in the same row."""
+    """Mark as read in one statement, because the scheduler may be updating the same row."""
     with transaction():
         session.execute(
             update(Notice).where(Notice.is_mine(), Notice.read_at.is_(None), *which).values(read_at=clock.now())

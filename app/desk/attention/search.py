@@ -1,4 +1,4 @@
-"""Search over everything: one index that is kept with each change, and asked within what the reader may see."""
+"""Full-text search over all records, for the search page and the palette; the index changes with each commit."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ from app.kernel.db import (
 )
 from app.kernel.jobs import job, later
 
-SHORTEST = 2  # characters that are worth a question
-MIN_SIMILARITY = 0.45  # how much of a name has to be right
-HITS_PER_KIND = 5, 12  # rows of one kind in the palette, and on the page
-BATCH = 10_000  # rows that are written anew at once
-NEIGHBOUR_MARK = "\t\n"  # what follows is said of a neighbour
-MAX_CANDIDATES = 400  # so many of those that fit are put in order
+SHORTEST = 2  # characters of a query
+MIN_SIMILARITY = 0.45  # of trigrams, for misspelt words
+HITS_PER_KIND = 5, 12  # in the palette, and on the page
+BATCH = 10_000  # rows reindexed in one transaction
+NEIGHBOUR_MARK = "\t\n"  # separates a row's own text from that of related rows
+MAX_CANDIDATES = 400  # matches that are ranked
 
 
 class Finding(Noun):
-    """Where a row is found: everything it is searched by, each on a line of its own, in small letters, its own first."""
+    """Index entry of a row: all searched values in lower case, one a line, its own before those of related rows."""
 
     audited = False
     __table_args__ = (
@@ -77,12 +77,12 @@ class Finding(Noun):
     words: Mapped[Any] = mapped_column(TSVECTOR)
 
 
-# --- what is kept -----------------------------------------------------------------------------------------------------
+# --- the index --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Entry:
-    """How the rows of one resource get into the index: one statement for those that were written, and one for each neighbour."""
+    """Statements that index one resource: one for changed rows, and one for each related noun whose rows changed."""
 
     resource: Resource
     by_row: Executable
@@ -95,7 +95,7 @@ _by_neighbour: dict[type[Noun], list[tuple[Entry, frozenset[str], Executable]]] 
 
 
 def configure(resources: Iterable[Resource]) -> None:
-    """What is searched, from the declarations: called once they are all there."""
+    """Build the statements from the declared resources, once all of them are registered."""
     _entries.clear()
     _by_neighbour.clear()
     for resource in resources:
@@ -123,7 +123,7 @@ def _noun_along(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
 
 
 def _watched_columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
-    """The columns in which a name, or which row it leads to, is written."""
+    """Return the columns behind these names: the column itself, or the foreign keys of a relation."""
     mapper, found = looked_at(noun), set()
     for name in names:
         relation = mapper.relationships.get(name)
@@ -136,7 +136,7 @@ def _watched_columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
 
 
 def _upsert(resource: Resource, path: tuple[str, ...]) -> Executable:
-    """Write down anew the rows with these ids, or those whose neighbour along the path has one of them."""
+    """Build the statement that reindexes the rows with these ids, or whose related row along the path has them."""
     there, statement = _with_neighbours(resource)
     said = [
         [line for each in its for line in _index_lines(getattr(there[each.steps[:-1]], each.name), each)]
@@ -163,7 +163,7 @@ def _upsert(resource: Resource, path: tuple[str, ...]) -> Executable:
 
 
 def _with_neighbours(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Select[Any]]:
-    """The noun with the neighbours that it is searched by, each once."""
+    """Join the noun with the related nouns that it is searched by, each once."""
     there: dict[tuple[str, ...], Any] = {(): resource.noun}
     statement = select(resource.noun.id)
     for path in sorted(
@@ -176,7 +176,7 @@ def _with_neighbours(resource: Resource) -> tuple[dict[tuple[str, ...], Any], Se
 
 
 def _own_and_neighbours(resource: Resource) -> tuple[list[Column], list[Column]]:
-    """What stands in the row itself, and what in its neighbours: somebody comes before the papers that name them."""
+    """Split the columns into the row's own and those of related rows; own matches rank first."""
     return [each for each in resource.declared.search if len(each.steps) == 1], [
         each for each in resource.declared.search if len(each.steps) > 1
     ]
@@ -187,7 +187,7 @@ def _to_tsvector(letters: Any) -> Any:
 
 
 def _index_lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]]:
-    """A value, and of a number such as BK-2026-000123 what people say of it: 123."""
+    """Yield the value and, for a number such as BK-2026-000123, also its short form: 123."""
     written = func.nullif(cast(expression, String), "")
     yield func.left(written, 2000)
     if column.name == "number":
@@ -195,7 +195,7 @@ def _index_lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]
 
 
 def _custom_field_text(noun: type[Noun]) -> Any:
-    """What stands in the fields that are to be found: asked of the database, which knows at any moment which they are."""
+    """Select the values of searchable custom fields; the database knows at any moment which these are."""
     said, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
     known = and_(field.noun == noun.__tablename__, field.key == said.c.key, field.found, field.state == "used")
     return (
@@ -244,7 +244,7 @@ def _mark_stale(here: Session, noun: type[Noun], *ids: int) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _collect_bulk_change(state: ORMExecuteState) -> None:
-    """A bulk change loads no rows: those that it will change are asked for first."""
+    """A bulk update loads no rows, so the ids of the rows that it will change are selected first."""
     noun = changed_in_bulk(state)
     if noun is None or not state.is_update or (noun not in _entries and noun not in _by_neighbour):
         return
@@ -265,7 +265,7 @@ def _update_index(here: Session) -> None:
     if not (gone or owed or around):
         return
     connection = here.connection()
-    for noun, entry in _entries.items():  # in one order for everybody, so that no two wait for each other
+    for noun, entry in _entries.items():  # always in the same order, to avoid deadlocks
         if ids := owed.get(noun):
             connection.execute(entry.by_row, {"ids": sorted(ids)})
         for neighbour, _, statement in entry.by_neighbour:
@@ -288,7 +288,7 @@ def _forget_changes(here: Session) -> None:
 
 @job("Update search index", was="desk.search.write_anew")
 def reindex_field(field: Field) -> None:
-    """The rows that say something in a field, after it was ticked, put away or brought back."""
+    """Reindex the rows with a value in a custom field whose search setting or state has changed."""
     entry = _entries.get(noun_of_table(field.noun))
     if entry is not None:
         _reindex(entry, field.key)
@@ -303,13 +303,13 @@ def _reindex(entry: Entry, key: str = "") -> None:
 
 
 def rebuild_index() -> int:
-    """Everything anew, one kind after the other: after a declaration has changed, or rows came in past the program."""
+    """Rebuild the whole index, after a declaration has changed or rows were written outside the program."""
     with transaction():
         session.execute(delete(Finding.__table__).where(Finding.noun.not_in([noun.__tablename__ for noun in _entries])))
     there = {*looked_at(engine()).get_table_names()}
     for noun, entry in _entries.items():
         if noun.__tablename__ not in there:
-            continue  # declared already, and its migration is still to be written
+            continue  # declared, but not migrated yet
         with transaction():
             session.execute(
                 delete(Finding.__table__).where(
@@ -320,12 +320,12 @@ def rebuild_index() -> int:
     return session.scalar(select(func.count()).select_from(Finding)) or 0
 
 
-# --- what is asked ----------------------------------------------------------------------------------------------------
+# --- the query --------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Hit:
-    """One row that fits: what it is called, what else there is to say, and where it is."""
+    """One matching row: its title, further details, state and address."""
 
     row: Any
     title: str
@@ -336,7 +336,7 @@ class Hit:
 
 @dataclass(frozen=True)
 class Group:
-    """What fits of one kind, best first, and whether there is more."""
+    """The matching rows of one resource, best first, and whether there are more."""
 
     resource: Resource
     hits: list[Hit]
@@ -344,7 +344,7 @@ class Group:
 
 
 def search_records(words: str, at_once: int) -> list[Group]:
-    """What fits these words, within the reader's rows. What is only nearly so is shown where nothing else is."""
+    """Search the rows that the current user may read. Similar words (trigrams) count only if nothing else matches."""
     said = " ".join(words.replace("\x00", "").lower().split())[:100]
     if len(said) < SHORTEST:
         return []
@@ -361,7 +361,7 @@ def search_records(words: str, at_once: int) -> list[Group]:
 
 
 def _ranked_rows(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
-    """Of each kind the best, and one more to know whether there are more; in the order in which they fit."""
+    """Return the best matches of each noun, and one more to know whether there are more, in the order of their rank."""
     readable = [entry.resource for noun, entry in _entries.items() if access.actor().may(noun, "read")]
     mine = [each for each in readable if each.search]
     theirs = or_(*(and_(Finding.noun == each.name, _is_readable(each, said)) for each in mine)) if mine else None
@@ -385,7 +385,7 @@ def _ranked_rows(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) 
 
 
 def _is_readable(resource: Resource, said: str) -> ColumnElement[bool]:
-    """And where the reader may not read all of what is searched, in what they may read: or a telephone could be guessed digit by digit."""
+    """Restrict to readable rows and, with column guards, to readable columns, so that hidden values stay hidden."""
     there = (
         select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
     )
@@ -395,7 +395,7 @@ def _is_readable(resource: Resource, said: str) -> ColumnElement[bool]:
 
 
 def _match_condition(said: str) -> ColumnElement[bool]:
-    """All the words as beginnings of words; or the letters as they stand; or the digits of a telephone, however it is written."""
+    """Match all words as prefixes, or the text as typed, or the digits of a phone number in any notation."""
     ways: list[ColumnElement[bool]] = []
     if question := _prefix_query(said):
         ways.append(_matches_query(question))
@@ -415,13 +415,13 @@ def _prefix_query(said: str) -> str:
 
 
 def _phone_digits(said: str) -> str:
-    """Its digits, without what is dialled before them at home or abroad."""
+    """Return the digits of a phone number without leading zeros."""
     digits = re.sub(r"\D", "", said)
     return digits.lstrip("0") if len(digits) >= 5 and re.fullmatch(r"[\d\s+()./-]+", said) else ""
 
 
 def _rank(said: str) -> Any:
-    """A value that is just this, a value that begins like this, all of its words, and then whatever holds it."""
+    """Rank exact values first, then values that begin like this, then all words, then any match."""
     plain, own = containing(said)[1:-1], func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
     steps: list[tuple[Any, Any]] = [(own.like(f"%\n{plain}\n%"), 0), (own.like(f"%\n{plain}%"), 1)]
     if number := re.search(r"[1-9]\d*$", said):
@@ -434,7 +434,7 @@ def _rank(said: str) -> Any:
 
 
 def _groups(ranked: Sequence[tuple[str, int]], at_once: int) -> list[Group]:
-    """In the order of the best of each; one question for each kind, whatever is found of it."""
+    """Group the matches by noun, in the order of their best match, with one query for each noun."""
     ids: dict[str, list[int]] = {}
     for noun, row_id in ranked:
         ids.setdefault(noun, []).append(row_id)
@@ -448,7 +448,7 @@ def _group(resource: Resource, ids: Sequence[int], at_once: int) -> Group:
 
 
 def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
-    """These rows as the reader may see them, in this order."""
+    """Return these rows as hits, in this order, if the current user may read them."""
     statement = with_neighbours(
         resource.noun, access.visible(resource.noun).where(resource.noun.id.in_(ids)), resource.list
     )
@@ -469,11 +469,11 @@ def _hit(resource: Resource, row: Any) -> Hit:
     )
 
 
-# --- where it is asked ------------------------------------------------------------------------------------------------
+# --- the page ---------------------------------------------------------------------------------------------------------
 
 
 class Search(BaseView):
-    """A page for people, and the same as JSON for the palette."""
+    """Search page, and the same as JSON for the palette."""
 
     route_base = "/desk/search"
     class_permission_name = "Search"
@@ -493,7 +493,7 @@ class Search(BaseView):
     @expose("/seen")
     @has_access
     def seen(self) -> Any:
-        """What the browser kept as numbers, by the names that these rows have today: booking-12,person-3."""
+        """Return recently viewed rows, kept in the browser as booking-12,person-3, with their present names."""
         wanted = [
             (noun, int(id))
             for noun, _, id in (each.partition("-") for each in request.args.get("rows", "").split(",")[:12])
@@ -511,7 +511,7 @@ class Search(BaseView):
 
 
 def searchable_resource(name: str) -> Resource | None:
-    """The resource of this name, if it can be found at all and whoever is here may read it."""
+    """Return the indexed resource with this name if the current user may read it."""
     found = next((noun for noun in _entries if noun.__tablename__ == name), None)
     return resource_of(found) if found and access.actor().may(found, "read") else None
 

@@ -1,4 +1,4 @@
-"""First steps: what a new owner does before the first booking is paid, each ticked by what is there and not by hand."""
+"""Setup checklist (onboarding, first steps) for a new installation; steps are ticked by what is set up, not by hand."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from app.kernel.pack import Step
 
 
 def checklist_steps() -> list[tuple[Step, bool]]:
-    """The house's own first and last, those of each line of business in between."""
+    """Return the common steps first and last, with those of the packs in between."""
     every = [*_BEFORE, *(step for pack in current_app.extensions["packs"] for step in pack.first_steps), *_AFTER]
     return [(each, each.is_done()) for each in every]
 
 
 def is_shown() -> bool:
-    """For an administrator, until somebody has paid for the first time."""
+    """Return whether the checklist is shown: to administrators, until the first payment."""
     return access.ADMIN in access.actor().roles and not _has_a_payment()
 
 
 def _has_a_payment() -> bool:
-    payment: Any = noun_of_table("payment")  # the house is put together before its money
+    payment: Any = noun_of_table("payment")  # money is declared later than this page
     return session.scalar(select(payment.id).where(payment.pays).limit(1)) is not None
 
 
@@ -37,13 +37,13 @@ def _has_own_password() -> bool:
 
 
 def _has_a_gateway() -> bool:
-    it = current_app.extensions["settings"]
-    return bool(it.razorpay_key or it.stripe_key)
+    settings = current_app.extensions["settings"]
+    return bool(settings.razorpay_key or settings.stripe_key)
 
 
 def _has_business_details() -> bool:
-    it = current_app.extensions["settings"]
-    return bool(it.business != "Frontdesk" and it.business_address)
+    settings = current_app.extensions["settings"]
+    return bool(settings.business != "Frontdesk" and settings.business_address)
 
 
 _BEFORE = [

@@ -1,4 +1,4 @@
-"""Automation: when this happens to such a record, and this holds, then that is done; made by staff, and done in the name of the house."""
+"""Automation (workflow rule): a trigger, conditions and steps, written by staff and run by the system."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.kernel.workflow import Move, is_past, move
 
 MAX_STEPS = 10  # steps
 LONGEST = 100
-_EXCLUDED = ("automation", "run")  # what they keep themselves
+_EXCLUDED = ("automation", "run")  # their own records
 
 
 _STEP = {
@@ -34,10 +34,10 @@ _STEP = {
 _SCHEMA = {"type": "array", "items": _STEP, "maxItems": MAX_STEPS}
 
 
-def _parse_steps(given: Any) -> list[Any]:
-    """As JSON, sent or typed; each of them is read when it is known what it is about."""
+def _parse_steps(value: Any) -> list[Any]:
+    """Parse the list of steps from JSON. Each step is validated in `tidy`, when the record type is known."""
     try:
-        steps = json.loads(given) if isinstance(given, str) else given
+        steps = json.loads(value) if isinstance(value, str) else value
     except ValueError:
         steps = None
     if not isinstance(steps, list) or len(steps) > MAX_STEPS:
@@ -46,19 +46,18 @@ def _parse_steps(given: Any) -> list[Any]:
 
 
 class Automation(Noun):
-    """A sentence that is kept: when, if, then."""
+    """When (trigger), if (conditions), then (steps); `sentence` says it in words."""
 
     states = "draft", "on", "off"
     __table_args__ = (UniqueConstraint("name"),)
     refusals: ClassVar[dict[str, str]] = {"automation_name_key": "An automation with this name already exists."}
 
     name: Mapped[str]
-    sentence: Mapped[str] = mapped_column(
-        default="", info={"label": "What it does", "whole": True}
-    )  # as it was said when it was written
+    # In the words of the time when it was saved.
+    sentence: Mapped[str] = mapped_column(default="", info={"label": "What it does", "whole": True})
     noun: Mapped[str] = mapped_column(info={"label": "Record type"})
     verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
-    asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # as the address of a list has it
+    asked: Mapped[str] = mapped_column(default="", info={"label": "Conditions"})  # encoded as in the address of a list
     steps: Mapped[list[Any]] = mapped_column(
         default=list, info={"label": "Steps", "reads": _parse_steps, "schema": _SCHEMA}
     )
@@ -68,7 +67,7 @@ class Automation(Noun):
     runs: Mapped[Any] = relationship("AutomationRun", viewonly=True)
 
     def tidy(self) -> None:
-        """Read once before it is kept, by somebody who may read what it is about."""
+        """Validate and normalise before saving. The user must be able to read the record type."""
         with session.no_autoflush:
             self.name, self.steps, self.asked = " ".join((self.name or "").split()), self.steps or [], self.asked or ""
             if not self.made_by:
@@ -94,20 +93,20 @@ class Automation(Noun):
             wrong |= {"asked": no} if (no := why_not(resource, Asked(groups=groups))) else {}
         except Refused as no:
             wrong["asked"] = no.words
-        kept = []
+        valid = []
         for nth, each in enumerate(self.steps, 1):
             try:
-                kept.append(step.parse_step(each, resource).as_json)
+                valid.append(step.parse_step(each, resource).as_json)
             except Invalid as no:
                 wrong |= {f"steps.{nth}.{name}": why for name, why in no.fields.items()}
         if wrong:
             raise Invalid.fields_said(wrong)
-        self.steps = kept
+        self.steps = valid
         return resource
 
     @property
     def resource(self) -> Resource:
-        """What it is about; a line of business may have gone since."""
+        """Return the resource of the record type, which may have been removed since."""
         try:
             found = resource_of(noun_of_table(self.noun))
         except KeyError:
@@ -139,13 +138,13 @@ class Automation(Noun):
         active_automations.invalidate()
 
 
-# --- kept in mind -----------------------------------------------------------------------------------------------------
+# --- the cache of active automations ----------------------------------------------------------------------------------
 
 AutomationIds = Mapping[str, Mapping[str, list[int]]]
 
 
 def _load_active(own: Session) -> AutomationIds:
-    """By noun and by what happens to it: the automations that wait for that."""
+    """Load the ids of active automations by noun and trigger."""
     found: dict[str, dict[str, list[int]]] = {}
     for id, noun, verb in own.execute(
         select(Automation.id, Automation.noun, Automation.verb).where(Automation.state == "on").order_by(Automation.id)
@@ -161,11 +160,11 @@ def is_awaited(noun: type[Any]) -> bool:
     return noun.__tablename__ in active_automations.value
 
 
-# --- what it can be about ---------------------------------------------------------------------------------------------
+# --- record types and triggers ----------------------------------------------------------------------------------------
 
 
 def available_resources() -> list[Resource]:
-    """Of which nouns whoever is here can make one: those that move or are added, and that they may read. The lines of business come first."""
+    """Return the resources with triggers that the current user may read, those of the packs first."""
     who = actor()
     found = [
         each
@@ -181,12 +180,14 @@ def readable_resource(name: str) -> Resource | None:
 
 
 def triggers_of(resource: Resource) -> Mapping[str, str]:
-    """What can happen to it, each in words that go on after “When a booking …”."""
+    """Return the triggers of a resource with their words, which continue “When a booking …”."""
     found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
     found |= {name: _trigger_in_words(resource, it) for name, it in resource.moves.items()}
-    said = [*found.values()]
+    phrases = [*found.values()]
     return {
-        name: f"{words} (“{resource.moves[name].label}”)" if said.count(words) > 1 and name in resource.moves else words
+        name: f"{words} (“{resource.moves[name].label}”)"
+        if phrases.count(words) > 1 and name in resource.moves
+        else words
         for name, words in found.items()
     }
 
@@ -204,12 +205,12 @@ def _trigger_in_words(resource: Resource, it: Move) -> str:
 
 
 _VERBS_OF_STATES = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}
-# What goes on after the verb of a label, where no other thing is named: “Check in”, “Mark as paid”.
+# Words that may follow the verb of a label without naming another thing: “Check in”, “Mark as paid”.
 _PREPOSITIONS = ("again", "as", "back", "by", "for", "from", "in", "off", "on", "out", "over", "to", "up", "without")
 
 
 def sentence_of(resource: Resource, verb: str, groups: filters.Groups, steps: Sequence[str]) -> str:
-    """When a booking is cancelled, and price is at least 1000: create the task “Call back” for Asha Rao, due tomorrow."""
+    """Write: When a booking is cancelled, and price is at least 1000: create the task “Call back”, due tomorrow."""
     when = f"When {with_article(resource)} {triggers_of(resource).get(verb, '…')}"
     questions = [" and ".join(within_a_sentence(_condition_in_words(resource, it)) for it in group) for group in groups]
     if questions:
@@ -220,7 +221,7 @@ def sentence_of(resource: Resource, verb: str, groups: filters.Groups, steps: Se
 def _condition_in_words(resource: Resource, it: filters.Condition) -> str:
     try:
         return filters.said(resource, it, named)
-    except (Refused, ValueError):  # while it is being typed
+    except (Refused, ValueError):  # incomplete while it is being typed
         return "…"
 
 
@@ -229,7 +230,7 @@ def with_article(resource: Resource) -> str:
 
 
 def name_with_article(name: str) -> str:
-    """The same by the name of its table, which may be of a pack that is not here any more."""
+    """Write a table name with its article, also if its pack is no longer installed."""
     return next(
         (with_article(each) for each in registered_resources() if each.name == name),
         _prefix_article(name.replace("_", " ")),

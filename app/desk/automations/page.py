@@ -1,4 +1,4 @@
-"""Automations on the desk: the page on which one is put together like a sentence, what it would do, and what it did."""
+"""Automations on the desk: the builder page, the test page (a dry run), and the log of runs."""
 
 from __future__ import annotations
 
@@ -40,13 +40,13 @@ _STEP = re.compile(r"s([0-9]{1,2})\.does")
 
 @dataclass
 class Draft:
-    """A sentence as it is being put together; `wrong` says which of its words cannot be kept yet."""
+    """An automation while it is edited; `wrong` has the errors by field."""
 
     resource: Resource
     typed: Mapping[str, str]
     groups: list[list[Line]]
     steps: list[dict[str, Any]]
-    lost: str = ""  # what was taken away that somebody had written
+    lost: str = ""  # a message about conditions that were removed
     wrong: dict[str, str] = field(default_factory=dict)
 
     @property
@@ -60,7 +60,7 @@ class Draft:
 
     @property
     def sentence(self) -> str:
-        """As far as it can be said by now."""
+        """Describe the automation in words, as far as it is complete."""
         groups = tuple(tuple(line.condition for line in group) for group in self.groups)
         return automation.sentence_of(
             self.resource, self.typed.get("verb", ""), groups, [self._step(each) for each in self.steps]
@@ -73,14 +73,14 @@ class Draft:
             return f"{step.KINDS[typed['does']].label.lower()} …" if typed.get("does") in step.KINDS else "…"
 
     def check_conditions(self) -> bool:
-        """Each line for itself, so that the one that is wrong is marked."""
+        """Check each condition alone, so that the wrong one is highlighted."""
         for line in (line for group in self.groups for line in group):
             line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
         return not any(line.wrong for group in self.groups for line in group)
 
 
 class AutomationScreens(NounView):
-    """What every noun has, but for the form, and with a page that tries it."""
+    """The screens of every noun, with a builder instead of the form, and a test page."""
 
     method_permission_name: ClassVar[dict[str, str]] = NounView.method_permission_name | {
         "try_out": "read",
@@ -88,7 +88,7 @@ class AutomationScreens(NounView):
     }
 
     def _answer_form(self, columns: Sequence[Column], row: Any) -> Any:
-        """Each button but the last gives the same page again, with a line more or less; a refusal keeps what was typed."""
+        """Save, or answer the same page with a line more or less for the other buttons. A refusal keeps the input."""
         if request.method == "GET":
             draft = self._draft(row, request.args)
             return self._sentence(row, draft, Refused(draft.lost) if draft.lost else None)
@@ -118,7 +118,7 @@ class AutomationScreens(NounView):
     @expose("/<int:id>/try")
     @has_access
     def try_out(self, id: int) -> Any:
-        """What it would do for one of the last rows that the reader may see. Nothing is done."""
+        """Dry run: show what it would do for one of the latest rows that the user may read."""
         row = access.find(Automation, id)
         resource = automation.readable_resource(row.noun)
         if resource is None:
@@ -147,7 +147,7 @@ class AutomationScreens(NounView):
     @expose("/<int:id>/rows")
     @has_access
     def rows(self, id: int) -> Any:
-        """A few that fit the words, of those that the reader may see."""
+        """Suggest a few matching rows that the user may read."""
         resource = automation.readable_resource(access.find(Automation, id).noun)
         if resource is None:
             raise Missing
@@ -159,12 +159,12 @@ class AutomationScreens(NounView):
         }
 
     def _chosen(self, resource: Resource, typed: str) -> Any:
-        """By its id, or “12 · Asha Rao”; one that is not for the reader is not there."""
+        """Find the row by its id or “12 · Asha Rao”, if the user may read it."""
         head = typed.split("·", maxsplit=1)[0].strip()
         return access.find(resource.noun, int(head)) if head.isascii() and head.isdecimal() and len(head) < 10 else None
 
     def _draft(self, row: Any, typed: Mapping[str, str]) -> Draft:
-        """What was typed so far; on coming in, what is kept. Another noun has other columns and other messages."""
+        """Return the draft from the form, or at first from the row. A new record type drops the conditions."""
         open_to = automation.available_resources()
         if not open_to or (row.id and row.noun not in {each.name for each in open_to}):
             raise Forbidden("To edit this automation, you need permission to view its records.")
@@ -226,7 +226,7 @@ def _step_as_form(kept: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _rearrange(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
-    """One more, one less, or one further to the front, whichever button was pressed."""
+    """Add, remove or move up a step, by the button that was pressed."""
     verb, _, at = do.partition(":")
     nth = int(at) - 1 if at.isascii() and at.isdecimal() and len(at) < 3 else -1
     if verb == "step" and at in step.KINDS and len(steps) < automation.MAX_STEPS:
@@ -239,7 +239,7 @@ def _rearrange(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
 
 
 def _condition_results(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[str, bool]]]:
-    """Each part of the question, and whether it is true of this row."""
+    """Return each condition in words, and whether this row meets it."""
     return [
         [(filters.said(resource, it, named), chosen.id in holding(resource, ((it,),), [chosen.id])) for it in group]
         for group in row.groups
@@ -251,7 +251,7 @@ def _preview_step(each: step.Step, chosen: Any, row: Automation) -> StepPreview:
         return each.preview(chosen, row)
     except Refused as no:
         return StepPreview(_capital(each.in_words()), trouble=" ".join([*no.fields.values()] or [no.words]))
-    except Exception as error:  # noqa: BLE001  # whatever the words of a message stumble over, whoever tries it hears
+    except Exception as error:  # noqa: BLE001  # any error of a template is shown in the test
         return StepPreview(_capital(each.in_words()), trouble=f"This message can’t be created: {error}"[:300])
 
 
@@ -260,7 +260,7 @@ def _capital(words: str) -> str:
 
 
 class _Automations(Resource):
-    """Beside what every record has, there is a page that tries it."""
+    """Adds the link to the test page."""
 
     page, page_label = "AutomationScreens.try_out", "Test automation"
 
@@ -279,7 +279,8 @@ automations = [
         related="runs",
         screens=AutomationScreens,
         tones={"on": "good", "draft": "warn"},
-        empty="Automations do routine work for you. For example: when a booking is cancelled, create a task to call the customer back.",
+        empty="Automations do routine work for you. "
+        "For example: when a booking is cancelled, create a task to call the customer back.",
         roles={"Desk": "read write moves", "Auditor": "read"},
         scope=everything,
     ),

@@ -1,4 +1,4 @@
-"""Filled: words with places in them, such as {number} or {slot.starts_at}, that say something of a row when they are needed."""
+"""Placeholders such as {number} or {slot.starts_at} in the texts of automations: checked on saving, filled at the run."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from app.desk.declare.resource import Resource
 from app.kernel.db import Noun
 from app.kernel.errors import Refused
 
-MAX_LENGTH = 200  # of what stands in one place
+MAX_LENGTH = 200  # characters for one placeholder
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _EXCLUDED_KINDS = ("facts", "picture")
 
 
 def available_placeholders(resource: Resource) -> Mapping[str, Column]:
-    """What can stand in a place: what every reader of the noun is shown, and no secret of it."""
+    """Return the columns that can be used: those that every reader of the noun sees."""
     return {each.path: each for each in resource.choosable if each.kind not in _EXCLUDED_KINDS}
 
 
@@ -25,18 +25,19 @@ def check_placeholders(resource: Resource, words: str) -> None:
     if strange := [name for name in _PLACEHOLDER.findall(words) if name.strip() not in known]:
         some = ", ".join(f"{{{name}}}" for name in [*known][:8])
         raise ValueError(
-            f"{resource.label} have no variable {{{strange[0][:40]}}}. Available: {some}{' and more' if len(known) > 8 else ''}."
+            f"{resource.label} have no variable {{{strange[0][:40]}}}. "
+            f"Available: {some}{' and more' if len(known) > 8 else ''}."
         )
 
 
 def fill_placeholders(resource: Resource, words: str, row: Noun) -> str:
-    """In one pass: braces that stand in what somebody typed elsewhere are no places."""
+    """Fill all placeholders in one pass, so that braces in the values of a row are not filled."""
     known = available_placeholders(resource)
 
-    def said(place: re.Match[str]) -> str:
+    def value_of(place: re.Match[str]) -> str:
         column = known.get(place[1].strip())
         if column is None:
             raise Refused(f"{resource.label} no longer have the variable {{{place[1][:40]}}}. Edit this text.")
         return " ".join(column.display(row).split())[:MAX_LENGTH]
 
-    return _PLACEHOLDER.sub(said, words)
+    return _PLACEHOLDER.sub(value_of, words)

@@ -1,4 +1,4 @@
-"""Run: what an automation does about one record after one change: owed with that change, done once, and kept as its log."""
+"""Automation run: one automation for one record after one change, queued with the change, run once, kept as a log."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from app.kernel.workflow import move
 
 log = logging.getLogger(__name__)
 
-MAX_CHAIN = 5  # automations that start each other
-MAX_PER_HOUR = 20  # times an hour, one automation for one record
+MAX_CHAIN = 5  # automations that trigger one another
+MAX_PER_HOUR = 20  # for one automation and one record
 KEPT_DAYS = 180  # days
 
 
 class AutomationRun(Noun, table="run"):
-    """All steps of one automation for one row, or none of them."""
+    """The steps of one automation for one row: all of them in one transaction, or none."""
 
     states = "waiting", "done", "failed", "stopped"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued", "done": "Completed"}
@@ -49,26 +49,27 @@ class AutomationRun(Noun, table="run"):
     row_id: Mapped[int]
     about: Mapped[str] = mapped_column(default="", info={"personal": True})
     verb: Mapped[str] = mapped_column(info={"label": "Trigger"})
-    change: Mapped[str]  # of which it came; in one change, the same happens to a row once
-    chain: Mapped[int]  # how many automations led here, this one included
+    change: Mapped[str]  # identifies the transaction that triggered it
+    chain: Mapped[int]  # the number of automations that led here, including this one
     did: Mapped[list[Any]] = mapped_column(default=list, info={"personal": True})
     trouble: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True, "label": "Error"})
     finished_at: Mapped[datetime | None] = mapped_column(info={"label": "Finished"})
 
     @classmethod
-    def queue(cls, it: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
-        """Written with the change. Automations that start each other end here, and it says so."""
+    def queue(cls, automation: Automation, row: Noun, verb: str, change: str, wrong: str = "") -> None:
+        """Queue a run in the transaction of the change. Loops of automations are stopped here and reported."""
         about = {"noun": row.__tablename__, "row_id": row.id, "about": str(row)}
-        run = cls(automation=it, verb=verb, change=change, chain=automation_depth() + 1, **about)
+        run = cls(automation=automation, verb=verb, change=change, chain=automation_depth() + 1, **about)
         session.add(run)
         session.flush()
         if run.chain > MAX_CHAIN:
             run.stop_and_notify(
                 f"This automation was not started, because {MAX_CHAIN} automations have already triggered one another."
             )
-        elif cls._count_recent(it, row) > MAX_PER_HOUR:
+        elif cls._count_recent(automation, row) > MAX_PER_HOUR:
             run.stop_and_notify(
-                f"This automation ran for the same record {MAX_PER_HOUR} times within an hour, so it was not started again. Another system may be triggering it."
+                f"This automation ran for the same record {MAX_PER_HOUR} times within an hour, "
+                "so it was not started again. Another system may be triggering it."
             )
         elif wrong:
             run.fail(wrong)
@@ -76,13 +77,18 @@ class AutomationRun(Noun, table="run"):
             later(run_automation, run)
 
     @classmethod
-    def _count_recent(cls, it: Automation, row: Noun) -> int:
-        """A program that hears of it and moves the record again knows nothing of chains."""
-        same = cls.automation_id == it.id, cls.noun == row.__tablename__, cls.row_id == row.id, cls.state != "stopped"
+    def _count_recent(cls, automation: Automation, row: Noun) -> int:
+        """Count the runs of the last hour. Loops through another system do not appear in `chain`."""
+        same = (
+            cls.automation_id == automation.id,
+            cls.noun == row.__tablename__,
+            cls.row_id == row.id,
+            cls.state != "stopped",
+        )
         return session.scalar(select(func.count()).where(*same, cls.created_at > clock.ahead(hours=-1))) or 0
 
     def execute(self) -> None:
-        """One transaction: a worker that is killed has done nothing, and whoever comes next does it all."""
+        """Run all steps in one transaction, so that a killed worker leaves nothing half done."""
         try:
             with (
                 acting(Actor(f"Automation “{self.automation.name}”", "worker")),
@@ -92,7 +98,7 @@ class AutomationRun(Noun, table="run"):
                 self.lock()
                 self._execute_steps()
         except (Busy, OperationalError):
-            raise  # it passes: the job is done again by itself
+            raise  # temporary: the job is retried
         except Exception as error:
             session.rollback()
             if not isinstance(error, Refused):
@@ -158,7 +164,7 @@ class AutomationRun(Noun, table="run"):
         later(run_automation, self)
 
     def _notify_maker(self, what: str) -> None:
-        """Once, until they have read it: what fails for one record may fail for a hundred. Whose record it is and why, the run says."""
+        """Notify the owner once until it is read, because many records may fail. The run has the details."""
         user, topic = self.automation.maker, f"automation:{self.automation_id}"
         if user is None or not user.is_active:
             return
@@ -188,34 +194,34 @@ def _error_text(error: Exception) -> str:
     return f"Unexpected error: {type(error).__name__}. {error}"[:500]
 
 
-# --- hearing of what happens ------------------------------------------------------------------------------------------
+# --- listening to events ----------------------------------------------------------------------------------------------
 
 
 @events.hear(automation.is_awaited)
 def _queue_runs(happened: Happened) -> None:
-    """Which automations these changes were waited for by, and for which rows they hold, as the change leaves them."""
+    """Queue the automations triggered by a change, for the rows that meet their conditions after it."""
     change = token_hex(8)
     together: dict[tuple[str, str], list[Noun]] = {}
     for row, verb in happened:
         together.setdefault((row.__tablename__, verb), []).append(row)
     for (noun, verb), rows in together.items():
         for id in automation.active_automations.value.get(noun, {}).get(verb, ()):
-            it = session.get(Automation, id)
-            if it is not None and it.state == "on":
-                _queue_runs_of(it, rows, verb, change)
+            automation_row = session.get(Automation, id)
+            if automation_row is not None and automation_row.state == "on":
+                _queue_runs_of(automation_row, rows, verb, change)
 
 
-def _queue_runs_of(it: Automation, rows: Sequence[Noun], verb: str, change: str) -> None:
-    """A question that cannot be asked any more is no reason to stop what somebody is doing: it is written down as failed."""
+def _queue_runs_of(automation: Automation, rows: Sequence[Noun], verb: str, change: str) -> None:
+    """Queue the runs of one automation. If its conditions are no longer valid, the run fails and the change goes on."""
     try:
         with session.connection().begin_nested():
-            ids = holding(it.resource, it.groups, [row.id for row in rows])
+            ids = holding(automation.resource, automation.groups, [row.id for row in rows])
         why = ""
-    except Exception as error:  # noqa: BLE001  # whatever it was, it is the automation that is wrong, and not the change
+    except Exception as error:  # noqa: BLE001  # the automation is wrong, not the change
         ids, why = {row.id for row in rows}, _error_text(error)
     for row in rows:
         if row.id in ids:
-            AutomationRun.queue(it, row, verb, change, why)
+            AutomationRun.queue(automation, row, verb, change, why)
 
 
 @job("Run automation", was="desk.run.do")
@@ -225,7 +231,7 @@ def run_automation(run: AutomationRun) -> None:
 
 @every("Delete old automation runs", days=1)
 def forget_old_runs() -> None:
-    """What was done half a year ago stands in the records themselves."""
+    """Delete the log of runs that ended half a year ago."""
     with transaction():
         session.execute(
             AutomationRun.__table__.delete().where(

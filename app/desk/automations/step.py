@@ -1,4 +1,4 @@
-"""Step: one thing that an automation does for a row. There are five, and each of them only writes rows: what leaves the house, leaves it as always."""
+"""Automation steps: create a task, add a note, notify, send a message, call a webhook. Each only writes rows."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.messages.webhook import Webhook
 from app.messages.webhook_delivery import WebhookDelivery, bring
 from app.messages.wording import things
 
-if TYPE_CHECKING:  # an automation is made of steps; for the type checker alone, a step knows whose it is
+if TYPE_CHECKING:  # automations import this file
     from app.desk.automations.automation import Automation
     from app.desk.automations.run import AutomationRun
 
@@ -43,7 +43,7 @@ _NOT_WANTED = "This message would not be sent, because it no longer applies to t
 
 @dataclass(frozen=True)
 class StepPreview:
-    """What a step would do for one row; nothing is done."""
+    """What a step would do for one row, without doing it."""
 
     what: str
     words: str = ""
@@ -53,7 +53,7 @@ class StepPreview:
 
 @dataclass(frozen=True)
 class Step(ABC):
-    """Read from what was typed or sent, said as a part of a sentence, tried, and done."""
+    """One step: parsed from a form or JSON, described in words, previewed and executed."""
 
     does: ClassVar[str]
     label: ClassVar[str]
@@ -74,7 +74,7 @@ class Step(ABC):
 
     @abstractmethod
     def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
-        """What was done, in words, and the row that it left."""
+        """Do it. Return what was done in words, and the row that it wrote."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ class AddNote(Step):
         return StepPreview("Add a note", _filled_in(self.words, row)[:REMARK])
 
     def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
-        """Only a name that its maker wrote is a mention; one that stands in the row is somebody's own words."""
+        """Add the note. Only mentions in the text of the automation count, not those in the row's values."""
         remark = Remark.write(row, _filled_in(self.words, row)[:REMARK], mentioned_names(self.words))
         return "Added a note", remark
 
@@ -166,12 +166,12 @@ class SendMessage(Step):
 
     def preview(self, row: Noun, by: Automation) -> StepPreview:
         person = customer_of(row)
-        said = looked_at(person, self.template, **{row.__tablename__: row})
+        rendered = looked_at(person, self.template, **{row.__tablename__: row})
         what = f"Send “{message_title(self.template)}” to {person.name}, {person.email}"
         return StepPreview(
             what,
-            said.text,
-            said.subject,
+            rendered.text,
+            rendered.subject,
             "" if Message(template=self.template, channel="email", due_at=clock.now()).is_wanted(row) else _NOT_WANTED,
         )
 
@@ -226,22 +226,22 @@ KINDS: dict[str, type[Step]] = {each.does: each for each in (CreateTask, AddNote
 
 
 def load_step(kept: Mapping[str, Any]) -> Step:
-    """As it was read before. What has gone since is said by whoever tries it."""
+    """Load a stored step. Rows that it refers to are checked when it is previewed or executed."""
     return KINDS[kept["does"]](**{name: value for name, value in kept.items() if name != "does"})
 
 
 def parse_step(given: Any, resource: Resource) -> Step:
-    """From what came in a form, or was sent; Invalid names the field that is wrong."""
+    """Parse a step from a form or JSON; `Invalid` names the wrong field."""
     if not isinstance(given, Mapping) or given.get("does") not in KINDS:
         raise Invalid.fields_said({"does": f"Choose one of: {', '.join(KINDS)}."})
     return KINDS[str(given["does"])].parse(given, resource)
 
 
-# --- who, and what is said ---------------------------------------------------------------------------------------------
+# --- recipients and texts ---------------------------------------------------------------------------------------------
 
 
 def recipient_of(who: str, row: Noun, by: Automation) -> User:
-    """Whoever is meant, as far as the record is theirs to read. Where it belongs to nobody of the house, its maker is asked."""
+    """Return the recipient, who must be able to read the record. Without an owner it is the automation's owner."""
     if who == OWNER:
         owner = next((each for each in _owners_of(row) if _can_receive(each, row)), None)
         return owner if owner is not None else recipient_of(MAKER, row, by)
@@ -286,7 +286,7 @@ def customer_of(row: Any) -> Person:
 
 
 def templates_for(resource: Resource) -> list[str]:
-    """The messages whose words are about this noun and nothing else, where it leads to somebody who can be written to."""
+    """Return the message templates about this noun only, if it leads to a customer."""
     person = resource.noun if resource.noun is Person else inspect(resource.noun).relationships.get("person")
     if person is None:
         return []
@@ -299,7 +299,7 @@ def _template_nouns(name: str) -> set[str]:
 
 
 def message_title(name: str) -> str:
-    """bookings/soon: 1-hour reminder."""
+    """Return the title of a message template: "1-hour reminder" for bookings/soon."""
     return template.title_of(name)
 
 
@@ -314,7 +314,7 @@ def _filled_in(words: str, row: Noun) -> str:
 
 
 def _one_line(words: str, row: Noun) -> str:
-    """A line, cut where it would be too long: what stands in a row may be longer than anybody thought."""
+    """Fill the placeholders and cut the result to the length of a task title."""
     line = " ".join(_filled_in(words, row).split())
     return line if len(line) <= TASK else f"{line[: TASK - 1]}…"
 

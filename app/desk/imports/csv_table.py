@@ -1,4 +1,4 @@
-"""A table that somebody brings: its letters, its separators, and what a cell of it says to a column."""
+"""CSV import: encoding and separator of an uploaded table, and conversion of its cells to form values."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _YES, _NO = ("yes", "true", "on", "1", "x"), ("no", "false", "off", "0")
 
 
 def decode_file(raw: bytes) -> str:
-    """By the mark in front if there is one; what is no UTF-8 was written by an older spreadsheet."""
+    """Decode an uploaded file by its byte order mark, as UTF-8, or as Windows-1252; a workbook becomes CSV text."""
     if not raw:
         raise _file_error("Choose a file.")
     if len(raw) > MAX_BYTES:
@@ -36,7 +36,8 @@ def decode_file(raw: bytes) -> str:
         return workbook_to_csv(raw)
     if raw.startswith(_XLS_MARK):
         raise _file_error(
-            "This workbook is in an old format or has a password. Save it as an Excel workbook without a password, or as “CSV UTF-8”, and upload it again."
+            "This workbook is in an old format or has a password. "
+            "Save it as an Excel workbook without a password, or as “CSV UTF-8”, and upload it again."
         )
     for encoding in _encodings(raw):
         try:
@@ -60,7 +61,7 @@ def _encodings(raw: bytes) -> Sequence[str]:
 
 @dataclass(frozen=True)
 class Table:
-    """What stands in the first line, and below it each line with the number that a spreadsheet gives it."""
+    """The column headings, and the rows with their line numbers in a spreadsheet."""
 
     heads: Sequence[str]
     rows: Sequence[tuple[int, Sequence[str]]]
@@ -73,15 +74,15 @@ class Table:
         return self.heads[at] or f"Column {at + 1}"
 
     def sample_values(self, at: int) -> list[str]:
-        """The first few things that stand in a column, so that somebody sees what it is."""
+        """Return the first few values of a column, to recognise it by."""
         return [cell for cell in (cell_of(cells, at) for _, cells in self.rows[:50]) if cell][:3]
 
 
 def parse_table(text: str) -> Table:
-    said = re.match(r"sep=(.)\r?\n", text)
-    body = text[said.end() :] if said else text
+    declared = re.match(r"sep=(.)\r?\n", text)
+    body = text[declared.end() :] if declared else text
     try:
-        lines = [*csv.reader(StringIO(body, newline=""), delimiter=said[1] if said else _separator(body))]
+        lines = [*csv.reader(StringIO(body, newline=""), delimiter=declared[1] if declared else _separator(body))]
     except csv.Error:
         raise _file_error("This file can’t be read as a table. A closing quotation mark may be missing.") from None
     heads = [each.strip() for each in lines[0]] if lines else []
@@ -90,7 +91,8 @@ def parse_table(text: str) -> Table:
         raise _file_error("This file has no rows. Put the column names in the first row and the data below it.")
     if len(rows) > MAX_ROWS:
         raise _file_error(
-            f"You can import at most {MAX_ROWS:,} rows at once, and this file has {len(rows):,}. Split it into several files."
+            f"You can import at most {MAX_ROWS:,} rows at once, and this file has {len(rows):,}. "
+            "Split it into several files."
         )
     if len(heads) > MAX_COLUMNS:
         raise _file_error(f"Use at most {MAX_COLUMNS} columns.")
@@ -98,7 +100,7 @@ def parse_table(text: str) -> Table:
 
 
 def _separator(text: str) -> str:
-    """What parts the first line into the most columns, and the lines below it into as many."""
+    """Guess the separator: the most columns in the first line, and as many in the lines below."""
     few = [*_first_lines(text)]
 
     def fits(mark: str) -> tuple[int, int]:
@@ -114,13 +116,13 @@ def _first_lines(text: str) -> Iterator[str]:
 
 
 def cell_of(cells: Sequence[str], at: int) -> str:
-    """Text is only ever text; the mark with which an export keeps it from being a formula is taken off again."""
+    """Return the text of a cell, without the apostrophe with which an export protects against formulas."""
     cell = cells[at].strip() if at < len(cells) else ""
     return cell[1:] if cell[:1] == "'" and cell[1:2] in tuple("=+-@\t\r") else cell
 
 
 def cell_to_form_value(column: Column, cell: str) -> str:
-    """What would have been typed into the form for it; ValueError where nobody can say."""
+    """Convert a cell to the text that the form field would hold; ValueError if it is not clear."""
     match column.kind:
         case "yesno":
             return _yes_or_no(cell)
@@ -132,13 +134,13 @@ def cell_to_form_value(column: Column, cell: str) -> str:
 
 
 def _choice_for(column: Column, cell: str) -> str:
-    """By its name, or as it is called on a screen and in an export."""
-    said = cell.casefold()
+    """Find a choice by its value or its label, in any case."""
+    text = cell.casefold()
     return next(
         (
             each
             for each in column.choices
-            if said in (each.casefold(), spaced(each).casefold(), column.option_label(each).casefold())
+            if text in (each.casefold(), spaced(each).casefold(), column.option_label(each).casefold())
         ),
         cell,
     )
@@ -153,7 +155,7 @@ def _yes_or_no(cell: str) -> str:
 
 
 def _related_id(target: Any, cell: str) -> int:
-    """The one row of that number, name or address which whoever asks may see."""
+    """Find the one row that the user may read with this number, name or email address."""
     columns = inspect(target).columns
     names = [
         cast(columns[each], String)
@@ -161,14 +163,12 @@ def _related_id(target: Any, cell: str) -> int:
         if each in columns and not columns[each].info.get("secret")
     ]
     whole = [func.concat_ws(" ", columns["first_name"], columns["last_name"])] if "first_name" in columns else []
-    is_it = [*((each == cell) for each in names + whole)] + (
-        [func.lower(columns["email"]) == cell.lower()] if "email" in columns else []
-    )
-    if said := re.fullmatch(
-        rf"{re.escape(label_of_table(target.__tablename__))} (\d{{1,9}})", cell
-    ):  # a noun without a name is called like this everywhere
-        is_it.append(target.id == int(said[1]))
-    found = [*session.scalars(access.visible(target).where(or_(*is_it)).limit(2)).unique()] if is_it else []
+    matches = [each == cell for each in names + whole]
+    matches += [func.lower(columns["email"]) == cell.lower()] if "email" in columns else []
+    # A noun without a name is shown everywhere as "Booking 12".
+    if numbered := re.fullmatch(rf"{re.escape(label_of_table(target.__tablename__))} (\d{{1,9}})", cell):
+        matches.append(target.id == int(numbered[1]))
+    found = [*session.scalars(access.visible(target).where(or_(*matches)).limit(2)).unique()] if matches else []
     if len(found) > 1:
         raise ValueError("Several records have this name. Enter the ID or email address instead.")
     if not found:

@@ -1,4 +1,4 @@
-"""Intake: a file of rows that somebody brings to a list: tried first, then taken in, and for a day taken back again."""
+"""Import: an uploaded CSV or Excel file whose rows are validated, added in the background, and undone on request."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from app.kernel.jobs import Job, every, job, job_name, later
 from app.kernel.secrets import sealed
 from app.kernel.workflow import move
 
-KEPT_HOURS = 24  # that the file is kept, and that what it made can be taken back
-VALIDATE_BATCH, IMPORT_BATCH = 500, 100  # rows of one batch: a few seconds, far within the lease of a job
-_BOOKKEEPING = {"change", "finding", "job", "notice", "call"}  # what the house itself writes down about a row
+KEPT_HOURS = 24  # for which the file is stored and the import can be undone
+VALIDATE_BATCH, IMPORT_BATCH = 500, 100  # rows in a batch: a few seconds, far within the lease of a job
+_BOOKKEEPING = {"change", "finding", "job", "notice", "call"}  # tables that refer to every row
 
 Errors = dict[str, str]
 
@@ -39,7 +39,7 @@ def _why_not_undo(intake: ImportRun) -> str | None:
 
 
 class ImportRun(Noun, table="intake"):
-    """Whose file it is, which column of it is which, and how far it has come."""
+    """One import: its file, the mapping of columns, and its progress."""
 
     known_as = "import"
 
@@ -53,17 +53,17 @@ class ImportRun(Noun, table="intake"):
         "undoing": "Undoing",
         "undone": "Import undone",
     }
-    audited = False  # each row that it makes has a history of its own
+    audited = False  # each added row has its own history
     __table_args__ = (Index("intake_mine", "user_id", "resource", "id"),)
     refusals: ClassVar[dict[str, str]] = {"intake_once_key": "This file has already been uploaded."}
 
     resource: Mapped[str]
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
-    maker: Mapped[str]  # how they were called when they brought it
+    maker: Mapped[str]  # their name at the upload
     name: Mapped[str] = mapped_column(String(100))
-    once: Mapped[str] = mapped_column(unique=True)  # the page that it was sent from: pressed twice, it is one
+    once: Mapped[str] = mapped_column(unique=True)  # the upload form's key: sent twice, it is one import
     sheet: Mapped[str | None] = sealed("intake.sheet")
-    columns: Mapped[dict[str, Any]] = mapped_column(default=dict)  # by the place in the file: the path in the form
+    columns: Mapped[dict[str, Any]] = mapped_column(default=dict)  # position in the file -> path of the form field
     rows: Mapped[int]
     at: Mapped[int] = mapped_column(default=0)
     good: Mapped[int] = mapped_column(default=0)
@@ -72,7 +72,7 @@ class ImportRun(Noun, table="intake"):
 
     @classmethod
     def upload(cls, resource: Resource, name: str, raw: bytes, once: str) -> ImportRun:
-        """Read as a table before it is kept."""
+        """Parse the file as a table and store it."""
         who = actor()
         mark = f"{who.user_id}:{resource.name}:{once}"
         text = decode_file(raw)
@@ -111,7 +111,7 @@ class ImportRun(Noun, table="intake"):
 
     @classmethod
     def recent(cls, resource: Resource) -> Sequence[ImportRun]:
-        """What whoever is here brought to this list lately."""
+        """Return the current user's last imports of this resource."""
         own = select(cls).where(cls.resource == resource.name, cls.user_id == actor().user_id)
         return session.scalars(own.order_by(cls.id.desc()).limit(10)).all()
 
@@ -121,7 +121,7 @@ class ImportRun(Noun, table="intake"):
 
     @property
     def is_stuck(self) -> bool:
-        """The job has given up, and waits on its own list for somebody to try it again."""
+        """Return whether the background job has failed and has to be retried by hand."""
         known = exists().where(Job.name == job_name(go_on), Job.row_id == self.id, Job.state == "failed")
         return self.is_going and bool(session.scalar(select(known)))
 
@@ -136,7 +136,7 @@ class ImportRun(Noun, table="intake"):
         return found
 
     def table(self) -> Table | None:
-        """As long as the file is kept; asked for by itself, so that no lock reads it again."""
+        """Return the table while the file is stored. The column is deferred, so that locking does not load it."""
         text = session.scalar(select(ImportRun.sheet).where(ImportRun.id == self.id))
         return parse_table(text) if text is not None else None
 
@@ -145,7 +145,7 @@ class ImportRun(Noun, table="intake"):
             select(ImportLine).where(ImportLine.intake_id == self.id).order_by(ImportLine.line)
         ).all()
 
-    # --- what somebody presses ---
+    # --- moves of the user ---
 
     @move("waiting", "tried", to="trying", label="Validate")
     def try_out(self, columns: Mapping[str, str]) -> None:
@@ -173,7 +173,7 @@ class ImportRun(Noun, table="intake"):
         self.at = self.good = self.bad = 0
         later(go_on, self)
 
-    # --- what the worker does ---
+    # --- the background job ---
 
     @move("trying", to="tried")
     def tried_out(self) -> None: ...
@@ -186,14 +186,14 @@ class ImportRun(Noun, table="intake"):
     def is_undone(self) -> None: ...
 
     def acting_maker(self) -> Actor:
-        """Whoever brought it, with what they may today."""
+        """Return the user who uploaded the file, with their present rights."""
         user = session.get(User, self.user_id)
         assert user is not None
         who = replace(security.desk_actor(user), name=self.maker, door="import")
         return who if user.is_active else replace(who, roles=frozenset(), rights=frozenset())
 
     def run_batch(self) -> None:
-        """One batch. A worker that dies leaves nothing half: whoever comes next begins where this one did."""
+        """Work on one batch. After a crash, the next worker starts at the same row."""
         match self.state:
             case "trying":
                 self._validate_batch()
@@ -203,7 +203,7 @@ class ImportRun(Noun, table="intake"):
                 self._undo_batch()
 
     def _validate_batch(self) -> None:
-        """Each row as the form would write it, and then all of them rolled back: what two rows of a batch have in common is found too."""
+        """Write each row as the form would, then roll back. Conflicts between rows of a batch are found as well."""
         began, wrong, many = self.at, dict[int, Errors](), 0
         with suppress(_RollBack), transaction():
             for line, cells in self._next_lines(VALIDATE_BATCH):
@@ -245,7 +245,7 @@ class ImportRun(Noun, table="intake"):
             end()
 
     def _import_line(self, line: int, cells: Sequence[str]) -> None:
-        """The row and the line that says so are kept together or not at all, so no row is ever there twice."""
+        """Commit the row together with its import line, so that no row is added twice."""
         try:
             with transaction():
                 if self._is_pending(line):
@@ -294,15 +294,15 @@ class ImportRun(Noun, table="intake"):
         yield from table.rows[self.at : self.at + many] if table else ()
 
     def _add_row(self, cells: Sequence[str]) -> Any:
-        """As the form would: the same reading, the same rules, the same rows that whoever writes may write."""
+        """Add a row as the form would, with the same parsing, rules and rights."""
         resource = self.target
         if not actor().may(resource.noun, "add"):
             raise Forbidden("You no longer have permission to add this.")
-        given, wrong = _read_cells(self._mapped_columns(resource), cells)
+        values, wrong = _read_cells(self._mapped_columns(resource), cells)
         if wrong:
             raise Invalid.fields_said(wrong)
         row = resource.noun()
-        write_row(row, [each for each in importable_columns(resource) if each.required or each.path in given], given)
+        write_row(row, [each for each in importable_columns(resource) if each.required or each.path in values], values)
         return row
 
     def _mapped_columns(self, resource: Resource) -> list[tuple[int, Column]]:
@@ -314,7 +314,7 @@ class ImportRun(Noun, table="intake"):
 
 
 class ImportLine(Noun, table="intake_line"):
-    """What became of one line of the file: a row, or why not; and later whether that row was taken away again."""
+    """The result of one line of the file: the added row, or the errors; and later whether it was undone."""
 
     known_as = "import row"
 
@@ -325,39 +325,37 @@ class ImportLine(Noun, table="intake_line"):
     line: Mapped[int]
     row_id: Mapped[int | None]
     row_version: Mapped[int | None]
-    wrong: Mapped[dict[str, Any]] = mapped_column(
-        default=dict
-    )  # by the path of a column, or by nothing where it is about the whole row
-    undone: Mapped[str | None]  # why it stays; nothing where it is gone
+    wrong: Mapped[dict[str, Any]] = mapped_column(default=dict)  # errors by path, or by "" for the whole row
+    undone: Mapped[str | None]  # why the row stays, or "" if it was deleted
 
 
 class _RollBack(Exception):
-    """Raised where everything before it is to be forgotten."""
+    """Raised to roll back a validation."""
 
 
 def importable_columns(resource: Resource) -> list[Column]:
-    """What a cell of a table can say: a picture is none of it."""
+    """Return the form columns that a file can fill: all but pictures and JSON."""
     return [each for each in resource.add if each.kind not in ("picture", "facts")]
 
 
 def _read_cells(where: Sequence[tuple[int, Column]], cells: Sequence[str]) -> tuple[dict[str, str], Errors]:
-    """An empty cell says nothing: what the form would begin with stands there then."""
-    given, wrong = dict[str, str](), Errors()
+    """Convert the cells of a row; an empty cell leaves the default of the form."""
+    values, wrong = dict[str, str](), Errors()
     with session.no_autoflush:
         for at, column in where:
             if cell := cell_of(cells, at):
                 try:
-                    given[column.path] = cell_to_form_value(column, cell)
-                    column.parse(given[column.path])
+                    values[column.path] = cell_to_form_value(column, cell)
+                    column.parse(values[column.path])
                 except ValueError as error:
                     wrong[column.path] = str(error)
             elif column.required:
                 wrong[column.path] = "This field is required."
-    return given, wrong
+    return values, wrong
 
 
 def _match_columns(resource: Resource, table: Table) -> dict[str, str]:
-    """By what a column is called on the desk, or in an address; each once."""
+    """Match headings with form fields by label or path; each field once."""
     found: dict[str, str] = {}
     for at, head in enumerate(table.heads):
         for each in importable_columns(resource):
@@ -375,7 +373,7 @@ def _normalised(text: str) -> str:
 
 
 def _row_errors(error: BaseException) -> Errors:
-    """What is wrong with a row; what is no refusal, or may be none in a moment, ends the batch and is tried again."""
+    """Return the errors of a row. Unexpected and temporary errors are raised, so that the job is retried."""
     if isinstance(error, Busy) or not isinstance(error, Refused):
         raise error
     if isinstance(error, Missing):
@@ -395,7 +393,10 @@ def _delete_imported(noun: type[Noun], line: ImportLine) -> None:
 
 
 def _is_referred_to(row: Noun) -> bool:
-    """By a key, by its name and number, or in an added field; deleting would not always refuse, and sometimes take the others along."""
+    """Return whether other rows refer to it by foreign key, by table and id, or in a custom field.
+
+    Deleting would not always fail then, and might cascade.
+    """
     keys = [
         key
         for table in metadata.sorted_tables
@@ -421,7 +422,7 @@ def go_on(intake: ImportRun) -> None:
 
 @every("Delete old imports", was="desk.intake.forget_what_was_brought", minutes=30)
 def forget_what_was_brought() -> None:
-    """The file goes after a day; and all of it, where nobody took it in."""
+    """Delete the file of an import after a day, and the whole import if it was never run."""
     with transaction():
         over = (
             select(ImportRun)

@@ -1,4 +1,4 @@
-"""A workbook that somebody brings: its first sheet as the lines of a table, with what its cells show and not how they came to it."""
+"""XLSX (Excel) import: converts the first visible sheet of an uploaded workbook to CSV, with values, not formulas."""
 
 from __future__ import annotations
 
@@ -17,15 +17,13 @@ from openpyxl.xml import DEFUSEDXML
 from app.desk.declare import column
 from app.kernel.errors import Invalid
 
-MAX_UNPACKED = (
-    32 * 1024 * 1024
-)  # of all that is in it: five megabytes can be packed so that they are a thousand times as much
+MAX_UNPACKED = 32 * 1024 * 1024  # bytes: five megabytes can be packed so that they unpack to a thousand times that
 MAX_PARTS = 500
-MAX_CELLS = 300_000  # a few seconds, for which somebody waits
+MAX_CELLS = 300_000  # a few seconds in the request
 MAX_ROWS, MAX_COLUMNS = (
     50_000,
     200,
-)  # as far as is looked: an empty cell with a colour makes a sheet a million lines long
+)  # a formatted but empty cell can make a sheet a million rows long
 _FORMULA = re.compile(rb"<(?:\w+:)?f[\s/>]")
 _SAVE_AGAIN = "Save it again in your spreadsheet app, or as “CSV UTF-8”, and upload it again."
 
@@ -34,7 +32,7 @@ assert DEFUSEDXML, "Uploaded workbooks must be read with defusedxml."
 
 
 def workbook_to_csv(raw: bytes) -> str:
-    """As the lines of a CSV file, which is how a table comes in otherwise."""
+    """Convert a workbook to CSV text, so that both formats are imported in the same way."""
     try:
         with zipfile.ZipFile(BytesIO(raw)) as packed:
             _refuse_a_bomb(packed)
@@ -44,12 +42,12 @@ def workbook_to_csv(raw: bytes) -> str:
         return _sheet_to_csv(raw, has_formulas=has_formulas)
     except Invalid:
         raise
-    except Exception:  # noqa: BLE001  # a file can be broken in any way that a reader can stumble
+    except Exception:  # noqa: BLE001  # a broken file can raise anything in the reader
         raise _file_error(f"This workbook can’t be read. {_SAVE_AGAIN}") from None
 
 
 def _refuse_a_bomb(packed: zipfile.ZipFile) -> None:
-    """What a part says of its size is all that is ever unpacked of it."""
+    """Refuse a zip bomb. No more than the declared size of a part is ever unpacked."""
     parts = packed.infolist()
     if len(parts) > MAX_PARTS or sum(each.file_size for each in parts) > MAX_UNPACKED:
         raise _file_error(f"This workbook is too large. {_SAVE_AGAIN}")
@@ -66,18 +64,19 @@ def _sheet_to_csv(raw: bytes, *, has_formulas: bool) -> str:
             break
         if formulas is not None:
             _refuse_uncalculated(next(formulas), row, line)
-        said = [_cell_text(cell, line) for cell in _without_trailing_blanks(row)]
-        cells += len(said)
+        cells_text = [_cell_text(cell, line) for cell in _without_trailing_blanks(row)]
+        cells += len(cells_text)
         if cells > MAX_CELLS:
             raise _file_error(
-                f"You can import at most {MAX_CELLS:,} cells at once. Split it into several files, or save it as “CSV UTF-8”."
+                f"You can import at most {MAX_CELLS:,} cells at once. "
+                "Split it into several files, or save it as “CSV UTF-8”."
             )
-        writer.writerow([_heading(each) for each in said] if line == 1 else said)
+        writer.writerow([_heading(each) for each in cells_text] if line == 1 else cells_text)
     return text.getvalue()
 
 
 def _without_trailing_blanks(row: Sequence[Any]) -> Sequence[Any]:
-    """A row reaches as far as there is something in it."""
+    """Cut empty cells off the end of a row."""
     end = len(row)
     while end and row[end - 1].value is None:
         end -= 1
@@ -85,12 +84,12 @@ def _without_trailing_blanks(row: Sequence[Any]) -> Sequence[Any]:
 
 
 def _sheet_rows(raw: bytes, *, shown: bool) -> Iterator[tuple[Any, ...]]:
-    """Either what each cell shows, or the formula that it comes from."""
+    """Yield the rows of the first visible sheet: values if `shown`, otherwise formulas."""
     book = load_workbook(BytesIO(raw), read_only=True, data_only=shown, keep_links=False)
     sheet = next((each for each in book.worksheets if each.sheet_state == "visible"), None)
     if sheet is None:
         raise _file_error(f"This workbook has no visible sheet. {_SAVE_AGAIN}")
-    sheet.reset_dimensions()  # it may say that it ends before it does
+    sheet.reset_dimensions()  # the stored dimensions may be too small
     yield from sheet.iter_rows(max_col=MAX_COLUMNS + 1)
 
 
@@ -98,12 +97,13 @@ def _refuse_uncalculated(formulas: tuple[Any, ...], shown: tuple[Any, ...], line
     for at, (formula, cell) in enumerate(zip(formulas, shown, strict=False)):
         if formula.data_type == "f" and cell.value is None:
             raise _file_error(
-                f"The formula in {_cell_address(at, line)} has no saved result. Open the file, recalculate and save it, then upload it again."
+                f"The formula in {_cell_address(at, line)} has no saved result. "
+                "Open the file, recalculate and save it, then upload it again."
             )
 
 
 def _cell_text(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for each kind of cell
-    """As it would be typed into the form: a day as 2026-11-24, a number without thousands."""
+    """Write a cell as it would be typed into the form: a date as 2026-11-24, a number without thousands separators."""
     match cell.value:
         case None:
             return ""
@@ -118,27 +118,28 @@ def _cell_text(cell: Any, line: int) -> str:  # noqa: PLR0911  # one line for ea
         case timedelta():
             return str(cell.value)
         case int() | float():
-            return f"{Decimal(f'{cell.value:.15g}'):f}"  # as many digits as a spreadsheet itself believes in
+            return f"{Decimal(f'{cell.value:.15g}'):f}"  # spreadsheets keep 15 significant digits
     if cell.data_type == "e":
         raise _file_error(
-            f"{_cell_address(cell.column - 1, line)} shows {cell.value}. Correct it in your spreadsheet app and upload the file again."
+            f"{_cell_address(cell.column - 1, line)} shows {cell.value}. "
+            "Correct it in your spreadsheet app and upload the file again."
         )
     return str(cell.value)
 
 
 def _moment_text(value: datetime) -> str:
-    """A cell of a day is that day's first instant; one of a moment may be off by the last bit of a fraction."""
-    near = (value + timedelta(microseconds=500_000)).replace(microsecond=0)
+    """Write a date (stored as midnight) or a time, rounded to the second because fractions are inexact."""
+    rounded = (value + timedelta(microseconds=500_000)).replace(microsecond=0)
     return (
-        near.date().isoformat()
-        if near.time() == time()
-        else near.isoformat(timespec="seconds" if near.second else "minutes")
+        rounded.date().isoformat()
+        if rounded.time() == time()
+        else rounded.isoformat(timespec="seconds" if rounded.second else "minutes")
     )
 
 
-def _heading(said: str) -> str:
-    """What an export of ours says of the zone is not part of a column's name."""
-    return said.removesuffix(f" ({column.staff_locale.timezone})")
+def _heading(text: str) -> str:
+    """Cut off the time zone that our own exports add to a heading."""
+    return text.removesuffix(f" ({column.staff_locale.timezone})")
 
 
 def _cell_address(at: int, line: int) -> str:

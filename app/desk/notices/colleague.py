@@ -1,4 +1,4 @@
-"""Colleague: the others who work at this desk, as far as a record is theirs to read as well."""
+"""Colleagues: @mentions, and the active users who may read a record, for mentions, tasks and assignments."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ _MENTION = re.compile(r"(?<![\w@.])@([\w.+-]*\w)")
 
 
 def mentioned_names(words: str) -> set[str]:
-    """ "@dina, please look" names dina; an address such as dina@example.com names nobody."""
+    """Return the mentioned usernames: dina in "@dina, please look", none in dina@example.com."""
     return {name.lower() for name in _MENTION.findall(words)}
 
 
 def readers_named(names: Iterable[str], row: Noun) -> list[User]:
-    """Those of these names who may read the record."""
+    """Return the users with these usernames who may read the record."""
     wanted = [*names]
     users: Iterable[User] = (
         session.scalars(_active_users().where(func.lower(User.username).in_(wanted))) if wanted else []
@@ -35,11 +35,11 @@ def readers_named(names: Iterable[str], row: Noun) -> list[User]:
 
 
 def suggest_colleagues(words: str, row: Noun) -> list[User]:
-    """A few whose name begins to fit, for a list below a field."""
+    """Suggest a few users whose name matches and who may read the record, for a list below a field."""
     pattern = containing(words.removeprefix("@").strip())
     names = or_(User.username.ilike(pattern), (User.first_name + " " + User.last_name).ilike(pattern))
     found: list[User] = []
-    begins = User.username.ilike(pattern.removeprefix("%"))  # what stands behind the @ is that name
+    begins = User.username.ilike(pattern.removeprefix("%"))  # first, because a mention is a username
     for each in session.scalars(
         _active_users().where(names).order_by(begins.desc(), User.first_name, User.id).limit(MAX_SUGGESTIONS * 4)
     ):
@@ -49,7 +49,7 @@ def suggest_colleagues(words: str, row: Noun) -> list[User]:
 
 
 def find_colleague(typed: str, row: Noun) -> User:
-    """Who is meant by "12 · Dina Rao", "@dina" or "dina"; nothing typed means whoever types."""
+    """Find the user meant by "12 · Dina Rao", "@dina" or "dina"; without text, the current user."""
     head = typed.split("·", maxsplit=1)[0].strip().removeprefix("@")
     me = access.actor().user_id
     condition = (

@@ -1,4 +1,4 @@
-"""Notice: something that one user should hear of: in the desk, and by email where they want that."""
+"""Notification for one user, in the desk and by email as they prefer; also the reminders of open items (`Waits`)."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from app.kernel.people import Person
 from app.kernel.translation import ENGLISH, speaking
 from app.messages.message import Message, tell
 
-EMAIL_DELAY = 5  # minutes, after which what was not read in the desk is written about
+EMAIL_DELAY = 5  # minutes; what was read in the desk by then is not sent
 MAX_IDS = 500
 
 
 class Notice(Noun):
-    """One line of somebody's list: what it is about, in words, and whether they have seen it."""
+    """One line of a user's notifications: the text, the record it is about, and when it was read."""
 
     known_as = "notification"
-    audited = False  # it says what other rows have said in the history already
+    audited = False  # what it tells is in the history of other records
     __table_args__ = (
         Index("notice_mine", "user_id", "id"),
         Index("notice_new", "user_id", postgresql_where=text("read_at is null")),
@@ -44,7 +44,7 @@ class Notice(Noun):
     row_id: Mapped[int | None]
     words: Mapped[str] = mapped_column(info={"personal": True})
     read_at: Mapped[datetime | None]
-    topic: Mapped[str | None]  # of what waits: it is one notice as long as nobody has read it
+    topic: Mapped[str | None]  # of open items: one notice as long as it is unread
     ids: Mapped[list[Any]] = mapped_column(default=list)
 
     @classmethod
@@ -56,22 +56,21 @@ class Notice(Noun):
         return session.scalar(_UNREAD, {"user": user_id}) or 0
 
     def wants(self, message: Message) -> bool:
-        """What was read in the desk meanwhile is not written about."""
+        """Send the email only if the notification is still unread."""
         return self.read_at is None
 
     def __str__(self) -> str:
         return self.words or "Notification"
 
 
-_UNREAD = select(func.count()).where(
-    Notice.user_id == bindparam("user"), Notice.read_at.is_(None)
-)  # put together once: every page asks it
+# Built once, because every page runs it.
+_UNREAD = select(func.count()).where(Notice.user_id == bindparam("user"), Notice.read_at.is_(None))
 
 
 def notify_user(
     user: User, kind: str, words: str, *, row: Noun | None = None, topic: str | None = None, ids: Sequence[int] = ()
 ) -> None:
-    """Part of a change, like tell: no commit, no notice."""
+    """Notify a user in the way that they prefer. Part of the transaction, like `tell`."""
     way = Preference.ways_of(user.id)[kind]
     if way == "off":
         return
@@ -83,7 +82,7 @@ def notify_user(
 
 
 def _send_by_email(notice: Notice, user: User) -> None:
-    """A mailbox that takes no letters keeps nobody from hearing of it in the desk."""
+    """Queue the email. An invalid address is no error, since the notification is in the desk."""
     try:
         with speaking(ENGLISH):
             person = Person.meet(name=name_of(user), email=user.email or "", phone="", timezone=staff_locale.timezone)
@@ -96,7 +95,7 @@ def _send_by_email(notice: Notice, user: User) -> None:
 
 
 def waiting_items() -> Iterator[tuple[Resource, Waits]]:
-    """What could wait for whoever is here, by the declarations."""
+    """Yield the declared kinds of open items that are for the current user."""
     who = access.actor()
     for resource in registered_resources():
         if who.may(resource.noun, "read"):
@@ -105,35 +104,37 @@ def waiting_items() -> Iterator[tuple[Resource, Waits]]:
 
 @every("Send reminders of open items", minutes=2)
 def say_what_waits() -> None:
-    """Everybody hears once of what newly waits for them, as one notice for each sort of thing."""
+    """Notify every user once of new open items, with one notification for each kind."""
     for user in active_users():
         with access.acting(security.desk_actor(user)), transaction():
-            said = _latest_by_topic(user)
-            for resource, it in waiting_items():
-                _notify_of_waiting(user, resource, it, said)
+            latest = _latest_by_topic(user)
+            for resource, waits in waiting_items():
+                _notify_of_waiting(user, resource, waits, latest)
 
 
 def _latest_by_topic(user: User) -> dict[str | None, Notice]:
-    """The latest notice of each sort."""
+    """Return the latest notice of each topic."""
     latest = (
         select(func.max(Notice.id)).where(Notice.user_id == user.id, Notice.topic.is_not(None)).group_by(Notice.topic)
     )
     return {each.topic: each for each in session.scalars(select(Notice).where(Notice.id.in_(latest)))}
 
 
-def _notify_of_waiting(user: User, resource: Resource, it: Waits, said: Mapping[str | None, Notice]) -> None:
+def _notify_of_waiting(user: User, resource: Resource, waits: Waits, latest: Mapping[str | None, Notice]) -> None:
     noun = resource.noun
     now = [
-        *session.scalars(select(noun.id).where(access.within(noun), it.where()).order_by(noun.id.desc()).limit(MAX_IDS))
+        *session.scalars(
+            select(noun.id).where(access.within(noun), waits.where()).order_by(noun.id.desc()).limit(MAX_IDS)
+        )
     ]
-    topic = f"{resource.name}: {it.label}"
-    last = said.get(topic)
+    topic = f"{resource.name}: {waits.label}"
+    last = latest.get(topic)
     new = set(now) - set(last.ids if last else ())
     if last is not None and last.ids != now:
-        last.ids = now  # what is gone from here and comes again is new
+        last.ids = now  # an item that leaves and returns counts as new
     if not new:
         return
-    words = f"{it.label}: {len(now)}{' and more' if len(now) == MAX_IDS else ''}"
+    words = f"{waits.label}: {len(now)}{' and more' if len(now) == MAX_IDS else ''}"
     if last is not None and last.read_at is None:
         last.words = words
         return
@@ -141,7 +142,7 @@ def _notify_of_waiting(user: User, resource: Resource, it: Waits, said: Mapping[
     notify_user(
         user,
         "job" if noun is Job else "waits",
-        words if row is None else f"{it.label}: {row}",
+        words if row is None else f"{waits.label}: {row}",
         row=row,
         topic=topic,
         ids=now,
@@ -150,6 +151,6 @@ def _notify_of_waiting(user: User, resource: Resource, it: Waits, said: Mapping[
 
 @every("Delete old notifications", days=1)
 def forget_old_notices() -> None:
-    """Nobody looks for what they read three months ago."""
+    """Delete notifications that were read more than three months ago."""
     with transaction():
         session.execute(Notice.__table__.delete().where(Notice.read_at < clock.ahead(days=-90)))

@@ -1,4 +1,4 @@
-"""Preference: how somebody wants to hear of one kind of thing: in the desk, by email too, or not at all."""
+"""Notification settings: which kinds of notification a user wants in the desk, by email too, or not at all."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ KINDS = {
     "automation": "Automation notifications and errors",
     "ways_in": "Sign-in methods changed",
 }
-DEFAULTS = {"ways_in": "email"}  # a stranger who came in would read it in the desk first
+DEFAULTS = {"ways_in": "email"}  # an intruder would see it in the desk first
 WAYS = {"desk": "In app", "email": "In app and email", "off": "Off"}
 
 
 class Preference(Noun):
-    """One line of it. Whoever said nothing hears of most in the desk alone."""
+    """The setting of one user for one kind. Without a row, `DEFAULTS` or "desk" applies."""
 
     known_as = "notification setting"
 
@@ -40,8 +40,8 @@ class Preference(Noun):
 
     @classmethod
     def ways_of(cls, user_id: int) -> dict[str, str]:
-        said = {each.kind: each.way for each in session.scalars(select(cls).where(cls.user_id == user_id))}
-        return {kind: said.get(kind, DEFAULTS.get(kind, "desk")) for kind in KINDS}
+        chosen = {each.kind: each.way for each in session.scalars(select(cls).where(cls.user_id == user_id))}
+        return {kind: chosen.get(kind, DEFAULTS.get(kind, "desk")) for kind in KINDS}
 
     @classmethod
     def save_ways(cls, user_id: int, wanted: dict[str, str]) -> None:
