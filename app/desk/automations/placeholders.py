@@ -1,4 +1,4 @@
-"""Placeholders such as {number} or {slot.starts_at} in the texts of automations: checked on saving, filled at the run."""
+"""Placeholders such as {number} or {slot.starts_at} in the texts of automations: checked on saving, filled by a run."""
 
 from __future__ import annotations
 

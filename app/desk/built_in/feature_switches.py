@@ -1,4 +1,4 @@
-"""Features: what this house offers, line by line, to be turned off and on again; and who did."""
+"""Features page: feature switches of all packs, turned on and off by administrators, with the latest changes."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ def _switch_feature(name: str, *, on: bool) -> Any:
 
 
 def _latest_switches() -> list[tuple[Change, str]]:
-    """The latest turns, each with what was turned."""
-    called: dict[str, Feature] = {each.name: each for pack in _packs_with_features() for each in pack.features}
+    """Return the latest switch changes, each with the label of its feature."""
+    by_name: dict[str, Feature] = {each.name: each for pack in _packs_with_features() for each in pack.features}
     turns = (
         select(Change, FeatureSwitch.name)
         .join(FeatureSwitch, FeatureSwitch.id == Change.row_id)
         .where(Change.noun == "switch", Change.verb.in_(("turn_off", "turn_on")))
     )
     found = session.execute(turns.order_by(Change.id.desc()).limit(LATEST))
-    return [(change, called[name].label if name in called else name) for change, name in found]
+    return [(change, by_name[name].label if name in by_name else name) for change, name in found]
 
 
 page = Page(

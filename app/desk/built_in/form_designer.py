@@ -1,4 +1,4 @@
-"""Forms: where staff design what customers are asked, see it as it will be seen, and publish it."""
+"""Form designer: staff edit the intake forms and questions for customers, preview and publish them."""
 
 from __future__ import annotations
 
@@ -18,16 +18,17 @@ from app.kernel.errors import Missing, Refused, Unreadable
 from app.kernel.forms import Edition, Form
 from app.kernel.question import DECIDES, KINDS, LOCALES, Question, answers_of
 
-# What is only looked at sends nothing; its own scripts may hide what is not asked.
+# A preview submits nothing; its own scripts hide questions whose condition is not met.
 PREVIEW_HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; "
+    "form-action 'none'; base-uri 'none'; frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
 }
 CHECKBOXES = ("required", "secret", "unknown")
 
 
 class _FormResource(Resource):
-    """The way to a form is the page on which it is designed."""
+    """Links to a form lead to the designer."""
 
     page = "FormDesign.show"
 
@@ -65,7 +66,7 @@ editions = Resource(
 
 
 class FormDesign(BaseView):
-    """All forms, one form, and one question of it; plain posts, so that nothing is lost without scripts."""
+    """The list of forms, one form, and one question of it. Works without JavaScript."""
 
     route_base = "/desk/forms"
     class_permission_name = "Form"
@@ -88,7 +89,7 @@ class FormDesign(BaseView):
     @expose("/", methods=["POST"])
     @has_access
     def make(self) -> Any:
-        """A new form, with no question in it yet."""
+        """Create an empty form."""
         name = " ".join(request.form.get("name", "").split())
         try:
             if not 2 <= len(name) <= 100 or not name.isprintable():
@@ -111,7 +112,7 @@ class FormDesign(BaseView):
     @expose("/<int:id>/question/<name>", methods=["GET", "POST"])
     @has_access
     def write(self, id: int, name: str = "") -> Any:
-        """One question, new or changed. A refusal keeps what was typed."""
+        """Add or change a question. A refusal keeps the input."""
         form = access.find(Form, id)
         before = form.question(name) if name else None
         if request.method == "GET":
@@ -146,7 +147,7 @@ class FormDesign(BaseView):
     @expose("/<int:id>/look")
     @has_access
     def look(self, id: int) -> Response:
-        """The draft as customers will see it, or an edition as they saw it."""
+        """Preview the draft as customers will see it, or a published version as they saw it."""
         form, number = access.find(Form, id), request.args.get("edition", "")
         if not number:
             return _preview_response(form.written)
@@ -158,7 +159,7 @@ class FormDesign(BaseView):
     @expose("/<int:id>/look", methods=["POST"])
     @has_access
     def try_out(self, id: int) -> Response:
-        """The draft with what is being typed just now; nothing is kept."""
+        """Preview the draft with the unsaved input."""
         form, name = access.find(Form, id), request.form.get("instead", "")
         beside = [each for each in form.written if each.name != name]
         try:
@@ -170,7 +171,7 @@ class FormDesign(BaseView):
         )
 
     def _change(self, form: Form, change: Callable[[], object]) -> None:
-        """Of the form as it was looked at, by whoever presses."""
+        """Change the form, unless it was changed since the page was loaded."""
         with transaction():
             form.lock()
             if request.form.get("version", str(form.version)) != str(form.version):
@@ -180,12 +181,12 @@ class FormDesign(BaseView):
             change()
 
     def _index(self, **context: Any) -> str:
-        there = [*session.scalars(access.visible(Form).order_by(Form.name))]
+        visible = [*session.scalars(access.visible(Form).order_by(Form.name))]
         newest = {each.form_id: each for each in session.scalars(select(Edition).order_by(Edition.number))}
-        return self._page("desk/forms.html", forms=there, newest=newest, **context)
+        return self._page("desk/forms.html", forms=visible, newest=newest, **context)
 
     def _question(self, form: Form, before: Question | None, typed: Any, refusal: Refused | None = None) -> str:
-        """What it can depend on stands before it."""
+        """Show the form of a question; it can depend on the questions before it."""
         names = [each.name for each in form.written]
         earlier = form.written[: names.index(before.name)] if before and before.name in names else form.written
         deciding = [each for each in earlier if each.kind in DECIDES]
@@ -209,23 +210,23 @@ def _why_unpublishable(form: Form) -> str | None:
     return forms.moves["publish"].refuses(form)
 
 
-def _question_as_form(it: Question | None) -> dict[str, str]:
-    """A question as the fields of its page."""
-    if it is None:
+def _question_as_form(question: Question | None) -> dict[str, str]:
+    """Return a question as the fields of its form."""
+    if question is None:
         return {"kind": "text"}
     facts = {
         name: str(value)
         for name in ("name", "kind", "longest", "megabytes", "earliest", "latest", "asked_if", "equals")
-        if (value := getattr(it, name))
+        if (value := getattr(question, name))
     }
-    facts |= {name: str(value) for name in ("least", "most") if (value := getattr(it, name)) is not None}
+    facts |= {name: str(value) for name in ("least", "most") if (value := getattr(question, name)) is not None}
     words = {
         f"{name}_{locale}".removesuffix("_en"): text
         for name in ("label", "help")
-        for locale, text in getattr(it, name).items()
+        for locale, text in getattr(question, name).items()
     }
-    options = "\n".join(" | ".join(filter(None, (each["en"], each.get("hi")))) for each in it.options)
-    return facts | words | {"options": options} | {name: "on" for name in CHECKBOXES if getattr(it, name)}
+    options = "\n".join(" | ".join(filter(None, (each["en"], each.get("hi")))) for each in question.options)
+    return facts | words | {"options": options} | {name: "on" for name in CHECKBOXES if getattr(question, name)}
 
 
 def _preview_response(asked: list[Question], wrong: list[str] | None = None) -> Response:

@@ -1,4 +1,4 @@
-"""Words: what is said to people, by channel and language; written, looked at, tried out and put to use by staff."""
+"""Message templates page: staff write, preview, test and publish wordings for email, SMS and WhatsApp, by language."""
 
 from __future__ import annotations
 
@@ -24,15 +24,16 @@ from app.messages.message import try_out
 from app.messages.wording import LOCALES, Wording, things, tried
 
 LABELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
-# What is said in a preview is only ever looked at: it runs nothing, fetches nothing, and sends nothing.
+# A preview runs no scripts, fetches nothing and submits nothing.
 PREVIEW_HEADERS = {
-    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'",
+    "Content-Security-Policy": "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "frame-ancestors 'self'",
     "X-Frame-Options": "SAMEORIGIN",
 }
 
 
 class _WordingResource(Resource):
-    """Every edition is a row; the way to them is a page that knows which words there could be."""
+    """Every version is a row; links lead to the page that lists all messages, also those without versions."""
 
     @property
     def front(self) -> str:
@@ -59,7 +60,7 @@ words = _WordingResource(
 
 
 class Words(BaseView):
-    """One page for all words, and one for those of each message."""
+    """The list of all messages, and the editor of one."""
 
     route_base = "/desk/words"
     class_permission_name = "Wording"
@@ -78,7 +79,7 @@ class Words(BaseView):
     @expose("/")
     @has_access
     def index(self) -> Any:
-        """Every message that a pack declares, and which words are said for it."""
+        """List the messages declared by packs, with their published versions."""
         used: dict[str, dict[str, list[Wording]]] = {}
         for each in session.scalars(select(Wording).where(Wording.state == "used").order_by(Wording.locale)):
             used.setdefault(each.template, {}).setdefault(each.channel, []).append(each)
@@ -105,7 +106,7 @@ class Words(BaseView):
     @expose("/<folder>/<name>/<by>/<locale>", methods=["POST"])
     @has_access
     def save(self, folder: str, name: str, by: str, locale: str) -> Any:
-        """The next edition, if it can be said; it waits to be put to use."""
+        """Save the next version, if it is a valid template. It is used once it is published."""
         it = _WordingKey(folder, name, by, locale)
         typed = {"subject": request.form.get("subject", ""), "body": request.form.get("body", "")}
         try:
@@ -120,7 +121,7 @@ class Words(BaseView):
     @expose("/<folder>/<name>/<by>/<locale>/look")
     @has_access
     def look(self, folder: str, name: str, by: str, locale: str) -> Response:
-        """An edition, or what came with the program, with a sample in it."""
+        """Preview a version or the default, filled with sample data."""
         it = _WordingKey(folder, name, by, locale)
         chosen = it.find_edition(request.args.get("edition", ""))
         return _preview_response(it.template, by, *((chosen.subject, chosen.body) if chosen else it.original))
@@ -128,7 +129,7 @@ class Words(BaseView):
     @expose("/<folder>/<name>/<by>/<locale>/preview", methods=["POST"])
     @has_access
     def preview(self, folder: str, name: str, by: str, locale: str) -> Response:
-        """What is typed just now, with a sample in it; nothing is kept."""
+        """Preview the unsaved input, filled with sample data."""
         it = _WordingKey(folder, name, by, locale)
         return _preview_response(it.template, by, request.form.get("subject", ""), request.form.get("body", ""))
 
@@ -147,7 +148,7 @@ class Words(BaseView):
     @expose("/<folder>/<name>/<by>/<locale>/try/<int:id>", methods=["POST"])
     @has_access
     def try_it(self, folder: str, name: str, by: str, locale: str, id: int) -> Any:
-        """To whoever is signed in: by email to their own address, and elsewhere to the number that they type."""
+        """Send a test to the current user: by email to their address, otherwise to the number that they enter."""
         it = _WordingKey(folder, name, by, locale)
         wording = it.get_wording(id)
         try:
@@ -164,14 +165,14 @@ class Words(BaseView):
             flash("The test message is on its way.", "success")
         return redirect(it.url(edition=wording.edition))
 
-    def _press(self, it: _WordingKey, wording: Wording, move: str, said: str) -> Any:
+    def _press(self, it: _WordingKey, wording: Wording, move: str, done: str) -> Any:
         try:
             with transaction():
                 press(wording, move, {})
         except Refused as no:
             flash(no.words, "danger")
         else:
-            flash(f"Version {wording.edition} {said}.", "success")
+            flash(f"Version {wording.edition} {done}.", "success")
         return redirect(it.url())
 
     def _editor(
@@ -205,7 +206,7 @@ class Words(BaseView):
 
 
 class _WordingKey:
-    """Where certain words belong: one message, on one channel, in one language."""
+    """One message on one channel in one language, with its versions."""
 
     def __init__(self, folder: str, name: str, by: str, locale: str) -> None:
         self.template, self.by, self.locale = f"{folder}/{name}", by, locale
@@ -227,7 +228,7 @@ class _WordingKey:
         return template.parted(template.original(self.template, self.by, self.locale) or "", self.by)
 
     def find_edition(self, asked: str) -> Wording | None:
-        """The one that is asked for; what is in use, when none is."""
+        """Return the version asked for, None for the default, or else the published one."""
         if asked == "original":
             return None
         return next((each for each in self.editions if str(each.edition) == asked), self.used)
@@ -249,25 +250,23 @@ def _messages_of(pack: Any) -> list[tuple[str, str]]:
 
 
 def _available_channels() -> list[str]:
-    """Those that are set up here, and in the order in which they are known everywhere."""
-    there = {each.name for each in channel.every()}
-    return [each for each in LABELS if each in there]
+    """Return the channels that are set up, in the usual order."""
+    available = {each.name for each in channel.every()}
+    return [each for each in LABELS if each in available]
 
 
 def _available_variables(it: _WordingKey) -> dict[str, list[str]]:
-    """What can be said, for whoever writes: of the person, and of the thing that the message is about."""
+    """Return the variables for the template, of the customer and of the record that the message is about."""
     return {
-        called: [*safe_template.names(noun)]
-        for called, noun in {"person": Person, **things(it.template)}.items()
-        if noun
+        name: [*safe_template.names(noun)] for name, noun in {"person": Person, **things(it.template)}.items() if noun
     }
 
 
 def _preview_response(name: str, by: str, subject: str, body: str) -> Response:
     try:
-        said = tried(name, by, subject.strip(), body.replace("\r\n", "\n"))
+        rendered = tried(name, by, subject.strip(), body.replace("\r\n", "\n"))
     except Refused as no:
         page = render_template("desk/words_preview.html", wrong=[*no.fields.values()] or [no.words], said=None)
     else:
-        page = said.html or render_template("desk/words_preview.html", wrong=[], said=said)
+        page = rendered.html or render_template("desk/words_preview.html", wrong=[], said=rendered)
     return Response(page, headers=PREVIEW_HEADERS)

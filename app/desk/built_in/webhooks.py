@@ -1,4 +1,4 @@
-"""Webhooks on the desk: who listens, what they were told, and the page that shows a secret once."""
+"""Webhooks on the desk: endpoints, the delivery log, and the page that shows a signing secret once."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ hooks = [
 
 
 class HookSecret(BaseView):
-    """Shown once, to whoever may write hooks, and after a button was pressed: a link that is followed shows nothing."""
+    """Shows a signing secret once, to administrators, on POST only, so that a followed link does not use it up."""
 
     route_base = "/desk/hook/secret"
     default_view = "show"

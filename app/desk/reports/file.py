@@ -1,4 +1,4 @@
-"""A report as a file that is taken along or sent: CSV line by line, a workbook, or paper."""
+"""Report files: CSV, XLSX (Excel) and PDF of a report, for download and as an email attachment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.kernel.errors import Refused
 from app.messages.channel import Attachment
 
 FORMATS = {"pdf": "PDF", "xlsx": "Excel", "csv": "CSV"}
-MAX_ATTACHMENT = 7 * 1024 * 1024  # beyond which many mailboxes take no letter
+MAX_ATTACHMENT = 7 * 1024 * 1024  # many mailboxes refuse larger emails
 _TOO_LARGE = "Attachments can be up to 7 MB. Choose a shorter period, or open the report online."
 
 
@@ -35,11 +35,12 @@ def report_pdf(report: Report, asked: Any) -> bytes:
 
 
 def report_workbook(report: Report, asked: Any) -> IO[bytes]:
-    """Sums stand below and are over all rows, so a workbook that would not hold all of them is refused before it is begun."""
+    """Build the workbook. Refuse one that cannot hold all rows, because its totals would not match."""
     table = report.table(asked, at_once=MOST)
     if table.count > MOST:
         raise Refused(
-            f"This report has {table.count:,} rows. An Excel file can hold {MOST:,}. Choose a shorter period, or export as CSV."
+            f"This report has {table.count:,} rows. An Excel file can hold {MOST:,}. "
+            "Choose a shorter period, or export as CSV."
         )
     verdict = report.verdict(asked) if report.verdict else None
     said = [
@@ -53,7 +54,7 @@ def report_workbook(report: Report, asked: Any) -> IO[bytes]:
 
 
 def report_attachment(report: Report, asked: Any, kind: str) -> Attachment:
-    """Small enough for a mailbox, or refused."""
+    """Render the report as an email attachment, or refuse if it is too large."""
     match kind:
         case "pdf":
             content, mimetype = report_pdf(report, asked), "application/pdf"
@@ -68,7 +69,7 @@ def report_attachment(report: Report, asked: Any, kind: str) -> Attachment:
 
 
 def _joined_lines(lines: Iterable[str]) -> bytes:
-    """Given up as soon as it is too large: some spreadsheets have no end."""
+    """Join the CSV lines, and stop as soon as they are too large."""
     parts, size = [], 0
     for line in lines:
         parts.append(line.encode())

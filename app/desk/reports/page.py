@@ -1,4 +1,4 @@
-"""The page, the files and the endpoint of one report, on Flask-AppBuilder's BaseView and BaseApi."""
+"""Report page, its downloads (CSV, XLSX, PDF), the form that schedules it by email, and its REST endpoint."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from app.kernel.workflow import questions, read
 
 
 class ReportPage(BaseView):
-    """The question above, the answer below; GET alone, so that an answer has an address."""
+    """The parameters above, the rows below. Parameters are in the address, so that a result can be shared."""
 
     report: ClassVar[Report]
     base_permissions = ["can_read"]
@@ -68,7 +68,7 @@ class ReportPage(BaseView):
     @expose("/export.csv")
     @has_access
     def export(self) -> Response:
-        """The same rows, streamed; safe to open in a spreadsheet."""
+        """Stream the rows as CSV, safe to open in a spreadsheet."""
         lines = self.report.lines(self.report.parse(_query_values()))
         headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
         return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
@@ -76,14 +76,14 @@ class ReportPage(BaseView):
     @expose("/export.xlsx")
     @has_access
     def sheet(self) -> Response:
-        """The same rows with their sums, and what was asked on a page of its own."""
+        """Download an Excel workbook: rows and totals, and the parameters on a second sheet."""
         file = report_workbook(self.report, self.report.parse(_query_values()))
         return send_file(file, mimetype=XLSX, as_attachment=True, download_name=f"{self.report.name}.xlsx")
 
     @expose("/export.pdf")
     @has_access
     def paper(self) -> Response:
-        """To be printed, or passed on to somebody without a desk."""
+        """Download the report as PDF."""
         drawn = report_pdf(self.report, self.report.parse(_query_values()))
         return Response(
             drawn,
@@ -94,7 +94,7 @@ class ReportPage(BaseView):
     @expose("/send", methods=["GET", "POST"])
     @has_access
     def send(self) -> Any:
-        """The same again and again by mail, each time of other days; what else is asked stands in the address."""
+        """Schedule the report by email. Its period moves with each delivery; other parameters are in the address."""
         security.require_right(Subscription, "edit")
         asked = self.report.form_values(self.report.parse(_query_values()))
         if request.method == "GET":
@@ -135,7 +135,7 @@ class ReportPage(BaseView):
     @expose("/choices/<name>")
     @has_access
     def choices(self, name: str) -> Any:
-        """What a question can point at: a few rows that fit the words, never a whole table."""
+        """Suggest a few matching rows for a parameter that refers to records."""
         if name not in self.report.points:
             raise Missing
         return {
@@ -164,7 +164,7 @@ class ReportPage(BaseView):
 
 
 class ReportEndpoint(BaseApi):
-    """The same rows for programs: amounts in whole minor units with their currency, every row at once."""
+    """REST endpoint of a report: all rows at once, amounts in minor units with their currency."""
 
     report: ClassVar[Report]
     route_base = "/api/v1/report"
@@ -192,7 +192,7 @@ def _query_values() -> dict[str, str]:
 
 
 def _chosen_recipient() -> User:
-    """Who is chosen, or whoever asks."""
+    """Return the chosen user, by default the current one."""
     chosen = request.form.get("who") or str(access.actor().user_id)
     user = session.get(User, int(chosen)) if chosen.isdecimal() and len(chosen) < 10 else None
     if user is None:

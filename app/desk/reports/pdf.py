@@ -1,4 +1,4 @@
-"""A report on paper: what was asked, what it comes to, its chart and its table, as PDF in the look of the invoices."""
+"""Report as PDF: parameters, result, chart and table, in the layout of the invoices."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from app.money.paper.pdf_page import ACCENT, HAIR, INK, LEFT, MUTED, Sheet, line
 from app.money.paper.pdf_table import PdfColumn, PdfTable
 from app.money.sums.amount import Money
 
-MAX_ROWS = 2_000  # rows: some sixty pages, which nobody reads, and five seconds, for which somebody waits
+MAX_ROWS = 2_000  # about sixty pages and five seconds
 _MAX_BARS = 12
 _CHART_HEIGHT = 30.0
-_PORTRAIT_LETTERS = 105  # letters side by side, beyond which a page lies across
+_PORTRAIT_LETTERS = 105  # letters in a line, beyond which the page is landscape
 _TEXT_KINDS = "text", "relation", "long", "facts"
 _GOOD, _BAD = (26, 112, 70), (176, 42, 42)
 
 
 @dataclass(frozen=True)
 class ReportPdf:
-    """All that is said on it."""
+    """The contents of the PDF, and its layout."""
 
     report: Report
     house: str
@@ -54,7 +54,7 @@ class ReportPdf:
             sheet.flow_text(self.report.empty, LEFT, sheet.width, size=10)
         return bytes(sheet.output())
 
-    # --- what is said ---
+    # --- contents ---
 
     def _columns(self) -> list[PdfColumn]:
         heads = self.report.columns
@@ -86,7 +86,7 @@ class ReportPdf:
         }
 
     def _texts(self, columns: Sequence[PdfColumn]) -> Iterator[str]:
-        """Every word on it: of the faces, only their letters come along."""
+        """Yield all texts: only the letters that they use are embedded from the fonts."""
         report = self.report
         yield from (
             report.label,
@@ -105,7 +105,7 @@ class ReportPdf:
     def _points(self) -> list[Point]:
         return self.report.chart.points(self.report, self.table.sums) if self.report.chart else []
 
-    # --- where it stands ---
+    # --- layout ---
 
     def _head(self, sheet: Sheet) -> None:
         half = sheet.width / 2
@@ -144,7 +144,8 @@ class ReportPdf:
     def _end(self, sheet: Sheet) -> None:
         if self.table.count > len(self.rows):
             sheet.flow_text(
-                f"Showing the first {len(self.rows):,} of {self.table.count:,} rows. Totals include all rows, and the CSV file contains them all.",
+                f"Showing the first {len(self.rows):,} of {self.table.count:,} rows. "
+                "Totals include all rows, and the CSV file contains them all.",
                 LEFT,
                 sheet.width,
                 colour=MUTED,
@@ -162,7 +163,7 @@ def _needs_landscape(columns: Sequence[PdfColumn]) -> bool:
 
 
 def _draw_columns(sheet: Sheet, points: Sequence[Point]) -> None:
-    """In the order of time: the highest is said above, the first and the last below."""
+    """Draw a column chart over time, with the highest value above and the first and last label below."""
     sheet.put_line(max(points, key=lambda it: it.part).display, LEFT, sheet.width, size=7.5, colour=MUTED)
     top, step = sheet.y + line_height(7.5) + 0.5, sheet.width / len(points)
     for at, it in enumerate(points):
@@ -182,7 +183,7 @@ def _draw_columns(sheet: Sheet, points: Sequence[Point]) -> None:
 
 
 def _draw_bars(sheet: Sheet, points: Sequence[Point]) -> None:
-    """The largest first, each with its name before it and its figure behind it."""
+    """Draw a bar chart, the largest bar first, with its label on the left and its value on the right."""
     shown = points[:_MAX_BARS]
     named, figures = sheet.width * 0.3, max(sheet.text_width(it.display, 8.5) for it in shown) + 4
     room = sheet.width - named - figures - 3

@@ -1,4 +1,4 @@
-"""Subscription: a report that somebody is sent again and again, each time of other days."""
+"""Scheduled report (subscription): a report sent to a user by email daily, weekly or monthly, over a moving period."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ PERIODS = {
     "last_year": "Last year",
 }
 MAX_TITLE = 100
-MAX_PER_USER = 30  # of one person
-MAX_FAILURES = 3  # letters in a row that did not arrive, after which none is sent any more
+MAX_PER_USER = 30
+MAX_FAILURES = 3  # failed emails in a row, after which it is paused
 
 
 def _report_labels() -> dict[str, str]:
@@ -77,18 +77,18 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Enclosure:
-    """What goes along with one letter, and what the letter says of it."""
+    """The attachments of one email, and the summary in its text."""
 
     summary: Sequence[str]
     files: Sequence[Attachment]
 
 
-# Worked out once for the words of a letter and for its file.
+# Computed once for the text and the attachment of the same email.
 _enclosures: WeakKeyDictionary[Subscription, Enclosure] = WeakKeyDictionary()
 
 
 class Subscription(Noun):
-    """One report for one person. Each time it is asked as whoever reads it, with what they may at that moment."""
+    """One report for one user. It runs as the recipient, with the rights that they have at that time."""
 
     states = "on", "paused", "removed"
     state_labels: ClassVar[dict[str, str]] = {"on": "Active", "removed": "Deleted"}
@@ -119,17 +119,17 @@ class Subscription(Noun):
     who: Mapped[Any] = relationship("User", lazy="joined")
     asked_by: Mapped[str] = mapped_column(info={"label": "Scheduled by"})
     next_at: Mapped[datetime] = mapped_column(info={"label": "Next delivery"})
-    of_day: Mapped[date | None]  # from which the latest one counts its days
+    of_day: Mapped[date | None]  # the day from which the last delivery counted its period
     sent_at: Mapped[datetime | None] = mapped_column(info={"label": "Last delivery"})
     trouble: Mapped[str] = mapped_column(default="")
 
     refusals: ClassVar[dict[str, str]] = {}
 
-    # --- asking for it ---
+    # --- creating ---
 
     @classmethod
     def subscribe(cls, report: Report, typed: dict[str, str], wanted: Schedule, user: User) -> Self:
-        """For oneself; an administrator also for somebody else, who has to be able to read it."""
+        """Subscribe oneself or, as an administrator, another user who may read the report."""
         me = access.actor()
         if user.id != me.user_id and access.ADMIN not in me.roles:
             raise Forbidden("You don’t have permission to do this.")
@@ -171,10 +171,10 @@ class Subscription(Noun):
             raise Invalid.fields_said(wrong)
         self.next_at = self.next_time_after(clock.now())
 
-    # --- when ---
+    # --- the schedule ---
 
     def next_time_after(self, instant: datetime) -> datetime:
-        """The first time after this instant, by the clock on the wall of the house: whatever is done to that clock, once a day at most."""
+        """Return the next delivery after this instant, in the business time zone: one a day, also on clock changes."""
         zone = ZoneInfo(column.staff_locale.timezone)
         day = instant.astimezone(zone).date() - timedelta(days=1)
         while not (self._falls_on(day) and (at := datetime.combine(day, self.at, zone).astimezone(UTC)) > instant):
@@ -190,7 +190,7 @@ class Subscription(Noun):
         return True
 
     def send_if_due(self) -> None:
-        """Part of a change. Whoever slept through three of them sends the last one, and says of which days it is."""
+        """Send it if it is due. Of several missed deliveries, only the last one is sent. Part of a transaction."""
         if self.state != "on" or self.next_at > clock.now():
             return
         if why := self.why_not() or self._delivery_trouble():
@@ -217,10 +217,10 @@ class Subscription(Noun):
                 name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.staff_locale.timezone
             )
 
-    # --- whether ---
+    # --- permission ---
 
     def why_not(self) -> str:
-        """What speaks against it now, in a sentence; nothing, if they may read it and it can be asked."""
+        """Return why it cannot be sent now, or "" if the recipient may read it and its parameters are valid."""
         report = report_named(self.report)
         if report is None:
             return "This report no longer exists."
@@ -236,6 +236,7 @@ class Subscription(Noun):
         return ""
 
     def _delivery_trouble(self) -> str:
+        """Return the error if the last emails all failed, otherwise ""."""
         mine = select(Message).where(
             Message.noun == "subscription", Message.row_id == self.id, Message.template == "house/report"
         )
@@ -243,14 +244,14 @@ class Subscription(Noun):
         return last[0].trouble if len(last) == MAX_FAILURES and all(each.state == "failed" for each in last) else ""
 
     def wants(self, message: Message) -> bool:
-        """What is to be enclosed is decided by what they may when it goes out."""
+        """Check again, when the email is sent, that the recipient may read the report."""
         return message.template != "house/report" or (self.state != "removed" and not self.why_not())
 
     def _answers(self, report: Report) -> Any:
         return report.parse(self._form_values(report))
 
     def _form_values(self, report: Report) -> dict[str, str]:
-        """As somebody would type it on the day that it counts from; of one day alone, it is the last."""
+        """Return the parameters with the dates of the period; a single date is its last day."""
         first, last = (each.isoformat() for each in self._covered_days())
         dates = _date_questions(report)
         return self.asked | dict.fromkeys(dates[:1], first) | dict.fromkeys(dates[-1:], last)
@@ -258,7 +259,7 @@ class Subscription(Noun):
     def _covered_days(self) -> tuple[date, date]:
         return days_named(self.period, self.of_day or clock.today())
 
-    # --- what is said and enclosed ---
+    # --- the email ---
 
     def attached(self, template: str) -> Sequence[Attachment]:
         if template != "house/report":
@@ -269,11 +270,11 @@ class Subscription(Noun):
 
     @property
     def said(self) -> Sequence[str]:
-        """What it comes to: for the letter alone, and not for whoever looks at the words of letters."""
+        """Return the summary, for the email only: previews of the template show nothing of a report."""
         return self._enclosure().summary if access.actor().is_house else ()
 
     def _enclosure(self) -> Enclosure:
-        """Asked as whoever reads it, and as nobody else."""
+        """Run the report as the recipient."""
         if self not in _enclosures:
             report = report_named(self.report)
             assert report is not None
@@ -283,15 +284,15 @@ class Subscription(Noun):
 
     def _create_enclosure(self, report: Report) -> Enclosure:
         question = self._answers(report)
-        said = [report.verdict(question).words] if report.verdict else []
+        summary = [report.verdict(question).words] if report.verdict else []
         try:
-            return Enclosure(said, [file.report_attachment(report, question, self.format)])
+            return Enclosure(summary, [file.report_attachment(report, question, self.format)])
         except Refused as no:
-            return Enclosure([*said, f"The report is too large to attach. {no.words}"], [])
+            return Enclosure([*summary, f"The report is too large to attach. {no.words}"], [])
 
     @property
     def days(self) -> str:
-        """Of which days the latest one is."""
+        """The days that the last delivery covers."""
         report = report_named(self.report)
         dates = _date_questions(report) if report else []
         first, last = self._covered_days()
@@ -300,17 +301,17 @@ class Subscription(Noun):
 
     @property
     def link(self) -> str:
-        """The page that asks the same."""
+        """The address of the report with the same parameters."""
         report = report_named(self.report)
         return f"/desk/reports/{self.report}/?{urlencode(self._form_values(report) if report else {})}"
 
     @property
     def when(self) -> str:
-        """As somebody says it: every Monday at 07:00."""
+        """The schedule in words: "every Monday at 07:00"."""
         day = {"daily": "day", "weekly": self.weekday.capitalize(), "monthly": f"month on day {self.day}"}[self.rhythm]
         return f"every {day} at {self.at:%H:%M}"
 
-    # --- by hand ---
+    # --- moves ---
 
     @move("on", to="paused", by=ROLES)
     def pause(self) -> None:
@@ -343,14 +344,14 @@ class Subscription(Noun):
             try:
                 tell(self._recipient(), "house/report_stopped", subscription=self)
             except Refused:
-                return  # an address that cannot be written to; it stands in the desk
+                return  # an invalid address; the notification is in the desk
 
     def __str__(self) -> str:
         return self.title or f"Scheduled report {self.id}"
 
 
 def _date_questions(report: Report) -> list[str]:
-    """What it asks about days, which each sending answers anew."""
+    """Return the names of the date parameters, which each delivery fills anew."""
     return [each.name for each in report.questions if each.kind is date]
 
 
