@@ -33,12 +33,14 @@ with app.app_context():
 """
 
 SCHEMA = """
-select 'column', table_name || '.' || column_name, concat_ws(' ', data_type, udt_name, is_nullable, column_default, generation_expression)
+select 'column', table_name || '.' || column_name,
+       concat_ws(' ', data_type, udt_name, is_nullable, column_default, generation_expression)
 from information_schema.columns where table_schema = 'public'
 union all select 'constraint', conrelid::regclass || '.' || conname, pg_get_constraintdef(oid)
 from pg_constraint where connamespace = 'public'::regnamespace
 union all select 'index', indexname, indexdef from pg_indexes where schemaname = 'public'
-union all select 'trigger', tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid) from pg_trigger where not tgisinternal
+union all select 'trigger', tgrelid::regclass || '.' || tgname, pg_get_triggerdef(oid)
+from pg_trigger where not tgisinternal
 union all select 'function', proname, pg_get_functiondef(pg_proc.oid) from pg_proc
 left join pg_depend on pg_depend.objid = pg_proc.oid and deptype = 'e'
 where pronamespace = 'public'::regnamespace and prokind = 'f' and pg_depend.objid is null
