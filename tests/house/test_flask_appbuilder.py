@@ -1,4 +1,4 @@
-"""Tests of docs/flask-appbuilder.md: every noun is a registered view and API, and few addresses run foreign handlers."""
+"""Tests of docs/flask-appbuilder.md: every noun is a registered view and API, and few addresses run other code."""
 
 from __future__ import annotations
 
