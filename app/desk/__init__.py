@@ -1,4 +1,4 @@
-"""The only room that knows Flask-AppBuilder: from each declaration it makes screens, endpoints and rights."""
+"""Desk: registers screens, REST endpoints and rights of all declarations with Flask-AppBuilder. Menu for each role."""
 
 from __future__ import annotations
 
@@ -50,11 +50,11 @@ from app.kernel.feature import is_on
 from app.kernel.pack import Pack
 from config import Settings
 
-BUILT_IN = money, house  # what every installation has, whatever its lines of business
+BUILT_IN = money, house  # installed whatever the packs
 
 
 class Builder(AppBuilder):
-    """Flask-AppBuilder without the pages that nothing links to: its language switch, Back, and form for one's own name."""
+    """Flask-AppBuilder without pages that nothing links to: language switch, Back, and the form for one's name."""
 
     unused = LocaleView, UtilView, UserInfoEditView
 
@@ -64,8 +64,30 @@ class Builder(AppBuilder):
         return super().add_view_no_menu(baseview, *args, **kwargs)
 
 
+# Pages that belong to no resource, report or pack.
+_PAGES = (
+    search.Search,
+    DocsPage,
+    HookSecret,
+    SecondFactor,
+    PasskeyDoor,
+    Passkeys,
+    OidcSignIn,
+    Sessions,
+    Tokens,
+    Rights,
+    Groups,
+    SignInMethods,
+    Impersonation,
+    Words,
+    FormDesign,
+    Notices,
+    Inbox,
+)
+
+
 def flask_settings(settings: Settings) -> dict[str, Any]:
-    """Flask's, Flask-AppBuilder's and their companions' own names for our settings."""
+    """Map our settings to those of Flask, Flask-AppBuilder and their extensions: CSRF, rate limit, JWT, cookies."""
     secure = settings.base_url.startswith("https://")
     return {
         "APP_NAME": settings.business,
@@ -96,14 +118,14 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
         "FAB_ADD_SECURITY_PERMISSION_VIEWS_VIEW": False,
         "FAB_PASSWORD_COMPLEXITY_ENABLED": True,
         "FAB_PASSWORD_COMPLEXITY_VALIDATOR": security.check_password_length,
-        "FAB_API_KEY_ENABLED": True,  # asks for a token of ours before a JWT
+        "FAB_API_KEY_ENABLED": True,  # API tokens are checked before JWT
         "FAB_API_KEY_PREFIXES": [api_token.PREFIX],
-        "AUTH_RATE_LIMITED": False,  # counts the form alone; ours counts the form and the API together
+        "AUTH_RATE_LIMITED": False,  # would count the form only; `throttle` counts the API too
         "RATELIMIT_ENABLED": True,
         "RATELIMIT_STORAGE_URI": settings.redis_url,
         "RATELIMIT_IN_MEMORY_FALLBACK_ENABLED": True,
         "RATELIMIT_HEADERS_ENABLED": True,
-        "RATELIMIT_APPLICATION": "1000 per minute",  # for one address, over everything
+        "RATELIMIT_APPLICATION": "1000 per minute",  # from one address
         "JWT_SECRET_KEY": settings.secret_key,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(minutes=15),
         "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),
@@ -119,6 +141,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 
 
 def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
+    """Set up Flask-AppBuilder and register the declarations of all packs."""
     settings: Settings = app.extensions["settings"]
     editing_now.remember_in(settings.redis_url)
     forget_resources()
@@ -145,24 +168,9 @@ def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             page.register(pack.label)
             builder.add_view_no_menu(page_view(page))
     search.configure(registered_resources())
-    builder.add_view_no_menu(search.Search)
     builder.add_api(Docs)
-    builder.add_view_no_menu(DocsPage)
-    builder.add_view_no_menu(HookSecret)
-    builder.add_view_no_menu(SecondFactor)
-    builder.add_view_no_menu(PasskeyDoor)
-    builder.add_view_no_menu(Passkeys)
-    builder.add_view_no_menu(OidcSignIn)
-    builder.add_view_no_menu(Sessions)
-    builder.add_view_no_menu(Tokens)
-    builder.add_view_no_menu(Rights)
-    builder.add_view_no_menu(Groups)
-    builder.add_view_no_menu(SignInMethods)
-    builder.add_view_no_menu(Impersonation)
-    builder.add_view_no_menu(Words)
-    builder.add_view_no_menu(FormDesign)
-    builder.add_view_no_menu(Notices)
-    builder.add_view_no_menu(Inbox)
+    for view in _PAGES:
+        builder.add_view_no_menu(view)
     app.context_processor(
         lambda: (
             {
@@ -179,7 +187,7 @@ def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     return builder
 
 
-_LAST_PACKS = [each.label for each in BUILT_IN]  # below the lines of business
+_LAST_PACKS = [each.label for each in BUILT_IN]  # in the menu, below the packs
 _STAFF_PATHS = (
     "/desk",
     "/ops",
@@ -195,7 +203,7 @@ _STAFF_PATHS = (
 
 
 def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
-    """What this person may open, by pack: its pages, its nouns, its reports; read from rights that are loaded already."""
+    """Return the menu of the current user by pack: pages, nouns and reports. Needs no query."""
     who = access.actor()
     nouns = [each for each in registered_resources() if is_on(each.part) and who.may(each.noun, "read")]
     asked = [each for each in registered_reports() if is_on(each.part) and each.is_for(who)]
@@ -211,20 +219,20 @@ def _menu() -> list[tuple[str, list[tuple[str, list[Any]]]]]:
 
 
 def _add_entries() -> list[Any]:
-    """What this person may add: by a page that was made for it, or by the form of the noun."""
+    """Return what the current user may add: pages made for adding, and nouns with a form."""
     who = access.actor()
     nouns = [each for each in registered_resources() if each.add and is_on(each.part) and who.may(each.noun, "add")]
     return [*(each for each in registered_pages() if each.adds and each.is_for(who)), *nouns]
 
 
 def _unify_token_errors(jwt: Any) -> None:
-    """Every way in which a token can be wrong is one 401 of the one shape."""
+    """Answer every JWT error with the same 401."""
 
-    def no(*_: Any) -> Any:
+    def refuse(*_: Any) -> Any:
         refusal = NotSignedIn("Send a valid token: Authorization: Bearer …")
         return jsonify(refusal.as_json()), refusal.status
 
-    for hears in (
+    for loader in (
         "unauthorized_loader",
         "invalid_token_loader",
         "expired_token_loader",
@@ -232,4 +240,4 @@ def _unify_token_errors(jwt: Any) -> None:
         "revoked_token_loader",
         "needs_fresh_token_loader",
     ):
-        getattr(jwt, hears)(no)
+        getattr(jwt, loader)(refuse)

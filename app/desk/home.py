@@ -1,4 +1,4 @@
-"""The desk's first page: what is there, and what waits for somebody."""
+"""Home page (dashboard) of the desk: open items, alarms, counts by state, figures and recent changes; openapi.json."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Home(IndexView):
 
     @expose("/figures")
     def figures(self) -> Any:
-        """What takes a moment to count: fetched by the first page when it stands, and a page of its own without a script."""
+        """Slow figures, loaded by the home page after it is shown; a page of its own without JavaScript."""
         who = access.actor()
         if who.user_id is None:
             return redirect(url_for("AuthDBView.login", next="/desk/"))
@@ -84,14 +84,14 @@ class Home(IndexView):
 
     @expose("/openapi.json")
     def openapi(self) -> Response:
-        """The API's description for the page that draws it: the API itself hears tokens only, and that page has a cookie."""
+        """OpenAPI description for the Swagger page, which has a cookie; the API itself accepts tokens only."""
         if not self.appbuilder.sm.has_access("can_show", DocsPage.class_permission_name):
             raise Forbidden("You don’t have permission to do this.")
         return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
 
 
 def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
-    """What waits for whoever is here, with how long it can."""
+    """Yield the open items of the current user, with the first deadline."""
     who = access.actor()
     here = [(resource, it) for resource in mine for it in resource.waits if it.is_for(who.roles)]
     asked = [
@@ -132,7 +132,7 @@ def _deadline_text(until: datetime | None) -> str:
 
 
 def _alarms() -> Iterator[dict[str, Any]]:
-    """Reports that are watched, and are not as they should be."""
+    """Yield the watched reports whose verdict is bad."""
     who = access.actor()
     for report in registered_reports():
         if report.watched and report.verdict and report.is_for(who):
@@ -148,7 +148,7 @@ def _alarms() -> Iterator[dict[str, Any]]:
 
 
 def _counts_of(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
-    """How many rows are in each state: of the nouns that are read without limits in one question, of the others within the reader's own in another."""
+    """Count the rows in each state: one query for nouns without row scope, one for those with it."""
     who = access.actor()
     whole = tuple(each.noun for each in mine if access.sees_all(who, each.noun))
     asked = [_count_all_by_state(whole)] if whole else []
@@ -169,5 +169,5 @@ def _count_by_state(noun: type[Any]) -> Select[str, str, int]:
 
 @lru_cache(64)
 def _count_all_by_state(nouns: tuple[type[Any], ...]) -> CompoundSelect[str, str, int]:
-    """The same question whoever asks it: to put one together for thirty nouns takes longer than to have it answered."""
+    """Build the query once: for thirty nouns, building it takes longer than running it."""
     return union_all(*map(_count_by_state, nouns))

@@ -1,4 +1,4 @@
-"""The books as an accountant reads them: what there is to ask of the ledger, the papers, the refunds and the gateways."""
+"""Accounting reports: trial balance, statements, day book, GST and tax, invoice register, balances, reconciliation."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ACCOUNTING_ROLES = "Accountant Auditor"
 COUNTER_ROLES = "Desk Accountant Auditor"
 
 
-# --- what is asked ----------------------------------------------------------------------------------------------------
+# --- parameters -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class Period:
 
     @property
     def instants(self) -> tuple[datetime, datetime]:
-        """From the first instant of the first day to the first one after the last."""
+        """Return the start of the first day and the end of the last, in the business time zone."""
         return _start_of_day(self.since), _start_of_day(self.until + timedelta(days=1))
 
 
@@ -104,15 +104,11 @@ def _period_bounds(period: Period) -> dict[str, date]:
 # --- the ledger -------------------------------------------------------------------------------------------------------
 
 _AMOUNT, _CURRENCY = Line.__table__.c.money_amount, Line.__table__.c.money_currency
-_CUSTOMER_ACCOUNTS = (
-    "received",
-    "to-give-back",
-    "wallet",
-)  # where a customer's own money lies as long as it is for nothing
+_CUSTOMER_ACCOUNTS = "received", "to-give-back", "wallet"  # hold customers' money that is not allocated
 
 
-def _account_link(it: Account) -> RowLink:
-    return RowLink("account", it.id, str(it))
+def _account_link(account: Account) -> RowLink:
+    return RowLink("account", account.id, str(account))
 
 
 def _debit_or_credit(amount: int, currency: str) -> dict[str, Any]:
@@ -121,14 +117,13 @@ def _debit_or_credit(amount: int, currency: str) -> dict[str, Any]:
 
 def trial_balance(when: AsOf) -> Iterator[Row]:
     order = [*dict.fromkeys(KINDS.values())]
-    for it, left, right in sorted(
-        trial_balance_rows(_start_of_day(when.day)), key=lambda row: order.index(row[0].kind)
-    ):
-        debit, credit = Money(int(left), it.currency), Money(int(right), it.currency)
+    balances = trial_balance_rows(_start_of_day(when.day))
+    for account, left, right in sorted(balances, key=lambda row: order.index(row[0].kind)):
+        debit, credit = Money(int(left), account.currency), Money(int(right), account.currency)
         yield {
-            "account": _account_link(it),
-            "kind": it.kind,
-            "means": it.means,
+            "account": _account_link(account),
+            "kind": account.kind,
+            "means": account.means,
             "debit": debit,
             "credit": credit,
             "balance": debit - credit,
@@ -139,13 +134,14 @@ def check_balance(when: AsOf) -> Verdict:
     wrong = imbalance()
     if not wrong:
         return Verdict(True, "The books balance. Total debits equal total credits.")
-    said = [
+    differences = [
         str(Money(amount, name)) if len(name) == 3 and name.isupper() else f"{name} by {amount}"
         for name, amount in wrong.items()
     ]
     return Verdict(
         False,
-        f"The books don’t balance. The difference is {', '.join(said)}. Contact your administrator before making any further changes.",
+        f"The books don’t balance. The difference is {', '.join(differences)}. "
+        "Contact your administrator before making any further changes.",
     )
 
 
@@ -177,7 +173,7 @@ def account_statement(whose: StatementPeriod) -> Iterator[Row]:
 
 
 def _statement_lines(whose: StatementPeriod, currency: str, balance: int, lines: list[Found[Any]]) -> Iterator[Row]:
-    """One currency of a statement: what it began with, every line, and what it ends with."""
+    """Yield one currency of a statement: opening balance, entries, closing balance."""
     yield {"day": whose.since, "what": "Opening balance", "balance": Money(balance, currency), "mark": "sum"}
     for it in lines:
         balance += it.amount
@@ -222,12 +218,14 @@ def day_book(period: Period) -> Iterator[Row]:
         yield posting | {"account": _account_link(it.Account)} | _debit_or_credit(it.amount, it.Account.currency)
 
 
-# --- the papers -------------------------------------------------------------------------------------------------------
+# --- invoices and tax -------------------------------------------------------------------------------------------------
 
-# Each line of each invoice and credit note of some days; a credit note takes away what an invoice said.
+# Each line of each invoice and credit note in a period; credit notes count as negative.
 _INVOICE_LINES = """
-    select i.id, i.kind, i.number, i.day, i.place, i.total_currency as currency, i.buyer->>'name' as buyer, coalesce(i.buyer->>'tax_number', '') as gstin,
-           case i.kind when 'credit_note' then -1 else 1 end as sign, line->'taxes' as taxes, line->'rates' as rates, (line->>'net')::bigint as net,
+    select i.id, i.kind, i.number, i.day, i.place, i.total_currency as currency,
+           i.buyer->>'name' as buyer, coalesce(i.buyer->>'tax_number', '') as gstin,
+           case i.kind when 'credit_note' then -1 else 1 end as sign,
+           line->'taxes' as taxes, line->'rates' as rates, (line->>'net')::bigint as net,
            (select coalesce(sum(value::int), 0) from jsonb_each_text(line->'rates')) as rate,
            (select coalesce(sum(value::bigint), 0) from jsonb_each_text(line->'taxes')) as tax
     from invoice i cross join lateral jsonb_array_elements(i.lines) line
@@ -236,28 +234,31 @@ _INVOICE_LINES = """
 
 _TAXES = text(f"""
     select place, coalesce(one.key, 'No tax') as name, (rates->>one.key)::int as rate, currency,
-           coalesce(sum(net) filter (where sign > 0), 0) as sold, coalesce(sum(net) filter (where sign < 0), 0) as credited,
+           coalesce(sum(net) filter (where sign > 0), 0) as sold,
+           coalesce(sum(net) filter (where sign < 0), 0) as credited,
            sum(sign * net) as taxable, coalesce(sum(sign * one.value::bigint), 0) as tax
     from ({_INVOICE_LINES}) sold left join lateral jsonb_each_text(taxes) one on true
     group by place, one.key, 3, currency order by currency, place, 2, 3
-""")  # noqa: S608  # put together from constants
+""")  # noqa: S608  # built from constants
 
 _GST_RETURN = text(f"""
     select case when gstin = '' then 'B2C' when sign < 0 then 'CDNR' else 'B2B' end as part, gstin, place, currency,
-           case when gstin <> '' then id end as id, case when gstin <> '' then number end as number, case when gstin <> '' then day end as day,
-           case when gstin <> '' then buyer end as buyer,
+           case when gstin <> '' then id end as id, case when gstin <> '' then number end as number,
+           case when gstin <> '' then day end as day, case when gstin <> '' then buyer end as buyer,
            rate, sum(sign * net) as taxable,
-           sum(sign * coalesce((taxes->>'CGST')::bigint, 0)) as cgst, sum(sign * coalesce((taxes->>'SGST')::bigint, 0)) as sgst,
+           sum(sign * coalesce((taxes->>'CGST')::bigint, 0)) as cgst,
+           sum(sign * coalesce((taxes->>'SGST')::bigint, 0)) as sgst,
            sum(sign * coalesce((taxes->>'IGST')::bigint, 0)) as igst,
            sum(sign * tax) as tax
     from ({_INVOICE_LINES}) sold
     group by 1, 2, 3, 4, 5, 6, 7, 8, 9 order by 1, 4, 2, 7, 6, 3, 9
 """)  # noqa: S608
 
-# Every paper with how many numbers are missing in front of it: counted over the whole series, whatever days are shown.
+# Every document, and how many numbers are missing before it, counted over the whole series and not only the period.
 _REGISTER = """
     select paper.*, at - coalesce(lag(at) over (partition by series order by at), 0) - 1 as missing
-    from (select invoice.*, regexp_replace(number, '[0-9]+$', '') as series, substring(number from '[0-9]+$')::int as at from invoice) paper
+    from (select invoice.*, regexp_replace(number, '[0-9]+$', '') as series,
+                 substring(number from '[0-9]+$')::int as at from invoice) paper
 """
 _DOCUMENTS = text(f"""
     select it.*, person.name as person, bill.number as bill, credits.number as credited
@@ -324,12 +325,13 @@ def check_numbering(which: RegisterPeriod) -> Verdict:
     if missing:
         return Verdict(
             False,
-            f"{missing} document number{'s are' if missing > 1 else ' is'} missing in this period. Numbering must have no gaps, so investigate this now.",
+            f"{missing} document number{'s are' if missing > 1 else ' is'} missing in this period. "
+            "Numbering must have no gaps, so investigate this now.",
         )
     return Verdict(True, f"No numbers are missing in {count} document{'s' if count != 1 else ''}.")
 
 
-# --- what is still to come, and what went back ------------------------------------------------------------------------
+# --- outstanding balances and refunds ---------------------------------------------------------------------------------
 
 
 def outstanding_balances(when: AsOf) -> Iterator[Row]:
@@ -340,14 +342,14 @@ def outstanding_balances(when: AsOf) -> Iterator[Row]:
     )
     bills = iter(session.scalars(asked_for))
     while some := [*islice(bills, 1000)]:
-        things = {noun: _billed_rows(noun, some) for noun in {bill.noun for bill in some}}
+        billed = {noun: _billed_rows(noun, some) for noun in {bill.noun for bill in some}}
         for bill in some:
-            if things[bill.noun][bill.row_id].awaits(bill):
+            if billed[bill.noun][bill.row_id].awaits(bill):
                 yield _aged_row(bill, when.day)
 
 
 def _billed_rows(noun: str, bills: list[Bill]) -> dict[int, Any]:
-    """What these bills are for, loaded at once."""
+    """Load the rows that these bills are for, in one query."""
     kind = noun_of_table(noun)
     return {
         each.id: each
@@ -419,7 +421,7 @@ Sums = dict[tuple[str, str], dict[str, int]]
 
 
 def _captured_sums(period: Period) -> Sums:
-    """What was captured there and here, by the last count of each day."""
+    """Sum what was captured at the gateway and here, by the last reconciliation of each day."""
     its = Tally.__table__.c
     there, here, differs = (func.sum(each) for each in (its.there_amount, its.here_amount, its.difference_amount))
     found = (
@@ -434,7 +436,7 @@ def _captured_sums(period: Period) -> Sums:
 
 
 def _settled_sums(period: Period) -> Sums:
-    """What reached our bank, what was kept of it, and how many lines nobody could match."""
+    """Sum what was settled to the bank, the fees and tax, and count the unmatched settlements."""
     its = Settlement.__table__.c
     to_bank = func.sum(its.credit_amount - its.debit_amount - its.fee_amount - its.tax_amount)
     unmatched = func.count().filter(Settlement.state == "differs")
@@ -451,7 +453,7 @@ def _settled_sums(period: Period) -> Sums:
 
 
 def _unsettled_sums(period: Period) -> Sums:
-    """What a gateway has taken for us and not paid out by the last day: what our books say it owes us."""
+    """Sum what each gateway owes us at the end of the period, by our books."""
     name = func.substr(Account.name, len("gateway ") + 1, type_=String)
     found = select(name, _CURRENCY, func.sum(_AMOUNT)).select_from(Line).join(Posting, Line.posting_id == Posting.id)
     found = (
@@ -463,7 +465,7 @@ def _unsettled_sums(period: Period) -> Sums:
 
 
 def _mismatches(period: Period) -> Iterator[Row]:
-    """Each row that is not the same on both sides, and where it is looked into."""
+    """Yield each payment and settlement that does not match, with a link."""
     for tally in session.scalars(
         select(Tally).where(Tally.day.between(period.since, period.until), Tally.state == "differs").order_by(Tally.day)
     ):
@@ -550,8 +552,8 @@ reports = [
         rows=account_statement,
         total="debit credit",
         roles=ACCOUNTING_ROLES,
-        note="General ledger of one account, with opening and closing balance. With only a customer chosen, it lists their receipts, allocations and refunds. "
-        "Cr is the amount we owe them.",
+        note="General ledger of one account, with opening and closing balance. "
+        "With only a customer chosen, it lists their receipts, allocations and refunds. Cr is the amount we owe them.",
         empty="Choose an account, a customer, or both, and a period.",
     ),
     Report(
@@ -603,8 +605,8 @@ reports = [
         rows=tax_summary,
         total="tax",
         roles=ACCOUNTING_ROLES,
-        note="Invoices less credit notes in this period, by place of supply, tax and rate. CGST and SGST apply to the same taxable value, so taxable values are not "
-        "added up.",
+        note="Invoices less credit notes in this period, by place of supply, tax and rate. "
+        "CGST and SGST apply to the same taxable value, so taxable values are not added up.",
         empty="There are no invoices or credit notes in this period.",
     ),
     Report(
@@ -643,7 +645,8 @@ reports = [
         rows=gst_return,
         total="taxable cgst sgst igst total",
         roles=ACCOUNTING_ROLES,
-        note="Figures for GSTR-1: each invoice (B2B) and credit note (CDNR) to customers with a GSTIN, and totals by place of supply and rate for all others (B2C).",
+        note="Figures for GSTR-1: each invoice (B2B) and credit note (CDNR) to customers with a GSTIN, "
+        "and totals by place of supply and rate for all others (B2C).",
         empty="There are no invoices or credit notes in this period.",
     ),
     Report(
@@ -741,7 +744,8 @@ reports = [
         rows=refund_ageing,
         total="money",
         roles=COUNTER_ROLES,
-        note="Refunds requested in this period, and how many days each has taken. Failed refunds are listed first because they are still owed.",
+        note="Refunds requested in this period, and how many days each has taken. "
+        "Failed refunds are listed first because they are still owed.",
         empty="No refunds were requested in this period.",
     ),
     Report(
@@ -776,7 +780,8 @@ reports = [
         groups="gateway",
         verdict=check_reconciliation,
         roles=ACCOUNTING_ROLES,
-        note="Payments captured by each gateway in this period (in UTC, as gateways report), compared with our books and with what was settled to the bank. "
+        note="Payments captured by each gateway in this period (in UTC, as gateways report), "
+        "compared with our books and with what was settled to the bank. "
         "“Not yet settled” is the amount the gateway owes us at the end of the period.",
         empty="No gateway was reconciled in this period. Reconciliation runs every hour.",
     ),

@@ -1,4 +1,4 @@
-"""Money on the desk: what was asked for, what came, what went back, on paper and in the books."""
+"""Money on the desk: resources for payments, refunds, payment requests, invoices, ledger, settlements and coupons."""
 
 from __future__ import annotations
 
@@ -79,7 +79,8 @@ money = Pack(
             also="money received paid card upi cash transaction",
             icon="wallet",
             list="gateway_id gateway method bill.number bill.person money state back owed_back captured_at",
-            show="gateway_id state money back bill bill.person pays owed_back | Payment details: gateway method captured_at taken_at cleared_at error",
+            show="gateway_id state money back bill bill.person pays owed_back"
+            " | Payment details: gateway method captured_at taken_at cleared_at error",
             search="gateway_id bill.number bill.person.name bill.person.email",
             filters="state gateway captured_at",
             labels={"bill": "Payment request", "bill.number": "Payment request", "bill.person": "Customer"},
@@ -111,7 +112,8 @@ money = Pack(
             also="money back return reimbursement",
             icon="history",
             list="number payment.bill.person money state why created_at trouble",
-            show="number state money why payment payment.bill payment.bill.person | Refund details: gateway gateway_id reference elsewhere owed_at done_at tries trouble",
+            show="number state money why payment payment.bill payment.bill.person"
+            " | Refund details: gateway gateway_id reference elsewhere owed_at done_at tries trouble",
             search="number gateway_id payment.gateway_id payment.bill.person.name",
             labels={"created_at": "Requested", "payment.bill": "Payment request", "payment.bill.person": "Customer"},
             filters="state gateway created_at",
@@ -141,7 +143,8 @@ money = Pack(
             icon="receipt",
             one="payment request",
             list="number person price part state due_at gateway",
-            show="number state person price part due_at noun row_id | Line items: lines left buyer | Revenue: earned delivered_at | Gateway: gateway order_id",
+            show="number state person price part due_at noun row_id | Line items: lines left buyer"
+            " | Revenue: earned delivered_at | Gateway: gateway order_id",
             search="number order_id person.name person.email",
             labels={"person": "Customer", "created_at": "Created"},
             filters="state part due_at created_at",
@@ -179,12 +182,14 @@ money = Pack(
         ),
         Resource(
             Business,
-            also="settings company organisation practice address logo gstin tax currency timezone time zone contact details",
+            also="settings company organisation practice address logo gstin tax currency timezone time zone"
+            " contact details",
             icon="home",
             one="business details",
             label="Business details",
             list="name email tax_number",
-            show="logo name email phone address hours | Tax and payments: tax_number region upi | Time zone and currency: timezone currency",
+            show="logo name email phone address hours | Tax and payments: tax_number region upi"
+            " | Time zone and currency: timezone currency",
             edit="name email phone address hours tax_number region upi timezone currency logo",
             roles={"Desk": "read", "Accountant": "read", "Auditor": "read"},
             scope=everything,
@@ -222,7 +227,8 @@ money = Pack(
             also="tax invoice credit note bill gst receipt",
             icon="receipt",
             list="number kind day person total tax credits",
-            show="number kind day total tax person lines | Details: about why bill payment refund credits | Seller and customer: seller buyer place",
+            show="number kind day total tax person lines | Details: about why bill payment refund credits"
+            " | Seller and customer: seller buyer place",
             search="number person.name person.email",
             labels={"person": "Customer", "bill": "Payment request", "credits": "Against invoice"},
             filters="kind day",
@@ -237,7 +243,8 @@ money = Pack(
             icon="tag",
             part="coupons",
             list="code percent amount until used uses_at_most state",
-            show="code percent amount note state | Validity and usage: since until uses_at_most uses_each used | Limits: minimum off_at_most",
+            show="code percent amount note state | Validity and usage: since until uses_at_most uses_each used"
+            " | Limits: minimum off_at_most",
             add="code percent amount since until minimum off_at_most uses_at_most uses_each note",
             search="code note",
             filters="state",
@@ -365,12 +372,14 @@ money = Pack(
         Feature(
             "coupons",
             "Coupons",
-            "Customers can enter a coupon code for a discount. When disabled, no codes are accepted. Anything already sold keeps its discount.",
+            "Customers can enter a coupon code for a discount. When disabled, no codes are accepted. "
+            "Anything already sold keeps its discount.",
         ),
         Feature(
             "baskets",
             "Shopping cart",
-            "Customers can add several items to a cart and pay for them together. When disabled, each item is paid for separately.",
+            "Customers can add several items to a cart and pay for them together. "
+            "When disabled, each item is paid for separately.",
             doors="basket.show_collected basket.pay basket.take_out",
         ),
     ],

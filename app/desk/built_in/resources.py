@@ -1,4 +1,4 @@
-"""The house's own nouns on the desk: people, messages, jobs and the history."""
+"""General resources of every installation: customers, messages, consent, custom fields, tasks, jobs and history."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ from app.messages.wording import Wording
 
 READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
 
-# Who may be chosen as somebody's user account, in a form of a noun that points at one.
+# A form with a relation to a user account may offer all users to the Desk role.
 access.declare(User, frozenset({"Desk"}), {})
 
 
 def _unacknowledged() -> ColumnElement[bool]:
-    """Handed over, and long enough ago for an answer."""
+    """Handed to the provider more than 20 minutes ago without an answer."""
     return (Message.state == "handed") & (Message.changed_at < clock.ahead(minutes=-20))
 
 
@@ -137,7 +137,8 @@ house = Pack(
             also="email sms whatsapp notification sent outbox mail reminder",
             icon="mail",
             list="person template channel state due_at sent_at",
-            show="person state trouble noun row_id | Content: subject body template edition wording | Delivery: channel due_at sent_at delivered_at read_at tries",
+            show="person state trouble noun row_id | Content: subject body template edition wording"
+            " | Delivery: channel due_at sent_at delivered_at read_at tries",
             search="person.email person.phone template subject",
             found=False,
             filters="state channel due_at",
@@ -158,7 +159,8 @@ house = Pack(
             one="custom field",
             label="Custom fields",
             list="label noun kind required listed state",
-            show="label noun kind target options state | Form: help required place | List, search and API: listed found key",
+            show="label noun kind target options state | Form: help required place"
+            " | List, search and API: listed found key",
             add="noun label kind target options help required listed found place",
             edit="label options help required listed found place",
             search="label",
@@ -196,7 +198,8 @@ house = Pack(
             label="Scheduled reports",
             empty="Open a report and choose “Schedule” to receive it by email every day, week or month.",
             list="title who period rhythm format next_at sent_at state",
-            show="title who asked_by state trouble | Report: report asked period format | Schedule: rhythm weekday day at next_at sent_at",
+            show="title who asked_by state trouble | Report: report asked period format"
+            " | Schedule: rhythm weekday day at next_at sent_at",
             edit="title period format rhythm weekday day at",
             search="title report",
             filters="state who rhythm",
