@@ -430,7 +430,7 @@ def open_slot(service: Service, asha: Practitioner) -> Callable[..., Slot]:
     def open_slot(*, hours: float = 48, of: Practitioner | None = None, **more: Any) -> Slot:
         start = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=hours)
         with transaction():
-            slot = Slot.at(of or asha, service, start)
+            slot = Slot.starting_at(of or asha, service, start)
             for name, value in more.items():
                 setattr(slot, name, value)
             session.add(slot)

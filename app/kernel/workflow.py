@@ -92,7 +92,7 @@ def move(
             confirm,
             when,
             careful,
-            getdoc(body) or "",
+            " ".join((getdoc(body) or "").split()),  # people read it, without the line breaks of the source
             after,
         )
 

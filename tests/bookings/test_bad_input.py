@@ -307,7 +307,7 @@ def day_of_25_hours(it: House) -> Any:
     with transaction():
         for at, each in zip((first, first + timedelta(hours=1)), slots, strict=True):
             each.starts_at = at
-            each.last()
+            each.set_times()
     it.look()
     told = it.public.get("/api/slots?service=first&from=2027-10-31&to=2027-10-31&tz=Europe/Rome")
     assert [each["starts_at"] for each in told.get_json()["slots"]] == [

@@ -71,7 +71,7 @@ def test_nobody_is_in_two_places_at_once(slot: Slot, hold: Hold, service: Servic
     with transaction():
         short = Service(name="Follow-up", slug="short", minutes=30, price=service.price, notice_minutes=0)
         session.add(short)
-        overlapping = Slot.at(asha, short, slot.starts_at + timedelta(minutes=30))
+        overlapping = Slot.starting_at(asha, short, slot.starts_at + timedelta(minutes=30))
         session.add(overlapping)
     assert free(short) == [overlapping.id]
     hold(slot)
@@ -84,7 +84,7 @@ def test_the_constraint_holds_where_the_check_is_switched_off(
     slot: Slot, hold: Hold, service: Service, asha: Practitioner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with transaction():
-        overlapping = Slot.at(asha, service, slot.starts_at + timedelta(minutes=30))
+        overlapping = Slot.starting_at(asha, service, slot.starts_at + timedelta(minutes=30))
         session.add(overlapping)
     hold(slot)
     monkeypatch.setattr(Booking, "take_seat", classmethod(lambda cls, slot, besides=None: 1))

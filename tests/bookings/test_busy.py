@@ -16,7 +16,7 @@ from app.kernel.errors import Refused
 from app.messages import safe_http
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking
-from app.packs.bookings.hours.external_busy import Address, Busy, BusyCalendar, busy_times, without
+from app.packs.bookings.hours.external_busy import Address, Busy, BusyCalendar, busy_times, subtract_spans
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
 from config import Settings
@@ -94,10 +94,10 @@ def test_what_has_not_changed_is_not_read_again_until_more_has_come_into_reach(
     put((start, start + timedelta(hours=1)))
     work_off()
     first = BusyCalendar.get(calendar.id).refreshed_at
-    BusyCalendar.get(calendar.id).read()
+    BusyCalendar.get(calendar.id).sync_times()
     assert BusyCalendar.get(calendar.id).refreshed_at == first
     with later(hours=21):
-        BusyCalendar.get(calendar.id).read()
+        BusyCalendar.get(calendar.id).sync_times()
         assert BusyCalendar.get(calendar.id).refreshed_at != first
 
 
@@ -110,7 +110,7 @@ def test_a_calendar_that_cannot_be_read_keeps_its_times_and_staff_see_why(
     put((start, start + timedelta(hours=1)))
     work_off()
     put(raw=raw)
-    BusyCalendar.get(calendar.id).read()
+    BusyCalendar.get(calendar.id).sync_times()
     assert len(times(calendar)) == 1
     trouble = BusyCalendar.get(calendar.id).trouble
     assert trouble.endswith(".")
@@ -131,8 +131,8 @@ def test_a_stretch_with_holes_is_what_is_left_of_it(start: datetime) -> None:
     def at(*hours: int) -> tuple[datetime, datetime]:
         return start + timedelta(hours=hours[0]), start + timedelta(hours=hours[1])
 
-    assert list(without(at(0, 8), [at(6, 9), at(-2, 1), at(3, 4), at(3, 5), at(20, 30)])) == [at(1, 3), at(5, 6)]
-    assert list(without(at(0, 8), [at(-1, 9)])) == []
+    assert list(subtract_spans(at(0, 8), [at(6, 9), at(-2, 1), at(3, 4), at(3, 5), at(20, 30)])) == [at(1, 3), at(5, 6)]
+    assert list(subtract_spans(at(0, 8), [at(-1, 9)])) == []
 
 
 def test_google_is_asked_for_busy_times_too(

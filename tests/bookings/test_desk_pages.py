@@ -372,8 +372,8 @@ def test_an_hour_that_two_services_offer_is_open_once(
         with transaction():
             other = Service(name="Follow-up", slug="follow-up", minutes=30, price=Money(0, "INR"), notice_minutes=0)
             session.add(other)
-            session.add(Slot.at(asha, other, slot.starts_at))
-            session.add(Slot.at(asha, other, slot.starts_at + timedelta(minutes=30)))
+            session.add(Slot.starting_at(asha, other, slot.starts_at))
+            session.add(Slot.starting_at(asha, other, slot.starts_at + timedelta(minutes=30)))
         assert [(row["open"], row["booked"]) for row in ask("occupancy")] == [(60, 0)]
         paid(slot)
         assert [(row["open"], row["booked"], row["rate"]) for row in ask("occupancy")] == [(60, 60, 100.0)]

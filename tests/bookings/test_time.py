@@ -32,7 +32,7 @@ from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
 from app.packs.bookings.hours.special_hours import SpecialHours
 from app.packs.bookings.offer.assignment import Assignment
-from app.packs.bookings.offer.availability import Day, Lasting, Rule, Timetable, starts
+from app.packs.bookings.offer.availability import Day, Lasting, Rule, Timetable
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
@@ -91,7 +91,7 @@ lastings = st.builds(
 def on_the_wall(rule: Rule, instant: datetime, zone: str) -> bool:
     local = instant.astimezone(ZoneInfo(zone))
     return (
-        rule.holds(local.date())
+        rule.applies_on(local.date())
         and rule.opens <= local.time()
         and (local.time() < rule.closes or rule.closes == time(0))
     )
@@ -109,7 +109,7 @@ def minutes_of(start: datetime, lasting: Lasting) -> list[datetime]:
 def test_every_slot_lies_within_the_hours_on_the_wall_and_no_two_overlap(
     week: list[Rule], lasting: Lasting, first: date, zone: str
 ) -> None:
-    found = Timetable(zone, week).starts(lasting, first, first + timedelta(days=8))
+    found = Timetable(zone, week).start_times(lasting, first, first + timedelta(days=8))
     assert all(
         any(on_the_wall(rule, minute, zone) for rule in week)
         for start in found
@@ -172,7 +172,7 @@ def test_what_is_away_is_never_covered_and_moves_nothing_else(
     begin = datetime.combine(first, time(0), UTC)
     absent = [(begin + since * HOUR, begin + (since + hours) * HOUR) for since, hours in away]
     whole, left = (
-        Timetable(zone, week, away=each).starts(lasting, first, first + timedelta(days=7)) for each in ([], absent)
+        Timetable(zone, week, away=each).start_times(lasting, first, first + timedelta(days=7)) for each in ([], absent)
     )
     touched = [
         start
@@ -199,13 +199,15 @@ def test_what_is_away_is_never_covered_and_moves_nothing_else(
 )
 def test_a_day_holds_as_many_half_hours_as_it_really_has(zone: str, day: str, hours: float) -> None:
     here = date.fromisoformat(day)
-    found = Timetable(zone, [Rule(here.weekday(), time(0), time(0))]).starts(Lasting(timedelta(minutes=30)), here, here)
+    found = Timetable(zone, [Rule(here.weekday(), time(0), time(0))]).start_times(
+        Lasting(timedelta(minutes=30)), here, here
+    )
     assert len(found) == 2 * hours
 
 
 @pytest.mark.parametrize("zone", ZONES)
 def test_nine_stays_nine_all_year(zone: str) -> None:
-    found = Timetable(zone, [Rule(day, time(9), time(10)) for day in range(7)]).starts(
+    found = Timetable(zone, [Rule(day, time(9), time(10)) for day in range(7)]).start_times(
         Lasting(HOUR), date(2026, 1, 1), date(2026, 12, 31)
     )
     assert len(found) == 365
@@ -216,7 +218,9 @@ def test_hours_that_do_not_exist_are_not_offered_and_doubled_ones_are_offered_tw
     half = Lasting(timedelta(minutes=30))
 
     def at(opens: time, closes: time, day: date) -> list[str]:
-        return [f"{start:%H:%M}" for start in Timetable("Europe/Rome", [Rule(6, opens, closes)]).starts(half, day, day)]
+        return [
+            f"{start:%H:%M}" for start in Timetable("Europe/Rome", [Rule(6, opens, closes)]).start_times(half, day, day)
+        ]
 
     spring, autumn = date(2027, 3, 28), date(2027, 10, 31)
     assert at(time(2), time(3), spring) == []
@@ -238,7 +242,7 @@ def test_one_day_can_be_closed_or_have_more_and_holidays_give_way_to_what_is_ext
     ]
 
     def hours(*special: Day, holidays: frozenset[date] = frozenset()) -> list[int]:
-        return [start.hour for start in Timetable("UTC", usual, special, holidays).starts(hour, monday, monday)]
+        return [start.hour for start in Timetable("UTC", usual, special, holidays).start_times(hour, monday, monday)]
 
     assert hours() == [9, 10, 11]  # two that overlap are one, and what is over is over
     assert hours(Day(monday)) == []
@@ -251,8 +255,8 @@ def test_one_day_can_be_closed_or_have_more_and_holidays_give_way_to_what_is_ext
 def test_a_step_and_the_quiet_around_decide_how_close_they_begin() -> None:
     span = [(datetime(2026, 11, 23, 9, tzinfo=UTC), datetime(2026, 11, 23, 12, tzinfo=UTC))]
     ten = timedelta(minutes=10)
-    assert [f"{each:%H:%M}" for each in starts(span, [], Lasting(HOUR, ten, ten))] == ["09:00", "10:20"]
-    assert [f"{each:%H:%M}" for each in starts(span, [], Lasting(HOUR, step=timedelta(minutes=45)))] == [
+    assert [f"{each:%H:%M}" for each in start_times(span, [], Lasting(HOUR, ten, ten))] == ["09:00", "10:20"]
+    assert [f"{each:%H:%M}" for each in start_times(span, [], Lasting(HOUR, step=timedelta(minutes=45)))] == [
         "09:00",
         "09:45",
         "10:30",
@@ -497,7 +501,7 @@ def test_what_is_by_hand_stays_as_it_is_and_only_gives_way_to_a_closure(
 ) -> None:
     weekly(asha, 10, 13)
     at(11).close()  # type: ignore[union-attr]
-    by_hand = Slot.at(asha, service, tomorrow(18))
+    by_hand = Slot.starting_at(asha, service, tomorrow(18))
     written(by_hand)
     enter("dina").post(f"/desk/slot/{at(12).id}/edit", data={"seats": "4", "version": "1"})  # type: ignore[union-attr]
     with transaction():

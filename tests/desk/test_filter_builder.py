@@ -41,7 +41,7 @@ def slots(service: Service, asha: Practitioner, dev: Practitioner) -> None:
     plan += [(dev, timedelta(days=-7, hours=9), 1), (dev, timedelta(days=8), 2)]
     with transaction():
         for who, after, seats in plan:
-            slot = Slot.at(who, service, midnight + after)
+            slot = Slot.starting_at(who, service, midnight + after)
             slot.seats = seats
             session.add(slot)
 

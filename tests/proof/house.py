@@ -145,7 +145,7 @@ class House:
             session.flush()
             # The fourth hour overlaps the first: nobody is in two places.
             hours = [(plain, 30.0), (taxed, 40), (large, 50), (plain, 30.5), (taxed, 60), (plain, 70)]
-            session.add_all([Slot.at(asha, each, BEGIN + timedelta(hours=hour)) for each, hour in hours])
+            session.add_all([Slot.starting_at(asha, each, BEGIN + timedelta(hours=hour)) for each, hour in hours])
 
     # --- what is there ---
 

@@ -162,7 +162,7 @@ MUTANTS = [
     Mutant(
         "a late payment skips the place check",
         "app/packs/bookings/booking/booking.py",
-        "seat = self.free_seat(self.slot)",
+        "seat = self.find_free_seat(self.slot)",
         "seat = self.seat",
         about="seat",
     ),
@@ -176,7 +176,7 @@ MUTANTS = [
     Mutant(
         "cancelling earns nothing",
         "app/packs/bookings/booking/changes.py",
-        "            bill.deliver()\n",
+        "            bill.deliver()  # what is not refunded is earned\n",
         "",
         about="cancelled",
     ),

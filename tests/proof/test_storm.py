@@ -135,7 +135,10 @@ def test_a_storm_leaves_the_money_true(build: Callable[[], House], seed: int) ->
     house = build()
     with transaction():
         asha, services = house.pick(Practitioner, 0), session.scalars(select(Service)).all()
-        made = [Slot.at(asha, services[n % len(services)], BEGIN + timedelta(hours=100 + 2 * n)) for n in range(SLOTS)]
+        made = [
+            Slot.starting_at(asha, services[n % len(services)], BEGIN + timedelta(hours=100 + 2 * n))
+            for n in range(SLOTS)
+        ]
         session.add_all(made)
     storm = Storm(house, [each.id for each in made], seed)
     clock._read = lambda: house.clock

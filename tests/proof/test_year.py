@@ -24,8 +24,9 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.messages.message import Message
 from app.money.sums.refund_policy import RefundPolicy
-from app.packs.bookings.booking.booking import STANDING, Booking
+from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.changes import CallOff, NewTime
+from app.packs.bookings.booking.seats import STANDING
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
@@ -129,7 +130,7 @@ class Year:
         return {"name": name, "email": f"{name.replace(' ', '.').lower()}@example.com", "phone": "", "timezone": zone}
 
     def visit(self) -> None:
-        service = self.chance.choice(Service.offered())
+        service = self.chance.choice(Service.all_offered())
         free = Booking.free_slots(service, clock.now(), clock.ahead(days=self.chance.choice((2, 7, 30))))
         if not free:
             self.wait_for(service)
@@ -208,7 +209,7 @@ class Year:
         who = {"name": person.name, "email": person.email, "phone": person.phone, "timezone": "UTC"}
         with transaction():
             waiting.lock()
-            booking = Booking.hold(kept.slot, who, {}, instead_of=kept)
+            booking = Booking.hold(kept.slot, who, {}, replaces=kept)
             waiting.take(booking)
         self.done["taken from the line"] += 1
         self.pay(booking.id)

@@ -72,7 +72,7 @@ def test_nine_oclock_stays_nine_oclock_when_a_booking_moves_into_summer(
     winter, summer = (datetime.combine(night + timedelta(days=n), time(9), ROME).astimezone(UTC) for n in (-1, 2))
     with transaction():
         asha.timezone, service.days_ahead = "Europe/Rome", 400  # the next such night can be a year away
-        slots = [Slot.at(asha, service, each) for each in (winter, summer)]
+        slots = [Slot.starting_at(asha, service, each) for each in (winter, summer)]
         session.add_all(slots)
     booking = Booking.hold(slots[0], MEERA | {"timezone": "Europe/Rome"}, {})
     booking.mark_paid(ByHand("cash", "R-1"))

@@ -1,1 +1,1 @@
-"""Bookings: the noun itself, its places, meeting, calendar invitation and waiting list."""
+"""Bookings: holds, seats, checkout, changes, meetings, calendar invitations, the waiting list and generated slots."""

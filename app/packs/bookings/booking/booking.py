@@ -1,4 +1,4 @@
-"""Booking: one customer's reservation of a seat, with all its states and moves from the hold to the end."""
+"""Booking: one customer's reservation of a seat in a slot, with all its states and moves from hold to completion."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from app.money.sums.quote import Quote
 from app.packs.bookings.booking import prepaid_use
 from app.packs.bookings.booking.changes import CallOff, Changeable, NewTime, refund_preview
 from app.packs.bookings.booking.choices import Choices
-from app.packs.bookings.booking.invitation import attached
+from app.packs.bookings.booking.invitation import attachments_of
 from app.packs.bookings.booking.meeting import Meeting
 from app.packs.bookings.booking.once import HeldOnce
 from app.packs.bookings.booking.prepaid_use import PassUse
@@ -180,7 +180,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
 
     @classmethod
     def _accept_quote(cls, service: Service, wanted: Choices) -> Quote:
-        """Accept the quote that was shown, if it is for these choices and still valid; without one, quote today's price."""
+        """Accept the quote that was shown, if it is valid for these choices; without one, quote today's price."""
         quote = Quote.by_token(wanted.quote) if wanted.quote else wanted.new_quote(service)
         if not wanted.matches(quote, service):
             raise Invalid.fields_said(
@@ -254,7 +254,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         return super().lock()
 
     def accept_payment(self, payment: Payment) -> str | None:
-        """Confirm the booking, also late if the seat is still free. Otherwise answer why the payment must be refunded."""
+        """Confirm the booking, even late if the seat is still free; otherwise answer why to refund the payment."""
         match self.state:
             case "confirmed" | "completed" | "no_show" if self.awaits(payment.bill):
                 return None
@@ -271,7 +271,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         if self.slot.state != "open":
             return unsaid("The payment arrived after the reservation had expired, and this time is no longer offered.")
         try:
-            seat = self.free_seat(self.slot)
+            seat = self.find_free_seat(self.slot)
         except Refused:
             return unsaid(
                 "The payment arrived after the reservation had expired, and someone else has booked this time."
@@ -319,7 +319,8 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
 
     @move("held", by="Desk", label="Record payment", asks=ByHand)
     def mark_paid(self, asked: ByHand) -> None:
-        """Records a payment in cash, by cheque or by bank transfer. A large amount confirms the booking only after a second approval."""
+        """Records a payment in cash, by cheque or by bank transfer.
+        A large amount confirms the booking only after a second approval."""
         bill = self.bill
         if bill is None:
             raise Refused("There is nothing to pay for this booking.")
@@ -333,7 +334,8 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
 
     @move("held", to="expired", label="Expired")
     def lapse(self) -> None:
-        """The payment hold has ended, and the time becomes available again. A late payment is still accepted if the time is free."""
+        """The payment hold has ended, and the time becomes available again.
+        A late payment is still accepted if the time is free."""
         self._release_seat()
         self._return_codes()
         for bill in self.bills:
@@ -487,7 +489,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         Meeting.request_for(self)
 
     def attached(self, template: str) -> list[Attachment]:
-        return attached(self, template)
+        return attachments_of(self, template)
 
     @property
     def meeting(self) -> Meeting | None:

@@ -175,7 +175,7 @@ class Changeable(Seated):
         for bill in self.bills:
             if bill.wants_money:
                 bill.cancel()
-            bill.deliver()
+            bill.deliver()  # what is not refunded is earned
         tell(self.person, "bookings/cancelled", booking=booking)
         Meeting.cancel_for(booking)
 

@@ -120,7 +120,7 @@ class Checkout:
         correcting: bool = False,
         any_practitioner: bool = False,
     ) -> Booking:
-        """Hold the slot at the quoted price. If it is reserved for someone on the waiting list, that entry is taken up."""
+        """Hold the slot at the quoted price, in place of the offer to the waiting list if there was one."""
         person = {name: self.typed.fields.get(name, "") for name in PERSON} | {"timezone": timezone}
         choices, key = replace(self.typed.choices, quote=quote.token), request_key(self.typed.once)
         waiting = self.offered_place

@@ -1,4 +1,4 @@
-"""Invitation: what calendars are told of a booking; it goes with its emails, stands on its page, and in the feed of whoever gives it."""
+"""Calendar invitation (iCalendar) of a booking: attached to emails, offered on its page, and used in calendar feeds."""
 
 from __future__ import annotations
 
@@ -7,28 +7,29 @@ from typing import TYPE_CHECKING
 from app.calendars import ics
 from app.calendars.ics import Entry
 from app.kernel import clock
-from app.messages import template
+from app.messages import template as templates
 from app.messages.channel import Attachment
 
-if TYPE_CHECKING:  # a booking sends its invitation along; for the type checker alone, the invitation knows its booking
+if TYPE_CHECKING:  # at run time a booking imports this file
     from app.packs.bookings.booking.booking import Booking
 
 STATUS = {"held": "tentative", "requested": "tentative", "cancelled": "cancelled", "expired": "cancelled"}
-GOES_WITH = ("bookings/confirmed", "bookings/rescheduled", "bookings/cancelled")
+ATTACHED_TO = ("bookings/confirmed", "bookings/rescheduled", "bookings/cancelled")
 
 
-def attached(booking: Booking, to: str) -> list[Attachment]:
-    """With what changes the calendar of its customer, once there is something in it."""
-    if to not in GOES_WITH or not booking.paid_with:
+def attachments_of(booking: Booking, template: str) -> list[Attachment]:
+    """Attach an invitation to the emails that change the customer's calendar, once the booking was confirmed."""
+    if template not in ATTACHED_TO or not booking.paid_with:
         return []
     method = "CANCEL" if booking.state == "cancelled" else "REQUEST"
     return [Attachment("booking.ics", f"{ics.KIND}; method={method}; charset=UTF-8", invitation(booking))]
 
 
 def invitation(booking: Booking) -> bytes:
-    """The way to the meeting is their own page: the link itself is nobody's days before."""
-    page = f"{house('base_url')}/booking/{booking.token}"
-    about = f"Booking {booking.number} at {house('business')}.\n{clock.format_moment(booking.slot.starts_at, booking.timezone)}\n\nView or change your booking: {page}"
+    """Write the invitation. It links to the booking's page: the meeting link itself is shown only shortly before."""
+    page = f"{setting_of('base_url')}/booking/{booking.token}"
+    when = clock.format_moment(booking.slot.starts_at, booking.timezone)
+    about = f"Booking {booking.number} at {setting_of('business')}.\n{when}\n\nView or change your booking: {page}"
     title = f"{booking.slot.service.name} with {booking.slot.practitioner.name}"
     meeting = booking.meeting
     return ics.invitation(
@@ -61,5 +62,6 @@ def entry(
     )
 
 
-def house(name: str) -> str:
-    return str(template.words.globals.get(name, ""))
+def setting_of(name: str) -> str:
+    """A setting that emails use, too: `base_url` or `business`."""
+    return str(templates.words.globals.get(name, ""))

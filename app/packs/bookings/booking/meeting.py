@@ -1,4 +1,4 @@
-"""Meeting: where a booked time takes place, and what had to be asked of whom for it."""
+"""Meeting: the place or video link of a booking, created at Google Meet or Jitsi, with retries and a fallback."""
 
 from __future__ import annotations
 
@@ -21,12 +21,15 @@ from app.kernel.workflow import asked, move
 from app.messages.message import tell_the_house
 from app.packs.bookings.offer.practitioner import PLACES, Practitioner
 
-if TYPE_CHECKING:  # a booking asks for its meeting; for the type checker alone, a meeting knows its booking
+if TYPE_CHECKING:  # for the relation below; at run time a booking imports this file
     from app.packs.bookings.booking.booking import Booking
 
-EARLY, LATE = timedelta(minutes=15), timedelta(minutes=30)  # before it begins and after it ends, the link is shown
-GAPS = (5, 20, 60)  # seconds until the same is asked again; after the last one, something else is found
-INSTEAD = ("jitsi", "room")
+EARLY, LATE = (
+    timedelta(minutes=15),
+    timedelta(minutes=30),
+)  # the link is shown from before the start until after the end
+RETRY_AFTER = (5, 20, 60)  # seconds; after the last attempt, a fallback is used
+FALLBACKS = ("jitsi", "room")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ def _is_to_come(meeting: Meeting) -> str | None:
 
 
 class Meeting(Noun):
-    """Where one booking takes place. It is asked for with the confirmation, which never waits for it."""
+    """The place or link of one booking. It is requested with the confirmation, which never waits for it."""
 
     whose = "booking.person"
     states = "requested", "ready", "cancelled", "failed"
@@ -54,9 +57,7 @@ class Meeting(Noun):
     booking: Mapped[Booking] = relationship("Booking", lazy="joined", innerjoin=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioner.id"))
     practitioner: Mapped[Practitioner] = relationship()
-    key: Mapped[str] = mapped_column(
-        index=True, info={"secret": True}
-    )  # what the place knows it by; of a group, all have the same
+    key: Mapped[str] = mapped_column(index=True, info={"secret": True})  # our ID at the provider, shared by a group
     driver: Mapped[str] = mapped_column(
         info={"choices": {**PLACES, "by_hand": "Entered manually"}, "label": "Meeting type"}
     )
@@ -64,11 +65,11 @@ class Meeting(Noun):
     join_url: Mapped[str] = mapped_column(default="", info={"label": "Meeting link", "secret": True})
     host_url: Mapped[str] = mapped_column(default="", info={"label": "Host link", "secret": True})
     recording_requested: Mapped[bool] = mapped_column(default=False)
-    edition: Mapped[int]  # of the booking, that it was last asked for
+    edition: Mapped[int]  # of the booking, for which it was last requested
     tries: Mapped[int] = mapped_column(default=0, info={"label": "Attempts"})
     trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
 
-    # --- what a booking does with it ---
+    # --- called by the booking ---
 
     @classmethod
     def for_booking(cls, booking: Booking) -> Self | None:
@@ -76,20 +77,24 @@ class Meeting(Noun):
 
     @classmethod
     def request_for(cls, booking: Booking) -> None:
-        """Written with the confirmation: a row, and a job where a stranger has to be asked."""
+        """Create the row with the confirmation, and queue a job if an external provider has to be called."""
         giver = booking.slot.practitioner
         meeting = cls(
-            booking=booking, practitioner=giver, key=_key(booking), driver=giver.meets_by, edition=booking.edition
+            booking=booking,
+            practitioner=giver,
+            key=_meeting_key(booking),
+            driver=giver.meets_by,
+            edition=booking.edition,
         )
         session.add(meeting)
         session.flush()
-        meeting._ask()
+        meeting._start()
 
     @classmethod
     def follow_booking(cls, booking: Booking) -> None:
-        """The booking has moved: the same meeting moves along, unless somebody else gives it now."""
+        """Move the meeting with a rescheduled booking, or replace it if the practitioner has changed."""
         meeting = cls.for_booking(booking)
-        if meeting and meeting.key == _key(booking):
+        if meeting and meeting.key == _meeting_key(booking):
             meeting.move_along()
         elif meeting:
             meeting.cancel()
@@ -101,24 +106,24 @@ class Meeting(Noun):
         if meeting := cls.for_booking(booking):
             meeting.cancel()
 
-    # --- what is shown of it ---
+    # --- what customers see ---
 
     @property
     def address(self) -> str:
-        """Where to go, when people meet in person."""
+        """Address of an appointment in person."""
         return self.practitioner.room if self.driver == "in_person" else ""
 
     @property
     def is_open(self) -> bool:
-        """The link is nobody's before it is needed: whoever has it can walk in."""
+        """Whether to show the link: only around the appointment, because anyone who has it can join."""
         slot = self.booking.slot
         return bool(self.join_url) and slot.starts_at - EARLY <= clock.now() <= slot.ends_at + LATE
 
-    # --- making it ---
+    # --- creating it ---
 
     @property
     def wanted(self) -> Wanted:
-        """The customer is not a guest in the calendar there: it would show them the link days before."""
+        """What the provider is asked for. The customer is no guest: their calendar would show the link days before."""
         slot, user = self.booking.slot, self.practitioner.user
         about = "Group session" if slot.seats > 1 else f"Booking {self.booking.number}"
         return Wanted(
@@ -132,15 +137,15 @@ class Meeting(Noun):
             room=self.practitioner.room,
         )
 
-    def _ask(self) -> None:
-        """A place that nobody has to be asked for is there at once."""
+    def _start(self) -> None:
+        """Create the meeting at once, or in a job if its provider is an external service."""
         if place.is_here(self.driver) and self._place.far:
             later(settle, self)
             return
         try:
-            self.be_ready(self._made(self.wanted))
+            self.be_ready(self._create_or_move(self.wanted))
         except Never as no:
-            self._find_another(no.words)
+            self._fall_back(no.words)
 
     @property
     def _place(self) -> Place:
@@ -148,54 +153,54 @@ class Meeting(Noun):
             raise Never(f"{PLACES.get(self.driver, self.driver)} is not set up here.")
         return place.named(self.driver)
 
-    def _made(self, wanted: Wanted) -> Made:
+    def _create_or_move(self, wanted: Wanted) -> Made:
         if self.driver == "by_hand":
             return Made(join_url=self.join_url)
         return self._place.move(self.external_id, wanted) if self.external_id else self._place.make(wanted)
 
     def settle(self) -> None:
-        """Bring the place to where the meeting is. Safe to do twice, and by two at a time: whoever ends later looks again."""
+        """Make the provider match this row. Safe to repeat and to run concurrently: the later run checks again."""
         if self.state == "requested":
-            self._make()
+            self._update_provider()
         elif self.state == "cancelled" and self.external_id and not self._is_shared():
-            self._take_away()
+            self._remove_at_provider()
 
-    def _take_away(self) -> None:
+    def _remove_at_provider(self) -> None:
         try:
             self._place.cancel(self.external_id)
         except Never as no:
             with transaction():
                 self.lock().trouble = no.words
 
-    def _make(self) -> None:
+    def _update_provider(self) -> None:
         edition = self.edition
         try:
-            made = self._made(self.wanted)
+            made = self._create_or_move(self.wanted)
         except (Again, Never) as no:
-            self._refused(edition, no)
+            self._record_failure(edition, no)
             return
         with transaction():
             self.lock()
             self.external_id = made.external_id
             if self.state == "requested" and self.edition == edition:
                 self.be_ready(made)
-            elif self.state in ("requested", "cancelled"):  # while the place was asked; what it knows is out of date
+            elif self.state in ("requested", "cancelled"):  # changed while the provider was called
                 later(settle, self)
 
-    def _refused(self, edition: int, no: Again | Never) -> None:
+    def _record_failure(self, edition: int, no: Again | Never) -> None:
         with transaction():
             self.lock()
             if self.state != "requested" or self.edition != edition:
                 return
             self.tries, self.trouble = self.tries + 1, no.words
-            if isinstance(no, Again) and self.tries <= len(GAPS):
-                later(settle, self, at=clock.ahead(seconds=GAPS[self.tries - 1]))
+            if isinstance(no, Again) and self.tries <= len(RETRY_AFTER):
+                later(settle, self, at=clock.ahead(seconds=RETRY_AFTER[self.tries - 1]))
             else:
-                self._find_another(no.words)
+                self._fall_back(no.words)
 
-    def _find_another(self, why: str) -> None:
-        """A booking is never blocked by its link: there is another one, or somebody of the house sends one."""
-        made, name = next(self._others(), (None, ""))
+    def _fall_back(self, why: str) -> None:
+        """Use another kind of link, or tell staff to enter one. The booking stays confirmed either way."""
+        made, name = next(self._fallbacks(), (None, ""))
         if made:
             self.driver, self.external_id = name, ""
             self.be_ready(made)
@@ -204,8 +209,8 @@ class Meeting(Noun):
         self.trouble = why
         tell_the_house("bookings/meeting_failed", key=f"meeting failed:{self.id}", meeting=self)
 
-    def _others(self) -> Iterator[tuple[Made, str]]:
-        for name in INSTEAD:
+    def _fallbacks(self) -> Iterator[tuple[Made, str]]:
+        for name in FALLBACKS:
             if name != self.driver and place.is_here(name):
                 try:
                     yield place.named(name).make(self.wanted), name
@@ -213,11 +218,11 @@ class Meeting(Noun):
                     continue
 
     def _is_shared(self) -> bool:
-        """Of a group, somebody else is still to come."""
+        """Whether another booking of a group session still uses this meeting."""
         others = select(Meeting.id).where(Meeting.key == self.key, Meeting.state != "cancelled", Meeting.id != self.id)
         return session.scalar(others.limit(1)) is not None
 
-    # --- its moves ---
+    # --- moves ---
 
     @move("requested", to="ready", label="Link created", done="Link created")
     def be_ready(self, made: Made) -> None:
@@ -232,7 +237,7 @@ class Meeting(Noun):
     def move_along(self) -> None:
         """Moves the meeting to the new time. The link stays the same."""
         self.edition, self.tries, self.trouble = self.booking.edition, 0, ""
-        self._ask()
+        self._start()
 
     @move("requested", "ready", "failed", to="cancelled", label="Cancelled")
     def cancel(self) -> None:
@@ -270,8 +275,8 @@ class Meeting(Noun):
         return f"Meeting for {self.booking.number}"
 
 
-def _key(booking: Booking) -> str:
-    """Those who share a time share the room."""
+def _meeting_key(booking: Booking) -> str:
+    """One key per slot for group sessions, so that they share a room; otherwise one per booking and practitioner."""
     slot = booking.slot
     return (
         f"slot {slot.id} {slot.starts_at.isoformat()}"

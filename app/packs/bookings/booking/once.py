@@ -1,4 +1,4 @@
-"""Idempotency of holds: a double click or a retry with the same key is one booking, and a corrected form replaces its hold."""
+"""Idempotency of holds: a double click or a retry with the same key is one booking; a corrected form replaces it."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def give_back(booking: Booking) -> None:
 
 
 def take_again(booking: Booking) -> str | None:
-    """Reserve a returned session again, for a booking that is confirmed late at its old price; answers why not, or None."""
+    """Reserve a returned session again for a booking that is confirmed late; answers why not, or None."""
     use = PassUse.for_booking(booking)
     if use is not None and use.lock().state == "given_back":
         try:

@@ -1,4 +1,7 @@
-"""The seats of a slot: which are free, who takes one, and when somebody has enough of a day. What a booking can do, of which `booking.py` is the noun."""
+"""Availability of slots: free seats, double-booking checks, daily and weekly limits, and whose turn it is.
+
+A part of the noun in `booking.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ from app.packs.bookings.hours.presence import Presence
 from app.packs.bookings.offer.assignment import Assignment
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
-from app.packs.bookings.offer.slot import GONE, Slot, came_free
+from app.packs.bookings.offer.slot import GONE, Slot, offer_freed_slot
 
 if TYPE_CHECKING:
     from app.packs.bookings.booking.booking import Booking
@@ -28,9 +31,9 @@ TAKING = ("held", "requested", *STANDING)
 
 
 class Seated:
-    """Whatever takes a seat of a slot, and somebody's time with it."""
+    """A booking as something that takes a seat in a slot and the time of its practitioners."""
 
-    if TYPE_CHECKING:  # the noun brings these
+    if TYPE_CHECKING:  # of the noun
         id: Mapped[int]
         state: Mapped[str]
         slot: Any
@@ -43,67 +46,68 @@ class Seated:
         return [Presence(practitioner=each, slot=slot, during=slot.kept) for each in slot.givers]
 
     def _release_seat(self) -> None:
-        """At once, so that whoever takes it next in this very transaction finds it free; and whoever waits for one hears of it."""
+        """Free the seat, also for the rest of this transaction, and queue the offer to the waiting list."""
         self.presences = []
-        later(came_free, self.slot)
+        later(offer_freed_slot, self.slot)
         session.flush()
 
     @classmethod
     def take_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
-        """Whoever comes at the same moment waits at this lock, and then hears that the time is gone."""
+        """Lock the slot and find a free seat in it. Of concurrent bookings, the second waits here and is refused."""
         try:
             slot.lock()
-        except Missing:  # the hours of the practice have changed
+        except Missing:  # deleted, because the opening hours have changed
             raise Refused(say(GONE)) from None
         if no := slot.refuses():
             raise Refused(no)
-        return cls.free_seat(slot, besides)
+        return cls.find_free_seat(slot, besides)
 
     @classmethod
-    def free_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
-        """The lowest free seat; refuses when there is none, or when whoever gives it is elsewhere at that time, or has enough for that day."""
-        near: list[Booking] = []
-        for booking in session.scalars(cls._near(slot)).unique().all():
+    def find_free_seat(cls, slot: Slot, besides: Booking | None = None) -> int:
+        """Find the lowest free seat. Refuse if there is none, a practitioner is busy, or the daily limit is reached."""
+        others: list[Booking] = []
+        for booking in session.scalars(cls._overlapping(slot)).unique().all():
             if booking.state == "held" and booking.hold_expires_at <= clock.now():
-                booking.lapse()  # a hold that is over frees its seat for the next one at once, not when the clock comes by
+                booking.lapse()  # its job may not have run yet, and the seat is free already
             elif booking is not besides:
-                near.append(booking)
-        free = set(range(1, slot.seats + 1)) - {each.seat for each in near}
-        if not free or any(each.slot_id != slot.id for each in near):
+                others.append(booking)
+        free = set(range(1, slot.seats + 1)) - {each.seat for each in others}
+        if not free or any(each.slot_id != slot.id for each in others):
             raise Refused(say(GONE))
         session.flush()
-        if not cls._under_caps(slot, besides):
+        if not cls._is_within_limits(slot, besides):
             raise Refused(say("That day is fully booked. Please choose another day."))
         return min(free)
 
     @classmethod
-    def _near(cls, slot: Slot) -> Select[Any]:
-        """Bookings that need whoever gives this during this time, for this slot or for another."""
+    def _overlapping(cls, slot: Slot) -> Select[Any]:
+        """Select the bookings of this slot, and any other that needs one of its practitioners at the same time."""
         theirs = Presence.practitioner_id.in_([each.id for each in slot.givers])
         return select(cls).where(cls.presences.any(theirs & Presence.during.overlaps(slot.kept)), cls.state.in_(TAKING))
 
     @classmethod
-    def _alive(cls) -> ColumnElement[bool]:
-        """It takes its time still, whether or not the clock has come by to say that a hold is over."""
+    def _takes_seat(cls) -> ColumnElement[bool]:
+        """Condition that a booking takes its seat; a hold that has ended does not, even before its job has run."""
         return cls.state.in_(TAKING) & ((cls.state != "held") | (cls.hold_expires_at > clock.now()))
 
     @classmethod
-    def _under_caps(cls, slot: Slot, besides: Booking | None) -> bool:
-        caps = cls._caps(slot.service, besides.id if besides else 0)
+    def _is_within_limits(cls, slot: Slot, besides: Booking | None) -> bool:
+        limits = cls._limits(slot.service, besides.id if besides else 0)
         here = select(Slot.id).join(Practitioner, Slot.practitioner_id == Practitioner.id)
-        return not caps or session.scalar(here.where(Slot.id == slot.id, *caps)) is not None
+        return not limits or session.scalar(here.where(Slot.id == slot.id, *limits)) is not None
 
     @classmethod
-    def _caps(cls, service: Service, besides: int = 0) -> list[ColumnElement[bool]]:
-        """Of a Slot and its Practitioner: that there is less of this service in their day and in their week than there may be."""
+    def _limits(cls, service: Service, besides: int = 0) -> list[ColumnElement[bool]]:
+        """Conditions on a Slot and its Practitioner that the daily and weekly limits of the service leave room."""
         return [
-            cls._count(span, besides) < cap
+            cls._count_in(span, besides) < cap
             for span, cap in (("day", service.day_cap), ("week", service.week_cap))
             if cap
         ]
 
     @classmethod
-    def _count(cls, span: str, besides: int) -> ScalarSelect[int]:
+    def _count_in(cls, span: str, besides: int) -> ScalarSelect[int]:
+        """Count the bookings of the same service and practitioner in the same local day or week."""
         other = aliased(Slot)
         local, there = (
             func.date_trunc(span, func.timezone(Practitioner.timezone, each.starts_at)) for each in (Slot, other)
@@ -111,30 +115,29 @@ class Seated:
         same = (
             (other.practitioner_id == Slot.practitioner_id) & (other.service_id == Slot.service_id) & (local == there)
         )
-        near = other.starts_at.between(
-            Slot.starts_at - timedelta(days=8), Slot.starts_at + timedelta(days=8)
-        )  # what a year holds is not read for a week's count
+        # Redundant, but lets the database use its index instead of counting all bookings.
+        near = other.starts_at.between(Slot.starts_at - timedelta(days=8), Slot.starts_at + timedelta(days=8))
         counted = (
             select(func.count())
             .select_from(cls)
             .join(other, cls.slot_id == other.id)
-            .where(same, near, cls._alive(), cls.id != besides)
+            .where(same, near, cls._takes_seat(), cls.id != besides)
         )
         return counted.correlate(Slot, Practitioner).scalar_subquery()
 
     @classmethod
     def free_slots(cls, service: Service, since: datetime, until: datetime) -> Sequence[tuple[Slot, int]]:
-        """The slots of a stretch of time that have a seat left, and how many: one query, however long the stretch."""
-        return [(slot, left) for slot, left in session.execute(cls._free(service, since, until))]
+        """List the slots in a period that have free seats, and how many, with one query."""
+        return [(slot, left) for slot, left in session.execute(cls._free_query(service, since, until))]
 
     @classmethod
-    def first_free(cls, service: Service, whose: int = 0, besides: int = 0) -> Slot | None:
-        """The next slot that has a seat left: of one practitioner, where one is named, and not the slot `besides`."""
-        found = cls._free(service, clock.now(), clock.ahead(days=service.days_ahead)).where(Slot.id != besides)
+    def first_free_slot(cls, service: Service, whose: int = 0, besides: int = 0) -> Slot | None:
+        """Find the next slot with a free seat, of the practitioner `whose` if given, leaving out the slot `besides`."""
+        found = cls._free_query(service, clock.now(), clock.ahead(days=service.days_ahead)).where(Slot.id != besides)
         return session.scalars(found.where(Slot.practitioner_id == whose if whose else true()).limit(1)).first()
 
     @classmethod
-    def _free(cls, service: Service, since: datetime, until: datetime) -> Select[Slot, int]:
+    def _free_query(cls, service: Service, since: datetime, until: datetime) -> Select[Slot, int]:
         here, elsewhere = (
             func.count(cls.id.distinct()).filter(each)
             for each in (Presence.slot_id == Slot.id, Presence.slot_id != Slot.id)
@@ -145,7 +148,7 @@ class Seated:
             .select_from(cls)
             .join(Presence, Presence.booking_id == cls.id)
         )
-        counted = taken.where(theirs, Presence.during.overlaps(Slot.kept), cls._alive()).lateral("counted")
+        counted = taken.where(theirs, Presence.during.overlaps(Slot.kept), cls._takes_seat()).lateral("counted")
         first, last = (
             max(since, clock.ahead(minutes=service.notice_minutes)),
             min(until, clock.ahead(days=service.days_ahead)),
@@ -158,20 +161,22 @@ class Seated:
             .join(counted, true())
             .where(Slot.service_id == service.id, Slot.state == "open", Slot.starts_at >= first, Slot.starts_at < last)
             .where(
-                Practitioner.state == "active", func.coalesce(partner.state, "active") == "active", *cls._caps(service)
+                Practitioner.state == "active",
+                func.coalesce(partner.state, "active") == "active",
+                *cls._limits(service),
             )
             .where(counted.c.elsewhere == 0, counted.c.here < Slot.seats)
             .order_by(Slot.starts_at, Slot.id)
         )
 
     @classmethod
-    def turns(cls, service: Service) -> dict[int, float]:
-        """How much of this service each practitioner has had lately and has to come, for their share; whoever has least is next."""
+    def load_by_practitioner(cls, service: Service) -> dict[int, float]:
+        """Recent and upcoming bookings of the service per practitioner, divided by their share. The lowest is next."""
         lately = Slot.starts_at.between(clock.ahead(days=-30), clock.ahead(days=60))
         had = (
             select(Slot.practitioner_id, func.count())
             .join(cls, cls.slot_id == Slot.id)
-            .where(Slot.service_id == service.id, lately, cls._alive())
+            .where(Slot.service_id == service.id, lately, cls._takes_seat())
         )
         share = dict(
             session.execute(
@@ -181,18 +186,18 @@ class Seated:
         return {id: count / share.get(id, 10) for id, count in session.execute(had.group_by(Slot.practitioner_id))}
 
     @staticmethod
-    def givers_to_come(service: Service) -> set[int]:
-        """Whoever has any time for it on the calendar."""
+    def practitioners_with_slots(service: Service) -> set[int]:
+        """IDs of the practitioners who have upcoming open slots of the service."""
         open_ = (Slot.service_id == service.id) & (Slot.state == "open") & (Slot.starts_at > clock.now())
         return set(session.scalars(select(Slot.practitioner_id).where(open_).distinct()))
 
     @classmethod
     def slots_at_same_time(cls, slot: Slot) -> Sequence[Slot]:
-        """Where the same can be had at the same time, whoever's turn it is first."""
-        turn = cls.turns(slot.service)
+        """Free slots of other practitioners at the same time, in the order of their turns."""
+        load = cls.load_by_practitioner(slot.service)
         found = (
             each
             for each, _ in cls.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1))
             if each.id != slot.id
         )
-        return sorted(found, key=lambda each: (turn.get(each.practitioner_id, 0), each.id))
+        return sorted(found, key=lambda each: (load.get(each.practitioner_id, 0), each.id))

@@ -1,4 +1,7 @@
-"""Arrange: slots follow the hours. What is booked keeps its time whatever happens, and what somebody made by hand stays as it is."""
+"""Slot generator: creates and withdraws slots whenever opening hours, closures, services or calendars change.
+
+Booked slots keep their time, and slots entered by staff stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -24,22 +27,20 @@ from app.packs.bookings.hours.hours import Hours
 from app.packs.bookings.hours.presence import Presence
 from app.packs.bookings.hours.special_hours import SpecialHours
 from app.packs.bookings.offer.assignment import Assignment
-from app.packs.bookings.offer.availability import Span, Timetable, shared, starts
+from app.packs.bookings.offer.availability import Span, Timetable, common_spans, start_times
 from app.packs.bookings.offer.holiday import holidays_of
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 
-Key = tuple[int, int | None, int, datetime]  # whose, with whom, of what, when
+Key = tuple[int, int | None, int, datetime]  # practitioner, second practitioner, service, start
 
-_BY_THE_HOURS = {
-    "unaudited": "The slot was never booked; the change of the opening hours is the record of its removal."
-}
+_UNAUDITED = {"unaudited": "The slot was never booked; the change of the opening hours is the record of its removal."}
 
 
 @dataclass(frozen=True)
-class Shape:
-    """What a slot has from its service, on the day on which it is made."""
+class SlotShape:
+    """What a slot takes over from its service: the end, the buffers and the number of seats."""
 
     ends_at: datetime
     kept: Range[datetime]
@@ -47,17 +48,17 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class There:
-    """A slot to come, as the arranging needs to know it."""
+class ExistingSlot:
+    """An upcoming slot, with what the generator compares."""
 
     id: int
     key: Key
-    shape: Shape
+    shape: SlotShape
     made: bool
     state: str
 
     @classmethod
-    def of(cls, practitioner: Practitioner, since: datetime) -> list[There]:
+    def load_all(cls, practitioner: Practitioner, since: datetime) -> list[ExistingSlot]:
         own = or_(Slot.practitioner_id == practitioner.id, Slot.partner_id == practitioner.id)
         key = Slot.practitioner_id, Slot.partner_id, Slot.service_id, Slot.starts_at
         found = session.execute(
@@ -66,7 +67,7 @@ class There:
             )
         )
         return [
-            cls(id, (lead, partner, service, start), Shape(*shape), made, state)
+            cls(id, (lead, partner, service, start), SlotShape(*shape), made, state)
             for id, lead, partner, service, start, *shape, made, state in found
         ]
 
@@ -74,26 +75,26 @@ class There:
     def givers(self) -> list[int]:
         return [each for each in self.key[:2] if each is not None]
 
-    def is_within(self, away: Mapping[int, Sequence[Span]]) -> bool:
+    def is_blocked(self, away: Mapping[int, Sequence[Span]]) -> bool:
         return any(self.shape.kept.overlaps(Range(*span)) for each in self.givers for span in away[each])
 
 
-class Practice:
-    """Who gives what, when, and when not: all that the hours of some practitioners hang on, read in as many statements for one as for many."""
+class Schedule:
+    """Services, opening hours and absences of some practitioners, loaded with a fixed number of queries."""
 
     def __init__(self, whose: Collection[int]) -> None:
         self.now = clock.now()
         self.people = {
             each.id: each for each in session.scalars(select(Practitioner).where(Practitioner.id.in_(whose)))
         }
-        self.services = offered_by()
+        self.services = practitioners_by_service()
         self.hours: dict[int, list[Hours]] = defaultdict(list)
-        self.other: dict[int, list[SpecialHours]] = defaultdict(list)
+        self.special: dict[int, list[SpecialHours]] = defaultdict(list)
         self.away: dict[int, list[Span]] = {id: [] for id in whose}
         for hours in session.scalars(select(Hours).where(Hours.practitioner_id.in_(whose))):
             self.hours[hours.practitioner_id].append(hours)
-        for other in session.scalars(select(SpecialHours).where(SpecialHours.practitioner_id.in_(whose))):
-            self.other[other.practitioner_id].append(other)
+        for special in session.scalars(select(SpecialHours).where(SpecialHours.practitioner_id.in_(whose))):
+            self.special[special.practitioner_id].append(special)
         theirs = or_(Closure.practitioner_id.in_(whose), Closure.practitioner_id.is_(None))
         for closure in session.scalars(select(Closure).where(theirs, Closure.ends_at > self.now)):
             for id in [closure.practitioner_id] if closure.practitioner_id else whose:
@@ -101,13 +102,17 @@ class Practice:
         for id, span in busy_times(whose, self.now):
             self.away[id].append(span)
 
-    def wanted(self, practitioner: Practitioner) -> dict[Key, Shape]:
-        """Every slot that the hours ask for, of this practitioner alone and with others, for as long as each service can be booked, and a day more."""
+    def wanted_slots(self, practitioner: Practitioner) -> dict[Key, SlotShape]:
+        """All slots of this practitioner, alone or with another, in the booking window of each service plus one day."""
         return {
-            key: shape for service, givers in self.services for key, shape in self._of(service, givers, practitioner)
+            key: shape
+            for service, givers in self.services
+            for key, shape in self._slots_of(service, givers, practitioner)
         }
 
-    def _of(self, service: Service, givers: Collection[int], practitioner: Practitioner) -> Iterator[tuple[Key, Shape]]:
+    def _slots_of(
+        self, service: Service, givers: Collection[int], practitioner: Practitioner
+    ) -> Iterator[tuple[Key, SlotShape]]:
         here = {id for id in givers if id in self.people and self.people[id].state == "active"}
         if practitioner.id not in here:
             return
@@ -116,13 +121,13 @@ class Practice:
         for lead, partner in pairs if service.together else [(practitioner.id, None)]:
             open_, away = self._spans(lead, service, until), self.away[lead]
             if partner is not None:
-                open_, away = shared(open_, self._spans(partner, service, until)), [*away, *self.away[partner]]
-            for start in starts(open_, away, lasting):
+                open_, away = common_spans(open_, self._spans(partner, service, until)), [*away, *self.away[partner]]
+            for start in start_times(open_, away, lasting):
                 if self.now < start < until:
                     ends_at = start + lasting.takes
                     yield (
                         (lead, partner, service.id, start),
-                        Shape(ends_at, Range(start - lasting.before, ends_at + lasting.after), service.seats),
+                        SlotShape(ends_at, Range(start - lasting.before, ends_at + lasting.after), service.seats),
                     )
 
     def _spans(self, id: int, service: Service, until: datetime) -> list[Span]:
@@ -130,64 +135,65 @@ class Practice:
         first, last = (each.astimezone(zone).date() for each in (self.now, until))
         rules = [each.rule for each in self.hours[id] if each.service_id in (None, service.id)]
         return Timetable(
-            whose.timezone, rules, [each.special for each in self.other[id]], holidays_of(whose.holidays, first, last)
+            whose.timezone, rules, [each.special for each in self.special[id]], holidays_of(whose.holidays, first, last)
         ).spans(first, last)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is there, what is wanted, and what has to change before they are the same."""
+    """Existing and wanted slots of a practitioner, and the changes that make them match."""
 
-    there: list[There]
-    wanted: dict[Key, Shape]
+    existing: list[ExistingSlot]
+    wanted: dict[Key, SlotShape]
     away: Mapping[int, Sequence[Span]]
 
     @classmethod
-    def of(cls, practitioner: Practitioner, company: Collection[int]) -> Plan:
-        practice = Practice(company)
-        there = [each for each in There.of(practitioner, practice.now) if {*each.givers} <= {*company}]
-        return cls(there, practice.wanted(practitioner), practice.away)
+    def make_for(cls, practitioner: Practitioner, partners: Collection[int]) -> Plan:
+        schedule = Schedule(partners)
+        upcoming = ExistingSlot.load_all(practitioner, schedule.now)
+        existing = [each for each in upcoming if {*each.givers} <= {*partners}]
+        return cls(existing, schedule.wanted_slots(practitioner), schedule.away)
 
-    def holds(self, each: There) -> bool:
-        """By the hours, for what they made; what is by hand only gives way where its giver is away."""
-        return each.key in self.wanted if each.made else not each.is_within(self.away)
+    def keeps_slot(self, each: ExistingSlot) -> bool:
+        """Keep generated slots that the hours still provide, and slots entered by staff unless someone is away."""
+        return each.key in self.wanted if each.made else not each.is_blocked(self.away)
 
     @property
     def gone(self) -> list[int]:
-        return [each.id for each in self.there if each.state == "open" and not self.holds(each)]
+        return [each.id for each in self.existing if each.state == "open" and not self.keeps_slot(each)]
 
     @property
     def back(self) -> list[int]:
-        return [each.id for each in self.there if each.state == "withdrawn" and self.holds(each)]
+        return [each.id for each in self.existing if each.state == "withdrawn" and self.keeps_slot(each)]
 
     @property
     def changed(self) -> list[int]:
-        """Their service is not what it was when they were made."""
-        made = (each for each in self.there if each.made and each.state != "closed" and each.key in self.wanted)
+        """Slots whose service has changed since they were generated."""
+        made = (each for each in self.existing if each.made and each.state != "closed" and each.key in self.wanted)
         return [each.id for each in made if self.wanted[each.key] != each.shape]
 
     def missing(self, without: Collection[int]) -> Iterator[dict[str, Any]]:
-        left = {each.key for each in self.there if each.id not in without}
-        for key in sorted(self.wanted.keys() - left, key=str):
+        present = {each.key for each in self.existing if each.id not in without}
+        for key in sorted(self.wanted.keys() - present, key=str):
             yield dict(zip(("practitioner_id", "partner_id", "service_id", "starts_at"), key, strict=True)) | vars(
                 self.wanted[key]
             )
 
 
-def offered_by() -> list[tuple[Service, set[int]]]:
-    """Each service with whoever gives it: those of whom it is said, or everybody."""
-    said: dict[int, set[int]] = defaultdict(set)
+def practitioners_by_service() -> list[tuple[Service, set[int]]]:
+    """Each active service with its assigned practitioners, or with all active ones if none is assigned."""
+    assigned: dict[int, set[int]] = defaultdict(set)
     for service_id, practitioner_id in session.execute(select(Assignment.service_id, Assignment.practitioner_id)):
-        said[service_id].add(practitioner_id)
-    everybody = {*session.scalars(select(Practitioner.id).where(Practitioner.state == "active"))}
+        assigned[service_id].add(practitioner_id)
+    everyone = {*session.scalars(select(Practitioner.id).where(Practitioner.state == "active"))}
     return [
-        (each, said.get(each.id, everybody))
+        (each, assigned.get(each.id, everyone))
         for each in session.scalars(select(Service).where(Service.state == "offered").order_by(Service.id))
     ]
 
 
-def company_of(practitioner: Practitioner) -> set[int]:
-    """Whoever gives something together with them, or did: their days hang together."""
+def partners_of(practitioner: Practitioner) -> set[int]:
+    """This practitioner and all who share a service or upcoming slots with them: their hours affect each other."""
     pairs = (
         select(Slot.practitioner_id, Slot.partner_id)
         .where(Slot.partner_id.is_not(None), Slot.starts_at > clock.now())
@@ -196,21 +202,23 @@ def company_of(practitioner: Practitioner) -> set[int]:
     known = session.execute(
         pairs.where(or_(Slot.practitioner_id == practitioner.id, Slot.partner_id == practitioner.id))
     )
-    together = (givers for service, givers in offered_by() if service.together and practitioner.id in givers)
+    together = (
+        givers for service, givers in practitioners_by_service() if service.together and practitioner.id in givers
+    )
     return {practitioner.id}.union(*together, *known)
 
 
 @job("Create slots", was="packs.bookings.arrange.arrange")
 def arrange(practitioner: Practitioner) -> None:
-    """Whoever takes a seat holds the same lock: nobody books what is being taken away, and nothing is taken away that is being booked."""
+    """Create, withdraw and restore slots, under the lock that bookings take, too: neither disturbs the other."""
     with transaction():
-        company = company_of(practitioner)
+        partners = partners_of(practitioner)
         for each in session.scalars(
-            select(Practitioner).where(Practitioner.id.in_(company)).order_by(Practitioner.id)
+            select(Practitioner).where(Practitioner.id.in_(partners)).order_by(Practitioner.id)
         ).all():
             each.lock()
-        plan = Plan.of(practitioner, company)
-        gone = _take_away(plan)
+        plan = Plan.make_for(practitioner, partners)
+        gone = _remove_slots(plan)
         for slot in _slots(plan.back):
             slot.offer()
         always = {"made": True, "state": "open", "version": 1, "created_at": clock.now(), "changed_at": clock.now()}
@@ -218,22 +226,22 @@ def arrange(practitioner: Practitioner) -> None:
             session.execute(insert(Slot.__table__).on_conflict_do_nothing(), rows)
 
 
-def _take_away(plan: Plan) -> set[int]:
-    """What nobody ever booked goes, and is made anew if it is wanted; what somebody has is only not offered any more."""
+def _remove_slots(plan: Plan) -> set[int]:
+    """Delete the slots that were never booked and withdraw the others. Answers the IDs of the deleted ones."""
     if not (plan.gone or plan.changed):
         return set()
     here = select(Slot.id, Slot.made).where(Slot.id.in_([*plan.gone, *plan.changed])).order_by(Slot.id)
     locked = session.execute(here.with_for_update()).all()
-    # Only now, and in statements of their own: they see what was booked while this waited for the lock.
+    # Queried after the lock, in statements of their own, to see what was booked while this waited for it.
     ids = [id for id, _ in locked]
     booked = {*session.scalars(select(Booking.slot_id).where(Booking.slot_id.in_(ids)).distinct())}
     taken = {*session.scalars(select(Presence.slot_id).where(Presence.slot_id.in_(ids)).distinct())}
     free = {id for id, made in locked if made} - booked
-    session.execute(delete(Slot).where(Slot.id.in_(free)), execution_options=_BY_THE_HOURS)
+    session.execute(delete(Slot).where(Slot.id.in_(free)), execution_options=_UNAUDITED)
     for slot in _slots({*plan.gone} - free):
         slot.withdraw()
     for slot in _slots({*plan.changed} - free - taken):
-        slot.lock().remake()
+        slot.lock().follow_service()
     return free
 
 
@@ -243,14 +251,14 @@ def _slots(ids: Collection[int]) -> Sequence[Slot]:
 
 @every("Create slots for all practitioners", was="packs.bookings.arrange.arrange_everybody", hours=1)
 def arrange_everybody() -> None:
-    """A new hour comes into reach."""
+    """Extend the slots of everyone as time passes."""
     with transaction():
         for practitioner in _with_hours():
             later(arrange, practitioner)
 
 
 def _with_hours(*, or_slots: bool = False) -> Sequence[Practitioner]:
-    """Those whose slots follow some hours, or did until now; or who have any slots at all."""
+    """Practitioners with opening hours or upcoming generated slots; with `or_slots`, with any upcoming slots."""
     ruled = [select(each.practitioner_id) for each in (Hours, SpecialHours)]
     to_come = select(Slot.practitioner_id).where(
         Slot.starts_at > clock.now(), Slot.made | (true() if or_slots else false())
@@ -260,29 +268,26 @@ def _with_hours(*, or_slots: bool = False) -> Sequence[Practitioner]:
     ).all()
 
 
-# --- whatever changes the hours ---------------------------------------------------------------------------------------
+# --- when the hours change ---------------------------------------------------------------------------------------
 
 
-def stranded(row: Hours | SpecialHours | Closure) -> dict[str, str]:
-    """Who would be left outside the hours by what has just been changed: by number, when and who. Asked before it is kept."""
+def stranded_bookings(row: Hours | SpecialHours | Closure) -> dict[str, str]:
+    """Bookings that an uncommitted change leaves outside the hours: number → time, customer and practitioner."""
     if isinstance(row, Closure):
-        slots: ColumnElement[bool] = _inside(row)
+        slots: ColumnElement[bool] = _slots_inside(row)
     else:
-        slots = Slot.id.in_(Plan.of(row.practitioner, company_of(row.practitioner)).gone)
+        slots = Slot.id.in_(Plan.make_for(row.practitioner, partners_of(row.practitioner)).gone)
     found = session.scalars(
         select(Booking)
         .join(Slot, Booking.slot_id == Slot.id)
         .where(slots, Booking.presences.any())
         .order_by(Slot.starts_at, Booking.id)
     )
-    return {
-        each.number: f"{clock.format_moment(each.slot.starts_at, each.slot.practitioner.timezone)}, {each.person}, {each.slot.practitioner}"
-        for each in found
-    }
+    return {each.number: f"{each.slot.local_start}, {each.person}, {each.slot.practitioner}" for each in found}
 
 
-def _inside(closure: Closure) -> ColumnElement[bool]:
-    if closure not in session:  # it is being taken away
+def _slots_inside(closure: Closure) -> ColumnElement[bool]:
+    if closure not in session:  # it is being deleted
         return false()
     theirs = (
         or_(Slot.practitioner_id == closure.practitioner_id, Slot.partner_id == closure.practitioner_id)
@@ -293,8 +298,8 @@ def _inside(closure: Closure) -> ColumnElement[bool]:
 
 
 @event.listens_for(Session, "after_flush")
-def _note(session: Session, context: UOWTransaction) -> None:
-    """At the one gate that every door goes through, so that no change of the hours can forget the slots."""
+def _note_changes(session: Session, context: UOWTransaction) -> None:
+    """Note every change that affects slots, wherever in the program it is made."""
     for row in (*session.new, *session.dirty, *session.deleted):
         if isinstance(row, (Hours, SpecialHours, Closure, Assignment, Service, Practitioner)) and (
             row in session.deleted or session.is_modified(row)
@@ -305,15 +310,15 @@ def _note(session: Session, context: UOWTransaction) -> None:
 
 
 @event.listens_for(Session, "before_commit")
-def _owe(here: Session) -> None:
-    """One job for each practitioner whose slots may have to follow, written with the change."""
+def _queue_jobs(here: Session) -> None:
+    """Queue one job for each affected practitioner, in the transaction of the change."""
     here.flush()
     rows = here.info.pop("hours_changed", set())
-    for practitioner in sorted({each for row in rows for each in _whose(row)}, key=lambda each: each.id):
+    for practitioner in sorted({each for row in rows for each in _affected_by(row)}, key=lambda each: each.id):
         later(arrange, practitioner)
 
 
-def _whose(row: Any) -> Iterable[Practitioner]:
+def _affected_by(row: Any) -> Iterable[Practitioner]:
     match row:
         case Hours() | SpecialHours() | BusyCalendar() | Closure(practitioner=Practitioner()):
             return [cast(Practitioner, row.practitioner)]
@@ -325,5 +330,5 @@ def _whose(row: Any) -> Iterable[Practitioner]:
 
 
 @event.listens_for(Session, "after_rollback")
-def _forget(session: Session) -> None:
+def _drop_changes(session: Session) -> None:
     session.info.pop("hours_changed", None)

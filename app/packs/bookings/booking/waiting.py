@@ -1,9 +1,9 @@
-"""Waiting: somebody would like a time that is taken; what comes free is kept for the first of them, for a while."""
+"""Waiting list: entries for a service and a range of dates; a time that becomes free is offered to the first match."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from typing import ClassVar, Self
 from zoneinfo import ZoneInfo
 
@@ -22,13 +22,13 @@ from app.messages.message import Message, tell
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
-from app.packs.bookings.offer.slot import Slot, hears_of_a_free_seat
+from app.packs.bookings.offer.slot import Slot, on_freed_slot
 
-FOR_SO_LONG = 2  # hours in which an offer can be taken
+OFFER_HOURS = 2  # for which an offered time is reserved
 
 
 class Waiting(Noun, Linked):
-    """One person's place in the line for one service, between two days."""
+    """One customer's entry on the waiting list of a service, between two dates."""
 
     link_kind = "waiting"
     states = "waiting", "offered", "taken", "passed", "left"
@@ -58,7 +58,7 @@ class Waiting(Noun, Linked):
     first_day: Mapped[date] = mapped_column(info={"label": "From"})
     last_day: Mapped[date] = mapped_column(info={"label": "To"})
     booking_id: Mapped[int | None] = mapped_column(ForeignKey("booking.id"))
-    booking: Mapped[Booking | None] = relationship(lazy="joined")  # what is kept for them, or what came of it
+    booking: Mapped[Booking | None] = relationship(lazy="joined")  # the offered hold, then the booking made from it
 
     @classmethod
     def by_offer(cls, token: str, slot: Slot) -> Self | None:
@@ -71,7 +71,7 @@ class Waiting(Noun, Linked):
 
     @classmethod
     def join(cls, service: Service, who: Mapping[str, str], first_day: date, last_day: date, whose: int = 0) -> Self:
-        """At the end of the line."""
+        """Add a customer to the end of the waiting list."""
         today = clock.now().astimezone(ZoneInfo(who["timezone"])).date()
         if last_day < max(first_day, today) or (last_day - today).days > 366:
             raise Invalid.fields_said(
@@ -96,7 +96,7 @@ class Waiting(Noun, Linked):
         return here
 
     def still_needs(self) -> str:
-        """Why nobody can forget yet who waits."""
+        """Reason why the customer's personal data cannot be erased yet, or nothing."""
         return (
             say("There is still an active waiting list entry for %(service)s.", service=self.service.name)
             if self.state == "offered" or (self.state == "waiting" and self.last_day >= clock.today())
@@ -105,13 +105,13 @@ class Waiting(Noun, Linked):
 
     @property
     def before(self) -> int:
-        """How many stand before them."""
+        """Number of active entries before this one."""
         line = select(func.count()).where(
             Waiting.service_id == self.service_id, Waiting.state.in_(("waiting", "offered")), Waiting.id < self.id
         )
         return session.scalar(line) or 0
 
-    def suits(self, slot: Slot) -> bool:
+    def fits_slot(self, slot: Slot) -> bool:
         day = slot.starts_at.astimezone(ZoneInfo(self.timezone)).date()
         return self.first_day <= day <= self.last_day and self.practitioner_id in (None, slot.practitioner_id)
 
@@ -148,28 +148,28 @@ class Waiting(Noun, Linked):
         return f"{self.person.name}, for {self.service.name}"
 
 
-def offer_to_the_next(slot: Slot) -> bool:
-    """A seat came free: the first in the line whom it suits hears of it. Answers whether there was one."""
+def offer_to_next(slot: Slot) -> bool:
+    """Reserve a free seat for the first entry that it fits, and email the offer. False if there is none."""
     with transaction():
-        _pass_by(slot)
+        _expire_offers(slot)
         line = (
             select(Waiting)
             .where(Waiting.service_id == slot.service_id, Waiting.state == "waiting")
             .order_by(Waiting.id)
         )
-        first = next((each for each in session.scalars(line) if each.suits(slot)), None)
+        first = next((each for each in session.scalars(line) if each.fits_slot(slot)), None)
         if first is None:
             return False
         try:
-            last = slot.starts_at - timedelta(minutes=slot.service.notice_minutes)  # from then on nobody can book it
-            kept = Booking.hold_for_offer(first.person, first.timezone, slot, min(clock.ahead(hours=FOR_SO_LONG), last))
-        except Refused:  # somebody was quicker; whatever comes free next is offered again
+            last = slot.starts_at - timedelta(minutes=slot.service.notice_minutes)  # when minimum notice ends
+            kept = Booking.hold_for_offer(first.person, first.timezone, slot, min(clock.ahead(hours=OFFER_HOURS), last))
+        except Refused:  # someone else has just booked it; the next free time is offered again
             return False
         first.offer(kept)
     return True
 
 
-def _pass_by(slot: Slot) -> None:
+def _expire_offers(slot: Slot) -> None:
     offered = (
         select(Waiting)
         .join(Booking, Waiting.booking_id == Booking.id)
@@ -179,16 +179,15 @@ def _pass_by(slot: Slot) -> None:
         each.pass_by()
 
 
-hears_of_a_free_seat(offer_to_the_next)
+on_freed_slot(offer_to_next)
 
 
 @every("Offer free times to the waiting list", minutes=5)
 def offer_what_is_free() -> None:
-    """Times that came on the calendar, or came back to it, without a booking that was called off."""
-    now: datetime = clock.now()
+    """Offer times that became free without a cancelled booking, such as new opening hours."""
     waited_for = select(Service).where(Service.id.in_(select(Waiting.service_id).where(Waiting.state == "waiting")))
     for service in session.scalars(waited_for).all():
-        for slot, left in Booking.free_slots(service, now, clock.ahead(days=service.days_ahead)):
+        for slot, left in Booking.free_slots(service, clock.now(), clock.ahead(days=service.days_ahead)):
             for _ in range(left):
-                if not offer_to_the_next(slot):
+                if not offer_to_next(slot):
                     break

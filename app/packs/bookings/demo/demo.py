@@ -317,7 +317,7 @@ def _before(practitioner: Practitioner, service: Service) -> None:
             clock.today() - timedelta(days=days), time(11, 30), ZoneInfo(practitioner.timezone)
         ).astimezone(UTC)
         with clock.frozen_at(start - timedelta(days=2)), transaction():
-            slot = Slot.at(practitioner, service, start)
+            slot = Slot.starting_at(practitioner, service, start)
             session.add(slot)
             session.flush()
             booking = Booking.hold(slot, {"name": name, "email": email, "phone": phone, "timezone": zone}, {})

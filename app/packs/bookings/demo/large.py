@@ -108,7 +108,7 @@ def _slots(service: Service, people: list[Practitioner]) -> list[int]:
         taken = set(session.scalars(select(Slot.starts_at).where(Slot.practitioner_id == person.id)))
         starts = (datetime.combine(day, time(hour), zone).astimezone(UTC) for day in days for hour in range(10, 18))
         with transaction():
-            session.add_all([Slot.at(person, service, start) for start in starts if start not in taken])
+            session.add_all([Slot.starting_at(person, service, start) for start in starts if start not in taken])
     booked = select(Booking.slot_id).where(Booking.slot_id == Slot.id).exists()
     return [
         *session.scalars(

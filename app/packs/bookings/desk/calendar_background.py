@@ -29,7 +29,7 @@ def _free(since: datetime, until: datetime) -> Iterator[Span]:
         (url_for(each.front) for each in registered_pages() if each.name == "by_phone" and each.is_for(access.actor())),
         "",
     )
-    for service in Service.offered():
+    for service in Service.all_offered():
         for slot, _ in Booking.free_slots(service, since, until):
             url = takes and f"{takes}?slot={slot.id}"
             for giver in slot.givers:

@@ -155,7 +155,7 @@ def _how_it_stands(booking: Booking) -> str:
 
 def _page(call: Call, no: Refused | None = None) -> str:
     wrong: Mapping[str, str] = dict(no.fields) if no else {}
-    offered = Service.offered()
+    offered = Service.all_offered()
     service = call.service(offered)
     try:
         since = call.since

@@ -5,7 +5,7 @@ from app.desk.declare.resource import Link, Resource, Waits
 from app.kernel.access import either, everything, own
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.meeting import Meeting
-from app.packs.bookings.booking.slot_generator import stranded
+from app.packs.bookings.booking.slot_generator import stranded_bookings
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.desk.calendar_background import around
 from app.packs.bookings.hours.closure import Closure
@@ -233,7 +233,7 @@ resources = [
         filters="practitioner weekday service",
         below="practitioner",
         order="id",
-        strands=stranded,
+        strands=stranded_bookings,
         roles={"Desk": "read write delete", "Practitioner": "read write delete", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
     ),
@@ -249,7 +249,7 @@ resources = [
         filters="practitioner day how",
         below="practitioner",
         order="day",
-        strands=stranded,
+        strands=stranded_bookings,
         roles={"Desk": "read write delete", "Practitioner": "read write delete", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
     ),
@@ -266,7 +266,7 @@ resources = [
         filters="practitioner starts_at",
         below="practitioner",
         order="-starts_at",
-        strands=stranded,
+        strands=stranded_bookings,
         roles={"Desk": "read write delete", "Practitioner": "read write delete", "Auditor": "read"},
         scope={"Practitioner": own("practitioner.user")},
     ),

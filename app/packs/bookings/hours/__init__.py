@@ -1,1 +1,1 @@
-"""Opening hours, special hours, closures, and the times at which practitioners are busy elsewhere."""
+"""Opening hours, special hours, closures and busy times of practitioners."""

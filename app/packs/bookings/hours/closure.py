@@ -1,4 +1,4 @@
-"""Closure: a stretch of time in which somebody, or the whole practice, is not there."""
+"""Closure: time off of a practitioner or of the whole practice, in which nothing can be booked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.packs.bookings.offer.practitioner import Practitioner
 
 
 class Closure(Noun):
-    """Leave, an hour at the dentist, a house that is painted: nothing is offered inside. What is booked there stays until somebody moves it."""
+    """A period without bookable times, such as leave. Existing bookings in it stay until staff change them."""
 
     __table_args__ = (CheckConstraint("ends_at > starts_at", name="order"),)
     refusals: ClassVar[dict[str, str]] = {"closure_order": "The end must be after the start."}

@@ -1,4 +1,4 @@
-"""Busy: when a practitioner has something else to do, as a calendar of their own says it."""
+"""Calendar sync: busy times of a practitioner, read from an iCal address or Google Calendar every ten minutes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,7 @@ Span = tuple[datetime, datetime]
 AHEAD = timedelta(days=120)
 LARGEST = 1_000_000  # bytes
 MOST = 5000  # times in one calendar
-ANEW = timedelta(
-    hours=20
-)  # after which a calendar that has not changed is read again: more of what repeats has come into reach
+REREAD_AFTER = timedelta(hours=20)  # although unchanged: more repetitions of recurring events are within AHEAD by then
 
 
 @dataclass(frozen=True)
@@ -46,15 +44,15 @@ class Address:
 
 
 @dataclass(frozen=True)
-class Read:
-    """What was found in a calendar; nothing at all when it is as it was."""
+class CalendarContent:
+    """Busy times of a calendar, or None if it has not changed since it was last read."""
 
     spans: Sequence[ics.Taken] | None
     tag: str = ""
 
 
 class BusyCalendar(Noun):
-    """A calendar that somebody keeps elsewhere. Whoever has its address can read it, so that is sealed, and never shown again."""
+    """A practitioner's calendar elsewhere. Its address gives access to it, so it is encrypted and never shown again."""
 
     states = "new", "read", "stopped"
     state_labels: ClassVar[dict[str, str]] = {"new": "Not connected", "read": "Connected", "stopped": "Disconnected"}
@@ -84,13 +82,13 @@ class BusyCalendar(Noun):
         else:
             raise Invalid.fields_said({"address": "Enter the full address, starting with https://."})
         self.address, self.edition, self.tag, self.trouble = address, self.edition + 1, "", ""
-        later(read, self)
+        later(sync_calendar, self)
 
     @move("read", by="Desk Practitioner", label="Sync now")
     def read_now(self) -> None:
         """Reads the calendar immediately. Otherwise it is read every ten minutes."""
         self.tag = ""
-        later(read, self)
+        later(sync_calendar, self)
 
     @move("read", to="stopped", by="Desk Practitioner", label="Disconnect calendar")
     def stop(self) -> None:
@@ -99,42 +97,42 @@ class BusyCalendar(Noun):
 
     # --- reading it ---
 
-    def read(self) -> None:
-        """What cannot be read keeps the times that are known: better a free hour that is not offered than two people in one."""
+    def sync_times(self) -> None:
+        """Read the calendar and replace its busy times. After an error the known times stay: they may still be true."""
         if self.state != "read":
             return
         edition, since = self.edition, clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
         try:
-            found = self._look(since, since + AHEAD)
+            found = self._fetch_times(since, since + AHEAD)
         except (Again, Never) as no:
-            self._kept(edition, trouble=no.words)
+            self._store_result(edition, trouble=no.words)
             return
         if found.spans is None:
-            self._kept(edition)
+            self._store_result(edition)
         else:
-            self._kept(edition, found.tag, found.spans)
+            self._store_result(edition, found.tag, found.spans)
 
-    def _look(self, since: datetime, until: datetime) -> Read:
+    def _fetch_times(self, since: datetime, until: datetime) -> CalendarContent:
         if self.kind == "google":
-            return Read([ics.Taken(*span) for span in self._at_google(since, until)])
-        fresh = self.refreshed_at is not None and clock.now() - self.refreshed_at < ANEW
-        told = safe_http.fetch(self.address, {"If-None-Match": self.tag} if self.tag and fresh else {}, LARGEST)
-        if told.trouble:
-            raise Again(f"The calendar can’t be read. {told.trouble}")
-        if told.status == 304:
-            return Read(None)
-        spans = ics.taken(told.content, self.practitioner.timezone, since, until)
+            return CalendarContent([ics.Taken(*span) for span in self._fetch_google(since, until)])
+        fresh = self.refreshed_at is not None and clock.now() - self.refreshed_at < REREAD_AFTER
+        response = safe_http.fetch(self.address, {"If-None-Match": self.tag} if self.tag and fresh else {}, LARGEST)
+        if response.trouble:
+            raise Again(f"The calendar can’t be read. {response.trouble}")
+        if response.status == 304:
+            return CalendarContent(None)
+        spans = ics.taken(response.content, self.practitioner.timezone, since, until)
         if len(spans) > MOST:
             raise Never(f"This calendar has more than {MOST:,} events in the next four months.")
-        return Read(spans, told.tag)
+        return CalendarContent(spans, response.tag)
 
-    def _at_google(self, since: datetime, until: datetime) -> Sequence[Span]:
+    def _fetch_google(self, since: datetime, until: datetime) -> Sequence[Span]:
         google = place.that_shows_busy()
         if google is None:
             raise Never("Google Calendar is no longer set up here.")
         return google.busy(self.address, since, until)
 
-    def _kept(
+    def _store_result(
         self, edition: int, tag: str = "", spans: Sequence[ics.Taken] | None = None, *, trouble: str = ""
     ) -> None:
         with transaction():
@@ -144,10 +142,10 @@ class BusyCalendar(Noun):
             self.checked_at, self.trouble = clock.now(), trouble
             if spans is not None:
                 self.refreshed_at, self.tag = clock.now(), tag
-                self._replace({*self._foreign(spans)})
+                self._replace_times({*self._without_our_bookings(spans)})
 
-    def _foreign(self, spans: Sequence[ics.Taken]) -> Iterator[tuple[str, Span]]:
-        """What our own bookings put into that calendar is no news."""
+    def _without_our_bookings(self, spans: Sequence[ics.Taken]) -> Iterator[tuple[str, Span]]:
+        """Leave out the times that our own bookings put into that calendar."""
         to_come = (Presence.practitioner_id == self.practitioner_id) & Presence.during.overlaps(
             Range(clock.ahead(days=-2), None)
         )
@@ -157,11 +155,11 @@ class BusyCalendar(Noun):
             if each.lower and each.upper
         ]
         for taken in spans:
-            for span in without((taken.starts_at, taken.ends_at), ours):
+            for span in subtract_spans((taken.starts_at, taken.ends_at), ours):
                 yield taken.uid, span
 
-    def _replace(self, wanted: set[tuple[str, Span]]) -> None:
-        """Only what has changed is written, so that nothing is arranged anew when nothing is new."""
+    def _replace_times(self, wanted: set[tuple[str, Span]]) -> None:
+        """Write only what has changed, so that slots are not generated again without a reason."""
         for each in [*self.times]:
             known = each.uid, each.span
             if known in wanted:
@@ -172,11 +170,11 @@ class BusyCalendar(Noun):
 
 
 class Busy(Noun):
-    """One time that is taken elsewhere. What it is for is nobody's business here, so that is not kept."""
+    """A busy time in another calendar. Its title is private and not stored."""
 
     known_as = "busy time"
 
-    audited = False  # the calendar it was read from is the record of it
+    audited = False  # the calendar that it was read from is the record
     __table_args__ = (Index("busy_during", "during", postgresql_using="gist"),)
 
     calendar_id: Mapped[int] = mapped_column(ForeignKey("busy_calendar.id", ondelete="CASCADE"), index=True)
@@ -192,15 +190,15 @@ class Busy(Noun):
 
 
 def busy_times(whose: Iterable[int], since: datetime) -> Iterator[tuple[int, Span]]:
-    """When these practitioners have something else to do: each with the number of whose it is."""
+    """Upcoming busy times of these practitioners, each with the practitioner's ID."""
     theirs = select(BusyCalendar.practitioner_id, Busy).join(BusyCalendar, Busy.calendar_id == BusyCalendar.id)
     ahead = BusyCalendar.practitioner_id.in_([*whose]), Busy.during.overlaps(Range(since, None))
     for id, busy in session.execute(theirs.where(*ahead)):
         yield id, busy.span
 
 
-def without(span: Span, holes: Iterable[Span]) -> Iterator[Span]:
-    """What is left of a stretch of time."""
+def subtract_spans(span: Span, holes: Iterable[Span]) -> Iterator[Span]:
+    """Parts of a period that lie outside all the holes."""
     start, end = span
     for begins, ends in sorted(holes):
         if begins < end and start < ends:
@@ -212,12 +210,12 @@ def without(span: Span, holes: Iterable[Span]) -> Iterator[Span]:
 
 
 @job("Sync calendar", was="packs.bookings.busy.read")
-def read(calendar: BusyCalendar) -> None:
-    calendar.read()
+def sync_calendar(calendar: BusyCalendar) -> None:
+    calendar.sync_times()
 
 
 @every("Sync all calendars", was="packs.bookings.busy.read_them_all", minutes=10)
-def read_them_all() -> None:
+def sync_all_calendars() -> None:
     with transaction():
         for each in session.scalars(select(BusyCalendar).where(BusyCalendar.state == "read")):
-            later(read, each)
+            later(sync_calendar, each)

@@ -1,4 +1,4 @@
-"""Hours: when somebody gives what they give, week by week, in their own zone."""
+"""Opening hours of a practitioner on a weekday, for one service or all, in the practitioner's time zone."""
 
 from __future__ import annotations
 
@@ -17,14 +17,17 @@ WEEKDAYS = "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "
 
 
 class Hours(Noun):
-    """One stretch of one day of the week; a day may have several, and those that overlap are one."""
+    """Opening hours on one weekday. A day may have several; overlapping ones are merged."""
 
     __table_args__ = (
         CheckConstraint("closes > opens or closes = '00:00'", name="order"),
         CheckConstraint("last_day >= first_day", name="days"),
     )
     refusals: ClassVar[dict[str, str]] = {
-        "hours_order": "The closing time must be after the opening time. Use 00:00 for the end of the day. For hours past midnight, add two entries: one until 00:00, and one from 00:00 on the next day.",
+        "hours_order": (
+            "The closing time must be after the opening time. Use 00:00 for the end of the day. "
+            "For hours past midnight, add two entries: one until 00:00, and one from 00:00 on the next day."
+        ),
         "hours_days": "The last day must be on or after the first day.",
     }
 

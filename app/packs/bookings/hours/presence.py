@@ -1,4 +1,4 @@
-"""Presence: who has to be where and when; the one table that the database lets nobody overlap in."""
+"""Presence: the time of a practitioner that a booking takes. An exclusion constraint prevents double booking."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from app.packs.bookings.offer.slot import GONE, Slot
 
 
 class Presence(Noun):
-    """One practitioner's time for one booking, the quiet before and after it included. It is there for as long as the booking takes the time."""
+    """A practitioner's time for one booking, including buffers. Deleted when the booking releases its seat."""
 
-    audited = False  # the booking's own history tells it
+    audited = False  # the history of the booking records it
     __table_args__ = (
-        # Nobody is in two places: two claims on one person overlap only when they share the slot.
+        # Bookings of one practitioner may overlap only if they share the slot.
         ExcludeConstraint(
             ("practitioner_id", "="),
             ("slot_id", "<>"),

@@ -1,4 +1,4 @@
-"""Other hours: one day on which it is not as it is every week."""
+"""Special hours: a date on which a practitioner is closed, or open in addition to the weekly hours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.packs.bookings.offer.practitioner import Practitioner
 
 
 class SpecialHours(Noun, table="other_hours"):
-    """Closed: nothing on that day but what is extra. Extra: open as well, on holidays too."""
+    """Closed replaces the opening hours of a date; extra hours add to them, on holidays too."""
 
     __table_args__ = (
         CheckConstraint("(how = 'closed') = (opens is null) and (opens is null) = (closes is null)", name="times"),

@@ -1,1 +1,1 @@
-"""What can be booked: services, extras, practitioners, packages, slots and the rules by which slots open."""
+"""Services, extras, practitioners, packages and slots, and the calculation of available times."""

@@ -1,4 +1,4 @@
-"""Giver: who gives what, and how much of it comes to them."""
+"""Service assignment: which practitioner provides which service, and their share of its bookings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.packs.bookings.offer.service import Service
 
 
 class Assignment(Noun, table="giver"):
-    """One practitioner gives one service. A service of which nobody says so is given by everybody."""
+    """Links a practitioner to a service. A service without assignments is provided by every active practitioner."""
 
     __table_args__ = (
         UniqueConstraint("service_id", "practitioner_id"),

@@ -1,4 +1,7 @@
-"""Opening: from the hours of a week, single days, holidays and absences to the instants at which something can begin. Reads nothing, writes nothing."""
+"""Availability: start times from opening hours, special days, holidays and absences, across clock changes (DST).
+
+Pure functions: nothing here reads or writes the database.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,13 @@ from zoneinfo import ZoneInfo
 
 Span = tuple[datetime, datetime]
 
-_HOP = timedelta(hours=6)  # no zone has ever changed its clocks twice within so little
+_HOP = timedelta(hours=6)  # no time zone has ever changed its offset twice within six hours
 _A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Open every week on this day, between two times on the wall; midnight as the end is the end of the day."""
+    """Opening hours on a weekday, in local time. Midnight as the closing time is the end of the day."""
 
     weekday: int  # Monday is 0
     opens: time
@@ -25,13 +28,13 @@ class Rule:
     first_day: date | None = None
     last_day: date | None = None
 
-    def holds(self, day: date) -> bool:
+    def applies_on(self, day: date) -> bool:
         return day.weekday() == self.weekday and (self.first_day or day) <= day <= (self.last_day or day)
 
 
 @dataclass(frozen=True)
 class Day:
-    """One day that is unlike the others: with times it is open between them as well, without it is closed but for those."""
+    """A special day: with times, these are added to the usual hours; without, the usual hours are replaced by none."""
 
     day: date
     opens: time | None = None
@@ -40,7 +43,7 @@ class Day:
 
 @dataclass(frozen=True)
 class Lasting:
-    """How long one takes, the quiet around it, and how far apart two of them begin."""
+    """Duration of an appointment, the buffers around it, and the interval between starts."""
 
     takes: timedelta
     before: timedelta = timedelta(0)
@@ -54,7 +57,7 @@ class Lasting:
 
 @dataclass(frozen=True)
 class Timetable:
-    """When somebody can be met, in the zone in which their days run."""
+    """Opening hours, special days, holidays and absences of a practitioner, in their time zone."""
 
     zone: str
     rules: Sequence[Rule] = ()
@@ -62,38 +65,41 @@ class Timetable:
     holidays: Collection[date] = ()
     away: Sequence[Span] = ()
 
-    def starts(self, lasting: Lasting, first: date, last: date) -> list[datetime]:
-        """Whenever something that lasts so long can begin, between two days of that zone."""
-        return starts(self.spans(first, last), self.away, lasting)
+    def start_times(self, lasting: Lasting, first: date, last: date) -> list[datetime]:
+        """Possible starts of an appointment, from the first to the last local day."""
+        return start_times(self.spans(first, last), self.away, lasting)
 
     def spans(self, first: date, last: date) -> list[Span]:
-        """When it is open, in instants: whenever a clock on the wall shows a time that the hours of that day hold.
+        """Open periods as instants: whenever the local clock shows a time within the hours of its day.
 
-        So a day without its third hour is shorter, one that has it twice is longer, and nine o'clock is always nine o'clock.
+        When the clocks change, that day is an hour shorter or longer, and nine o'clock stays nine o'clock.
         """
         offsets, days = (
             _offsets(ZoneInfo(self.zone), first, last),
             (first + timedelta(n) for n in range((last - first).days + 1)),
         )
         return [
-            piece
+            span
             for day in days
-            for opens, closes in self._on_the_wall(day)
-            for piece in _pieces(opens, closes, offsets)
+            for opens, closes in self._local_hours(day)
+            for span in _to_instants(opens, closes, offsets)
         ]
 
-    def _on_the_wall(self, day: date) -> list[Span]:
-        """The hours of one day as a clock without a zone shows them. Each day begins anew, so that what is offered on it does not hang on the day before."""
+    def _local_hours(self, day: date) -> list[Span]:
+        """Open periods of one day in local time without a zone, calculated from that day alone."""
         special = [each for each in self.days if each.day == day]
         closed = day in self.holidays or any(each.opens is None for each in special)
-        usual = [(each.opens, each.closes) for each in self.rules if not closed and each.holds(day)]
+        usual = [(each.opens, each.closes) for each in self.rules if not closed and each.applies_on(day)]
         extra = [(each.opens, each.closes) for each in special if each.opens is not None and each.closes is not None]
-        return merged((datetime.combine(day, opens), _end(day, closes)) for opens, closes in [*usual, *extra])
+        return merge_spans((datetime.combine(day, opens), _end(day, closes)) for opens, closes in [*usual, *extra])
 
 
-def starts(spans: Iterable[Span], away: Iterable[Span], lasting: Lasting) -> list[datetime]:
-    """One after the other from the beginning of each span; what would touch an absence, with its quiet, is left out, and the others stay where they are."""
-    absent = merged(away)
+def start_times(spans: Iterable[Span], away: Iterable[Span], lasting: Lasting) -> list[datetime]:
+    """Possible starts, one interval apart from the beginning of each open period.
+
+    One that would touch an absence, buffers included, is left out, and the others keep their times.
+    """
+    absent = merge_spans(away)
     ends = [end for _, end in absent]
     found = []
     for opens, closes in spans:
@@ -107,14 +113,14 @@ def starts(spans: Iterable[Span], away: Iterable[Span], lasting: Lasting) -> lis
     return sorted({*found})
 
 
-def shared(ones: Sequence[Span], others: Sequence[Span]) -> list[Span]:
-    """When both are open."""
+def common_spans(ones: Sequence[Span], others: Sequence[Span]) -> list[Span]:
+    """Intersect two lists of open periods."""
     both = ((max(a, c), min(b, d)) for a, b in ones for c, d in others if a < d and c < b)
     return sorted(both)
 
 
-def merged(spans: Iterable[Span]) -> list[Span]:
-    """The same time, without two that overlap or touch."""
+def merge_spans(spans: Iterable[Span]) -> list[Span]:
+    """Join periods that overlap or touch."""
     whole: list[Span] = []
     for since, until in sorted(spans):
         if whole and since <= whole[-1][1]:
@@ -128,16 +134,17 @@ def _end(day: date, closes: time) -> datetime:
     return datetime.combine(day, closes) if closes != time(0) else datetime.combine(day, closes) + _A_DAY
 
 
-def _pieces(opens: datetime, closes: datetime, offsets: list[tuple[datetime, datetime, timedelta]]) -> list[Span]:
+def _to_instants(opens: datetime, closes: datetime, offsets: list[tuple[datetime, datetime, timedelta]]) -> list[Span]:
+    """Convert a local period to instants: more than one, if the clock shows a time of it twice."""
     pieces = (
         (max(since, (opens - offset).replace(tzinfo=UTC)), min(until, (closes - offset).replace(tzinfo=UTC)))
         for since, until, offset in offsets
     )
-    return merged(piece for piece in pieces if piece[0] < piece[1])
+    return merge_spans(piece for piece in pieces if piece[0] < piece[1])
 
 
 def _offsets(zone: ZoneInfo, first: date, last: date) -> list[tuple[datetime, datetime, timedelta]]:
-    """From when to when the clocks of these days are how far from UTC."""
+    """UTC offsets of a time zone in these days, each with the period in which it is in force."""
     since = datetime.combine(first, time(0), UTC) - _A_DAY
     until = datetime.combine(last, time(0), UTC) + 2 * _A_DAY
     turns = [since, *_turns(zone, since, until), until]
@@ -153,7 +160,7 @@ def _turns(zone: ZoneInfo, since: datetime, until: datetime) -> Iterator[datetim
 
 
 def _turn(zone: ZoneInfo, before: datetime, after: datetime) -> datetime:
-    """To the second, by halves."""
+    """Find the moment of an offset change to the second, by bisection."""
     old = _offset(before, zone)
     while after - before > timedelta(seconds=1):
         middle = before + timedelta(seconds=(after - before).total_seconds() // 2)

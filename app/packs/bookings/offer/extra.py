@@ -1,4 +1,4 @@
-"""Extra: something that can be had with a service, for a price of its own."""
+"""Extra: an add-on to a service with its own price."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from app.kernel.db import Noun
 from app.kernel.workflow import move
 from app.money.sums.amount import Money, money_column
 
-if TYPE_CHECKING:  # a service knows its extras; for the type checker alone, an extra knows its service
+if TYPE_CHECKING:  # for the relation below; at run time a service imports this file
     from app.packs.bookings.offer.service import Service
 
 
 class Extra(Noun):
-    """A recording, a printed chart, a longer hour."""
+    """An add-on that customers can book with a service, such as a recording."""
 
     states = "offered", "retired"
     state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}

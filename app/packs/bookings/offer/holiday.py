@@ -1,4 +1,4 @@
-"""Holiday: the public holidays of a country or of one of its regions."""
+"""Public holidays of a country or region, from the `holidays` package."""
 
 from __future__ import annotations
 
@@ -12,16 +12,18 @@ from app.kernel.errors import Invalid
 
 
 @cache
-def _known() -> Mapping[str, Sequence[str]]:
-    """Three hundred modules are read for this list, so nobody reads them who does not ask."""
+def _supported_regions() -> Mapping[str, Sequence[str]]:
+    """Countries and their regions. Loaded on first use, because this imports three hundred modules."""
     return holidays.list_supported_countries(include_aliases=True)
 
 
 def check_region(region: str) -> str:
-    """Nothing, "IT", or "IN-KA"."""
+    """Normalize a holiday calendar: empty, a country such as "IT", or a region such as "IN-KA"."""
     country, _, part = region.strip().upper().partition("-")
     if country and (
-        country not in _known() or (part and part not in _known()[country]) or region.strip().endswith("-")
+        country not in _supported_regions()
+        or (part and part not in _supported_regions()[country])
+        or region.strip().endswith("-")
     ):
         raise Invalid.fields_said(
             {"holidays": "Unknown holiday calendar. Enter a country or region code, such as IN-KA, IT or US-NY."}

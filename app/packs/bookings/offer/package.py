@@ -1,4 +1,4 @@
-"""Package: several uses of one service, bought at once and used one by one, until a day."""
+"""Package: several sessions of one service at one price, valid for a number of days. A sold one is a `Pass`."""
 
 from __future__ import annotations
 
@@ -29,12 +29,13 @@ class Buyer:
     phone: str = asked("Phone", default="", longest=30)
 
 
-def _not_sold(package: object) -> str | None:
-    return None if is_on("packages") else "Packages are turned off. An administrator can turn them on under “Features”."
+def _refuse_while_off(package: object) -> str | None:
+    off = "Packages are turned off. An administrator can turn them on under “Features”."
+    return None if is_on("packages") else off
 
 
 class Package(Noun):
-    """Five consultations for the price of four."""
+    """A package that customers can buy, such as five sessions for the price of four."""
 
     states = "offered", "retired"
     state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}
@@ -62,8 +63,8 @@ class Package(Noun):
     )
 
     @classmethod
-    def offered(cls, service: Service | None = None) -> list[Package]:
-        """What can be bought; of one service, or of all that are offered themselves."""
+    def all_offered(cls, service: Service | None = None) -> list[Package]:
+        """Active packages of a service, or of all active services."""
         if not is_on("packages"):
             return []
         found = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.service_id, cls.uses, cls.id))
@@ -74,27 +75,28 @@ class Package(Noun):
         ]
 
     @classmethod
-    def numbered(cls, id: int) -> Package:
+    def by_id(cls, id: int) -> Package:
         found = session.get(cls, id) if id < 2**31 else None
-        if found is None or found not in cls.offered():
+        if found is None or found not in cls.all_offered():
             raise Missing(say("This package is not available."))
         return found
 
     @property
     def address(self) -> str:
-        """What a price is named for."""
+        """Name of this package in price quotes."""
         return f"package {self.id}"
 
     def quote(self, buyer_state: str = "") -> Quote:
-        """Taxed like the service that it is for."""
+        """Quote the package, with the tax of its service."""
         label = f"{self.name}: {self.uses} × {self.service.name}"
         return Quote.name_price(
             self.address, [self.service.item(label, self.price)], buyer_state=buyer_state, asked={"state": buyer_state}
         )
 
-    @move("offered", by="Desk", label="Sell package", asks=Buyer, when=_not_sold)
+    @move("offered", by="Desk", label="Sell package", asks=Buyer, when=_refuse_while_off)
     def sell(self, asked: Buyer) -> None:
-        """Sells the package to a customer, who gets an email with a payment link. If they pay you directly, record the payment under “Packages sold”."""
+        """Sells the package to a customer, who gets an email with a payment link.
+        If they pay you directly, record the payment under “Packages sold”."""
         person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
         Pass.sell(self, self.quote(), person)
 

@@ -1,4 +1,4 @@
-"""Practitioner: who gives the service, and in which zone their day runs."""
+"""Practitioner: a person who provides services: time zone, meeting type, holiday calendar, photo and calendar feed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from app.packs.bookings.offer.slot import Slot
 class Stretch:
     """A stretch of days with the same hours, in the practitioner's own zone."""
 
-    service: str = asked("Service", among=lambda: {each.slug: each.name for each in Service.offered()})
+    service: str = asked("Service", among=lambda: {each.slug: each.name for each in Service.all_offered()})
     first_day: date = asked("First day")
     last_day: date = asked("Last day")
     opens: time = asked("Opening time")
@@ -43,7 +43,7 @@ PLACES = {"in_person": "In person", "google": "Google Meet", "jitsi": "Jitsi", "
 
 
 class Practitioner(Noun, Linked):
-    """A person customers can meet. Their link is the one under which calendars fetch their bookings."""
+    """A person whom customers can book. Their secret link is the address of their calendar feed."""
 
     link_kind = "calendar"
     states = "active", "away"
@@ -69,7 +69,8 @@ class Practitioner(Noun, Linked):
         default="",
         info={
             "label": "Location or link",
-            "help": "In person: the address. Fixed link: the link. Google Meet: the Google calendar. Jitsi: leave empty.",
+            "help": "In person: the address. Fixed link: the link. "
+            "Google Meet: the Google calendar. Jitsi: leave empty.",
         },
     )
     link_says: Mapped[str] = mapped_column(default="", info={"label": "Last meeting link test"})
@@ -87,7 +88,7 @@ class Practitioner(Noun, Linked):
     @move("active", to="active", by="Desk", label="Add slots", asks=Stretch)
     def open_hours(self, hours: Stretch) -> None:
         """Adds bookable slots on these dates. Existing slots stay as they are."""
-        service = Service.called(hours.service)
+        service = Service.by_slug(hours.service)
         starts = list(self._starts(service, hours))
         if not starts:
             raise Refused("No slot fits into these hours. Check the dates, the times and the duration of the service.")
@@ -98,7 +99,7 @@ class Practitioner(Noun, Linked):
                 )
             )
         )
-        session.add_all(Slot.at(self, service, start) for start in starts if start not in taken)
+        session.add_all(Slot.starting_at(self, service, start) for start in starts if start not in taken)
 
     @move(
         "active",
@@ -114,18 +115,18 @@ class Practitioner(Noun, Linked):
     def come_back(self) -> None:
         """Makes the practitioner bookable again."""
 
-    # --- where they meet ---
+    # --- opening hours and meetings ---
 
     def tidy(self) -> None:
         if self.meets_by == "room" and not is_link(self.room):
             raise Invalid.fields_said({"room": "Enter the full link, starting with https://."})
         here: Any = inspect(self)
         if not here.persistent:
-            self._begin_with_the_hours_of_the_house()
+            self._copy_business_hours()
 
-    def _begin_with_the_hours_of_the_house(self) -> None:
-        """Whoever is new has them, until somebody writes down others."""
-        hours: Any = noun_of_table("hours")  # which know whose they are
+    def _copy_business_hours(self) -> None:
+        """Give a new practitioner the opening hours of the business, to be changed later."""
+        hours: Any = noun_of_table("hours")  # declared in a file that imports this one
         note = "Business opening hours"
         session.add_all(
             hours(practitioner=self, weekday=each.day, opens=each.opens, closes=each.closes, note=note)
@@ -138,7 +139,8 @@ class Practitioner(Noun, Linked):
         self.link_says = "Test running. Reload this page in a moment."
         later(try_out, self)
 
-    def try_out(self) -> None:
+    def run_link_test(self) -> None:
+        """Check that a meeting could be created, and store the result for staff."""
         try:
             says = (
                 place.named(self.meets_by).try_out(self.room)
@@ -166,13 +168,18 @@ class Practitioner(Noun, Linked):
         if not 0 <= (hours.last_day - hours.first_day).days <= 366:
             raise Invalid.fields_said({"last_day": "Choose a period of one day to one year."})
         days = [hours.first_day + timedelta(n) for n in range((hours.last_day - hours.first_day).days + 1)]
-        return [start for day in days if hours.weekends or day.weekday() < 5 for start in self._on(day, service, hours)]
+        return [
+            start
+            for day in days
+            if hours.weekends or day.weekday() < 5
+            for start in self._starts_on(day, service, hours)
+        ]
 
-    def _on(self, day: date, service: Service, hours: Stretch) -> list[datetime]:
-        only = Timetable(self.timezone, [Rule(day.weekday(), hours.opens, hours.closes)])
-        return [start for start in only.starts(service.lasting, day, day) if start > clock.now()]
+    def _starts_on(self, day: date, service: Service, hours: Stretch) -> list[datetime]:
+        timetable = Timetable(self.timezone, [Rule(day.weekday(), hours.opens, hours.closes)])
+        return [start for start in timetable.start_times(service.lasting, day, day) if start > clock.now()]
 
 
 @job("Test meeting link")
 def try_out(practitioner: Practitioner) -> None:
-    practitioner.try_out()
+    practitioner.run_link_test()

@@ -106,7 +106,7 @@ class Pass(Noun, Linked):
     def sell(
         cls, package: Package, quote: Quote, person: Person, buyer: Mapping[str, str] | None = None, key: str = ""
     ) -> Pass:
-        """Sell a package at a quoted price; the code is sent once it is paid. A repeated `key` returns the first sale."""
+        """Sell a package at a quoted price; its code is sent once it is paid. The same `key` returns the same sale."""
         with transaction():
             known: Pass | None = session.scalar(select(cls).where(cls.request_key == key)) if key else None
             if known:
@@ -212,7 +212,7 @@ class Pass(Noun, Linked):
 
     @classmethod
     def valid_for(cls, typed: str, service: Service) -> Pass | None:
-        """Find the package of a code and refuse one that cannot pay for this service; None if it is no package's code."""
+        """Find the package of a code, or None; refuse one that cannot pay for this service now."""
         found = cls.by_code(typed)
         if found is not None:
             found.check_valid_for(service)
@@ -321,7 +321,7 @@ class Pass(Noun, Linked):
         return self.over == self.uses
 
     def earn(self) -> None:
-        """Recognize revenue: one share of the net price for each session that is over, and the remainder with the last."""
+        """Recognize revenue: one share of the net price per session that is over, and the remainder with the last."""
         with transaction():
             self.lock()
             bill, over = self.bill, self.over

@@ -28,7 +28,7 @@ def _quoted_for(extras: Sequence[int], coupon: str, buyer_state: str) -> dict[st
 
 
 class Service(Noun):
-    """Something the practice offers."""
+    """Something that customers can book."""
 
     states = "offered", "retired"
     state_labels: ClassVar[dict[str, str]] = {"offered": "Active", "retired": "Inactive"}
@@ -140,12 +140,13 @@ class Service(Noun):
         return value
 
     @classmethod
-    def offered(cls) -> list[Service]:
+    def all_offered(cls) -> list[Service]:
+        """Active services, the cheapest first."""
         offered = session.scalars(select(cls).where(cls.state == "offered").order_by(cls.name))
         return sorted(offered, key=lambda each: each.price.amount)
 
     @classmethod
-    def called(cls, slug: str) -> Service:
+    def by_slug(cls, slug: str) -> Service:
         found: Service | None = session.scalar(select(cls).where(cls.slug == slug, cls.state == "offered"))
         if found is None:
             raise Missing(say("This service is not available."))
@@ -193,13 +194,13 @@ class Service(Noun):
         return Lasting(takes, before, after, step)
 
     def deposit_of(self, total: Money) -> Money:
-        """What is paid at once; all of it, when either part would be too small for a gateway."""
+        """Deposit of a total; the total itself if either part would be too small for a gateway."""
         now = total.percent(self.deposit_percent * 100)
         return now if min(now.amount, total.amount - now.amount) >= 100 else total
 
     @property
     def asks(self) -> Edition | None:
-        """The questions to whoever books it, as they are today."""
+        """The current version of the intake form."""
         return self.form.current if self.form else None
 
     def read_answers(self, typed: Mapping[str, Any]) -> Answers:

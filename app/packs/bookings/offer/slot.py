@@ -1,4 +1,4 @@
-"""Slot: a time at which somebody can be met, and how many seats it has. Whether one is free, the bookings say."""
+"""Slot: a bookable time of a practitioner for a service, and its number of seats. `booking/seats.py` finds free ones."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.packs.bookings.offer.service import Service
 
-if TYPE_CHECKING:  # a practitioner makes slots; for the type checker alone, a slot knows its practitioner
+if TYPE_CHECKING:  # for the relation below; at run time a practitioner imports this file
     from app.packs.bookings.offer.practitioner import Practitioner
 
 
 GONE = unsaid("This time has just been taken. Please choose another one.")
-_hear_of_it: list[Callable[[Slot], object]] = []
+_on_freed: list[Callable[[Slot], object]] = []
 
 
 class Slot(Noun):
-    """An offered time."""
+    """A time at which a service can be booked."""
 
     states = "open", "closed", "withdrawn"
     adds_are_heard = False
@@ -48,58 +48,63 @@ class Slot(Noun):
     practitioner: Mapped[Practitioner] = relationship(
         "Practitioner", lazy="joined", innerjoin=True, foreign_keys=practitioner_id
     )
-    partner_id: Mapped[int | None] = mapped_column(ForeignKey("practitioner.id"))  # where two give it together
+    partner_id: Mapped[int | None] = mapped_column(
+        ForeignKey("practitioner.id")
+    )  # for services that need two practitioners
     partner: Mapped[Practitioner | None] = relationship("Practitioner", lazy="joined", foreign_keys=partner_id)
     service_id: Mapped[int] = mapped_column(ForeignKey("service.id"), index=True)
     service: Mapped[Service] = relationship(lazy="joined", innerjoin=True)
     starts_at: Mapped[datetime] = mapped_column(index=True)
     ends_at: Mapped[datetime]
-    kept: Mapped[Range[datetime]] = mapped_column(
-        TSTZRANGE
-    )  # the time it takes of whoever gives it: with the quiet before and after
+    kept: Mapped[Range[datetime]] = mapped_column(TSTZRANGE)  # the practitioner's time, including the buffers
     seats: Mapped[int] = mapped_column(default=1, info={"label": "Places"})
     made: Mapped[bool] = mapped_column(default=False, info={"label": "Created from opening hours"})
 
     @classmethod
-    def at(
+    def starting_at(
         cls, practitioner: Practitioner, service: Service, start: datetime, partner: Practitioner | None = None
     ) -> Slot:
         made = cls(practitioner=practitioner, partner=partner, service=service, starts_at=start, seats=service.seats)
-        made.last()
+        made.set_times()
         return made
 
     def tidy(self) -> None:
-        """Typed by hand: it lasts as long as its service does. What somebody has changed is theirs from then on, and no hours change it back."""
+        """Complete a slot entered or edited by staff. From then on, opening hours no longer change it."""
         if not self.id:
             if self.starts_at <= clock.now():
                 raise Invalid.fields_said({"starts_at": "This time is in the past. Choose a later one."})
-            self.last()
+            self.set_times()
         self.made = False
 
-    def last(self) -> None:
-        """As long as its service, which may want some quiet before and after."""
+    def set_times(self) -> None:
+        """Set the end and the buffers from the service."""
         lasting = self.service.lasting
         self.ends_at = self.starts_at + lasting.takes
         self.kept = Range(self.starts_at - lasting.before, self.ends_at + lasting.after)
 
-    def remake(self) -> None:
-        """As its service is now; only while nobody has it."""
+    def follow_service(self) -> None:
+        """Take over changed seats and duration of the service. For slots without bookings only."""
         self.seats = self.service.seats
-        self.last()
+        self.set_times()
+
+    @property
+    def local_start(self) -> str:
+        """Start in the practitioner's time zone."""
+        return clock.format_moment(self.starts_at, self.practitioner.timezone)
 
     @property
     def givers(self) -> Sequence[Practitioner]:
-        """Whoever has to be there."""
+        """The one or two practitioners of this slot."""
         return [self.practitioner, self.partner] if self.partner else [self.practitioner]
 
     def lock(self) -> Self:
-        """Whoever gives it comes first: what one person's day can hold is decided by one at a time."""
+        """Lock the practitioners first: overlaps and daily limits are checked by one transaction at a time."""
         for each in sorted(self.givers, key=lambda it: it.id):
             each.lock()
         return super().lock()
 
     def refuses(self) -> str | None:
-        """Why nobody can book this now, in words; None when only the seats decide."""
+        """Reason why the slot can’t be booked whatever its free seats, or None."""
         if (
             self.state != "open"
             or self.service.state != "offered"
@@ -129,15 +134,15 @@ class Slot(Noun):
         """The opening hours include this slot again."""
 
     def __str__(self) -> str:
-        return f"{clock.format_moment(self.starts_at, self.practitioner.timezone)} · {self.practitioner.name}"
+        return f"{self.local_start} · {self.practitioner.name}"
 
 
-def hears_of_a_free_seat(told: Callable[[Slot], object]) -> None:
-    """Whoever waits for one: called by a job, after the seat has really come free."""
-    _hear_of_it.append(told)
+def on_freed_slot(call: Callable[[Slot], object]) -> None:
+    """Register a function that is called, in a job, after a seat of a slot has become free."""
+    _on_freed.append(call)
 
 
-@job("Offer freed slot to the waiting list")
-def came_free(slot: Slot) -> None:
-    for told in _hear_of_it:
-        told(slot)
+@job("Offer freed slot to the waiting list", was="packs.bookings.slot.came_free")
+def offer_freed_slot(slot: Slot) -> None:
+    for call in _on_freed:
+        call(slot)

@@ -44,7 +44,7 @@ LONGEST = timedelta(days=62)
 
 @api.get("/services")
 def services() -> Any:
-    return jsonify(services=[_service(each) for each in Service.offered()])
+    return jsonify(services=[_service(each) for each in Service.all_offered()])
 
 
 @api.get("/slots")
@@ -85,7 +85,7 @@ def book() -> Any:
 @takes_files
 def send(slug: str) -> Any:
     """A file first, for one of the questions of a service; its token is the answer to that question, for as long as a hold."""
-    service = Service.called(slug)
+    service = Service.by_slug(slug)
     name, chosen = request.form.get("question", ""), request.files.get("file")
     asked = next(
         (each for each in (service.asks.asked if service.asks else ()) if each.kind == "file" and each.name == name),
@@ -218,7 +218,7 @@ def _called(name: str) -> Service:
         if found is not None and found.state == "offered":
             return found
         raise Missing
-    return Service.called(name)
+    return Service.by_slug(name)
 
 
 def _zone(name: str) -> str:

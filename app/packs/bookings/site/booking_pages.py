@@ -63,13 +63,16 @@ def policy_said(tiers: str, begins: datetime | None = None) -> str:
 
 @site.get("/")
 def home() -> str:
-    return render_template("bookings/home.html", services=Service.offered(), practitioners=_practitioners())
+    return render_template("bookings/home.html", services=Service.all_offered(), practitioners=_practitioners())
 
 
 @site.get("/services")
 def services() -> str:
     return render_template(
-        "bookings/services.html", services=Service.offered(), packages=Package.offered(), practitioners=_practitioners()
+        "bookings/services.html",
+        services=Service.all_offered(),
+        packages=Package.all_offered(),
+        practitioners=_practitioners(),
     )
 
 
@@ -86,16 +89,16 @@ def photo(id: int) -> Any:
 
 @site.get("/book/<slug>")
 def choose(slug: str) -> str:
-    service, zone = Service.called(slug), zone_asked()
+    service, zone = Service.by_slug(slug), zone_asked()
     whose = whose_asked()
-    month, to_come = Month.asked_for(service, whose), Booking.givers_to_come(service)
+    month, to_come = Month.asked_for(service, whose), Booking.practitioners_with_slots(service)
     who: dict[str, Any] = {"with": whose or None}
     return render_template(
         "bookings/choose.html",
         service=service,
         zone=zone,
         zones=ZONES,
-        packages=Package.offered(service),
+        packages=Package.all_offered(service),
         month=month,
         whose=whose,
         givers=[each for each in _practitioners() if each.id == whose or each.id in to_come],
@@ -115,7 +118,7 @@ def whose_asked() -> int:
 
 @site.get("/book/<slug>/<int:slot>")
 def form(slug: str, slot: int) -> Any:
-    service = Service.called(slug)
+    service = Service.by_slug(slug)
     chosen = _slot(service, slot)
     if own := _own_hold(chosen):
         return _form(Checkout(service, chosen, own))
@@ -131,7 +134,7 @@ def form(slug: str, slot: int) -> Any:
 @takes_files
 def book(slug: str, slot: int) -> Any:
     """Hold the slot and go on to payment. A refusal, or a changed price, shows the form again with everything typed."""
-    service = Service.called(slug)
+    service = Service.by_slug(slug)
     checkout = Checkout(service, _slot(service, slot), Typed(request.form, _ticked_extras()))
     try:
         if wrong := answers_sent(service.asks, service.hold_minutes)[1]:

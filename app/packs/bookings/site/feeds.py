@@ -12,7 +12,7 @@ from app.kernel import clock
 from app.kernel.db import session
 from app.kernel.errors import Missing
 from app.packs.bookings.booking.booking import Booking
-from app.packs.bookings.booking.invitation import entry, house, invitation
+from app.packs.bookings.booking.invitation import entry, invitation, setting_of
 from app.packs.bookings.booking.seats import TAKING
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
@@ -45,12 +45,12 @@ def _feed(whose: Practitioner) -> bytes:
         .where(theirs, within, Booking.state.in_((*TAKING, "cancelled")))
     )
     bookings = session.scalars(found.order_by(Slot.starts_at, Booking.id)).unique()
-    desk = f"{house('base_url')}/desk/booking"
+    desk = f"{setting_of('base_url')}/desk/booking"
     entries = [
         entry(each, f"{each.slot.service.name}: {each.person.name}", f"Booking {each.number}", f"{desk}/{each.id}")
         for each in bookings
     ]
-    return ics.feed(f"{whose.name}, {house('business')}", whose.timezone, entries)
+    return ics.feed(f"{whose.name}, {setting_of('business')}", whose.timezone, entries)
 
 
 def _file(content: bytes, name: str) -> Response:

@@ -64,7 +64,7 @@ class Month:
 
         today, last = (each.astimezone(here).date() for each in (clock.now(), clock.ahead(days=service.days_ahead)))
         found = page_of(named or today)
-        if named or found.ours or not (soonest := Booking.first_free(service, whose, besides)):
+        if named or found.ours or not (soonest := Booking.first_free_slot(service, whose, besides)):
             return found
         return page_of(soonest.starts_at.astimezone(here).date())
 
@@ -100,8 +100,8 @@ def _times(service: Service, since: datetime, until: datetime, whose: int, besid
     together: dict[datetime, list[tuple[Slot, int]]] = {}
     for slot, left in found:
         together.setdefault(slot.starts_at, []).append((slot, left))
-    turn = Booking.turns(service) if any(len(each) > 1 for each in together.values()) else {}
-    firsts = (min(each, key=lambda it: (turn.get(it[0].practitioner_id, 0), it[0].id)) for each in together.values())
+    load = Booking.load_by_practitioner(service) if any(len(each) > 1 for each in together.values()) else {}
+    firsts = (min(each, key=lambda it: (load.get(it[0].practitioner_id, 0), it[0].id)) for each in together.values())
     return [Time(slot, left, len(together[slot.starts_at]) - 1) for slot, left in firsts]
 
 

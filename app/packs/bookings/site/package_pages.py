@@ -31,18 +31,18 @@ CUSTOMER = Actor("Customer", "site")
 
 @buying.get("/packages")
 def packages() -> str:
-    return render_template("bookings/packages.html", packages=Package.offered())
+    return render_template("bookings/packages.html", packages=Package.all_offered())
 
 
 @buying.get("/packages/<int:id>")
 def form(id: int) -> str:
-    return _form(Package.numbered(id), {})
+    return _form(Package.by_id(id), {})
 
 
 @buying.post("/packages/<int:id>")
 def buy(id: int) -> Any:
     """Reads the form, and leads to the payment. A refusal keeps what was typed, and so does another price."""
-    package = Package.numbered(id)
+    package = Package.by_id(id)
     try:
         buyer = parse_buyer({name: request.form.get(name, "") for name in BUYER})
         quote, shown = _price(package, buyer), _shown()
@@ -59,7 +59,7 @@ def buy(id: int) -> Any:
             bought = Pass.sell(package, quote, Person.meet(**who), buyer, key=f"site:{once}" if once else "")
     except Refused as no:
         session.rollback()
-        return _form(Package.numbered(id), request.form, no), no.status
+        return _form(Package.by_id(id), request.form, no), no.status
     bill = bought.bill
     return redirect(
         url_for("pay.checkout", token=bill.token) if bill else url_for("pass.show", token=bought.token), 303

@@ -36,14 +36,18 @@ def robots() -> Response:
 
 @found.get("/sitemap.xml")
 def sitemap() -> Response:
-    pages = [_address("booking.home"), _address("booking.services"), *(_page_of(each) for each in Service.offered())]
+    pages = [
+        _address("booking.home"),
+        _address("booking.services"),
+        *(_page_of(each) for each in Service.all_offered()),
+    ]
     return Response(render_template("bookings/sitemap.xml", pages=pages), mimetype="application/xml")
 
 
 @found.app_template_global()
 def practice_described() -> dict[str, Any]:
     """The practice and what it offers, in the words of schema.org."""
-    offers = [_offer(each) | {"itemOffered": _service(each)} for each in Service.offered()]
+    offers = [_offer(each) | {"itemOffered": _service(each)} for each in Service.all_offered()]
     catalog = {"@type": "OfferCatalog", "name": "Services", "itemListElement": offers}
     return {"@context": "https://schema.org"} | _practice() | ({"hasOfferCatalog": catalog} if offers else {})
 

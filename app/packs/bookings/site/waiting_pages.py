@@ -26,13 +26,13 @@ CUSTOMER = Actor("Customer", "site")
 
 @in_line.get("/book/<slug>/wait")
 def ask(slug: str) -> str:
-    service, today = Service.called(slug), clock.today()
+    service, today = Service.by_slug(slug), clock.today()
     return _form(service, {"first_day": today.isoformat(), "last_day": clock.ahead(days=28).date().isoformat()})
 
 
 @in_line.post("/book/<slug>/wait")
 def join(slug: str) -> Any:
-    service = Service.called(slug)
+    service = Service.by_slug(slug)
     try:
         first, last = _days()
         who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": zone_asked()}
@@ -40,7 +40,7 @@ def join(slug: str) -> Any:
             here = Waiting.join(service, who, first, last, whose_asked())
     except Refused as no:
         session.rollback()
-        return _form(Service.called(slug), request.form, no), no.status
+        return _form(Service.by_slug(slug), request.form, no), no.status
     return redirect(url_for("in_line.show", token=here.token), 303)
 
 
