@@ -1,4 +1,4 @@
-"""The packs this build knows; add one line here."""
+"""Packs (lines of business) in this build. Add yours to `PACKS`."""
 
 from app.packs.bookings import pack as bookings
 

@@ -32,7 +32,7 @@ from app.packs.bookings.hours.external_busy import Busy, BusyCalendar
 from app.packs.bookings.hours.hours import WEEKDAYS, Hours
 from app.packs.bookings.hours.special_hours import SpecialHours
 from app.packs.bookings.offer.assignment import Assignment
-from app.packs.bookings.offer.availability import Day, Lasting, Rule, Timetable
+from app.packs.bookings.offer.availability import Day, Lasting, Rule, Timetable, start_times
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot

@@ -1,4 +1,4 @@
-"""Paid consultations: services, practitioners, slots, bookings, and the customer's way through them."""
+"""Bookings pack: paid appointments with services, practitioners, slots, bookings and their public pages."""
 
 from app.kernel.pack import Pack
 from app.packs.bookings.booking.booking import Booking
@@ -25,15 +25,15 @@ from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.prepaid import Pass
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
-from app.packs.bookings.site.account_cards import mine
+from app.packs.bookings.site.account_cards import account_cards
 from app.packs.bookings.site.api import api
 from app.packs.bookings.site.booking_pages import site
 from app.packs.bookings.site.change_pages import changing
 from app.packs.bookings.site.embed import embed, script
 from app.packs.bookings.site.feeds import feeds
-from app.packs.bookings.site.package_pages import buying
-from app.packs.bookings.site.seo import found
-from app.packs.bookings.site.waiting_pages import in_line
+from app.packs.bookings.site.package_pages import package_pages
+from app.packs.bookings.site.seo import seo
+from app.packs.bookings.site.waiting_pages import waiting_list
 
 pack = Pack(
     name="bookings",
@@ -60,7 +60,7 @@ pack = Pack(
     resources=resources,
     reports=reports,
     pages=[today, by_phone],
-    blueprints=[site, changing, feeds, in_line, buying, embed, script, found, api],
+    blueprints=[site, changing, feeds, waiting_list, package_pages, embed, script, seo, api],
     messages=[
         *(
             "received",
@@ -103,6 +103,6 @@ pack = Pack(
     first_steps=first_steps,
     features=features,
     demo=demo,
-    mine=mine,
+    mine=account_cards,
     large=large,
 )

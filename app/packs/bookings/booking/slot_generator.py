@@ -268,7 +268,7 @@ def _with_hours(*, or_slots: bool = False) -> Sequence[Practitioner]:
     ).all()
 
 
-# --- when the hours change ---------------------------------------------------------------------------------------
+# --- when the hours change --------------------------------------------------------------------------------------------
 
 
 def stranded_bookings(row: Hours | SpecialHours | Closure) -> dict[str, str]:
@@ -283,7 +283,7 @@ def stranded_bookings(row: Hours | SpecialHours | Closure) -> dict[str, str]:
         .where(slots, Booking.presences.any())
         .order_by(Slot.starts_at, Booking.id)
     )
-    return {each.number: f"{each.slot.local_start}, {each.person}, {each.slot.practitioner}" for each in found}
+    return {each.number: f"{each.slot.format_start()}, {each.person}, {each.slot.practitioner}" for each in found}
 
 
 def _slots_inside(closure: Closure) -> ColumnElement[bool]:

@@ -1,4 +1,4 @@
-"""A small believable practice, so that the first look shows something alive."""
+"""Demo data: a small practice with opening hours, bookings of every kind, packages, tasks and an automation."""
 
 from __future__ import annotations
 
@@ -69,7 +69,8 @@ EXTRAS = [("Recording to keep", 19900), ("Printed chart", 34900)]
 REMINDER = (
     "{{ person.name }}, see you {{ when(booking.slot.starts_at, booking.timezone) }}",
     (
-        "Hello {{ person.name }},\n\nWe look forward to your {{ booking.slot.service.name }}. Have your questions ready; we have the tea.\n\n"
+        "Hello {{ person.name }},\n\n"
+        "We look forward to your {{ booking.slot.service.name }}. Have your questions ready; we have the tea.\n\n"
         "[View your booking]({{ base_url }}/booking/{{ booking.token }})\n\nKind regards,\n{{ business }}"
     ),
 )
@@ -120,12 +121,12 @@ CUSTOMERS = [
 
 
 def demo() -> None:
-    """Two practitioners, three services with extras, their hours, and bookings of every kind. Only in an empty practice."""
+    """Load the demo, unless there are services already."""
     if session.scalar(select(Service.id).limit(1)):
         return
     with transaction():
         policy = RefundPolicy(name="Standard", tiers="48h: 100%, 24h: 50%")
-        taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "form": _birth()}
+        taxed = {"tax_rate": 1800, "tax_code": "999799", "policy": policy, "form": _publish_birth_form()}
         services = [
             Service(name=n, slug=s, minutes=m, price=Money(p, "INR"), description=d, **taxed)
             for n, s, m, p, d in SERVICES
@@ -143,23 +144,23 @@ def demo() -> None:
                 Coupon(code="WELCOME-10", percent=10, uses_at_most=100, uses_each=1, note="For new customers"),
             ]
         )
-    _say_it_our_way()
-    _ask_more()
-    _be_heard()
-    _meet(*people)
-    _automate()
-    _before(people[0], services[1])
-    _open(people, services)
-    _book(services[0])
-    _deposit(services[2])
-    _together(services[1])
-    _wait(people, services[2])
-    _sell(services[1])
-    _talk(people[0], services[0])
+    _customize_messages()
+    _add_custom_fields()
+    _add_webhook()
+    _set_up_meetings(*people)
+    _add_automations()
+    _add_past_bookings(people[0], services[1])
+    _add_opening_hours(people, services)
+    _add_bookings(services[0])
+    _add_deposit(services[2])
+    _add_cart(services[1])
+    _add_waiting_list(people, services[2])
+    _sell_packages(services[1])
+    _add_notes_and_tasks(people[0], services[0])
 
 
-def _ask_more() -> None:
-    """What this practice wants to know besides, as an administrator adds it."""
+def _add_custom_fields() -> None:
+    """Add custom fields, as an administrator would."""
     with transaction():
         heard = Field(
             noun="person",
@@ -176,8 +177,8 @@ def _ask_more() -> None:
             session.add(each)
 
 
-def _birth() -> Form:
-    """What the practice asks before anybody comes; where they were born is sealed as soon as it is told."""
+def _publish_birth_form() -> Form:
+    """Publish the intake form, which has encrypted answers."""
     form = Form(name="Birth details", draft=BIRTH)
     session.add(form)
     session.flush()
@@ -185,8 +186,8 @@ def _birth() -> Form:
     return form
 
 
-def _say_it_our_way() -> None:
-    """One customer wants to be written to by WhatsApp too, and one message waits for somebody to like its new words."""
+def _customize_messages() -> None:
+    """Record a consent to WhatsApp, and draft a new version of a message that waits to be published."""
     name, email, phone, zone = CUSTOMERS[1]
     with transaction():
         person = Person.meet(name=name, email=email, phone=phone, timezone=zone)
@@ -195,15 +196,15 @@ def _say_it_our_way() -> None:
         session.add(Wording(template="bookings/reminder", edition=1, subject=REMINDER[0], body=REMINDER[1]))
 
 
-def _be_heard() -> None:
-    """A program in the sandbox hears what happens: /sandbox/listener shows it."""
+def _add_webhook() -> None:
+    """Send events to the sandbox, which shows them at /sandbox/listener."""
     if neighbour():
         with transaction():
             session.add(Webhook(name="Sandbox listener", address=neighbour()))
 
 
-def _automate() -> None:
-    """What is asked of a colleague by itself: to call back whoever cancels something dear, and to ask after whoever did not come."""
+def _add_automations() -> None:
+    """Create tasks for expensive cancellations and for no-shows."""
     call = {"does": "task", "words": "Call {person}: would another time suit them?", "who": "owner", "days": 1}
     ask = {
         "does": "task",
@@ -224,8 +225,8 @@ def _automate() -> None:
             made.switch_on()
 
 
-def _meet(asha: Practitioner, dev: Practitioner) -> None:
-    """One meets people by video and the other where the practice is; what else they do, calendars of their own say."""
+def _set_up_meetings(asha: Practitioner, dev: Practitioner) -> None:
+    """Online meetings for one practitioner and an address for the other, and a synced calendar for both."""
     with transaction():
         asha.meets_by = "google"
         dev.room = "12 Church Street, Bengaluru"
@@ -237,8 +238,8 @@ def _meet(asha: Practitioner, dev: Practitioner) -> None:
                 own.connect(Address(f"{shelf()}{each.name.split()[0].lower()}.ics"))
 
 
-def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
-    """Monday to Saturday, by the hour of the day; an evening more, an hour less, and the holidays of the one."""
+def _add_opening_hours(practitioners: list[Practitioner], services: list[Service]) -> None:
+    """Opening hours from Monday to Saturday, special hours, closures and a public holiday calendar."""
     asha, dev = practitioners
     hours = [(time(10), time(13)), (time(14), time(16)), (time(16), time(19))]
     week, zone = clock.today() + timedelta(days=7), ZoneInfo(asha.timezone)
@@ -275,8 +276,8 @@ def _open(practitioners: list[Practitioner], services: list[Service]) -> None:
         arrange(practitioner)
 
 
-def _talk(asha: Practitioner, service: Service) -> None:
-    """What the team says and asks of each other."""
+def _add_notes_and_tasks(asha: Practitioner, service: Service) -> None:
+    """Add a note and tasks of the team."""
     booking = session.scalar(select(Booking).where(Booking.state == "confirmed").order_by(Booking.id.desc()).limit(1))
     assert booking
     with transaction():
@@ -310,8 +311,8 @@ def _talk(asha: Practitioner, service: Service) -> None:
         )
 
 
-def _before(practitioner: Practitioner, service: Service) -> None:
-    """What was: two who came last week, one who did not, and some a month before, whom the figures of these weeks stand beside."""
+def _add_past_bookings(practitioner: Practitioner, service: Service) -> None:
+    """Past bookings: completed ones, a no-show, and some a month earlier for the comparison in reports."""
     for days, (name, email, phone, zone) in zip((41, 33, 5, 4, 3), CUSTOMERS, strict=False):
         start = datetime.combine(
             clock.today() - timedelta(days=days), time(11, 30), ZoneInfo(practitioner.timezone)
@@ -326,8 +327,8 @@ def _before(practitioner: Practitioner, service: Service) -> None:
             booking.miss() if days == 3 else booking.complete()
 
 
-def _book(service: Service) -> None:
-    """Everyday things of every kind: paid by hand with a coupon and for a company, called off, given back in part, and not paid yet."""
+def _add_bookings(service: Service) -> None:
+    """Bookings of every kind: with a coupon, with a company's invoice, cancelled, partly refunded, and unpaid."""
     recording = service.extras[0]
     ways = {
         "Meera Iyer": (Choices(extras=[recording.id], coupon="WELCOME-10"), ByHand("cash", "R-104")),
@@ -349,13 +350,13 @@ def _book(service: Service) -> None:
             if by_hand:
                 booking.mark_paid(by_hand)
             if name == "Meera Iyer":
-                _give_back(booking, recording.price)
+                _refund_part(booking, recording.price)
             if name == "Daniel Cohen":
                 booking.cancel(CallOff("Asked by phone to rebook next month."))
 
 
-def _deposit(service: Service) -> None:
-    """Part of it is paid, and the rest is owed until the hour begins."""
+def _add_deposit(service: Service) -> None:
+    """A booking with a paid deposit and a balance that is due at the start."""
     slot, _ = Booking.free_slots(service, clock.ahead(days=3), clock.ahead(days=14))[0]
     with transaction():
         booking = Booking.hold(
@@ -366,8 +367,8 @@ def _deposit(service: Service) -> None:
         booking.mark_paid(ByHand("bank", "UTR 90455"))
 
 
-def _together(service: Service) -> None:
-    """Two hours that one payment is asked for."""
+def _add_cart(service: Service) -> None:
+    """Two bookings in one cart."""
     soon = Booking.free_slots(service, clock.ahead(days=5), clock.ahead(days=20))
     name, email, phone, zone = CUSTOMERS[4]
     who = {"name": name, "email": email, "phone": phone, "timezone": zone}
@@ -376,16 +377,16 @@ def _together(service: Service) -> None:
         Basket.for_bills(bill for each in held if (bill := each.bill))
 
 
-def _wait(practitioners: list[Practitioner], service: Service) -> None:
-    """Two would like to come when nothing is open yet, and hear of it first when something is."""
+def _add_waiting_list(practitioners: list[Practitioner], service: Service) -> None:
+    """Two waiting list entries for dates that are not open yet."""
     first = clock.today() + timedelta(days=45)
     for practitioner, (name, email, phone, zone) in zip(practitioners, CUSTOMERS[3:], strict=True):
         who = {"name": name, "email": email, "phone": phone, "timezone": zone}
         Waiting.join(service, who, first, first + timedelta(days=10), whose=practitioner.id)
 
 
-def _sell(service: Service) -> None:
-    """Five for the price of four: one is paid and used once, and one is not paid yet."""
+def _sell_packages(service: Service) -> None:
+    """Sell a package twice: one is paid and has been used once, the other is unpaid."""
     with transaction():
         package = Package(name="Five follow-ups", service=service, uses=5, price=service.price * 4)
         session.add(package)
@@ -402,7 +403,7 @@ def _sell(service: Service) -> None:
     )
 
 
-def _give_back(booking: Booking, money: Money) -> None:
+def _refund_part(booking: Booking, money: Money) -> None:
     payment = booking.bills[0].payments[0]
     payment.give_back(GiveBack(amount=money.plain, why="The recording failed."))
     payment.refunds[0].hand_out(HandedOut("R-106"))

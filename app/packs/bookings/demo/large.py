@@ -1,4 +1,4 @@
-"""A large believable practice: ten thousand bookings over a year, each made by the verbs that customers and staff use."""
+"""Large demo data set: ten thousand bookings over a year, made by the methods that customers and staff use."""
 
 from __future__ import annotations
 
@@ -72,8 +72,8 @@ HOUR, BACK, AHEAD = 60, 330, 35  # minutes of a slot, days behind and before tod
 
 
 def large(count: int = 10_000) -> Iterator[int]:
-    """Makes them one by one, and says how many there are; what is there already stays, and nobody gets a letter about any of it."""
-    chance = random.Random(7)  # noqa: S311  # the same invented people each time
+    """Make bookings and yield how many there are. Existing data stays, and no messages are sent about the new ones."""
+    chance = random.Random(7)  # noqa: S311  # the same data each time
     session.execute(text("set synchronous_commit to off"))
     service = session.scalars(
         select(Service).where(Service.minutes == HOUR, Service.state == "offered").order_by(Service.id)
@@ -84,12 +84,12 @@ def large(count: int = 10_000) -> Iterator[int]:
     slots = _slots(service, people)
     chance.shuffle(slots)
     for n, slot in enumerate(slots[:count], 1):
-        with suppress(Refused):  # whoever gives it is elsewhere at that time
-            _live(slot, chance)
+        with suppress(Refused):  # the practitioner is busy at that time
+            _play_booking(slot, chance)
         if n % 100 == 0:
             session.expunge_all()
             yield n
-    _without_letters()
+    _drop_messages()
 
 
 def _practitioners() -> list[Practitioner]:
@@ -100,7 +100,7 @@ def _practitioners() -> list[Practitioner]:
 
 
 def _slots(service: Service, people: list[Practitioner]) -> list[int]:
-    """Eight hours a day, Monday to Saturday, beside what is on the calendar already; those that nobody has booked yet."""
+    """Add slots for eight hours a day, Monday to Saturday, and list all that have no booking yet."""
     today = clock.today()
     days = [day for n in range(-BACK, AHEAD) if (day := today + timedelta(days=n)).weekday() < 6]
     for person in people:
@@ -119,14 +119,14 @@ def _slots(service: Service, people: list[Practitioner]) -> list[int]:
     ]
 
 
-def _live(id: int, chance: random.Random) -> None:
-    """One booking, from the hold to whatever became of it by now."""
+def _play_booking(id: int, chance: random.Random) -> None:
+    """Make one booking and take it through its life until now."""
     slot, now = Slot.get(id), clock.now()
     asked = min(slot.starts_at, now) - timedelta(hours=chance.randint(30, 24 * 25))
     fate = chance.random()
     with transaction():
         with clock.frozen_at(max(asked, slot.starts_at - timedelta(days=40))):
-            booking = Booking.hold(slot, _somebody(chance), {})
+            booking = Booking.hold(slot, _random_person(chance), {})
             if fate > 0.12:
                 booking.mark_paid(ByHand(chance.choice(("cash", "bank")), f"R-{id}"))
         with clock.frozen_at(min(booking.hold_expires_at + timedelta(minutes=1), now)):
@@ -139,7 +139,7 @@ def _live(id: int, chance: random.Random) -> None:
                 (booking.miss if fate > 0.95 else booking.complete)()
 
 
-def _somebody(chance: random.Random) -> dict[str, str]:
+def _random_person(chance: random.Random) -> dict[str, str]:
     first, last = chance.choice(NAMES), chance.choice(FAMILIES)
     n = chance.randint(1, 9)
     phone = f"+9198450{chance.randint(10000, 99999)}" if n == 1 else "+919845012345"
@@ -151,8 +151,8 @@ def _somebody(chance: random.Random) -> dict[str, str]:
     }
 
 
-def _without_letters() -> None:
-    """What was owed to them by now is said to be done: ten thousand people are not written to, and neither are programs."""
+def _drop_messages() -> None:
+    """Close the messages, webhook deliveries and jobs that are due by now without sending anything."""
     once = {"without_a_move": True}
     owed = (Job.state == "waiting") & ((Job.due_at <= clock.now()) | Job.name.like("messages.%"))
     with transaction():

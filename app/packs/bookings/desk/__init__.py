@@ -1,1 +1,1 @@
-"""The desk of bookings: its resources, pages and reports for staff."""
+"""Staff side of bookings: resources, pages, reports and the setup checklist."""

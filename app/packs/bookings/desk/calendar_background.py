@@ -1,4 +1,4 @@
-"""What lies around the bookings on the staff's calendar: the times that can still be taken, and those that are blocked."""
+"""Calendar background: available times and closures behind the bookings in the calendar of the desk."""
 
 from __future__ import annotations
 
@@ -18,31 +18,32 @@ from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.offer.service import Service
 
 
-def around(since: datetime, until: datetime) -> Iterator[Span]:
-    yield from together(_free(since, until))
-    yield from _shut(since, until)
+def calendar_background(since: datetime, until: datetime) -> Iterator[Span]:
+    yield from together(_free_spans(since, until))
+    yield from _closures(since, until)
 
 
-def _free(since: datetime, until: datetime) -> Iterator[Span]:
-    """As a customer would find them: one query for each service, however many days there are."""
-    takes = next(
+def _free_spans(since: datetime, until: datetime) -> Iterator[Span]:
+    """Times that customers can book, too, with one query per service."""
+    new_booking = next(
         (url_for(each.front) for each in registered_pages() if each.name == "by_phone" and each.is_for(access.actor())),
         "",
     )
     for service in Service.all_offered():
         for slot, _ in Booking.free_slots(service, since, until):
-            url = takes and f"{takes}?slot={slot.id}"
+            url = new_booking and f"{new_booking}?slot={slot.id}"
             for giver in slot.givers:
                 yield Span("free", slot.starts_at, slot.ends_at, service.name, giver.id, {service.id: slot.id}, url)
 
 
-def _shut(since: datetime, until: datetime) -> Iterator[Span]:
-    """Why the whole practice is closed is everybody's to know, though only its own closures are a practitioner's to change."""
+def _closures(since: datetime, until: datetime) -> Iterator[Span]:
+    """Closures with their reasons. Everyone sees them; the link is only for those who may open the record."""
     found = (
         select(Closure, access.within(Closure))
         .where(Closure.starts_at < until, Closure.ends_at > since)
         .order_by(Closure.starts_at, Closure.id)
     )
-    for it, mine in session.execute(found):
-        url = url_for("ClosureScreens.show", pk=it.id) if mine else ""
-        yield Span("shut", it.starts_at, it.ends_at, it.reason or "Closed", it.practitioner_id, url=url)
+    for closure, is_readable in session.execute(found):
+        url = url_for("ClosureScreens.show", pk=closure.id) if is_readable else ""
+        reason = closure.reason or "Closed"
+        yield Span("shut", closure.starts_at, closure.ends_at, reason, closure.practitioner_id, url=url)

@@ -1,4 +1,7 @@
-"""A booking taken by telephone: who calls, what they want and when, and how it is paid; one page, one step, the customer's own rules."""
+"""New booking by staff, for a customer on the phone: find the customer, choose a time, record or request the payment.
+
+The rules are those of the public form.
+"""
 
 from __future__ import annotations
 
@@ -32,21 +35,21 @@ from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 from app.site.files import answers_sent
 
-FOUND, TIMES = 8, 24  # as many as are looked through while somebody waits on the line
+MOST_CUSTOMERS, MOST_TIMES = 8, 24  # shown at once
 WAYS = {"link": "Send payment link", "cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"}
 
 
 @dataclass(frozen=True)
 class Call:
-    """What has been said so far. Nothing is held before the last button."""
+    """The form as filled in so far. Nothing is reserved before the last button."""
 
     typed: MultiDict[str, str]
 
-    def said(self, name: str) -> str:
+    def text(self, name: str) -> str:
         return self.typed.get(name, "").strip()[:500]
 
     def number(self, name: str) -> int:
-        text = self.said(name)
+        text = self.text(name)
         return int(text) if text.isdecimal() and len(text) < 10 else 0
 
     @property
@@ -62,8 +65,8 @@ class Call:
         return session.get(Slot, self.number("slot"))
 
     def service(self, offered: Sequence[Service]) -> Service | None:
-        """The one that was chosen, or the one of the time that was clicked; else the first of the list."""
-        slot, slug = self.slot, self.said("service")
+        """The chosen service, that of the clicked time, or the first in the list."""
+        slot, slug = self.slot, self.text("service")
         named = next((each for each in offered if each.slug == slug), None)
         return named or (slot.service if slot and slot.service in offered else next(iter(offered), None))
 
@@ -74,7 +77,7 @@ class Call:
     @property
     def since(self) -> datetime:
         try:
-            day = date.fromisoformat(self.said("since")) if self.said("since") else clock.today()
+            day = date.fromisoformat(self.text("since")) if self.text("since") else clock.today()
         except ValueError:
             raise Invalid.fields_said({"since": "Enter a valid date."}) from None
         return max(clock.now(), datetime.combine(day, midnight(), ZoneInfo(column.staff_locale.timezone)))
@@ -84,12 +87,12 @@ class Call:
         person = self.person
         if person:
             return {"name": person.name, "email": person.email, "phone": person.phone, "timezone": person.timezone}
-        return {name: self.said(name) for name in ("name", "email", "phone")} | {
+        return {name: self.text(name) for name in ("name", "email", "phone")} | {
             "timezone": column.staff_locale.timezone
         }
 
 
-def show() -> Any:
+def phone_page() -> Any:
     call = Call(request.form if request.method == "POST" else request.args)
     if "book" not in call.typed:
         return _page(call)
@@ -98,31 +101,31 @@ def show() -> Any:
     except Refused as no:
         session.rollback()
         return _page(call, no), no.status
-    flash(f"{booking.number} for {booking.person.name} {_how_it_stands(booking)}.", "success")
+    flash(f"{booking.number} for {booking.person.name} {_outcome_of(booking)}.", "success")
     return redirect(url_for("BookingScreens.show", pk=booking.id), 303)
 
 
 def _book(call: Call) -> Booking:
-    """A double click is one booking; whatever is refused, nothing is held."""
-    slot, way = call.slot, call.said("pay") or "link"
+    """Hold the slot and record the payment in one transaction. A double click is one booking."""
+    slot, way = call.slot, call.text("pay") or "link"
     wrong = {"slot": "Choose an available time."} if slot is None else {}
     if way not in WAYS:
         wrong["pay"] = "Choose a payment method."
-    if way in ("cash", "cheque", "bank") and not call.said("reference"):
+    if way in ("cash", "cheque", "bank") and not call.text("reference"):
         wrong["reference"] = "This field is required."
     if wrong or slot is None:
         raise Invalid.fields_said(wrong)
-    key = f"desk:{call.said('once')[:64]}"
+    key = f"desk:{call.text('once')[:64]}"
     answers, wrong = answers_sent(slot.service.asks, slot.service.hold_minutes)
     if wrong:
         raise Invalid.fields_said(wrong)
     try:
         with transaction():
             booking = Booking.hold_once(
-                key, slot, call.who, answers, Choices(call.extras, call.said("coupon"), quote=call.said("quote"))
+                key, slot, call.who, answers, Choices(call.extras, call.text("coupon"), quote=call.text("quote"))
             )
             if way != "link" and booking.state == "held" and not (booking.bill and booking.bill.is_promised):
-                press(booking, "mark_paid", {"how": way, "reference": call.said("reference")})
+                press(booking, "mark_paid", {"how": way, "reference": call.text("reference")})
     except Refused:
         made = Booking.by_request_key(key)
         if made is None:
@@ -131,8 +134,8 @@ def _book(call: Call) -> Booking:
     return booking
 
 
-def _how_it_stands(booking: Booking) -> str:
-    """What is sure, and what is still to come of the money."""
+def _outcome_of(booking: Booking) -> str:
+    """Describe the state of the new booking and what is still due."""
     bills = booking.bills
     if booking.state == "requested":
         return "is waiting for approval. No payment is due yet"
@@ -142,15 +145,15 @@ def _how_it_stands(booking: Booking) -> str:
         return f"is waiting for payment. The link was sent to {booking.person.email}"
     uncleared = [each.paying.money for each in bills if each.paying and not each.paying.is_cleared]
     owed = [each.price for each in bills if each.wants_money]
-    said = [f"the cheque for {each} has not cleared yet" for each in uncleared] + [
+    open_points = [f"the cheque for {each} has not cleared yet" for each in uncleared] + [
         f"{each} is still due" for each in owed
     ]
-    if said:
-        return f"is confirmed; {' and '.join(said)}"
+    if open_points:
+        return f"is confirmed; {' and '.join(open_points)}"
     return "is confirmed and paid" if bills else f"is confirmed ({booking.paid_with})"
 
 
-# --- what the page shows ----------------------------------------------------------------------------------------------
+# --- the page ---------------------------------------------------------------------------------------------------------
 
 
 def _page(call: Call, no: Refused | None = None) -> str:
@@ -185,13 +188,13 @@ def _page(call: Call, no: Refused | None = None) -> str:
         refusal=no.words if no else None,
         zone=column.staff_locale.timezone,
         ways=WAYS,
-        once=call.said("once") or secrets.token_urlsafe(16),
+        once=call.text("once") or secrets.token_urlsafe(16),
     )
 
 
 def _people(call: Call) -> Sequence[Person]:
-    """Each word fits somewhere: a part of the name or of the mailbox, or some digits of the telephone."""
-    words = call.said("q")[:200].split()
+    """Find customers whose name, email or phone number contains each of the words."""
+    words = call.text("q")[:200].split()
     if not words:
         return []
     found = access.visible(Person)
@@ -199,13 +202,13 @@ def _people(call: Call) -> Sequence[Person]:
         digits = re.sub(r"\D", "", word)
         somewhere = [each.ilike(containing(word)) for each in (Person.name, Person.email)]
         found = found.where(or_(*somewhere, *([Person.phone.ilike(containing(digits))] if len(digits) >= 3 else [])))
-    return session.scalars(found.order_by(Person.name, Person.id).limit(FOUND)).all()
+    return session.scalars(found.order_by(Person.name, Person.id).limit(MOST_CUSTOMERS)).all()
 
 
 def _is_gone(call: Call, service: Service | None, free: Sequence[Slot]) -> bool:
-    """Was a time clicked that is over, taken or none at all? One of another service is only left over from what was chosen before."""
+    """Whether the clicked time is past, taken or unknown. One of another service is a leftover of an earlier choice."""
     slot = call.slot
-    return bool(call.said("slot")) and (
+    return bool(call.text("slot")) and (
         slot is None
         or slot.state != "open"
         or slot.starts_at <= clock.now()
@@ -214,21 +217,21 @@ def _is_gone(call: Call, service: Service | None, free: Sequence[Slot]) -> bool:
 
 
 def _times(call: Call, every: Sequence[Slot], since: datetime) -> list[tuple[date, list[Slot]]]:
-    """The next free ones first; the one that was clicked on the calendar is among them as long as it is free."""
+    """The next available times by day, and the one that was clicked in the calendar while it is available."""
     whose, chosen, zone = call.number("whose"), call.number("slot"), ZoneInfo(column.staff_locale.timezone)
     free = [slot for slot in every if whose in (0, slot.practitioner_id)]
-    shown = [*islice((each for each in free if each.starts_at >= since), TIMES)]
+    shown = [*islice((each for each in free if each.starts_at >= since), MOST_TIMES)]
     shown += [each for each in free if each.id == chosen and each not in shown]
     shown.sort(key=lambda each: (each.starts_at, each.id))
     return [(day, [*slots]) for day, slots in groupby(shown, lambda each: each.starts_at.astimezone(zone).date())]
 
 
 def _price(call: Call, service: Service, wrong: Mapping[str, str]) -> tuple[Quote, Mapping[str, str]]:
-    """What the caller is told that it costs; without the coupon, when that is refused."""
+    """Quote the price, without the coupon if that is refused."""
     extras = [each.id for each in service.extras if each.state == "offered" and each.id in call.extras]
     try:
         with transaction():
-            return Choices(extras, call.said("coupon")).new_quote(service), wrong
+            return Choices(extras, call.text("coupon")).new_quote(service), wrong
     except Invalid as no:
         session.rollback()
         with transaction():
@@ -241,6 +244,6 @@ page = Page(
     icon="plus",
     also="new booking appointment phone call walk in",
     roles="Desk",
-    answers=show,
+    answers=phone_page,
     adds=True,
 )

@@ -1,4 +1,4 @@
-"""What staff see of bookings: one declaration a noun."""
+"""Resources: lists, forms, filters, calendar and permissions of each bookings noun at the desk and in REST."""
 
 from app.desk.declare.calendar import Calendar, Shuts
 from app.desk.declare.resource import Link, Resource, Waits
@@ -7,7 +7,7 @@ from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.meeting import Meeting
 from app.packs.bookings.booking.slot_generator import stranded_bookings
 from app.packs.bookings.booking.waiting import Waiting
-from app.packs.bookings.desk.calendar_background import around
+from app.packs.bookings.desk.calendar_background import calendar_background
 from app.packs.bookings.hours.closure import Closure
 from app.packs.bookings.hours.external_busy import BusyCalendar
 from app.packs.bookings.hours.hours import Hours
@@ -42,7 +42,7 @@ resources = [
             hides="cancelled expired",
             kin="slot.service",
             drop="reschedule slot",
-            around=around,
+            around=calendar_background,
             shuts=Shuts(Closure, whose="practitioner", starts="starts_at", ends="ends_at", why="reason"),
             also="schedule diary agenda week availability",
         ),
@@ -64,7 +64,8 @@ resources = [
         also="video call link zoom jitsi google meet",
         icon="link",
         list="booking booking.slot.starts_at practitioner driver state trouble",
-        show="booking booking.slot.starts_at practitioner driver join_url host_url recording_requested state trouble tries external_id",
+        show="booking booking.slot.starts_at practitioner driver join_url host_url recording_requested "
+        "state trouble tries external_id",
         search="booking.number",
         filters="state driver practitioner",
         roles={"Desk": "read moves", "Practitioner": "read moves", "Auditor": "read"},
@@ -146,11 +147,13 @@ resources = [
         icon="sparkles",
         labels={"policy": "Cancellation policy", "form": "Intake form"},
         list="name minutes price seats state",
-        show="name slug description minutes seats state | Price: price tax_rate tax_included tax_code deposit_percent policy | "
+        show="name slug description minutes seats state | "
+        "Price: price tax_rate tax_included tax_code deposit_percent policy | "
         "Scheduling: step_minutes before_minutes after_minutes day_cap week_cap together | "
         "Booking rules: notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
-        add="name slug description minutes seats price tax_rate tax_included tax_code deposit_percent policy step_minutes before_minutes after_minutes "
-        "day_cap week_cap together notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
+        add="name slug description minutes seats price tax_rate tax_included tax_code deposit_percent policy "
+        "step_minutes before_minutes after_minutes day_cap week_cap together "
+        "notice_minutes days_ahead hold_minutes by_approval form change_hours reminds_again",
         search="name slug description",
         filters="state",
         order="name",
@@ -194,7 +197,8 @@ resources = [
         label="Packages sold",
         labels={"person": "Customer", "quote": "Price quote"},
         list="number person package uses uses_left expires_at state",
-        show="number code state package package.service uses uses_left expires_at | Customer: person person.email | Payment: price paid_with quote",
+        show="number code state package package.service uses uses_left expires_at | "
+        "Customer: person person.email | Payment: price paid_with quote",
         search="number code person.name person.email",
         filters="state package expires_at",
         order="-id",

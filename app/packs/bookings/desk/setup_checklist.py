@@ -1,4 +1,4 @@
-"""What a new practice does first: who gives it, what it is, when it can be had."""
+"""Setup checklist: the first steps of a new practice, such as adding practitioners, services and opening hours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 
 
-def _any(noun: type[Noun]) -> bool:
+def _exists(noun: type[Noun]) -> bool:
     return session.scalar(select(noun.id).limit(1)) is not None
 
 
@@ -20,25 +20,25 @@ first_steps = [
     Step(
         "Add practitioners",
         "Each practitioner has a time zone, a photo and a calendar.",
-        lambda: _any(Practitioner),
+        lambda: _exists(Practitioner),
         "PractitionerScreens.add",
     ),
     Step(
         "Add services",
         "Set the duration, the price and the cancellation policy.",
-        lambda: _any(Service),
+        lambda: _exists(Service),
         "ServiceScreens.add",
     ),
     Step(
         "Add opening hours",
         "Set them for each weekday. Bookable times are created automatically.",
-        lambda: _any(Hours),
+        lambda: _exists(Hours),
         "HoursScreens.add",
     ),
     Step(
         "Check available times",
         "They appear in the calendar here and on the service page.",
-        lambda: _any(Slot),
+        lambda: _exists(Slot),
         "SlotScreens.list",
     ),
 ]

@@ -1,4 +1,4 @@
-"""What happens today, in its order: who comes, who is here, what is still to be paid, and where it takes place."""
+"""Today's appointments: the bookings of a day in order, with check-in, amounts due and meeting links."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
 
 SHOWN = ("requested", "held", "confirmed", "completed", "no_show")
-PRESSED = ("arrive", "complete", "miss", "mark_paid", "approve", "decline", "reschedule")
+BUTTONS = ("arrive", "complete", "miss", "mark_paid", "approve", "decline", "reschedule")
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One booking of the day, and what there is to do about it."""
+    """A booking of the day, with its unpaid bill, its meeting and the buttons for it."""
 
     booking: Booking
     starts_at: datetime
@@ -49,7 +49,7 @@ class Entry:
         return self.booking.state in ("requested", "held", "confirmed") and self.ends_at > clock.now()
 
 
-def show() -> Any:
+def today_page() -> Any:
     day, of = _day(), request.args.get("of", "")
     practitioners = [
         *session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name))
@@ -70,7 +70,7 @@ def show() -> Any:
         page=page,
         next_one=next((each for each in entries if each.is_to_come), None),
         step=timedelta(1),
-        here=_address(day, of),
+        here=_page_url(day, of),
     )
 
 
@@ -84,13 +84,13 @@ def _day() -> date:
     return day
 
 
-def _address(day: date, of: str) -> str:
-    asked: dict[str, Any] = {"day": day.isoformat() if request.args.get("day") else None, "of": of or None}
-    return url_for(page.front, **asked)
+def _page_url(day: date, of: str) -> str:
+    query: dict[str, Any] = {"day": day.isoformat() if request.args.get("day") else None, "of": of or None}
+    return url_for(page.front, **query)
 
 
 def _entries(day: date, zone: str, chosen: Practitioner | None) -> list[Entry]:
-    """Four questions to the database, however many come."""
+    """Load the bookings of a day with four queries, however many there are."""
     first = datetime.combine(day, midnight(), ZoneInfo(zone))
     of_that_day = (Slot.starts_at >= first) & (
         Slot.starts_at < datetime.combine(day + timedelta(1), midnight(), ZoneInfo(zone))
@@ -114,7 +114,11 @@ def _entries(day: date, zone: str, chosen: Practitioner | None) -> list[Entry]:
     }
     return [
         _entry(
-            each, bills.get(each.id), meetings.get(each.id), [it for it in legal(each, who) if it.name in PRESSED], zone
+            each,
+            bills.get(each.id),
+            meetings.get(each.id),
+            [move for move in legal(each, who) if move.name in BUTTONS],
+            zone,
         )
         for each in bookings
     ]
@@ -128,23 +132,22 @@ def _entry(booking: Booking, bill: Bill | None, meeting: Meeting | None, moves: 
         ends,
         bill if bill and booking.awaits(bill) else None,
         meeting,
-        sorted(moves, key=lambda it: PRESSED.index(it.name)),
+        sorted(moves, key=lambda move: BUTTONS.index(move.name)),
     )
 
 
 def _glance() -> list[Glance]:
-    """Who is here, and who comes next."""
+    """Appointments on the start page: those in progress and the next ones."""
     entries = [each for each in _entries(clock.today(), column.staff_locale.timezone, None) if each.is_to_come]
-    return [_line(each) for each in entries[:6]]
+    return [_glance_line(each) for each in entries[:6]]
 
 
-def _line(entry: Entry) -> Glance:
+def _glance_line(entry: Entry) -> Glance:
     booking = entry.booking
-    said = f"{booking.slot.service} · {booking.slot.practitioner}"
     return Glance(
         f"{entry.starts_at:%H:%M}",
         str(booking.person),
-        said,
+        f"{booking.slot.service} · {booking.slot.practitioner}",
         booking.state,
         url_for("BookingScreens.show", pk=booking.id),
         Booking,
@@ -157,6 +160,6 @@ page = Page(
     icon="users",
     also="appointments arrivals check in reception front desk",
     roles="Desk Practitioner Auditor",
-    answers=show,
+    answers=today_page,
     glance=_glance,
 )

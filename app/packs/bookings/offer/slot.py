@@ -1,4 +1,4 @@
-"""Slot: a bookable time of a practitioner for a service, and its number of seats. `booking/seats.py` finds free ones."""
+"""Slot: a bookable time of a practitioner for a service, and its seats. `booking/seats.py` finds the free ones."""
 
 from __future__ import annotations
 
@@ -87,8 +87,7 @@ class Slot(Noun):
         self.seats = self.service.seats
         self.set_times()
 
-    @property
-    def local_start(self) -> str:
+    def format_start(self) -> str:
         """Start in the practitioner's time zone."""
         return clock.format_moment(self.starts_at, self.practitioner.timezone)
 
@@ -134,7 +133,7 @@ class Slot(Noun):
         """The opening hours include this slot again."""
 
     def __str__(self) -> str:
-        return f"{self.local_start} · {self.practitioner.name}"
+        return f"{self.format_start()} · {self.practitioner.name}"
 
 
 def on_freed_slot(call: Callable[[Slot], object]) -> None:

@@ -1,4 +1,4 @@
-"""What of this practice is somebody's own, for the page of their account."""
+"""Account cards: the bookings and packages on a customer's account page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.kernel.translation import say, unsaid
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.prepaid import Pass
 
-SAID = {
+STATE_LABELS = {
     "held": unsaid("Awaiting payment"),
     "requested": unsaid("Requested"),
     "confirmed": unsaid("Confirmed"),
@@ -30,25 +30,25 @@ SAID = {
 TONES = {"held": "warn", "requested": "info", "confirmed": "good", "cancelled": "bad"}
 
 
-def mine(people: Sequence[Person]) -> list[Card]:
-    """Every booking of theirs, each with its own page."""
+def account_cards(people: Sequence[Person]) -> list[Card]:
+    """Cards for all bookings and packages of these people."""
     theirs = select(Booking).where(Booking.person_id.in_([each.id for each in people])).order_by(Booking.id)
     bought = select(Pass).where(Pass.person_id.in_([each.id for each in people])).order_by(Pass.id)
     return [
-        *(_card(each) for each in session.scalars(theirs).unique()),
-        *(_pass(each) for each in session.scalars(bought).unique()),
+        *(_booking_card(each) for each in session.scalars(theirs).unique()),
+        *(_package_card(each) for each in session.scalars(bought).unique()),
     ]
 
 
-def _pass(bought: Pass) -> Card:
-    """With the day until which it can be used; before it is paid, the day on which it was asked for."""
+def _package_card(bought: Pass) -> Card:
+    """Dated with the day of expiry; before the payment, with the day of the order."""
     state = "expired" if bought.state == "active" and bought.is_over else bought.state
     return Card(
         title=say(
             "%(package)s: %(n)s of %(all)s left", package=bought.package.name, n=bought.uses_left, all=bought.uses
         ),
         number=bought.number,
-        state=say(SAID[state]),
+        state=say(STATE_LABELS[state]),
         tone={"open": "warn", "active": "good", "cancelled": "bad"}.get(state, ""),
         at=bought.expires_at or bought.created_at,
         timezone=bought.person.timezone,
@@ -58,13 +58,13 @@ def _pass(bought: Pass) -> Card:
     )
 
 
-def _card(booking: Booking) -> Card:
+def _booking_card(booking: Booking) -> Card:
     slot = booking.slot
     state = "expired" if booking.state == "held" and not booking.is_payable else booking.state
     return Card(
         title=say("%(service)s with %(practitioner)s", service=slot.service.name, practitioner=slot.practitioner.name),
         number=booking.number,
-        state=say(SAID[state]),
+        state=say(STATE_LABELS[state]),
         tone=TONES.get(state, ""),
         at=slot.starts_at,
         timezone=booking.timezone,

@@ -1,4 +1,4 @@
-"""The public JSON endpoints: services, free slots, what it costs, and a booking by its link."""
+"""Public JSON API: services, available slots, price quotes, and bookings by their secret link."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def services() -> Any:
 
 @api.get("/slots")
 def slots() -> Any:
-    """The free times of a service, as instants with the offset of the zone that was asked for."""
-    service, zone = _called(request.args.get("service", "")), _zone(request.args.get("tz", ""))
+    """List the available slots of a service, with times in the requested time zone."""
+    service, zone = _find_service(request.args.get("service", "")), _zone(request.args.get("tz", ""))
     since = _instant("from", clock.now(), zone)
     until = _instant("to", since + timedelta(days=14), zone, end=True)
     if until - since > LONGEST:
@@ -60,18 +60,18 @@ def slots() -> Any:
 
 @api.post("/bookings/quote")
 def quote() -> Any:
-    """What it would cost: nothing is held, and no coupon is used up. Whoever sends the token with the booking gets it at this price."""
-    given = _object()
+    """Quote a price without reserving anything. A booking with the token of the quote gets this price."""
+    given = _json_body()
     service, choices = _service_and_choices(given)
     with guessing("coupon", choices.coupon), transaction():
-        named = choices.new_quote(service)
-    return jsonify(_quote(service, named)), 201
+        made = choices.new_quote(service)
+    return jsonify(_quote(service, made)), 201
 
 
 @api.post("/bookings")
 def book() -> Any:
-    """Hold a seat. Sent again with the same Idempotency-Key, the answer is the same booking."""
-    slot, who, answers, choices = _read(_object())
+    """Hold a seat. A request repeated with the same Idempotency-Key answers the same booking."""
+    slot, who, answers, choices = _parse_booking(_json_body())
     chosen = session.get(Slot, slot)
     if chosen is None:
         raise Invalid.fields_said({"slot": "This slot doesn’t exist."})
@@ -84,7 +84,7 @@ def book() -> Any:
 @api.post("/services/<slug>/files")
 @takes_files
 def send(slug: str) -> Any:
-    """A file first, for one of the questions of a service; its token is the answer to that question, for as long as a hold."""
+    """Upload a file as the answer to a question. Its token is sent with the booking, and is valid as long as a hold."""
     service = Service.by_slug(slug)
     name, chosen = request.form.get("question", ""), request.files.get("file")
     asked = next(
@@ -112,8 +112,8 @@ def show(token: str) -> Any:
 
 @api.post("/bookings/<token>/reschedule")
 def reschedule(token: str) -> Any:
-    """Another time of the same service; sent twice it is one move."""
-    booking, given = Booking.by_token(token), _object()
+    """Move the booking to another slot of the same service. Repeating the request changes nothing."""
+    booking, given = Booking.by_token(token), _json_body()
     if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | (
         {} if _is_id(given.get("slot")) else {"slot": "Send the ID of an available slot."}
     ):
@@ -129,8 +129,8 @@ def reschedule(token: str) -> Any:
 
 @api.post("/bookings/<token>/cancel")
 def cancel(token: str) -> Any:
-    """What goes back is what was promised; `changes` of the booking says the sum before."""
-    booking, given = Booking.by_token(token), _object()
+    """Cancel the booking, with a refund by its policy. `changes` of the booking states the amount in advance."""
+    booking, given = Booking.by_token(token), _json_body()
     if wrong := dict.fromkeys(given.keys() - {"why"}, "Unknown field.") | _not_text(given, "why"):
         raise Invalid.fields_said(wrong)
     if booking.state != "cancelled":
@@ -139,18 +139,18 @@ def cancel(token: str) -> Any:
     return jsonify(_booking(booking))
 
 
-# --- reading ----------------------------------------------------------------------------------------------------------
+# --- requests ---------------------------------------------------------------------------------------------------------
 
 
-def _object() -> dict[str, Any]:
+def _json_body() -> dict[str, Any]:
     given = request.get_json(silent=True)
     if not isinstance(given, dict):
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
     return given
 
 
-def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any], Choices]:
-    """Every field, known and of its kind; prices are not among them."""
+def _parse_booking(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any], Choices]:
+    """Check the fields and their types, and refuse unknown ones. There is no field for a price."""
     wrong = dict.fromkeys(given.keys() - FIELDS, "Unknown field.") | _wrong_choices(given)
     slot, answers = given.get("slot"), given.get("answers") or {}
     if not _is_id(slot):
@@ -167,7 +167,7 @@ def _read(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str, Any], C
     if not clock.is_zone(zone):
         raise Invalid.fields_said({"tz": "Enter a valid time zone, such as Asia/Kolkata."})
     who = {"name": given["name"], "email": given["email"], "phone": given.get("phone", ""), "timezone": zone}
-    return slot or 0, who, answers, replace(_choices(given), quote=_named_before(given.get("quote", "")))
+    return slot or 0, who, answers, replace(_choices(given), quote=_check_quote(given.get("quote", "")))
 
 
 def _service_and_choices(given: dict[str, Any]) -> tuple[Service, Choices]:
@@ -177,7 +177,7 @@ def _service_and_choices(given: dict[str, Any]) -> tuple[Service, Choices]:
         wrong["service"] = "Specify the service by its slug or ID."
     if wrong:
         raise Invalid.fields_said(wrong)
-    return _called(str(name)), _choices(given)
+    return _find_service(str(name)), _choices(given)
 
 
 def _wrong_choices(given: dict[str, Any]) -> dict[str, str]:
@@ -202,15 +202,15 @@ def _choices(given: dict[str, Any]) -> Choices:
     return Choices(given.get("extras", []), given.get("coupon", ""), given.get("buyer", {}))
 
 
-def _named_before(token: str) -> str:
+def _check_quote(token: str) -> str:
     try:
         return Quote.by_token(token).token if token else ""
     except Missing:
         raise Invalid.fields_said({"quote": "This quote doesn’t exist."}) from None
 
 
-def _called(name: str) -> Service:
-    """By its address or its number."""
+def _find_service(name: str) -> Service:
+    """Find a service by its slug or ID."""
     if not name:
         raise Unreadable("Specify a service, such as ?service=first-consultation.")
     if name.isdecimal() and len(name) < 10:
@@ -228,7 +228,7 @@ def _zone(name: str) -> str:
 
 
 def _instant(name: str, default: datetime, zone: str, *, end: bool = False) -> datetime:
-    """A moment, or a day of the asked zone: "to" means until the end of that day."""
+    """Parse a query parameter: an instant, or a day in the time zone, of which `end` is the end."""
     text = request.args.get(name, "")
     if not text:
         return default
@@ -245,73 +245,73 @@ def _instant(name: str, default: datetime, zone: str, *, end: bool = False) -> d
         raise Unreadable(f"“{name}” is not a valid date or time. Use a format such as 2026-11-24.") from None
 
 
-# --- answering --------------------------------------------------------------------------------------------------------
+# --- responses --------------------------------------------------------------------------------------------------------
 
 
-def _service(it: Service) -> dict[str, Any]:
-    asked = it.asks.asked if it.asks else []
+def _service(service: Service) -> dict[str, Any]:
+    asked = service.asks.asked if service.asks else []
     return {
-        "id": it.id,
-        "slug": it.slug,
-        "name": it.name,
-        "description": it.description,
-        "minutes": it.minutes,
-        "price": it.price.as_json(),
-        "tax": {"percent": it.tax_rate / 100, "included": it.tax_included} if it.tax_rate else None,
+        "id": service.id,
+        "slug": service.slug,
+        "name": service.name,
+        "description": service.description,
+        "minutes": service.minutes,
+        "price": service.price.as_json(),
+        "tax": {"percent": service.tax_rate / 100, "included": service.tax_included} if service.tax_rate else None,
         "extras": [
             {"id": each.id, "name": each.name, "price": each.price.as_json()}
-            for each in it.extras
+            for each in service.extras
             if each.state == "offered"
         ],
-        "deposit_percent": it.deposit_percent,
-        "policy": refund_policy.policy_in_words(it.policy.tiers) if it.policy else None,
+        "deposit_percent": service.deposit_percent,
+        "policy": refund_policy.policy_in_words(service.policy.tiers) if service.policy else None,
         "questions": [_question(each) for each in asked],
     }
 
 
-def _question(it: Question) -> dict[str, Any]:
-    """What has to be known to ask it elsewhere; `only_if` says after which answer it is asked at all."""
-    limits = {name: value for name in ("least", "most") if (value := getattr(it, name)) is not None}
-    if it.kind == "date":
-        limits = {"earliest": it.first_day.isoformat(), "latest": it.last_day.isoformat()}
+def _question(question: Question) -> dict[str, Any]:
+    """A question, for programs that ask it themselves. It is asked only after the answer in `only_if`."""
+    limits = {name: value for name in ("least", "most") if (value := getattr(question, name)) is not None}
+    if question.kind == "date":
+        limits = {"earliest": question.first_day.isoformat(), "latest": question.last_day.isoformat()}
     return {
-        "name": it.name,
-        "type": it.kind,
-        "label": it.says(),
-        "help": it.helps(),
-        "labels": dict(it.label),
-        "required": it.required,
-        "only_if": {it.asked_if: it.equals} if it.asked_if else None,
-        "options": [dict(each) for each in it.options],
-        "may_be_unknown": it.unknown,
+        "name": question.name,
+        "type": question.kind,
+        "label": question.says(),
+        "help": question.helps(),
+        "labels": dict(question.label),
+        "required": question.required,
+        "only_if": {question.asked_if: question.equals} if question.asked_if else None,
+        "options": [dict(each) for each in question.options],
+        "may_be_unknown": question.unknown,
         "limits": limits
-        | ({"megabytes": it.most_megabytes} if it.kind == "file" else {})
-        | ({"longest": it.most_letters} if it.most_letters else {}),
+        | ({"megabytes": question.most_megabytes} if question.kind == "file" else {})
+        | ({"longest": question.most_letters} if question.most_letters else {}),
     }
 
 
-def _slot(it: Slot, left: int, zone: str) -> dict[str, Any]:
+def _slot(slot: Slot, left: int, zone: str) -> dict[str, Any]:
     here = ZoneInfo(zone)
-    starts_at, ends_at = (each.astimezone(here).isoformat() for each in (it.starts_at, it.ends_at))
+    starts_at, ends_at = (each.astimezone(here).isoformat() for each in (slot.starts_at, slot.ends_at))
     return {
-        "id": it.id,
+        "id": slot.id,
         "starts_at": starts_at,
         "ends_at": ends_at,
-        "practitioner": it.practitioner.name,
+        "practitioner": slot.practitioner.name,
         "seats_left": left,
     }
 
 
-def _quote(service: Service, it: Quote) -> dict[str, Any]:
-    deposit = service.deposit_of(it.total)
+def _quote(service: Service, quote: Quote) -> dict[str, Any]:
+    deposit = service.deposit_of(quote.total)
     return {
-        "token": it.token,
-        "holds_until": it.holds_until.isoformat(),
-        "lines": _lines(it.price),
-        "coupon": it.coupon.code if it.coupon else None,
-        "total": it.total.as_json(),
+        "token": quote.token,
+        "holds_until": quote.holds_until.isoformat(),
+        "lines": _lines(quote.price),
+        "coupon": quote.coupon.code if quote.coupon else None,
+        "total": quote.total.as_json(),
         "deposit": deposit.as_json(),
-        "later": (it.total - deposit).as_json(),
+        "later": (quote.total - deposit).as_json(),
         "policy": refund_policy.policy_in_words(service.policy.tiers) if service.policy else None,
     }
 
@@ -320,49 +320,49 @@ def _lines(price: Price) -> list[dict[str, Any]]:
     return [_line(each) for each in price.lines]
 
 
-def _line(it: Line) -> dict[str, Any]:
-    """What is on the price list, what the coupon takes off, and what of the rest is tax: net + taxes = total."""
-    sums = {"listed": it.listed, "off": it.off, "net": it.net, "total": it.total}
-    taxes = {name: tax.as_json() for name, tax in it.taxes.items()}
+def _line(line: Line) -> dict[str, Any]:
+    """List price, discount, and the rest as net and taxes: net + taxes = total."""
+    sums = {"listed": line.listed, "off": line.off, "net": line.net, "total": line.total}
+    taxes = {name: tax.as_json() for name, tax in line.taxes.items()}
     return {
-        "label": it.label,
-        "quantity": it.quantity,
+        "label": line.label,
+        "quantity": line.quantity,
         **{name: each.as_json() for name, each in sums.items()},
         "taxes": taxes,
     }
 
 
-def _booking(it: Booking) -> dict[str, Any]:
-    """What the holder of the link may know; never the birth data, never anybody else's."""
-    slot = _slot(it.slot, 0, it.timezone)
+def _booking(booking: Booking) -> dict[str, Any]:
+    """A booking as anyone with its link may see it: without the answers to intake questions."""
+    slot = _slot(booking.slot, 0, booking.timezone)
     del slot["seats_left"]
     return {
-        "token": it.token,
-        "number": it.number,
-        "state": it.state,
-        "service": it.slot.service.slug,
+        "token": booking.token,
+        "number": booking.number,
+        "state": booking.state,
+        "service": booking.slot.service.slug,
         "slot": slot,
-        "timezone": it.timezone,
-        "hold_expires_at": it.hold_expires_at.isoformat() if it.state in ("held", "requested") else None,
-        "price": it.price.as_json(),
-        "deposit": it.deposit.as_json(),
-        "lines": _lines(it.quote.price) if it.quote else [],
-        "policy": refund_policy.policy_in_words(it.policy) if it.policy else None,
-        "bills": [_bill(each, it) for each in it.bills],
-        "refunds": [_refund(each) for each in it.going_back],
-        "papers": [_paper(each) for bill in it.bills for each in bill.invoices],
-        "meeting": _meeting(it),
-        "changes": {"why_not": it.refuses_change(), "back": it.refund_by_policy().as_json()},
-        "checkout": _checkout(it.bill, it),
+        "timezone": booking.timezone,
+        "hold_expires_at": booking.hold_expires_at.isoformat() if booking.state in ("held", "requested") else None,
+        "price": booking.price.as_json(),
+        "deposit": booking.deposit.as_json(),
+        "lines": _lines(booking.quote.price) if booking.quote else [],
+        "policy": refund_policy.policy_in_words(booking.policy) if booking.policy else None,
+        "bills": [_bill(each, booking) for each in booking.bills],
+        "refunds": [_refund(each) for each in booking.going_back],
+        "papers": [_paper(each) for bill in booking.bills for each in bill.invoices],
+        "meeting": _meeting(booking),
+        "changes": {"why_not": booking.refuses_change(), "back": booking.refund_by_policy().as_json()},
+        "checkout": _checkout(booking.bill, booking),
     }
 
 
-def _meeting(it: Booking) -> dict[str, Any] | None:
-    """Where it is, and the link when it is time for it; never what only its host may have."""
-    meeting = it.meeting if it.state == "confirmed" else None
+def _meeting(booking: Booking) -> dict[str, Any] | None:
+    """Address or link of the meeting; the link only around the start, and never the host's link."""
+    meeting = booking.meeting if booking.state == "confirmed" else None
     if meeting is None:
         return None
-    opens = None if meeting.driver == "in_person" else (it.slot.starts_at - EARLY).isoformat()
+    opens = None if meeting.driver == "in_person" else (booking.slot.starts_at - EARLY).isoformat()
     return {
         "online": meeting.driver != "in_person",
         "address": meeting.address,
@@ -371,17 +371,17 @@ def _meeting(it: Booking) -> dict[str, Any] | None:
     }
 
 
-def _bill(it: Bill, booking: Booking) -> dict[str, Any]:
-    pays = it.wants_money and booking.awaits(it)
+def _bill(bill: Bill, booking: Booking) -> dict[str, Any]:
+    pays = bill.wants_money and booking.awaits(bill)
     return {
-        "token": it.token,
-        "number": it.number,
-        "part": it.part,
-        "price": it.price.as_json(),
-        "state": it.state,
-        "due": it.due_at.isoformat() if it.due_at else None,
-        "pay": _address("pay.checkout", it.token) if pays else None,
-        "on_paper": _address("pay.on_paper", it.token) if pays else None,
+        "token": bill.token,
+        "number": bill.number,
+        "part": bill.part,
+        "price": bill.price.as_json(),
+        "state": bill.state,
+        "due": bill.due_at.isoformat() if bill.due_at else None,
+        "pay": _address("pay.checkout", bill.token) if pays else None,
+        "on_paper": _address("pay.on_paper", bill.token) if pays else None,
     }
 
 
@@ -394,23 +394,23 @@ REFUND_STATES = {
 }
 
 
-def _refund(it: Refund) -> dict[str, Any]:
-    """How it stands for the one who gets it; what went wrong on the way is ours to mend."""
+def _refund(refund: Refund) -> dict[str, Any]:
+    """A refund as its recipient sees it: a failed attempt is still promised, because staff will repeat it."""
     return {
-        "number": it.number,
-        "price": it.money.as_json(),
-        "state": REFUND_STATES[it.state],
-        "by_hand": it.is_by_hand,
+        "number": refund.number,
+        "price": refund.money.as_json(),
+        "state": REFUND_STATES[refund.state],
+        "by_hand": refund.is_by_hand,
     }
 
 
-def _paper(it: Invoice) -> dict[str, Any]:
+def _paper(invoice: Invoice) -> dict[str, Any]:
     return {
-        "number": it.number,
-        "kind": it.kind,
-        "day": it.day.isoformat(),
-        "total": it.total.as_json(),
-        "pdf": _address("paper.paper", it.token),
+        "number": invoice.number,
+        "kind": invoice.kind,
+        "day": invoice.day.isoformat(),
+        "total": invoice.total.as_json(),
+        "pdf": _address("paper.paper", invoice.token),
     }
 
 
@@ -419,7 +419,7 @@ def _address(endpoint: str, token: str) -> str:
 
 
 def _checkout(bill: Bill | None, booking: Booking) -> dict[str, Any] | None:
-    """None when the gateway is away just now: the seat is held, and asking for the booking again tries again."""
+    """Parameters for the gateway's checkout; None while it can’t be reached, and the next request tries again."""
     if bill is None or not bill.wants_money or not booking.awaits(bill):
         return None
     try:

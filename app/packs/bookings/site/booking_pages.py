@@ -1,4 +1,4 @@
-"""The public pages of a practice: what it offers, when, the form, and the booking itself."""
+"""Booking pages of the website: services, calendar, the booking form (checkout) and the page of a booking."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import GONE, Slot
-from app.packs.bookings.site.month import ZONES, Month, zone_asked
+from app.packs.bookings.site.month import ZONES, Month, requested_zone
 from app.site.basket import collected, put
 from app.site.files import answers_sent
 from app.site.frame import framed, speak_to, takes_files
@@ -51,13 +51,13 @@ CUSTOMER = Actor("Customer", "site")
 
 @site.app_template_filter()
 def local(instant: datetime, zone: str) -> datetime:
-    """The same instant on the wall of another zone, for pages that say its day and its hour apart."""
+    """Convert an instant to a time zone, for templates that format its day and hour separately."""
     return instant.astimezone(ZoneInfo(zone))
 
 
 @site.app_template_filter()
-def policy_said(tiers: str, begins: datetime | None = None) -> str:
-    """What goes back when it is called off; for a time to come, as far as that can still be reached."""
+def policy_text(tiers: str, begins: datetime | None = None) -> str:
+    """Describe a cancellation policy; for an upcoming appointment, only the tiers that still apply."""
     return refund_policy.policy_in_words(tiers, begins - clock.now() if begins else None)
 
 
@@ -89,10 +89,10 @@ def photo(id: int) -> Any:
 
 @site.get("/book/<slug>")
 def choose(slug: str) -> str:
-    service, zone = Service.by_slug(slug), zone_asked()
-    whose = whose_asked()
-    month, to_come = Month.asked_for(service, whose), Booking.practitioners_with_slots(service)
-    who: dict[str, Any] = {"with": whose or None}
+    service, zone = Service.by_slug(slug), requested_zone()
+    whose = requested_practitioner()
+    month, available = Month.from_request(service, whose), Booking.practitioners_with_slots(service)
+    with_: dict[str, Any] = {"with": whose or None}
     return render_template(
         "bookings/choose.html",
         service=service,
@@ -101,14 +101,14 @@ def choose(slug: str) -> str:
         packages=Package.all_offered(service),
         month=month,
         whose=whose,
-        givers=[each for each in _practitioners() if each.id == whose or each.id in to_come],
-        page=lambda **more: url_for(".choose", slug=slug, tz=zone, **who, **more),
-        form_of=lambda time: url_for(".form", slug=slug, slot=time.slot.id, tz=zone, **who),
+        givers=[each for each in _practitioners() if each.id == whose or each.id in available],
+        page=lambda **more: url_for(".choose", slug=slug, tz=zone, **with_, **more),
+        form_of=lambda time: url_for(".form", slug=slug, slot=time.slot.id, tz=zone, **with_),
     )
 
 
-def whose_asked() -> int:
-    """The practitioner that somebody wants to see; 0 for whoever's turn it is."""
+def requested_practitioner() -> int:
+    """ID of the practitioner that the visitor chose; 0 if they have no preference."""
     asked = request.values.get("with", "")
     return int(asked) if asked.isdecimal() and len(asked) < 10 else 0
 
@@ -125,7 +125,7 @@ def form(slug: str, slot: int) -> Any:
     if waiting := Waiting.by_offer(request.values.get("offer", ""), chosen):
         who = {name: getattr(waiting.person, name) for name in PERSON}
         return _form(Checkout(service, chosen, Typed(who | {"offer": waiting.token})))
-    if (no := chosen.refuses()) or not _has_room(chosen):
+    if (no := chosen.refuses()) or not _is_available(chosen):
         return _back_to_times(service, chosen, no or say(GONE))
     return _form(Checkout(service, chosen, Typed(_details_from_cart())))
 
@@ -214,10 +214,10 @@ def _hold(checkout: Checkout, quote: Quote) -> Booking:
     with acting(CUSTOMER):
         booking = checkout.hold(
             quote,
-            zone_asked(),
+            requested_zone(),
             _answers(checkout.service),
             correcting=own,
-            any_practitioner=not whose_asked(),
+            any_practitioner=not requested_practitioner(),
         )
     _opt_in_by_form(booking)
     cookie["held"], cookie["lang"] = {"slot": booking.slot_id, "once": once}, language()
@@ -258,7 +258,7 @@ def _form(checkout: Checkout, no: Refused | None = None, *, summary: PriceSummar
         "bookings/form.html",
         service=service,
         slot=checkout.slot,
-        zone=zone_asked(),
+        zone=requested_zone(),
         asked=service.asks.asked if service.asks else [],
         answers=_answers(service),
         typed=typed.fields,
@@ -269,7 +269,7 @@ def _form(checkout: Checkout, no: Refused | None = None, *, summary: PriceSummar
         wrong=wrong,
         refusal=no.words if no else summary.notice,
         once=typed.fields.get("once") or secrets.token_urlsafe(16),
-        whose=whose_asked(),
+        whose=requested_practitioner(),
         channels=[each for each in channel.every() if each.name != "email"],
         by=request.form.getlist("by"),
     )
@@ -289,7 +289,7 @@ def _slot(service: Service, id: int) -> Slot:
     return slot
 
 
-def _has_room(slot: Slot) -> bool:
+def _is_available(slot: Slot) -> bool:
     return any(
         each.id == slot.id
         for each, _ in Booking.free_slots(slot.service, slot.starts_at, slot.starts_at + timedelta(seconds=1))
@@ -304,9 +304,9 @@ def _back_to_times(service: Service, slot: Slot, why: str) -> Any:
     flash(why, "warning")
     if framed():
         return choose(service.slug), 409
-    day = slot.starts_at.astimezone(ZoneInfo(zone_asked())).date()
-    who: dict[str, Any] = {"with": whose_asked() or None}
-    return redirect(url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=zone_asked(), **who))
+    day = slot.starts_at.astimezone(ZoneInfo(requested_zone())).date()
+    who: dict[str, Any] = {"with": requested_practitioner() or None}
+    return redirect(url_for("booking.choose", slug=service.slug, day=day.isoformat(), tz=requested_zone(), **who))
 
 
 # --- the booking ------------------------------------------------------------------------------------------------------
@@ -316,26 +316,28 @@ def _back_to_times(service: Service, slot: Slot, why: str) -> Any:
 def show(token: str) -> str:
     booking = Booking.by_token(token)
     speak_to(booking.person)
-    if said := AFTER_PAYING.get(request.args.get("payment", "")) if booking.state == "held" else None:
-        flash(say(said), "warning")
-    return render_template("bookings/booking.html", booking=booking, bill=booking.bill, money=Story.of(booking))
+    if notice := AFTER_PAYING.get(request.args.get("payment", "")) if booking.state == "held" else None:
+        flash(say(notice), "warning")
+    return render_template(
+        "bookings/booking.html", booking=booking, bill=booking.bill, money=MoneyStory.of_booking(booking)
+    )
 
 
 @dataclass(frozen=True)
-class Story:
-    """What became of the money of one booking, as its page tells it."""
+class MoneyStory:
+    """Payments, refunds and documents of a booking, as its page shows them."""
 
     bills: Sequence[Bill]
     refunds: Sequence[Refund]
-    promised: Sequence[Payment]  # said to be here, by a bank or over the counter, and not counted yet
-    noted: bool  # it was over the counter
-    open: Sequence[Bill]  # can be paid now
+    promised: Sequence[Payment]  # authorized by a bank or recorded by staff, and not final yet
+    noted: bool  # recorded by staff
+    open: Sequence[Bill]  # payable now
     papers: Sequence[Invoice]
     paid: Money
     back: Money
 
     @classmethod
-    def of(cls, booking: Booking) -> Story:
+    def of_booking(cls, booking: Booking) -> MoneyStory:
         bills, refunds = booking.bills, booking.going_back
         promised = [each for bill in bills for each in bill.payments if each.state == "authorized"]
         noted = any(gateway.by_name(each.gateway).by_hand for each in promised)
@@ -354,7 +356,7 @@ class Story:
 
     @property
     def failed(self) -> bool:
-        """Was the last attempt in vain?"""
+        """Whether the last payment attempt failed."""
         attempts = [each for bill in self.bills for each in bill.payments]
         return bool(attempts) and attempts[-1].state == "failed"
 

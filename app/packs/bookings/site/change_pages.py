@@ -1,4 +1,4 @@
-"""The customer changes their mind: another time, or none, by the link of the booking and under what was promised."""
+"""Reschedule and cancel pages: customers change a booking by its link, within the limits of the service."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from app.kernel.errors import Missing, Refused
 from app.kernel.translation import say
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.slot import Slot
-from app.packs.bookings.site.booking_pages import whose_asked
-from app.packs.bookings.site.month import ZONES, Month, zone_asked
+from app.packs.bookings.site.booking_pages import requested_practitioner
+from app.packs.bookings.site.month import ZONES, Month, requested_zone
 from app.site.frame import speak_to
 
 changing = Blueprint("changing", __name__, url_prefix="/booking/<token>")
@@ -29,19 +29,19 @@ def _booking(token: str) -> Booking:
 
 @changing.get("/move")
 def move(token: str) -> Any:
-    """The calendar of the same service, with the time that is theirs left out."""
+    """Show the calendar of the same service, without the current time."""
     booking = _booking(token)
     if no := booking.refuses_change():
         return _too_late(booking, no)
-    service, whose = booking.slot.service, whose_asked()
-    zone = zone_asked() if "tz" in request.args else booking.timezone
+    service, whose = booking.slot.service, requested_practitioner()
+    zone = requested_zone() if "tz" in request.args else booking.timezone
     return render_template(
         "bookings/choose.html",
         moving=booking,
         service=service,
         zone=zone,
         zones=ZONES,
-        month=Month.asked_for(service, whose, besides=booking.slot_id, zone=zone),
+        month=Month.from_request(service, whose, besides=booking.slot_id, zone=zone),
         whose=whose,
         givers=[],
         page=lambda **more: url_for("changing.move", token=token, tz=zone, **more),
@@ -59,9 +59,9 @@ def sure(token: str, slot: int) -> Any:
 
 @changing.post("/move/<int:slot>")
 def do_move(token: str, slot: int) -> Any:
-    """A refusal leads back to the calendar of that day, and the old time stays theirs."""
+    """Move the booking. A refusal leads back to the calendar, and the old time is kept."""
     booking, new = _booking(token), _slot(slot)
-    if booking.slot_id == slot:  # pressed twice
+    if booking.slot_id == slot:  # a double click
         return redirect(url_for("booking.show", token=token), 303)
     try:
         with acting(CUSTOMER):
@@ -86,9 +86,9 @@ def call_off(token: str) -> Any:
 
 @changing.post("/call-off")
 def do_call_off(token: str) -> Any:
-    """What goes back was said before it was pressed; when that is another sum by now, it is said again and nothing happens."""
+    """Cancel, unless the refund differs from the one that the page displayed: then ask again."""
     booking = _booking(token)
-    if booking.state == "cancelled":  # pressed twice
+    if booking.state == "cancelled":  # a double click
         return redirect(url_for("booking.show", token=token), 303)
     if no := booking.refuses_change():
         return _too_late(booking, no)
@@ -96,7 +96,8 @@ def do_call_off(token: str) -> Any:
         return _ask(
             booking,
             say(
-                "Your refund has changed since you opened this page. Your booking has not been cancelled yet. Please check the refund and try again."
+                "Your refund has changed since you opened this page. Your booking has not been cancelled yet. "
+                "Please check the refund and try again."
             ),
         ), 409
     with acting(CUSTOMER):
@@ -106,12 +107,12 @@ def do_call_off(token: str) -> Any:
 
 def _ask(booking: Booking, refusal: str = "") -> str:
     return render_template(
-        "bookings/call_off.html", booking=booking, zone=booking.timezone, preview=booking.refundable(), refusal=refusal
+        "bookings/call_off.html", booking=booking, zone=booking.timezone, refund=booking.refundable(), refusal=refusal
     )
 
 
 def _too_late(booking: Booking, no: str) -> tuple[str, int]:
-    """Not a bare no: who can still help, and how they are reached."""
+    """Show why the booking can’t be changed online, and how to contact the practice."""
     return render_template("bookings/too_late.html", booking=booking, zone=booking.timezone, no=no), 409
 
 

@@ -1,4 +1,4 @@
-"""The way to a booking within somebody else's page: the same calendar and form in a plain frame, and the script that puts it there."""
+"""Embeddable widget: the calendar and the booking form inside another website, and the script that puts them there."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ embed.add_url_rule("/<slug>/<int:slot>", "book", book, methods=["POST"])
 
 
 @embed.before_request
-def hear_no_cookie() -> None:
-    """Whoever fills in the form here is nobody we know, and a page around ours cannot do more than any stranger can."""
+def ignore_cookies() -> None:
+    """Treat embedded visitors as anonymous, so that the surrounding page gains nothing from their cookies (CSRF)."""
     cookie.clear()
 
 
 @embed.after_request
-def leave_no_cookie(answer: Response) -> Response:
-    """Browsers keep none for a frame; and where they do, it would sign somebody out on our own site."""
+def set_no_cookies(answer: Response) -> Response:
+    """Send no session cookie: most browsers drop it in a frame, and others would replace that of our own site."""
     cookie.clear()
     cookie.modified = False
     return answer
@@ -32,7 +32,7 @@ def leave_no_cookie(answer: Response) -> Response:
 
 @script.get("/embed.js")
 def put_in() -> Response:
-    """Under an address that stays as it is, since others have written it into their pages; so it is asked for anew each hour."""
+    """Serve the script at a stable address without a version, because other sites link to it; cached for an hour."""
     answer = current_app.send_static_file("embed.js")
     answer.headers["Cache-Control"] = "public, max-age=3600"
     answer.headers["Cross-Origin-Resource-Policy"] = "cross-origin"

@@ -1,4 +1,4 @@
-"""Calendars as files: one booking for whoever booked it, and all of them for whoever gives them, by links that nobody can guess."""
+"""iCal files: one booking for its customer, and a feed of all bookings for a practitioner, at secret addresses."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PAST, TO_COME = timedelta(days=30), timedelta(days=400)
 
 @feeds.get("/booking/<token>/calendar.ics")
 def booking(token: str) -> Response:
-    here = Booking.by_token(token)
-    if here.state == "expired":
+    found = Booking.by_token(token)
+    if found.state == "expired":
         raise Missing
-    return _file(invitation(here), f"{here.number}.ics")
+    return _file(invitation(found), f"{found.number}.ics")
 
 
 @feeds.get("/calendar/<token>.ics")
@@ -36,7 +36,7 @@ def calendar(token: str) -> Response:
 
 
 def _feed(whose: Practitioner) -> bytes:
-    """Whom they meet and when, and nothing that was confided."""
+    """All bookings of a practitioner: who and when, without answers or contact details."""
     theirs = (Slot.practitioner_id == whose.id) | (Slot.partner_id == whose.id)
     within = Slot.starts_at.between(clock.now() - PAST, clock.now() + TO_COME)
     found = (

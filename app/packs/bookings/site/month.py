@@ -1,4 +1,4 @@
-"""Month: a page of the visitor's own calendar, with the days and times at which a service can be had."""
+"""Calendar month of the public site: days and times at which a service is available, in the visitor's time zone."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.packs.bookings.offer.slot import Slot
 
 @dataclass(frozen=True)
 class Time:
-    """A time that can be had: whose turn it is, how many seats are left there, and how many others could give it too."""
+    """An available start: the slot whose turn it is, its free seats, and how many other slots start then."""
 
     slot: Slot
     left: int
@@ -30,7 +30,7 @@ class Time:
 
 @dataclass(frozen=True)
 class Month:
-    """Which days have a free time, and the times of the day that was chosen."""
+    """The weeks of a month, the days with available times, and the times of the chosen day."""
 
     first: date
     weeks: Sequence[Sequence[date]]
@@ -40,19 +40,16 @@ class Month:
     last: date
 
     @classmethod
-    def asked_for(cls, service: Service, whose: int = 0, besides: int = 0, zone: str = "") -> Month:
-        """The month in the address, or else the month of the first free time; for one practitioner, or for the next in turn.
-
-        The slot `besides` is left out.
-        """
-        here = ZoneInfo(zone or zone_asked())
+    def from_request(cls, service: Service, whose: int = 0, besides: int = 0, zone: str = "") -> Month:
+        """The month in the URL, or that of the first available time. The slot `besides` is left out."""
+        here = ZoneInfo(zone or requested_zone())
         month, day = request.args.get("month", ""), request.args.get("day", "")
         chosen = _date(day) if day else None
         named = chosen or (_date(month, "%Y-%m", unsaid("“%(typed)s” is not a valid month.")) if month else None)
 
         def page_of(within: date) -> Month:
             weeks = Calendar().monthdatescalendar(within.year, within.month)
-            # From the first to the last day on the page, as the visitor's zone counts them.
+            # Days of neighbouring months that complete the first and the last week are on the page, too.
             since, until = (
                 datetime.combine(each, midnight(), here).astimezone(UTC)
                 for each in (weeks[0][0], weeks[-1][-1] + timedelta(days=1))
@@ -64,13 +61,13 @@ class Month:
 
         today, last = (each.astimezone(here).date() for each in (clock.now(), clock.ahead(days=service.days_ahead)))
         found = page_of(named or today)
-        if named or found.ours or not (soonest := Booking.first_free_slot(service, whose, besides)):
+        if named or found.free_days or not (soonest := Booking.first_free_slot(service, whose, besides)):
             return found
         return page_of(soonest.starts_at.astimezone(here).date())
 
     @property
-    def ours(self) -> Sequence[date]:
-        """The days of this month, not of its neighbours, that have a free time."""
+    def free_days(self) -> Sequence[date]:
+        """Days with available times in this month, without those of neighbouring months."""
         return [each for each in self.free if each.month == self.first.month]
 
     @property
@@ -89,7 +86,7 @@ class Month:
 
 
 def _times(service: Service, since: datetime, until: datetime, whose: int, besides: int) -> Sequence[Time]:
-    """One for each starting time, at whoever's turn it is; all that there are, when one practitioner was asked for."""
+    """One slot per start, of the practitioner whose turn it is; every slot, if one practitioner was chosen."""
     found = [
         (slot, left)
         for slot, left in Booking.free_slots(service, since, until)
@@ -97,31 +94,31 @@ def _times(service: Service, since: datetime, until: datetime, whose: int, besid
     ]
     if whose:
         return [Time(slot, left) for slot, left in found]
-    together: dict[datetime, list[tuple[Slot, int]]] = {}
+    by_start: dict[datetime, list[tuple[Slot, int]]] = {}
     for slot, left in found:
-        together.setdefault(slot.starts_at, []).append((slot, left))
-    load = Booking.load_by_practitioner(service) if any(len(each) > 1 for each in together.values()) else {}
-    firsts = (min(each, key=lambda it: (load.get(it[0].practitioner_id, 0), it[0].id)) for each in together.values())
-    return [Time(slot, left, len(together[slot.starts_at]) - 1) for slot, left in firsts]
+        by_start.setdefault(slot.starts_at, []).append((slot, left))
+    load = Booking.load_by_practitioner(service) if any(len(each) > 1 for each in by_start.values()) else {}
+    firsts = (min(each, key=lambda it: (load.get(it[0].practitioner_id, 0), it[0].id)) for each in by_start.values())
+    return [Time(slot, left, len(by_start[slot.starts_at]) - 1) for slot, left in firsts]
 
 
-def zone_asked() -> str:
-    """The visitor's zone: chosen, remembered, or the practice's own."""
+def requested_zone() -> str:
+    """Time zone of the visitor: from the request, the cookie or the practice's settings."""
     asked = request.args.get("tz") or request.form.get("timezone") or request.cookies.get("zone", "")
     return asked if clock.is_zone(asked) else str(current_app.extensions["settings"].timezone)
 
 
-def _date(text: str, form: str = "%Y-%m-%d", called: str = unsaid("“%(typed)s” is not a valid date.")) -> date:
+def _date(text: str, form: str = "%Y-%m-%d", invalid: str = unsaid("“%(typed)s” is not a valid date.")) -> date:
     try:
         found = datetime.strptime(text, form).replace(tzinfo=UTC).date()
     except ValueError:
-        raise Unreadable(say(called, typed=text[:40])) from None
+        raise Unreadable(say(invalid, typed=text[:40])) from None
     if not 2000 <= found.year <= 2200:
         raise Unreadable(say("“%(typed)s” is too far in the past or the future.", typed=text[:40]))
     return found
 
 
-# One well-known place for each stretch of the world; a visitor whose zone is not here brings it along from the browser.
+# A well-known city per region. Visitors from other zones bring theirs along from the browser.
 ZONES = (
     "Asia/Kolkata",
     "Asia/Dubai",

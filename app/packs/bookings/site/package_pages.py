@@ -1,4 +1,4 @@
-"""Buying: the pages on which somebody buys a package, and sees what is left of it."""
+"""Package pages: buy a package, and see its code and the sessions left."""
 
 from __future__ import annotations
 
@@ -19,41 +19,42 @@ from app.money.sums.tax import STATES
 from app.packs.bookings.booking.checkout import BUYER, PERSON
 from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.prepaid import Pass
-from app.packs.bookings.site.account_cards import SAID
-from app.packs.bookings.site.month import zone_asked
+from app.packs.bookings.site.account_cards import STATE_LABELS
+from app.packs.bookings.site.month import requested_zone
 from app.site.frame import speak_to
 from app.site.payments import AFTER_PAYING
 
-buying = Blueprint("pass", __name__)  # the payment pages lead back to the page of a pass by its noun's name
+package_pages = Blueprint("pass", __name__)  # the payment pages link back by the name of the noun
 
 CUSTOMER = Actor("Customer", "site")
 
 
-@buying.get("/packages")
+@package_pages.get("/packages")
 def packages() -> str:
     return render_template("bookings/packages.html", packages=Package.all_offered())
 
 
-@buying.get("/packages/<int:id>")
+@package_pages.get("/packages/<int:id>")
 def form(id: int) -> str:
     return _form(Package.by_id(id), {})
 
 
-@buying.post("/packages/<int:id>")
+@package_pages.post("/packages/<int:id>")
 def buy(id: int) -> Any:
-    """Reads the form, and leads to the payment. A refusal keeps what was typed, and so does another price."""
+    """Sell the package and go on to payment. A refusal or a changed price shows the form again with what was typed."""
     package = Package.by_id(id)
     try:
         buyer = parse_buyer({name: request.form.get(name, "") for name in BUYER})
-        quote, shown = _price(package, buyer), _shown()
+        quote, shown = _current_quote(package, buyer), _shown_quote()
         if shown and shown.total != quote.total:
-            says = say(
-                "The price has changed from %(before)s to %(now)s. You haven’t been charged. Please check the new price and continue.",
+            notice = say(
+                "The price has changed from %(before)s to %(now)s. You haven’t been charged. "
+                "Please check the new price and continue.",
                 now=quote.total,
                 before=shown.total,
             )
-            return _form(package, request.form, says=says, quote=quote), 409
-        who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": zone_asked()}
+            return _form(package, request.form, notice=notice, quote=quote), 409
+        who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": requested_zone()}
         once = request.form.get("once", "")[:100]
         with acting(CUSTOMER), transaction():
             bought = Pass.sell(package, quote, Person.meet(**who), buyer, key=f"site:{once}" if once else "")
@@ -66,27 +67,32 @@ def buy(id: int) -> Any:
     )
 
 
-@buying.get("/pass/<token>")
+@package_pages.get("/pass/<token>")
 def show(token: str) -> str:
     bought = Pass.by_token(token)
     speak_to(bought.person)
     papers = [paper for bill in bought.bills for paper in bill.invoices]
-    said = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
+    warning = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
     return render_template(
-        "bookings/pass.html", bought=bought, bill=bought.bill, papers=papers, called=SAID, warning=said and say(said)
+        "bookings/pass.html",
+        bought=bought,
+        bill=bought.bill,
+        papers=papers,
+        state_labels=STATE_LABELS,
+        warning=warning and say(warning),
     )
 
 
-def _price(package: Package, buyer: Mapping[str, str]) -> Quote:
-    """The one that was named on the page, if it was for this and still holds; otherwise today's."""
-    region, named = buyer.get("region", ""), _shown()
-    if named and named.still_holds and named.is_for(package.address, {"state": region}):
-        return named
+def _current_quote(package: Package, buyer: Mapping[str, str]) -> Quote:
+    """The quote that the page showed, if it is for this package and still valid; otherwise a new one."""
+    region, shown = buyer.get("region", ""), _shown_quote()
+    if shown and shown.still_holds and shown.is_for(package.address, {"state": region}):
+        return shown
     with transaction():
         return package.quote(region)
 
 
-def _shown() -> Quote | None:
+def _shown_quote() -> Quote | None:
     try:
         return Quote.by_token(request.form.get("quote", ""))
     except Missing:
@@ -94,7 +100,12 @@ def _shown() -> Quote | None:
 
 
 def _form(
-    package: Package, typed: Mapping[str, str], no: Refused | None = None, *, says: str = "", quote: Quote | None = None
+    package: Package,
+    typed: Mapping[str, str],
+    no: Refused | None = None,
+    *,
+    notice: str = "",
+    quote: Quote | None = None,
 ) -> str:
     if quote is None:
         with transaction():
@@ -104,9 +115,9 @@ def _form(
         package=package,
         quote=quote,
         typed=typed,
-        zone=zone_asked(),
+        zone=requested_zone(),
         states=STATES,
         wrong=no.fields if no else {},
-        refusal=no.words if no else says,
+        refusal=no.words if no else notice,
         once=typed.get("once") or secrets.token_urlsafe(16),
     )

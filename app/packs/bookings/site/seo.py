@@ -1,4 +1,4 @@
-"""How the practice is found: what search engines may read, and what they are told in their own words."""
+"""SEO: robots.txt, sitemap.xml, and structured data (schema.org JSON-LD) about the practice and its services."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from app.money.sums import working_hours
 from app.packs.bookings.offer.service import Service
 from config import Settings
 
-found = Blueprint("found", __name__)
+seo = Blueprint("found", __name__)
 
-# What belongs to one person, to staff, or to programs; a form is no place to arrive at.
+# Personal pages, staff pages, endpoints, and forms.
 CLOSED = (
     "/account",
     "/api/",
@@ -28,13 +28,13 @@ CLOSED = (
 )
 
 
-@found.get("/robots.txt")
+@seo.get("/robots.txt")
 def robots() -> Response:
     lines = ["User-agent: *", *(f"Disallow: {each}" for each in CLOSED), f"Sitemap: {_address('found.sitemap')}"]
     return Response("\n".join(lines) + "\n", mimetype="text/plain")
 
 
-@found.get("/sitemap.xml")
+@seo.get("/sitemap.xml")
 def sitemap() -> Response:
     pages = [
         _address("booking.home"),
@@ -44,42 +44,42 @@ def sitemap() -> Response:
     return Response(render_template("bookings/sitemap.xml", pages=pages), mimetype="application/xml")
 
 
-@found.app_template_global()
-def practice_described() -> dict[str, Any]:
-    """The practice and what it offers, in the words of schema.org."""
+@seo.app_template_global()
+def practice_json_ld() -> dict[str, Any]:
+    """Describe the practice and its services for search engines."""
     offers = [_offer(each) | {"itemOffered": _service(each)} for each in Service.all_offered()]
     catalog = {"@type": "OfferCatalog", "name": "Services", "itemListElement": offers}
     return {"@context": "https://schema.org"} | _practice() | ({"hasOfferCatalog": catalog} if offers else {})
 
 
-@found.app_template_global()
-def service_described(service: Service) -> dict[str, Any]:
-    """One service, who gives it and what it costs."""
+@seo.app_template_global()
+def service_json_ld(service: Service) -> dict[str, Any]:
+    """Describe one service, its provider and its price for search engines."""
     return {"@context": "https://schema.org"} | _service(service) | {"provider": _practice(), "offers": _offer(service)}
 
 
 def _practice() -> dict[str, Any]:
-    it = _settings()
-    said = {
-        "name": it.business,
+    settings = _settings()
+    facts = {
+        "name": settings.business,
         "url": _address("booking.home"),
-        "email": it.business_email,
-        "telephone": it.business_phone,
+        "email": settings.business_email,
+        "telephone": settings.business_phone,
     }
-    place = {"address": it.business_address.replace("\\n", ", ")} if it.business_address else {}
+    place = {"address": settings.business_address.replace("\\n", ", ")} if settings.business_address else {}
     open_at = [f"{each.day[:2]} {each.opens:%H:%M}-{each.closes:%H:%M}" for each in working_hours.configured_hours()]
     opens: dict[str, Any] = {"openingHours": open_at} if open_at else {}
     return (
         opens
         | {"@type": "ProfessionalService", "@id": f"{_address('booking.home')}#practice"}
-        | {name: each for name, each in said.items() if each}
+        | {name: each for name, each in facts.items() if each}
         | place
     )
 
 
 def _service(service: Service) -> dict[str, Any]:
-    said = {"@type": "Service", "name": service.name, "url": _page_of(service)}
-    return said | ({"description": service.description} if service.description else {})
+    facts = {"@type": "Service", "name": service.name, "url": _page_of(service)}
+    return facts | ({"description": service.description} if service.description else {})
 
 
 def _offer(service: Service) -> dict[str, Any]:
@@ -98,7 +98,7 @@ def _page_of(service: Service) -> str:
 
 
 def _address(endpoint: str, **values: Any) -> str:
-    """The one address by which the page is known, however it was asked for."""
+    """Canonical URL of a page, whatever host the request came to."""
     return _settings().base_url.rstrip("/") + url_for(endpoint, **values)
 
 

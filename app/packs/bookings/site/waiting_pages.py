@@ -1,4 +1,4 @@
-"""The line: pages on which somebody says when they would like to come, and sees where they stand."""
+"""Waiting list pages: join with a range of dates, see the position, leave."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from app.kernel.translation import say
 from app.packs.bookings.booking.checkout import PERSON
 from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.service import Service
-from app.packs.bookings.site.booking_pages import whose_asked
-from app.packs.bookings.site.month import zone_asked
+from app.packs.bookings.site.booking_pages import requested_practitioner
+from app.packs.bookings.site.month import requested_zone
 from app.site.frame import speak_to
 
-in_line = Blueprint("in_line", __name__)
+waiting_list = Blueprint("in_line", __name__)
 
 CUSTOMER = Actor("Customer", "site")
 
 
-@in_line.get("/book/<slug>/wait")
+@waiting_list.get("/book/<slug>/wait")
 def ask(slug: str) -> str:
     service, today = Service.by_slug(slug), clock.today()
     return _form(service, {"first_day": today.isoformat(), "last_day": clock.ahead(days=28).date().isoformat()})
 
 
-@in_line.post("/book/<slug>/wait")
+@waiting_list.post("/book/<slug>/wait")
 def join(slug: str) -> Any:
     service = Service.by_slug(slug)
     try:
         first, last = _days()
-        who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": zone_asked()}
+        who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": requested_zone()}
         with acting(CUSTOMER):
-            here = Waiting.join(service, who, first, last, whose_asked())
+            entry = Waiting.join(service, who, first, last, requested_practitioner())
     except Refused as no:
         session.rollback()
         return _form(Service.by_slug(slug), request.form, no), no.status
-    return redirect(url_for("in_line.show", token=here.token), 303)
+    return redirect(url_for("in_line.show", token=entry.token), 303)
 
 
-@in_line.get("/waiting/<token>")
+@waiting_list.get("/waiting/<token>")
 def show(token: str) -> str:
     waiting = Waiting.by_token(token)
     speak_to(waiting.person)
     return render_template("bookings/waiting.html", waiting=waiting)
 
 
-@in_line.post("/waiting/<token>")
+@waiting_list.post("/waiting/<token>")
 def leave(token: str) -> Any:
     waiting = Waiting.by_token(token)
     if waiting.state in ("waiting", "offered"):
@@ -78,8 +78,8 @@ def _form(service: Service, typed: Any, no: Refused | None = None) -> str:
         "bookings/wait.html",
         service=service,
         typed=typed,
-        zone=zone_asked(),
-        whose=whose_asked(),
+        zone=requested_zone(),
+        whose=requested_practitioner(),
         wrong=no.fields if no else {},
         refusal=no.words if no else "",
     )
