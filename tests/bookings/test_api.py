@@ -1,4 +1,4 @@
-"""The public JSON endpoints: what they answer, what they refuse, and what they never tell."""
+"""Tests of the public JSON API: responses, refusals, and what it never discloses."""
 
 from __future__ import annotations
 

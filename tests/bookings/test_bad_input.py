@@ -1,4 +1,4 @@
-"""Everything that can be sent wrongly, in one table: through which door, what is said to it, and that nothing was written."""
+"""Tests of invalid input at every entrance, as one table: the response to it, and that nothing was written."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ TOKEN = "A" * 43
 
 @dataclass
 class House:
-    """The doors, and what stands behind them."""
+    """The entrances of the program, and the records behind them."""
 
     public: FlaskClient
     desk: FlaskClient
-    headers: dict[str, str]  # of somebody of the desk, at the REST doors
+    headers: dict[str, str]  # of a member of staff, for REST
     service: Service
     open_slot: Callable[..., Slot]
     hold: Callable[..., Booking]
@@ -106,7 +106,7 @@ class House:
         return bill
 
     def pay(self, bill: Bill, outcome: str = "captured", **how: Any) -> dict[str, Any]:
-        """The payer's side, at the stand-in for the bank; it tells nobody."""
+        """The payer's side in the sandbox; it sends no webhook."""
         order = bill.announce()
         answer = requests.post(
             f"{self.bank}/razorpay/orders/{order}/pay",
@@ -257,7 +257,7 @@ def other_money(it: House, **how: Any) -> Any:
 
 
 def in_another_currency(it: House) -> Any:
-    """The bank would never take it for our order; whoever says so in a signed event is not believed."""
+    """A signed event about an amount that the gateway would never accept for our order is not believed."""
     bill = it.bill()
     order = bill.announce()
     it.work_off()
@@ -320,7 +320,7 @@ def day_of_25_hours(it: House) -> Any:
 
 
 def another_zone(it: House) -> Any:
-    """Whoever moves to another country keeps the hours that were promised."""
+    """A practitioner who moves to another country keeps the times that were booked."""
     booking = it.paid(hours=72)
     it.work_off()
     was, practitioner = booking.slot.starts_at, booking.slot.practitioner_id

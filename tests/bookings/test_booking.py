@@ -1,4 +1,4 @@
-"""One seat, one claim: before the money, after it, at the same moment, and when the hold is over."""
+"""Tests of bookings: one seat has one booking, before and after payment, at the same moment, and after a hold ends."""
 
 from __future__ import annotations
 
@@ -296,7 +296,8 @@ def test_without_lock_and_constraint_the_crowd_would_break_it(
             connection.execute(text("truncate booking cascade"))
             connection.execute(
                 text(
-                    "create unique index booking_one_per_seat on booking (slot_id, seat) where state in ('held', 'requested', 'confirmed', 'completed', 'no_show')"
+                    "create unique index booking_one_per_seat on booking (slot_id, seat) "
+                    "where state in ('held', 'requested', 'confirmed', 'completed', 'no_show')"
                 )
             )
 

@@ -1,4 +1,4 @@
-"""When a practitioner has something else to do: read from their own calendar, and kept when it cannot be read."""
+"""Tests of calendar sync: busy times of a practitioner are read, and kept while the calendar can't be read."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def start() -> datetime:
 
 @pytest.fixture
 def put(sandbox: str) -> Callable[..., None]:
-    """Somebody's own calendar, as it stands at its address."""
+    """A calendar elsewhere, with its content at its address."""
 
     def put(*spans: tuple[datetime, datetime], raw: str = "") -> None:
         events = "".join(

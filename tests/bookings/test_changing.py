@@ -1,4 +1,4 @@
-"""Another time, or none: by the link, under what was promised, with everything else moving along."""
+"""Tests of rescheduling, cancelling and approval: by the link, within the limits, with everything that follows."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ OpenSlot = Callable[..., Slot]
 
 @pytest.fixture
 def paid(open_slot: OpenSlot, hold: Hold) -> Callable[..., Booking]:
-    """A booking that stands: paid(hours=72)."""
+    """Makes a confirmed booking: paid(hours=72)."""
 
     def paid(hours: float = 72, **who: str) -> Booking:
         booking = hold(open_slot(hours=hours), **who)
@@ -226,7 +226,7 @@ def _move_at_once(app: Flask, ids: list[int], new: int) -> list[bool]:
         return [*crowd.map(move, ids)]
 
 
-# --- where somebody looks at each request -----------------------------------------------------------------------------
+# --- services that require approval -----------------------------------------------------------------------------------
 
 
 def test_a_request_keeps_its_seat_until_it_is_answered(

@@ -1,4 +1,4 @@
-"""The desk's own pages of the practice: who comes today, a booking taken by telephone, and figures worked out by hand."""
+"""Tests of today's appointments, the new booking page and the reports, with figures worked out by hand."""
 
 from __future__ import annotations
 
@@ -303,7 +303,7 @@ def _plain(value: Any) -> Any:
 
 @pytest.fixture
 def a_week(service: Service, paid: Any, hold: Any, open_slot: Any, dev: Any, by: Any) -> dict[str, Booking]:
-    """Of a week: two who came, one who did not, one called off with half of it back, one hold that lapsed, and one that stands."""
+    """A week with two completed bookings, a no-show, one cancelled with half refunded, one expired and one held."""
     with transaction():
         service.price = Money(100000, "INR")
     with clock.frozen_at(NOON):

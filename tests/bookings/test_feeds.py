@@ -1,4 +1,4 @@
-"""Calendars as files: with the emails, on the booking's page, and in the feed of whoever gives it."""
+"""Tests of calendar files (iCal): in emails, on the page of a booking, and in the feed of a practitioner."""
 
 from __future__ import annotations
 

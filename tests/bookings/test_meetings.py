@@ -1,4 +1,4 @@
-"""Where a booked time takes place: asked for once, never waited for, and found somewhere else when it fails."""
+"""Tests of meetings: requested once, never waited for, and replaced by a fallback when the provider fails."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_the_same_meeting_moves_along_with_its_link(google: str, paid: Paid, ope
 def test_a_booking_that_moves_while_google_is_asked_ends_at_its_new_time(
     google: str, paid: Paid, open_slot: Any, work_off: Any
 ) -> None:
-    """Two answers may come in the wrong order: whoever hears of an older time looks again."""
+    """Two responses may arrive in the wrong order: the one for an older time makes the meeting check again."""
     booking, new = paid(), open_slot(hours=96)
     meeting, asks = meeting_of(booking), place.named("google").make
 

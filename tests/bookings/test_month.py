@@ -1,4 +1,4 @@
-"""The page of free times opens where a time is free, whatever day it is today."""
+"""Tests of the calendar month: it opens at the first available time, whatever day it is today."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from app.kernel import clock
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
 
-# The last evening of a month, of a year and of a February, in the practice's zone; the same in UTC, which is the next morning here.
+# The last evening of a month, of a year and of a February in the practice's time zone, and the same in UTC,
+# which is the next morning there.
 LAST_DAYS = [
     "2026-11-30T23:50+05:30",
     "2026-12-31T23:50+05:30",

@@ -1,4 +1,4 @@
-"""Packages: bought once, used one by one, earned as they are used; each use comes back once, and none is used twice."""
+"""Tests of packages: bought once, used session by session, earned as used; a session returns at most once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def package(service: Service) -> Package:
 
 @pytest.fixture
 def sold(package: Package) -> Sold:
-    """Somebody has bought and paid it: sold(), sold(how="cheque")."""
+    """Sells a package and records its payment: sold(), sold(how="cheque")."""
 
     def sold(how: str = "cash", *, paid: bool = True) -> Pass:
         package.sell(Buyer(MEERA["name"], MEERA["email"], MEERA["phone"]))
@@ -90,7 +90,7 @@ def net(account: str, of: Pass) -> int:
 
 
 def anew(it: Any) -> Any:
-    """As it stands now: whoever worked meanwhile had a session of their own."""
+    """Reads it again: others may have changed it in sessions of their own."""
     session.expire_all()
     return type(it).get(it.id)
 

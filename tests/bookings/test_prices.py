@@ -1,4 +1,4 @@
-"""What a customer is told that it costs, and what they pay: through the form and the API, whatever a client sends."""
+"""Tests of prices and payments: what the form and the API show, and what is charged, whatever a client sends."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A file as an answer: what is taken for one, who may have it, how long it is kept, and that nothing of it stays."""
+"""Tests of uploaded files: what is accepted, who can download it, how long it is kept, and that it is erased."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several hours in one checkout: kept one after the other, looked over, paid at once; by the pages and by JSON."""
+"""Tests of the cart: several reservations, reviewed and paid at once, on the pages and by JSON."""
 
 from __future__ import annotations
 

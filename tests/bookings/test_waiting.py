@@ -1,4 +1,4 @@
-"""The line: what comes free goes to the first whom it suits, is kept for two hours, and then goes on."""
+"""Tests of the waiting list: a free time is offered to the first match for two hours, and then to the next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OpenSlot = Callable[..., Slot]
 
 @pytest.fixture
 def join(service: Service) -> Callable[..., Waiting]:
-    """Somebody joins the line: join("Kabir Shah"), join("Kabir Shah", days=3)."""
+    """Adds a customer to the waiting list: join("Kabir Shah"), join("Kabir Shah", days=3)."""
 
     def join(name: str, *, since: int = 0, days: int = 30) -> Waiting:
         today: date = clock.today()

@@ -1,1 +1,1 @@
-"""Tests of whole stories."""
+"""Browser tests of whole stories."""

@@ -1,4 +1,4 @@
-"""A real browser, watched: nothing it loads may come from elsewhere, and nothing it reports may be an error."""
+"""Fixtures of the browser tests: Chromium that loads nothing from elsewhere and reports no errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A field is added in a browser, and asks only for what belongs to its kind."""
+"""Browser test of custom fields: one is added, and its form asks only for what belongs to its type."""
 
 from __future__ import annotations
 

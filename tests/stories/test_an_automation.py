@@ -1,4 +1,4 @@
-"""An automation is put together, tried and switched on in a browser."""
+"""Browser test of automations: one is created, tested and switched on."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ def test_a_sentence_is_put_together_tried_and_switched_on(
     page.set_viewport_size({"width": 1280, "height": 800})
     page.get_by_role("button", name="Save draft").click()
     expect(page.locator("main")).to_contain_text(
-        "When a booking is cancelled (“Cancel booking”), and price is at least 500: create the task “Call {person} about {number}” for the record owner, due tomorrow"
+        "When a booking is cancelled (“Cancel booking”), and price is at least 500: "
+        "create the task “Call {person} about {number}” for the record owner, due tomorrow"
     )
     page.get_by_role("link", name="Test automation").click()
     expect(page.locator("main")).to_contain_text(f"Call Meera Iyer about {booking.number}")

@@ -1,4 +1,4 @@
-"""Money that comes late, a move across the night on which clocks change, and a place in the line: in a real browser, through the real programs."""
+"""Browser tests of late payment, rescheduling across a clock change, and the waiting list, with real servers."""
 
 from __future__ import annotations
 

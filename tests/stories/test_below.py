@@ -1,4 +1,4 @@
-"""What stands below a record fits and reads well, on a screen and on a phone; and the telephone is the first thing under “Add” there."""
+"""Browser tests of related records on the page of a record, on large and small screens, and of the “Add” menu."""
 
 from __future__ import annotations
 

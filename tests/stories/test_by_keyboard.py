@@ -1,4 +1,4 @@
-"""The desk by keyboard: the palette, the sheet of keys, and the rows of a list; with axe over what floats above the page."""
+"""Browser tests of the desk by keyboard: command palette, shortcut sheet and list rows, checked with axe."""
 
 from __future__ import annotations
 

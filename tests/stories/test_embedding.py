@@ -1,4 +1,4 @@
-"""The booking pages within a page of somebody else: who may show them, and a whole booking there under a strict policy and without third-party cookies."""
+"""Browser tests of the embedded widget: who may frame it, and a booking under a strict policy without cookies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ from config import Settings, Unsafe
 from tests.conftest import PATIENCE
 from tests.stories.conftest import QUIET, WHOLE
 
-STRICT = "default-src 'none'; script-src {ours}; frame-src {ours}; base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'"
+STRICT = (
+    "default-src 'none'; script-src {ours}; frame-src {ours}; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'"
+)
 MEERA = {"name": "Meera Iyer", "email": "meera@example.com", "once": "x" * 16}
 
 
@@ -105,14 +108,17 @@ def test_a_frame_hears_no_cookie_and_leaves_none(
 
 
 class Shop(BaseHTTPRequestHandler):
-    """A page of somebody else's, whose policy allows our script and our frame and nothing besides."""
+    """A page of another website, whose policy allows only our script and our frame."""
 
     ours = ""
 
     def do_GET(self) -> None:
         button = 'data-button="Book a time"' if self.path == "/button" else ""
         script = f'<script src="{self.ours}/embed.js" data-service="first" {button} async></script>'
-        page = f'<!doctype html><html lang="en"><title>A shop</title><h1>A shop</h1><p><a href="/">Tea</a></p>{script}<p><a href="/">Cups</a></p>'
+        page = (
+            '<!doctype html><html lang="en"><title>A shop</title><h1>A shop</h1><p><a href="/">Tea</a></p>'
+            f'{script}<p><a href="/">Cups</a></p>'
+        )
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.send_header("Content-Security-Policy", STRICT.format(ours=self.ours))
@@ -203,7 +209,8 @@ def test_a_button_opens_it_in_a_dialog_that_keeps_the_focus(page: Page, shop: st
     for _ in range(30):
         page.keyboard.press("Tab")
         assert page.evaluate(
-            "document.activeElement.shadowRoot?.activeElement?.closest('dialog') != null || document.activeElement == document.body"
+            "document.activeElement.shadowRoot?.activeElement?.closest('dialog') != null"
+            " || document.activeElement == document.body"
         )
     inside.get_by_role("link", name=re.compile("available time")).first.focus()
     page.keyboard.press("Escape")

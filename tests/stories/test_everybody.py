@@ -1,4 +1,4 @@
-"""Pages that everybody can use and every search engine can read: WCAG 2.2 AA by axe, a booking by keyboard alone, large text, and what robots are told."""
+"""Browser tests of accessibility (WCAG 2.2 AA by axe, keyboard, large text), and of what search engines read."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 
 def faults(page: Page, larger: str = "200%") -> list[str]:
-    """What axe finds wrong with the page that is open, and what does not fit on a phone, in a window that is zoomed, or with larger letters."""
+    """What axe finds wrong with the open page, and what does not fit on a phone, zoomed, or with larger text."""
     page.evaluate(AXE_SCRIPT)
     found = []
     for width, shade, rules in LOOKS:
@@ -72,10 +72,9 @@ def faults(page: Page, larger: str = "200%") -> list[str]:
         )  # so tall that no menu that scrolls cuts a target in two
         page.emulate_media(color_scheme=shade)  # type: ignore[arg-type]
         wrong = page.evaluate(CHECK, rules)["violations"]
-        found += [
-            f"{page.url} {width} {shade} {each['id']}: {[(node['target'], node['failureSummary']) for node in each['nodes']][:3]}"
-            for each in wrong
-        ]
+        for each in wrong:
+            where = [(node["target"], node["failureSummary"]) for node in each["nodes"]][:3]
+            found.append(f"{page.url} {width} {shade} {each['id']}: {where}")
     for width, letters in (320, "100%"), (640, "100%"), (1280, larger):
         page.set_viewport_size({"width": width, "height": 800})
         page.evaluate("size => { document.documentElement.style.fontSize = size }", letters)
@@ -94,7 +93,7 @@ CHECK = """async (rules) => {
 
 
 def faults_of_this_view(page: Page) -> list[str]:
-    """In both shades and at one width: for what floats above a page, or comes of what somebody does there."""
+    """What axe finds in both color schemes at one width: for overlays, and for pages after an action."""
     page.set_viewport_size({"width": 1280, "height": 4000})  # so tall that no menu that scrolls cuts a target in two
     page.evaluate(AXE_SCRIPT)
     found = []
@@ -109,10 +108,14 @@ def faults_of_this_view(page: Page) -> list[str]:
 
 # What makes the page scroll sideways, or is cut off where nothing can scroll.
 TOO_WIDE = """() => {
-  const wide = document.documentElement.clientWidth, kept = (it) => it && (getComputedStyle(it).overflowX !== 'visible' || kept(it.parentElement));
-  const all = [...document.querySelectorAll('body *')].filter((it) => it.checkVisibility() && !it.closest('.unseen, svg') && !kept(it.parentElement));
-  const over = document.documentElement.scrollWidth > wide ? all.filter((it) => it.getBoundingClientRect().right > wide + 0.5) : [];
-  const cut = all.filter((it) => getComputedStyle(it).overflowX === 'hidden' && it.clientWidth > 1 && it.scrollWidth > it.clientWidth + 1);
+  const page = document.documentElement, wide = page.clientWidth;
+  const scrolls = (it) => it && (getComputedStyle(it).overflowX !== 'visible' || scrolls(it.parentElement));
+  const isShown = (it) => it.checkVisibility() && !it.closest('.unseen, svg');
+  const all = [...document.querySelectorAll('body *')].filter((it) => isShown(it) && !scrolls(it.parentElement));
+  const isOver = (it) => it.getBoundingClientRect().right > wide + 0.5;
+  const over = page.scrollWidth > wide ? all.filter(isOver) : [];
+  const hides = (it) => getComputedStyle(it).overflowX === 'hidden';
+  const cut = all.filter((it) => hides(it) && it.clientWidth > 1 && it.scrollWidth > it.clientWidth + 1);
   return [...over.slice(-4), ...cut].map((it) => it.outerHTML.slice(0, 150));
 }"""
 
@@ -180,7 +183,7 @@ def test_no_public_page_shuts_anybody_out(
 
 @pytest.fixture
 def talked_of(app: Flask, busy: dict[str, Booking]) -> Booking:
-    """A booking that somebody has said something about, and asked something."""
+    """A booking with a note and a task."""
     it, ada = busy["held"], user_id(app, "ada")
     about = {"noun": "booking", "row_id": it.id}
     with transaction():
@@ -241,16 +244,21 @@ def test_no_page_of_the_desk_shuts_anybody_out(
 
 # --- by keyboard ------------------------------------------------------------------------------------------------------
 
-# An outline of its own, of the sheet that it spreads over its card, or of the label that holds it.
+# The focus outline is on the element itself, on the link that covers its card (::after), or on its label.
 SEEN = """() => {
-  const it = document.activeElement, drawn = (el, part) => { const s = getComputedStyle(el, part); return s.outlineStyle !== 'none' && parseFloat(s.outlineWidth) >= 2; };
-  const box = it.getBoundingClientRect(), inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
-  return it === document.body || inside && (drawn(it) || drawn(it, '::after') || (it.closest('label') && drawn(it.closest('label'))));
+  const it = document.activeElement, label = it.closest('label'), box = it.getBoundingClientRect();
+  const isOutlined = (el, part) => {
+    const style = getComputedStyle(el, part);
+    return style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  };
+  const inside = box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth;
+  const isSeen = isOutlined(it) || isOutlined(it, '::after') || (label && isOutlined(label));
+  return it === document.body || inside && isSeen;
 }"""
 
 
 class Keys:
-    """Somebody who has a keyboard, and eyes to see where they are."""
+    """A person with a keyboard, who needs to see the focus."""
 
     def __init__(self, page: Page) -> None:
         self.page = page

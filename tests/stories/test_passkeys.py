@@ -1,4 +1,4 @@
-"""A passkey in a real browser, with an authenticator that Chromium makes for it: added, used, renamed, removed."""
+"""Browser test of passkeys with Chromium's virtual authenticator: added, used, renamed, removed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 @pytest.fixture
 def telephone(page: Page) -> tuple[CDPSession, str]:
-    """An authenticator that the browser believes to be built in, and whoever holds it to have been seen."""
+    """A virtual platform authenticator that has verified its user."""
     tools = page.context.new_cdp_session(page)
     tools.send("WebAuthn.enable")
     return tools, tools.send("WebAuthn.addVirtualAuthenticator", {"options": TELEPHONE})["authenticatorId"]

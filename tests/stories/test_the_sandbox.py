@@ -1,4 +1,4 @@
-"""The sandbox in a browser: the hosted page inside a shop's own, and the pages on which people play the bank."""
+"""Browser tests of the sandbox: the hosted payment page in a shop's page, and the pages that play the bank."""
 
 from __future__ import annotations
 

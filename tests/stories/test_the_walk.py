@@ -1,4 +1,4 @@
-"""The walk of one booking, in a real browser, through the real programs: a customer books and pays, staff see it and call it off."""
+"""Browser tests of one booking with real servers: a customer books and pays, staff see it and cancel it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages about who comes in and what they may: whole for everybody, at every width, with what stands on them."""
+"""Browser tests of the pages about sign-in and permissions, at every width, for every role."""
 
 from __future__ import annotations
 
