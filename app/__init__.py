@@ -38,14 +38,14 @@ from app.money.sums.tax import STATES, is_gstin
 from app.packs import PACKS
 from app.sandbox.proxy import sandbox_proxy
 from app.site import frame
-from app.site.address import Address
+from app.site.lazy_rule import LazyRule
 from config import ROOT, Settings, Unsafe
 
 
 def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) -> Flask:
     settings = settings or Settings.read()
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
-    app.url_rule_class = Address
+    app.url_rule_class = LazyRule
     app.config.from_mapping(desk.flask_settings(settings))
     app.extensions["settings"], app.extensions["packs"] = settings, [*desk.BUILT_IN, *packs]
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=settings.proxies, x_proto=settings.proxies, x_host=settings.proxies)  # type: ignore[method-assign]

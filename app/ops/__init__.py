@@ -1,4 +1,4 @@
-"""How the house is run: health, the console, commands, and the map of what this build holds."""
+"""Operations: health checks, the console at /ops, commands, logs, and a customer's data export and deletion."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.ops import commands, console, health, logs, privacy
 
 
 def open(app: Flask) -> None:
-    logs.begin(app)
+    logs.configure(app)
     app.register_blueprint(health.health)
     app.extensions["appbuilder"].sm.limiter.exempt(health.health)
     app.register_blueprint(privacy.privacy)

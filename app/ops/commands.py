@@ -1,4 +1,4 @@
-"""What is run by hand or by a release: `flask migrate`, `flask revision`, `flask clock`, `flask map`, `flask words`."""
+"""Commands: `flask migrate`, `revision`, `clock` (the scheduler), `map`, `words`, `reseal`, `search-rebuild`."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ CLOCK = Actor("the clock", "clock")
 @with_appcontext
 def migrate() -> None:
     """Update the database: tables, roles, the first administrator and, in a demo, sample data."""
-    command.upgrade(_alembic(), "head")
+    command.upgrade(_alembic_config(), "head")
     settings, desk = current_app.extensions["settings"], current_app.extensions["appbuilder"]
     security.write_roles(desk)
     Business.create_row()
@@ -53,7 +53,7 @@ def migrate() -> None:
 
 
 def _demo_staff(sm: Any) -> None:
-    """One account a role, so that each can be looked at; the password is the name."""
+    """Create one account for each role; the password is the username."""
     roles = sorted({role for resource in registered_resources() for role in resource.roles})
     for role in roles:
         security.add_user(
@@ -65,7 +65,8 @@ def _demo_staff(sm: Any) -> None:
             password=role.lower(),
         )
     click.echo(
-        f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}. Each password is the same as the username until you change it."
+        f"Sign in to the desk as admin, {', '.join(role.lower() for role in roles)}. "
+        "Each password is the same as the username until you change it."
     )
 
 
@@ -87,13 +88,13 @@ def demo_large(count: int) -> None:
 @with_appcontext
 def revision(message: str) -> None:
     """Generate a migration from the changes to the tables. Review it before you run it."""
-    config = _alembic()
+    config = _alembic_config()
     last = ScriptDirectory.from_config(config).get_current_head() or "0000"
     slug = re.sub(r"\W+", "_", message.lower()).strip("_")
     command.revision(config, message, autogenerate=True, rev_id=f"{int(last[:4]) + 1:04d}_{slug}"[:32])
 
 
-def _alembic() -> Config:
+def _alembic_config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(current_app.root_path) / "migrations"))
     config.set_main_option("file_template", "%%(rev)s")  # 0029_what_it_changes
@@ -140,7 +141,10 @@ def reseal_all() -> None:
 @click.command("search-rebuild")
 @with_appcontext
 def search_rebuild() -> None:
-    """Rebuild the index of the desk’s search, for rows that were not added through the program. Every release does this too."""
+    """Rebuild the index of the desk’s search, for rows that were not added through the program.
+
+    Every release does this too.
+    """
     click.echo(f"{search.rebuild_index()} records are indexed.")
 
 
@@ -148,30 +152,30 @@ def search_rebuild() -> None:
 @with_appcontext
 def show_map() -> None:
     """List what this build contains: packs, nouns, states, moves, roles, messages, schedule."""
-    for line in described():
+    for line in describe_build():
         click.echo(line)
 
 
 @click.command("words")
 def update_words() -> None:
     """Update the catalogues in translations/ from the texts in the program, and report missing translations."""
-    for name, missing in translation_catalogue.update():
+    for name, missing in translation_catalogue.update_catalogues():
         click.echo(
             f"{name}: {missing} translation{'' if missing == 1 else 's'} missing." if missing else f"{name}: complete."
         )
 
 
-def described() -> Iterator[str]:
+def describe_build() -> Iterator[str]:
     for pack in _packs():
         yield f"{pack.label}"
         for noun in pack.nouns:
-            yield from _noun(noun)
+            yield from _describe_noun(noun)
         yield from (f"    message {name}" for name in pack.messages)
     yield "Clock"
     yield from (f"    every {span}  {name}" for name, span in jobs.job_schedule().items())
 
 
-def _noun(noun: type[Noun]) -> Iterator[str]:
+def _describe_noun(noun: type[Noun]) -> Iterator[str]:
     yield f"    {noun.__name__}" + (f"  [{' · '.join(noun.states)}]" if noun.states else "")
     for move in moves(noun).values():
         by = f"  by {', '.join(sorted(move.by))}" if move.by else ""

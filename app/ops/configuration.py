@@ -1,4 +1,4 @@
-"""What this installation runs with: its settings without its secrets, its files, and what its processes remember."""
+"""Console pages: active settings without secrets, software versions, stored files and process caches."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sqlalchemy import inspect, select
 
 from app.kernel.audit import MASK
 from app.kernel.db import nouns, session, spaced, stable_name
-from app.ops.console_card import Card, Cell, Tile, number, size, told_size
+from app.ops.console_card import Card, Cell, Tile, format_size, number_cell, size_cell
 from config import Settings
 
 FULL = 0.9  # of a disk
@@ -35,10 +35,14 @@ def _settings() -> Settings:
 
 
 def settings() -> Iterator[Card]:
-    it = _settings()
+    active = _settings()
     rows = [
-        [Cell(each.metadata["env"]), Cell(told(each, getattr(it, each.name)), long=True), Cell(_origin(each, it))]
-        for each in fields(it)
+        [
+            Cell(each.metadata["env"]),
+            Cell(display_setting(each, getattr(active, each.name)), long=True),
+            Cell(_origin(each, active)),
+        ]
+        for each in fields(active)
     ]
     note = "Read once, when the process started. Secret values are never shown."
     yield Card("Active settings", "gear", heads=("Setting", "Value", "Source"), rows=rows, note=note)
@@ -46,8 +50,8 @@ def settings() -> Iterator[Card]:
     yield Card("Software versions", "code", facts=[("Python", Cell(sys.version.partition(" ")[0])), *libraries])
 
 
-def told(setting: Any, value: Any) -> str:
-    """A setting for a reader: a secret only as being set, an address without its password."""
+def display_setting(setting: Any, value: Any) -> str:
+    """Return the text of a setting: a secret is masked, and so is the password in an address."""
     if not setting.repr:
         many = len(value) if isinstance(value, tuple) else 1
         return ", ".join([MASK] * many) if value else "not set"
@@ -57,7 +61,7 @@ def told(setting: Any, value: Any) -> str:
 
 
 def _without_password(address: str) -> str:
-    """Whatever follows a question mark may be a password too."""
+    """Mask the password and the query, which may hold another one."""
     parts = urlsplit(address)
     place = parts.netloc.rpartition("@")[2]
     who = f"{parts.username or ''}:{MASK}@" if parts.password else f"{parts.username}@" if parts.username else ""
@@ -81,24 +85,25 @@ def _origin(setting: Any, it: Settings) -> str:
 def files() -> Iterator[Card]:
     folder = _settings().files
     there = {each.name: each.stat().st_size for each in folder.rglob("*") if each.is_file()} if folder.exists() else {}
-    known = {noun: set(session.scalars(select(noun.place))) for noun in _stored()}
-    disk = _disk(folder)
+    known = {noun: set(session.scalars(select(noun.place))) for noun in _nouns_with_files()}
+    disk = _disk_usage(folder)
     facts = {
         "Folder": Cell(folder.name),
-        "Files": number(len(there)),
-        "Size": size(sum(there.values())),
+        "Files": number_cell(len(there)),
+        "Size": size_cell(sum(there.values())),
         "Free disk space": Cell(
-            f"{told_size(disk.free)} of {told_size(disk.total)}", tone="bad" if disk.used > disk.total * FULL else ""
+            f"{format_size(disk.free)} of {format_size(disk.total)}",
+            tone="bad" if disk.used > disk.total * FULL else "",
         ),
     }
     yield Card("Stored files", "file", facts=[*facts.items()])
     rows = [
-        [Cell(spaced(stable_name(noun))), number(len(places)), _missing(places - there.keys())]
+        [Cell(spaced(stable_name(noun))), number_cell(len(places)), _missing_cell(places - there.keys())]
         for noun, places in known.items()
     ]
     yield Card("Files by record type", "box", heads=("Record type", "Records", "Missing files"), rows=rows)
     strays = sorted(there.keys() - set().union(*known.values()))
-    rows = [[Cell(name), size(there[name])] for name in strays[:50]]
+    rows = [[Cell(name), size_cell(there[name])] for name in strays[:50]]
     note = f"{len(strays):,} in total" if strays else ""
     yield Card(
         "Orphaned files",
@@ -110,44 +115,44 @@ def files() -> Iterator[Card]:
     )
 
 
-def _stored() -> list[Any]:
-    """Every noun whose rows say at which place their file lies."""
+def _nouns_with_files() -> list[Any]:
+    """Return the nouns whose rows have a file."""
     return [each for each in nouns() if {"place", "sha256"} <= {column.key for column in inspect(each).column_attrs}]
 
 
-def _missing(names: set[str]) -> Cell:
+def _missing_cell(names: set[str]) -> Cell:
     return Cell(f"{len(names):,}", figure=True, tone="bad" if names else "")
 
 
-def _disk(folder: Path) -> Any:
+def _disk_usage(folder: Path) -> Any:
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return shutil.disk_usage(there)
 
 
 def tiles() -> Iterator[Tile]:
-    disk = _disk(_settings().files)
+    disk = _disk_usage(_settings().files)
     yield Tile(
         "Disk",
         f"{disk.used / disk.total:.0%}",
         "ops_files",
-        f"{told_size(disk.free)} free",
+        f"{format_size(disk.free)} free",
         "bad" if disk.used > disk.total * FULL else "good",
     )
 
 
-# --- what is remembered -----------------------------------------------------------------------------------------------
+# --- caches -----------------------------------------------------------------------------------------------------------
 
 
 def caches() -> Iterator[Card]:
-    """Each process remembers for itself, and forgets when it ends: this is what the one that answers just now has."""
-    found = sorted((f"{name.removeprefix('app.')}.{key}", it.cache_info()) for name, key, it in _remembering())
+    """List the caches of this process; each process has its own."""
+    found = sorted((f"{name.removeprefix('app.')}.{key}", it.cache_info()) for name, key, it in _caches_of_modules())
     rows = [
         [
             Cell(name),
-            number(it.currsize),
+            number_cell(it.currsize),
             Cell(f"{it.maxsize:,}" if it.maxsize else "no limit", figure=True),
-            number(it.hits),
-            number(it.misses),
+            number_cell(it.hits),
+            number_cell(it.misses),
         ]
         for name, it in found
     ]
@@ -160,10 +165,10 @@ def caches() -> Iterator[Card]:
         note=f"Process {os.getpid()}. Each web process has its own caches.",
     )
     pages = current_app.jinja_env.cache
-    yield Card("Page templates", "file", facts=[("Compiled", number(len(pages) if pages is not None else 0))])
+    yield Card("Page templates", "file", facts=[("Compiled", number_cell(len(pages) if pages is not None else 0))])
 
 
-def _remembering() -> Iterator[tuple[str, str, Any]]:
+def _caches_of_modules() -> Iterator[tuple[str, str, Any]]:
     for name, module in [*sys.modules.items()]:
         if name.startswith("app."):
             yield from (

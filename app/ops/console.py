@@ -1,4 +1,7 @@
-"""The console at /ops, for administrators alone: Flask-Admin keeps its pages and their addresses, the desk's frame draws them."""
+"""Operations console at /ops, for administrators: jobs, failed deliveries, Redis, database, files, settings.
+
+Flask-Admin keeps the pages and their addresses; the desk's own templates render them.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +24,8 @@ from app.ops.console_card import Card, Tile
 Cards = Callable[[], Iterable[Card]]
 
 
-class Page(BaseView):
-    """Flask-Admin lets everybody in by itself, and calls a handler twice when its first call breaks: neither does this one."""
+class ConsolePage(BaseView):
+    """A page for administrators. Flask-Admin's own class admits every visitor, and calls a failing handler twice."""
 
     def __init__(self, name: str, url: str, cards: Cards = tuple) -> None:
         super().__init__(name, url=url, endpoint="ops" if url.startswith("/") else f"ops_{url}")
@@ -43,21 +46,21 @@ class Page(BaseView):
 
     @expose("/")
     def show(self) -> str:
-        return self._drawn(cards=[*self.cards()])
+        return self._render(cards=[*self.cards()])
 
-    def _drawn(self, **known: Any) -> str:
+    def _render(self, **known: Any) -> str:
         assert self.admin is not None
         return render_template(
             "ops/page.html", page=self, pages=self.admin.views, **{"cards": [], "tiles": [], "tabs": []} | known
         )
 
-    def _did(self, words: str) -> Any:
+    def _flash_and_return(self, words: str) -> Any:
         flash(words, "success")
         return redirect(url_for(f"{self.endpoint}.show"))
 
 
-class Front(Page):
-    """How everything stands, at a glance."""
+class OverviewPage(ConsolePage):
+    """The overview, with one tile for each subject."""
 
     @expose("/")
     def show(self) -> str:
@@ -67,11 +70,11 @@ class Front(Page):
             *postgres_status.tiles(),
             *configuration.tiles(),
         ]
-        return self._drawn(tiles=tiles)
+        return self._render(tiles=tiles)
 
 
-class Jobs(Page):
-    """One state at a time."""
+class JobsPage(ConsolePage):
+    """Background jobs, one state at a time."""
 
     @expose("/")
     def show(self) -> str:
@@ -79,46 +82,46 @@ class Jobs(Page):
         state = asked if asked in Job.states else "failed"
         tabs = [
             (Job.state_label(each), count, url_for("ops_jobs.show", state=each), each == state)
-            for each, count in dead_letters.counted().items()
+            for each, count in dead_letters.count_by_state().items()
         ]
-        return self._drawn(cards=[*dead_letters.jobs(state)], tabs=tabs)
+        return self._render(cards=[*dead_letters.job_cards(state)], tabs=tabs)
 
 
-class Letters(Page):
-    """Each button is a move of its noun, so the guard, the lock and the history are the noun's own."""
+class LettersPage(ConsolePage):
+    """Failed deliveries. Each button is a move, with its guard, lock and history."""
 
     @expose("/<noun>/<int:id>/<move>", methods=["POST"])
     def move_one(self, noun: str, id: int, move: str) -> Any:
-        return self._did(dead_letters.move_one(noun, id, move))
+        return self._flash_and_return(dead_letters.move_one(noun, id, move))
 
     @expose("/<noun>/all/<move>", methods=["POST"])
     def move_all(self, noun: str, move: str) -> Any:
-        return self._did(dead_letters.move_all(noun, move))
+        return self._flash_and_return(dead_letters.move_all(noun, move))
 
 
-class Store(Page):
-    """What is done here is about no row, and a line of the history all the same."""
+class RedisPage(ConsolePage):
+    """Redis and workers. The actions concern no record, but are written to the history."""
 
     @expose("/ring", methods=["POST"])
     def ring(self) -> Any:
-        _write_down("wake_workers")
-        return self._did(redis_status.ring())
+        _record_change("wake_workers")
+        return self._flash_and_return(redis_status.wake_workers())
 
     @expose("/let-in", methods=["POST"])
     def let_in(self) -> Any:
-        _write_down("reset_rate_limits")
-        return self._did(redis_status.let_in())
+        _record_change("reset_rate_limits")
+        return self._flash_and_return(redis_status.reset_rate_limits())
 
 
-def _write_down(verb: str) -> None:
+def _record_change(verb: str) -> None:
     who = access.actor()
     with transaction():
         session.add(Change(noun="console", row_id=0, verb=verb, user_id=who.user_id, name=who.name, door=who.door))
 
 
 def open(app: Flask) -> None:
-    """Its own theme and files are left out: nothing below /ops is served that does not ask who is there."""
-    front = Front("Overview", "/ops")
+    """Register the pages, without Flask-Admin's theme and static files: everything below /ops checks the user."""
+    front = OverviewPage("Overview", "/ops")
     admin = Admin(
         app,
         name="Operations",
@@ -129,13 +132,13 @@ def open(app: Flask) -> None:
     )
     admin.views = [
         front,
-        Jobs("Background jobs", "jobs"),
-        Letters("Failed deliveries", "letters", dead_letters.letters),
-        Store("Redis and workers", "redis", redis_status.cards),
-        Page("Database", "database", postgres_status.cards),
-        Page("Events", "events", dead_letters.events),
-        Page("Files", "files", configuration.files),
-        Page("Caches", "caches", configuration.caches),
-        Page("Settings", "settings", configuration.settings),
+        JobsPage("Background jobs", "jobs"),
+        LettersPage("Failed deliveries", "letters", dead_letters.letter_cards),
+        RedisPage("Redis and workers", "redis", redis_status.cards),
+        ConsolePage("Database", "database", postgres_status.cards),
+        ConsolePage("Events", "events", dead_letters.event_cards),
+        ConsolePage("Files", "files", configuration.files),
+        ConsolePage("Caches", "caches", configuration.caches),
+        ConsolePage("Settings", "settings", configuration.settings),
     ]
     admin.add_views(*admin.views[1:])

@@ -1,4 +1,4 @@
-"""Card: one thing that a page of the console tells, as facts or as a table, with the buttons that belong to it."""
+"""Console cards and tiles: facts, tables and buttons, and how sizes, durations and times are formatted."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ NONE = "–"
 
 
 @dataclass(frozen=True)
-class Press:
-    """A button: always a POST, with the token of whoever presses it."""
+class Button:
+    """A button: always a POST, with a CSRF token."""
 
     label: str
     url: str
@@ -23,19 +23,19 @@ class Press:
 
 @dataclass(frozen=True)
 class Cell:
-    """What stands in one place: words, and where they lead, how they are meant, and what can be done there."""
+    """One cell: text, an optional link, a tone and buttons."""
 
     words: object = NONE
     url: str = ""
     tone: str = ""
     long: bool = False
     figure: bool = False
-    presses: Sequence[Press] = ()
+    buttons: Sequence[Button] = ()
 
 
 @dataclass(frozen=True)
 class Card:
-    """`facts` are label and value; `heads` and `rows` a table. `note` says what a figure cannot."""
+    """A box on a page: `facts` as label and value, or a table of `heads` and `rows`, and a `note` below."""
 
     title: str
     icon: str = "square"
@@ -44,12 +44,12 @@ class Card:
     rows: Sequence[Sequence[Cell]] = ()
     empty: str = "Nothing to show."
     note: str = ""
-    presses: Sequence[Press] = ()
+    buttons: Sequence[Button] = ()
 
 
 @dataclass(frozen=True)
 class Tile:
-    """One thing on the first page: how it stands, in a word or a figure, and where there is more."""
+    """One figure or word on the overview, with a link to its page."""
 
     label: str
     value: str
@@ -58,15 +58,15 @@ class Tile:
     tone: str = field(default="good")
 
 
-def number(value: int | None) -> Cell:
+def number_cell(value: int | None) -> Cell:
     return Cell(f"{value:,}" if value is not None else NONE, figure=True)
 
 
-def size(count: float | None) -> Cell:
-    return Cell(told_size(count), figure=True)
+def size_cell(count: float | None) -> Cell:
+    return Cell(format_size(count), figure=True)
 
 
-def told_size(count: float | None) -> str:
+def format_size(count: float | None) -> str:
     if count is None:
         return NONE
     for unit in ("B", "kB", "MB", "GB"):
@@ -76,8 +76,8 @@ def told_size(count: float | None) -> str:
     return f"{count:.1f} TB"
 
 
-def told_span(seconds: float | None) -> str:
-    """As somebody would say it: the largest unit that fits."""
+def format_duration(seconds: float | None) -> str:
+    """Return the duration in the largest unit that fits."""
     if seconds is None:
         return NONE
     if seconds < 1:
@@ -88,9 +88,9 @@ def told_span(seconds: float | None) -> str:
     return f"{seconds / 86_400:.0f} days"
 
 
-def ago(moment: datetime | None) -> str:
-    return f"{told_span(max(0.0, (clock.now() - moment).total_seconds()))} ago" if moment else NONE
+def format_age(moment: datetime | None) -> str:
+    return f"{format_duration(max(0.0, (clock.now() - moment).total_seconds()))} ago" if moment else NONE
 
 
-def at(moment: datetime | None) -> str:
+def format_time(moment: datetime | None) -> str:
     return clock.format_moment(moment, column.staff_locale.timezone) if moment else NONE

@@ -1,4 +1,4 @@
-"""What is owed: jobs by state and by name, and the letters that nobody could deliver."""
+"""Background jobs and dead letters (failed deliveries) of the console: counts, delays, errors and retries."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from app.kernel.workflow import Move, legal, moves, press
 from app.messages.message import Message
 from app.messages.webhook_delivery import WebhookDelivery
 from app.money.reconcile.gateway_webhooks import Event
-from app.ops.console_card import Card, Cell, Press, Tile, ago, at, number, told_span
+from app.ops.console_card import Button, Card, Cell, Tile, format_age, format_duration, format_time, number_cell
 
 SHOWN = 50
 AT_ONCE = 500
-LATE = timedelta(minutes=1)  # a worker that is awake takes what is due within seconds
-ASLEEP = timedelta(seconds=20)  # the clock looks once a second
+LATE = timedelta(minutes=1)  # a running worker starts due jobs within seconds
+ASLEEP = timedelta(seconds=20)  # the scheduler runs once a second
 
-# What gave up, and what it says about why. Rows of a line of business that failed are its own affair.
+# The state in which a noun has failed, and the column with the reason. Failures of a pack are its own affair.
 LETTERS: dict[type[Noun], tuple[str, str]] = {
     Job: ("failed", "error"),
     Message: ("failed", "trouble"),
@@ -38,40 +38,42 @@ LETTERS: dict[type[Noun], tuple[str, str]] = {
 # --- jobs -------------------------------------------------------------------------------------------------------------
 
 
-def jobs(state: str) -> Iterator[Card]:
-    yield _by_name()
-    found = session.scalars(select(Job).where(Job.state == state).order_by(*_order(state)).limit(SHOWN))
+def job_cards(state: str) -> Iterator[Card]:
+    yield _card_by_type()
+    found = session.scalars(select(Job).where(Job.state == state).order_by(*_job_order(state)).limit(SHOWN))
     heads, label = ("Job", "Record", "Due", "Attempts", "Result", ""), Job.state_label(state)
     yield Card(
-        f"{label} jobs", "gear", heads=heads, rows=[_job(each) for each in found], empty=f"No {label.lower()} jobs."
+        f"{label} jobs", "gear", heads=heads, rows=[_job_row(each) for each in found], empty=f"No {label.lower()} jobs."
     )
 
 
-def _order(state: str) -> tuple[Any, ...]:
+def _job_order(state: str) -> tuple[Any, ...]:
     return (Job.due_at, Job.id) if state in ("waiting", "running") else (Job.changed_at.desc(), Job.id.desc())
 
 
-def _job(job: Job) -> list[Cell]:
+def _job_row(job: Job) -> list[Cell]:
     about = f"{label_of_table(job.noun)} {job.row_id}" if job.noun else ""
-    trouble = job.error.strip().rpartition("\n")[2] or (f"Finished {ago(job.finished_at)}" if job.finished_at else "")
-    again = [Press("Try again", _door(job, "try_again"))] if job.state == "failed" else []
+    trouble = job.error.strip().rpartition("\n")[2] or (
+        f"Finished {format_age(job.finished_at)}" if job.finished_at else ""
+    )
+    again = [Button("Try again", _move_url(job, "try_again"))] if job.state == "failed" else []
     return [
         Cell(job.label, door_to(Job, job.id) or ""),
         Cell(about or "–", (door_to(job.noun, job.row_id) or "") if job.noun else ""),
-        Cell(at(job.due_at)),
-        number(job.attempts),
+        Cell(format_time(job.due_at)),
+        number_cell(job.attempts),
         Cell(trouble or "–", long=True, tone="bad" if job.error else ""),
-        Cell("", presses=again),
+        Cell("", buttons=again),
     ]
 
 
-def counted() -> dict[str, int]:
+def count_by_state() -> dict[str, int]:
     found = dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
     return {state: found.get(state, 0) for state in Job.states}
 
 
-def _by_name() -> Card:
-    """How long each kind waits after it is due: half of them at most so long, and all but one in twenty."""
+def _card_by_type() -> Card:
+    """Count jobs by type, with the median and the 95th percentile of the delay after they were due."""
     waits = func.extract("epoch", Job.finished_at - Job.due_at)
     done = (Job.state == "done") & (Job.finished_at > clock.ahead(days=-1))
     columns = [func.count().filter(Job.state == state) for state in ("waiting", "running", "failed")]
@@ -84,11 +86,11 @@ def _by_name() -> Card:
     rows = [
         [
             Cell(job_label(name)),
-            *map(number, counts),
-            Cell(told_span(half), figure=True),
-            Cell(told_span(most), figure=True),
+            *map(number_cell, counts),
+            Cell(format_duration(half), figure=True),
+            Cell(format_duration(most), figure=True),
         ]
-        for name, *counts, half, most in _rows(asked)
+        for name, *counts, half, most in _all_rows(asked)
     ]
     states = (Job.state_label(state) for state in ("waiting", "running", "failed"))
     heads = ("Job", *states, "Finished (24 hours)", "Median delay", "95th percentile delay")
@@ -102,22 +104,22 @@ def _by_name() -> Card:
     )
 
 
-def _rows(asked: Executable) -> Sequence[Any]:
+def _all_rows(asked: Executable) -> Sequence[Any]:
     return session.execute(asked).all()
 
 
-def clock_told() -> tuple[bool, str]:
-    """Whether the clock is awake: what it should have asked for by now, it has."""
+def scheduler_status() -> tuple[bool, str]:
+    """Tell whether the scheduler runs, which is when no tick is overdue, and why not."""
     first = session.scalar(select(func.min(Tick.next_at)).where(Tick.name.in_([*job_schedule()])))
     if first is None:
         return False, "It has not run yet. Start the clock process."
     if first + ASLEEP < clock.now():
-        return False, f"Its last run was due {ago(first)}. Check the clock process."
-    return True, f"Next run: {at(first)}"
+        return False, f"Its last run was due {format_age(first)}. Check the clock process."
+    return True, f"Next run: {format_time(first)}"
 
 
 def tiles() -> Iterator[Tile]:
-    states = counted()
+    states = count_by_state()
     late = session.scalar(select(func.count()).where(Job.state == "waiting", Job.due_at < clock.now() - LATE)) or 0
     yield Tile(
         "Overdue jobs",
@@ -127,7 +129,7 @@ def tiles() -> Iterator[Tile]:
         "warn" if late else "good",
     )
     dead = {noun: _count(noun) for noun in LETTERS}
-    told = ", ".join(f"{count:,} {_label(noun, count).lower()}" for noun, count in dead.items() if count)
+    told = ", ".join(f"{count:,} {_label_of(noun, count).lower()}" for noun, count in dead.items() if count)
     yield Tile(
         "Failed deliveries",
         f"{sum(dead.values()):,}",
@@ -135,88 +137,88 @@ def tiles() -> Iterator[Tile]:
         told or "Nothing has failed.",
         "bad" if told else "good",
     )
-    awake, why = clock_told()
+    awake, why = scheduler_status()
     yield Tile("Scheduler", "Running" if awake else "Stopped", "ops_redis", why, "good" if awake else "bad")
 
 
 # --- dead letters -----------------------------------------------------------------------------------------------------
 
 
-def letters() -> Iterator[Card]:
+def letter_cards() -> Iterator[Card]:
     who = access.actor()
     for noun in LETTERS:
         count = _count(noun)
         rows = [
-            _letter(row, who)
+            _letter_row(row, who)
             for row in session.scalars(
-                _dead(noun).order_by(noun.changed_at.desc(), noun.id.desc()).limit(SHOWN)
+                _failed_rows(noun).order_by(noun.changed_at.desc(), noun.id.desc()).limit(SHOWN)
             ).unique()
         ]
         all_ = [
-            Press(
+            Button(
                 f"{it.label} (all {count:,})",
                 url_for("ops_letters.move_all", noun=noun.__tablename__, move=it.name),
                 it.careful,
             )
-            for it in _safe(noun)
+            for it in _safe_retries(noun)
             if count
         ]
-        heads, label = ("Item", "Failed at", "Reason", ""), _label(noun)
+        heads, label = ("Item", "Failed at", "Reason", ""), _label_of(noun)
         note = f"The latest {SHOWN} of {count:,}." if count > SHOWN else ""
-        yield Card(label, "inbox", heads=heads, rows=rows, empty=f"No failed {label.lower()}.", presses=all_, note=note)
+        yield Card(label, "inbox", heads=heads, rows=rows, empty=f"No failed {label.lower()}.", buttons=all_, note=note)
 
 
-def _label(noun: type[Noun], count: int = 2) -> str:
-    """What one or several of them are called on the desk."""
+def _label_of(noun: type[Noun], count: int = 2) -> str:
+    """Return the noun's name on the desk, in the singular or plural."""
     resource = resource_of(noun)
     one = resource.one if resource else label_of_table(noun.__tablename__)
     return one if count == 1 else resource.label if resource else f"{one}s"
 
 
-def _dead(noun: type[Noun]) -> Select[Any]:
+def _failed_rows(noun: type[Noun]) -> Select[Any]:
     return select(noun).where(noun.state == LETTERS[noun][0])
 
 
 def _count(noun: type[Noun]) -> int:
-    return session.scalar(select(func.count()).select_from(_dead(noun).subquery())) or 0
+    return session.scalar(select(func.count()).select_from(_failed_rows(noun).subquery())) or 0
 
 
-def _safe(noun: type[Noun]) -> list[Move]:
-    """The first move that tries it again, if it can be made without a question for each: a second email is not sent in bulk."""
+def _safe_retries(noun: type[Noun]) -> list[Move]:
+    """Return the moves that retry without a question; what asks first, such as resending, is not done in bulk."""
     mine = [it for it in moves(noun).values() if it.by and LETTERS[noun][0] in it.sources and it.to == "waiting"]
     return [it for it in mine if not (it.asks or it.confirm)]
 
 
-def _letter(row: Any, who: access.Actor) -> list[Cell]:
+def _letter_row(row: Any, who: access.Actor) -> list[Cell]:
     why = str(getattr(row, LETTERS[type(row)][1])).strip().rpartition("\n")[2]
-    presses = [
-        Press(it.label, _door(row, it.name), it.careful) for it in legal(row, who) if not (it.asks or it.confirm)
+    buttons = [
+        Button(it.label, _move_url(row, it.name), it.careful) for it in legal(row, who) if not (it.asks or it.confirm)
     ]
     return [
         Cell(str(row), door_to(type(row), row.id) or ""),
-        Cell(at(row.changed_at)),
+        Cell(format_time(row.changed_at)),
         Cell(why or "–", long=True, tone="bad"),
-        Cell("", presses=presses),
+        Cell("", buttons=buttons),
     ]
 
 
-def _door(row: Noun, move: str) -> str:
+def _move_url(row: Noun, move: str) -> str:
     return url_for("ops_letters.move_one", noun=row.__tablename__, id=row.id, move=move)
 
 
 def move_one(name: str, id: int, move: str) -> str:
-    noun = _noun(name)
+    noun = _letter_noun(name)
     row = access.find(noun, id)
     press(row, move, {})
     return f"{moves(noun)[move].happened(noun)}: {row}"
 
 
 def move_all(name: str, move: str) -> str:
-    """Each for itself, as on a list of the desk: one that refuses does not hold up the others."""
-    noun, done, refused = _noun(name), 0, ""
-    if move not in {it.name for it in _safe(noun)}:
+    """Apply the move to each row in its own transaction: a refusal does not stop the others."""
+    noun, done, refused = _letter_noun(name), 0, ""
+    if move not in {it.name for it in _safe_retries(noun)}:
         raise Missing
-    for id in session.scalars(_dead(noun).with_only_columns(noun.id).order_by(noun.id).limit(AT_ONCE)).all():
+    for id in session.scalars(_failed_rows(noun).with_only_columns(noun.id).order_by(noun.id).limit(AT_ONCE)).all():
         try:
             press(access.find(noun, id), move, {})
             done += 1
@@ -226,17 +228,17 @@ def move_all(name: str, move: str) -> str:
     return f"{done:,} updated." + (f" The others were not changed: {refused}" if refused else "")
 
 
-def _noun(name: str) -> type[Noun]:
+def _letter_noun(name: str) -> type[Noun]:
     found = next((each for each in LETTERS if each.__tablename__ == name), None)
     if found is None:
         raise Missing
     return found
 
 
-# --- what gateways told us, and what we told others --------------------------------------------------------------------
+# --- webhooks in and out ----------------------------------------------------------------------------------------------
 
 
-def events() -> Iterator[Card]:
+def event_cards() -> Iterator[Card]:
     heads = ("Gateway", "State", "Events", "Last received")
     told = (
         select(Event.gateway, Event.state, func.count(), func.max(Event.created_at))
@@ -244,8 +246,8 @@ def events() -> Iterator[Card]:
         .order_by(Event.gateway, Event.state)
     )
     rows = [
-        [Cell(name.capitalize()), _state(Event, state), number(count), Cell(ago(last))]
-        for name, state, count, last in _rows(told)
+        [Cell(name.capitalize()), _state_cell(Event, state), number_cell(count), Cell(format_age(last))]
+        for name, state, count, last in _all_rows(told)
     ]
     yield Card("Gateway events by state", "wallet", heads=heads, rows=rows, empty="No gateway events yet.")
     latest = session.scalars(select(Event).order_by(Event.id.desc()).limit(SHOWN // 2))
@@ -257,8 +259,8 @@ def events() -> Iterator[Card]:
             [
                 Cell(e.kind, door_to(Event, e.id) or ""),
                 Cell(e.gateway.capitalize()),
-                Cell(at(e.created_at)),
-                _state(Event, e.state),
+                Cell(format_time(e.created_at)),
+                _state_cell(Event, e.state),
                 Cell(e.trouble or "–", long=True),
             ]
             for e in latest
@@ -274,12 +276,12 @@ def events() -> Iterator[Card]:
     )
     rows = [
         [
-            _state(WebhookDelivery, state),
-            number(count),
+            _state_cell(WebhookDelivery, state),
+            number_cell(count),
             Cell(f"{ms:.0f} ms" if ms is not None else "–", figure=True),
-            Cell(ago(last)),
+            Cell(format_age(last)),
         ]
-        for state, count, ms, last in _rows(calls)
+        for state, count, ms, last in _all_rows(calls)
     ]
     yield Card("Webhook deliveries by state", "external", heads=heads, rows=rows, empty="No webhook deliveries yet.")
 
@@ -287,5 +289,5 @@ def events() -> Iterator[Card]:
 _TONES = {"failed": "bad", "parked": "bad", "waiting": "info", "handled": "good", "delivered": "good"}
 
 
-def _state(noun: type[Noun], state: str) -> Cell:
+def _state_cell(noun: type[Noun], state: str) -> Cell:
     return Cell(noun.state_label(state), tone=_TONES.get(state, "quiet"))

@@ -1,4 +1,4 @@
-"""Is it alive, and is it ready? The first asks nobody; the second asks the database and the doorbell."""
+"""Health checks: /health answers without dependencies; /health/ready checks PostgreSQL and Redis."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def alive() -> dict[str, str]:
 @health.get("/health/ready")
 def ready() -> tuple[dict[str, Any], int]:
     found = {"database": _database(), "redis": _redis()}
-    good = found["database"] == "ok"  # without Redis everything still works, only later
+    good = found["database"] == "ok"  # without Redis everything still works, with a delay
     return {"status": "ok" if good else "not ready", **found}, 200 if good else 503
 
 

@@ -1,4 +1,4 @@
-"""What somebody may ask of us about themselves: everything that is held of them, and that it be forgotten."""
+"""Personal data requests (GDPR, DPDP): a customer's data export and deletion, from their account."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from app.kernel.access import acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused
 from app.kernel.translation import say
-from app.site.account import CUSTOMER, Closed, Opened, closed, opened
+from app.site.account import CUSTOMER, AccountSession, SignedOut, current_session, redirect_to_sign_in
 
 privacy = Blueprint("privacy", __name__, url_prefix="/account")
-privacy.register_error_handler(Closed, closed)
+privacy.register_error_handler(SignedOut, redirect_to_sign_in)
 
 
 @privacy.get("/everything.json")
 def everything() -> Response:
-    """One file, under names that can be read."""
-    who = opened()
+    """Download all personal data as one JSON file with readable labels."""
+    who = current_session()
     headers = {"Content-Disposition": 'attachment; filename="everything.json"'}
     return Response(
-        "".join(_written(who, current_app.extensions["settings"].business)),
+        "".join(_json_chunks(who, current_app.extensions["settings"].business)),
         mimetype="application/json",
         headers=headers,
     )
 
 
-def _written(who: Opened, business: str) -> Iterator[str]:
+def _json_chunks(who: AccountSession, business: str) -> Iterator[str]:
     head = {"Held by": business, "About": who.mailbox, "Written": clock.now().isoformat(timespec="seconds")}
     yield json.dumps(head, ensure_ascii=False, indent=2)[:-2]
     for label, rows in kept.told(who.ids):
@@ -43,8 +43,8 @@ def _written(who: Opened, business: str) -> Iterator[str]:
 
 @privacy.get("/forget")
 def ask() -> Any:
-    """What goes, what stays and why, and what stands in the way."""
-    who = opened()
+    """Show what will be deleted, what has to stay and why, and what prevents deletion."""
+    who = current_session()
     return render_template(
         "site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=""
     )
@@ -52,10 +52,10 @@ def ask() -> Any:
 
 @privacy.post("/forget")
 def forget() -> Any:
-    """Everybody of this mailbox, or nobody; and then it is not theirs any more."""
-    who = opened()
+    """Delete the data of every customer of this mailbox, or of none, and sign out."""
+    who = current_session()
     if request.form.get("sure") != "yes":
-        return _again(who, Refused(say("Please tick the box to confirm. Deleted data can’t be restored."))), 422
+        return _ask_again(who, Refused(say("Please tick the box to confirm. Deleted data can’t be restored."))), 422
     left = kept.left(who.ids)
     try:
         with acting(CUSTOMER), transaction():
@@ -64,12 +64,12 @@ def forget() -> Any:
             who.code.lapse()
     except Refused as no:
         session.rollback()
-        return _again(opened(), no), no.status
+        return _ask_again(current_session(), no), no.status
     cookie.pop("account", None)
     return render_template("site/account_forgotten.html", left=left)
 
 
-def _again(who: Opened, no: Refused) -> str:
+def _ask_again(who: AccountSession, no: Refused) -> str:
     return render_template(
         "site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=no.words
     )

@@ -1,4 +1,4 @@
-"""Sealing anew: after a change of DATA_KEYS everything that an older key sealed is sealed with the first one, so that the older one can go."""
+"""Key rotation: after a change of DATA_KEYS, encrypt everything with the first key, so that older keys can go."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ AT_ONCE = 500
 
 
 def reseal() -> Iterator[tuple[str, int]]:
-    """Where, and how many were not fresh. Safe to break off and to begin again."""
+    """Yield each place, and how many of its values were encrypted anew. Safe to interrupt and repeat."""
     for noun in nouns():
         for column in noun.__table__.columns:
             if isinstance(column.type, Sealed):
-                yield f"{noun.__tablename__}.{column.name}", _column(noun.__table__, column, column.type.place)
-    yield "files", _files()
+                yield f"{noun.__tablename__}.{column.name}", _reseal_column(noun.__table__, column, column.type.place)
+    yield "files", _reseal_files()
 
 
-def _column(table: Table, column: Any, place: str) -> int:
+def _reseal_column(table: Table, column: Any, place: str) -> int:
     last, done = 0, 0
     while True:
         with transaction():
@@ -46,7 +46,7 @@ def _column(table: Table, column: Any, place: str) -> int:
         last = rows[-1][0]
 
 
-def _files() -> int:
+def _reseal_files() -> int:
     return sum(
         each.seal_anew() for each in session.scalars(select(Upload).where(Upload.is_sealed, Upload.state != "gone"))
     )

@@ -1,4 +1,7 @@
-"""The catalogues of `translations/`: every sentence that a customer can read, looked up in the code, on the pages and in the messages."""
+"""Translation catalogues: extract every sentence a customer can read, from code, templates and messages.
+
+It updates the gettext files (.po) in `translations/`.
+"""
 
 from __future__ import annotations
 
@@ -19,25 +22,25 @@ MARKS = {"say": None, "unsaid": None, "counted": (1, 2)}
 PAGES = [("app/**.py", "python"), ("templates/site/**.html", "jinja2"), ("templates/bookings/*.html", "jinja2")]
 
 
-def sentences() -> Catalog:
-    """All there is to be said, with the files in which it stands."""
+def collect_sentences() -> Catalog:
+    """Return all sentences, with the files that contain them."""
     found = Catalog(charset="utf-8")
     for sentence, file in [
-        *_in_code(),
-        *_in_messages(),
+        *_sentences_in_code(),
+        *_sentences_in_messages(),
         *((each, "app/money/sums/tax.py") for each in STATES.values()),
     ]:
         found.add(sentence, locations=[(file, 0)])
     return found
 
 
-def _in_code() -> Iterator[tuple[str | tuple[str, ...], str]]:
+def _sentences_in_code() -> Iterator[tuple[str | tuple[str, ...], str]]:
     for file, _, sentence, _, _ in extract_from_dir(ROOT, PAGES, keywords=MARKS, comment_tags=()):
         yield sentence, file
 
 
-def _in_messages() -> Iterator[tuple[str, str]]:
-    """What goes to staff stays English: it greets nobody by name."""
+def _sentences_in_messages() -> Iterator[tuple[str, str]]:
+    """Yield the sentences of messages to customers; messages to staff, which have no salutation, stay English."""
     for folder in ("mail", "sms"):
         for file in sorted(ROOT.glob(f"templates/*/{folder}/*.txt")):
             source = file.read_text()
@@ -45,17 +48,17 @@ def _in_messages() -> Iterator[tuple[str, str]]:
                 yield from ((each, str(file.relative_to(ROOT))) for each in template.sentences(source))
 
 
-def update() -> Iterator[tuple[str, int]]:
-    """Bring each catalogue up to date, and tell how many sentences it does not have yet. What is not said any more is taken out."""
+def update_catalogues() -> Iterator[tuple[str, int]]:
+    """Update each catalogue, remove obsolete sentences, and yield how many translations are missing."""
     for name in [each for each in translation.languages() if each != translation.ENGLISH]:
-        yield name, _update(translation.catalogue(name), name)
+        yield name, _update_catalogue(translation.catalogue(name), name)
 
 
-def _update(path: Path, name: str) -> int:
+def _update_catalogue(path: Path, name: str) -> int:
     with path.open("rb") as file:
         known = read_po(file, locale=name)
-    head, _, _ = path.read_text().partition("\n\n")  # as its translators wrote it, and without the hour
-    fresh = sentences()
+    head, _, _ = path.read_text().partition("\n\n")  # kept as the translators wrote it, without a timestamp
+    fresh = collect_sentences()
     for each in fresh:
         if same := known.get(each.id):
             each.string, each.user_comments = same.string, same.user_comments

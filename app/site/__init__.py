@@ -1,4 +1,4 @@
-"""The frame of every public page: headers, limits, error pages, and the way through a payment."""
+"""Public site: headers and error pages, rate limits, payment pages, the cart and the customer account."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from app.site import account, basket, files, frame, hooks, logo, messages, owed_
 
 
 def open(app: Flask, csrf: CSRFProtect) -> None:
-    frame.put_up(app)
+    frame.install(app)
     csrf.exempt(payments.came_back)  # the gateway's page sends the payer back with a signature instead of a token
     csrf.exempt(payments.api)
     csrf.exempt(messages.hooks)
@@ -18,9 +18,9 @@ def open(app: Flask, csrf: CSRFProtect) -> None:
     app.register_blueprint(owed_page.thing)
     app.register_blueprint(logo.sign)
     app.jinja_env.globals.update(
-        collected=basket.collected,
-        thing_said=account.thing_said,
-        home_of=owed_page.home_of,
+        bills_in_basket=basket.bills_in_basket,
+        describe_item=account.describe_item,
+        page_of_bill=owed_page.page_of_bill,
         after_paying=payments.AFTER_PAYING,
     )
     app.register_blueprint(payments.papers)

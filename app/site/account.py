@@ -1,4 +1,4 @@
-"""The customer's account: opened by a code that is sent to their mailbox, and showing what is theirs and nothing else."""
+"""Customer account: passwordless sign-in by a code sent by email; bookings, documents, payments and preferences."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.money.bills.invoice import Invoice
 from app.money.bills.payment import Payment
 from app.money.bills.refund import Refund
 from app.money.sums.amount import Money
-from app.site.throttle import asking
+from app.site.throttle import limit_code_requests
 
 account = Blueprint("account", __name__, url_prefix="/account")
 
@@ -32,8 +32,8 @@ IDLE, LONGEST = timedelta(minutes=30), timedelta(hours=12)
 
 
 @dataclass(frozen=True)
-class Opened:
-    """An account that is open in this browser: one mailbox, and everybody who has it."""
+class AccountSession:
+    """A signed-in customer: one mailbox, and the customers who use it."""
 
     mailbox: str
     code: Code
@@ -44,66 +44,65 @@ class Opened:
         return [each.id for each in self.people]
 
 
-class Closed(Refused):
-    """Nobody is signed in here, or not any more."""
+class SignedOut(Refused):
+    """The browser is not signed in, or its session has expired."""
 
     status = 401
     code = "closed"
 
 
-def opened() -> Opened:
-    """Whose account is open in this browser; each look keeps it open for another half hour, and twelve hours in all."""
+def current_session() -> AccountSession:
+    """Return the session of this browser: it expires after 30 minutes without activity, and after 12 hours."""
     kept = cookie.get("account") or {}
     code = Code.known_by(str(kept.get("code", "")))
     now = clock.now()
     if code is None or code.state != "used" or code.used_at is None or not code.is_for(str(kept.get("mailbox", ""))):
-        raise Closed(say("Please sign in to continue."))
+        raise SignedOut(say("Please sign in to continue."))
     if now - datetime.fromisoformat(kept["seen"]) > IDLE or now - code.used_at > LONGEST:
-        raise Closed(say("Your session has expired. Please sign in again."))
+        raise SignedOut(say("Your session has expired. Please sign in again."))
     cookie["account"] = kept | {"seen": now.isoformat()}
-    return Opened(kept["mailbox"], code, everybody_at(kept["mailbox"]))
+    return AccountSession(kept["mailbox"], code, people_at(kept["mailbox"]))
 
 
-def everybody_at(address: str) -> Sequence[Person]:
-    """Two people may share a mailbox; whoever reads it reads what was written to both."""
+def people_at(address: str) -> Sequence[Person]:
+    """Return every customer with this mailbox: two may share it, and both read what is sent to it."""
     return session.scalars(
         select(Person).where(func.lower(Person.email) == address.lower(), Person.state == "known").order_by(Person.id)
     ).all()
 
 
-@account.errorhandler(Closed)
-def closed(no: Closed) -> Any:
-    """Back to the way in."""
+@account.errorhandler(SignedOut)
+def redirect_to_sign_in(no: SignedOut) -> Any:
     if cookie.pop("account", None):
         flash(no.words, "warning")
     return redirect(url_for("account.enter"), 303)
 
 
-# --- the way in -------------------------------------------------------------------------------------------------------
+# --- signing in -------------------------------------------------------------------------------------------------------
 
 
 @account.get("/in")
 def enter() -> str:
-    return _ask()
+    return _email_form()
 
 
 @account.post("/in")
 def ask() -> Any:
-    """The same answer, after the same work, whether anybody here has this mailbox or not."""
+    """Send a code. The answer and its timing don’t reveal whether an account exists."""
     typed = request.form.get("email", "")
     try:
         address = mailbox(typed)
-        asking(address)
+        limit_code_requests(address)
         with acting(CUSTOMER):
             code = Code.ask(address)
     except Refused as no:
         session.rollback()
-        return _ask(typed, no), no.status
+        return _email_form(typed, no), no.status
     cookie["asking"] = {"code": code.handle, "mailbox": address}
     return redirect(url_for("account.code"), 303)
 
 
-def _ask(typed: str = "", no: Refused | None = None) -> str:
+def _email_form(typed: str = "", no: Refused | None = None) -> str:
     return render_template(
         "site/account_in.html", typed=typed, wrong=no.fields if no else {}, refusal=no.words if no else ""
     )
@@ -111,12 +110,12 @@ def _ask(typed: str = "", no: Refused | None = None) -> str:
 
 @account.get("/code")
 def code() -> Any:
-    return _enter() if cookie.get("asking") else redirect(url_for("account.enter"), 303)
+    return _code_form() if cookie.get("asking") else redirect(url_for("account.enter"), 303)
 
 
 @account.post("/code")
 def check() -> Any:
-    """Only in the browser that asked: a code that was told to somebody else opens nothing."""
+    """Check the code, in the browser that requested it only: a code passed on to another person is useless."""
     asked = cookie.get("asking") or {}
     found = Code.known_by(str(asked.get("code", "")))
     if found is None:
@@ -126,15 +125,15 @@ def check() -> Any:
             found.enter(request.form.get("code", ""))
     except Invalid as no:
         session.rollback()
-        return _enter(no), no.status
+        return _code_form(no), no.status
     cookie.pop("asking")
     cookie["account"] = {"code": found.handle, "mailbox": asked["mailbox"], "seen": clock.now().isoformat()}
-    if (theirs := everybody_at(asked["mailbox"])) and "lang" not in cookie:
+    if (theirs := people_at(asked["mailbox"])) and "lang" not in cookie:
         cookie["lang"] = theirs[-1].locale
     return redirect(url_for("account.show"), 303)
 
 
-def _enter(no: Refused | None = None) -> str:
+def _code_form(no: Refused | None = None) -> str:
     address = (cookie.get("asking") or {}).get("mailbox", "")
     return render_template(
         "site/account_code.html",
@@ -147,23 +146,23 @@ def _enter(no: Refused | None = None) -> str:
 
 @account.post("/out")
 def leave() -> Any:
-    """Closed here, and for every copy of this browser's cookie."""
+    """Sign out, which also ends every copy of this cookie."""
     with acting(CUSTOMER), transaction():
-        opened().code.lapse()
+        current_session().code.lapse()
     cookie.pop("account", None)
     flash(say("You have been signed out."), "success")
     return redirect(url_for("account.enter"), 303)
 
 
-# --- what is theirs ---------------------------------------------------------------------------------------------------
+# --- the account page -------------------------------------------------------------------------------------------------
 
 
 @account.get("")
 def show() -> Any:
-    return page(opened())
+    return account_page(current_session())
 
 
-def page(who: Opened, no: Refused | None = None) -> str:
+def account_page(who: AccountSession, no: Refused | None = None) -> str:
     cards = sorted(
         (card for pack in current_app.extensions["packs"] if pack.mine for card in pack.mine(who.people)),
         key=lambda card: card.at,
@@ -174,17 +173,17 @@ def page(who: Opened, no: Refused | None = None) -> str:
         to_come=[card for card in cards if not card.is_over],
         over=[card for card in reversed(cards) if card.is_over],
         papers=session.scalars(select(Invoice).where(Invoice.person_id.in_(who.ids)).order_by(Invoice.id.desc())).all(),
-        sums=_sums(who),
+        sums=_movements(who),
         locales=languages(),
-        thing_said=thing_said,
+        describe_item=describe_item,
         timezone=who.people[-1].timezone if who.people else current_app.extensions["settings"].timezone,
         refusal=no,
     )
 
 
 @dataclass(frozen=True)
-class Sum:
-    """Money that moved: when, how much, and which way."""
+class MoneyMovement:
+    """One payment or refund in the list of the account."""
 
     at: datetime
     money: Money
@@ -192,7 +191,7 @@ class Sum:
     went_back: bool = False
 
 
-def _sums(who: Opened) -> list[Sum]:
+def _movements(who: AccountSession) -> list[MoneyMovement]:
     paid = (
         select(Payment)
         .join(Bill, Payment.bill_id == Bill.id)
@@ -200,12 +199,12 @@ def _sums(who: Opened) -> list[Sum]:
     )
     payments = session.scalars(paid.order_by(Payment.id)).unique().all()
     came = [
-        Sum(each.captured_at, each.money, say("Payment for %(thing)s", thing=thing_said(each.bill)))
+        MoneyMovement(each.captured_at, each.money, say("Payment for %(thing)s", thing=describe_item(each.bill)))
         for each in payments
         if each.captured_at
     ]
     back = [
-        _back(each)
+        _refund_movement(each)
         for payment in payments
         for each in payment.refunds
         if each.state in ("owed", "sent", "done", "failed")
@@ -213,26 +212,26 @@ def _sums(who: Opened) -> list[Sum]:
     return sorted(came + back, key=lambda each: each.at, reverse=True)
 
 
-def thing_said(bill: Bill) -> str:
+def describe_item(bill: Bill) -> str:
     return str(getattr(bill.thing, "spoken", bill.thing.said_on_paper))
 
 
-def _back(refund: Refund) -> Sum:
+def _refund_movement(refund: Refund) -> MoneyMovement:
     says = say("Refunded") if refund.state == "done" else say("Refund on its way")
-    return Sum(refund.done_at or refund.created_at, refund.money, f"{says} ({refund.number})", went_back=True)
+    return MoneyMovement(refund.done_at or refund.created_at, refund.money, f"{says} ({refund.number})", went_back=True)
 
 
 @account.post("/settings")
 def settle() -> Any:
-    """The language of what we write, and the zone in which it says the time."""
-    who = opened()
+    """Save the language and time zone of messages to this customer."""
+    who = current_session()
     try:
         with acting(CUSTOMER), transaction():
             for person in who.people:
                 person.lock().prefer(request.form.get("locale", ""), request.form.get("timezone", ""))
     except Refused as no:
         session.rollback()
-        return page(opened(), no), no.status
+        return account_page(current_session(), no), no.status
     cookie["lang"] = request.form["locale"]
     speak(cookie["lang"])
     flash(say("Your preferences have been saved."), "success")

@@ -1,4 +1,4 @@
-"""Several things paid in one go: what somebody has put together on this browser, and what became of it."""
+"""Cart pages: the payment requests collected in this browser, paid together, and how each of them went."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.kernel.translation import say
 from app.money.bills.basket import MOST, Basket
 from app.money.bills.bill import Bill
 from app.money.sums.amount import Money
-from app.site.frame import framed, speak_to
+from app.site.frame import is_framed, speak_language_of
 from app.site.payments import AFTER_PAYING
 
 basket = Blueprint("basket", __name__, url_prefix="/basket")
@@ -24,8 +24,8 @@ basket = Blueprint("basket", __name__, url_prefix="/basket")
 CUSTOMER = Actor("Customer", "site")
 
 
-def put(bill: Bill) -> None:
-    """Beside what is there; the browser keeps which they are, signed, and we keep the rest."""
+def add_to_basket(bill: Bill) -> None:
+    """Add a payment request to the cart. Its IDs live in the signed session cookie."""
     if not is_on("baskets"):
         raise NotOffered
     kept = [each for each in cookie.get("basket", []) if each != bill.id]
@@ -34,16 +34,16 @@ def put(bill: Bill) -> None:
     cookie["basket"] = [*kept, bill.id]
 
 
-def collected() -> list[Bill]:
-    """What is in it and can still be paid; what cannot is not in it any more."""
-    kept = cookie.get("basket", []) if is_on("baskets") and not framed() else []
+def bills_in_basket() -> list[Bill]:
+    """Return the payment requests in the cart that can still be paid."""
+    kept = cookie.get("basket", []) if is_on("baskets") and not is_framed() else []
     found = session.scalars(select(Bill).where(Bill.id.in_(kept)).order_by(Bill.id)).all() if kept else []
     return [each for each in found if each.can_be_paid]
 
 
 @basket.get("")
 def show_collected() -> str:
-    bills = collected()
+    bills = bills_in_basket()
     total = (
         Money.total((each.price for each in bills), bills[0].price.currency)
         if len({each.price.currency for each in bills}) == 1
@@ -59,8 +59,8 @@ def show_collected() -> str:
 
 @basket.post("")
 def pay() -> Any:
-    """One is paid as ever; several are asked for at once."""
-    bills = collected()
+    """Pay: a single item as usual, several as one basket."""
+    bills = bills_in_basket()
     if not bills:
         flash(say("There’s nothing left to pay here."), "warning")
         return redirect(url_for("basket.show_collected"), 303)
@@ -76,7 +76,7 @@ def pay() -> Any:
 
 @basket.post("/out/<token>")
 def take_out(token: str) -> Any:
-    """Whoever holds the link of a bill may let go of what it is for."""
+    """Remove an item and release what it reserved; the bill's token in the address is the permission."""
     bill = Bill.by_token(token)
     if bill.id in cookie.get("basket", []):
         cookie["basket"] = [each for each in cookie["basket"] if each != bill.id]
@@ -89,9 +89,9 @@ def take_out(token: str) -> Any:
 
 @basket.get("/<token>")
 def show(token: str) -> Any:
-    """What was asked for at once, and how each of it stands."""
+    """Show a basket after payment, with the state of each item."""
     asked = Basket.by_token(token)
-    speak_to(asked.person)
+    speak_language_of(asked.person)
     said = AFTER_PAYING.get(request.args.get("payment", "")) if asked.is_awaited else None
     if asked.is_settled:
         cookie.pop("basket", None)

@@ -1,9 +1,9 @@
-"""Files that somebody sends with their answers: read from a form, kept by a token, and handed out by a link."""
+"""File uploads on public forms: stored under a token, and downloaded by that token."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 from flask import Blueprint, g, request
 from werkzeug.datastructures import FileStorage
@@ -13,14 +13,14 @@ from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Upload
 from app.kernel.forms import Edition
 from app.kernel.question import Question
-from app.site.throttle import sending
+from app.site.throttle import limit_uploads
 
 files = Blueprint("file", __name__, url_prefix="/file")
 
 
 @files.get("/<token>")
 def show(token: str) -> Any:
-    """What belongs to something, for whoever was given its link; while it only waits, there is nothing to show."""
+    """Download a file by its token, once it belongs to a record."""
     upload = Upload.by_token(token)
     if upload.state != "kept":
         raise Missing
@@ -28,8 +28,8 @@ def show(token: str) -> Any:
 
 
 @files.app_template_global()
-def sent_before(token: object) -> Upload | None:
-    """What a token in a form stands for, while it waits."""
+def waiting_upload(token: object) -> Upload | None:
+    """Return the upload that this token of a form stands for, while it is not attached to a record yet."""
     try:
         upload = Upload.by_token(str(token)) if token else None
     except Missing:
@@ -37,19 +37,19 @@ def sent_before(token: object) -> Upload | None:
     return upload if upload and upload.state == "waiting" else None
 
 
-def answers_sent(edition: Edition | None, minutes: int) -> tuple[dict[str, Any], dict[str, str]]:
-    """What stands in the fields of a form, each file kept and named by its token; and which of them could not be kept, and why.
+def read_answers(edition: Edition | None, minutes: int) -> tuple[dict[str, Any], dict[str, str]]:
+    """Read the answers of a form, with each file stored and replaced by its token; and the errors, by field.
 
-    Asked twice in one request it answers the same, and nothing is read twice.
+    The result is cached for the request, so that no file is read twice.
     """
     asked = edition.id if edition else 0
-    if g.get("answers_sent", (None,))[0] != asked:
-        g.answers_sent = asked, _read(edition, minutes)
-    answers, wrong = g.answers_sent[1]
+    if g.get("form_answers", (None,))[0] != asked:
+        g.form_answers = asked, _parse_answers(edition, minutes)
+    answers, wrong = g.form_answers[1]
     return dict(answers), dict(wrong)
 
 
-def _read(edition: Edition | None, minutes: int) -> tuple[dict[str, Any], dict[str, str]]:
+def _parse_answers(edition: Edition | None, minutes: int) -> tuple[dict[str, Any], dict[str, str]]:
     answers = edition.picked(request.form.getlist) if edition else {}
     wrong: dict[str, str] = {}
     for each in edition.asked if edition else ():
@@ -57,24 +57,27 @@ def _read(edition: Edition | None, minutes: int) -> tuple[dict[str, Any], dict[s
             continue
         if request.form.get(f"{each.name}-none"):
             answers.pop(each.name, None)
-        chosen = _chosen(request.files.getlist(each.name))
+        chosen = _chosen_file(request.files.getlist(each.name))
         if chosen:
             try:
-                answers[each.name] = kept(chosen, each, edition, minutes, request.form.get("once", "")[:64]).token
+                answers[each.name] = keep_upload(
+                    chosen, each, edition, minutes, request.form.get("once", "")[:64]
+                ).token
             except Invalid as no:
                 wrong |= no.fields
     return answers, wrong
 
 
-def kept(chosen: FileStorage, asked: Question, edition: Edition, minutes: int, once: str = "") -> Upload:
-    with sending(asked.name):
-        chosen.stream.seek(0)
+def keep_upload(chosen: FileStorage, asked: Question, edition: Edition, minutes: int, once: str = "") -> Upload:
+    with limit_uploads(asked.name):
+        stream = cast(BinaryIO, chosen.stream)
+        stream.seek(0)
         try:
-            return Upload.keep(chosen.stream, chosen.filename or "", asked, edition.form_id, minutes=minutes, once=once)  # type: ignore[arg-type]  # it reads
+            return Upload.keep(stream, chosen.filename or "", asked, edition.form_id, minutes=minutes, once=once)
         except ValueError as no:
             raise Invalid.fields_said({asked.name: str(no)}) from None
 
 
-def _chosen(files: Sequence[FileStorage]) -> FileStorage | None:
-    """A field in which nothing was chosen is sent all the same, without a name."""
+def _chosen_file(files: Sequence[FileStorage]) -> FileStorage | None:
+    """A file field left empty is sent without a file name."""
     return next((each for each in files if each.filename), None)

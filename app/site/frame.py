@@ -1,4 +1,7 @@
-"""What every answer carries, and how every refusal looks: JSON to programs, a kind page to people."""
+"""Request and response frame: security headers (CSP), the language of a request, and error pages.
+
+Refusals are JSON for programs and a page for people. Also: cached URLs for templates and limits for request bodies.
+"""
 
 from __future__ import annotations
 
@@ -44,20 +47,18 @@ _APPBUILDERS = ("/users", "/roles", "/resetmypassword", "/resetpassword", "/swag
 
 View = TypeVar("View", bound=Callable[..., Any])
 
-FRAMED = "/embed"  # below it are the pages that others may show within a page of theirs
+FRAMED = "/embed"  # pages below it may be embedded by other sites
+ROOM_FOR_FILES = 32 * 1024 * 1024  # three of the largest files, and the other fields
 
 
-ROOM_FOR_FILES = 32 * 1024 * 1024  # of one form: three of the largest, and what else is typed
-
-
-def takes_files(view: View) -> View:
-    """A form with which files are sent may be larger than any other."""
+def accepts_files(view: View) -> View:
+    """Raise the body limit for a form with file uploads."""
     view.room = ROOM_FOR_FILES  # type: ignore[attr-defined]
     return view
 
 
-class Asked(Request):
-    """How much may be sent depends on where it is sent to."""
+class SizedRequest(Request):
+    """The limit of the body depends on the endpoint."""
 
     @property
     def max_content_length(self) -> int | None:
@@ -69,79 +70,79 @@ class Asked(Request):
         self._max_content_length = value
 
 
-def put_up(app: Flask) -> None:
-    app.request_class = Asked
+def install(app: Flask) -> None:
+    app.request_class = SizedRequest
     settings: Settings = app.extensions["settings"]
-    app.before_request(_listen)
-    app.before_request(_refuse_what_cannot_be_kept)
+    app.before_request(_choose_language)
+    app.before_request(_refuse_null_characters)
     app.before_request(lambda: feature.refuse_what_is_off(request.endpoint))
-    app.url_defaults(_go_on_in)
+    app.url_defaults(_carry_language)
     app.teardown_request(lambda error: speak(ENGLISH))
-    app.after_request(_carry)
-    app.register_error_handler(Refused, _refused)
-    app.register_error_handler(HTTPException, _http)
-    app.register_error_handler(Exception, _broken)
+    app.after_request(_add_headers)
+    app.register_error_handler(Refused, _render_refusal)
+    app.register_error_handler(HTTPException, _render_http_error)
+    app.register_error_handler(Exception, _render_crash)
     app.jinja_env.globals.update(
         csp_nonce=_nonce,
-        url_for=address,
+        url_for=cached_url_for,
         asset=asset,
         settings=settings,
         format_moment=translation.format_moment,
         now=clock.now,
-        framed=framed,
+        is_framed=is_framed,
     )
     app.jinja_env.globals.update(offers=feature.is_on)
     app.jinja_env.globals.update(
-        say=_say,
-        counted=_counted,
+        say=_say_markup,
+        counted=_counted_markup,
         language=language,
         languages=languages,
-        in_language=in_language,
+        url_in_language=url_in_language,
         format_hour=translation.format_hour,
         format_day=translation.format_day,
         format_duration=translation.format_duration,
     )
     app.jinja_env.filters.update(
-        format_moment=translation.format_moment, spoken=say, lines_written=working_hours.split_lines
+        format_moment=translation.format_moment, spoken=say, split_lines=working_hours.split_lines
     )
 
 
-def framed() -> bool:
-    """Is this page shown within a page of somebody else?"""
+def is_framed() -> bool:
+    """Tell whether this page is embedded in another site."""
     return request.path.startswith(f"{FRAMED}/")
 
 
-def address(endpoint: str, **values: Any) -> str:
-    """Flask's own, for templates: the address of a page that asks for nothing is the same each time, and the frame of a page names twenty."""
+def cached_url_for(endpoint: str, **values: Any) -> str:
+    """Flask's url_for, for templates; addresses without values are cached, because each page has about twenty."""
     return (
         url_for(endpoint, **values)
-        if values or framed() or endpoint.startswith(".")
-        else _address(endpoint, request.script_root)
+        if values or is_framed() or endpoint.startswith(".")
+        else _cached_url_for(endpoint, request.script_root)
     )
 
 
 @cache
-def _address(endpoint: str, root: str) -> str:
+def _cached_url_for(endpoint: str, root: str) -> str:
     return url_for(endpoint)
 
 
 def asset(path: str) -> str:
-    """A file of ours, under a name that changes with its content: it may be kept for a year."""
+    """Return the address of a static file, with a hash of its content: it may be cached for a year."""
     return _asset(path, request.script_root)
 
 
 @cache
 def _asset(path: str, root: str) -> str:
-    """Worked out once: a page names the file of its icons more than a hundred times."""
-    of_content = hashlib.sha256((Path(current_app.static_folder or "static") / path).read_bytes()).hexdigest()[:10]
-    return url_for("static", filename=path, v=of_content)
+    """Cached, because a page names its icon file more than a hundred times."""
+    digest = hashlib.sha256((Path(current_app.static_folder or "static") / path).read_bytes()).hexdigest()[:10]
+    return url_for("static", filename=path, v=digest)
 
 
-def _refuse_what_cannot_be_kept() -> None:
-    """PostgreSQL keeps no NUL, and nobody types one: said once here, for every form, address and body."""
+def _refuse_null_characters() -> None:
+    """Refuse NUL characters in paths, forms and bodies, which PostgreSQL cannot store."""
     if request.mimetype == "application/x-www-form-urlencoded":
-        request.get_data()  # kept, so that whoever hands the body on still finds it after the form was read
-    form = request.form if request.mimetype else MultiDict[str, str]()  # without a kind there is no form to be read
+        request.get_data()  # cached before the form is parsed, because some views read the raw body afterwards
+    form = request.form if request.mimetype else MultiDict[str, str]()  # no content type, no form
     typed = [*request.args.values(), *form.values()] if not request.is_json else []
     if (
         "\x00" in request.path
@@ -153,63 +154,63 @@ def _refuse_what_cannot_be_kept() -> None:
 
 # --- languages --------------------------------------------------------------------------------------------------------
 
-OURS_ALONE = (
-    "/desk",
-    "/api",
-    "/ops",
-    "/sandbox",
-    "/static",
-    *_APPBUILDERS,
-)  # for staff and for programs, which we speak English with
+# Pages for staff and for programs.
+ENGLISH_ONLY = ("/desk", "/api", "/ops", "/sandbox", "/static", *_APPBUILDERS)
 
 
-def _listen() -> None:
-    """The reader's language: asked for and kept, else what their browser says. Within somebody else's page nothing can be kept."""
-    if request.path.startswith(OURS_ALONE):
+def _choose_language() -> None:
+    """Set the language: ?lang=, else the cookie, else the browser's. Embedded pages have no cookie."""
+    if request.path.startswith(ENGLISH_ONLY):
         speak(ENGLISH)
         return
     asked = request.args.get("lang", "")
-    if asked in languages() and not framed() and cookie.get("lang") != asked:
+    if asked in languages() and not is_framed() and cookie.get("lang") != asked:
         cookie["lang"] = asked
-    speak(asked if asked in languages() else _kept() or request.accept_languages.best_match([*languages()], ENGLISH))
+    speak(
+        asked
+        if asked in languages()
+        else _kept_language() or request.accept_languages.best_match([*languages()], ENGLISH)
+    )
 
 
-def _kept() -> str:
-    return "" if framed() else str(cookie.get("lang", ""))
+def _kept_language() -> str:
+    return "" if is_framed() else str(cookie.get("lang", ""))
 
 
-def speak_to(person: Person) -> None:
-    """Whoever holds somebody's own link reads their language, until they ask for another one."""
-    if request.args.get("lang", "") not in languages() and not _kept():
+def speak_language_of(person: Person) -> None:
+    """Use the language of this customer, unless the reader chose one."""
+    if request.args.get("lang", "") not in languages() and not _kept_language():
         speak(person.locale)
 
 
-def in_language(name: str) -> str:
-    """This page again, in that language."""
-    return f"{request.path}?{urlencode([*((key, value) for key, value in request.args.items(multi=True) if key != 'lang'), ('lang', name)])}"
+def url_in_language(name: str) -> str:
+    """Return the address of this page in that language."""
+    others = [(key, value) for key, value in request.args.items(multi=True) if key != "lang"]
+    return f"{request.path}?{urlencode([*others, ('lang', name)])}"
 
 
-def _go_on_in(endpoint: str, values: dict[str, Any]) -> None:
-    """Links of a page that can keep nothing carry the language that it was asked for in."""
-    if has_request_context() and framed() and request.args.get("lang") in languages() and endpoint != "static":
+def _carry_language(endpoint: str, values: dict[str, Any]) -> None:
+    """Carry ?lang= along in the links of embedded pages, which have no cookie."""
+    if has_request_context() and is_framed() and request.args.get("lang") in languages() and endpoint != "static":
         values.setdefault("lang", language())
 
 
-def _say(sentence: str, **values: object) -> Markup:
-    """For templates, whose sentences are ours and may hold a link; what is put into them may not."""
-    said = Markup(say(sentence))  # noqa: S704  # tests/site/test_languages.py: only sentences that stand in a template come here
-    return said % values if values else said
+def _say_markup(sentence: str, **values: object) -> Markup:
+    """Translate for templates: our sentences may contain a link, the values are escaped."""
+    # tests/site/test_languages.py checks that only sentences of templates come here.
+    text = Markup(say(sentence))  # noqa: S704
+    return text % values if values else text
 
 
-def _counted(one: str, many: str, n: int, **values: object) -> Markup:
-    return Markup(counted(one, many, n, **{key: escape(value) for key, value in values.items()}))  # noqa: S704  # as above
+def _counted_markup(one: str, many: str, n: int, **values: object) -> Markup:
+    return Markup(counted(one, many, n, **{key: escape(value) for key, value in values.items()}))  # noqa: S704
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------
 
 
 def _nonce() -> str:
-    """One for each answer; only scripts that carry it run."""
+    """Return the CSP nonce of this response; only scripts with it run."""
     if "nonce" not in g:
         g.nonce = secrets.token_urlsafe(16)
     return str(g.nonce)
@@ -223,29 +224,32 @@ _ALWAYS = {
 }
 
 
-def _carry(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     settings: Settings = _settings()
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
     pays_at = "".join(f" {each}" for each in settings.pays_at)
-    around = " ".join(settings.embed_on if framed() else ()) or "'none'"
+    around = " ".join(settings.embed_on if is_framed() else ()) or "'none'"
     policy = (
-        f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style()}; img-src 'self' data:; font-src 'self' data:; "
+        f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style_sources()}; "
+        "img-src 'self' data:; font-src 'self' data:; "
         f"form-action 'self'{pays_at}; frame-ancestors {around}; base-uri 'none'; object-src 'none'"
     )
-    carried = {"Content-Security-Policy": policy} | _ALWAYS
+    headers = {"Content-Security-Policy": policy} | _ALWAYS
     if around == "'none'":
-        carried["X-Frame-Options"] = "DENY"
+        headers["X-Frame-Options"] = "DENY"
     if settings.base_url.startswith("https://"):
-        carried["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
+        headers["Strict-Transport-Security"] = "max-age=31536000; includeSubDomains"
     if not request.path.startswith("/static/"):
-        carried["Cache-Control"] = "no-store"
-    said = {name.lower() for name, _ in response.headers}  # looked through once; each setdefault would do so again
-    response.headers.extend([(name, value) for name, value in carried.items() if name.lower() not in said])
+        headers["Cache-Control"] = "no-store"
+    present = {
+        name.lower() for name, _ in response.headers
+    }  # one pass, where setdefault would need one for each header
+    response.headers.extend([(name, value) for name, value in headers.items() if name.lower() not in present])
     return response
 
 
-def _style() -> str:
-    """Swagger's page sets styles in attributes; no other page does."""
+def _style_sources() -> str:
+    """Only Swagger's page needs inline styles."""
     return " 'unsafe-inline'" if request.path.startswith("/swagger") else ""
 
 
@@ -257,13 +261,13 @@ def _settings() -> Settings:
 # --- refusals ---------------------------------------------------------------------------------------------------------
 
 
-def _refused(no: Refused) -> Any:
+def _render_refusal(no: Refused) -> Any:
     session.rollback()
     if _is_program():
         return jsonify(no.as_json()), no.status
     if isinstance(no, NotSignedIn):
         return redirect(url_for("AuthDBView.login", next=request.full_path))
-    return _page(no.status, no.words)
+    return _error_page(no.status, no.words)
 
 
 _WORDS = {
@@ -288,36 +292,37 @@ _CODES = {
 }
 
 
-def _http(error: HTTPException) -> Any:
+def _render_http_error(error: HTTPException) -> Any:
     status = error.code or 500
     if error.response is not None and status < 400:
         return error
     told = say(_WORDS[status]) if status in _WORDS else error.description or say("Something went wrong.")
     if isinstance(error, CSRFError):
         if request.path.startswith("/desk/") and "_user_id" not in cookie and not _is_program():
-            return redirect(url_for("AuthDBView.login", next=request.path))  # the sitting ended while the page was open
+            return redirect(url_for("AuthDBView.login", next=request.path))  # the session ended while the page was open
         told = say("This page has expired. Please go back, reload it and try again.")
     if _is_program():
         response: Any = jsonify({"error": {"code": _CODES.get(status, "refused"), "message": told, "fields": {}}})
         response.status_code = status
     else:
-        response = Response(_page(status, told)[0], status)
+        response = Response(_error_page(status, told)[0], status)
     return response
 
 
-def _broken(error: Exception) -> Any:
-    """A constraint that broke outside of a transaction() is still a refusal; everything else is a bug, and is seen."""
+def _render_crash(error: Exception) -> Any:
+    """Render an exception: a broken constraint is still a refusal, everything else is a bug and is logged."""
     session.rollback()
     no = as_refusal(error)
     if isinstance(no, Refused):
-        return _refused(no)
+        return _render_refusal(no)
     log.error("%s %s broke", request.method, request.path, exc_info=error)
     sorry = say(
-        "Something went wrong on our side. The error has been recorded. Your data is safe, and you have not been charged twice."
+        "Something went wrong on our side. The error has been recorded. "
+        "Your data is safe, and you have not been charged twice."
     )
     if _is_program():
         return jsonify({"error": {"code": "broken", "message": sorry, "fields": {}}}), 500
-    return _page(500, sorry)
+    return _error_page(500, sorry)
 
 
 def _is_program() -> bool:
@@ -327,6 +332,6 @@ def _is_program() -> bool:
     )
 
 
-def _page(status: int, told: str) -> tuple[str, int]:
+def _error_page(status: int, told: str) -> tuple[str, int]:
     staff = request.path.startswith(("/desk", "/ops", *_APPBUILDERS))
     return render_template("desk/refused.html" if staff else "site/refused.html", status=status, words=told), status

@@ -1,4 +1,4 @@
-"""What a hook can listen to, for whoever writes the program that hears it."""
+"""Webhook event list: GET /api/hooks/events, for the authors of integrations."""
 
 from __future__ import annotations
 

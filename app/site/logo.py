@@ -1,4 +1,4 @@
-"""The sign of the business on its public pages, once somebody has hung one up."""
+"""Logo of the business on public pages, if one was uploaded."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ sign = Blueprint("sign", __name__)
 
 @sign.get("/logo")
 def logo() -> Response:
-    """Under an address that changes with the picture, so it may be kept."""
+    """Cacheable, because the address changes with the picture."""
     ours = Business.current()
     if ours is None or ours.logo is None or not ours.logo.path.exists():
         raise Missing

@@ -1,4 +1,4 @@
-"""What carriers of messages tell us by themselves: delivered, read, failed, and what people write back."""
+"""Message provider webhooks (WhatsApp, SMS): delivery reports and replies."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ CARRIER = Actor("Messaging provider", "webhook")
 
 @hooks.get("/webhook/<name>")
 def greet(name: str) -> Response:
-    """Is this address ours? Whoever asks with the right word gets the right answer."""
+    """Answer the verification challenge of a provider."""
     return Response(channel.named(name).greet(request.args), mimetype="text/plain")
 
 
 @hooks.post("/webhook/<name>")
 def webhook(name: str) -> Response:
-    """Checked and taken down at once. The answer is empty: some carriers would send what it says to whoever wrote."""
+    """Verify and process at once. The response is empty, because some providers send its text to the customer."""
     path = request.path + (f"?{request.query_string.decode()}" if request.query_string else "")
     with acting(CARRIER):
         delivery_reports.received(name, request.get_data(), dict(request.headers), path)

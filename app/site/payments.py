@@ -1,4 +1,4 @@
-"""The way through a payment: to the gateway's page, back from it, and what the gateway tells us by itself."""
+"""Payment pages: checkout at the gateway, the return from it, PDF documents, and the gateway webhooks."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from app.money.bills.bill import Bill
 from app.money.bills.invoice import Invoice, payment_request_pdf
 from app.money.gateways import gateway
 from app.money.reconcile import gateway_webhooks
-from app.site.frame import speak_to
-from app.site.owed_page import home_of
+from app.site.frame import speak_language_of
+from app.site.owed_page import page_of_bill
 
 pay = Blueprint("pay", __name__, url_prefix="/pay")
 papers = Blueprint("paper", __name__, url_prefix="/paper")
@@ -27,17 +27,17 @@ CUSTOMER = Actor("Customer", "public api")
 
 @pay.get("/<token>")
 def checkout(token: str) -> Any:
-    """One plain form that leads to the gateway; it works without JavaScript."""
-    order = _asked(token)
-    speak_to(order.person)
+    """Show a plain form that leads to the gateway, and works without JavaScript."""
+    order = _order_of(token)
+    speak_language_of(order.person)
     if not order.can_be_paid:
-        return redirect(_home(order))
+        return redirect(_page_of_order(order))
     page = "site/pay.html" if isinstance(order, Bill) else "site/pay_together.html"
-    return render_template(page, bill=order, checkout=order.open_checkout(), home=_home(order))
+    return render_template(page, bill=order, checkout=order.open_checkout(), home=_page_of_order(order))
 
 
-def _asked(token: str) -> Bill | Basket:
-    """One bill, or several at once; a link says which."""
+def _order_of(token: str) -> Bill | Basket:
+    """Return the bill or basket with this token."""
     try:
         return Bill.by_token(token)
     except Missing:
@@ -46,7 +46,7 @@ def _asked(token: str) -> Bill | Basket:
 
 @pay.get("/<token>/request.pdf")
 def on_paper(token: str) -> Any:
-    """What is still to be paid, on paper."""
+    """Download the payment request as a PDF, while it is unpaid."""
     bill = Bill.by_token(token)
     if not bill.wants_money:
         raise Missing
@@ -56,7 +56,7 @@ def on_paper(token: str) -> Any:
 
 @papers.get("/<token>")
 def paper(token: str) -> Any:
-    """An invoice, a receipt or a credit note, for whoever holds its link."""
+    """Show an invoice, receipt or credit note as a PDF."""
     found = Invoice.by_token(token)
     return _pdf(found.render_pdf(), found.file_name)
 
@@ -69,46 +69,48 @@ def _pdf(content: bytes, name: str) -> Response:
 
 @pay.route("/<token>/back", methods=["GET", "POST"])
 def came_back(token: str) -> Any:
-    """The gateway sends the payer's browser back. It brings no cookie; its signature is the proof."""
-    order = _asked(token)
+    """Receive the payer's browser from the gateway. It brings no cookie; the gateway's signature is the proof."""
+    order = _order_of(token)
     try:
-        with acting(GATEWAY), speaking(ENGLISH):  # what is written down now is read by others
+        with acting(GATEWAY), speaking(ENGLISH):  # texts saved now are read by staff
             wrong = order.handle_return(request.values)
     except Refused:
         wrong = "unverified"
-    return redirect(_home(order, payment=wrong or None), 303)
+    return redirect(_page_of_order(order, payment=wrong or None), 303)
 
 
 @pay.get("/<token>/away")
 def went_away(token: str) -> Any:
-    return redirect(_home(_asked(token), payment="left"))
+    return redirect(_page_of_order(_order_of(token), payment="left"))
 
 
-# Said on the page that is loaded next: the gateway's own redirect brings no cookie, and a flash would write a new one over it.
+# Shown on the page that is loaded next. A flash won't do: the gateway's redirect brings no cookie, so a new one would
+# overwrite the session.
 AFTER_PAYING = {
     "failed": unsaid("Your payment didn’t go through."),
     "unverified": unsaid(
-        "We couldn’t verify your payment. If money has left your account, we will find the payment and either confirm it or refund it."
+        "We couldn’t verify your payment. If money has left your account, "
+        "we will find the payment and either confirm it or refund it."
     ),
     "left": unsaid(
-        "We haven’t received a payment yet. If you left the payment page, you have not been charged. If your bank is still processing the payment, we will email you when it arrives."
+        "We haven’t received a payment yet. If you left the payment page, you have not been charged. "
+        "If your bank is still processing the payment, we will email you when it arrives."
     ),
 }
 
 
-def _home(order: Bill | Basket, payment: str | None = None) -> str:
-    """The page of whatever this is for."""
+def _page_of_order(order: Bill | Basket, payment: str | None = None) -> str:
     if isinstance(order, Basket):
         return url_for("basket.show", token=order.token, payment=payment)
-    return home_of(order, payment=payment)
+    return page_of_bill(order, payment=payment)
 
 
-# --- for programs -----------------------------------------------------------------------------------------------------
+# --- the public API ---------------------------------------------------------------------------------------------------
 
 
 @api.post("/verify")
 def verify() -> Any:
-    """What the checkout's JavaScript got, handed on: the answer says what the gateway itself says."""
+    """Verify what the gateway's JavaScript returned. The answer is what the gateway itself says."""
     given = request.get_json(silent=True)
     if not isinstance(given, dict):
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
@@ -127,44 +129,44 @@ def verify() -> Any:
     if trouble:
         raise Refused(AFTER_PAYING[trouble])
     if isinstance(order, Basket):
-        return jsonify(_basket(order))
+        return jsonify(_basket_json(order))
     return jsonify(state=order.state, thing=order.noun, thing_state=order.thing.state)  # type: ignore[attr-defined]
 
 
 @api.post("/baskets")
 def put_together() -> Any:
-    """Several bills, by the tokens they came with, as one payment. The same ones are the same basket."""
+    """Create one order for several bills, given by their tokens. The same bills are the same basket."""
     given = request.get_json(silent=True)
     tokens = given.get("bills") if isinstance(given, dict) and given.keys() == {"bills"} else None
     if not isinstance(tokens, list) or not all(isinstance(each, str) for each in tokens) or len(tokens) > MOST:
         raise Invalid.fields_said({"bills": f"Send a list of at most {MOST} payment request tokens, and nothing else."})
     with acting(CUSTOMER):
         made = Basket.for_bills(Bill.by_token(each) for each in tokens)
-    return jsonify(_basket(made)), 201
+    return jsonify(_basket_json(made)), 201
 
 
 @api.get("/baskets/<token>")
 def basket(token: str) -> Any:
-    return jsonify(_basket(Basket.by_token(token)))
+    return jsonify(_basket_json(Basket.by_token(token)))
 
 
-def _basket(it: Basket) -> dict[str, Any]:
+def _basket_json(basket: Basket) -> dict[str, Any]:
     return {
-        "token": it.token,
-        "number": it.number,
-        "price": it.price.as_json(),
-        "state": "paid" if it.is_settled else "open" if it.can_be_paid else "over",
+        "token": basket.token,
+        "number": basket.number,
+        "price": basket.price.as_json(),
+        "state": "paid" if basket.is_settled else "open" if basket.can_be_paid else "over",
         "bills": [
             {"number": each.number, "price": each.price.as_json(), "state": each.state, "for": each.thing.said_on_paper}
-            for each in it.bills
+            for each in basket.bills
         ],
-        "pay": gateway.public_url(f"/pay/{it.token}") if it.can_be_paid else None,
+        "pay": gateway.public_url(f"/pay/{basket.token}") if basket.can_be_paid else None,
     }
 
 
 @api.post("/webhook/<name>")
 def webhook(name: str) -> Response:
-    """Checked, written down, answered: what it means is found out by a worker."""
+    """Verify and store the event; a worker processes it."""
     gateway.by_name(name)
     with acting(GATEWAY):
         news = gateway_webhooks.receive_webhook(name, request.get_data(cache=False), dict(request.headers))

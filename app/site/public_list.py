@@ -1,4 +1,4 @@
-"""Shelf: a public page that shows the rows of a noun to everybody, from one declaration."""
+"""Public list page of a noun, with search, from one declaration."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.kernel.db import Noun, session
 AT_ONCE = 100
 
 
-def shelf(
+def public_list(
     noun: type[Noun],
     address: str,
     *,
@@ -23,10 +23,10 @@ def shelf(
     where: Callable[[], ColumnElement[bool]],
     search: str = "",
 ) -> Blueprint:
-    """`shows` are columns with spaces between, the first of which names a row; only rows of `where` are for everybody."""
+    """Return its blueprint. `shows` names the columns, the first as heading; `where` selects the public rows."""
     shown, searched = columns_of(noun, shows, {}), columns_of(noun, search, {})
     if secret := [each.path for each in [*shown, *searched] if each.secret]:
-        raise TypeError(f"{noun.__name__}.{secret[0]} is secret: not for everybody.")
+        raise TypeError(f"{noun.__name__}.{secret[0]} is secret and can’t be shown in a public list.")
     page = Blueprint(f"{noun.__tablename__}_shelf", __name__)
 
     @page.get(address, endpoint="show")

@@ -1,4 +1,4 @@
-"""Limits: how often a stranger may guess at something before they have to wait."""
+"""Rate limits of the public site: wrong coupon codes, sign-in codes by email, and file uploads."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ from app.kernel.errors import Invalid, Refused
 from app.kernel.translation import say
 
 FILES = parse_many("30 per hour; 100 per day")  # from one address
-WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # for one address
-
-
+WRONG_GUESSES = parse_many("10 per 10 minutes; 50 per day")  # from one address
 CODES_FOR_ONE_MAILBOX = parse_many("3 per 15 minutes; 10 per day")
 CODES_FOR_ONE_ADDRESS = parse_many("20 per hour")
 
 
-class TooOften(Refused):
+class TooManyRequests(Refused):
     status = 429
     code = "too_often"
 
 
 @contextmanager
-def guessing(field: str, typed: str) -> Iterator[None]:
-    """Only a wrong one counts. Whoever has guessed wrong too often waits, and hears no more about any: a right one sounds like a wrong one."""
+def limit_wrong_guesses(field: str, typed: str) -> Iterator[None]:
+    """Count wrong guesses only. When there were too many, a right guess is refused like a wrong one."""
     if not typed.strip():
         yield
         return
@@ -36,7 +34,7 @@ def guessing(field: str, typed: str) -> Iterator[None]:
     here = "guess", field, get_remote_address()
     if not all(limiter.limiter.test(each, *here) for each in WRONG_GUESSES):
         words = say("Too many wrong codes. Try again in ten minutes, or continue without one.")
-        raise TooOften(words, fields={field: words})
+        raise TooManyRequests(words, fields={field: words})
     try:
         yield
     except Invalid as no:
@@ -46,26 +44,25 @@ def guessing(field: str, typed: str) -> Iterator[None]:
         raise
 
 
-def asking(mailbox: str) -> None:
-    """A code is asked for. Whoever has asked too often waits; it counts in the same way for a mailbox that nobody here has."""
+def limit_code_requests(mailbox: str) -> None:
+    """Limit requests for a code, per mailbox and per address; unknown mailboxes count like known ones."""
     (limiter,) = current_app.extensions["limiter"]
     whose = sha256(mailbox.lower().encode()).hexdigest()
     counted = [(each, ("code", whose)) for each in CODES_FOR_ONE_MAILBOX] + [
         (each, ("code from", get_remote_address())) for each in CODES_FOR_ONE_ADDRESS
     ]
-    within = [
-        limiter.limiter.hit(each, *key) for each, key in counted
-    ]  # each of them counts, also after one that is full
+    # A list, so that every limit is hit, even after one that is exhausted.
+    within = [limiter.limiter.hit(each, *key) for each, key in counted]
     if not all(within):
-        raise TooOften(say("You have requested too many codes. Please wait 15 minutes, or contact us."))
+        raise TooManyRequests(say("You have requested too many codes. Please wait 15 minutes, or contact us."))
 
 
 @contextmanager
-def sending(field: str) -> Iterator[None]:
-    """A file is sent. Whoever has sent too many waits; the rest of the form goes on without it."""
+def limit_uploads(field: str) -> Iterator[None]:
+    """Limit uploads per address; the form goes on without a file that is refused."""
     (limiter,) = current_app.extensions["limiter"]
     within = [limiter.limiter.hit(each, "files from", get_remote_address()) for each in FILES]
     if not all(within):
         words = say("You have uploaded too many files. Please try again in an hour.")
-        raise TooOften(words, fields={field: words})
+        raise TooManyRequests(words, fields={field: words})
     yield

@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from app import create_app
 from app.kernel import db
-from app.ops.commands import described
+from app.ops.commands import describe_build
 from config import Settings, Unsafe
 from tests.conftest import ROOT
 
@@ -155,7 +155,7 @@ def test_a_second_release_changes_nothing(app: Flask) -> None:
 
 
 def test_the_map_names_every_noun_move_and_message(app: Flask) -> None:
-    drawn = "\n".join(described())
+    drawn = "\n".join(describe_build())
     for pack in app.extensions["packs"]:
         assert pack.label in drawn
         assert all(noun.__name__ in drawn for noun in pack.nouns)

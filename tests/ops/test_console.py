@@ -18,7 +18,7 @@ from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.jobs import Job
 from app.money.reconcile.gateway_webhooks import Event
-from app.ops.configuration import told
+from app.ops.configuration import display_setting
 from config import Settings
 from tests.conftest import CAST
 
@@ -109,10 +109,10 @@ def test_no_secret_stands_on_any_page_whatever_it_is_called(enter: Enter, settin
         assert each.metadata["env"] in pages
     field = next(it for it in fields(Settings) if it.name == "database_url")
     assert (
-        told(field, "postgresql://frontdesk:hunter2@db.example:5432/x?password=hunter3")
+        display_setting(field, "postgresql://frontdesk:hunter2@db.example:5432/x?password=hunter3")
         == "postgresql://frontdesk:•••@db.example:5432/x?•••"
     )
-    assert told(field, "redis://:hunter2@redis.example:6379/0") == "redis://:•••@redis.example:6379/0"
+    assert display_setting(field, "redis://:hunter2@redis.example:6379/0") == "redis://:•••@redis.example:6379/0"
 
 
 def test_a_job_that_failed_is_tried_again_and_the_history_says_by_whom(app: Flask, enter: Enter, work_off: Any) -> None:

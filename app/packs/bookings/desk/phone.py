@@ -33,7 +33,7 @@ from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
-from app.site.files import answers_sent
+from app.site.files import read_answers
 
 MOST_CUSTOMERS, MOST_TIMES = 8, 24  # shown at once
 WAYS = {"link": "Send payment link", "cash": "Cash", "cheque": "Cheque", "bank": "Bank transfer"}
@@ -116,7 +116,7 @@ def _book(call: Call) -> Booking:
     if wrong or slot is None:
         raise Invalid.fields_said(wrong)
     key = f"desk:{call.text('once')[:64]}"
-    answers, wrong = answers_sent(slot.service.asks, slot.service.hold_minutes)
+    answers, wrong = read_answers(slot.service.asks, slot.service.hold_minutes)
     if wrong:
         raise Invalid.fields_said(wrong)
     try:
@@ -183,7 +183,7 @@ def _page(call: Call, no: Refused | None = None) -> str:
         quote=quote,
         now=service.deposit_of(quote.total) if service and quote else None,
         asked=service.asks.asked if service and service.asks else [],
-        answers=answers_sent(service.asks, service.hold_minutes)[0] if service else {},
+        answers=read_answers(service.asks, service.hold_minutes)[0] if service else {},
         wrong=wrong,
         refusal=no.words if no else None,
         zone=column.staff_locale.timezone,

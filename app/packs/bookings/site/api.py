@@ -28,9 +28,9 @@ from app.packs.bookings.booking.choices import Choices
 from app.packs.bookings.booking.meeting import EARLY
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import Slot
-from app.site.files import kept
-from app.site.frame import takes_files
-from app.site.throttle import guessing
+from app.site.files import keep_upload
+from app.site.frame import accepts_files
+from app.site.throttle import limit_wrong_guesses
 
 api = Blueprint("bookings_api", __name__, url_prefix="/api")
 
@@ -63,7 +63,7 @@ def quote() -> Any:
     """Quote a price without reserving anything. A booking with the token of the quote gets this price."""
     given = _json_body()
     service, choices = _service_and_choices(given)
-    with guessing("coupon", choices.coupon), transaction():
+    with limit_wrong_guesses("coupon", choices.coupon), transaction():
         made = choices.new_quote(service)
     return jsonify(_quote(service, made)), 201
 
@@ -76,13 +76,13 @@ def book() -> Any:
     if chosen is None:
         raise Invalid.fields_said({"slot": "This slot doesn’t exist."})
     key = request.headers.get("Idempotency-Key", "")[:200]
-    with acting(CUSTOMER), guessing("coupon", choices.coupon):
+    with acting(CUSTOMER), limit_wrong_guesses("coupon", choices.coupon):
         booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers, choices)
     return jsonify(_booking(booking)), 201
 
 
 @api.post("/services/<slug>/files")
-@takes_files
+@accepts_files
 def send(slug: str) -> Any:
     """Upload a file as the answer to a question. Its token is sent with the booking, and is valid as long as a hold."""
     service = Service.by_slug(slug)
@@ -95,7 +95,7 @@ def send(slug: str) -> Any:
     wrong |= {} if chosen and chosen.filename else {"file": "Send a file."}
     if wrong or asked is None or chosen is None or service.asks is None:
         raise Invalid.fields_said(wrong)
-    upload = kept(chosen, asked, service.asks, service.hold_minutes)
+    upload = keep_upload(chosen, asked, service.asks, service.hold_minutes)
     return jsonify(
         token=upload.token,
         name=upload.name,

@@ -38,11 +38,11 @@ from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.offer.slot import GONE, Slot
 from app.packs.bookings.site.month import ZONES, Month, requested_zone
-from app.site.basket import collected, put
-from app.site.files import answers_sent
-from app.site.frame import framed, speak_to, takes_files
+from app.site.basket import add_to_basket, bills_in_basket
+from app.site.files import read_answers
+from app.site.frame import accepts_files, is_framed, speak_language_of
 from app.site.payments import AFTER_PAYING
-from app.site.throttle import guessing
+from app.site.throttle import limit_wrong_guesses
 
 site = Blueprint("booking", __name__)
 
@@ -131,15 +131,15 @@ def form(slug: str, slot: int) -> Any:
 
 
 @site.post("/book/<slug>/<int:slot>")
-@takes_files
+@accepts_files
 def book(slug: str, slot: int) -> Any:
     """Hold the slot and go on to payment. A refusal, or a changed price, shows the form again with everything typed."""
     service = Service.by_slug(slug)
     checkout = Checkout(service, _slot(service, slot), Typed(request.form, _ticked_extras()))
     try:
-        if wrong := answers_sent(service.asks, service.hold_minutes)[1]:
+        if wrong := read_answers(service.asks, service.hold_minutes)[1]:
             raise Invalid.fields_said(wrong)
-        with guessing("coupon", checkout.typed.choices.coupon):
+        with limit_wrong_guesses("coupon", checkout.typed.choices.coupon):
             quote, shown = checkout.current_quote(), checkout.shown_quote
             if "apply" in request.form:
                 return _form(checkout, summary=checkout.summarize(quote))
@@ -163,7 +163,7 @@ def _ticked_extras() -> list[int]:
 
 def _details_from_cart() -> dict[str, str]:
     """Name, email and phone of a customer who reserved another time in this browser a moment ago."""
-    for bill in collected()[:1]:
+    for bill in bills_in_basket()[:1]:
         return {name: getattr(bill.person, name) for name in PERSON}
     return {}
 
@@ -180,9 +180,9 @@ def _price_notice(before: Quote, now: Quote) -> str:
 def _go_on(booking: Booking) -> Any:
     """Redirect to the payment of this booking or of the whole cart, or to the booking if nothing is due now."""
     bill = booking.bill if booking.is_payable else None
-    if framed():
+    if is_framed():
         return render_template("bookings/embed.html", booking=booking, bill=bill)
-    if bill and is_on("baskets") and ("more" in request.form or collected()):
+    if bill and is_on("baskets") and ("more" in request.form or bills_in_basket()):
         return _add_to_cart(booking, bill)
     return redirect(
         url_for("pay.checkout", token=bill.token) if bill else url_for("booking.show", token=booking.token), 303
@@ -191,9 +191,9 @@ def _go_on(booking: Booking) -> Any:
 
 def _add_to_cart(booking: Booking, bill: Bill) -> Any:
     """Put the bill in the cart; the other reservations in it now last as long as this one."""
-    put(bill)
+    add_to_basket(bill)
     with acting(CUSTOMER):
-        for each in collected():
+        for each in bills_in_basket():
             if isinstance(each.thing, Booking):
                 each.thing.extend_hold(booking.hold_expires_at)
     if "more" in request.form:
@@ -232,7 +232,7 @@ def _own_hold(slot: Slot) -> Typed | None:
 
 
 def _answers(service: Service) -> dict[str, Any]:
-    return answers_sent(service.asks, service.hold_minutes)[0]
+    return read_answers(service.asks, service.hold_minutes)[0]
 
 
 def _opt_in_by_form(booking: Booking) -> None:
@@ -278,7 +278,7 @@ def _form(checkout: Checkout, no: Refused | None = None, *, summary: PriceSummar
 def _summary_without(checkout: Checkout, wrong: Mapping[str, str]) -> PriceSummary:
     """Price the form without the fields that were refused."""
     choices = checkout.valid_choices(wrong)
-    with guessing("coupon", choices.coupon):
+    with limit_wrong_guesses("coupon", choices.coupon):
         return checkout.summarize(checkout.quote_for(choices))
 
 
@@ -302,7 +302,7 @@ def _back_to_times(service: Service, slot: Slot, why: str) -> Any:
     An embedded page has no cookie that could carry the reason across a redirect, so it renders the calendar at once.
     """
     flash(why, "warning")
-    if framed():
+    if is_framed():
         return choose(service.slug), 409
     day = slot.starts_at.astimezone(ZoneInfo(requested_zone())).date()
     who: dict[str, Any] = {"with": requested_practitioner() or None}
@@ -315,7 +315,7 @@ def _back_to_times(service: Service, slot: Slot, why: str) -> Any:
 @site.get("/booking/<token>")
 def show(token: str) -> str:
     booking = Booking.by_token(token)
-    speak_to(booking.person)
+    speak_language_of(booking.person)
     if notice := AFTER_PAYING.get(request.args.get("payment", "")) if booking.state == "held" else None:
         flash(say(notice), "warning")
     return render_template(

@@ -14,7 +14,7 @@ from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.slot import Slot
 from app.packs.bookings.site.booking_pages import requested_practitioner
 from app.packs.bookings.site.month import ZONES, Month, requested_zone
-from app.site.frame import speak_to
+from app.site.frame import speak_language_of
 
 changing = Blueprint("changing", __name__, url_prefix="/booking/<token>")
 
@@ -23,7 +23,7 @@ CUSTOMER = Actor("Customer", "site")
 
 def _booking(token: str) -> Booking:
     booking = Booking.by_token(token)
-    speak_to(booking.person)
+    speak_language_of(booking.person)
     return booking
 
 

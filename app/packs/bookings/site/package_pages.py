@@ -21,7 +21,7 @@ from app.packs.bookings.offer.package import Package
 from app.packs.bookings.offer.prepaid import Pass
 from app.packs.bookings.site.account_cards import STATE_LABELS
 from app.packs.bookings.site.month import requested_zone
-from app.site.frame import speak_to
+from app.site.frame import speak_language_of
 from app.site.payments import AFTER_PAYING
 
 package_pages = Blueprint("pass", __name__)  # the payment pages link back by the name of the noun
@@ -70,7 +70,7 @@ def buy(id: int) -> Any:
 @package_pages.get("/pass/<token>")
 def show(token: str) -> str:
     bought = Pass.by_token(token)
-    speak_to(bought.person)
+    speak_language_of(bought.person)
     papers = [paper for bill in bought.bills for paper in bill.invoices]
     warning = AFTER_PAYING.get(request.args.get("payment", "")) if bought.state == "open" else None
     return render_template(

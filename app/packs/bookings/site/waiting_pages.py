@@ -17,7 +17,7 @@ from app.packs.bookings.booking.waiting import Waiting
 from app.packs.bookings.offer.service import Service
 from app.packs.bookings.site.booking_pages import requested_practitioner
 from app.packs.bookings.site.month import requested_zone
-from app.site.frame import speak_to
+from app.site.frame import speak_language_of
 
 waiting_list = Blueprint("in_line", __name__)
 
@@ -47,7 +47,7 @@ def join(slug: str) -> Any:
 @waiting_list.get("/waiting/<token>")
 def show(token: str) -> str:
     waiting = Waiting.by_token(token)
-    speak_to(waiting.person)
+    speak_language_of(waiting.person)
     return render_template("bookings/waiting.html", waiting=waiting)
 
 
