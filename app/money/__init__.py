@@ -1,1 +1,4 @@
-"""What is asked for, what was paid, what goes back: whole minor units, forward only, and every capture ends somewhere."""
+"""Money: prices, bills, payments, refunds, invoices and the ledger.
+
+Amounts are whole minor units, states only move forward, and every captured payment settles its bill or is refunded.
+"""

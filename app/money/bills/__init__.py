@@ -1,1 +1,1 @@
-"""Payment requests and what follows: orders, payments, refunds, disputes, invoices, carts and the ledger."""
+"""Payment requests (bills) and what follows: orders, payments, refunds, disputes, invoices, carts, the ledger."""

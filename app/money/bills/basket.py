@@ -1,4 +1,4 @@
-"""Basket: several bills paid in one go. Each of them keeps its own money: its share is paid, invoiced and given back by itself."""
+"""Basket (cart): several bills paid with one gateway order; each is paid, invoiced and refunded by its own share."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ MOST = 10
 
 
 class Basket(Noun, Linked, GatewayOrder):
-    """One order at the gateway for several bills. What is in it is never changed: other bills are another basket."""
+    """One gateway order for several bills. Its contents never change: other bills are another basket."""
 
     link_kind = "basket"
     __table_args__ = (UniqueConstraint("gateway", "order_id"),)
@@ -47,14 +47,14 @@ class Basket(Noun, Linked, GatewayOrder):
 
     @classmethod
     def for_bills(cls, bills: Iterable[Bill]) -> Self:
-        """The same bills are the same basket, so that a double click is one order."""
+        """Return the basket of exactly these bills, or create it, so that a double click is one order."""
         chosen = sorted(set(bills), key=lambda each: each.id)
         if not 2 <= len(chosen) <= MOST:
             raise Refused(f"You can pay for 2 to {MOST} items at once.")
         if len({each.price.currency for each in chosen}) > 1:
             raise Refused("These items are in different currencies. Please pay for them separately.")
         with transaction():
-            chosen[0].lock()  # whoever clicks twice waits here, and finds the basket of the first click
+            chosen[0].lock()  # a second click waits here, and then finds the basket of the first one
             for each in chosen:
                 if no := cls._refusal_for(each):
                     raise Refused(no)
@@ -102,7 +102,7 @@ class Basket(Noun, Linked, GatewayOrder):
 
     @property
     def can_be_paid(self) -> bool:
-        """Only as a whole: when one of them is gone, the others are another basket."""
+        """Payable only as a whole; when one bill is gone, the others are another basket."""
         return all(each.can_be_paid for each in self.bills)
 
     @property
@@ -117,36 +117,36 @@ class Basket(Noun, Linked, GatewayOrder):
         about = f"{self.number}: " + ", ".join(each.thing.said_on_paper for each in self.bills)
         return OrderRequest(self.price, self.receipt, back, away, about[:250], payer, until)
 
-    # --- hearing of the money ---
+    # --- applying what the gateway reports ---
 
     def apply_charges(
         self, charges: Iterable[Charge], returned: Mapping[str, Sequence[GatewayRefund]] | None = None
     ) -> None:
-        """Each bill hears of its share by itself, in a transaction of its own: one that comes too late is no trouble to the others."""
+        """Apply each bill's share in its own transaction, so that a bill paid too late doesn't affect the others."""
         for charge in sorted(charges, key=lambda each: each.id):
-            told = (returned or {}).get(charge.id, ())
+            refunds = (returned or {}).get(charge.id, ())
             for bill, share in self._shares_of(charge):
                 with transaction():
                     bill.lock()
-                    Payment.for_charge(bill, share, basket=self).lock().apply_charge(share, bill.thing, told)
-            self._apply_dashboard_refunds(charge, told)
+                    Payment.for_charge(bill, share, basket=self).lock().apply_charge(share, bill.thing, refunds)
+            self._apply_dashboard_refunds(charge, refunds)
 
     def _shares_of(self, charge: Charge) -> list[tuple[Bill, Charge]]:
-        """To each what it asked for. Any other sum than that pays for nothing, and an attempt that failed is told once."""
+        """Split a charge among the bills. A wrong amount pays for nothing, and a failed attempt is recorded once."""
         bills = self.bills
         if charge.money != self.price or charge.state in ("created", "failed"):
             return [(bills[0], charge)]
         gone = charge.returned >= charge.money.amount
         return [(each, replace(charge, money=each.price, returned=each.price.amount if gone else 0)) for each in bills]
 
-    def _apply_dashboard_refunds(self, charge: Charge, told: Sequence[GatewayRefund]) -> None:
-        """Given back at the gateway's own pages: nobody said of which, so each gives what it has, one after the other."""
-        strangers = [each for each in told if each.state != "failed"]
-        if not strangers:
+    def _apply_dashboard_refunds(self, charge: Charge, refunds: Sequence[GatewayRefund]) -> None:
+        """Take refunds made in the gateway dashboard, which name no bill, from one share after the other."""
+        refunds = [each for each in refunds if each.state != "failed"]
+        if not refunds:
             return
         with transaction():
             shares = [each.lock() for each in Payment.shares_of(self.gateway, charge.id)]
-            for each in strangers:
+            for each in refunds:
                 left = (
                     each.money
                     if not any(Refund.find_match(share, each) for share in shares)
@@ -159,7 +159,7 @@ class Basket(Noun, Linked, GatewayOrder):
                         left -= bite
 
     def still_needs(self) -> str:
-        """Its bills say it."""
+        """Return nothing: the bills say what they still need."""
         return ""
 
     def __str__(self) -> str:
@@ -180,7 +180,7 @@ class InBasket(Noun):
 
 
 def find_order(name: str, order_id: str) -> Bill | Basket | None:
-    """Whatever this order of a gateway collects."""
+    """Find the bill or basket that this gateway order collects."""
     for kind in (Bill, Basket):
         found: Bill | Basket | None = session.scalar(
             select(kind).where(kind.gateway == name, kind.order_id == order_id)
@@ -192,7 +192,7 @@ def find_order(name: str, order_id: str) -> Bill | Basket | None:
 
 @every("Check for missed payments", minutes=1)
 def look_for_lost_payments() -> None:
-    """A webhook may be lost; the money is not."""
+    """Queue a check for every order that is due, because webhooks may be lost."""
     with transaction():
         for kind in (Bill, Basket):
             due = (

@@ -1,4 +1,4 @@
-"""Bill: what one thing costs, asked for once, however many attempts it takes to pay it."""
+"""Bill (payment request): one request for money, with its payments, refunds, revenue and due date."""
 
 from __future__ import annotations
 
@@ -29,46 +29,46 @@ from app.money.sums.amount import Money, money_column
 from app.money.sums.approval_limits import needs_four_eyes
 from app.money.sums.price import Price
 
-if TYPE_CHECKING:  # a basket holds bills; for the type checker alone, a bill knows in which it is
+if TYPE_CHECKING:  # for types only: at runtime baskets import bills
     from app.money.bills.basket import InBasket
 
 PARTS = {"whole": "Full amount", "deposit": "Deposit", "rest": "Balance"}
-_BEFORE = timedelta(days=3)  # it falls due, somebody is reminded
+_BEFORE = timedelta(days=3)  # a reminder is sent this long before the due date
 
 
 class Payable(Protocol):
-    """Anything with a price and a paid() can be paid for."""
+    """What a bill is for, such as a booking: it accepts or refuses the payment."""
 
     id: Mapped[int]
     __tablename__: str
 
     def lock(self) -> Any:
-        """Whatever paying could change, in the one order that everybody keeps."""
+        """Lock every row that a payment could change, in the fixed order of locks."""
 
     def accept_payment(self, payment: Payment) -> str | None:
-        """The money is here. Take it, or say why it has to go back; say so before changing anything."""
+        """Accept the payment, or return why it must be refunded, before changing anything."""
 
     def payment_failed(self, payment: Payment) -> None: ...
 
     def payment_waits(self, payment: Payment) -> None:
-        """It was promised, by a bank or over the counter, and is not here yet: wait for it."""
+        """The payment is authorised or awaits approval, and is not received yet."""
 
     def payment_lost(self, payment: Payment) -> None:
-        """It was here, and was taken away again: a cheque bounced, a refund was made elsewhere."""
+        """A received payment was lost again, because the cheque bounced."""
 
     def give_up(self) -> None:
-        """Whoever was to pay it does not want it any more, and nothing was paid."""
+        """The customer removed it from the cart, unpaid."""
 
     def awaits(self, bill: Bill) -> bool:
-        """Is there still something to be had for this money?"""
+        """Tell whether a payment of this bill is still wanted."""
 
     @property
     def is_delivered(self) -> bool:
-        """Has it happened already, so that what is paid now is earned at once?"""
+        """Tell whether it was delivered already, so that a payment is revenue at once."""
 
     @property
     def said_on_paper(self) -> str:
-        """What the bill is for, in a line."""
+        """What the bill is for, in one line of a document."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Why:
 
 @dataclass(frozen=True)
 class Terms:
-    """How a bill is asked for, where it is not simply all of it, now."""
+    """Terms of a bill other than the full amount, due now."""
 
     part: str = "whole"
     buyer: Mapping[str, str] = field(default_factory=dict)
@@ -121,18 +121,13 @@ class Bill(Noun, Linked, GatewayOrder):
     row_id: Mapped[int] = mapped_column(info={"label": "Record ID"})
     part: Mapped[str] = mapped_column(info={"label": "Type", "choices": PARTS})
     price: Mapped[Money] = money_column("price", info={"label": "Amount"})
-    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})  # what the price is made of; never changed
-    left: Mapped[list[Any]] = mapped_column(
-        info={"label": "Line items after refunds"}
-    )  # what of it still stands, after what went back
-    buyer: Mapped[dict[str, Any]] = mapped_column(
-        default=dict, info={"label": "Billed to", "personal": True}
-    )  # on the invoice: tax number, state, address
+    lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})  # never changed
+    left: Mapped[list[Any]] = mapped_column(info={"label": "Line items after refunds"})
+    # On the invoice: tax number, state, address.
+    buyer: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"label": "Billed to", "personal": True})
     due_at: Mapped[datetime | None] = mapped_column(info={"label": "Due"})
-    earned: Mapped[Money] = money_column(
-        "earned", info={"label": "Revenue recognised"}
-    )  # what of its net is delivered, and ours
-    delivered_at: Mapped[datetime | None] = mapped_column(info={"label": "Delivered"})  # when all that stands of it was
+    earned: Mapped[Money] = money_column("earned", info={"label": "Revenue recognised"})  # of the net
+    delivered_at: Mapped[datetime | None] = mapped_column(info={"label": "Delivered"})  # when everything was
 
     payments: Mapped[list[Payment]] = relationship(back_populates="bill", order_by="Payment.id")
     in_baskets: Mapped[list[InBasket]] = relationship("InBasket", back_populates="bill")
@@ -140,7 +135,7 @@ class Bill(Noun, Linked, GatewayOrder):
 
     @classmethod
     def issue(cls, thing: Noun, person: Person, price: Price, terms: Terms | None = None) -> Bill:
-        """Written in the transaction of the thing it is for; the gateway hears of it afterwards."""
+        """Create a bill in the transaction of what it is for; the gateway order follows later."""
         session.flush()
         terms, lines = terms or Terms(), price.as_json()
         bill = cls(
@@ -171,7 +166,7 @@ class Bill(Noun, Linked, GatewayOrder):
 
     @classmethod
     def next_for(cls, thing: Noun) -> Bill | None:
-        """The one to be paid next; when all are paid, the first."""
+        """Return the bill to be paid next; when all are paid, the first."""
         bills = cls.all_for(thing)
         return next((each for each in bills if each.state in ("open", "unpaid")), next(iter(bills), None))
 
@@ -203,7 +198,7 @@ class Bill(Noun, Linked, GatewayOrder):
 
     @property
     def is_promised(self) -> bool:
-        """Somebody took the money by hand, and a second pair of eyes has not seen it yet."""
+        """Tell whether staff recorded a payment that awaits a second approval."""
         return any(each.state == "authorized" and gateway.by_name(each.gateway).by_hand for each in self.payments)
 
     @property
@@ -216,11 +211,11 @@ class Bill(Noun, Linked, GatewayOrder):
 
     @property
     def paying(self) -> Payment | None:
-        """The payment that pays for it."""
+        """The payment that settles this bill."""
         return next((each for each in self.payments if each.pays), None)
 
     def still_needs(self) -> str:
-        """Why nobody can forget yet whom it is for."""
+        """Return why the customer's data can't be deleted yet."""
         return (
             say("%(number)s for %(amount)s has not been paid yet.", number=self.number, amount=self.price)
             if self.wants_money and (self.is_promised or self.thing.awaits(self))
@@ -254,7 +249,7 @@ class Bill(Noun, Linked, GatewayOrder):
         """Email the customer a link to pay. It leads to the same gateway order, so the amount can’t be paid twice."""
         tell(self.person, "money/pay_link", bill=self)
 
-    # --- hearing of the money ---
+    # --- applying what the gateway reports ---
 
     def apply_charges(
         self, charges: Iterable[Charge], returned: Mapping[str, Sequence[GatewayRefund]] | None = None
@@ -298,21 +293,22 @@ class Bill(Noun, Linked, GatewayOrder):
         self.close_order()
 
     def move_due_date(self, when: datetime) -> None:
-        """What it is for has moved to another time, and so has the day by which its rest is owed."""
+        """Move the due date and the reminder, because what the bill is for was rescheduled."""
         if self.due_at and self.wants_money:
             self.due_at = when
             remind(self.person, "money/pay_link", at=when - _BEFORE, bill=self)
 
-    # --- delivering, and giving back ---
+    # --- revenue and refunds ---
 
     def deliver(self, part: Money | None = None, of: str = "") -> None:
-        """What was paid for has happened, or will not be given back any more: from here on it is ours.
+        """Recognise revenue: what was paid for was delivered, or is no longer refundable.
 
-        Where one bill pays for several things, `part` of its net is, once for the one that it is a part `of`; without a part, all that is left is.
+        A bill for several things recognises `part` of its net, once for each `of`; without a part, all that is left.
         """
         with transaction():
             self.lock()
-            key = f"earn {self.id}/{self.paying.id if self.paying else 0}"  # once for each payment: a cheque may bounce after it was earned
+            # Once for each payment: a cheque may bounce after its revenue was recognised.
+            key = f"earn {self.id}/{self.paying.id if self.paying else 0}"
             key += f" {of}" if of else ""
             if self.state == "paid" and self.delivered_at is None and not is_posted(key):
                 net = self.unearned if part is None else min(part, self.unearned)
@@ -329,17 +325,17 @@ class Bill(Noun, Linked, GatewayOrder):
 
     @property
     def unearned(self) -> Money:
-        """What stands of its net, and is a deposit until it is delivered."""
+        """What is left of the net after refunds, and not recognised as revenue yet."""
         return self.standing.net - self.earned
 
     def give_back(self, money: Money, why: str, *, sure: bool = False) -> Refund | None:
-        """So much of what was paid for this goes back, as far as it is still here."""
+        """Refund this much of the settling payment, at most what is left of it."""
         payment = self.paying
         most = min(money, payment.left) if payment else Money(0, self.price.currency)
         return Refund.owe(payment, most, why, sure=sure) if payment and most else None
 
     def book_refund(self, refund: Refund, money: Money) -> None:
-        """A refund is certain: what it takes back of the price, of the tax and of the earnings is owed to the payer from now on."""
+        """Post a confirmed refund: the amount, with its share of tax and revenue, is owed to the payer."""
         payment = refund.payment
         if not money:
             return
@@ -356,7 +352,7 @@ class Bill(Noun, Linked, GatewayOrder):
         )
 
     def _reverse_revenue(self, money: Money, why: str, payment: Payment, refund: Refund | None = None) -> list[Side]:
-        """Cut it from what still stands, write a credit note over exactly that, and say which accounts give it: first what is not earned yet."""
+        """Reduce the bill, issue a credit note, and return the ledger sides: advances first, then revenue."""
         off, left = self.standing.cut(money)
         waits = min(off.net, self.unearned)
         self.earned -= off.net - waits
@@ -369,7 +365,7 @@ class Bill(Noun, Linked, GatewayOrder):
         ]
 
     def handle_bounce(self, payment: Payment, why: str) -> None:
-        """A cheque bounced: the bill is unpaid again, and everything that stood on it hears of it. What was to go back of it was never here."""
+        """Undo a payment whose cheque bounced: pending refunds lapse, and the bill is unpaid again or void."""
         promised = [each.reduce_by(each.money) for each in payment.refunds if each.state in ("owed", "to_approve")]
         owed = Money.total(promised, payment.money.currency)
         rest = payment.money - owed
@@ -398,17 +394,15 @@ class Bill(Noun, Linked, GatewayOrder):
         self.left, self.earned, self.delivered_at = self.lines, self.earned - self.earned, None
 
     def wants(self, message: Message) -> bool:
-        """Nobody is asked for money that is here, or that nobody waits for."""
+        """Tell whether a reminder still applies: the bill is payable, and was not moved to another date."""
         if message.template != "money/pay_link":
             return True
-        is_now = not message.kind or (
-            self.due_at is not None and message.due_at == self.due_at - _BEFORE
-        )  # not of a time that it has moved away from
-        return is_now and self.can_be_paid
+        is_current = not message.kind or (self.due_at is not None and message.due_at == self.due_at - _BEFORE)
+        return is_current and self.can_be_paid
 
 
 def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
-    """So much of everything that was paid for this, the last first. Never more than is here."""
+    """Refund an amount of what was paid for this, the latest payment first, and at most what is left."""
     made: list[Refund] = []
     for bill in reversed(Bill.all_for(thing)):
         if money.amount > 0 and (refund := bill.give_back(money, why)):
@@ -418,7 +412,7 @@ def give_back(thing: Noun, money: Money, why: str) -> list[Refund]:
 
 
 def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
-    """What was paid for this, and how much of it is here and not promised back."""
+    """Return how much was paid for this, and how much of it is neither refunded nor to be refunded."""
     payments = [each for each in (bill.paying for bill in Bill.all_for(thing)) if each]
     return Money.total((each.money for each in payments), currency), Money.total(
         (each.left for each in payments), currency
@@ -426,7 +420,7 @@ def paid_for(thing: Noun, currency: str) -> tuple[Money, Money]:
 
 
 def refunds_of(thing: Noun) -> list[Refund]:
-    """Everything that goes back, or went, of what was paid for this."""
+    """Return the refunds of what was paid for this, except declined ones."""
     return [
         refund
         for bill in Bill.all_for(thing)

@@ -1,4 +1,4 @@
-"""Business: who we are, on every page and every paper; what is written here stands above what the environment says."""
+"""Business details: name, address, GSTIN, logo, currency and time zone; they override the environment's settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _on_change: Callable[[Mapping[str, str]], None] | None = None
 
 
 class Business(Noun):
-    """One row. What is empty is as it was set up."""
+    """The only row of its table. Empty fields fall back to the settings."""
 
     __table_args__ = (CheckConstraint("id = 1", name="one"),)
     refusals: ClassVar[dict[str, str]] = {"business_one": "There can be only one set of business details."}
@@ -55,7 +55,7 @@ class Business(Noun):
 
     @classmethod
     def create_row(cls) -> None:
-        """The row is there from the first day, and empty."""
+        """Create the empty row, if it is missing."""
         if cls.current() is None:
             with transaction():
                 session.add(cls(id=1))
@@ -65,7 +65,7 @@ class Business(Noun):
         return session.get(cls, 1)
 
     def tidy(self) -> None:
-        """Checked before it is kept: an invoice that was issued with a wrong number cannot be taken back."""
+        """Normalise and check the details on saving, because invoices with a wrong number can't be undone."""
         self.tax_number, self.upi, self.currency = (
             self.tax_number.strip().upper(),
             self.upi.strip(),
@@ -81,9 +81,8 @@ class Business(Noun):
         if self.tax_number and is_gstin(self.tax_number):
             self.region = self.region or self.tax_number[:2]
             if self.region != self.tax_number[:2]:
-                wrong["region"] = (
-                    f"The tax number begins with {self.tax_number[:2]}, so the state must be {STATES[self.tax_number[:2]]}."
-                )
+                code = self.tax_number[:2]
+                wrong["region"] = f"The tax number begins with {code}, so the state must be {STATES[code]}."
         if self.upi and not is_vpa(self.upi):
             wrong["upi"] = "Enter a valid UPI address, such as practice@upi."
         wrong |= self._wrong_hours() | self._locked_fields()
@@ -99,7 +98,7 @@ class Business(Noun):
         return {}
 
     def _locked_fields(self) -> dict[str, str]:
-        """What is written down was written in a zone and in a currency: neither is changed under it."""
+        """Refuse another time zone once numbered documents exist, and another currency once amounts exist."""
         wrong = {}
         now: Any = inspect(self).attrs
         if self.timezone and not clock.is_zone(self.timezone):
@@ -120,8 +119,8 @@ class Business(Noun):
 
     @property
     def as_settings(self) -> dict[str, str]:
-        """By the names of the settings that it stands above, and where the logo is."""
-        said = {
+        """The fields that are set, by the names of the settings they override, and the logo's place."""
+        fields = {
             "business": self.name,
             "business_email": self.email,
             "business_phone": self.phone,
@@ -134,14 +133,14 @@ class Business(Noun):
             "currency": self.currency,
             "logo": self.logo.place if self.logo else "",
         }
-        return {name: value for name, value in said.items() if value}
+        return {name: value for name, value in fields.items() if value}
 
     def __str__(self) -> str:
         return self.name or "Default details"
 
 
 def _other_currency_in_use(currency: str) -> str:
-    """A currency other than this one in which something is written down, wherever that is."""
+    """Return another currency in which any noun has an amount, or nothing."""
     for noun in db.nouns():
         for money in inspect(noun).composites:
             column = next(each for each in money.columns if each.name.endswith("_currency"))
@@ -150,9 +149,9 @@ def _other_currency_in_use(currency: str) -> str:
     return ""
 
 
-def _announce(told: Mapping[str, str]) -> None:
+def _announce(details: Mapping[str, str]) -> None:
     if _on_change:
-        _on_change(told)
+        _on_change(details)
 
 
 def _read_settings(own: Session) -> Mapping[str, str]:
@@ -163,8 +162,8 @@ def _read_settings(own: Session) -> Mapping[str, str]:
 cache = ProcessCache("business", _read_settings, _announce)
 
 
-def configure(tell: Callable[[Mapping[str, str]], None]) -> None:
-    """Whom to tell who we are, now and whenever it is changed."""
+def configure(on_change: Callable[[Mapping[str, str]], None]) -> None:
+    """Set the function that applies the details, at the start and after each change."""
     global _on_change
-    _on_change = tell
+    _on_change = on_change
     cache.assume({})

@@ -1,4 +1,4 @@
-"""Dispute: a payer's bank wants the money of a payment back, and there is a day by which somebody has to answer."""
+"""Dispute (chargeback) of a payment: the amount withheld, the deadline for a response, and the outcome."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.money.sums.amount import Money, money_column
 
 
 class Dispute(Noun):
-    """One quarrel about one payment. What it was paid for stays as it is until staff decide otherwise."""
+    """One dispute about one payment. What was paid for stays as it is until staff decide."""
 
     states = "open", "under_review", "won", "lost", "closed"
     __table_args__ = (UniqueConstraint("gateway", "gateway_id"),)
@@ -34,17 +34,14 @@ class Dispute(Noun):
     gateway: Mapped[str] = gateway_column()
     gateway_id: Mapped[str] = mapped_column(info={"label": "Dispute ID"})
     money: Mapped[Money] = money_column("money", info={"label": "Amount"})
-    kept_back: Mapped[Money] = money_column(
-        "kept_back", info={"label": "Withheld by gateway"}
-    )  # what the gateway has taken from us meanwhile
-    reason: Mapped[str] = mapped_column(
-        default="", info={"says": lambda dispute: spaced(dispute.reason)}
-    )  # the gateway’s own word
+    kept_back: Mapped[Money] = money_column("kept_back", info={"label": "Withheld by gateway"})
+    # The reason in the gateway's own word.
+    reason: Mapped[str] = mapped_column(default="", info={"says": lambda dispute: spaced(dispute.reason)})
     respond_by: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Respond by"})
     look_at: Mapped[datetime | None] = mapped_column(index=True)
 
     def still_needs(self) -> str:
-        """Why nobody can forget yet who quarrels."""
+        """Return why the customer's data can't be deleted yet."""
         return (
             say("Dispute %(number)s for %(amount)s is still open.", number=self.gateway_id, amount=self.money)
             if self.state in ("open", "under_review")
@@ -53,29 +50,28 @@ class Dispute(Noun):
 
     @classmethod
     def check_gateway(cls, name: str, id: str) -> Dispute:
-        """Ask the gateway how it stands. Safe to do twice."""
-        told = gateway.by_name(name).fetch_dispute(id)
+        """Fetch the dispute from the gateway and apply its state. Safe to repeat."""
+        report = gateway.by_name(name).fetch_dispute(id)
         with transaction():
-            payment = next(iter(Payment.shares_of(name, told.payment_id)), None)
+            payment = next(iter(Payment.shares_of(name, report.payment_id)), None)
             if payment is None:
                 raise Missing("No payment was found for this dispute.")
             payment.lock()
-            found = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id)) or cls._open(
-                payment, told
-            )
-            found.apply_report(told)
-        return found
+            known = session.scalar(select(cls).where(cls.gateway == name, cls.gateway_id == id))
+            dispute = known or cls._open(payment, report)
+            dispute.apply_report(report)
+        return dispute
 
     @classmethod
-    def _open(cls, payment: Payment, told: GatewayDispute) -> Dispute:
-        nothing = Money(0, told.money.currency)
+    def _open(cls, payment: Payment, report: GatewayDispute) -> Dispute:
+        nothing = Money(0, report.money.currency)
         made = cls(
             payment=payment,
             gateway=payment.gateway,
-            gateway_id=told.id,
-            money=told.money,
+            gateway_id=report.id,
+            money=report.money,
             kept_back=nothing,
-            reason=told.reason,
+            reason=report.reason,
         )
         session.add(made)
         session.flush()
@@ -86,24 +82,24 @@ class Dispute(Noun):
         self.payment.lock()
         return super().lock()
 
-    def apply_report(self, told: GatewayDispute) -> None:
-        """Forward only: what is decided stays decided."""
-        self.respond_by, self.look_at = told.respond_by, clock.ahead(hours=6)
+    def apply_report(self, report: GatewayDispute) -> None:
+        """Apply the gateway's report, forward only: a decided dispute stays decided."""
+        self.respond_by, self.look_at = report.respond_by, clock.ahead(hours=6)
         if self.state not in ("open", "under_review"):
             return
-        if told.state not in ("won", "closed"):
-            self._withhold(Money(told.deducted, self.money.currency))
-        if told.state == "under_review" and self.state == "open":
+        if report.state not in ("won", "closed"):
+            self._withhold(Money(report.deducted, self.money.currency))
+        if report.state == "under_review" and self.state == "open":
             self.review()
-        elif told.state == "won":
+        elif report.state == "won":
             self.win()
-        elif told.state == "lost":
+        elif report.state == "lost":
             self.lose()
-        elif told.state == "closed":
+        elif report.state == "closed":
             self.end()
 
     def _withhold(self, so_far: Money) -> None:
-        """The gateway has taken so much from us by now, part of it perhaps since the last time we asked."""
+        """Post what the gateway has withheld since the last report; `so_far` is the total."""
         if so_far > self.kept_back:
             more = so_far - self.kept_back
             self._post(

@@ -1,4 +1,4 @@
-"""Invoice: what was sold, on paper: numbered without gaps, and never changed; what was wrong is put right by a credit note."""
+"""Invoice, receipt and credit note: numbered without gaps and immutable, with their PDF."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from app.money.sums.amount import Money, money_column
 from app.money.sums.price import Price
 from app.money.sums.tax import STATES, is_gstin
 
-if TYPE_CHECKING:  # a bill, a payment and a refund write invoices; for the type checker alone, an invoice knows them
+if TYPE_CHECKING:  # for types only: at runtime bills, payments and refunds import invoices
     from app.money.bills.bill import Bill
     from app.money.bills.payment import Payment
     from app.money.bills.refund import Refund
@@ -37,19 +37,19 @@ _upi = ""
 
 
 def configure(seller: Party, upi: str = "") -> None:
-    """Who we are on paper, from now on; what is written already keeps who we were."""
+    """Set the seller on new documents; existing ones keep theirs."""
     global _seller, _upi
     _seller, _upi = seller, upi
 
 
 class Invoice(Noun, Linked):
-    """One paper: an invoice, a receipt or a credit note. The database refuses to change or remove it."""
+    """One document: an invoice, a receipt or a credit note. The database refuses to change or delete it."""
 
     link_kind = "invoice"
     kept_by_law = unsaid("Tax law requires every invoice, receipt and credit note to be kept unchanged.")
     audited, final = False, True
     __table_args__ = (
-        # One bill that is paid is invoiced once for that payment, one payment receipted once, one refund credited once.
+        # One invoice and one receipt for each payment, one credit note for each refund.
         Index("invoice_once", "kind", "payment_id", unique=True, postgresql_where="kind <> 'credit_note'"),
         Index("invoice_credit_once", "refund_id", unique=True),
     )
@@ -99,7 +99,7 @@ class Invoice(Noun, Linked):
 
     @classmethod
     def _write(cls, kind: str, bill: Bill, price: Price, payment: Payment, **more: Any) -> Invoice:
-        """The number is taken last: whoever comes next in the series waits until this is committed, and gets the next one."""
+        """Create the document. Its number is assigned last, because it locks the series until the commit."""
         person, buyer = (
             bill.person,
             {"name": bill.person.name, "email": bill.person.email, "phone": bill.person.phone} | bill.buyer,
@@ -134,10 +134,10 @@ class Invoice(Noun, Linked):
         return f"{self.number.replace('/', '-')}.pdf"
 
     def render_pdf(self) -> bytes:
-        """The PDF: made anew each time from what is written, so it is the same each time."""
+        """Render the PDF. It is rendered anew each time, always with the same bytes."""
         zero = Money(0, self.total.currency)
         paid = zero if self.kind == "credit_note" else self.total
-        said = (f"Paid: {self.payment.method_label}",) if self.kind != "credit_note" else (self.why,)
+        note = self.why if self.kind == "credit_note" else f"Paid: {self.payment.method_label}"
         return render_document(
             Paper(
                 title=self.title,
@@ -152,7 +152,7 @@ class Invoice(Noun, Linked):
                 due=zero,
                 about=self.about,
                 refers_to=self.credits.number if self.credits else "",
-                notes=said,
+                notes=(note,),
             )
         )
 
@@ -164,25 +164,25 @@ class Invoice(Noun, Linked):
 
 
 def parse_buyer(typed: Mapping[str, str]) -> dict[str, str]:
-    """What an invoice shall say of the buyer beside their name: checked, and empty where they said nothing."""
-    told = {name: str(typed.get(name) or "").strip() for name in ("tax_number", "region", "address")}
-    told["tax_number"] = told["tax_number"].upper()
+    """Check the buyer's tax number, state and address for the invoice; fields left empty are left out."""
+    fields = {name: str(typed.get(name) or "").strip() for name in ("tax_number", "region", "address")}
+    fields["tax_number"] = fields["tax_number"].upper()
     wrong = {}
-    if told["tax_number"] and not is_gstin(told["tax_number"]):
+    if fields["tax_number"] and not is_gstin(fields["tax_number"]):
         wrong["tax_number"] = say("Enter a valid 15-character GSTIN, such as 29ABCDE1234F1ZW.")
-    if told["region"] and told["region"] not in STATES:
+    if fields["region"] and fields["region"] not in STATES:
         wrong["region"] = say("Choose a state from the list.")
-    if len(told["address"]) > 300:
+    if len(fields["address"]) > 300:
         wrong["address"] = say("Use at most %(n)s characters.", n=300)
-    if not wrong and told["tax_number"]:
-        told["region"] = told["tax_number"][:2]
+    if not wrong and fields["tax_number"]:
+        fields["region"] = fields["tax_number"][:2]
     if wrong:
         raise Invalid.fields_said(wrong)
-    return {name: value for name, value in told.items() if value}
+    return {name: value for name, value in fields.items() if value}
 
 
 def payment_request_pdf(bill: Bill, pay_link: str) -> bytes:
-    """What is still to be paid, on paper: with a code to scan and a link to press, and without a number of the tax series."""
+    """Render the PDF of a payment request: with a UPI code and a link, and without an invoice number."""
     return render_document(
         Paper(
             title="Payment request",
@@ -211,8 +211,10 @@ def document_lines(price: Price) -> list[PaperLine]:
     ]
 
 
-def _party(told: dict[str, Any]) -> Party:
-    return Party(**{name: told.get(name, "") for name in ("name", "address", "email", "phone", "tax_number", "region")})
+def _party(fields: dict[str, Any]) -> Party:
+    return Party(
+        **{name: fields.get(name, "") for name in ("name", "address", "email", "phone", "tax_number", "region")}
+    )
 
 
 def _place_of_supply(buyer: dict[str, Any], seller: Party) -> str:

@@ -1,4 +1,7 @@
-"""The books: every movement of money is written once, on two sides, and never rewritten."""
+"""Ledger: double-entry bookkeeping, with accounts, postings, holds and the trial balance.
+
+Debit = credit, and no changes: both are enforced by triggers in migrations/versions/2026_11_21_money.py.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ from app.kernel.workflow import move
 from app.money.gateways.gateway import gateway_label
 from app.money.sums.amount import Money, money_column
 
-# What an account is follows from the first word of its name: "gateway razorpay" is what Razorpay owes us.
+# The kind of an account follows from the first word of its name: "gateway razorpay" is what Razorpay owes us.
 KINDS = {
     "gateway": "asset",
     "cash": "asset",
@@ -83,7 +86,7 @@ OVERDRAWN = "The balance of this account isn’t sufficient."
 
 
 class Account(Noun):
-    """One page of the books. A guarded one keeps its balance in its row, and the database does not let it fall below what is held."""
+    """One account. A guarded one keeps its balance in its row, and a check keeps it above the amount on hold."""
 
     audited = False  # its lines are its history
     adds_are_heard = False
@@ -98,19 +101,17 @@ class Account(Noun):
     kind: Mapped[str] = mapped_column(
         info={"label": "Account type", "choices": ("asset", "liability", "income", "expense")}
     )
-    owner: Mapped[str] = mapped_column(default="")  # "person 12" for what is somebody's own
+    owner: Mapped[str] = mapped_column(default="")  # "person 12" for a wallet
     currency: Mapped[str]
     guarded: Mapped[bool] = mapped_column(default=False, info={"label": "Overdraft protection"})
-    balance: Mapped[int] = mapped_column(
-        BigInteger, default=0
-    )  # of a guarded account alone; kept by the database with every line
+    balance: Mapped[int] = mapped_column(BigInteger, default=0)  # of guarded accounts only; updated by a trigger
     held: Mapped[int] = mapped_column(BigInteger, default=0, info={"label": "On hold"})
 
     @classmethod
     def find_or_open(cls, name: str, currency: str, *, owner: str = "", guarded: bool = False) -> Account:
         same = select(cls).where(cls.name == name, cls.owner == owner, cls.currency == currency)
-        found = session.scalar(same)
-        if found is None:
+        account = session.scalar(same)
+        if account is None:
             always = {"created_at": clock.now(), "changed_at": clock.now(), "version": 1, "balance": 0, "held": 0}
             values = {
                 "name": name,
@@ -119,23 +120,22 @@ class Account(Noun):
                 "currency": currency,
                 "guarded": guarded,
             }
-            in_own_transaction(
-                insert(cls).values(values | always).on_conflict_do_nothing()
-            )  # two who open an account at one moment never wait in a ring
-            found = session.scalars(same).one()
-        return found
+            # In its own transaction, so that two openings at the same moment can't deadlock.
+            in_own_transaction(insert(cls).values(values | always).on_conflict_do_nothing())
+            account = session.scalars(same).one()
+        return account
 
     @classmethod
-    def wallet_of(cls, of: Noun, currency: str) -> Account:
-        """What we keep for somebody, and what they can never draw more than."""
-        return cls.find_or_open("wallet", currency, owner=f"{of.__tablename__} {of.id}", guarded=True)
+    def wallet_of(cls, owner: Noun, currency: str) -> Account:
+        """Return the wallet of this owner, which can't be overdrawn."""
+        return cls.find_or_open("wallet", currency, owner=f"{owner.__tablename__} {owner.id}", guarded=True)
 
     @property
     def available(self) -> Money:
         return Money(self.balance - self.held, self.currency)
 
     def hold(self, money: Money, key: str) -> Hold:
-        """Put this much aside: it is still theirs, and cannot be promised twice. The same key holds once."""
+        """Put an amount on hold, once for each key: it stays in the account, but is no longer available."""
         with transaction():
             self.lock()
             known: Hold | None = session.scalar(select(Hold).where(Hold.key == key))
@@ -154,20 +154,17 @@ class Account(Noun):
 
     @property
     def title(self) -> str:
-        """As an accountant calls it: Gateway balance: Razorpay, Output tax: CGST."""
+        """The accountant's title: Gateway balance: Razorpay, Output tax: CGST."""
         first, _, which = self.name.partition(" ")
         return f"{TITLES[first]}: {gateway_label(which) if first == 'gateway' else which}" if which else TITLES[first]
 
     def __str__(self) -> str:
-        return " ".join(
-            filter(
-                None, [self.title, self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""]
-            )
-        )
+        owner, currency = self.owner and f"of {self.owner}", self.currency if self.currency != "INR" else ""
+        return " ".join(filter(None, [self.title, owner, currency]))
 
 
 class Hold(Noun):
-    """Part of an account that is promised: released again, or taken."""
+    """An amount on hold in an account, to be released or used."""
 
     states = "held", "released", "taken"
     __table_args__ = (CheckConstraint("money_amount > 0", name="something"),)
@@ -195,7 +192,7 @@ class Hold(Noun):
 
 
 class Posting(Noun):
-    """One thing that happened to money: its lines add up to nothing, and the database sees to it. Never changed, never removed."""
+    """One ledger entry, whose lines balance. The database checks that, and refuses changes and deletion."""
 
     known_as = unsaid("Accounting entry")
     audited, final = False, True
@@ -214,7 +211,7 @@ class Posting(Noun):
     lines: Mapped[list[Line]] = relationship(back_populates="posting", order_by="Line.id")
 
     def reverse(self, why: str) -> None:
-        """A mistake is not erased: the same lines the other way round stand beside it, once."""
+        """Correct a mistake by a posting with the same lines, debit and credit swapped; once."""
         back = [(line.account, -line.money) for line in self.lines]
         if (
             write_posting(
@@ -235,7 +232,7 @@ class Posting(Noun):
 
 
 class Line(Noun):
-    """One side of a posting: above zero to the left (debit), below zero to the right (credit)."""
+    """One line of a posting: above zero is a debit, below zero a credit."""
 
     audited, final = False, True
     adds_are_heard = False
@@ -265,15 +262,15 @@ Side = tuple[str | Account, Money]
 
 
 def post(key: str, what: str, *sides: Side, about: Noun, person: Person | None = None) -> Posting | None:
-    """Write it down, once: the same key a second time changes nothing. Sums of zero leave no line, and no lines no posting."""
+    """Post an entry, once for each key. Zero amounts make no line, and without lines there is no posting."""
     return write_posting(key, what, *sides, noun=about.__tablename__, row_id=about.id, person=person)
 
 
 def write_posting(
     key: str, what: str, *sides: Side, noun: str, row_id: int | None, person: Person | None, reverses: int | None = None
 ) -> Posting | None:
-    together = [(account, money) for account, money in sides if money]
-    if not together:
+    lines = [(account, money) for account, money in sides if money]
+    if not lines:
         return None
     moment = clock.now()
     values = {
@@ -298,10 +295,10 @@ def write_posting(
     rows = [
         {"posting_id": new, "account_id": account.id, "money_amount": money.amount, "money_currency": money.currency}
         | times
-        for account, (_, money) in zip(_accounts_of(together), together, strict=True)
+        for account, (_, money) in zip(_accounts_of(lines), lines, strict=True)
     ]
     session.execute(insert(Line.__table__), sorted(rows, key=lambda row: row["account_id"]))
-    for account, _ in together:
+    for account, _ in lines:
         if isinstance(account, Account) and account.guarded:
             session.expire(account, ["balance"])
     return Posting.get(new)
@@ -312,7 +309,7 @@ def is_posted(key: str) -> bool:
 
 
 def _accounts_of(sides: Sequence[Side]) -> list[Account]:
-    """Those that are only named are read together, and opened where nobody has used them before."""
+    """Return the accounts, with those given by name read in one query, and opened on first use."""
     names = [account for account, _ in sides if isinstance(account, str)]
     found = session.scalars(select(Account).where(Account.name.in_(names), Account.owner == "")) if names else ()
     known = {(each.name, each.currency): each for each in found}
@@ -325,22 +322,22 @@ def _accounts_of(sides: Sequence[Side]) -> list[Account]:
 
 
 def balance_of(name: str, currency: str, *, owner: str = "", about: Noun | None = None) -> Money:
-    """What an account comes to: debits above zero. With `about`, what it comes to for one thing alone."""
-    found = (
+    """Return the balance of an account, debits above zero; with `about`, only the entries about that record."""
+    total = (
         select(func.coalesce(func.sum(Line.__table__.c.money_amount), 0))
         .select_from(Line)
         .join(Account, Line.account_id == Account.id)
     )
-    found = found.where(Account.name == name, Account.owner == owner, Account.currency == currency)
+    total = total.where(Account.name == name, Account.owner == owner, Account.currency == currency)
     if about is not None:
-        found = found.join(Posting, Line.posting_id == Posting.id).where(
+        total = total.join(Posting, Line.posting_id == Posting.id).where(
             Posting.noun == about.__tablename__, Posting.row_id == about.id
         )
-    return Money(int(session.scalar(found) or 0), currency)
+    return Money(int(session.scalar(total) or 0), currency)
 
 
 def imbalance() -> dict[str, int]:
-    """The figure that must be nothing: what all lines of each currency come to, where it is not zero; and guarded accounts that lie."""
+    """Return what doesn't balance, by currency, and guarded accounts whose balance is wrong; normally nothing."""
     amount, currency = Line.__table__.c.money_amount, Line.__table__.c.money_currency
     sums = select(currency, func.sum(amount)).group_by(currency).having(func.sum(amount) != 0)
     found: dict[str, int] = {name: int(total) for name, total in session.execute(sums)}
@@ -359,13 +356,13 @@ def imbalance() -> dict[str, int]:
 
 @every("Check that the books balance", days=1)
 def check_the_books() -> None:
-    """Nobody can write books that are wrong; should they be wrong all the same, this job fails and stays where staff look."""
+    """Fail if the books don't balance, so that staff see the failed job, although the database should prevent it."""
     if wrong := imbalance():
         raise RuntimeError(f"The books do not add up: {wrong}")
 
 
 def trial_balance_rows(moment: datetime | None = None) -> list[Any]:
-    """Each account with the sums of both of its sides: the trial balance, up to and with this day."""
+    """Return the trial balance: each account with its debit and credit totals, up to and including this day."""
     amount = Line.__table__.c.money_amount
     left, right = (
         func.coalesce(func.sum(amount).filter(amount > 0), 0),

@@ -1,4 +1,4 @@
-"""Owed: what a noun can do that is one sum of one person: asked for at once, paid once, and then done with."""
+"""One-off charge: a mixin for nouns that are one amount owed by one customer, such as a fine or a fee."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ from app.money.sums.price import Price
 
 
 class OneOffCharge(Linked):
-    """The noun brings a `person`, a `price` and the states `open` and `paid`; it calls `ask` when it is written, and `let_off` when nobody has to pay."""
+    """Needs `person`, `price` and the states `open` and `paid`.
+
+    Call `request_payment` on a new record, and `waive_payment` when it no longer has to be paid.
+    """
 
     if TYPE_CHECKING:
         __tablename__: str
@@ -39,17 +42,17 @@ class OneOffCharge(Linked):
 
     @property
     def bill(self) -> Bill:
-        return Bill.all_for(self)[0]  # type: ignore[arg-type]  # whoever mixes this in is a noun
+        return Bill.all_for(self)[0]  # type: ignore[arg-type]  # the mixin's class is a noun
 
     def request_payment(self) -> None:
-        """For the money, with a link to pay."""
+        """Create the bill, and email the link to pay it."""
         session.add(self)
         session.flush()
         bill = Bill.issue(self, self.person, Price.untaxed(self.said_on_paper, self.price))  # type: ignore[arg-type]
         tell(self.person, "money/pay_link", bill=bill)
 
     def waive_payment(self) -> None:
-        """Nobody has to pay it any more."""
+        """Cancel the bill, if it is unpaid."""
         if self.bill.wants_money:
             self.bill.cancel()
 
@@ -58,7 +61,7 @@ class OneOffCharge(Linked):
 
     @property
     def is_delivered(self) -> bool:
-        """There is nothing more to do for it than to pay it."""
+        """Delivered when paid: there is nothing else to deliver."""
         return bool(self.state == "paid")
 
     def accept_payment(self, payment: Payment) -> str | None:
@@ -76,9 +79,9 @@ class OneOffCharge(Linked):
         tell(self.person, "money/pay_link", key=f"unpaid again:{payment.id}", bill=payment.bill)
 
     def give_up(self) -> None:
-        """It is still owed: only staff can let somebody off."""
+        """Do nothing: removing it from a cart doesn't waive it, which only staff can do."""
 
-    @move("open", to="paid")  # type: ignore[type-var]  # whoever mixes this in is a noun
+    @move("open", to="paid")  # type: ignore[type-var]  # the mixin's class is a noun
     def settle(self, paid_with: str) -> None:
         """The payment has arrived."""
 

@@ -1,4 +1,7 @@
-"""Order: a sum that a gateway is asked to collect: announced once, paid on its page, and looked at until it is clear what came of it."""
+"""Gateway order: created once, paid on the gateway's page, and checked (polled) until its outcome is certain.
+
+Webhook, browser and scheduler all end in `check_gateway`.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +20,9 @@ from app.money.gateways.gateway import Charge, CheckoutForm, GatewayRefund, Orde
 
 
 class GatewayOrder:
-    """Whatever is collected by one order of a gateway: a bill, or several at once."""
+    """The part that a bill and a basket share: each is collected by one order at a gateway."""
 
-    if TYPE_CHECKING:  # every noun that is one brings these
+    if TYPE_CHECKING:  # provided by the noun
         id: Any
         number: Any
         handle: Any
@@ -31,11 +34,11 @@ class GatewayOrder:
 
         @property
         def is_awaited(self) -> bool:
-            """Is there still something to be had for this money?"""
+            """Tell whether a payment is still wanted."""
 
         @property
         def is_settled(self) -> bool:
-            """All that could come has come."""
+            """Tell whether everything was paid."""
 
         @property
         def order_request(self) -> OrderRequest: ...
@@ -43,25 +46,25 @@ class GatewayOrder:
         def apply_charges(
             self, charges: Iterable[Charge], returned: Mapping[str, Sequence[GatewayRefund]] | None = None
         ) -> None:
-            """What the gateway says of each attempt, taken to heart. Safe to hear twice."""
+            """Apply what the gateway reports of each attempt and its refunds. Safe to repeat."""
 
         def lock(self) -> Self: ...
 
     gateway: Mapped[str] = gateway_column("Gateway for online payment")
     order_id: Mapped[str | None] = mapped_column(info={"label": "Gateway order ID"})
-    orders: Mapped[int] = mapped_column(default=0)  # how many the gateway closed before they were paid
+    orders: Mapped[int] = mapped_column(default=0)  # how many orders the gateway closed unpaid
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
 
     @property
     def receipt(self) -> str:
-        """What the gateway files it under: with a random part, because a number may come again after a restored backup."""
+        """The reference at the gateway, with a random part, because numbers may repeat after a backup is restored."""
         return f"{self.number}-{self.handle[:8]}" + (f"-{self.orders}" if self.orders else "")
 
     # --- asking for the money ---
 
     def announce(self) -> str:
-        """Tell the gateway to expect this money, once. No transaction is open while it thinks."""
+        """Create the order at the gateway, once, without an open transaction while waiting for it."""
         if not self.wants_money:
             raise Refused("There is nothing left to pay here.")
         if self.order_id is None:
@@ -72,59 +75,57 @@ class GatewayOrder:
         return self.order_id
 
     def _keep_order_id(self, order_id: str) -> None:
-        """The first one stays: another click may have been quicker, and its order is the one that a payer holds."""
+        """Keep the first order ID: a concurrent click may have been quicker, and the payer may be using its order."""
         self.lock()
         if self.order_id is None:
             self.order_id = order_id
 
     def open_checkout(self) -> CheckoutForm:
-        """The way to the gateway's page. An order that the gateway has closed is looked at once more, and then asked for anew."""
-        here, order_id = gateway.by_name(self.gateway), self.announce()
+        """Return the form for the gateway's page. An expired order is checked once more, and then replaced."""
+        its_gateway, order_id = gateway.by_name(self.gateway), self.announce()
         try:
-            return here.checkout_form(order_id, self.order_request)
+            return its_gateway.checkout_form(order_id, self.order_request)
         except OrderExpired:
             self.check_gateway()
             with transaction():
                 self.lock()
                 if self.order_id == order_id and self.wants_money:
                     self.order_id, self.orders = None, self.orders + 1
-            return here.checkout_form(self.announce(), self.order_request)
+            return its_gateway.checkout_form(self.announce(), self.order_request)
 
     def close_order(self) -> None:
-        """Ask the gateway to take no more money for this."""
+        """Queue a request to the gateway to accept no more payments for this."""
         if self.order_id:
             later(close_order, self, key=f"close:{type(self).__name__.lower()}:{self.id}:{self.orders}")  # type: ignore[arg-type]
 
-    # --- hearing of the money ---
+    # --- applying what the gateway reports ---
 
     def handle_return(self, fields: Mapping[str, str]) -> str:
-        """The payer's browser says that it is paid: believe only the gateway, and ask it. Answers "" or what is wrong."""
+        """Handle the payer's return: verify it, and ask the gateway. Returns "" or an error code."""
         wrong = gateway.by_name(self.gateway).verify_return(self.order_id or "", fields)
         if not wrong:
             self.check_gateway()
         return wrong
 
     def check_gateway(self) -> None:
-        """Ask the gateway what happened, and take it to heart. Webhook, browser and clock all end here; safe to do twice."""
+        """Fetch the charges and refunds of this order and apply them. Safe to repeat."""
         if self.order_id:
-            here = gateway.by_name(self.gateway)
-            charges = here.list_charges(self.order_id)
-            self.apply_charges(
-                charges,
-                {each.id: here.list_refunds(each.id) for each in charges if each.returned and each.state == "captured"},
-            )
+            its_gateway = gateway.by_name(self.gateway)
+            charges = its_gateway.list_charges(self.order_id)
+            refunded = [each.id for each in charges if each.returned and each.state == "captured"]
+            self.apply_charges(charges, {id: its_gateway.list_refunds(id) for id in refunded})
 
     def check_again(self) -> None:
-        """Growing gaps: minutes at first, hours for the days in which a bank may still change its mind.
+        """Check on schedule, in growing intervals: minutes at first, then every hour for four days.
 
-        The next look is written down before this one begins: however this one ends, nothing is forgotten.
+        The next check is scheduled before this one starts, so that none is lost if it fails.
         """
         gap = min(timedelta(minutes=2) * 2 ** min(self.looked, 6), timedelta(hours=1))
         over = clock.now() > self.created_at + timedelta(days=4)
         with transaction():
             self.lock()
             self.looked += 1
-            waits = self.wants_money and self.is_awaited  # the rest of a deposit may be paid weeks later
+            waits = self.wants_money and self.is_awaited  # a balance may be paid weeks after the deposit
             self.look_at = None if self.is_settled or (over and not waits) else clock.now() + gap
         self.check_gateway()
 

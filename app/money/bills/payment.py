@@ -1,4 +1,4 @@
-"""Payment: one attempt to pay a bill. It only moves forward, and a captured one pays for something or goes back."""
+"""Payment: one attempt to pay a bill. It only moves forward, and a captured one settles the bill or is refunded."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from app.money.gateways import gateway
 from app.money.gateways.gateway import Charge, GatewayRefund, gateway_column, gateway_label
 from app.money.sums.amount import Money, money_column
 
-if TYPE_CHECKING:  # a bill knows its payments; for the type checker alone, a payment knows its bill
+if TYPE_CHECKING:  # for types only: at runtime bills import payments
     from app.money.bills.basket import Basket
     from app.money.bills.bill import Bill, Payable
     from app.money.bills.dispute import Dispute
 
-REFUNDABLE = "captured", "partly_refunded"  # what can still go back, in whole or in part
+REFUNDABLE = "captured", "partly_refunded"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,16 +75,13 @@ def _cannot_refund(payment: Payment) -> str | None:
 
 
 class Payment(Noun):
-    """What the gateway calls a payment: `failed` is not the end of it, `captured` is for ever."""
+    """One attempt at the gateway, or recorded by staff. `failed` may still be captured; `captured` is final."""
 
     states = "created", "failed", "authorized", "captured", "partly_refunded", "refunded", "bounced"
     __table_args__ = (
-        UniqueConstraint(
-            "gateway", "gateway_id", "bill_id"
-        ),  # what was paid for several bills at once is a share for each …
-        Index(
-            "payment_once", "gateway", "gateway_id", unique=True, postgresql_where=text("basket_id is null")
-        ),  # … and anything else is one
+        # A gateway payment is one row, or with a basket one row for each bill.
+        UniqueConstraint("gateway", "gateway_id", "bill_id"),
+        Index("payment_once", "gateway", "gateway_id", unique=True, postgresql_where=text("basket_id is null")),
         CheckConstraint("back_amount between 0 and money_amount", name="back"),
         CheckConstraint("back_currency = money_currency", name="one_currency"),
         CheckConstraint("not pays or owed_back = ''", name="one_end"),
@@ -95,35 +92,27 @@ class Payment(Noun):
     bill_id: Mapped[int] = mapped_column(ForeignKey("bill.id"), index=True)
     bill: Mapped[Bill] = relationship("Bill", back_populates="payments", lazy="joined", innerjoin=True)
     basket_id: Mapped[int | None] = mapped_column(ForeignKey("basket.id"), index=True)
-    basket: Mapped[Basket | None] = relationship(
-        "Basket", back_populates="payments"
-    )  # with which it was paid, together with others
+    basket: Mapped[Basket | None] = relationship("Basket", back_populates="payments")
     gateway: Mapped[str] = gateway_column("Method")
     gateway_id: Mapped[str] = mapped_column(info={"label": "Payment ID"})
     money: Mapped[Money] = money_column("money", info={"label": "Amount"})
-    back: Mapped[Money] = money_column(
-        "back", info={"label": "Refunded or pending"}
-    )  # what went back, or was promised to
+    back: Mapped[Money] = money_column("back", info={"label": "Refunded or pending"})
     method: Mapped[str] = mapped_column(default="", info={"label": "Reference"})
     error: Mapped[str] = mapped_column(default="")
     taken_at: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Paid"})  # by the gateway's clock
-    captured_at: Mapped[datetime | None] = mapped_column(
-        index=True, info={"label": "Received"}
-    )  # by ours, when we heard of it
+    captured_at: Mapped[datetime | None] = mapped_column(index=True, info={"label": "Received"})  # by our clock
     cleared_at: Mapped[datetime | None] = mapped_column(info={"label": "Cheque cleared"})
-    pays: Mapped[bool] = mapped_column(
-        default=False, info={"label": "Settles the payment request"}
-    )  # a captured one either pays for its bill …
-    owed_back: Mapped[str] = mapped_column(
-        default="", info={"label": "Refund reason"}
-    )  # … or says here why it has to go back
-    taken_by: Mapped[int | None]  # whose hands it went through, when it was cash, a cheque or a transfer
+    # A captured payment either settles its bill, or says in owed_back why it is refunded.
+    pays: Mapped[bool] = mapped_column(default=False, info={"label": "Settles the payment request"})
+    owed_back: Mapped[str] = mapped_column(default="", info={"label": "Refund reason"})
+    taken_by: Mapped[int | None]  # the user who recorded a payment in cash, by cheque or by bank transfer
 
     refunds: Mapped[list[Refund]] = relationship(back_populates="payment", order_by="Refund.id")
     disputes: Mapped[list[Dispute]] = relationship("Dispute", back_populates="payment")
 
     @classmethod
     def for_charge(cls, bill: Bill, charge: Charge, *, through: str = "", basket: Basket | None = None) -> Payment:
+        """Return the payment of this bill that the charge is about, or create it."""
         name = through or (basket or bill).gateway
         same = select(cls).where(cls.gateway == name, cls.gateway_id == charge.id)
         payment = session.scalar(same.where(cls.bill_id == bill.id) if basket else same)
@@ -146,12 +135,12 @@ class Payment(Noun):
 
     @property
     def left(self) -> Money:
-        """What of it is still here, and not promised back."""
+        """The amount that is neither refunded nor to be refunded."""
         return self.money - self.back if self.state in REFUNDABLE else Money(0, self.money.currency)
 
     @property
     def gone(self) -> Money:
-        """What the gateway has sent back of it, as far as we have heard."""
+        """The amount refunded at the gateway, as far as reported."""
         return Money.total(
             (each.money for each in self.refunds if each.gateway_id and each.state in ("sent", "done")),
             self.money.currency,
@@ -159,35 +148,35 @@ class Payment(Noun):
 
     @classmethod
     def shares_of(cls, name: str, id: str) -> Sequence[Payment]:
-        """What the gateway knows as one payment: one row, or with a basket one for each bill."""
+        """Return the rows of one gateway payment: one, or with a basket one for each bill."""
         return session.scalars(select(cls).where(cls.gateway == name, cls.gateway_id == id).order_by(cls.bill_id)).all()
 
     @property
     def order(self) -> Bill | Basket:
-        """What the gateway was asked to collect when this was paid."""
+        """The bill or basket whose gateway order was paid."""
         return self.basket or self.bill
 
     @property
     def is_disputed(self) -> bool:
-        """Has the payer's bank taken it up, or even taken it?"""
+        """Tell whether a dispute about it is open or lost."""
         shares = self.shares_of(self.gateway, self.gateway_id) if self.basket_id else [self]
         return any(dispute.state in ("open", "under_review", "lost") for each in shares for dispute in each.disputes)
 
     @property
     def account(self) -> str:
-        """Where in the books it lies."""
+        """The ledger account that holds the money."""
         places = {"cash": "cash", "bank": "bank", "cheque": "bank" if self.cleared_at else "cheques"}
         return places.get(self.gateway, f"gateway {self.gateway}")
 
     @property
     def is_cleared(self) -> bool:
-        """A cheque is not money before the bank has paid it; everything else is."""
+        """A cheque is cleared once the bank has paid it; everything else always is."""
         return self.gateway != "cheque" or self.cleared_at is not None
 
-    # --- what the gateway says ---
+    # --- applying what the gateway reports ---
 
     def apply_charge(self, charge: Charge, thing: Payable, returned: Sequence[GatewayRefund] = ()) -> None:
-        """Forward only: what is heard late, twice or in the wrong order changes nothing."""
+        """Apply a report, forward only: one that is late, repeated or out of order changes nothing."""
         waits = self.state in ("created", "failed", "authorized")
         if charge.state == "refunded" and waits:
             self.came_and_went(charge)
@@ -241,13 +230,16 @@ class Payment(Noun):
 
     @move("created", "failed", "authorized", to="refunded", label="Mark as refunded at the gateway")
     def came_and_went(self, charge: Charge) -> None:
-        """The gateway refunded the payment before it was recorded here. Nothing is owed, and nothing is posted to the ledger."""
+        """The gateway refunded the payment before it was recorded here.
+
+        Nothing is owed, and nothing is posted to the ledger.
+        """
         self.method, self.money, self.back = charge.method, charge.money, Money(0, charge.money.currency)
 
-    # --- going back ---
+    # --- refunds ---
 
     def owe_back(self, why: str) -> None:
-        """It pays for nothing, so all of it goes back."""
+        """Refund all of it, because it settles nothing."""
         self.owed_back = why
         Refund.owe(self, self.left, why, sure=True)
 
@@ -259,7 +251,8 @@ class Payment(Noun):
         when=_cannot_refund,
         careful=True,
         confirm=lambda it: (
-            f"You can refund up to {it.left} of {it.money} to {it.bill.person.name} ({it.bill.person.email}) by the original payment method ({it.gateway_label})."
+            f"You can refund up to {it.left} of {it.money} to {it.bill.person.name} ({it.bill.person.email}) "
+            f"by the original payment method ({it.gateway_label})."
         ),
     )
     def give_back(self, asked: GiveBack) -> str:
@@ -274,7 +267,7 @@ class Payment(Noun):
     def went_back(self) -> None:
         """The payment has been refunded in full."""
 
-    # --- money taken by hand ---
+    # --- payments recorded by staff ---
 
     @move("authorized", by="Accountant", label="Approve payment", when=_cannot_approve)
     def approve(self) -> None:
@@ -315,7 +308,7 @@ class Payment(Noun):
         self.bill.handle_bounce(self, asked.why)
 
     def news(self) -> dict[str, Any]:
-        """What a hook hears of it."""
+        """Return the data of webhooks about it."""
         bill, captured = self.bill, self.captured_at
         return {
             "state": self.state,
@@ -331,7 +324,7 @@ class Payment(Noun):
 
     @property
     def method_label(self) -> str:
-        """How it came, for a person: "Cash, receipt 7", "Razorpay pay_Nx12"."""
+        """The method with its reference: "Cash, receipt 7", "Razorpay pay_Nx12"."""
         return (
             f"{self.gateway_label}, {self.method}"
             if gateway.by_name(self.gateway).by_hand
@@ -347,7 +340,7 @@ class Payment(Noun):
 
 
 def parse_amount(amount: str, most: Money) -> Money:
-    """An amount that somebody typed into a small form: above zero, and no more than there is. Empty means all of it."""
+    """Parse an amount typed by staff: above zero and at most `most`; empty means all of it."""
     try:
         money = Money.parse(amount, most.currency) if amount.strip() else most
     except ValueError as error:

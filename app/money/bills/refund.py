@@ -1,4 +1,4 @@
-"""Refund: money that goes back the way it came; promised once, sent until the gateway has it, and never more than was paid."""
+"""Refund of a payment, in full or in part: promised once, sent until the gateway has it, and at most what was paid."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from app.money.gateways.gateway import Declined, GatewayRefund, gateway_column, 
 from app.money.sums.amount import Money, money_column
 from app.money.sums.approval_limits import needs_four_eyes
 
-if TYPE_CHECKING:  # a payment knows its refunds; for the type checker alone, a refund knows its payment
+if TYPE_CHECKING:  # for types only: at runtime payments import refunds
     from app.money.bills.payment import Payment
 
-PENDING = "to_approve", "owed", "sent", "failed"  # promised, and not yet with the payer
+PENDING = "to_approve", "owed", "sent", "failed"  # promised, and not received yet
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _cannot_settle_by_dispute(refund: Refund) -> str | None:
 
 
 class Refund(Noun):
-    """So much of one payment, on its way back."""
+    """An amount of one payment that is refunded."""
 
     states = "owed", "to_approve", "sent", "done", "failed", "declined"
     state_labels: ClassVar[dict[str, str]] = {
@@ -98,10 +98,8 @@ class Refund(Noun):
     reference: Mapped[str] = mapped_column(default="")
     tries: Mapped[int] = mapped_column(default=1, info={"label": "Attempts"})
     trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
-    asked_by: Mapped[int | None]  # a member of staff; empty when the house owes it anyway
-    elsewhere: Mapped[bool] = mapped_column(
-        default=False, info={"label": "Made in the gateway dashboard"}
-    )  # made at the gateway's own dashboard, not here
+    asked_by: Mapped[int | None]  # a member of staff; empty if it is owed anyway
+    elsewhere: Mapped[bool] = mapped_column(default=False, info={"label": "Made in the gateway dashboard"})
     look_at: Mapped[datetime | None] = mapped_column(index=True)
     looked: Mapped[int] = mapped_column(default=0)
     owed_at: Mapped[datetime | None] = mapped_column(info={"label": "Confirmed"})
@@ -109,7 +107,7 @@ class Refund(Noun):
 
     @classmethod
     def owe(cls, payment: Payment, money: Money, why: str, *, sure: bool = False) -> Refund:
-        """Promise it. What the house owes anyway (`sure`) goes at once; a large sum that somebody decided waits for a second pair of eyes."""
+        """Create a refund. One that is owed anyway (`sure`) starts at once; a large one by staff waits for approval."""
         with transaction():
             payment.lock()
             decided = None if sure or actor().is_house else actor().user_id
@@ -146,7 +144,7 @@ class Refund(Noun):
 
     @property
     def key(self) -> str:
-        """The same for every try until the gateway has said no: so it gives back once, however often we ask."""
+        """The idempotency key: the same for every attempt until the gateway declines, so that it refunds once."""
         return f"{self.number}-{self.payment.bill.handle[:8]}-{self.tries}"
 
     @property
@@ -155,7 +153,7 @@ class Refund(Noun):
 
     @property
     def what_next(self) -> str:
-        """For whoever asked for it."""
+        """What happens next, for the member of staff who requested it."""
         if self.state == "to_approve":
             return f"{self.number}: {self.money} will be refunded once someone else has approved it."
         if self.state == "owed" and self.is_by_hand:
@@ -177,7 +175,8 @@ class Refund(Noun):
         label="Approve refund",
         when=_cannot_approve,
         confirm=lambda it: (
-            f"{it.money} will be refunded to {it.payment.bill.person.name} by the original payment method ({it.gateway_label}). Reason: {it.why}"
+            f"{it.money} will be refunded to {it.payment.bill.person.name} "
+            f"by the original payment method ({it.gateway_label}). Reason: {it.why}"
         ),
     )
     def approve(self) -> None:
@@ -191,43 +190,43 @@ class Refund(Noun):
         self.payment.back -= self.money
 
     def start(self) -> None:
-        """From here on it is owed, whatever happens: so it stands in the books."""
+        """Post the refund, which is owed from now on, and queue its request to the gateway."""
         self.book_debt(self.money)
         if not self.is_by_hand:
             self.look_at = clock.ahead(minutes=15)
             later(send_refund, self)
 
     def book_debt(self, money: Money) -> None:
-        """What is owed from now on stands in the books, and on paper."""
+        """Post that it is owed, with the credit note."""
         self.owed_at = clock.now()
         self.payment.bill.book_refund(self, money)
 
-    # --- going ---
+    # --- sending ---
 
     def send(self) -> None:
-        """Ask the gateway. Whatever is lost on the way, the same key is the same refund."""
+        """Request the refund from the gateway; with the same key, a repeated request is the same refund."""
         if self.state != "owed" or self.is_by_hand:
             return
-        here = gateway.by_name(self.gateway)
+        its_gateway = gateway.by_name(self.gateway)
         if self.payment.is_disputed:
             self.fail("This payment is disputed. A refund would pay the customer twice.")
             return
         try:
-            told = here.send_refund(self.payment.gateway_id, self.money, self.key)
+            report = its_gateway.send_refund(self.payment.gateway_id, self.money, self.key)
         except Declined as no:
-            known = here.list_refunds(self.payment.gateway_id)
+            reports = its_gateway.list_refunds(self.payment.gateway_id)
             with transaction():
                 self.lock()
-                Refund.apply_reports(self.payment, known)  # it may have gone back at the gateway's dashboard meanwhile
+                Refund.apply_reports(self.payment, reports)  # it may have been refunded in the gateway dashboard
                 if self.state == "owed":
                     self.fail(no.words)
             return
         with transaction():
             self.lock()
-            Refund.apply_report(self.payment, told, mine=self)
+            Refund.apply_report(self.payment, report, mine=self)
 
     def check_gateway(self) -> None:
-        """How far is it? The clock asks with growing gaps until it is there."""
+        """Check on schedule, in growing intervals, until it is completed."""
         gap = min(timedelta(minutes=15) * 2 ** min(self.looked, 7), timedelta(days=1))
         with transaction():
             self.lock()
@@ -238,67 +237,67 @@ class Refund(Noun):
         elif self.state == "sent":
             self.apply_locked(gateway.by_name(self.gateway).list_refunds(self.payment.gateway_id))
 
-    def apply_locked(self, told: Iterable[GatewayRefund]) -> None:
+    def apply_locked(self, reports: Iterable[GatewayRefund]) -> None:
         with transaction():
             self.lock()
-            Refund.apply_reports(self.payment, told)
+            Refund.apply_reports(self.payment, reports)
 
     @classmethod
-    def apply_reports(cls, payment: Payment, told: Iterable[GatewayRefund]) -> None:
-        """What we know of comes first: one that did not get there makes room for one that was made elsewhere.
+    def apply_reports(cls, payment: Payment, reports: Iterable[GatewayRefund]) -> None:
+        """Apply known refunds first, because one that failed makes room for one from the dashboard.
 
-        Of a share, what was made elsewhere is told by its basket.
+        Of a basket's share only known ones are applied; the basket handles those from the dashboard.
         """
         if payment.basket_id:
-            told = [each for each in told if cls.find_match(payment, each)]
-        for each in sorted(told, key=lambda it: cls.find_match(payment, it) is None):
+            reports = [each for each in reports if cls.find_match(payment, each)]
+        for each in sorted(reports, key=lambda it: cls.find_match(payment, it) is None):
             cls.apply_report(payment, each)
 
     @classmethod
-    def apply_report(cls, payment: Payment, told: GatewayRefund, mine: Refund | None = None) -> None:
-        """One refund, as the gateway sees it: ours by its number or by our key, or one that was made elsewhere. Safe to hear twice."""
-        refund = mine if mine and mine.gateway_id in (None, told.id) else cls.find_match(payment, told)
+    def apply_report(cls, payment: Payment, report: GatewayRefund, mine: Refund | None = None) -> None:
+        """Apply one report: of a refund of ours, by ID or key, or of one from the dashboard. Safe to repeat."""
+        refund = mine if mine and mine.gateway_id in (None, report.id) else cls.find_match(payment, report)
         if refund is None:
-            if told.state == "failed":
+            if report.state == "failed":
                 return
-            refund = cls._made_elsewhere(payment, told)
-        refund.gateway_id = told.id
-        if told.state == "pending" and refund.state == "owed":
+            refund = cls._made_elsewhere(payment, report)
+        refund.gateway_id = report.id
+        if report.state == "pending" and refund.state == "owed":
             refund.is_on_its_way()
-        elif told.state == "done" and refund.state in ("owed", "sent", "failed"):
+        elif report.state == "done" and refund.state in ("owed", "sent", "failed"):
             refund.finish()
-        elif told.state == "failed" and refund.state in ("owed", "sent"):
+        elif report.state == "failed" and refund.state in ("owed", "sent"):
             refund.fail("The gateway couldn’t deliver the refund to the customer’s account.")
 
     @classmethod
-    def find_match(cls, payment: Payment, told: GatewayRefund) -> Refund | None:
-        alike = [each for each in payment.refunds if each.gateway_id == told.id]
-        alike += [each for each in payment.refunds if told.key and each.key == told.key and each.gateway_id is None]
+    def find_match(cls, payment: Payment, report: GatewayRefund) -> Refund | None:
+        alike = [each for each in payment.refunds if each.gateway_id == report.id]
+        alike += [each for each in payment.refunds if report.key and each.key == report.key and each.gateway_id is None]
         return next(iter(alike), None)
 
     @classmethod
-    def _made_elsewhere(cls, payment: Payment, told: GatewayRefund) -> Refund:
-        """Somebody pressed a button at the gateway. Where that leaves no room for what we had promised ourselves, it takes its place."""
-        short, covered = told.money - payment.left, Money(0, told.money.currency)
+    def _made_elsewhere(cls, payment: Payment, report: GatewayRefund) -> Refund:
+        """Record a refund from the gateway dashboard; it replaces pending ones that no longer fit in the payment."""
+        short, covered = report.money - payment.left, Money(0, report.money.currency)
         for own in [each for each in payment.refunds if each.state in ("to_approve", "owed", "failed")]:
             if short.amount > 0:
                 bite = min(own.money, short)
                 covered += own.reduce_by(bite)
                 short -= bite
-        refund = cls._create(payment, told.money, "Refunded in the gateway dashboard.", elsewhere=True)
+        refund = cls._create(payment, report.money, "Refunded in the gateway dashboard.", elsewhere=True)
         refund.look_at = clock.ahead(minutes=15)
-        refund.book_debt(told.money - covered)
+        refund.book_debt(report.money - covered)
         tell_the_house("money/refunded_elsewhere", refund=refund)
         return refund
 
     def reduce_by(self, to: Money) -> Money:
-        """So much of this promise was kept by somebody else; answers how much of that is in the books already."""
+        """Reduce this refund by an amount refunded otherwise; return how much of it was posted already."""
         self.payment.back -= to
         if to == self.money:
             self.overtake()
         else:
             self.money -= to
-            self.tries += 1  # another sum is another request, and needs another key
+            self.tries += 1  # another amount is another request, with another key
         return to if self.owed_at else Money(0, to.currency)
 
     @move("owed", to="sent", label="Mark as processing")
@@ -346,11 +345,14 @@ class Refund(Noun):
         "failed", to="declined", by="Accountant", label="Mark as settled by chargeback", when=_cannot_settle_by_dispute
     )
     def settle_by_dispute(self) -> None:
-        """The customer already received the amount through a lost dispute, so no refund is sent. It still counts as refunded."""
+        """The customer already received the amount through a lost dispute, so no refund is sent.
+
+        It still counts as refunded.
+        """
         self._post("settled by dispute", "settled by chargeback", ("disputes-lost", -self.money))
 
     def _post(self, key: str, what: str, from_where: tuple[str, Money]) -> None:
-        """It is owed no more, and this is where it was taken from."""
+        """Post that it is no longer owed, and which account it was taken from."""
         bill = self.payment.bill
         post(
             f"{key} {self.id}",
@@ -367,7 +369,7 @@ class Refund(Noun):
         self.trouble, self.look_at = "The amount was refunded another way.", None
 
     def news(self) -> dict[str, Any]:
-        """What a hook hears of it."""
+        """Return the data of webhooks about it."""
         return {
             "number": self.number,
             "state": self.state,
@@ -379,7 +381,7 @@ class Refund(Noun):
         }
 
     def still_needs(self) -> str:
-        """Why nobody can forget yet to whom it goes."""
+        """Return why the customer's data can't be deleted yet."""
         return (
             say("A refund of %(amount)s is still pending (%(number)s).", amount=self.money, number=self.number)
             if self.state in PENDING
@@ -406,7 +408,7 @@ def check_refund(refund: Refund) -> None:
 
 @every("Check pending refunds", minutes=1)
 def look_after_refunds() -> None:
-    """A reply may be lost, and a bank may take its time; the payer's money is not forgotten."""
+    """Queue a check for every pending refund that is due."""
     with transaction():
         due = (
             select(Refund)

@@ -1,1 +1,1 @@
-"""Sums: amounts, prices, tax, coupons, quotes and refund policies; pure rules about money."""
+"""Pricing rules: amounts, prices, tax, coupons, quotes and refund policies."""

@@ -1,31 +1,12 @@
-"""An amount in words, as the law and the bank want it beside the figures."""
+"""Amounts in words, for invoices: “Rupees one lakh only”, with Indian or Western grouping."""
 
 from __future__ import annotations
 
 from app.money.sums.amount import Money
 
-_SMALL = (
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-    "seventeen",
-    "eighteen",
-    "nineteen",
-)
+_ONES = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_TEENS = ("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen")
+_SMALL = _ONES + _TEENS
 _TENS = ("", "", "twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
 _INDIAN = (10**12, "lakh crore"), (10_000_000, "crore"), (100_000, "lakh"), (1_000, "thousand"), (100, "hundred")
 _WESTERN = (
@@ -64,18 +45,18 @@ _COINS = {
 
 
 def amount_in_words(money: Money) -> str:
-    """Rupees one lakh twenty-three thousand four hundred fifty-six and paise seventy-eight only."""
+    """Write out an amount: Rupees one lakh twenty-three thousand and paise seventy-eight only."""
     if money.amount < 0:
         raise ValueError("An amount below zero is not written in words.")
     major, minor = _COINS.get(money.currency, (money.currency, "fraction"))
     whole, _, coins = money.plain.partition(".")
     steps = _INDIAN if money.currency == "INR" else _WESTERN
-    said = f"{major} {number_in_words(int(whole), steps)}"
-    return f"{said} and {minor} {number_in_words(int(coins), steps)} only" if coins.strip("0") else f"{said} only"
+    words = f"{major} {number_in_words(int(whole), steps)}"
+    return f"{words} and {minor} {number_in_words(int(coins), steps)} only" if coins.strip("0") else f"{words} only"
 
 
 def number_in_words(number: int, steps: tuple[tuple[int, str], ...] = _WESTERN) -> str:
-    """Each step says how many of it there are, and what is left goes to the next. Without a step of its own, one crore one crore could be two things."""
+    """Write out a number. “Lakh crore” is a step of its own, because “one crore crore” would be ambiguous."""
     if number < 20:
         return _SMALL[number]
     if number < 100:
@@ -83,5 +64,5 @@ def number_in_words(number: int, steps: tuple[tuple[int, str], ...] = _WESTERN) 
         return f"{_TENS[tens]}-{_SMALL[ones]}" if ones else _TENS[tens]
     size, name = next(each for each in steps if number >= each[0])
     many, left = divmod(number, size)
-    said = f"{number_in_words(many, steps)} {name}"
-    return f"{said} {number_in_words(left, steps)}" if left else said
+    words = f"{number_in_words(many, steps)} {name}"
+    return f"{words} {number_in_words(left, steps)}" if left else words

@@ -1,4 +1,4 @@
-"""Limits: above which sum a second pair of eyes is needed, for what is taken by hand and for what goes back."""
+"""Approval limit (four eyes): above it, refunds and payments recorded by staff need a second approval."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from app.money.sums.amount import Money
 _above = Money(1_000_000, "INR")
 
 
-def configure(money: Money) -> None:
+def configure(above: Money) -> None:
     global _above
-    _above = money
+    _above = above
 
 
 def needs_four_eyes(money: Money) -> bool:
-    """Another currency than the house's own is always looked at twice."""
+    """Tell whether a second approval is needed; in a currency other than the limit's it always is."""
     return money.currency != _above.currency or money > _above

@@ -1,4 +1,4 @@
-"""Coupon: something off, for those who have the word for it; so often and no more, whoever asks at the same moment."""
+"""Coupon: discount codes, with dates and usage limits that hold under concurrent use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.money.sums.amount import Money, money_column
 
-# A stranger who tries words out does not hear which of them exist; nor, with somebody else's mailbox, whether they came here before.
+# One text for unknown and for expired codes, so that guessing reveals neither which codes exist nor who used one.
 UNKNOWN = unsaid("This coupon doesn’t exist or isn’t valid today.")
 SPENT = unsaid("This coupon has been fully used, or was already used with this email address.")
 
@@ -28,7 +28,7 @@ def _refusal(words: str) -> Invalid:
 
 
 class Coupon(Noun):
-    """A word, and what it takes off."""
+    """A discount code: a percentage or an amount."""
 
     states = "active", "ended"
     state_labels: ClassVar[dict[str, str]] = {"ended": "Inactive"}
@@ -36,7 +36,8 @@ class Coupon(Noun):
         CheckConstraint("percent between 0 and 100", name="percent"),
         CheckConstraint("(percent > 0) <> (coalesce(amount_amount, 0) > 0)", name="one_kind"),
         CheckConstraint(
-            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 and amount_amount > 0",
+            "uses_at_most > 0 and uses_each > 0 and minimum_amount >= 0 and off_at_most_amount > 0 "
+            "and amount_amount > 0",
             name="sense",
         ),
         CheckConstraint("until > since", name="window"),
@@ -57,7 +58,7 @@ class Coupon(Noun):
     since: Mapped[datetime | None] = mapped_column(info={"label": "Valid from"})
     until: Mapped[datetime | None] = mapped_column(info={"label": "Valid until"})
     uses_at_most: Mapped[int | None] = mapped_column(info={"label": "Maximum uses"})
-    uses_each: Mapped[int | None] = mapped_column(info={"label": "Maximum uses per customer"})  # by one mailbox
+    uses_each: Mapped[int | None] = mapped_column(info={"label": "Maximum uses per customer"})  # counted by mailbox
     minimum: Mapped[Money | None] = money_column("minimum", nullable=True, info={"label": "Minimum price"})
     off_at_most: Mapped[Money | None] = money_column("off_at_most", nullable=True, info={"label": "Maximum discount"})
     used: Mapped[int] = mapped_column(default=0, info={"label": "Times used"})
@@ -74,7 +75,7 @@ class Coupon(Noun):
 
     @classmethod
     def by_code(cls, typed: str) -> Coupon:
-        """What somebody typed into the field; small letters and spaces around do not matter."""
+        """Return the coupon for typed text; case and surrounding spaces don't matter."""
         if not is_on("coupons"):
             raise _refusal(say("Coupons aren’t accepted here."))
         found: Coupon | None = session.scalar(select(cls).where(cls.code == typed.strip().upper()[:40]))
@@ -83,7 +84,7 @@ class Coupon(Noun):
         return found
 
     def discount_on(self, price: Money) -> Money:
-        """How much it takes off this price, if it can be used for it at all. Never below zero."""
+        """Return the discount on this price, at most the price itself; refuse where the coupon can't be used."""
         moment = clock.now()
         if self.state != "active" or (self.until and moment >= self.until) or (self.since and moment < self.since):
             raise _refusal(say(UNKNOWN))
@@ -95,7 +96,7 @@ class Coupon(Noun):
         return min(off, price, *([self.off_at_most] if self.off_at_most else []))
 
     def redeem(self, person: Person, thing: Noun) -> None:
-        """One use, for one thing. Whoever comes at the same moment waits at this lock, and then hears that it is used up."""
+        """Count one use for this thing. A concurrent use waits at the lock and then sees the limit."""
         self.lock()
         use = session.scalar(select(CouponUse).where(CouponUse.coupon_id == self.id, *_used_for(thing)))
         if use is not None and use.state == "taken":
@@ -134,7 +135,7 @@ class Coupon(Noun):
 
 
 class CouponUse(Noun):
-    """One use of a coupon. It comes back once, when what it was for is not paid."""
+    """One use of a coupon; released once if what it was for is not paid."""
 
     states = "taken", "given_back"
     state_labels: ClassVar[dict[str, str]] = {"taken": "Used", "given_back": "Released"}
@@ -164,7 +165,7 @@ class CouponUse(Noun):
 
 
 def release_coupon(thing: Noun) -> None:
-    """Whatever coupon this thing used can be used again."""
+    """Release the use of a coupon by this thing."""
     for use in session.scalars(select(CouponUse).where(*_used_for(thing), CouponUse.state == "taken")):
         use.lock()
         if use.state == "taken":
@@ -172,7 +173,7 @@ def release_coupon(thing: Noun) -> None:
 
 
 def redeem_again(thing: Noun, person: Person) -> str | None:
-    """The thing is wanted after all, at the price that was promised with a coupon: take it once more, or say why not."""
+    """Count a released use again, because the payment came late; return why not, if it can't be."""
     for use in session.scalars(select(CouponUse).where(*_used_for(thing), CouponUse.state == "given_back")):
         try:
             use.coupon.redeem(person, thing)

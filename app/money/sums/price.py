@@ -1,4 +1,4 @@
-"""Price: what something costs, line by line; a pure function of what is asked for, what is taken off, and where it goes."""
+"""Price calculation: lines with discount, net and tax (GST), as a pure function of items, discount and place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Item:
     label: str
     price: Money
     quantity: int = 1
-    rate: int = 0  # tax, in hundredths of a per cent
+    rate: int = 0  # tax, in basis points
     included: bool = True
     code: str = ""  # HSN or SAC
 
@@ -45,17 +45,15 @@ class Line:
         return Money.total([self.net, *self.taxes.values()], self.net.currency)
 
     def cut(self, share: Money) -> tuple[Line, Line]:
-        """This much of the line, and what is left of it. Net and taxes are cut alike, and nothing is lost by rounding."""
-        of, whole = share.amount, self.total.amount or 1
-        taxes = {name: tax.fraction(of, whole) for name, tax in self.taxes.items()}
+        """Cut the line into this share of its total and the rest; net and taxes in proportion, without loss."""
+        cut, whole = share.amount, self.total.amount or 1
+        taxes = {name: tax.fraction(cut, whole) for name, tax in self.taxes.items()}
         net = share - Money.total(taxes.values(), share.currency)
-        part = replace(
-            self, listed=self.listed.fraction(of, whole), off=self.off.fraction(of, whole), net=net, taxes=taxes
-        )
+        listed, off = self.listed.fraction(cut, whole), self.off.fraction(cut, whole)
         left = {name: tax - taxes[name] for name, tax in self.taxes.items()}
-        return part, replace(
-            self, listed=self.listed - part.listed, off=self.off - part.off, net=self.net - net, taxes=left
-        )
+        part = replace(self, listed=listed, off=off, net=net, taxes=taxes)
+        rest = replace(self, listed=self.listed - listed, off=self.off - off, net=self.net - net, taxes=left)
+        return part, rest
 
     def as_json(self) -> dict[str, Any]:
         taxes = {name: tax.amount for name, tax in self.taxes.items()}
@@ -86,7 +84,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Price:
-    """The lines, and what they come to."""
+    """The lines of a price, and their totals."""
 
     lines: tuple[Line, ...]
     currency: str
@@ -113,21 +111,20 @@ class Price:
 
     @property
     def taxes(self) -> dict[str, Money]:
-        """Each tax by its name, over all lines."""
+        """The total of each tax, by name."""
         names = dict.fromkeys(name for each in self.lines for name in each.taxes)
         return {name: self._sum(each.taxes[name] for each in self.lines if name in each.taxes) for name in names}
 
     def cut(self, share: Money) -> tuple[Price, Price]:
-        """A deposit and the rest; what goes back and what stays: each line gives its share, and the two add up to the whole."""
+        """Cut the price into this share and the rest, such as deposit and balance; each line in proportion."""
         if not Money(0, self.currency) <= share <= self.total:
             raise Invalid.fields_said({"amount": f"Enter an amount from {Money(0, self.currency)} to {self.total}."})
         if not share:
             return Price((), self.currency), self
         shares = share.split([each.total.amount for each in self.lines])
-        pairs = [line.cut(of) for line, of in zip(self.lines, shares, strict=True)]
-        return Price(tuple(part for part, _ in pairs if part.total), self.currency), Price(
-            tuple(left for _, left in pairs if left.total), self.currency
-        )
+        pairs = [line.cut(each) for line, each in zip(self.lines, shares, strict=True)]
+        parts, rests = (tuple(line for line in lines if line.total) for lines in zip(*pairs, strict=True))
+        return Price(parts, self.currency), Price(rests, self.currency)
 
     def as_json(self) -> list[Any]:
         return [each.as_json() for each in self.lines]
@@ -138,15 +135,15 @@ class Price:
 
     @classmethod
     def untaxed(cls, label: str, money: Money) -> Price:
-        """A plain sum, without tax."""
+        """Return a price of one line, without tax."""
         return cls((Line(label, money, Money(0, money.currency), money),), money.currency)
 
-    def _sum(self, each: Iterable[Money]) -> Money:
-        return Money.total(each, self.currency)
+    def _sum(self, amounts: Iterable[Money]) -> Money:
+        return Money.total(amounts, self.currency)
 
 
 def price_of_items(items: Sequence[Item], *, off: Money | None = None, place: Place | None = None) -> Price:
-    """What this costs. What is taken off is shared among the lines before tax, and never makes anything cheaper than free."""
+    """Calculate the price. The discount is split among the lines before tax, and is at most the price."""
     currency = items[0].price.currency
     zero = Money(0, currency)
     listed = [each.listed for each in items]

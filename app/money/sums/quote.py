@@ -1,4 +1,4 @@
-"""Quote: a price that was named, with what it was worked out from, and until when it holds."""
+"""Price quote: a price with its calculation, guaranteed for half an hour."""
 
 from __future__ import annotations
 
@@ -30,17 +30,15 @@ def configure(state: str) -> None:
 
 
 class Quote(Noun, Linked):
-    """What we said something costs. Whoever takes it in time gets it at this price, whatever the price list says by then."""
+    """A quoted price, which holds until it expires even if the price list changes."""
 
-    audited = False  # it is its own record, and every visitor who opens a form is named one
+    audited = False  # it is its own record, and every visitor who opens a form gets one
     link_kind = "quote"
     states = "named", "taken", "lapsed"
     state_labels: ClassVar[dict[str, str]] = {"named": "Open", "taken": "Accepted", "lapsed": "Expired"}
 
-    about: Mapped[str] = mapped_column(
-        info={"label": "For"}
-    )  # what it is the price of, in the pack's own words: "first-consultation"
-    basis: Mapped[dict[str, Any]] = mapped_column(info={"label": "Calculation"})  # what it was worked out from
+    about: Mapped[str] = mapped_column(info={"label": "For"})  # in the pack's own words: "first-consultation"
+    basis: Mapped[dict[str, Any]] = mapped_column(info={"label": "Calculation"})
     lines: Mapped[list[Any]] = mapped_column(info={"label": "Line items"})
     total: Mapped[Money] = money_column("total")
     coupon_id: Mapped[int | None] = mapped_column(ForeignKey("coupon.id"))
@@ -57,10 +55,10 @@ class Quote(Noun, Linked):
         buyer_state: str = "",
         asked: Mapping[str, Any] | None = None,
     ) -> Self:
-        """Worked out here and now, from the price list alone; what a customer sends is what they want, never what it costs."""
-        found = Coupon.by_code(coupon) if coupon.strip() else None
+        """Calculate the price from the price list and save it. Customers send what they want, never what it costs."""
+        redeemed = Coupon.by_code(coupon) if coupon.strip() else None
         listed = Money.total((each.listed for each in items), items[0].price.currency)
-        off = found.discount_on(listed) if found else None
+        off = redeemed.discount_on(listed) if redeemed else None
         place = Place(_seller_state, buyer_state or _seller_state)
         price = price_of_items(items, off=off, place=place)
         listed_items = [
@@ -75,18 +73,18 @@ class Quote(Noun, Linked):
         ]
         basis = {
             "items": listed_items,
-            "coupon": found.code if found else "",
+            "coupon": redeemed.code if redeemed else "",
             "off": off.amount if off else 0,
             "seller": place.seller,
             "buyer": place.buyer,
         }
-        basis["asked"] = dict(asked or {})  # the customer's own choices, so that this price is not taken for other ones
+        basis["asked"] = dict(asked or {})  # the customer's choices, so that the price is not used for other ones
         quote = cls(
             about=about,
             basis=basis,
             lines=price.as_json(),
             total=price.total,
-            coupon=found,
+            coupon=redeemed,
             holds_until=clock.ahead(minutes=MINUTES),
         )
         session.add(quote)

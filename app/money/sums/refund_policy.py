@@ -1,4 +1,4 @@
-"""Refund policy: how much goes back, by how long before it is called off; data that staff edit, and one pure function."""
+"""Refund policy (cancellation policy): the percentage refunded, by how early a booking is cancelled."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ from app.kernel.workflow import move
 from app.money.sums.amount import Money
 
 _STEP = re.compile(r"\s*(?P<hours>\d{1,4})\s*h?\s*[:=]\s*(?P<percent>\d{1,3})\s*%?\s*")
-INVALID_STEPS = "Enter steps such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded, which can’t rise as the start gets closer."
+INVALID_STEPS = (
+    "Enter steps such as “48h: 100%, 24h: 50%”: hours before the start, and the percentage refunded, "
+    "which can’t rise as the start gets closer."
+)
 
 
 class RefundPolicy(Noun):
-    """Steps in time, each with its share. What is promised to a customer is copied, so that a change is not a change of old promises."""
+    """Steps of hours and percentages. Bookings copy the text, so that a change doesn't affect existing ones."""
 
     states = "in_use", "retired"
     state_labels: ClassVar[dict[str, str]] = {"in_use": "Active", "retired": "Inactive"}
@@ -28,7 +31,8 @@ class RefundPolicy(Noun):
     tiers: Mapped[str] = mapped_column(
         info={
             "label": "Refund steps",
-            "help": "“48h: 100%, 24h: 50%” means a full refund up to 48 hours before the start, 50% up to 24 hours before, and none after that.",
+            "help": "“48h: 100%, 24h: 50%” means a full refund up to 48 hours before the start, "
+            "50% up to 24 hours before, and none after that.",
         }
     )
 
@@ -52,32 +56,32 @@ class RefundPolicy(Noun):
 
 
 def parse_steps(tiers: str) -> list[tuple[int, int]]:
-    """(48, 100), (24, 50): the longest first, and nobody gets more for calling off later."""
+    """Parse the steps as (hours, percent), the longest notice first; the percentage can't rise as it gets shorter."""
     parts: list[Any] = [_STEP.fullmatch(each) for each in tiers.split(",") if each.strip()]
     if not parts or not all(parts):
         raise Invalid.fields_said({"tiers": INVALID_STEPS})
-    found = sorted(((int(each["hours"]), int(each["percent"])) for each in parts), reverse=True)
-    shares = [share for _, share in found]
-    if len({hours for hours, _ in found}) != len(found) or max(shares) > 100 or shares != sorted(shares, reverse=True):
+    steps = sorted(((int(each["hours"]), int(each["percent"])) for each in parts), reverse=True)
+    shares = [share for _, share in steps]
+    if len({hours for hours, _ in steps}) != len(steps) or max(shares) > 100 or shares != sorted(shares, reverse=True):
         raise Invalid.fields_said({"tiers": INVALID_STEPS})
-    return found
+    return steps
 
 
 def policy_in_words(tiers: str, left: timedelta | None = None) -> str:
-    """The policy in a sentence: "Free cancellation up to 48 hours before. 50% refund up to 24 hours before. No refund after that."
+    """Describe the policy: "Free cancellation up to 48 hours before. No refund after that."
 
-    With the time that is `left`, only the steps that can still be reached are said.
+    If the time `left` is given, only the steps that still apply are included.
     """
-    latest = {share: hours for hours, share in parse_steps(tiers)}  # two steps with one share are one step
+    latest = {share: hours for hours, share in parse_steps(tiers)}  # steps with the same share are one step
     steps = [
         (hours, share) for share, hours in latest.items() if share and (left is None or timedelta(hours=hours) <= left)
     ]
     if not steps:
         return say("This booking is non-refundable.")
-    said = [_step_in_words(share, _notice_in_words(hours)) for hours, share in steps]
+    sentences = [_step_in_words(share, _notice_in_words(hours)) for hours, share in steps]
     if steps[-1][0]:
-        said.append(say("No refund after that."))
-    return " ".join(said)
+        sentences.append(say("No refund after that."))
+    return " ".join(sentences)
 
 
 def _step_in_words(share: int, before: str) -> str:
@@ -95,10 +99,10 @@ def _notice_in_words(hours: int) -> str:
 
 
 def refund_percent(tiers: str, before: timedelta) -> int:
-    """The share that goes back when it is called off so long before. Exactly at a step counts as in time."""
+    """Return the percentage refunded with this much notice; exactly at a step counts as in time."""
     return next((share for hours, share in parse_steps(tiers) if before >= timedelta(hours=hours)), 0)
 
 
 def capped_steps(tiers: str, share: int) -> str:
-    """The same steps, none of which gives back more than this."""
+    """Return the steps with every percentage capped at this one."""
     return ", ".join(f"{hours}h: {min(each, share)}%" for hours, each in parse_steps(tiers)) if tiers else ""

@@ -1,4 +1,4 @@
-"""Tax: what of a price belongs to the state, and what it is called there."""
+"""Tax (GST): splits a price into net and CGST, SGST or IGST; Indian states, and the check of a GSTIN."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _LETTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True)
 class Place:
-    """Where it is sold, and where to: by the state codes of GST. Empty for who is not registered, or not known."""
+    """Seller's and buyer's states, as GST state codes; empty if not registered or not known."""
 
     seller: str = ""
     buyer: str = ""
@@ -70,7 +70,7 @@ class Place:
 
 @dataclass(frozen=True)
 class TaxSplit:
-    """A price taken apart: net + taxes are the total, to the last coin."""
+    """A price split into net and taxes, which add up to it exactly."""
 
     net: Money
     taxes: Mapping[str, Money]
@@ -82,7 +82,7 @@ class TaxSplit:
 
 
 def split_tax(price: Money, rate: int, *, included: bool, place: Place) -> TaxSplit:
-    """`rate` in hundredths of a per cent. Within one state the two halves are equal, as the law has it; so each is rounded by itself."""
+    """Split a price, with `rate` in basis points. CGST and SGST are equal by law, so each is rounded on its own."""
     if not rate:
         return TaxSplit(price, {}, {})
     base = 10_000 + rate if included else 10_000
@@ -97,7 +97,7 @@ def split_tax(price: Money, rate: int, *, included: bool, place: Place) -> TaxSp
 
 
 def is_gstin(text: str) -> bool:
-    """Fifteen characters, a state that exists, and a last one that fits the others (base 36, weights one and two in turn)."""
+    """Check a GSTIN: 15 characters, a known state, and the check character (base 36, weights 1 and 2 in turn)."""
     if len(text) != 15 or text[:2] not in STATES or any(each not in _LETTERS for each in text):
         return False
     sums = [divmod(_LETTERS.index(each) * (1 + at % 2), 36) for at, each in enumerate(text[:14])]

@@ -1,4 +1,4 @@
-"""Working hours, as somebody writes them: Mon–Fri 10:00–18:00, one line after the other."""
+"""Working hours of the business: parses text such as “Mon–Fri 10:00–18:00”, one entry per line."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LINE = re.compile(r"(?P<days>[a-z ,-]+?) *:? +(?P<times>\d[\d:, -]*)")
 _SPAN = re.compile(r"(\d{1,2}):(\d\d)-(\d{1,2}):(\d\d)")
 _HOW = "Write one entry per line, such as Mon–Fri 10:00–18:00."
 
-_written = ""
+_configured = ""
 
 
 @dataclass(frozen=True, order=True)
 class OpeningSpan:
-    """One stretch of one day of the week, Monday being 0. Until 00:00 is until the end of the day."""
+    """One span on one weekday (Monday is 0); closing at 00:00 is the end of the day."""
 
     weekday: int
     opens: time
@@ -31,26 +31,26 @@ class OpeningSpan:
         return _DAYS[self.weekday]
 
 
-def configure(written: str) -> None:
-    """What the house keeps, from now on."""
-    global _written
-    _written = written
+def configure(text: str) -> None:
+    """Set the working hours of the business."""
+    global _configured
+    _configured = text
 
 
 def configured_hours() -> list[OpeningSpan]:
-    return parse_hours(_written)
+    return parse_hours(_configured)
 
 
-def split_lines(written: str) -> list[str]:
-    """As they were written, without what is empty."""
-    return [line for each in re.split(r"[\n;]", written) if (line := " ".join(each.split()))]
+def split_lines(text: str) -> list[str]:
+    """Return the lines as written, without empty ones."""
+    return [line for each in re.split(r"[\n;]", text) if (line := " ".join(each.split()))]
 
 
-def parse_hours(written: str) -> list[OpeningSpan]:
-    """Each stretch of each day; ValueError says what cannot be read."""
-    if len(written) > LONGEST:
+def parse_hours(text: str) -> list[OpeningSpan]:
+    """Parse the text, sorted by day; ValueError says which line is invalid."""
+    if len(text) > LONGEST:
         raise ValueError(f"Use at most {LONGEST} characters.")
-    found = sorted({each for line in split_lines(written) for each in _parse_line(line)})
+    found = sorted({each for line in split_lines(text) for each in _parse_line(line)})
     for before, after in pairwise(found):
         if before.weekday == after.weekday and (before.closes == time() or after.opens < before.closes):
             raise ValueError(f"The hours on {after.day} overlap.")
