@@ -1,1 +1,1 @@
-"""Payment gateways: the contract of one, and the adapters for Razorpay, Stripe, UPI and money counted by staff."""
+"""Payment gateways: the contract, and the adapters for Razorpay, Stripe, UPI and payments recorded by staff."""

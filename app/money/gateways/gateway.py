@@ -1,4 +1,4 @@
-"""The contract of a gateway: what we ask of whoever moves the money, and what they tell us back."""
+"""Payment gateway contract: the protocol of an adapter, the data it exchanges, and the configured gateways."""
 
 from __future__ import annotations
 
@@ -17,58 +17,58 @@ LABELS = {"razorpay": "Razorpay", "stripe": "Stripe", "cash": "Cash", "cheque": 
 
 @dataclass(frozen=True)
 class OrderRequest:
-    """One request for money, as a gateway has to know it."""
+    """One order to be created at a gateway."""
 
     money: Money
-    receipt: str  # what the gateway files it under; asking twice for one receipt makes one order
+    receipt: str  # our reference at the gateway; two requests with one receipt make one order
     back: str  # where the payer's browser goes afterwards
-    away: str  # and where it goes when they give up
+    away: str  # where it goes when the payer gives up
     about: str = ""  # what the payer reads: "Booking BK-2026-000123"
     payer: Mapping[str, str] = field(default_factory=dict)  # name, email, contact
-    until: datetime | None = None  # nobody waits for it any longer than this
+    until: datetime | None = None  # when the reservation expires
 
 
 @dataclass(frozen=True)
 class Charge:
-    """One attempt to pay, as the gateway sees it at the moment we asked."""
+    """One attempt to pay, as the gateway reports it now."""
 
     id: str
-    state: str  # created, failed, authorized, captured; or refunded: it came and went without ever being ours
+    state: str  # created, failed, authorized, captured; or refunded, if it was never captured
     money: Money
     method: str = ""
     error: str = ""
-    returned: int = 0  # how much of a captured one has gone back since, in the smallest coin
+    returned: int = 0  # refunded since, in minor units
     order_id: str = ""
-    at: datetime | None = None  # when the payer made it, by the gateway's own clock
+    at: datetime | None = None  # when the payer made it, by the gateway's clock
 
 
 @dataclass(frozen=True)
 class GatewayRefund:
-    """One refund, as the gateway sees it."""
+    """One refund, as the gateway reports it."""
 
     id: str
     payment_id: str
     state: str  # pending, done, failed
     money: Money
-    key: str = ""  # ours, when it was us who asked
+    key: str = ""  # our idempotency key, if the refund is ours
 
 
 @dataclass(frozen=True)
 class GatewayDispute:
-    """A payer's bank wants the money of one payment back."""
+    """One dispute (chargeback), as the gateway reports it."""
 
     id: str
     payment_id: str
     state: str  # open, under_review, won, lost, closed
     money: Money
-    deducted: int = 0  # what the gateway has taken from us already, in the smallest coin
+    deducted: int = 0  # withheld so far, in minor units
     reason: str = ""
     respond_by: datetime | None = None
 
 
 @dataclass(frozen=True)
 class SettlementLine:
-    """One line of a settlement report: what reached our bank for one payment, refund or correction, and what it cost."""
+    """One line of a settlement report: a payment, refund or adjustment, with its fee."""
 
     id: str  # of the payment, the refund, …
     kind: str  # payment, refund, adjustment, …
@@ -78,12 +78,12 @@ class SettlementLine:
     tax: Money
     reference: str = ""  # the bank's own reference for the transfer
     settled_at: datetime | None = None
-    dispute_id: str = ""  # when it is a correction because of one
+    dispute_id: str = ""  # of an adjustment because of a dispute
 
 
 @dataclass(frozen=True)
 class WebhookNotice:
-    """What a webhook says at first sight; the truth is fetched afterwards."""
+    """The IDs in a webhook; the facts are fetched from the gateway afterwards."""
 
     event_id: str
     kind: str
@@ -94,7 +94,7 @@ class WebhookNotice:
 
 @dataclass(frozen=True)
 class CheckoutForm:
-    """A plain form that takes the payer to the gateway's own page, with or without JavaScript."""
+    """A plain HTML form that leads to the gateway's page, without JavaScript."""
 
     action: str
     fields: Mapping[str, str] = field(default_factory=dict)
@@ -102,14 +102,14 @@ class CheckoutForm:
 
 
 class Unreachable(Refused):
-    """The gateway did not answer, or not sensibly. Nothing is known; ask again later."""
+    """The gateway did not respond, or sent an invalid response: the outcome is unknown, retry later."""
 
     status = 503
     code = "gateway_unreachable"
 
 
 class Declined(Refused):
-    """The gateway understood, and said no: asking the same again would be no again. What it said is kept."""
+    """The gateway declined; the same request would be declined again. Its words are kept."""
 
     status = 502
     code = "gateway_declined"
@@ -120,48 +120,50 @@ class Declined(Refused):
 
 
 class OrderExpired(Refused):
-    """The gateway has closed this order and takes no money for it any more; a new one has to be announced."""
+    """The gateway has closed this order and accepts no payments for it; a new one is needed."""
 
 
 class Gateway(Protocol):
+    """What an adapter implements."""
+
     name: str
     currencies: frozenset[str]  # empty: any
-    by_hand: bool  # money that staff count themselves: no order, no webhook, and a refund is handed out
+    by_hand: bool  # recorded by staff: no order, no webhook, and refunds are paid out by hand
 
     def create_order(self, asked: OrderRequest) -> str:
-        """Announce the money; answers the gateway's order id."""
+        """Create an order, once for each receipt; returns the gateway's order ID."""
 
     def close_order(self, order_id: str) -> None:
-        """Nobody should pay this any more. Where a gateway cannot do that, late money is given back when it comes."""
+        """Close an order to payments. Where a gateway can't do that, late payments are refunded."""
 
     def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
-        """The way to the payer's page; raises Lapsed when the order is over."""
+        """Return the form for the payer; raises OrderExpired if the order is closed."""
 
     def verify_return(self, order_id: str, fields: Mapping[str, str]) -> str:
-        """What the payer's browser brings: "" when it is worth a look, "failed", or "unverified" when the proof is wrong."""
+        """Check what the payer's browser brought: "" if it may be paid, "failed", or "unverified" if forged."""
 
     def list_charges(self, order_id: str) -> Sequence[Charge]:
-        """Every attempt to pay this order."""
+        """Return every attempt to pay this order."""
 
     def send_refund(self, payment_id: str, money: Money, key: str) -> GatewayRefund:
-        """Give (part of) the money back; the same key gives it back once, however often it is asked."""
+        """Refund an amount, once for each key."""
 
     def list_refunds(self, payment_id: str) -> Sequence[GatewayRefund]:
-        """Everything that went back of this payment, whoever asked for it."""
+        """Return every refund of this payment, also those made in the gateway's dashboard."""
 
     def fetch_dispute(self, id: str) -> GatewayDispute: ...
 
     def list_captured(self, day: date) -> Sequence[Charge]:
-        """Every payment captured on this day (UTC), to be counted against our books."""
+        """Return every payment captured on this day (UTC), for the reconciliation."""
 
     def list_settlements(self, day: date) -> Sequence[SettlementLine]:
-        """The settlement report of this day."""
+        """Return the settlement report of this day."""
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> WebhookNotice:
-        """Check a webhook's signature over its raw bytes, and read what it is about. Refuses what is not genuine."""
+        """Verify a webhook's signature over its raw bytes, and return the IDs in it."""
 
     def public_details(self) -> dict[str, str]:
-        """What a client may know: the gateway's name and the publishable key."""
+        """Return what clients may know: the gateway's name and its publishable key."""
 
 
 _gateways: dict[str, Gateway] = {}
@@ -169,13 +171,13 @@ _outside = ""
 
 
 def configure(*gateways: Gateway) -> None:
-    """The gateways of this installation, the usual one first."""
+    """Set the gateways of this installation, the default one first."""
     _gateways.clear()
     _gateways.update({each.name: each for each in gateways})
 
 
 def configure_public_url(address: str) -> None:
-    """Under which name gateways and payers find us; empty where the pages' own name will do."""
+    """Set the public base URL for gateways and payers; empty for relative addresses."""
     global _outside
     _outside = address.rstrip("/")
 
@@ -188,12 +190,12 @@ def all_gateways() -> list[Gateway]:
     return [*_gateways.values()]
 
 
-def for_each_online(ask: Callable[[str], object]) -> None:
-    """Each that answers over the wire; one that is away does not keep the others from being asked, and is said at the end."""
+def for_each_online(call: Callable[[str], object]) -> None:
+    """Call the function for each online gateway; failures are raised at the end, after all were called."""
     troubles = []
     for each in [each for each in all_gateways() if not each.by_hand]:
         try:
-            ask(each.name)
+            call(each.name)
         except Refused as no:
             troubles.append(f"{gateway_label(each.name)}: {no.words}")
     if troubles:
@@ -201,7 +203,7 @@ def for_each_online(ask: Callable[[str], object]) -> None:
 
 
 def gateway_labels() -> Mapping[str, str]:
-    """What each gateway is called on a screen."""
+    """Return the label of each gateway."""
     return {each.name: each.name.capitalize() for each in all_gateways()} | LABELS
 
 
@@ -209,8 +211,9 @@ def gateway_label(name: str) -> str:
     return gateway_labels().get(name, name.capitalize())
 
 
-def gateway_column(called: str = "Gateway") -> Any:
-    return mapped_column(info={"label": called, "choices": gateway_labels})
+def gateway_column(label: str = "Gateway") -> Any:
+    """Map a column for a gateway's name, displayed by its label."""
+    return mapped_column(info={"label": label, "choices": gateway_labels})
 
 
 def by_name(name: str) -> Gateway:
@@ -220,11 +223,9 @@ def by_name(name: str) -> Gateway:
 
 
 def default_for(currency: str) -> Gateway:
-    """The gateway that new bills in this currency go to."""
-    fits = (
-        each for each in _gateways.values() if not each.by_hand and (not each.currencies or currency in each.currencies)
-    )
-    found = next(fits, None)
-    if found is None:
+    """Return the gateway for new bills in this currency."""
+    online = (each for each in _gateways.values() if not each.by_hand)
+    fitting = next((each for each in online if not each.currencies or currency in each.currencies), None)
+    if fitting is None:
         raise Refused(f"No payment gateway is set up for {currency}.")
-    return found
+    return fitting

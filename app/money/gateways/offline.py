@@ -1,4 +1,4 @@
-"""Money that staff count themselves: cash, a cheque, a transfer to our bank. Nobody is asked, and nobody tells us."""
+"""Offline payments recorded by staff: cash, cheque and bank transfer, as gateways without a network."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ _WORDS = {
 
 
 class Offline:
+    """A gateway without orders or webhooks."""
+
     currencies: frozenset[str] = frozenset()
     by_hand = True
 
@@ -35,7 +37,7 @@ class Offline:
         raise self._refusal("They can’t be requested online.")
 
     def close_order(self, order_id: str) -> None:
-        """Nothing was announced, so nothing has to be closed."""
+        """Do nothing: there is no order to close."""
 
     def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
         raise self._refusal("There is no online payment page for them.")

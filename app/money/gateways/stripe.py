@@ -1,4 +1,7 @@
-"""The one door to Stripe: its SDK with our own timeouts, certificates, keys for asking twice, and error reading."""
+"""Stripe adapter: checkout sessions, refunds, disputes, payouts and webhook signatures.
+
+It uses Stripe's SDK, with our own timeouts, certificates, idempotency keys and error handling.
+"""
 
 from __future__ import annotations
 
@@ -32,8 +35,8 @@ from app.money.gateways.gateway import (
 )
 from app.money.sums.amount import Money
 
-WAIT = (3, 10)  # seconds to connect and to read; the SDK by itself waits for eighty
-TOLERANCE = 300  # seconds that a signature is good for
+WAIT = (3, 10)  # seconds to connect and to read; the SDK's default is eighty
+TOLERANCE = 300  # seconds for which a signature is valid
 DAY = 24 * 60 * 60
 
 _ZERO_DECIMAL = frozenset(
@@ -54,7 +57,7 @@ _LINE_KINDS = {"charge": "payment", "payment": "payment", "refund": "refund", "p
 
 _T = TypeVar("_T")
 
-stripe.ca_bundle_path = certifi.where()  # kept up to date with our other libraries, which the SDK's own bundle is not
+stripe.ca_bundle_path = certifi.where()  # kept up to date, unlike the SDK's own bundle
 
 
 class Stripe:
@@ -65,13 +68,13 @@ class Stripe:
     def __init__(self, *, key: str, webhook_secrets: tuple[str, ...], url: str) -> None:
         self.webhook_secrets = webhook_secrets
         line = stripe.RequestsClient(timeout=WAIT)
-        # One more try is safe, because whatever changes something there carries a key of ours.
+        # One retry is safe, because every request that changes something has an idempotency key.
         self.client = stripe.StripeClient(key, base_addresses={"api": url}, http_client=line, max_network_retries=1).v1
 
-    # --- asking for money ---
+    # --- orders ---
 
     def create_order(self, asked: OrderRequest) -> str:
-        """The key is the receipt's, so that a lost reply does not make a second session for the same bill."""
+        """Create a session with the receipt as its key, so that a lost response doesn't lead to a second one."""
         try:
             made = self._call_one(
                 self.client.checkout.sessions.create, _session_params(asked), key=f"order-{asked.receipt}"
@@ -84,7 +87,7 @@ class Stripe:
         return str(made["id"])
 
     def _existing_session(self, asked: OrderRequest) -> str | None:
-        """Asked before in other words, such as another end of the waiting time: it is the same session if the money is the same."""
+        """Find the session of this receipt and amount, created earlier with other details, such as another expiry."""
         recent = self._list_all(self.client.checkout.sessions.list, created={"gte": clock.timestamp() - DAY})
         with _parsing():
             alike = [each for each in recent if each["client_reference_id"] == asked.receipt]
@@ -112,24 +115,24 @@ class Stripe:
             )
         if paid:
             return _redirect_form(asked.back)  # paid in another tab
-        # A bank debit that failed leaves a session behind that is complete, unpaid, and takes no other card.
+        # A failed bank debit leaves a session that is complete and unpaid, and accepts no other card.
         if session["status"] != "open" or not session["url"]:
             raise OrderExpired("The time to pay for this has expired.")
         return _redirect_form(str(session["url"]))
 
     def verify_return(self, order_id: str, fields: Mapping[str, str]) -> str:
-        """Stripe signs nothing that a browser brings, and looking is safe for anybody."""
+        """Accept any return: Stripe signs nothing in the browser, and checking the order is always safe."""
         return ""
 
     def list_charges(self, order_id: str) -> Sequence[Charge]:
-        """All attempts at one session are one payment of Stripe's: it fails, and fails, and then succeeds."""
+        """Return the session's one payment intent, which covers all attempts, failed ones and the last."""
         intent = self._session(order_id, expand=["payment_intent.latest_charge"])["payment_intent"]
-        return _parse_all(lambda told: _parse_intent(told, order_id), [intent] if intent else [])
+        return _parse_all(lambda data: _parse_intent(data, order_id), [intent] if intent else [])
 
-    # --- giving it back ---
+    # --- refunds and disputes ---
 
     def send_refund(self, payment_id: str, money: Money, key: str) -> GatewayRefund:
-        """Stripe forgets a key after a day; the refund itself keeps it for ever, so that is where we look first."""
+        """Look the key up in the refunds first, because Stripe forgets idempotency keys after a day."""
         made = next((each for each in self.list_refunds(payment_id) if each.key == key), None)
         if made is not None:
             return made
@@ -142,7 +145,7 @@ class Stripe:
     def fetch_dispute(self, id: str) -> GatewayDispute:
         return _parse_all(_parse_dispute, [self._call_one(self.client.disputes.retrieve, id)])[0]
 
-    # --- counting ---
+    # --- reconciliation ---
 
     def list_captured(self, day: date) -> Sequence[Charge]:
         begin = _start_of_day(day)
@@ -154,10 +157,10 @@ class Stripe:
         )
         orders = {str(each.get("payment_intent")): str(each["id"]) for each in sessions}
         here = [each for each in charges if each.get("status") == "succeeded" and each.get("captured")]
-        return _parse_all(lambda told: _parse_charge(told, orders.get(str(told["payment_intent"]), "")), here)
+        return _parse_all(lambda data: _parse_charge(data, orders.get(str(data["payment_intent"]), "")), here)
 
     def list_settlements(self, day: date) -> Sequence[SettlementLine]:
-        """What is in the transfers that reached our bank on this day. Stripe settles in the currency of the account."""
+        """Return the lines of the payouts that arrived on this day. Stripe settles in the account's currency."""
         begin = _start_of_day(day)
         payouts = self._list_all(
             self.client.payouts.list, arrival_date={"gte": begin, "lt": begin + DAY}, status="paid"
@@ -167,45 +170,45 @@ class Stripe:
     def _payout_lines(self, payout: Mapping[str, Any]) -> list[SettlementLine]:
         lines = self._list_all(self.client.balance_transactions.list, payout=payout["id"], expand=["data.source"])
         return _parse_all(
-            lambda told: _parse_settlement(told, payout), [each for each in lines if each.get("type") != "payout"]
+            lambda data: _parse_settlement(data, payout), [each for each in lines if each.get("type") != "payout"]
         )
 
-    # --- hearing ---
+    # --- webhooks ---
 
     def parse_webhook(self, raw: bytes, headers: Mapping[str, str]) -> WebhookNotice:
-        given = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
-        # While a secret is being changed, events are signed with either.
-        if not any(_signature_matches(raw, given, secret) for secret in self.webhook_secrets):
+        signature = next((value for name, value in headers.items() if name.lower() == "stripe-signature"), "")
+        # While the secret is being rotated, events are signed with either.
+        if not any(_signature_matches(raw, signature, secret) for secret in self.webhook_secrets):
             raise Forbidden("The signature doesn’t match the body.")
         return _parse_event(raw)
 
     def public_details(self) -> dict[str, str]:
         return {"gateway": self.name}
 
-    # --- the line ---
+    # --- requests ---
 
     def _session(self, order_id: str, **params: Any) -> dict[str, Any]:
-        told = self._call_one(self.client.checkout.sessions.retrieve, order_id, params)
-        return told if {"status", "url", "payment_intent"} <= told.keys() else _raise_unreadable()
+        data = self._call_one(self.client.checkout.sessions.retrieve, order_id, params)
+        return data if {"status", "url", "payment_intent"} <= data.keys() else _raise_unreadable()
 
     def _call_one(self, method: Callable[..., Any], *args: Any, key: str = "") -> dict[str, Any]:
-        told: dict[str, Any] = _call_sdk(
+        data: dict[str, Any] = _call_sdk(
             lambda: method(*args, options={"idempotency_key": key} if key else None).to_dict()
         )
-        return told if "id" in told else _raise_unreadable()
+        return data if "id" in data else _raise_unreadable()
 
     def _list_all(self, method: Callable[..., Any], **params: Any) -> list[dict[str, Any]]:
-        """Every page of a list."""
-        told: list[dict[str, Any]] = _call_sdk(
+        """Return all pages of a list."""
+        data: list[dict[str, Any]] = _call_sdk(
             lambda: [each.to_dict() for each in method(params | {"limit": 100}).auto_paging_iter()]
         )
-        return told if all("id" in each for each in told) else _raise_unreadable()
+        return data if all("id" in each for each in data) else _raise_unreadable()
 
 
 def _call_sdk(ask: Callable[[], Any]) -> Any:
     db.require_no_transaction()
     try:
-        with _parsing():  # the SDK trusts that a good answer is an object
+        with _parsing():  # the SDK assumes that a successful response is an object
             return ask()
     except (stripe.APIConnectionError, stripe.APIError, stripe.RateLimitError) as error:
         raise Unreachable(say("The payment gateway isn’t responding. Please try again in a minute.")) from error
@@ -214,11 +217,11 @@ def _call_sdk(ask: Callable[[], Any]) -> Any:
 
 
 def _parse_error(error: stripe.StripeError) -> Declined:
-    said = (error.json_body or {}).get("error") or {}
-    code, field, reason = (str(said.get(name) or "") for name in ("code", "param", "decline_code"))
-    words = str(said.get("message") or f"The payment gateway declined the request ({error.http_status}).")
+    details = (error.json_body or {}).get("error") or {}
+    code, field, reason = (str(details.get(name) or "") for name in ("code", "param", "decline_code"))
+    words = str(details.get("message") or f"The payment gateway declined the request ({error.http_status}).")
     return Declined(
-        words, status=error.http_status or 0, code=code or str(said.get("type") or ""), field=field, reason=reason
+        words, status=error.http_status or 0, code=code or str(details.get("type") or ""), field=field, reason=reason
     )
 
 
@@ -234,12 +237,12 @@ def _parsing() -> Iterator[None]:
         _raise_unreadable()
 
 
-def _parse_all(read: Callable[[Mapping[str, Any]], _T], told: Sequence[Mapping[str, Any]]) -> list[_T]:
+def _parse_all(parse: Callable[[Mapping[str, Any]], _T], data: Sequence[Mapping[str, Any]]) -> list[_T]:
     with _parsing():
-        return [read(each) for each in told]
+        return [parse(each) for each in data]
 
 
-# --- asking ---
+# --- building requests ---
 
 
 def _session_params(asked: OrderRequest) -> dict[str, Any]:
@@ -265,13 +268,13 @@ def _session_params(asked: OrderRequest) -> dict[str, Any]:
 
 
 def _session_expiry(until: datetime) -> int:
-    """Stripe keeps a session open for half an hour at least and a day at most; a minute is for clocks that differ."""
+    """Return the expiry, within Stripe's limits of 30 minutes and a day, with a minute for clock differences."""
     now = clock.timestamp()
     return min(max(int(until.timestamp()), now + 31 * 60), now + DAY - 60)
 
 
 def _redirect_form(address: str) -> CheckoutForm:
-    """A form that is sent with GET writes its own fields over the query of its address, so the query becomes fields."""
+    """Return a GET form, with the query as fields, because a GET form drops the query of its address."""
     parts = urlsplit(address)
     return CheckoutForm(
         parts._replace(query="").geturl(), dict(parse_qsl(parts.query, keep_blank_values=True)), method="get"
@@ -283,7 +286,7 @@ def _decimals(currency: str) -> int:
 
 
 def _to_minor_units(money: Money) -> int:
-    """Stripe counts some currencies in other coins than their own."""
+    """Convert to Stripe's minor units, which differ from ours for some currencies."""
     coins = Decimal(money.plain).scaleb(_decimals(money.currency))
     if coins != coins.to_integral_value() or (money.currency in _THREE_DECIMAL and coins % 10):
         raise Declined(f"Stripe can’t charge {money} exactly in {money.currency}.")
@@ -294,20 +297,14 @@ def _parse_money(coins: int, currency: str) -> Money:
     return Money.parse(str(Decimal(coins).scaleb(-_decimals(currency.upper()))), currency.upper())
 
 
-# --- reading ---
+# --- parsing ---
 
 
 def _parse_intent(intent: Mapping[str, Any], order_id: str) -> Charge:
-    attempt, trouble, currency = (
-        intent.get("latest_charge") or {},
-        intent.get("last_payment_error") or {},
-        intent["currency"],
-    )
-    state = (
-        "failed"
-        if trouble and intent["status"] == "requires_payment_method"
-        else _PAYMENT_STATES.get(intent["status"], "created")
-    )
+    attempt, trouble = intent.get("latest_charge") or {}, intent.get("last_payment_error") or {}
+    currency, state = intent["currency"], _PAYMENT_STATES.get(intent["status"], "created")
+    if trouble and intent["status"] == "requires_payment_method":
+        state = "failed"
     if state == "failed" and attempt.get("refunded"):
         state = "refunded"
     return Charge(
@@ -334,27 +331,27 @@ def _payment_method(charge: Mapping[str, Any]) -> str:
     return str((charge.get("payment_method_details") or {}).get("type") or "")
 
 
-def _parse_refund(told: Mapping[str, Any]) -> GatewayRefund:
-    money, key = _parse_money(told["amount"], told["currency"]), str((told.get("metadata") or {}).get("key", ""))
+def _parse_refund(data: Mapping[str, Any]) -> GatewayRefund:
+    money, key = _parse_money(data["amount"], data["currency"]), str((data.get("metadata") or {}).get("key", ""))
     return GatewayRefund(
-        str(told["id"]),
-        str(told["payment_intent"] or told["charge"]),
-        _REFUND_STATES.get(told["status"], "pending"),
+        str(data["id"]),
+        str(data["payment_intent"] or data["charge"]),
+        _REFUND_STATES.get(data["status"], "pending"),
         money,
         key,
     )
 
 
-def _parse_dispute(told: Mapping[str, Any]) -> GatewayDispute:
-    moved = -sum(each["amount"] for each in told["balance_transactions"])
+def _parse_dispute(data: Mapping[str, Any]) -> GatewayDispute:
+    moved = -sum(each["amount"] for each in data["balance_transactions"])
     return GatewayDispute(
-        id=str(told["id"]),
-        payment_id=str(told["payment_intent"] or told["charge"]),
-        state=_DISPUTE_STATES.get(told["status"].removeprefix("warning_"), "open"),
-        money=_parse_money(told["amount"], told["currency"]),
-        deducted=_parse_money(max(0, moved), told["currency"]).amount,
-        reason=str(told["reason"]),
-        respond_by=_parse_moment(told["evidence_details"].get("due_by")),
+        id=str(data["id"]),
+        payment_id=str(data["payment_intent"] or data["charge"]),
+        state=_DISPUTE_STATES.get(data["status"].removeprefix("warning_"), "open"),
+        money=_parse_money(data["amount"], data["currency"]),
+        deducted=_parse_money(max(0, moved), data["currency"]).amount,
+        reason=str(data["reason"]),
+        respond_by=_parse_moment(data["evidence_details"].get("due_by")),
     )
 
 
@@ -364,7 +361,7 @@ def _parse_settlement(line: Mapping[str, Any], payout: Mapping[str, Any]) -> Set
     kind = _LINE_KINDS.get(line["type"], "adjustment")
     what = {"payment": source.get("payment_intent"), "refund": source.get("id")}.get(kind)
     return SettlementLine(
-        id=str(what or line["id"]),  # a dispute has two lines, when it takes the money and when it brings it back
+        id=str(what or line["id"]),  # a dispute has two lines: one withholds, one releases
         kind=kind,
         credit=_parse_money(max(0, line["amount"]), currency),
         debit=_parse_money(max(0, -line["amount"]), currency),
@@ -375,17 +372,17 @@ def _parse_settlement(line: Mapping[str, Any], payout: Mapping[str, Any]) -> Set
     )
 
 
-def _parse_moment(told: Any) -> datetime | None:
-    return datetime.fromtimestamp(told, UTC) if told else None
+def _parse_moment(data: Any) -> datetime | None:
+    return datetime.fromtimestamp(data, UTC) if data else None
 
 
 def _start_of_day(day: date) -> int:
     return int(datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp())
 
 
-def _signature_matches(raw: bytes, given: str, secret: str) -> bool:
-    """On bytes, in constant time, and not older than Stripe's own tolerance; the SDK's check wants text and raises on what is none."""
-    parts = [part.strip().partition("=") for part in given.split(",")]
+def _signature_matches(raw: bytes, signature: str, secret: str) -> bool:
+    """Compare in constant time, on bytes, within Stripe's tolerance. The SDK's own check raises on non-text bodies."""
+    parts = [part.strip().partition("=") for part in signature.split(",")]
     moment = next((value for name, _, value in parts if name == "t"), "")
     if (
         not (moment.isascii() and moment.isdigit() and len(moment) < 12)
@@ -400,8 +397,8 @@ def _signature_matches(raw: bytes, given: str, secret: str) -> bool:
 
 def _parse_event(raw: bytes) -> WebhookNotice:
     try:
-        told = json.loads(raw)
-        thing, event_id, kind = told["data"]["object"], str(told["id"]), str(told["type"])
+        data = json.loads(raw)
+        thing, event_id, kind = data["data"]["object"], str(data["id"]), str(data["type"])
         what, id, payment = thing.get("object"), thing.get("id"), thing.get("payment_intent")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise Unreadable("The signature is valid, but the body isn’t an event.") from None

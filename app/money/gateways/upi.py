@@ -1,4 +1,4 @@
-"""UPI: the payment that an Indian phone starts by looking at a square."""
+"""UPI payment links: the address and amount in the QR code that Indian payment apps scan."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _VPA = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}@[A-Za-z][A-Za-z0-9]{1,63}")
 
 
 def is_vpa(text: str) -> bool:
-    """The payee's address at a bank: cityclinic@okbank."""
+    """Check a UPI address (VPA), such as cityclinic@okbank."""
     return _VPA.fullmatch(text) is not None
 
 
@@ -20,10 +20,10 @@ def payable_by_upi(vpa: str, due: Money) -> bool:
 
 
 def upi_link(vpa: str, name: str, due: Money, *, note: str, reference: str) -> str:
-    """What the square says. The amount is fixed in it, and the reference comes back on the bank's statement."""
+    """Return the link for the QR code, with a fixed amount and a reference for the bank statement."""
     if not payable_by_upi(vpa, due):
         raise ValueError("UPI pays rupees that are due, to an address like name@bank.")
-    said = {
+    fields = {
         "pa": vpa,
         "pn": _plain(name, 50),
         "am": due.plain,
@@ -31,9 +31,9 @@ def upi_link(vpa: str, name: str, due: Money, *, note: str, reference: str) -> s
         "tn": _plain(note, 50),
         "tr": reference[:35],
     }
-    return "upi://pay?" + "&".join(f"{key}={quote(value, safe='@')}" for key, value in said.items())
+    return "upi://pay?" + "&".join(f"{key}={quote(value, safe='@')}" for key, value in fields.items())
 
 
 def _plain(text: str, longest: int) -> str:
-    """One line, and short: payment apps cut or refuse the rest."""
+    """Return one short line, because payment apps cut or refuse anything else."""
     return " ".join("".join(each if each.isprintable() else " " for each in text).split())[:longest].strip()

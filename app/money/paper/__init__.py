@@ -1,1 +1,1 @@
-"""PDF documents: the page, tables, fonts and layout of invoices, receipts and credit notes."""
+"""PDF documents: pages, tables, fonts, and the layout of invoices, receipts and credit notes."""

@@ -1,4 +1,4 @@
-"""The paper that leaves the house: an invoice, a receipt, a credit note or a payment request, as PDF."""
+"""PDF layout of an invoice, receipt, credit note or payment request, with its tax table and UPI QR code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GSTIN = re.compile(r"\d{2}[A-Z0-9]{13}")
 
 @dataclass(frozen=True)
 class Party:
-    """Who sells, or who buys, as they are named on paper."""
+    """The seller or the buyer."""
 
     name: str
     address: str = ""
@@ -37,7 +37,7 @@ class Party:
 
 @dataclass(frozen=True)
 class PaperLine:
-    """One thing that was sold; a rate is in hundredths of a per cent."""
+    """One line item; rates are in basis points."""
 
     label: str
     code: str
@@ -50,7 +50,7 @@ class PaperLine:
 
 @dataclass(frozen=True)
 class Paper:
-    """All that is said on one paper, as plain data."""
+    """The content of one document, as plain data."""
 
     title: str
     number: str
@@ -70,7 +70,7 @@ class Paper:
 
 
 def render_document(paper: Paper) -> bytes:
-    """The same paper is the same bytes, today and in ten years."""
+    """Render the PDF; the same document always gives the same bytes."""
     sheet = Sheet(f"{paper.title} {paper.number}", paper.seller.name, paper.date, _texts_in(paper))
     _draw_head(sheet, paper)
     _draw_parties(sheet, paper)
@@ -82,20 +82,20 @@ def render_document(paper: Paper) -> bytes:
     return bytes(sheet.output())
 
 
-def _texts_in(told: Any) -> Iterator[str]:
-    """Every word on the paper, wherever it stands."""
-    if isinstance(told, str):
-        yield told
-    elif is_dataclass(told):
-        for field in fields(told):
-            yield from _texts_in(getattr(told, field.name))
-    elif isinstance(told, Iterable):
-        for each in told:
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield every text of a document, for the fonts."""
+    if isinstance(value, str):
+        yield value
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts_in(getattr(value, field.name))
+    elif isinstance(value, Iterable):
+        for each in value:
             yield from _texts_in(each)
 
 
 def _draw_head(sheet: Sheet, paper: Paper) -> None:
-    """Who we are on the left, what this is on the right, and the one line of colour."""
+    """Draw the seller on the left, title and number on the right, and a coloured rule."""
     half = WIDTH / 2
     top, seller = sheet.y, paper.seller
     sheet.put_line(paper.title, LEFT + half, half, size=22, right=True, y=top - 1.5)
@@ -103,8 +103,8 @@ def _draw_head(sheet: Sheet, paper: Paper) -> None:
     facts = [("No.", paper.number), ("Date", _date_text(paper.date))]
     if paper.refers_to:
         facts.append(("Against invoice", paper.refers_to))
-    for name, said in facts:
-        _draw_fact(sheet, name, said)
+    for label, text in facts:
+        _draw_fact(sheet, label, text)
     right = sheet.y
     sheet.y = top
     for line in sheet.wrap_text(seller.name, half - GUTTER, 13, bold=True)[:4]:
@@ -117,16 +117,16 @@ def _draw_head(sheet: Sheet, paper: Paper) -> None:
     sheet.y += 6
 
 
-def _draw_fact(sheet: Sheet, name: str, said: str) -> None:
-    """A name in grey and what it is, both against the right edge."""
-    room = min(sheet.text_width(said, 9, bold=True), WIDTH / 2 - 30)
-    sheet.put_line(name, RIGHT - room - 32, 30, colour=MUTED, right=True)
-    sheet.put_line(said, RIGHT - room, room, bold=True, right=True)
+def _draw_fact(sheet: Sheet, label: str, text: str) -> None:
+    """Draw a grey label and its text, aligned to the right edge."""
+    room = min(sheet.text_width(text, 9, bold=True), WIDTH / 2 - 30)
+    sheet.put_line(label, RIGHT - room - 32, 30, colour=MUTED, right=True)
+    sheet.put_line(text, RIGHT - room, room, bold=True, right=True)
     sheet.y += line_height(9) + 0.3
 
 
 def _draw_parties(sheet: Sheet, paper: Paper) -> None:
-    """Who pays, and beside it what for."""
+    """Draw the buyer on the left, and what was bought on the right."""
     top, half = sheet.y, WIDTH / 2
     sheet.put_line(_ROLES.get(paper.title, "Billed to"), LEFT, half, size=7.5, colour=MUTED)
     sheet.y += 4.2
@@ -136,12 +136,12 @@ def _draw_parties(sheet: Sheet, paper: Paper) -> None:
     sheet.y += 0.6
     _draw_party(sheet, paper.buyer, LEFT, half - GUTTER)
     left, sheet.y = sheet.y, top
-    for name, said in (("For", paper.about), ("Place of supply", paper.place_of_supply)):
-        if not said:
+    for label, text in (("For", paper.about), ("Place of supply", paper.place_of_supply)):
+        if not text:
             continue
-        sheet.put_line(name, LEFT + half, half, size=7.5, colour=MUTED)
+        sheet.put_line(label, LEFT + half, half, size=7.5, colour=MUTED)
         sheet.y += 4.2
-        for line in sheet.wrap_text(said, half, 9)[:8]:
+        for line in sheet.wrap_text(text, half, 9)[:8]:
             sheet.put_line(line, LEFT + half, half)
             sheet.y += line_height(9)
         sheet.y += 2
@@ -149,8 +149,8 @@ def _draw_parties(sheet: Sheet, paper: Paper) -> None:
 
 
 def _draw_party(sheet: Sheet, party: Party, x: float, width: float) -> None:
-    """An address of any length keeps to its place: beyond ten lines it is cut."""
-    reached = " · ".join(each for each in (party.email, party.phone) if each)
+    """Draw address, state, tax number and contact; an address is cut after ten lines."""
+    contact = " · ".join(each for each in (party.email, party.phone) if each)
     code = party.region.strip()
     region = f"State: {code} {STATES[code]}" if code in STATES else f"State: {code}" if code else ""
     number = (
@@ -159,10 +159,8 @@ def _draw_party(sheet: Sheet, party: Party, x: float, width: float) -> None:
         else ""
     )
     address = [line for each in printable_lines(party.address) for line in sheet.wrap_text(each, width, 8.5)][:10]
-    for line in [
-        *address,
-        *(each for told in (region, number, reached) for each in sheet.wrap_text(told, width, 8.5)[:3]),
-    ]:
+    details = (line for text in (region, number, contact) for line in sheet.wrap_text(text, width, 8.5)[:3])
+    for line in [*address, *details]:
         sheet.put_line(line, x, width, size=8.5, colour=INK if line.startswith(("GSTIN", "Tax number")) else MUTED)
         sheet.y += line_height(8.5)
 
@@ -196,7 +194,7 @@ def _tax_cell(line: PaperLine, name: str) -> tuple[str, str]:
 
 
 def _draw_totals(sheet: Sheet, paper: Paper) -> None:
-    """The total in words on the left, in figures on the right; they stay on one page."""
+    """Draw the total in words on the left and in figures on the right, kept on one page."""
     sums = _totals(paper)
     sheet.ensure_room(len(sums) * 5.2 + 8)
     top, x, width = sheet.y, LEFT + 96, WIDTH - 96
@@ -218,7 +216,7 @@ def _draw_totals(sheet: Sheet, paper: Paper) -> None:
 
 
 def _totals(paper: Paper) -> list[tuple[str, Money, bool]]:
-    """What the lines come to, coin by coin; a total that was rounded says by how much."""
+    """Return the totals as (label, amount, bold), with the rounding as a line of its own."""
     currency = paper.total.currency
     sums = [
         (name, Money.total((each.taxes[name] for each in paper.lines if name in each.taxes), currency), False)
@@ -260,17 +258,17 @@ def _draw_tax_by_rate(sheet: Sheet, paper: Paper) -> None:
 
 
 def _draw_payment(sheet: Sheet, paper: Paper) -> None:
-    """A square for the phone and a link for the mouse, while there is something to pay."""
+    """Draw the UPI QR code and the payment link, if there is something to pay."""
     if paper.due.amount <= 0:
         return
-    square = payable_by_upi(paper.upi, paper.due)
+    qr_code = payable_by_upi(paper.upi, paper.due)
     link = paper.pay_link if paper.pay_link.startswith(("https://", "http://")) else ""
-    if not square and not link:
+    if not qr_code and not link:
         return
     sheet.ensure_room(44)
     sheet.y += 2
     top, x = sheet.y, LEFT
-    if square:
+    if qr_code:
         upi = upi_link(
             paper.upi, paper.seller.name, paper.due, note=f"{paper.title} {paper.number}", reference=paper.number
         )
@@ -280,16 +278,16 @@ def _draw_payment(sheet: Sheet, paper: Paper) -> None:
     sheet.y = top + 1
     sheet.put_line(f"Pay {paper.due}", x, RIGHT - x, size=13, bold=True)
     sheet.y += line_height(13) + 1
-    if square:
+    if qr_code:
         sheet.flow_text(f"Scan with any UPI app, or pay to {paper.upi}", x, RIGHT - x, colour=MUTED)
     if link:
-        sheet.flow_text("Or pay by card, netbanking or wallet:" if square else "Pay here:", x, RIGHT - x, colour=MUTED)
+        sheet.flow_text("Or pay by card, netbanking or wallet:" if qr_code else "Pay here:", x, RIGHT - x, colour=MUTED)
         sheet.flow_text(link, x, RIGHT - x, colour=ACCENT, link=link)
-    sheet.y = max(sheet.y, top + 36 if square else 0) + 5
+    sheet.y = max(sheet.y, top + 36 if qr_code else 0) + 5
 
 
 def _draw_qr_code(sheet: Sheet, text: str, x: float, y: float, side: float) -> None:
-    """Drawn as bars, each reaching a hair into the next row, so that no viewer shows a seam."""
+    """Draw the QR code as bars that slightly overlap the next row, so that no viewer shows gaps."""
     rows = [bytes(row) for row in segno.make(text, error="m", boost_error=False, micro=False).matrix]
     dot = side / len(rows)
     sheet.set_fill_color(0)
@@ -299,17 +297,17 @@ def _draw_qr_code(sheet: Sheet, text: str, x: float, y: float, side: float) -> N
 
 
 def _draw_small_print(sheet: Sheet, paper: Paper) -> None:
-    """Notes, what the law wants said, and who says it."""
+    """Draw the notes and the statements required by law."""
     for note in paper.notes:
         for line in printable_lines(note):
             sheet.flow_text(line, LEFT, WIDTH, size=8.5)
         sheet.y += 1
-    said = ["This is a computer-generated document and requires no signature."]
+    statements = ["This is a computer-generated document and requires no signature."]
     if paper.seller.tax_number and paper.title != "Payment request":
-        said.insert(0, "Tax payable on reverse charge: No")
-    sheet.ensure_room(len(said) * line_height(8) + 8)
+        statements.insert(0, "Tax payable on reverse charge: No")
+    sheet.ensure_room(len(statements) * line_height(8) + 8)
     sheet.y += 3
-    for line in [f"For {paper.seller.name}", *said]:
+    for line in [f"For {paper.seller.name}", *statements]:
         sheet.flow_text(line, LEFT, WIDTH, size=8, colour=MUTED)
 
 
@@ -322,12 +320,12 @@ def _tax(line: PaperLine) -> Money:
 
 
 def _amount_text(money: Money) -> str:
-    """The amount without its sign, which stands above the column."""
+    """Return the amount without its currency sign, which is in the heading."""
     return re.sub(r"[^\d.,-]", "", str(money))
 
 
-def _rate_text(hundredths: int) -> str:
-    return f"{Decimal(hundredths).scaleb(-2).normalize():f}%"
+def _rate_text(basis_points: int) -> str:
+    return f"{Decimal(basis_points).scaleb(-2).normalize():f}%"
 
 
 def _date_text(day: date) -> str:

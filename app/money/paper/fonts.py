@@ -1,4 +1,7 @@
-"""Letters: what a printed page can say. Two faces are carried along, and what neither has is written in Latin letters or left out."""
+"""PDF fonts: Lato and Hind (Devanagari), subset for each document; other Indian scripts are transliterated.
+
+Characters that no font has are left out or replaced.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from importlib.resources import files
 
 import uharfbuzz as hb
 
-# Lato has Latin, Greek and Cyrillic, figures of one width, and the rupee sign; Hind has Devanagari, drawn to stand beside Latin.
+# Lato has Latin, Greek and Cyrillic, tabular figures and the rupee sign; Hind has Devanagari that matches it.
 _LATO, _HIND = str(files("fontpkg_lato") / "files/Lato"), str(files("fontpkg_hind") / "files/Hind")
 FACES = {
     "latin": {"": f"{_LATO}-Regular.ttf", "B": f"{_LATO}-SemiBold.ttf"},
@@ -59,18 +62,17 @@ _SOUNDS = {
 
 @cache
 def load_face(file: str) -> hb.Face:
-    """Read once, and kept."""
     return hb.Face(hb.Blob.from_file_path(file))
 
 
 @cache
 def supported_characters(script: str) -> frozenset[int]:
-    """Every character that these faces have a shape for, thin and bold alike."""
+    """Return the characters that both the regular and the bold font of a script have."""
     return frozenset.intersection(*(frozenset(load_face(file).unicodes) for file in FACES[script].values()))
 
 
 def subset_font(file: str, letters: Iterable[int]) -> bytes:
-    """The face with these letters only. Done here, in C, a paper is drawn twice as fast as with whole faces."""
+    """Subset a font to these characters. HarfBuzz does it in C, which makes documents twice as fast as whole fonts."""
     wanted = hb.SubsetInput()
     wanted.flags = hb.SubsetFlags.NO_HINTING
     wanted.unicode_set.update(letters)
@@ -79,19 +81,19 @@ def subset_font(file: str, letters: Iterable[int]) -> bytes:
 
 @lru_cache(maxsize=4096)
 def printable(text: str) -> str:
-    """One line of what can be drawn: no control characters, no line breaks, no character that would come out as an empty box."""
-    told = unicodedata.normalize("NFC", transliterate(" ".join(text.split())))
-    kept = _STRAY_JOINER.sub("", "".join(_drawable(each) for each in told))
-    return " ".join(kept.split())
+    """Return one line of printable text: no control characters, line breaks, or characters without a glyph."""
+    latin = unicodedata.normalize("NFC", transliterate(" ".join(text.split())))
+    drawable = _STRAY_JOINER.sub("", "".join(_drawable(each) for each in latin))
+    return " ".join(drawable.split())
 
 
 def printable_lines(text: str) -> list[str]:
-    """The lines that were written as lines: an address, a note."""
+    """Return the printable lines of a text such as an address or a note."""
     return [line for each in text.splitlines() if (line := printable(each))]
 
 
 def transliterate(text: str) -> str:
-    """An Indian script that no face here has, by its sounds (ISO 15919): a name stays a name that can be read aloud."""
+    """Transliterate Indian scripts that no font here has (ISO 15919), so that names stay readable."""
     names = [_letter_name(each) for each in text]
     return "".join(
         _letter_sound(name, after) if name else each
@@ -100,13 +102,13 @@ def transliterate(text: str) -> str:
 
 
 def _letter_name(character: str) -> str:
-    """LETTER RA, VOWEL SIGN II; nothing for a script that needs no help."""
+    """Return the Unicode name without the script, such as LETTER RA; nothing for other scripts."""
     alphabet, _, name = unicodedata.name(character, "").partition(" ")
     return name if alphabet in _ALPHABETS else ""
 
 
 def _letter_sound(name: str, after: str) -> str:
-    """A consonant carries an a, unless a vowel sign or the sign that silences it comes next."""
+    """Return the sound of a letter: a consonant has an inherent a, unless a vowel sign or virama follows."""
     which = name.removeprefix("LETTER ").removeprefix("VOWEL ").removeprefix("SIGN ").removeprefix("DIGIT ")
     if which in _SILENT:
         return ""

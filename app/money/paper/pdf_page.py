@@ -1,4 +1,4 @@
-"""A sheet of A4: text that is put or flows, and never leaves its margins."""
+"""PDF pages (A4): places, wraps, flows and truncates text within the margins, with headers and footers."""
 
 from __future__ import annotations
 
@@ -18,32 +18,29 @@ from app.money.paper.fonts import FACES, JOINERS, printable, subset_font, suppor
 LEFT, TOP, WIDTH, BOTTOM = 20.0, 20.0, 170.0, 272.0
 RIGHT = LEFT + WIDTH
 INK, MUTED, HAIR, ACCENT = (27, 31, 36), (96, 105, 115), (208, 213, 218), (24, 92, 88)
-_PAGES = (
-    "\uf8ff"  # stands for the number of pages; no text can hold it, since printable() leaves private characters out
-)
+_PAGES = "\uf8ff"  # placeholder for the number of pages; printable() leaves private-use characters out of all texts
 _ALWAYS = {*map(chr, range(32, 127)), *"₹$€£¥·–—’…"}
 
 
 class Face(TTFFont):
-    """A face that was cut in memory: it never was a file, and needs no place to write one."""
+    """A font that was subset in memory, without a file."""
 
     def __init__(self, sheet: FPDF, key: str, style: str, cut_face: bytes) -> None:
         super().__init__(sheet, cast(Path, BytesIO(cut_face)), key, style)
         self._hbfont = HarfBuzzFont(hb.Face(hb.Blob(cut_face)))
         self.ttfont.recalcBBoxes = False
-        for table in {"GSUB", "GPOS", "GDEF"} & set(
-            self.ttfont.keys()
-        ):  # HarfBuzz has read them; taken apart again they cost more than the paper
+        # HarfBuzz has read these tables; parsing them again would take longer than the document.
+        for table in {"GSUB", "GPOS", "GDEF"} & set(self.ttfont.keys()):
             del self.ttfont[table]
 
 
 class Sheet(FPDF):
-    """Pages that know where the next line goes."""
+    """A PDF document that keeps the position of the next line."""
 
     def __init__(
         self, title: str, author: str, day: date, texts: Iterable[str], *, across: bool = False, long: bool = False
     ) -> None:
-        """Lying `across`, it has room for many columns; a `long` one is drawn three times as fast, for which its Latin letters are not kerned."""
+        """`across` is landscape; `long` renders three times as fast, without kerning of Latin text."""
         super().__init__(orientation="landscape" if across else "portrait")
         self.width, self.bottom = (WIDTH + 87, BOTTOM - 87) if across else (WIDTH, BOTTOM)
         self._long, self._pages = long, _PAGES * 4 if long else _PAGES
@@ -61,7 +58,7 @@ class Sheet(FPDF):
         self.add_page()
 
     def _embed_fonts(self, letters: set[str]) -> None:
-        """The second script comes along only when it is needed."""
+        """Embed subset fonts, the second script only if it is needed."""
         codes = {ord(each) for each in letters}
         latin = codes & supported_characters("latin") - set(map(ord, JOINERS))
         for script, wanted in (("latin", latin), ("indian", codes - latin)):
@@ -72,7 +69,7 @@ class Sheet(FPDF):
         self.set_text_shaping(use_shaping_engine=True, features={"liga": False})
 
     def header(self) -> None:
-        """From the second page on: whose paper this is, and which."""
+        """Repeat author and title from the second page on."""
         self.y = TOP
         if self.page_no() > 1:
             half = self.width / 2
@@ -95,7 +92,7 @@ class Sheet(FPDF):
         self.y = at
 
     def ensure_room(self, height: float) -> bool:
-        """Turn the page when this much does not fit any more, and tell whether it was turned."""
+        """Start a new page if this height doesn't fit, and return whether it did."""
         if self.y + height <= self.bottom:
             return False
         self.add_page()
@@ -119,12 +116,12 @@ class Sheet(FPDF):
         link: str = "",
         ready: bool = False,
     ) -> None:
-        """One line, cut to its width."""
-        said = text if ready else self._truncate(printable(text), width, size, bold=bold)
+        """Put one line, truncated to its width."""
+        line = text if ready else self._truncate(printable(text), width, size, bold=bold)
         self.set_pen(size, bold=bold, colour=colour)
         self.set_xy(x, self.y if y is None else y)
-        with self._shaping_for(said):
-            self.cell(width, line_height(size), said, align="R" if right else "L", link=link)
+        with self._shaping_for(line):
+            self.cell(width, line_height(size), line, align="R" if right else "L", link=link)
 
     def flow_text(
         self,
@@ -137,29 +134,27 @@ class Sheet(FPDF):
         colour: tuple[int, int, int] = INK,
         link: str = "",
     ) -> None:
-        """Lines one below the other, over the page's end if need be."""
+        """Put wrapped lines below each other, across pages if needed."""
         for line in self.wrap_text(text, width, size, bold=bold):
             self.ensure_room(line_height(size))
             self.put_line(line, x, width, size=size, bold=bold, colour=colour, link=link)
             self.y += line_height(size)
 
     def wrap_text(self, text: str, width: float, size: float, *, bold: bool = False) -> list[str]:
-        said = printable(text)
-        if not said or self.text_width(said, size, bold=bold) <= width:
-            return [said] if said else []
+        text = printable(text)
+        if not text or self.text_width(text, size, bold=bold) <= width:
+            return [text] if text else []
         self.set_pen(size, bold=bold)
-        with self._shaping_for(said):
-            lines = cast(
-                list[str], self.multi_cell(width, line_height(size), said, align="L", dry_run=True, output="LINES")
-            )
-        return [line.strip() for line in lines]
+        with self._shaping_for(text):
+            lines = self.multi_cell(width, line_height(size), text, align="L", dry_run=True, output="LINES")
+        return [line.strip() for line in cast(list[str], lines)]
 
     def text_width(self, text: str, size: float, *, bold: bool = False) -> float:
-        """Measured once at one size, since letters grow evenly."""
+        """Measure a text, cached at one size and scaled."""
         if (text, bold) not in self._wide:
             self.set_pen(10, bold=bold)
-            with self._shaping_for(said := printable(text)):
-                self._wide[text, bold] = self.get_string_width(said) / 10
+            with self._shaping_for(line := printable(text)):
+                self._wide[text, bold] = self.get_string_width(line) / 10
         return self._wide[text, bold] * size
 
     def draw_rule(
@@ -171,33 +166,30 @@ class Sheet(FPDF):
         colour: tuple[int, int, int] = HAIR,
         thick: float = 0.2,
     ) -> None:
-        """A bar rather than a stroke, whose ends would stick out."""
+        """Draw a rule as a bar, because the ends of a stroke would stick out."""
         self.set_fill_color(*colour)
         self.rect(x, y, width, thick, style="F")
 
     @contextmanager
-    def _shaping_for(self, said: str) -> Iterator[None]:
-        """Devanagari has to be shaped; Latin letters only look a little better for it."""
+    def _shaping_for(self, text: str) -> Iterator[None]:
+        """Turn shaping off for Latin text in long documents; Devanagari needs it."""
         shaping = self.text_shaping
-        if self._long and supported_characters("latin").issuperset(map(ord, said)):
+        if self._long and supported_characters("latin").issuperset(map(ord, text)):
             self.text_shaping = None
         yield
         self.text_shaping = shaping
 
-    def _truncate(self, said: str, width: float, size: float, *, bold: bool) -> str:
-        if self.text_width(said, size, bold=bold) <= width + 0.1:
-            return said
-        short, long = 0, len(said)
+    def _truncate(self, text: str, width: float, size: float, *, bold: bool) -> str:
+        if self.text_width(text, size, bold=bold) <= width + 0.1:
+            return text
+        short, long = 0, len(text)
         while short < long:
             middle = (short + long + 1) // 2
-            short, long = (
-                (middle, long)
-                if self.text_width(said[:middle] + "…", size, bold=bold) <= width
-                else (short, middle - 1)
-            )
-        return said[:short].rstrip() + "…"
+            fits = self.text_width(text[:middle] + "…", size, bold=bold) <= width
+            short, long = (middle, long) if fits else (short, middle - 1)
+        return text[:short].rstrip() + "…"
 
 
 def line_height(size: float) -> float:
-    """From line to line, in millimetres."""
+    """Return the distance between lines in millimetres, for a font size."""
     return size * 0.48

@@ -1,4 +1,4 @@
-"""Columns on a sheet: rows under a head that comes again on each page, figures below figures."""
+"""PDF tables: column widths, wrapped cells, and a heading repeated on each page."""
 
 from __future__ import annotations
 
@@ -10,22 +10,12 @@ from app.money.paper.pdf_page import INK, LEFT, MUTED, WIDTH, Sheet, line_height
 GUTTER = 5.0
 _APART = 1.0
 _ENOUGH, _LEAST = 50.0, 20.0
-_SIZES = (
-    (8.5, False),
-    (8.5, True),
-    (8.0, True),
-    (7.5, True),
-    (7.0, True),
-    (6.5, True),
-    (6.0, True),
-    (5.5, True),
-    (5.0, True),
-)
+_SIZES = ((8.5, False), *((size, True) for size in (8.5, 8.0, 7.5, 7.0, 6.5, 6.0, 5.5, 5.0)))
 
 
 @dataclass(frozen=True)
 class PdfColumn:
-    """What stands above, and for each row what is said and what stands small beneath it. One column or more give way to the others."""
+    """A heading, and for each row a text and a small text below. Columns with `gives` shrink for the others."""
 
     head: str
     cells: Sequence[tuple[str, str]]
@@ -34,7 +24,7 @@ class PdfColumn:
 
 
 class PdfTable:
-    """First heads are broken, then the letters get smaller, until the words have room beside the figures."""
+    """A table that wraps its headings, and then reduces the font size, until the texts have room."""
 
     def __init__(
         self, sheet: Sheet, columns: Sequence[PdfColumn], width: float = WIDTH, *, strong: Collection[int] = ()
@@ -66,12 +56,12 @@ class PdfTable:
 
     def _wanted_width(self, column: PdfColumn, *, broken: bool) -> float:
         heads = column.head.split() if broken else [column.head]
-        said = [
-            self.sheet.text_width(said, self.size, bold=row in self.strong)
-            for row, (said, _) in enumerate(column.cells)
+        widths = [
+            self.sheet.text_width(text, self.size, bold=row in self.strong)
+            for row, (text, _) in enumerate(column.cells)
         ]
         small = [self.sheet.text_width(text, self.size - 1) for text in [*heads, *(below for _, below in column.cells)]]
-        return max(said + small) + GUTTER
+        return max(widths + small) + GUTTER
 
     def _draw_heads(self) -> None:
         small = line_height(self.size - 1)
@@ -94,15 +84,15 @@ class PdfTable:
         self.sheet.y += 1.5
 
     def _draw_row(self, cells: Sequence[Sequence[tuple[str, bool]]], *, bold: bool) -> None:
-        """A row stays on one page, unless it is as long as one."""
+        """Draw a row on one page, unless it is longer than a page."""
         tall, lead = max(map(len, cells)), line_height(self.size)
         self._turn_page(min(tall, 20) * lead)
         for line in range(tall):
             self._turn_page(lead)
             for at, lines in enumerate(cells):
                 if line < len(lines):
-                    said, small = lines[line]
-                    self._put_line(at, said, small=small, bold=bold)
+                    text, small = lines[line]
+                    self._put_line(at, text, small=small, bold=bold)
             self.sheet.y += lead
         self.sheet.y += 1.5
 
@@ -110,19 +100,19 @@ class PdfTable:
         if self.sheet.ensure_room(height):
             self._draw_heads()
 
-    def _cell_lines(self, at: int, said: str, below: str, *, bold: bool) -> list[tuple[str, bool]]:
+    def _cell_lines(self, at: int, text: str, below: str, *, bold: bool) -> list[tuple[str, bool]]:
         wrapped = self.sheet.wrap_text
         return [
-            *((line, False) for line in wrapped(said, self._text_width(at), self.size, bold=bold)),
+            *((line, False) for line in wrapped(text, self._text_width(at), self.size, bold=bold)),
             *((line, True) for line in wrapped(below, self._text_width(at), self.size - 1)),
         ]
 
     def _text_width(self, at: int) -> float:
-        """Figures may come near the column before them, which is what the gutter is for; words may not come near the column after."""
+        """Return the width for text: figures may use the gutter before them, texts keep the gutter after them."""
         return self.widths[at] - (self._gap_after(at) if self.columns[at].figures else GUTTER)
 
     def _gap_after(self, at: int) -> float:
-        """Words begin where figures before them end, so these keep away from them."""
+        """Return the gap after a column of figures that is followed by text."""
         return (
             GUTTER
             if self.columns[at].figures and at + 1 < len(self.columns) and not self.columns[at + 1].figures
@@ -144,7 +134,7 @@ class PdfTable:
 
 
 def _share_width(room: float, wanted: Sequence[float]) -> list[float]:
-    """Whoever gives way alone has what is left; several have it as much as they want it, and none less than a word."""
+    """Share the remaining width among the shrinking columns, in proportion to their need and at least a word each."""
     least = [min(_LEAST, each) for each in wanted]
     left, lacking = room - sum(least), sum(wanted) - sum(least)
     if left <= 0:

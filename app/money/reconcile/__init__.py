@@ -1,1 +1,1 @@
-"""Reconciliation: gateway webhooks, settlements and the daily comparison of our books with the gateway."""
+"""Reconciliation with the gateways: webhooks, settlement reports and daily totals, compared with our books."""

@@ -1,4 +1,4 @@
-"""Webhooks: check the signature, write it down once, answer at once; act on it in a job."""
+"""Payment gateway webhooks: verify the signature, store the event once, respond at once, and process it in a job."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from app.money.gateways import gateway
 from app.money.gateways.gateway import Declined, gateway_column
 from app.money.reconcile import settlement
 
-LONGEST = 255  # of a name that a gateway gives; what is longer does not fit into an index, and is none
+LONGEST = 255  # of an ID; a longer one can't be indexed, and isn't genuine
 
 
 class Event(Noun):
-    """What a gateway told us, to the letter. It is a reason to look, never the truth itself."""
+    """One webhook, with its original body. It is a reason to ask the gateway, never the fact itself."""
 
     states = "waiting", "handled", "parked"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Pending", "handled": "Processed", "parked": "Needs attention"}
-    audited = False  # an event is its own record, and nobody edits it
+    audited = False  # an event is its own record, and is never edited
     adds_are_heard = False
     __table_args__ = (UniqueConstraint("gateway", "event_id"),)
 
@@ -45,7 +45,7 @@ class Event(Noun):
 
     @classmethod
     def of_people(cls, ids: Sequence[int]) -> ColumnElement[bool]:
-        """A gateway's news names its payer: what is about one of their orders or payments."""
+        """Return the condition for events about orders or payments of these customers, whose data they contain."""
         bills, baskets = (
             select(each.order_id).where(each.person_id.in_(ids), each.order_id.is_not(None)) for each in (Bill, Basket)
         )
@@ -57,7 +57,7 @@ class Event(Noun):
             return
         try:
             trouble = self._check_gateway()
-        except (Missing, Declined) as no:  # they know nothing of what their own event names, and would say so again
+        except (Missing, Declined) as no:  # a retry would be declined again
             trouble = no.words
         if trouble:
             self.park(trouble)
@@ -65,7 +65,7 @@ class Event(Noun):
             self.done()
 
     def _check_gateway(self) -> str:
-        """Ask the gateway about whatever this names; answers what is odd about it, or nothing."""
+        """Check what the event is about at the gateway; return what is wrong with it, if anything."""
         if self.kind.startswith(("settlement.", "payout.paid")):
             settlement.import_recent(self.gateway)
             return ""
@@ -83,14 +83,14 @@ class Event(Noun):
         return self._mismatch()
 
     def _find_order(self) -> Bill | Basket | None:
-        found = find_order(self.gateway, self.order_id) if self.order_id else None
-        return found or next((each.order for each in self._payments()), None)
+        order = find_order(self.gateway, self.order_id) if self.order_id else None
+        return order or next((each.order for each in self._payments()), None)
 
     def _payments(self) -> Sequence[Payment]:
         return Payment.shares_of(self.gateway, self.payment_id) if self.payment_id else ()
 
     def _mismatch(self) -> str:
-        """Somebody should see it when other money came than was asked for, though it goes back by itself."""
+        """Return why a payment of a different amount is refunded, so that staff see it."""
         return next(
             (each.owed_back for each in self._payments() if each.captured_at and each.money != each.bill.price), ""
         )
@@ -119,19 +119,17 @@ class Event(Noun):
 
 
 def receive_webhook(name: str, raw: bytes, headers: Mapping[str, str]) -> bool:
-    """True for news, False for something heard before. Nothing is looked up here: the gateway waits five seconds at most."""
-    told = gateway.by_name(name).parse_webhook(raw, headers)
-    if any(
-        len(each or "") > LONGEST
-        for each in (told.event_id, told.kind, told.order_id, told.payment_id, told.dispute_id)
-    ):
+    """Store a webhook and queue its job; return whether it is new. No more, as gateways wait five seconds only."""
+    notice = gateway.by_name(name).parse_webhook(raw, headers)
+    ids = (notice.event_id, notice.kind, notice.order_id, notice.payment_id, notice.dispute_id)
+    if any(len(each or "") > LONGEST for each in ids):
         raise Unreadable("The signature is valid, but the event contains an ID that is too long.")
     moment = clock.now()
-    about = {"order_id": told.order_id, "payment_id": told.payment_id, "dispute_id": told.dispute_id}
+    about = {"order_id": notice.order_id, "payment_id": notice.payment_id, "dispute_id": notice.dispute_id}
     values = {
         "gateway": name,
-        "event_id": told.event_id,
-        "kind": told.kind,
+        "event_id": notice.event_id,
+        "kind": notice.kind,
         "body": raw.decode("utf-8", "replace"),
     } | about
     always = {"state": "waiting", "trouble": "", "created_at": moment, "changed_at": moment, "version": 1}

@@ -1,4 +1,4 @@
-"""Settlement: what really reached our bank, line by line against our books; fees and the tax on them are booked once."""
+"""Settlement reports (payouts): imports and posts each line once, with fee and tax, and matches it to our books."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Settlement(Noun):
 
     states = "matched", "differs", "explained"
     state_labels: ClassVar[dict[str, str]] = {"differs": "Unmatched"}
-    audited = False  # it is the gateway's own words
+    audited = False  # it is a copy of the gateway's report
     adds_are_heard = False
     __table_args__ = (UniqueConstraint("gateway", "kind", "entity_id"),)
     refusals: ClassVar[dict[str, str]] = {}
@@ -51,24 +51,24 @@ class Settlement(Noun):
         return self.credit - self.debit - self.fee - self.tax
 
     @classmethod
-    def record(cls, name: str, day: date, told: SettlementLine) -> None:
-        """Written down and booked once, whatever we had expected: the money has moved. What we cannot match waits for somebody."""
+    def record(cls, name: str, day: date, row: SettlementLine) -> None:
+        """Store and post a line once, matched or not, because the money has moved. A mismatch waits for staff."""
         moment = clock.now()
         values: dict[str, Any] = {
             "gateway": name,
-            "kind": told.kind,
-            "entity_id": told.id,
-            "reference": told.reference,
-            "dispute_id": told.dispute_id,
+            "kind": row.kind,
+            "entity_id": row.id,
+            "reference": row.reference,
+            "dispute_id": row.dispute_id,
             "day": day,
         }
-        for called in ("credit", "debit", "fee", "tax"):
-            money: Money = getattr(told, called)
-            values |= {f"{called}_amount": money.amount, f"{called}_currency": money.currency}
+        for column in ("credit", "debit", "fee", "tax"):
+            money: Money = getattr(row, column)
+            values |= {f"{column}_amount": money.amount, f"{column}_currency": money.currency}
         always = {
             "state": "matched",
             "trouble": "",
-            "settled_at": told.settled_at,
+            "settled_at": row.settled_at,
             "created_at": moment,
             "changed_at": moment,
             "version": 1,
@@ -95,7 +95,7 @@ class Settlement(Noun):
         )
 
     def find_mismatch(self) -> str:
-        """Why this line is not what our books say."""
+        """Return how this line differs from our books, or an empty text."""
         match self.kind:
             case "payment":
                 shares = [each.money for each in Payment.shares_of(self.gateway, self.entity_id) if each.captured_at]
@@ -135,20 +135,20 @@ class Settlement(Noun):
 
 
 def import_day(name: str, day: date) -> None:
-    """Read the report of one day. Safe to do again: every line is booked once."""
-    told = gateway.by_name(name).list_settlements(day)
+    """Import the report of one day. Safe to repeat: every line is posted once."""
+    lines = gateway.by_name(name).list_settlements(day)
     with transaction():
-        for each in sorted(told, key=lambda line: (line.kind, line.id)):
+        for each in sorted(lines, key=lambda line: (line.kind, line.id)):
             Settlement.record(name, day, each)
 
 
 def import_recent(name: str, *, days: int = 2) -> None:
-    """The reports of today and of the days before."""
+    """Import the reports of today and the days before."""
     for ago in range(days):
         import_day(name, clock.now().date() - timedelta(days=ago))
 
 
 @every("Import settlements", hours=6)
 def fetch_settlements() -> None:
-    """The reports of the last three days, from every gateway that writes one."""
+    """Import the reports of the last three days from every online gateway."""
     gateway.for_each_online(lambda name: import_recent(name, days=3))

@@ -1,4 +1,4 @@
-"""Tally: one day at one gateway, counted there and counted here. The difference is nothing, or each row that differs is named."""
+"""Tally: the daily reconciliation of one gateway, which compares its captured payments with our books."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from app.money.sums.amount import Money, money_column
 
 
 class Tally(Noun):
-    """What was captured on one day in UTC."""
+    """The captured payments of one day (UTC): the totals on both sides, and each row that differs."""
 
     states = "counted", "agrees", "differs"
     state_labels: ClassVar[dict[str, str]] = {"counted": "Pending", "agrees": "Matched", "differs": "Mismatch"}
     fact_labels: ClassVar[dict[str, str]] = {"there": "At the gateway", "here": "In our books"}
-    audited = False  # a count is counted again, and only the last one matters
+    audited = False  # only the latest count matters
     __table_args__ = (UniqueConstraint("gateway", "day", "there_currency"),)
 
     gateway: Mapped[str] = gateway_column()
@@ -42,33 +42,37 @@ class Tally(Noun):
 
     @classmethod
     def count_day(cls, name: str, day: date) -> list[Self]:
-        """Ask the gateway what it took on this day, look at what we have not heard of, and set both beside each other."""
-        told = gateway.by_name(name).list_captured(day)
-        for order in _orders_to_check(name, told):
+        """Fetch the gateway's payments of this day, check those unknown to us, and compare both sides by currency."""
+        charges = gateway.by_name(name).list_captured(day)
+        for order in _orders_to_check(name, charges):
             order.check_gateway()
         with transaction():
             ours = _our_payments(name, day)
-            currencies = {each.money.currency for each in told} | {each.money.currency for each in ours}
-            return [cls._record(name, day, currency, told, ours) for currency in sorted(currencies)]
+            currencies = {each.money.currency for each in charges} | {each.money.currency for each in ours}
+            return [cls._record(name, day, currency, charges, ours) for currency in sorted(currencies)]
 
     @classmethod
-    def _record(cls, name: str, day: date, currency: str, told: Sequence[Charge], ours: Sequence[Payment]) -> Self:
-        there = [each for each in told if each.money.currency == currency]
+    def _record(cls, name: str, day: date, currency: str, charges: Sequence[Charge], ours: Sequence[Payment]) -> Self:
+        there = [each for each in charges if each.money.currency == currency]
         here = [each for each in ours if each.money.currency == currency]
-        it = session.scalar(select(cls).where(cls.gateway == name, cls.day == day, cls.there_currency == currency))
+        tally = session.scalar(select(cls).where(cls.gateway == name, cls.day == day, cls.there_currency == currency))
         zero = Money(0, currency)
-        if it is None:
-            it = cls(gateway=name, day=day, there=zero, here=zero, difference=zero)
-            session.add(it)
+        if tally is None:
+            tally = cls(gateway=name, day=day, there=zero, here=zero, difference=zero)
+            session.add(tally)
             session.flush()
-        it.there = Money.total((each.money for each in there), currency)
-        it.here = Money.total((each.money for each in here), currency)
-        it.difference, it.rows, it.counted_at = it.there - it.here, list(_differences(there, here)), clock.now()
-        if it.rows and it.state != "differs":
-            it.differ()
-        elif not it.rows and it.state != "agrees":
-            it.agree()
-        return it
+        tally.there = Money.total((each.money for each in there), currency)
+        tally.here = Money.total((each.money for each in here), currency)
+        tally.difference, tally.rows, tally.counted_at = (
+            tally.there - tally.here,
+            list(_differences(there, here)),
+            clock.now(),
+        )
+        if tally.rows and tally.state != "differs":
+            tally.differ()
+        elif not tally.rows and tally.state != "agrees":
+            tally.agree()
+        return tally
 
     @move("counted", "differs", to="agrees", label="Mark as matched")
     def agree(self) -> None:
@@ -92,20 +96,20 @@ class Tally(Noun):
         return gateway_label(self.gateway)
 
 
-def _orders_to_check(name: str, told: Sequence[Charge]) -> Iterator[Bill | Basket]:
-    """What was paid there, and we do not know it, or not all of it."""
+def _orders_to_check(name: str, charges: Sequence[Charge]) -> Iterator[Bill | Basket]:
+    """Yield the orders of charges that we don't know, or whose refunds we don't know."""
     ours = (
         select(Payment)
-        .where(Payment.gateway == name, Payment.gateway_id.in_([each.id for each in told]))
+        .where(Payment.gateway == name, Payment.gateway_id.in_([each.id for each in charges]))
         .options(selectinload(Payment.refunds))
     )
     at_first: dict[str, list[Payment]] = defaultdict(list)
     for payment in session.scalars(ours):
         at_first[payment.gateway_id].append(payment)
-    for charge in told:
+    for charge in charges:
         if _is_up_to_date(charge, at_first[charge.id]):
             continue
-        shares = Payment.shares_of(name, charge.id)  # a look at the one before may have told of this one too
+        shares = Payment.shares_of(name, charge.id)  # a look at the one before may have applied this one too
         if not _is_up_to_date(charge, shares):
             order = shares[0].order if shares else find_order(name, charge.order_id)
             if order is not None and order.order_id:
@@ -119,7 +123,7 @@ def _is_up_to_date(charge: Charge, shares: Sequence[Payment]) -> bool:
 
 
 def _our_payments(name: str, day: date) -> Sequence[Payment]:
-    """What we have of that day: by when the gateway took it where it says so, for that is how the gateway counts."""
+    """Return our payments of that day by the gateway's clock, as the gateway counts."""
     since = datetime.combine(day, time(), UTC)
     return session.scalars(
         select(Payment).where(
@@ -130,7 +134,7 @@ def _our_payments(name: str, day: date) -> Sequence[Payment]:
 
 def _differences(there: Sequence[Charge], here: Sequence[Payment]) -> Iterator[dict[str, Any]]:
     known: dict[str, Money] = {}
-    for payment in here:  # the shares of one payment are one sum there
+    for payment in here:  # the shares of a basket are one payment there
         known[payment.gateway_id] = Money.total(
             [payment.money, known.get(payment.gateway_id, payment.money - payment.money)], payment.money.currency
         )
@@ -149,7 +153,7 @@ def recount_day(tally: Tally) -> None:
 
 @every("Reconcile recent days", hours=1)
 def count_the_days() -> None:
-    """Yesterday, and today so far; a day that differed is counted again until it agrees."""
+    """Count today and yesterday, and recount earlier days with a mismatch for 30 days."""
     today = clock.now().date()
     differing = (
         select(Tally.gateway, Tally.day)
