@@ -1,4 +1,4 @@
-"""What the tests of money share: a bill, a payer, a gateway's bad day, and what the books say."""
+"""Fixtures for tests of money: a bill, a payer, gateway failures and ledger balances."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def bill(slot: Slot, hold: Hold) -> Bill:
 
 @pytest.fixture
 def play(sandbox: str) -> Callable[..., dict[str, Any]]:
-    """The payer's side, at the sandbox: play(bill, "captured")."""
+    """Act as the payer at the sandbox: play(bill, "captured")."""
 
     def play(bill: Bill, outcome: str, **how: Any) -> dict[str, Any]:
         answer = requests.post(
@@ -50,7 +50,7 @@ def play(sandbox: str) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture
 def go_wrong(sandbox: str) -> Callable[..., None]:
-    """The gateway's bad day: go_wrong("502")."""
+    """Make the next gateway request fail: go_wrong("502")."""
     return lambda fault, times=1, path="": requests.post(
         f"{sandbox}/razorpay/faults", json={"fault": fault, "times": times, "path": path}, timeout=PATIENCE
     )
@@ -58,7 +58,7 @@ def go_wrong(sandbox: str) -> Callable[..., None]:
 
 @pytest.fixture
 def paid(bill: Bill, play: Any) -> Payment:
-    """A booking that was paid with a card."""
+    """A payment by card for a booking."""
     play(bill, "captured")
     bill.check_gateway()
     return payment_of(bill)
@@ -84,6 +84,6 @@ def captured(bill: Bill, id: str = "pay_1", money: Money | None = None, **more: 
 
 
 def books(*names: str) -> dict[str, int]:
-    """What these accounts come to, in paise; debits above zero. The books as a whole always add up."""
+    """Return the balances of these accounts in paise, debits above zero, and check that the books balance."""
     assert imbalance() == {}
     return {name: balance_of(name, "INR").amount for name in names}

@@ -1,4 +1,4 @@
-"""Money is whole minor units and a currency; nothing is lost in reading it and nothing is mixed."""
+"""Tests of money amounts: rounding, splitting, parsing and formatting in minor units."""
 
 from __future__ import annotations
 

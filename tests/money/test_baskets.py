@@ -1,4 +1,4 @@
-"""Several bills paid in one go: one order and one payment at the gateway, and for each bill its own share, its own papers and its own way back."""
+"""Tests of baskets (carts): one order and payment, with a share, documents and refunds for each bill."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ Three = list[Booking]
 
 @pytest.fixture(autouse=True)
 def books_hold(app: Flask) -> Any:
-    """Whatever a test did, the tables tell no lie at its end."""
+    """Check the money invariants after each test."""
     yield
     session.rollback()
     with db.engine().connect() as connection:
@@ -46,7 +46,7 @@ def books_hold(app: Flask) -> Any:
 
 @pytest.fixture
 def three(open_slot: Any, hold: Any) -> Three:
-    """Three hours of one person, held and not paid."""
+    """Three unpaid reservations of one customer."""
     return [hold(open_slot(hours=48 + n)) for n in range(3)]
 
 
@@ -124,7 +124,7 @@ def test_one_whose_hold_is_over_and_whose_seat_is_gone_gets_its_share_back_and_t
 
 
 def test_one_that_trips_does_not_take_the_others_with_it(basket: Basket, three: Three, monkeypatch: Any) -> None:
-    """The worker dies between two of them: what was heard is kept, and the next look does the rest, once."""
+    """The worker dies between two bills: what was applied is kept, and the next check does the rest, once."""
     whole, times = Payment.apply_charge, iter(range(99))
 
     def dies(self: Payment, *given: Any) -> None:
@@ -253,7 +253,7 @@ def test_a_basket_of_which_one_is_gone_is_not_paid_any_more(basket: Basket, thre
 
 @pytest.fixture
 def at_the_gateway(settings: Any) -> Callable[[Payment], list[dict[str, Any]]]:
-    """What the gateway itself says went back of a payment."""
+    """Return the amount that the gateway says was refunded."""
     key = (settings.razorpay_key, settings.razorpay_secret)
     return lambda payment: requests.get(
         f"{settings.razorpay_url}/v1/payments/{payment.gateway_id}/refunds", auth=key, timeout=PATIENCE

@@ -1,4 +1,4 @@
-"""Who we are is written on the desk, and said on every page and paper from then on; what stands on older papers stays."""
+"""Tests of business details: edited on the desk, shown on every page, unchanged on existing documents."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NONE = dict.fromkeys(
 
 @pytest.fixture(autouse=True)
 def as_it_was(app: Flask) -> Iterator[None]:
-    """The row is there from the first day, and everybody hears it when a test is over."""
+    """Reset the details before and after each test."""
 
     def anew() -> None:
         session.rollback()
@@ -173,7 +173,7 @@ def test_only_an_administrator_writes_it(enter: Enter) -> None:
     assert write(enter("dina"), name="Ours now") == 403
 
 
-# --- its hours, its zone and its currency ---------------------------------------------------------------------------------
+# --- its hours, its zone and its currency -----------------------------------------------------------------------------
 
 
 def test_hours_are_read_as_somebody_writes_them() -> None:

@@ -1,4 +1,4 @@
-"""Coupons: so often and no more, never below zero, and a use comes back once."""
+"""Tests of coupons: usage limits, discounts that are never more than the price, and releases."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def coupon(app: Flask) -> Callable[..., Coupon]:
 
 @pytest.fixture
 def book(open_slot: Any) -> Callable[..., Booking]:
-    """Somebody books with a coupon: book("welcome"), book("welcome", email="kabir@example.com")."""
+    """Book with a coupon: book("welcome"), book("welcome", email="kabir@example.com")."""
     hours = iter(range(48, 500, 2))
     return lambda code, **who: Booking.hold(open_slot(hours=next(hours)), MEERA | who, {}, Choices(coupon=code))
 

@@ -1,4 +1,4 @@
-"""What is written in words is the amount in figures, to the last coin."""
+"""Tests of amounts in words, which are read back to the same figure."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ HEADS = {
 
 
 def heard(words: str) -> int:
-    """A listener who keeps a pile of finished parts: a scale takes in all that is smaller and was said before it."""
+    """Parse words with a stack: a scale multiplies everything smaller before it."""
     pile: list[int] = []
     for word in words.replace("-", " ").split():
         if word in UNITS:
@@ -96,7 +96,10 @@ def read_back(said: str, currency: str) -> Money:
         (Money(10_000_001_000_000_000, "INR"), "Rupees one hundred lakh crore one crore only"),
         (
             Money(123456789, "USD"),
-            "US dollars one million two hundred thirty-four thousand five hundred sixty-seven and cents eighty-nine only",
+            (
+                "US dollars one million two hundred thirty-four thousand five hundred sixty-seven "
+                "and cents eighty-nine only"
+            ),
         ),
         (Money(1234567, "JPY"), "Yen one million two hundred thirty-four thousand five hundred sixty-seven only"),
         (Money(1500, "KWD"), "Kuwaiti dinars one and fils five hundred only"),

@@ -1,4 +1,4 @@
-"""Papers: one for each bill that is paid, numbered without gaps, unchanged for ever, and put right by another paper."""
+"""Tests of invoices, receipts and credit notes: numbers without gaps, immutable, and exactly one each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The books: two sides that add up, written once, never rewritten; and accounts that cannot be overdrawn."""
+"""Tests of the ledger: double entry that balances, immutable, and accounts that can’t be overdrawn."""
 
 from __future__ import annotations
 
@@ -55,9 +55,12 @@ def test_a_posting_adds_up_or_is_not_there(person: Person) -> None:
 def test_the_database_itself_checks_the_sum(person: Person) -> None:
     with transaction():
         post("right", "x", ("cash", inr(100)), ("income", inr(-100)), about=person)
-    one_more_line = """insert into line (posting_id, account_id, money_amount, money_currency, created_at, changed_at, version)
+    one_more_line = """
+        insert into line (posting_id, account_id, money_amount, money_currency, created_at, changed_at, version)
         select posting_id, account_id, 1, money_currency, now(), now(), 1 from line limit 1"""
-    no_lines = """insert into posting (key, day, what, noun, by, created_at, changed_at, version) values ('empty', now(), 'x', '', 'x', now(), now(), 1)"""
+    no_lines = """
+        insert into posting (key, day, what, noun, by, created_at, changed_at, version)
+        values ('empty', now(), 'x', '', 'x', now(), now(), 1)"""
     for wrong in (one_more_line, no_lines):
         with pytest.raises(DBAPIError), db.engine().begin() as connection:
             connection.execute(text(wrong))

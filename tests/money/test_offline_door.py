@@ -1,4 +1,4 @@
-"""Money taken by hand has a door, too, so that nobody has to ask which kind it is; it says no to whatever needs a wire."""
+"""Tests of the offline gateways for cash, cheques and bank transfers, which refuse everything online."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What leaves the house on paper: everything the law asks for, the same bytes each time, and no text that can spoil it."""
+"""Tests of PDF documents: legal content, reproducible bytes, and any text within the margins."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def request(**said: Any) -> Paper:
 
 
 def read(paper: Paper) -> str:
-    """What a search in the PDF would find; where a line ends does not matter to it."""
+    """Return the text of the PDF, regardless of line breaks."""
     return " ".join(
         " ".join(page.extract_text() for page in PdfReader(io.BytesIO(render_document(paper))).pages).split()
     )
@@ -231,7 +231,7 @@ def test_what_is_due_can_be_scanned_and_pressed(monkeypatch: pytest.MonkeyPatch)
 
 
 def seen(bars: Sequence[tuple[float, float, float, float]], dots: int) -> list[bytes]:
-    """The square as a camera sees it: which dots are dark."""
+    """Return the dark modules of the QR code."""
     left, top, dot = min(x for x, *_ in bars), min(y for _, y, *_ in bars), 36 / dots
     rows = [bytearray(dots) for _ in range(dots)]
     for x, y, width, _ in bars:
@@ -337,7 +337,7 @@ def test_what_can_be_drawn_stays_and_what_cannot_is_no_empty_box(written: str, p
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> list[str]:
-    """Every line that is put on a page; one that leaves its place, or has a letter without a shape, fails."""
+    """Collect every line of text; fail if one leaves its space or has a character without a glyph."""
     put: list[str] = []
     really = FPDF.cell
 

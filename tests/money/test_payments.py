@@ -1,4 +1,4 @@
-"""Money through the real SDK: every capture ends in what it paid for or goes back, in whatever order we hear of it."""
+"""Tests of payments through Razorpay’s SDK: every capture settles its bill or is refunded, in any order."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_a_refund_whose_reply_is_lost_is_not_made_twice(
 
 @pytest.mark.proof
 def test_every_order_of_what_is_heard_ends_the_same(slot: Slot, hold: Hold, later: Any, open_slot: Any) -> None:
-    """Created, failed, authorized, captured, captured again: 120 orders, one end."""
+    """Created, failed, authorized, captured, captured again: 120 orders, one result."""
     heard = ["failed", "authorized", "captured", "captured", "created"]
     for n, order in enumerate(sorted(set(permutations(heard)))):
         bill = hold(open_slot(hours=100 + 2 * n)).bill
@@ -295,13 +295,13 @@ def test_the_usual_gateway_tells_only_what_a_client_may_know(app: Any, settings:
     assert gateway.default_for("INR").public_details() == {"gateway": "razorpay", "key": settings.razorpay_key}
 
 
-# --- what fresh eyes found ----------------------------------------------------------------------------------------------
+# --- found in reviews --------------------------------------------------------------------------------------------
 
 
 def test_the_search_for_a_lost_payment_never_gets_stuck(
     bill: Bill, go_wrong: Any, later: Any, work_off: WorkOff, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Four days of looking every hour at most, also past a gateway that was away for a while."""
+    """Check for four days, every hour at most, also when the gateway was unreachable for a while."""
     searching = "money.basket.look_for_lost_payments"
     monkeypatch.setattr(jobs, "_clockwork", {searching: jobs._clockwork[searching]})
     bill.announce()
@@ -350,7 +350,8 @@ def test_the_first_order_that_was_announced_stays(bill: Bill) -> None:
 def test_an_event_without_an_order_is_parked_and_touches_no_bill(
     bill: Bill, app: Any, settings: Any, work_off: WorkOff
 ) -> None:
-    raw = b'{"entity":"event","event":"payment.downtime.started","payload":{"payment.downtime":{"entity":{"id":"down_1"}}}}'
+    downtime = b'{"payment.downtime":{"entity":{"id":"down_1"}}}'
+    raw = b'{"entity":"event","event":"payment.downtime.started","payload":%s}' % downtime
     receive_webhook("razorpay", raw, headers(raw, settings))
     work_off()
     assert session.scalars(select(Event)).one().state == "parked"

@@ -1,4 +1,4 @@
-"""What something costs: every coin is somewhere, whatever is taken off, taxed, split or given back."""
+"""Tests of price calculation, tax and refund policies: nothing is lost when amounts are split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The door to Razorpay, through the real SDK, against a sandbox that speaks its protocol and breaks on demand."""
+"""Tests of the Razorpay adapter, with the real SDK against a sandbox that fails on demand."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def standing(keys: Settings) -> Iterator[Standing]:
-    """One sandbox for all of this; starting one takes longer than most of what is tried with it."""
+    """One sandbox for this file, because starting one takes longer than most tests."""
     shop = Shop()
     standing = Standing(keys, shop.address)
     yield standing
@@ -75,7 +75,7 @@ def bank(standing: Standing) -> Iterator[Standing]:
 
 @pytest.fixture
 def house(built: Flask) -> Iterator[None]:
-    """A session to step outside of; the door keeps nothing of its own, so nothing has to be emptied."""
+    """Only a session is needed: the adapter keeps no data, so there is nothing to reset."""
     with built.app_context():
         yield
         session.remove()
@@ -107,7 +107,7 @@ _numbers = iter(range(1, 1_000_000))
 
 
 def another(**changes: Any) -> OrderRequest:
-    """The same request under a receipt of its own."""
+    """The same request with a new receipt."""
     return replace(ASKED, receipt=f"BK-{next(_numbers):06}", **changes)
 
 
@@ -439,7 +439,10 @@ NONSENSE = [
     (200, '{"items": [{}]}'),
     (
         200,
-        '{"items": [{"id": "x", "amount": "many", "currency": "INR", "status": "captured", "receipt": "BK-1", "payment_id": "pay_1"}]}',
+        (
+            '{"items": [{"id": "x", "amount": "many", "currency": "INR", "status": "captured", "receipt": "BK-1", '
+            '"payment_id": "pay_1"}]}'
+        ),
     ),
     (200, "<html>"),
     (200, '{"items": [{"id": "x", "amount": null, "currency": "INR", "status": "captured"}]}'),
@@ -469,7 +472,7 @@ NONSENSE = [
 
 @pytest.fixture
 def stranger(keys: Settings, house: None) -> Iterator[Any]:
-    """A door, and somebody behind it who says one thing whatever is asked: stranger(200, "[]")."""
+    """An adapter whose gateway always gives the same response: stranger(200, "[]")."""
     said: list[tuple[int, str]] = []
 
     class Mouth(BaseHTTPRequestHandler):
@@ -622,7 +625,7 @@ def failing(then: Callable[..., Any]) -> Callable[[Razorpay, dict[str, Any]], An
 
 
 def overtaken(door: Razorpay, _: dict[str, Any]) -> Any:
-    """Two payments of one order wait for a hand; one of them gets it."""
+    """Two payments of one order await manual capture; one is captured."""
     order = door.client.order.create({"amount": 1000, "currency": "INR", "payment": {"capture": "manual"}})
     one, other = (
         requests.post(
@@ -773,7 +776,10 @@ REFUSALS: list[tuple[str, str, Callable[[Razorpay, dict[str, Any]], Any]]] = [
         payouts(None),
     ),
     (
-        "The idempotency key must be between 4 and 36 characters long, of letters, digits, hyphens, underscores and spaces.",
+        (
+            "The idempotency key must be between 4 and 36 characters long, of letters, digits, hyphens, underscores "
+            "and spaces."
+        ),
         "X-Payout-Idempotency",
         payouts("k"),
     ),

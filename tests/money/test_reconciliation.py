@@ -1,4 +1,4 @@
-"""What the gateway says at the end of the day, and what our books say: the same, or each row that differs is named."""
+"""Tests of reconciliation: settlement reports, disputes and daily totals, compared with our books."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from tests.money.test_payments import headers
 
 @pytest.fixture
 def verb(sandbox: str) -> Callable[..., dict[str, Any]]:
-    """Whoever sits at the gateway's dashboard: verb("settle"), verb("payments/pay_1/dispute", amount_deducted=99900)."""
+    """Act in the gateway dashboard: verb("settle"), verb("payments/pay_1/dispute", amount_deducted=99900)."""
 
     def verb(path: str, **given: Any) -> dict[str, Any]:
         answer = requests.post(f"{sandbox}/razorpay/{path}", json={"deliver": False} | given, timeout=PATIENCE)
@@ -43,7 +43,7 @@ def verb(sandbox: str) -> Callable[..., dict[str, Any]]:
 
 @pytest.fixture(autouse=True)
 def nothing_left_of_yesterday(verb: Any) -> None:
-    """The sandbox remembers the payments of other tests: they are settled before, on a day that nobody asks for."""
+    """Settle the payments of other tests, which the sandbox remembers, on another day."""
     verb("settle", day="2020-01-01")
 
 
@@ -52,7 +52,7 @@ _days = iter(date(2021, 1, 1) + timedelta(n) for n in range(1000))
 
 @pytest.fixture
 def settle(verb: Any) -> Callable[[], None]:
-    """What came and went since the last time reaches our bank, on a day of its own; and we read the report of that day, twice."""
+    """Settle everything since the last time on a day of its own, and import the report of that day twice."""
 
     def settle() -> None:
         day = next(_days)
@@ -121,7 +121,7 @@ def test_the_clock_fetches_what_no_webhook_told(bill: Bill, paid: Payment, verb:
 
 
 def test_the_days_count_agrees_and_finds_what_no_webhook_told(bill: Bill, play: Any) -> None:
-    """The sandbox holds the payments of the whole suite, so what counts is our own row."""
+    """Only our own row counts, because the sandbox has the payments of the whole suite."""
     mine = play(bill, "captured")
     (tally,) = [each for each in Tally.count_day("razorpay", clock.now().date()) if each.there.currency == "INR"]
     assert booking_of(bill).state == "confirmed"

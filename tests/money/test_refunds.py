@@ -1,4 +1,4 @@
-"""Refunds: promised once, sent until they are there, never more than was paid, and recognised when somebody else made them."""
+"""Tests of refunds: promised once, retried until completed, never above the payment; also from the dashboard."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def test_what_the_house_owes_anyway_waits_for_nobody(open_slot: Any, hold: Any, 
 def test_a_refund_that_does_not_get_there_is_still_owed_and_alarms(
     open_slot: Any, hold: Any, play: Any, work_off: WorkOff, later: Any, at_the_gateway: Any
 ) -> None:
-    """₹24.68 is the sum that fails at the sandbox, as it does in Razorpay's test mode."""
+    """A refund of ₹24.68 fails at the sandbox, as in Razorpay's test mode."""
     bill = hold(open_slot()).bill
     play(bill, "captured")
     bill.check_gateway()
@@ -179,7 +179,7 @@ def test_a_refund_made_at_the_dashboard_is_recognised_and_told(
 
 
 def test_a_dashboard_refund_takes_the_place_of_what_we_had_promised(bill: Bill, paid: Payment) -> None:
-    """We owe all of it and have not sent it; somebody gives two hundred back by hand. The rest is still owed, and nothing twice."""
+    """All of it is owed and unsent when 200 are refunded in the dashboard: the rest is still owed, once."""
     booking_of(bill).cancel(CallOff("Ill."))
     by_hand = GatewayRefund("rfnd_1", paid.gateway_id, "done", inr(20000))
     with transaction():
@@ -353,7 +353,7 @@ def test_what_went_back_already_counts_towards_the_policy(policy: RefundPolicy, 
     assert booking_of(bill).refund_by_policy() == inr(0)
 
 
-# --- cheques, and what cannot be brought back ---------------------------------------------------------------------------
+# --- cheques, and payments that can’t be refunded ---------------------------------------------------------------------
 
 
 def test_a_cheque_that_bounces_takes_what_was_to_go_back_of_it_along(bill: Bill) -> None:

@@ -1,4 +1,4 @@
-"""The door to Stripe, through the real SDK, against a sandbox that speaks its protocol and breaks on demand."""
+"""Tests of the Stripe adapter, with the real SDK against a sandbox that fails on demand."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 
 @pytest.fixture(scope="module")
 def standing(keys: Settings) -> Iterator[tuple[Standing, Shop]]:
-    """One sandbox for all of this; starting one takes longer than most of what is tried with it."""
+    """One sandbox for this file, because starting one takes longer than most tests."""
     shop = Shop()
     standing = Standing(keys, shop.address)
     yield standing, shop
@@ -71,14 +71,14 @@ def standing(keys: Settings) -> Iterator[tuple[Standing, Shop]]:
 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Their library asks again as often as ever, and waits less before."""
+    """Shorten the delays of the SDK's retries."""
     monkeypatch.setattr(HTTPClient, "INITIAL_DELAY", 0.01)
     monkeypatch.setattr(HTTPClient, "MAX_DELAY", 0.02)
 
 
 @pytest.fixture
 def house(built: Flask) -> Iterator[None]:
-    """A session to step outside of; the door keeps nothing of its own, so nothing has to be emptied."""
+    """Only a session is needed: the adapter keeps no data, so there is nothing to reset."""
     with built.app_context():
         yield
         session.remove()
@@ -106,7 +106,7 @@ def stripe(bank: Standing, keys: Settings) -> Stripe:
 
 @pytest.fixture
 def verb(bank: Standing) -> Callable[..., Any]:
-    """What Stripe, the payer and the bank do by themselves."""
+    """Act as Stripe, the payer or the bank."""
 
     def act(path: str, /, **given: Any) -> Any:
         answer = requests.post(f"{bank.url}/stripe/{path}", json=given, timeout=PATIENCE)
@@ -488,7 +488,7 @@ def test_nobody_there_and_a_wrong_key_are_said_apart(bank: Standing) -> None:
 
 @pytest.fixture(scope="module")
 def mouth() -> Iterator[tuple[list[Any], str]]:
-    """A gateway that answers whatever it is told to."""
+    """A gateway that responds as told."""
     answer: list[Any] = [200, b""]
 
     class Mouth(BaseHTTPRequestHandler):
@@ -587,9 +587,8 @@ def test_nobody_is_asked_while_a_transaction_is_open(stripe: Stripe) -> None:
 
 def sealed(raw: bytes, secret: str, moment: float | None = None) -> dict[str, str]:
     at = int(clock.timestamp() if moment is None else moment)
-    return {
-        "Stripe-Signature": f"t={at},v1={hmac.new(secret.encode(), f'{at}.'.encode() + raw, hashlib.sha256).hexdigest()}"
-    }
+    digest = hmac.new(secret.encode(), f"{at}.".encode() + raw, hashlib.sha256).hexdigest()
+    return {"Stripe-Signature": f"t={at},v1={digest}"}
 
 
 def event(**thing: Any) -> bytes:
@@ -752,7 +751,7 @@ def test_none_of_two_thousand_forgeries_is_believed_and_none_breaks_the_door(ear
 
 @pytest.fixture
 def billed(bill: Bill) -> Bill:
-    """A booking whose bill goes to Stripe."""
+    """A booking whose bill is paid through Stripe."""
     with transaction():
         bill.lock().gateway = "stripe"
     return bill

@@ -1,4 +1,4 @@
-"""The bench can be trusted with what it counts; how many milliseconds it takes is not a matter for a test."""
+"""Tests of the benchmark: its counts are right; its timings are not tested."""
 
 from __future__ import annotations
 

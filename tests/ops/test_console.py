@@ -1,4 +1,4 @@
-"""The console at /ops: for administrators alone, with no secret on it, and each button a line of the history."""
+"""Tests of the console at /ops: for administrators only, no secrets shown, every action in the history."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGES = "", "jobs/", "letters/", "redis/", "database/", "events/", "files/", "ca
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str]]:
-    """Every address below /ops with every method that it hears."""
+    """Return every address below /ops, with its methods."""
     for rule in app.url_map.iter_rules():
         if rule.rule.startswith("/ops"):
             path = re.sub(r"<(int:)?\w+>", "1", rule.rule)
@@ -35,7 +35,7 @@ def routes(app: Flask) -> Iterator[tuple[str, str]]:
 
 
 def failed(count: int = 1) -> list[int]:
-    """Jobs that gave up."""
+    """Failed jobs."""
     with transaction():
         rows = [
             Job(
@@ -136,7 +136,7 @@ def test_all_that_failed_is_tried_again_at_once_each_with_its_line(app: Flask, e
 
 
 def test_an_email_is_never_sent_a_second_time_in_bulk(app: Flask, enter: Enter) -> None:
-    """Sending again asks first, for each of them: the button is on the record, not here."""
+    """Resending asks first, so its button is on the record, not here."""
     assert enter("ada").post("/ops/letters/message/all/send_again").status_code == 404
     assert enter("ada").post("/ops/letters/booking/1/cancel").status_code == 404
     assert enter("ada").post("/ops/letters/job/1/no_such_move").status_code == 404

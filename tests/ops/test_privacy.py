@@ -1,4 +1,4 @@
-"""What somebody may ask about themselves: all of it in one file, and that nothing that is left says who they were."""
+"""Tests of personal data: the export is complete, and deletion leaves nothing that identifies the customer."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ KEPT = {"invoice"}  # what the law wants as it was written
 
 @pytest.fixture
 def planted(app: Flask, slot: Any, work_off: Any, sandbox: str) -> Booking:
-    """A customer who has left traces everywhere: booked, asked, paid, complained, was written to, and came."""
+    """A customer with data everywhere: bookings, answers, payments, a dispute and messages."""
     choices = Choices(buyer={"address": "7 Planted Street"})
     booking = Booking.hold_once("once", slot, PLANTED, {"birth_place": "Plantville"}, choices)
     booking.mark_paid(ByHand("cash", "R-1"))
@@ -85,7 +85,7 @@ def inside(client: FlaskClient) -> Callable[[], FlaskClient]:
 
 
 def traces() -> Iterator[tuple[str, str]]:
-    """Every value of every table that says who they were."""
+    """Return every value in every table that identifies the customer."""
     session.rollback()
     with db.engine().connect() as connection:
         for table in db.metadata.sorted_tables:
@@ -211,7 +211,7 @@ def test_the_file_holds_everything_under_names_that_can_be_read(over: Booking, i
 
 
 def test_every_column_that_tells_who_somebody_is_says_so(app: Flask) -> None:
-    """A new noun with a name, an address or a telephone in it belongs to somebody, or says why not here."""
+    """A new noun with personal columns belongs to a customer, or is listed here with the reason."""
     ours = {
         "practitioner",
         "service",

@@ -1,4 +1,4 @@
-"""After a change of the data keys everything is sealed anew, and the old key can go."""
+"""Tests of key rotation: everything is encrypted with the new key, and the old one can go."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The proof that money is always true: whatever happens, in whatever order, and however often it breaks off."""
+"""Proof that the money is always right: random orders, races, crashes and kill -9, checked by SQL invariants."""

@@ -1,4 +1,4 @@
-"""A gateway inside this process, for speed: it keeps to the contract, and to whatever goes wrong between two houses."""
+"""In-process payment gateway for the proof: the gateway contract, with lost replies and events."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 
 
 class Killed(BaseException):
-    """The process ends here, as with kill -9: nobody catches it, and nothing is tidied up."""
+    """Ends the process as kill -9 does: it is not caught, and nothing is cleaned up."""
 
 
 @dataclass
@@ -72,7 +72,7 @@ class Quarrel:
 
 @dataclass
 class News:
-    """An event on its way to us."""
+    """A webhook in transit."""
 
     id: str
     kind: str
@@ -96,7 +96,7 @@ class News:
 
 @dataclass
 class Bank:
-    """Takes money, gives it back, quarrels about it, and pays it out; one lock stands for its database."""
+    """Captures, refunds, disputes and settles payments; one lock stands for its database."""
 
     name: str = "razorpay"
     currencies: frozenset[str] = frozenset()
@@ -119,7 +119,7 @@ class Bank:
     # --- what we ask of it ---
 
     def _call(self, what: str, effect: Callable[[], _T]) -> _T:
-        """A request and its reply; either may get lost, and so may whoever asks."""
+        """Make a request; it, its reply or the calling process may be lost."""
         db.require_no_transaction()
         self.calls += 1
         trouble = self.on_call(what) if self.on_call else self.trouble.pop(0) if self.trouble else "fine"
@@ -148,7 +148,7 @@ class Bank:
         return self._call("order", effect)
 
     def close_order(self, order_id: str) -> None:
-        """Like Razorpay, it cannot take an order back."""
+        """Do nothing: like Razorpay, it can't cancel an order."""
 
     def checkout_form(self, order_id: str, asked: OrderRequest) -> CheckoutForm:
         return CheckoutForm("/checkout", {"order_id": order_id})
@@ -210,7 +210,7 @@ class Bank:
     # --- what payers, their banks and people at its dashboard do ---
 
     def pay(self, order_id: str, outcome: str, money: Money | None = None, *, twice: bool = False) -> Attempt | None:
-        """An attempt. One on an order that is paid is not let in, unless two were under way at once (`twice`)."""
+        """Make an attempt to pay. A paid order is refused, unless two attempts were concurrent (`twice`)."""
         with self._lock:
             order = self.orders[order_id]
             if order.paid and not twice:
@@ -225,7 +225,7 @@ class Bank:
             return made
 
     def come_late(self, attempt: Attempt, *, twice: bool = False) -> None:
-        """What had failed, or was only authorized, goes through after all."""
+        """Capture an attempt that had failed or was only authorised."""
         with self._lock:
             if not attempt.captured and attempt.state in ("created", "failed", "authorized"):
                 self._capture(attempt, twice=twice)
@@ -233,7 +233,7 @@ class Bank:
     def _capture(self, attempt: Attempt, *, twice: bool) -> None:
         order = self.orders[attempt.order_id]
         self.tell("payment.authorized", attempt)
-        if order.paid and not twice:  # it came too late: given back by itself, and never ours
+        if order.paid and not twice:  # too late: refunded at once, and never captured
             attempt.state = "refunded"
             self._refunded(attempt, attempt.money, "done", "")
             return
@@ -242,7 +242,7 @@ class Bank:
         self.tell("order.paid", attempt)
 
     def from_the_dashboard(self, payment_id: str, amount: int, fate: str = "done") -> Back | None:
-        """Somebody presses a button over there."""
+        """Refund in the dashboard."""
         with self._lock:
             left = self._left(payment_id)
             if left <= 0 or not self.attempts[payment_id].captured:
@@ -250,14 +250,14 @@ class Bank:
             return self._give(payment_id, Money(min(amount, left), self.attempts[payment_id].money.currency), fate, "")
 
     def decide(self, back: Back, state: str) -> None:
-        """A refund that was pending reaches the payer, or does not."""
+        """Complete a pending refund, or let it fail."""
         with self._lock:
             if back.state == "pending":
                 back.state = state
                 self.tell(f"refund.{state}", self.attempts[back.payment_id])
 
     def quarrel(self, payment_id: str, *, deducted: bool) -> str:
-        """The payer's bank wants what is still here of a payment back."""
+        """Open a dispute about what is left of a payment."""
         with self._lock:
             attempt, id = self.attempts[payment_id], self._id("disp")
             money = Money(self._left(payment_id), attempt.money.currency)
@@ -278,7 +278,7 @@ class Bank:
             self.tell(f"payment.dispute.{state}", self.attempts[quarrel.told.payment_id], id)
 
     def pay_out(self) -> None:
-        """Everything that was not settled yet goes to our bank, and stands in today's report."""
+        """Settle everything unsettled, in today's report."""
         with self._lock:
             report = self.reports.setdefault(clock.now().date(), [])
             for attempt in self.attempts.values():
@@ -307,7 +307,7 @@ class Bank:
     # --- what it is asked about at the end ---
 
     def kept(self, order_id: str) -> int:
-        """What it still has for us of one order, in the smallest coin."""
+        """Return what is left of an order's payments, in minor units."""
         captured = [each for each in self.attempts.values() if each.order_id == order_id and each.captured]
         return sum(
             each.money.amount - sum(back.money.amount for back in self._of(each.id) if back.state == "done")

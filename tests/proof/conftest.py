@@ -1,4 +1,4 @@
-"""What the proof stands on: a house that is emptied in a blink, and how much of it there is time for."""
+"""Fixtures for the proof: a practice that is emptied quickly, and how much of the proof to run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONG = bool(os.environ.get("PROOF_EXAMPLES"))  # `make proof`
 
 @pytest.fixture
 def build(app: Flask, kept: list[str]) -> Iterator[Callable[[], House]]:
-    """A practice, empty but for its price list; again and again within one test."""
+    """Return a function that gives a fresh practice, several times within a test."""
     with at_home(kept) as build:
         yield build
 

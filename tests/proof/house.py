@@ -1,4 +1,4 @@
-"""A small practice with everything that money can do in it: its verbs, its clock, its crashes, and the way back to an empty house."""
+"""Practice for the proof: every action that concerns money, a clock, crashes, and a quick reset."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ RANK = {"created": 0, "failed": 1, "authorized": 2, "captured": 3, "partly_refun
 
 
 def say(words: object) -> None:
-    """For whoever runs the long proof and wants to see it work."""
+    """Print progress for a person who runs the long proof."""
     sys.stdout.write(f"{words}\n")
 
 
@@ -64,7 +64,7 @@ def inr(amount: int) -> Money:
 
 @contextmanager
 def breaking_off(commits: int, *, after: bool) -> Iterator[None]:
-    """The process ends at so manyth a commit that changes something: just before it, or just after."""
+    """End the process at the nth commit that changes something, just before or after it."""
     left, commit = [commits], Session.commit
 
     def die(here: Session) -> None:
@@ -86,7 +86,7 @@ def breaking_off(commits: int, *, after: bool) -> Iterator[None]:
 
 @contextmanager
 def like_a_process() -> Iterator[None]:
-    """What the operating system does for a process that is killed: its connection is gone, and all that was in its memory."""
+    """Drop the connection and all memory, as the operating system does with a killed process."""
     try:
         with suppress(Killed):
             yield
@@ -97,7 +97,7 @@ def like_a_process() -> Iterator[None]:
 
 @dataclass
 class House:
-    """The practice, its bank, and where its clock stands."""
+    """The practice, its gateway, and its clock."""
 
     kept: Sequence[str]
     bank: Bank = field(default_factory=Bank)
@@ -150,7 +150,7 @@ class House:
     # --- what is there ---
 
     def pick(self, noun: type[Any], n: int, *states: str, where: Any = None) -> Any:
-        """The nth of a kind, counted from the newest, so that small numbers are what happened last."""
+        """Return the nth row, counted from the newest, so that small numbers are the latest."""
         session.expire_all()
         found = select(noun).order_by(noun.id.desc())
         if states:
@@ -164,7 +164,7 @@ class House:
         return [each for each in reversed(self.bank.attempts.values()) if not states or each.state in states]
 
     def press(self, what: str, row: Noun | None, *args: Any, by: Actor | None = None) -> bool:
-        """A move somebody makes. A refusal is an answer; nobody is there, and nothing happens."""
+        """Press a move; a refusal, or a missing row, is fine."""
         if row is None:
             return False
         try:
@@ -192,7 +192,7 @@ class House:
         return None
 
     def pay(self, n: int, outcome: str, *, amount: int = 0, currency: str = "INR", twice: bool = False) -> None:
-        """A payer on the gateway's page. What they pay may be another sum than was asked for, if somebody meddled with the page."""
+        """Pay on the gateway's page; the amount may differ, if the page was tampered with."""
         bill = self.announce(n) if not twice else self.pick(Bill, n, where=Bill.order_id.is_not(None))
         if bill is not None and bill.order_id:
             odd = Money(max(bill.price.amount + amount, 100), currency) if amount or currency != "INR" else None
@@ -212,7 +212,7 @@ class House:
     # --- hearing of it ---
 
     def bring(self, n: int, times: int = 1) -> None:
-        """One event arrives, the oldest that nobody brought yet or any other; events that are never chosen are lost."""
+        """Deliver one event, the oldest or any other; events never chosen are lost."""
         fresh = [each for each in self.bank.news if not each.brought] or self.bank.news
         if fresh:
             event = fresh[n % len(fresh)]
@@ -233,7 +233,7 @@ class House:
                 bill.check_gateway()
 
     def ask_early(self, n: int) -> None:
-        """Somebody asks the gateway, and is then slow to act on the answer."""
+        """Ask the gateway, and apply the answer later."""
         bill = self.pick(Bill, n, where=Bill.order_id.is_not(None))
         if bill is not None:
             with suppress(Refused):
@@ -264,7 +264,7 @@ class House:
         jobs.tick()
 
     def work_and_die(self, commit: int, *, after: bool) -> None:
-        """A worker is killed at a commit: its lease runs out, and the next one finds what it left."""
+        """Kill a worker at a commit: its lease expires, and the next worker continues."""
         with like_a_process(), breaking_off(commit, after=after):
             self.work(4)
 
@@ -310,7 +310,7 @@ class House:
         self.press("take_by_hand", self.pick(Bill, n, "open", "unpaid"), ByHand(how, "receipt 7"), by=DINA)
 
     def look_at_money(self, n: int, what: str) -> None:
-        """A second pair of eyes, or the bank's letter about a cheque."""
+        """Approve or reject a payment, or clear or bounce a cheque."""
         state = ("authorized",) if what in ("approve", "reject") else ("captured", "partly_refunded")
         args = (Bounce("No cover."),) if what in ("reject", "bounce") else ()
         by_hand = (
@@ -395,7 +395,7 @@ class House:
             self.press("take", hold, "income", "Taken") if take else self.press("release", hold)
 
     def overdraw(self, amount: int) -> None:
-        """A posting that does not ask: only the database can say no."""
+        """Post without checks, so that only the database can refuse."""
         self.fed += 1
         with suppress(Refused), transaction():
             post(
@@ -423,12 +423,12 @@ class House:
         assert not wrong, wrong
 
     def census(self) -> None:
-        """What this run has reached, for a run that never gets anywhere proves nothing."""
+        """Return the outcomes that this run has reached."""
         with db.engine().connect() as connection:
             self.reached.update(str(name) for (name,) in connection.execute(_REACHED))
 
     def drain(self) -> None:
-        """Everything is well again: what is on its way arrives, what is owed is done, and both sides count."""
+        """Deliver and finish everything, and reconcile both sides."""
         self.bank.trouble.clear()
         self.bank.fate.clear()
         self.bank.on_call = None
@@ -456,7 +456,7 @@ class House:
             Tally.count_day(self.bank.name, day)
 
     def _must_agree(self) -> None:
-        """The gateway and we say the same of every order, and nothing is still owed that could be done."""
+        """Check that both sides agree about every order, and that nothing that can be done is pending."""
         session.expire_all()
         for bill in session.scalars(select(Bill).where(Bill.order_id.is_not(None))):
             ours = sum(
@@ -491,12 +491,16 @@ union all select 'expired' where exists (select from booking where state = 'expi
 union all select 'late, and the seat taken again' where exists (select from change where verb = 'confirm_late')
 union all select 'the seat was gone' where exists (select from payment where owed_back like '%someone else has booked%')
 union all select 'paid twice' where exists (select from payment where owed_back like '%paid twice%')
-union all select 'another sum or currency' where exists (select from payment where owed_back like '%was paid instead of%')
+union all select 'another sum or currency'
+    where exists (select from payment where owed_back like '%was paid instead of%')
 union all select 'came and went' where exists (select from payment where state = 'refunded' and captured_at is null)
-union all select 'given back before we heard' where exists (select from payment where owed_back like '%before the payment was recorded%')
-union all select 'cancelled and given back' where exists (select from booking k join bill b on b.noun = 'booking' and b.row_id = k.id
+union all select 'given back before we heard'
+    where exists (select from payment where owed_back like '%before the payment was recorded%')
+union all select 'cancelled and given back'
+    where exists (select from booking k join bill b on b.noun = 'booking' and b.row_id = k.id
     join payment p on p.bill_id = b.id and p.pays where k.state = 'cancelled' and p.state = 'refunded')
-union all select 'money for what was cancelled' where exists (select from payment where owed_back like '%was already cancelled%')
+union all select 'money for what was cancelled'
+    where exists (select from payment where owed_back like '%was already cancelled%')
 union all select 'partly given back' where exists (select from payment where state = 'partly_refunded')
 union all select 'a refund failed' where exists (select from refund where state = 'failed')
 union all select 'a refund was declined' where exists (select from refund where state = 'declined')
@@ -506,8 +510,10 @@ union all select 'given back elsewhere' where exists (select from refund where e
 union all select 'dispute ' || state from dispute where state in ('won', 'lost') group by state
 union all select 'a cheque bounced' where exists (select from payment where state = 'bounced')
 union all select 'a cheque was cleared' where exists (select from payment where cleared_at is not null)
-union all select 'four eyes' where exists (select from payment where state = 'authorized' and gateway in ('cash', 'cheque', 'bank'))
-union all select 'handed out' where exists (select from refund where state = 'done' and gateway in ('cash', 'cheque', 'bank'))
+union all select 'four eyes'
+    where exists (select from payment where state = 'authorized' and gateway in ('cash', 'cheque', 'bank'))
+union all select 'handed out'
+    where exists (select from refund where state = 'done' and gateway in ('cash', 'cheque', 'bank'))
 union all select 'coupon given back' where exists (select from coupon_use where state = 'given_back')
 union all select 'the coupon was used up' where exists (select from payment where owed_back like 'The coupon%')
 union all select 'deposit and rest paid' where exists (select from bill where part = 'rest' and state = 'paid')
@@ -553,7 +559,7 @@ ENDS = {
 
 @contextmanager
 def at_home(kept: Sequence[str]) -> Iterator[Callable[[], House]]:
-    """Houses, one after the other, with the mail left unsent; afterwards the clock, the gateways and the limits are as they were."""
+    """Yield a function for fresh practices without email; restore clock, gateways and limits afterwards."""
     before = (
         clock._read,
         dict(gateway._gateways),

@@ -1,4 +1,4 @@
-"""Everybody at once: customers, their banks, staff, the clock and the gateway, in any order that Hypothesis can think of."""
+"""Hypothesis state machine: customers, banks, staff, clock and gateway act in any order."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ staff = st.sampled_from([None, DINA, ADA])
 
 
 class Everything(RuleBasedStateMachine):
-    """One practice over some days. After every step all that must be true is true, and at the end both sides agree."""
+    """One practice over some days; the invariants hold after every step, and both sides agree at the end."""
 
     build: ClassVar[Callable[[], House]]
     reached: ClassVar[Counter[str]] = Counter()

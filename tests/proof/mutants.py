@@ -1,4 +1,4 @@
-"""Faults put into a copy of the house on purpose: each has to be noticed, or the proof proves nothing."""
+"""Mutation tests: faults put into a copy of the code on purpose, each of which the proof has to notice."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ STORIES, ORDERS, RACES = (f"tests/proof/test_{name}.py" for name in ("stories", 
 
 @dataclass(frozen=True)
 class Mutant:
-    """One word of the program changed, what that breaks, and which part of the proof is asked."""
+    """One change of the code, what it breaks, and the part of the proof that should notice."""
 
     breaks: str
     file: str
@@ -207,7 +207,7 @@ MUTANTS = [
 
 
 def run(mutant: Mutant) -> tuple[bool, float]:
-    """Was it noticed, and after how many seconds?"""
+    """Run the tests on the mutant; return whether they noticed, and after how many seconds."""
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mutant-") as place:
         home = Path(place)

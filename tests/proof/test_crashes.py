@@ -1,4 +1,4 @@
-"""The process ends at every commit, and before and after every word with the gateway: nothing owed is lost, nothing is done twice."""
+"""Crash tests: the process ends at every commit and every gateway call; nothing is lost or done twice."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.proof
 
 @dataclass(frozen=True)
 class Flow:
-    """What goes before, what is broken off, what its people do again when nothing happened, and how it has to end."""
+    """Preparation, the action that crashes, what people repeat afterwards, and the expected result."""
 
     before: Callable[[House], Any]
     does: Callable[[House], Any]
@@ -39,7 +39,7 @@ def _paid(house: House) -> None:
 
 
 def _pay(house: House) -> None:
-    """One event of the three that a payment makes, and the browser, which was slower."""
+    """Deliver one of the three events of a payment, and then the slower browser."""
     house.bring(1)
     house.work()
     house.come_back(0)
@@ -134,7 +134,7 @@ def counting_commits() -> Any:
 
 
 def recovers(house: House, flow: Flow, where: str) -> None:
-    """Started again: people try once more, jobs are done, both sides count."""
+    """Restart: people try again, jobs run, both sides are reconciled."""
     session.remove()
     house.must_hold()
     house.bank.on_call = None

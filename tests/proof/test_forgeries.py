@@ -1,4 +1,4 @@
-"""Ten thousand letters that pretend to come from the gateway, and as many rightly signed ones that say nonsense."""
+"""Fuzz tests of gateway webhooks: ten thousand forged ones, and as many correctly signed nonsensical ones."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ NONSENSE: list[Any] = [
 
 
 def honest(chance: random.Random) -> dict[str, Any]:
-    """An event as it should be, about an order of nobody's."""
+    """Return a valid event about an unknown order."""
     id = chance.randrange(10**6)
     payment = {
         "id": f"pay_{id}",
@@ -88,7 +88,7 @@ def honest(chance: random.Random) -> dict[str, Any]:
 
 
 def spoiled(chance: random.Random, thing: Any) -> Any:
-    """Somewhere inside, something is of another kind than it should be."""
+    """Replace something in the event by a value of another type."""
     if isinstance(thing, dict) and thing and chance.random() < 0.8:
         name = chance.choice([*thing])
         return thing | {name: spoiled(chance, thing[name])}
@@ -121,7 +121,7 @@ def signed(raw: bytes, settings: Settings) -> str:
 
 
 def forged(chance: random.Random, raw: bytes, settings: Settings) -> list[tuple[str, str]]:
-    """Headers of somebody who does not know the secret."""
+    """Return headers signed without the secret."""
     right = signed(raw, settings)
     wrong = [
         "",
@@ -145,7 +145,7 @@ def forged(chance: random.Random, raw: bytes, settings: Settings) -> list[tuple[
 
 @pytest.fixture
 def post(client: FlaskClient) -> Callable[..., int]:
-    """One letter after the other. Whoever sends too many at once is asked to wait; here nobody has the time."""
+    """Post a webhook, with the rate limit turned off."""
     sent = count()
 
     def post(raw: bytes, headers: list[tuple[str, str]], content_type: str = "application/json") -> int:

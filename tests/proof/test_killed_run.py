@@ -1,4 +1,4 @@
-"""A run of the suite that is killed leaves no server, worker, browser or sandbox behind."""
+"""Tests that a killed test run leaves no server, worker, browser or sandbox behind."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ PROGRAMS = ("postgres", "hands sandbox", "hands web", "hands worker", "hands clo
 
 
 def started_by(pid: int) -> dict[int, str]:
-    """The processes that this one has started, and those that they have, each with its name and its command."""
+    """Return the descendants of this process, with name and command."""
     parents, commands = {}, {}
     for each in Path("/proc").iterdir():
         with suppress(OSError):

@@ -1,4 +1,4 @@
-"""The same with kill -9: a real process, its real connections, and the sandbox's bank, which lives on."""
+"""Crash tests with kill -9: a real process with real connections, and a sandbox gateway that survives."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ POINTS = range(1, 7) if LONG else range(1, 2)
 
 
 def killed(does: Callable[[], Any], at: str, n: int, line: Any) -> bool:
-    """In a process of its own, which is killed before or after its nth commit, or its nth word with the gateway. Answers whether it was."""
+    """Run in a process that is killed before or after its nth commit or gateway call; return whether it was."""
     session.remove()
     child = os.fork()
     if child:
@@ -123,7 +123,7 @@ def test_it_may_be_killed_anywhere(
 
 
 def _recover(house: House, flow: str) -> None:
-    """Started again. Whoever saw nothing happen tries once more; what was begun goes on by itself."""
+    """Restart: people try again, and what was begun continues."""
     session.expire_all()
     if flow == "book" and not session.scalar(select(Booking.id)):
         house.hold(0, 0)

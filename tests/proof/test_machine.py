@@ -1,4 +1,4 @@
-"""Thousands of days that nobody planned: whatever happens, the money is true after every step and both sides agree at the end."""
+"""Random tests (Hypothesis): thousands of days; the invariants hold after every step, both sides agree at the end."""
 
 from __future__ import annotations
 

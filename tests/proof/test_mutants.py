@@ -1,4 +1,4 @@
-"""The list of mutants does not rot; the long proof runs them all."""
+"""Tests that every mutant still applies; the long proof runs them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In whatever order news comes, and however often: one final state."""
+"""Order tests: webhooks, browser and polls in every order, and repeated, end in one state."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ MOST = int(os.environ.get("ORDERS") or 12)
 NEWS = ("authorized", "captured", "order.paid", "failed", "return", "poll")
 _STATE = text("""
 select (select string_agg(state, ',' order by id) from booking), (select string_agg(state, ',' order by id) from bill),
- (select string_agg(state || pays || owed_back, ',' order by id) from payment), (select string_agg(state || money_amount, ',' order by id) from refund),
+ (select string_agg(state || pays || owed_back, ',' order by id) from payment),
+ (select string_agg(state || money_amount, ',' order by id) from refund),
  (select string_agg(key, ',' order by key) from (select regexp_replace(key, '\\d+', '', 'g') as key from posting) keys),
  (select string_agg(kind || total_amount, ',' order by kind, id) from invoice),
  (select string_agg(template, ',' order by template) from message where template not in ('bookings/payment_failed'))""")
@@ -36,7 +37,7 @@ def state() -> tuple[Any, ...]:
 
 
 def histories(most: int, seed: int) -> list[list[str]]:
-    """Orders of the six, each with some of them told twice more at a random place."""
+    """Yield orders of the six events, with some repeated at random places."""
     chance = random.Random(seed)
     orders = [list(each) for each in permutations(NEWS)]
     chance.shuffle(orders)
@@ -47,7 +48,7 @@ def histories(most: int, seed: int) -> list[list[str]]:
 
 
 def heard(house: House, bill: Bill, news: str) -> None:
-    """Each piece of news carries its own snapshot; the browser and the clock see what is true by now."""
+    """Apply each event with its own snapshot; browser and scheduler see the current state."""
     (attempt,) = house.bank.attempts.values()
     if news == "return":
         house.come_back(0)
@@ -60,7 +61,7 @@ def heard(house: House, bill: Bill, news: str) -> None:
 
 
 def brought(house: House, bill: Bill, news: str) -> None:
-    """The same through the inbox: written down, and acted on by a worker, who asks."""
+    """The same through stored webhooks, processed by a worker that asks the gateway."""
     kind = news if news == "order.paid" else f"payment.{news}"
     told = [n for n, each in enumerate(house.bank.news) if each.kind == kind]
     if news in ("return", "poll"):
@@ -97,7 +98,7 @@ def test_every_order_ends_the_same(build: Callable[[], House], way: Callable[[Ho
 
 @pytest.mark.parametrize("lost", ["captured", "order.paid", "authorized", "failed", "everything"])
 def test_what_is_lost_is_found_by_the_clock(house: House, lost: str) -> None:
-    """By the look at this one bill, and not only when the hour's takings are counted."""
+    """By the check of this bill, and not only by the hourly reconciliation."""
     house.wait(seconds=1)
     house.work()
     house.hold(0, 0)

@@ -1,4 +1,4 @@
-"""Two at the same moment: each race is first shown to break without its guards, and then to hold with them."""
+"""Race tests: each race is first shown to break without its guard, and then to hold with it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Act = Callable[[], Any]
 
 
 def at_once(*acts: Act) -> list[BaseException | None]:
-    """Each in a thread and a session of its own, all let go at one moment; what each of them met."""
+    """Run each in its own thread and session, started at the same moment; return what each raised."""
     gate, met = threading.Barrier(len(acts)), [None] * len(acts)
 
     def run(n: int, act: Act) -> None:
@@ -62,7 +62,7 @@ def at_once(*acts: Act) -> list[BaseException | None]:
 
 @contextmanager
 def without_locks(meet_at: type[Noun], *, in_turn: bool = False) -> Iterator[None]:
-    """Rows are read and not locked, versions are not compared, and both stand at this noun at the same moment."""
+    """Turn off row locks and version checks, and let both reach this noun at the same moment."""
     both, lock = threading.Barrier(2), Noun.lock
     seen = threading.local()
 
@@ -176,7 +176,7 @@ def _hold(slot: int, who: int, coupon: str = "") -> Act:
 
 
 def _captured(n: int = 0) -> Act:
-    """The gateway says that the nth bill from the last is paid."""
+    """Let the gateway report the nth latest bill as paid."""
     bills = session.scalars(select(Bill).order_by(Bill.id.desc())).all()
     id, charge = bills[n].id, Charge(f"pay_{bills[n].id}", "captured", bills[n].price)
     return lambda: Bill.get(id).apply_charges([charge])
@@ -269,7 +269,7 @@ def wrong() -> list[str]:
 
 @pytest.mark.parametrize("race", RACES)
 def test_without_its_guards_it_breaks(build: Callable[[], House], race: str) -> None:
-    """The two have to meet, which on a busy machine takes more than one try."""
+    """Try several times, because on a busy machine the two may miss each other."""
     assert any(_breaks(build(), RACES[race]) for _ in range(10)), (
         "the race is not real: nothing broke without the guards"
     )
@@ -304,7 +304,7 @@ def test_with_its_guards_it_holds(build: Callable[[], House], race: str) -> None
 
 
 def test_nobody_waits_in_a_ring_for_coupons_and_numbers(build: Callable[[], House]) -> None:
-    """One takes a coupon as it books, while another books in the place of a hold with that coupon which is over."""
+    """One books with a coupon, while another takes the place of an expired hold with that coupon."""
     for _ in range(ROUNDS):
         house = build()
         with transaction():

@@ -1,4 +1,4 @@
-"""The ends that money can come to, each reached once on purpose: what the random days must not miss is told here in so many words."""
+"""Outcome tests: each way that a payment can end, reached once on purpose."""
 
 from __future__ import annotations
 

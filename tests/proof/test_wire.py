@@ -1,4 +1,4 @@
-"""The same over the wire: the real SDK, the sandbox's bank with its bad days, and the same truths after every step."""
+"""Proof over HTTP: the real SDK and the sandbox gateway with its failures, and the same invariants."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STEPS = 600 if LONG else 200
 
 
 class Wire:
-    """The payer, the payer's bank and the dashboard, through the sandbox's verbs."""
+    """The payer, the payer's bank and the dashboard, through the sandbox's API."""
 
     def __init__(self, house: House, sandbox: str, settings: Settings, chance: random.Random) -> None:
         self.house, self.root, self.chance = house, f"{sandbox}/razorpay", chance

@@ -1,4 +1,4 @@
-"""A year of a busy practice in some minutes: holds, lapses, late money, moves, closures, a line, clocks that are put forward and back; every promise looked after."""
+"""A simulated year of a busy practice: holds, late payments, closures, waiting list and clock changes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ LAST = ("Iyer", "Shah", "Menon", "Nair", "Rossi", "Cohen", "Khan", "Das")
 
 @dataclass
 class Year:
-    """The days go by; what somebody means to do later stands in their diary."""
+    """Simulates the days; a diary holds what people will do later."""
 
     house: House
     chance: Random
@@ -106,7 +106,7 @@ class Year:
         self.house.work()
 
     def send(self, message: Message) -> None:
-        """Instead of the mail server: what a customer would have got, and when."""
+        """Collect emails instead of sending them, with their time."""
         if message.state != "waiting":
             return
         about: Any = {"booking": Booking, "waiting": Waiting}.get(message.noun)
@@ -143,7 +143,7 @@ class Year:
             self.means_to(booking.id)
 
     def means_to(self, id: int) -> None:
-        """Most pay at once; some fail first, leave, are late, or change their mind later."""
+        """Act as a payer: most pay at once; some fail first, leave, are late or cancel later."""
         fate = self.chance.random()
         if fate < 0.72:
             self.pay(id)
@@ -215,7 +215,7 @@ class Year:
         self.pay(booking.id)
 
     def close_some_days(self) -> None:
-        """Leave: the slots go, the bookings stay, and staff find another time for each or call it off."""
+        """Enter a leave: its slots go, its bookings stay, and staff reschedule or cancel each."""
         whose = self.chance.choice([*session.scalars(select(Practitioner).where(Practitioner.state == "active"))])
         begins = clock.ahead(days=self.chance.randint(2, 12))
         with transaction():
@@ -238,7 +238,7 @@ class Year:
     # --- promises ---
 
     def slot_keeps_its_promises(self, slot: Slot) -> None:
-        """09:00 is 09:00, in summer and in winter; and nothing is offered while somebody is away."""
+        """Check that 09:00 stays 09:00 across clock changes, and that nothing is offered during leave."""
         local = slot.starts_at.astimezone(ZoneInfo(slot.practitioner.timezone))
         assert OPENS <= local.time() < oclock(18), (slot, local)
         assert not (oclock(13) <= local.time() < oclock(14)), (slot, local)
@@ -300,8 +300,8 @@ def test_every_promise_is_kept_all_year(build: Callable[[], House], monkeypatch:
     year.live(DAYS)
     year.everybody_was_reminded_once()
     year.house.drain()
-    say(
-        f"{DAYS} days, {time.monotonic() - began:.0f} s, {time.process_time():.0f} s of them at work, {session.scalar(select(Booking.id).order_by(Booking.id.desc()))} bookings: {dict(year.done)}"
-    )
+    bookings = session.scalar(select(Booking.id).order_by(Booking.id.desc()))
+    spent = f"{time.monotonic() - began:.0f} s, {time.process_time():.0f} s of them CPU time"
+    say(f"{DAYS} days, {spent}, {bookings} bookings: {dict(year.done)}")
     assert {"held"} <= year.done.keys()
     assert DAYS < 60 or {"moved", "called off", "approved", "closed", "no_show"} <= year.done.keys()

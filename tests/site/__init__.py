@@ -1,1 +1,1 @@
-"""Tests of site."""
+"""Tests of the public site."""

@@ -1,4 +1,4 @@
-"""The account: six digits to a mailbox open it, and it shows what is theirs and nothing of anybody else."""
+"""Tests of the customer account: sign-in by an emailed code, and nothing of other customers."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_stranger_is_led_to_the_way_in(client: FlaskClient, path: str) -> None
 def test_an_account_cannot_be_turned_into_another_ones(
     booking: Booking, open_slot: Any, hold: Any, sign_in: Any
 ) -> None:
-    """Not even by whoever could write the cookie: the code was for one mailbox."""
+    """Not even with a forged cookie: the code is for one mailbox."""
     hold(open_slot(hours=60), **KABIR)
     client = sign_in()
     with client.session_transaction() as cookie:

@@ -1,4 +1,4 @@
-"""What every answer carries, and how every refusal looks."""
+"""Tests of the response frame: security headers and error pages."""
 
 from __future__ import annotations
 

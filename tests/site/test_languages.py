@@ -1,4 +1,4 @@
-"""What a customer reads is in their language, whole, wherever they go; adding a language is one file."""
+"""Tests of translation: every public page and message is entirely in the customer’s language."""
 
 from __future__ import annotations
 
@@ -64,14 +64,14 @@ def test_every_sentence_has_its_words_with_the_same_places_in_them(name: str) ->
 
 
 def places(sentence: str) -> set[str]:
-    """What is put into it: %(names)s, tags, and everything that a line of a message asks for."""
+    """Return the placeholders and tags of a sentence, and the expressions of a message."""
     asked = Environment().parse(re.sub(r"{%.*?%}", "", sentence))
     names = {each.attr for each in asked.find_all(nodes.Getattr)} | {each.name for each in asked.find_all(nodes.Name)}
     return {*re.findall(r"%\(\w+\)s|%%|</?\w+|{%.*?%}", sentence)} | names
 
 
 def test_a_page_says_only_sentences_that_stand_in_it() -> None:
-    """What is put together, or comes from somebody, would be taken for ours."""
+    """Concatenated text or user input must not be translated as a sentence of ours."""
     for file in [*(ROOT / "templates/site").rglob("*.html"), *(ROOT / "templates/bookings").rglob("*.html")]:
         for call in Environment().parse(file.read_text()).find_all(nodes.Call):
             if isinstance(call.node, nodes.Name) and call.node.name in ("say", "counted"):
@@ -83,7 +83,7 @@ def test_a_page_says_only_sentences_that_stand_in_it() -> None:
 
 @pytest.fixture
 def walked(sandbox: str, service: Service, open_slot: OpenSlot, in_every_state: dict[str, Booking]) -> list[str]:
-    """The address of every public page, in each of its states."""
+    """Return the address of every public page, in each of its states."""
     free, today = open_slot(hours=96), clock.today()
     with transaction():
         package = Package(name="5", service=service, uses=5, price=service.price)
@@ -124,7 +124,7 @@ def walked(sandbox: str, service: Service, open_slot: OpenSlot, in_every_state: 
 
 
 def sentences_of(page: str) -> str:
-    """What can be read on a page, and what is read out of it."""
+    """Return the visible and the spoken text of a page."""
     page = re.sub(r"<(script|style|svg)\b.*?</\1>", "", page, flags=re.DOTALL)
     heard = re.findall(r'(?:(?:aria-label|alt|title|placeholder)|name="description" content)="([^"]*)"', page)
     return unescape("\n".join([re.sub(r"<[^>]*>", "\n", page), *heard]))
@@ -132,7 +132,8 @@ def sentences_of(page: str) -> str:
 
 # What may stay: names of things, what staff have written, and what is written so in every language.
 OURS = re.compile(
-    r"[\w.+•-]+@[\w.-]+|https?://\S+|\b[A-Z]{2,4}-\d{4}[\w-]*|\b[A-Z]\w+/\w[\w ]*|[A-Z0-9]{6,}|\b(?:GSTIN|PDF|SMS|WhatsApp|UPI|IST|UTC|GMT|JSON|Razorpay|Stripe|[CSI]GST|BIC|x|hello)\b"
+    r"[\w.+•-]+@[\w.-]+|https?://\S+|\b[A-Z]{2,4}-\d{4}[\w-]*|\b[A-Z]\w+/\w[\w ]*|[A-Z0-9]{6,}|"
+    r"\b(?:GSTIN|PDF|SMS|WhatsApp|UPI|IST|UTC|GMT|JSON|Razorpay|Stripe|[CSI]GST|BIC|x|hello)\b"
 )
 
 
