@@ -1,6 +1,6 @@
 """Ledger: double-entry bookkeeping, with accounts, postings, holds and the trial balance.
 
-Debit = credit, and no changes: both are enforced by triggers in migrations/versions/2026_11_21_money.py.
+Debit = credit, and no changes: both are enforced by triggers in migrations/versions/0002_ledger_refunds_invoices.py.
 """
 
 from __future__ import annotations
