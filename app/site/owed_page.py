@@ -27,7 +27,7 @@ def show(noun: str, token: str) -> str:
         "site/thing.html",
         it=charge,
         bill=charge.bill,
-        said_before=request.args.get("payment", "") if charge.state == "open" else "",
+        payment_error=request.args.get("payment", "") if charge.state == "open" else "",
     )
 
 

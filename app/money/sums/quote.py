@@ -24,7 +24,7 @@ _seller_state = ""
 
 
 def configure(state: str) -> None:
-    """The state in which the house is registered for tax; empty when it is not."""
+    """Set the GST state of the seller; empty if not registered."""
     global _seller_state
     _seller_state = state
 
