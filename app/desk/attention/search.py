@@ -138,13 +138,13 @@ def _watched_columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
 def _upsert(resource: Resource, path: tuple[str, ...]) -> Executable:
     """Build the statement that reindexes the rows with these ids, or whose related row along the path has them."""
     there, statement = _with_neighbours(resource)
-    said = [
+    lines_by_owner = [
         [line for each in its for line in _index_lines(getattr(there[each.steps[:-1]], each.name), each)]
         for its in _own_and_neighbours(resource)
     ]
     if hasattr(resource.noun, "more"):
-        said[0].append(_custom_field_text(resource.noun))
-    own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in said)
+        lines_by_owner[0].append(_custom_field_text(resource.noun))
+    own, theirs = (func.lower(func.concat_ws("\n", *lines)) if lines else literal("") for lines in lines_by_owner)
     letters: Any = func.concat(
         "\n", own, "\n", func.nullif(func.concat(NEIGHBOUR_MARK, theirs, "\n"), f"{NEIGHBOUR_MARK}\n")
     )
@@ -196,11 +196,11 @@ def _index_lines(expression: Any, column: Column) -> Iterator[ColumnElement[Any]
 
 def _custom_field_text(noun: type[Noun]) -> Any:
     """Select the values of searchable custom fields; the database knows at any moment which these are."""
-    said, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
-    known = and_(field.noun == noun.__tablename__, field.key == said.c.key, field.found, field.state == "used")
+    values, field = func.jsonb_each_text(noun.more).table_valued("key", "value"), aliased(Field)
+    known = and_(field.noun == noun.__tablename__, field.key == values.c.key, field.found, field.state == "used")
     return (
-        select(func.string_agg(func.left(said.c.value, 2000), "\n"))
-        .select_from(said)
+        select(func.string_agg(func.left(values.c.value, 2000), "\n"))
+        .select_from(values)
         .join(field, known)
         .scalar_subquery()
     )
@@ -345,26 +345,26 @@ class Group:
 
 def search_records(words: str, at_once: int) -> list[Group]:
     """Search the rows that the current user may read. Similar words (trigrams) count only if nothing else matches."""
-    said = " ".join(words.replace("\x00", "").lower().split())[:100]
-    if len(said) < SHORTEST:
+    query = " ".join(words.replace("\x00", "").lower().split())[:100]
+    if len(query) < SHORTEST:
         return []
-    ranked = _ranked_rows(said, at_once, _match_condition(said), _rank(said))
-    if not ranked and re.search(r"[^\W\d_]{3}", said):
+    ranked = _ranked_rows(query, at_once, _match_condition(query), _rank(query))
+    if not ranked and re.search(r"[^\W\d_]{3}", query):
         begin_transaction()
         session.execute(
             text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(MIN_SIMILARITY)}
         )
-        near, own = literal(said), func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
+        near, own = literal(query), func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
         how_near = func.greatest(func.word_similarity(near, own), 0.9 * func.word_similarity(near, Finding.letters))
-        ranked = _ranked_rows(said, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
+        ranked = _ranked_rows(query, at_once, near.op("<%", is_comparison=True)(Finding.letters), 1 - how_near)
     return _groups(ranked, at_once)
 
 
-def _ranked_rows(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
+def _ranked_rows(query: str, at_once: int, fits: ColumnElement[bool], rank: Any) -> list[tuple[str, int]]:
     """Return the best matches of each noun, and one more to know whether there are more, in the order of their rank."""
     readable = [entry.resource for noun, entry in _entries.items() if access.actor().may(noun, "read")]
     mine = [each for each in readable if each.search]
-    theirs = or_(*(and_(Finding.noun == each.name, _is_readable(each, said)) for each in mine)) if mine else None
+    theirs = or_(*(and_(Finding.noun == each.name, _is_readable(each, query)) for each in mine)) if mine else None
     if theirs is None:
         return []
     fitting = (
@@ -384,51 +384,51 @@ def _ranked_rows(said: str, at_once: int, fits: ColumnElement[bool], rank: Any) 
     return [(noun, row_id) for noun, row_id in session.execute(best)]
 
 
-def _is_readable(resource: Resource, said: str) -> ColumnElement[bool]:
+def _is_readable(resource: Resource, query: str) -> ColumnElement[bool]:
     """Restrict to readable rows and, with column guards, to readable columns, so that hidden values stay hidden."""
     there = (
         select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
     )
     if resource.searches_all:
         return there
-    return and_(there, Finding.row_id.in_(saying(resource, said)))
+    return and_(there, Finding.row_id.in_(saying(resource, query)))
 
 
-def _match_condition(said: str) -> ColumnElement[bool]:
+def _match_condition(query: str) -> ColumnElement[bool]:
     """Match all words as prefixes, or the text as typed, or the digits of a phone number in any notation."""
     ways: list[ColumnElement[bool]] = []
-    if question := _prefix_query(said):
+    if question := _prefix_query(query):
         ways.append(_matches_query(question))
-    if len(said) > 2:
-        ways.append(Finding.letters.like(containing(said)))
-    if digits := _phone_digits(said):
+    if len(query) > 2:
+        ways.append(Finding.letters.like(containing(query)))
+    if digits := _phone_digits(query):
         ways.append(Finding.letters.like(containing(digits)))
-    return or_(*ways) if ways else Finding.letters.like(containing(said))
+    return or_(*ways) if ways else Finding.letters.like(containing(query))
 
 
 def _matches_query(question: str) -> ColumnElement[bool]:
     return Finding.words.op("@@", is_comparison=True)(func.to_tsquery(text("'simple'"), question))
 
 
-def _prefix_query(said: str) -> str:
-    return " & ".join(f"{each}:*" for each in re.findall(r"[^\W_]+", said))
+def _prefix_query(query: str) -> str:
+    return " & ".join(f"{each}:*" for each in re.findall(r"[^\W_]+", query))
 
 
-def _phone_digits(said: str) -> str:
+def _phone_digits(query: str) -> str:
     """Return the digits of a phone number without leading zeros."""
-    digits = re.sub(r"\D", "", said)
-    return digits.lstrip("0") if len(digits) >= 5 and re.fullmatch(r"[\d\s+()./-]+", said) else ""
+    digits = re.sub(r"\D", "", query)
+    return digits.lstrip("0") if len(digits) >= 5 and re.fullmatch(r"[\d\s+()./-]+", query) else ""
 
 
-def _rank(said: str) -> Any:
+def _rank(query: str) -> Any:
     """Rank exact values first, then values that begin like this, then all words, then any match."""
-    plain, own = containing(said)[1:-1], func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
+    plain, own = containing(query)[1:-1], func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
     steps: list[tuple[Any, Any]] = [(own.like(f"%\n{plain}\n%"), 0), (own.like(f"%\n{plain}%"), 1)]
-    if number := re.search(r"[1-9]\d*$", said):
+    if number := re.search(r"[1-9]\d*$", query):
         steps.append((own.like(f"%\n{number[0]}\n%"), 1))
-    if digits := _phone_digits(said):
+    if digits := _phone_digits(query):
         steps.append((own.like(f"%{digits}\n%"), 1))
-    if question := _prefix_query(said):
+    if question := _prefix_query(query):
         steps += [(_matches_query(question.replace(":*", ":*A")), 2), (_matches_query(question), 3)]
     return case(*steps, else_=4)
 
@@ -458,8 +458,8 @@ def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
 
 def _hit(resource: Resource, row: Any) -> Hit:
     title = str(row)
-    said = [each.display(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
-    more = [each for each in dict.fromkeys(said) if each not in (EMPTY, title)][:3]
+    texts = [each.display(row) for each in resource.list if each.kind not in ("state", "picture", "yesno", "facts")]
+    more = [each for each in dict.fromkeys(texts) if each not in (EMPTY, title)][:3]
     return Hit(
         row,
         title,

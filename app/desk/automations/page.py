@@ -134,14 +134,14 @@ class AutomationScreens(NounView):
         except Refused as refusal:
             holds, no = set[int](), refusal.words
         chosen = chosen or next((each for each in latest if each.id in holds), None) or next(iter(latest), None)
-        told = {
+        context = {
             "holds": holds,
             "no": no,
             "parts": _condition_results(resource, row, chosen) if chosen is not None and not no else [],
         }
         would = [_preview_step(each, chosen, row) for each in row.parsed_steps] if chosen is not None else []
         return self._render(
-            "desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **told
+            "desk/automation_try.html", row=row, about=resource, latest=latest, chosen=chosen, would=would, **context
         )
 
     @expose("/<int:id>/rows")
@@ -174,21 +174,21 @@ class AutomationScreens(NounView):
         kept: dict[str, str] = (
             {name: getattr(row, name) or "" for name in ("name", "noun", "verb")} if row.id and not started else {}
         )
-        given = {
+        current = {
             **kept,
             **{name: typed.get(name, "") for name in ("name", "noun", "verb", "do") if name in typed},
             "noun": first.name,
         }
-        if given.get("verb") not in automation.triggers_of(first):
-            given["verb"] = ""
+        if current.get("verb") not in automation.triggers_of(first):
+            current["verb"] = ""
         lost = "" if is_same or not any(name.endswith(".column") for name in typed) else RECORD_TYPE_CHANGED
         try:
             question = row.groups if row.id and not started and first.name == row.noun else ()
-            groups = filter_form.lines(first, question, typed if is_same else given, always=False)
+            groups = filter_form.lines(first, question, typed if is_same else current, always=False)
         except Unreadable as no:
             groups, lost = [], f"{no.words} The conditions were removed. Review the automation before you save it."
         steps = _steps_from_form(typed) if started else [_step_as_form(each) for each in row.steps or []]
-        return Draft(first, given, groups, _rearrange(steps, typed.get("do", "")), lost)
+        return Draft(first, current, groups, _rearrange(steps, typed.get("do", "")), lost)
 
     def _sentence(self, row: Any, draft: Draft, refusal: Refused | None = None) -> str:
         packs: dict[str, list[Resource]] = {}

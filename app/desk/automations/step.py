@@ -60,7 +60,7 @@ class Step(ABC):
 
     @classmethod
     @abstractmethod
-    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self: ...
+    def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self: ...
 
     @property
     def as_json(self) -> dict[str, Any]:
@@ -85,8 +85,8 @@ class CreateTask(Step):
     days: int | None
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        return cls(_checked_words(given, resource, TASK), _checked_recipient(given, resource), _checked_days(given))
+    def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_checked_words(values, resource, TASK), _checked_recipient(values, resource), _checked_days(values))
 
     def in_words(self) -> str:
         return f"create the task “{self.words}” for {recipient_label(self.who)}{_due_in_words(self.days)}"
@@ -110,8 +110,8 @@ class AddNote(Step):
     words: str
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        return cls(_checked_words(given, resource, REMARK))
+    def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_checked_words(values, resource, REMARK))
 
     def in_words(self) -> str:
         return f"add the note “{self.words}”"
@@ -132,8 +132,8 @@ class NotifyUser(Step):
     who: str
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        return cls(_checked_words(given, resource, TASK), _checked_recipient(given, resource))
+    def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
+        return cls(_checked_words(values, resource, TASK), _checked_recipient(values, resource))
 
     def in_words(self) -> str:
         return f"notify {recipient_label(self.who)}: “{self.words}”"
@@ -153,8 +153,8 @@ class SendMessage(Step):
     template: str
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        name = str(given.get("template") or "")
+    def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
+        name = str(values.get("template") or "")
         if name not in templates_for(resource):
             raise Invalid.fields_said(
                 {"template": f"Choose a message about {resource.plural}." if name else "Choose a message."}
@@ -191,8 +191,8 @@ class CallWebhook(Step):
     hook: int
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], resource: Resource) -> Self:
-        id = _whole_number(given.get("hook"))
+    def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
+        id = _whole_number(values.get("hook"))
         if id is None or not access.actor().may(Webhook, "read") or session.get(Webhook, id) is None:
             raise Invalid.fields_said({"hook": "Choose a webhook."})
         return cls(id)
@@ -230,11 +230,11 @@ def load_step(kept: Mapping[str, Any]) -> Step:
     return KINDS[kept["does"]](**{name: value for name, value in kept.items() if name != "does"})
 
 
-def parse_step(given: Any, resource: Resource) -> Step:
+def parse_step(values: Any, resource: Resource) -> Step:
     """Parse a step from a form or JSON; `Invalid` names the wrong field."""
-    if not isinstance(given, Mapping) or given.get("does") not in KINDS:
+    if not isinstance(values, Mapping) or values.get("does") not in KINDS:
         raise Invalid.fields_said({"does": f"Choose one of: {', '.join(KINDS)}."})
-    return KINDS[str(given["does"])].parse(given, resource)
+    return KINDS[str(values["does"])].parse(values, resource)
 
 
 # --- recipients and texts ---------------------------------------------------------------------------------------------
@@ -319,8 +319,8 @@ def _one_line(words: str, row: Noun) -> str:
     return line if len(line) <= TASK else f"{line[: TASK - 1]}…"
 
 
-def _checked_words(given: Mapping[str, Any], resource: Resource, longest: int) -> str:
-    words = str(given.get("words") or "").replace("\r\n", "\n").strip()
+def _checked_words(values: Mapping[str, Any], resource: Resource, longest: int) -> str:
+    words = str(values.get("words") or "").replace("\r\n", "\n").strip()
     if not words or len(words) > longest or "\x00" in words:
         raise Invalid.fields_said({"words": f"Enter 1 to {longest} characters."})
     try:
@@ -330,8 +330,8 @@ def _checked_words(given: Mapping[str, Any], resource: Resource, longest: int) -
     return words
 
 
-def _checked_recipient(given: Mapping[str, Any], resource: Resource) -> str:
-    who = str(given.get("who") or "")
+def _checked_recipient(values: Mapping[str, Any], resource: Resource) -> str:
+    who = str(values.get("who") or "")
     if who == MAKER or (who == OWNER and access.owners(resource.noun)):
         return who
     id = _whole_number(who)
@@ -341,17 +341,17 @@ def _checked_recipient(given: Mapping[str, Any], resource: Resource) -> str:
     return str(user.id)
 
 
-def _checked_days(given: Mapping[str, Any]) -> int | None:
-    if given.get("days") in (None, ""):
+def _checked_days(values: Mapping[str, Any]) -> int | None:
+    if values.get("days") in (None, ""):
         return None
-    days = _whole_number(given["days"])
+    days = _whole_number(values["days"])
     if days is None or days > MAX_DAYS:
         raise Invalid.fields_said({"days": f"Enter a number of days from 0 (today) to {MAX_DAYS}."})
     return days
 
 
-def _whole_number(given: Any) -> int | None:
-    text = "" if isinstance(given, (bool, float)) else str(given)
+def _whole_number(value: Any) -> int | None:
+    text = "" if isinstance(value, (bool, float)) else str(value)
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else None
 
 

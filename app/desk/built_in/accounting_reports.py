@@ -470,13 +470,13 @@ def _mismatches(period: Period) -> Iterator[Row]:
         select(Tally).where(Tally.day.between(period.since, period.until), Tally.state == "differs").order_by(Tally.day)
     ):
         for row in tally.rows or [{"payment": "difference", "there": str(tally.there), "here": str(tally.here)}]:
-            said = (
+            text = (
                 f"{_day_text(tally.day)}, {row['payment']}: {row['there']} at the gateway, {row['here']} in our books"
             )
             yield {
                 "gateway": tally.gateway,
                 "currency": tally.there.currency,
-                "what": RowLink("tally", tally.id, said),
+                "what": RowLink("tally", tally.id, text),
                 "mark": "bad",
             }
     odd = (
@@ -485,11 +485,11 @@ def _mismatches(period: Period) -> Iterator[Row]:
         .order_by(Settlement.day, Settlement.id)
     )
     for line in session.scalars(odd):
-        said = f"{_day_text(line.day)}, {line}: {line.trouble}"
+        text = f"{_day_text(line.day)}, {line}: {line.trouble}"
         yield {
             "gateway": line.gateway,
             "currency": line.credit.currency,
-            "what": RowLink("settlement", line.id, said),
+            "what": RowLink("settlement", line.id, text),
             "mark": "bad",
         }
 
@@ -502,10 +502,10 @@ def check_reconciliation(period: Period) -> Verdict:
     days, odd = session.scalar(tallies) or 0, session.scalar(lines) or 0
     if not days and not odd:
         return Verdict(True, "The gateways and our books match. The difference is 0, and all settlements are matched.")
-    said = [f"{days} day{'s' if days != 1 else ''} of payments"] * bool(days) + [
+    mismatches = [f"{days} day{'s' if days != 1 else ''} of payments"] * bool(days) + [
         f"{odd} settlement{'s' if odd != 1 else ''}"
     ] * bool(odd)
-    return Verdict(False, f"Review {' and '.join(said)} that don’t match. Each is listed below.")
+    return Verdict(False, f"Review {' and '.join(mismatches)} that don’t match. Each is listed below.")
 
 
 # --- declared ---------------------------------------------------------------------------------------------------------

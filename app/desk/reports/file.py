@@ -43,14 +43,16 @@ def report_workbook(report: Report, asked: Any) -> IO[bytes]:
             "Choose a shorter period, or export as CSV."
         )
     verdict = report.verdict(asked) if report.verdict else None
-    said = [
+    summary = [
         ("Report", report.label),
         ("Description", report.note),
         *report.parameters_in_words(asked),
         ("Rows", f"{table.count:,}"),
         ("Created", _created_line()),
     ]
-    return workbook(report.columns, table.rows, table.totals, [*said, ("Result", verdict.words)] if verdict else said)
+    return workbook(
+        report.columns, table.rows, table.totals, [*summary, ("Result", verdict.words)] if verdict else summary
+    )
 
 
 def report_attachment(report: Report, asked: Any, kind: str) -> Attachment:

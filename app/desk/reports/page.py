@@ -116,7 +116,7 @@ class ReportPage(BaseView):
             [(each.id, name_of(each)) for each in session.scalars(others) if each.active] if others is not None else []
         )
         spoken = self.report.parameters_in_words(self.report.parse(asked), without_days=True)
-        given = {
+        context = {
             "typed": typed,
             "refusal": refusal,
             "people": people,
@@ -129,7 +129,7 @@ class ReportPage(BaseView):
             report=self.report,
             endpoint=self.endpoint,
             asks=[replace(each, required=True) for each in questions(Schedule)],
-            **given,
+            **context,
         )
 
     @expose("/choices/<name>")

@@ -62,7 +62,7 @@ class ReportPdf:
             each.name: [(each.display(row), "") for row in self.rows] + self._sums(each, first=each is heads[0])
             for each in heads
         }
-        longest = {each.name: max((len(said) for said, _ in cells[each.name]), default=0) for each in heads}
+        longest = {each.name: max((len(text) for text, _ in cells[each.name]), default=0) for each in heads}
         wordy = [each.name for each in heads if each.kind in _TEXT_KINDS and longest[each.name] > 12] or [
             max(heads, key=lambda each: longest[each.name]).name
         ]
@@ -99,7 +99,7 @@ class ReportPdf:
         yield from (text for pair in self.asked for text in pair)
         for column in columns:
             yield column.head
-            yield from (said for said, _ in column.cells)
+            yield from (text for text, _ in column.cells)
         yield from (text for point in self._points() for text in (point.label, point.display))
 
     def _points(self) -> list[Point]:
@@ -118,9 +118,9 @@ class ReportPdf:
         sheet.y += 4
         sheet.flow_text(self.report.note, LEFT, sheet.width, colour=MUTED)
         sheet.y += 2
-        for name, said in self.asked:
+        for name, text in self.asked:
             sheet.put_line(name, LEFT, 38, size=9, colour=MUTED)
-            sheet.put_line(said, LEFT + 40, sheet.width - 40, size=9, bold=True)
+            sheet.put_line(text, LEFT + 40, sheet.width - 40, size=9, bold=True)
             sheet.y += line_height(9) + 0.4
         sheet.put_line(self.made, LEFT, sheet.width, size=7.5, colour=MUTED)
         sheet.y += line_height(7.5) + 3
@@ -155,7 +155,7 @@ class ReportPdf:
 def _needs_landscape(columns: Sequence[PdfColumn]) -> bool:
     return (
         sum(
-            max(len(each) for each in (*column.head.split(), *(said for said, _ in column.cells))) + 3
+            max(len(each) for each in (*column.head.split(), *(text for text, _ in column.cells))) + 3
             for column in columns
         )
         > _PORTRAIT_LETTERS

@@ -296,8 +296,10 @@ class Subscription(Noun):
         report = report_named(self.report)
         dates = _date_questions(report) if report else []
         first, last = self._covered_days()
-        said = KINDS["day"].display
-        return "" if not dates else said(last) if first == last or len(dates) == 1 else f"{said(first)} – {said(last)}"
+        display = KINDS["day"].display
+        if not dates:
+            return ""
+        return display(last) if first == last or len(dates) == 1 else f"{display(first)} – {display(last)}"
 
     @property
     def link(self) -> str:
