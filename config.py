@@ -119,12 +119,12 @@ class Settings:
         return self.razorpay_key == SANDBOX_KEY
 
     @property
-    def listener(self) -> str:
+    def sandbox_listener(self) -> str:
         """The sandbox's own program that hears webhooks."""
         return f"{self.sandbox_url.rstrip('/')}/sandbox/listener" if self.sandboxed and self.sandbox_url else ""
 
     @property
-    def shelf(self) -> str:
+    def sandbox_calendars(self) -> str:
         """Below it, the sandbox has calendars to be read."""
         return f"{self.sandbox_url.rstrip('/')}/sandbox/google/ical/" if self.sandboxed and self.sandbox_url else ""
 
@@ -134,13 +134,13 @@ class Settings:
         return ("/sandbox/razorpay" if self.sandboxed else self.razorpay_url) + "/v1/checkout/embedded"
 
     @property
-    def pays_at(self) -> tuple[str, ...]:
+    def payment_origins(self) -> tuple[str, ...]:
         """The gateways' own pages to which a payer's browser may be sent."""
         razorpay = () if self.sandboxed or not self.razorpay_key else (self.razorpay_url,)
         return razorpay if self.stripe_key in ("", STRIPE_SANDBOX_KEY) else (*razorpay, "https://checkout.stripe.com")
 
     @classmethod
-    def read(cls, env: Mapping[str, str] = os.environ) -> Settings:
+    def from_environment(cls, env: Mapping[str, str] = os.environ) -> Settings:
         values: dict[str, Any] = {}
         for each in fields(cls):
             name, default = each.metadata["env"], each.metadata["default"]
@@ -150,9 +150,9 @@ class Settings:
                     f"{name} is not set. See .env.example for its meaning, or use `make run`, which sets it for you."
                 )
             values[each.name] = _parse(name, text, str(each.type))
-        return cls(**_sandbox(_keyed(values))).checked()
+        return cls(**_with_sandbox(_with_data_keys(values))).validated()
 
-    def checked(self) -> Settings:
+    def validated(self) -> Settings:
         """Say no at the door rather than in the middle of a payment."""
         _refuse_unsafe(self)
         if self.production:
@@ -185,36 +185,36 @@ def _parse(name: str, text: str, kind: str) -> Any:
     return text
 
 
-def _derived(purpose: str, secret: str) -> str:
+def _derive(purpose: str, secret: str) -> str:
     return hashlib.sha256(f"{purpose} {secret}".encode()).hexdigest()
 
 
-def _keyed(values: dict[str, Any]) -> dict[str, Any]:
+def _with_data_keys(values: dict[str, Any]) -> dict[str, Any]:
     """Outside of production, what is kept secret is sealed with a key made of the other one."""
     if values["env"] != "production" and not values["data_keys"]:
         values["data_keys"] = tuple(
-            _derived("data", each) for each in (values["secret_key"], values["old_secret_key"]) if each
+            _derive("data", each) for each in (values["secret_key"], values["old_secret_key"]) if each
         )
     return values
 
 
-def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
+def _with_sandbox(values: dict[str, Any]) -> dict[str, Any]:
     """With no gateway keys and a sandbox address, speak to the sandbox with keys that only it knows."""
     if values["sandbox_url"] and not values["razorpay_key"]:
         values |= {
             "razorpay_key": SANDBOX_KEY,
-            "razorpay_secret": _derived("sandbox secret", values["secret_key"]),
-            "razorpay_webhook_secrets": (_derived("sandbox webhook", values["secret_key"]),),
+            "razorpay_secret": _derive("sandbox secret", values["secret_key"]),
+            "razorpay_webhook_secrets": (_derive("sandbox webhook", values["secret_key"]),),
             "razorpay_url": values["sandbox_url"].rstrip("/") + "/sandbox/razorpay",
         }
     if values["razorpay_key"] == SANDBOX_KEY and not values["stripe_key"]:
         values |= {
             "stripe_key": STRIPE_SANDBOX_KEY,
-            "stripe_webhook_secrets": ("whsec_" + _derived("sandbox stripe webhook", values["secret_key"]),),
+            "stripe_webhook_secrets": ("whsec_" + _derive("sandbox stripe webhook", values["secret_key"]),),
             "stripe_url": values["sandbox_url"].rstrip("/") + "/sandbox/stripe",
         }
     if values["razorpay_key"] == SANDBOX_KEY:
-        values |= _sandbox_phones(values) | ({} if values["oauth_names"] else _sandbox_openid(values))
+        values |= _sandbox_messaging(values) | ({} if values["oauth_names"] else _sandbox_openid(values))
         if not values["google_account"] and not values["google_refresh_token"]:
             values |= _sandbox_google(values)
     if values["sandbox_url"] and not values["smtp_host"]:
@@ -226,18 +226,18 @@ def _sandbox(values: dict[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _sandbox_phones(values: dict[str, Any]) -> dict[str, Any]:
+def _sandbox_messaging(values: dict[str, Any]) -> dict[str, Any]:
     here, secret = values["sandbox_url"].rstrip("/"), values["secret_key"]
     whatsapp = {
         "whatsapp_phone_id": PHONES_SANDBOX,
-        "whatsapp_token": _derived("sandbox whatsapp", secret),
-        "whatsapp_app_secrets": (_derived("sandbox whatsapp webhook", secret),),
-        "whatsapp_verify_token": _derived("sandbox whatsapp greeting", secret),
+        "whatsapp_token": _derive("sandbox whatsapp", secret),
+        "whatsapp_app_secrets": (_derive("sandbox whatsapp webhook", secret),),
+        "whatsapp_verify_token": _derive("sandbox whatsapp greeting", secret),
         "whatsapp_url": f"{here}/sandbox/whatsapp/v23.0",
     }
     sms = {
         "twilio_account": PHONES_SANDBOX,
-        "twilio_token": _derived("sandbox sms", secret),
+        "twilio_token": _derive("sandbox sms", secret),
         "twilio_sender": "+15005550006",
         "twilio_url": f"{here}/sandbox/sms",
     }
@@ -249,7 +249,7 @@ def _sandbox_openid(values: dict[str, Any]) -> dict[str, Any]:
         "oauth_names": ("Sandbox",),
         "oauth_issuers": (f"{values['sandbox_url'].rstrip('/')}/sandbox/openid",),
         "oauth_clients": (OPENID_SANDBOX,),
-        "oauth_secrets": (_derived("sandbox openid", values["secret_key"]),),
+        "oauth_secrets": (_derive("sandbox openid", values["secret_key"]),),
     }
 
 
@@ -257,8 +257,8 @@ def _sandbox_google(values: dict[str, Any]) -> dict[str, Any]:
     here, secret = values["sandbox_url"].rstrip("/"), values["secret_key"]
     return {
         "google_client": GOOGLE_SANDBOX,
-        "google_secret": _derived("sandbox google", secret),
-        "google_refresh_token": _derived("sandbox google host", secret),
+        "google_secret": _derive("sandbox google", secret),
+        "google_refresh_token": _derive("sandbox google host", secret),
         "google_url": f"{here}/sandbox/google",
         "google_token_url": f"{here}/sandbox/google/token",
     }
@@ -286,12 +286,12 @@ def _refuse_unsafe(it: Settings) -> None:
             raise Unsafe(
                 f"EMBED_ON contains {each!r}, which is not an origin such as https://www.example.com. Leave out paths, wildcards and trailing slashes."
             )
-    _refuse_unvouched(it)
-    _refuse_unpaid(it)
-    _refuse_unheard(it)
+    _refuse_incomplete_sign_in(it)
+    _refuse_unsafe_gateways(it)
+    _refuse_incomplete_channels(it)
 
 
-def _refuse_unvouched(it: Settings) -> None:
+def _refuse_incomplete_sign_in(it: Settings) -> None:
     """Those who say who somebody is: each is whole, and can be told from the others."""
     if len({len(it.oauth_names), len(it.oauth_issuers), len(it.oauth_clients), len(it.oauth_secrets)}) > 1:
         raise Unsafe(
@@ -304,7 +304,7 @@ def _refuse_unvouched(it: Settings) -> None:
         )
 
 
-def _refuse_unheard(it: Settings) -> None:
+def _refuse_incomplete_channels(it: Settings) -> None:
     """Doors through which nothing could be said, or anybody could say that it was."""
     if not it.smtp_host:
         raise Unsafe("Neither SMTP_HOST nor SANDBOX_URL is set, so no email could be sent. Set one of them.")
@@ -324,7 +324,7 @@ def _refuse_unheard(it: Settings) -> None:
         )
 
 
-def _refuse_unpaid(it: Settings) -> None:
+def _refuse_unsafe_gateways(it: Settings) -> None:
     """Keys with which money would be lost, or taken from nobody."""
     if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
         raise Unsafe(

@@ -20,9 +20,8 @@ from app.calendars.static_places import InPerson, OwnRoom
 from app.desk.declare import column
 from app.kernel import access, clock, db, feature, files, jobs, numbering, people, process_cache, secrets
 from app.kernel.pack import Pack
-from app.messages import channel, message, template
+from app.messages import channel, message, safe_http, template
 from app.messages.email import Email
-from app.messages.safe_http import live_beside
 from app.messages.sms import Sms
 from app.messages.whatsapp import WhatsApp
 from app.money.bills import business, invoice
@@ -43,7 +42,7 @@ from config import ROOT, Settings, Unsafe
 
 
 def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) -> Flask:
-    settings = settings or Settings.read()
+    settings = settings or Settings.from_environment()
     app = Flask("frontdesk", root_path=str(ROOT), static_folder="static", template_folder="templates")
     app.url_rule_class = LazyRule
     app.config.from_mapping(desk.flask_settings(settings))
@@ -55,8 +54,8 @@ def create_app(settings: Settings | None = None, packs: Sequence[Pack] = PACKS) 
     titles = {
         _whole(pack, name): title for pack in app.extensions["packs"] for name, title in pack.message_titles.items()
     }
-    feature.know(each for pack in app.extensions["packs"] for each in pack.features)
-    template.know(said, {name: words for name, words in said.items() if words}, titles)
+    feature.register_features(each for pack in app.extensions["packs"] for each in pack.features)
+    template.register_templates(said, {name: words for name, words in said.items() if words}, titles)
     with app.app_context():
         desk.configure(app, packs)
         for pack in packs:
@@ -91,17 +90,17 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     _refuse_wrong_papers(settings)
     db.connect(settings.database_url)
     app.teardown_appcontext(lambda error: db.session.remove())
-    access.sign_with(settings.secret_key, settings.old_secret_key)
-    secrets.lock_with(*settings.data_keys)
-    files.keep_in(settings.files)
-    people.live_in(settings.country)
+    access.configure(settings.secret_key, settings.old_secret_key)
+    secrets.configure(*settings.data_keys)
+    files.configure(settings.files)
+    people.configure(settings.country)
     jobs.connect(settings.redis_url)
-    live_beside(settings.listener, settings.shelf)
+    safe_http.configure(settings.sandbox_listener, settings.sandbox_calendars)
     gateway.configure(*_gateways(settings))
-    gateway.configure_public_url(settings.base_url if settings.pays_at else "")
-    numbering.open_books_in(settings.books_open)
-    channel.use(*_channels(app, settings))
-    place.use(*_places(settings))
+    gateway.configure_public_url(settings.base_url if settings.payment_origins else "")
+    numbering.configure(settings.books_open)
+    channel.configure(*_channels(app, settings))
+    place.configure(*_places(settings))
     _say_who_we_are(app, settings)
     business.configure(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
     app.before_request(_read_only)
@@ -132,9 +131,9 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
     working_hours.configure(it.business_hours)
     quote.configure(it.business_region if it.business_tax_number else "")
     invoice.configure(_seller(it), it.business_upi)
-    message.write_to_the_house_at(name=it.business, email=it.business_email, timezone=it.timezone)
-    ics.speak_for(name=it.business, email=it.business_email, host=urlsplit(it.base_url).hostname or "frontdesk")
-    template.words.globals.update(
+    message.configure(name=it.business, email=it.business_email, timezone=it.timezone)
+    ics.configure(name=it.business, email=it.business_email, host=urlsplit(it.base_url).hostname or "frontdesk")
+    template.environment.globals.update(
         business=it.business, business_email=it.business_email, base_url=it.base_url.rstrip("/")
     )
 

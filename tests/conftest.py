@@ -140,7 +140,7 @@ def free_port() -> int:
 
 @pytest.fixture(scope="session")
 def settings(environment: dict[str, str]) -> Settings:
-    return Settings.read(environment)
+    return Settings.from_environment(environment)
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,7 @@ import httpx
 from google.auth import exceptions, transport
 from google.oauth2 import credentials, service_account
 
-from app.calendars.place import Again, Made, Never, Wanted
+from app.calendars.place import CreatedMeeting, MeetingRequest, PermanentFailure, RetryLater
 from app.kernel import clock, db
 
 WAIT = httpx.Timeout(10, connect=3)
@@ -80,7 +80,7 @@ class Google:
 
     # --- meetings ---
 
-    def make(self, wanted: Wanted) -> Made:
+    def make(self, wanted: MeetingRequest) -> CreatedMeeting:
         """The event's id is ours, so whoever asks again after a lost reply is told that it is there, and finds it."""
         calendar, id = self._calendar(wanted.room), self._id(wanted.key)
         conference = {"createRequest": {"requestId": id, "conferenceSolutionKey": {"type": "hangoutsMeet"}}}
@@ -90,7 +90,7 @@ class Google:
             made = self._moved(calendar, id, wanted)
         return self._with_link(calendar, made)
 
-    def move(self, external_id: str, wanted: Wanted) -> Made:
+    def move(self, external_id: str, wanted: MeetingRequest) -> CreatedMeeting:
         calendar, _, id = external_id.rpartition("/")
         try:
             return self._with_link(calendar, self._events("PATCH", calendar, id, json=_event(wanted)))
@@ -107,7 +107,7 @@ class Google:
     def try_out(self, room: str) -> str:
         """Makes a meeting an hour from now, and takes it away again: there is no other way to know."""
         start = clock.ahead(hours=1)
-        wanted = Wanted(
+        wanted = MeetingRequest(
             f"trial {start.isoformat()}", "Meeting link test", "", start, start + timedelta(minutes=1), "UTC", (), room
         )
         self.cancel(self.make(wanted).external_id)
@@ -119,7 +119,7 @@ class Google:
         asked = {"timeMin": _moment(since), "timeMax": _moment(until), "items": [{"id": calendar}]}
         told = self._call("POST", f"{self.url}/freeBusy", json=asked).get("calendars", {}).get(calendar, {})
         if no := told.get("errors"):
-            raise Never(
+            raise PermanentFailure(
                 f"Google doesn’t share the busy times of {calendar} ({no[0].get('reason', 'no reason given')}). Share the calendar with the account used here."
             )
         return [
@@ -136,13 +136,13 @@ class Google:
         """Google takes small letters up to v and figures: what base32hex is written in."""
         return base64.b32hexencode(hashlib.sha256(f"{self.practice} {key}".encode()).digest()[:20]).decode().lower()
 
-    def _moved(self, calendar: str, id: str, wanted: Wanted) -> dict[str, Any]:
+    def _moved(self, calendar: str, id: str, wanted: MeetingRequest) -> dict[str, Any]:
         try:
             return self._events("PATCH", calendar, id, json=_event(wanted))
         except _Gone:
-            raise Again("Google sent conflicting information about this meeting.") from None
+            raise RetryLater("Google sent conflicting information about this meeting.") from None
 
-    def _with_link(self, calendar: str, event: dict[str, Any]) -> Made:
+    def _with_link(self, calendar: str, event: dict[str, Any]) -> CreatedMeeting:
         for pause in PAUSES:
             if _link(event) or _stands(event) != "pending":
                 break
@@ -150,12 +150,12 @@ class Google:
             event = self._events("GET", calendar, str(event["id"]))
         link, stands = _link(event), _stands(event)
         if not link and stands == "pending":
-            raise Again("Google is still creating the link.")
+            raise RetryLater("Google is still creating the link.")
         external_id = f"{calendar}/{event['id']}"
         if not link:
             self.cancel(external_id)
-            raise Never("Google created the meeting, but no link for it.")
-        return Made(external_id, link, str(event.get("htmlLink", "")))
+            raise PermanentFailure("Google created the meeting, but no link for it.")
+        return CreatedMeeting(external_id, link, str(event.get("htmlLink", "")))
 
     def _events(
         self, method: str, calendar: str, id: str = "", json: Mapping[str, Any] | None = None
@@ -169,7 +169,7 @@ class Google:
         try:
             answer = httpx.request(method, url, headers=self._signed(), timeout=WAIT, **what)
         except httpx.HTTPError:
-            raise Again("Google isn’t responding.") from None
+            raise RetryLater("Google isn’t responding.") from None
         if answer.is_success:
             return _read(answer)
         raise _no(answer.status_code, _read(answer).get("error"))
@@ -180,16 +180,18 @@ class Google:
             if not self.credentials.valid:
                 self.credentials.refresh(_Line())
         except exceptions.TransportError:
-            raise Again("Google isn’t responding.") from None
+            raise RetryLater("Google isn’t responding.") from None
         except exceptions.RefreshError as no:
             raise (
-                Again("Google sign-in is temporarily unavailable.") if no.retryable else Never(_not_let_in(no))
+                RetryLater("Google sign-in is temporarily unavailable.")
+                if no.retryable
+                else PermanentFailure(_not_let_in(no))
             ) from None
         self.credentials.apply(headers)
         return headers
 
 
-def _event(wanted: Wanted) -> dict[str, Any]:
+def _event(wanted: MeetingRequest) -> dict[str, Any]:
     return {
         "summary": wanted.title,
         "description": wanted.about,
@@ -227,7 +229,7 @@ def _read(answer: httpx.Response) -> dict[str, Any]:
     if isinstance(said, dict):
         return said
     if answer.is_success:
-        raise Again("Google sent a response that can’t be read.")
+        raise RetryLater("Google sent a response that can’t be read.")
     return {}
 
 
@@ -236,16 +238,16 @@ def _no(status: int, error: Any) -> Exception:
     said = error if isinstance(error, dict) else {}
     words = str(said.get("message", "")) or "no reason given"
     if status in _LATER or (status == 403 and _TOO_MUCH & {*_reasons(said)}):
-        return Again(f"Google is temporarily unavailable ({status}).")
+        return RetryLater(f"Google is temporarily unavailable ({status}).")
     if status == 409:
         return _Known()
     if status in (404, 410):
         return _Gone()
     if "Invalid conference type value" in words:
-        return Never(_NO_PERSON)
+        return PermanentFailure(_NO_PERSON)
     if status == 401:
-        return Never("Google rejected the sign-in: the credentials are no longer valid.")
-    return Never(f"Google refused the request ({status}): {words[:300]}")
+        return PermanentFailure("Google rejected the sign-in: the credentials are no longer valid.")
+    return PermanentFailure(f"Google refused the request ({status}): {words[:300]}")
 
 
 def _reasons(said: Mapping[str, Any]) -> Iterator[str]:

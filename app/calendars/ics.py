@@ -11,19 +11,19 @@ from zoneinfo import ZoneInfo
 import recurring_ical_events
 from icalendar import Calendar, Event, vCalAddress, vText
 
-from app.calendars.place import Never
+from app.calendars.place import PermanentFailure
 
 KIND = "text/calendar"
 RULES = 1000  # things that happen again and again, in one calendar
 _TOO_OFTEN = ("FREQ=SECONDLY", "FREQ=MINUTELY", "FREQ=HOURLY", "BYSECOND=", "BYMINUTE=", "BYHOUR=")
 
-_house = {"name": "The practice", "email": "hello@frontdesk.example", "host": "frontdesk.example"}
+_organizer = {"name": "The practice", "email": "hello@frontdesk.example", "host": "frontdesk.example"}
 
 
-def speak_for(*, name: str, email: str, host: str) -> None:
+def configure(*, name: str, email: str, host: str) -> None:
     """Who invites, and what our own entries are known by."""
-    global _house
-    _house = {"name": name, "email": email, "host": host}
+    global _organizer
+    _organizer = {"name": name, "email": email, "host": host}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def _calendar(entries: Iterable[Entry], method: str) -> Calendar:
 def _event(entry: Entry) -> Event:
     """Instants are said in UTC, which every calendar knows and no zone's next change of rules can move."""
     event = Event()
-    event.add("UID", f"{entry.id}@{_house['host']}")
+    event.add("UID", f"{entry.id}@{_organizer['host']}")
     event.add("SEQUENCE", entry.edition)
     event.add("DTSTAMP", entry.changed_at.astimezone(UTC))
     event.add("LAST-MODIFIED", entry.changed_at.astimezone(UTC))
@@ -95,7 +95,7 @@ def _event(entry: Entry) -> Event:
 
 def _invite(event: Event, name: str, mailbox: str) -> None:
     """Nobody is asked for an answer: they have booked it themselves."""
-    event.add("ORGANIZER", _address(_house["name"], _house["email"]), encode=False)
+    event.add("ORGANIZER", _address(_organizer["name"], _organizer["email"]), encode=False)
     guest = _address(name, mailbox)
     for what, value in (("ROLE", "REQ-PARTICIPANT"), ("PARTSTAT", "ACCEPTED"), ("RSVP", "FALSE")):
         guest.params[what] = vText(value)
@@ -112,7 +112,7 @@ def _address(name: str, mailbox: str) -> vCalAddress:
 
 
 @dataclass(frozen=True, order=True)
-class Taken:
+class BusyTime:
     """A time at which somebody has something else to do."""
 
     starts_at: datetime
@@ -120,21 +120,21 @@ class Taken:
     uid: str = ""
 
 
-def taken(content: bytes, timezone: str, since: datetime, until: datetime) -> Sequence[Taken]:
+def busy_times(content: bytes, timezone: str, since: datetime, until: datetime) -> Sequence[BusyTime]:
     """The busy times of somebody's calendar; days and times without a zone are theirs, in the zone where they live."""
     try:
         calendar = Calendar.from_ical(content)
         calendar.subcomponents = [*_busy(calendar)]
         found = recurring_ical_events.of(calendar, skip_bad_series=True).between(since, until)
         spans = {
-            Taken(*_span(each, ZoneInfo(timezone)), str(each.get("UID", ""))[:300])
+            BusyTime(*_span(each, ZoneInfo(timezone)), str(each.get("UID", ""))[:300])
             for each in found
             if not _is_cancelled(each)
         }
-    except Never:
+    except PermanentFailure:
         raise
     except Exception as error:  # noqa: BLE001  # whatever a stranger's calendar holds, staff hear that it cannot be read
-        raise Never(f"This calendar can’t be read ({type(error).__name__}).") from None
+        raise PermanentFailure(f"This calendar can’t be read ({type(error).__name__}).") from None
     return sorted(
         each for each in spans if each.starts_at < each.ends_at and since < each.ends_at and each.starts_at < until
     )
@@ -150,12 +150,12 @@ def _busy(calendar: Calendar) -> Iterator[Any]:
             rule = each.get("RRULE")
             rules += rule is not None
             if rules > RULES or (rule is not None and _is_too_often(rule)):
-                raise Never("This calendar has too many recurring events, or events that repeat too often.")
+                raise PermanentFailure("This calendar has too many recurring events, or events that repeat too often.")
             yield each
 
 
 def _is_free(event: Any) -> bool:
-    if str(event.get("UID", "")).endswith(f"@{_house['host']}"):
+    if str(event.get("UID", "")).endswith(f"@{_organizer['host']}"):
         return True
     return (
         str(event.get("TRANSP", "")).upper() == "TRANSPARENT"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from app.calendars.place import Made, Wanted
+from app.calendars.place import CreatedMeeting, MeetingRequest
 from app.kernel.access import signature
 
 
@@ -16,12 +16,12 @@ class Jitsi:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
 
-    def make(self, wanted: Wanted) -> Made:
+    def make(self, wanted: MeetingRequest) -> CreatedMeeting:
         """128 bits in small letters: to Jitsi, large and small ones are the same."""
         room = hashlib.sha256(signature(f"room:{wanted.key}").encode()).hexdigest()[:32]
-        return Made(join_url=f"{self.url}/{room}")
+        return CreatedMeeting(join_url=f"{self.url}/{room}")
 
-    def move(self, external_id: str, wanted: Wanted) -> Made:
+    def move(self, external_id: str, wanted: MeetingRequest) -> CreatedMeeting:
         return self.make(wanted)
 
     def cancel(self, external_id: str) -> None:

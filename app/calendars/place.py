@@ -11,7 +11,7 @@ from app.kernel.errors import Missing, Refused
 
 
 @dataclass(frozen=True)
-class Wanted:
+class MeetingRequest:
     """One meeting, as a place has to know it."""
 
     key: str  # the same for as long as it is the same meeting: whoever is asked twice makes it once
@@ -25,7 +25,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Made:
+class CreatedMeeting:
     """It is there. Without a link, people meet in person."""
 
     external_id: str = ""
@@ -33,14 +33,14 @@ class Made:
     host_url: str = ""
 
 
-class Again(Refused):
+class RetryLater(Refused):
     """No answer, or not now: the same may be asked again."""
 
     status = 503
     code = "again"
 
 
-class Never(Refused):
+class PermanentFailure(Refused):
     """They understood, and will not do it however often they are asked."""
 
     status = 502
@@ -52,10 +52,10 @@ class Place(Protocol):
     label: str
     far: bool  # a stranger is called, who may be slow or away
 
-    def make(self, wanted: Wanted) -> Made:
+    def make(self, wanted: MeetingRequest) -> CreatedMeeting:
         """Make it, or find what was made when the same was asked before. Raises Again or Never."""
 
-    def move(self, external_id: str, wanted: Wanted) -> Made:
+    def move(self, external_id: str, wanted: MeetingRequest) -> CreatedMeeting:
         """The same meeting at another time, or with other guests: the link stays. Raises Again or Never."""
 
     def cancel(self, external_id: str) -> None:
@@ -75,23 +75,23 @@ class ShowsBusy(Protocol):
 _places: dict[str, Place] = {}
 
 
-def use(*places: Place) -> None:
+def configure(*places: Place) -> None:
     """The places of this installation."""
     _places.clear()
     _places.update({each.name: each for each in places})
 
 
-def named(name: str) -> Place:
+def get_place(name: str) -> Place:
     if name not in _places:
         raise Missing
     return _places[name]
 
 
-def is_here(name: str) -> bool:
+def is_configured(name: str) -> bool:
     return name in _places
 
 
-def that_shows_busy() -> ShowsBusy | None:
+def busy_source() -> ShowsBusy | None:
     each: object
     for each in _places.values():
         if isinstance(each, ShowsBusy):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from app.calendars.place import Made, Never, Wanted
+from app.calendars.place import CreatedMeeting, MeetingRequest, PermanentFailure
 
 
 class OwnRoom:
@@ -14,10 +14,10 @@ class OwnRoom:
     label = "Fixed link"
     far = False
 
-    def make(self, wanted: Wanted) -> Made:
-        return Made(join_url=_link(wanted.room))
+    def make(self, wanted: MeetingRequest) -> CreatedMeeting:
+        return CreatedMeeting(join_url=_link(wanted.room))
 
-    def move(self, external_id: str, wanted: Wanted) -> Made:
+    def move(self, external_id: str, wanted: MeetingRequest) -> CreatedMeeting:
         return self.make(wanted)
 
     def cancel(self, external_id: str) -> None:
@@ -32,18 +32,18 @@ class InPerson:
     label = "In person"
     far = False
 
-    def make(self, wanted: Wanted) -> Made:
-        return Made()
+    def make(self, wanted: MeetingRequest) -> CreatedMeeting:
+        return CreatedMeeting()
 
-    def move(self, external_id: str, wanted: Wanted) -> Made:
-        return Made()
+    def move(self, external_id: str, wanted: MeetingRequest) -> CreatedMeeting:
+        return CreatedMeeting()
 
     def cancel(self, external_id: str) -> None:
         """The house stays."""
 
     def try_out(self, room: str) -> str:
         if not room:
-            raise Never("No address yet. Enter it in “Location or link” to show it with every booking.")
+            raise PermanentFailure("No address yet. Enter it in “Location or link” to show it with every booking.")
         return f"Customers come to {room}."
 
 
@@ -57,5 +57,5 @@ def is_link(text: str) -> bool:
 
 def _link(room: str) -> str:
     if not is_link(room):
-        raise Never("No link yet. Enter it in “Location or link”, starting with https://.")
+        raise PermanentFailure("No link yet. Enter it in “Location or link”, starting with https://.")
     return room

@@ -111,7 +111,7 @@ def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
 
 
 def _scope_conditions(who: access.Actor, resource: Resource) -> list[ColumnElement[bool]]:
-    return [] if access.sees_all(who, resource.noun) else [access.within(resource.noun)]
+    return [] if access.sees_all(who, resource.noun) else [access.scope_condition(resource.noun)]
 
 
 @lru_cache(256)
@@ -153,7 +153,7 @@ def _counts_of(mine: list[Resource]) -> list[tuple[Resource, dict[str, int]]]:
     whole = tuple(each.noun for each in mine if access.sees_all(who, each.noun))
     asked = [_count_all_by_state(whole)] if whole else []
     if limited := [
-        _count_by_state(each.noun).where(access.within(each.noun)) for each in mine if each.noun not in whole
+        _count_by_state(each.noun).where(access.scope_condition(each.noun)) for each in mine if each.noun not in whole
     ]:
         asked.append(union_all(*limited))
     counted = {(name, state): count for each in asked for name, state, count in session.execute(each)}

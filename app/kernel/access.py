@@ -49,13 +49,13 @@ class Actor:
     on_behalf_of: str = ""  # who really sits there, when an administrator looks with somebody else's eyes
 
     @property
-    def is_house(self) -> bool:
+    def is_system(self) -> bool:
         """The worker, the webhook and the command line act for the house itself; rights are for people."""
         return self.door in ("worker", "webhook", "command", "clock")
 
     @property
     def may_all(self) -> bool:
-        return self.is_house or ADMIN in self.roles
+        return self.is_system or ADMIN in self.roles
 
     def may(self, noun: type[Any], verb: str) -> bool:
         return self.has(f"{stable_name(noun)}.can_{verb}")
@@ -64,43 +64,43 @@ class Actor:
         """The one answer that every door gives."""
         return (self.may_all or right in self.rights) and (self.token_scopes is None or right in self.token_scopes)
 
-    def sees_like(self, noun: type[Any]) -> frozenset[str]:
+    def inherited_roles(self, noun: type[Any]) -> frozenset[str]:
         """A role that an administrator made sees the rows that a declared one sees, of what it may read."""
-        marked = _marked(self.rights)
+        marked = _roles_seen_like(self.rights)
         return marked if marked and self.may(noun, "read") else frozenset()
 
     @property
     def effective_roles(self) -> frozenset[str]:
         """Their roles, and the declared ones that a role of an administrator's making sees like."""
-        return self.roles | _marked(self.rights)
+        return self.roles | _roles_seen_like(self.rights)
 
 
 @lru_cache(256)
-def _marked(rights: frozenset[str]) -> frozenset[str]:
+def _roles_seen_like(rights: frozenset[str]) -> frozenset[str]:
     return frozenset(right.removeprefix(SEES) for right in rights if right.startswith(SEES))
 
 
-_here: ContextVar[Callable[[], Actor] | None] = ContextVar("actor", default=None)
+_actor_source: ContextVar[Callable[[], Actor] | None] = ContextVar("actor", default=None)
 _COMMAND = Actor("Command line", "command")
 
 
 def actor() -> Actor:
-    told = _here.get()
+    told = _actor_source.get()
     return told() if told else _COMMAND
 
 
 @contextmanager
 def acting(who: Actor) -> Iterator[None]:
-    token = _here.set(lambda: who)
+    token = _actor_source.set(lambda: who)
     try:
         yield
     finally:
-        _here.reset(token)
+        _actor_source.reset(token)
 
 
 def set_actor_source(told: Callable[[], Actor] | None) -> None:
     """A request begins, and asks later who it is: a token is only checked further inside."""
-    _here.set(told)
+    _actor_source.set(told)
 
 
 # --- whose rows are whose ---------------------------------------------------------------------------------------------
@@ -161,13 +161,13 @@ def either(*policies: Policy) -> Policy:
     return _Either(policies)
 
 
-def owners(noun: type[Any]) -> list[str]:
+def owner_paths(noun: type[Any]) -> list[str]:
     """The relations along which a row of this noun belongs to somebody, as its declaration says whose rows are whose."""
     scope = _scopes.get(noun)
     return [*dict.fromkeys(path for policy in scope.policies.values() for path in _paths(policy))] if scope else []
 
 
-def hangs_on(noun: type[Any]) -> str:
+def sole_owner_relation(noun: type[Any]) -> str:
     """The one relation by which a row is theirs, for whoever does not see every row: left empty, it would be nobody's."""
     who = actor()
     if sees_all(who, noun):
@@ -186,7 +186,7 @@ def _paths(policy: Policy) -> list[str]:
     return []
 
 
-def declare(noun: type[Any], readers: frozenset[str], policies: Mapping[str, Policy]) -> None:
+def declare_scope(noun: type[Any], readers: frozenset[str], policies: Mapping[str, Policy]) -> None:
     _scopes[noun] = Scope(readers, policies)
 
 
@@ -195,11 +195,11 @@ def sees_all(who: Actor, noun: type[Any]) -> bool:
     return who.may_all or everything in _policies(who, noun)
 
 
-def is_declared(noun: type[Any]) -> bool:
+def has_scope(noun: type[Any]) -> bool:
     return noun in _scopes
 
 
-def within(noun: type[Any]) -> ColumnElement[bool]:
+def scope_condition(noun: type[Any]) -> ColumnElement[bool]:
     """The condition under which a row of this noun is for whoever is here; undeclared nouns are for nobody."""
     who = actor()
     if sees_all(who, noun):
@@ -211,7 +211,7 @@ def _policies(who: Actor, noun: type[Any]) -> list[Policy]:
     """That of each role with which they read it; none for a noun that nobody declared."""
     if (scope := _scopes.get(noun)) is None:
         return []
-    roles = scope.readers & (who.roles | who.sees_like(noun))
+    roles = scope.readers & (who.roles | who.inherited_roles(noun))
     return [scope.policies.get(role, everything) for role in sorted(roles)]
 
 
@@ -229,18 +229,18 @@ Guard = Mapping[str, Mapping[str, str]]  # by column, what a role may at most
 _guards: dict[type[Any], Guard] = {}
 
 
-def guard(noun: type[Any], columns: Guard) -> None:
+def set_column_guards(noun: type[Any], columns: Guard) -> None:
     _guards[noun] = columns
 
 
-def guarded(noun: type[Any]) -> Guard:
+def column_guards(noun: type[Any]) -> Guard:
     """What of it not everybody may do everything with."""
     return _guards.get(noun, {})
 
 
-def level(noun: type[Any], column: str) -> str:
+def column_level(noun: type[Any], column: str) -> str:
     """What whoever is here may do with this column, wherever it is shown: the most that one of their roles allows."""
-    who, roles = actor(), guarded(noun).get(column)
+    who, roles = actor(), column_guards(noun).get(column)
     if roles is None or who.may_all:
         return "write"
     readers = _scopes[noun].readers if noun in _scopes else frozenset()
@@ -248,24 +248,24 @@ def level(noun: type[Any], column: str) -> str:
     return LEVELS[max(found)] if found else "write"  # a neighbour's column, shown by a noun that is theirs to read
 
 
-def visible(noun: type[Any]) -> Select[Any]:
-    return select(noun).where(within(noun))
+def visible_rows(noun: type[Any]) -> Select[Any]:
+    return select(noun).where(scope_condition(noun))
 
 
-def find(noun: type[Any], id: int) -> Any:
+def find_visible(noun: type[Any], id: int) -> Any:
     """The row, if it is there and for whoever asks; otherwise the same 404 for both."""
     if not -(2**31) < id < 2**31:
         raise Missing
-    row = session.scalar(visible(noun).where(noun.id == id))
+    row = session.scalar(visible_rows(noun).where(noun.id == id))
     if row is None:
         raise Missing
     return row
 
 
-def keep_within(row: Noun) -> None:
+def require_in_scope(row: Noun) -> None:
     """After a change: what was written must still be for the one who wrote it. Called inside the transaction."""
     session.flush()
-    if session.scalar(select(type(row).id).where(type(row).id == row.id, within(type(row)))) is None:
+    if session.scalar(select(type(row).id).where(type(row).id == row.id, scope_condition(type(row)))) is None:
         raise Missing
 
 
@@ -274,7 +274,7 @@ def keep_within(row: Noun) -> None:
 _keys: tuple[bytes, ...] = ()
 
 
-def sign_with(*keys: str) -> None:
+def configure(*keys: str) -> None:
     """The first key signs; older ones are still believed, so that a key can be changed without breaking links."""
     global _keys
     _keys = tuple(key.encode() for key in keys if key)

@@ -12,7 +12,7 @@ from sqlalchemy import Index, event, insert, inspect
 from sqlalchemy.orm import Mapped, ORMExecuteState, Session, UOWTransaction, mapped_column
 
 from app.kernel import clock
-from app.kernel.access import DOORS, LEVELS, actor, level
+from app.kernel.access import DOORS, LEVELS, actor, column_level
 from app.kernel.db import Noun, changed_in_bulk, label_of_table, noun_of_table, spaced, table_labels, within_a_sentence
 
 # Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
@@ -49,7 +49,7 @@ _SYSTEM = (
 )  # the last two of lines that are older
 
 
-def as_seen(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
+def visible_side(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
     """One side of a change, for whoever is here: what they may not read in the row, they do not read in its history."""
     found = {}
     for key, value in side.items():
@@ -68,21 +68,21 @@ def _level(table: str, key: str) -> str:
     except KeyError:
         return "write"
     names = key, key.removesuffix("_amount"), key.removesuffix("_currency"), key.removesuffix("_id")
-    return min((level(noun, name) for name in names), key=LEVELS.index)
+    return min((column_level(noun, name) for name in names), key=LEVELS.index)
 
 
 class Change(Noun):
     """One line of history. The database itself refuses to alter or remove it."""
 
-    adds_are_heard = False
+    publishes_added = False
     audited, final = False, True
     __table_args__ = (Index("change_noun_row_id", "noun", "row_id", "id"),)
 
     noun: Mapped[str] = mapped_column(info={"choices": table_labels})
     row_id: Mapped[int]
     verb: Mapped[str] = mapped_column(info={"label": "Event", "says": attrgetter("event")})
-    before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
-    after: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": as_seen})
+    before: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": visible_side})
+    after: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"seen": visible_side})
     why: Mapped[str] = mapped_column(default="", info={"label": "Reason"})
     user_id: Mapped[int | None]
     name: Mapped[str] = mapped_column(info={"label": "User", "says": attrgetter("who")})
@@ -98,7 +98,7 @@ class Change(Noun):
             move = getattr(getattr(noun_of_table(self.noun), self.verb, None), "move", None)
         except KeyError:  # not one of our nouns, or one of a pack that has gone
             move = None
-        return (move.happened(noun_of_table(self.noun)) if move else "") or _EVENTS.get(self.verb) or spaced(self.verb)
+        return (move.done_text(noun_of_table(self.noun)) if move else "") or _EVENTS.get(self.verb) or spaced(self.verb)
 
     @property
     def who(self) -> str:
@@ -114,24 +114,24 @@ class Change(Noun):
         return DOORS.get(self.door) or spaced(self.door)
 
     @property
-    def by(self) -> str:
+    def attribution(self) -> str:
         """“by Dina Rao via the API”: who did it, and how where that is not at the desk."""
         via = {"api": " via the API", "import": " via import", "console": " in Operations"}.get(self.door, "")
         return f"by {self.who if self.user_id is not None else f'the {within_a_sentence(self.who)}'}{via}"
 
     @classmethod
-    def of(cls, row: Any) -> Any:
+    def about_row(cls, row: Any) -> Any:
         return cls.noun == row.__tablename__, cls.row_id == row.id
 
 
-def note(row: Any, verb: str, why: str = "") -> None:
+def name_change(row: Any, verb: str, why: str = "") -> None:
     """Say how the change that follows will be called in the history."""
     state = inspect(row)
     assert state.session is not None
     state.session.info.setdefault("verbs", {})[state] = (verb, why)
 
 
-def line(row: Any, verb: str) -> None:
+def record_line(row: Any, verb: str) -> None:
     """Say that something happened to a row that stands in none of its columns."""
     state = inspect(row)
     assert state.session is not None
@@ -198,7 +198,7 @@ def _remember(session: Session, row: Any, verb: str, before: dict[str, Any], aft
     named, why = session.info.get("verbs", {}).get(
         inspect(row), ("", "")
     )  # some of Flask-AppBuilder's rows have no hash
-    pressed = bool(named) and not actor().is_house
+    pressed = bool(named) and not actor().is_system
     if not hasattr(row, "id") or not (getattr(row, "audited", True) or pressed):
         return  # what keeps its own record is only worth a line when a person pressed a button
     line = session.info.setdefault("history", {}).setdefault(

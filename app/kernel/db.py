@@ -163,7 +163,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         dict[str, str]
     ] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
     audited: ClassVar[bool] = True
-    adds_are_heard: ClassVar[bool] = True  # row by row; not where one statement writes many
+    publishes_added: ClassVar[bool] = True  # row by row; not where one statement writes many
     final: ClassVar[bool] = False  # the database refuses to change a row of it
     refusals: ClassVar[dict[str, str]] = {}
 

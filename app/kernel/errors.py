@@ -30,7 +30,7 @@ class Invalid(Refused):
     code = "invalid"
 
     @classmethod
-    def fields_said(cls, fields: Mapping[str, str]) -> Invalid:
+    def for_fields(cls, fields: Mapping[str, str]) -> Invalid:
         return cls(say("Please correct the highlighted fields."), fields=fields)
 
 

@@ -13,12 +13,12 @@ from app.kernel.db import Noun
 
 ADDED = "added"
 
-Happened = Sequence[tuple[Noun, str]]
-Listener = Callable[[Happened], None]
+NounEvents = Sequence[tuple[Noun, str]]
+Listener = Callable[[NounEvents], None]
 _listeners: list[tuple[Callable[[type[Any]], bool], Listener]] = []
 
 
-def hear(of: Callable[[type[Any]], bool]) -> Callable[[Listener], Listener]:
+def subscribe(of: Callable[[type[Any]], bool]) -> Callable[[Listener], Listener]:
     """Asked at each commit with the rows of these nouns and what became of them, while whatever is written still becomes part of the change.
 
     `of` is asked often, so it answers from memory.
@@ -36,14 +36,14 @@ def is_newsworthy(noun: type[Any]) -> bool:
     return hasattr(noun, "news")
 
 
-def told_of(row: Noun) -> dict[str, Any]:
+def event_payload(row: Noun) -> dict[str, Any]:
     """What a row tells a stranger: what it says itself; of one that says nothing, which one it is and how it stands."""
     if is_newsworthy(type(row)):
         return dict(row.news())
     return {name: getattr(row, name) for name in ("number", "state") if hasattr(row, name)}
 
 
-def happened(row: Noun, verb: str) -> None:
+def record_event(row: Noun, verb: str) -> None:
     db.session().info.setdefault("news", {})[row, verb] = None
 
 

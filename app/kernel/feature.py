@@ -51,7 +51,7 @@ class FeatureSwitch(Noun, table="switch"):
     name: Mapped[str] = mapped_column(unique=True)
 
     @classmethod
-    def turn(cls, name: str, *, on: bool) -> None:
+    def set_feature(cls, name: str, *, on: bool) -> None:
         """Turned the way that it stands already, it stays."""
         db.in_own_transaction(
             _NEW.values(name=_known[name].name, state="on", created_at=clock.now(), changed_at=clock.now(), version=1)
@@ -88,7 +88,7 @@ _known: dict[str, Feature] = {}
 _doors: dict[str, list[str]] = {}
 
 
-def know(features: Iterable[Feature]) -> None:
+def register_features(features: Iterable[Feature]) -> None:
     """What the packs of this build can do without."""
     _known.clear()
     _doors.clear()
@@ -111,12 +111,12 @@ def is_on(name: str) -> bool:
     return True
 
 
-def is_open(endpoint: str) -> bool:
+def is_endpoint_on(endpoint: str) -> bool:
     blueprint = endpoint.partition(".")[0]
     return all(is_on(each) for door in (endpoint, blueprint) for each in _doors.get(door, ()))
 
 
-def refuse_what_is_off(endpoint: str | None) -> None:
+def require_feature(endpoint: str | None) -> None:
     """Asked before each page, whoever asks for it."""
-    if endpoint and not is_open(endpoint):
+    if endpoint and not is_endpoint_on(endpoint):
         raise NotOffered

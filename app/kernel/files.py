@@ -20,7 +20,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.jobs import every, job, later
 from app.kernel.question import Question
-from app.kernel.secrets import is_fresh, seal_bytes, sealed, unseal_bytes
+from app.kernel.secrets import has_current_key, seal_bytes, sealed, unseal_bytes
 from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 
@@ -29,7 +29,7 @@ Image.MAX_IMAGE_PIXELS = 40_000_000
 _folder = Path("var/files")
 
 
-def keep_in(folder: Path) -> None:
+def configure(folder: Path) -> None:
     global _folder
     _folder = folder
 
@@ -44,14 +44,14 @@ class Picture(Noun):
     height: Mapped[int]
 
     @classmethod
-    def keep(cls, upload: BinaryIO, name: str) -> Self:
+    def store(cls, upload: BinaryIO, name: str) -> Self:
         raw = upload.read(LARGEST + 1)
         if len(raw) > LARGEST:
-            raise Invalid.fields_said({"photo": "Upload an image of 8 MB or less."})
+            raise Invalid.for_fields({"photo": "Upload an image of 8 MB or less."})
         try:
             drawn, (width, height) = _draw_again(raw, 1600)
         except ValueError:
-            raise Invalid.fields_said({"photo": "Upload a JPEG, PNG or WebP image."}) from None
+            raise Invalid.for_fields({"photo": "Upload a JPEG, PNG or WebP image."}) from None
         place = f"{secrets.token_hex(16)}.webp"
         _folder.mkdir(parents=True, exist_ok=True)
         (_folder / place).write_bytes(drawn)
@@ -117,12 +117,12 @@ class Upload(Noun, Linked):
     expires_at: Mapped[datetime]
 
     @classmethod
-    def keep(cls, stream: BinaryIO, name: str, asked: Question, form_id: int, *, minutes: int, once: str = "") -> Self:
+    def store(cls, stream: BinaryIO, name: str, asked: Question, form_id: int, *, minutes: int, once: str = "") -> Self:
         """Checked by what is in it, whatever it is called; ValueError says what is wrong. The same file of the same page is one."""
-        most = asked.most_megabytes * 1024 * 1024
+        most = asked.max_megabytes * 1024 * 1024
         raw = stream.read(most + 1)
         if len(raw) > most:
-            raise ValueError(say("Upload a file of %(n)s MB or less.", n=asked.most_megabytes))
+            raise ValueError(say("Upload a file of %(n)s MB or less.", n=asked.max_megabytes))
         content, kind = _read(raw)
         mark = signature(f"{once}:{form_id}:{asked.name}:{hashlib.sha256(content).hexdigest()}") if once else None
         if known := cls._again(mark, minutes):
@@ -164,7 +164,7 @@ class Upload(Noun, Linked):
         return known
 
     @classmethod
-    def offered(cls, token: str, form_id: int, question: str) -> Self:
+    def find_waiting(cls, token: str, form_id: int, question: str) -> Self:
         """What waits to be taken, for this very question; ValueError where there is no such thing."""
         try:
             found = cls.by_token(token)
@@ -175,7 +175,7 @@ class Upload(Noun, Linked):
         return found
 
     @classmethod
-    def of(cls, row: Noun) -> Sequence[Self]:
+    def attached_to(cls, row: Noun) -> Sequence[Self]:
         return session.scalars(
             select(cls).where(cls.noun == row.__tablename__, cls.row_id == row.id, cls.state == "kept").order_by(cls.id)
         ).all()
@@ -213,7 +213,7 @@ class Upload(Noun, Linked):
         """Delete the file because its owner asked for their data to be erased."""
         later(unlink, self)
 
-    def forgotten(self) -> None:
+    def on_forget(self) -> None:
         if self.state == "kept":
             self.go()
 
@@ -223,14 +223,14 @@ class Upload(Noun, Linked):
     def seal_anew(self) -> bool:
         """With the key that seals today, if it was another one: written beside it and put in its place at once, so that it is never half a file."""
         here = _path(self.place)
-        if not self.is_sealed or not here.exists() or is_fresh(here.read_bytes()):
+        if not self.is_sealed or not here.exists() or has_current_key(here.read_bytes()):
             return False
         beside = here.with_suffix(".new")
         beside.write_bytes(seal_bytes(self.content, self.place))
         beside.replace(here)
         return True
 
-    def disclosed(self) -> dict[str, Any]:
+    def export_extras(self) -> dict[str, Any]:
         """For whose it is: what it is called, and where it is to be had."""
         return {"File name": self.name, "Link": f"/file/{self.token}"}
 
@@ -261,8 +261,8 @@ def unlink(upload: Upload) -> None:
     upload.unlink()
 
 
-@every("Delete unused uploads", minutes=5)
-def sweep_what_nobody_took() -> None:
+@every("Delete unused uploads", was="kernel.files.sweep_what_nobody_took", minutes=5)
+def delete_unused_uploads() -> None:
     """Sent, and then the form was left: nothing of it stays."""
     with transaction():
         over = (

@@ -79,45 +79,45 @@ class Form(Noun):
     # --- the draft ---
 
     @property
-    def written(self) -> list[Question]:
+    def draft_questions(self) -> list[Question]:
         return [Question.from_json(each) for each in self.draft or ()]
 
     def question(self, name: str) -> Question:
-        found = next((each for each in self.written if each.name == name), None)
+        found = next((each for each in self.draft_questions if each.name == name), None)
         if found is None:
             raise Missing
         return found
 
-    def ask(self, typed: Mapping[str, str], *, instead: str = "") -> Question:
+    def save_question(self, typed: Mapping[str, str], *, instead: str = "") -> Question:
         """One question more, at the end; or another one instead of it, which keeps its name and its place."""
         with transaction():
             self.lock()
-            asked, before = self.written, self.question(instead) if instead else None
+            asked, before = self.draft_questions, self.question(instead) if instead else None
             if before is None and len(asked) >= MOST:
                 raise Refused(f"A form can have at most {MOST} questions.")
-            made = Question.written(
+            made = Question.from_page(
                 {**typed, "name": instead} if before else typed, [each for each in asked if each != before]
             )
-            self._take([made if each == before else each for each in asked] if before else [*asked, made])
+            self._set_draft([made if each == before else each for each in asked] if before else [*asked, made])
         return made
 
-    def leave_out(self, name: str) -> None:
+    def remove_question(self, name: str) -> None:
         """It is asked no more from the next edition on."""
         with transaction():
             self.lock()
             gone = self.question(name)
-            self._take([each for each in self.written if each.name != gone.name])
+            self._set_draft([each for each in self.draft_questions if each.name != gone.name])
 
-    def shift(self, name: str, by: int) -> None:
+    def move_question(self, name: str, by: int) -> None:
         """One place up or down; at either end nothing happens."""
         with transaction():
-            asked = self.lock().written
+            asked = self.lock().draft_questions
             here = asked.index(self.question(name))
             there = min(max(here + by, 0), len(asked) - 1)
             asked.insert(there, asked.pop(here))
-            self._take(asked)
+            self._set_draft(asked)
 
-    def _take(self, asked: Sequence[Question]) -> None:
+    def _set_draft(self, asked: Sequence[Question]) -> None:
         """A question that depends on another one comes after it, and on an answer that can be given."""
         for at, each in enumerate(asked):
             if not each.asked_if:
@@ -125,11 +125,11 @@ class Form(Noun):
             on = next((it for it in asked[:at] if it.name == each.asked_if), None)
             if on is None:
                 raise Refused(
-                    f"“{each.says()}” has to come after the question it depends on. Change its condition first."
+                    f"“{each.text()}” has to come after the question it depends on. Change its condition first."
                 )
             if on.choices and each.equals not in on.choices:
                 raise Refused(
-                    f"“{each.says()}” is shown only if the answer is “{each.equals}”, so that option has to stay. Change the condition first."
+                    f"“{each.text()}” is shown only if the answer is “{each.equals}”, so that option has to stay. Change the condition first."
                 )
         self.draft = [each.as_json() for each in asked]
 
@@ -137,7 +137,7 @@ class Form(Noun):
     def changes(self) -> list[str]:
         """What the next edition changes, a sentence each."""
         latest = self.latest
-        return told_apart(latest.asked if latest else [], self.written)
+        return describe_changes(latest.parsed_questions if latest else [], self.draft_questions)
 
     # --- what becomes of it ---
 
@@ -178,21 +178,21 @@ class Edition(Noun):
     published_at: Mapped[datetime]
 
     @property
-    def asked(self) -> list[Question]:
+    def parsed_questions(self) -> list[Question]:
         return [Question.from_json(each) for each in self.questions]
 
-    def picked(self, given: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+    def answers_from_page(self, given: Callable[[str], Sequence[str]]) -> dict[str, Any]:
         """What a page sent of it: several where several can be chosen, else the last of the words under a name."""
-        found = {each.name: (each, [*given(each.name)]) for each in self.asked}
+        found = {each.name: (each, [*given(each.name)]) for each in self.parsed_questions}
         return {
             name: words if each.kind == "many" else next(filter(None, reversed(words)), "")
             for name, (each, words) in found.items()
             if words
         }
 
-    def read(self, typed: Mapping[str, Any]) -> Answers:
+    def parse(self, typed: Mapping[str, Any]) -> Answers:
         """The answers, checked; or all that is wrong with them, at once. What was typed where nothing is asked is let go."""
-        asked = self.asked
+        asked = self.parsed_questions
         wrong = dict.fromkeys(typed.keys() - {each.name for each in asked}, "Unknown field.")
         given: dict[str, Any] = {}
         for each in asked:
@@ -205,18 +205,18 @@ class Edition(Noun):
             else:
                 given |= {} if answer is None else {each.name: answer}
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         secret = {each.name for each in asked if each.secret}
         return Answers(
             self, *({name: it for name, it in given.items() if (name in secret) == hidden} for hidden in (False, True))
         )
 
     def _answer(self, asked: Question, typed: Any) -> Any:
-        answer = asked.read(typed)
+        answer = asked.parse(typed)
         return (
             answer
             if asked.kind != "file" or answer is None
-            else Upload.offered(answer, self.form_id, asked.name).as_answer
+            else Upload.find_waiting(answer, self.form_id, asked.name).as_answer
         )
 
     def __str__(self) -> str:
@@ -225,24 +225,24 @@ class Edition(Noun):
 
 @dataclass(frozen=True)
 class Answers:
-    """What somebody answered, ready to be kept: `Booking(..., **answers.kept)`."""
+    """What somebody answered, ready to be kept: `Booking(..., **answers.columns)`."""
 
     edition: Edition | None = None
     plain: Mapping[str, Any] = field(default_factory=dict)
     secret: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def kept(self) -> dict[str, Any]:
+    def columns(self) -> dict[str, Any]:
         return {"form_edition": self.edition, "answers": dict(self.plain), "sealed_answers": dict(self.secret) or None}
 
 
-def answered(form: Form | None, typed: Mapping[str, Any]) -> Answers:
+def parse_answers(form: Form | None, typed: Mapping[str, Any]) -> Answers:
     """What was typed, read by the questions that are asked now; where none are asked, nothing is taken."""
     edition = form.current if form else None
     if edition:
-        return edition.read(typed)
+        return edition.parse(typed)
     if typed:
-        raise Invalid.fields_said(dict.fromkeys(typed, "Unknown field."))
+        raise Invalid.for_fields(dict.fromkeys(typed, "Unknown field."))
     return Answers()
 
 
@@ -263,12 +263,12 @@ class Answered:
     def sealed_answers(cls) -> Mapped[dict[str, Any] | None]:  # noqa: N805
         return sealed(f"{cls.__tablename__}.sealed_answers", personal=True)  # type: ignore[attr-defined]  # every noun has a table
 
-    def said(self, locale: str = "en") -> Iterator[tuple[str, str, bool]]:
+    def displayed_answers(self, locale: str = "en") -> Iterator[tuple[str, str, bool]]:
         """For staff, on this record's own page: what was asked, what was answered, and whether that is sealed."""
         given = self.answers | (self.sealed_answers or {})
-        for each in self.form_edition.asked if self.form_edition else ():
+        for each in self.form_edition.parsed_questions if self.form_edition else ():
             if each.name in given:
-                yield each.says(locale), each.said(given[each.name], locale), each.secret
+                yield each.text(locale), each.display(given[each.name], locale), each.secret
 
     def take_files(self) -> None:
         """What was sent for these answers is theirs from now on: called as soon as there is a row."""
@@ -283,18 +283,18 @@ class Answered:
 
     @property
     def files(self) -> Sequence[Upload]:
-        return Upload.of(self)  # type: ignore[arg-type]
+        return Upload.attached_to(self)  # type: ignore[arg-type]
 
-    def disclosed(self) -> dict[str, Any]:
+    def export_extras(self) -> dict[str, Any]:
         """For the person who answered: everything, by what was asked."""
-        return {asked: answer for asked, answer, _ in self.said()}
+        return {asked: answer for asked, answer, _ in self.displayed_answers()}
 
 
-def told_apart(before: Sequence[Question], after: Sequence[Question]) -> list[str]:
+def describe_changes(before: Sequence[Question], after: Sequence[Question]) -> list[str]:
     """What is new, gone or different, in the words of whoever publishes it."""
     was, is_ = {each.name: each for each in before}, {each.name: each for each in after}
-    lines = [f"“{each.says()}” has been added." for name, each in is_.items() if name not in was]
-    lines += [f"“{each.says()}” has been removed." for name, each in was.items() if name not in is_]
+    lines = [f"“{each.text()}” has been added." for name, each in is_.items() if name not in was]
+    lines += [f"“{each.text()}” has been removed." for name, each in was.items() if name not in is_]
     for name in (name for name in is_ if name in was):
         lines += _changed(was[name], is_[name])
     if [name for name in was if name in is_] != [name for name in is_ if name in was]:
@@ -304,9 +304,9 @@ def told_apart(before: Sequence[Question], after: Sequence[Question]) -> list[st
 
 def _changed(was: Question, now: Question) -> list[str]:
     parts = dict.fromkeys(said for name, said in _PARTS.items() if _part(was, name) != _part(now, name))
-    lines = [f"“{now.says()}” has changed: {', '.join(parts)}."] if parts else []
+    lines = [f"“{now.text()}” has changed: {', '.join(parts)}."] if parts else []
     if was.secret != now.secret:
-        lines.append(f"Answers to “{now.says()}” are {'now' if now.secret else 'no longer'} encrypted.")
+        lines.append(f"Answers to “{now.text()}” are {'now' if now.secret else 'no longer'} encrypted.")
     return lines
 
 

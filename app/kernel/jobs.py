@@ -45,7 +45,7 @@ class Job(Noun):
 
     states = "waiting", "running", "done", "failed"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued"}
-    adds_are_heard = False
+    publishes_added = False
     audited = False  # a job is its own record; a line is only written when a person presses "Try again"
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
@@ -325,8 +325,8 @@ def is_anything_due() -> bool:
     return session.scalar(select(Job.id).where(or_(waiting, abandoned)).limit(1)) is not None
 
 
-@every("Delete finished jobs", days=1)
-def forget_what_is_done() -> None:
+@every("Delete finished jobs", was="kernel.jobs.forget_what_is_done", days=1)
+def delete_finished_jobs() -> None:
     """A job that is done is kept for a month, so that staff can see what happened."""
     with transaction():
         session.execute(Job.__table__.delete().where(Job.state == "done", Job.finished_at < clock.ahead(days=-30)))

@@ -25,13 +25,13 @@ class Series(Noun):
     last: Mapped[int] = mapped_column(default=0)
 
 
-def number(kind: str) -> str:
+def next_number(kind: str) -> str:
     """BK-2026-000123, by the calendar."""
     year = clock.today().year
     return f"{kind}-{year}-{_next(kind, year):06d}"
 
 
-def fiscal_number(kind: str) -> str:
+def next_fiscal_number(kind: str) -> str:
     """INV/26-27/000123, by the year of the books; at most sixteen characters, as tax law has it."""
     year = fiscal_year(clock.today())
     return f"{kind}/{year % 100:02d}-{(year + 1) % 100:02d}/{_next(f'{kind} fiscal', year):06d}"
@@ -42,7 +42,7 @@ def fiscal_year(day: date) -> int:
     return day.year if day.month >= _opens else day.year - 1
 
 
-def open_books_in(month: int) -> None:
+def configure(month: int) -> None:
     global _opens
     _opens = month
 

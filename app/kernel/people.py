@@ -20,19 +20,19 @@ from app.kernel.workflow import move
 _country = "IN"
 
 
-def live_in(country: str) -> None:
+def configure(country: str) -> None:
     global _country
     _country = country
 
 
-def country() -> str:
+def home_country() -> str:
     """Where the house is."""
     return _country
 
 
 def _is_needed(person: Person) -> str | None:
     """Why not yet; the first few of the reasons, so that it can be read."""
-    return " ".join(privacy.needs([person.id])[:3]) or None
+    return " ".join(privacy.reasons_to_keep([person.id])[:3]) or None
 
 
 class Person(Noun):
@@ -55,7 +55,7 @@ class Person(Noun):
         return _CHECKS[key](value)
 
     @classmethod
-    def meet(cls, *, name: str, email: str, phone: str, timezone: str) -> Self:
+    def find_or_create(cls, *, name: str, email: str, phone: str, timezone: str) -> Self:
         """The person of exactly this name, mailbox and telephone, or a new one, who is written to in the language that they read.
 
         What a stranger types changes nobody we know.
@@ -73,10 +73,10 @@ class Person(Noun):
             session.add(told)
         return known or told
 
-    def prefer(self, locale: str, timezone: str) -> None:
+    def set_preferences(self, locale: str, timezone: str) -> None:
         """How they want to be written to, as they say it themselves."""
         if locale not in translation.languages():
-            raise Invalid.fields_said({"locale": say("Choose a language from the list.")})
+            raise Invalid.for_fields({"locale": say("Choose a language from the list.")})
         self.locale, self.timezone = locale, timezone
 
     @move(
@@ -101,15 +101,15 @@ _UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
 def _name(value: str) -> str:
     text = " ".join(_UNSEEN.sub("", str(value)).split())
     if not 2 <= len(text) <= 100:
-        raise Invalid.fields_said({"name": say("Enter a name of 2 to 100 characters.")})
+        raise Invalid.for_fields({"name": say("Enter a name of 2 to 100 characters.")})
     return text
 
 
-def mailbox(value: str) -> str:
+def parse_email(value: str) -> str:
     try:
         return validate_email(str(value), check_deliverability=False, test_environment=True).normalized
     except EmailNotValidError:
-        raise Invalid.fields_said({"email": say("Enter a valid email address.")}) from None
+        raise Invalid.for_fields({"email": say("Enter a valid email address.")}) from None
 
 
 def _phone(value: str) -> str:
@@ -121,13 +121,13 @@ def _phone(value: str) -> str:
     except phonenumbers.NumberParseException:
         parsed = None
     if parsed is None or not phonenumbers.is_possible_number(parsed):
-        raise Invalid.fields_said({"phone": say("Enter a valid phone number, such as +91 98765 43210.")})
+        raise Invalid.for_fields({"phone": say("Enter a valid phone number, such as +91 98765 43210.")})
     return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _zone(value: str) -> str:
     if not clock.is_zone(str(value)):
-        raise Invalid.fields_said(
+        raise Invalid.for_fields(
             {
                 "timezone": say(
                     "“%(zone)s” isn’t a valid time zone. Enter one such as Asia/Kolkata.", zone=str(value)[:60]
@@ -147,8 +147,8 @@ def _all_checked(**typed: str) -> dict[str, str]:
         except Invalid as no:
             wrong |= no.fields
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     return right
 
 
-_CHECKS: dict[str, Callable[[str], str]] = {"name": _name, "email": mailbox, "phone": _phone, "timezone": _zone}
+_CHECKS: dict[str, Callable[[str], str]] = {"name": _name, "email": parse_email, "phone": _phone, "timezone": _zone}

@@ -46,7 +46,7 @@ _OURS = {
 }
 
 
-def personal(noun: type[Noun]) -> dict[str, Any]:
+def personal_columns(noun: type[Noun]) -> dict[str, Any]:
     """The columns that are somebody's own, and what stands there when they are forgotten."""
     return {
         attr.key: _blank(attr.columns[0]) for attr in inspect(noun).column_attrs if attr.columns[0].info.get("personal")
@@ -62,7 +62,7 @@ def _blank(column: Any) -> Any:
     return "" if isinstance(column.type, String) else {}
 
 
-def held(ids: Sequence[int]) -> Held:
+def rows_of_people(ids: Sequence[int]) -> Held:
     """Every row that belongs to these people, and every row that is about one of those, whomever it was written to."""
     theirs = {noun: condition for noun in nouns() if (condition := _theirs(noun, ids)) is not None}
     found = {noun: _rows(noun, condition) for noun, condition in theirs.items()}
@@ -101,7 +101,7 @@ def _along(noun: type[Any], steps: Sequence[str], ids: Sequence[int]) -> ColumnE
 
 
 def _is_about(noun: type[Noun]) -> bool:
-    return bool(personal(noun)) and {"noun", "row_id"} <= {each.key for each in inspect(noun).column_attrs}
+    return bool(personal_columns(noun)) and {"noun", "row_id"} <= {each.key for each in inspect(noun).column_attrs}
 
 
 def _about(noun: Any, found: Held) -> ColumnElement[bool]:
@@ -118,9 +118,9 @@ def _about(noun: Any, found: Held) -> ColumnElement[bool]:
 # --- handing out ------------------------------------------------------------------------------------------------------
 
 
-def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def export_people(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Everything that is held of these people, under names that they can read."""
-    everything = held(ids)
+    everything = rows_of_people(ids)
     for noun, rows in everything:
         yield label_of_table(noun.__tablename__), [_told(row) for row in rows]
     lines = _rows(Change, _about(Change, everything)) if everything else []
@@ -130,7 +130,7 @@ def told(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 def _line(change: Change) -> dict[str, Any]:
     noun = noun_of_table(change.noun)
     before, after = (
-        {label_of(noun, key): value for key, value in side.items() if key not in _OURS}
+        {column_label(noun, key): value for key, value in side.items() if key not in _OURS}
         for side in (change.before, change.after)
     )
     move = moves(noun).get(change.verb)
@@ -138,7 +138,7 @@ def _line(change: Change) -> dict[str, Any]:
     return {"What": what, "When": change.created_at.isoformat(), "Before": before, "After": after}
 
 
-def label_of(noun: type[Noun], key: str) -> str:
+def column_label(noun: type[Noun], key: str) -> str:
     """What a person calls a column, in this file."""
     attr = inspect(noun).column_attrs.get(key)
     return str((attr.columns[0].info.get("label") if attr is not None else "") or _LABELS.get(key) or spaced(key))
@@ -149,12 +149,12 @@ def _told(row: Noun) -> dict[str, Any]:
     mapper = inspect(type(row))
     ours = {column.key for column in mapper.columns if column.foreign_keys or column.info.get("secret")} | _OURS
     plain = {
-        label_of(type(row), key): _plain(row, key, getattr(row, key))
+        column_label(type(row), key): _plain(row, key, getattr(row, key))
         for key in (attr.key for attr in mapper.column_attrs)
         if key not in ours
     }
-    disclosed = getattr(row, "disclosed", dict)
-    return plain | disclosed()
+    extras = getattr(row, "export_extras", dict)
+    return plain | extras()
 
 
 def _plain(row: Noun, key: str, value: Any) -> Any:
@@ -173,7 +173,7 @@ def _plain(row: Noun, key: str, value: Any) -> Any:
 # --- forgetting -------------------------------------------------------------------------------------------------------
 
 
-def needs(ids: Sequence[int]) -> list[str]:
+def reasons_to_keep(ids: Sequence[int]) -> list[str]:
     """Why these people cannot be forgotten yet: each row that still needs to know whom it is about says so."""
     asked = {
         noun: theirs for noun in nouns() if hasattr(noun, "still_needs") and (theirs := _theirs(noun, ids)) is not None
@@ -187,9 +187,9 @@ def forget(ids: Sequence[int]) -> None:
     Not row by row as everywhere else: the history would write down once more what it is to forget.
     """
     session.flush()
-    for noun, rows in held(ids):
+    for noun, rows in rows_of_people(ids):
         blanks, mine = _blanks(noun, rows), [each.id for each in rows]
-        if kept_by_law(noun):
+        if retention_reason(noun):
             continue
         if blanks:
             session.execute(
@@ -198,16 +198,16 @@ def forget(ids: Sequence[int]) -> None:
             )
         for each in rows:
             session.expire(each)
-        if hasattr(noun, "forgotten"):
+        if hasattr(noun, "on_forget"):
             for each in rows:
-                each.forgotten()
+                each.on_forget()
         if noun.audited:
-            _redact(noun, mine, [*personal(noun), _ADDED])
+            _redact(noun, mine, [*personal_columns(noun), _ADDED])
 
 
 def _blanks(noun: type[Noun], rows: Sequence[Any]) -> dict[str, Any]:
     """And what stands in fields that an administrator added: nobody has said that it is not personal."""
-    return personal(noun) | ({_ADDED: None} if any(getattr(each, _ADDED, None) for each in rows) else {})
+    return personal_columns(noun) | ({_ADDED: None} if any(getattr(each, _ADDED, None) for each in rows) else {})
 
 
 def _redact(noun: type[Noun], ids: Sequence[int], columns: Sequence[str]) -> None:
@@ -219,15 +219,15 @@ def _redact(noun: type[Noun], ids: Sequence[int], columns: Sequence[str]) -> Non
     )
 
 
-def kept_by_law(noun: type[Noun]) -> str:
+def retention_reason(noun: type[Noun]) -> str:
     """Why a noun's rows stay as they are."""
     return str(getattr(noun, "kept_by_law", ""))
 
 
-def left(ids: Sequence[int]) -> list[str]:
+def describe_kept(ids: Sequence[int]) -> list[str]:
     """What stays after somebody was forgotten, and why, in a sentence each."""
     return [
-        f"{say(spaced(stable_name(noun)))}: {len(rows)}. {say(kept_by_law(noun))}"
-        for noun, rows in held(ids)
-        if kept_by_law(noun)
+        f"{say(spaced(stable_name(noun)))}: {len(rows)}. {say(retention_reason(noun))}"
+        for noun, rows in rows_of_people(ids)
+        if retention_reason(noun)
     ]

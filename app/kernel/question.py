@@ -93,13 +93,13 @@ class Question:
             if plain[name] is MISSING or value not in (plain[name], ())
         }
 
-    def says(self, locale: str = "en") -> str:
+    def text(self, locale: str = "en") -> str:
         return self.label.get(locale) or self.label["en"]
 
-    def helps(self, locale: str = "en") -> str:
+    def help_text(self, locale: str = "en") -> str:
         return self.help.get(locale) or self.help.get("en", "")
 
-    def option(self, value: str, locale: str = "en") -> str:
+    def option_text(self, value: str, locale: str = "en") -> str:
         return next((each.get(locale) or value for each in self.options if each["en"] == value), value)
 
     @property
@@ -107,11 +107,11 @@ class Question:
         return [each["en"] for each in self.options]
 
     @property
-    def most_letters(self) -> int:
+    def max_length(self) -> int:
         return self.longest or LONGEST.get(self.kind, 0)
 
     @property
-    def most_megabytes(self) -> int:
+    def max_megabytes(self) -> int:
         return self.megabytes or MEGABYTES
 
     @property
@@ -136,7 +136,7 @@ class Question:
             case one:
                 return bool(one == self.equals)
 
-    def read(self, typed: Any) -> Any:
+    def parse(self, typed: Any) -> Any:
         """The answer as it is kept, or None where there is none; ValueError says what is wrong with it."""
         empty = typed is None or typed == [] or (isinstance(typed, str) and not typed.strip())
         answer = None if empty else _READS[self.kind](self, typed)
@@ -146,25 +146,25 @@ class Question:
             )
         return answer
 
-    def said(self, answer: Any, locale: str = "en") -> str:
+    def display(self, answer: Any, locale: str = "en") -> str:
         """An answer for a person."""
         match answer:
             case bool():
                 return "Yes" if answer else "No"
             case list():
-                return ", ".join(self.option(each, locale) for each in answer)
+                return ", ".join(self.option_text(each, locale) for each in answer)
             case str() if self.kind == "time":
                 return "Unknown" if answer == UNKNOWN else answer[:5]
             case str() if self.kind == "date":
-                return day_said(date.fromisoformat(answer))
+                return display_day(date.fromisoformat(answer))
             case str() if self.kind == "choice":
-                return self.option(answer, locale)
+                return self.option_text(answer, locale)
         return str(answer["name"] if self.kind == "file" else answer)
 
     # --- writing one ---
 
     @classmethod
-    def written(cls, typed: Mapping[str, str], others: Sequence[Question]) -> Self:
+    def from_page(cls, typed: Mapping[str, str], others: Sequence[Question]) -> Self:
         """A question as staff wrote it, or all that is wrong with it. `others` are those that stand beside it."""
         given = _Written(typed, others)
         kind = given.kind()
@@ -191,11 +191,11 @@ class Question:
         made = cls(**facts)
         given.in_order(made)
         if given.wrong:
-            raise Invalid.fields_said(given.wrong)
+            raise Invalid.for_fields(given.wrong)
         return made
 
 
-def day_said(day: date) -> str:
+def display_day(day: date) -> str:
     return f"{day.day} {day:%b %Y}"
 
 
@@ -209,8 +209,8 @@ def _day(text: str) -> date | None:
 def _text(it: Question, typed: Any) -> str | None:
     if not isinstance(typed, str):
         raise ValueError(say("Enter text."))
-    if len(typed) > 2 * MOST_TEXT or len(typed.strip()) > it.most_letters:
-        raise ValueError(say("Use at most %(n)s characters.", n=it.most_letters))
+    if len(typed) > 2 * MOST_TEXT or len(typed.strip()) > it.max_length:
+        raise ValueError(say("Use at most %(n)s characters.", n=it.max_length))
     text = typed.replace("\r\n", "\n").strip() if it.kind == "long" else " ".join(typed.split())
     if any(unicodedata.category(each) in ("Cc", "Cs") and each not in "\n\t" for each in text):
         raise ValueError(say("This contains a character that can’t be saved."))
@@ -400,7 +400,7 @@ class _Written:
         other = self.others.get(name)
         if other is None or other.kind not in DECIDES:
             self.wrong["asked_if"] = "Choose one from the list."
-        elif equals not in (possible := answers_of(other)):
+        elif equals not in (possible := possible_answers(other)):
             self.wrong["equals"] = f"Choose one of: {', '.join(possible)}."
         return {"asked_if": name, "equals": equals}
 
@@ -411,6 +411,6 @@ class _Written:
             self.wrong["latest"] = "The latest date must not be before the earliest date."
 
 
-def answers_of(it: Question) -> list[str]:
+def possible_answers(it: Question) -> list[str]:
     """What another question can depend on."""
     return {"yes_no": ["yes", "no"], "consent": ["yes"]}.get(it.kind) or it.choices

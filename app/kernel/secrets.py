@@ -13,25 +13,25 @@ from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-_FORM = b"\x01"  # of the bytes: this mark, which key, a nonce, and what it sealed
+_FORMAT = b"\x01"  # of the bytes: this mark, which key, a nonce, and what it sealed
 _ID, _NONCE = 4, 12
 
-_ring: dict[bytes, AESGCM] = {}
-_writes = b""
+_key_ring: dict[bytes, AESGCM] = {}
+_current_key_id = b""
 
 
 class Unsealable(Exception):
     """No key of this house opens it here: the key is gone, the bytes were changed, or they were taken from another place."""
 
 
-def lock_with(*keys: str) -> None:
+def configure(*keys: str) -> None:
     """The first key seals; the others still open what they sealed, so that a key can be changed without breaking what is kept."""
-    global _ring, _writes
-    made = [(_derived("which", key)[:_ID], AESGCM(_derived("seals", key))) for key in keys if key]
-    _ring, _writes = dict(reversed(made)), made[0][0] if made else b""
+    global _key_ring, _current_key_id
+    made = [(_derive_key("which", key)[:_ID], AESGCM(_derive_key("seals", key))) for key in keys if key]
+    _key_ring, _current_key_id = dict(reversed(made)), made[0][0] if made else b""
 
 
-def _derived(purpose: str, key: str) -> bytes:
+def _derive_key(purpose: str, key: str) -> bytes:
     return hashlib.sha256(f"frontdesk data key, {purpose}: {key}".encode()).digest()
 
 
@@ -46,29 +46,29 @@ def unseal(sealed: bytes, place: str) -> Any:
 
 def seal_bytes(content: bytes, place: str) -> bytes:
     """The same for bytes, such as a file that is kept outside the database."""
-    if not _ring:
+    if not _key_ring:
         raise Unsealable("There is no data key. Set DATA_KEYS.")
-    head, nonce = _FORM + _writes, secrets.token_bytes(_NONCE)
-    return head + nonce + _ring[_writes].encrypt(nonce, content, _bound(head, place))
+    head, nonce = _FORMAT + _current_key_id, secrets.token_bytes(_NONCE)
+    return head + nonce + _key_ring[_current_key_id].encrypt(nonce, content, _associated_data(head, place))
 
 
 def unseal_bytes(sealed: bytes, place: str) -> bytes:
     head, nonce, rest = sealed[: 1 + _ID], sealed[1 + _ID : 1 + _ID + _NONCE], sealed[1 + _ID + _NONCE :]
-    key = _ring.get(head[1:])
-    if head[:1] != _FORM or key is None:
+    key = _key_ring.get(head[1:])
+    if head[:1] != _FORMAT or key is None:
         raise Unsealable(f"{place} was encrypted with a key that is not in DATA_KEYS.")
     try:
-        return key.decrypt(nonce, rest, _bound(head, place))
+        return key.decrypt(nonce, rest, _associated_data(head, place))
     except InvalidTag:
         raise Unsealable(f"{place} was changed after it was encrypted, or was encrypted for another column.") from None
 
 
-def is_fresh(sealed: bytes) -> bool:
+def has_current_key(sealed: bytes) -> bool:
     """Was it sealed with the key that seals today?"""
-    return sealed[: 1 + _ID] == _FORM + _writes
+    return sealed[: 1 + _ID] == _FORMAT + _current_key_id
 
 
-def _bound(head: bytes, place: str) -> bytes:
+def _associated_data(head: bytes, place: str) -> bytes:
     """What is not secret and must not be changed either: how, with which key, and where."""
     return head + place.encode()
 

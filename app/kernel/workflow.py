@@ -39,9 +39,9 @@ class Move:
     does: str
     done: str  # "Checked in"; of a move without a button, nothing: what it led to says it
 
-    def happened(self, noun: type[Noun]) -> str:
+    def done_text(self, noun: type[Noun]) -> str:
         """What is said of it afterwards, in the history and when it was pressed."""
-        return self.done or (noun.state_label(self.to) if self.to else past(self.label))
+        return self.done or (noun.state_label(self.to) if self.to else past_tense(self.label))
 
     def refuses(self, row: Noun) -> str | None:
         """Why not now, in words; None when the row's state and the guard allow it."""
@@ -49,13 +49,13 @@ class Move:
             return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is not available."
         return self.when(row) if self.when else None
 
-    def warns(self, row: Noun | None) -> str:
+    def confirmation(self, row: Noun | None) -> str:
         """What is said before it is pressed; a move that works something out says it of this row, so only where there is one."""
         if isinstance(self.confirm, str):
             return self.confirm
         return self.confirm(row) if row is not None else ""
 
-    def by_hand_of(self, who: Actor, noun: type[Noun]) -> bool:
+    def allowed_for(self, who: Actor, noun: type[Noun]) -> bool:
         """May this person press it? A move that names no role has no button at all."""
         return bool(self.by) and who.may(noun, self.name)
 
@@ -81,7 +81,7 @@ def move(
 
     def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
         spoken = label or body.__name__.replace("_", " ").capitalize()
-        after = done or (past(label) if label else past(spoken) if by else "")
+        after = done or (past_tense(label) if label else past_tense(spoken) if by else "")
         it = Move(
             body.__name__,
             sources,
@@ -102,11 +102,11 @@ def move(
                 row.lock()
                 if no := it.refuses(row):
                     raise Refused(no)
-                audit.note(row, it.name, why=_why(args, kwargs))
+                audit.name_change(row, it.name, why=_why(args, kwargs))
                 if it.to:
                     db.session().info.setdefault("moved", {})[row] = it.to
                     row.state = it.to
-                events.happened(row, it.name)
+                events.record_event(row, it.name)
                 return body(row, *args, **kwargs)
 
         go.move = it  # type: ignore[attr-defined]
@@ -161,7 +161,7 @@ _PAST = {
 _NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so is said afterwards as it is
 
 
-def past(label: str) -> str:
+def past_tense(label: str) -> str:
     """What was done, of a label that begins with its verb: “Checked in” of “Check in”."""
     verb, gap, rest = label.partition(" ")
     low = verb.lower()
@@ -177,7 +177,7 @@ def past(label: str) -> str:
     return _PAST.get(low, ended).capitalize() + gap + rest
 
 
-def is_past(words: str) -> bool:
+def is_past_tense(words: str) -> bool:
     """Can they follow an “is”?"""
     first = words.partition(" ")[0].lower()
     return first.endswith("ed") or first in _PAST.values()
@@ -200,17 +200,17 @@ def moves(noun: type[Noun]) -> Mapping[str, Move]:
     return _moves[noun]
 
 
-def legal(row: Noun, who: Actor) -> list[Move]:
+def available_moves(row: Noun, who: Actor) -> list[Move]:
     """The buttons for this row, in this state, for this person."""
-    return [it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and not it.refuses(row)]
+    return [it for it in moves(type(row)).values() if it.allowed_for(who, type(row)) and not it.refuses(row)]
 
 
-def press(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
+def press_move(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
     """Somebody pressed a button: check the hand, read the small form, make the move. Words that it answers are for them."""
     it = moves(type(row)).get(name)
-    if it is None or not it.by_hand_of(actor(), type(row)):
+    if it is None or not it.allowed_for(actor(), type(row)):
         raise Forbidden("You don’t have permission to do this.")
-    given = (read(it.asks, typed),) if it.asks else ()
+    given = (parse_asked(it.asks, typed),) if it.asks else ()
     return getattr(row, name)(*given)
 
 
@@ -238,7 +238,7 @@ def asked(
 
 
 @dataclass(frozen=True)
-class Question:
+class MoveQuestion:
     name: str
     label: str
     kind: type[Any]
@@ -250,7 +250,7 @@ class Question:
     begins: str = ""
 
 
-def questions(asks: type[Any], row: Any = None) -> list[Question]:
+def move_questions(asks: type[Any], row: Any = None) -> list[MoveQuestion]:
     kinds = get_type_hints(asks)
     asked_of = (
         each for each in fields(asks) if row is None or not each.metadata.get("when") or each.metadata["when"](row)
@@ -258,7 +258,7 @@ def questions(asks: type[Any], row: Any = None) -> list[Question]:
     return [_question(each.name, kinds[each.name], each.default, each.metadata, row) for each in asked_of]
 
 
-def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: Any) -> Question:
+def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: Any) -> MoveQuestion:
     options = (
         [part for part in get_args(hint) if part is not type(None)]
         if get_origin(hint) in (Union, UnionType)
@@ -268,7 +268,7 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: 
     label = said.get("label") or name.replace("_", " ").capitalize()
     among = partial(said["of"], row) if row is not None and said.get("of") else said.get("among")
     begins = said["begins"](row) if row is not None and said.get("begins") else ""
-    return Question(
+    return MoveQuestion(
         name,
         label,
         options[0],
@@ -281,17 +281,17 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: 
     )
 
 
-def read(asks: type[Any], typed: Mapping[str, Any]) -> Any:
+def parse_asked(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     """Make the small form's answer from what was typed, or say which fields are wrong."""
     values: dict[str, Any] = {}
     wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "Unknown field.")
-    for each in questions(asks):
+    for each in move_questions(asks):
         try:
             values[each.name] = _answer(each, typed.get(each.name))
         except ValueError as error:
             wrong[each.name] = str(error)
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     return asks(**values)
 
 
@@ -311,7 +311,7 @@ def _yes_or_no(typed: Any) -> bool:
     raise ValueError("Choose yes or no.")
 
 
-def _answer(question: Question, typed: Any) -> Any:
+def _answer(question: MoveQuestion, typed: Any) -> Any:
     if question.kind is bool:
         return _yes_or_no(typed)
     if typed is None or typed == "":

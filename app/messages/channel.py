@@ -8,7 +8,7 @@ from typing import Protocol
 
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
-from app.messages.template import Said
+from app.messages.template import RenderedMessage
 
 
 @dataclass(frozen=True)
@@ -21,17 +21,17 @@ class Attachment:
 
 
 @dataclass(frozen=True)
-class Letter:
+class OutgoingMessage:
     """One message, ready to go."""
 
     id: int
     to: str
-    said: Said
-    attached: Sequence[Attachment] = ()
+    content: RenderedMessage
+    attachments: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True)
-class Told:
+class DeliveryReport:
     """What became of one message, as its carrier tells it."""
 
     state: str  # sent, delivered, read, failed
@@ -49,10 +49,10 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class News:
+class WebhookNews:
     """One call of a webhook."""
 
-    told: Sequence[Told] = field(default_factory=list)
+    reports: Sequence[DeliveryReport] = field(default_factory=list)
     replies: Sequence[Reply] = field(default_factory=list)
 
 
@@ -70,7 +70,7 @@ class Declined(Refused):
     code = "declined"
 
 
-class Unheard(Refused):
+class Unconfirmed(Refused):
     """No answer, or none that can be read: it may be on its way, so it is not brought again without knowing more."""
 
     status = 503
@@ -80,36 +80,36 @@ class Unheard(Refused):
 class Channel(Protocol):
     name: str
     label: str
-    repeats: bool  # the same message brought twice arrives once, or at least says so
-    tells: bool  # it soon says by itself what it took, so when it says nothing it took nothing
+    deduplicates: bool  # the same message brought twice arrives once, or at least says so
+    confirms: bool  # it soon says by itself what it took, so when it says nothing it took nothing
 
     def address(self, person: Person) -> str:
         """Where this person is reached; empty when they are not."""
 
-    def send(self, letter: Letter) -> str:
+    def send(self, letter: OutgoingMessage) -> str:
         """Hand it over; answers the carrier's own id. Raises NotTaken, Declined or Unheard."""
 
-    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
         """Check a webhook's signature over what was really sent, and read it. Refuses what is not genuine."""
 
-    def greet(self, asked: Mapping[str, str]) -> str:
+    def answer_challenge(self, asked: Mapping[str, str]) -> str:
         """The answer to whoever asks whether this address is ours."""
 
 
 _channels: dict[str, Channel] = {}
 
 
-def use(*channels: Channel) -> None:
+def configure(*channels: Channel) -> None:
     """The channels of this installation; email is always one of them."""
     _channels.clear()
     _channels.update({each.name: each for each in channels})
 
 
-def every() -> list[Channel]:
+def all_channels() -> list[Channel]:
     return [*_channels.values()]
 
 
-def named(name: str) -> Channel:
+def get_channel(name: str) -> Channel:
     if name not in _channels:
         raise Missing
     return _channels[name]

@@ -20,8 +20,8 @@ from app.kernel.people import Person
 from app.kernel.translation import say, unsaid
 from app.kernel.workflow import move
 from app.messages import channel
-from app.messages.channel import Letter
-from app.messages.template import render
+from app.messages.channel import OutgoingMessage
+from app.messages.template import render_message
 
 MINUTES = 10
 TRIES = 5
@@ -48,7 +48,7 @@ class Code(Noun):
     used_at: Mapped[datetime | None]
 
     @classmethod
-    def ask(cls, mailbox: str) -> Code:
+    def request(cls, mailbox: str) -> Code:
         """The last one counts, and the ones before it do not any more."""
         with transaction():
             whose = (
@@ -67,7 +67,7 @@ class Code(Noun):
         return code
 
     @classmethod
-    def known_by(cls, handle: str) -> Code | None:
+    def find_by_handle(cls, handle: str) -> Code | None:
         return session.scalar(select(cls).where(cls.handle == handle))
 
     @property
@@ -77,7 +77,7 @@ class Code(Noun):
     def is_for(self, mailbox: str) -> bool:
         return hmac.compare_digest(self.mailbox, _print(mailbox))
 
-    def enter(self, typed: str) -> None:
+    def verify(self, typed: str) -> None:
         """Each try is counted, also the ones that are refused."""
         given = "".join(each for each in typed if each.isascii() and each.isdecimal())
         with transaction():
@@ -88,7 +88,7 @@ class Code(Noun):
             if right:
                 self.use()
         if not right:
-            raise Invalid.fields_said({"code": say(WRONG)})
+            raise Invalid.for_fields({"code": say(WRONG)})
 
     @move("open", to="used")
     def use(self) -> None:
@@ -102,9 +102,9 @@ class Code(Noun):
     def send(self) -> None:
         """Not a message of the log: its words are the key itself."""
         if self.person is not None and self.state == "open" and self.expires_at > clock.now():
-            said = render("house/code", self.person, {"code": self})
-            channel.named("email").send(
-                Letter(-self.id, self.person.email, said)
+            said = render_message("house/code", self.person, {"code": self})
+            channel.get_channel("email").send(
+                OutgoingMessage(-self.id, self.person.email, said)
             )  # below nought, where no message has its number
 
 

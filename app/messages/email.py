@@ -11,7 +11,7 @@ import flask_mail
 from app.kernel import db
 from app.kernel.errors import Missing
 from app.kernel.people import Person
-from app.messages.channel import Declined, Letter, News
+from app.messages.channel import Declined, OutgoingMessage, WebhookNews
 
 WAIT = 10  # seconds for each step; Flask-Mail by itself waits for ever
 FOR_GOOD = 500  # what a mail server refuses from here on, it will refuse again
@@ -31,8 +31,8 @@ class _Connection(flask_mail.Connection):
 class Email:
     name = "email"
     label = "Email"
-    repeats = True
-    tells = False
+    deduplicates = True
+    confirms = False
 
     def __init__(self, mail: flask_mail.Mail) -> None:
         self.mail = mail
@@ -40,12 +40,12 @@ class Email:
     def address(self, person: Person) -> str:
         return person.email
 
-    def send(self, letter: Letter) -> str:
+    def send(self, letter: OutgoingMessage) -> str:
         db.require_no_transaction()
         message = flask_mail.Message(
-            subject=letter.said.subject, recipients=[letter.to], body=letter.said.text, html=letter.said.html
+            subject=letter.content.subject, recipients=[letter.to], body=letter.content.text, html=letter.content.html
         )
-        for each in letter.attached:
+        for each in letter.attachments:
             message.attach(each.name, each.kind, each.content)
         _, sender = parseaddr(str(message.sender))
         message.msgId = f"<message-{letter.id}@{sender.partition('@')[2] or 'frontdesk'}>"
@@ -61,8 +61,8 @@ class Email:
             ) from None
         return str(message.msgId)
 
-    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
         raise Missing
 
-    def greet(self, asked: Mapping[str, str]) -> str:
+    def answer_challenge(self, asked: Mapping[str, str]) -> str:
         raise Missing

@@ -18,10 +18,17 @@ from app.kernel.people import Person
 from app.kernel.translation import ENGLISH, speaking
 from app.kernel.workflow import move
 from app.messages import channel
-from app.messages.channel import Attachment, Channel, Declined, Letter, NotTaken, Told, Unheard
+from app.messages.channel import Attachment, Channel, Declined, DeliveryReport, NotTaken, OutgoingMessage, Unconfirmed
 from app.messages.opt_in import OptIn
-from app.messages.template import CHANNELS, IN_A_SENTENCE, Said, render, title_of, titles
-from app.messages.wording import Wording, has_words
+from app.messages.template import (
+    CHANNELS,
+    IN_A_SENTENCE,
+    RenderedMessage,
+    render_message,
+    template_title,
+    template_titles,
+)
+from app.messages.wording import Wording, has_text
 
 log = logging.getLogger(__name__)
 
@@ -30,10 +37,10 @@ TRIES = 2
 
 
 @runtime_checkable
-class Attaching(Protocol):
+class HasAttachments(Protocol):
     """A thing that goes along as a file when it is written about."""
 
-    def attached(self, template: str) -> Sequence[Attachment]: ...
+    def attachments_for(self, template: str) -> Sequence[Attachment]: ...
 
 
 def _before_again(message: Any) -> str:
@@ -63,7 +70,7 @@ class Message(Noun):
 
     person_id: Mapped[int] = mapped_column(ForeignKey("person.id"), index=True)
     person: Mapped[Person] = relationship(lazy="joined", innerjoin=True)
-    template: Mapped[str] = mapped_column(info={"choices": titles})
+    template: Mapped[str] = mapped_column(info={"choices": template_titles})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
     kind: Mapped[str] = mapped_column(
         default="", info={"label": "Reminder type"}
@@ -103,7 +110,7 @@ class Message(Noun):
             self.fail(f"{self.person.name} can no longer be reached by {IN_A_SENTENCE[self.channel]}.")
         elif not self.is_wanted(about):
             self.drop()
-        elif carrier.repeats:
+        elif carrier.deduplicates:
             self._send_and_mark(carrier, about)
         else:
             self._mark_and_send(carrier, about)
@@ -111,21 +118,21 @@ class Message(Noun):
     @property
     def title(self) -> str:
         """What staff call it: 1-hour reminder."""
-        return title_of(self.template)
+        return template_title(self.template)
 
     @property
     def carrier(self) -> Channel | None:
         try:
-            return channel.named(self.channel)
+            return channel.get_channel(self.channel)
         except Missing:
             return None
 
     def _send_and_mark(self, carrier: Channel, about: Noun) -> None:
         """The mail goes first, the mark after it: a crash in between sends the same Message-ID again, never nothing."""
-        said, wording = self.words(about)
-        attached = about.attached(self.template) if isinstance(about, Attaching) else ()
+        said, wording = self.compose(about)
+        attached = about.attachments_for(self.template) if isinstance(about, HasAttachments) else ()
         try:
-            provider_id = carrier.send(Letter(self.id, carrier.address(self.person), said, attached))
+            provider_id = carrier.send(OutgoingMessage(self.id, carrier.address(self.person), said, attached))
         except Declined as no:
             self.fail(no.words)
         else:
@@ -135,39 +142,39 @@ class Message(Noun):
 
     def _mark_and_send(self, carrier: Channel, about: Noun) -> None:
         """The mark goes first: a crash after it leaves a message that waits for news, never two."""
-        said, wording = self.words(about)
+        said, wording = self.compose(about)
         with transaction():
             self.hand_over(carrier)
             self._keep(said, wording)
         try:
-            provider_id = carrier.send(Letter(self.id, carrier.address(self.person), said))
+            provider_id = carrier.send(OutgoingMessage(self.id, carrier.address(self.person), said))
         except Declined as no:
-            self.hear(Told("failed", self.id, "", no.words))
+            self.apply_report(DeliveryReport("failed", self.id, "", no.words))
         except NotTaken as no:
             self.come_back(no.words)
             raise
-        except Unheard as no:
+        except Unconfirmed as no:
             with transaction():
                 self.lock().trouble = no.words if self.state == "handed" else self.trouble
         else:
-            self.hear(Told("sent", self.id, provider_id))
+            self.apply_report(DeliveryReport("sent", self.id, provider_id))
 
-    def words(self, about: Noun) -> tuple[Said, Wording | None]:
+    def compose(self, about: Noun) -> tuple[RenderedMessage, Wording | None]:
         """What staff have written, if that can be said; what came with the program otherwise."""
         if self.is_trial:
             assert isinstance(about, Wording)
-            return about.trial(self.person), about
+            return about.render_sample(self.person), about
         given = {self.called: about}
-        own = Wording.used(self.template, self.person.locale, self.channel)
+        own = Wording.published_version(self.template, self.person.locale, self.channel)
         if own is not None:
             try:
-                return own.said(self.person, given), own
+                return own.render(self.person, given), own
             except Exception as error:  # noqa: BLE001  # nothing that staff can write keeps a message from going out
                 log.warning("%s cannot be said: %r", own, error)
                 session.rollback()
                 with transaction():
-                    tell_the_house("house/words_broken", key=f"words broken:{own.id}", wording=own)
-        return render(self.template, self.person, given, self.channel), None
+                    tell_staff("house/words_broken", key=f"words broken:{own.id}", wording=own)
+        return render_message(self.template, self.person, given, self.channel), None
 
     @property
     def is_trial(self) -> bool:
@@ -183,12 +190,12 @@ class Message(Noun):
         wants = getattr(about, "wants", None)
         return wants is None or bool(wants(self))
 
-    def _keep(self, said: Said, wording: Wording | None) -> None:
+    def _keep(self, said: RenderedMessage, wording: Wording | None) -> None:
         self.subject, self.body, self.wording_id = said.subject, said.text, wording.id if wording else None
 
     # --- what became of it ---
 
-    def hear(self, told: Told) -> None:
+    def apply_report(self, told: DeliveryReport) -> None:
         """Forward only, in whatever order news comes, and however often."""
         with transaction():
             self.lock()
@@ -204,7 +211,7 @@ class Message(Noun):
                 case "failed" if self._is_of_this_try(told):
                     self.fail(told.trouble)
 
-    def _is_of_this_try(self, told: Told) -> bool:
+    def _is_of_this_try(self, told: DeliveryReport) -> bool:
         """A former try that failed says nothing of the one that is under way; while that is handed over, the id we know is the former's."""
         if self.state == "handed":
             return not told.provider_id or told.provider_id != self.provider_id
@@ -215,7 +222,7 @@ class Message(Noun):
         """Hand the message to the provider, which has not confirmed it yet."""
         self.tries += 1
         self.trouble = f"{carrier.label} has not confirmed this message yet. It may have been sent."
-        if carrier.tells:
+        if carrier.confirms:
             later(look_again, self, at=clock.now() + SILENCE)
 
     @move("handed", to="waiting")
@@ -292,9 +299,9 @@ def tell(
 
 def _opted_into(person: Person, template: str) -> list[str]:
     """Where they want it beside their mailbox, as far as there are words for it there."""
-    others = [each.name for each in channel.every() if each.name != "email" and each.address(person)]
+    others = [each.name for each in channel.all_channels() if each.name != "email" and each.address(person)]
     given = OptIn.channels_of(person) if others else set()
-    return [by for by in others if by in given and has_words(template, person.locale, by)]
+    return [by for by in others if by in given and has_text(template, person.locale, by)]
 
 
 def _owe(person: Person, called: str, thing: Noun, at: datetime | None, what: Mapping[str, Any]) -> None:
@@ -307,15 +314,15 @@ def _owe(person: Person, called: str, thing: Noun, at: datetime | None, what: Ma
 _house = {"name": "The practice", "email": "hello@frontdesk.example", "timezone": "Asia/Kolkata"}
 
 
-def write_to_the_house_at(*, name: str, email: str, timezone: str) -> None:
+def configure(*, name: str, email: str, timezone: str) -> None:
     global _house
     _house = {"name": name, "email": email, "timezone": timezone}
 
 
-def tell_the_house(template: str, *, key: str | None = None, **about: Noun) -> None:
+def tell_staff(template: str, *, key: str | None = None, **about: Noun) -> None:
     """Something that staff should not have to find by themselves: it goes to the house's own mailbox."""
     with speaking(ENGLISH):  # whoever was here when it happened
-        here = Person.meet(**_house, phone="")
+        here = Person.find_or_create(**_house, phone="")
     tell(here, template, key=key, **about)
 
 
@@ -328,13 +335,13 @@ def remind(person: Person, template: str, *, at: datetime, kind: str = "reminder
         tell(person, template, at=at, key=key, kind=kind, **about)
 
 
-def looked_at(person: Person, template: str, **about: Noun) -> Said:
+def preview_message(person: Person, template: str, **about: Noun) -> RenderedMessage:
     """The letter as it would be written now, for somebody who looks: nothing is owed, and nothing is kept."""
-    own = Wording.used(template, person.locale, "email")
-    return own.said(person, about) if own else render(template, person, about)
+    own = Wording.published_version(template, person.locale, "email")
+    return own.render(person, about) if own else render_message(template, person, about)
 
 
-def try_out(wording: Wording, person: Person) -> None:
+def send_trial(wording: Wording, person: Person) -> None:
     """Owe somebody of the house a look at words, on their own channel."""
     session.flush()
     _owe(person, "trial", wording, None, {"template": wording.template, "channel": wording.channel})

@@ -78,7 +78,7 @@ class OptIn(Noun):
 
     def tidy(self) -> None:
         if getattr(self.person, "phone", None) == "":  # a row without a person is refused for that
-            raise Invalid.fields_said({"person": "This customer has no phone number. Add one first."})
+            raise Invalid.for_fields({"person": "This customer has no phone number. Add one first."})
 
     @move("given", to="taken_back", by="Desk", label="Withdraw consent")
     def take_back(self) -> None:

@@ -20,31 +20,31 @@ ENOUGH = 2000  # bytes of an answer that anybody would read
 HOPS = 3  # how often whoever is read may say that it is elsewhere
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
-_neighbour = ""
-_shelf = ""
+_listener = ""
+_calendars = ""
 
 
-def live_beside(address: str, shelf: str = "") -> None:
+def configure(address: str, shelf: str = "") -> None:
     """Where the sandbox listens, and below which address it has something to read: all that may be called inside our own walls."""
-    global _neighbour, _shelf
-    _neighbour, _shelf = address, shelf
+    global _listener, _calendars
+    _listener, _calendars = address, shelf
 
 
-def neighbour() -> str:
-    return _neighbour
+def sandbox_listener() -> str:
+    return _listener
 
 
-def shelf() -> str:
-    return _shelf
+def sandbox_calendars() -> str:
+    return _calendars
 
 
-def is_beside(address: str) -> bool:
+def is_sandbox_calendar(address: str) -> bool:
     """Is this one of the sandbox's things to read?"""
-    return bool(_shelf) and address.startswith(_shelf)
+    return bool(_calendars) and address.startswith(_calendars)
 
 
 @dataclass(frozen=True)
-class Heard:
+class CallResult:
     """What came of one call: an answer, or why there was none."""
 
     status: int | None
@@ -57,31 +57,31 @@ class Heard:
         return self.status is not None and 200 <= self.status < 300
 
 
-def call(address: str, body: bytes, headers: Mapping[str, str]) -> Heard:
+def post(address: str, body: bytes, headers: Mapping[str, str]) -> CallResult:
     """One POST. Nobody is followed anywhere else, and no proxy stands between the check and the line."""
     db.require_no_transaction()
     began = time.monotonic()
     try:
         with httpx.Client(
-            transport=_Transport(guarded=not _is_neighbour(address), until=began + PATIENCE), trust_env=False
+            transport=_Transport(guarded=not _is_sandbox_listener(address), until=began + PATIENCE), trust_env=False
         ) as client:
             request = client.build_request(
                 "POST", address, content=body, headers=dict(headers) | {"Accept-Encoding": "identity"}, timeout=PATIENCE
             )
             status, answer = _read(client.send(request, stream=True, follow_redirects=False))
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-        return Heard(None, "", _since(began), _in_words(error))
-    return Heard(
+        return CallResult(None, "", _since(began), _in_words(error))
+    return CallResult(
         status, answer, _since(began), "" if 200 <= status < 300 else f"The server responded with status {status}."
     )
 
 
-def _is_neighbour(address: str) -> bool:
-    return bool(_neighbour) and address == _neighbour
+def _is_sandbox_listener(address: str) -> bool:
+    return bool(_listener) and address == _listener
 
 
 @dataclass(frozen=True)
-class Fetched:
+class FetchResult:
     """What is there, or why it could not be read."""
 
     status: int | None
@@ -90,7 +90,7 @@ class Fetched:
     trouble: str = ""
 
 
-def fetch(address: str, headers: Mapping[str, str], most: int) -> Fetched:
+def fetch(address: str, headers: Mapping[str, str], most: int) -> FetchResult:
     """One GET, followed to where they say it is; each address on the way is looked at anew, and all of it shares the time."""
     db.require_no_transaction()
     until = time.monotonic() + PATIENCE
@@ -101,13 +101,13 @@ def fetch(address: str, headers: Mapping[str, str], most: int) -> Fetched:
                 return answer
             address = answer
     except (httpx.HTTPError, httpx.InvalidURL, ssl.SSLError, OSError, ValueError) as error:
-        return Fetched(None, trouble=_in_words(error))
-    return Fetched(None, trouble="Too many redirects.")
+        return FetchResult(None, trouble=_in_words(error))
+    return FetchResult(None, trouble="Too many redirects.")
 
 
-def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> Fetched | str:
+def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> FetchResult | str:
     """What is there, or where else it is."""
-    beside = is_beside(address)
+    beside = is_sandbox_calendar(address)
     if not beside and not address.startswith("https://"):
         raise ValueError("the address must start with https://.")
     with httpx.Client(transport=_Transport(guarded=not beside, until=until), trust_env=False) as client:
@@ -123,17 +123,17 @@ def _get(address: str, headers: Mapping[str, str], until: float, most: int) -> F
             answer.close()
 
 
-def _fetched(answer: httpx.Response, most: int) -> Fetched:
+def _fetched(answer: httpx.Response, most: int) -> FetchResult:
     if answer.status_code == 304:
-        return Fetched(304)
+        return FetchResult(304)
     if answer.status_code != 200:
-        return Fetched(answer.status_code, trouble=f"The server responded with status {answer.status_code}.")
+        return FetchResult(answer.status_code, trouble=f"The server responded with status {answer.status_code}.")
     content = b""
     for piece in answer.iter_raw():
         content += piece
         if len(content) > most:
-            return Fetched(200, trouble=f"The file is larger than {most // 1000} kB.")
-    return Fetched(200, content, answer.headers.get("ETag", ""))
+            return FetchResult(200, trouble=f"The file is larger than {most // 1000} kB.")
+    return FetchResult(200, content, answer.headers.get("ETag", ""))
 
 
 def _since(began: float) -> int:

@@ -132,10 +132,10 @@ class _Guarded(ImmutableSandboxedEnvironment):
 
 
 def _behind_its_view(value: Any) -> Any:
-    return Shown(value) if isinstance(value, Noun) else value
+    return RowView(value) if isinstance(value, Noun) else value
 
 
-class _OnlyPieces(template.InLanguage):
+class _OnlyPieces(template.TranslatedLoader):
     """Of the files, only the pieces that other words are made of."""
 
     def get_source(self, environment: Any, name: str) -> tuple[str, str, Callable[[], bool]]:
@@ -144,20 +144,20 @@ class _OnlyPieces(template.InLanguage):
         return super().get_source(environment, name)
 
 
-guarded = _Guarded(loader=_OnlyPieces(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-guarded.globals.clear()
-guarded.filters.update(spoken=translation.say, dated=translation.format_day)
+sandbox = _Guarded(loader=_OnlyPieces(template.LOCALE), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+sandbox.globals.clear()
+sandbox.filters.update(spoken=translation.say, dated=translation.format_day)
 
 
 @cache
-def _guarded(locale: str) -> Environment:
-    return guarded.overlay(loader=_OnlyPieces(locale))
+def _sandbox_for(locale: str) -> Environment:
+    return sandbox.overlay(loader=_OnlyPieces(locale))
 
 
 # --- what is shown of a thing -----------------------------------------------------------------------------------------
 
 
-class Shown:
+class RowView:
     """A row as words may see it: to be read, by names that are known."""
 
     __slots__ = ("_row",)
@@ -166,39 +166,49 @@ class Shown:
         self._row = row
 
     def __getattr__(self, name: str) -> Any:
-        if name not in names(type(self._row)):
+        if name not in readable_names(type(self._row)):
             raise AttributeError(name)
-        return shown(getattr(self._row, name))
+        return expose(getattr(self._row, name))
 
     def __str__(self) -> str:
         return str(self._row)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Shown) and self._row is other._row
+        return isinstance(other, RowView) and self._row is other._row
 
     def __hash__(self) -> int:
         return hash(self._row)
 
 
-def shown(value: Any) -> Any:
+def expose(value: Any) -> Any:
     """What may be handed out: plain values, amounts and the like, and rows behind their view."""
     match value:
         case (
-            None | str() | int() | float() | Decimal() | datetime() | date() | time() | timedelta() | Shown() | MadeUp()
+            None
+            | str()
+            | int()
+            | float()
+            | Decimal()
+            | datetime()
+            | date()
+            | time()
+            | timedelta()
+            | RowView()
+            | SampleValue()
         ):
             return value
         case Noun():
-            return Shown(value)
+            return RowView(value)
         case Mapping():
-            return {str(key): shown(each) for key, each in value.items()}
+            return {str(key): expose(each) for key, each in value.items()}
         case list() | tuple():
-            return tuple(shown(each) for each in value)
+            return tuple(expose(each) for each in value)
     if is_dataclass(value) and not isinstance(value, type) and value.__dataclass_params__.frozen:  # type: ignore[attr-defined]
         return value
     raise SecurityError("This value can’t be used in a template.")
 
 
-def names(noun: type[Any]) -> dict[str, Any]:
+def readable_names(noun: type[Any]) -> dict[str, Any]:
     """What words may know of a noun, and how it comes to be known: a column, an amount, a neighbour, or a property."""
     mapper = inspect(noun)
     secret = {attr.key for attr in mapper.column_attrs if attr.columns[0].info.get("secret")} | _NEVER
@@ -214,30 +224,30 @@ def names(noun: type[Any]) -> dict[str, Any]:
     return {key: each for key, each in sorted(found.items()) if not key.startswith("_") and key not in secret}
 
 
-class MadeUp:
+class SampleValue:
     """A thing in a house where none is yet: it answers to the same names, with something of the same kind."""
 
     def __init__(self, noun: type[Any] | None, called: str) -> None:
         self._noun, self._called = noun, called
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("_") or (self._noun is not None and name not in names(self._noun)):
+        if name.startswith("_") or (self._noun is not None and name not in readable_names(self._noun)):
             raise AttributeError(name)
-        return _made_up(names(self._noun)[name], name) if self._noun else MadeUp(None, name)
+        return _made_up(readable_names(self._noun)[name], name) if self._noun else SampleValue(None, name)
 
     def __str__(self) -> str:
         return f"[{spaced(self._called)}]"
 
-    def __iter__(self) -> Iterator[MadeUp]:
+    def __iter__(self) -> Iterator[SampleValue]:
         return iter(())
 
-    def __getitem__(self, key: Any) -> MadeUp:
-        return MadeUp(None, self._called)
+    def __getitem__(self, key: Any) -> SampleValue:
+        return SampleValue(None, self._called)
 
     def __len__(self) -> int:
         return 1
 
-    def __sub__(self, other: object) -> MadeUp:
+    def __sub__(self, other: object) -> SampleValue:
         return self
 
     __add__ = __rsub__ = __radd__ = __sub__
@@ -253,16 +263,16 @@ _SAMPLES = {Boolean: True, Integer: 1, Date: date(2026, 11, 24), Time: time(9)}
 
 def _made_up(attr: Any, name: str) -> Any:
     if isinstance(attr, property):
-        return MadeUp(None, name)
+        return SampleValue(None, name)
     if hasattr(attr, "mapper"):
-        return MadeUp(attr.mapper.class_, name) if not attr.uselist else ()
+        return SampleValue(attr.mapper.class_, name) if not attr.uselist else ()
     if hasattr(attr, "composite_class"):
-        return MadeUp(None, name)
+        return SampleValue(None, name)
     of = attr.columns[0].type
     if isinstance(of, DateTime):
         return clock.ahead(days=2)
     if isinstance(of, JSON):
-        return MadeUp(None, name)
+        return SampleValue(None, name)
     sample = next((sample for kind, sample in _SAMPLES.items() if isinstance(of, kind)), f"[{spaced(name)}]")
     return {
         "timezone": "Asia/Kolkata",
@@ -274,41 +284,42 @@ def _made_up(attr: Any, name: str) -> Any:
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def say(source: str, person: Person | MadeUp, about: Mapping[str, Any]) -> str:
+def render_safely(source: str, person: Person | SampleValue, about: Mapping[str, Any]) -> str:
     """Read words that staff wrote. Whatever is wrong with them is an error of Jinja's, or of theirs."""
-    known = {name: shown(value) for name, value in about.items()}
-    house = {name: template.words.globals.get(name, "") for name in HOUSE}
+    known = {name: expose(value) for name, value in about.items()}
+    house = {name: template.environment.globals.get(name, "") for name in HOUSE}
     return (
-        _guarded(translation.language())
-        .from_string(allowed(source))
-        .render(person=shown(person), when=_when(person.timezone), **house, **known)
+        _sandbox_for(translation.language())
+        .from_string(parse_allowed(source))
+        .render(person=expose(person), when=_when(person.timezone), **house, **known)
     )
 
 
 def _when(own: str) -> Callable[..., str]:
-    said = template.when(own)
+    said = template.moment_formatter(own)
 
     def when(instant: Any, zone: Any = "") -> str:
         return said(
-            clock.ahead(days=2) if isinstance(instant, MadeUp) else instant, "" if isinstance(zone, MadeUp) else zone
+            clock.ahead(days=2) if isinstance(instant, SampleValue) else instant,
+            "" if isinstance(zone, SampleValue) else zone,
         )
 
     return when
 
 
-def undeclared(source: str) -> set[str]:
+def undeclared_variables(source: str) -> set[str]:
     """What the words expect to be given beside the person and the house; nothing, when they cannot be read."""
     try:
-        return meta.find_undeclared_variables(allowed(source)) - {"person", "when", *HOUSE}
+        return meta.find_undeclared_variables(parse_allowed(source)) - {"person", "when", *HOUSE}
     except TemplateError:
         return set()
 
 
-def allowed(source: str) -> nodes.Template:
+def parse_allowed(source: str) -> nodes.Template:
     """The words as they are understood, if they keep to the grammar."""
     if len(source) > LONGEST:
         raise SecurityError(f"Use at most {LONGEST:,} characters.")
-    tree = guarded.parse(source)
+    tree = sandbox.parse(source)
     for node in _within(tree):
         _refuse(node)
     return tree
@@ -358,7 +369,7 @@ def _is_date_form(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Const) and not re.search(r"\d", str(node.value))
 
 
-class Unsayable(SecurityError):
+class NotSupported(SecurityError):
     """What the grammar does not know, and in which line."""
 
     def __init__(self, words: str, line: int) -> None:
@@ -367,16 +378,16 @@ class Unsayable(SecurityError):
 
 
 def _no(words: str, node: nodes.Node) -> NoReturn:
-    raise Unsayable(words, node.lineno)
+    raise NotSupported(words, node.lineno)
 
 
-def check(source: str, person: Person | MadeUp, about: Mapping[str, Any], heading: int = 0) -> str:
+def check_template(source: str, person: Person | SampleValue, about: Mapping[str, Any], heading: int = 0) -> str:
     """Read them once to see that they can be read; says in a sentence what is wrong, and where: one of the lines is the heading."""
     try:
-        return say(source, person, about)
+        return render_safely(source, person, about)
     except TemplateSyntaxError as error:
         raise _wrong(error.message or "The template has a syntax error.", error.lineno, heading) from None
-    except Unsayable as error:
+    except NotSupported as error:
         raise _wrong(error.message or "", error.line, heading) from None
     except TemplateError as error:
         raise _wrong(error.message or "The template has a syntax error.") from None
@@ -386,7 +397,7 @@ def check(source: str, person: Person | MadeUp, about: Mapping[str, Any], headin
 
 def _wrong(words: str, line: int = 0, heading: int = 0) -> Invalid:
     if not line:
-        return Invalid.fields_said({"body": words})
+        return Invalid.for_fields({"body": words})
     if line == heading:
-        return Invalid.fields_said({"subject": words})
-    return Invalid.fields_said({"body": f"Line {line - (0 < heading < line)}: {words}"})
+        return Invalid.for_fields({"subject": words})
+    return Invalid.for_fields({"body": f"Line {line - (0 < heading < line)}: {words}"})

@@ -13,7 +13,7 @@ import httpx
 from app.kernel import db
 from app.kernel.errors import Forbidden, Missing, Unreadable
 from app.kernel.people import Person
-from app.messages.channel import Declined, Letter, News, NotTaken, Reply, Told, Unheard
+from app.messages.channel import Declined, DeliveryReport, NotTaken, OutgoingMessage, Reply, Unconfirmed, WebhookNews
 
 WAIT = httpx.Timeout(10, connect=3)
 HERE = "/api/messages/webhook/sms"
@@ -30,8 +30,8 @@ STATES = {
 class Sms:
     name = "sms"
     label = "SMS"
-    repeats = False
-    tells = False  # its reports may be hours late, so silence proves nothing
+    deduplicates = False
+    confirms = False  # its reports may be hours late, so silence proves nothing
 
     def __init__(self, *, account: str, token: str, sender: str, url: str, reach_us_at: str) -> None:
         self.account, self.token, self.here = account, token, reach_us_at.rstrip("/")
@@ -43,11 +43,11 @@ class Sms:
 
     # --- saying ---
 
-    def send(self, letter: Letter) -> str:
+    def send(self, letter: OutgoingMessage) -> str:
         db.require_no_transaction()
         form = self.sender | {
             "To": letter.to,
-            "Body": letter.said.text.strip(),
+            "Body": letter.content.text.strip(),
             "StatusCallback": f"{self.here}{HERE}?message={letter.id}",
         }
         try:
@@ -55,7 +55,7 @@ class Sms:
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise NotTaken("The SMS provider could not be reached.") from None
         except httpx.HTTPError:
-            raise Unheard("The SMS provider did not respond. The message may have been sent.") from None
+            raise Unconfirmed("The SMS provider did not respond. The message may have been sent.") from None
         said = _read(answer)
         if answer.is_success and said.get("sid"):
             return said["sid"]
@@ -63,7 +63,7 @@ class Sms:
 
     # --- hearing ---
 
-    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
         """Signed is the whole address as we gave it, and every field after it, in the order of their names."""
         given = next((value for name, value in headers.items() if name.lower() == "x-twilio-signature"), "")
         try:
@@ -76,23 +76,25 @@ class Sms:
             raise Forbidden("The SMS provider’s signature is not valid.")
         return _news(dict(fields), path)
 
-    def greet(self, asked: Mapping[str, str]) -> str:
+    def answer_challenge(self, asked: Mapping[str, str]) -> str:
         raise Missing
 
 
-def _news(said: Mapping[str, str], path: str) -> News:
+def _news(said: Mapping[str, str], path: str) -> WebhookNews:
     if "Body" in said and "From" in said and said.get("SmsStatus", "received") == "received":
-        return News(replies=[Reply(said["From"], said["Body"])])
+        return WebhookNews(replies=[Reply(said["From"], said["Body"])])
     state = STATES.get(said.get("MessageStatus", ""))
     if state is None or not said.get("MessageSid"):
-        return News()  # queued and sending are nothing that anybody waits for
+        return WebhookNews()  # queued and sending are nothing that anybody waits for
     (ours, *_) = parse_qs(urlsplit(path).query).get("message", [""])
     trouble = (
         f"The SMS could not be delivered (error code: {said.get('ErrorCode') or 'unknown'})."
         if state == "failed"
         else ""
     )
-    return News([Told(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, said["MessageSid"], trouble)])
+    return WebhookNews(
+        [DeliveryReport(state, int(ours) if ours.isdecimal() and len(ours) < 10 else None, said["MessageSid"], trouble)]
+    )
 
 
 def _read(answer: httpx.Response) -> dict[str, str]:
@@ -103,10 +105,12 @@ def _read(answer: httpx.Response) -> dict[str, str]:
     return {name: str(value) for name, value in said.items()} if isinstance(said, dict) else {}
 
 
-def _no(status: int, said: Mapping[str, str]) -> NotTaken | Declined | Unheard:
+def _no(status: int, said: Mapping[str, str]) -> NotTaken | Declined | Unconfirmed:
     """Below 500 nothing was sent; above, only the carrier knows."""
     if status == 429:
         return NotTaken("The SMS provider is not accepting more messages at the moment.")
     if status >= 500 or not said.get("message"):
-        return Unheard(f"The SMS provider responded with status {status} and did not say whether the message was sent.")
+        return Unconfirmed(
+            f"The SMS provider responded with status {status} and did not say whether the message was sent."
+        )
     return Declined(f"The SMS provider rejected this message: {said['message'][:300]} ({said.get('code', 'no code')})")

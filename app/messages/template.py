@@ -32,7 +32,7 @@ _BUTTON = re.compile(r"^\[(?P<label>[^\]]+)\]\((?P<url>\S+)\)$")
 _PREPARING = re.compile(r"(?:\s*(?:\{%-?\s*(?:from|set|import)\b.*?%\}|\{#.*?#\})[ \t]*\n)*", re.DOTALL)
 
 
-class InLanguage(FileSystemLoader):
+class TranslatedLoader(FileSystemLoader):
     """The files, in one language. Their English lines are the keys, so that staff find plain words when they make words of their own of them."""
 
     def __init__(self, locale: str) -> None:
@@ -43,87 +43,91 @@ class InLanguage(FileSystemLoader):
         source, file, fresh = (
             (_given[name], name, lambda: True) if name in _given else super().get_source(environment, name)
         )
-        return translated(source, self.locale) if name.endswith(".txt") else source, file, fresh
+        return translate_source(source, self.locale) if name.endswith(".txt") else source, file, fresh
 
 
-words = Environment(
-    loader=InLanguage(LOCALE),
+environment = Environment(
+    loader=TranslatedLoader(LOCALE),
     undefined=StrictUndefined,
     trim_blocks=True,
     lstrip_blocks=True,
     autoescape=select_autoescape(["html"]),
 )
-words.filters.update(spoken=say, dated=format_day)
+environment.filters.update(spoken=say, dated=format_day)
 _known: tuple[str, ...] = ()
 _titles: dict[str, str] = {}
 _given: dict[str, str] = {}  # words that stand in a pack's own file, by the path that a file of theirs would have
 
 
 @dataclass(frozen=True)
-class Said:
+class RenderedMessage:
     subject: str
     text: str
     html: str = ""
     locale: str = LOCALE
 
 
-def know(names: Iterable[str], given: Mapping[str, str] | None = None, titles: Mapping[str, str] | None = None) -> None:
+def register_templates(
+    names: Iterable[str], given: Mapping[str, str] | None = None, titles: Mapping[str, str] | None = None
+) -> None:
     """Every template that a pack of this build has words for, what is `given` for an email without a file, and what staff call them."""
     global _known
     _known = tuple(dict.fromkeys(names))
     _given.clear()
-    _given.update({path(name, "email"): source for name, source in (given or {}).items()})
+    _given.update({template_path(name, "email"): source for name, source in (given or {}).items()})
     _titles.clear()
     _titles.update(titles or {})
 
 
-def known() -> tuple[str, ...]:
+def template_names() -> tuple[str, ...]:
     return _known
 
 
-def title_of(name: str) -> str:
+def template_title(name: str) -> str:
     """What staff call a message: bookings/soon is the 1-hour reminder. Without a title, the name of its file says it."""
     return _titles.get(name) or spaced(name.rpartition("/")[2])
 
 
-def titles() -> dict[str, str]:
+def template_titles() -> dict[str, str]:
     """By name, what each message that is known here is called."""
-    return {name: title_of(name) for name in sorted(_known, key=title_of)}
+    return {name: template_title(name) for name in sorted(_known, key=template_title)}
 
 
-def path(template: str, channel: str) -> str:
+def template_path(template: str, channel: str) -> str:
     folder, name = template.split("/")
     return f"{folder}/{FOLDERS[channel]}/{name}.txt"
 
 
 @cache
-def original(template: str, channel: str, locale: str = LOCALE) -> str | None:
+def default_text(template: str, channel: str, locale: str = LOCALE) -> str | None:
     """What stands in the file, if there is one."""
-    name = path(template, channel)
+    name = template_path(template, channel)
     file = ROOT / "templates" / name
     source = _given.get(name) or (file.read_text() if file.exists() else None)
-    return None if source is None else translated(source, locale)
+    return None if source is None else translate_source(source, locale)
 
 
-def render(template: str, person: Person, about: Mapping[str, Any], channel: str = "email") -> Said:
+def render_message(template: str, person: Person, about: Mapping[str, Any], channel: str = "email") -> RenderedMessage:
     locale = person.locale if person.locale in languages() else LOCALE
-    source = _words(locale).get_template(path(template, channel))
+    source = _words(locale).get_template(template_path(template, channel))
     with speaking(locale):
-        return shaped(channel, source.render(person=person, when=when(person.timezone), **about), locale)
+        return shape_for_channel(
+            channel, source.render(person=person, when=moment_formatter(person.timezone), **about), locale
+        )
 
 
 @cache
 def _words(locale: str) -> Environment:
-    return words.overlay(loader=InLanguage(locale))
+    return environment.overlay(loader=TranslatedLoader(locale))
 
 
-def translated(source: str, locale: str) -> str:
+def translate_source(source: str, locale: str) -> str:
     """The same file, line by line; a line that no catalogue knows stays as it is."""
     with speaking(locale):
         return _each(source, say)
 
 
-def sentences(source: str) -> list[str]:
+def source_sentences(source: str) -> list[str]:
     """What there is to be said in another language."""
     found: list[str] = []
 
@@ -150,14 +154,14 @@ def _line(line: str, into: Callable[[str], str]) -> str:
     return f"{before}{into(sentence)}{after}{line[len(line.rstrip()) :]}"
 
 
-def when(own: str) -> Callable[..., str]:
+def moment_formatter(own: str) -> Callable[..., str]:
     def when(instant: datetime, zone: str = "") -> str:
         return format_moment(instant, zone or own)
 
     return when
 
 
-def parted(source: str, channel: str) -> tuple[str, str]:
+def split_heading(source: str, channel: str) -> tuple[str, str]:
     """A file's heading and the rest of it; what prepares both stays with the rest."""
     if not HEADINGS[channel]:
         return "", source.strip()
@@ -167,7 +171,7 @@ def parted(source: str, channel: str) -> tuple[str, str]:
     return heading.removeprefix(HEADINGS[channel]).strip(), f"{preparing[0].strip()}\n\n{body.strip()}".strip()
 
 
-def joined(heading: str, body: str, channel: str) -> str:
+def join_heading(heading: str, body: str, channel: str) -> str:
     if not HEADINGS[channel]:
         return body
     preparing = _PREPARING.match(f"{body}\n")
@@ -182,7 +186,7 @@ def heading_line(body: str, channel: str) -> int:
     return preparing[0].count("\n") + 1 if HEADINGS[channel] else 0
 
 
-def shaped(channel: str, rendered: str, locale: str = LOCALE) -> Said:
+def shape_for_channel(channel: str, rendered: str, locale: str = LOCALE) -> RenderedMessage:
     """Words as their channel takes them: a letter with its page, the name of an approved template with its places, or plain text."""
     heading, _, body = rendered.strip().partition("\n") if HEADINGS[channel] else ("", "", rendered)
     # A newline in a subject would begin another header: somebody's name must not be able to do that.
@@ -190,15 +194,15 @@ def shaped(channel: str, rendered: str, locale: str = LOCALE) -> Said:
     if channel == "email":
         return _letter(subject, body, locale)
     lines = (" ".join(line.split()) for line in body.splitlines())
-    return Said(subject, "\n".join(filter(None, lines)) + "\n", locale=locale)
+    return RenderedMessage(subject, "\n".join(filter(None, lines)) + "\n", locale=locale)
 
 
-def _letter(subject: str, body: str, locale: str) -> Said:
+def _letter(subject: str, body: str, locale: str) -> RenderedMessage:
     blocks = [block.strip() for block in re.split(r"\n\s*\n", body.strip())]
-    page = words.get_template("messages/frame.html").render(
+    page = environment.get_template("messages/frame.html").render(
         subject=subject, blocks=[_as_html(block) for block in blocks], locale=locale
     )
-    return Said(subject, "\n\n".join(map(_as_text, blocks)) + "\n", page, locale)
+    return RenderedMessage(subject, "\n\n".join(map(_as_text, blocks)) + "\n", page, locale)
 
 
 def _as_text(block: str) -> str:

@@ -26,7 +26,7 @@ EVERYTHING = "*"
 
 
 @dataclass(frozen=True)
-class Happening:
+class WebhookEvent:
     """One thing that a hook can listen to."""
 
     name: str
@@ -34,13 +34,13 @@ class Happening:
     means: str
 
 
-def happenings() -> Iterator[Happening]:
+def webhook_events() -> Iterator[WebhookEvent]:
     """Everything that can be heard: each move of each noun that says what it would tell, and that it came to be."""
     for noun in sorted((each for each in nouns() if is_newsworthy(each)), key=lambda each: each.__tablename__):
         one = label_of_table(noun.__tablename__)
-        yield Happening(f"{noun.__tablename__}.{ADDED}", f"{one}: added", f"A new {one.lower()} was added.")
+        yield WebhookEvent(f"{noun.__tablename__}.{ADDED}", f"{one}: added", f"A new {one.lower()} was added.")
         for it in moves(noun).values():
-            yield Happening(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)
+            yield WebhookEvent(f"{noun.__tablename__}.{it.name}", f"{one}: {it.label.lower()}", it.does)
 
 
 _EVENTS_HELP = (
@@ -96,7 +96,7 @@ class Webhook(Noun, Linked, table="hook"):
             self.seen_at = clock.now()
         return self._secrets[0]
 
-    def signed(self, body: str, at: datetime) -> str:
+    def signature_header(self, body: str, at: datetime) -> str:
         """While the house changes its own key, there are two signatures: one of each secret."""
         moment = int(at.timestamp())
         told = f"{moment}.{body}".encode()
@@ -106,11 +106,11 @@ class Webhook(Noun, Linked, table="hook"):
 
     # --- how it goes ---
 
-    def works(self) -> None:
+    def record_success(self) -> None:
         if self.failing_since or self.rests_until:
             self._keep(failing_since=None, rests_until=None, trouble="")
 
-    def fails(self, trouble: str, until: datetime) -> None:
+    def record_failure(self, trouble: str, until: datetime) -> None:
         """It is left alone for a while: what waits behind it must not wait for it in a worker's hands."""
         self._keep(failing_since=self.failing_since or clock.now(), rests_until=until, trouble=trouble)
 
@@ -139,22 +139,22 @@ class Webhook(Noun, Linked, table="hook"):
     @move("off", to="on", by="Admin", label="Enable webhook")
     def switch_on(self) -> None:
         """Send new events to this webhook from now on."""
-        self.works()
+        self.record_success()
 
     @move("on", to="off")
     def is_gone(self) -> None:
         """Disable the webhook because its endpoint responded with 410 Gone."""
 
 
-def listening() -> Sequence[Webhook]:
+def enabled_webhooks() -> Sequence[Webhook]:
     return session.scalars(select(Webhook).where(Webhook.state == "on").order_by(Webhook.id)).all()
 
 
 def _address(value: str) -> str:
     text = str(value).strip()
-    if safe_http.neighbour() and text == safe_http.neighbour():
+    if safe_http.sandbox_listener() and text == safe_http.sandbox_listener():
         return text
-    no = Invalid.fields_said(
+    no = Invalid.for_fields(
         {"address": "Enter a public URL that starts with https://, such as https://example.com/frontdesk."}
     )
     try:
@@ -187,12 +187,12 @@ def _may_be_public(host: str) -> bool:
 
 def _events(value: str) -> str:
     given = dict.fromkeys(str(value).replace(",", " ").split())
-    known = {each.name for each in happenings()}
+    known = {each.name for each in webhook_events()}
     known |= {EVERYTHING} | {f"{each.partition('.')[0]}.*" for each in known}
     if not given or given.keys() - known:
         strange = ", ".join(sorted(given.keys() - known))[:200]
         words = f"Unknown event: {strange}. " if strange else ""
-        raise Invalid.fields_said(
+        raise Invalid.for_fields(
             {
                 "events": f"{words}Enter event names such as booking.confirm, booking.* for all events of bookings, or * for all events. See /api/hooks/events for the list."
             }

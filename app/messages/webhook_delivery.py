@@ -12,13 +12,13 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.kernel import clock, events
 from app.kernel.db import Noun, session, table_labels, transaction
-from app.kernel.events import Happened, is_newsworthy, told_of
+from app.kernel.events import NounEvents, event_payload, is_newsworthy
 from app.kernel.jobs import job, later
 from app.kernel.workflow import move
 from app.messages import safe_http
-from app.messages.message import tell_the_house
-from app.messages.safe_http import Heard
-from app.messages.webhook import Webhook, listening
+from app.messages.message import tell_staff
+from app.messages.safe_http import CallResult
+from app.messages.webhook import Webhook, enabled_webhooks
 
 FIRST, LONGEST = timedelta(seconds=10), timedelta(hours=6)
 GIVES_UP = timedelta(days=3)
@@ -49,9 +49,9 @@ class WebhookDelivery(Noun, table="call"):
     trouble: Mapped[str] = mapped_column(default="", info={"label": "Error"})
 
     @classmethod
-    def telling(cls, hook: Webhook, event: str, row: Noun, **more: str) -> WebhookDelivery:
+    def for_event(cls, hook: Webhook, event: str, row: Noun, **more: str) -> WebhookDelivery:
         event_id, now = f"evt_{token_hex(16)}", clock.now()
-        told = told_of(row) | {"id": row.id, "version": row.version}
+        told = event_payload(row) | {"id": row.id, "version": row.version}
         body = {
             "id": event_id,
             "event": event,
@@ -74,7 +74,7 @@ class WebhookDelivery(Noun, table="call"):
 
     # --- bringing it ---
 
-    def bring(self) -> None:
+    def deliver(self) -> None:
         """Safe to do twice: whoever hears it again knows it by its id."""
         if self.state != "waiting":
             return
@@ -88,11 +88,11 @@ class WebhookDelivery(Noun, table="call"):
                 "Content-Type": "application/json",
                 "User-Agent": "Frontdesk",
                 "Frontdesk-Event": self.event_id,
-                "Frontdesk-Signature": self.hook.signed(self.body, clock.now()),
+                "Frontdesk-Signature": self.hook.signature_header(self.body, clock.now()),
             }
-            self._heard(safe_http.call(self.hook.address, self.body.encode(), headers))
+            self._record_result(safe_http.post(self.hook.address, self.body.encode(), headers))
 
-    def _heard(self, told: Heard) -> None:
+    def _record_result(self, told: CallResult) -> None:
         with transaction():
             self.lock()
             self.attempts += 1
@@ -110,31 +110,29 @@ class WebhookDelivery(Noun, table="call"):
         self.give_up("The endpoint responded with 410 Gone, so the webhook was disabled.")
         if self.hook.state == "on":
             self.hook.is_gone()
-        self.hook.fails(self.trouble, clock.now())
-        tell_the_house("house/hook_failed", key=f"hook gone:{self.hook.id}:{self.hook.version}", hook=self.hook)
+        self.hook.record_failure(self.trouble, clock.now())
+        tell_staff("house/hook_failed", key=f"hook gone:{self.hook.id}:{self.hook.version}", hook=self.hook)
 
     def _is_over(self) -> bool:
         return clock.now() >= self.since + GIVES_UP
 
     def _wait_or_give_up(self, trouble: str) -> None:
         gap = min(FIRST * 3 ** min(self.attempts - 1, 10), LONGEST)
-        self.hook.fails(trouble, clock.now() + gap)
+        self.hook.record_failure(trouble, clock.now() + gap)
         if clock.now() + gap >= self.since + GIVES_UP:
             self.give_up(trouble)
-            tell_the_house(
-                "house/hook_failed", key=f"hook failed:{self.hook.id}:{self.hook.failing_since}", hook=self.hook
-            )
+            tell_staff("house/hook_failed", key=f"hook failed:{self.hook.id}:{self.hook.failing_since}", hook=self.hook)
         else:
             self._wait(clock.now() + gap)
 
     def _wait(self, until: datetime) -> None:
         self.due_at = until
-        later(bring, self, at=until)
+        later(deliver, self, at=until)
 
     @move("waiting", to="delivered")
     def arrive(self) -> None:
         """Mark the event as delivered."""
-        self.hook.works()
+        self.hook.record_success()
 
     @move("waiting", to="failed")
     def give_up(self, trouble: str) -> None:
@@ -152,25 +150,25 @@ class WebhookDelivery(Noun, table="call"):
     def send_again(self) -> None:
         """Send the same event again with the same ID, so that the receiver can recognise duplicates."""
         self.since, self.trouble = clock.now(), ""
-        self.hook.works()
+        self.hook.record_success()
         self._wait(clock.now())
 
     def __str__(self) -> str:
         return f"{self.event} {self.row_id}"
 
 
-@events.hear(is_newsworthy)
-def _write_down(happened: Happened) -> None:
-    hooks = listening()
+@events.subscribe(is_newsworthy)
+def _write_down(happened: NounEvents) -> None:
+    hooks = enabled_webhooks()
     named = [(f"{row.__tablename__}.{verb}", row) for row, verb in happened]
     calls = [
-        WebhookDelivery.telling(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)
+        WebhookDelivery.for_event(hook, event, row) for event, row in named for hook in hooks if hook.listens_to(event)
     ]
     session.add_all(calls)
     for each in calls:
-        later(bring, each)
+        later(deliver, each)
 
 
 @job("Deliver webhook", was="messages.call.bring")
-def bring(call: WebhookDelivery) -> None:
-    call.bring()
+def deliver(call: WebhookDelivery) -> None:
+    call.deliver()

@@ -17,7 +17,7 @@ import httpx
 from app.kernel import db
 from app.kernel.errors import Forbidden, Unreadable
 from app.kernel.people import Person
-from app.messages.channel import Declined, Letter, News, NotTaken, Reply, Told, Unheard
+from app.messages.channel import Declined, DeliveryReport, NotTaken, OutgoingMessage, Reply, Unconfirmed, WebhookNews
 
 WAIT = httpx.Timeout(10, connect=3)
 TOO_MUCH = frozenset([4, 80007, 130429, 131048, 131056])  # so many messages, in so short a time
@@ -28,8 +28,8 @@ STATES = ("sent", "delivered", "read", "failed")
 class WhatsApp:
     name = "whatsapp"
     label = "WhatsApp"
-    repeats = False
-    tells = True
+    deduplicates = False
+    confirms = True
 
     def __init__(self, *, phone_id: str, token: str, app_secrets: tuple[str, ...], verify_token: str, url: str) -> None:
         self.app_secrets, self.verify_token = app_secrets, verify_token
@@ -41,14 +41,14 @@ class WhatsApp:
 
     # --- saying ---
 
-    def send(self, letter: Letter) -> str:
+    def send(self, letter: OutgoingMessage) -> str:
         db.require_no_transaction()
         try:
             answer = httpx.post(self.address_there, json=_template(letter), headers=self.headers, timeout=WAIT)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             raise NotTaken("WhatsApp could not be reached.") from None
         except httpx.HTTPError:
-            raise Unheard("WhatsApp did not respond. If it accepted the message, it will confirm soon.") from None
+            raise Unconfirmed("WhatsApp did not respond. If it accepted the message, it will confirm soon.") from None
         said = _read(answer)
         if answer.is_success and said:
             return _id(said)
@@ -56,7 +56,7 @@ class WhatsApp:
 
     # --- hearing ---
 
-    def hear(self, raw: bytes, headers: Mapping[str, str], path: str) -> News:
+    def parse_webhook(self, raw: bytes, headers: Mapping[str, str], path: str) -> WebhookNews:
         given = next((value for name, value in headers.items() if name.lower() == "x-hub-signature-256"), "")
         wanted = (f"sha256={hmac.new(each.encode(), raw, hashlib.sha256).hexdigest()}" for each in self.app_secrets)
         if not any(hmac.compare_digest(given.encode(), each.encode()) for each in wanted):
@@ -64,11 +64,11 @@ class WhatsApp:
         try:
             values = [*_values(json.loads(raw))]
             told = [_told(each) for value in values for each in value.get("statuses", []) if each["status"] in STATES]
-            return News(told, [reply for value in values for reply in _replies(value)])
+            return WebhookNews(told, [reply for value in values for reply in _replies(value)])
         except (ValueError, KeyError, TypeError, AttributeError):
             raise Unreadable("The signature is valid, but the content could not be read.") from None
 
-    def greet(self, asked: Mapping[str, str]) -> str:
+    def answer_challenge(self, asked: Mapping[str, str]) -> str:
         """Meta asks once, when the address is entered there."""
         right = hmac.compare_digest(asked.get("hub.verify_token", "").encode(), self.verify_token.encode())
         if asked.get("hub.mode") != "subscribe" or not right:
@@ -76,17 +76,17 @@ class WhatsApp:
         return asked.get("hub.challenge", "")
 
 
-def _template(letter: Letter) -> dict[str, Any]:
+def _template(letter: OutgoingMessage) -> dict[str, Any]:
     places = [
-        {"type": "text", "text": " ".join(line.split())} for line in letter.said.text.splitlines() if line.strip()
+        {"type": "text", "text": " ".join(line.split())} for line in letter.content.text.splitlines() if line.strip()
     ]
     return {
         "messaging_product": "whatsapp",
         "to": letter.to.removeprefix("+"),
         "type": "template",
         "template": {
-            "name": letter.said.subject,
-            "language": {"code": letter.said.locale},
+            "name": letter.content.subject,
+            "language": {"code": letter.content.locale},
             "components": [{"type": "body", "parameters": places}] if places else [],
         },
         "biz_opaque_callback_data": str(letter.id),
@@ -105,18 +105,18 @@ def _id(said: Mapping[str, Any]) -> str:
     try:
         return str(said["messages"][0]["id"])
     except (KeyError, IndexError, TypeError):
-        raise Unheard(
+        raise Unconfirmed(
             "WhatsApp did not return a message ID. If it accepted the message, it will confirm soon."
         ) from None
 
 
-def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unheard:
+def _no(status: int, said: Mapping[str, Any]) -> NotTaken | Declined | Unconfirmed:
     """A refusal that can be read is a no; after anything else the message may be on its way."""
     error = said.get("error")
     if status == 429 or (isinstance(error, dict) and error.get("code") in TOO_MUCH):
         return NotTaken("WhatsApp is not accepting more messages at the moment.")
     if not isinstance(error, dict) or (status >= 500 and error.get("code") not in LATER):
-        return Unheard(
+        return Unconfirmed(
             f"WhatsApp responded with status {status} and did not say whether it accepted the message. If it did, it will confirm soon."
         )
     if error.get("code") in LATER:
@@ -138,14 +138,14 @@ def _values(body: Any) -> Iterator[dict[str, Any]]:
                 yield change["value"]
 
 
-def _told(status: Mapping[str, Any]) -> Told:
+def _told(status: Mapping[str, Any]) -> DeliveryReport:
     ours = str(status.get("biz_opaque_callback_data") or "")
     trouble = (
         next((_words(each) for each in status.get("errors", [])), "WhatsApp could not deliver this.")
         if status["status"] == "failed"
         else ""
     )
-    return Told(
+    return DeliveryReport(
         status["status"], int(ours) if ours.isdecimal() and len(ours) < 10 else None, str(status["id"]), trouble
     )
 

@@ -16,8 +16,8 @@ from app.kernel.people import Person
 from app.kernel.translation import languages, speaking
 from app.kernel.workflow import move
 from app.messages import safe_template, template
-from app.messages.safe_template import MadeUp
-from app.messages.template import CHANNELS, LOCALE, Said
+from app.messages.safe_template import SampleValue
+from app.messages.template import CHANNELS, LOCALE, RenderedMessage
 
 LOCALES = {
     "en": "English",
@@ -37,7 +37,7 @@ MANY = 5  # samples that are tried
 class Sample:
     """Somebody, and something that a message could be about."""
 
-    person: Person | MadeUp
+    person: Person | SampleValue
     about: Mapping[str, Any]
 
 
@@ -57,7 +57,7 @@ class Wording(Noun):
         "wording_one_in_use": "Someone else has just published another version. Review that version first.",
     }
 
-    template: Mapped[str] = mapped_column(info={"choices": template.titles, "label": "Message"})
+    template: Mapped[str] = mapped_column(info={"choices": template.template_titles, "label": "Message"})
     locale: Mapped[str] = mapped_column(default=LOCALE, info={"choices": LOCALES, "label": "Language"})
     channel: Mapped[str] = mapped_column(default="email", info={"choices": CHANNELS})
     edition: Mapped[int] = mapped_column(info={"label": "Version"})
@@ -67,14 +67,14 @@ class Wording(Noun):
     # --- which words are said ---
 
     @classmethod
-    def used(cls, name: str, locale: str, by: str) -> Self | None:
+    def published_version(cls, name: str, locale: str, by: str) -> Self | None:
         """What is in use in this language; or else in the house's own, where the program does not speak this one itself."""
         locales = [locale] if locale in languages() else [locale, LOCALE]
         here = select(cls).where(cls.template == name, cls.channel == by, cls.state == "used", cls.locale.in_(locales))
         return session.scalar(here.order_by((cls.locale == locale).desc()).limit(1))
 
     @classmethod
-    def of(cls, name: str, locale: str, by: str) -> list[Self]:
+    def versions_of(cls, name: str, locale: str, by: str) -> list[Self]:
         """Every edition, the newest first."""
         return [
             *session.scalars(
@@ -84,26 +84,28 @@ class Wording(Noun):
             )
         ]
 
-    def said(self, person: Person | MadeUp, about: Mapping[str, Any]) -> Said:
+    def render(self, person: Person | SampleValue, about: Mapping[str, Any]) -> RenderedMessage:
         with speaking(self.locale):
-            return template.shaped(self.channel, safe_template.say(self.source, person, about), self.locale)
+            return template.shape_for_channel(
+                self.channel, safe_template.render_safely(self.source, person, about), self.locale
+            )
 
-    def trial(self, person: Person) -> Said:
+    def render_sample(self, person: Person) -> RenderedMessage:
         """To somebody who wants to see it, with a sample."""
-        return self.said(person, _sampled(self.template, self.source)[1].about)
+        return self.render(person, _sampled(self.template, self.source)[1].about)
 
     @property
     def title(self) -> str:
-        return template.title_of(self.template)
+        return template.template_title(self.template)
 
     @property
     def source(self) -> str:
-        return template.joined(self.subject, self.body, self.channel)
+        return template.join_heading(self.subject, self.body, self.channel)
 
     # --- writing ---
 
     @classmethod
-    def write(cls, name: str, locale: str, by: str, subject: str, body: str) -> Self:
+    def save_version(cls, name: str, locale: str, by: str, subject: str, body: str) -> Self:
         """The next edition, as a draft."""
         made = cls(
             template=name, locale=locale, channel=by, subject=subject.strip(), body=body.replace("\r\n", "\n").strip()
@@ -116,9 +118,9 @@ class Wording(Noun):
     def tidy(self) -> None:
         """What is saved has been read once, with something that it could be about."""
         self.locale, self.channel, self.subject = self.locale or LOCALE, self.channel or "email", self.subject or ""
-        if self.template not in template.known():
-            raise Invalid.fields_said({"template": "There is no message with this name."})
-        tried(self.template, self.channel, self.subject, self.body, self.locale)
+        if self.template not in template.template_names():
+            raise Invalid.for_fields({"template": "There is no message with this name."})
+        check_wording(self.template, self.channel, self.subject, self.body, self.locale)
         with session.no_autoflush:
             same = Wording.template == self.template, Wording.locale == self.locale, Wording.channel == self.channel
             self.edition = 1 + (session.scalar(select(func.max(Wording.edition)).where(*same)) or 0)
@@ -126,7 +128,7 @@ class Wording(Noun):
     @move("draft", "retired", by="Desk", label="Publish version")
     def use(self) -> None:
         """Publish this version. The previous version is kept and can be published again."""
-        for other in self.of(self.template, self.locale, self.channel):
+        for other in self.versions_of(self.template, self.locale, self.channel):
             if other.state == "used":
                 other.retire()
         session.flush()
@@ -150,7 +152,7 @@ class Wording(Noun):
         return f"{self.title}, {LOCALES.get(self.locale, self.locale)}, {CHANNELS.get(self.channel, self.channel)}, version {self.edition}"
 
 
-def tried(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> Said:
+def check_wording(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> RenderedMessage:
     """The words with a sample in them, or what is wrong with them."""
     wrong = {}
     if by != "sms" and not subject.strip():
@@ -160,12 +162,12 @@ def tried(name: str, by: str, subject: str, body: str, locale: str = LOCALE) -> 
     if not body.strip() and by != "whatsapp":
         wrong["body"] = "This field is required."
     if wrong:
-        raise Invalid.fields_said(wrong)
-    source, heading = template.joined(subject, body, by), template.heading_line(body, by)
+        raise Invalid.for_fields(wrong)
+    source, heading = template.join_heading(subject, body, by), template.heading_line(body, by)
     with speaking(locale):
-        said = template.shaped(by, _sampled(name, source, heading)[0], locale)
+        said = template.shape_for_channel(by, _sampled(name, source, heading)[0], locale)
     if no := _misfit(said, by):
-        raise Invalid.fields_said(no)
+        raise Invalid.for_fields(no)
     return said
 
 
@@ -174,14 +176,14 @@ def _sampled(name: str, source: str, heading: int = 0) -> tuple[str, Sample]:
     wrong: Invalid | None = None
     for sample in samples_of(name):
         try:
-            return safe_template.check(source, sample.person, sample.about, heading), sample
+            return safe_template.check_template(source, sample.person, sample.about, heading), sample
         except Invalid as no:
             wrong = wrong or no
     assert wrong
     raise wrong
 
 
-def _misfit(said: Said, by: str) -> dict[str, str]:
+def _misfit(said: RenderedMessage, by: str) -> dict[str, str]:
     """What the channel itself would refuse."""
     if by == "whatsapp" and not all(
         letter.isdigit() or letter == "_" or "a" <= letter <= "z" for letter in said.subject
@@ -194,19 +196,19 @@ def _misfit(said: Said, by: str) -> dict[str, str]:
 
 def samples_of(name: str) -> Iterator[Sample]:
     """The latest things that such a message could be about; made up, when there are none."""
-    called, noun = next(iter(things(name).items()), ("", None))
+    called, noun = next(iter(subjects_of(name).items()), ("", None))
     rows = session.scalars(select(noun).order_by(noun.id.desc()).limit(MANY)).unique().all() if noun else []
     for row in rows:
         whose = getattr(row, "person", None)
-        yield Sample(whose if isinstance(whose, Person) else MadeUp(Person, "person"), {called: row})
+        yield Sample(whose if isinstance(whose, Person) else SampleValue(Person, "person"), {called: row})
     if not rows:
-        yield Sample(MadeUp(Person, "person"), {called: MadeUp(noun, called)} if called else {})
+        yield Sample(SampleValue(Person, "person"), {called: SampleValue(noun, called)} if called else {})
 
 
-def things(name: str) -> dict[str, type[Noun] | None]:
+def subjects_of(name: str) -> dict[str, type[Noun] | None]:
     """What a message is about, and how that is called in its words: as they came with the program, whatever the channel."""
-    originals = (template.original(name, by) for by in CHANNELS)
-    called = sorted({each for source in originals if source for each in safe_template.undeclared(source)})
+    originals = (template.default_text(name, by) for by in CHANNELS)
+    called = sorted({each for source in originals if source for each in safe_template.undeclared_variables(source)})
     return {each: _noun(each) for each in called}
 
 
@@ -217,5 +219,5 @@ def _noun(called: str) -> type[Noun] | None:
         return None
 
 
-def has_words(name: str, locale: str, by: str) -> bool:
-    return template.original(name, by) is not None or Wording.used(name, locale, by) is not None
+def has_text(name: str, locale: str, by: str) -> bool:
+    return template.default_text(name, by) is not None or Wording.published_version(name, locale, by) is not None

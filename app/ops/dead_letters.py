@@ -15,7 +15,7 @@ from app.kernel import access, clock
 from app.kernel.db import Noun, label_of_table, session
 from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import Job, Tick, job_label, job_schedule
-from app.kernel.workflow import Move, legal, moves, press
+from app.kernel.workflow import Move, available_moves, moves, press_move
 from app.messages.message import Message
 from app.messages.webhook_delivery import WebhookDelivery
 from app.money.reconcile.gateway_webhooks import Event
@@ -192,7 +192,9 @@ def _safe_retries(noun: type[Noun]) -> list[Move]:
 def _letter_row(row: Any, who: access.Actor) -> list[Cell]:
     why = str(getattr(row, LETTERS[type(row)][1])).strip().rpartition("\n")[2]
     buttons = [
-        Button(it.label, _move_url(row, it.name), it.careful) for it in legal(row, who) if not (it.asks or it.confirm)
+        Button(it.label, _move_url(row, it.name), it.careful)
+        for it in available_moves(row, who)
+        if not (it.asks or it.confirm)
     ]
     return [
         Cell(str(row), door_to(type(row), row.id) or ""),
@@ -208,9 +210,9 @@ def _move_url(row: Noun, move: str) -> str:
 
 def move_one(name: str, id: int, move: str) -> str:
     noun = _letter_noun(name)
-    row = access.find(noun, id)
-    press(row, move, {})
-    return f"{moves(noun)[move].happened(noun)}: {row}"
+    row = access.find_visible(noun, id)
+    press_move(row, move, {})
+    return f"{moves(noun)[move].done_text(noun)}: {row}"
 
 
 def move_all(name: str, move: str) -> str:
@@ -220,7 +222,7 @@ def move_all(name: str, move: str) -> str:
         raise Missing
     for id in session.scalars(_failed_rows(noun).with_only_columns(noun.id).order_by(noun.id).limit(AT_ONCE)).all():
         try:
-            press(access.find(noun, id), move, {})
+            press_move(access.find_visible(noun, id), move, {})
             done += 1
         except Refused as no:
             session.rollback()

@@ -36,7 +36,7 @@ def everything() -> Response:
 def _json_chunks(who: AccountSession, business: str) -> Iterator[str]:
     head = {"Held by": business, "About": who.mailbox, "Written": clock.now().isoformat(timespec="seconds")}
     yield json.dumps(head, ensure_ascii=False, indent=2)[:-2]
-    for label, rows in kept.told(who.ids):
+    for label, rows in kept.export_people(who.ids):
         yield f",\n  {json.dumps(label)}: {json.dumps(rows, ensure_ascii=False, indent=2)}"
     yield "\n}\n"
 
@@ -46,7 +46,11 @@ def ask() -> Any:
     """Show what will be deleted, what has to stay and why, and what prevents deletion."""
     who = current_session()
     return render_template(
-        "site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=""
+        "site/account_forget.html",
+        who=who,
+        needs=kept.reasons_to_keep(who.ids),
+        left=kept.describe_kept(who.ids),
+        refusal="",
     )
 
 
@@ -56,7 +60,7 @@ def forget() -> Any:
     who = current_session()
     if request.form.get("sure") != "yes":
         return _ask_again(who, Refused(say("Please tick the box to confirm. Deleted data can’t be restored."))), 422
-    left = kept.left(who.ids)
+    left = kept.describe_kept(who.ids)
     try:
         with acting(CUSTOMER), transaction():
             for person in who.people:
@@ -71,5 +75,9 @@ def forget() -> Any:
 
 def _ask_again(who: AccountSession, no: Refused) -> str:
     return render_template(
-        "site/account_forget.html", who=who, needs=kept.needs(who.ids), left=kept.left(who.ids), refusal=no.words
+        "site/account_forget.html",
+        who=who,
+        needs=kept.reasons_to_keep(who.ids),
+        left=kept.describe_kept(who.ids),
+        refusal=no.words,
     )

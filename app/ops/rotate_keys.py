@@ -9,7 +9,7 @@ from sqlalchemy import LargeBinary, Table, select, type_coerce, update
 
 from app.kernel.db import nouns, session, transaction
 from app.kernel.files import Upload
-from app.kernel.secrets import Sealed, is_fresh, seal_bytes, unseal_bytes
+from app.kernel.secrets import Sealed, has_current_key, seal_bytes, unseal_bytes
 
 AT_ONCE = 500
 
@@ -36,7 +36,7 @@ def _reseal_column(table: Table, column: Any, place: str) -> int:
                 .with_for_update()
             ).all()
             for id, sealed in rows:
-                if not is_fresh(bytes(sealed)):
+                if not has_current_key(bytes(sealed)):
                     anew = seal_bytes(unseal_bytes(bytes(sealed), place), place)
                     change = update(table).where(table.c.id == id).values({column.name: type_coerce(anew, LargeBinary)})
                     session.execute(change, execution_options={"unaudited": "The same words under another key."})

@@ -45,7 +45,7 @@ def _sentences_in_messages() -> Iterator[tuple[str, str]]:
         for file in sorted(ROOT.glob(f"templates/*/{folder}/*.txt")):
             source = file.read_text()
             if folder == "sms" or file.name.startswith("_") or "Hello {{ person.name }}," in source:
-                yield from ((each, str(file.relative_to(ROOT))) for each in template.sentences(source))
+                yield from ((each, str(file.relative_to(ROOT))) for each in template.source_sentences(source))
 
 
 def update_catalogues() -> Iterator[tuple[str, int]]:

@@ -20,7 +20,7 @@ from config import Settings
 
 def main() -> None:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
-    settings = Settings.read()
+    settings = Settings.from_environment()
     here = urlsplit(settings.sandbox_url)
     if not here.hostname or not here.port:
         raise SystemExit("SANDBOX_URL must have a host and a port, such as http://127.0.0.1:8001.")

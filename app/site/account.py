@@ -15,7 +15,7 @@ from app.kernel import clock
 from app.kernel.access import Actor, acting
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
-from app.kernel.people import Person, mailbox
+from app.kernel.people import Person, parse_email
 from app.kernel.translation import languages, say, speak
 from app.messages.code import MINUTES, Code
 from app.money.bills.bill import Bill
@@ -54,7 +54,7 @@ class SignedOut(Refused):
 def current_session() -> AccountSession:
     """Return the session of this browser: it expires after 30 minutes without activity, and after 12 hours."""
     kept = cookie.get("account") or {}
-    code = Code.known_by(str(kept.get("code", "")))
+    code = Code.find_by_handle(str(kept.get("code", "")))
     now = clock.now()
     if code is None or code.state != "used" or code.used_at is None or not code.is_for(str(kept.get("mailbox", ""))):
         raise SignedOut(say("Please sign in to continue."))
@@ -91,10 +91,10 @@ def ask() -> Any:
     """Send a code. The answer and its timing don’t reveal whether an account exists."""
     typed = request.form.get("email", "")
     try:
-        address = mailbox(typed)
+        address = parse_email(typed)
         limit_code_requests(address)
         with acting(CUSTOMER):
-            code = Code.ask(address)
+            code = Code.request(address)
     except Refused as no:
         session.rollback()
         return _email_form(typed, no), no.status
@@ -117,12 +117,12 @@ def code() -> Any:
 def check() -> Any:
     """Check the code, in the browser that requested it only: a code passed on to another person is useless."""
     asked = cookie.get("asking") or {}
-    found = Code.known_by(str(asked.get("code", "")))
+    found = Code.find_by_handle(str(asked.get("code", "")))
     if found is None:
         return redirect(url_for("account.enter"), 303)
     try:
         with acting(CUSTOMER):
-            found.enter(request.form.get("code", ""))
+            found.verify(request.form.get("code", ""))
     except Invalid as no:
         session.rollback()
         return _code_form(no), no.status
@@ -228,7 +228,7 @@ def settle() -> Any:
     try:
         with acting(CUSTOMER), transaction():
             for person in who.people:
-                person.lock().prefer(request.form.get("locale", ""), request.form.get("timezone", ""))
+                person.lock().set_preferences(request.form.get("locale", ""), request.form.get("timezone", ""))
     except Refused as no:
         session.rollback()
         return account_page(current_session(), no), no.status

@@ -50,9 +50,9 @@ def read_answers(edition: Edition | None, minutes: int) -> tuple[dict[str, Any],
 
 
 def _parse_answers(edition: Edition | None, minutes: int) -> tuple[dict[str, Any], dict[str, str]]:
-    answers = edition.picked(request.form.getlist) if edition else {}
+    answers = edition.answers_from_page(request.form.getlist) if edition else {}
     wrong: dict[str, str] = {}
-    for each in edition.asked if edition else ():
+    for each in edition.parsed_questions if edition else ():
         if each.kind != "file" or edition is None:
             continue
         if request.form.get(f"{each.name}-none"):
@@ -73,9 +73,9 @@ def keep_upload(chosen: FileStorage, asked: Question, edition: Edition, minutes:
         stream = cast(BinaryIO, chosen.stream)
         stream.seek(0)
         try:
-            return Upload.keep(stream, chosen.filename or "", asked, edition.form_id, minutes=minutes, once=once)
+            return Upload.store(stream, chosen.filename or "", asked, edition.form_id, minutes=minutes, once=once)
         except ValueError as no:
-            raise Invalid.fields_said({asked.name: str(no)}) from None
+            raise Invalid.for_fields({asked.name: str(no)}) from None
 
 
 def _chosen_file(files: Sequence[FileStorage]) -> FileStorage | None:

@@ -75,7 +75,7 @@ def install(app: Flask) -> None:
     settings: Settings = app.extensions["settings"]
     app.before_request(_choose_language)
     app.before_request(_refuse_null_characters)
-    app.before_request(lambda: feature.refuse_what_is_off(request.endpoint))
+    app.before_request(lambda: feature.require_feature(request.endpoint))
     app.url_defaults(_carry_language)
     app.teardown_request(lambda error: speak(ENGLISH))
     app.after_request(_add_headers)
@@ -227,7 +227,7 @@ _ALWAYS = {
 def _add_headers(response: Response) -> Response:
     settings: Settings = _settings()
     nonce = f" 'nonce-{g.nonce}'" if "nonce" in g else ""
-    pays_at = "".join(f" {each}" for each in settings.pays_at)
+    pays_at = "".join(f" {each}" for each in settings.payment_origins)
     around = " ".join(settings.embed_on if is_framed() else ()) or "'none'"
     policy = (
         f"default-src 'self'; script-src 'self'{nonce}; style-src 'self'{_style_sources()}; "

@@ -15,7 +15,7 @@ CARRIER = Actor("Messaging provider", "webhook")
 @hooks.get("/webhook/<name>")
 def greet(name: str) -> Response:
     """Answer the verification challenge of a provider."""
-    return Response(channel.named(name).greet(request.args), mimetype="text/plain")
+    return Response(channel.get_channel(name).answer_challenge(request.args), mimetype="text/plain")
 
 
 @hooks.post("/webhook/<name>")
@@ -23,5 +23,5 @@ def webhook(name: str) -> Response:
     """Verify and process at once. The response is empty, because some providers send its text to the customer."""
     path = request.path + (f"?{request.query_string.decode()}" if request.query_string else "")
     with acting(CARRIER):
-        delivery_reports.received(name, request.get_data(), dict(request.headers), path)
+        delivery_reports.apply_webhook(name, request.get_data(), dict(request.headers), path)
     return Response("", mimetype="text/plain")

@@ -120,7 +120,7 @@ def verify() -> Any:
     }
     wrong |= dict.fromkeys(given.keys() - set(names), "Unknown field.")
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     order = find_order("razorpay", given["razorpay_order_id"])
     if order is None:
         raise Missing
@@ -139,7 +139,7 @@ def put_together() -> Any:
     given = request.get_json(silent=True)
     tokens = given.get("bills") if isinstance(given, dict) and given.keys() == {"bills"} else None
     if not isinstance(tokens, list) or not all(isinstance(each, str) for each in tokens) or len(tokens) > MOST:
-        raise Invalid.fields_said({"bills": f"Send a list of at most {MOST} payment request tokens, and nothing else."})
+        raise Invalid.for_fields({"bills": f"Send a list of at most {MOST} payment request tokens, and nothing else."})
     with acting(CUSTOMER):
         made = Basket.for_bills(Bill.by_token(each) for each in tokens)
     return jsonify(_basket_json(made)), 201

@@ -51,7 +51,7 @@ def calendar(asha: Practitioner, settings: Settings) -> BusyCalendar:
         made = BusyCalendar(practitioner=asha, name="Private")
         session.add(made)
         session.flush()
-        made.connect(Address(f"{settings.shelf}mine.ics"))
+        made.connect(Address(f"{settings.sandbox_calendars}mine.ics"))
     return made
 
 

@@ -235,8 +235,8 @@ def test_the_refusals_are_those_of_the_public_page(slot: Slot, hold: Any, enter:
 
 def test_somebody_known_is_found_by_parts_and_stays_one_person(slot: Slot, enter: Enter) -> None:
     with transaction():
-        known = Person.meet(**MEERA)
-        Person.meet(**KABIR, timezone="Europe/Rome")
+        known = Person.find_or_create(**MEERA)
+        Person.find_or_create(**KABIR, timezone="Europe/Rome")
     dina = enter("dina")
 
     def found(words: str) -> list[str]:

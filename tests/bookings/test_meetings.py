@@ -57,10 +57,10 @@ def plan(google: str) -> Plan:
 
 @pytest.fixture
 def with_jitsi(app: Flask) -> Iterator[None]:
-    before = [place.named(each) for each in ("google", "room", "in_person")]
-    place.use(*before, Jitsi("https://meet.example.com/"))
+    before = [place.get_place(each) for each in ("google", "room", "in_person")]
+    place.configure(*before, Jitsi("https://meet.example.com/"))
     yield
-    place.use(*before)
+    place.configure(*before)
 
 
 def meeting_of(booking: Booking) -> Meeting:
@@ -136,15 +136,15 @@ def test_a_booking_that_moves_while_google_is_asked_ends_at_its_new_time(
 ) -> None:
     """Two responses may arrive in the wrong order: the one for an older time makes the meeting check again."""
     booking, new = paid(), open_slot(hours=96)
-    meeting, asks = meeting_of(booking), place.named("google").make
+    meeting, asks = meeting_of(booking), place.get_place("google").make
 
     def moves_meanwhile(wanted: Any) -> Any:
-        place.named("google").make = asks  # type: ignore[method-assign]
+        place.get_place("google").make = asks  # type: ignore[method-assign]
         booking.reschedule(NewTime(new.id))
         session.expire_all()
         return asks(wanted)
 
-    place.named("google").make = moves_meanwhile  # type: ignore[method-assign]
+    place.get_place("google").make = moves_meanwhile  # type: ignore[method-assign]
     meeting.settle()
     work_off()
     after = meeting_of(booking)
@@ -169,7 +169,7 @@ def test_what_somebody_took_off_the_calendar_by_hand_comes_back_with_the_next_mo
     booking, new = paid(), open_slot(hours=96)
     work_off()
     meeting = meeting_of(booking)
-    place.named("google").cancel(meeting.external_id)
+    place.get_place("google").cancel(meeting.external_id)
     again(booking).reschedule(NewTime(new.id))
     work_off()
     assert (meeting_of(booking).state, [each["status"] for each in events(google, meeting)]) == ("ready", ["confirmed"])

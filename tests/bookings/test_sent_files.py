@@ -15,7 +15,7 @@ from PIL import Image
 
 from app.kernel import privacy
 from app.kernel.db import session, transaction
-from app.kernel.files import Upload, sweep_what_nobody_took
+from app.kernel.files import Upload, delete_unused_uploads
 from app.kernel.forms import Form
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking
@@ -196,11 +196,11 @@ def test_what_nobody_took_is_swept_away_and_what_was_taken_stays(
     send(PDF, email="nobody")
     with later(minutes=40):
         assert send(report=session.query(Upload).one().token).status_code == 422, "it was kept for as long as a hold"
-        sweep_what_nobody_took()
+        delete_unused_uploads()
         assert (session.query(Upload).count(), {*folder.glob("*")}) == (0, before)
         send(PDF)
     with later(hours=30):
-        sweep_what_nobody_took()
+        delete_unused_uploads()
         assert len({*folder.glob("*")} - before) == 1
 
 
@@ -215,7 +215,7 @@ def test_a_sealed_file_is_sealed_on_the_disk_handed_out_to_its_owner_and_forgott
     (path,) = {*folder.glob("*")} - before
     assert PDF[:20] not in path.read_bytes()
     assert booking.answers == {}, "not even what it is called"
-    told = json.dumps(dict(privacy.told([person])))
+    told = json.dumps(dict(privacy.export_people([person])))
     assert "Diagnosis.pdf" in told
     (address,) = set(re.findall(r"/file/[\w-]+", told))
     assert client.get(address).data == PDF
@@ -226,4 +226,4 @@ def test_a_sealed_file_is_sealed_on_the_disk_handed_out_to_its_owner_and_forgott
     assert client.get(address).status_code == 404
     work_off()
     assert not path.exists()
-    assert "Diagnosis" not in json.dumps(dict(privacy.told([person])))
+    assert "Diagnosis" not in json.dumps(dict(privacy.export_people([person])))

@@ -20,7 +20,7 @@ from sqlalchemy.dialects.postgresql import Range
 
 from app.desk.sign_in.security import add_user
 from app.kernel import clock
-from app.kernel.access import visible
+from app.kernel.access import visible_rows
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.packs.bookings.booking import slot_generator as arranging
@@ -724,5 +724,5 @@ def test_whoever_gives_it_as_the_second_finds_it_among_their_own(
     booking = hold(both)
     hold(open_slot(hours=80))
     with by("devm"):
-        assert [each.id for each in session.scalars(visible(Slot))] == [both.id]
-        assert [each.id for each in session.scalars(visible(Booking))] == [booking.id]
+        assert [each.id for each in session.scalars(visible_rows(Slot))] == [both.id]
+        assert [each.id for each in session.scalars(visible_rows(Booking))] == [booking.id]

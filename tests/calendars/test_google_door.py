@@ -15,7 +15,7 @@ from flask import Flask
 
 from app.calendars import google as door
 from app.calendars.google import Google, Keys
-from app.calendars.place import Again, Never, Wanted
+from app.calendars.place import MeetingRequest, PermanentFailure, RetryLater
 from app.kernel import clock
 from config import Settings
 from tests.conftest import PATIENCE
@@ -34,9 +34,9 @@ def keys(settings: Settings) -> Keys:
 
 
 @pytest.fixture
-def wanted(app: Flask) -> Wanted:
+def wanted(app: Flask) -> MeetingRequest:
     start = clock.ahead(days=2)
-    return Wanted(
+    return MeetingRequest(
         f"booking {start.timestamp()}",
         "First",
         "About",
@@ -82,7 +82,7 @@ def plan(sandbox: str, fault: str, **how: Any) -> None:
 
 
 def test_a_service_account_that_may_act_for_somebody_makes_links(
-    sandbox: str, at: Any, keys: Keys, robot: tuple[str, str], wanted: Wanted
+    sandbox: str, at: Any, keys: Keys, robot: tuple[str, str], wanted: MeetingRequest
 ) -> None:
     requests.post(
         f"{sandbox}/google/service-accounts",
@@ -91,16 +91,16 @@ def test_a_service_account_that_may_act_for_somebody_makes_links(
     )
     assert "/meet/" in at(replace(keys, service_account=robot[0], host=HOST)).make(wanted).join_url
     for host, words in (("", "GOOGLE_HOST"), ("boss@practice.example", "domain-wide delegation")):
-        with pytest.raises(Never, match=words):
+        with pytest.raises(PermanentFailure, match=words):
             at(replace(keys, service_account=robot[0], host=host)).try_out("")
 
 
-def test_keys_that_do_not_count_are_said_to_be_so(at: Any, keys: Keys, wanted: Wanted) -> None:
-    with pytest.raises(Never, match="Sign in again"):
+def test_keys_that_do_not_count_are_said_to_be_so(at: Any, keys: Keys, wanted: MeetingRequest) -> None:
+    with pytest.raises(PermanentFailure, match="Sign in again"):
         at(replace(keys, refresh_token="ended")).make(wanted)
 
 
-def test_the_same_is_made_once_and_found_again(sandbox: str, at: Any, keys: Keys, wanted: Wanted) -> None:
+def test_the_same_is_made_once_and_found_again(sandbox: str, at: Any, keys: Keys, wanted: MeetingRequest) -> None:
     google = at(keys)
     made = google.make(wanted)
     later = replace(
@@ -113,45 +113,45 @@ def test_the_same_is_made_once_and_found_again(sandbox: str, at: Any, keys: Keys
 
 
 def test_a_link_that_takes_its_time_is_asked_for_again_and_one_that_never_comes_leaves_nothing_behind(
-    sandbox: str, at: Any, keys: Keys, wanted: Wanted, monkeypatch: pytest.MonkeyPatch
+    sandbox: str, at: Any, keys: Keys, wanted: MeetingRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door, "PAUSES", (0.01, 0.01))
     plan(sandbox, "pending", path="POST /calendar")
     assert "/meet/" in at(keys).make(wanted).join_url
     plan(sandbox, "failing", path="POST /calendar")
     other = replace(wanted, key="other " + wanted.key)
-    with pytest.raises(Never, match="no link"):
+    with pytest.raises(PermanentFailure, match="no link"):
         at(keys).make(other)
     assert requests.get(f"{sandbox}/google/events.json", timeout=PATIENCE).json()[0]["status"] == "cancelled"
 
 
 @pytest.mark.parametrize("fault", ["503", "429", "403_rate", "empty", "reply_lost", "slow"])
 def test_bad_days_are_asked_again_and_never_a_no(
-    sandbox: str, at: Any, keys: Keys, wanted: Wanted, monkeypatch: pytest.MonkeyPatch, fault: str
+    sandbox: str, at: Any, keys: Keys, wanted: MeetingRequest, monkeypatch: pytest.MonkeyPatch, fault: str
 ) -> None:
     monkeypatch.setattr(door, "WAIT", 0.3)
     plan(sandbox, fault, path="POST /calendar", seconds=0.6)
-    with pytest.raises(Again):
+    with pytest.raises(RetryLater):
         at(keys).make(wanted)
 
 
-def test_a_calendar_says_when_it_is_busy_or_that_it_is_not_shared(at: Any, keys: Keys, wanted: Wanted) -> None:
+def test_a_calendar_says_when_it_is_busy_or_that_it_is_not_shared(at: Any, keys: Keys, wanted: MeetingRequest) -> None:
     google = at(keys, calendar=f"c{wanted.starts_at.timestamp():.0f}@practice.example")
     made = google.make(wanted)
     span = (wanted.starts_at.replace(microsecond=0), wanted.ends_at.replace(microsecond=0))
     assert google.busy(google.calendar, clock.now(), clock.ahead(days=9)) == [span]
     google.cancel(made.external_id)
     assert google.busy(google.calendar, clock.now(), clock.ahead(days=9)) == []
-    with pytest.raises(Never, match="Share the calendar"):
+    with pytest.raises(PermanentFailure, match="Share the calendar"):
         google.busy("nobody@practice.example", clock.now(), clock.ahead(days=9))
 
 
-def test_without_anybody_there_it_is_asked_again(keys: Keys, wanted: Wanted) -> None:
+def test_without_anybody_there_it_is_asked_again(keys: Keys, wanted: MeetingRequest) -> None:
     nowhere = Google(
         practice="a",
         keys=replace(keys, token_url="http://127.0.0.1:1/token"),
         calendar="primary",
         url="http://127.0.0.1:1",
     )
-    with pytest.raises(Again):
+    with pytest.raises(RetryLater):
         nowhere.make(wanted)

@@ -8,8 +8,8 @@ import pytest
 from icalendar import Calendar
 
 from app.calendars import ics
-from app.calendars.ics import Entry, Taken, feed, invitation, taken
-from app.calendars.place import Never
+from app.calendars.ics import BusyTime, Entry, busy_times, feed, invitation
+from app.calendars.place import PermanentFailure
 
 SINCE, UNTIL = datetime(2026, 11, 21, tzinfo=UTC), datetime(2027, 4, 1, tzinfo=UTC)
 ENTRY = Entry(
@@ -33,12 +33,13 @@ def calendar(*events: str) -> bytes:
 
 def said(content: bytes, zone: str = "Asia/Kolkata") -> list[tuple[str, str]]:
     return [
-        (f"{each.starts_at:%m-%d %H:%M}", f"{each.ends_at:%m-%d %H:%M}") for each in taken(content, zone, SINCE, UNTIL)
+        (f"{each.starts_at:%m-%d %H:%M}", f"{each.ends_at:%m-%d %H:%M}")
+        for each in busy_times(content, zone, SINCE, UNTIL)
     ]
 
 
 def test_an_invitation_is_read_back_as_it_was_meant() -> None:
-    ics.speak_for(name="Asha & Dev", email="hello@asha.example", host="asha.example")
+    ics.configure(name="Asha & Dev", email="hello@asha.example", host="asha.example")
     raw = invitation(ENTRY)
     read = Calendar.from_ical(raw)
     (event,) = read.walk("VEVENT")
@@ -91,7 +92,7 @@ def test_what_repeats_keeps_its_hour_when_the_clocks_change_and_skips_what_it_sk
     ],
 )
 def test_only_what_takes_time_is_busy(event: str, times: list[tuple[str, str]]) -> None:
-    ics.speak_for(name="Asha & Dev", email="hello@asha.example", host="asha.example")
+    ics.configure(name="Asha & Dev", email="hello@asha.example", host="asha.example")
     assert said(calendar(event)) == times
 
 
@@ -108,10 +109,10 @@ def test_only_what_takes_time_is_busy(event: str, times: list[tuple[str, str]]) 
     ],
 )
 def test_what_cannot_be_followed_is_refused_in_words(content: bytes) -> None:
-    with pytest.raises(Never, match=r"calendar .*\."):
-        taken(content, "Asia/Kolkata", SINCE, UNTIL)
+    with pytest.raises(PermanentFailure, match=r"calendar .*\."):
+        busy_times(content, "Asia/Kolkata", SINCE, UNTIL)
 
 
 def test_a_taken_time_knows_its_order() -> None:
-    early, late = Taken(SINCE, UNTIL), Taken(UNTIL, UNTIL)
+    early, late = BusyTime(SINCE, UNTIL), BusyTime(UNTIL, UNTIL)
     assert sorted([late, early]) == [early, late]

@@ -185,7 +185,7 @@ def letters(sandbox: str) -> list[Any]:
 @pytest.fixture
 def hook(app: Flask, settings: Settings) -> Webhook:
     with transaction():
-        made = Webhook(name="Their program", address=settings.listener, events="payment.capture")
+        made = Webhook(name="Their program", address=settings.sandbox_listener, events="payment.capture")
         session.add(made)
     return made
 

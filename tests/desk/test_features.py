@@ -162,7 +162,7 @@ def test_another_process_hears_of_it_within_seconds(
 
 def test_what_is_not_kept_is_not_told(app: Flask) -> None:
     with pytest.raises(Refused), transaction():
-        FeatureSwitch.turn("account", on=False)
+        FeatureSwitch.set_feature("account", on=False)
         raise Refused("Not after all.")
     assert is_on("account")
 
@@ -183,6 +183,6 @@ def test_a_declaration_that_makes_no_sense_does_not_load(app: Flask) -> None:
     try:
         for wrong in ([Feature("a", "A", "", within="nosuch")], [Feature("a", "A", ""), Feature("a", "A", "")]):
             with pytest.raises(TypeError):
-                feature.know(wrong)
+                feature.register_features(wrong)
     finally:
-        feature.know(every)
+        feature.register_features(every)

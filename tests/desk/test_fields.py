@@ -267,7 +267,7 @@ def test_a_line_of_history_is_one_change(enter: Enter, token: Token, client: Fla
     meera = somebody()
     client.put(f"/api/v1/person/{meera.id}", json={"more.shoe_size": "42"}, headers=token("dina"))
     session.rollback()
-    line = session.scalars(select(Change).where(*Change.of(meera)).order_by(Change.id.desc()).limit(1)).one()
+    line = session.scalars(select(Change).where(*Change.about_row(meera)).order_by(Change.id.desc()).limit(1)).one()
     assert (line.before, line.after) == ({"more": None}, {"more": {"shoe_size": "42"}})
 
 
@@ -298,7 +298,7 @@ def test_a_guard_holds_for_all_of_them(
     asha: Practitioner,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setitem(access._guards, Person, {**access.guarded(Person), "more": {"Accountant": most}})
+    monkeypatch.setitem(access._guards, Person, {**access.column_guards(Person), "more": {"Accountant": most}})
     add(enter("ada"), listed="on")
     lead(enter("ada"))
     meera = somebody(shoe_size="Wide ones", looked_after_by=asha.id)
@@ -697,7 +697,7 @@ def test_what_is_found_by_a_field_is_chosen_by_it_and_hidden_from_whom_it_is_hid
     ]
     assert (listed(desk, "garden", "slot"), listed(desk, "attic", "slot")) == (True, False)
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever")) == (["Meera Iyer"], True)
-    monkeypatch.setitem(access._guards, Person, {**access.guarded(Person), "more": {"Accountant": "hidden"}})
+    monkeypatch.setitem(access._guards, Person, {**access.column_guards(Person), "more": {"Accountant": "hidden"}})
     process_cache.clear_all()
     assert (hits(enter("anil"), "fever"), listed(enter("anil"), "fever"), listed(enter("anil"), "meera")) == (
         [],

@@ -16,7 +16,7 @@ from app.desk.declare.resource import resource_of
 from app.desk.imports.csv_table import cell_to_form_value
 from app.kernel.audit import Change
 from app.kernel.db import session, within_a_sentence
-from app.kernel.workflow import past
+from app.kernel.workflow import past_tense
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.offer.practitioner import Practitioner
 from app.packs.bookings.offer.slot import Slot
@@ -92,18 +92,28 @@ def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter
     ],
 )
 def test_what_was_done_is_the_button_in_the_past(label: str, after: str) -> None:
-    assert past(label) == after
+    assert past_tense(label) == after
 
 
 def test_the_history_is_read_by_people(booking: Booking, enter: Enter) -> None:
     line = Change(noun="busy_calendar", row_id=3, verb="added", name="the command line", door="command")
-    assert (line.event, line.who, line.source, line.by) == ("Created", "System", "Command line", "by the system")
+    assert (line.event, line.who, line.source, line.attribution) == (
+        "Created",
+        "System",
+        "Command line",
+        "by the system",
+    )
     theirs = Change(noun="booking", row_id=3, verb="cancel", name="Customer", door="site")
-    assert (theirs.who, theirs.by) == ("Customer", "by the customer")
+    assert (theirs.who, theirs.attribution) == ("Customer", "by the customer")
     itself = Change(noun="booking", row_id=3, verb="cancel", name="Automation “Thank them”", door="worker")
-    assert (itself.who, itself.by) == ("Automation “Thank them”", "by the automation “Thank them”")
+    assert (itself.who, itself.attribution) == ("Automation “Thank them”", "by the automation “Thank them”")
     gone = Change(noun="of_a_pack_that_went", row_id=3, verb="blew_up", name="Dina", door="api", user_id=2)
-    assert (gone.event, gone.who, gone.source, gone.by) == ("Blew up", "Dina", "REST API", "by Dina via the API")
+    assert (gone.event, gone.who, gone.source, gone.attribution) == (
+        "Blew up",
+        "Dina",
+        "REST API",
+        "by Dina via the API",
+    )
     page = enter("omar").get("/desk/change/").text
     for head in ("Time", "User", "Source", "Event", "Record", "ID"):
         assert f">{head}<" in page, head

@@ -137,7 +137,7 @@ def test_books_that_do_not_balance_are_red_and_wait_on_the_first_page(
 
 def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: Any) -> None:
     with transaction():
-        person = Person.meet(**MEERA)
+        person = Person.find_or_create(**MEERA)
         session.flush()
     for days, rupees in ((0, 100), (3, 50), (4, -30)):
         with clock.frozen_at(NOON + timedelta(days=days)), transaction():
@@ -162,7 +162,7 @@ def test_a_statement_runs_from_what_was_there_to_what_is_left(app: Flask, ask: A
 
 def test_sums_are_never_made_across_currencies(app: Flask, ask: Any, enter: Enter) -> None:
     with transaction():
-        person = Person.meet(**MEERA)
+        person = Person.find_or_create(**MEERA)
         session.flush()
         post("rupees", "Rupees", ("cash", inr(100)), ("received", inr(-100)), about=person, person=person)
         post(
@@ -342,7 +342,7 @@ def test_a_period_that_ends_before_it_begins_is_refused_and_stays_in_the_form(ap
 
 def test_a_long_report_is_cut_on_the_page_and_whole_in_the_spreadsheet(app: Flask, enter: Enter) -> None:
     with transaction():
-        person = Person.meet(**MEERA)
+        person = Person.find_or_create(**MEERA)
         session.flush()
         for each in range(110):
             post(f"trial {each}", "Trial", ("cash", inr(1)), ("received", inr(-1)), about=person)

@@ -168,4 +168,4 @@ def test_it_ends_by_itself(enter: Enter, app: Flask, monkeypatch: pytest.MonkeyP
 
 def test_what_is_marked_for_a_made_role_means_nothing_by_itself() -> None:
     who = Actor("x", "desk", 1, frozenset({"Made"}), frozenset({"Rows.can_be_those_of_Desk"}))
-    assert not any(who.sees_like(resource.noun) for resource in registered_resources())
+    assert not any(who.inherited_roles(resource.noun) for resource in registered_resources())

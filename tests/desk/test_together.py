@@ -178,7 +178,7 @@ def test_a_long_timeline_goes_on_with_the_older_ones(booking: Booking, enter: En
 def test_what_was_said_about_somebody_is_handed_out_and_forgotten_with_them(booking: Booking, enter: Enter) -> None:
     say(enter("dina"), booking, "Afraid of dogs.")
     enter("dina").post(f"/desk/booking/{booking.id}/task", data={"title": "Ask Meera about the dog"})
-    held = dict(privacy.told([booking.person_id]))
+    held = dict(privacy.export_people([booking.person_id]))
     assert "Afraid of dogs." in held["Note"][0].values()
     with transaction():
         privacy.forget([booking.person_id])

@@ -238,8 +238,11 @@ OURS = {
 
 
 def test_several_are_set_up_side_by_side() -> None:
-    assert [each.key for each in oidc.configured_providers(Settings.read(SAFE | OURS))] == ["google", "my-company"]
-    assert oidc.configured_providers(Settings.read(SAFE)) == []
+    assert [each.key for each in oidc.configured_providers(Settings.from_environment(SAFE | OURS))] == [
+        "google",
+        "my-company",
+    ]
+    assert oidc.configured_providers(Settings.from_environment(SAFE)) == []
 
 
 @pytest.mark.parametrize(
@@ -253,4 +256,4 @@ def test_several_are_set_up_side_by_side() -> None:
 )
 def test_half_a_provider_is_refused_at_the_start(wrong: dict[str, str]) -> None:
     with pytest.raises(Unsafe, match="OAUTH_"):
-        Settings.read(SAFE | OURS | wrong)
+        Settings.from_environment(SAFE | OURS | wrong)

@@ -14,7 +14,7 @@ from flask import Flask
 from app.desk.built_in.money_resources import money
 from app.desk.built_in.resources import house
 from app.kernel import jobs
-from app.kernel.workflow import moves, questions
+from app.kernel.workflow import move_questions, moves
 from app.packs import PACKS
 from config import Settings
 
@@ -36,7 +36,7 @@ def contracts(app: Flask) -> Iterator[str]:
                 yield f"move {resource.name} {move.name} to {move.to or 'wherever it leads'}"
                 yield from (
                     f"move {resource.name} {move.name} asks {each.name}"
-                    for each in (questions(move.asks) if move.asks else ())
+                    for each in (move_questions(move.asks) if move.asks else ())
                 )
         for report in pack.reports:
             yield from (f"report {report.name} asks {each.name}" for each in report.questions)

@@ -20,10 +20,10 @@ from app.desk.built_in.resources import house
 from app.desk.declare.resource import Resource
 from app.desk.lists import filters
 from app.kernel import db
-from app.kernel.access import within
+from app.kernel.access import scope_condition
 from app.kernel.audit import Change
 from app.kernel.db import session
-from app.kernel.workflow import moves, questions
+from app.kernel.workflow import move_questions, moves
 from app.packs import PACKS
 from tests.conftest import CAST
 
@@ -50,7 +50,7 @@ def may(resource: Resource, name: str, verb: str) -> bool:
 
 def visible_ids(resource: Resource, name: str, by: Any) -> set[int]:
     with by(name):
-        return set(session.scalars(select(resource.noun.id).where(within(resource.noun))))
+        return set(session.scalars(select(resource.noun.id).where(scope_condition(resource.noun))))
 
 
 def all_ids(resource: Resource) -> set[int]:
@@ -348,7 +348,7 @@ def test_every_move_from_every_state_by_everybody(
         mine = visible_ids(resource, name, by) if reads(resource, name) else all_ids(resource)
         row, headers = max(mine), token(name)
         for move in moves(noun).values():
-            asks = {each.name: "2026-11-24" for each in questions(move.asks)} if move.asks else {}
+            asks = {each.name: "2026-11-24" for each in move_questions(move.asks)} if move.asks else {}
             for state in (
                 noun.states if move.by and may(resource, name, move.name) else noun.states[:1]
             ):  # without the right, no state matters

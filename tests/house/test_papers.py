@@ -43,18 +43,18 @@ def test_every_setting_is_named_and_explained_in_the_example() -> None:
 
 
 def test_settings_that_are_safe_are_taken() -> None:
-    settings = Settings.read(SAFE)
+    settings = Settings.from_environment(SAFE)
     assert settings.razorpay_webhook_secrets == ("new", "old")
     assert not settings.sandboxed
-    assert (settings.stripe_key, settings.pays_at) == ("", ("https://api.razorpay.com",))
+    assert (settings.stripe_key, settings.payment_origins) == ("", ("https://api.razorpay.com",))
 
 
 def test_stripe_can_stand_beside_razorpay_or_instead_of_it() -> None:
-    both = Settings.read(SAFE | STRIPE)
+    both = Settings.from_environment(SAFE | STRIPE)
     assert both.stripe_webhook_secrets == ("whsec_new", "whsec_old")
-    assert both.pays_at == ("https://api.razorpay.com", "https://checkout.stripe.com")
-    alone = Settings.read(SAFE | STRIPE | {"RAZORPAY_KEY_ID": ""})
-    assert (alone.razorpay_key, alone.pays_at) == ("", ("https://checkout.stripe.com",))
+    assert both.payment_origins == ("https://api.razorpay.com", "https://checkout.stripe.com")
+    alone = Settings.from_environment(SAFE | STRIPE | {"RAZORPAY_KEY_ID": ""})
+    assert (alone.razorpay_key, alone.payment_origins) == ("", ("https://checkout.stripe.com",))
 
 
 @pytest.mark.parametrize(
@@ -70,16 +70,16 @@ def test_stripe_can_stand_beside_razorpay_or_instead_of_it() -> None:
 )
 def test_what_would_be_wrong_on_every_invoice_is_refused_before_the_first(wrong: dict[str, str], words: str) -> None:
     with pytest.raises(Unsafe, match=words):
-        create_app(Settings.read(SAFE | wrong))
+        create_app(Settings.from_environment(SAFE | wrong))
 
 
 def test_without_keys_the_sandbox_stands_in_for_both() -> None:
     here = {"FRONTDESK_ENV": "demo", "RAZORPAY_KEY_ID": "", "SANDBOX_URL": "http://127.0.0.1:1"}
-    sandboxed = Settings.read(SAFE | here)
-    assert (sandboxed.stripe_url, sandboxed.pays_at) == ("http://127.0.0.1:1/sandbox/stripe", ())
+    sandboxed = Settings.from_environment(SAFE | here)
+    assert (sandboxed.stripe_url, sandboxed.payment_origins) == ("http://127.0.0.1:1/sandbox/stripe", ())
     assert sandboxed.stripe_webhook_secrets[0].startswith("whsec_")
-    tried = Settings.read(SAFE | here | STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"})
-    assert (tried.sandboxed, tried.stripe_url, tried.pays_at) == (
+    tried = Settings.from_environment(SAFE | here | STRIPE | {"STRIPE_SECRET_KEY": "sk_test_x"})
+    assert (tried.sandboxed, tried.stripe_url, tried.payment_origins) == (
         True,
         "https://api.stripe.com",
         ("https://checkout.stripe.com",),
@@ -123,14 +123,14 @@ def test_without_keys_the_sandbox_stands_in_for_both() -> None:
 )
 def test_an_unsafe_setting_stops_the_start_with_a_sentence(change: dict[str, str], words: str) -> None:
     with pytest.raises(Unsafe, match=words):
-        Settings.read(SAFE | change)
+        Settings.from_environment(SAFE | change)
 
 
 def test_no_secret_is_printed_with_the_settings() -> None:
     assert "live-secret" not in repr(
-        Settings.read(SAFE | {"RAZORPAY_KEY_SECRET": "live-secret", "SMTP_PASSWORD": "live-secret"})
+        Settings.from_environment(SAFE | {"RAZORPAY_KEY_SECRET": "live-secret", "SMTP_PASSWORD": "live-secret"})
     )
-    assert "sk_live_x" not in repr(Settings.read(SAFE | STRIPE))
+    assert "sk_live_x" not in repr(Settings.from_environment(SAFE | STRIPE))
 
 
 def test_the_migrations_make_exactly_the_tables_that_the_nouns_declare(app: Flask) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.desk.declare.resource import Resource
 from app.kernel import access
-from app.kernel.access import everything, own, visible
+from app.kernel.access import everything, own, visible_rows
 from app.kernel.db import session
 from app.kernel.errors import Missing
 from app.kernel.numbering import Series
@@ -27,22 +27,22 @@ def test_a_practitioner_sees_their_own_bookings_and_nobody_elses(
 ) -> None:
     hers, his = hold(open_slot()), hold(open_slot(of=dev))
     with by("asha"):
-        assert list(session.scalars(visible(Booking))) == [hers]
+        assert list(session.scalars(visible_rows(Booking))) == [hers]
         with pytest.raises(Missing):
-            access.find(Booking, his.id)
+            access.find_visible(Booking, his.id)
     with by("dina"):
-        assert len(session.scalars(visible(Booking)).all()) == 2
+        assert len(session.scalars(visible_rows(Booking)).all()) == 2
 
 
 def test_somebody_without_a_role_sees_nothing(slot: Slot, hold: Any, by: Any) -> None:
     hold(slot)
     with by("nobody"):
-        assert session.scalars(visible(Booking)).all() == []
+        assert session.scalars(visible_rows(Booking)).all() == []
 
 
 def test_a_noun_that_nobody_declared_is_for_nobody(app: Any, by: Any) -> None:
     with by("dina"):
-        assert session.scalar(select(access.within(Series))) is False
+        assert session.scalar(select(access.scope_condition(Series))) is False
 
 
 def test_a_resource_without_a_scope_does_not_load() -> None:
@@ -83,9 +83,9 @@ def test_a_link_has_128_random_bits_and_a_signature(slot: Slot, hold: Any) -> No
 def test_a_changed_key_still_believes_the_old_links(app: Any, slot: Slot, hold: Any, settings: Any) -> None:
     booking = hold(slot)
     old = booking.token
-    access.sign_with("a new key that is long enough to be one", settings.secret_key)
+    access.configure("a new key that is long enough to be one", settings.secret_key)
     try:
         assert booking.token != old
         assert Booking.by_token(old) is booking
     finally:
-        access.sign_with(settings.secret_key)
+        access.configure(settings.secret_key)

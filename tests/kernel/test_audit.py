@@ -25,7 +25,7 @@ def _lines(noun: str) -> list[Change]:
 
 def test_adding_changing_and_removing_each_leave_one_line(app: Flask) -> None:
     with transaction():
-        person = Person.meet(**MEERA)
+        person = Person.find_or_create(**MEERA)
     with transaction():
         person.name = "Meera I."
         session.flush()
@@ -41,7 +41,7 @@ def test_adding_changing_and_removing_each_leave_one_line(app: Flask) -> None:
 @pytest.mark.parametrize("door", ["worker", "webhook", "command", "clock"])
 def test_the_history_needs_no_user(app: Flask, door: str) -> None:
     with acting(Actor("somebody", door)), transaction():
-        Person.meet(**MEERA)
+        Person.find_or_create(**MEERA)
     (line,) = _lines("person")
     assert (line.name, line.door, line.user_id) == ("somebody", door, None)
 
@@ -49,18 +49,18 @@ def test_the_history_needs_no_user(app: Flask, door: str) -> None:
 @pytest.mark.parametrize("statement", ["update change set why = 'x'", "delete from change", "truncate change"])
 def test_the_database_itself_keeps_the_history(app: Flask, statement: str) -> None:
     with transaction():
-        Person.meet(**MEERA)
+        Person.find_or_create(**MEERA)
     with pytest.raises(IntegrityError, match="History is written once"), db.engine().begin() as connection:
         connection.execute(text(statement))
 
 
 def test_what_was_rolled_back_did_not_happen(app: Flask) -> None:
     with pytest.raises(ZeroDivisionError), transaction():
-        Person.meet(**MEERA)
+        Person.find_or_create(**MEERA)
         session.flush()
         raise ZeroDivisionError
     with transaction():
-        Person.meet(**MEERA | {"name": "Kabir Shah"})
+        Person.find_or_create(**MEERA | {"name": "Kabir Shah"})
     assert [line.after["name"] for line in _lines("person")] == ["Kabir Shah"]
 
 

@@ -28,7 +28,7 @@ def test_a_transaction_keeps_all_of_it_or_none(app: Flask) -> None:
 def test_a_transaction_inside_a_transaction_is_the_same_one(app: Flask) -> None:
     with pytest.raises(ZeroDivisionError), transaction():
         with transaction():
-            Person.meet(**MEERA)
+            Person.find_or_create(**MEERA)
         raise ZeroDivisionError
     assert session.scalar(select(Person.id)) is None
 
@@ -64,7 +64,7 @@ def test_a_connection_is_given_on_as_if_nobody_had_looked_with_it(app: Flask) ->
 
 def _breaks_off_and_keeps_nothing() -> None:
     with pytest.raises(ZeroDivisionError), transaction():
-        Person.meet(**MEERA)
+        Person.find_or_create(**MEERA)
         session.flush()
         raise ZeroDivisionError
     assert session.scalar(select(Person.id)) is None

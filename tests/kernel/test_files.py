@@ -26,7 +26,7 @@ def test_a_picture_is_drawn_again_upright_and_without_what_the_camera_wrote(app:
     exif = Image.Exif()
     exif[0x0112], exif[0x010F] = 6, "A camera that knows where it was"
     with transaction():
-        picture = Picture.keep(drawn("JPEG", exif=exif), "../../etc/me.jpg")
+        picture = Picture.store(drawn("JPEG", exif=exif), "../../etc/me.jpg")
     assert (picture.width, picture.height, picture.name) == (100, 200, "me.jpg")
     with Image.open(picture.path) as kept:
         assert (kept.format, dict(kept.getexif())) == ("WEBP", {})
@@ -44,12 +44,12 @@ def test_a_picture_is_drawn_again_upright_and_without_what_the_camera_wrote(app:
 )
 def test_what_is_no_picture_is_refused(app: object, raw: bytes) -> None:
     with pytest.raises(Invalid, match="highlighted fields"):
-        Picture.keep(BytesIO(raw), "me.png")
+        Picture.store(BytesIO(raw), "me.png")
 
 
 def test_a_picture_that_is_too_large_is_refused(app: object) -> None:
     with pytest.raises(Invalid) as no:
-        Picture.keep(BytesIO(b"\0" * (LARGEST + 1)), "me.png")
+        Picture.store(BytesIO(b"\0" * (LARGEST + 1)), "me.png")
     assert no.value.fields == {"photo": "Upload an image of 8 MB or less."}
 
 

@@ -57,7 +57,7 @@ THREE = [{"en": "Past", "hi": "अतीत"}, {"en": "Present"}, {"en": "Future
     ],
 )
 def test_an_answer_is_kept_as_what_it_is(question: Question, typed: Any, kept: Any) -> None:
-    assert question.read(typed) == kept
+    assert question.parse(typed) == kept
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_an_answer_is_kept_as_what_it_is(question: Question, typed: Any, kept: A
 )
 def test_what_cannot_be_taken_is_said_in_a_sentence(question: Question, typed: Any, words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        question.read(typed)
+        question.parse(typed)
 
 
 # --- editions ---------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def written(*questions: dict[str, str]) -> Form:
         session.add(form)
         session.flush()
         for each in questions:
-            form.ask(each)
+            form.save_question(each)
         form.publish()
     return form
 
@@ -139,17 +139,17 @@ def edition(form: Form) -> Edition:
 def test_everything_that_is_wrong_is_said_at_once(app: Flask) -> None:
     form = written(TOPIC, DETAIL, HOUR)
     with pytest.raises(Invalid) as no:
-        edition(form).read({"what_is_it_about": "Love", "best_hour": "25:00", "price": 1})
+        edition(form).parse({"what_is_it_about": "Love", "best_hour": "25:00", "price": 1})
     assert no.value.fields.keys() == {"what_is_it_about", "best_hour", "price"}
 
 
 def test_a_question_is_asked_only_after_the_answer_it_depends_on(app: Flask) -> None:
     asked = edition(written(TOPIC, DETAIL, HOUR))
-    assert asked.read({"what_is_it_about": "Work", "since_when": "let go"}).kept["sealed_answers"] is None
+    assert asked.parse({"what_is_it_about": "Work", "since_when": "let go"}).columns["sealed_answers"] is None
     with pytest.raises(Invalid, match="highlighted") as no:
-        asked.read({"what_is_it_about": "Health"})
+        asked.parse({"what_is_it_about": "Health"})
     assert no.value.fields.keys() == {"since_when"}
-    given = asked.read({"what_is_it_about": "Health", "since_when": "May", "best_hour": "unknown"})
+    given = asked.parse({"what_is_it_about": "Health", "since_when": "May", "best_hour": "unknown"})
     assert (given.plain, given.secret) == (
         {"what_is_it_about": "Health", "best_hour": "unknown"},
         {"since_when": "May"},
@@ -161,7 +161,7 @@ def test_what_depends_on_something_that_is_not_asked_is_not_asked_either(app: Fl
     more = {"label": "Sure?", "kind": "yes_no", "asked_if": "what_is_it_about", "equals": "Health"}
     last = {"label": "How sure?", "kind": "text", "required": "on", "asked_if": "sure", "equals": "yes"}
     asked = edition(written(TOPIC, more, last))
-    assert asked.read({"what_is_it_about": "Work", "sure": "yes", "how_sure": "very"}).plain == {
+    assert asked.parse({"what_is_it_about": "Work", "sure": "yes", "how_sure": "very"}).plain == {
         "what_is_it_about": "Work"
     }
 
@@ -171,13 +171,13 @@ def test_old_answers_keep_their_questions_for_ever(app: Flask, slot: Slot, servi
     with transaction():
         service.form = form
     before = Booking.hold(slot, MEERA, {"what_is_it_about": "Work"})
-    form.ask(TOPIC | {"label": "Which matter?", "options": "Love\nHealth"}, instead="what_is_it_about")
+    form.save_question(TOPIC | {"label": "Which matter?", "options": "Love\nHealth"}, instead="what_is_it_about")
     assert form.changes == ["“Which matter?” has changed: label, options."]
-    assert edition(form).asked[0].says() == "What is it about?"
+    assert edition(form).parsed_questions[0].text() == "What is it about?"
     form.publish()
     session.expire_all()
-    assert [*before.said()] == [("What is it about?", "Work", False)]
-    assert (edition(form).number, edition(form).asked[0].says("hi")) == (2, "Which matter?")
+    assert [*before.displayed_answers()] == [("What is it about?", "Work", False)]
+    assert (edition(form).number, edition(form).parsed_questions[0].text("hi")) == (2, "Which matter?")
     with pytest.raises(DBAPIError, match="written once"), db.engine().begin() as connection:
         connection.execute(text("update edition set questions = '[]'"))
 
@@ -198,7 +198,7 @@ def test_a_retired_form_asks_nothing(app: Flask, slot: Slot, service: Service, c
     with pytest.raises(Invalid):
         Booking.hold(slot, MEERA, {"what_is_it_about": "Work"})
     session.rollback()
-    assert [*Booking.hold(slot, MEERA, {}).said()] == []
+    assert [*Booking.hold(slot, MEERA, {}).displayed_answers()] == []
 
 
 @pytest.mark.parametrize(
@@ -229,21 +229,21 @@ def test_a_retired_form_asks_nothing(app: Flask, slot: Slot, service: Service, c
 def test_a_question_that_could_not_be_asked_is_not_written(typed: dict[str, str], field: str) -> None:
     beside = [Question("best_hour", "time", {"en": "Hour"}), Question("sure", "yes_no", {"en": "Sure?"})]
     with pytest.raises(Invalid) as no:
-        Question.written({"label": "It?", "kind": "text"} | typed, beside)
+        Question.from_page({"label": "It?", "kind": "text"} | typed, beside)
     assert field in no.value.fields
 
 
 def test_what_others_depend_on_stays_before_them(app: Flask) -> None:
     form = written(TOPIC, DETAIL)
     for change in (
-        lambda: form.leave_out("what_is_it_about"),
-        lambda: form.shift("since_when", -1),
-        lambda: form.ask(TOPIC | {"options": "A\nB"}, instead="what_is_it_about"),
+        lambda: form.remove_question("what_is_it_about"),
+        lambda: form.move_question("since_when", -1),
+        lambda: form.save_question(TOPIC | {"options": "A\nB"}, instead="what_is_it_about"),
     ):
         with pytest.raises(Refused, match="Change (its|the) condition first"):
             change()
         session.rollback()
-    form.leave_out("since_when")
+    form.remove_question("since_when")
     assert form.changes == ["“Since when?” has been removed."]
 
 
@@ -262,7 +262,7 @@ def test_what_is_sealed_stands_nowhere_in_the_database(slot: Slot, work_off: Cal
             rows = str(connection.execute(text(f'select * from "{table}"')).all())
             assert not [each for each in TELLING if each in rows], table
         assert b"Plantedville" not in bytes(connection.scalar(text("select sealed_answers from booking")))
-    assert {asked: answer for asked, answer, sealed in Booking.get(booking.id).said() if sealed} == {
+    assert {asked: answer for asked, answer, sealed in Booking.get(booking.id).displayed_answers() if sealed} == {
         "Date of birth": "5 Jun 1987",
         "Time of birth": "04:32",
         "Place of birth": "Plantedville",
@@ -308,4 +308,4 @@ def test_births_are_on_the_bookings_own_page_and_nowhere_else(
 
 def test_the_clock_of_the_house_says_what_today_is(app: Flask) -> None:
     today = clock.today()
-    assert q("date", latest="today").read(today.isoformat()) == today.isoformat()
+    assert q("date", latest="today").parse(today.isoformat()) == today.isoformat()

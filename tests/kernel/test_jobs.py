@@ -43,7 +43,7 @@ def _silence() -> None:
 @pytest.fixture
 def meera(app: Flask) -> Person:
     with transaction():
-        return Person.meet(**MEERA)
+        return Person.find_or_create(**MEERA)
 
 
 def only_job() -> Job:

@@ -10,19 +10,19 @@ from flask import Flask
 
 from app.kernel import clock
 from app.kernel.db import session, transaction
-from app.kernel.numbering import number
+from app.kernel.numbering import next_number
 
 
 def test_a_series_counts_by_kind_and_year(app: Flask) -> None:
     year = clock.today().year
     with transaction():
-        assert [number("BK"), number("BK"), number("B")] == [
+        assert [next_number("BK"), next_number("BK"), next_number("B")] == [
             f"BK-{year}-000001",
             f"BK-{year}-000002",
             f"B-{year}-000001",
         ]
     with clock.frozen_at(datetime(2031, 1, 1, tzinfo=UTC)), transaction():
-        assert number("BK") == "BK-2031-000001"
+        assert next_number("BK") == "BK-2031-000001"
 
 
 def test_a_change_of_mind_leaves_no_gap_and_a_crowd_no_twin(app: Flask) -> None:
@@ -30,7 +30,7 @@ def test_a_change_of_mind_leaves_no_gap_and_a_crowd_no_twin(app: Flask) -> None:
         with app.app_context():
             try:
                 with transaction():
-                    mine = number("X")
+                    mine = next_number("X")
                     if random.Random(seed).random() < 0.3:
                         raise ZeroDivisionError
                 return mine

@@ -20,16 +20,16 @@ def count() -> int:
 
 def test_the_same_person_is_met_once(app: Flask) -> None:
     with transaction():
-        first = Person.meet(**MEERA)
+        first = Person.find_or_create(**MEERA)
     with transaction():
-        assert Person.meet(**MEERA | {"email": "MEERA@example.com", "name": " meera   IYER "}) is first
+        assert Person.find_or_create(**MEERA | {"email": "MEERA@example.com", "name": " meera   IYER "}) is first
     assert count() == 1
 
 
 def test_another_name_at_the_same_mailbox_is_another_person(app: Flask) -> None:
     with transaction():
-        Person.meet(**MEERA)
-        Person.meet(**MEERA | {"name": "Arjun Iyer"})
+        Person.find_or_create(**MEERA)
+        Person.find_or_create(**MEERA | {"name": "Arjun Iyer"})
     assert count() == 2
 
 
@@ -52,20 +52,20 @@ def test_another_name_at_the_same_mailbox_is_another_person(app: Flask) -> None:
 )
 def test_bad_input_names_its_field(field: str, typed: str) -> None:
     with pytest.raises(Invalid) as no:
-        Person.meet(**MEERA | {field: typed})
+        Person.find_or_create(**MEERA | {field: typed})
     assert no.value.fields.keys() == {field}
 
 
 def test_every_mistake_is_said_at_once() -> None:
     with pytest.raises(Invalid) as no:
-        Person.meet(name="", email="x", phone="abc", timezone="Mars/Phobos")
+        Person.find_or_create(name="", email="x", phone="abc", timezone="Mars/Phobos")
     assert no.value.fields.keys() == {"name", "email", "phone", "timezone"}
 
 
 def test_telephone_numbers_are_kept_in_one_form(app: Flask) -> None:
     with transaction():
-        assert Person.meet(**MEERA | {"phone": "098450 12345"}).phone == "+919845012345"
-        assert Person.meet(**MEERA | {"phone": ""}).phone == ""
+        assert Person.find_or_create(**MEERA | {"phone": "098450 12345"}).phone == "+919845012345"
+        assert Person.find_or_create(**MEERA | {"phone": ""}).phone == ""
 
 
 @given(st.sampled_from(["name", "email", "phone", "timezone"]), st.text(max_size=60))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.kernel import secrets
-from app.kernel.secrets import Unsealable, is_fresh, lock_with, seal, unseal
+from app.kernel.secrets import Unsealable, configure, has_current_key, seal, unseal
 
 HERE, NEW, OLD = "booking.sealed_answers", "n" * 40, "o" * 40
 
@@ -18,10 +18,10 @@ HERE, NEW, OLD = "booking.sealed_answers", "n" * 40, "o" * 40
 @pytest.fixture(autouse=True)
 def ring() -> Iterator[None]:
     """The suite's own keys are put back, whatever a test locks with."""
-    before = secrets._ring, secrets._writes
-    lock_with(NEW, OLD)
+    before = secrets._key_ring, secrets._current_key_id
+    configure(NEW, OLD)
     yield
-    secrets._ring, secrets._writes = before
+    secrets._key_ring, secrets._current_key_id = before
 
 
 @given(
@@ -32,7 +32,7 @@ def ring() -> Iterator[None]:
     )
 )
 def test_whatever_json_can_say_comes_back_as_it_was(value: Any) -> None:
-    lock_with(NEW)
+    configure(NEW)
     assert unseal(seal(value, HERE), HERE) == value
 
 
@@ -58,17 +58,17 @@ def test_what_was_sealed_in_one_place_does_not_open_in_another() -> None:
 
 
 def test_a_key_can_be_changed_and_what_the_old_one_sealed_still_opens() -> None:
-    lock_with(OLD)
+    configure(OLD)
     before = seal("Mysuru", HERE)
-    lock_with(NEW, OLD)
+    configure(NEW, OLD)
     assert unseal(before, HERE) == "Mysuru"
-    assert (is_fresh(before), is_fresh(seal("Mysuru", HERE))) == (False, True)
-    lock_with(NEW)
+    assert (has_current_key(before), has_current_key(seal("Mysuru", HERE))) == (False, True)
+    configure(NEW)
     with pytest.raises(Unsealable, match="not in DATA_KEYS"):
         unseal(before, HERE)
 
 
 def test_without_a_key_nothing_is_sealed() -> None:
-    lock_with("")
+    configure("")
     with pytest.raises(Unsealable, match="no data key"):
         seal("x", HERE)

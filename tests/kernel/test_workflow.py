@@ -13,7 +13,7 @@ from app.kernel.access import actor
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.kernel.errors import Forbidden, Invalid, Refused
-from app.kernel.workflow import legal, moves, press
+from app.kernel.workflow import available_moves, moves, press_move
 from app.money.bills.bill import ByHand
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.changes import CallOff
@@ -59,7 +59,7 @@ def test_the_history_tells_who_did_what_and_why(slot: Slot, hold: Hold, by: Any)
     booking = hold(slot)
     with by("dina"):
         booking.cancel(CallOff("Asked by telephone."))
-    line = session.scalars(select(Change).where(*Change.of(booking)).order_by(Change.id.desc())).first()
+    line = session.scalars(select(Change).where(*Change.about_row(booking)).order_by(Change.id.desc())).first()
     assert line is not None
     assert (line.verb, line.name, line.door, line.why) == ("cancel", "Dina", "desk", "Asked by telephone.")
     assert (line.before["state"], line.after["state"]) == ("held", "cancelled")
@@ -68,31 +68,31 @@ def test_the_history_tells_who_did_what_and_why(slot: Slot, hold: Hold, by: Any)
 def test_buttons_are_only_those_of_this_state_and_this_person(slot: Slot, hold: Hold, by: Any) -> None:
     booking = hold(slot)
     with by("dina") as _:
-        assert [move.name for move in legal(booking, actor())] == ["mark_paid", "reschedule", "cancel"]
+        assert [move.name for move in available_moves(booking, actor())] == ["mark_paid", "reschedule", "cancel"]
     with by("omar"):
-        assert legal(booking, actor()) == []
+        assert available_moves(booking, actor()) == []
 
 
 def test_a_button_that_is_not_yours_does_nothing(slot: Slot, hold: Hold, by: Any) -> None:
     booking = hold(slot)
     with by("asha"), pytest.raises(Forbidden):
-        press(booking, "mark_paid", {"reference": "x"})
+        press_move(booking, "mark_paid", {"reference": "x"})
     with by("ada"), pytest.raises(Forbidden):
-        press(booking, "confirm", {"paid_with": "a move without a button"})
+        press_move(booking, "confirm", {"paid_with": "a move without a button"})
     assert booking.state == "held"
 
 
 def test_the_small_form_says_which_field_is_wrong(slot: Slot, hold: Hold, by: Any) -> None:
     booking = hold(slot)
     with by("dina"), pytest.raises(Invalid) as no:
-        press(booking, "mark_paid", {"how": "gold", "reference": "x" * 100, "price": "1"})
+        press_move(booking, "mark_paid", {"how": "gold", "reference": "x" * 100, "price": "1"})
     assert no.value.fields == {
         "how": "Choose one from the list.",
         "reference": "Use at most 80 characters.",
         "price": "Unknown field.",
     }
     with by("dina"), pytest.raises(Invalid) as no:
-        press(booking, "mark_paid", {})
+        press_move(booking, "mark_paid", {})
     assert no.value.fields == {"how": "This field is required.", "reference": "This field is required."}
 
 

@@ -269,7 +269,7 @@ def test_other_words_stop_nothing(meera: Person, answer: Callable[..., int]) -> 
 
 def test_without_a_telephone_there_is_nothing_to_opt_into(app: Flask, token: Any, client: FlaskClient) -> None:
     with transaction():
-        person = Person.meet(name="Sofia Rossi", email="sofia@example.com", phone="", timezone="Europe/Rome")
+        person = Person.find_or_create(name="Sofia Rossi", email="sofia@example.com", phone="", timezone="Europe/Rome")
     answer = client.post(
         "/api/v1/opt_in/", json={"person": person.id, "channel": "sms", "how": "By letter"}, headers=token("dina")
     )
@@ -278,12 +278,12 @@ def test_without_a_telephone_there_is_nothing_to_opt_into(app: Flask, token: Any
 
 
 def test_a_channel_that_was_switched_off_says_so(booked: Booking, work_off: WorkOff) -> None:
-    kept = channel.every()
-    channel.use(*(each for each in kept if each.name == "email"))
+    kept = channel.all_channels()
+    channel.configure(*(each for each in kept if each.name == "email"))
     try:
         work_off()
     finally:
-        channel.use(*kept)
+        channel.configure(*kept)
     assert by("whatsapp").state == "failed"
     assert "can no longer be reached by WhatsApp" in by("whatsapp").trouble
 

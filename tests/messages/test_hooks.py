@@ -24,7 +24,7 @@ from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.messages import safe_http
 from app.messages.message import Message
-from app.messages.safe_http import Heard, is_public
+from app.messages.safe_http import CallResult, is_public
 from app.messages.webhook import Webhook
 from app.messages.webhook_delivery import WebhookDelivery
 from app.money.bills.bill import ByHand
@@ -56,7 +56,7 @@ def plan(sandbox: str, listener: Listener) -> Callable[..., None]:
 @pytest.fixture
 def hook(app: Flask, settings: Settings) -> Webhook:
     with transaction():
-        made = Webhook(name="Their program", address=settings.listener, events="booking.*")
+        made = Webhook(name="Their program", address=settings.sandbox_listener, events="booking.*")
         session.add(made)
     return made
 
@@ -68,12 +68,12 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> Callable[..., list[str]]:
     def answers(*statuses: int) -> list[str]:
         left, ids = list(statuses), []
 
-        def call(address: str, body: bytes, headers: dict[str, str]) -> Heard:
+        def call(address: str, body: bytes, headers: dict[str, str]) -> CallResult:
             ids.append(headers["Frontdesk-Event"])
             status = left.pop(0) if len(left) > 1 else left[0]
-            return Heard(status, "said", 3, "" if status < 300 else f"The server responded with status {status}.")
+            return CallResult(status, "said", 3, "" if status < 300 else f"The server responded with status {status}.")
 
-        monkeypatch.setattr(safe_http, "call", call)
+        monkeypatch.setattr(safe_http, "post", call)
         return ids
 
     return answers
@@ -343,7 +343,7 @@ def test_a_name_that_leads_inside_is_not_called_and_is_looked_up_only_once(monke
         "getaddrinfo",
         lambda *_, **__: [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, 443)) for each in ("1.1.1.1", "10.0.0.9")],
     )
-    assert "does not lead to a public address" in safe_http.call("https://inside.example.com/", b"{}", {}).trouble
+    assert "does not lead to a public address" in safe_http.post("https://inside.example.com/", b"{}", {}).trouble
     monkeypatch.setattr(socket, "getaddrinfo", rebinding)
     assert safe_http._checked("rebinds.example.com", 443) == "93.184.216.34"
     assert asked == ["rebinds.example.com"]
@@ -378,9 +378,9 @@ def test_a_stranger_who_speaks_for_ever_is_left_when_the_time_is_over(
     drip = _Drip(first)
     drip.start()
     monkeypatch.setattr(safe_http, "PATIENCE", 0.4)
-    monkeypatch.setattr(safe_http, "_neighbour", drip.address)
+    monkeypatch.setattr(safe_http, "_listener", drip.address)
     began = time.monotonic()
-    told = safe_http.call(drip.address, b"{}", {})
+    told = safe_http.post(drip.address, b"{}", {})
     drip.over = True
     assert time.monotonic() - began < PATIENCE
     assert told.status is None
@@ -400,7 +400,7 @@ def test_nobody_is_followed_anywhere_else(
 def test_no_lock_is_held_while_a_stranger_thinks(hook: Webhook, slot: Any, hold: Any) -> None:
     hold(slot)
     with pytest.raises(RuntimeError, match="while a transaction is open"), transaction():
-        calls()[0].bring()
+        calls()[0].deliver()
 
 
 def test_a_hook_that_is_off_cannot_be_sent_to_again(hook: Webhook, slot: Any, hold: Any) -> None:

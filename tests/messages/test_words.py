@@ -16,8 +16,8 @@ from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.messages import safe_template, template
 from app.messages.message import Message, tell
-from app.messages.safe_template import MadeUp
-from app.messages.wording import Wording, tried
+from app.messages.safe_template import SampleValue
+from app.messages.wording import Wording, check_wording
 from app.packs.bookings.booking.booking import Booking
 from tests.conftest import PATIENCE
 from tests.messages.conftest import Telephones
@@ -45,7 +45,7 @@ def put_to_use(
     subject: str = SUBJECT, body: str = BODY, name: str = "bookings/received", locale: str = "en", by: str = "email"
 ) -> Wording:
     with transaction():
-        made = Wording.write(name, locale, by, subject, body)
+        made = Wording.save_version(name, locale, by, subject, body)
         made.use()
     return made
 
@@ -66,13 +66,13 @@ def test_the_words_in_use_are_said_and_the_message_knows_which_they_were(
 
 
 def test_the_language_of_the_person_goes_before_the_houses_and_the_file_comes_last(booking: Booking) -> None:
-    assert Wording.used("bookings/received", "hi", "email") is None
+    assert Wording.published_version("bookings/received", "hi", "email") is None
     english = put_to_use()
-    assert Wording.used("bookings/received", "hi", "email") is None, "the program itself speaks Hindi"
+    assert Wording.published_version("bookings/received", "hi", "email") is None, "the program itself speaks Hindi"
     hindi = put_to_use("आपका समय", "नमस्ते {{ person.name }}", locale="hi")
-    assert Wording.used("bookings/received", "hi", "email") == hindi
-    assert Wording.used("bookings/received", "kn", "email") == english
-    assert Wording.used("bookings/received", "hi", "sms") is None
+    assert Wording.published_version("bookings/received", "hi", "email") == hindi
+    assert Wording.published_version("bookings/received", "kn", "email") == english
+    assert Wording.published_version("bookings/received", "hi", "sms") is None
 
 
 def test_one_edition_is_in_use_and_any_former_one_can_be_again(booking: Booking, by: Any) -> None:
@@ -83,7 +83,7 @@ def test_one_edition_is_in_use_and_any_former_one_can_be_again(booking: Booking,
     assert (first.state, second.state) == ("used", "retired")
     with transaction():
         first.retire()
-    assert Wording.used("bookings/received", "en", "email") is None
+    assert Wording.published_version("bookings/received", "en", "email") is None
 
 
 def test_words_that_cannot_be_said_of_this_one_stop_nothing_and_staff_hear_of_it_once(
@@ -120,11 +120,11 @@ def test_every_original_can_be_taken_over_as_it_is(
 ) -> None:
     if with_a_booking:
         request.getfixturevalue("booking")
-    for name in template.known():
-        if source := template.original(name, channel):
-            subject, body = template.parted(source, channel)
-            assert template.joined(subject, body, channel).split() == source.split(), name
-            tried(name, channel, subject, body)
+    for name in template.template_names():
+        if source := template.default_text(name, channel):
+            subject, body = template.split_heading(source, channel)
+            assert template.join_heading(subject, body, channel).split() == source.split(), name
+            check_wording(name, channel, subject, body)
 
 
 ESCAPES = [
@@ -180,8 +180,8 @@ def test_words_reach_nothing_but_what_they_are_given(booking: Booking) -> None:
     taken = []
     for body in ESCAPES:
         for said in (
-            lambda it: tried("bookings/received", "email", "Hello {{ booking.number }}", it),
-            lambda it: safe_template.say(it, booking.person, {"booking": booking}),
+            lambda it: check_wording("bookings/received", "email", "Hello {{ booking.number }}", it),
+            lambda it: safe_template.render_safely(it, booking.person, {"booking": booking}),
         ):
             try:
                 said(body)
@@ -202,24 +202,24 @@ def test_words_reach_nothing_but_what_they_are_given(booking: Booking) -> None:
 )
 def test_whoever_writes_them_hears_what_is_wrong(booking: Booking, body: str, why: str) -> None:
     with pytest.raises(Invalid) as refused:
-        tried("bookings/received", "email", "Hello {{ booking.number }}", body)
+        check_wording("bookings/received", "email", "Hello {{ booking.number }}", body)
     assert why in refused.value.fields["body"]
 
 
 def test_what_is_shown_of_a_thing_is_never_the_thing(booking: Booking) -> None:
-    view = safe_template.Shown(booking)
-    assert isinstance(view.slot, safe_template.Shown)
-    assert isinstance(view.bills[0], safe_template.Shown)
+    view = safe_template.RowView(booking)
+    assert isinstance(view.slot, safe_template.RowView)
+    assert isinstance(view.bills[0], safe_template.RowView)
     assert view.price == booking.price
     for name in ("answers", "handle", "request_key", "metadata", "lock", "cancel", "_sa_instance_state"):
         with pytest.raises(AttributeError):
             getattr(view, name)
-    assert "answers" not in safe_template.names(Booking)
+    assert "answers" not in safe_template.readable_names(Booking)
 
 
 def test_something_made_up_answers_to_the_same_names() -> None:
-    made = MadeUp(Booking, "booking")
-    assert isinstance(made.slot.service, MadeUp)
+    made = SampleValue(Booking, "booking")
+    assert isinstance(made.slot.service, SampleValue)
     assert str(made.slot.service.name) == "[Name]"
     with pytest.raises(AttributeError):
         made.nosuch  # noqa: B018
@@ -240,7 +240,7 @@ def test_what_a_channel_would_refuse_is_refused_before_it_is_kept(
     app: Flask, channel: str, subject: str, body: str, field: str
 ) -> None:
     with pytest.raises(Invalid) as refused:
-        tried("bookings/received", channel, subject, body)
+        check_wording("bookings/received", channel, subject, body)
     assert field in refused.value.fields
 
 
@@ -311,7 +311,7 @@ def test_a_look_at_oneself_goes_by_mail_to_ones_own_address(
     booking: Booking, enter: Enter, sandbox: str, work_off: WorkOff
 ) -> None:
     with transaction():
-        made = Wording.write("bookings/received", "en", "email", SUBJECT, BODY)
+        made = Wording.save_version("bookings/received", "en", "email", SUBJECT, BODY)
     assert "on its way" in enter("dina").post(f"{PAGE}/try/{made.id}", follow_redirects=True).text
     work_off()
     assert wrote(sandbox, "dina@example.com")["subject"] == "Yours: First consultation"
@@ -321,7 +321,7 @@ def test_a_look_at_a_telephone_needs_no_more_than_its_number(
     booking: Booking, enter: Enter, phones: Telephones, work_off: WorkOff
 ) -> None:
     with transaction():
-        made = Wording.write("bookings/received", "en", "sms", "", "{{ business }}: {{ booking.number }}")
+        made = Wording.save_version("bookings/received", "en", "sms", "", "{{ business }}: {{ booking.number }}")
     page = "/desk/words/bookings/received/sms/en"
     assert (
         "Enter a valid phone number"

@@ -143,11 +143,11 @@ def test_a_state_that_was_written_as_a_word_switches_nothing_off(enter: Enter) -
 
 
 def test_a_house_elsewhere_has_the_tax_number_of_its_country(enter: Enter) -> None:
-    people.live_in("DE")
+    people.configure("DE")
     try:
         assert write(enter("ada"), tax_number="DE811569869") == 302
     finally:
-        people.live_in("IN")
+        people.configure("IN")
 
 
 @pytest.mark.parametrize(("written", "state"), [({}, "29"), ({"business_tax_number": "27AAGCB7383J1Z8"}, "27")])

@@ -39,7 +39,7 @@ from tests.money.conftest import booking_of, books, inr, payment_of
 @pytest.fixture
 def person(app: Flask) -> Person:
     with transaction():
-        return Person.meet(name="Meera Iyer", email="meera@example.com", phone="", timezone="Asia/Kolkata")
+        return Person.find_or_create(name="Meera Iyer", email="meera@example.com", phone="", timezone="Asia/Kolkata")
 
 
 def test_a_posting_adds_up_or_is_not_there(person: Person) -> None:

@@ -45,7 +45,7 @@ ASKED = OrderRequest(
 
 @pytest.fixture(scope="module")
 def keys(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return Settings.read(
+    return Settings.from_environment(
         {
             "FRONTDESK_ENV": "test",
             "DATABASE_URL": "postgresql://nobody/nothing",

@@ -39,7 +39,7 @@ def failed(count: int = 1) -> list[int]:
     with transaction():
         rows = [
             Job(
-                name="kernel.jobs.forget_what_is_done",
+                name="kernel.jobs.delete_finished_jobs",
                 due_at=clock.now(),
                 attempts=8,
                 error="Traceback …\nTypeError: the last line",

@@ -229,9 +229,9 @@ def test_every_column_that_tells_who_somebody_is_says_so(app: Flask) -> None:
     }
     telling = {"email", "phone", "mailbox", "answers", "sealed", "buyer", "notes"}
     for noun in nouns():
-        if noun.__tablename__ in ours or privacy.kept_by_law(noun) or noun.__module__.startswith("tests."):
+        if noun.__tablename__ in ours or privacy.retention_reason(noun) or noun.__module__.startswith("tests."):
             continue
         columns = {each.key for each in inspect(noun).column_attrs}
-        assert telling & columns <= privacy.personal(noun).keys(), noun.__name__
-        if privacy.personal(noun):
+        assert telling & columns <= privacy.personal_columns(noun).keys(), noun.__name__
+        if privacy.personal_columns(noun):
             assert privacy._theirs(noun, [1]) is not None or privacy._is_about(noun), noun.__name__

@@ -98,7 +98,7 @@ class Standing:
 @pytest.fixture
 def keys(tmp_path: Path) -> Settings:
     """Settings without gateway keys, so that the sandbox is used."""
-    return Settings.read(
+    return Settings.from_environment(
         {
             "FRONTDESK_ENV": "test",
             "DATABASE_URL": "postgresql://nobody/nothing",

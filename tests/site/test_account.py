@@ -114,7 +114,7 @@ def test_a_mailbox_that_nobody_has_gets_the_same_answer_after_the_same_work(
         == 2
     )
     with pytest.raises(Exception, match="highlighted fields"):
-        last().enter(last().digits)  # nor do the right digits open what nobody has
+        last().verify(last().digits)  # nor do the right digits open what nobody has
 
 
 def test_five_tries_one_use_ten_minutes_and_only_where_it_was_asked_for(
@@ -130,7 +130,7 @@ def test_five_tries_one_use_ten_minutes_and_only_where_it_was_asked_for(
     sign_in()
     used = last()
     with pytest.raises(Exception, match="highlighted fields"):
-        used.enter(used.digits)
+        used.verify(used.digits)
     client.post("/account/in", data={"email": MEERA["email"]})
     with clock.frozen_at(clock.now() + timedelta(minutes=11)):
         assert client.post("/account/code", data={"code": last().digits}).status_code == 422
@@ -218,7 +218,7 @@ def test_two_who_type_the_same_code_at_once_do_not_both_get_in(booking: Booking,
     client.post("/account/in", data={"email": MEERA["email"]})
     code = last()
     with transaction():
-        code.enter(code.digits)
+        code.verify(code.digits)
     with db.separate_session() as other:
         assert other.get(Code, code.id).state == "used"  # type: ignore[union-attr]
     assert client.post("/account/code", data={"code": code.digits}).status_code == 422

@@ -249,11 +249,13 @@ def test_what_is_sent_to_customers_is_whole_in_hindi(walked: list[str], service:
     left, said, bought = {}, set(), {"bought": session.scalars(select(Pass)).one()}
     bought["bought"].mark_paid(ByHand("cash", "R-2"))
     for name in (
-        each for each in template.known() if "Hello {{ person.name }}," in (template.original(each, "email") or "")
+        each
+        for each in template.template_names()
+        if "Hello {{ person.name }}," in (template.default_text(each, "email") or "")
     ):
         for sample in samples_of(name):
             try:
-                letter = template.render(name, reader, bought if "bought" in sample.about else sample.about)
+                letter = template.render_message(name, reader, bought if "bought" in sample.about else sample.about)
             except (UndefinedError, TypeError, AttributeError):  # not every row has all that can be said of its kind
                 continue
             said.add(name)

@@ -79,7 +79,7 @@ def test_without_a_list_nobody_may(
 )
 def test_what_is_not_an_origin_is_refused_when_it_starts(settings: Settings, origin: str) -> None:
     with pytest.raises(Unsafe, match="not an origin"):
-        replace(settings, embed_on=(origin,)).checked()
+        replace(settings, embed_on=(origin,)).validated()
 
 
 # --- without cookies --------------------------------------------------------------------------------------------------

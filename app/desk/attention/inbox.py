@@ -17,7 +17,7 @@ from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.db import session, stable_name, transaction
 from app.kernel.errors import Missing, Refused
-from app.kernel.workflow import Move, legal, press, questions, read
+from app.kernel.workflow import Move, available_moves, move_questions, parse_asked, press_move
 
 AT_ONCE = 25
 
@@ -62,9 +62,9 @@ class Inbox(BaseView):
         security.require_right(resource.noun, "read")
         security.require_right(resource.noun, move.name)
         ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
-        chosen = access.visible(resource.noun).where(resource.noun.id.in_(ids))
+        chosen = access.visible_rows(resource.noun).where(resource.noun.id.in_(ids))
         rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]
-        asked = questions(move.asks) if move.asks else []
+        asked = move_questions(move.asks) if move.asks else []
         answers = {each.name: request.form.get(each.name, "") for each in asked}
         context: dict[str, Any] = {
             "resource": resource,
@@ -79,7 +79,7 @@ class Inbox(BaseView):
             return render_template("desk/inbox_decide.html", **context)
         try:
             if rows and move.asks:
-                read(move.asks, answers)  # before any row, so that a mistake is reported once
+                parse_asked(move.asks, answers)  # before any row, so that a mistake is reported once
         except Refused as no:
             return render_template(
                 "desk/inbox_decide.html", **context | {"wrong": no.fields, "refusal": no.words}
@@ -89,16 +89,16 @@ class Inbox(BaseView):
 
 def _is_shareable(move: Move) -> bool:
     """Return whether one answer fits many rows: a reason does, an amount, time or reference does not."""
-    return not move.asks or [each.name for each in questions(move.asks)] == ["why"]
+    return not move.asks or [each.name for each in move_questions(move.asks)] == ["why"]
 
 
 def _decide_one(resource: Resource, id: int, move: Move, answers: dict[str, str]) -> dict[str, Any]:
     row, problem = None, ""
     try:
-        row = access.find(resource.noun, id)
+        row = access.find_visible(resource.noun, id)
         with transaction():
-            press(row, move.name, answers)
-            access.keep_within(row)
+            press_move(row, move.name, answers)
+            access.require_in_scope(row)
     except Refused as no:
         session.rollback()
         problem = no.words
@@ -121,9 +121,9 @@ def _waiting_rows(resource: Resource, it: Waits) -> WaitingRows:
     noun, who = resource.noun, access.actor()
     first = getattr(noun, it.until) if it.until else noun.id
     statement = (
-        with_neighbours(noun, select(noun).where(access.within(noun), it.where()), resource.card)
+        with_neighbours(noun, select(noun).where(access.scope_condition(noun), it.where()), resource.card)
         .order_by(first, noun.id)
         .limit(AT_ONCE + 1)
     )
     rows = [*session.scalars(statement).unique()]
-    return WaitingRows(resource, it, [(row, legal(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)
+    return WaitingRows(resource, it, [(row, available_moves(row, who)) for row in rows[:AT_ONCE]], len(rows) > AT_ONCE)

@@ -387,7 +387,10 @@ def _ranked_rows(query: str, at_once: int, fits: ColumnElement[bool], rank: Any)
 def _is_readable(resource: Resource, query: str) -> ColumnElement[bool]:
     """Restrict to readable rows and, with column guards, to readable columns, so that hidden values stay hidden."""
     there = (
-        select(1).where(resource.noun.id == Finding.row_id, access.within(resource.noun)).correlate(Finding).exists()
+        select(1)
+        .where(resource.noun.id == Finding.row_id, access.scope_condition(resource.noun))
+        .correlate(Finding)
+        .exists()
     )
     if resource.searches_all:
         return there
@@ -450,7 +453,7 @@ def _group(resource: Resource, ids: Sequence[int], at_once: int) -> Group:
 def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
     """Return these rows as hits, in this order, if the current user may read them."""
     statement = with_neighbours(
-        resource.noun, access.visible(resource.noun).where(resource.noun.id.in_(ids)), resource.list
+        resource.noun, access.visible_rows(resource.noun).where(resource.noun.id.in_(ids)), resource.list
     )
     rows = {row.id: row for row in session.scalars(statement).unique()}
     return [_hit(resource, rows[id]) for id in ids if id in rows]

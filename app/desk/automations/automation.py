@@ -19,7 +19,7 @@ from app.kernel.db import Noun, noun_of_table, session, within_a_sentence
 from app.kernel.errors import Forbidden, Invalid, Refused
 from app.kernel.events import ADDED
 from app.kernel.process_cache import ProcessCache
-from app.kernel.workflow import Move, is_past, move
+from app.kernel.workflow import Move, is_past_tense, move
 
 MAX_STEPS = 10  # steps
 LONGEST = 100
@@ -84,7 +84,7 @@ class Automation(Noun):
             wrong["name"] = f"Enter a name of 2 to {LONGEST} characters."
         resource = readable_resource(self.noun)
         if resource is None:
-            raise Invalid.fields_said(wrong | {"noun": "Choose one from the list."})
+            raise Invalid.for_fields(wrong | {"noun": "Choose one from the list."})
         if self.verb not in triggers_of(resource):
             wrong["verb"] = f"Choose a trigger: {', '.join(triggers_of(resource))}."
         try:
@@ -100,7 +100,7 @@ class Automation(Noun):
             except Invalid as no:
                 wrong |= {f"steps.{nth}.{name}": why for name, why in no.fields.items()}
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         self.steps = valid
         return resource
 
@@ -181,7 +181,7 @@ def readable_resource(name: str) -> Resource | None:
 
 def triggers_of(resource: Resource) -> Mapping[str, str]:
     """Return the triggers of a resource with their words, which continue “When a booking …”."""
-    found = {ADDED: "is created"} if resource.noun.adds_are_heard else {}
+    found = {ADDED: "is created"} if resource.noun.publishes_added else {}
     found |= {name: _trigger_in_words(resource, it) for name, it in resource.moves.items()}
     phrases = [*found.values()]
     return {
@@ -194,14 +194,14 @@ def triggers_of(resource: Resource) -> Mapping[str, str]:
 
 def _trigger_in_words(resource: Resource, it: Move) -> str:
     """The trigger in words: “is marked as paid”. A move without a button is described by the state it leads to."""
-    done, _, rest = it.happened(resource.noun).partition(" ")
+    done, _, rest = it.done_text(resource.noun).partition(" ")
     rest = rest.removesuffix(resource.singular).removesuffix(resource.singular.rpartition(" ")[2]).strip()
-    if it.by and is_past(done) and (not rest or rest.partition(" ")[0] in _PREPOSITIONS):
+    if it.by and is_past_tense(done) and (not rest or rest.partition(" ")[0] in _PREPOSITIONS):
         return f"is {done.lower()} {rest}".strip()
     if not it.to:
         return f"is updated by “{it.label}”"
     state = resource.noun.state_label(it.to).lower()
-    return _VERBS_OF_STATES.get(state) or f"{'is' if is_past(state) else 'becomes'} {state}"
+    return _VERBS_OF_STATES.get(state) or f"{'is' if is_past_tense(state) else 'becomes'} {state}"
 
 
 _VERBS_OF_STATES = {"expired": "expires", "lapsed": "lapses", "failed": "fails"}

@@ -99,7 +99,7 @@ class AutomationScreens(NounView):
             if draft.lost:
                 raise Refused(draft.lost)
             if not draft.check_conditions():
-                raise Invalid.fields_said({"asked": "Correct the highlighted conditions."})
+                raise Invalid.for_fields({"asked": "Correct the highlighted conditions."})
             write_row(
                 row,
                 columns,
@@ -108,7 +108,7 @@ class AutomationScreens(NounView):
         except Refused as no:
             session.rollback()
             draft.wrong = no.fields
-            return self._sentence(access.find(Automation, id) if id else Automation(), draft, no), no.status
+            return self._sentence(access.find_visible(Automation, id) if id else Automation(), draft, no), no.status
         flash(
             "Saved." if row.state == "on" else "Saved. The automation doesn’t run until you turn it on. Test it first.",
             "success",
@@ -119,13 +119,15 @@ class AutomationScreens(NounView):
     @has_access
     def try_out(self, id: int) -> Any:
         """Dry run: show what it would do for one of the latest rows that the user may read."""
-        row = access.find(Automation, id)
+        row = access.find_visible(Automation, id)
         resource = automation.readable_resource(row.noun)
         if resource is None:
             raise Missing
         chosen = self._chosen(resource, request.args.get("row", ""))
         latest = [
-            *session.scalars(access.visible(resource.noun).order_by(resource.noun.id.desc()).limit(LATEST)).unique()
+            *session.scalars(
+                access.visible_rows(resource.noun).order_by(resource.noun.id.desc()).limit(LATEST)
+            ).unique()
         ]
         if chosen is not None and chosen not in latest:
             latest = [chosen, *latest]
@@ -148,7 +150,7 @@ class AutomationScreens(NounView):
     @has_access
     def rows(self, id: int) -> Any:
         """Suggest a few matching rows that the user may read."""
-        resource = automation.readable_resource(access.find(Automation, id).noun)
+        resource = automation.readable_resource(access.find_visible(Automation, id).noun)
         if resource is None:
             raise Missing
         return {
@@ -161,7 +163,11 @@ class AutomationScreens(NounView):
     def _chosen(self, resource: Resource, typed: str) -> Any:
         """Find the row by its id or “12 · Asha Rao”, if the user may read it."""
         head = typed.split("·", maxsplit=1)[0].strip()
-        return access.find(resource.noun, int(head)) if head.isascii() and head.isdecimal() and len(head) < 10 else None
+        return (
+            access.find_visible(resource.noun, int(head))
+            if head.isascii() and head.isdecimal() and len(head) < 10
+            else None
+        )
 
     def _draft(self, row: Any, typed: Mapping[str, str]) -> Draft:
         """Return the draft from the form, or at first from the row. A new record type drops the conditions."""
@@ -196,7 +202,7 @@ class AutomationScreens(NounView):
             packs.setdefault(each.pack, []).append(each)
         resource = draft.resource
         people = [(str(user.id), name_of(user)) for user in active_users()]
-        owner = [(OWNER, "Record owner")] if access.owners(resource.noun) else []
+        owner = [(OWNER, "Record owner")] if access.owner_paths(resource.noun) else []
         known = {
             "packs": packs,
             "verbs": automation.triggers_of(resource),

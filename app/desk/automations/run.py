@@ -20,7 +20,7 @@ from app.kernel import clock, events
 from app.kernel.access import Actor, acting
 from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.errors import Busy, Missing, Refused
-from app.kernel.events import Happened
+from app.kernel.events import NounEvents
 from app.kernel.jobs import at_automation_depth, automation_depth, every, job, later
 from app.kernel.workflow import move
 
@@ -197,8 +197,8 @@ def _error_text(error: Exception) -> str:
 # --- listening to events ----------------------------------------------------------------------------------------------
 
 
-@events.hear(automation.is_awaited)
-def _queue_runs(happened: Happened) -> None:
+@events.subscribe(automation.is_awaited)
+def _queue_runs(happened: NounEvents) -> None:
     """Queue the automations triggered by a change, for the rows that meet their conditions after it."""
     change = token_hex(8)
     together: dict[tuple[str, str], list[Noun]] = {}

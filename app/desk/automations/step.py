@@ -27,10 +27,10 @@ from app.kernel.errors import Invalid, Refused
 from app.kernel.jobs import later
 from app.kernel.people import Person
 from app.messages import template
-from app.messages.message import Message, looked_at, tell
+from app.messages.message import Message, preview_message, tell
 from app.messages.webhook import Webhook
-from app.messages.webhook_delivery import WebhookDelivery, bring
-from app.messages.wording import things
+from app.messages.webhook_delivery import WebhookDelivery, deliver
+from app.messages.wording import subjects_of
 
 if TYPE_CHECKING:  # automations import this file
     from app.desk.automations.automation import Automation
@@ -156,7 +156,7 @@ class SendMessage(Step):
     def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
         name = str(values.get("template") or "")
         if name not in templates_for(resource):
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 {"template": f"Choose a message about {resource.plural}." if name else "Choose a message."}
             )
         return cls(name)
@@ -166,7 +166,7 @@ class SendMessage(Step):
 
     def preview(self, row: Noun, by: Automation) -> StepPreview:
         person = customer_of(row)
-        rendered = looked_at(person, self.template, **{row.__tablename__: row})
+        rendered = preview_message(person, self.template, **{row.__tablename__: row})
         what = f"Send “{message_title(self.template)}” to {person.name}, {person.email}"
         return StepPreview(
             what,
@@ -177,7 +177,7 @@ class SendMessage(Step):
 
     def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         person, key = customer_of(row), f"automation:{run.id}:{nth}"
-        if self.template not in template.known():
+        if self.template not in template.template_names():
             raise Refused(f"The message “{message_title(self.template)}” no longer exists.")
         tell(person, self.template, key=key, **{row.__tablename__: row})
         return f"Queued “{message_title(self.template)}” for {person.name}", session.scalar(
@@ -194,7 +194,7 @@ class CallWebhook(Step):
     def parse(cls, values: Mapping[str, Any], resource: Resource) -> Self:
         id = _whole_number(values.get("hook"))
         if id is None or not access.actor().may(Webhook, "read") or session.get(Webhook, id) is None:
-            raise Invalid.fields_said({"hook": "Choose a webhook."})
+            raise Invalid.for_fields({"hook": "Choose a webhook."})
         return cls(id)
 
     def in_words(self) -> str:
@@ -205,14 +205,14 @@ class CallWebhook(Step):
         hook = self._enabled_hook()
         return StepPreview(
             f"Call the webhook “{hook}”",
-            WebhookDelivery.telling(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body,
+            WebhookDelivery.for_event(hook, f"{row.__tablename__}.{by.verb}", row, automation=by.name).body,
         )
 
     def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         hook = self._enabled_hook()
-        call = WebhookDelivery.telling(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
+        call = WebhookDelivery.for_event(hook, f"{row.__tablename__}.{run.verb}", row, automation=run.automation.name)
         session.add(call)
-        later(bring, call)
+        later(deliver, call)
         return f"Called the webhook “{hook}”", call
 
     def _enabled_hook(self) -> Webhook:
@@ -233,7 +233,7 @@ def load_step(kept: Mapping[str, Any]) -> Step:
 def parse_step(values: Any, resource: Resource) -> Step:
     """Parse a step from a form or JSON; `Invalid` names the wrong field."""
     if not isinstance(values, Mapping) or values.get("does") not in KINDS:
-        raise Invalid.fields_said({"does": f"Choose one of: {', '.join(KINDS)}."})
+        raise Invalid.for_fields({"does": f"Choose one of: {', '.join(KINDS)}."})
     return KINDS[str(values["does"])].parse(values, resource)
 
 
@@ -259,7 +259,7 @@ def recipient_of(who: str, row: Noun, by: Automation) -> User:
 
 def _owners_of(row: Any) -> list[Any]:
     found = []
-    for path in access.owners(type(row)):
+    for path in access.owner_paths(type(row)):
         here = row
         for step in path.split("."):
             here = getattr(here, step) if here is not None else None
@@ -290,17 +290,17 @@ def templates_for(resource: Resource) -> list[str]:
     person = resource.noun if resource.noun is Person else inspect(resource.noun).relationships.get("person")
     if person is None:
         return []
-    return [name for name in template.known() if _template_nouns(name) == {resource.name}]
+    return [name for name in template.template_names() if _template_nouns(name) == {resource.name}]
 
 
 @cache
 def _template_nouns(name: str) -> set[str]:
-    return set(things(name))
+    return set(subjects_of(name))
 
 
 def message_title(name: str) -> str:
     """Return the title of a message template: "1-hour reminder" for bookings/soon."""
-    return template.title_of(name)
+    return template.template_title(name)
 
 
 def _resource(row: Noun) -> Resource:
@@ -322,22 +322,22 @@ def _one_line(words: str, row: Noun) -> str:
 def _checked_words(values: Mapping[str, Any], resource: Resource, longest: int) -> str:
     words = str(values.get("words") or "").replace("\r\n", "\n").strip()
     if not words or len(words) > longest or "\x00" in words:
-        raise Invalid.fields_said({"words": f"Enter 1 to {longest} characters."})
+        raise Invalid.for_fields({"words": f"Enter 1 to {longest} characters."})
     try:
         placeholders.check_placeholders(resource, words)
     except ValueError as error:
-        raise Invalid.fields_said({"words": str(error)}) from None
+        raise Invalid.for_fields({"words": str(error)}) from None
     return words
 
 
 def _checked_recipient(values: Mapping[str, Any], resource: Resource) -> str:
     who = str(values.get("who") or "")
-    if who == MAKER or (who == OWNER and access.owners(resource.noun)):
+    if who == MAKER or (who == OWNER and access.owner_paths(resource.noun)):
         return who
     id = _whole_number(who)
     user = session.get(User, id) if id is not None else None
     if user is None or not user.is_active or not security.desk_actor(user).may(resource.noun, "read"):
-        raise Invalid.fields_said({"who": f"Choose a team member who can view {resource.plural}."})
+        raise Invalid.for_fields({"who": f"Choose a team member who can view {resource.plural}."})
     return str(user.id)
 
 
@@ -346,7 +346,7 @@ def _checked_days(values: Mapping[str, Any]) -> int | None:
         return None
     days = _whole_number(values["days"])
     if days is None or days > MAX_DAYS:
-        raise Invalid.fields_said({"days": f"Enter a number of days from 0 (today) to {MAX_DAYS}."})
+        raise Invalid.for_fields({"days": f"Enter a number of days from 0 (today) to {MAX_DAYS}."})
     return days
 
 

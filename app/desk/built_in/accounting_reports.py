@@ -58,7 +58,7 @@ class Period:
         until = _day_or_default(self.until, max(clock.today(), _day_or_default(self.since, clock.today())))
         since = _day_or_default(self.since, until.replace(day=1))
         if since > until:
-            raise Invalid.fields_said({"until": "The end date must not be before the start date."})
+            raise Invalid.for_fields({"until": "The end date must not be before the start date."})
         object.__setattr__(self, "since", since)
         object.__setattr__(self, "until", until)
 

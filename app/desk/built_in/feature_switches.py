@@ -32,7 +32,7 @@ def _switch_feature(name: str, *, on: bool) -> Any:
     feature = next((each for pack in _packs_with_features() for each in pack.features if each.name == name), None)
     if feature is None:
         raise Missing
-    FeatureSwitch.turn(name, on=on)
+    FeatureSwitch.set_feature(name, on=on)
     flash(f"{feature.label} turned {'on' if on else 'off'}.", "success")
     return redirect(url_for("FeaturesPage.show") + f"#{name}", 303)
 

@@ -16,7 +16,7 @@ from app.kernel.access import everything
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused, Unreadable
 from app.kernel.forms import Edition, Form
-from app.kernel.question import DECIDES, KINDS, LOCALES, Question, answers_of
+from app.kernel.question import DECIDES, KINDS, LOCALES, Question, possible_answers
 
 # A preview submits nothing; its own scripts hide questions whose condition is not met.
 PREVIEW_HEADERS = {
@@ -105,7 +105,7 @@ class FormDesign(BaseView):
     @expose("/<int:id>")
     @has_access
     def show(self, id: int) -> Any:
-        form = access.find(Form, id)
+        form = access.find_visible(Form, id)
         return self._page("desk/forms_show.html", form=form, latest=form.latest, no=_why_unpublishable(form))
 
     @expose("/<int:id>/question", methods=["GET", "POST"])
@@ -113,25 +113,25 @@ class FormDesign(BaseView):
     @has_access
     def write(self, id: int, name: str = "") -> Any:
         """Add or change a question. A refusal keeps the input."""
-        form = access.find(Form, id)
+        form = access.find_visible(Form, id)
         before = form.question(name) if name else None
         if request.method == "GET":
             return self._question(form, before, _question_as_form(before))
         try:
-            self._change(form, lambda: form.ask(request.form, instead=name))
+            self._change(form, lambda: form.save_question(request.form, instead=name))
         except Refused as no:
             session.rollback()
-            return self._question(access.find(Form, id), before, request.form, no), no.status
+            return self._question(access.find_visible(Form, id), before, request.form, no), no.status
         return redirect(url_for("FormDesign.show", id=id, _anchor="questions"))
 
     @expose("/<int:id>/question/<name>/<act>", methods=["POST"])
     @has_access
     def arrange(self, id: int, name: str, act: str) -> Any:
-        form = access.find(Form, id)
+        form = access.find_visible(Form, id)
         acts: dict[str, Callable[[], object]] = {
-            "up": lambda: form.shift(name, -1),
-            "down": lambda: form.shift(name, 1),
-            "remove": lambda: form.leave_out(name),
+            "up": lambda: form.move_question(name, -1),
+            "down": lambda: form.move_question(name, 1),
+            "remove": lambda: form.remove_question(name),
         }
         if act not in acts:
             raise Missing
@@ -148,26 +148,28 @@ class FormDesign(BaseView):
     @has_access
     def look(self, id: int) -> Response:
         """Preview the draft as customers will see it, or a published version as they saw it."""
-        form, number = access.find(Form, id), request.args.get("edition", "")
+        form, number = access.find_visible(Form, id), request.args.get("edition", "")
         if not number:
-            return _preview_response(form.written)
+            return _preview_response(form.draft_questions)
         edition = next((each for each in form.editions if str(each.number) == number), None)
         if edition is None:
             raise Missing
-        return _preview_response(edition.asked)
+        return _preview_response(edition.parsed_questions)
 
     @expose("/<int:id>/look", methods=["POST"])
     @has_access
     def try_out(self, id: int) -> Response:
         """Preview the draft with the unsaved input."""
-        form, name = access.find(Form, id), request.form.get("instead", "")
-        beside = [each for each in form.written if each.name != name]
+        form, name = access.find_visible(Form, id), request.form.get("instead", "")
+        beside = [each for each in form.draft_questions if each.name != name]
         try:
-            made = Question.written({**request.form, "name": name or request.form.get("name", "")}, beside)
+            made = Question.from_page({**request.form, "name": name or request.form.get("name", "")}, beside)
         except Refused as no:
-            return _preview_response(form.written, [*no.fields.values()])
+            return _preview_response(form.draft_questions, [*no.fields.values()])
         return _preview_response(
-            [made if each.name == name else each for each in form.written] if name else [*form.written, made]
+            [made if each.name == name else each for each in form.draft_questions]
+            if name
+            else [*form.draft_questions, made]
         )
 
     def _change(self, form: Form, change: Callable[[], object]) -> None:
@@ -181,14 +183,18 @@ class FormDesign(BaseView):
             change()
 
     def _index(self, **context: Any) -> str:
-        visible = [*session.scalars(access.visible(Form).order_by(Form.name))]
+        visible = [*session.scalars(access.visible_rows(Form).order_by(Form.name))]
         newest = {each.form_id: each for each in session.scalars(select(Edition).order_by(Edition.number))}
         return self._page("desk/forms.html", forms=visible, newest=newest, **context)
 
     def _question(self, form: Form, before: Question | None, typed: Any, refusal: Refused | None = None) -> str:
         """Show the form of a question; it can depend on the questions before it."""
-        names = [each.name for each in form.written]
-        earlier = form.written[: names.index(before.name)] if before and before.name in names else form.written
+        names = [each.name for each in form.draft_questions]
+        earlier = (
+            form.draft_questions[: names.index(before.name)]
+            if before and before.name in names
+            else form.draft_questions
+        )
         deciding = [each for each in earlier if each.kind in DECIDES]
         return self._page(
             "desk/forms_question.html",
@@ -197,7 +203,7 @@ class FormDesign(BaseView):
             typed=typed,
             refusal=refusal,
             deciding=deciding,
-            answers_of=answers_of,
+            possible_answers=possible_answers,
         )
 
     def _page(self, page: str, **context: Any) -> str:

@@ -18,10 +18,10 @@ from app.kernel.access import everything
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
 from app.kernel.people import Person
-from app.kernel.workflow import press
+from app.kernel.workflow import press_move
 from app.messages import channel, safe_template, template
-from app.messages.message import try_out
-from app.messages.wording import LOCALES, Wording, things, tried
+from app.messages.message import send_trial
+from app.messages.wording import LOCALES, Wording, check_wording, subjects_of
 
 LABELS = {"email": "Email", "whatsapp": "WhatsApp", "sms": "SMS"}
 # A preview runs no scripts, fetches nothing and submits nothing.
@@ -91,7 +91,7 @@ class Words(BaseView):
             packs=packs,
             used=used,
             channels=_available_channels(),
-            original=template.original,
+            original=template.default_text,
             locales=LOCALES,
         )
 
@@ -111,7 +111,7 @@ class Words(BaseView):
         typed = {"subject": request.form.get("subject", ""), "body": request.form.get("body", "")}
         try:
             with transaction():
-                made = Wording.write(it.template, locale, by, **typed)
+                made = Wording.save_version(it.template, locale, by, **typed)
         except Refused as no:
             session.rollback()
             return self._editor(it, typed, refusal=no), no.status
@@ -158,7 +158,9 @@ class Words(BaseView):
                     "email": current_user.email,
                     "timezone": column.staff_locale.timezone,
                 }
-                try_out(wording, Person.meet(**me, phone=request.form.get("phone", "") if by != "email" else ""))
+                send_trial(
+                    wording, Person.find_or_create(**me, phone=request.form.get("phone", "") if by != "email" else "")
+                )
         except Refused as no:
             flash(" ".join([no.words, *no.fields.values()]), "danger")
         else:
@@ -168,7 +170,7 @@ class Words(BaseView):
     def _press(self, it: _WordingKey, wording: Wording, move: str, done: str) -> Any:
         try:
             with transaction():
-                press(wording, move, {})
+                press_move(wording, move, {})
         except Refused as no:
             flash(no.words, "danger")
         else:
@@ -210,22 +212,22 @@ class _WordingKey:
 
     def __init__(self, folder: str, name: str, by: str, locale: str) -> None:
         self.template, self.by, self.locale = f"{folder}/{name}", by, locale
-        if self.template not in template.known() or by not in LABELS or locale not in LOCALES:
+        if self.template not in template.template_names() or by not in LABELS or locale not in LOCALES:
             raise Missing
-        self.editions = Wording.of(self.template, locale, by)
+        self.editions = Wording.versions_of(self.template, locale, by)
         self.used = next((each for each in self.editions if each.state == "used"), None)
 
     @property
     def label(self) -> str:
-        return template.title_of(self.template)
+        return template.template_title(self.template)
 
     @property
     def has_original(self) -> bool:
-        return template.original(self.template, self.by) is not None
+        return template.default_text(self.template, self.by) is not None
 
     @property
     def original(self) -> tuple[str, str]:
-        return template.parted(template.original(self.template, self.by, self.locale) or "", self.by)
+        return template.split_heading(template.default_text(self.template, self.by, self.locale) or "", self.by)
 
     def find_edition(self, asked: str) -> Wording | None:
         """Return the version asked for, None for the default, or else the published one."""
@@ -246,25 +248,27 @@ class _WordingKey:
 
 def _messages_of(pack: Any) -> list[tuple[str, str]]:
     names = [each if "/" in each else f"{pack.name}/{each}" for each in pack.messages]
-    return [(each, template.title_of(each)) for each in names]
+    return [(each, template.template_title(each)) for each in names]
 
 
 def _available_channels() -> list[str]:
     """Return the channels that are set up, in the usual order."""
-    available = {each.name for each in channel.every()}
+    available = {each.name for each in channel.all_channels()}
     return [each for each in LABELS if each in available]
 
 
 def _available_variables(it: _WordingKey) -> dict[str, list[str]]:
     """Return the variables for the template, of the customer and of the record that the message is about."""
     return {
-        name: [*safe_template.names(noun)] for name, noun in {"person": Person, **things(it.template)}.items() if noun
+        name: [*safe_template.readable_names(noun)]
+        for name, noun in {"person": Person, **subjects_of(it.template)}.items()
+        if noun
     }
 
 
 def _preview_response(name: str, by: str, subject: str, body: str) -> Response:
     try:
-        rendered = tried(name, by, subject.strip(), body.replace("\r\n", "\n"))
+        rendered = check_wording(name, by, subject.strip(), body.replace("\r\n", "\n"))
     except Refused as no:
         page = render_template("desk/words_preview.html", wrong=[*no.fields.values()] or [no.words], said=None)
     else:

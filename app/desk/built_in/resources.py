@@ -50,7 +50,7 @@ from app.messages.wording import Wording
 READ = {"Desk": "read moves", "Accountant": "read", "Auditor": "read"}
 
 # A form with a relation to a user account may offer all users to the Desk role.
-access.declare(User, frozenset({"Desk"}), {})
+access.declare_scope(User, frozenset({"Desk"}), {})
 
 
 def _unacknowledged() -> ColumnElement[bool]:

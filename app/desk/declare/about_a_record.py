@@ -29,7 +29,7 @@ def about_readable(noun: type[Any]) -> ColumnElement[bool]:
     token = _asking.set(asking)
     try:
         parts = [
-            and_(noun.noun == each.__tablename__, noun.row_id.in_(select(each.id).where(access.within(each))))
+            and_(noun.noun == each.__tablename__, noun.row_id.in_(select(each.id).where(access.scope_condition(each))))
             for each in limited
             if each not in asking
         ]
@@ -58,4 +58,4 @@ def record_about(name: str, id: int) -> Any:
         raise Missing from None
     if resource_of(noun) is None or not access.actor().may(noun, "read"):
         raise Missing
-    return access.find(noun, id)
+    return access.find_visible(noun, id)

@@ -193,7 +193,7 @@ class Column:
     @property
     def must_be_filled(self) -> bool:
         """Has whoever is here to fill it in? What makes a row theirs, they have."""
-        return self.required or (self.kind == "relation" and access.hangs_on(self.noun) == self.path)
+        return self.required or (self.kind == "relation" and access.sole_owner_relation(self.noun) == self.path)
 
     @cached_property
     def secret(self) -> bool:
@@ -218,12 +218,12 @@ class Column:
     @property
     def level(self) -> str:
         """What whoever is here may do with it: the least of what they may on the way to it."""
-        return min((access.level(*each) for each in self._way), key=access.LEVELS.index)
+        return min((access.column_level(*each) for each in self._way), key=access.LEVELS.index)
 
     @property
     def is_guarded(self) -> bool:
         """Is it anything less to anybody?"""
-        return any(name in access.guarded(noun) for noun, name in self._way)
+        return any(name in access.column_guards(noun) for noun, name in self._way)
 
     @cached_property
     def is_summable(self) -> bool:
@@ -487,7 +487,7 @@ def _parse_relation(column: Column, given: Any) -> Any:
     if not head.isdecimal():
         raise ValueError("Choose one from the list.")
     try:
-        return access.find(column.target, int(head))
+        return access.find_visible(column.target, int(head))
     except Missing:
         raise ValueError("This record doesn’t exist, or you don’t have access to it.") from None
 
@@ -496,7 +496,7 @@ def _parse_picture(column: Column, given: Any) -> Picture:
     if not isinstance(given, FileStorage):
         raise ValueError("Upload the image as a file.")
     try:
-        picture = Picture.keep(cast(BinaryIO, given.stream), given.filename or "picture")
+        picture = Picture.store(cast(BinaryIO, given.stream), given.filename or "picture")
     except Invalid as error:
         raise ValueError(next(iter(error.fields.values()))) from None
     session.flush()

@@ -62,12 +62,12 @@ def allow_as_link_target(noun: type[Noun]) -> None:
 
 def _open_nouns() -> dict[str, str]:
     """What can have fields: what is on the desk, and whose rows can be changed."""
-    return _sorted_labels(each for each in nouns() if access.is_declared(each) and not each.final and each is not Field)
+    return _sorted_labels(each for each in nouns() if access.has_scope(each) and not each.final and each is not Field)
 
 
 def _targets() -> dict[str, str]:
     """What can be pointed at: what is on the desk, and is not written down there by the house for itself."""
-    return _sorted_labels(each for each in _link_targets if access.is_declared(each) and each is not Field)
+    return _sorted_labels(each for each in _link_targets if access.has_scope(each) and each is not Field)
 
 
 def _sorted_labels(those: Iterable[type[Noun]]) -> dict[str, str]:
@@ -113,7 +113,7 @@ class Field(Noun):
     def _printable(self, name: str, label: str) -> str:
         label = " ".join(label.split())
         if not label or not label.isprintable() or not re.search(r"[^\W_]", label):
-            raise Invalid.fields_said({"label": "Enter a label that contains letters or digits."})
+            raise Invalid.for_fields({"label": "Enter a label that contains letters or digits."})
         return label
 
     def tidy(self) -> None:
@@ -135,7 +135,7 @@ class Field(Noun):
         if self.found and self.kind not in WORDS:
             wrong["found"] = "Only text and single-choice fields can be searchable."
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         if not self.key:
             self.key = _key(self.label)
             self._not_too_many()
@@ -143,7 +143,7 @@ class Field(Noun):
 
     def _not_too_many(self) -> None:
         if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 {
                     "noun": f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."
                 }

@@ -10,10 +10,10 @@ from typing import Any
 
 from app.desk.declare.chart import Chart, Figure, Sums
 from app.desk.declare.column import EMPTY, KINDS, MONEY_SCHEMA, Kind, formula_safe, usual_label
-from app.kernel.access import Actor, find
+from app.kernel.access import Actor, find_visible
 from app.kernel.db import Noun, session, spaced
 from app.kernel.errors import Invalid, Missing
-from app.kernel.workflow import Question, questions, read
+from app.kernel.workflow import MoveQuestion, move_questions, parse_asked
 from app.money.sums.amount import Money
 
 Row = Mapping[str, Any]
@@ -208,8 +208,8 @@ class Report:
         return who.has(f"{self.right}.can_read")
 
     @cached_property
-    def questions(self) -> list[Question]:
-        return questions(self.asks)
+    def questions(self) -> list[MoveQuestion]:
+        return move_questions(self.asks)
 
     # --- asking ---
 
@@ -222,11 +222,11 @@ class Report:
             except ValueError as error:
                 wrong[name] = str(error)
         try:
-            asked = read(self.asks, given)
+            asked = parse_asked(self.asks, given)
         except Invalid as error:
-            raise Invalid.fields_said(error.fields | wrong) from None
+            raise Invalid.for_fields(error.fields | wrong) from None
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         return asked
 
     def _pointed(self, name: str, text: str) -> str:
@@ -235,7 +235,9 @@ class Report:
             return text
         head = text.split("·", maxsplit=1)[0].strip()
         try:
-            found: Noun | None = find(self.points[name], int(head)) if head.isdecimal() and len(head) < 11 else None
+            found: Noun | None = (
+                find_visible(self.points[name], int(head)) if head.isdecimal() and len(head) < 11 else None
+            )
         except Missing:
             found = None
         if found is None:
@@ -254,7 +256,7 @@ class Report:
         ]
         return [(each.label, self._spoken(each, value)) for each, value in values if value not in (None, "")]
 
-    def _spoken(self, question: Question, value: Any) -> str:
+    def _spoken(self, question: MoveQuestion, value: Any) -> str:
         if question.name in self.points:
             return str(session.get(self.points[question.name], value) or value)
         if question.among:

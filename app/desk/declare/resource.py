@@ -276,8 +276,8 @@ class Resource:
         _registered[self.noun] = self
         db.set_label(self.noun, self.one)
         readers = frozenset(role for role, words in self.roles.items() if "read" in words.split())
-        access.declare(self.noun, readers, self.policies)
-        access.guard(self.noun, self.guards)
+        access.declare_scope(self.noun, readers, self.policies)
+        access.set_column_guards(self.noun, self.guards)
         for column in self.below:
             there = _listed_below.setdefault(column.target, [])
             there.insert(

@@ -168,7 +168,7 @@ def _related_id(target: Any, cell: str) -> int:
     # A noun without a name is shown everywhere as "Booking 12".
     if numbered := re.fullmatch(rf"{re.escape(label_of_table(target.__tablename__))} (\d{{1,9}})", cell):
         matches.append(target.id == int(numbered[1]))
-    found = [*session.scalars(access.visible(target).where(or_(*matches)).limit(2)).unique()] if matches else []
+    found = [*session.scalars(access.visible_rows(target).where(or_(*matches)).limit(2)).unique()] if matches else []
     if len(found) > 1:
         raise ValueError("Several records have this name. Enter the ID or email address instead.")
     if not found:

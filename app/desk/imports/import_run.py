@@ -156,7 +156,7 @@ class ImportRun(Noun, table="intake"):
             if each.required and each.path not in columns.values()
         }
         if missing:
-            raise Invalid.fields_said(missing)
+            raise Invalid.for_fields(missing)
         self.columns = dict(columns)
         self._restart()
 
@@ -300,7 +300,7 @@ class ImportRun(Noun, table="intake"):
             raise Forbidden("You no longer have permission to add this.")
         values, wrong = _read_cells(self._mapped_columns(resource), cells)
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         row = resource.noun()
         write_row(row, [each for each in importable_columns(resource) if each.required or each.path in values], values)
         return row
@@ -382,7 +382,7 @@ def _row_errors(error: BaseException) -> Errors:
 
 
 def _delete_imported(noun: type[Noun], line: ImportLine) -> None:
-    row = session.scalars(access.visible(noun).where(noun.id == line.row_id)).unique().one_or_none()
+    row = session.scalars(access.visible_rows(noun).where(noun.id == line.row_id)).unique().one_or_none()
     if row is None:
         raise Refused("It no longer exists.")
     if row.lock().version != line.row_version:

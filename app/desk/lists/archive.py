@@ -36,14 +36,14 @@ class Archived(Noun, table="put_away"):
         row.lock()
         if cls.of(row) is None:
             session.add(cls(noun=row.__tablename__, row_id=row.id, user_id=actor().user_id, name=actor().name))
-            audit.line(row, "put_away")
+            audit.record_line(row, "put_away")
 
     @classmethod
     def fetch(cls, row: Noun) -> None:
         row.lock()
         if it := cls.of(row):
             session.delete(it)
-            audit.line(row, "fetched_again")
+            audit.record_line(row, "fetched_again")
 
 
 def is_away(noun: Any) -> ColumnElement[bool]:

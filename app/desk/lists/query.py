@@ -18,7 +18,7 @@ from app.desk.declare.resource import Resource
 from app.desk.lists import filters
 from app.desk.lists.archive import is_away
 from app.desk.lists.filters import Groups, containing
-from app.kernel.access import actor, sees_all, visible, within
+from app.kernel.access import actor, scope_condition, sees_all, visible_rows
 from app.kernel.db import Noun, noun_of_table, separate_session, session
 from app.kernel.errors import Missing, Unreadable
 from app.money.sums.amount import Money
@@ -247,7 +247,7 @@ def holding(resource: Resource, groups: Groups, ids: Iterable[int]) -> set[int]:
 
 def named(column: Column, id: int) -> str:
     """A neighbour by its name, if the reader may see it."""
-    row = session.scalar(visible(column.target).where(column.target.id == id))
+    row = session.scalar(visible_rows(column.target).where(column.target.id == id))
     return str(row) if row else f"ID {id}"
 
 
@@ -285,7 +285,7 @@ def within_days(
     resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]
 ) -> list[Any]:
     """For a calendar: every row that touches this stretch of time, in the order in which they begin."""
-    query = _Query(resource.noun, visible(resource.noun))
+    query = _Query(resource.noun, visible_rows(resource.noun))
     begins, over = query.expression(starts), query.expression(ends)
     query.statement = query.statement.where(begins < until, over > since).order_by(begins, resource.noun.id)
     return [*session.scalars(_with_neighbours(query, shown)).unique()]
@@ -298,7 +298,7 @@ def _one_by_one(statement: Select[Any]) -> Generator[Any]:
 
 
 def _narrowed(resource: Resource, asked: Asked) -> _Query:
-    query = _Query(resource.noun, visible(resource.noun))
+    query = _Query(resource.noun, visible_rows(resource.noun))
     conditions = [_filtered(query, resource, *each) for each in asked.filters if each[0] != PUT_AWAY]
     if resource.archive:
         conditions.append(is_away(resource.noun) if asked.value(PUT_AWAY) else not_(is_away(resource.noun)))
@@ -487,7 +487,7 @@ def found(resource: Resource, id: int) -> Any:
     noun: Any = resource.noun
     statement = _one(noun, _neighbours([*resource.list, *resource.show]))
     if not sees_all(actor(), noun):
-        statement = statement.where(within(noun))
+        statement = statement.where(scope_condition(noun))
     row = session.scalars(statement, {"id": id}).unique().one_or_none()
     if row is None:
         raise Missing

@@ -54,7 +54,7 @@ class SavedView(Noun, table="view"):
     def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> SavedView:
         who = actor()
         if len([each for each in cls.all(resource) if each.is_mine]) >= MOST:
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 {"name": f"You have {MOST} views of this list. Delete one before you save another."}
             )
         view = cls(resource=resource, user_id=who.user_id, maker=who.name, asked=asked)
@@ -66,7 +66,7 @@ class SavedView(Noun, table="view"):
         """Its name, who sees it, and whether the list opens with it."""
         name = " ".join(name.split())
         if not name or len(name) > LONGEST or not name.isprintable():
-            raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
+            raise Invalid.for_fields({"name": f"Enter a name of at most {LONGEST} characters."})
         if first and not self.first:
             Opens.forget(self.resource)
             for each in session.scalars(

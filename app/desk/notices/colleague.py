@@ -59,7 +59,7 @@ def find_colleague(typed: str, row: Noun) -> User:
     )
     user = session.scalar(_active_users().where(condition))
     if user is None or not may_read(user, row):
-        raise Invalid.fields_said(
+        raise Invalid.for_fields(
             {"who": "No team member with that name can see this record. Choose one from the list."}
         )
     return user

@@ -85,7 +85,9 @@ def _send_by_email(notice: Notice, user: User) -> None:
     """Queue the email. An invalid address is no error, since the notification is in the desk."""
     try:
         with speaking(ENGLISH):
-            person = Person.meet(name=name_of(user), email=user.email or "", phone="", timezone=staff_locale.timezone)
+            person = Person.find_or_create(
+                name=name_of(user), email=user.email or "", phone="", timezone=staff_locale.timezone
+            )
     except Refused:
         return
     tell(person, "house/notice", at=clock.ahead(minutes=EMAIL_DELAY), notice=notice)
@@ -124,7 +126,7 @@ def _notify_of_waiting(user: User, resource: Resource, waits: Waits, latest: Map
     noun = resource.noun
     now = [
         *session.scalars(
-            select(noun.id).where(access.within(noun), waits.where()).order_by(noun.id.desc()).limit(MAX_IDS)
+            select(noun.id).where(access.scope_condition(noun), waits.where()).order_by(noun.id.desc()).limit(MAX_IDS)
         )
     ]
     topic = f"{resource.name}: {waits.label}"

@@ -46,7 +46,7 @@ class Preference(Noun):
     @classmethod
     def save_ways(cls, user_id: int, wanted: dict[str, str]) -> None:
         if wanted.keys() - KINDS.keys() or set(wanted.values()) - WAYS.keys():
-            raise Invalid.fields_said(dict.fromkeys(wanted, "Choose one from the list."))
+            raise Invalid.for_fields(dict.fromkeys(wanted, "Choose one from the list."))
         known = {each.kind: each for each in session.scalars(select(cls).where(cls.user_id == user_id))}
         for kind, way in wanted.items():
             if kind in known:

@@ -278,7 +278,7 @@ class Page(BaseView):
     def _groups(self) -> list[Any]:
         """Whose time there is to see: those who are not away."""
         target = self.calendar.whose[0].target
-        seen = access.visible(target)
+        seen = access.visible_rows(target)
         return [
             *session.scalars(
                 (seen.where(target.state == target.states[0]) if target.states else seen).order_by(target.id).limit(50)
@@ -346,7 +346,7 @@ class Page(BaseView):
 
     def _drop(self) -> Move | None:
         move = self.resource.moves[self.calendar.drop[0]] if self.calendar.drop else None
-        return move if move and move.by_hand_of(access.actor(), self.resource.noun) else None
+        return move if move and move.allowed_for(access.actor(), self.resource.noun) else None
 
     def _shut_url(self) -> str:
         shuts = self.calendar.shuts

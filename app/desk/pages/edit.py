@@ -18,7 +18,7 @@ from app.desk.records.writing import Overtaken, Stranding, delete_row, require_f
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
-from app.kernel.workflow import Move, press, questions
+from app.kernel.workflow import Move, move_questions, press_move
 
 
 class EditRoutes(Routes):
@@ -56,7 +56,9 @@ class EditRoutes(Routes):
     def picture(self, pk: int, path: str) -> Response:
         """A picture of a row, for whoever may read the row."""
         column = self.resource.column(path, self.resource.show)
-        picture = column.value(access.find(self.resource.noun, pk)) if column and column.kind == "picture" else None
+        picture = (
+            column.value(access.find_visible(self.resource.noun, pk)) if column and column.kind == "picture" else None
+        )
         if picture is None or not picture.path.exists():
             raise Missing
         answer = send_file(picture.path, mimetype="image/webp")
@@ -68,7 +70,8 @@ class EditRoutes(Routes):
     def file(self, pk: int, file: int) -> Response:
         """What somebody sent with their answers, for whoever may read the row."""
         found = next(
-            (each for each in getattr(access.find(self.resource.noun, pk), "files", ()) if each.id == file), None
+            (each for each in getattr(access.find_visible(self.resource.noun, pk), "files", ()) if each.id == file),
+            None,
         )
         if found is None:
             raise Missing
@@ -86,12 +89,12 @@ class EditRoutes(Routes):
     @expose("/<int:pk>/edit", methods=["GET", "POST"])
     @has_access
     def edit(self, pk: int) -> Any:
-        return self._answer_form(self.resource.edit, access.find(self.resource.noun, pk))
+        return self._answer_form(self.resource.edit, access.find_visible(self.resource.noun, pk))
 
     @expose("/<int:pk>/delete", methods=["GET", "POST"])
     @has_access
     def delete(self, pk: int) -> Any:
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         asked: dict[str, Any] = {"row": row, "move": None, "asked": [], "typed": {}, "wrong": {}}
         if request.method == "GET":
             return self._render("desk/confirm.html", **asked, refusal=None)
@@ -125,7 +128,7 @@ class EditRoutes(Routes):
             write_row(row, columns, given)
         except Refused as no:
             session.rollback()
-            row = self.resource.noun() if new else access.find(self.resource.noun, row.id)
+            row = self.resource.noun() if new else access.find_visible(self.resource.noun, row.id)
             left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
             left |= (
                 _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
@@ -141,7 +144,7 @@ class EditRoutes(Routes):
     @has_access
     def go(self, pk: int, name: str) -> Any:
         """GET asks, POST does: nothing ever changes because a link was followed."""
-        row, move = access.find(self.resource.noun, pk), self._require_move(name)
+        row, move = access.find_visible(self.resource.noun, pk), self._require_move(name)
         if request.method == "GET":
             no, asked = move.refuses(row), _asked(move, row)
             typed = {each.name: each.begins for each in asked if each.begins}
@@ -152,15 +155,15 @@ class EditRoutes(Routes):
         try:
             with transaction():
                 _as_it_was_shown(row)
-                said = press(row, name, typed)
-                access.keep_within(row)
+                said = press_move(row, name, typed)
+                access.require_in_scope(row)
         except Refused as no:
             if (
                 request.accept_mimetypes.best == "application/json"
             ):  # a script of ours pressed it, and says the words itself
                 raise
             session.rollback()
-            row = access.find(self.resource.noun, pk)
+            row = access.find_visible(self.resource.noun, pk)
             return self._render(
                 "desk/confirm.html",
                 row=row,
@@ -170,7 +173,7 @@ class EditRoutes(Routes):
                 wrong=no.fields,
                 refusal=no.words,
             ), no.status
-        flash(said if isinstance(said, str) else f"{move.happened(type(row))}: {row}", "success")
+        flash(said if isinstance(said, str) else f"{move.done_text(type(row))}: {row}", "success")
         return redirect(return_address() or url_for(f"{self.endpoint}.show", pk=pk))
 
 
@@ -193,7 +196,7 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
     theirs = {
         each.path: selectable_rows(each.target)
         for each in columns
-        if each.kind == "relation" and access.hangs_on(each.noun) == each.path
+        if each.kind == "relation" and access.sole_owner_relation(each.noun) == each.path
     }
     return given | {path: str(rows[0].id) for path, rows in theirs.items() if len(rows) == 1}
 
@@ -245,4 +248,4 @@ def _as_it_was_shown(row: Any) -> None:
 
 
 def _asked(move: Move, row: Noun | None) -> list[Any]:
-    return questions(move.asks, row) if move.asks else []
+    return move_questions(move.asks, row) if move.asks else []

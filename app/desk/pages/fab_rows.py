@@ -20,7 +20,7 @@ class _Scoped:
         query: Query[Any] = self._real.query(*entities)
         for entity in entities:
             if isinstance(entity, type) and issubclass(entity, db.Noun):
-                query = query.filter(access.within(entity))
+                query = query.filter(access.scope_condition(entity))
         return query
 
     def __getattr__(self, name: str) -> Any:

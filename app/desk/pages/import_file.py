@@ -165,7 +165,7 @@ class ImportRoutes(Routes):
         if stray := set(paths) - known:
             raise Invalid("Unknown column.", fields=dict.fromkeys(stray, "Unknown column."))
         if twice := {each for each in paths if paths.count(each) > 1}:
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 dict.fromkeys(sorted(twice), "Two columns of the file are matched to this field. Choose one of them.")
             )
 

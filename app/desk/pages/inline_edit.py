@@ -17,7 +17,7 @@ from app.desk.lists.bulk_edit import BulkEdit, put_back, stands, was
 from app.desk.pages.routes import Routes
 from app.desk.records.writing import write_row
 from app.kernel import access, clock
-from app.kernel.audit import note
+from app.kernel.audit import name_change
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
 
@@ -34,7 +34,7 @@ class InlineEditRoutes(Routes):
     @has_access
     def cell(self, pk: int, path: str) -> Any:
         """A form as small as the cell. What is refused is said beside it, with what stands there now."""
-        row, column = access.find(self.resource.noun, pk), self._writable(path)
+        row, column = access.find_visible(self.resource.noun, pk), self._writable(path)
         if request.method == "GET":
             return self._render("desk/cell.html", row=row, column=column, typed={path: column.form_value(row)})
         refusal: Refused | None = None
@@ -42,7 +42,7 @@ class InlineEditRoutes(Routes):
             write_row(row, [column], request.form)
         except Refused as no:
             session.rollback()
-            row, refusal = access.find(self.resource.noun, pk), no
+            row, refusal = access.find_visible(self.resource.noun, pk), no
         now = {"said": column.display(row), "version": row.version}
         if refusal is None:
             return jsonify(now)
@@ -78,7 +78,7 @@ class InlineEditRoutes(Routes):
         with transaction():
             batch.still_open()
             for number, kept in sorted(batch.rows.items(), key=lambda each: int(each[0])):
-                self._put_back(access.find(self.resource.noun, int(number)), kept)
+                self._put_back(access.find_visible(self.resource.noun, int(number)), kept)
             batch.undone_at = clock.now()
         cookie.pop(_UNDO, None)
         report = [(str(row), row.id, "") for row in self._rows([int(each) for each in batch.rows])]
@@ -88,14 +88,14 @@ class InlineEditRoutes(Routes):
         row.lock()
         if row.version != kept["version"]:
             raise Refused(f"{row} has been changed since, so nothing was undone. Edit the other records instead.")
-        note(row, "taken_back")
+        name_change(row, "taken_back")
         put_back(row, kept["was"])
-        access.keep_within(row)
+        access.require_in_scope(row)
 
     def _change_one(self, id: int, column: Column, kept: dict[str, Any]) -> tuple[str, int, str]:
         row = None
         try:
-            row = access.find(self.resource.noun, id)
+            row = access.find_visible(self.resource.noun, id)
             before, version = stands(row), row.version
             write_row(row, [column], request.form.to_dict() | {"version": version})
         except Refused as no:
@@ -129,7 +129,9 @@ class InlineEditRoutes(Routes):
     def _rows(self, ids: Sequence[int]) -> Sequence[Any]:
         return [
             *session.scalars(
-                access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)).order_by(self.resource.noun.id)
+                access.visible_rows(self.resource.noun)
+                .where(self.resource.noun.id.in_(ids))
+                .order_by(self.resource.noun.id)
             ).unique()
         ]
 

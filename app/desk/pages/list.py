@@ -19,7 +19,7 @@ from app.desk.pages.routes import Routes
 from app.kernel import access
 from app.kernel.db import session, transaction
 from app.kernel.errors import Refused, Unreadable
-from app.kernel.workflow import Move, press
+from app.kernel.workflow import Move, press_move
 
 
 class ListRoutes(Routes):
@@ -197,7 +197,7 @@ class ListRoutes(Routes):
         if move.asks:
             raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
-            rows = [*session.scalars(access.visible(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
+            rows = [*session.scalars(access.visible_rows(self.resource.noun).where(self.resource.noun.id.in_(ids)))]
             return self._render(
                 "desk/confirm.html", row=None, rows=rows, move=move, asked=[], typed={}, wrong={}, refusal=None
             )
@@ -207,10 +207,10 @@ class ListRoutes(Routes):
     def _press_one(self, id: int, name: str) -> tuple[str, int, str]:
         row = None
         try:
-            row = access.find(self.resource.noun, id)
+            row = access.find_visible(self.resource.noun, id)
             with transaction():
-                press(row, name, {})
-                access.keep_within(row)
+                press_move(row, name, {})
+                access.require_in_scope(row)
         except Refused as no:
             session.rollback()
             return (str(row or f"{self.resource.one} {id}"), id, no.words)
@@ -219,7 +219,7 @@ class ListRoutes(Routes):
     def _bulk_moves(self, page: Page) -> Sequence[Move]:
         """Moves that need no form and that at least one row of this page could make."""
         who, rows = access.actor(), page.rows
-        fits = (it for it in self.resource.moves.values() if not it.asks and it.by_hand_of(who, self.resource.noun))
+        fits = (it for it in self.resource.moves.values() if not it.asks and it.allowed_for(who, self.resource.noun))
         return [it for it in fits if any(row.state in it.sources for row in rows)]
 
 

@@ -28,7 +28,7 @@ from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
-from app.kernel.workflow import Move, legal, moves
+from app.kernel.workflow import Move, available_moves, moves
 
 TASKS = 30
 
@@ -54,7 +54,7 @@ class RecordRoutes(Routes):
     @expose("/<int:pk>/remark", methods=["POST"])
     @has_access
     def remark(self, pk: int) -> Any:
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         try:
             with transaction():
                 said = Remark.write(row, request.form.get("words", ""))
@@ -65,7 +65,7 @@ class RecordRoutes(Routes):
     @expose("/<int:pk>/remark/<int:id>", methods=["POST"])
     @has_access
     def rewrite(self, pk: int, id: int) -> Any:
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         said = session.scalar(select(Remark).where(*about_row(Remark, row), Remark.id == id))
         if said is None:
             raise Missing
@@ -79,7 +79,7 @@ class RecordRoutes(Routes):
     @expose("/<int:pk>/task", methods=["POST"])
     @has_access
     def task(self, pk: int) -> Any:
-        row, typed = access.find(self.resource.noun, pk), request.form
+        row, typed = access.find_visible(self.resource.noun, pk), request.form
         security.require_right(Task, "finish")
         try:
             with transaction():
@@ -92,7 +92,7 @@ class RecordRoutes(Routes):
     @has_access
     def colleagues(self, pk: int) -> Any:
         """Who could be named or asked here: a few who fit the words and may read the record."""
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         found = suggest_colleagues(request.args.get("q", "")[:100], row)
         return {"choices": [{"id": each.id, "name": name_of(each), "username": each.username} for each in found]}
 
@@ -119,7 +119,7 @@ class RecordRoutes(Routes):
     def _archivable_row(self, pk: int) -> Any:
         if not self.resource.archive:
             raise Missing
-        return access.find(self.resource.noun, pk)
+        return access.find_visible(self.resource.noun, pk)
 
     # --- answering ---
 
@@ -137,7 +137,7 @@ class RecordRoutes(Routes):
         return self._render(
             "desk/show.html",
             row=row,
-            moves=legal(row, who),
+            moves=available_moves(row, who),
             not_now=_blocked_moves(row, who),
             related=shown,
             lacking=lacking,
@@ -156,7 +156,9 @@ class RecordRoutes(Routes):
 
     def _refused(self, pk: int, no: Refused, at: str) -> Any:
         session.rollback()
-        return self._record_page(access.find(self.resource.noun, pk), refusal=no, at=at, typed=request.form), no.status
+        return self._record_page(
+            access.find_visible(self.resource.noun, pk), refusal=no, at=at, typed=request.form
+        ), no.status
 
     def _record_url(self, pk: int, anchor: str = "") -> str:
         """The record again, beside the same rows."""
@@ -190,11 +192,11 @@ def _day(text: str) -> date | None:
     except ValueError:
         day = date.min
     if day is not None and not 1900 <= day.year <= 2200:
-        raise Invalid.fields_said({"due_on": "Enter a valid date, such as 2026-11-24."})
+        raise Invalid.for_fields({"due_on": "Enter a valid date, such as 2026-11-24."})
     return day
 
 
 def _blocked_moves(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
     """What this person could do in this state, were it not for something; and for what."""
-    mine = (it for it in moves(type(row)).values() if it.by_hand_of(who, type(row)) and row.state in it.sources)
+    mine = (it for it in moves(type(row)).values() if it.allowed_for(who, type(row)) and row.state in it.sources)
     return [(it, no) for it in mine if (no := it.refuses(row))]

@@ -23,7 +23,7 @@ from app.desk.records.writing import delete_row, write_row
 from app.kernel import access
 from app.kernel.db import stable_name, transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
-from app.kernel.workflow import Move, Question, press, questions
+from app.kernel.workflow import Move, MoveQuestion, move_questions, press_move
 
 _HOW = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
 _TYPES = {
@@ -112,7 +112,7 @@ class Api(ModelRestApi):
     def put(self, pk: int) -> Response:
         """Change the fields that are sent. With `version`, only if nobody else changed it since."""
         given = _body()
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         _only(given.keys() - {"version"} - self._asides, self.resource.edit)
         write_row(row, [each for each in self.resource.edit if each.path in given], given)
         return self._answer(row)
@@ -122,7 +122,7 @@ class Api(ModelRestApi):
     @permission_name("delete")
     def delete(self, pk: int) -> Response:
         """Remove a row that nothing refers to."""
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         delete_row(row, request.args)
         return jsonify(id=pk)
 
@@ -178,11 +178,11 @@ def _routes(resource: Resource) -> set[str]:
 
 def _endpoint(move: Move) -> Callable[..., Response]:
     def press_it(self: Api, pk: int) -> Response:
-        row = access.find(self.resource.noun, pk)
+        row = access.find_visible(self.resource.noun, pk)
         given = _body() if request.data else {}
         with transaction():
-            press(row, move.name, given)
-            access.keep_within(row)
+            press_move(row, move.name, given)
+            access.require_in_scope(row)
         return self._answer(row)
 
     # Flask-AppBuilder names the permission and the endpoint after the function.
@@ -204,7 +204,7 @@ def _body() -> dict[str, Any]:
 def _only(given: Any, columns: Sequence[Column]) -> None:
     unknown = set(given) - {each.path for each in columns}
     if unknown:
-        raise Invalid.fields_said(dict.fromkeys(sorted(unknown), "Unknown field, or one that can’t be edited here."))
+        raise Invalid.for_fields(dict.fromkeys(sorted(unknown), "Unknown field, or one that can’t be edited here."))
 
 
 def _asked_by_api() -> Asked:
@@ -404,7 +404,7 @@ def _list_parameters(it: Resource) -> list[dict[str, Any]]:
 
 
 def _move_operation(tag: str, move: Move, answer: Mapping[str, Any], parameters: Any) -> dict[str, Any]:
-    asks = {each.name: _question(each) for each in questions(move.asks)} if move.asks else {}
+    asks = {each.name: _question(each) for each in move_questions(move.asks)} if move.asks else {}
     body = {"type": "object", "properties": asks} if asks else None
     summary = f"{move.label}: {' or '.join(move.sources)} → {move.to or 'unchanged'}"
     return _operation(tag, summary, answer, body=body, parameters=parameters, description=move.does)
@@ -439,6 +439,6 @@ def _report_operation(it: Report) -> dict[str, Any]:
     )
 
 
-def _question(question: Question) -> dict[str, Any]:
+def _question(question: MoveQuestion) -> dict[str, Any]:
     # What can be chosen is data, and this description is made once: so it is not listed here.
     return {"type": _TYPES.get(question.kind.__name__, "string"), "title": question.label, "description": question.help}

@@ -15,7 +15,7 @@ from app.desk.declare.column import EMPTY, KINDS, usual_label
 from app.desk.declare.field import field_cache
 from app.desk.declare.resource import registered_resources, resource_of
 from app.kernel import access, db
-from app.kernel.audit import Change, as_seen
+from app.kernel.audit import Change, visible_side
 from app.kernel.db import Noun, noun_of_table, session, spaced, stable_name
 from app.money.sums.amount import Money
 
@@ -26,7 +26,7 @@ _UNSAID = {"handle", "request_key", "request_hash", "more"}  # for programs, or 
 
 def told(change: Change) -> list[tuple[str, str, str]]:
     """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
-    before, after = (as_seen(change, side) for side in (change.before, change.after))
+    before, after = (visible_side(change, side) for side in (change.before, change.after))
     names = [*dict.fromkeys([*before, *after])]
     said = [
         name
@@ -137,7 +137,7 @@ def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
     for name, its in ids.items():
         noun: Any = noun_of(name)
         if noun and resource_of(noun) and access.actor().may(noun, "read"):
-            rows = session.scalars(access.visible(noun).where(noun.id.in_(its))).unique()
+            rows = session.scalars(access.visible_rows(noun).where(noun.id.in_(its))).unique()
             names |= {(name, row.id): str(row) for row in rows}
     return names
 

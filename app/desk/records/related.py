@@ -11,7 +11,7 @@ from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource, listed_below, resource_of
 from app.desk.lists.filters import Condition
 from app.desk.lists.query import Asked, newest, with_neighbours
-from app.kernel.access import LEVELS, Actor, actor, within
+from app.kernel.access import LEVELS, Actor, actor, scope_condition
 from app.kernel.db import Noun, noun_of_table, session, stable_name
 from app.kernel.feature import is_on
 
@@ -77,7 +77,7 @@ class Related:
         for here, step in zip(self.chain, self.steps, strict=False):
             statement = statement.join(getattr(here, step))
         mine = [first.noun == row.__tablename__, first.row_id == row.id] if self.about else [first.id == row.id]
-        return statement.where(*mine, *(within(each) for each in self.chain))
+        return statement.where(*mine, *(scope_condition(each) for each in self.chain))
 
     def all(self, row: Noun) -> str:
         """Where all of them are listed, if they are."""

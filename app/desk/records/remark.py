@@ -63,7 +63,7 @@ class Remark(Noun):
 def _checked(words: str) -> str:
     said = words.replace("\r\n", "\n").strip()
     if not said:
-        raise Invalid.fields_said({"words": "Enter a note."})
+        raise Invalid.for_fields({"words": "Enter a note."})
     if len(said) > LONGEST or "\x00" in said:
-        raise Invalid.fields_said({"words": f"Use at most {LONGEST:,} characters."})
+        raise Invalid.for_fields({"words": f"Use at most {LONGEST:,} characters."})
     return said

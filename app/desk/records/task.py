@@ -52,7 +52,7 @@ class Task(Noun):
     def _said(self, key: str, value: str) -> str:
         title = " ".join(str(value).split())
         if not title or len(title) > LONGEST:
-            raise Invalid.fields_said({"title": f"Enter a task of 1 to {LONGEST} characters."})
+            raise Invalid.for_fields({"title": f"Enter a task of 1 to {LONGEST} characters."})
         return title
 
     @classmethod

@@ -44,11 +44,11 @@ def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> 
             except Invalid as error:
                 wrong[column.path] = next(iter(error.fields.values()))
         if wrong:  # all of it at once
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         if hasattr(row, "tidy"):
             row.tidy()
         session.add(row)
-        access.keep_within(row)
+        access.require_in_scope(row)
         _require_nobody_stranded(row, given)
 
 
@@ -112,7 +112,7 @@ def _require_current(row: Any, given: Mapping[str, Any]) -> None:
 
 def selectable_rows(target: type[Noun], words: str = "") -> list[Any]:
     """At most fifty rows of the other side that the reader may see and that fit the words."""
-    statement = access.visible(target)
+    statement = access.visible_rows(target)
     resource = resource_of(target)
     if resource and resource.archive:
         statement = statement.where(not_(is_away(target)))

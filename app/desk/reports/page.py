@@ -34,7 +34,7 @@ from app.desk.sign_in.user import User
 from app.kernel import access
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
-from app.kernel.workflow import questions, read
+from app.kernel.workflow import move_questions, parse_asked
 
 
 class ReportPage(BaseView):
@@ -102,7 +102,7 @@ class ReportPage(BaseView):
         typed = {name: text for name, text in request.form.items() if name not in ("csrf_token", "who")}
         try:
             with transaction():
-                made = Subscription.subscribe(self.report, asked, read(Schedule, typed), _chosen_recipient())
+                made = Subscription.subscribe(self.report, asked, parse_asked(Schedule, typed), _chosen_recipient())
         except Refused as no:
             session.rollback()
             return self._send(asked, typed=request.form, refusal=no), no.status
@@ -128,7 +128,7 @@ class ReportPage(BaseView):
             "desk/report_send.html",
             report=self.report,
             endpoint=self.endpoint,
-            asks=[replace(each, required=True) for each in questions(Schedule)],
+            asks=[replace(each, required=True) for each in move_questions(Schedule)],
             **context,
         )
 
@@ -196,7 +196,7 @@ def _chosen_recipient() -> User:
     chosen = request.form.get("who") or str(access.actor().user_id)
     user = session.get(User, int(chosen)) if chosen.isdecimal() and len(chosen) < 10 else None
     if user is None:
-        raise Invalid.fields_said({"who": "Choose one from the list."})
+        raise Invalid.for_fields({"who": "Choose one from the list."})
     return user
 
 

@@ -168,7 +168,7 @@ class Subscription(Noun):
         if not 1 <= self.day <= 31:
             wrong["day"] = "Enter a day from 1 to 31."
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         self.next_at = self.next_time_after(clock.now())
 
     # --- the schedule ---
@@ -213,7 +213,7 @@ class Subscription(Noun):
 
     def _recipient(self) -> Person:
         with speaking(ENGLISH):
-            return Person.meet(
+            return Person.find_or_create(
                 name=name_of(self.who), email=self.who.email or "", phone="", timezone=column.staff_locale.timezone
             )
 
@@ -261,7 +261,7 @@ class Subscription(Noun):
 
     # --- the email ---
 
-    def attached(self, template: str) -> Sequence[Attachment]:
+    def attachments_for(self, template: str) -> Sequence[Attachment]:
         if template != "house/report":
             return ()
         enclosed = self._enclosure()
@@ -271,7 +271,7 @@ class Subscription(Noun):
     @property
     def said(self) -> Sequence[str]:
         """Return the summary, for the email only: previews of the template show nothing of a report."""
-        return self._enclosure().summary if access.actor().is_house else ()
+        return self._enclosure().summary if access.actor().is_system else ()
 
     def _enclosure(self) -> Enclosure:
         """Run the report as the recipient."""

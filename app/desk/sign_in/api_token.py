@@ -50,7 +50,7 @@ class ApiToken(Noun, table="token"):
         if len(cls.list_for(user_id)) >= MAX_TOKENS:
             wrong["name"] = f"You have {MAX_TOKENS} API tokens. Revoke one before you create another."
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         secret = PREFIX + secrets.token_urlsafe(32)
         with transaction():
             token = cls(
@@ -62,7 +62,7 @@ class ApiToken(Noun, table="token"):
                 good_until=clock.now() + timedelta(days=days),
             )
             session.add(token)
-            audit.note(token, "made")
+            audit.name_change(token, "made")
         return token, secret
 
     @classmethod
@@ -86,8 +86,8 @@ class ApiToken(Noun, table="token"):
         if found is None:
             raise Missing
         with transaction():
-            audit.note(found, "ended")
-            audit.line(found, "ended")
+            audit.name_change(found, "ended")
+            audit.record_line(found, "ended")
             found.ended_at = clock.now()
 
 

@@ -78,7 +78,7 @@ class Passkey(Noun):
                 transports=transports,
             )
             session.add(passkey)
-            audit.note(passkey, "added")
+            audit.name_change(passkey, "added")
         return passkey
 
     @classmethod
@@ -94,8 +94,8 @@ class Passkey(Noun):
             if is_ahead:
                 self.sign_count, self.used_at = count, clock.now()
             else:
-                audit.note(self, "counted_backwards")
-                audit.line(self, "counted_backwards")
+                audit.name_change(self, "counted_backwards")
+                audit.record_line(self, "counted_backwards")
         if not is_ahead:
             raise NotSignedIn("This passkey may have been copied. Sign in with your password and remove it.")
 
@@ -103,13 +103,13 @@ class Passkey(Noun):
         name = checked_name(name)
         with transaction():
             self.lock()
-            audit.note(self, "renamed")
+            audit.name_change(self, "renamed")
             self.name = name
 
     def remove(self) -> None:
         with transaction():
             self.lock()
-            audit.note(self, "removed")
+            audit.name_change(self, "removed")
             session.delete(self)
 
 
@@ -226,5 +226,5 @@ def allows_passkeys(home: str) -> bool:
 def checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
-        raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
+        raise Invalid.for_fields({"name": f"Enter a name of at most {LONGEST_NAME} characters."})
     return name

@@ -53,7 +53,7 @@ class StaffSession(Noun, table="sitting"):
                 ends_at=clock.now() + MAX_LENGTH,
             )
             session.add(begun)
-            audit.note(begun, "added", f"Signed in with {how}")
+            audit.name_change(begun, "added", f"Signed in with {how}")
         return key
 
     @classmethod
@@ -102,8 +102,8 @@ class StaffSession(Noun, table="sitting"):
 
     def end(self) -> None:
         with transaction():
-            audit.note(self, "ended")
-            audit.line(self, "ended")
+            audit.name_change(self, "ended")
+            audit.record_line(self, "ended")
             self.ended_at = clock.now()
 
     def rotate_refresh_token(self, old: str, new: str) -> bool:
@@ -113,8 +113,8 @@ class StaffSession(Noun, table="sitting"):
             if self.ended_at is not None:
                 return False
             if old and self.digest != hash_key(old):
-                audit.note(self, "used_twice")
-                audit.line(self, "used_twice")
+                audit.name_change(self, "used_twice")
+                audit.record_line(self, "used_twice")
                 self.ended_at = clock.now()
                 return False
             self.digest, self.seen_at = hash_key(new), clock.now()

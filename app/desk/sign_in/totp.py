@@ -65,9 +65,9 @@ class TwoFactor(Noun, table="second"):
         with transaction():
             self.lock()
             if self.since is not None:
-                raise Invalid.fields_said({"code": "Two-factor authentication is already on."})
+                raise Invalid.for_fields({"code": "Two-factor authentication is already on."})
             self._use_app_code(typed)
-            audit.note(self, "switched_on")
+            audit.name_change(self, "switched_on")
             self.since = clock.now()
             return self._make_recovery_codes()
 
@@ -75,7 +75,7 @@ class TwoFactor(Noun, table="second"):
         with transaction():
             self.lock()
             self._use_app_code(typed)
-            audit.note(self, "wrote_new_sheet")
+            audit.name_change(self, "wrote_new_sheet")
             return self._make_recovery_codes()
 
     def switch_off(self, typed: str) -> None:
@@ -95,7 +95,7 @@ class TwoFactor(Noun, table="second"):
             factor.clear_secret("taken_away")
 
     def clear_secret(self, verb: str) -> None:
-        audit.note(self, verb)
+        audit.name_change(self, verb)
         self.since, self.secret, self.sheet = None, None, []
 
     def verify_code(self, typed: str) -> None:
@@ -108,7 +108,7 @@ class TwoFactor(Noun, table="second"):
         recovery = _hash_recovery_code(typed)
         if recovery in self.sheet:
             self.sheet = [each for each in self.sheet if each != recovery]
-            audit.note(self, "used_sheet")
+            audit.name_change(self, "used_sheet")
         else:
             self._use_app_code(typed)
 
@@ -118,7 +118,7 @@ class TwoFactor(Noun, table="second"):
             if step > self.last and hmac.compare_digest(code_at(self.secret, step).encode(), typed.encode()):
                 self.last = step
                 return
-        raise Invalid.fields_said(
+        raise Invalid.for_fields(
             {
                 "code": "This code is incorrect or was already used. "
                 "Enter the next code from your authenticator app, or another recovery code."

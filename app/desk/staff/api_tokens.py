@@ -65,7 +65,7 @@ def _grantable_lines() -> dict[str, list[RightsLine]]:
 def _checked_scopes(wanted: list[str]) -> list[str]:
     offered = {line.right(verb) for part in _grantable_lines().values() for line in part for verb in line.verbs}
     if {*wanted} - offered:
-        raise Invalid.fields_said({"scopes": "Select only permissions that you have yourself."})
+        raise Invalid.for_fields({"scopes": "Select only permissions that you have yourself."})
     return wanted
 
 

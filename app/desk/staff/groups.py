@@ -101,7 +101,7 @@ def save_group(group: Group, typed: Mapping[str, str], *, roles: Sequence[Role],
     if not roles:
         wrong["role"] = "Select at least one role."
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     session.add(group)
     group.name, group.label, group.description = name, name, note
     group.roles, group.users = [*roles], [*users]

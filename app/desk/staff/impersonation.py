@@ -38,7 +38,7 @@ class Impersonation(BaseView):
         if ADMIN in security.desk_actor(other).roles:
             raise Forbidden("You can’t view the desk as another administrator.")
         with transaction():
-            audit.line(other, "seen_as")
+            audit.record_line(other, "seen_as")
         cookie["seen_as"] = {"by": who.user_id, "user": other.id, "until": time.time() + security.IMPERSONATION_SECONDS}
         return redirect(url_for("Home.index"))
 
@@ -51,6 +51,6 @@ class Impersonation(BaseView):
         g.pop("_actor", None)
         if other is not None and mark["by"] == current_user.id:
             with transaction():
-                audit.line(other, "seen_as_ended")
+                audit.record_line(other, "seen_as_ended")
         flash("You are back in your own account.", "success")
         return redirect(url_for("Rights.index" if ADMIN in security.actor().roles else "Home.index"))

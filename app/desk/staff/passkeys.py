@@ -109,7 +109,7 @@ class Passkeys(BaseView):
         try:
             with throttle_attempts("password", current_user.username):
                 if not check_password(current_user.password or DUMMY_HASH, request.form.get("password", "")):
-                    raise Invalid.fields_said({"password": "Incorrect password."})
+                    raise Invalid.for_fields({"password": "Incorrect password."})
         except Refused as no:
             return _page(no)
         mark_verified()

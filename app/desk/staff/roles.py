@@ -15,7 +15,7 @@ from app.desk.declare.page import registered_pages
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import registered_resources
 from app.desk.sign_in import security
-from app.kernel.access import ADMIN, Actor, acting, guarded, level
+from app.kernel.access import ADMIN, Actor, acting, column_guards, column_level
 from app.kernel.db import session, spaced, stable_name, transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused
 
@@ -40,7 +40,7 @@ class RightsLine:
         if self.noun is None or not who.has(self.right("read")):
             return ""
         with acting(who):
-            levels = {name: level(self.noun, name) for name in guarded(self.noun)}
+            levels = {name: column_level(self.noun, name) for name in column_guards(self.noun)}
         return ", ".join(
             f"{spaced(name).lower()} {'read only' if allowed == 'read' else allowed}"
             for name, allowed in levels.items()
@@ -171,13 +171,13 @@ def _find_custom_role(id: int) -> Role:
 def create_role(name: str, like: str) -> Role:
     name = " ".join(name.split())
     if not name or len(name) > LONGEST or not name.isprintable():
-        raise Invalid.fields_said({"name": f"Enter a name of at most {LONGEST} characters."})
+        raise Invalid.for_fields({"name": f"Enter a name of at most {LONGEST} characters."})
     if session.scalar(select(Role.id).where(func.lower(Role.name) == name.lower())) or name.lower() in {
         each.lower() for each in security.declared_roles()
     }:
-        raise Invalid.fields_said({"name": "A role with this name already exists."})
+        raise Invalid.for_fields({"name": "A role with this name already exists."})
     if like not in security.declared_roles():
-        raise Invalid.fields_said({"like": "Choose one from the list."})
+        raise Invalid.for_fields({"like": "Choose one from the list."})
     role = Role(name=name, permissions=security.default_permissions(like))
     session.add(role)
     session.flush()

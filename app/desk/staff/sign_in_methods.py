@@ -81,7 +81,7 @@ def _remove_and_notify(user: int, verb: str, remove: Callable[[], None], done: s
     whose = _find_user(user)
     with transaction():
         remove()
-        audit.line(whose, verb)
+        audit.record_line(whose, verb)
         notify_user(whose, "ways_in", f"{actor().name} {_NOTICES[verb]}.")
     flash(done, "success")
     return redirect(url_for("SignInMethods.of", user=user))

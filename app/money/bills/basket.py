@@ -14,7 +14,7 @@ from app.kernel.access import Linked
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every, later
-from app.kernel.numbering import number
+from app.kernel.numbering import next_number
 from app.kernel.people import Person
 from app.money.bills.bill import Bill
 from app.money.bills.order import GatewayOrder, check_order
@@ -75,7 +75,7 @@ class Basket(Noun, Linked, GatewayOrder):
     def _create(cls, bills: Sequence[Bill]) -> Self:
         total = Money.total((each.price for each in bills), bills[0].price.currency)
         made = cls(
-            number=number("BA"),
+            number=next_number("BA"),
             person=bills[0].person,
             price=total,
             gateway=gateway.default_for(total.currency).name,

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.kernel import clock
 from app.kernel.access import Linked, actor
 from app.kernel.db import Noun, noun_of_table, session, transaction
-from app.kernel.numbering import number
+from app.kernel.numbering import next_number
 from app.kernel.people import Person
 from app.kernel.translation import say
 from app.kernel.workflow import asked, move
-from app.messages.message import Message, remind, tell, tell_the_house
+from app.messages.message import Message, remind, tell, tell_staff
 from app.money.bills.invoice import Invoice
 from app.money.bills.ledger import Side, is_posted, post
 from app.money.bills.order import GatewayOrder
@@ -139,7 +139,7 @@ class Bill(Noun, Linked, GatewayOrder):
         session.flush()
         terms, lines = terms or Terms(), price.as_json()
         bill = cls(
-            number=number("B"),
+            number=next_number("B"),
             person=person,
             noun=thing.__tablename__,
             row_id=thing.id,
@@ -386,7 +386,7 @@ class Bill(Noun, Linked, GatewayOrder):
                 self.thing.payment_lost(payment)
             else:
                 self.cancel()
-            tell_the_house("money/bounced", payment=payment)
+            tell_staff("money/bounced", payment=payment)
 
     @move("paid", to="unpaid", label="Mark payment as returned")
     def become_unpaid(self) -> None:

@@ -13,7 +13,7 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.files import Picture
 from app.kernel.numbering import Series
-from app.kernel.people import country, mailbox
+from app.kernel.people import home_country, parse_email
 from app.kernel.process_cache import ProcessCache
 from app.money.gateways.upi import is_vpa
 from app.money.sums import working_hours
@@ -75,8 +75,8 @@ class Business(Noun):
         if self.name and not 2 <= len(self.name.strip()) <= 100:
             wrong["name"] = "Enter a name of 2 to 100 characters."
         if self.email:
-            self.email = mailbox(self.email)
-        if self.tax_number and country() == "IN" and not is_gstin(self.tax_number):
+            self.email = parse_email(self.email)
+        if self.tax_number and home_country() == "IN" and not is_gstin(self.tax_number):
             wrong["tax_number"] = "Enter a valid 15-character GSTIN, such as 29AAGCB7383J1Z4."
         if self.tax_number and is_gstin(self.tax_number):
             self.region = self.region or self.tax_number[:2]
@@ -87,7 +87,7 @@ class Business(Noun):
             wrong["upi"] = "Enter a valid UPI address, such as practice@upi."
         wrong |= self._wrong_hours() | self._locked_fields()
         if wrong:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         cache.invalidate()
 
     def _wrong_hours(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from app.kernel.errors import Missing
 from app.kernel.jobs import every, job, later
 from app.kernel.translation import say
 from app.kernel.workflow import move
-from app.messages.message import tell_the_house
+from app.messages.message import tell_staff
 from app.money.bills.ledger import post
 from app.money.bills.payment import Payment
 from app.money.gateways import gateway
@@ -75,7 +75,7 @@ class Dispute(Noun):
         )
         session.add(made)
         session.flush()
-        tell_the_house("money/disputed", dispute=made)
+        tell_staff("money/disputed", dispute=made)
         return made
 
     def lock(self) -> Self:
@@ -128,7 +128,7 @@ class Dispute(Noun):
             self._withhold(self.money)
         self.look_at = None
         self._post("lost", "lost", ("disputes-lost", self.kept_back), ("disputed", -self.kept_back))
-        tell_the_house("money/dispute_lost", dispute=self)
+        tell_staff("money/dispute_lost", dispute=self)
 
     def _release(self) -> None:
         self.look_at = None

@@ -13,7 +13,7 @@ from app.kernel import clock
 from app.kernel.access import Linked
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid
-from app.kernel.numbering import fiscal_number
+from app.kernel.numbering import next_fiscal_number
 from app.kernel.people import Person
 from app.kernel.translation import say, unsaid
 from app.messages.channel import Attachment
@@ -120,7 +120,7 @@ class Invoice(Noun, Linked):
             **more,
         )
         with session.no_autoflush:
-            paper.number = fiscal_number(_SERIES[kind])
+            paper.number = next_fiscal_number(_SERIES[kind])
         session.add(paper)
         session.flush()
         return paper
@@ -156,7 +156,7 @@ class Invoice(Noun, Linked):
             )
         )
 
-    def attached(self, template: str) -> list[Attachment]:
+    def attachments_for(self, template: str) -> list[Attachment]:
         return [Attachment(self.file_name, "application/pdf", self.render_pdf())]
 
     def __str__(self) -> str:
@@ -177,7 +177,7 @@ def parse_buyer(typed: Mapping[str, str]) -> dict[str, str]:
     if not wrong and fields["tax_number"]:
         fields["region"] = fields["tax_number"][:2]
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     return {name: value for name, value in fields.items() if value}
 
 

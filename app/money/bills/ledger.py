@@ -89,7 +89,7 @@ class Account(Noun):
     """One account. A guarded one keeps its balance in its row, and a check keeps it above the amount on hold."""
 
     audited = False  # its lines are its history
-    adds_are_heard = False
+    publishes_added = False
     __table_args__ = (
         UniqueConstraint("name", "owner", "currency"),
         UniqueConstraint("id", "currency"),
@@ -235,7 +235,7 @@ class Line(Noun):
     """One line of a posting: above zero is a debit, below zero a credit."""
 
     audited, final = False, True
-    adds_are_heard = False
+    publishes_added = False
     __table_args__ = (
         ForeignKeyConstraint(["account_id", "money_currency"], ["account.id", "account.currency"]),
         CheckConstraint("money_amount <> 0", name="something"),

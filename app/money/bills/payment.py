@@ -344,7 +344,7 @@ def parse_amount(amount: str, most: Money) -> Money:
     try:
         money = Money.parse(amount, most.currency) if amount.strip() else most
     except ValueError as error:
-        raise Invalid.fields_said({"amount": str(error)}) from None
+        raise Invalid.for_fields({"amount": str(error)}) from None
     if not Money(0, most.currency) < money <= most:
-        raise Invalid.fields_said({"amount": f"Enter an amount greater than 0 and up to {most}."})
+        raise Invalid.for_fields({"amount": f"Enter an amount greater than 0 and up to {most}."})
     return money

@@ -15,10 +15,10 @@ from app.kernel.access import actor
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Refused
 from app.kernel.jobs import every, job, later
-from app.kernel.numbering import number
+from app.kernel.numbering import next_number
 from app.kernel.translation import say
 from app.kernel.workflow import asked, move
-from app.messages.message import tell, tell_the_house
+from app.messages.message import tell, tell_staff
 from app.money.bills.ledger import post
 from app.money.gateways import gateway
 from app.money.gateways.gateway import Declined, GatewayRefund, gateway_column, gateway_label
@@ -110,7 +110,7 @@ class Refund(Noun):
         """Create a refund. One that is owed anyway (`sure`) starts at once; a large one by staff waits for approval."""
         with transaction():
             payment.lock()
-            decided = None if sure or actor().is_house else actor().user_id
+            decided = None if sure or actor().is_system else actor().user_id
             refund = cls._create(payment, money, why, asked_by=decided)
             if decided is not None and needs_four_eyes(money):
                 refund.wait_for_approval()
@@ -126,7 +126,7 @@ class Refund(Noun):
             raise Refused(f"{money} can’t be refunded. Only {payment.left} of {payment.money} is left to refund.")
         payment.back += money
         refund = cls(
-            number=number("RF"),
+            number=next_number("RF"),
             payment=payment,
             money=money,
             why=why,
@@ -287,7 +287,7 @@ class Refund(Noun):
         refund = cls._create(payment, report.money, "Refunded in the gateway dashboard.", elsewhere=True)
         refund.look_at = clock.ahead(minutes=15)
         refund.book_debt(report.money - covered)
-        tell_the_house("money/refunded_elsewhere", refund=refund)
+        tell_staff("money/refunded_elsewhere", refund=refund)
         return refund
 
     def reduce_by(self, to: Money) -> Money:
@@ -324,7 +324,7 @@ class Refund(Noun):
     def fail(self, words: str) -> None:
         """The refund failed. It is still owed and needs attention."""
         self.trouble, self.look_at = words, None
-        tell_the_house("money/refund_failed", refund=self)
+        tell_staff("money/refund_failed", refund=self)
 
     @move("failed", to="owed", by="Accountant", label="Retry refund")
     def try_again(self) -> None:

@@ -31,7 +31,7 @@ class Event(Noun):
     states = "waiting", "handled", "parked"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Pending", "handled": "Processed", "parked": "Needs attention"}
     audited = False  # an event is its own record, and is never edited
-    adds_are_heard = False
+    publishes_added = False
     __table_args__ = (UniqueConstraint("gateway", "event_id"),)
 
     gateway: Mapped[str] = gateway_column()

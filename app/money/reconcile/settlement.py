@@ -29,7 +29,7 @@ class Settlement(Noun):
     states = "matched", "differs", "explained"
     state_labels: ClassVar[dict[str, str]] = {"differs": "Unmatched"}
     audited = False  # it is a copy of the gateway's report
-    adds_are_heard = False
+    publishes_added = False
     __table_args__ = (UniqueConstraint("gateway", "kind", "entity_id"),)
     refusals: ClassVar[dict[str, str]] = {}
 

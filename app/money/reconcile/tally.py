@@ -14,7 +14,7 @@ from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.jobs import every, job, later
 from app.kernel.workflow import move
-from app.messages.message import tell_the_house
+from app.messages.message import tell_staff
 from app.money.bills.basket import Basket, find_order
 from app.money.bills.bill import Bill
 from app.money.bills.payment import Payment
@@ -81,7 +81,7 @@ class Tally(Noun):
     @move("counted", "agrees", to="differs", label="Mark as mismatch")
     def differ(self) -> None:
         """The gateway and our books don’t match. Review the differences."""
-        tell_the_house("money/differs", key=f"differs:{self.id}:{clock.today()}", tally=self)
+        tell_staff("money/differs", key=f"differs:{self.id}:{clock.today()}", tally=self)
 
     @move("agrees", "differs", by="Desk Accountant", label="Recheck")
     def count_again(self) -> None:

@@ -68,7 +68,7 @@ class Coupon(Noun):
     def _normalise_code(self, key: str, value: str) -> str:
         code = str(value or "").strip().upper()
         if not re.fullmatch(r"[A-Z0-9][A-Z0-9-]{1,30}", code):
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 {"code": "Use 2 to 31 letters, digits or hyphens, without spaces, such as WELCOME-10."}
             )
         return code

@@ -118,7 +118,7 @@ class Price:
     def cut(self, share: Money) -> tuple[Price, Price]:
         """Cut the price into this share and the rest, such as deposit and balance; each line in proportion."""
         if not Money(0, self.currency) <= share <= self.total:
-            raise Invalid.fields_said({"amount": f"Enter an amount from {Money(0, self.currency)} to {self.total}."})
+            raise Invalid.for_fields({"amount": f"Enter an amount from {Money(0, self.currency)} to {self.total}."})
         if not share:
             return Price((), self.currency), self
         shares = share.split([each.total.amount for each in self.lines])

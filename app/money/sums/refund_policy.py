@@ -59,11 +59,11 @@ def parse_steps(tiers: str) -> list[tuple[int, int]]:
     """Parse the steps as (hours, percent), the longest notice first; the percentage can't rise as it gets shorter."""
     parts: list[Any] = [_STEP.fullmatch(each) for each in tiers.split(",") if each.strip()]
     if not parts or not all(parts):
-        raise Invalid.fields_said({"tiers": INVALID_STEPS})
+        raise Invalid.for_fields({"tiers": INVALID_STEPS})
     steps = sorted(((int(each["hours"]), int(each["percent"])) for each in parts), reverse=True)
     shares = [share for _, share in steps]
     if len({hours for hours, _ in steps}) != len(steps) or max(shares) > 100 or shares != sorted(shares, reverse=True):
-        raise Invalid.fields_said({"tiers": INVALID_STEPS})
+        raise Invalid.for_fields({"tiers": INVALID_STEPS})
     return steps
 
 

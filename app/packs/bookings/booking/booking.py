@@ -15,12 +15,12 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.forms import Answered
 from app.kernel.jobs import job, later
-from app.kernel.numbering import number
+from app.kernel.numbering import next_number
 from app.kernel.people import Person
 from app.kernel.translation import ENGLISH, format_moment, say, speaking, unsaid
 from app.kernel.workflow import move
 from app.messages.channel import Attachment
-from app.messages.message import Message, remind, tell, tell_the_house
+from app.messages.message import Message, remind, tell, tell_staff
 from app.money.bills.bill import Bill, ByHand, Terms, Why, paid_for, refunds_of
 from app.money.bills.invoice import parse_buyer
 from app.money.bills.payment import Payment
@@ -128,11 +128,11 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
                 if code:
                     code.lock()  # before number() locks its series: the order of locks everywhere
             booking = cls(
-                number=number("BK"),
+                number=next_number("BK"),
                 slot=slot,
                 seat=seat,
                 presences=cls._presences_in(slot),
-                person=Person.meet(**person),
+                person=Person.find_or_create(**person),
                 timezone=zone,
                 price=quote.total,
                 quote=quote,
@@ -142,7 +142,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
                 hold_expires_at=clock.ahead(minutes=service.hold_minutes),
                 request_key=request and request[0],
                 request_hash=request and request[1],
-                **service.read_answers(answers).kept,
+                **service.read_answers(answers).columns,
             )
             session.add(booking)
             session.flush()
@@ -163,7 +163,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         with transaction():
             seat, free = cls.take_seat(slot), slot.service.price - slot.service.price
             offered = cls(
-                number=number("BK"),
+                number=next_number("BK"),
                 slot=slot,
                 seat=seat,
                 presences=cls._presences_in(slot),
@@ -183,7 +183,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         """Accept the quote that was shown, if it is valid for these choices; without one, quote today's price."""
         quote = Quote.by_token(wanted.quote) if wanted.quote else wanted.new_quote(service)
         if not wanted.matches(quote, service):
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 {
                     "quote": say(
                         "This price quote is for a different selection. Get a new quote for what you want to book."
@@ -267,7 +267,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         return None
 
     def _paid_late(self, payment: Payment) -> str | None:
-        tell_the_house("bookings/late", key=f"late:{payment.id}", booking=self)
+        tell_staff("bookings/late", key=f"late:{payment.id}", booking=self)
         if self.slot.state != "open":
             return unsaid("The payment arrived after the reservation had expired, and this time is no longer offered.")
         try:
@@ -348,7 +348,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
         """Reserves the time for up to three days, until your team approves or declines the request."""
         self.hold_expires_at = min(clock.ahead(days=3), self.slot.starts_at)
         tell(self.person, "bookings/requested", booking=self)
-        tell_the_house("bookings/to_approve", booking=self)
+        tell_staff("bookings/to_approve", booking=self)
         later(lapse, self, at=self.hold_expires_at)
 
     @move("requested", to="held", by="Desk Practitioner", label="Approve request", when=_is_to_come)
@@ -484,11 +484,11 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
             _, rest = self._split_price()
             Bill.issue(self, self.person, rest, Terms("rest", self.buyer, self.slot.starts_at))
         tell(self.person, "bookings/confirmed", booking=self)
-        tell_the_house("bookings/new", booking=self)
+        tell_staff("bookings/new", booking=self)
         self._schedule_reminders()
         Meeting.request_for(self)
 
-    def attached(self, template: str) -> list[Attachment]:
+    def attachments_for(self, template: str) -> list[Attachment]:
         return attachments_of(self, template)
 
     @property

@@ -147,9 +147,9 @@ class Changeable(Seated):
         """Exchange the seat for one in another slot of the same service; bills, reminders and the meeting follow."""
         new = session.get(Slot, slot_id)
         if new is None or new.service_id != self.slot.service_id:
-            raise Invalid.fields_said({"slot": say("Choose one of the available times for this service.")})
+            raise Invalid.for_fields({"slot": say("Choose one of the available times for this service.")})
         if new.id == self.slot_id:
-            raise Invalid.fields_said({"slot": say("The booking is already at this time. Choose another one.")})
+            raise Invalid.for_fields({"slot": say("The booking is already at this time. Choose another one.")})
         booking: Booking = cast(Any, self)
         seat = self.take_seat(new, besides=booking)
         self._release_seat()

@@ -64,4 +64,4 @@ def entry(
 
 def setting_of(name: str) -> str:
     """A setting that emails use, too: `base_url` or `business`."""
-    return str(templates.words.globals.get(name, ""))
+    return str(templates.environment.globals.get(name, ""))

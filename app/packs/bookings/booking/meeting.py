@@ -11,14 +11,14 @@ from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.calendars import place
-from app.calendars.place import Again, Made, Never, Place, Wanted
+from app.calendars.place import CreatedMeeting, MeetingRequest, PermanentFailure, Place, RetryLater
 from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
 from app.kernel.workflow import asked, move
-from app.messages.message import tell_the_house
+from app.messages.message import tell_staff
 from app.packs.bookings.offer.practitioner import PLACES, Practitioner
 
 if TYPE_CHECKING:  # for the relation below; at run time a booking imports this file
@@ -122,11 +122,11 @@ class Meeting(Noun):
     # --- creating it ---
 
     @property
-    def wanted(self) -> Wanted:
+    def wanted(self) -> MeetingRequest:
         """What the provider is asked for. The customer is no guest: their calendar would show the link days before."""
         slot, user = self.booking.slot, self.practitioner.user
         about = "Group session" if slot.seats > 1 else f"Booking {self.booking.number}"
-        return Wanted(
+        return MeetingRequest(
             key=self.key,
             title=f"{slot.service.name} with {self.practitioner.name}",
             about=f"{about}. Recording requested." if self.recording_requested else f"{about}.",
@@ -139,23 +139,23 @@ class Meeting(Noun):
 
     def _start(self) -> None:
         """Create the meeting at once, or in a job if its provider is an external service."""
-        if place.is_here(self.driver) and self._place.far:
+        if place.is_configured(self.driver) and self._place.far:
             later(settle, self)
             return
         try:
             self.be_ready(self._create_or_move(self.wanted))
-        except Never as no:
+        except PermanentFailure as no:
             self._fall_back(no.words)
 
     @property
     def _place(self) -> Place:
-        if not place.is_here(self.driver):
-            raise Never(f"{PLACES.get(self.driver, self.driver)} is not set up here.")
-        return place.named(self.driver)
+        if not place.is_configured(self.driver):
+            raise PermanentFailure(f"{PLACES.get(self.driver, self.driver)} is not set up here.")
+        return place.get_place(self.driver)
 
-    def _create_or_move(self, wanted: Wanted) -> Made:
+    def _create_or_move(self, wanted: MeetingRequest) -> CreatedMeeting:
         if self.driver == "by_hand":
-            return Made(join_url=self.join_url)
+            return CreatedMeeting(join_url=self.join_url)
         return self._place.move(self.external_id, wanted) if self.external_id else self._place.make(wanted)
 
     def settle(self) -> None:
@@ -168,7 +168,7 @@ class Meeting(Noun):
     def _remove_at_provider(self) -> None:
         try:
             self._place.cancel(self.external_id)
-        except Never as no:
+        except PermanentFailure as no:
             with transaction():
                 self.lock().trouble = no.words
 
@@ -176,7 +176,7 @@ class Meeting(Noun):
         edition = self.edition
         try:
             made = self._create_or_move(self.wanted)
-        except (Again, Never) as no:
+        except (RetryLater, PermanentFailure) as no:
             self._record_failure(edition, no)
             return
         with transaction():
@@ -187,13 +187,13 @@ class Meeting(Noun):
             elif self.state in ("requested", "cancelled"):  # changed while the provider was called
                 later(settle, self)
 
-    def _record_failure(self, edition: int, no: Again | Never) -> None:
+    def _record_failure(self, edition: int, no: RetryLater | PermanentFailure) -> None:
         with transaction():
             self.lock()
             if self.state != "requested" or self.edition != edition:
                 return
             self.tries, self.trouble = self.tries + 1, no.words
-            if isinstance(no, Again) and self.tries <= len(RETRY_AFTER):
+            if isinstance(no, RetryLater) and self.tries <= len(RETRY_AFTER):
                 later(settle, self, at=clock.ahead(seconds=RETRY_AFTER[self.tries - 1]))
             else:
                 self._fall_back(no.words)
@@ -207,14 +207,14 @@ class Meeting(Noun):
         else:
             self.give_up()
         self.trouble = why
-        tell_the_house("bookings/meeting_failed", key=f"meeting failed:{self.id}", meeting=self)
+        tell_staff("bookings/meeting_failed", key=f"meeting failed:{self.id}", meeting=self)
 
-    def _fallbacks(self) -> Iterator[tuple[Made, str]]:
+    def _fallbacks(self) -> Iterator[tuple[CreatedMeeting, str]]:
         for name in FALLBACKS:
-            if name != self.driver and place.is_here(name):
+            if name != self.driver and place.is_configured(name):
                 try:
-                    yield place.named(name).make(self.wanted), name
-                except Never:
+                    yield place.get_place(name).make(self.wanted), name
+                except PermanentFailure:
                     continue
 
     def _is_shared(self) -> bool:
@@ -225,7 +225,7 @@ class Meeting(Noun):
     # --- moves ---
 
     @move("requested", to="ready", label="Link created", done="Link created")
-    def be_ready(self, made: Made) -> None:
+    def be_ready(self, made: CreatedMeeting) -> None:
         self.external_id, self.host_url = made.external_id, made.host_url
         self.join_url, self.tries, self.trouble = made.join_url, 0, ""
 
@@ -242,7 +242,7 @@ class Meeting(Noun):
     @move("requested", "ready", "failed", to="cancelled", label="Cancelled")
     def cancel(self) -> None:
         """Removes the meeting and its link."""
-        if place.is_here(self.driver) and self._place.far:
+        if place.is_configured(self.driver) and self._place.far:
             later(settle, self)
 
     @move("requested", "ready", "failed", by="Desk Practitioner", label="Recreate link", when=_is_to_come)
@@ -256,7 +256,7 @@ class Meeting(Noun):
     def enter(self, asked: Link) -> None:
         """Saves a meeting link that you created yourself."""
         if not is_link(asked.link):
-            raise Invalid.fields_said({"link": "Enter the full link, starting with https://."})
+            raise Invalid.for_fields({"link": "Enter the full link, starting with https://."})
         self.driver, self.join_url, self.trouble = "by_hand", asked.link, ""
 
     @move(

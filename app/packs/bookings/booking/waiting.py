@@ -74,7 +74,7 @@ class Waiting(Noun, Linked):
         """Add a customer to the end of the waiting list."""
         today = clock.now().astimezone(ZoneInfo(who["timezone"])).date()
         if last_day < max(first_day, today) or (last_day - today).days > 366:
-            raise Invalid.fields_said(
+            raise Invalid.for_fields(
                 {
                     "last_day": say(
                         "Choose dates from today up to one year ahead. The last day can’t be before the first day."
@@ -85,7 +85,7 @@ class Waiting(Noun, Linked):
             here = cls(
                 service=service,
                 practitioner_id=whose or None,
-                person=Person.meet(**who),
+                person=Person.find_or_create(**who),
                 timezone=who["timezone"],
                 first_day=first_day,
                 last_day=last_day,

@@ -17,7 +17,7 @@ from app.kernel.db import session, transaction
 from app.kernel.forms import Form
 from app.kernel.people import Person
 from app.messages.opt_in import OptIn
-from app.messages.safe_http import neighbour, shelf
+from app.messages.safe_http import sandbox_calendars, sandbox_listener
 from app.messages.webhook import Webhook
 from app.messages.wording import Wording
 from app.money.bills.basket import Basket
@@ -190,7 +190,7 @@ def _customize_messages() -> None:
     """Record a consent to WhatsApp, and draft a new version of a message that waits to be published."""
     name, email, phone, zone = CUSTOMERS[1]
     with transaction():
-        person = Person.meet(name=name, email=email, phone=phone, timezone=zone)
+        person = Person.find_or_create(name=name, email=email, phone=phone, timezone=zone)
         session.flush()
         OptIn.give(person, "whatsapp", "Agreed by phone")
         session.add(Wording(template="bookings/reminder", edition=1, subject=REMINDER[0], body=REMINDER[1]))
@@ -198,9 +198,9 @@ def _customize_messages() -> None:
 
 def _add_webhook() -> None:
     """Send events to the sandbox, which shows them at /sandbox/listener."""
-    if neighbour():
+    if sandbox_listener():
         with transaction():
-            session.add(Webhook(name="Sandbox listener", address=neighbour()))
+            session.add(Webhook(name="Sandbox listener", address=sandbox_listener()))
 
 
 def _add_automations() -> None:
@@ -234,8 +234,8 @@ def _set_up_meetings(asha: Practitioner, dev: Practitioner) -> None:
             own = BusyCalendar(practitioner=each, name="Private")
             session.add(own)
             session.flush()
-            if shelf():
-                own.connect(Address(f"{shelf()}{each.name.split()[0].lower()}.ics"))
+            if sandbox_calendars():
+                own.connect(Address(f"{sandbox_calendars()}{each.name.split()[0].lower()}.ics"))
 
 
 def _add_opening_hours(practitioners: list[Practitioner], services: list[Service]) -> None:

@@ -39,7 +39,7 @@ def _free_spans(since: datetime, until: datetime) -> Iterator[Span]:
 def _closures(since: datetime, until: datetime) -> Iterator[Span]:
     """Closures with their reasons. Everyone sees them; the link is only for those who may open the record."""
     found = (
-        select(Closure, access.within(Closure))
+        select(Closure, access.scope_condition(Closure))
         .where(Closure.starts_at < until, Closure.ends_at > since)
         .order_by(Closure.starts_at, Closure.id)
     )

@@ -26,7 +26,7 @@ from app.kernel import access, clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
 from app.kernel.people import Person
-from app.kernel.workflow import press
+from app.kernel.workflow import press_move
 from app.money.sums.quote import Quote
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.choices import Choices
@@ -55,7 +55,7 @@ class Call:
     @property
     def person(self) -> Person | None:
         try:
-            found: Person = access.find(Person, self.number("person"))
+            found: Person = access.find_visible(Person, self.number("person"))
         except Missing:
             return None
         return found
@@ -79,7 +79,7 @@ class Call:
         try:
             day = date.fromisoformat(self.text("since")) if self.text("since") else clock.today()
         except ValueError:
-            raise Invalid.fields_said({"since": "Enter a valid date."}) from None
+            raise Invalid.for_fields({"since": "Enter a valid date."}) from None
         return max(clock.now(), datetime.combine(day, midnight(), ZoneInfo(column.staff_locale.timezone)))
 
     @property
@@ -114,18 +114,18 @@ def _book(call: Call) -> Booking:
     if way in ("cash", "cheque", "bank") and not call.text("reference"):
         wrong["reference"] = "This field is required."
     if wrong or slot is None:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     key = f"desk:{call.text('once')[:64]}"
     answers, wrong = read_answers(slot.service.asks, slot.service.hold_minutes)
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     try:
         with transaction():
             booking = Booking.hold_once(
                 key, slot, call.who, answers, Choices(call.extras, call.text("coupon"), quote=call.text("quote"))
             )
             if way != "link" and booking.state == "held" and not (booking.bill and booking.bill.is_promised):
-                press(booking, "mark_paid", {"how": way, "reference": call.text("reference")})
+                press_move(booking, "mark_paid", {"how": way, "reference": call.text("reference")})
     except Refused:
         made = Booking.by_request_key(key)
         if made is None:
@@ -176,13 +176,13 @@ def _page(call: Call, no: Refused | None = None) -> str:
         person=call.person,
         people=_people(call),
         practitioners=session.scalars(
-            access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)
+            access.visible_rows(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)
         ).all(),
         days=_times(call, free, since),
         gone=no is None and _is_gone(call, service, free),
         quote=quote,
         now=service.deposit_of(quote.total) if service and quote else None,
-        asked=service.asks.asked if service and service.asks else [],
+        asked=service.asks.parsed_questions if service and service.asks else [],
         answers=read_answers(service.asks, service.hold_minutes)[0] if service else {},
         wrong=wrong,
         refusal=no.words if no else None,
@@ -197,7 +197,7 @@ def _people(call: Call) -> Sequence[Person]:
     words = call.text("q")[:200].split()
     if not words:
         return []
-    found = access.visible(Person)
+    found = access.visible_rows(Person)
     for word in words:
         digits = re.sub(r"\D", "", word)
         somewhere = [each.ilike(containing(word)) for each in (Person.name, Person.email)]

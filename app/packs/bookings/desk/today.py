@@ -18,7 +18,7 @@ from app.desk.declare.page import Glance, Page
 from app.kernel import access, clock
 from app.kernel.db import session
 from app.kernel.errors import Unreadable
-from app.kernel.workflow import Move, legal
+from app.kernel.workflow import Move, available_moves
 from app.money.bills.bill import Bill
 from app.packs.bookings.booking.booking import Booking
 from app.packs.bookings.booking.meeting import Meeting
@@ -52,7 +52,9 @@ class Entry:
 def today_page() -> Any:
     day, of = _day(), request.args.get("of", "")
     practitioners = [
-        *session.scalars(access.visible(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name))
+        *session.scalars(
+            access.visible_rows(Practitioner).where(Practitioner.state == "active").order_by(Practitioner.name)
+        )
     ]
     chosen = next((each for each in practitioners if str(each.id) == of), None)
     zone = getattr(
@@ -95,7 +97,9 @@ def _entries(day: date, zone: str, chosen: Practitioner | None) -> list[Entry]:
     of_that_day = (Slot.starts_at >= first) & (
         Slot.starts_at < datetime.combine(day + timedelta(1), midnight(), ZoneInfo(zone))
     )
-    found = access.visible(Booking).join(Slot, Booking.slot_id == Slot.id).where(of_that_day, Booking.state.in_(SHOWN))
+    found = (
+        access.visible_rows(Booking).join(Slot, Booking.slot_id == Slot.id).where(of_that_day, Booking.state.in_(SHOWN))
+    )
     if chosen:
         found = found.where((Slot.practitioner_id == chosen.id) | (Slot.partner_id == chosen.id))
     bookings = (
@@ -117,7 +121,7 @@ def _entries(day: date, zone: str, chosen: Practitioner | None) -> list[Entry]:
             each,
             bills.get(each.id),
             meetings.get(each.id),
-            [move for move in legal(each, who) if move.name in BUTTONS],
+            [move for move in available_moves(each, who) if move.name in BUTTONS],
             zone,
         )
         for each in bookings

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import TSTZRANGE, Range
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.calendars import ics, place
-from app.calendars.place import Again, Never
+from app.calendars.place import PermanentFailure, RetryLater
 from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.db import Noun, session, transaction
@@ -47,7 +47,7 @@ class Address:
 class CalendarContent:
     """Busy times of a calendar, or None if it has not changed since it was last read."""
 
-    spans: Sequence[ics.Taken] | None
+    spans: Sequence[ics.BusyTime] | None
     tag: str = ""
 
 
@@ -75,12 +75,12 @@ class BusyCalendar(Noun):
     def connect(self, asked: Address) -> None:
         """Blocks this calendar’s busy times, so that they can’t be booked."""
         address = asked.address.strip().replace("webcal://", "https://", 1)
-        if is_link(address) or safe_http.is_beside(address):
+        if is_link(address) or safe_http.is_sandbox_calendar(address):
             self.kind = "ics"
-        elif place.that_shows_busy() and "@" in address and not set(address) & set("/ <>"):
+        elif place.busy_source() and "@" in address and not set(address) & set("/ <>"):
             self.kind = "google"
         else:
-            raise Invalid.fields_said({"address": "Enter the full address, starting with https://."})
+            raise Invalid.for_fields({"address": "Enter the full address, starting with https://."})
         self.address, self.edition, self.tag, self.trouble = address, self.edition + 1, "", ""
         later(sync_calendar, self)
 
@@ -104,7 +104,7 @@ class BusyCalendar(Noun):
         edition, since = self.edition, clock.now().replace(hour=0, minute=0, second=0, microsecond=0)
         try:
             found = self._fetch_times(since, since + AHEAD)
-        except (Again, Never) as no:
+        except (RetryLater, PermanentFailure) as no:
             self._store_result(edition, trouble=no.words)
             return
         if found.spans is None:
@@ -114,26 +114,26 @@ class BusyCalendar(Noun):
 
     def _fetch_times(self, since: datetime, until: datetime) -> CalendarContent:
         if self.kind == "google":
-            return CalendarContent([ics.Taken(*span) for span in self._fetch_google(since, until)])
+            return CalendarContent([ics.BusyTime(*span) for span in self._fetch_google(since, until)])
         fresh = self.refreshed_at is not None and clock.now() - self.refreshed_at < REREAD_AFTER
         response = safe_http.fetch(self.address, {"If-None-Match": self.tag} if self.tag and fresh else {}, LARGEST)
         if response.trouble:
-            raise Again(f"The calendar can’t be read. {response.trouble}")
+            raise RetryLater(f"The calendar can’t be read. {response.trouble}")
         if response.status == 304:
             return CalendarContent(None)
-        spans = ics.taken(response.content, self.practitioner.timezone, since, until)
+        spans = ics.busy_times(response.content, self.practitioner.timezone, since, until)
         if len(spans) > MOST:
-            raise Never(f"This calendar has more than {MOST:,} events in the next four months.")
+            raise PermanentFailure(f"This calendar has more than {MOST:,} events in the next four months.")
         return CalendarContent(spans, response.tag)
 
     def _fetch_google(self, since: datetime, until: datetime) -> Sequence[Span]:
-        google = place.that_shows_busy()
+        google = place.busy_source()
         if google is None:
-            raise Never("Google Calendar is no longer set up here.")
+            raise PermanentFailure("Google Calendar is no longer set up here.")
         return google.busy(self.address, since, until)
 
     def _store_result(
-        self, edition: int, tag: str = "", spans: Sequence[ics.Taken] | None = None, *, trouble: str = ""
+        self, edition: int, tag: str = "", spans: Sequence[ics.BusyTime] | None = None, *, trouble: str = ""
     ) -> None:
         with transaction():
             self.lock()
@@ -144,7 +144,7 @@ class BusyCalendar(Noun):
                 self.refreshed_at, self.tag = clock.now(), tag
                 self._replace_times({*self._without_our_bookings(spans)})
 
-    def _without_our_bookings(self, spans: Sequence[ics.Taken]) -> Iterator[tuple[str, Span]]:
+    def _without_our_bookings(self, spans: Sequence[ics.BusyTime]) -> Iterator[tuple[str, Span]]:
         """Leave out the times that our own bookings put into that calendar."""
         to_come = (Presence.practitioner_id == self.practitioner_id) & Presence.during.overlaps(
             Range(clock.ahead(days=-2), None)

@@ -25,7 +25,7 @@ def check_region(region: str) -> str:
         or (part and part not in _supported_regions()[country])
         or region.strip().endswith("-")
     ):
-        raise Invalid.fields_said(
+        raise Invalid.for_fields(
             {"holidays": "Unknown holiday calendar. Enter a country or region code, such as IN-KA, IT or US-NY."}
         )
     return f"{country}-{part}" if part else country

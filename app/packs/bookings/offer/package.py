@@ -97,7 +97,7 @@ class Package(Noun):
     def sell(self, asked: Buyer) -> None:
         """Sells the package to a customer, who gets an email with a payment link.
         If they pay you directly, record the payment under “Packages sold”."""
-        person = Person.meet(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
+        person = Person.find_or_create(name=asked.name, email=asked.email, phone=asked.phone, timezone="Asia/Kolkata")
         Pass.sell(self, self.quote(), person)
 
     @move(

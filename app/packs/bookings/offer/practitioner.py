@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, inspect, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.calendars import place
-from app.calendars.place import Again, Never
+from app.calendars.place import PermanentFailure, RetryLater
 from app.calendars.static_places import is_link
 from app.kernel import clock
 from app.kernel.access import Linked
@@ -78,7 +78,7 @@ class Practitioner(Noun, Linked):
     @validates("timezone")
     def _zone(self, key: str, value: str) -> str:
         if not clock.is_zone(value):
-            raise Invalid.fields_said({"timezone": "Enter a valid time zone, such as Asia/Kolkata."})
+            raise Invalid.for_fields({"timezone": "Enter a valid time zone, such as Asia/Kolkata."})
         return value
 
     @validates("holidays")
@@ -119,7 +119,7 @@ class Practitioner(Noun, Linked):
 
     def tidy(self) -> None:
         if self.meets_by == "room" and not is_link(self.room):
-            raise Invalid.fields_said({"room": "Enter the full link, starting with https://."})
+            raise Invalid.for_fields({"room": "Enter the full link, starting with https://."})
         here: Any = inspect(self)
         if not here.persistent:
             self._copy_business_hours()
@@ -143,11 +143,11 @@ class Practitioner(Noun, Linked):
         """Check that a meeting could be created, and store the result for staff."""
         try:
             says = (
-                place.named(self.meets_by).try_out(self.room)
-                if place.is_here(self.meets_by)
+                place.get_place(self.meets_by).try_out(self.room)
+                if place.is_configured(self.meets_by)
                 else f"{PLACES[self.meets_by]} is not set up here."
             )
-        except (Again, Never) as no:
+        except (RetryLater, PermanentFailure) as no:
             says = no.words
         with transaction():
             self.lock().link_says = f"{clock.format_moment(clock.now(), self.timezone)}: {says}"
@@ -166,7 +166,7 @@ class Practitioner(Noun, Linked):
 
     def _starts(self, service: Service, hours: Stretch) -> list[datetime]:
         if not 0 <= (hours.last_day - hours.first_day).days <= 366:
-            raise Invalid.fields_said({"last_day": "Choose a period of one day to one year."})
+            raise Invalid.for_fields({"last_day": "Choose a period of one day to one year."})
         days = [hours.first_day + timedelta(n) for n in range((hours.last_day - hours.first_day).days + 1)]
         return [
             start

@@ -17,7 +17,7 @@ from app.kernel.access import Linked
 from app.kernel.db import Noun, noun_of_table, session, transaction
 from app.kernel.errors import Invalid
 from app.kernel.jobs import job, later
-from app.kernel.numbering import number
+from app.kernel.numbering import next_number
 from app.kernel.people import Person
 from app.kernel.translation import ENGLISH, counted, format_moment, say, speaking
 from app.kernel.workflow import asked, move
@@ -113,7 +113,7 @@ class Pass(Noun, Linked):
                 return known
             quote.take()
             bought = cls(
-                number=number("PS"),
+                number=next_number("PS"),
                 code=_code(),
                 person=person,
                 package=package,

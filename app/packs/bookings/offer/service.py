@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from app.kernel.db import Noun, session
 from app.kernel.errors import Invalid, Missing
-from app.kernel.forms import Answers, Edition, Form, answered
+from app.kernel.forms import Answers, Edition, Form, parse_answers
 from app.kernel.translation import say
 from app.kernel.workflow import move
 from app.money.sums.amount import Money, money_column
@@ -134,9 +134,7 @@ class Service(Noun):
     @validates("slug")
     def _slug(self, key: str, value: str) -> str:
         if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", value or ""):
-            raise Invalid.fields_said(
-                {"slug": "Use lowercase letters, digits and hyphens, such as first-consultation."}
-            )
+            raise Invalid.for_fields({"slug": "Use lowercase letters, digits and hyphens, such as first-consultation."})
         return value
 
     @classmethod
@@ -156,7 +154,7 @@ class Service(Noun):
         """Look up extras by their IDs, and refuse any that this service does not offer."""
         chosen = [each for each in self.extras if each.state == "offered" and each.id in extras]
         if len(chosen) != len(set(extras)):
-            raise Invalid.fields_said({"extras": say("One of these extras is no longer available.")})
+            raise Invalid.for_fields({"extras": say("One of these extras is no longer available.")})
         return chosen
 
     def quote(self, extras: Sequence[int] = (), coupon: str = "", buyer_state: str = "", *, package: str = "") -> Quote:
@@ -204,7 +202,7 @@ class Service(Noun):
         return self.form.current if self.form else None
 
     def read_answers(self, typed: Mapping[str, Any]) -> Answers:
-        return answered(self.form, typed)
+        return parse_answers(self.form, typed)
 
     @move(
         "offered",

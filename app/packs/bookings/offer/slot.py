@@ -30,7 +30,7 @@ class Slot(Noun):
     """A time at which a service can be booked."""
 
     states = "open", "closed", "withdrawn"
-    adds_are_heard = False
+    publishes_added = False
     __table_args__ = (
         UniqueConstraint(
             "practitioner_id", "partner_id", "service_id", "starts_at", postgresql_nulls_not_distinct=True
@@ -72,7 +72,7 @@ class Slot(Noun):
         """Complete a slot entered or edited by staff. From then on, opening hours no longer change it."""
         if not self.id:
             if self.starts_at <= clock.now():
-                raise Invalid.fields_said({"starts_at": "This time is in the past. Choose a later one."})
+                raise Invalid.for_fields({"starts_at": "This time is in the past. Choose a later one."})
             self.set_times()
         self.made = False
 

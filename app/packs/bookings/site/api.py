@@ -74,7 +74,7 @@ def book() -> Any:
     slot, who, answers, choices = _parse_booking(_json_body())
     chosen = session.get(Slot, slot)
     if chosen is None:
-        raise Invalid.fields_said({"slot": "This slot doesn’t exist."})
+        raise Invalid.for_fields({"slot": "This slot doesn’t exist."})
     key = request.headers.get("Idempotency-Key", "")[:200]
     with acting(CUSTOMER), limit_wrong_guesses("coupon", choices.coupon):
         booking = Booking.hold_once(f"api:{key}" if key else "", chosen, who, answers, choices)
@@ -88,13 +88,17 @@ def send(slug: str) -> Any:
     service = Service.by_slug(slug)
     name, chosen = request.form.get("question", ""), request.files.get("file")
     asked = next(
-        (each for each in (service.asks.asked if service.asks else ()) if each.kind == "file" and each.name == name),
+        (
+            each
+            for each in (service.asks.parsed_questions if service.asks else ())
+            if each.kind == "file" and each.name == name
+        ),
         None,
     )
     wrong = {} if asked else {"question": "Enter the name of the question that this file answers."}
     wrong |= {} if chosen and chosen.filename else {"file": "Send a file."}
     if wrong or asked is None or chosen is None or service.asks is None:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     upload = keep_upload(chosen, asked, service.asks, service.hold_minutes)
     return jsonify(
         token=upload.token,
@@ -117,10 +121,10 @@ def reschedule(token: str) -> Any:
     if wrong := dict.fromkeys(given.keys() - {"slot"}, "Unknown field.") | (
         {} if _is_id(given.get("slot")) else {"slot": "Send the ID of an available slot."}
     ):
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     slot = session.get(Slot, given["slot"])
     if slot is None:
-        raise Invalid.fields_said({"slot": "This slot doesn’t exist."})
+        raise Invalid.for_fields({"slot": "This slot doesn’t exist."})
     if slot.id != booking.slot_id:
         with acting(CUSTOMER):
             booking.move_to(slot)
@@ -132,7 +136,7 @@ def cancel(token: str) -> Any:
     """Cancel the booking, with a refund by its policy. `changes` of the booking states the amount in advance."""
     booking, given = Booking.by_token(token), _json_body()
     if wrong := dict.fromkeys(given.keys() - {"why"}, "Unknown field.") | _not_text(given, "why"):
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     if booking.state != "cancelled":
         with acting(CUSTOMER):
             booking.call_off(given.get("why", "").strip()[:300])
@@ -162,10 +166,10 @@ def _parse_booking(given: dict[str, Any]) -> tuple[int, dict[str, str], dict[str
         name: "This field is required." for name in ("name", "email") if not given.get(name) and name not in wrong
     }
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     zone = given.get("tz") or current_app.extensions["settings"].timezone
     if not clock.is_zone(zone):
-        raise Invalid.fields_said({"tz": "Enter a valid time zone, such as Asia/Kolkata."})
+        raise Invalid.for_fields({"tz": "Enter a valid time zone, such as Asia/Kolkata."})
     who = {"name": given["name"], "email": given["email"], "phone": given.get("phone", ""), "timezone": zone}
     return slot or 0, who, answers, replace(_choices(given), quote=_check_quote(given.get("quote", "")))
 
@@ -176,7 +180,7 @@ def _service_and_choices(given: dict[str, Any]) -> tuple[Service, Choices]:
     if not name or not isinstance(name, str | int) or isinstance(name, bool):
         wrong["service"] = "Specify the service by its slug or ID."
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     return _find_service(str(name)), _choices(given)
 
 
@@ -206,7 +210,7 @@ def _check_quote(token: str) -> str:
     try:
         return Quote.by_token(token).token if token else ""
     except Missing:
-        raise Invalid.fields_said({"quote": "This quote doesn’t exist."}) from None
+        raise Invalid.for_fields({"quote": "This quote doesn’t exist."}) from None
 
 
 def _find_service(name: str) -> Service:
@@ -249,7 +253,7 @@ def _instant(name: str, default: datetime, zone: str, *, end: bool = False) -> d
 
 
 def _service(service: Service) -> dict[str, Any]:
-    asked = service.asks.asked if service.asks else []
+    asked = service.asks.parsed_questions if service.asks else []
     return {
         "id": service.id,
         "slug": service.slug,
@@ -277,16 +281,16 @@ def _question(question: Question) -> dict[str, Any]:
     return {
         "name": question.name,
         "type": question.kind,
-        "label": question.says(),
-        "help": question.helps(),
+        "label": question.text(),
+        "help": question.help_text(),
         "labels": dict(question.label),
         "required": question.required,
         "only_if": {question.asked_if: question.equals} if question.asked_if else None,
         "options": [dict(each) for each in question.options],
         "may_be_unknown": question.unknown,
         "limits": limits
-        | ({"megabytes": question.most_megabytes} if question.kind == "file" else {})
-        | ({"longest": question.most_letters} if question.most_letters else {}),
+        | ({"megabytes": question.max_megabytes} if question.kind == "file" else {})
+        | ({"longest": question.max_length} if question.max_length else {}),
     }
 
 

@@ -138,7 +138,7 @@ def book(slug: str, slot: int) -> Any:
     checkout = Checkout(service, _slot(service, slot), Typed(request.form, _ticked_extras()))
     try:
         if wrong := read_answers(service.asks, service.hold_minutes)[1]:
-            raise Invalid.fields_said(wrong)
+            raise Invalid.for_fields(wrong)
         with limit_wrong_guesses("coupon", checkout.typed.choices.coupon):
             quote, shown = checkout.current_quote(), checkout.shown_quote
             if "apply" in request.form:
@@ -238,7 +238,7 @@ def _answers(service: Service) -> dict[str, Any]:
 def _opt_in_by_form(booking: Booking) -> None:
     """Record the consent to messages beside email that was ticked on the form."""
     wanted = set(request.form.getlist("by")) & {
-        each.name for each in channel.every() if each.name != "email" and each.address(booking.person)
+        each.name for each in channel.all_channels() if each.name != "email" and each.address(booking.person)
     }
     with acting(CUSTOMER), transaction():
         for by in sorted(wanted):
@@ -259,7 +259,7 @@ def _form(checkout: Checkout, no: Refused | None = None, *, summary: PriceSummar
         service=service,
         slot=checkout.slot,
         zone=requested_zone(),
-        asked=service.asks.asked if service.asks else [],
+        asked=service.asks.parsed_questions if service.asks else [],
         answers=_answers(service),
         typed=typed.fields,
         extras=checkout.extras,
@@ -270,7 +270,7 @@ def _form(checkout: Checkout, no: Refused | None = None, *, summary: PriceSummar
         refusal=no.words if no else summary.notice,
         once=typed.fields.get("once") or secrets.token_urlsafe(16),
         whose=requested_practitioner(),
-        channels=[each for each in channel.every() if each.name != "email"],
+        channels=[each for each in channel.all_channels() if each.name != "email"],
         by=request.form.getlist("by"),
     )
 

@@ -57,7 +57,7 @@ def buy(id: int) -> Any:
         who = {name: request.form.get(name, "") for name in PERSON} | {"timezone": requested_zone()}
         once = request.form.get("once", "")[:100]
         with acting(CUSTOMER), transaction():
-            bought = Pass.sell(package, quote, Person.meet(**who), buyer, key=f"site:{once}" if once else "")
+            bought = Pass.sell(package, quote, Person.find_or_create(**who), buyer, key=f"site:{once}" if once else "")
     except Refused as no:
         session.rollback()
         return _form(Package.by_id(id), request.form, no), no.status

@@ -69,7 +69,7 @@ def _days() -> tuple[date, date]:
         except ValueError:
             wrong[name] = say("Enter a valid date.")
     if wrong:
-        raise Invalid.fields_said(wrong)
+        raise Invalid.for_fields(wrong)
     return days["first_day"], days["last_day"]
 
 
