@@ -238,7 +238,7 @@ def test_a_day_has_as_many_hours_as_it_really_has(
 ) -> None:
     asha.timezone, here = zone, date.fromisoformat(day)
     with clock.frozen_at(datetime.combine(here - timedelta(days=9), time(), UTC)):
-        made = list(asha._on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
+        made = list(asha._starts_on(here, service, Stretch("first", here, here, time(0), time(23, 59, 59))))
     assert len(made) == slots - 1  # the last hour of the day ends after 23:59:59
 
 

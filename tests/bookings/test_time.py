@@ -600,7 +600,7 @@ def test_what_is_being_taken_away_is_not_booked(
     app: Flask, asha: Practitioner, service: Service, weekly: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     weekly(asha, 10, 11)
-    slot, whose, looked, take_away = at(10), asha.id, Event(), arranging._take_away
+    slot, whose, looked, take_away = at(10), asha.id, Event(), arranging._remove_slots
     assert slot
     with transaction():
         session.add(Closure(practitioner=asha, starts_at=tomorrow(9), ends_at=tomorrow(12)))
@@ -617,7 +617,7 @@ def test_what_is_being_taken_away_is_not_booked(
         asked.set()
 
     here, asked = slot.id, Event()
-    monkeypatch.setattr(arranging, "_take_away", slowly)
+    monkeypatch.setattr(arranging, "_remove_slots", slowly)
     told = both(app, lambda: arrange(Practitioner.get(whose)), hold)
     assert (told, session.scalar(select(func.count(Booking.id))), at(10)) == (
         ["This time has just been taken. Please choose another one."],

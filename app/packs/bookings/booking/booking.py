@@ -315,7 +315,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
     @move("held", to="confirmed", label="Confirmed")
     def confirm(self, paid_with: str) -> None:
         """Confirms the booking, because it is paid or free of charge."""
-        self._settle_in(paid_with)
+        self._complete_confirmation(paid_with)
 
     @move("held", by="Desk", label="Record payment", asks=ByHand)
     def mark_paid(self, asked: ByHand) -> None:
@@ -330,7 +330,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
     def confirm_late(self, paid_with: str, seat: int) -> None:
         """Confirms an expired booking: the payment arrived late, and the time was still available."""
         self.seat, self.presences = seat, self._presences_in(self.slot)
-        self._settle_in(paid_with)
+        self._complete_confirmation(paid_with)
 
     @move("held", to="expired", label="Expired")
     def lapse(self) -> None:
@@ -478,7 +478,7 @@ class Booking(Noun, Changeable, HeldOnce, Linked, Answered):
                 return self.is_payable and not (self.bill and self.bill.is_promised)
         return True
 
-    def _settle_in(self, paid_with: str) -> None:
+    def _complete_confirmation(self, paid_with: str) -> None:
         self.paid_with = paid_with
         if self.deposit != self.price:
             _, rest = self._split_price()
