@@ -103,14 +103,14 @@ def _open_rooms(app: Flask, settings: Settings) -> None:
     place.configure(*_places(settings))
     _say_who_we_are(app, settings)
     business.configure(lambda told: _say_who_we_are(app, _as_told(settings, told), told.get("logo", "")))
-    app.before_request(_read_only)
+    app.before_request(_read_snapshot)
     app.before_request(process_cache.refresh_all)
     jobs.before_work(process_cache.refresh_all)
 
 
-def _read_only() -> None:
+def _read_snapshot() -> None:
     if request.method in {"GET", "HEAD"}:
-        db.read_only()
+        db.read_snapshot()
 
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:

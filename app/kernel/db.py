@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from functools import cache, partial
-from select import POLLIN, poll
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 # The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
@@ -16,23 +14,19 @@ from flask_appbuilder.models.sqla import Model
 from sqlalchemy import (
     BindParameter,
     CheckConstraint,
-    Connection,
     DateTime,
-    Dialect,
     Engine,
     Executable,
     String,
     Text,
     bindparam,
     create_engine,
-    event,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
-    InvalidatePoolError,
     InvalidRequestError,
     OperationalError,
 )
@@ -42,8 +36,6 @@ from sqlalchemy.orm.exc import StaleDataError
 from app.kernel import clock
 from app.kernel.errors import Busy, Missing, Refused, Unreadable
 from app.kernel.translation import say
-
-TRUSTED = 30  # seconds that a connection may lie before it is asked whether it still leads anywhere
 
 metadata = Model.metadata
 metadata.naming_convention = {
@@ -61,32 +53,17 @@ Model.registry.update_type_annotation_map(
 session: scoped_session[Session] = scoped_session(sessionmaker(expire_on_commit=False))
 
 
-@event.listens_for(session, "after_begin")
-def _begun(here: Session, transaction: Any, connection: Connection) -> None:
-    if here.info.get("looks"):
-        _one_by_one(connection.connection.dbapi_connection, yes=True)
+def read_snapshot() -> None:
+    """Read everything from one snapshot, a page's rows and their total alike, until a transaction() begins."""
+    session().bind = engine().execution_options(isolation_level="REPEATABLE READ")
 
 
-@event.listens_for(session, "before_flush")
-def _about_to_write(here: Session, *told: Any) -> None:
-    begin_transaction()
-
-
-def read_only() -> None:
-    """Whoever is about to read asks each question by itself: a transaction around them would keep nothing, and costs two round trips."""
-    session().info["looks"] = True
-
-
-def begin_transaction() -> None:
-    """From here on all is asked within one transaction."""
+def _leave_snapshot() -> None:
+    """What is read and locked from here on is what others have committed by then."""
     here = session()
-    if here.info.pop("looks", False) and here.in_transaction():
-        _one_by_one(here.connection().connection.dbapi_connection, yes=False)
-
-
-def _one_by_one(connection: Any, *, yes: bool) -> None:
-    if connection.autocommit != yes:
-        connection.autocommit = yes
+    if here.bind is not None and here.bind is not engine():
+        here.commit()
+        here.bind = engine()
 
 
 # The time within a statement: by the one clock of the program, and read when the statement is sent.
@@ -106,36 +83,14 @@ def connect(url: str) -> Engine:
     engine = create_engine(
         re.sub(r"^postgresql(\+\w+)?://", "postgresql+psycopg://", url),
         pool_size=5,
+        pool_pre_ping=True,
         max_overflow=5,
         pool_use_lifo=True,  # the warmest connection first: it has planned most of what is asked
         connect_args={"options": "-c timezone=UTC -c lock_timeout=5s -c jit=off"},
     )
-    for happens in ("connect", "checkin"):
-        event.listen(engine, happens, _lies_from_now)
-    event.listen(engine, "checkout", partial(_still_there, engine.dialect))
     session.remove()
     session.configure(bind=engine)
     return engine
-
-
-def _lies_from_now(connection: Any, record: Any) -> None:
-    record.info["lies_since"] = time.monotonic()
-
-
-def _still_there(dialect: Dialect, connection: Any, record: Any, given: Any) -> None:
-    """No connection is handed out that the server has closed. To ask it each time, as `pool_pre_ping` does, costs a round trip.
-
-    A server that hangs up says so, and an idle connection hears nothing else: it is asked when it has heard something,
-    and when it lay for so long that a firewall may have forgotten it.
-    """
-    heard = poll()
-    try:
-        heard.register(connection, POLLIN)
-        if heard.poll(0) or time.monotonic() - record.info["lies_since"] > TRUSTED:
-            dialect.do_ping(connection)
-        _one_by_one(connection, yes=False)
-    except dialect.loaded_dbapi.Error as gone:
-        raise InvalidatePoolError from gone
 
 
 def separate_session() -> Session:
@@ -292,7 +247,7 @@ def transaction() -> Iterator[None]:
     if here.info.get("open"):
         yield
         return
-    begin_transaction()
+    _leave_snapshot()
     here.info["open"] = True
     here.info["afterwards"] = []
     here.info["locked"] = set()

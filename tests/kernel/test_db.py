@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import re
-import time
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from flask import Flask
-from psycopg.pq import TransactionStatus
-from sqlalchemy import select, text
+from sqlalchemy import func, select, text
 
 from app.kernel import db
 from app.kernel.db import session, transaction
@@ -33,45 +30,56 @@ def test_a_transaction_inside_a_transaction_is_the_same_one(app: Flask) -> None:
     assert session.scalar(select(Person.id)) is None
 
 
-def test_whoever_only_looks_opens_no_transaction_and_what_is_changed_after_it_is_still_all_or_none(app: Flask) -> None:
-    assert session.scalar(select(Person.id)) is None
-    assert _driver().info.transaction_status == TransactionStatus.INTRANS
+def _elsewhere(statement: str) -> None:
+    with db.engine().begin() as other:
+        other.execute(text(statement))
+
+
+ADD = "insert into person (name, email, phone, timezone, locale, notes, created_at, changed_at, version) "
+
+
+def test_what_a_page_reads_comes_from_one_snapshot(app: Flask) -> None:
+    db.read_snapshot()
+    assert session.scalar(select(func.count()).select_from(Person)) == 0
+    _elsewhere(ADD + "values ('Ravi', 'ravi@example.com', '', 'UTC', 'en', '', now(), now(), 1)")
+    assert session.scalar(select(func.count()).select_from(Person)) == 0
     session.remove()
-    db.read_only()
-    assert session.scalar(select(Person.id)) is None
-    assert _driver().info.transaction_status == TransactionStatus.IDLE
-    _breaks_off_and_keeps_nothing()
+    assert session.scalar(select(func.count()).select_from(Person)) == 1
 
 
-def test_whatever_is_written_by_another_library_while_somebody_looks_is_all_or_none(app: Flask) -> None:
-    db.read_only()
-    assert session.scalar(select(Person.id)) is None
-    session.add(Person(name="Ravi", email="ravi@example.com"))
-    session.flush()
-    assert _driver().info.transaction_status == TransactionStatus.INTRANS
-    session.rollback()
-    assert session.scalar(select(Person.id)) is None
+def test_a_transaction_after_reading_sees_what_others_have_committed(app: Flask) -> None:
+    with transaction():
+        meera = Person.find_or_create(**MEERA)
+    session.remove()
+    db.read_snapshot()
+    read = Person.get(meera.id)
+    _elsewhere("update person set name = 'Meera Nair', version = version + 1")
+    with transaction():
+        assert read.lock().name == "Meera Nair"
+        read.notes = "Called back."
+    assert session.scalars(select(Person.notes)).all() == ["Called back."]
+    session.remove()
+    db.read_snapshot()
+    assert session.scalar(select(Person.id))
+    _breaks_off_and_keeps_nothing(but=[meera.id])
 
 
-def test_a_connection_is_given_on_as_if_nobody_had_looked_with_it(app: Flask) -> None:
+def test_a_connection_is_given_on_as_if_no_snapshot_had_been_read_with_it(app: Flask) -> None:
     db.engine().dispose()  # so that there is one
-    db.read_only()
+    db.read_snapshot()
     ours = session.scalar(text("select pg_backend_pid()"))
+    assert session.scalar(text("show transaction_isolation")) == "repeatable read"
     session.remove()
     assert session.scalar(text("select pg_backend_pid()")) == ours
-    assert _driver().info.transaction_status == TransactionStatus.INTRANS
+    assert session.scalar(text("show transaction_isolation")) == "read committed"
 
 
-def _breaks_off_and_keeps_nothing() -> None:
+def _breaks_off_and_keeps_nothing(but: list[int] | None = None) -> None:
     with pytest.raises(ZeroDivisionError), transaction():
-        Person.find_or_create(**MEERA)
+        Person.find_or_create(**MEERA | {"email": "another@example.com"})
         session.flush()
         raise ZeroDivisionError
-    assert session.scalar(select(Person.id)) is None
-
-
-def _driver() -> Any:
-    return session.connection().connection.dbapi_connection
+    assert session.scalars(select(Person.id)).all() == (but or [])
 
 
 def test_a_stranger_is_never_called_while_a_transaction_is_open(app: Flask) -> None:
@@ -101,20 +109,6 @@ def test_a_connection_that_the_server_closed_is_not_given_out(app: Flask) -> Non
     ) as elsewhere:
         elsewhere.execute("select pg_terminate_backend(%s, 2000)", [ours])
     assert session.scalar(text("select pg_backend_pid()")) != ours
-
-
-def test_a_connection_that_lay_for_long_is_asked_before_it_is_given_out(
-    app: Flask, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    db.engine().dispose()  # one of them may be dead, by the test before
-    asked: list[object] = []
-    monkeypatch.setattr(db.engine().dialect, "do_ping", asked.append)
-    for lay, times in ((0, 0), (db.TRUSTED + 1, 1)):
-        session.scalar(select(1))
-        session.remove()
-        monkeypatch.setattr(time, "monotonic", lambda lay=lay, now=time.monotonic(): now + lay)
-        session.scalar(select(1))
-        assert len(asked) == times
 
 
 def test_no_other_file_commits() -> None:

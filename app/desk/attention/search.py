@@ -43,7 +43,6 @@ from app.kernel import access
 from app.kernel.db import (
     NOW,
     Noun,
-    begin_transaction,
     changed_in_bulk,
     engine,
     noun_of_table,
@@ -350,7 +349,6 @@ def search_records(words: str, at_once: int) -> list[Group]:
         return []
     ranked = _ranked_rows(query, at_once, _match_condition(query), _rank(query))
     if not ranked and re.search(r"[^\W\d_]{3}", query):
-        begin_transaction()
         session.execute(
             text("select set_config('pg_trgm.word_similarity_threshold', :near, true)"), {"near": str(MIN_SIMILARITY)}
         )

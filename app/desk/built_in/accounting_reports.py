@@ -16,7 +16,7 @@ from sqlalchemy.orm import lazyload
 from app.desk.declare import column
 from app.desk.declare.report import Report, Row, RowLink, Verdict
 from app.kernel import clock
-from app.kernel.db import begin_transaction, noun_of_table, session
+from app.kernel.db import noun_of_table, session
 from app.kernel.errors import Invalid
 from app.kernel.people import Person
 from app.kernel.workflow import asked
@@ -206,7 +206,6 @@ def day_book(period: Period) -> Iterator[Row]:
         .where(Posting.day.between(period.since, period.until))
         .order_by(Posting.day, Posting.id, _AMOUNT <= 0, Line.id)
     )
-    begin_transaction()
     for it in session.execute(found.execution_options(yield_per=1000)):
         posting = {
             "no": it.no,
