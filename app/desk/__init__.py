@@ -28,9 +28,9 @@ from app.desk.declare.page import registered_pages
 from app.desk.declare.report import forget_reports as forget_reports
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import forget_resources, registered_resources
-from app.desk.pages.calendar import page_of as calendar_of
+from app.desk.pages.calendar import calendar_view
 from app.desk.pages.pack_page import page_view
-from app.desk.pages.rest import Docs, DocsPage, api_of
+from app.desk.pages.rest import Docs, DocsPage, api_view_of
 from app.desk.pages.view import view_of
 from app.desk.records import editing_now
 from app.desk.reports.page import endpoint_of, page_of
@@ -143,7 +143,7 @@ def flask_settings(settings: Settings) -> dict[str, Any]:
 def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
     """Set up Flask-AppBuilder and register the declarations of all packs."""
     settings: Settings = app.extensions["settings"]
-    editing_now.remember_in(settings.redis_url)
+    editing_now.configure(settings.redis_url)
     forget_resources()
     forget_reports()
     forget_pages()
@@ -158,8 +158,8 @@ def configure(app: Flask, packs: Sequence[Pack]) -> AppBuilder:
             resource.register(pack.label)
             builder.add_view_no_menu(view_of(resource))
             if resource.calendar:
-                builder.add_view_no_menu(calendar_of(resource, resource.calendar))
-            builder.add_api(api_of(resource))
+                builder.add_view_no_menu(calendar_view(resource, resource.calendar))
+            builder.add_api(api_view_of(resource))
         for report in pack.reports:
             report.register(pack.label)
             builder.add_view_no_menu(page_of(report))

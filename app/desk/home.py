@@ -21,8 +21,8 @@ from app.desk.declare.column import EMPTY
 from app.desk.declare.page import registered_pages
 from app.desk.declare.report import registered_reports
 from app.desk.declare.resource import Resource, registered_resources
-from app.desk.pages.rest import DocsPage, described
-from app.desk.records.history import door_to, names_of, noun_of
+from app.desk.pages.rest import DocsPage, openapi_json
+from app.desk.records.history import known_noun, record_names, record_url
 from app.desk.records.task import Task
 from app.kernel import access, clock
 from app.kernel.audit import Change
@@ -54,9 +54,9 @@ class Home(IndexView):
             recent=recent,
             tasks=Task.mine(),
             who=who,
-            door_to=door_to,
-            noun_of=noun_of,
-            names=names_of(recent),
+            record_url=record_url,
+            noun_of=known_noun,
+            names=record_names(recent),
             kind_of=label_of_table,
             lead=setup_checklist.is_shown(),
             counts=any(each.figure and each.is_for(who) for each in registered_reports())
@@ -87,7 +87,7 @@ class Home(IndexView):
         """OpenAPI description for the Swagger page, which has a cookie; the API itself accepts tokens only."""
         if not self.appbuilder.sm.has_access("can_show", DocsPage.class_permission_name):
             raise Forbidden("You don’t have permission to do this.")
-        return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
+        return Response(openapi_json(current_app.config["APP_NAME"]), mimetype="application/json")
 
 
 def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
@@ -107,7 +107,7 @@ def _waiting(mine: list[Resource]) -> Iterator[dict[str, Any]]:
                 "label": it.label,
                 "more": _deadline_text(until) or resource.label,
             }
-            yield found | {"url": f"{url_for(resource.front)}?{urlencode(it.filters)}"}
+            yield found | {"url": f"{url_for(resource.page_endpoint)}?{urlencode(it.filters)}"}
 
 
 def _scope_conditions(who: access.Actor, resource: Resource) -> list[ColumnElement[bool]]:
@@ -143,7 +143,7 @@ def _alarms() -> Iterator[dict[str, Any]]:
                     "count": "!",
                     "label": verdict.words,
                     "more": report.label,
-                    "url": url_for(report.front),
+                    "url": url_for(report.page_endpoint),
                 }
 
 

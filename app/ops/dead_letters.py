@@ -10,7 +10,7 @@ from flask import url_for
 from sqlalchemy import Executable, Select, func, select
 
 from app.desk.declare.resource import resource_of
-from app.desk.records.history import door_to
+from app.desk.records.history import record_url
 from app.kernel import access, clock
 from app.kernel.db import Noun, label_of_table, session
 from app.kernel.errors import Missing, Refused
@@ -58,8 +58,8 @@ def _job_row(job: Job) -> list[Cell]:
     )
     again = [Button("Try again", _move_url(job, "try_again"))] if job.state == "failed" else []
     return [
-        Cell(job.label, door_to(Job, job.id) or ""),
-        Cell(about or "–", (door_to(job.noun, job.row_id) or "") if job.noun else ""),
+        Cell(job.label, record_url(Job, job.id) or ""),
+        Cell(about or "–", (record_url(job.noun, job.row_id) or "") if job.noun else ""),
         Cell(format_time(job.due_at)),
         number_cell(job.attempts),
         Cell(trouble or "–", long=True, tone="bad" if job.error else ""),
@@ -197,7 +197,7 @@ def _letter_row(row: Any, who: access.Actor) -> list[Cell]:
         if not (it.asks or it.confirm)
     ]
     return [
-        Cell(str(row), door_to(type(row), row.id) or ""),
+        Cell(str(row), record_url(type(row), row.id) or ""),
         Cell(format_time(row.changed_at)),
         Cell(why or "–", long=True, tone="bad"),
         Cell("", buttons=buttons),
@@ -259,7 +259,7 @@ def event_cards() -> Iterator[Card]:
         heads=("Event", "Gateway", "Received", "State", "Error"),
         rows=[
             [
-                Cell(e.kind, door_to(Event, e.id) or ""),
+                Cell(e.kind, record_url(Event, e.id) or ""),
                 Cell(e.gateway.capitalize()),
                 Cell(format_time(e.created_at)),
                 _state_cell(Event, e.state),

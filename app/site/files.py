@@ -8,7 +8,7 @@ from typing import Any, BinaryIO, cast
 from flask import Blueprint, g, request
 from werkzeug.datastructures import FileStorage
 
-from app.desk.records.download import handed_out
+from app.desk.records.download import as_download
 from app.kernel.errors import Invalid, Missing
 from app.kernel.files import Upload
 from app.kernel.forms import Edition
@@ -24,7 +24,7 @@ def show(token: str) -> Any:
     upload = Upload.by_token(token)
     if upload.state != "kept":
         raise Missing
-    return handed_out(upload)
+    return as_download(upload)
 
 
 @files.app_template_global()

@@ -229,7 +229,7 @@ def test_a_question_that_cannot_be_asked_any_more_stops_nobody(
     with transaction():
         made.lock().asked = asked
     if "price" in asked:  # the database itself says no, in the middle of somebody's change
-        monkeypatch.setattr(run_module, "holding", lambda *_: session.execute(text("select 1 / 0")))
+        monkeypatch.setattr(run_module, "ids_matching", lambda *_: session.execute(text("select 1 / 0")))
     booking = hold(slot)
     cancel(booking)
     assert booking.state == "cancelled"

@@ -11,7 +11,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app.desk.declare.calendar import Calendar
-from app.desk.pages.calendar import Box, Stretch, _by_day, _side_by_side
+from app.desk.pages.calendar import Box, Period, _assign_lanes, _boxes_by_day
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.packs.bookings.booking.booking import Booking
@@ -42,20 +42,20 @@ def test_what_overlaps_stands_side_by_side_and_what_follows_is_wide_again() -> N
         Box("row", at(*span[0]), at(*span[1]), "")
         for span in (((9,), (10,)), ((9, 30), (11,)), ((10,), (10, 30)), ((12,), (13,)))
     ]
-    assert [(each.lane, each.lanes) for each in _side_by_side(told)] == [(0, 2), (1, 2), (0, 2), (0, 1)]
+    assert [(each.lane, each.lanes) for each in _assign_lanes(told)] == [(0, 2), (1, 2), (0, 2), (0, 1)]
 
 
 def test_a_box_says_its_place_in_classes_and_is_cut_to_the_hours_that_are_drawn() -> None:
-    assert Box("row", at(9, 35), at(10, 20), "").place((9, 18)) == "at-9 past-35 for-0 and-45 lane-0 lanes-1"
-    assert Box("shut", at(0), at(23, 55), "").place((9, 18)) == "at-9 past-0 for-9 and-0 lane-0 lanes-1"
+    assert Box("row", at(9, 35), at(10, 20), "").css_classes((9, 18)) == "at-9 past-35 for-0 and-45 lane-0 lanes-1"
+    assert Box("shut", at(0), at(23, 55), "").css_classes((9, 18)) == "at-9 past-0 for-9 and-0 lane-0 lanes-1"
 
 
 def test_what_goes_over_midnight_is_on_both_days() -> None:
     night = Box("shut", at(22), at(2, day=25), "Night")
-    days = _by_day(Stretch("week", date(2026, 11, 24), None, "UTC"), [night])
+    days = _boxes_by_day(Period("week", date(2026, 11, 24), None, "UTC"), [night])
     assert [len(its) for its in days.values()] == [0, 1, 1, 0, 0, 0, 0]
     first, second = (box for its in days.values() for box in its)
-    assert (f"{first.starts_at:%H:%M}", first.till, f"{second.starts_at:%H:%M}", second.till) == (
+    assert (f"{first.starts_at:%H:%M}", first.end_time, f"{second.starts_at:%H:%M}", second.end_time) == (
         "22:00",
         "24:00",
         "00:00",
@@ -72,17 +72,17 @@ def test_what_goes_over_midnight_is_on_both_days() -> None:
     ],
 )
 def test_a_day_is_as_long_as_it_is_where_it_is(zone: str, day: date, hours: int) -> None:
-    first, after = Stretch("day", day, None, zone).instants
+    first, after = Period("day", day, None, zone).instants
     assert after.astimezone(UTC) - first.astimezone(UTC) == timedelta(hours=hours)
 
 
 def test_a_week_begins_on_monday_and_a_month_is_drawn_in_whole_weeks() -> None:
-    week = Stretch("week", date(2026, 11, 22), None, "UTC")
+    week = Period("week", date(2026, 11, 22), None, "UTC")
     assert (week.days[0], week.days[-1], week.title) == (date(2026, 11, 16), date(2026, 11, 22), "16 – 22 Nov 2026")
-    month = Stretch("month", date(2026, 11, 30), None, "UTC")
+    month = Period("month", date(2026, 11, 30), None, "UTC")
     assert (month.days[0], month.days[-1]) == (date(2026, 10, 26), date(2026, 12, 6))
-    assert (month.step(1), month.step(-1)) == (date(2026, 12, 1), date(2026, 10, 1))
-    assert len(Stretch("month", date(2027, 2, 1), None, "UTC").days) == 28
+    assert (month.neighbour(1), month.neighbour(-1)) == (date(2026, 12, 1), date(2026, 10, 1))
+    assert len(Period("month", date(2027, 2, 1), None, "UTC").days) == 28
 
 
 def test_a_calendar_that_makes_no_sense_does_not_load() -> None:

@@ -10,7 +10,7 @@ import pytest
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from app.desk.lists.bulk_edit import BulkEdit, forget_what_was
+from app.desk.lists.bulk_edit import BulkEdit, delete_old_bulk_edits
 from app.kernel.audit import Change
 from app.kernel.db import session, transaction
 from app.packs.bookings.offer.service import Service
@@ -161,7 +161,7 @@ def test_what_stood_there_is_forgotten_when_it_cannot_come_back_any_more(
     page = dina.post("/desk/slot/change", data={"id": slots[0].id, "path": "seats", "seats": "6", "done": "yes"}).text
     for minutes, kept in ((30, 1), (61, 0)):
         with later(minutes=minutes):
-            forget_what_was()
+            delete_old_bulk_edits()
         assert len(session.scalars(select(BulkEdit.id)).all()) == kept
     session.rollback()
     assert dina.post(undo(page)).status_code == 404

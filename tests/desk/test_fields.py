@@ -464,7 +464,7 @@ def test_what_stands_there_already_stays_though_whoever_saves_could_not_choose_i
     with transaction():
         more = {"stands_in": dev.id, "asked_for_by": kabir.id}
         session.add(hours := Hours(practitioner=asha, weekday="Monday", opens=time(9), closes=time(12), more=more))
-        Archived.put(kabir)
+        Archived.archive(kabir)
     desk = enter(name)
     form = re.findall(
         r'<select[^>]* name="(more\.\w+)".*?<option value="([^"]*)" selected>([^<]*)<',

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from flask.testing import FlaskClient
 
-from app.desk.lists.filters import read, written
+from app.desk.lists.filters import filter_text, parse_filter
 from app.kernel import clock
 from app.kernel.db import session, transaction
 from app.kernel.people import Person
@@ -54,9 +54,9 @@ def ids(desk: FlaskClient, noun: str, question: str) -> list[int]:
 
 def test_an_address_says_what_it_asks_and_is_read_as_it_was_written() -> None:
     asked = "state:is:held;price:between:5,10(or)name:has:50%25 %28a%3B b) (or%29"
-    assert [[each.value for each in group] for group in read(asked)] == [["held", "5,10"], ["50% (a; b) (or)"]]
-    assert read(written(read(asked))) == read(asked)
-    assert read(";(or);") == ()
+    assert [[each.value for each in group] for group in parse_filter(asked)] == [["held", "5,10"], ["50% (a; b) (or)"]]
+    assert parse_filter(filter_text(parse_filter(asked))) == parse_filter(asked)
+    assert parse_filter(";(or);") == ()
 
 
 @pytest.mark.parametrize(

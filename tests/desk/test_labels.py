@@ -75,7 +75,7 @@ def test_a_noun_has_a_singular_and_a_plural_within_a_sentence(app: object, enter
     ]
     bookings = resource_of(Booking)
     assert bookings
-    assert [bookings.counted(many) for many in (0, 1, 1500)] == ["0 bookings", "1 booking", "1,500 bookings"]
+    assert [bookings.count_text(many) for many in (0, 1, 1500)] == ["0 bookings", "1 booking", "1,500 bookings"]
     assert "No bookings yet" in enter("dina").get("/desk/booking/").text
 
 

@@ -80,7 +80,7 @@ def test_a_sum_of_years_or_rates_is_no_sum(services: None, enter: Enter) -> None
 def test_beyond_what_is_counted_the_list_says_so_and_counts_when_asked(
     services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(query, "KNOWN", 2)
+    monkeypatch.setattr(query, "COUNT_LIMIT", 2)
     page = enter("dina").get("/desk/service/?size=1").text
     assert ("more than 2" in page, foot(page)) == (True, [])
     asked = re.search(r'href="([^"]+)">Count and total all', page)
@@ -126,7 +126,7 @@ def test_a_workbook_is_of_the_readers_own_rows_in_the_time_of_the_house(
 def test_a_workbook_that_would_not_end_is_refused_in_words(
     services: None, enter: Enter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "MOST", 2)
+    monkeypatch.setattr(export, "MOST_ROWS", 2)
     answer = enter("dina").get("/desk/service/export.xlsx")
     assert answer.status_code == 409
     assert "export it as CSV" in answer.text

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from sqlalchemy import select, text
 
 from app.desk.declare.resource import Resource, resource_of
-from app.desk.lists.query import Asked, beside, listed
+from app.desk.lists.query import ListQuery, list_page, previous_and_next
 from app.desk.notices.notice import Notice, say_what_waits
 from app.desk.records.remark import Remark
 from app.desk.records.task import Task, remind_of_tasks
@@ -282,10 +282,10 @@ def test_rows_without_a_value_stand_where_the_list_has_them(app: Flask, by: Any)
             session.add(Task(noun="task", row_id=1, title="Look", asked_by="Dina", due_on=day, who_id=who))
     with by("ada"):
         for order in "due_on", "-due_on", "who", "-who", "-id":
-            asked = Asked(order=order)
-            rows = listed(tasks, asked).rows
+            asked = ListQuery(order=order)
+            rows = list_page(tasks, asked).rows
             ids = [None, *(each.id for each in rows), None]
-            assert [beside(tasks, asked, each) for each in rows] == [*zip(ids, ids[2:], strict=False)], order
+            assert [previous_and_next(tasks, asked, each) for each in rows] == [*zip(ids, ids[2:], strict=False)], order
 
 
 def test_what_is_put_away_is_in_no_list_until_it_is_fetched_again(

@@ -237,9 +237,9 @@ SAMPLES = {
 def compared(resource: Resource) -> list[str]:
     """Build addresses with every comparison of every column, thirty in each."""
     said = []
-    for column in filters.columns(resource):
+    for column in filters.filterable_columns(resource):
         one = SAMPLES.get(column.kind, "1") or str(column.choices[0])
-        for how in filters.HOWS[column.kind]:
+        for how in filters.OPERATORS[column.kind]:
             value = {"between": f"{one},{one}", "within": "this-month"}.get(
                 how, "7" if how in ("last", "next", "older", "later") else one
             )

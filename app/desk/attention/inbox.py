@@ -11,7 +11,7 @@ from flask_appbuilder import BaseView, expose
 from sqlalchemy import select
 
 from app.desk.declare.resource import Resource, Waits, registered_resources
-from app.desk.lists.query import with_neighbours
+from app.desk.lists.query import load_related
 from app.desk.notices.notice import waiting_items
 from app.desk.sign_in import security
 from app.kernel import access
@@ -63,7 +63,7 @@ class Inbox(BaseView):
         security.require_right(resource.noun, move.name)
         ids = [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
         chosen = access.visible_rows(resource.noun).where(resource.noun.id.in_(ids))
-        rows = [*session.scalars(with_neighbours(resource.noun, chosen, resource.card)).unique()]
+        rows = [*session.scalars(load_related(resource.noun, chosen, resource.card)).unique()]
         asked = move_questions(move.asks) if move.asks else []
         answers = {each.name: request.form.get(each.name, "") for each in asked}
         context: dict[str, Any] = {
@@ -121,7 +121,7 @@ def _waiting_rows(resource: Resource, it: Waits) -> WaitingRows:
     noun, who = resource.noun, access.actor()
     first = getattr(noun, it.until) if it.until else noun.id
     statement = (
-        with_neighbours(noun, select(noun).where(access.scope_condition(noun), it.where()), resource.card)
+        load_related(noun, select(noun).where(access.scope_condition(noun), it.where()), resource.card)
         .order_by(first, noun.id)
         .limit(AT_ONCE + 1)
     )

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, select, update
 
 from app.desk.notices.notice import Notice
 from app.desk.notices.preference import KINDS, WAYS, Preference
-from app.desk.records.history import door_to
+from app.desk.records.history import record_url
 from app.kernel import access, clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Missing, Refused
@@ -58,7 +58,7 @@ class Notices(BaseView):
         _mark_read(Notice.id == id)
         if notice.noun is None:
             return redirect(url_for("Users.userinfo" if notice.kind == "ways_in" else "Inbox.index"))
-        return redirect(door_to(notice.noun, notice.row_id) or url_for("Notices.index"))
+        return redirect(record_url(notice.noun, notice.row_id) or url_for("Notices.index"))
 
     @expose("/read", methods=["POST"])
     def read(self) -> Any:

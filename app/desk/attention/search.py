@@ -37,8 +37,8 @@ from sqlalchemy.types import Integer
 from app.desk.declare.column import EMPTY, Column
 from app.desk.declare.field import Field
 from app.desk.declare.resource import Resource, resource_of
-from app.desk.lists.filters import containing
-from app.desk.lists.query import saying, with_neighbours
+from app.desk.lists.filters import like_pattern
+from app.desk.lists.query import ids_containing, load_related
 from app.kernel import access
 from app.kernel.db import (
     NOW,
@@ -392,7 +392,7 @@ def _is_readable(resource: Resource, query: str) -> ColumnElement[bool]:
     )
     if resource.searches_all:
         return there
-    return and_(there, Finding.row_id.in_(saying(resource, query)))
+    return and_(there, Finding.row_id.in_(ids_containing(resource, query)))
 
 
 def _match_condition(query: str) -> ColumnElement[bool]:
@@ -401,10 +401,10 @@ def _match_condition(query: str) -> ColumnElement[bool]:
     if question := _prefix_query(query):
         ways.append(_matches_query(question))
     if len(query) > 2:
-        ways.append(Finding.letters.like(containing(query)))
+        ways.append(Finding.letters.like(like_pattern(query)))
     if digits := _phone_digits(query):
-        ways.append(Finding.letters.like(containing(digits)))
-    return or_(*ways) if ways else Finding.letters.like(containing(query))
+        ways.append(Finding.letters.like(like_pattern(digits)))
+    return or_(*ways) if ways else Finding.letters.like(like_pattern(query))
 
 
 def _matches_query(question: str) -> ColumnElement[bool]:
@@ -423,7 +423,7 @@ def _phone_digits(query: str) -> str:
 
 def _rank(query: str) -> Any:
     """Rank exact values first, then values that begin like this, then all words, then any match."""
-    plain, own = containing(query)[1:-1], func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
+    plain, own = like_pattern(query)[1:-1], func.split_part(Finding.letters, NEIGHBOUR_MARK, 1)
     steps: list[tuple[Any, Any]] = [(own.like(f"%\n{plain}\n%"), 0), (own.like(f"%\n{plain}%"), 1)]
     if number := re.search(r"[1-9]\d*$", query):
         steps.append((own.like(f"%\n{number[0]}\n%"), 1))
@@ -450,7 +450,7 @@ def _group(resource: Resource, ids: Sequence[int], at_once: int) -> Group:
 
 def hits_of(resource: Resource, ids: Sequence[int]) -> list[Hit]:
     """Return these rows as hits, in this order, if the current user may read them."""
-    statement = with_neighbours(
+    statement = load_related(
         resource.noun, access.visible_rows(resource.noun).where(resource.noun.id.in_(ids)), resource.list
     )
     rows = {row.id: row for row in session.scalars(statement).unique()}
@@ -518,7 +518,7 @@ def searchable_resource(name: str) -> Resource | None:
 
 
 def _group_json(group: Group, words: str) -> dict[str, Any]:
-    all_of_it = url_for(group.resource.front, q=words) if group.more else ""
+    all_of_it = url_for(group.resource.page_endpoint, q=words) if group.more else ""
     return {
         "label": group.resource.label,
         "hits": [_hit_json(group.resource, each) for each in group.hits],

@@ -13,7 +13,7 @@ from app.desk.automations import step
 from app.desk.automations.step import Step
 from app.desk.declare.resource import Resource, registered_resources, resource_of
 from app.desk.lists import filters
-from app.desk.lists.query import Asked, named, why_not
+from app.desk.lists.query import ListQuery, list_problem, related_name
 from app.kernel.access import actor
 from app.kernel.db import Noun, noun_of_table, session, within_a_sentence
 from app.kernel.errors import Forbidden, Invalid, Refused
@@ -88,9 +88,9 @@ class Automation(Noun):
         if self.verb not in triggers_of(resource):
             wrong["verb"] = f"Choose a trigger: {', '.join(triggers_of(resource))}."
         try:
-            groups = filters.read(self.asked)
-            self.asked = filters.written(groups)
-            wrong |= {"asked": no} if (no := why_not(resource, Asked(groups=groups))) else {}
+            groups = filters.parse_filter(self.asked)
+            self.asked = filters.filter_text(groups)
+            wrong |= {"asked": no} if (no := list_problem(resource, ListQuery(groups=groups))) else {}
         except Refused as no:
             wrong["asked"] = no.words
         valid = []
@@ -117,7 +117,7 @@ class Automation(Noun):
 
     @property
     def groups(self) -> filters.Groups:
-        return filters.read(self.asked)
+        return filters.parse_filter(self.asked)
 
     @property
     def parsed_steps(self) -> list[Step]:
@@ -220,7 +220,7 @@ def sentence_of(resource: Resource, verb: str, groups: filters.Groups, steps: Se
 
 def _condition_in_words(resource: Resource, it: filters.Condition) -> str:
     try:
-        return filters.said(resource, it, named)
+        return filters.condition_in_words(resource, it, related_name)
     except (Refused, ValueError):  # incomplete while it is being typed
         return "…"
 

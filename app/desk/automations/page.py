@@ -21,7 +21,7 @@ from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource, Waits
 from app.desk.lists import filter_form, filters
 from app.desk.lists.filter_form import Line
-from app.desk.lists.query import Asked, holding, named, why_not
+from app.desk.lists.query import ListQuery, ids_matching, list_problem, related_name
 from app.desk.notices.colleague import active_users, name_of
 from app.desk.pages.view import NounView
 from app.desk.records.writing import selectable_rows, write_row
@@ -51,7 +51,7 @@ class Draft:
 
     @property
     def form_values(self) -> dict[str, Any]:
-        question = filters.written([[line.condition for line in group] for group in self.groups])
+        question = filters.filter_text([[line.condition for line in group] for group in self.groups])
         return {
             **{name: self.typed.get(name, "") for name in ("name", "noun", "verb")},
             "asked": question,
@@ -75,7 +75,7 @@ class Draft:
     def check_conditions(self) -> bool:
         """Check each condition alone, so that the wrong one is highlighted."""
         for line in (line for group in self.groups for line in group):
-            line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
+            line.wrong = list_problem(self.resource, ListQuery(groups=((line.condition,),)))
         return not any(line.wrong for group in self.groups for line in group)
 
 
@@ -132,7 +132,7 @@ class AutomationScreens(NounView):
         if chosen is not None and chosen not in latest:
             latest = [chosen, *latest]
         try:
-            holds, no = holding(resource, row.groups, [each.id for each in latest]), ""
+            holds, no = ids_matching(resource, row.groups, [each.id for each in latest]), ""
         except Refused as refusal:
             holds, no = set[int](), refusal.words
         chosen = chosen or next((each for each in latest if each.id in holds), None) or next(iter(latest), None)
@@ -190,7 +190,7 @@ class AutomationScreens(NounView):
         lost = "" if is_same or not any(name.endswith(".column") for name in typed) else RECORD_TYPE_CHANGED
         try:
             question = row.groups if row.id and not started and first.name == row.noun else ()
-            groups = filter_form.lines(first, question, typed if is_same else current, always=False)
+            groups = filter_form.form_lines(first, question, typed if is_same else current, always=False)
         except Unreadable as no:
             groups, lost = [], f"{no.words} The conditions were removed. Review the automation before you save it."
         steps = _steps_from_form(typed) if started else [_step_as_form(each) for each in row.steps or []]
@@ -213,9 +213,9 @@ class AutomationScreens(NounView):
             "hooks": [*session.scalars(select(Webhook).order_by(Webhook.name))]
             if access.actor().may(Webhook, "read")
             else [],
-            "hows": filters.how_said,
-            "stretches": filters.WITHIN,
-            "open_to": filters.columns(resource),
+            "operator_label": filters.operator_label,
+            "relative_periods": filters.RELATIVE_PERIODS,
+            "open_to": filters.filterable_columns(resource),
             "an": automation.with_article,
         }
         return self._render("desk/automation.html", row=row, draft=draft, refusal=refusal, **known)
@@ -247,7 +247,13 @@ def _rearrange(steps: list[dict[str, Any]], do: str) -> list[dict[str, Any]]:
 def _condition_results(resource: Resource, row: Automation, chosen: Any) -> list[list[tuple[str, bool]]]:
     """Return each condition in words, and whether this row meets it."""
     return [
-        [(filters.said(resource, it, named), chosen.id in holding(resource, ((it,),), [chosen.id])) for it in group]
+        [
+            (
+                filters.condition_in_words(resource, it, related_name),
+                chosen.id in ids_matching(resource, ((it,),), [chosen.id]),
+            )
+            for it in group
+        ]
         for group in row.groups
     ]
 

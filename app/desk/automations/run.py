@@ -14,7 +14,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from app.desk.automations import automation
 from app.desk.automations.automation import Automation, name_with_article
-from app.desk.lists.query import holding
+from app.desk.lists.query import ids_matching
 from app.desk.notices.notice import Notice, notify_user
 from app.kernel import clock, events
 from app.kernel.access import Actor, acting
@@ -215,7 +215,7 @@ def _queue_runs_of(automation: Automation, rows: Sequence[Noun], verb: str, chan
     """Queue the runs of one automation. If its conditions are no longer valid, the run fails and the change goes on."""
     try:
         with session.connection().begin_nested():
-            ids = holding(automation.resource, automation.groups, [row.id for row in rows])
+            ids = ids_matching(automation.resource, automation.groups, [row.id for row in rows])
         why = ""
     except Exception as error:  # noqa: BLE001  # the automation is wrong, not the change
         ids, why = {row.id for row in rows}, _error_text(error)

@@ -77,20 +77,27 @@ class Calendar:
     def bind_to(self, noun: type[Noun]) -> Calendar:
         """Which noun's it is; what it names has to be there."""
         self.noun = noun
-        self.begins, self.over = columns_of(noun, f"{self.starts} {self.ends}", {})
-        self.whose, self.named, self.notes_columns, self.of_kin = (
+        self.starts_column, self.ends_column = columns_of(noun, f"{self.starts} {self.ends}", {})
+        self.group_columns, self.title_columns, self.notes_columns, self.kin_columns = (
             columns_of(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin)
         )
-        if {self.begins.kind, self.over.kind} != {"moment"} or {each.kind for each in [*self.whose, *self.of_kin]} != {
-            "relation"
-        }:
+        if {self.starts_column.kind, self.ends_column.kind} != {"moment"} or {
+            each.kind for each in [*self.group_columns, *self.kin_columns]
+        } != {"relation"}:
             raise TypeError(f"{noun.__name__}: a calendar goes from a moment to a moment, grouped by relations.")
         return self
 
     @property
-    def front(self) -> str:
+    def page_endpoint(self) -> str:
         return f"{stable_name(self.noun)}Calendar.show"
 
     @property
-    def shown(self) -> list[Column]:
-        return [self.begins, self.over, *self.whose, *self.named, *self.notes_columns, *self.of_kin]
+    def all_columns(self) -> list[Column]:
+        return [
+            self.starts_column,
+            self.ends_column,
+            *self.group_columns,
+            *self.title_columns,
+            *self.notes_columns,
+            *self.kin_columns,
+        ]

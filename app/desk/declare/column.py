@@ -98,10 +98,10 @@ class Column:
     @cached_property
     def info(self) -> Mapping[str, Any]:
         columns = getattr(self.attribute, "columns", None)
-        return columns[0].info if columns else self._help_of_key
+        return columns[0].info if columns else self._key_info
 
     @property
-    def _help_of_key(self) -> Mapping[str, Any]:
+    def _key_info(self) -> Mapping[str, Any]:
         """A relation has no info of its own: what helps to choose it stands at its key."""
         if not isinstance(self.attribute, RelationshipProperty) or self.attribute.uselist:
             return {}
@@ -119,9 +119,9 @@ class Column:
         return label_of_table(self.name)
 
     @property
-    def via(self) -> str:
+    def path_in_words(self) -> str:
         """The neighbours along the way, as a person calls them: “slot, practitioner”."""
-        return ", ".join(Column(noun, step).label_in_sentence for noun, step in self._way[:-1])
+        return ", ".join(Column(noun, step).label_in_sentence for noun, step in self._path_with_nouns[:-1])
 
     @property
     def label_in_sentence(self) -> str:
@@ -206,7 +206,7 @@ class Column:
         return any(each.nullable for each in own)
 
     @cached_property
-    def _way(self) -> list[tuple[type[Noun], str]]:
+    def _path_with_nouns(self) -> list[tuple[type[Noun], str]]:
         """Each step that leads to it, and whose it is."""
         found, here = [], self.noun
         for step in self.steps:
@@ -218,12 +218,12 @@ class Column:
     @property
     def level(self) -> str:
         """What whoever is here may do with it: the least of what they may on the way to it."""
-        return min((access.column_level(*each) for each in self._way), key=access.LEVELS.index)
+        return min((access.column_level(*each) for each in self._path_with_nouns), key=access.LEVELS.index)
 
     @property
     def is_guarded(self) -> bool:
         """Is it anything less to anybody?"""
-        return any(name in access.column_guards(noun) for noun, name in self._way)
+        return any(name in access.column_guards(noun) for noun, name in self._path_with_nouns)
 
     @cached_property
     def is_summable(self) -> bool:
@@ -262,13 +262,13 @@ class Column:
         setattr(row, self.name, value)
 
     def value(self, row: Any) -> Any:
-        return self._reads(row)
+        return self._getter(row)
 
     @cached_property
-    def _reads(self) -> Callable[[Any], Any]:
-        return attrgetter(self.path) if len(self.steps) == 1 else self._walks
+    def _getter(self) -> Callable[[Any], Any]:
+        return attrgetter(self.path) if len(self.steps) == 1 else self._follow_path
 
-    def _walks(self, row: Any) -> Any:
+    def _follow_path(self, row: Any) -> Any:
         for step in self.steps:
             row = getattr(row, step) if row is not None else None
         return row
@@ -278,9 +278,9 @@ class Column:
         value = self.value(row)
         if value is None or value == "":
             return EMPTY
-        return self._by_its_words(row, value) or KINDS[self.kind].display(value)
+        return self._labelled(row, value) or KINDS[self.kind].display(value)
 
-    def _by_its_words(self, row: Any, value: Any) -> str:
+    def _labelled(self, row: Any, value: Any) -> str:
         """A state and a choice by their labels, a noun by what one of it is called; and what the column itself knows better: info={"says": row -> words}."""
         if self.kind in ("choice", "state"):
             return self.option_label(value)
@@ -299,7 +299,7 @@ class Column:
         value = self.value(row)
         if value is None or value == "":
             return ""
-        return self._by_its_words(row, value) or KINDS[self.kind].plain_text(value)
+        return self._labelled(row, value) or KINDS[self.kind].plain_text(value)
 
     def json(self, row: Any) -> Any:
         value = self.value(row)

@@ -195,7 +195,7 @@ class AddedColumn(Column):
     found: bool = False
 
     @classmethod
-    def of(cls, field: Field) -> AddedColumn:
+    def from_field(cls, field: Field) -> AddedColumn:
         return cls(
             noun_of_table(field.noun),
             f"more.{field.key}",
@@ -253,7 +253,7 @@ class AddedColumn(Column):
         return self.kind in ("money", "number")
 
     @cached_property
-    def _way(self) -> list[tuple[type[Noun], str]]:
+    def _path_with_nouns(self) -> list[tuple[type[Noun], str]]:
         return [(self.noun, "more")]
 
     def expression(self, owner: Any) -> Any:
@@ -292,7 +292,7 @@ class AddedColumn(Column):
 def _read_fields(own: Session) -> dict[str, list[AddedColumn]]:
     found: dict[str, list[AddedColumn]] = {}
     for field in own.scalars(select(Field).where(Field.state == "used").order_by(Field.place, Field.id)):
-        found.setdefault(field.noun, []).append(AddedColumn.of(field))
+        found.setdefault(field.noun, []).append(AddedColumn.from_field(field))
     return found
 
 

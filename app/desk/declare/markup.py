@@ -76,11 +76,11 @@ def menu_entries(its: Sequence[Any]) -> Markup:
     endpoint, root = request.endpoint, request.script_root
     drawn = [
         _menu_entry(
-            each.front,
+            each.page_endpoint,
             each.icon,
             each.label,
             each.also,
-            "" if each is not at else "page" if endpoint == each.front else "true",
+            "" if each is not at else "page" if endpoint == each.page_endpoint else "true",
             root,
         )
         for each in its
@@ -110,7 +110,7 @@ def _palette_link(it: Place, root: str) -> Markup:
 def add_links(its: Sequence[Any]) -> Markup:
     """Lines of what somebody can add."""
     root = request.script_root
-    return Markup("".join([_add_link(*each.adding, each.icon, root) for each in its]))  # noqa: S704  # as above
+    return Markup("".join([_add_link(*each.add_link, each.icon, root) for each in its]))  # noqa: S704  # as above
 
 
 @cache

@@ -58,21 +58,21 @@ class Page:
         _registered[self.name] = self
 
     @property
-    def right(self) -> str:
+    def permission_name(self) -> str:
         """What its permission is about."""
         return "".join(each.capitalize() for each in self.name.split("_")) + "Page"
 
     @property
-    def front(self) -> str:
-        return f"{self.right}.show"
+    def page_endpoint(self) -> str:
+        return f"{self.permission_name}.show"
 
     @property
-    def adding(self) -> tuple[str, str]:
+    def add_link(self) -> tuple[str, str]:
         """Where something is added, and what that is called."""
-        return self.front, self.label
+        return self.page_endpoint, self.label
 
     def is_for(self, who: Actor) -> bool:
-        return who.has(f"{self.right}.can_read")
+        return who.has(f"{self.permission_name}.can_read")
 
 
 _registered: dict[str, Page] = {}

@@ -195,17 +195,17 @@ class Report:
         _registered[self.name] = self
 
     @property
-    def right(self) -> str:
+    def permission_name(self) -> str:
         """What its permission is about."""
         return "".join(each.capitalize() for each in self.name.split("_")) + "Report"
 
     @property
-    def front(self) -> str:
+    def page_endpoint(self) -> str:
         """The endpoint of its page."""
-        return f"{self.right}Page.show"
+        return f"{self.permission_name}Page.show"
 
     def is_for(self, who: Actor) -> bool:
-        return who.has(f"{self.right}.can_read")
+        return who.has(f"{self.permission_name}.can_read")
 
     @cached_property
     def questions(self) -> list[MoveQuestion]:

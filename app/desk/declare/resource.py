@@ -93,7 +93,7 @@ class Shape:
         for its in (self.list, self.show, self.add, self.edit, self.search, self.filters):
             yield from its
 
-    def in_groups(self, columns: Sequence[Column]) -> Sequence[tuple[str, Sequence[Column]]]:
+    def grouped(self, columns: Sequence[Column]) -> Sequence[tuple[str, Sequence[Column]]]:
         """For a form: below the headings that they have on the record page."""
         heading = {each.path: said for said, its in self.groups for each in its}
         below = [
@@ -294,7 +294,7 @@ class Resource:
     @property
     def searches_all(self) -> bool:
         """May whoever is here read everything that its rows are found by?"""
-        return len(self.search) == len(self.whole.search)
+        return len(self.search) == len(self.full_shape.search)
 
     @property
     def endpoint(self) -> str:
@@ -302,20 +302,20 @@ class Resource:
         return f"{stable_name(self.noun)}Screens"
 
     @property
-    def front(self) -> str:
+    def page_endpoint(self) -> str:
         """The endpoint of its list."""
         return f"{self.endpoint}.list"
 
     @property
-    def adding(self) -> tuple[str, str]:
+    def add_link(self) -> tuple[str, str]:
         """The endpoint and the label of the form that adds one."""
         return f"{self.endpoint}.add", f"Add {self.singular}"
 
-    def counted(self, many: int) -> str:
+    def count_text(self, many: int) -> str:
         """1 booking, 1,500 bookings."""
         return f"{many:,} {self.singular if many == 1 else self.plural}"
 
-    def file(self, ending: str) -> str:
+    def file_name(self, ending: str) -> str:
         """What a file of them is called: payment-requests.csv, payment-requests-problems.csv."""
         name = re.sub(r"[^a-z0-9]+", "-", self.plural.lower()).strip("-") or self.name
         return f"{name}{'-' if '.' in ending else '.'}{ending}"
@@ -347,7 +347,7 @@ class Resource:
     # --- which columns stand where, for whoever is here ---
 
     @property
-    def whole(self) -> Shape:
+    def full_shape(self) -> Shape:
         """As it was declared, and with what an administrator has added since."""
         added = added_columns(self.noun)
         if added is not self._added:
@@ -355,50 +355,50 @@ class Resource:
         return self._whole
 
     @property
-    def mine(self) -> Shape:
-        return self.whole.for_reader()
+    def visible_shape(self) -> Shape:
+        return self.full_shape.for_reader()
 
     @property
     def list(self) -> Sequence[Column]:
-        return self.mine.list
+        return self.visible_shape.list
 
     @property
     def groups(self) -> Sequence[tuple[str, Sequence[Column]]]:
-        return self.mine.groups
+        return self.visible_shape.groups
 
     @property
     def show(self) -> Sequence[Column]:
-        return self.mine.show
+        return self.visible_shape.show
 
     @property
     def add(self) -> Sequence[Column]:
-        return self.mine.add
+        return self.visible_shape.add
 
     @property
     def edit(self) -> Sequence[Column]:
-        return self.mine.edit
+        return self.visible_shape.edit
 
     @property
     def search(self) -> Sequence[Column]:
-        return self.mine.search
+        return self.visible_shape.search
 
     @property
     def filters(self) -> Sequence[Column]:
-        return self.mine.filters
+        return self.visible_shape.filters
 
     @property
     def choosable(self) -> Sequence[Column]:
-        return self.mine.choosable
+        return self.visible_shape.choosable
 
     @property
     def card(self) -> Sequence[Column]:
         """What tells a row from others in the same state: the first columns of the list, and whatever is at stake."""
         first = [each for each in self.list if each.kind != "state"][:CARD]
-        return [*first, *(each for each in self.mine.at_stake if each not in first)]
+        return [*first, *(each for each in self.visible_shape.at_stake if each not in first)]
 
-    def stakes(self, row: Any) -> str:
+    def stakes_text(self, row: Any) -> str:
         """Of one row, in a line, as far as its name does not say it."""
-        said = [(each.label, each.display(row)) for each in self.mine.at_stake if each.value(row)]
+        said = [(each.label, each.display(row)) for each in self.visible_shape.at_stake if each.value(row)]
         return " · ".join(f"{label}: {words}" for label, words in said if words not in str(row))
 
     def column(self, path: str, among: Sequence[Column]) -> Column | None:

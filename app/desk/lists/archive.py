@@ -28,25 +28,25 @@ class Archived(Noun, table="put_away"):
     name: Mapped[str]
 
     @classmethod
-    def of(cls, row: Noun) -> Archived | None:
+    def find_for(cls, row: Noun) -> Archived | None:
         return session.scalar(select(cls).where(*about_row(cls, row)))
 
     @classmethod
-    def put(cls, row: Noun) -> None:
+    def archive(cls, row: Noun) -> None:
         row.lock()
-        if cls.of(row) is None:
+        if cls.find_for(row) is None:
             session.add(cls(noun=row.__tablename__, row_id=row.id, user_id=actor().user_id, name=actor().name))
             audit.record_line(row, "put_away")
 
     @classmethod
-    def fetch(cls, row: Noun) -> None:
+    def restore(cls, row: Noun) -> None:
         row.lock()
-        if it := cls.of(row):
+        if it := cls.find_for(row):
             session.delete(it)
             audit.record_line(row, "fetched_again")
 
 
-def is_away(noun: Any) -> ColumnElement[bool]:
+def is_archived(noun: Any) -> ColumnElement[bool]:
     """The condition under which a row of this noun is away."""
     there: ColumnElement[bool] = (
         select(Archived.id)

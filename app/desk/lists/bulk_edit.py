@@ -16,7 +16,7 @@ from app.kernel.errors import Missing, Refused
 from app.kernel.jobs import every
 
 MINUTES = 10
-_BY_ITSELF = {"id", "version", "created_at", "changed_at"}
+_AUTOMATIC = {"id", "version", "created_at", "changed_at"}
 
 
 class BulkEdit(Noun, table="batch"):
@@ -35,45 +35,45 @@ class BulkEdit(Noun, table="batch"):
     undone_at: Mapped[datetime | None]
 
     @classmethod
-    def mine(cls, resource: str, id: int) -> BulkEdit:
+    def find_own(cls, resource: str, id: int) -> BulkEdit:
         found = session.get(cls, id)
         if found is None or found.resource != resource or found.user_id != actor().user_id:
             raise Missing
         return found
 
     @property
-    def until(self) -> datetime:
+    def undo_until(self) -> datetime:
         return self.created_at + timedelta(minutes=MINUTES)
 
-    def still_open(self) -> None:
+    def require_open(self) -> None:
         """Or why not."""
         self.lock()
         if self.undone_at:
             raise Refused("This has already been undone.")
-        if clock.now() > self.until:
+        if clock.now() > self.undo_until:
             raise Refused(f"This can only be undone for {MINUTES} minutes. Edit the records instead.")
 
 
-def stands(row: Noun) -> dict[str, Any]:
+def current_values(row: Noun) -> dict[str, Any]:
     """Everything that stands in a row now, and that somebody could have changed."""
-    return {each.key: getattr(row, each.key) for each in inspect(type(row)).column_attrs if each.key not in _BY_ITSELF}
+    return {each.key: getattr(row, each.key) for each in inspect(type(row)).column_attrs if each.key not in _AUTOMATIC}
 
 
-def was(row: Noun, before: Mapping[str, Any]) -> dict[str, Any] | None:
+def previous_values(row: Noun, before: Mapping[str, Any]) -> dict[str, Any] | None:
     """What a change has changed, as it was, in JSON; None if something of it is not for keeping beside the row."""
-    now, columns = stands(row), inspect(type(row)).columns
+    now, columns = current_values(row), inspect(type(row)).columns
     changed = {key: value for key, value in before.items() if value != now[key]}
     if any(columns[key].info.get("secret") for key in changed) or not all(
-        isinstance(each, _KEPT) for each in changed.values()
+        isinstance(each, _JSON_TYPES) for each in changed.values()
     ):
         return None
     return {key: value.isoformat() if isinstance(value, date | time) else value for key, value in changed.items()}
 
 
-_KEPT = (type(None), bool, int, str, dict, list, date, time)
+_JSON_TYPES = (type(None), bool, int, str, dict, list, date, time)
 
 
-def put_back(row: Noun, kept: Mapping[str, Any]) -> None:
+def restore_values(row: Noun, kept: Mapping[str, Any]) -> None:
     columns = inspect(type(row)).columns
     for key, value in kept.items():
         kind = columns[key].type.python_type
@@ -81,7 +81,7 @@ def put_back(row: Noun, kept: Mapping[str, Any]) -> None:
 
 
 @every("Delete old bulk edits", was="desk.batch.forget_what_was", minutes=30)
-def forget_what_was() -> None:
+def delete_old_bulk_edits() -> None:
     """What stood in somebody's rows is kept for nobody when it cannot be put back any more."""
     with transaction():
         session.execute(BulkEdit.__table__.delete().where(BulkEdit.created_at < clock.ahead(hours=-1)))

@@ -18,14 +18,14 @@ from app.desk.declare.column import Column
 from app.kernel.errors import Refused
 from app.money.sums.amount import Money
 
-MOST = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
+MOST_ROWS = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_LONGEST = 32_767  # letters in one cell, by the format
-_SHARE = "0.##%"
-_DATED = {"moment": "yyyy-mm-dd hh:mm", "day": "yyyy-mm-dd", "time": "hh:mm"}
+_LONGEST_CELL = 32_767  # letters in one cell, by the format
+_PERCENT = "0.##%"
+_DATE_FORMATS = {"moment": "yyyy-mm-dd hh:mm", "day": "yyyy-mm-dd", "time": "hh:mm"}
 
 
-class Headed(Protocol):
+class ExportColumn(Protocol):
     """A column of a list or of a report."""
 
     @property
@@ -36,7 +36,7 @@ class Headed(Protocol):
     def sheet_text(self, row: Any) -> str: ...
 
 
-def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
+def csv_chunks(lines: Iterable[Sequence[str]]) -> Iterator[str]:
     """The mark in front tells a spreadsheet that this is UTF-8."""
     text = StringIO("\ufeff")
     text.seek(1)
@@ -48,14 +48,14 @@ def csv_of(lines: Iterable[Sequence[str]]) -> Iterator[str]:
         text.truncate()
 
 
-def lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[list[str]]:
+def csv_lines(columns: Sequence[Column], rows: Iterable[Any]) -> Iterator[list[str]]:
     yield [each.label for each in columns]
     for row in rows:
         yield [each.csv_text(row) for each in columns]
 
 
-def workbook(
-    columns: Sequence[Headed],
+def xlsx_file(
+    columns: Sequence[ExportColumn],
     rows: Iterable[Any],
     sums: Mapping[str, Any] | None = None,
     asked: Sequence[tuple[str, str]] = (),
@@ -69,9 +69,9 @@ def workbook(
     try:
         try:
             formats = _Formats(book)
-            _fill(book.add_worksheet(), columns, rows, sums or {}, formats)
+            _write_table(book.add_worksheet(), columns, rows, sums or {}, formats)
             if asked:
-                _say(book.add_worksheet("Filters"), asked, formats)
+                _write_parameters(book.add_worksheet("Filters"), asked, formats)
         finally:
             book.close()  # also takes away what it wrote meanwhile
     except BaseException:
@@ -81,8 +81,8 @@ def workbook(
     return file
 
 
-def _fill(
-    sheet: Any, columns: Sequence[Headed], rows: Iterable[Any], sums: Mapping[str, Any], formats: _Formats
+def _write_table(
+    sheet: Any, columns: Sequence[ExportColumn], rows: Iterable[Any], sums: Mapping[str, Any], formats: _Formats
 ) -> None:
     nth = 0
     sheet.freeze_panes(1, 0)
@@ -91,23 +91,23 @@ def _fill(
         zone = f" ({kinds.staff_locale.timezone})" if column.kind == "moment" else ""  # a cell has a time, but no zone
         sheet.write_string(0, at, column.label + zone, formats["bold"])
     for nth, row in enumerate(rows, 1):
-        if nth > MOST:
-            raise Refused(f"An Excel file can have at most {MOST:,} rows. Narrow the list, or export it as CSV.")
+        if nth > MOST_ROWS:
+            raise Refused(f"An Excel file can have at most {MOST_ROWS:,} rows. Narrow the list, or export it as CSV.")
         for at, column in enumerate(columns):
-            _write(sheet, (nth, at), column, row, formats)
+            _write_cell(sheet, (nth, at), column, row, formats)
     for below, (currency, row) in enumerate(sums.items(), nth + 1):
         sheet.write_string(below, 0, f"Total {currency}", formats["bold"])
         for at, column in enumerate(columns[1:], 1):
             if (value := column.value(row)) is not None:
-                sheet.write_number(below, at, float(value.plain), formats[f"bold {_currency(value)}"])
+                sheet.write_number(below, at, float(value.plain), formats[f"bold {_money_format(value)}"])
 
 
-def _say(sheet: Any, lines: Sequence[tuple[str, str]], formats: _Formats) -> None:
+def _write_parameters(sheet: Any, lines: Sequence[tuple[str, str]], formats: _Formats) -> None:
     sheet.set_column(0, 0, 24)
     sheet.set_column(1, 1, 80)
     for nth, (name, said) in enumerate(lines):
         sheet.write_string(nth, 0, name, formats["bold"])
-        sheet.write_string(nth, 1, said[:_LONGEST])
+        sheet.write_string(nth, 1, said[:_LONGEST_CELL])
 
 
 class _Formats(dict[str, Any]):
@@ -124,25 +124,25 @@ class _Formats(dict[str, Any]):
         return self[name]
 
 
-def _write(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
+def _write_cell(sheet: Any, place: tuple[int, int], column: ExportColumn, row: Any, formats: _Formats) -> None:
     match value := column.value(row):
         case None:
             pass
         case Money():
-            sheet.write_number(*place, float(value.plain), formats[_currency(value)])
+            sheet.write_number(*place, float(value.plain), formats[_money_format(value)])
         case bool():
             sheet.write_boolean(*place, value)
         case int() if column.kind == "number":
             sheet.write_number(*place, value)
         case int() if column.kind == "rate":
-            sheet.write_number(*place, value / 10_000, formats[_SHARE])
-        case _ if column.kind in _DATED:
+            sheet.write_number(*place, value / 10_000, formats[_PERCENT])
+        case _ if column.kind in _DATE_FORMATS:
             _write_date(sheet, place, column, row, formats)
         case _:
-            sheet.write_string(*place, column.sheet_text(row)[:_LONGEST])
+            sheet.write_string(*place, column.sheet_text(row)[:_LONGEST_CELL])
 
 
-def _write_date(sheet: Any, place: tuple[int, int], column: Headed, row: Any, formats: _Formats) -> None:
+def _write_date(sheet: Any, place: tuple[int, int], column: ExportColumn, row: Any, formats: _Formats) -> None:
     value = column.value(row)
     local = (
         value.astimezone(ZoneInfo(kinds.staff_locale.timezone)).replace(tzinfo=None)
@@ -150,12 +150,12 @@ def _write_date(sheet: Any, place: tuple[int, int], column: Headed, row: Any, fo
         else value
     )
     try:
-        sheet.write_datetime(*place, local, formats[_DATED[column.kind]])
+        sheet.write_datetime(*place, local, formats[_DATE_FORMATS[column.kind]])
     except (ValueError, XlsxWriterException):
         sheet.write_string(*place, column.sheet_text(row))  # before 1900 a spreadsheet has no days
 
 
-def _currency(money: Money) -> str:
+def _money_format(money: Money) -> str:
     """₹1,234.00: the sign as it is said, and as many places as the currency has coins."""
     places = len(money.plain.partition(".")[2])
     sign = str(Money(0, money.currency)).rstrip("0.")

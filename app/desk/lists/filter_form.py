@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource
-from app.desk.lists.filters import HOWS, Condition, Groups, columns
+from app.desk.lists.filters import OPERATORS, Condition, Groups, filterable_columns
 from app.kernel.errors import Unreadable
 
 _FIELD = re.compile(r"([0-9]{1,2})\.([0-9]{1,2})\.column")
-_DAYS = ("last", "next", "older", "later")
+_COUNTED_IN_DAYS = ("last", "next", "older", "later")
 
 
 @dataclass
@@ -31,8 +31,8 @@ class Line:
         return f"{self.group}.{self.nth}"
 
     @property
-    def hows(self) -> Sequence[str]:
-        return HOWS[self.column.kind]
+    def operators(self) -> Sequence[str]:
+        return OPERATORS[self.column.kind]
 
     @property
     def first(self) -> str:
@@ -43,64 +43,66 @@ class Line:
         return self.value.partition(",")[2] if self.how == "between" else ""
 
     @property
-    def asks(self) -> str:
+    def control(self) -> str:
         """Which control answers it."""
         if self.how in ("empty", "filled"):
             return "nothing"
-        if self.how in _DAYS:
+        if self.how in _COUNTED_IN_DAYS:
             return "days"
-        return "stretch" if self.how == "within" else self.column.kind
+        return "relative" if self.how == "within" else self.column.kind
 
     @property
     def condition(self) -> Condition:
         return Condition(self.column.path, self.how, self.value)
 
 
-def lines(resource: Resource, groups: Groups, typed: Mapping[str, str], *, always: bool = True) -> list[list[Line]]:
+def form_lines(
+    resource: Resource, groups: Groups, typed: Mapping[str, str], *, always: bool = True
+) -> list[list[Line]]:
     """What was typed so far; on coming in, what the address asks already. There is always a line, or there may be none."""
-    made = _put_together(resource, groups, typed)
-    return made or ([[_fresh(resource, 1, 1)]] if always else [])
+    made = _typed_lines(resource, groups, typed)
+    return made or ([[_new_line(resource, 1, 1)]] if always else [])
 
 
-def _put_together(resource: Resource, groups: Groups, typed: Mapping[str, str]) -> list[list[Line]]:
+def _typed_lines(resource: Resource, groups: Groups, typed: Mapping[str, str]) -> list[list[Line]]:
     named = sorted({(int(found[1]), int(found[2])) for name in typed if (found := _FIELD.fullmatch(name))})
     if not named:
-        made = [[_line(resource, g, n, it) for n, it in enumerate(group, 1)] for g, group in enumerate(groups, 1)]
-        return _done(made, resource, typed.get("do", ""))
+        made = [[_line_of(resource, g, n, it) for n, it in enumerate(group, 1)] for g, group in enumerate(groups, 1)]
+        return _apply_button(made, resource, typed.get("do", ""))
     together: dict[int, list[Line]] = {}
     for group, nth in named:
         at = f"{group}.{nth}"
-        value = ",".join(filter(None, [*_each(typed, f"{at}.value"), typed.get(f"{at}.until", "")]))
+        value = ",".join(filter(None, [*_values_of(typed, f"{at}.value"), typed.get(f"{at}.until", "")]))
         asked = Condition(typed[f"{at}.column"], typed.get(f"{at}.how", ""), value)
-        together.setdefault(group, []).append(_line(resource, group, nth, asked))
-    return _done([*together.values()], resource, typed.get("do", ""))
+        together.setdefault(group, []).append(_line_of(resource, group, nth, asked))
+    return _apply_button([*together.values()], resource, typed.get("do", ""))
 
 
-def _done(groups: list[list[Line]], resource: Resource, do: str) -> list[list[Line]]:
+def _apply_button(groups: list[list[Line]], resource: Resource, do: str) -> list[list[Line]]:
     """One line more, one group more, or one line less, whichever button was pressed."""
     verb, _, at = do.partition(":")
     if verb == "and":
         for group in (each for each in groups if str(each[0].group) == at):
-            group.append(_fresh(resource, group[0].group, group[-1].nth + 1))
+            group.append(_new_line(resource, group[0].group, group[-1].nth + 1))
     if verb == "or":
-        groups.append([_fresh(resource, groups[-1][0].group + 1 if groups else 1, 1)])
+        groups.append([_new_line(resource, groups[-1][0].group + 1 if groups else 1, 1)])
     if verb == "drop":
         groups = [left for group in groups if (left := [line for line in group if line.name != at])]
     return groups
 
 
-def _fresh(resource: Resource, group: int, nth: int) -> Line:
-    first = columns(resource)[0]
-    return Line(group, nth, first, HOWS[first.kind][0])
+def _new_line(resource: Resource, group: int, nth: int) -> Line:
+    first = filterable_columns(resource)[0]
+    return Line(group, nth, first, OPERATORS[first.kind][0])
 
 
-def _line(resource: Resource, group: int, nth: int, it: Condition) -> Line:
-    column = resource.column(it.path, columns(resource))
+def _line_of(resource: Resource, group: int, nth: int, it: Condition) -> Line:
+    column = resource.column(it.path, filterable_columns(resource))
     if column is None:
         raise Unreadable(f"{resource.label} can’t be filtered by {it.path[:40]!r}.")
-    return Line(group, nth, column, it.how if it.how in HOWS[column.kind] else HOWS[column.kind][0], it.value)
+    return Line(group, nth, column, it.how if it.how in OPERATORS[column.kind] else OPERATORS[column.kind][0], it.value)
 
 
-def _each(typed: Mapping[str, str], name: str) -> Sequence[str]:
+def _values_of(typed: Mapping[str, str], name: str) -> Sequence[str]:
     given: Sequence[str] = typed.getlist(name) if hasattr(typed, "getlist") else [typed.get(name, "")]
     return given

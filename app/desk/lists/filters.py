@@ -26,7 +26,7 @@ OR = "(or)"
 _WHOLE = ("is", "from", "to", "between")
 _DATED = (*_WHOLE, "within", "last", "next", "older", "later")
 _MAYBE = ("empty", "filled")
-HOWS: dict[str, tuple[str, ...]] = {
+OPERATORS: dict[str, tuple[str, ...]] = {
     "text": ("has", "is", "is-not", "begins", "among", *_MAYBE),
     "long": ("has", "begins", *_MAYBE),
     "number": (*_WHOLE, "is-not", "among", *_MAYBE),
@@ -40,7 +40,7 @@ HOWS: dict[str, tuple[str, ...]] = {
     "choice": ("is", "is-not", "among", *_MAYBE),
     "relation": ("is", "is-not", "among", *_MAYBE),
 }
-_SAID = {
+_OPERATOR_LABELS = {
     "is": "is",
     "is-not": "is not",
     "has": "contains",
@@ -57,9 +57,9 @@ _SAID = {
     "older": "is more than … days ago",
     "later": "is more than … days from now",
 }
-_DATED_SAID = _SAID | {"from": "is on or after", "to": "is on or before"}
-_TIMED_SAID = _SAID | {"from": "is at or after", "to": "is at or before"}
-WITHIN = (
+_DATE_LABELS = _OPERATOR_LABELS | {"from": "is on or after", "to": "is on or before"}
+_TIME_LABELS = _OPERATOR_LABELS | {"from": "is at or after", "to": "is at or before"}
+RELATIVE_PERIODS = (
     "today",
     "yesterday",
     "tomorrow",
@@ -90,55 +90,58 @@ class Condition:
 Groups = tuple[tuple[Condition, ...], ...]
 
 
-def read(text: str) -> Groups:
+def parse_filter(text: str) -> Groups:
     """state:is:held;price:from:500(or)slot.starts_at:last:7, as an address says it."""
-    groups = tuple(tuple(_one(each) for each in group.split(";") if each) for group in text.split(OR))
+    groups = tuple(tuple(_parse_condition(each) for each in group.split(";") if each) for group in text.split(OR))
     if sum(map(len, groups)) > MOST:
         raise Unreadable(f"Use at most {MOST} conditions in a filter.")
     return tuple(group for group in groups if group)
 
 
-def _one(text: str) -> Condition:
+def _parse_condition(text: str) -> Condition:
     path, _, rest = text.partition(":")
     how, _, value = rest.partition(":")
     return Condition(path, how, unquote(value))
 
 
-def written(groups: Sequence[Sequence[Condition]]) -> str:
+def filter_text(groups: Sequence[Sequence[Condition]]) -> str:
     return OR.join(";".join(map(str, group)) for group in groups if group)
 
 
-def columns(resource: Resource) -> list[Column]:
+def filterable_columns(resource: Resource) -> list[Column]:
     """What may be asked about: what the declaration filters by first, and then whatever can be a column of the list."""
     return [
         *{
             each.path: each
             for each in [*resource.filters, *resource.choosable]
-            if each.kind in HOWS and not each.masked
+            if each.kind in OPERATORS and not each.masked
         }.values()
     ]
 
 
-def narrowed(
+def filter_condition(
     resource: Resource, groups: Groups, expression: Callable[[Column], Any], currency: Callable[[Column], Any]
 ) -> ColumnElement[bool]:
-    return or_(false(), *(and_(*(_asked(resource, each, expression, currency) for each in group)) for group in groups))
+    return or_(
+        false(),
+        *(and_(*(_checked_condition(resource, each, expression, currency) for each in group)) for group in groups),
+    )
 
 
 def column_of(resource: Resource, it: Condition) -> Column:
-    column = resource.column(it.path, columns(resource))
+    column = resource.column(it.path, filterable_columns(resource))
     if column is None:
         raise Unreadable(f"{resource.label} can’t be filtered by {it.path[:40]!r}.")
     return column
 
 
-def _asked(
+def _checked_condition(
     resource: Resource, it: Condition, expression: Callable[[Column], Any], currency: Callable[[Column], Any]
 ) -> ColumnElement[bool]:
     column = column_of(resource, it)
-    if it.how not in HOWS[column.kind]:
+    if it.how not in OPERATORS[column.kind]:
         raise Unreadable(
-            f"{column.label} can be filtered with {', '.join(HOWS[column.kind])}, not with {it.how[:20]!r}."
+            f"{column.label} can be filtered with {', '.join(OPERATORS[column.kind])}, not with {it.how[:20]!r}."
         )
     found = condition(expression(column), column, it.how, it.value)
     if column.kind == "money" and it.how not in _MAYBE:
@@ -148,7 +151,7 @@ def _asked(
 
 def condition(expression: Any, column: Column, how: str, value: str) -> ColumnElement[bool]:
     try:
-        found: ColumnElement[bool] = _HOW[how](expression, column, value)
+        found: ColumnElement[bool] = _OPERATORS[how](expression, column, value)
     except ValueError as error:
         raise Unreadable(f"{column.label}: {error}") from None
     return found
@@ -159,28 +162,30 @@ def condition(expression: Any, column: Column, how: str, value: str) -> ColumnEl
 
 def _is(expression: Any, column: Column, value: str) -> Any:
     if column.kind in ("moment", "day"):
-        return _days(expression, column, _day(value), _day(value))
-    return _among(expression, column, value) if column.kind == "state" else expression == _value(column, value)
+        return _between_days(expression, column, _parse_day(value), _parse_day(value))
+    return (
+        _is_one_of(expression, column, value) if column.kind == "state" else expression == _parse_value(column, value)
+    )
 
 
 def _is_not(expression: Any, column: Column, value: str) -> Any:
-    return expression.is_distinct_from(_value(column, value))
+    return expression.is_distinct_from(_parse_value(column, value))
 
 
-def _among(expression: Any, column: Column, value: str) -> Any:
-    return expression.in_([_value(column, each) for each in value.split(",") if each.strip()])
+def _is_one_of(expression: Any, column: Column, value: str) -> Any:
+    return expression.in_([_parse_value(column, each) for each in value.split(",") if each.strip()])
 
 
 def _from(expression: Any, column: Column, value: str) -> Any:
     if column.kind in ("moment", "day"):
-        return _days(expression, column, _day(value), None)
-    return expression >= _value(column, value)
+        return _between_days(expression, column, _parse_day(value), None)
+    return expression >= _parse_value(column, value)
 
 
 def _to(expression: Any, column: Column, value: str) -> Any:
     if column.kind in ("moment", "day"):
-        return _days(expression, column, None, _day(value))
-    return expression <= _value(column, value)
+        return _between_days(expression, column, None, _parse_day(value))
+    return expression <= _parse_value(column, value)
 
 
 def _between(expression: Any, column: Column, value: str) -> Any:
@@ -190,52 +195,52 @@ def _between(expression: Any, column: Column, value: str) -> Any:
     return _from(expression, column, first) & _to(expression, column, last)
 
 
-def _has(expression: Any, column: Column, value: str) -> Any:
-    return expression.ilike(containing(_filled_in(column, value)))
+def _contains(expression: Any, column: Column, value: str) -> Any:
+    return expression.ilike(like_pattern(_required_text(column, value)))
 
 
-def _begins(expression: Any, column: Column, value: str) -> Any:
-    return expression.ilike(containing(_filled_in(column, value))[1:])
+def _starts_with(expression: Any, column: Column, value: str) -> Any:
+    return expression.ilike(like_pattern(_required_text(column, value))[1:])
 
 
-def _empty(expression: Any, column: Column, value: str) -> Any:
+def _is_empty(expression: Any, column: Column, value: str) -> Any:
     return column.is_empty(expression)
 
 
-def _filled(expression: Any, column: Column, value: str) -> Any:
-    return ~_empty(expression, column, value)
+def _is_not_empty(expression: Any, column: Column, value: str) -> Any:
+    return ~_is_empty(expression, column, value)
 
 
 def _within(expression: Any, column: Column, value: str) -> Any:
-    if value not in WITHIN:
-        raise ValueError(f"Choose one of: {', '.join(WITHIN)}.")
-    return _days(expression, column, *days_named(value, clock.today()))
+    if value not in RELATIVE_PERIODS:
+        raise ValueError(f"Choose one of: {', '.join(RELATIVE_PERIODS)}.")
+    return _between_days(expression, column, *days_named(value, clock.today()))
 
 
 def _last(expression: Any, column: Column, value: str) -> Any:
-    return _days(expression, column, clock.today() - timedelta(days=_how_many(value) - 1), clock.today())
+    return _between_days(expression, column, clock.today() - timedelta(days=_number_of_days(value) - 1), clock.today())
 
 
 def _next(expression: Any, column: Column, value: str) -> Any:
-    return _days(expression, column, clock.today(), clock.today() + timedelta(days=_how_many(value) - 1))
+    return _between_days(expression, column, clock.today(), clock.today() + timedelta(days=_number_of_days(value) - 1))
 
 
 def _older(expression: Any, column: Column, value: str) -> Any:
-    return _days(expression, column, None, clock.today() - timedelta(days=_how_many(value) + 1))
+    return _between_days(expression, column, None, clock.today() - timedelta(days=_number_of_days(value) + 1))
 
 
 def _later(expression: Any, column: Column, value: str) -> Any:
-    return _days(expression, column, clock.today() + timedelta(days=_how_many(value) + 1), None)
+    return _between_days(expression, column, clock.today() + timedelta(days=_number_of_days(value) + 1), None)
 
 
-_HOW: dict[str, Callable[[Any, Column, str], Any]] = {
+_OPERATORS: dict[str, Callable[[Any, Column, str], Any]] = {
     "is": _is,
     "is-not": _is_not,
-    "among": _among,
-    "has": _has,
-    "begins": _begins,
-    "empty": _empty,
-    "filled": _filled,
+    "among": _is_one_of,
+    "has": _contains,
+    "begins": _starts_with,
+    "empty": _is_empty,
+    "filled": _is_not_empty,
     "from": _from,
     "to": _to,
     "between": _between,
@@ -250,24 +255,24 @@ _HOW: dict[str, Callable[[Any, Column, str], Any]] = {
 # --- what it is compared with -----------------------------------------------------------------------------------------
 
 
-def containing(words: str) -> str:
+def like_pattern(words: str) -> str:
     """A pattern for LIKE in which a percent sign is a percent sign."""
     return "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
-def _filled_in(column: Column, text: str) -> str:
+def _required_text(column: Column, text: str) -> str:
     if not text.strip():
         raise ValueError("Enter a value to look for.")
     return str(KINDS["text"].parse(column, text))
 
 
-def _value(column: Column, text: str) -> Any:
+def _parse_value(column: Column, text: str) -> Any:
     """As the database keeps it: a relation by its id, money by its coins, a state by its name."""
     match column.kind:
         case "relation" | "number":
-            return _number(text)
+            return _record_id(text)
         case "state":
-            return _known(column, text.strip())
+            return _known_state(column, text.strip())
         case "yesno" if text not in ("on", "off", "true", "false", "yes", "no", "1", "0"):
             raise ValueError("Choose yes or no.")
         case "text" | "choice" if not text.strip():
@@ -280,26 +285,26 @@ def _value(column: Column, text: str) -> Any:
     return value
 
 
-def _known(column: Column, state: str) -> str:
+def _known_state(column: Column, state: str) -> str:
     if state not in column.choices:
         raise ValueError(f"Choose one of: {', '.join(column.choices)}.")
     return state
 
 
-def _number(text: str) -> int:
+def _record_id(text: str) -> int:
     head = text.split("·", maxsplit=1)[0].strip()
     if not head.removeprefix("-").isdecimal() or len(head) > 11 or abs(int(head)) >= 2**31:
         raise ValueError("Choose one from the list, or enter its ID.")
     return int(head)
 
 
-def _how_many(text: str) -> int:
+def _number_of_days(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,4}", text.strip()) or int(text) == 0:
         raise ValueError("Enter the number of days: 1 or more.")
     return int(text)
 
 
-def _day(text: str) -> date:
+def _parse_day(text: str) -> date:
     try:
         day = date.fromisoformat(text.strip()[:10])
     except ValueError:
@@ -309,43 +314,43 @@ def _day(text: str) -> date:
     return day
 
 
-def _days(expression: Any, column: Column, first: date | None, last: date | None) -> Any:
+def _between_days(expression: Any, column: Column, first: date | None, last: date | None) -> Any:
     """From the first instant of one day of the house's zone to the last one of another."""
     from_, until = first, last and last + timedelta(days=1)
     if column.kind == "moment":
-        from_, until = _begins_at(from_), _begins_at(until)
+        from_, until = _start_of_day(from_), _start_of_day(until)
     return and_(*([expression >= from_] if from_ else []), *([expression < until] if until else []))
 
 
-def _begins_at(day: date | None) -> datetime | None:
+def _start_of_day(day: date | None) -> datetime | None:
     return datetime.combine(day, time(), ZoneInfo(kinds.staff_locale.timezone)) if day else None
 
 
 # --- said to a person -------------------------------------------------------------------------------------------------
 
 
-def said(resource: Resource, it: Condition, named: Callable[[Column, int], str]) -> str:
+def condition_in_words(resource: Resource, it: Condition, named: Callable[[Column, int], str]) -> str:
     """Price is from 500: one condition, as a person says it."""
     column = column_of(resource, it)
-    words = how_said(column, it.how)
-    value = _value_said(column, it, named)
+    words = operator_label(column, it.how)
+    value = _value_in_words(column, it, named)
     return f"{column.label} " + (words.replace("…", value) if "…" in words else f"{words} {value}".strip())
 
 
-def how_said(column: Column, how: str) -> str:
+def operator_label(column: Column, how: str) -> str:
     """“is at least” of an amount, and “is on or after” of a day."""
-    words = {"day": _DATED_SAID, "moment": _DATED_SAID, "time": _TIMED_SAID}.get(column.kind, _SAID)
+    words = {"day": _DATE_LABELS, "moment": _DATE_LABELS, "time": _TIME_LABELS}.get(column.kind, _OPERATOR_LABELS)
     return words.get(how, how)
 
 
-def _value_said(column: Column, it: Condition, named: Callable[[Column, int], str]) -> str:
+def _value_in_words(column: Column, it: Condition, named: Callable[[Column, int], str]) -> str:
     several = it.how in ("between", "among") or column.kind in (
         "state",
         "choice",
     )  # in “1,000” the comma is a part of it
     parts = [each.strip() for each in it.value.split(",") if each.strip()] if several else [it.value.strip()]
     if column.kind == "relation":
-        parts = [named(column, _number(each)) for each in parts if each]
+        parts = [named(column, _record_id(each)) for each in parts if each]
     elif column.kind in ("state", "choice"):
         parts = [column.option_label(each) for each in parts]
     elif column.kind == "yesno":

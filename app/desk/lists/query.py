@@ -16,17 +16,17 @@ from werkzeug.datastructures import MultiDict
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource
 from app.desk.lists import filters
-from app.desk.lists.archive import is_away
-from app.desk.lists.filters import Groups, containing
+from app.desk.lists.archive import is_archived
+from app.desk.lists.filters import Groups, like_pattern
 from app.kernel.access import actor, scope_condition, sees_all, visible_rows
 from app.kernel.db import Noun, noun_of_table, separate_session, session
 from app.kernel.errors import Missing, Unreadable
 from app.money.sums.amount import Money
 
-PAGE = 25
-LARGEST = 100
-LETTERS = 3
-KNOWN = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
+PAGE_SIZE = 25
+LARGEST_PAGE = 100
+SHORTEST_INDEXED = 3
+COUNT_LIMIT = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
 PUT_AWAY = "put_away"  # ?f.put_away=on: what is out of sight, instead of the rest
 NO_ORDER = ("facts", "picture")
 
@@ -34,14 +34,14 @@ Path = tuple[str, ...]  # the relations that lead to a neighbour
 
 
 @dataclass(frozen=True)
-class Asked:
+class ListQuery:
     """What the reader wants to see. Only declared columns can be named: an undeclared one cannot be asked about."""
 
     words: str = ""
     filters: tuple[tuple[str, str, str], ...] = ()  # path, how, value
     order: str = ""
     page: int = 0
-    size: int = PAGE
+    size: int = PAGE_SIZE
     columns: tuple[str, ...] = ()
     groups: Groups = ()
     view: str = ""
@@ -50,40 +50,40 @@ class Asked:
     all: bool = False  # count and add up every row, however many there are
 
     @classmethod
-    def read(cls, args: Mapping[str, str]) -> Asked:
+    def parse(cls, args: Mapping[str, str]) -> ListQuery:
         """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&w=price:from:500&cols=number,price&order=-id&page=2."""
         found = []
         for name in args:
-            value = _every(args, name)
+            value = _joined_values(args, name)
             if name.startswith("f.") and value:
                 path, _, how = name[2:].rpartition(".")
                 found.append((path, how, value) if how in ("from", "to") else (name[2:], "is", value))
-        page, size = whole(args, "page", 1), whole(args, "size", PAGE)
-        columns = _moved(_every(args, "cols").split(",") if args.get("cols") else [], args.get("up", ""))
+        page, size = positive_number(args, "page", 1), positive_number(args, "size", PAGE_SIZE)
+        columns = _move_up(_joined_values(args, "cols").split(",") if args.get("cols") else [], args.get("up", ""))
         rest = {name: args.get(name, "") for name in ("view", "after", "before")}
-        groups, all = filters.read(args.get("w", "")), bool(args.get("all"))
+        groups, all = filters.parse_filter(args.get("w", "")), bool(args.get("all"))
         return cls(
             args.get("q", "").strip()[:200],
             tuple(found),
             args.get("order", ""),
             page - 1,
-            min(size, LARGEST),
+            min(size, LARGEST_PAGE),
             columns=columns,
             groups=groups,
             all=all,
             **rest,
         )
 
-    def args(self, **changes: str | None) -> dict[str, str]:
+    def address_args(self, **changes: str | None) -> dict[str, str]:
         """The same list as an address, with these things changed; None takes one away. A new question begins at page one."""
         same = {
             "view": self.view,
             "q": self.words,
-            "w": filters.written(self.groups),
+            "w": filters.filter_text(self.groups),
             "cols": ",".join(self.columns),
             "order": self.order,
         }
-        same |= {"size": str(self.size) if self.size != PAGE else ""}
+        same |= {"size": str(self.size) if self.size != PAGE_SIZE else ""}
         same |= {f"f.{path}" + ("" if how == "is" else f".{how}"): value for path, how, value in self.filters}
         return {name: value for name, value in (same | changes).items() if value}
 
@@ -91,13 +91,13 @@ class Asked:
         return next((value for *what, value in self.filters if what == [path, how]), "")
 
 
-def _every(args: Mapping[str, str], name: str) -> str:
+def _joined_values(args: Mapping[str, str], name: str) -> str:
     """Three ticked boxes of one name are one value with commas."""
     each: list[str] = args.getlist(name) if isinstance(args, MultiDict) else [args[name]]
     return ",".join(filter(None, each))
 
 
-def _moved(columns: Sequence[str], up: str) -> tuple[str, ...]:
+def _move_up(columns: Sequence[str], up: str) -> tuple[str, ...]:
     """Each column once, and the one whose button was pressed a place further to the front."""
     each = [*dict.fromkeys(filter(None, columns))]
     if up in each[1:]:
@@ -106,7 +106,7 @@ def _moved(columns: Sequence[str], up: str) -> tuple[str, ...]:
     return tuple(each)
 
 
-def whole(args: Mapping[str, Any], name: str, default: int) -> int:
+def positive_number(args: Mapping[str, Any], name: str, default: int) -> int:
     """A page number or a size: a whole number above zero, or a clear no."""
     given = args.get(name, default)
     text = str(given)
@@ -116,12 +116,12 @@ def whole(args: Mapping[str, Any], name: str, default: int) -> int:
 
 
 @dataclass
-class Page:
+class ListPage:
     """What came of it."""
 
     rows: list[Any]
     count: int
-    asked: Asked
+    asked: ListQuery
     order: str
     columns: Sequence[Column]
     more: bool = False  # than were counted
@@ -146,16 +146,16 @@ class Page:
         return self.asked.page * self.asked.size + len(self.rows)
 
     @property
-    def counted(self) -> str:
-        return f"more than {KNOWN:,}" if self.more else f"{self.count:,}"
+    def count_text(self) -> str:
+        return f"more than {COUNT_LIMIT:,}" if self.more else f"{self.count:,}"
 
     @property
-    def adds(self) -> bool:
+    def has_sums(self) -> bool:
         return any(each.is_summable for each in self.columns)
 
 
 @dataclass
-class _Query:
+class _Select:
     """One SELECT whose neighbours are joined once, whoever names them."""
 
     noun: type[Noun]
@@ -172,7 +172,7 @@ class _Query:
             self.joined[steps] = aliased(relation.property.mapper.class_)
             # A neighbour that is always there may be read first, which is what an order by one of its columns is quick with.
             self.statement = self.statement.join(
-                relation.of_type(self.joined[steps]), isouter=may_lack(self.noun, steps)
+                relation.of_type(self.joined[steps]), isouter=may_be_missing(self.noun, steps)
             )
         return self.joined[steps]
 
@@ -183,7 +183,7 @@ class _Query:
         return column.currency(self.at(column.steps[:-1]))
 
 
-def may_lack(noun: type[Noun], steps: Sequence[str]) -> bool:
+def may_be_missing(noun: type[Noun], steps: Sequence[str]) -> bool:
     """Is there nobody at the end of these relations, now and then?"""
     here: Any = noun
     for step in steps:
@@ -194,33 +194,33 @@ def may_lack(noun: type[Noun], steps: Sequence[str]) -> bool:
     return False
 
 
-def listed(resource: Resource, asked: Asked, *, exactly: bool = False) -> Page:
+def list_page(resource: Resource, asked: ListQuery, *, exactly: bool = False) -> ListPage:
     """`exactly` is for programs: they are told how many there are, and add up for themselves."""
-    columns, order = shown(resource, asked), asked.order or resource.order
-    query = _narrowed(resource, asked)
+    columns, order = chosen_columns(resource, asked), asked.order or resource.order
+    query = _select_rows(resource, asked)
     counting, joined = query.statement, {**query.joined}
-    _order(query, resource, order, backwards=bool(asked.before))
-    _go_on(query, resource, order, asked)
-    statement = _with_neighbours(query, columns).limit(asked.size + 1)
+    _apply_order(query, resource, order, backwards=bool(asked.before))
+    _begin_after(query, resource, order, asked)
+    statement = _load_related(query, columns).limit(asked.size + 1)
     if not (asked.after or asked.before):
         statement = statement.offset(asked.page * asked.size)
     rows = [*session.scalars(statement).unique()]
-    page = Page(rows[: asked.size], len(rows), asked, order, columns)
+    page = ListPage(rows[: asked.size], len(rows), asked, order, columns)
     if asked.page or len(rows) > asked.size:
         query.statement, query.joined = counting, joined
         if exactly:
             page.count = session.scalar(counting.with_only_columns(func.count(resource.noun.id)).order_by(None)) or 0
-            return _leading_on(page, resource, over=len(rows) > asked.size)
-        most = None if asked.all else KNOWN
-        page.count, page.totals = _counted(query, resource, columns, most)
+            return _with_page_links(page, resource, over=len(rows) > asked.size)
+        most = None if asked.all else COUNT_LIMIT
+        page.count, page.totals = _count_and_sum(query, resource, columns, most)
         if most is not None and page.count > most:
             page.count, page.totals, page.more = most, {}, True
     else:
-        page.totals = _said(columns, [_added(rows, each) for each in columns if each.is_summable])
-    return _leading_on(page, resource, over=len(rows) > asked.size)
+        page.totals = _sums_in_words(columns, [_sum_loaded(rows, each) for each in columns if each.is_summable])
+    return _with_page_links(page, resource, over=len(rows) > asked.size)
 
 
-def shown(resource: Resource, asked: Asked) -> Sequence[Column]:
+def chosen_columns(resource: Resource, asked: ListQuery) -> Sequence[Column]:
     """The columns that the reader chose, in their order; what the declaration says where nobody chose."""
     found = [(path, resource.column(path, resource.choosable)) for path in asked.columns]
     if stray := [path for path, column in found if column is None]:
@@ -228,117 +228,117 @@ def shown(resource: Resource, asked: Asked) -> Sequence[Column]:
     return [column for _, column in found if column] or resource.list
 
 
-def why_not(resource: Resource, asked: Asked) -> str:
+def list_problem(resource: Resource, asked: ListQuery) -> str:
     """Why the list cannot be asked for like this, if it cannot: a declaration may have lost a column since."""
     try:
-        shown(resource, asked)
-        _order(_narrowed(resource, asked), resource, asked.order or resource.order)
+        chosen_columns(resource, asked)
+        _apply_order(_select_rows(resource, asked), resource, asked.order or resource.order)
     except Unreadable as no:
         return no.words
     return ""
 
 
-def holding(resource: Resource, groups: Groups, ids: Iterable[int]) -> set[int]:
+def ids_matching(resource: Resource, groups: Groups, ids: Iterable[int]) -> set[int]:
     """For which of these rows the question is true, whoever asks: for what the house does by itself."""
-    query = _Query(resource.noun, select(resource.noun.id).where(resource.noun.id.in_(ids)))
-    condition = filters.narrowed(resource, groups, query.expression, query.currency) if groups else true()
+    query = _Select(resource.noun, select(resource.noun.id).where(resource.noun.id.in_(ids)))
+    condition = filters.filter_condition(resource, groups, query.expression, query.currency) if groups else true()
     return {*session.scalars(query.statement.where(condition))}
 
 
-def named(column: Column, id: int) -> str:
+def related_name(column: Column, id: int) -> str:
     """A neighbour by its name, if the reader may see it."""
     row = session.scalar(visible_rows(column.target).where(column.target.id == id))
     return str(row) if row else f"ID {id}"
 
 
-def newest(resource: Resource, asked: Asked, shown: Iterable[Column], most: int) -> list[Any]:
+def newest_rows(resource: Resource, asked: ListQuery, shown: Iterable[Column], most: int) -> list[Any]:
     """The rows that were written down last, of those that are asked for."""
-    query = _narrowed(resource, asked)
+    query = _select_rows(resource, asked)
     query.statement = query.statement.order_by(resource.noun.id.desc()).limit(most)
-    return [*session.scalars(_with_neighbours(query, shown)).unique()]
+    return [*session.scalars(_load_related(query, shown)).unique()]
 
 
-def every_row(resource: Resource, asked: Asked) -> Generator[Any]:
+def rows_for_export(resource: Resource, asked: ListQuery) -> Generator[Any]:
     """For an export: the same rows without pages, a thousand at a time. They are asked for now, as whoever asks now."""
-    query = _narrowed(resource, asked)
-    _order(query, resource, asked.order or resource.order)
-    return _one_by_one(_with_neighbours(query, shown(resource, asked)).execution_options(yield_per=1000))
+    query = _select_rows(resource, asked)
+    _apply_order(query, resource, asked.order or resource.order)
+    return _stream_rows(_load_related(query, chosen_columns(resource, asked)).execution_options(yield_per=1000))
 
 
-def beside(resource: Resource, asked: Asked, row: Any) -> tuple[int | None, int | None]:
+def previous_and_next(resource: Resource, asked: ListQuery, row: Any) -> tuple[int | None, int | None]:
     """The rows before and after this one in a list, read from the index however long it is; None at its ends."""
-    here = _place(row, _ordering(resource, asked.order or resource.order))
-    return _next(resource, replace(asked, before=here, after="")), _next(
+    here = _position_of(row, _order_column(resource, asked.order or resource.order))
+    return _adjacent_id(resource, replace(asked, before=here, after="")), _adjacent_id(
         resource, replace(asked, after=here, before="")
     )
 
 
-def _next(resource: Resource, asked: Asked) -> int | None:
-    query, order = _narrowed(resource, asked), asked.order or resource.order
-    _order(query, resource, order, backwards=bool(asked.before))
-    _go_on(query, resource, order, asked)
+def _adjacent_id(resource: Resource, asked: ListQuery) -> int | None:
+    query, order = _select_rows(resource, asked), asked.order or resource.order
+    _apply_order(query, resource, order, backwards=bool(asked.before))
+    _begin_after(query, resource, order, asked)
     found: int | None = session.scalar(query.statement.with_only_columns(resource.noun.id).limit(1))
     return found
 
 
-def within_days(
+def rows_between(
     resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]
 ) -> list[Any]:
     """For a calendar: every row that touches this stretch of time, in the order in which they begin."""
-    query = _Query(resource.noun, visible_rows(resource.noun))
+    query = _Select(resource.noun, visible_rows(resource.noun))
     begins, over = query.expression(starts), query.expression(ends)
     query.statement = query.statement.where(begins < until, over > since).order_by(begins, resource.noun.id)
-    return [*session.scalars(_with_neighbours(query, shown)).unique()]
+    return [*session.scalars(_load_related(query, shown)).unique()]
 
 
-def _one_by_one(statement: Select[Any]) -> Generator[Any]:
+def _stream_rows(statement: Select[Any]) -> Generator[Any]:
     # The answer is still being sent when the request and its session are over.
     with separate_session() as own, own.scalars(statement) as rows:
         yield from rows
 
 
-def _narrowed(resource: Resource, asked: Asked) -> _Query:
-    query = _Query(resource.noun, visible_rows(resource.noun))
-    conditions = [_filtered(query, resource, *each) for each in asked.filters if each[0] != PUT_AWAY]
+def _select_rows(resource: Resource, asked: ListQuery) -> _Select:
+    query = _Select(resource.noun, visible_rows(resource.noun))
+    conditions = [_filter_condition(query, resource, *each) for each in asked.filters if each[0] != PUT_AWAY]
     if resource.archive:
-        conditions.append(is_away(resource.noun) if asked.value(PUT_AWAY) else not_(is_away(resource.noun)))
+        conditions.append(is_archived(resource.noun) if asked.value(PUT_AWAY) else not_(is_archived(resource.noun)))
     if asked.groups:
-        conditions.append(filters.narrowed(resource, asked.groups, query.expression, query.currency))
+        conditions.append(filters.filter_condition(resource, asked.groups, query.expression, query.currency))
     if asked.words:
         if not resource.search:
             raise Unreadable(f"{resource.label} can’t be searched.")
-        conditions.append(_searched(query, resource, asked.words))
+        conditions.append(_search_condition(query, resource, asked.words))
     query.statement = query.statement.where(*conditions)  # last: naming a neighbour joins it to the statement
     return query
 
 
-def _searched(query: _Query, resource: Resource, words: str) -> ColumnElement[bool]:
+def _search_condition(query: _Select, resource: Resource, words: str) -> ColumnElement[bool]:
     """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
-    if resource.is_indexed and len(words) >= LETTERS and resource.searches_all:
+    if resource.is_indexed and len(words) >= SHORTEST_INDEXED and resource.searches_all:
         finding: Any = noun_of_table("finding")
         there = select(finding.row_id).where(
-            finding.noun == resource.name, finding.letters.like(func.lower(containing(words)))
+            finding.noun == resource.name, finding.letters.like(func.lower(like_pattern(words)))
         )
         return resource.noun.id.in_(there)
-    return or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
+    return or_(*[query.expression(each).ilike(like_pattern(words)) for each in resource.search])
 
 
-def saying(resource: Resource, words: str) -> Select[Any]:
+def ids_containing(resource: Resource, words: str) -> Select[Any]:
     """The ids of the rows that hold these words in what the reader may search."""
-    query = _Query(resource.noun, select(resource.noun.id))
-    held = or_(*[query.expression(each).ilike(containing(words)) for each in resource.search])
+    query = _Select(resource.noun, select(resource.noun.id))
+    held = or_(*[query.expression(each).ilike(like_pattern(words)) for each in resource.search])
     return query.statement.where(held)
 
 
-def _filtered(query: _Query, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
+def _filter_condition(query: _Select, resource: Resource, path: str, how: str, value: str) -> ColumnElement[bool]:
     column = resource.column(path, resource.filters)
     if column is None:
         raise Unreadable(f"{resource.label} can’t be filtered by {path[:40]!r}.")
     return filters.condition(query.expression(column), column, how, value)
 
 
-def _counted(
-    query: _Query, resource: Resource, columns: Sequence[Column], most: int | None
+def _count_and_sum(
+    query: _Select, resource: Resource, columns: Sequence[Column], most: int | None
 ) -> tuple[int, dict[str, list[str]]]:
     """How many there are and what they come to, in one question: one line for each mixture of currencies."""
     adding = [each for each in columns if each.is_summable]
@@ -358,10 +358,10 @@ def _counted(
         for at, amount in enumerate(rest[: len(adding)]):
             if amount is not None:
                 sums[at][called.get(at, "")] = sums[at].get(called.get(at, ""), 0) + int(amount)
-    return sum(line[0] for line in lines), _said(columns, sums)
+    return sum(line[0] for line in lines), _sums_in_words(columns, sums)
 
 
-def _added(rows: Iterable[Any], column: Column) -> dict[str, int]:
+def _sum_loaded(rows: Iterable[Any], column: Column) -> dict[str, int]:
     """The same where every row is here already."""
     found: dict[str, int] = {}
     for value in (column.value(row) for row in rows):
@@ -371,7 +371,7 @@ def _added(rows: Iterable[Any], column: Column) -> dict[str, int]:
     return found
 
 
-def _said(columns: Iterable[Column], sums: Iterable[Mapping[str, int]]) -> dict[str, list[str]]:
+def _sums_in_words(columns: Iterable[Column], sums: Iterable[Mapping[str, int]]) -> dict[str, list[str]]:
     adding = [each for each in columns if each.is_summable]
     return {
         column.path: [str(Money(amount, name)) if name else f"{amount:,}" for name, amount in sorted(sum_.items())]
@@ -379,8 +379,8 @@ def _said(columns: Iterable[Column], sums: Iterable[Mapping[str, int]]) -> dict[
     }
 
 
-def _order(query: _Query, resource: Resource, order: str, *, backwards: bool = False) -> None:
-    column = _ordering(resource, order)
+def _apply_order(query: _Select, resource: Resource, order: str, *, backwards: bool = False) -> None:
+    column = _order_column(resource, order)
     expression = query.expression(column) if column else resource.noun.id
     # The id breaks ties, so that no row is shown twice or never while paging.
     ends = (
@@ -391,7 +391,7 @@ def _order(query: _Query, resource: Resource, order: str, *, backwards: bool = F
     query.statement = query.statement.order_by(*ends)
 
 
-def _ordering(resource: Resource, order: str) -> Column | None:
+def _order_column(resource: Resource, order: str) -> Column | None:
     path = order.removeprefix("-")
     column = resource.column(path, resource.choosable)
     if (column is None and path != "id") or (column and (column.masked or column.kind in NO_ORDER)):
@@ -402,21 +402,23 @@ def _ordering(resource: Resource, order: str) -> Column | None:
 # --- where a page begins ----------------------------------------------------------------------------------------------
 
 
-def _leading_on(page: Page, resource: Resource, *, over: bool) -> Page:
+def _with_page_links(page: ListPage, resource: Resource, *, over: bool) -> ListPage:
     """The pages before and after begin at a row, not at a number: rows that arrive meanwhile are neither shown twice nor passed over."""
-    asked, column = page.asked, _ordering(resource, page.order)
+    asked, column = page.asked, _order_column(resource, page.order)
     if asked.before:
         page.rows.reverse()
     if page.rows and (over or asked.before):
-        page.next = {"page": str(page.number + 1), "after": _place(page.rows[-1], column)}
+        page.next = {"page": str(page.number + 1), "after": _position_of(page.rows[-1], column)}
     if page.number == 2:
         page.previous = {}
     elif page.number > 2:
-        page.previous = {"page": str(page.number - 1)} | ({"before": _place(page.rows[0], column)} if page.rows else {})
+        page.previous = {"page": str(page.number - 1)} | (
+            {"before": _position_of(page.rows[0], column)} if page.rows else {}
+        )
     return page
 
 
-def _place(row: Any, column: Column | None) -> str:
+def _position_of(row: Any, column: Column | None) -> str:
     """The row's id, and what it is ordered by: 17, or 17:2026-11-24T03:30:00+00:00."""
     value = column.sort_value(row) if column else None
     if value is None:
@@ -424,7 +426,7 @@ def _place(row: Any, column: Column | None) -> str:
     return f"{row.id}:{value.isoformat() if isinstance(value, date | time) else value}"
 
 
-_READ: dict[str, Callable[[str], Any]] = {
+_POSITION_PARSERS: dict[str, Callable[[str], Any]] = {
     "moment": datetime.fromisoformat,
     "day": date.fromisoformat,
     "time": time.fromisoformat,
@@ -436,13 +438,13 @@ _READ: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _go_on(query: _Query, resource: Resource, order: str, asked: Asked) -> None:
+def _begin_after(query: _Select, resource: Resource, order: str, asked: ListQuery) -> None:
     """Begin after that row. Where nothing stands in the column, the database puts it last when it rises, and first when it falls."""
     text, falls = asked.after or asked.before, order.startswith("-") != bool(asked.before)
     if not text:
         return
-    column, id_ = _ordering(resource, order), resource.noun.id
-    id, value = _read_place(text, column)
+    column, id_ = _order_column(resource, order), resource.noun.id
+    id, value = _parse_position(text, column)
     beyond: ColumnElement[bool] = id_ < id if falls else id_ > id
     if column is not None:
         expression = query.expression(column)
@@ -456,12 +458,12 @@ def _go_on(query: _Query, resource: Resource, order: str, asked: Asked) -> None:
     query.statement = query.statement.where(beyond)
 
 
-def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
+def _parse_position(text: str, column: Column | None) -> tuple[int, Any]:
     head, told, value = text.partition(":")
     try:
         if not head.isdecimal() or len(head) > 10 or int(head) >= 2**31:
             raise ValueError
-        found: Any = _READ.get(column.kind, str)(value) if told and column else None
+        found: Any = _POSITION_PARSERS.get(column.kind, str)(value) if told and column else None
         if (
             (isinstance(found, datetime) and found.tzinfo is None)
             or (type(found) is int and abs(found) >= 2**63)
@@ -474,18 +476,18 @@ def _read_place(text: str, column: Column | None) -> tuple[int, Any]:
 
 
 def _may_be_empty(resource: Resource, column: Column) -> bool:
-    return may_lack(resource.noun, column.steps[:-1]) or column.may_be_empty
+    return may_be_missing(resource.noun, column.steps[:-1]) or column.may_be_empty
 
 
 # --- their neighbours -------------------------------------------------------------------------------------------------
 
 
-def found(resource: Resource, id: int) -> Any:
+def load_row(resource: Resource, id: int) -> Any:
     """One row as `access.find` finds it, with what is shown of its neighbours: in one question, however many there are."""
     if not -(2**31) < id < 2**31:
         raise Missing
     noun: Any = resource.noun
-    statement = _one(noun, _neighbours([*resource.list, *resource.show]))
+    statement = _select_by_id(noun, _related_paths([*resource.list, *resource.show]))
     if not sees_all(actor(), noun):
         statement = statement.where(scope_condition(noun))
     row = session.scalars(statement, {"id": id}).unique().one_or_none()
@@ -495,31 +497,31 @@ def found(resource: Resource, id: int) -> Any:
 
 
 @lru_cache(1024)
-def _one(noun: Any, paths: frozenset[Path]) -> Select[Any]:
+def _select_by_id(noun: Any, paths: frozenset[Path]) -> Select[Any]:
     """Put together once: a statement that is there already is also found sooner among those that are compiled."""
-    return select(noun).where(noun.id == bindparam("id")).options(*(_along(noun, path) for path in sorted(paths)))
+    return select(noun).where(noun.id == bindparam("id")).options(*(_load_path(noun, path) for path in sorted(paths)))
 
 
-def with_neighbours(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:
-    return _with_neighbours(_Query(noun, statement), shown)
+def load_related(noun: type[Noun], statement: Select[Any], shown: Iterable[Column]) -> Select[Any]:
+    return _load_related(_Select(noun, statement), shown)
 
 
-def _with_neighbours(query: _Query, shown: Iterable[Column]) -> Select[Any]:
+def _load_related(query: _Select, shown: Iterable[Column]) -> Select[Any]:
     """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
     noun: Any = query.noun
-    for path in sorted(_neighbours(shown)):
+    for path in sorted(_related_paths(shown)):
         query.statement = query.statement.options(
-            _along_joined(query, path) if path[:1] in query.joined else _along(noun, path)
+            _load_joined_path(query, path) if path[:1] in query.joined else _load_path(noun, path)
         )
     return query.statement
 
 
-def _neighbours(shown: Iterable[Column]) -> frozenset[Path]:
+def _related_paths(shown: Iterable[Column]) -> frozenset[Path]:
     return frozenset(path for column in shown for path in column.relations_to_load)
 
 
 @lru_cache(1024)
-def _along(noun: Any, path: Path) -> Any:
+def _load_path(noun: Any, path: Path) -> Any:
     option: Any = None
     for step in path:
         relation = getattr(noun, step)
@@ -528,7 +530,7 @@ def _along(noun: Any, path: Path) -> Any:
     return option
 
 
-def _along_joined(query: _Query, path: Path) -> Any:
+def _load_joined_path(query: _Select, path: Path) -> Any:
     """The same, where a filter or the order has joined some of them already."""
     option: Any = None
     here: Any = query.noun

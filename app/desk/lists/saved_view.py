@@ -35,12 +35,12 @@ class SavedView(Noun, table="view"):
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
     @classmethod
-    def all(cls, resource: str) -> list[SavedView]:
+    def for_list(cls, resource: str) -> list[SavedView]:
         """What whoever is here sees above this list: their own, and what others share."""
         return [*session.scalars(_ALL, {"resource": resource, "me": actor().user_id})]
 
     @classmethod
-    def mine(cls, resource: str, id: int) -> SavedView:
+    def find_own(cls, resource: str, id: int) -> SavedView:
         view: SavedView | None = session.scalar(
             select(cls).where(cls.id == id, cls.resource == resource, or_(cls.user_id == actor().user_id, cls.shared))
         )
@@ -51,24 +51,24 @@ class SavedView(Noun, table="view"):
         return view
 
     @classmethod
-    def keep(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> SavedView:
+    def create(cls, resource: str, asked: dict[str, str], *, name: str, shared: bool, first: bool) -> SavedView:
         who = actor()
-        if len([each for each in cls.all(resource) if each.is_mine]) >= MOST:
+        if len([each for each in cls.for_list(resource) if each.is_mine]) >= MOST:
             raise Invalid.for_fields(
                 {"name": f"You have {MOST} views of this list. Delete one before you save another."}
             )
         view = cls(resource=resource, user_id=who.user_id, maker=who.name, asked=asked)
-        view.call(name, shared=shared, first=first)
+        view.update_settings(name, shared=shared, first=first)
         session.add(view)
         return view
 
-    def call(self, name: str, *, shared: bool, first: bool) -> None:
+    def update_settings(self, name: str, *, shared: bool, first: bool) -> None:
         """Its name, who sees it, and whether the list opens with it."""
         name = " ".join(name.split())
         if not name or len(name) > LONGEST or not name.isprintable():
             raise Invalid.for_fields({"name": f"Enter a name of at most {LONGEST} characters."})
         if first and not self.first:
-            Opens.forget(self.resource)
+            Opens.clear(self.resource)
             for each in session.scalars(
                 select(SavedView).where(
                     SavedView.resource == self.resource, SavedView.user_id == self.user_id, SavedView.first
@@ -79,21 +79,21 @@ class SavedView(Noun, table="view"):
         self.name, self.shared, self.first = name, shared, first
 
     @classmethod
-    def opening(cls, resource: str, views: list[SavedView]) -> SavedView | None:
+    def default_for(cls, resource: str, views: list[SavedView]) -> SavedView | None:
         """With which of these the list opens for whoever is here: one of their own, or one that others share."""
         own = next((each for each in views if each.first and each.is_mine), None)
         if own is not None or all(each.is_mine for each in views):
             return own
-        chosen = Opens.of(resource)
+        chosen = Opens.chosen_view(resource)
         return next((each for each in views if each.id == chosen), None)
 
     @classmethod
-    def open_with(cls, resource: str, id: int, *, wanted: bool) -> SavedView:
+    def set_default(cls, resource: str, id: int, *, wanted: bool) -> SavedView:
         """One that others share, for whoever is here alone. It stays theirs: what they change in it is changed here too."""
-        view = next((each for each in cls.all(resource) if each.id == id), None)
+        view = next((each for each in cls.for_list(resource) if each.id == id), None)
         if view is None:
             raise Missing
-        Opens.forget(resource)
+        Opens.clear(resource)
         if wanted:
             for each in session.scalars(
                 select(cls).where(cls.resource == resource, cls.user_id == actor().user_id, cls.first)
@@ -128,9 +128,9 @@ class Opens(Noun):
     view_id: Mapped[int] = mapped_column(ForeignKey("view.id", ondelete="CASCADE"))
 
     @classmethod
-    def of(cls, resource: str) -> int | None:
+    def chosen_view(cls, resource: str) -> int | None:
         return session.scalar(select(cls.view_id).where(cls.resource == resource, cls.user_id == actor().user_id))
 
     @classmethod
-    def forget(cls, resource: str) -> None:
+    def clear(cls, resource: str) -> None:
         session.execute(delete(cls).where(cls.resource == resource, cls.user_id == actor().user_id))

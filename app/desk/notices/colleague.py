@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import func, or_, select
 
 from app.desk.declare import about_a_record
-from app.desk.lists.filters import containing
+from app.desk.lists.filters import like_pattern
 from app.desk.sign_in import security
 from app.desk.sign_in.user import User
 from app.kernel import access
@@ -36,7 +36,7 @@ def readers_named(names: Iterable[str], row: Noun) -> list[User]:
 
 def suggest_colleagues(words: str, row: Noun) -> list[User]:
     """Suggest a few users whose name matches and who may read the record, for a list below a field."""
-    pattern = containing(words.removeprefix("@").strip())
+    pattern = like_pattern(words.removeprefix("@").strip())
     names = or_(User.username.ilike(pattern), (User.first_name + " " + User.last_name).ilike(pattern))
     found: list[User] = []
     begins = User.username.ilike(pattern.removeprefix("%"))  # first, because a mention is a username

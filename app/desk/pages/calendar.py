@@ -20,7 +20,7 @@ from app.desk.declare import column as kinds
 from app.desk.declare.calendar import Calendar, Span
 from app.desk.declare.column import visible_columns
 from app.desk.declare.resource import Resource, resource_of
-from app.desk.lists.query import within_days
+from app.desk.lists.query import rows_between
 from app.kernel import access, clock
 from app.kernel.db import Noun, session, stable_name
 from app.kernel.errors import Unreadable
@@ -61,14 +61,14 @@ class Box:
     def to_minute(self) -> int:
         return self.from_minute + max(STEP, round((self.ends_at - self.starts_at) / timedelta(minutes=STEP)) * STEP)
 
-    def place(self, hours: tuple[int, int]) -> str:
+    def css_classes(self, hours: tuple[int, int]) -> str:
         """As classes, because a page of this house sets no style in an attribute; cut to the hours that are drawn."""
         first, last = max(self.from_minute, hours[0] * 60), min(self.to_minute, hours[1] * 60)
         at, how_long = divmod(first, 60), divmod(max(last - first, 0), 60)
         return f"at-{at[0]} past-{at[1]} for-{how_long[0]} and-{how_long[1]} lane-{min(self.lane, 5)} lanes-{min(self.lanes, 6)}"
 
     @property
-    def till(self) -> str:
+    def end_time(self) -> str:
         """A day ends at 24:00, not at the 00:00 of the next."""
         return "24:00" if self.ends_at.date() > self.starts_at.date() else f"{self.ends_at:%H:%M}"
 
@@ -108,7 +108,7 @@ class Day:
 
 
 @dataclass(frozen=True)
-class Stretch:
+class Period:
     """Which days are looked at, of whom, and in whose zone."""
 
     view: str
@@ -117,7 +117,7 @@ class Stretch:
     zone: str
 
     @classmethod
-    def read(cls, args: Mapping[str, str]) -> Stretch:
+    def parse(cls, args: Mapping[str, str]) -> Period:
         """From a page's address: ?view=week&day=2026-11-24&of=2."""
         view, of = args.get("view", "week"), args.get("of", "")
         if view not in VIEWS:
@@ -154,9 +154,9 @@ class Stretch:
 
     @property
     def instants(self) -> tuple[datetime, datetime]:
-        return self.starts(self.days[0]), self.starts(self.days[-1] + timedelta(1))
+        return self.start_of(self.days[0]), self.start_of(self.days[-1] + timedelta(1))
 
-    def starts(self, day: date) -> datetime:
+    def start_of(self, day: date) -> datetime:
         return datetime.combine(day, midnight(), ZoneInfo(self.zone))
 
     @property
@@ -170,14 +170,14 @@ class Stretch:
 
     def offset(self, day: date) -> str:
         """How far the clock on the wall is ahead of UTC: "+05:30"."""
-        return self.starts(day).replace(hour=12).isoformat()[-6:]
+        return self.start_of(day).replace(hour=12).isoformat()[-6:]
 
-    def args(self, **changes: Any) -> dict[str, str]:
+    def address_args(self, **changes: Any) -> dict[str, str]:
         """The same calendar as an address, with these things changed."""
         same: dict[str, Any] = {"view": self.view, "day": self.day, "of": self.of} | changes
         return {name: str(value) for name, value in same.items() if value is not None}
 
-    def step(self, way: int) -> date:
+    def neighbour(self, way: int) -> date:
         if self.view == "month":
             return self.after_month if way > 0 else (self.day.replace(day=1) - timedelta(1)).replace(day=1)
         return self.day + timedelta(way * len(self.days))
@@ -186,15 +186,15 @@ class Stretch:
 # --- putting things in their places -----------------------------------------------------------------------------------
 
 
-def _by_day(stretch: Stretch, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
+def _boxes_by_day(period: Period, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
     """The part of each that lies on a day, by day: each is looked at on its own days and not on all of them."""
-    zone = ZoneInfo(stretch.zone)
-    found: dict[date, list[Box]] = {day: [] for day in stretch.days}
-    begins = {day: stretch.starts(day).astimezone(UTC) for day in [*stretch.days, stretch.days[-1] + timedelta(1)]}
+    zone = ZoneInfo(period.zone)
+    found: dict[date, list[Box]] = {day: [] for day in period.days}
+    begins = {day: period.start_of(day).astimezone(UTC) for day in [*period.days, period.days[-1] + timedelta(1)]}
     for box in boxes:
         day, last = (
-            max(box.starts_at.astimezone(zone).date(), stretch.days[0]),
-            min(box.ends_at.astimezone(zone).date(), stretch.days[-1]),
+            max(box.starts_at.astimezone(zone).date(), period.days[0]),
+            min(box.ends_at.astimezone(zone).date(), period.days[-1]),
         )
         while day <= last:
             first, after = begins[day], begins[day + timedelta(1)]
@@ -210,33 +210,33 @@ def _by_day(stretch: Stretch, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
     return found
 
 
-def _side_by_side(boxes: Sequence[Box]) -> Iterator[Box]:
+def _assign_lanes(boxes: Sequence[Box]) -> Iterator[Box]:
     """What overlaps stands beside each other: each in the first lane that is free, and all of one knot equally wide."""
     knot: list[Box] = []
     for box in sorted(boxes, key=lambda it: (it.starts_at, it.ends_at)):
         if knot and all(each.ends_at <= box.starts_at for each in knot):
-            yield from _same_width(knot)
+            yield from _with_lane_count(knot)
             knot = []
         busy = {each.lane for each in knot if each.ends_at > box.starts_at}
         knot.append(replace(box, lane=next(lane for lane in range(len(busy) + 1) if lane not in busy)))
-    yield from _same_width(knot)
+    yield from _with_lane_count(knot)
 
 
-def _same_width(knot: Sequence[Box]) -> Iterator[Box]:
+def _with_lane_count(knot: Sequence[Box]) -> Iterator[Box]:
     lanes = max((each.lane for each in knot), default=0) + 1
     yield from (replace(each, lanes=lanes) for each in knot)
 
 
-def _stripe(group: Any, here: Sequence[Box]) -> Stripe:
+def _stripe_of(group: Any, here: Sequence[Box]) -> Stripe:
     placed = [
         *(each for each in here if each.kind != "row"),
-        *_side_by_side([each for each in here if each.kind == "row"]),
+        *_assign_lanes([each for each in here if each.kind == "row"]),
     ]
     order = {"shut": 0, "row": 1, "free": 2}
     return Stripe(group, sorted(placed, key=lambda it: (it.starts_at, order[it.kind], it.ends_at)))
 
 
-class Page(BaseView):
+class CalendarView(BaseView):
     """A day, a week or a month, within the reader's rows; GET alone, so that it has an address."""
 
     resource: ClassVar[Resource]
@@ -247,37 +247,37 @@ class Page(BaseView):
     @expose("/")
     @has_access
     def show(self) -> Any:
-        asked = Stretch.read(request.args)
+        asked = Period.parse(request.args)
         groups = self._groups()
         chosen = next((each for each in groups if each.id == asked.of), None)
         if asked.of is not None and chosen is None:
             raise Unreadable("This calendar doesn’t exist, or you don’t have access to it.")
-        stretch = replace(
+        period = replace(
             asked, zone=getattr(chosen or (groups[0] if len(groups) == 1 else None), "timezone", asked.zone)
         )
-        days = self._days(stretch, [chosen] if chosen else groups)
-        g.resource, theirs = self.calendar, resource_of(self.calendar.whose[0].target)
+        days = self._days(period, [chosen] if chosen else groups)
+        g.resource, theirs = self.calendar, resource_of(self.calendar.group_columns[0].target)
         return render_template(
             "desk/calendar.html",
             resource=self.resource,
             calendar=self.calendar,
-            stretch=stretch,
+            period=period,
             groups=groups,
             chosen=chosen,
             days=days,
-            hours=_hours(days),
-            today=clock.now().astimezone(ZoneInfo(stretch.zone)),
+            hours=_visible_hours(days),
+            today=clock.now().astimezone(ZoneInfo(period.zone)),
             drop=self._drop(),
             shut_url=self._shut_url(),
             in_a_cell=IN_A_CELL,
-            their_url=url_for(theirs.front) if theirs and access.actor().may(theirs.noun, "read") else "",
+            their_url=url_for(theirs.page_endpoint) if theirs and access.actor().may(theirs.noun, "read") else "",
             their_label=theirs.plural if theirs else "",
-            here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(stretch.args())}",
+            here=f"{url_for(f'{self.endpoint}.show')}?{urlencode(period.address_args())}",
         )
 
     def _groups(self) -> list[Any]:
         """Whose time there is to see: those who are not away."""
-        target = self.calendar.whose[0].target
+        target = self.calendar.group_columns[0].target
         seen = access.visible_rows(target)
         return [
             *session.scalars(
@@ -285,13 +285,13 @@ class Page(BaseView):
             ).unique()
         ]
 
-    def _days(self, stretch: Stretch, groups: Sequence[Any]) -> list[Day]:
-        rows = self._rows(stretch)
-        if stretch.of is None:
+    def _days(self, period: Period, groups: Sequence[Any]) -> list[Day]:
+        rows = self._rows(period)
+        if period.of is None:
             groups = [*groups, *{each.id: each for each, _ in rows if each.id not in {it.id for it in groups}}.values()]
-        spans = [*self._spans(stretch, groups)]
-        if stretch.view == "week" and len(groups) > SIDE_BY_SIDE:
-            columns_ = [(None, _by_day(stretch, {box.row.id: box for _, box in rows}.values()))]
+        spans = [*self._spans(period, groups)]
+        if period.view == "week" and len(groups) > SIDE_BY_SIDE:
+            columns_ = [(None, _boxes_by_day(period, {box.row.id: box for _, box in rows}.values()))]
         else:
             its = {
                 it.id: [
@@ -300,21 +300,25 @@ class Page(BaseView):
                 ]
                 for it in groups
             }
-            columns_ = [(it, _by_day(stretch, its[it.id])) for it in groups]
-        return [Day(day, [_stripe(group, by_day[day]) for group, by_day in columns_]) for day in stretch.days]
+            columns_ = [(it, _boxes_by_day(period, its[it.id])) for it in groups]
+        return [Day(day, [_stripe_of(group, by_day[day]) for group, by_day in columns_]) for day in period.days]
 
-    def _rows(self, stretch: Stretch) -> list[tuple[Any, Box]]:
+    def _rows(self, period: Period) -> list[tuple[Any, Box]]:
         """Every row once for each whose time it takes."""
         it, found = (
             self.calendar,
-            within_days(
-                self.resource, self.calendar.begins, self.calendar.over, *stretch.instants, shown=self.calendar.shown
+            rows_between(
+                self.resource,
+                self.calendar.starts_column,
+                self.calendar.ends_column,
+                *period.instants,
+                shown=self.calendar.all_columns,
             ),
         )
-        drop = self._drop() if stretch.view != "month" else None  # nothing is dragged within a month
+        drop = self._drop() if period.view != "month" else None  # nothing is dragged within a month
         at, named, said = (
             url_for(f"{stable_name(it.noun)}Screens.list"),
-            visible_columns(it.named),
+            visible_columns(it.title_columns),
             visible_columns(it.notes_columns),
         )
         boxes = (
@@ -323,8 +327,8 @@ class Page(BaseView):
         return [
             (owner, box)
             for row, box in boxes
-            for owner in filter(None, (each.value(row) for each in it.whose))
-            if stretch.of in (None, owner.id)
+            for owner in filter(None, (each.value(row) for each in it.group_columns))
+            if period.of in (None, owner.id)
         ]
 
     def _box(
@@ -332,12 +336,22 @@ class Page(BaseView):
     ) -> Box:
         it = self.calendar
         title, notes = (", ".join(each.display(row) for each in columns) for columns in (named, said))
-        kin = it.of_kin[0].value(row).id if it.of_kin and drop and not drop.refuses(row) else None
-        return Box("row", it.begins.value(row), it.over.value(row), title or str(row), notes, row.state, url, row, kin)
+        kin = it.kin_columns[0].value(row).id if it.kin_columns and drop and not drop.refuses(row) else None
+        return Box(
+            "row",
+            it.starts_column.value(row),
+            it.ends_column.value(row),
+            title or str(row),
+            notes,
+            row.state,
+            url,
+            row,
+            kin,
+        )
 
-    def _spans(self, stretch: Stretch, groups: Sequence[Any]) -> Iterator[tuple[int | None, Box]]:
+    def _spans(self, period: Period, groups: Sequence[Any]) -> Iterator[tuple[int | None, Box]]:
         known = {None, *(each.id for each in groups)}
-        for each in self.calendar.around(*stretch.instants) if self.calendar.around else ():
+        for each in self.calendar.around(*period.instants) if self.calendar.around else ():
             if each.group in known:
                 yield (
                     each.group,
@@ -355,7 +369,7 @@ class Page(BaseView):
         return url_for(f"{stable_name(shuts.noun)}Screens.add")
 
 
-def _hours(days: Sequence[Day]) -> tuple[int, int]:
+def _visible_hours(days: Sequence[Day]) -> tuple[int, int]:
     """From which hour to which the page goes: the usual ones, and whatever lies outside them."""
     boxes = [box for day in days for stripe in day.stripes for box in stripe.of_kind("row", "free")]
     return min([9, *(box.from_minute // 60 for box in boxes)]), max(
@@ -363,7 +377,7 @@ def _hours(days: Sequence[Day]) -> tuple[int, int]:
     )
 
 
-def page_of(resource: Resource, calendar: Calendar) -> type[Page]:
+def calendar_view(resource: Resource, calendar: Calendar) -> type[CalendarView]:
     noun = resource.noun
     body = {
         "resource": resource,
@@ -371,10 +385,10 @@ def page_of(resource: Resource, calendar: Calendar) -> type[Page]:
         "route_base": f"/desk/{resource.name}/calendar",
         "class_permission_name": stable_name(noun),
     }
-    return type(f"{stable_name(noun)}Calendar", (Page,), body)
+    return type(f"{stable_name(noun)}Calendar", (CalendarView,), body)
 
 
-def together(spans: Iterable[Span]) -> Iterator[Span]:
+def merge_spans(spans: Iterable[Span]) -> Iterator[Span]:
     """What is free for several kins at the same time is said once."""
 
     def when(it: Span) -> tuple[Any, ...]:

@@ -13,8 +13,15 @@ from flask_appbuilder.security.decorators import has_access
 from app.desk.declare.column import KINDS, Column
 from app.desk.pages.routes import Routes, return_address
 from app.desk.records import editing_now
-from app.desk.records.download import handed_out
-from app.desk.records.writing import Overtaken, Stranding, delete_row, require_feature, selectable_rows, write_row
+from app.desk.records.download import as_download
+from app.desk.records.writing import (
+    AffectsOthers,
+    EditConflict,
+    delete_row,
+    require_feature,
+    selectable_rows,
+    write_row,
+)
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
@@ -75,7 +82,7 @@ class EditRoutes(Routes):
         )
         if found is None:
             raise Missing
-        return handed_out(found)
+        return as_download(found)
 
     # --- writing ---
 
@@ -100,7 +107,7 @@ class EditRoutes(Routes):
             return self._render("desk/confirm.html", **asked, refusal=None)
         try:
             delete_row(row, request.form)
-        except Stranding as no:
+        except AffectsOthers as no:
             return self._render("desk/confirm.html", **asked, refusal=no.words, stranded=no.fields), no.status
         flash(f"{self.resource.one} deleted: {row}", "success")
         return redirect(url_for(f"{self.endpoint}.list"))
@@ -109,10 +116,10 @@ class EditRoutes(Routes):
         """A refusal is shown above the form, and what was typed is still in it."""
         new = row.id is None
         if request.method == "GET":
-            typed = {**_to_begin_with(columns), **request.args} if new else _as_it_is(row, columns)
-            others = [] if new else editing_now.others(row)
+            typed = {**_initial_values(columns), **request.args} if new else _current_values(row, columns)
+            others = [] if new else editing_now.other_editors(row)
             if not new:
-                editing_now.begin(row)
+                editing_now.begin_editing(row)
             return self._render(
                 "desk/form.html",
                 row=row,
@@ -129,12 +136,14 @@ class EditRoutes(Routes):
         except Refused as no:
             session.rollback()
             row = self.resource.noun() if new else access.find_visible(self.resource.noun, row.id)
-            left = {"stranded": no.fields, "wrong": {}} if isinstance(no, Stranding) else {"wrong": no.fields}
+            left = {"stranded": no.fields, "wrong": {}} if isinstance(no, AffectsOthers) else {"wrong": no.fields}
             left |= (
-                _brought_together(row, columns) if isinstance(no, Overtaken) else {"typed": request.form, "was": _was()}
+                _merge_conflict(row, columns)
+                if isinstance(no, EditConflict)
+                else {"typed": request.form, "was": _values_when_opened()}
             )
             return self._render("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
-        editing_now.end(row)
+        editing_now.end_editing(row)
         flash(f"{self.resource.one} created: {row}" if new else f"Changes saved: {row}", "success")
         return redirect(return_address() or url_for(f"{self.endpoint}.show", pk=row.id))
 
@@ -146,15 +155,15 @@ class EditRoutes(Routes):
         """GET asks, POST does: nothing ever changes because a link was followed."""
         row, move = access.find_visible(self.resource.noun, pk), self._require_move(name)
         if request.method == "GET":
-            no, asked = move.refuses(row), _asked(move, row)
+            no, asked = move.refuses(row), _questions_of(move, row)
             typed = {each.name: each.begins for each in asked if each.begins}
             return self._render(
                 "desk/confirm.html", row=row, move=move, asked=asked, typed=typed, wrong={}, refusal=no
             ), 409 if no else 200
-        typed = _answered(move)
+        typed = _typed_answers(move)
         try:
             with transaction():
-                _as_it_was_shown(row)
+                _require_version_shown(row)
                 said = press_move(row, name, typed)
                 access.require_in_scope(row)
         except Refused as no:
@@ -168,7 +177,7 @@ class EditRoutes(Routes):
                 "desk/confirm.html",
                 row=row,
                 move=move,
-                asked=_asked(move, row),
+                asked=_questions_of(move, row),
                 typed=typed,
                 wrong=no.fields,
                 refusal=no.words,
@@ -177,15 +186,15 @@ class EditRoutes(Routes):
         return redirect(return_address() or url_for(f"{self.endpoint}.show", pk=pk))
 
 
-def _answered(move: Move) -> dict[str, str]:
+def _typed_answers(move: Move) -> dict[str, str]:
     """What was typed into a move's small form. It may ask what goes `back`, which is not where somebody goes back to."""
     typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back", "version")}
-    if any(each.name == "back" for each in _asked(move, None)):
+    if any(each.name == "back" for each in _questions_of(move, None)):
         typed["back"] = next((said for said in request.form.getlist("back") if not said.startswith("/desk/")), "")
     return typed
 
 
-def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
+def _initial_values(columns: Sequence[Column]) -> dict[str, str]:
     """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
     defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
     given = {
@@ -201,11 +210,11 @@ def _to_begin_with(columns: Sequence[Column]) -> dict[str, str]:
     return given | {path: str(rows[0].id) for path, rows in theirs.items() if len(rows) == 1}
 
 
-def _as_it_is(row: Any, columns: Sequence[Column]) -> dict[str, str]:
+def _current_values(row: Any, columns: Sequence[Column]) -> dict[str, str]:
     return {each.path: each.form_value(row) for each in columns}
 
 
-def _was() -> dict[str, str]:
+def _values_when_opened() -> dict[str, str]:
     """What stood in the form before anybody typed: it went out with the page and came back."""
     try:
         was = json.loads(request.form.get("was", ""))
@@ -214,38 +223,40 @@ def _was() -> dict[str, str]:
     return was if isinstance(was, dict) and all(isinstance(each, str) for each in was.values()) else {}
 
 
-def _brought_together(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
+def _merge_conflict(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
     """What is new, and a form in which only what was typed here stands against it: what nobody touched becomes what the other has written."""
-    was, now, mine = _was(), _as_it_is(row, columns), request.form
+    was, now, mine = _values_when_opened(), _current_values(row, columns), request.form
     columns = [each for each in columns if each.kind != "picture"]
     untouched = {
-        each.path for each in columns if each.path in was and _same(each, mine.get(each.path, ""), was[each.path])
+        each.path for each in columns if each.path in was and _same_input(each, mine.get(each.path, ""), was[each.path])
     }
-    changed = [each for each in columns if not _same(each, now[each.path], was.get(each.path, mine.get(each.path, "")))]
+    changed = [
+        each for each in columns if not _same_input(each, now[each.path], was.get(each.path, mine.get(each.path, "")))
+    ]
     news = [
         (
             each.label,
             each.display(row),
-            each.path not in untouched and not _same(each, now[each.path], mine.get(each.path, "")),
+            each.path not in untouched and not _same_input(each, now[each.path], mine.get(each.path, "")),
         )
         for each in changed
     ]
     return {"typed": {**mine, **{path: now[path] for path in untouched}}, "was": now, "news": news, "wrong": {}}
 
 
-def _same(column: Column, one: str, other: str) -> bool:
+def _same_input(column: Column, one: str, other: str) -> bool:
     """A browser sends other ends of lines than it was sent, and of “12 · Asha Rao” the number."""
     if column.kind == "relation":
         one, other = (each.split("·")[0].strip() for each in (one, other))
     return one.replace("\r\n", "\n") == other.replace("\r\n", "\n")
 
 
-def _as_it_was_shown(row: Any) -> None:
+def _require_version_shown(row: Any) -> None:
     """Whoever decides has seen what they decide on: an hour that was changed since is another one."""
     row.lock()
     if request.form.get("version", str(row.version)) != str(row.version):
         raise Refused(f"{row} was changed while this page was open. Review it, then try again if you still want to.")
 
 
-def _asked(move: Move, row: Noun | None) -> list[Any]:
+def _questions_of(move: Move, row: Noun | None) -> list[Any]:
     return move_questions(move.asks, row) if move.asks else []

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Query, Session
 from app.kernel import access, db
 
 
-class _Scoped:
+class _ScopedSession:
     """A session whose queries begin inside the reader's rows: also where Flask-AppBuilder forgets its base filters."""
 
     def __init__(self, real: Session) -> None:
@@ -27,9 +27,9 @@ class _Scoped:
         return getattr(self._real, name)
 
 
-class Rows(SQLAInterface):
+class ScopedInterface(SQLAInterface):
     """What is inherited from Flask-AppBuilder and ever reads or writes a row comes through here."""
 
     @property
     def session(self) -> Any:
-        return _Scoped(db.session())
+        return _ScopedSession(db.session())

@@ -13,12 +13,12 @@ from flask_appbuilder.security.decorators import has_access
 from app.desk.declare.column import formula_safe
 from app.desk.imports.csv_table import MAX_BYTES, Table, cell_of
 from app.desk.imports.import_run import ImportRun, importable_columns
-from app.desk.lists.export import csv_of
+from app.desk.lists.export import csv_chunks
 from app.desk.pages.routes import Routes
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused
 
-SHOWN = 100  # problems on a page; all of them are in the file
+MOST_SHOWN = 100  # problems on a page; all of them are in the file
 
 Problem = tuple[int, str, str, str]  # the line, the column, what stood there, what is wrong with it
 
@@ -72,7 +72,7 @@ class ImportRoutes(Routes):
         """A table with nothing in it but what its columns are called."""
         self._takes()
         return self._csv(
-            [[each.label for each in importable_columns(self.resource)]], self.resource.file("template.csv")
+            [[each.label for each in importable_columns(self.resource)]], self.resource.file_name("template.csv")
         )
 
     @expose("/import/<int:id>")
@@ -85,7 +85,7 @@ class ImportRoutes(Routes):
         return self._render(
             "desk/import_show.html",
             intake=intake,
-            problems=wrong[:SHOWN],
+            problems=wrong[:MOST_SHOWN],
             many=len(wrong),
             stay=self._what_stays(intake),
         )
@@ -94,7 +94,7 @@ class ImportRoutes(Routes):
         table = intake.table()
         if table is None:
             raise Missing
-        chosen = _chosen() if refusal else intake.columns
+        chosen = _chosen_columns() if refusal else intake.columns
         given = {
             "intake": intake,
             "table": table,
@@ -109,7 +109,7 @@ class ImportRoutes(Routes):
     @expose("/import/<int:id>/try", methods=["POST"])
     @has_access
     def try_out(self, id: int) -> Any:
-        intake, chosen = ImportRun.get_own(self.resource, id), _chosen()
+        intake, chosen = ImportRun.get_own(self.resource, id), _chosen_columns()
         if intake.is_going:
             return self._to(intake)
         try:
@@ -143,7 +143,7 @@ class ImportRoutes(Routes):
         """What is wrong, line by line, safe to open in a spreadsheet."""
         intake = ImportRun.get_own(self.resource, id)
         lines = ([str(line), *(formula_safe(each) for each in rest)] for line, *rest in self._problems(intake))
-        return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file("problems.csv"))
+        return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file_name("problems.csv"))
 
     def _problems(self, intake: ImportRun) -> Iterator[Problem]:
         table = intake.table()
@@ -151,7 +151,7 @@ class ImportRoutes(Routes):
         labels = {each.path: each.label for each in importable_columns(self.resource)}
         for each in intake.lines():
             for path, words in each.wrong.items():
-                yield each.line, labels.get(path, "Whole row"), _stands(table, each.line, places.get(path)), words
+                yield each.line, labels.get(path, "Whole row"), _cell_text(table, each.line, places.get(path)), words
 
     def _what_stays(self, intake: ImportRun) -> Sequence[tuple[int, int | None, str]]:
         return (
@@ -178,11 +178,11 @@ class ImportRoutes(Routes):
 
     def _csv(self, lines: Sequence[Sequence[str]], name: str) -> Response:
         return Response(
-            csv_of(lines), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
+            csv_chunks(lines), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
         )
 
 
-def _chosen() -> dict[str, str]:
+def _chosen_columns() -> dict[str, str]:
     """Which place in the file is which column; what is not taken is not among them."""
     return {
         name[2:]: path
@@ -191,5 +191,5 @@ def _chosen() -> dict[str, str]:
     }
 
 
-def _stands(table: Table | None, line: int, at: int | None) -> str:
+def _cell_text(table: Table | None, line: int, at: int | None) -> str:
     return cell_of(table.by_line.get(line, ()), at) if table is not None and at is not None else ""

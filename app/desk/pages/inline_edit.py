@@ -13,7 +13,7 @@ from flask_appbuilder.security.decorators import has_access
 
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource
-from app.desk.lists.bulk_edit import BulkEdit, put_back, stands, was
+from app.desk.lists.bulk_edit import BulkEdit, current_values, previous_values, restore_values
 from app.desk.pages.routes import Routes
 from app.desk.records.writing import write_row
 from app.kernel import access, clock
@@ -21,7 +21,7 @@ from app.kernel.audit import name_change
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Missing, Refused
 
-AT_ONCE = 500
+MOST_AT_ONCE = 500
 _UNDO = "undo"
 
 
@@ -52,9 +52,11 @@ class InlineEditRoutes(Routes):
     @has_access
     def change(self) -> Any:
         """Which column, then what, then a report: a row that refuses does not hold up the others."""
-        ids = chosen()
+        ids = chosen_ids()
         if not request.form.get("path"):
-            return self._render("desk/change.html", rows=self._rows(ids), open_to=writable(self.resource), column=None)
+            return self._render(
+                "desk/change.html", rows=self._rows(ids), open_to=editable_columns(self.resource), column=None
+            )
         column = self._writable(request.form["path"])
         asked = {"rows": self._rows(ids), "column": column, "typed": {}, "wrong": {}}
         if "done" not in request.form:
@@ -74,9 +76,9 @@ class InlineEditRoutes(Routes):
     @has_access
     def undo(self, id: int) -> Any:
         """All of them or none: who changed one of the records since has seen the new value, and meant what they did."""
-        batch = BulkEdit.mine(self.resource.name, id)
+        batch = BulkEdit.find_own(self.resource.name, id)
         with transaction():
-            batch.still_open()
+            batch.require_open()
             for number, kept in sorted(batch.rows.items(), key=lambda each: int(each[0])):
                 self._put_back(access.find_visible(self.resource.noun, int(number)), kept)
             batch.undone_at = clock.now()
@@ -89,20 +91,20 @@ class InlineEditRoutes(Routes):
         if row.version != kept["version"]:
             raise Refused(f"{row} has been changed since, so nothing was undone. Edit the other records instead.")
         name_change(row, "taken_back")
-        put_back(row, kept["was"])
+        restore_values(row, kept["was"])
         access.require_in_scope(row)
 
     def _change_one(self, id: int, column: Column, kept: dict[str, Any]) -> tuple[str, int, str]:
         row = None
         try:
             row = access.find_visible(self.resource.noun, id)
-            before, version = stands(row), row.version
+            before, version = current_values(row), row.version
             write_row(row, [column], request.form.to_dict() | {"version": version})
         except Refused as no:
             session.rollback()
             return (str(row or f"{self.resource.one} {id}"), id, no.fields.get(column.path, no.words))
         if row.version != version:
-            kept[str(id)] = {"was": was(row, before), "version": row.version}
+            kept[str(id)] = {"was": previous_values(row, before), "version": row.version}
         return (str(row), id, "")
 
     def _remember(self, column: Column, kept: dict[str, Any]) -> BulkEdit | None:
@@ -116,12 +118,12 @@ class InlineEditRoutes(Routes):
             "id": batch.id,
             "resource": batch.resource,
             "many": len(kept),
-            "until": batch.until.isoformat(),
+            "until": batch.undo_until.isoformat(),
         }
         return batch
 
     def _writable(self, path: str) -> Column:
-        column = self.resource.column(path, writable(self.resource))
+        column = self.resource.column(path, editable_columns(self.resource))
         if column is None:
             raise Missing
         return column
@@ -144,9 +146,9 @@ def undo_offer(resource: Resource) -> dict[str, Any] | None:
     return last
 
 
-def writable(resource: Resource) -> list[Column]:
+def editable_columns(resource: Resource) -> list[Column]:
     return [each for each in resource.edit if each.kind != "picture"]
 
 
-def chosen() -> Sequence[int]:
-    return [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:AT_ONCE]
+def chosen_ids() -> Sequence[int]:
+    return [int(id) for id in request.form.getlist("id") if id.isdecimal() and len(id) < 10][:MOST_AT_ONCE]

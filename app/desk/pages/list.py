@@ -11,10 +11,18 @@ from flask_appbuilder import expose
 from flask_appbuilder.security.decorators import has_access
 
 from app.desk.lists import filter_form, filters
-from app.desk.lists.export import XLSX, csv_of, lines, workbook
-from app.desk.lists.query import Asked, Page, every_row, listed, named, shown, why_not
+from app.desk.lists.export import XLSX, csv_chunks, csv_lines, xlsx_file
+from app.desk.lists.query import (
+    ListPage,
+    ListQuery,
+    chosen_columns,
+    list_page,
+    list_problem,
+    related_name,
+    rows_for_export,
+)
 from app.desk.lists.saved_view import SavedView
-from app.desk.pages.inline_edit import chosen, undo_offer, writable
+from app.desk.pages.inline_edit import chosen_ids, editable_columns, undo_offer
 from app.desk.pages.routes import Routes
 from app.kernel import access
 from app.kernel.db import session, transaction
@@ -40,11 +48,11 @@ class ListRoutes(Routes):
     @expose("/")
     @has_access
     def list(self) -> Any:
-        asked, views = Asked.read(request.args), SavedView.all(self.resource.name)
-        first = SavedView.opening(self.resource.name, views)
-        if first and not request.args and not why_not(self.resource, Asked.read(first.asked)):
+        asked, views = ListQuery.parse(request.args), SavedView.for_list(self.resource.name)
+        first = SavedView.default_for(self.resource.name, views)
+        if first and not request.args and not list_problem(self.resource, ListQuery.parse(first.asked)):
             return redirect(self._view_url(first))
-        page = listed(self.resource, asked)
+        page = list_page(self.resource, asked)
         given = {
             "views": views,
             "address": self._view_url,
@@ -56,11 +64,11 @@ class ListRoutes(Routes):
             "desk/list.html", page=page, pressable=self._bulk_moves(page), **given, **self._editing_context(page)
         )
 
-    def _editing_context(self, page: Page) -> dict[str, Any]:
+    def _editing_context(self, page: ListPage) -> dict[str, Any]:
         """Which cells of this page open under the reader's hand, whether many can be changed at once, and what can be taken back."""
         if not access.actor().may(self.resource.noun, "edit"):
             return {"cells": set(), "undo": None}
-        paths = {each.path for each in writable(self.resource)}
+        paths = {each.path for each in editable_columns(self.resource)}
         return {
             "cells": paths & {each.path for each in page.columns},
             "changes": bool(paths),
@@ -71,10 +79,10 @@ class ListRoutes(Routes):
     @has_access
     def export(self) -> Response:
         """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
-        asked = Asked.read(request.args)
-        headers = {"Content-Disposition": f'attachment; filename="{self.resource.file("csv")}"'}
+        asked = ListQuery.parse(request.args)
+        headers = {"Content-Disposition": f'attachment; filename="{self.resource.file_name("csv")}"'}
         return Response(
-            csv_of(lines(shown(self.resource, asked), every_row(self.resource, asked))),
+            csv_chunks(csv_lines(chosen_columns(self.resource, asked), rows_for_export(self.resource, asked))),
             mimetype="text/csv",
             headers=headers,
         )
@@ -83,10 +91,10 @@ class ListRoutes(Routes):
     @has_access
     def sheet(self) -> Response:
         """The same as a workbook, in which amounts can be added up and days are days."""
-        asked = Asked.read(request.args)
-        with closing(every_row(self.resource, asked)) as rows:
-            file = workbook(shown(self.resource, asked), rows)
-        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=self.resource.file("xlsx"))
+        asked = ListQuery.parse(request.args)
+        with closing(rows_for_export(self.resource, asked)) as rows:
+            file = xlsx_file(chosen_columns(self.resource, asked), rows)
+        return send_file(file, mimetype=XLSX, as_attachment=True, download_name=self.resource.file_name("xlsx"))
 
     # --- a question of several parts ---
 
@@ -94,22 +102,29 @@ class ListRoutes(Routes):
     @has_access
     def filter(self) -> Any:
         """(A and B) or (C and D), put together line by line; the answer is an address of the list."""
-        asked = Asked.read(request.args)
-        groups = filter_form.lines(self.resource, asked.groups, request.args)
+        asked = ListQuery.parse(request.args)
+        groups = filter_form.form_lines(self.resource, asked.groups, request.args)
         wrong = False
         if request.args.get("do") == "show":
             for line in (line for group in groups for line in group):
-                line.wrong = why_not(self.resource, Asked(groups=((line.condition,),)))
+                line.wrong = list_problem(self.resource, ListQuery(groups=((line.condition,),)))
                 wrong = wrong or bool(line.wrong)
             if not wrong:
-                question = filters.written([[line.condition for line in group] for group in groups])
-                return redirect(self._list_url(asked.args(w=question)))
-        words = {"hows": filters.how_said, "stretches": filters.WITHIN, "open_to": filters.columns(self.resource)}
+                question = filters.filter_text([[line.condition for line in group] for group in groups])
+                return redirect(self._list_url(asked.address_args(w=question)))
+        words = {
+            "operator_label": filters.operator_label,
+            "relative_periods": filters.RELATIVE_PERIODS,
+            "open_to": filters.filterable_columns(self.resource),
+        }
         return self._render("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
 
-    def _conditions_in_words(self, asked: Asked) -> Sequence[str]:
+    def _conditions_in_words(self, asked: ListQuery) -> Sequence[str]:
         """The question as sentences, of which one has to be true."""
-        return [" and ".join(filters.said(self.resource, it, named) for it in group) for group in asked.groups]
+        return [
+            " and ".join(filters.condition_in_words(self.resource, it, related_name) for it in group)
+            for group in asked.groups
+        ]
 
     # --- views ---
 
@@ -117,14 +132,16 @@ class ListRoutes(Routes):
     @has_access
     def views(self) -> Any:
         """Keep the list as it is in this address, and look after what was kept before."""
-        asked = Asked.read(request.args)
-        if problem := why_not(self.resource, asked):
+        asked = ListQuery.parse(request.args)
+        if problem := list_problem(self.resource, asked):
             raise Unreadable(problem)
         if request.method == "GET":
             return self._views_page(asked)
         try:
             with transaction():
-                view = SavedView.keep(self.resource.name, asked.args(view=None), **_view_settings(request.form))
+                view = SavedView.create(
+                    self.resource.name, asked.address_args(view=None), **_view_settings(request.form)
+                )
         except Refused as no:
             return self._views_page(asked, typed=request.form, refusal=no)
         flash(f"View saved: {view.name}", "success")
@@ -134,16 +151,16 @@ class ListRoutes(Routes):
     @has_access
     def view(self, id: int) -> Any:
         """Another name, seen by others or not, the first one or not; or the list as it is now in place of what it kept."""
-        view = SavedView.mine(self.resource.name, id)
+        view = SavedView.find_own(self.resource.name, id)
         try:
             with transaction():
                 view.lock()
                 if "now" in request.form:
-                    view.asked = Asked.read(request.args).args(view=None)
+                    view.asked = ListQuery.parse(request.args).address_args(view=None)
                 else:
-                    view.call(**_view_settings(request.form))
+                    view.update_settings(**_view_settings(request.form))
         except Refused as no:
-            return self._views_page(Asked(), refusal=no)
+            return self._views_page(ListQuery(), refusal=no)
         flash(f"View updated: {view.name}", "success")
         return redirect(self._view_url(view) if "now" in request.form else url_for(f"{self.endpoint}.views"))
 
@@ -153,25 +170,29 @@ class ListRoutes(Routes):
         """A view that somebody else shares opens the list, for whoever is here; or does so no more."""
         wanted = request.form.get("opens") == "yes"
         with transaction():
-            view = SavedView.open_with(self.resource.name, id, wanted=wanted)
+            view = SavedView.set_default(self.resource.name, id, wanted=wanted)
         flash(f"The list now opens with {f'“{view.name}”' if wanted else 'all records'} for you.", "success")
         return redirect(url_for(f"{self.endpoint}.views"))
 
     @expose("/views/<int:id>/delete", methods=["POST"])
     @has_access
     def unkeep(self, id: int) -> Any:
-        view = SavedView.mine(self.resource.name, id)
+        view = SavedView.find_own(self.resource.name, id)
         with transaction():
             session.delete(view)
         flash(f"View deleted: {view.name}. Its records are unchanged.", "success")
         return redirect(url_for(f"{self.endpoint}.views"))
 
     def _views_page(
-        self, asked: Asked, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None
+        self, asked: ListQuery, *, typed: Mapping[str, str] | None = None, refusal: Refused | None = None
     ) -> Any:
         session.rollback()
-        views = SavedView.all(self.resource.name)
-        kept = {"views": views, "opening": SavedView.opening(self.resource.name, views), "address": self._view_url}
+        views = SavedView.for_list(self.resource.name)
+        kept = {
+            "views": views,
+            "default_view": SavedView.default_for(self.resource.name, views),
+            "address": self._view_url,
+        }
         given = {"asked": asked, "typed": typed or {}, "refusal": refusal, **kept}
         return self._render(
             "desk/views.html", wrong=refusal.fields if refusal else {}, **given
@@ -193,7 +214,7 @@ class ListRoutes(Routes):
     @has_access
     def bulk(self) -> Any:
         """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
-        move, ids = self._require_move(request.form.get("move", "")), chosen()
+        move, ids = self._require_move(request.form.get("move", "")), chosen_ids()
         if move.asks:
             raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
         if (move.confirm or move.careful) and "sure" not in request.form:
@@ -216,14 +237,14 @@ class ListRoutes(Routes):
             return (str(row or f"{self.resource.one} {id}"), id, no.words)
         return (str(row), id, "")
 
-    def _bulk_moves(self, page: Page) -> Sequence[Move]:
+    def _bulk_moves(self, page: ListPage) -> Sequence[Move]:
         """Moves that need no form and that at least one row of this page could make."""
         who, rows = access.actor(), page.rows
         fits = (it for it in self.resource.moves.values() if not it.asks and it.allowed_for(who, self.resource.noun))
         return [it for it in fits if any(row.state in it.sources for row in rows)]
 
 
-def _current_view(views: Sequence[SavedView], asked: Asked) -> SavedView | None:
+def _current_view(views: Sequence[SavedView], asked: ListQuery) -> SavedView | None:
     """The view that this address says it began with."""
     return next((each for each in views if str(each.id) == asked.view), None)
 

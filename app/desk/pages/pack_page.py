@@ -27,5 +27,7 @@ class PageView(BaseView):
 
 def page_view(page: Page) -> type[PageView]:
     return type(
-        page.right, (PageView,), {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.right}
+        page.permission_name,
+        (PageView,),
+        {"page": page, "route_base": f"/desk/{page.name}", "class_permission_name": page.permission_name},
     )

@@ -15,12 +15,12 @@ from werkzeug.datastructures import MultiDict
 
 from app.desk.declare.about_a_record import about_row
 from app.desk.lists.archive import Archived
-from app.desk.lists.query import Asked, beside, found
+from app.desk.lists.query import ListQuery, load_row, previous_and_next
 from app.desk.notices.colleague import name_of, suggest_colleagues
 from app.desk.pages.routes import Routes
 from app.desk.records import editing_now
-from app.desk.records.json_facts import readable
-from app.desk.records.related import related
+from app.desk.records.json_facts import readable_facts
+from app.desk.records.related import related_lists
 from app.desk.records.remark import Remark
 from app.desk.records.task import Task
 from app.desk.records.timeline import KINDS, timeline
@@ -49,7 +49,7 @@ class RecordRoutes(Routes):
     @expose("/<int:pk>")
     @has_access
     def show(self, pk: int) -> Any:
-        return self._record_page(found(self.resource, pk))
+        return self._record_page(load_row(self.resource, pk))
 
     @expose("/<int:pk>/remark", methods=["POST"])
     @has_access
@@ -71,7 +71,7 @@ class RecordRoutes(Routes):
             raise Missing
         try:
             with transaction():
-                said.rewrite(request.form.get("words", ""))
+                said.edit_words(request.form.get("words", ""))
         except Refused as no:
             return self._refused(pk, no, f"remark-{id}" if said.is_open else "remark")
         return redirect(self._record_url(pk, f"remark-{id}"))
@@ -103,7 +103,7 @@ class RecordRoutes(Routes):
     def put_away(self, pk: int) -> Any:
         row = self._archivable_row(pk)
         with transaction():
-            Archived.put(row)
+            Archived.archive(row)
         flash(f"Archived: {row}. You can find it in the list under “Archived”.", "success")
         return redirect(self._record_url(pk))
 
@@ -112,7 +112,7 @@ class RecordRoutes(Routes):
     def fetch(self, pk: int) -> Any:
         row = self._archivable_row(pk)
         with transaction():
-            Archived.fetch(row)
+            Archived.restore(row)
         flash(f"Restored: {row}", "success")
         return redirect(self._record_url(pk))
 
@@ -127,7 +127,7 @@ class RecordRoutes(Routes):
         self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None
     ) -> str:
         who = access.actor()
-        shown, lacking = related(self.resource, row, who)
+        shown, lacking = related_lists(self.resource, row, who)
         tasks = (
             select(Task)
             .where(*about_row(Task, row))
@@ -141,14 +141,14 @@ class RecordRoutes(Routes):
             not_now=_blocked_moves(row, who),
             related=shown,
             lacking=lacking,
-            readable=readable,
+            readable_facts=readable_facts,
             timeline=timeline(row, request.args.get("only", ""), request.args.get("until", "")),
             kinds=KINDS,
             tasks=[*session.scalars(tasks)] if who.may(Task, "read") and self.resource.noun is not Task else [],
             asks_tasks=who.may(Task, "finish") and self.resource.noun is not Task,
-            away=Archived.of(row) if self.resource.archive else None,
+            away=Archived.find_for(row) if self.resource.archive else None,
             beside=self._beside(row),
-            others=editing_now.others(row) if self.resource.edit and who.may(self.resource.noun, "edit") else [],
+            others=editing_now.other_editors(row) if self.resource.edit and who.may(self.resource.noun, "edit") else [],
             refusal=refusal,
             refused_at=at,
             typed=typed or {},
@@ -170,7 +170,7 @@ class RecordRoutes(Routes):
         if of is None:
             return None
         try:
-            before, after = beside(self.resource, Asked.read(MultiDict(parse_qsl(of))), row)
+            before, after = previous_and_next(self.resource, ListQuery.parse(MultiDict(parse_qsl(of))), row)
         except Refused:
             return None
         return {"of": of, "list": f"{url_for(f'{self.endpoint}.list')}?{of}", "before": before, "after": after}

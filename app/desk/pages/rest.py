@@ -17,15 +17,15 @@ from app.desk.declare.column import KINDS, Column
 from app.desk.declare.field import AddedColumn, field_cache
 from app.desk.declare.report import Report, registered_reports
 from app.desk.declare.resource import Resource, registered_resources
-from app.desk.lists.query import LARGEST, Asked, found, listed, whole
-from app.desk.pages.fab_rows import Rows
+from app.desk.lists.query import LARGEST_PAGE, ListQuery, list_page, load_row, positive_number
+from app.desk.pages.fab_rows import ScopedInterface
 from app.desk.records.writing import delete_row, write_row
 from app.kernel import access
 from app.kernel.db import stable_name, transaction
 from app.kernel.errors import Forbidden, Invalid, Missing, NotSignedIn, Refused, Unreadable
 from app.kernel.workflow import Move, MoveQuestion, move_questions, press_move
 
-_HOW = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
+_OPERATORS = {"eq": "is", "rel_o_m": "is", "gt": "from", "lt": "to"}
 _TYPES = {
     "str": "string",
     "int": "integer",
@@ -66,9 +66,9 @@ class Api(ModelRestApi):
     @permission_name("get")
     def get_list(self) -> Response:
         """Rows, searched, filtered, ordered and paged."""
-        asked = _asked_by_api()
-        page = listed(self.resource, asked, exactly=True)
-        result = _said(page.rows, page.columns)
+        asked = _query_from_request()
+        page = list_page(self.resource, asked, exactly=True)
+        result = _as_json(page.rows, page.columns)
         return jsonify(
             count=page.count, ids=[row.id for row in page.rows], page=page.number, page_size=asked.size, result=result
         )
@@ -78,7 +78,7 @@ class Api(ModelRestApi):
     @permission_name("get")
     def get(self, pk: int) -> Response:
         """One row."""
-        return self._answer(found(self.resource, pk))
+        return self._answer(load_row(self.resource, pk))
 
     @expose("/_info", methods=["GET"])
     @protect()
@@ -100,8 +100,8 @@ class Api(ModelRestApi):
     @permission_name("post")
     def post(self) -> Response:
         """Add a row."""
-        given = _body()
-        _only(given.keys() - self._asides, self.resource.add)
+        given = _json_body()
+        _require_known_fields(given.keys() - self._asides, self.resource.add)
         row = self.resource.noun()
         write_row(row, self.resource.add, given)
         return self._answer(row, 201)
@@ -111,9 +111,9 @@ class Api(ModelRestApi):
     @permission_name("put")
     def put(self, pk: int) -> Response:
         """Change the fields that are sent. With `version`, only if nobody else changed it since."""
-        given = _body()
+        given = _json_body()
         row = access.find_visible(self.resource.noun, pk)
-        _only(given.keys() - {"version"} - self._asides, self.resource.edit)
+        _require_known_fields(given.keys() - {"version"} - self._asides, self.resource.edit)
         write_row(row, [each for each in self.resource.edit if each.path in given], given)
         return self._answer(row)
 
@@ -134,8 +134,8 @@ class Api(ModelRestApi):
     # --- answering ---
 
     def _answer(self, row: Any, status: int = 200) -> Response:
-        mine = self.resource.mine
-        (result,) = _said([row], {each.path: each for each in [*mine.list, *mine.show]}.values())
+        mine = self.resource.visible_shape
+        (result,) = _as_json([row], {each.path: each for each in [*mine.list, *mine.show]}.values())
         response = jsonify(id=row.id, result=result)
         response.status_code = status
         return response
@@ -147,17 +147,17 @@ class Api(ModelRestApi):
         raise NotSignedIn("Sign in to continue.")
 
 
-def _said(rows: Iterable[Any], columns: Iterable[Column]) -> list[dict[str, Any]]:
+def _as_json(rows: Iterable[Any], columns: Iterable[Column]) -> list[dict[str, Any]]:
     open = [(each.path, each.json) for each in columns if not each.secret]
     return [{"id": row.id, "version": row.version} | {path: json(row) for path, json in open} for row in rows]
 
 
-def api_of(resource: Resource) -> type[Api]:
+def api_view_of(resource: Resource) -> type[Api]:
     noun = resource.noun
     pressable = {name: it for name, it in resource.moves.items() if it.by}
     body: dict[str, Any] = {
         "resource": resource,
-        "datamodel": Rows(noun),
+        "datamodel": ScopedInterface(noun),
         "resource_name": resource.name,
         "class_permission_name": stable_name(noun),
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],
@@ -179,7 +179,7 @@ def _routes(resource: Resource) -> set[str]:
 def _endpoint(move: Move) -> Callable[..., Response]:
     def press_it(self: Api, pk: int) -> Response:
         row = access.find_visible(self.resource.noun, pk)
-        given = _body() if request.data else {}
+        given = _json_body() if request.data else {}
         with transaction():
             press_move(row, move.name, given)
             access.require_in_scope(row)
@@ -194,43 +194,43 @@ def _endpoint(move: Move) -> Callable[..., Response]:
     )
 
 
-def _body() -> dict[str, Any]:
+def _json_body() -> dict[str, Any]:
     given = request.get_json(silent=True)
     if not isinstance(given, dict):
         raise Unreadable("Send a JSON object, with Content-Type: application/json.")
     return given
 
 
-def _only(given: Any, columns: Sequence[Column]) -> None:
+def _require_known_fields(given: Any, columns: Sequence[Column]) -> None:
     unknown = set(given) - {each.path for each in columns}
     if unknown:
         raise Invalid.for_fields(dict.fromkeys(sorted(unknown), "Unknown field, or one that can’t be edited here."))
 
 
-def _asked_by_api() -> Asked:
+def _query_from_request() -> ListQuery:
     """Plain parameters as on the list's page, or Flask-AppBuilder's rison in `q`."""
     text = request.args.get("q", "")
     if not text.startswith(("(", "{", "!")):
-        return Asked.read(request.args)
+        return ListQuery.parse(request.args)
     try:
         given = json.loads(text) if text.startswith("{") else prison.loads(text)
-        filters = tuple(_filter(each) for each in given.get("filters", []))
+        filters = tuple(_parse_filter(each) for each in given.get("filters", []))
         order, direction = str(given.get("order_column", "")), given.get("order_direction", "asc")
     except Refused:
         raise
     except Exception:  # noqa: BLE001  # prison raises whatever it stumbles over
         raise Unreadable("“q” isn’t valid: send rison or JSON.") from None
-    size = min(whole(given, "page_size", 25), LARGEST) if "page_size" in given else 25
+    size = min(positive_number(given, "page_size", 25), LARGEST_PAGE) if "page_size" in given else 25
     page = int(str(given["page"])) if str(given.get("page", "0")).isdecimal() and "page" in given else 0
     if "page" in given and (not str(given["page"]).isdecimal() or page > 10**6):
         raise Unreadable("“page” must be 0 or a positive whole number.")
-    return Asked("", filters, f"-{order}" if order and direction == "desc" else order, page, size)
+    return ListQuery("", filters, f"-{order}" if order and direction == "desc" else order, page, size)
 
 
-def _filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
-    if each["opr"] not in _HOW:
-        raise Unreadable(f"Use one of these filter operators: {', '.join(_HOW)}, not {str(each['opr'])[:20]!r}.")
-    return str(each["col"]), _HOW[each["opr"]], str(each["value"])
+def _parse_filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
+    if each["opr"] not in _OPERATORS:
+        raise Unreadable(f"Use one of these filter operators: {', '.join(_OPERATORS)}, not {str(each['opr'])[:20]!r}.")
+    return str(each["col"]), _OPERATORS[each["opr"]], str(each["value"])
 
 
 # --- the description of it all ----------------------------------------------------------------------------------------
@@ -248,7 +248,7 @@ class Docs(OpenApi):
         """The OpenAPI description."""
         if version != "v1":
             raise Missing
-        return Response(described(current_app.config["APP_NAME"]), mimetype="application/json")
+        return Response(openapi_json(current_app.config["APP_NAME"]), mimetype="application/json")
 
     response_403, response_401 = Api.response_403, Api.response_401
 
@@ -260,13 +260,13 @@ class DocsPage(SwaggerView):
     route_base = "/swagger"
 
 
-def described(name: str) -> str:
+def openapi_json(name: str) -> str:
     """Everything there is, whoever asks: what is hidden from somebody, they are told of and do not get."""
-    return _described(name, tuple(each for its in field_cache.value.values() for each in its))
+    return _openapi_json(name, tuple(each for its in field_cache.value.values() for each in its))
 
 
 @lru_cache(maxsize=2)
-def _described(name: str, added: Sequence[AddedColumn]) -> str:
+def _openapi_json(name: str, added: Sequence[AddedColumn]) -> str:
     paths: dict[str, Any] = {"/api/v1/security/login": _SIGN_IN, "/api/v1/security/refresh": _REFRESH}
     schemas: dict[str, Any] = {"Error": _ERROR}
     for resource in registered_resources():
@@ -353,7 +353,7 @@ def _schemas(it: Resource) -> dict[str, Any]:
         }
         return {"type": "object", "properties": properties | ({"sure": _SURE} if it.strands else {})}
 
-    shape = it.whole
+    shape = it.full_shape
     shown = {each.path: each.schema for each in [*shape.list, *shape.show] if not each.secret}
     always = {"id": KINDS["number"].schema, "version": KINDS["number"].schema}
     return {
@@ -378,28 +378,38 @@ def _paths(it: Resource) -> dict[str, Any]:
     }
     pk = [{"name": "pk", "in": "path", "required": True, "schema": {"type": "integer"}}]
     collection = {"get": _operation(tag, f"List {it.plural}", many, parameters=_list_parameters(it))}
-    single = {"get": _operation(tag, f"Get {_a(it.singular)}", one, parameters=pk)}
-    if it.whole.add:
+    single = {"get": _operation(tag, f"Get {_with_article(it.singular)}", one, parameters=pk)}
+    if it.full_shape.add:
         collection["post"] = _operation(
-            tag, f"Create {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.post"}, status="201"
+            tag,
+            f"Create {_with_article(it.singular)}",
+            one,
+            body={"$ref": f"#/components/schemas/{name}.post"},
+            status="201",
         )
-    if it.whole.edit:
+    if it.full_shape.edit:
         single["put"] = _operation(
-            tag, f"Update {_a(it.singular)}", one, body={"$ref": f"#/components/schemas/{name}.put"}, parameters=pk
+            tag,
+            f"Update {_with_article(it.singular)}",
+            one,
+            body={"$ref": f"#/components/schemas/{name}.put"},
+            parameters=pk,
         )
     if "delete" in it.verbs:
         sure = [{"name": "sure", "in": "query", "required": False, "schema": _SURE}] if it.strands else []
-        single["delete"] = _operation(tag, f"Delete {_a(it.singular)}", {"type": "object"}, parameters=[*pk, *sure])
+        single["delete"] = _operation(
+            tag, f"Delete {_with_article(it.singular)}", {"type": "object"}, parameters=[*pk, *sure]
+        )
     moves = {f"{base}/{{pk}}/{m.name}": {"post": _move_operation(tag, m, one, pk)} for m in it.moves.values() if m.by}
     return {f"{base}/": collection, f"{base}/{{pk}}": single} | moves
 
 
-def _a(one: str) -> str:
+def _with_article(one: str) -> str:
     return f"{'an' if one[0] in 'aeio' else 'a'} {one}"
 
 
 def _list_parameters(it: Resource) -> list[dict[str, Any]]:
-    names = ["q", "order", "page", "size", *[f"f.{each.path}" for each in it.whole.filters]]
+    names = ["q", "order", "page", "size", *[f"f.{each.path}" for each in it.full_shape.filters]]
     return [{"name": name, "in": "query", "required": False, "schema": {"type": "string"}} for name in names]
 
 

@@ -8,8 +8,8 @@ from typing import Any, ClassVar
 from flask import g, render_template, request
 
 from app.desk.declare.resource import Resource
-from app.desk.records.history import called, door_to, told
-from app.desk.records.writing import MANY, selectable_rows
+from app.desk.records.history import changes_in_words, record_label, record_url
+from app.desk.records.writing import MOST_OPTIONS, selectable_rows
 from app.desk.sign_in import security
 from app.kernel import access
 from app.kernel.errors import Missing
@@ -34,10 +34,10 @@ class Routes:
             "endpoint": self.endpoint,
             "may": _permitted_verbs(self.resource),
             "selectable_rows": selectable_rows,
-            "many": MANY,
-            "door_to": door_to,
-            "called": called,
-            "told": told,
+            "many": MOST_OPTIONS,
+            "record_url": record_url,
+            "record_label": record_label,
+            "changes_in_words": changes_in_words,
             "way_back": return_address(),
         }
         return render_template(template, **(shared | context))

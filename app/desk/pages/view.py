@@ -8,7 +8,7 @@ from flask_appbuilder import ModelView
 
 from app.desk.declare.resource import Resource
 from app.desk.pages.edit import EditRoutes
-from app.desk.pages.fab_rows import Rows
+from app.desk.pages.fab_rows import ScopedInterface
 from app.desk.pages.import_file import ImportRoutes
 from app.desk.pages.inline_edit import InlineEditRoutes
 from app.desk.pages.list import ListRoutes
@@ -41,7 +41,7 @@ def view_of(resource: Resource) -> type[NounView]:
     optional = {"add", "edit", "delete"}
     body = {
         "resource": resource,
-        "datamodel": Rows(noun),
+        "datamodel": ScopedInterface(noun),
         "route_base": f"/desk/{resource.name}",
         "class_permission_name": stable_name(noun),
         "base_permissions": [f"can_{verb}" for verb in resource.verbs],

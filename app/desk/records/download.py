@@ -9,14 +9,14 @@ from flask import Response
 from app.kernel.files import Upload
 
 # Whatever it may be, nothing in it runs, and nothing is guessed about it.
-APART = {
+DOWNLOAD_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "private, no-store",
 }
 
 
-def handed_out(upload: Upload) -> Response:
-    answer = Response(upload.content, mimetype=upload.kind, headers=APART)
+def as_download(upload: Upload) -> Response:
+    answer = Response(upload.content, mimetype=upload.kind, headers=DOWNLOAD_HEADERS)
     answer.headers["Content-Disposition"] = f"attachment; filename*=UTF-8''{quote(upload.name or 'file')}"
     return answer

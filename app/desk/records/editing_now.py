@@ -13,27 +13,27 @@ from app.kernel.db import Noun
 
 log = logging.getLogger(__name__)
 
-WHILE = timedelta(minutes=15)
+FORGOTTEN_AFTER = timedelta(minutes=15)
 _redis: redis.Redis | None = None
 
 
-def remember_in(url: str) -> None:
+def configure(url: str) -> None:
     global _redis
     _redis = redis.Redis.from_url(url, socket_timeout=0.2, socket_connect_timeout=0.2, decode_responses=True)
 
 
-def begin(row: Noun) -> None:
+def begin_editing(row: Noun) -> None:
     """Whoever is here begins to change it. Somebody who begins again has begun now."""
     who = actor()
     if _redis is not None and who.user_id is not None:
         try:
             _redis.hset(_key(row), str(who.user_id), f"{clock.now().isoformat()} {who.name}")
-            _redis.expire(_key(row), WHILE)
+            _redis.expire(_key(row), FORGOTTEN_AFTER)
         except redis.RedisError as error:
             log.warning("could not record that %s is open: %s", row, error)
 
 
-def end(row: Noun) -> None:
+def end_editing(row: Noun) -> None:
     if _redis is not None:
         try:
             _redis.hdel(_key(row), str(actor().user_id))
@@ -41,7 +41,7 @@ def end(row: Noun) -> None:
             log.warning("could not record that %s is closed: %s", row, error)
 
 
-def others(row: Noun) -> list[tuple[str, datetime]]:
+def other_editors(row: Noun) -> list[tuple[str, datetime]]:
     """The others, and since when; who went away without saving is forgotten after a quarter of an hour."""
     if _redis is None:
         return []
@@ -56,7 +56,7 @@ def others(row: Noun) -> list[tuple[str, datetime]]:
         if id != str(actor().user_id)
         for since, _, name in [each.partition(" ")]
     ]
-    return sorted((name, since) for name, since in told if clock.now() - since < WHILE)
+    return sorted((name, since) for name, since in told if clock.now() - since < FORGOTTEN_AFTER)
 
 
 def _key(row: Noun) -> str:

@@ -21,22 +21,32 @@ from app.money.sums.amount import Money
 
 _CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
-_UNSAID = {"handle", "request_key", "request_hash", "more"}  # for programs, or told apart: they tell a person nothing
+_TECHNICAL = {
+    "handle",
+    "request_key",
+    "request_hash",
+    "more",
+}  # for programs, or told apart: they tell a person nothing
 
 
-def told(change: Change) -> list[tuple[str, str, str]]:
+def changes_in_words(change: Change) -> list[tuple[str, str, str]]:
     """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
     before, after = (visible_side(change, side) for side in (change.before, change.after))
     names = [*dict.fromkeys([*before, *after])]
     said = [
         name
         for name in names
-        if name not in _UNSAID and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)
+        if name not in _TECHNICAL and not (name.endswith("_currency") and f"{name[:-9]}_amount" in names)
     ]
     lines = [
-        (_label(change.noun, name), _said(change.noun, name, before), _said(change.noun, name, after)) for name in said
+        (
+            _label(change.noun, name),
+            _value_in_words(change.noun, name, before),
+            _value_in_words(change.noun, name, after),
+        )
+        for name in said
     ]
-    return [*lines, *_added(change.noun, *(_fields(side.get("more")) for side in (before, after)))]
+    return [*lines, *_field_changes(change.noun, *(_fields(side.get("more")) for side in (before, after)))]
 
 
 def _label(noun: str, name: str) -> str:
@@ -56,7 +66,7 @@ def _label(noun: str, name: str) -> str:
     )
 
 
-def noun_of(name: str) -> type[Noun] | None:
+def known_noun(name: str) -> type[Noun] | None:
     """None of what is not ours, and of a line of business that has gone since."""
     try:
         return noun_of_table(name)
@@ -65,7 +75,7 @@ def noun_of(name: str) -> type[Noun] | None:
 
 
 def _column(noun: str, name: str) -> Any:
-    known = noun_of(noun)
+    known = known_noun(noun)
     return inspect(known).columns.get(name) if known else None
 
 
@@ -74,26 +84,26 @@ def _fields(more: Any) -> Mapping[str, Any]:
     return more if isinstance(more, Mapping) else {"more": more} if more else {}
 
 
-def _added(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _field_changes(noun: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """Changed custom fields, one line each; a linked record is shown by its ID."""
     known = field_cache.value.get(noun, ())
     leading, labels = {each.key for each in known if each.kind == "relation"}, {each.key: each.label for each in known}
     for key in dict.fromkeys([*before, *after]):
         if before.get(key) != after.get(key):
             old, new = (
-                f"ID {side[key]}" if key in leading and key in side else _facts(side.get(key))
+                f"ID {side[key]}" if key in leading and key in side else _field_in_words(side.get(key))
                 for side in (before, after)
             )
             yield labels.get(key) or spaced(key), old, new
 
 
-def _facts(value: Any) -> str:
+def _field_in_words(value: Any) -> str:
     if isinstance(value, str) and _INSTANT.fullmatch(value):
         return KINDS["moment"].display(datetime.fromisoformat(value))
     return KINDS["yesno" if isinstance(value, bool) else "facts"].display(value)
 
 
-def _said(noun: str, name: str, side: Mapping[str, Any]) -> str:
+def _value_in_words(noun: str, name: str, side: Mapping[str, Any]) -> str:
     value = side.get(name)
     match value:
         case None | "" | {} | []:
@@ -108,10 +118,10 @@ def _said(noun: str, name: str, side: Mapping[str, Any]) -> str:
             return f"ID {value}"
         case str() if _INSTANT.fullmatch(value):
             return KINDS["moment"].display(datetime.fromisoformat(value))
-    return _in_words(noun, name, value) if isinstance(value, str) else str(value)
+    return _label_of_code(noun, name, value) if isinstance(value, str) else str(value)
 
 
-def _in_words(noun: str, name: str, value: str) -> str:
+def _label_of_code(noun: str, name: str, value: str) -> str:
     """A state and a choice as they are called on the page of the record, and a code as words."""
     found = _column(noun, name)
     if found is None or not (name == "state" or found.info.get("choices")):
@@ -120,7 +130,7 @@ def _in_words(noun: str, name: str, value: str) -> str:
     return it.option_label(value) if value in it.choices else value
 
 
-def called(noun: str | None, id: int | None, *, by_name: object) -> str:
+def record_label(noun: str | None, id: int | None, *, by_name: object) -> str:
     """What a row is about: by its name to whoever may open it, and by its number to everybody else."""
     if noun is None or id is None:
         return "–"
@@ -128,21 +138,21 @@ def called(noun: str | None, id: int | None, *, by_name: object) -> str:
     return str(row) if row is not None else f"{db.label_of_table(noun)} {id}"
 
 
-def names_of(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
+def record_names(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
     """The names of the records behind these changes, if the reader can open them: one query per noun."""
     ids: dict[str, set[int]] = {}
     for each in changes:
         ids.setdefault(each.noun, set()).add(each.row_id)
     names: dict[tuple[str, int], str] = {}
     for name, its in ids.items():
-        noun: Any = noun_of(name)
+        noun: Any = known_noun(name)
         if noun and resource_of(noun) and access.actor().may(noun, "read"):
             rows = session.scalars(access.visible_rows(noun).where(noun.id.in_(its))).unique()
             names |= {(name, row.id): str(row) for row in rows}
     return names
 
 
-def door_to(noun: type[Any] | str, id: int | None) -> str | None:
+def record_url(noun: type[Any] | str, id: int | None) -> str | None:
     """Where a row of another noun is shown, if there is such a page and the reader may open it."""
     named = [each for each in registered_resources() if noun in (each.noun, each.name)]
     if not named or id is None or not access.actor().may(named[0].noun, "read"):

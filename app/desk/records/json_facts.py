@@ -8,17 +8,17 @@ from typing import Any
 
 from sqlalchemy import inspect
 
-from app.desk.records.history import door_to
+from app.desk.records.history import record_url
 from app.kernel.db import spaced
 from app.money.sums.amount import Money
 from app.money.sums.price import Price
 
-_LEFT = {"what", "noun", "row_id"}
-_PRICED = {"label", "listed", "off", "net", "quantity", "code", "taxes", "rates", "total"}
+_LINK_KEYS = {"what", "noun", "row_id"}
+_PRICE_KEYS = {"label", "listed", "off", "net", "quantity", "code", "taxes", "rates", "total"}
 
 
 @dataclass(frozen=True)
-class Alike:
+class FactTable:
     """Things that all have the same few names."""
 
     names: dict[str, str]  # and what a person calls each
@@ -26,37 +26,39 @@ class Alike:
 
 
 @dataclass(frozen=True)
-class Left:
+class FactLink:
     """Something that was done, and where the row is that it left."""
 
     what: str
     url: str | None
 
 
-def readable(row: Any, value: Any) -> Any:
+def readable_facts(row: Any, value: Any) -> Any:
     """The same facts, with a Price, Money or Alike wherever one lies in them."""
     if isinstance(value, Mapping):
         if value.keys() == {"amount", "currency"}:
             return Money(value["amount"], value["currency"])
-        return {name: readable(row, each) for name, each in value.items()}
+        return {name: readable_facts(row, each) for name, each in value.items()}
     if isinstance(value, list):
-        return _listed(row, value)
+        return _readable_list(row, value)
     return value
 
 
-def _listed(row: Any, value: list[Any]) -> Any:
+def _readable_list(row: Any, value: list[Any]) -> Any:
     if not value or not all(isinstance(each, Mapping) for each in value):
-        return [readable(row, each) for each in value]
+        return [readable_facts(row, each) for each in value]
     names = value[0].keys()
-    if names == _LEFT:
-        return [Left(each["what"], door_to(each["noun"], each["row_id"]) if each["noun"] else None) for each in value]
+    if names == _LINK_KEYS:
+        return [
+            FactLink(each["what"], record_url(each["noun"], each["row_id"]) if each["noun"] else None) for each in value
+        ]
     if any(each.keys() != names for each in value):
-        return [readable(row, each) for each in value]
-    if names == _PRICED and (currency := _currency(row)):
+        return [readable_facts(row, each) for each in value]
+    if names == _PRICE_KEYS and (currency := _currency(row)):
         return Price.from_json(value, currency)
-    return Alike(
+    return FactTable(
         {name: type(row).fact_labels.get(name) or spaced(name) for name in names},
-        [{name: readable(row, each) for name, each in thing.items()} for thing in value],
+        [{name: readable_facts(row, each) for name, each in thing.items()} for thing in value],
     )
 
 

@@ -10,17 +10,17 @@ from sqlalchemy import Select, inspect, select
 from app.desk.declare.column import Column
 from app.desk.declare.resource import Resource, listed_below, resource_of
 from app.desk.lists.filters import Condition
-from app.desk.lists.query import Asked, newest, with_neighbours
+from app.desk.lists.query import ListQuery, load_related, newest_rows
 from app.kernel.access import LEVELS, Actor, actor, scope_condition
 from app.kernel.db import Noun, noun_of_table, session, stable_name
 from app.kernel.feature import is_on
 
-AT_ONCE = 20
+LATEST = 20
 FEW = 8  # of those that lead to a row: all of them are a click away
 COLUMNS = 6
 
 
-class Related:
+class RelatedList:
     """Along relations ("payments.refunds"), or, where a noun says `noun` and `row_id`, by being about the row ("bill")."""
 
     def __init__(self, noun: type[Noun], path: str) -> None:
@@ -64,12 +64,12 @@ class Related:
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
         """The latest ones, and whether there are more."""
         statement = (
-            with_neighbours(self.target, self._belonging(row), self.columns)
+            load_related(self.target, self._belonging(row), self.columns)
             .order_by(self.target.id.desc())
-            .limit(AT_ONCE + 1)
+            .limit(LATEST + 1)
         )
         found = [*session.scalars(statement).unique()]
-        return found[:AT_ONCE], len(found) > AT_ONCE
+        return found[:LATEST], len(found) > LATEST
 
     def _belonging(self, row: Noun) -> Select[Any]:
         first: Any = self.chain[0]
@@ -79,16 +79,16 @@ class Related:
         mine = [first.noun == row.__tablename__, first.row_id == row.id] if self.about else [first.id == row.id]
         return statement.where(*mine, *(scope_condition(each) for each in self.chain))
 
-    def all(self, row: Noun) -> str:
+    def list_url(self, row: Noun) -> str:
         """Where all of them are listed, if they are."""
         return ""
 
-    def add(self, row: Noun) -> str:
+    def add_url(self, row: Noun) -> str:
         """The form for one more, for whoever may add one."""
         return ""
 
 
-class Below(Related):
+class ListedBelow(RelatedList):
     """Rows of a noun whose declaration says that they stand below what one of their relations leads to."""
 
     def __init__(self, resource: Resource, column: Column) -> None:
@@ -101,31 +101,33 @@ class Below(Related):
         return super().is_for(who) and LEVELS.index(self.column.level) >= LEVELS.index("read")
 
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
-        found = newest(self.its, self._asked(row), self.columns, FEW + 1)
+        found = newest_rows(self.its, self._asked(row), self.columns, FEW + 1)
         return found[:FEW], len(found) > FEW
 
-    def all(self, row: Noun) -> str:
-        asked: dict[str, Any] = {**self._asked(row).args()}
-        return url_for(self.its.front, **asked)
+    def list_url(self, row: Noun) -> str:
+        asked: dict[str, Any] = {**self._asked(row).address_args()}
+        return url_for(self.its.page_endpoint, **asked)
 
-    def add(self, row: Noun) -> str:
+    def add_url(self, row: Noun) -> str:
         if not (self.its.column(self.path, self.its.add) and is_on(self.its.part) and actor().may(self.target, "add")):
             return ""
         filled_in: dict[str, Any] = {self.path: row.id}
         return url_for(f"{stable_name(self.target)}Screens.add", **filled_in)
 
-    def _asked(self, row: Noun) -> Asked:
-        return Asked(groups=((Condition(self.path, "is", str(row.id)),),))
+    def _asked(self, row: Noun) -> ListQuery:
+        return ListQuery(groups=((Condition(self.path, "is", str(row.id)),),))
 
 
-def related(resource: Resource, row: Noun, who: Actor) -> tuple[list[tuple[Related, list[Any], bool]], list[str]]:
+def related_lists(
+    resource: Resource, row: Noun, who: Actor
+) -> tuple[list[tuple[RelatedList, list[Any], bool]], list[str]]:
     """What its own declaration names first, then what names it; and what could lead to it, and does not yet."""
     every = [
-        *(Related(resource.noun, path) for path in resource.related),
-        *(Below(*each) for each in listed_below(resource.noun)),
+        *(RelatedList(resource.noun, path) for path in resource.related),
+        *(ListedBelow(*each) for each in listed_below(resource.noun)),
     ]
     found = [(each, *each.rows(row)) for each in every if each.is_for(who)]
-    lacking = [each for each, rows, _ in found if isinstance(each, Below) and not rows and not each.add(row)]
+    lacking = [each for each, rows, _ in found if isinstance(each, ListedBelow) and not rows and not each.add_url(row)]
     return [each for each in found if each[0] not in lacking], [
         each.its.label for each in lacking if is_on(each.its.part)
     ]

@@ -15,7 +15,7 @@ from app.kernel.access import actor
 from app.kernel.db import Noun, noun_of_table, session
 from app.kernel.errors import Invalid, Refused
 
-WHILE = timedelta(minutes=15)
+EDITABLE_FOR = timedelta(minutes=15)
 LONGEST = 4000
 
 
@@ -36,22 +36,28 @@ class Remark(Noun):
     def write(cls, row: Noun, words: str, names: set[str] | None = None) -> Self:
         """Whoever is named in it hears of it; `names` says who that is where not all of the words are their writer's own."""
         who = actor()
-        made = cls(noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked(words))
+        made = cls(
+            noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked_words(words)
+        )
         session.add(made)
         made._tell(row, mentioned_names(made.words) if names is None else names)
         return made
 
-    def rewrite(self, words: str) -> None:
+    def edit_words(self, words: str) -> None:
         self.lock()
         if not self.is_open:
             raise Refused("A note can only be edited by its author, within 15 minutes. Add another note instead.")
-        before, self.words, self.edited_at = mentioned_names(self.words), _checked(words), clock.now()
+        before, self.words, self.edited_at = mentioned_names(self.words), _checked_words(words), clock.now()
         self._tell(noun_of_table(self.noun).get(self.row_id), mentioned_names(self.words) - before)
 
     @property
     def is_open(self) -> bool:
         """For whoever is here, still."""
-        return self.user_id is not None and self.user_id == actor().user_id and clock.now() - self.created_at < WHILE
+        return (
+            self.user_id is not None
+            and self.user_id == actor().user_id
+            and clock.now() - self.created_at < EDITABLE_FOR
+        )
 
     def _tell(self, row: Noun, names: set[str]) -> None:
         """Who is named hears of it, if the record is theirs to read; nobody is told that it is not."""
@@ -60,7 +66,7 @@ class Remark(Noun):
                 notify_user(user, "mention", f"{self.name} mentioned you on {row}.", row=row)
 
 
-def _checked(words: str) -> str:
+def _checked_words(words: str) -> str:
     said = words.replace("\r\n", "\n").strip()
     if not said:
         raise Invalid.for_fields({"words": "Enter a note."})

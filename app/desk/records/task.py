@@ -25,7 +25,7 @@ SOON = 20
 
 
 @dataclass(frozen=True)
-class Whom:
+class Assignee:
     who: str = asked("Assignee", help="A user name, such as dina.")
 
 
@@ -100,8 +100,8 @@ class Task(Noun):
     def open_again(self) -> None:
         """Opens the task again."""
 
-    @move("open", by=HANDS, label="Reassign", asks=Whom)
-    def hand_over(self, asked: Whom) -> None:
+    @move("open", by=HANDS, label="Reassign", asks=Assignee)
+    def hand_over(self, asked: Assignee) -> None:
         """Gives the task to another team member, who is notified."""
         self.who = find_colleague(asked.who, self.record)
         self.reminded_on = None

@@ -43,7 +43,7 @@ def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
     entries = [
         Entry(kind, at, it)
         for kind, (statement, moment) in kinds.items()
-        for it, at in _read(row, statement, moment, end)
+        for it, at in _entries_before(row, statement, moment, end)
     ]
     entries.sort(key=lambda each: (each.at, each.it.id), reverse=True)
     shown = entries[:AT_ONCE]
@@ -51,7 +51,7 @@ def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
 
 
 def _sources(row: Noun) -> dict[str, Source]:
-    return {kind: source for kind, source in _EVERY.items() if row.audited or kind != "changes"}
+    return {kind: source for kind, source in _SOURCES.items() if row.audited or kind != "changes"}
 
 
 def _source(noun: Any, moment: Any) -> Source:
@@ -60,14 +60,14 @@ def _source(noun: Any, moment: Any) -> Source:
 
 
 # Put together once: every record asks them.
-_EVERY: dict[str, Source] = {
+_SOURCES: dict[str, Source] = {
     "remarks": _source(Remark, Remark.created_at),
     "messages": _source(Message, func.coalesce(Message.sent_at, Message.due_at)),
     "changes": _source(Change, Change.created_at),
 }
 
 
-def _read(row: Noun, statement: Any, moment: Any, end: datetime | None) -> list[Any]:
+def _entries_before(row: Noun, statement: Any, moment: Any, end: datetime | None) -> list[Any]:
     older = statement.where(moment < end) if end else statement
     return [*session.execute(older, {"noun": row.__tablename__, "row_id": row.id}).unique()]
 

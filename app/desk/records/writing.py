@@ -10,23 +10,23 @@ from sqlalchemy.types import String
 
 from app.desk.declare.column import Column
 from app.desk.declare.resource import resource_of
-from app.desk.lists.archive import is_away
-from app.desk.lists.filters import containing
+from app.desk.lists.archive import is_archived
+from app.desk.lists.filters import like_pattern
 from app.kernel import access
 from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.feature import is_on
 
-MANY = 50  # more rows than this are searched for, not listed in a select
+MOST_OPTIONS = 50  # more rows than this are searched for, not listed in a select
 
 
-class Stranding(Refused):
+class AffectsOthers(Refused):
     """What others have would be left behind: said once, with what it is, and done when they are sure."""
 
     code = "strands"
 
 
-class Overtaken(Refused):
+class EditConflict(Refused):
     """Somebody else was quicker. What they wrote is shown beside what was typed, and saving again is then a choice."""
 
     code = "overtaken"
@@ -37,7 +37,7 @@ def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> 
     with transaction():
         require_feature(row)
         _require_current(row, given)
-        values, wrong = _read_all([each for each in columns if not _stays(each, row, given)], given)
+        values, wrong = _parse_all([each for each in columns if not _is_unchanged(each, row, given)], given)
         for column, value in values.items():
             try:
                 column.assign(row, value)
@@ -49,7 +49,7 @@ def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> 
             row.tidy()
         session.add(row)
         access.require_in_scope(row)
-        _require_nobody_stranded(row, given)
+        _require_others_unaffected(row, given)
 
 
 def delete_row(row: Any, given: Mapping[str, Any]) -> None:
@@ -57,10 +57,10 @@ def delete_row(row: Any, given: Mapping[str, Any]) -> None:
     with transaction():
         session.delete(row)
         session.flush()
-        _require_nobody_stranded(row, given)
+        _require_others_unaffected(row, given)
 
 
-def _stays(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
+def _is_unchanged(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
     """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
     if column.kind == "picture":
         return not getattr(given.get(column.path), "filename", "")
@@ -74,7 +74,7 @@ def require_feature(row: Any) -> None:
         raise Refused(f"{resource.label} are turned off. An administrator can turn them on under “Features”.")
 
 
-def _require_nobody_stranded(row: Any, given: Mapping[str, Any]) -> None:
+def _require_others_unaffected(row: Any, given: Mapping[str, Any]) -> None:
     resource = resource_of(type(row))
     if resource is None or resource.strands is None or given.get("sure") in (True, "yes", "true"):
         return
@@ -84,10 +84,10 @@ def _require_nobody_stranded(row: Any, given: Mapping[str, Any]) -> None:
             if len(left) == 1
             else f"{len(left)} records, which stay as they are. Review them"
         )
-        raise Stranding(f"This affects {many}, then confirm.", fields=left)
+        raise AffectsOthers(f"This affects {many}, then confirm.", fields=left)
 
 
-def _read_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
+def _parse_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
     """What could be read, and what is wrong with the rest."""
     values, wrong = {}, {}
     with session.no_autoflush:
@@ -105,7 +105,7 @@ def _require_current(row: Any, given: Mapping[str, Any]) -> None:
     row.lock()
     seen = str(given.get("version", row.version))
     if seen != str(row.version):
-        raise Overtaken(
+        raise EditConflict(
             "Someone else changed this while you were editing. Review their changes below, then save to keep yours."
         )
 
@@ -115,11 +115,11 @@ def selectable_rows(target: type[Noun], words: str = "") -> list[Any]:
     statement = access.visible_rows(target)
     resource = resource_of(target)
     if resource and resource.archive:
-        statement = statement.where(not_(is_away(target)))
+        statement = statement.where(not_(is_archived(target)))
     named = [each for each in (resource.search if resource else []) if len(each.steps) == 1]
     if words:
-        texts: list[Any] = [cast(each.expression(target), String).ilike(containing(words)) for each in named] or [
+        texts: list[Any] = [cast(each.expression(target), String).ilike(like_pattern(words)) for each in named] or [
             cast(target.id, String) == words
         ]
         statement = statement.where(or_(*texts))
-    return [*session.scalars(statement.order_by(target.id).limit(MANY)).unique()]
+    return [*session.scalars(statement.order_by(target.id).limit(MOST_OPTIONS)).unique()]

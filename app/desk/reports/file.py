@@ -9,7 +9,7 @@ from flask import current_app
 
 from app.desk.declare import column
 from app.desk.declare.report import Report
-from app.desk.lists.export import MOST, XLSX, csv_of, workbook
+from app.desk.lists.export import MOST_ROWS, XLSX, csv_chunks, xlsx_file
 from app.desk.reports import pdf
 from app.desk.reports.pdf import ReportPdf
 from app.kernel import access, clock
@@ -36,10 +36,10 @@ def report_pdf(report: Report, asked: Any) -> bytes:
 
 def report_workbook(report: Report, asked: Any) -> IO[bytes]:
     """Build the workbook. Refuse one that cannot hold all rows, because its totals would not match."""
-    table = report.table(asked, at_once=MOST)
-    if table.count > MOST:
+    table = report.table(asked, at_once=MOST_ROWS)
+    if table.count > MOST_ROWS:
         raise Refused(
-            f"This report has {table.count:,} rows. An Excel file can hold {MOST:,}. "
+            f"This report has {table.count:,} rows. An Excel file can hold {MOST_ROWS:,}. "
             "Choose a shorter period, or export as CSV."
         )
     verdict = report.verdict(asked) if report.verdict else None
@@ -50,7 +50,7 @@ def report_workbook(report: Report, asked: Any) -> IO[bytes]:
         ("Rows", f"{table.count:,}"),
         ("Created", _created_line()),
     ]
-    return workbook(
+    return xlsx_file(
         report.columns, table.rows, table.totals, [*summary, ("Result", verdict.words)] if verdict else summary
     )
 
@@ -64,7 +64,7 @@ def report_attachment(report: Report, asked: Any, kind: str) -> Attachment:
             with report_workbook(report, asked) as file:
                 content, mimetype = file.read(), XLSX
         case _:
-            content, mimetype = _joined_lines(csv_of(report.lines(asked))), "text/csv"
+            content, mimetype = _joined_lines(csv_chunks(report.lines(asked))), "text/csv"
     if len(content) > MAX_ATTACHMENT:
         raise Refused(_TOO_LARGE)
     return Attachment(f"{report.name}.{kind}", mimetype, content)

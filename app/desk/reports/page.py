@@ -22,11 +22,11 @@ from flask_appbuilder.api import BaseApi
 from flask_appbuilder.security.decorators import has_access, permission_name, protect
 
 from app.desk.declare.report import Report, Table
-from app.desk.lists.export import XLSX, csv_of
+from app.desk.lists.export import XLSX, csv_chunks
 from app.desk.notices.colleague import name_of
 from app.desk.pages.rest import Api
-from app.desk.records.history import door_to
-from app.desk.records.writing import MANY, selectable_rows
+from app.desk.records.history import record_url
+from app.desk.records.writing import MOST_OPTIONS, selectable_rows
 from app.desk.reports.file import report_pdf, report_workbook
 from app.desk.reports.subscription import Schedule, Subscription
 from app.desk.sign_in import security
@@ -71,7 +71,7 @@ class ReportPage(BaseView):
         """Stream the rows as CSV, safe to open in a spreadsheet."""
         lines = self.report.lines(self.report.parse(_query_values()))
         headers = {"Content-Disposition": f'attachment; filename="{self.report.name}.csv"'}
-        return Response(stream_with_context(csv_of(lines)), mimetype="text/csv", headers=headers)
+        return Response(stream_with_context(csv_chunks(lines)), mimetype="text/csv", headers=headers)
 
     @expose("/export.xlsx")
     @has_access
@@ -157,8 +157,8 @@ class ReportPage(BaseView):
             report=self.report,
             endpoint=self.endpoint,
             selectable_rows=selectable_rows,
-            many=MANY,
-            door_to=door_to,
+            many=MOST_OPTIONS,
+            record_url=record_url,
             **context,
         )
 
@@ -207,8 +207,12 @@ def _totals_json(table: Table) -> dict[str, Any]:
 
 
 def page_of(report: Report) -> type[ReportPage]:
-    body = {"report": report, "route_base": f"/desk/reports/{report.name}", "class_permission_name": report.right}
-    return type(f"{report.right}Page", (ReportPage,), body)
+    body = {
+        "report": report,
+        "route_base": f"/desk/reports/{report.name}",
+        "class_permission_name": report.permission_name,
+    }
+    return type(f"{report.permission_name}Page", (ReportPage,), body)
 
 
 def endpoint_of(report: Report) -> type[ReportEndpoint]:
@@ -218,7 +222,7 @@ def endpoint_of(report: Report) -> type[ReportEndpoint]:
     get.__doc__ = report.note
     asked = cast(Any, expose(f"/{report.name}", methods=["GET"])(protect()(permission_name("get")(get))))
     return type(
-        f"{report.right}Endpoint",
+        f"{report.permission_name}Endpoint",
         (ReportEndpoint,),
-        {"report": report, "class_permission_name": report.right, "get": asked},
+        {"report": report, "class_permission_name": report.permission_name, "get": asked},
     )

@@ -508,7 +508,7 @@ def write_roles(desk: Any) -> None:
                 for resource in registered_resources()
                 for verb in resource.rights(name) & {*resource.verbs}
             }
-            wanted |= {(f"{_CAN}read", each.right) for each in asked if name in each.roles}
+            wanted |= {(f"{_CAN}read", each.permission_name) for each in asked if name in each.roles}
             own = {(f"{_CAN}{verb}", view) for verb, view in _OWN_PAGES}
             desk.sm.find_role(name).permissions = _stored_permissions(wanted | own)
 
@@ -523,7 +523,7 @@ def _write_permissions(desk: Any, asked: Iterable[Any]) -> None:
     wanted |= {
         (_CAN + verb, stable_name(resource.noun)) for resource in registered_resources() for verb in resource.verbs
     }
-    wanted |= {(f"{_CAN}read", each.right) for each in asked}
+    wanted |= {(f"{_CAN}read", each.permission_name) for each in asked}
     view, _, mark = SEES.partition(".")
     wanted |= {(mark + name, view) for name in declared_roles()}
     with transaction():

@@ -147,7 +147,7 @@ def rights_lines() -> Iterable[RightsLine]:
         yield RightsLine(resource.pack, resource.label, stable_name(resource.noun), verbs, resource.noun)
     asked: list[Any] = [*registered_reports(), *registered_pages()]
     for each in asked:
-        yield RightsLine(each.pack, each.label, each.right, {"read": "Read"})
+        yield RightsLine(each.pack, each.label, each.permission_name, {"read": "Read"})
 
 
 def _custom_roles() -> list[Role]:

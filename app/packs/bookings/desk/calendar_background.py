@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from app.desk.declare.calendar import Span
 from app.desk.declare.page import registered_pages
-from app.desk.pages.calendar import together
+from app.desk.pages.calendar import merge_spans
 from app.kernel import access
 from app.kernel.db import session
 from app.packs.bookings.booking.booking import Booking
@@ -19,14 +19,18 @@ from app.packs.bookings.offer.service import Service
 
 
 def calendar_background(since: datetime, until: datetime) -> Iterator[Span]:
-    yield from together(_free_spans(since, until))
+    yield from merge_spans(_free_spans(since, until))
     yield from _closures(since, until)
 
 
 def _free_spans(since: datetime, until: datetime) -> Iterator[Span]:
     """Times that customers can book, too, with one query per service."""
     new_booking = next(
-        (url_for(each.front) for each in registered_pages() if each.name == "by_phone" and each.is_for(access.actor())),
+        (
+            url_for(each.page_endpoint)
+            for each in registered_pages()
+            if each.name == "by_phone" and each.is_for(access.actor())
+        ),
         "",
     )
     for service in Service.all_offered():

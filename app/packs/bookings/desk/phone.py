@@ -21,7 +21,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.desk.declare import column
 from app.desk.declare.page import Page
-from app.desk.lists.filters import containing
+from app.desk.lists.filters import like_pattern
 from app.kernel import access, clock
 from app.kernel.db import session, transaction
 from app.kernel.errors import Invalid, Missing, Refused
@@ -200,8 +200,8 @@ def _people(call: Call) -> Sequence[Person]:
     found = access.visible_rows(Person)
     for word in words:
         digits = re.sub(r"\D", "", word)
-        somewhere = [each.ilike(containing(word)) for each in (Person.name, Person.email)]
-        found = found.where(or_(*somewhere, *([Person.phone.ilike(containing(digits))] if len(digits) >= 3 else [])))
+        somewhere = [each.ilike(like_pattern(word)) for each in (Person.name, Person.email)]
+        found = found.where(or_(*somewhere, *([Person.phone.ilike(like_pattern(digits))] if len(digits) >= 3 else [])))
     return session.scalars(found.order_by(Person.name, Person.id).limit(MOST_CUSTOMERS)).all()
 
 

@@ -88,7 +88,7 @@ def _day() -> date:
 
 def _page_url(day: date, of: str) -> str:
     query: dict[str, Any] = {"day": day.isoformat() if request.args.get("day") else None, "of": of or None}
-    return url_for(page.front, **query)
+    return url_for(page.page_endpoint, **query)
 
 
 def _entries(day: date, zone: str, chosen: Practitioner | None) -> list[Entry]:
