@@ -181,7 +181,7 @@ def test_signed_nonsense_ends_on_a_list_and_never_in_an_accident(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "app.money.reconcile.settlement.fetch_last", lambda name: None
+        "app.money.reconcile.settlement.import_recent", lambda name: None
     )  # nobody is asked on the wire for ten thousand letters
     answers: Counter[int] = Counter()
     for n in range(LETTERS):
