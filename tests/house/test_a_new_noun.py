@@ -21,9 +21,9 @@ from flask_jwt_extended import create_access_token
 from sqlalchemy import ForeignKey
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app import create_app
-from app.desk import security
-from app.desk.resource import Resource
-from app.desk.sitting import Sitting
+from app.desk.sign_in import security
+from app.desk.declare.resource import Resource
+from app.desk.sign_in.session import StaffSession
 from app.kernel import db
 from app.kernel.access import own
 from app.kernel.db import Noun
@@ -72,7 +72,7 @@ assert ask("kim", "POST", f"{{first}}/take_back").status_code == 409
 assert "/api/v1/loan/{{pk}}/take_back" in client.get("/api/v1/_openapi", headers=tokens["dina"]).get_json()["paths"]
 with client.session_transaction() as cookie:
     cookie["_user_id"], cookie["_fresh"] = str(ids["dina"]), True
-    cookie["sitting"] = Sitting.begin(ids["dina"], address="127.0.0.1", device="the suite")
+    cookie["sitting"] = StaffSession.begin(ids["dina"], address="127.0.0.1", device="the suite")
 for path in ("", "1", "new", "1/edit", "export.csv", "2/do/write_off", "?q=meera&f.state=back"):
     page = client.get("/desk/loan/" + path)
     assert page.status_code == 200, (path, page.status_code, page.text[-2000:])

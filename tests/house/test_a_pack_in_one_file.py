@@ -26,8 +26,8 @@ from datetime import timedelta
 from flask_jwt_extended import create_access_token
 from sqlalchemy import select
 from app import create_app
-from app.desk import security
-from app.desk.sitting import Sitting
+from app.desk.sign_in import security
+from app.desk.sign_in.session import StaffSession
 from app.kernel import clock, db, jobs
 from app.kernel.db import session
 from app.messages.message import Message
@@ -66,7 +66,7 @@ assert ask("dina", "POST", "item/1/lend", name="Lee", email="lee@example.com").s
 def sign_in():
     with client.session_transaction() as cookie:
         cookie["_user_id"], cookie["_fresh"] = str(ids["dina"]), True
-        cookie["sitting"] = Sitting.begin(ids["dina"], address="127.0.0.1", device="the suite")
+        cookie["sitting"] = StaffSession.begin(ids["dina"], address="127.0.0.1", device="the suite")
 
 sign_in()
 for path in (
