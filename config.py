@@ -159,11 +159,13 @@ class Settings:
             _refuse_in_production(self)
         elif self.razorpay_key.startswith("rzp_live_"):
             raise Unsafe(
-                "RAZORPAY_KEY_ID is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key."
+                "RAZORPAY_KEY_ID is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use "
+                "a test key."
             )
         elif self.stripe_key.startswith(_STRIPE_LIVE):
             raise Unsafe(
-                "STRIPE_SECRET_KEY is a live key, but FRONTDESK_ENV is not production: real cards would be charged. Use a test key."
+                "STRIPE_SECRET_KEY is a live key, but FRONTDESK_ENV is not production: real cards would be charged. "
+                "Use a test key."
             )
         return self
 
@@ -269,22 +271,26 @@ def _refuse_unsafe(it: Settings) -> None:
         raise Unsafe(f"FRONTDESK_ENV is {it.env!r}. Set it to one of production, demo, test.")
     if len(it.secret_key) < 32:
         raise Unsafe(
-            "SECRET_KEY is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            "SECRET_KEY is shorter than 32 characters. Create one with: python3 -c 'import secrets; "
+            "print(secrets.token_urlsafe(48))'"
         )
     if not it.database_url.startswith("postgresql"):
         raise Unsafe(
-            "DATABASE_URL is not a PostgreSQL address. Frontdesk relies on PostgreSQL constraints to keep bookings and money consistent."
+            "DATABASE_URL is not a PostgreSQL address. Frontdesk relies on PostgreSQL constraints to keep bookings "
+            "and money consistent."
         )
     if it.timezone not in available_timezones():
         raise Unsafe(f"BUSINESS_TIMEZONE is {it.timezone!r}. Set it to an IANA time zone, such as Asia/Kolkata.")
     if any(len(each) < 32 for each in it.data_keys):
         raise Unsafe(
-            "A key in DATA_KEYS is shorter than 32 characters. Create one with: python3 -c 'import secrets; print(secrets.token_urlsafe(48))'"
+            "A key in DATA_KEYS is shorter than 32 characters. Create one with: python3 -c 'import secrets; "
+            "print(secrets.token_urlsafe(48))'"
         )
     for each in it.embed_on:
         if not re.fullmatch(r"https?://[a-z0-9.-]+(:\d+)?", each):
             raise Unsafe(
-                f"EMBED_ON contains {each!r}, which is not an origin such as https://www.example.com. Leave out paths, wildcards and trailing slashes."
+                f"EMBED_ON contains {each!r}, which is not an origin such as https://www.example.com. Leave out "
+                "paths, wildcards and trailing slashes."
             )
     _refuse_incomplete_sign_in(it)
     _refuse_unsafe_gateways(it)
@@ -295,7 +301,8 @@ def _refuse_incomplete_sign_in(it: Settings) -> None:
     """Those who say who somebody is: each is whole, and can be told from the others."""
     if len({len(it.oauth_names), len(it.oauth_issuers), len(it.oauth_clients), len(it.oauth_secrets)}) > 1:
         raise Unsafe(
-            "OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET must have the same number of entries, in the same order."
+            "OAUTH_NAME, OAUTH_ISSUER, OAUTH_CLIENT_ID and OAUTH_CLIENT_SECRET must have the same number of entries, "
+            "in the same order."
         )
     keys = [re.sub(r"[^a-z0-9]+", "", each.lower()) for each in it.oauth_names]
     if not all(keys) or len({*keys}) < len(keys):
@@ -310,11 +317,13 @@ def _refuse_incomplete_channels(it: Settings) -> None:
         raise Unsafe("Neither SMTP_HOST nor SANDBOX_URL is set, so no email could be sent. Set one of them.")
     if it.whatsapp_phone_id and not (it.whatsapp_token and it.whatsapp_app_secrets and it.whatsapp_verify_token):
         raise Unsafe(
-            "WHATSAPP_PHONE_ID needs WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: without them, anyone could fake the status of a message."
+            "WHATSAPP_PHONE_ID needs WHATSAPP_TOKEN, WHATSAPP_APP_SECRET and WHATSAPP_VERIFY_TOKEN: without them, "
+            "anyone could fake the status of a message."
         )
     if it.google_refresh_token and not (it.google_client and it.google_secret):
         raise Unsafe(
-            "GOOGLE_REFRESH_TOKEN needs GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google accepts the token only together with them."
+            "GOOGLE_REFRESH_TOKEN needs GOOGLE_CLIENT_ID and GOOGLE_CLIENT_SECRET: Google accepts the token only "
+            "together with them."
         )
     if it.jitsi_url and not it.jitsi_url.startswith("https://"):
         raise Unsafe("JITSI_URL does not start with https://: meetings would not be encrypted.")
@@ -328,11 +337,13 @@ def _refuse_unsafe_gateways(it: Settings) -> None:
     """Keys with which money would be lost, or taken from nobody."""
     if it.razorpay_key and not (it.razorpay_secret and it.razorpay_webhook_secrets):
         raise Unsafe(
-            "RAZORPAY_KEY_ID needs RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: without them, an unsigned webhook could confirm a booking."
+            "RAZORPAY_KEY_ID needs RAZORPAY_KEY_SECRET and RAZORPAY_WEBHOOK_SECRET: without them, an unsigned webhook "
+            "could confirm a booking."
         )
     if it.stripe_key and not it.stripe_key.startswith((*_STRIPE_LIVE, *_STRIPE_TEST)):
         raise Unsafe(
-            "STRIPE_SECRET_KEY is not a Stripe secret key. Use a key that starts with sk_ or rk_, not the publishable key."
+            "STRIPE_SECRET_KEY is not a Stripe secret key. Use a key that starts with sk_ or rk_, not the publishable "
+            "key."
         )
     if it.stripe_key and not it.stripe_webhook_secrets:
         raise Unsafe(
@@ -340,15 +351,18 @@ def _refuse_unsafe_gateways(it: Settings) -> None:
         )
     if it.sandbox_url and it.razorpay_key.startswith("rzp_live_"):
         raise Unsafe(
-            "SANDBOX_URL and a live RAZORPAY_KEY_ID are both set. The sandbox cannot run with live keys. Unset one of them."
+            "SANDBOX_URL and a live RAZORPAY_KEY_ID are both set. The sandbox cannot run with live keys. Unset one of "
+            "them."
         )
     if it.sandbox_url and it.stripe_key.startswith(_STRIPE_LIVE):
         raise Unsafe(
-            "SANDBOX_URL and a live STRIPE_SECRET_KEY are both set. The sandbox cannot run with live keys. Unset one of them."
+            "SANDBOX_URL and a live STRIPE_SECRET_KEY are both set. The sandbox cannot run with live keys. Unset one "
+            "of them."
         )
     if not it.razorpay_key and not it.stripe_key:
         raise Unsafe(
-            "None of RAZORPAY_KEY_ID, STRIPE_SECRET_KEY and SANDBOX_URL is set, so customers could not pay. Set one of them."
+            "None of RAZORPAY_KEY_ID, STRIPE_SECRET_KEY and SANDBOX_URL is set, so customers could not pay. Set one "
+            "of them."
         )
 
 
@@ -357,15 +371,18 @@ def _refuse_in_production(it: Settings) -> None:
         raise Unsafe("SANDBOX_URL is set in production: anyone could mark a booking as paid. Unset it.")
     if it.razorpay_key.startswith("rzp_test_"):
         raise Unsafe(
-            "RAZORPAY_KEY_ID is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key."
+            "RAZORPAY_KEY_ID is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without "
+            "payment. Use a live key."
         )
     if it.stripe_key.startswith(_STRIPE_TEST):
         raise Unsafe(
-            "STRIPE_SECRET_KEY is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without payment. Use a live key."
+            "STRIPE_SECRET_KEY is a test key, but FRONTDESK_ENV is production: bookings would be confirmed without "
+            "payment. Use a live key."
         )
     if not it.data_keys:
         raise Unsafe(
-            "DATA_KEYS is not set, so sensitive answers from customers could not be encrypted. See .env.example for how to create a key."
+            "DATA_KEYS is not set, so sensitive answers from customers could not be encrypted. See .env.example for "
+            "how to create a key."
         )
     if {it.secret_key, it.old_secret_key} & {*it.data_keys}:
         raise Unsafe(
@@ -373,11 +390,13 @@ def _refuse_in_production(it: Settings) -> None:
         )
     if any(not each.startswith("https://") for each in it.embed_on):
         raise Unsafe(
-            "EMBED_ON contains an origin that does not start with https://. In production, an attacker on the network could change the page around the booking form."
+            "EMBED_ON contains an origin that does not start with https://. In production, an attacker on the network "
+            "could change the page around the booking form."
         )
     if any(not each.startswith("https://") for each in it.oauth_issuers):
         raise Unsafe(
-            "OAUTH_ISSUER does not start with https://. In production, an attacker on the network could sign in as any user."
+            "OAUTH_ISSUER does not start with https://. In production, an attacker on the network could sign in as "
+            "any user."
         )
     if not it.base_url.startswith("https://"):
         raise Unsafe(

@@ -1,4 +1,4 @@
-"""Does the jobs; start as many as you need. Redis only says that there is work: what the work is stands in the database."""
+"""Worker: the RQ process that runs background jobs; start as many as you need. The jobs are rows in the database."""
 
 from __future__ import annotations
 

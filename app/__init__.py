@@ -79,7 +79,7 @@ def _words_of(pack: Pack, name: str) -> str:
 
 
 def _admit(app: Flask, csrf: CSRFProtect, blueprint: Blueprint) -> None:
-    """Programs bring no cookie of ours, and within a stranger's page we hear none: nothing to borrow there. Everybody else brings a form's token."""
+    """Register a blueprint. Programs and embedded pages send no cookie of ours, so they need no CSRF token."""
     if (blueprint.url_prefix or "").startswith(("/api", "/sandbox", frame.FRAMED)):
         csrf.exempt(blueprint)
     app.register_blueprint(blueprint)
@@ -114,7 +114,7 @@ def _read_snapshot() -> None:
 
 
 def _as_told(settings: Settings, told: Mapping[str, Any]) -> Settings:
-    """A state that is written down without a tax number does not stand above the one that the environment's tax number is of."""
+    """Apply what staff entered. A region without a tax number does not replace the region of the configured number."""
     kept = (
         {"logo"} if told.get("business_tax_number") or not settings.business_tax_number else {"logo", "business_region"}
     )
@@ -139,10 +139,11 @@ def _say_who_we_are(app: Flask, it: Settings, logo: str = "") -> None:
 
 
 def _refuse_wrong_papers(it: Settings) -> None:
-    """What is printed on every invoice is right from the first one on: a number that was issued cannot be taken back."""
+    """Check what is printed on invoices at start-up: an issued document cannot be changed."""
     if it.business_tax_number and it.country == "IN" and not is_gstin(it.business_tax_number):
         raise Unsafe(
-            "BUSINESS_TAX_NUMBER is not a GSTIN. Enter all 15 characters, including a correct check character, such as 29AAGCB7383J1Z4."
+            "BUSINESS_TAX_NUMBER is not a GSTIN. Enter all 15 characters, including a correct check character, such "
+            "as 29AAGCB7383J1Z4."
         )
     if it.business_tax_number and it.country == "IN" and it.business_region != it.business_tax_number[:2]:
         raise Unsafe("BUSINESS_REGION must be the first two digits of BUSINESS_TAX_NUMBER, which name its state.")
@@ -209,7 +210,8 @@ def _places(it: Settings) -> Iterator[place.Place]:
             yield Google(practice=it.base_url, keys=keys, calendar=it.google_calendar, url=it.google_url)
         except (OSError, ValueError):
             raise Unsafe(
-                "GOOGLE_SERVICE_ACCOUNT is not valid. Set it to the path of a service account’s key file, or to the content of that file."
+                "GOOGLE_SERVICE_ACCOUNT is not valid. Set it to the path of a service account’s key file, or to the "
+                "content of that file."
             ) from None
     if it.jitsi_url:
         yield Jitsi(it.jitsi_url)

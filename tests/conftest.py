@@ -69,7 +69,7 @@ CAST = {
 }
 
 
-# Whole programs, a browser, and days by the hundred: what takes longest begins first, so that no core stands idle at the end.
+# The longest tests begin first, so that no core is idle at the end: whole programs, browsers, days by the hundred.
 LONGEST = ("stories", "proof", "house", "deploy")
 
 
@@ -126,7 +126,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         }
 
 
-# Below those that the system lends to whoever calls out, and for each process a hundred of its own: what is free now is still free when a server wants it.
+# Ports below those that the system gives to outgoing connections, a hundred for each process: they stay free.
 _ports = count(10_000 + os.getpid() % 200 * 100)
 
 
@@ -186,7 +186,7 @@ def _keep_a_copy(url: str) -> None:
 
 
 def _as_patient_as_the_suite(connection: Any, record: Any) -> None:
-    """How long somebody waits for a lock decides nothing here: a busy machine is slow. And what was asked once is planned for all tests."""
+    """Wait for locks as long as a busy machine needs, and keep prepared statements for all tests."""
     with connection.cursor() as cursor:
         cursor.execute(f"set lock_timeout = '{PATIENCE}s'; set plan_cache_mode = force_generic_plan")
     connection.commit()
@@ -195,7 +195,7 @@ def _as_patient_as_the_suite(connection: Any, record: Any) -> None:
 
 @pytest.fixture(scope="session")
 def copied(built: Flask, environment: dict[str, str]) -> Callable[[str], dict[str, str]]:
-    """The environment of a house of its own, migrated already: for a program that declares nouns which the suite must not know."""
+    """Migrate a database for a program that declares nouns which the suite must not know; return its environment."""
 
     def copied(name: str) -> dict[str, str]:
         with db.engine().connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
@@ -231,7 +231,7 @@ REMEMBERED = {
 
 
 def sweep(kept: Sequence[str]) -> None:
-    """An empty house again, counting from one. Only what was written to is emptied, which is ten times faster than all of it."""
+    """Empty the database and count from one again. Only tables that were written to are emptied: ten times faster."""
     with db.engine().begin() as connection:
         # The history refuses to be emptied, as it should; a suite that begins anew has to say that it is one.
         connection.execute(text("set local session_replication_role = replica"))
@@ -241,7 +241,8 @@ def sweep(kept: Sequence[str]) -> None:
         # What was written and taken back has counted too. `alter sequence … restart` would write a new file for each.
         connection.execute(
             text(
-                "select setval(format('%I', sequencename), 1, false) from pg_sequences where last_value is not null and sequencename not like 'ab@_%' escape '@'"
+                "select setval(format('%I', sequencename), 1, false) from pg_sequences where last_value is not null "
+                "and sequencename not like 'ab@_%' escape '@'"
             )
         )
     if REMEMBERED & {*touched}:
@@ -262,7 +263,7 @@ def _quiet_if_used(settings: Settings, fixtures: Collection[str]) -> None:
     _used["sandbox"] = uses
 
 
-# How a stranger who brings nothing by himself is told so, in the sandbox's own file: no webhooks, no reports of messages.
+# Tells the sandbox, in its own file, to send nothing by itself: no webhooks, no delivery reports.
 _SILENT = [
     ("deliver", {"deliver": "dropped"}),
     ("stripe deliver", {"deliver": "dropped", "path": ""}),
@@ -271,10 +272,11 @@ _SILENT = [
 
 
 def _quiet(settings: Settings, *, hears: bool) -> None:
-    """No stranger brings what belonged to the last test; and where nobody serves, nothing is brought unless the test asks for it."""
+    """Drop webhooks of the last test; without a running web server the sandbox sends none unless a test asks."""
     with closing(sqlite3.connect(settings.sandbox_data, timeout=PATIENCE)) as file, file:
         file.executescript(
-            "pragma synchronous = off; update event set due = null; delete from repeat; delete from soon where what = 'report'; delete from plan"
+            "pragma synchronous = off; update event set due = null; delete from repeat; delete from soon where what = "
+            "'report'; delete from plan"
         )
         silent = [(kind, json.dumps({"seconds": 10} | how), 10**6) for kind, how in _SILENT if not hears]
         file.executemany("insert into plan (kind, how, times) values (?, ?, ?)", silent)

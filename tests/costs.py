@@ -1,8 +1,8 @@
-"""Costs: the core-seconds that each part of the suite takes, of its servers, browsers and workers too; told at the end of a run.
+"""Costs: the core-seconds of each folder of tests, with its servers, browsers and workers, printed after a run.
 
-A test's cost is what its process and everything that the process started spent since the test before it, so a server that is
-slow to answer is charged to the test that asked it. COSTS_FILE=… writes down each test, the dearest first. Failures are told
-with the command that runs them alone.
+A test costs what its process and everything that the process started spent since the test before it, so a slow server
+is charged to the test that asked it. COSTS_FILE=… lists each test, the most expensive first. Each failure is printed with
+the command that runs it alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Hands: forks the programs beside the suite from one process that has read the program and put the app together once."""
+"""Server processes for the tests, forked from one process that has imported the program and built the app once."""
 
 from __future__ import annotations
 

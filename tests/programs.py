@@ -1,7 +1,7 @@
-"""Programs of the suite share one clock, and end with it.
+"""Clock of the tests: shared by all processes of the suite, which end with the one that started them.
 
-`make test DAY=2027-01-31T23:50` lets the whole suite live on another day (in the practice's zone, or in UTC with a Z), and a
-story can begin on a day of its own: what the clock is ahead of the wall is one number in a file that every process has mapped.
+`make test DAY=2027-01-31T23:50` runs the suite on another day (in the practice's time zone; append Z for UTC), and a story
+can begin on a day of its own: the difference to the real time is one number in a file that every process has mapped.
 """
 
 from __future__ import annotations
@@ -73,6 +73,6 @@ def shared_clock() -> Clock:
 
 
 def end_with_parent() -> None:
-    """One of several test processes ends at once with the one that leads them, and with it all that it has started. Linux only."""
+    """End this process, and so all that it started, when its parent ends. Linux only."""
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))

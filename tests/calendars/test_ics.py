@@ -69,8 +69,14 @@ def test_a_feed_says_whose_it_is_and_in_which_zone_they_live() -> None:
 
 
 def test_what_repeats_keeps_its_hour_when_the_clocks_change_and_skips_what_it_skips() -> None:
-    weekly = "UID:a\nDTSTART;TZID=Europe/Rome:20270314T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=4\nEXDATE;TZID=Europe/Rome:20270321T090000"
-    off = "UID:a\nRECURRENCE-ID;TZID=Europe/Rome:20270328T090000\nDTSTART;TZID=Europe/Rome:20270328T090000\nDURATION:PT1H\nSTATUS:CANCELLED"
+    weekly = (
+        "UID:a\nDTSTART;TZID=Europe/Rome:20270314T090000\nDURATION:PT1H\nRRULE:FREQ=WEEKLY;COUNT=4\n"
+        "EXDATE;TZID=Europe/Rome:20270321T090000"
+    )
+    off = (
+        "UID:a\nRECURRENCE-ID;TZID=Europe/Rome:20270328T090000\nDTSTART;TZID=Europe/Rome:20270328T090000\n"
+        "DURATION:PT1H\nSTATUS:CANCELLED"
+    )
     assert said(calendar(weekly)) == [("03-14 08:00", "03-14 09:00"), ("03-28 07:00", "03-28 08:00")]
     assert said(calendar(weekly, off)) == [("03-14 08:00", "03-14 09:00")]
 

@@ -1,4 +1,4 @@
-"""What a process keeps in mind is read again when it was changed, never within somebody's open transaction, and whatever becomes of Redis."""
+"""Tests of the process cache: read again after a change, never within an open transaction, with or without Redis."""
 
 from __future__ import annotations
 

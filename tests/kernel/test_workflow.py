@@ -1,4 +1,4 @@
-"""A state changes only by a move: from the right state, by the right hand, with the row locked and a line of history."""
+"""Tests of moves: a state changes from the right state, by the right role, with a row lock and a line of history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Webhooks out: every move is told once to whoever listens, signed, until it is heard; and to nobody inside our own walls."""
+"""Tests of outgoing webhooks: each move is delivered once, signed, retried; never to an address of our own network."""
 
 from __future__ import annotations
 

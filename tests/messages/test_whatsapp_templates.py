@@ -1,4 +1,4 @@
-"""The proposed text of every WhatsApp template is in the repository, in each language and with as many places as the message fills."""
+"""Tests of the proposed WhatsApp templates: one in each language, with as many variables as the message fills."""
 
 from __future__ import annotations
 
