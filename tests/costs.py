@@ -1,8 +1,8 @@
 """Costs: the core-seconds of each folder of tests, with its servers, browsers and workers, printed after a run.
 
 A test costs what its process and everything that the process started spent since the test before it, so a slow server
-is charged to the test that asked it. COSTS_FILE=… lists each test, the most expensive first. Each failure is printed with
-the command that runs it alone.
+is charged to the test that asked it. COSTS_FILE=… lists each test, the most expensive first. Each failure is printed
+with the command that runs it alone.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Clock of the tests: shared by all processes of the suite, which end with the one that started them.
 
-`make test DAY=2027-01-31T23:50` runs the suite on another day (in the practice's time zone; append Z for UTC), and a story
+`make test DAY=2027-01-31T23:50` runs the suite on another day (in the practice’s zone; append Z for UTC), and a story
 can begin on a day of its own: the difference to the real time is one number in a file that every process has mapped.
 """
 
