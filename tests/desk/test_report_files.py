@@ -138,7 +138,7 @@ def test_a_workbook_has_numbers_shares_days_and_sums(monkeypatch: pytest.MonkeyP
     assert table[1][2:] == [("inlineStr", "=1+1"), ("n", "0.125"), ("n", "1")]
     assert [row[0][1] for row in table[3:]] == ["Total EUR", "Total INR"]
     assert [("inlineStr", "From"), ("inlineStr", "1 Nov 2026")] in cells(body, page=2)
-    monkeypatch.setattr("app.desk.reports.file.MOST", 1)
+    monkeypatch.setattr("app.desk.reports.file.MOST_ROWS", 1)
     monkeypatch.setattr(export, "MOST_ROWS", 1)
     with pytest.raises(Refused, match="export as CSV"):
         report_workbook(trial, trial.parse({}))

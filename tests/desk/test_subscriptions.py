@@ -46,7 +46,7 @@ class Trial(Report):
     """Whose rows are whose is asked of whoever reads it."""
 
     open_to = {"Practitioner", "Desk", "Admin"}
-    front = "RevenueReportPage.show"
+    page_endpoint = "RevenueReportPage.show"
 
     def is_for(self, who: access.Actor) -> bool:
         return bool(who.roles & self.open_to)

@@ -33,7 +33,7 @@ class _FormResource(Resource):
     page = "FormDesign.show"
 
     @property
-    def front(self) -> str:
+    def page_endpoint(self) -> str:
         return "FormDesign.index"
 
 

@@ -36,7 +36,7 @@ class _WordingResource(Resource):
     """Every version is a row; links lead to the page that lists all messages, also those without versions."""
 
     @property
-    def front(self) -> str:
+    def page_endpoint(self) -> str:
         return "Words.index"
 
 

@@ -1,1 +1,1 @@
-"""Declarations: what a noun, a report, a chart and a page say about themselves, from which the desk builds the rest."""
+"""Declarations of resources, columns, reports, charts, calendars and pages, from which the desk builds its screens."""

@@ -1,4 +1,4 @@
-"""About: what is said of any record (`noun`, `row_id`) is for whoever may read that record, and for nobody else."""
+"""Scope of rows about a record, such as notes and tasks: who can read the record (`noun`, `row_id`) can read them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.kernel import access
 from app.kernel.db import Noun, noun_of_table
 from app.kernel.errors import Missing
 
-# Rows about records can be about rows about records: which nouns are being asked for, so that the question does not come back to itself.
+# The nouns whose policy is being built: rows about records can themselves be about such rows, which would recurse.
 _asking: ContextVar[frozenset[type[Any]]] = ContextVar("asking", default=frozenset())
 
 
@@ -23,7 +23,10 @@ def about_row(noun: Any, row: Noun) -> tuple[ColumnElement[bool], ...]:
 
 
 def about_readable(noun: type[Any]) -> ColumnElement[bool]:
-    """A policy: rows about records that whoever is here may read. One line for all the nouns that are read without limits."""
+    """Return the policy for rows about records that the current user may read.
+
+    All nouns that the user reads without limits share one condition.
+    """
     asking = _asking.get() | {noun}
     whole, limited = _readable_nouns(access.actor(), tuple(registered_resources()))
     token = _asking.set(asking)
@@ -35,7 +38,7 @@ def about_readable(noun: type[Any]) -> ColumnElement[bool]:
         ]
     finally:
         _asking.reset(token)
-    # One list, where IN has a question mark for each name: however many nouns there are, it is the same statement.
+    # ANY over one array: the statement is the same, and cached, however many nouns there are.
     return or_(
         noun.noun == any_(literal([each.__tablename__ for each in whole if each not in asking], ARRAY(Text))), *parts
     )
@@ -43,7 +46,7 @@ def about_readable(noun: type[Any]) -> ColumnElement[bool]:
 
 @lru_cache(64)
 def _readable_nouns(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[list[type[Noun]], list[type[Noun]]]:
-    """The nouns that somebody with these very rights reads to the last row, and those of which they read some."""
+    """Split the nouns that this user may read: those read without limits, and those of which some rows are hidden."""
     here = [each.noun for each in declared if who.may(each.noun, "read")]
     return [each for each in here if access.sees_all(who, each)], [
         each for each in here if not access.sees_all(who, each)
@@ -51,7 +54,7 @@ def _readable_nouns(who: access.Actor, declared: tuple[Resource, ...]) -> tuple[
 
 
 def record_about(name: str, id: int) -> Any:
-    """The record, for whoever is here; a noun without a page has none."""
+    """Return the record if the current user may read it. A noun without a page has no records here."""
     try:
         noun = noun_of_table(name)
     except KeyError:

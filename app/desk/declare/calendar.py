@@ -15,20 +15,20 @@ from app.kernel.db import Noun, stable_name
 
 @dataclass(frozen=True)
 class Span:
-    """A stretch of somebody's time that is free, or shut; of everybody's, where no group is said."""
+    """A span of free or blocked time, of one group or, without a group, of all of them."""
 
     kind: str
     starts_at: datetime
     ends_at: datetime
     label: str
     group: int | None = None
-    drops: Mapping[int, int] = field(default_factory=dict)  # of which kin a row can be moved here, and onto which row
+    drops: Mapping[int, int] = field(default_factory=dict)  # kin of a row -> id of the row onto which it can be moved
     url: str = ""
 
 
 @dataclass(frozen=True)
 class Shuts:
-    """A noun whose rows shut a stretch of time, and what its columns are called."""
+    """A noun whose rows block time, and the names of its columns."""
 
     noun: type[Noun]
     whose: str
@@ -38,11 +38,14 @@ class Shuts:
 
 
 class Calendar:
-    """How the rows of a noun stand on a calendar.
+    """Declares how the rows of a noun appear on a calendar.
 
-    `starts` and `ends` are moments, `group` names the relations to those whose time it is, and `notes` is said below a row's `title`. Rows
-    in the states of `hides` are not drawn. `around` answers with the spans of a stretch of time. A row is dragged by the move `drop`,
-    which asks for a place by that name ("reschedule slot"), onto a free span that takes its `kin`. `shuts` is how time is blocked.
+    - `starts` and `ends` are moments; `group` names the relations to the people or rooms whose time a row takes.
+    - `title` and `notes` are the columns shown on a row; rows in the states of `hides` are not shown.
+    - `around` returns the free and blocked spans of a period.
+    - `drop` is the move that dragging a row makes, and the name of the place that it asks for ("reschedule slot").
+      A row can be dropped on a free span that accepts its `kin`.
+    - `shuts` declares how time is blocked.
     """
 
     def __init__(
@@ -62,28 +65,21 @@ class Calendar:
         also: str = "",
     ) -> None:
         self.starts, self.ends, self.group, self.title, self.notes, self.kin = starts, ends, group, title, notes, kin
-        self.also = also
-        self.hides, self.drop, self.around, self.shuts, self.label, self.icon = (
-            hides.split(),
-            drop.split(),
-            around,
-            shuts,
-            label,
-            "calendar",
-        )
+        self.hides, self.drop, self.around, self.shuts = hides.split(), drop.split(), around, shuts
+        self.label, self.also, self.icon = label, also, "calendar"
         self.noun: type[Noun] = Noun
         self.pack = ""
 
     def bind_to(self, noun: type[Noun]) -> Calendar:
-        """Which noun's it is; what it names has to be there."""
+        """Set the noun, and check that the named columns exist and have the right kinds."""
         self.noun = noun
         self.starts_column, self.ends_column = columns_of(noun, f"{self.starts} {self.ends}", {})
         self.group_columns, self.title_columns, self.notes_columns, self.kin_columns = (
             columns_of(noun, names, {}) for names in (self.group, self.title, self.notes, self.kin)
         )
-        if {self.starts_column.kind, self.ends_column.kind} != {"moment"} or {
-            each.kind for each in [*self.group_columns, *self.kin_columns]
-        } != {"relation"}:
+        moments = {self.starts_column.kind, self.ends_column.kind}
+        relations = {each.kind for each in [*self.group_columns, *self.kin_columns]}
+        if moments != {"moment"} or relations != {"relation"}:
             raise TypeError(f"{noun.__name__}: a calendar goes from a moment to a moment, grouped by relations.")
         return self
 

@@ -1,4 +1,4 @@
-"""Chart and Figure: what a report comes to, drawn or in one number, from its declaration."""
+"""Chart and figure of a report: an SVG chart, and one number with its trend for the start page."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from app.desk.declare import column
 from app.kernel import clock
 from app.money.sums.amount import Money
 
-if TYPE_CHECKING:  # a report has a chart; for the type checker alone, a chart knows its report
+if TYPE_CHECKING:  # a cycle for the type checker only
     from app.desk.declare.report import Report, Row
 
-SPAN = 28  # days of a figure: whole weeks, so that two of them can be compared
-MOST = 60  # things side by side that an eye still tells apart
+SPAN = 28  # days that a figure covers: whole weeks, so that two spans can be compared
+MOST = 60  # points that can still be told apart side by side
 
 Sums = dict[Any, int]
 
 
 @dataclass(frozen=True)
 class Point:
-    """One column or bar: what it stands for, what it comes to, and how much of the largest that is."""
+    """One column or bar: its label, its value as text, and its share of the largest value."""
 
     label: str
     display: str
@@ -33,14 +33,14 @@ class Point:
 
 @dataclass(frozen=True)
 class Chart:
-    """Of one column of a report, along another: `columns` in the order of time, or `bars` with the largest first."""
+    """One column of a report drawn along another: `columns` in order of time, or `bars` with the largest first."""
 
     along: str
     of: str
     shape: str = "columns"
 
     def add_row(self, row: Row, sums: Sums) -> None:
-        """Only the house's own currency is drawn: two currencies have no common height."""
+        """Add a row to the sums. Only the staff's currency is drawn: two currencies have no common scale."""
         value = _plain_number(row.get(self.of))
         if value is not None and row.get(self.along) is not None:
             sums[row[self.along]] = sums.get(row[self.along], 0) + value
@@ -71,7 +71,7 @@ def _with_currency(kind: str, value: int) -> Any:
 
 
 def _without_gaps(sums: Mapping[Any, int]) -> list[tuple[Any, int]]:
-    """A week in which nothing was is a week too."""
+    """Fill periods without rows with zero."""
     keys = sorted(sums)
     if len(keys) < 2 or not isinstance(keys[0], date):
         return [(key, sums[key]) for key in keys]
@@ -82,7 +82,7 @@ def _without_gaps(sums: Mapping[Any, int]) -> list[tuple[Any, int]]:
 
 @dataclass(frozen=True)
 class Figure:
-    """One number of a report: a column added up ("total"), or columns as a share of columns ("missed / came missed")."""
+    """One number of a report: the total of columns ("total"), or a ratio of columns ("missed / came missed")."""
 
     of: str
     label: str
@@ -94,7 +94,7 @@ class Figure:
         return over.split(), under.split()
 
     def of_rows(self, rows: Iterable[Row]) -> int | None:
-        """Whole units, or a share in hundredths of a per cent; of nothing there is no share."""
+        """Return whole units, or a ratio in basis points; None when the denominator is zero."""
         over, under = self.names
         above = below = 0
         for row in rows:
@@ -105,7 +105,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class MeasuredFigure:
-    """A figure of these weeks beside the same of the weeks before."""
+    """A figure for the latest weeks, compared with the weeks before."""
 
     report: Report
     display: str
@@ -145,7 +145,7 @@ def _figure_text(report: Report, figure: Figure, value: int | None) -> str:
 
 
 def _trend(figure: Figure, value: int | None, was: int | None) -> tuple[str, int]:
-    """In words, and whether it rises: against the weeks before, in per cent, or in points of a share."""
+    """Return the change against the weeks before in words (in per cent, or in points of a ratio), and its direction."""
     if value is None or was is None or (was == 0 and not figure.names[1]):
         return ("No earlier data to compare", 0)
     difference = value - was

@@ -1,4 +1,4 @@
-"""Column: how one column of a noun is read, shown, typed and written; the same on every screen and endpoint."""
+"""Column: how a column of a noun is parsed, displayed, entered in forms, exported and sent as JSON."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOT_SUMMABLE = ("_id", "_rate", "_percent", "_cap", "percent")
 
 @dataclass(frozen=True)
 class StaffLocale:
-    """What staff read and type in: one zone and one currency."""
+    """The time zone and the currency in which staff read and enter values."""
 
     timezone: str = "Asia/Kolkata"
     currency: str = "INR"
@@ -43,7 +43,7 @@ def configure(timezone: str, currency: str) -> None:
     staff_locale = StaffLocale(timezone, currency)
 
 
-# What many nouns have, and what a person calls it.
+# Default labels of columns that many nouns have.
 _USUAL_LABELS = {
     "noun": "Record",
     "row_id": "ID",
@@ -66,7 +66,7 @@ def usual_label(name: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """One column, possibly of a neighbour: "slot.starts_at" of a booking."""
+    """One column of a noun, or of a related noun along a path: "slot.starts_at" of a booking."""
 
     noun: type[Noun]
     path: str
@@ -81,7 +81,7 @@ class Column:
 
     @cached_property
     def owner(self) -> type[Noun]:
-        """The noun that the last step belongs to."""
+        """The noun that the last step of the path belongs to."""
         here = self.noun
         for step in self.steps[:-1]:
             here = inspect(here).relationships[step].mapper.class_
@@ -102,7 +102,7 @@ class Column:
 
     @property
     def _key_info(self) -> Mapping[str, Any]:
-        """A relation has no info of its own: what helps to choose it stands at its key."""
+        """The help of a relation, which is declared on its foreign key."""
         if not isinstance(self.attribute, RelationshipProperty) or self.attribute.uselist:
             return {}
         return {name: said for name, said in next(iter(self.attribute.local_columns)).info.items() if name == "help"}
@@ -113,24 +113,23 @@ class Column:
 
     @property
     def _label_of_target(self) -> str:
-        """A relation that is named after what it leads to is called as that is: “Customer” for person."""
+        """The label of the target, if the relation is named after it: “Customer” for person."""
         if self.kind != "relation" or self.name != getattr(self.target, "__tablename__", ""):
             return ""
         return label_of_table(self.name)
 
     @property
     def path_in_words(self) -> str:
-        """The neighbours along the way, as a person calls them: “slot, practitioner”."""
+        """The relations along the path: “slot, practitioner”."""
         return ", ".join(Column(noun, step).label_in_sentence for noun, step in self._path_with_nouns[:-1])
 
     @property
     def label_in_sentence(self) -> str:
-        """As it is called within a sentence."""
         return within_a_sentence(self.label)
 
     @property
     def asked_only_if(self) -> tuple[str, Sequence[str]]:
-        """The column whose value says whether this one is asked for, and the values with which it is: info={"only": ("rhythm", ["weekly"])}."""
+        """The column and its values that this column depends on: info={"only": ("rhythm", ["weekly"])}."""
         name, among = self.info.get("only", ("", ()))
         return name, among
 
@@ -159,8 +158,8 @@ class Column:
 
     @property
     def choices(self) -> tuple[str, ...]:
-        """As they are declared; where they are data, as they are now."""
-        declared = self.info.get("choices", ())  # names, or each name with its words
+        """The declared choices. Choices that depend on data are evaluated at each call."""
+        declared = self.info.get("choices", ())  # names, or a mapping of names to labels
         return self.owner.states if self.kind == "state" else tuple(declared() if callable(declared) else declared)
 
     def option_label(self, choice: str) -> str:
@@ -178,7 +177,7 @@ class Column:
 
     @property
     def relations_to_load(self) -> frozenset[tuple[str, ...]]:
-        """The relations along which it is read together with the row."""
+        """The paths of relations to load together with the row."""
         return frozenset({self.steps[:-1], *([self.steps] if self.kind in ("relation", "picture") else [])} - {()})
 
     @cached_property
@@ -192,7 +191,7 @@ class Column:
 
     @property
     def must_be_filled(self) -> bool:
-        """Has whoever is here to fill it in? What makes a row theirs, they have."""
+        """Whether the current user has to enter it: also if it is the relation that puts a row in their scope."""
         return self.required or (self.kind == "relation" and access.sole_owner_relation(self.noun) == self.path)
 
     @cached_property
@@ -201,13 +200,13 @@ class Column:
 
     @cached_property
     def may_be_empty(self) -> bool:
-        """In the row itself: its neighbours may be lacking besides."""
+        """Whether the column itself is nullable; relations along its path may be missing as well."""
         own = self.attribute.local_columns if self.kind == "relation" else self.attribute.columns
         return any(each.nullable for each in own)
 
     @cached_property
     def _path_with_nouns(self) -> list[tuple[type[Noun], str]]:
-        """Each step that leads to it, and whose it is."""
+        """Each step of the path with the noun that it belongs to."""
         found, here = [], self.noun
         for step in self.steps:
             found.append((here, step))
@@ -217,22 +216,22 @@ class Column:
 
     @property
     def level(self) -> str:
-        """What whoever is here may do with it: the least of what they may on the way to it."""
+        """The current user's access level: the lowest along the path."""
         return min((access.column_level(*each) for each in self._path_with_nouns), key=access.LEVELS.index)
 
     @property
     def is_guarded(self) -> bool:
-        """Is it anything less to anybody?"""
+        """Whether any role sees less than the full value."""
         return any(name in access.column_guards(noun) for noun, name in self._path_with_nouns)
 
     @cached_property
     def is_summable(self) -> bool:
-        """Does the sum of it say anything? A price and the seats do; a year, a rate and the number of a row do not."""
+        """Whether a total makes sense: of a price or a number of seats, but not of a year or a rate."""
         told = self.name.endswith(_NOT_SUMMABLE) or self.name in ("year", "number", "edition", "weight")
         return self.kind == "money" or (self.kind == "number" and not told)
 
     def expression(self, owner: Any) -> Any:
-        """What to compare or to order by, in the database: a relation by its id, money by its amount."""
+        """Return the SQL expression to compare and sort by: the id of a relation, the amount of money."""
         if self.kind in ("relation", "picture"):
             return self._key(owner, next(iter(self.attribute.local_columns)))
         return self._key(owner, self.attribute.columns[0]) if self.kind == "money" else getattr(owner, self.name)
@@ -244,7 +243,7 @@ class Column:
         return getattr(owner, self.owner.__mapper__.get_property_by_column(column).key)
 
     def is_empty(self, expression: Any) -> Any:
-        """In the database."""
+        """Return the SQL condition that the value is missing."""
         return (
             expression.is_(None) | (expression == "")
             if self.kind in ("text", "long", "choice")
@@ -252,7 +251,7 @@ class Column:
         )
 
     def sort_value(self, row: Any) -> Any:
-        """What the database orders the row by."""
+        """The value by which the database sorts the row."""
         value = self.value(row)
         if self.kind in ("relation", "picture"):
             return value and value.id
@@ -274,14 +273,14 @@ class Column:
         return row
 
     def display(self, row: Any) -> str:
-        """For a person, on a screen."""
+        """Return the text shown on a screen."""
         value = self.value(row)
         if value is None or value == "":
             return EMPTY
         return self._labelled(row, value) or KINDS[self.kind].display(value)
 
     def _labelled(self, row: Any, value: Any) -> str:
-        """A state and a choice by their labels, a noun by what one of it is called; and what the column itself knows better: info={"says": row -> words}."""
+        """Return the label of a state, a choice or a noun, or the text made by info={"says": row -> text}."""
         if self.kind in ("choice", "state"):
             return self.option_label(value)
         if self.masked or self.kind != "text":
@@ -291,11 +290,10 @@ class Column:
         return label_of_table(value) if self.name == "noun" else ""
 
     def csv_text(self, row: Any) -> str:
-        """For a CSV file."""
         return formula_safe(self.sheet_text(row))
 
     def sheet_text(self, row: Any) -> str:
-        """For a workbook, in which text is only ever text: in the same words as on the screen, where it has words."""
+        """Return the text for a spreadsheet cell, with the same labels as on the screen."""
         value = self.value(row)
         if value is None or value == "":
             return ""
@@ -306,12 +304,12 @@ class Column:
         return None if value is None else KINDS[self.kind].json(value)
 
     def form_value(self, row: Any) -> str:
-        """What stands in the form before anybody types."""
+        """Return the initial text of the form field."""
         value = self.value(row)
         return "" if value is None else KINDS[self.kind].form_value(value)
 
     def parse(self, given: Any) -> Any:
-        """What was typed or sent, as the value to keep; ValueError says what is wrong with it."""
+        """Convert typed or sent input to the value to store; a ValueError says what is wrong."""
         empty = given is None or given == "" or (isinstance(given, FileStorage) and not given.filename)
         if empty and self.kind != "yesno":
             if self.must_be_filled:
@@ -332,12 +330,12 @@ class Column:
 
 @dataclass(frozen=True)
 class MaskedColumn(Column):
-    """A column of which somebody may know that there is something, and not what."""
+    """A masked column: whether there is a value is visible, the value is not (•••)."""
 
     _: KW_ONLY
     real: Column
     masked = True
-    kind = "text"  # whatever it really is
+    kind = "text"  # whatever the kind of the real column
     is_summable = False
 
     def __post_init__(self) -> None:
@@ -360,14 +358,14 @@ class MaskedColumn(Column):
 
 
 class PerReaderColumn(Column):
-    """A column that says something else to each reader."""
+    """A column whose value depends on the reader: info={"seen": (row, value) -> value}."""
 
     def value(self, row: Any) -> Any:
         return self.info["seen"](row, super().value(row))
 
 
 def visible_columns(columns: Iterable[Column]) -> list[Column]:
-    """As whoever is here may see them: some not at all, and of some only that they are filled in."""
+    """Return the columns as the current user may see them: without hidden ones, and some of them masked."""
     levels = [(each, each.level) for each in columns]
     return [
         MaskedColumn(each.noun, each.path, each.given_label, real=each) if level == "masked" else each
@@ -377,12 +375,12 @@ def visible_columns(columns: Iterable[Column]) -> list[Column]:
 
 
 def columns_open_to(level: str, columns: Iterable[Column]) -> list[Column]:
-    """Those of which whoever is here may do at least this."""
+    """Return the columns for which the current user has at least this access level."""
     return [each for each in columns if access.LEVELS.index(each.level) >= access.LEVELS.index(level)]
 
 
 def formula_safe(text: str) -> str:
-    """A cell that a spreadsheet cannot take for a formula."""
+    """Return the text so that no spreadsheet takes it for a formula."""
     return (
         f"'{text}"
         if text[:1] in ("=", "+", "-", "@", "\t", "\r") and not text.lstrip("-").replace(".", "").isdigit()
@@ -417,7 +415,7 @@ def _parse_number(column: Column, given: Any) -> int:
 
 
 def _parse_rate(column: Column, given: Any) -> int:
-    """In hundredths of a per cent, and said in per cent by everybody."""
+    """Parse a percentage into basis points."""
     try:
         hundredths = Decimal(str(given).strip().removesuffix("%").strip()) * 100
         whole = int(hundredths)
@@ -431,7 +429,7 @@ def _parse_rate(column: Column, given: Any) -> int:
 
 
 def _parse_money(column: Column, given: Any) -> Money:
-    if isinstance(given, Mapping):  # as the API says it: whole minor units and a currency
+    if isinstance(given, Mapping):  # from the API: whole minor units and a currency
         if (
             set(given) != {"amount", "currency"}
             or not isinstance(given["amount"], int)
@@ -455,7 +453,7 @@ def _parse_choice(column: Column, given: Any) -> str:
 
 
 def _option_names(column: Column) -> Iterable[str]:
-    """A program sends their names, and a person knows them by their labels."""
+    """The names of the options for a program, and their labels for a person."""
     return column.choices if access.actor().door == "api" else map(column.option_label, column.choices)
 
 
@@ -480,7 +478,7 @@ def _iso_parser(kind: type[date] | type[time], wrong: str) -> Callable[[Column, 
 
 
 def _parse_relation(column: Column, given: Any) -> Any:
-    """ "12" or "12 · Asha Rao"; only rows that whoever asks may see can be pointed at."""
+    """Parse "12" or "12 · Asha Rao" into a row that the current user may see."""
     if isinstance(given, bool) or not isinstance(given, (int, str)):
         raise ValueError("Enter the ID of a record.")
     head = str(given).split("·")[0].strip()
@@ -504,7 +502,7 @@ def _parse_picture(column: Column, given: Any) -> Picture:
 
 
 def _facts_text(facts: Any) -> str:
-    """In one line: a thing with a label by its label, an amount as an amount, and the rest by its names."""
+    """Return JSON in one line: a thing by its label, money as an amount, anything else as “name: value”."""
     match facts:
         case {"amount": int(amount), "currency": str(currency), **rest} if not rest:
             return str(Money(amount, currency))
@@ -522,7 +520,7 @@ def _unwritable(column: Column, given: Any) -> Any:
 
 
 def _parse_facts(column: Column, given: Any) -> Any:
-    """What lies in a JSON column is written where the noun says how it is read."""
+    """Parse input for a JSON column with the function that the noun declares: info={"reads": input -> JSON}."""
     return column.info.get("reads", lambda given: _unwritable(column, given))(given)
 
 
@@ -532,7 +530,7 @@ def _parse_yes(column: Column, given: Any) -> bool:
 
 @dataclass(frozen=True)
 class Kind:
-    """Four ways to say a value and one to hear it."""
+    """How values of one kind are displayed, exported, sent, entered and parsed."""
 
     display: Callable[[Any], str] = str
     plain_text: Callable[[Any], str] = str
@@ -622,6 +620,6 @@ def columns_of(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[
 
 
 def column_groups(noun: type[Noun], names: str, labels: Mapping[str, str]) -> list[tuple[str, list[Column]]]:
-    """ "number state | Money: price deposit": the columns under their headings; the first ones need none."""
+    """Parse "number state | Money: price deposit" into columns below their headings; the first group may have none."""
     parts = [each.rpartition(":") for each in names.split("|")]
     return [(heading.strip(), columns_of(noun, its, labels)) for heading, _, its in parts]

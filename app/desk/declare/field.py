@@ -1,4 +1,4 @@
-"""Field: a column that an administrator adds to a noun while the house is running; what stands in it is kept in the row itself."""
+"""Custom field: a column that an administrator adds to a noun at run time. Its values are in the JSON column `more`."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from app.kernel.process_cache import ProcessCache
 from app.kernel.workflow import move
 from app.money.sums.amount import Money
 
-MOST = 40  # on one noun: a form that is longer is not filled in
+MOST = 40  # of one noun, so that forms stay short
 LONGEST = 60
-WORDS = "text", "long", "choice"  # kinds that can be found by the search
-_FROM_TO = ("from", "to")  # an address says these of a filter
+WORDS = "text", "long", "choice"  # kinds that can be searchable
+_FROM_TO = ("from", "to")  # suffixes of filters in an address, so no key may be one of them
 
 
 @dataclass(frozen=True)
 class Storage:
-    """How a kind of field is kept as JSON, read again, and compared in the database."""
+    """How a kind of field is stored as JSON, converted back, and cast in SQL."""
 
     label: str
     type: Any
@@ -56,17 +56,17 @@ _link_targets: set[type[Noun]] = set()
 
 
 def allow_as_link_target(noun: type[Noun]) -> None:
-    """Said by a declaration whose rows somebody finds by typing what they are called."""
+    """Allow fields to link to rows of this noun. Its resource calls this if rows can be found by name."""
     _link_targets.add(noun)
 
 
 def _open_nouns() -> dict[str, str]:
-    """What can have fields: what is on the desk, and whose rows can be changed."""
+    """The nouns that can have fields: those on the desk whose rows can be edited."""
     return _sorted_labels(each for each in nouns() if access.has_scope(each) and not each.final and each is not Field)
 
 
 def _targets() -> dict[str, str]:
-    """What can be pointed at: what is on the desk, and is not written down there by the house for itself."""
+    """The nouns that fields can link to."""
     return _sorted_labels(each for each in _link_targets if access.has_scope(each) and each is not Field)
 
 
@@ -76,7 +76,10 @@ def _sorted_labels(those: Iterable[type[Noun]]) -> dict[str, str]:
 
 
 class Field(Noun):
-    """Its noun, its kind, what it leads to and its key stay: rows say something under that key. It is put away, not removed, and what it held comes back with it."""
+    """A custom field. Its noun, kind, target and key never change, because rows store values under the key.
+
+    It is archived, never deleted, so its values come back when it is restored.
+    """
 
     states = "used", "put_away"
     state_labels: ClassVar[dict[str, str]] = {"used": "Active", "put_away": "Archived"}
@@ -117,7 +120,7 @@ class Field(Noun):
         return label
 
     def tidy(self) -> None:
-        """Before it is kept."""
+        """Check and complete the field before it is saved."""
         self.options = "\n".join(self.choices)
         wrong = {}
         if (self.kind == "choice") != bool(self.options):
@@ -143,11 +146,8 @@ class Field(Noun):
 
     def _not_too_many(self) -> None:
         if (session.scalar(select(sa.func.count(Field.id)).where(Field.noun == self.noun)) or 0) >= MOST:
-            raise Invalid.for_fields(
-                {
-                    "noun": f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."
-                }
-            )
+            full = f"This record type already has {MOST} custom fields, including archived ones. That is the maximum."
+            raise Invalid.for_fields({"noun": full})
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -183,7 +183,7 @@ def _key(label: str) -> str:
 
 @dataclass(frozen=True)
 class AddedColumn(Column):
-    """A field, wherever a column can stand. Its path is more.shoe_size."""
+    """A custom field as a column, with the path more.shoe_size."""
 
     _: KW_ONLY
     kept_as: str
@@ -222,7 +222,7 @@ class AddedColumn(Column):
 
     @cached_property
     def attribute(self) -> Any:
-        """What a mapped column would say of itself."""
+        """Stand in for the attribute of a mapped column."""
         info = {"help": self.help, "choices": self.options, "long": self.kept_as == "long"}
         return SimpleNamespace(
             columns=[sa.Column(self.key, STORAGE[self.kept_as].type, nullable=not self.must, info=info)]
@@ -238,7 +238,7 @@ class AddedColumn(Column):
 
     @property
     def relations_to_load(self) -> frozenset[tuple[str, ...]]:
-        return frozenset()  # what it leads to is read when it is asked for, for all rows at once
+        return frozenset()  # linked rows are loaded on demand, for all rows at once
 
     @cached_property
     def required(self) -> bool:
@@ -246,7 +246,7 @@ class AddedColumn(Column):
 
     @cached_property
     def may_be_empty(self) -> bool:
-        return True  # in the rows that are older than it
+        return True  # rows older than the field have no value
 
     @cached_property
     def is_summable(self) -> bool:
@@ -265,7 +265,7 @@ class AddedColumn(Column):
         return owner.more[self.key]["currency"].astext
 
     def is_empty(self, expression: Any) -> Any:
-        """What was deleted since is not there either."""
+        """Return the SQL condition that the value is missing. A link to a deleted row counts as missing."""
         if self.kind == "relation":
             there = aliased(self.target)
             return ~sa.exists().where(there.id == expression)
@@ -281,7 +281,7 @@ class AddedColumn(Column):
         return (False if self.kind == "yesno" else None) if kept is None else STORAGE[self.kind].outward(kept)
 
     def assign(self, row: Any, value: Any) -> None:
-        # A new dictionary: the session sees no change within the old one.
+        # A new dictionary, because the session does not detect changes within the old one.
         others = {key: kept for key, kept in (row.more or {}).items() if key != self.key}
         row.more = others | ({} if value in (None, "", False) else {self.key: STORAGE[self.kind].inward(value)}) or None
 

@@ -1,4 +1,4 @@
-"""What every page draws many times is drawn once and kept: icons, badges, the entries of the menu, and what the rows of a table have in common."""
+"""HTML fragments that every page repeats, cached: icons, badges of states, menu entries, and rows of tables."""
 
 from __future__ import annotations
 
@@ -14,28 +14,34 @@ from app.desk.declare.resource import Resource, resource_of
 from app.desk.declare.search_synonyms import Place
 from app.kernel.db import Noun, spaced
 
-# How a state is meant: a colour, and always its name beside it.
+# The colours of usual names of states. A colour is never shown without the label of the state.
 _STATES_BY_TONE = {
-    "good": "confirmed completed captured paid active offered sent done handled approved accepted enrolled delivered settled live present matched agrees won in_use",
+    "good": (
+        "confirmed completed captured paid active offered sent done handled approved accepted enrolled delivered "
+        "settled live present matched agrees won in_use"
+    ),
     "warn": "held created away pending submitted overdue on_hold suspended late incomplete to_approve",
     "bad": "failed parked no_show rejected declined disputed lost absent bounced unpaid differs dead",
-    "info": "open waiting authorized running refunded partly_refunded assigned booked in_progress under_way under_review quoted owed named counted",
+    "info": (
+        "open waiting authorized running refunded partly_refunded assigned booked in_progress under_way under_review "
+        "quoted owed named counted"
+    ),
 }
 _STATE_CLASSES = {state: f"is-{name}" for name, states in _STATES_BY_TONE.items() for state in states.split()}
 
 Of = (
     Resource | type[Noun] | Mapping[str, str] | None
-)  # whose state it is; tones alone, where it is no noun's: {"on": "good"}
+)  # whose state it is, or, for states of no noun, their tones: {"on": "good"}
 
 
 def state_class(state: str | None, of: Of = None) -> str:
-    """The colour of a state: the one that the declaration of its noun gives it, or the one that its name suggests."""
+    """Return the CSS class for the colour of a state, as declared by its resource or suggested by its name."""
     tone = _tones(of).get(state or "")
     return f"is-{tone}" if tone else _STATE_CLASSES.get(state or "", "is-quiet")
 
 
 def state_label(state: str | None, of: Of = None) -> str:
-    """A state as its noun calls it: “No-show”, never no_show."""
+    """Return a state as its noun labels it: “No-show”, never no_show."""
     if not state:
         return EMPTY
     noun = of.noun if isinstance(of, Resource) else of
@@ -43,7 +49,7 @@ def state_label(state: str | None, of: Of = None) -> str:
 
 
 def badge(state: str | None, of: Of = None) -> Markup:
-    """A state in its colour. `of` is the noun or the resource whose state it is: badge(row.state, resource)."""
+    """Return a state in its colour. `of` is its noun or resource: badge(row.state, resource)."""
     return _badge(state_label(state, of), state_class(state, of))
 
 
@@ -71,7 +77,7 @@ def _icon(name: str, root: str) -> Markup:
 
 
 def menu_entries(its: Sequence[Any]) -> Markup:
-    """Lines of the menu; the one where the reader is is marked: on this very page, or somewhere below it."""
+    """Return the entries of the menu, with the current page, or the section that it belongs to, marked."""
     at: Any = getattr(g, "resource", None)
     endpoint, root = request.endpoint, request.script_root
     drawn = [
@@ -85,18 +91,18 @@ def menu_entries(its: Sequence[Any]) -> Markup:
         )
         for each in its
     ]
-    return Markup("\n".join(drawn))  # noqa: S704  # each of them is markup
+    return Markup("\n".join(drawn))  # noqa: S704  # joined from Markup
 
 
 @cache
-def _menu_entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # by place, as what is kept is found by them
+def _menu_entry(front: str, drawn: str, label: str, also: str, here: str, root: str) -> Markup:  # noqa: PLR0917  # positional, because they are the cache key
     current = Markup(' aria-current="{}"').format(here) if here else ""
     found = Markup(' data-also="{}"').format(also) if also else ""
     return Markup('<li><a href="{}"{}{}>{}{}</a></li>').format(url_for(front), current, found, icon(drawn), label)
 
 
 def palette_links(its: Iterable[Place]) -> Markup:
-    """Links to pages outside the menu, for the palette."""
+    """Return links to pages outside the menu, for the palette."""
     root = request.script_root
     return Markup("".join([_palette_link(each, root) for each in its]))  # noqa: S704  # as above
 
@@ -108,7 +114,7 @@ def _palette_link(it: Place, root: str) -> Markup:
 
 
 def add_links(its: Sequence[Any]) -> Markup:
-    """Lines of what somebody can add."""
+    """Return links to the forms and pages that add something."""
     root = request.script_root
     return Markup("".join([_add_link(*each.add_link, each.icon, root) for each in its]))  # noqa: S704  # as above
 
@@ -120,37 +126,31 @@ def _add_link(endpoint: str, said: str, drawn: str, root: str) -> Markup:
 
 # --- the rows of a table ----------------------------------------------------------------------------------------------
 
-_LOOKS = {
-    "money": "is-num",
-    "number": "is-num",
-    "rate": "is-num",
-    "moment": "is-when",
-    "day": "is-when",
-    "time": "is-when",
-}
+_LOOKS = dict.fromkeys(("money", "number", "rate"), "is-num") | dict.fromkeys(("moment", "day", "time"), "is-when")
 _LONG = "text", "long", "facts"
 
-Draw = Callable[[Any], str]  # of a row: one of its cells
+Draw = Callable[[Any], str]  # row -> one of its cells
 
 
 def table_rows(
     rows: Sequence[Any], columns: Sequence[Column], at: str, *, ticked: bool = False, cells: Collection[str] = ()
 ) -> Markup:
-    """Each row leads to its page, whose address is `at`, that of the list, and its number. `cells` are the paths that open under the reader's hand."""
+    """Return the rows of a table, each linked to its page below `at`, the address of the list.
+
+    `cells` are the paths of the columns that can be edited in place.
+    """
     title, rest = _title(columns[0], cells), [_cell(each, cells) for each in columns[1:]]
     drawn = []
     for row in rows:
         url = f"{at}{row.id}"
         drawn.append(f'<tr role="row" data-href="{url}"' + (f' data-cells="{url}/cell/">' if cells else ">"))
         if ticked:
-            drawn.append(
-                f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}"><span class="unseen">'
-            )
-            drawn.append(f"Select {escape(str(row))}</span></label></td>")
+            drawn.append(f'<td class="tick" role="cell"><label><input type="checkbox" name="id" value="{row.id}">')
+            drawn.append(f'<span class="unseen">Select {escape(str(row))}</span></label></td>')
         drawn.append(title(row, url))
         drawn += [draw(row) for draw in rest]
         drawn.append("</tr>\n")
-    return Markup("".join(drawn))  # noqa: S704  # put together of what is ours and what was escaped
+    return Markup("".join(drawn))  # noqa: S704  # literals and escaped values only
 
 
 def _title(column: Column, cells: Collection[str]) -> Callable[[Any, str], str]:

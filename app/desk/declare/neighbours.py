@@ -1,4 +1,4 @@
-"""Pointed: the rows that added fields lead to. Whoever asks for one of them reads those of all rows at hand, in one question."""
+"""Rows that custom fields link to, loaded in one query for all rows that are in the session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ RelatedRows = dict[tuple[type[Noun], int], Any]
 
 
 def related_row(row: Noun, key: str, target: type[Noun]) -> Any:
-    """None where nothing stands there, and where what stood there was deleted since."""
+    """Return the linked row; None if there is no link or the row has been deleted."""
     id = (row.more or {}).get(key)
     if id is None:
         return None
@@ -24,7 +24,7 @@ def related_row(row: Noun, key: str, target: type[Noun]) -> Any:
 
 
 def _load_for_all(row: Noun, key: str, target: Any) -> None:
-    """For every row of its kind that the session holds: the page of a list, or the portion of an export that is being written."""
+    """Load the linked rows for every row of this noun in the session: one page of a list, or one batch of an export."""
     here = object_session(row) or session()
     lacking: dict[int, list[RelatedRows]] = {}
     for each in {row, *(it for it in here.identity_map.values() if type(it) is type(row))}:
@@ -38,11 +38,11 @@ def _load_for_all(row: Noun, key: str, target: Any) -> None:
 
 
 def _related_id(row: Noun, key: str) -> int | None:
-    # Past the attribute: what is out of date in another row is not read again for this one.
+    # Through __dict__, because the attribute would reload rows that have expired.
     return (row.__dict__.get("more") or {}).get(key)
 
 
 def _rows_known_to(row: Noun) -> RelatedRows:
-    """With the row itself: they go when it goes."""
+    """The cache of linked rows, stored on the row so that it is freed with it."""
     known: RelatedRows = row.__dict__.setdefault("related_rows", {})
     return known

@@ -1,4 +1,4 @@
-"""Page: one page of a line of business on the staff's side that belongs to no single noun: its right, its menu entry, its door."""
+"""Page: a staff page of a pack that belongs to no single noun, with a permission and a menu entry."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.kernel.db import Noun, spaced
 
 @dataclass(frozen=True)
 class Glance:
-    """One line of a page, as the desk's first page shows it: when, what, and where to read on."""
+    """One line of a page's card on the start page: when, what, and a link."""
 
     at: str
     title: str
@@ -23,11 +23,13 @@ class Glance:
 
 
 class Page:
-    """What staff open beside lists and reports. Who may has no default on purpose.
+    """Declares a page beside lists and reports. `roles` has no default on purpose.
 
-    `answers` reads the request and answers it, as any page does; it is called only for somebody who may. It acts for whoever
-    is here, so what it reads it reads through `access`, and what it changes it changes by a move. `glance` answers with the first lines of it, for the first page.
-    `also` are other words under which the search over everything finds it. One that `adds` something comes first under “Add” on every page.
+    - `answers` handles the request. It is called only for users with the permission, and acts as the current user:
+      it reads through `access` and changes rows by moves.
+    - `glance` returns the lines of the page's card on the start page.
+    - `also` are synonyms for the search over everything.
+    - A page with `adds` comes first under “Add” on every page.
     """
 
     def __init__(
@@ -43,13 +45,8 @@ class Page:
         adds: bool = False,
     ) -> None:
         self.name, self.label, self.icon, self.also = name, label or spaced(name), icon, also
-        self.roles, self.answers, self.glance, self.adds, self.pack = (
-            frozenset(roles.split()),
-            answers,
-            glance,
-            adds,
-            "",
-        )
+        self.roles, self.answers, self.glance = frozenset(roles.split()), answers, glance
+        self.adds, self.pack = adds, ""
 
     def register(self, pack: str) -> None:
         if self.name in _registered:
@@ -59,7 +56,6 @@ class Page:
 
     @property
     def permission_name(self) -> str:
-        """What its permission is about."""
         return "".join(each.capitalize() for each in self.name.split("_")) + "Page"
 
     @property
@@ -68,7 +64,7 @@ class Page:
 
     @property
     def add_link(self) -> tuple[str, str]:
-        """Where something is added, and what that is called."""
+        """The endpoint and the label of the page in the “Add” menu."""
         return self.page_endpoint, self.label
 
     def is_for(self, who: Actor) -> bool:
@@ -83,5 +79,5 @@ def registered_pages() -> list[Page]:
 
 
 def forget_pages() -> None:
-    """Two apps in one process, as in tests, declare the same pages anew."""
+    """Clear the registry, so that a process can create two apps, as the tests do."""
     _registered.clear()

@@ -1,4 +1,4 @@
-"""Stretch: days that are said by where they lie from today, such as last month."""
+"""Relative dates: the first and the last day of periods such as today, last-month or last-30-days."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ QUARTER = 3
 
 
 def days_named(name: str, today: date) -> tuple[date, date]:
-    """The days of "last-month": its first and its last."""
+    """Return the first and the last day of a period such as "last-month"."""
     which, _, rest = name.replace("_", "-").partition("-")
     step = {"last": -1, "yesterday": -1, "next": 1, "tomorrow": 1}.get(which, 0)
     if rest.endswith("-days"):
@@ -27,7 +27,7 @@ def days_named(name: str, today: date) -> tuple[date, date]:
 
 
 def _months(first: int, count: int) -> tuple[date, date]:
-    """Counted from year nought, so that December and January are neighbours."""
+    """Return the first and the last day of months counted from year 0, so that December and January are adjacent."""
     last = first + count - 1
     year, month = last // 12, last % 12 + 1
     return date(first // 12, first % 12 + 1, 1), date(year, month, calendar.monthrange(year, month)[1])

@@ -1,4 +1,4 @@
-"""Report: one declared question, from which the desk makes a page, a spreadsheet, an endpoint, a right and a menu entry."""
+"""Report: one declaration that becomes a page, CSV, Excel and PDF exports, an endpoint and a permission."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from app.money.sums.amount import Money
 
 Row = Mapping[str, Any]
 
-# A page shows so many rows; the spreadsheet and the endpoint hold every one, and sums are always over all of them.
+# Rows on a page. Exports and the endpoint have all rows, and totals are always of all rows.
 ROWS_ON_PAGE = 200
 
 
 @dataclass(frozen=True)
 class NoParameters:
-    """A report that asks nothing."""
+    """The parameters of a report that has none."""
 
 
 @dataclass(frozen=True)
 class RowLink:
-    """A cell that leads to a row."""
+    """A cell that links to the page of a row."""
 
     noun: str
     id: int
@@ -41,14 +41,14 @@ class RowLink:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a report comes to, in a sentence: all is well, or what is wrong."""
+    """The result of a report in a sentence: whether all is well, and what is wrong."""
 
     good: bool
     words: str
 
 
 def _debit_or_credit(money: Money) -> str:
-    """As accountants say it: 100 on the left is Dr, 100 on the right is Cr."""
+    """Return a balance as accountants write it: positive is Dr, negative is Cr."""
     return f"{money if money.amount >= 0 else -money} {'Dr' if money.amount > 0 else 'Cr'}" if money else str(money)
 
 
@@ -62,7 +62,7 @@ SUMS = "money", "balance"
 
 @dataclass(frozen=True)
 class Heading:
-    """One column of a report: its name among the row's values, how it is said, and what stands above it."""
+    """One column of a report: the key of its values in the rows, their kind, and its heading."""
 
     name: str
     kind: str
@@ -85,7 +85,7 @@ class Heading:
         return "" if value is None else self._in_words(value, CELLS[self.kind].plain_text)
 
     def _in_words(self, value: Any, otherwise: Callable[[Any], str]) -> str:
-        """A state by the label of its noun, a choice by its own."""
+        """Return the label of a state or a choice."""
         if self.noun:
             return self.noun.state_label(value)
         return self.choices[value] if self.choices and value in self.choices else otherwise(value)
@@ -107,23 +107,27 @@ class Heading:
 
 @dataclass(frozen=True)
 class Table:
-    """What came of it: the first rows, how many there are, and the sums of all of them in each currency."""
+    """The result of a report: the first rows, the number of rows, and totals of all rows by currency."""
 
     rows: list[Row]
     count: int
     totals: dict[str, dict[str, Money]]
-    sums: Sums = field(default_factory=dict)  # along its chart
+    sums: Sums = field(default_factory=dict)  # by the value along the chart
 
 
 class Report:
-    """What staff may ask of the whole house. Who may has no default on purpose.
+    """Declares a report. `roles` has no default on purpose.
 
-    `asks` is a dataclass of `asked()` questions, each with a default; `points` says which of them name a row, and of which
-    noun. `rows` answers with mappings from the names of `columns` to values of their kinds; a row's "mark" ("bad", "sum")
-    says how it stands out. `states` says of a column with states whose they are, `choices` what other values of a column are called. Figures in `total` are summed by currency, and never across. `verdict` says what it comes to, and
-    a `watched` one that is not good waits on the first page. What a row repeats of the one above in `groups` is said quietly.
-    `also` are other words under which the search over everything finds it. It is in the menu as long as the feature is on whose `part` it is.
-    `chart` draws one column along another above the table; `figure` is what it comes to in four weeks, on the first page, beside the four before.
+    - `asks` is a dataclass of `asked()` parameters, each with a default; `points` maps those that name a row to a noun.
+    - `columns` maps names to kinds; `rows` returns mappings from these names to values.
+      The "mark" of a row ("bad", "sum") highlights it.
+    - `states` maps a column with states to the noun that they belong to, `choices` a column to labels of its values.
+    - `total` are the columns that are totalled, by currency and never across currencies.
+    - `groups` are columns whose values are muted where they repeat the row above.
+    - `verdict` judges the result; a bad verdict of a `watched` report appears on the start page.
+    - `chart` is drawn above the table; `figure` is one number for the start page, compared with the four weeks before.
+    - `also` are synonyms for the search over everything.
+    - `part` is the feature that it belongs to: while that is turned off, it is not in the menu.
     """
 
     def __init__(
@@ -176,17 +180,15 @@ class Report:
         if stray := {*self.total, *self.groups} - kinds.keys():
             raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))}.")
         drawn = {self.chart.along, self.chart.of} if self.chart else set()
-        if (
-            stray := (drawn | {name for names in (self.figure.names if self.figure else ()) for name in names})
-            - kinds.keys()
-        ):
+        counted = {name for names in (self.figure.names if self.figure else ()) for name in names}
+        if stray := (drawn | counted) - kinds.keys():
             raise TypeError(f"{self.name}: no column {', '.join(sorted(stray))} to draw or to count.")
         if self.figure and not {"since", "until"} <= {each.name for each in self.questions}:
             raise TypeError(f"{self.name}: a figure is of some days, so it asks for since and until.")
         if unsummed := [each for each in self.total if kinds[each] not in SUMS]:
             raise TypeError(f"{self.name}: {', '.join(unsummed)} cannot be summed.")
         if needed := [each.name for each in self.questions if each.required]:
-            raise TypeError(f"{self.name}: {', '.join(needed)} needs a default, for whoever comes from the menu.")
+            raise TypeError(f"{self.name}: {', '.join(needed)} needs a default: the menu opens it without parameters.")
 
     def register(self, pack: str) -> None:
         if self.name in _registered:
@@ -196,12 +198,10 @@ class Report:
 
     @property
     def permission_name(self) -> str:
-        """What its permission is about."""
         return "".join(each.capitalize() for each in self.name.split("_")) + "Report"
 
     @property
     def page_endpoint(self) -> str:
-        """The endpoint of its page."""
         return f"{self.permission_name}Page.show"
 
     def is_for(self, who: Actor) -> bool:
@@ -214,7 +214,7 @@ class Report:
     # --- asking ---
 
     def parse(self, typed: Mapping[str, str]) -> Any:
-        """The parameters from what was typed, or which of them are wrong; nothing typed is nothing asked."""
+        """Parse the parameters; empty ones take their defaults. Raises Invalid with the message for each wrong one."""
         given, wrong = {}, {}
         for name, text in typed.items():
             try:
@@ -230,7 +230,7 @@ class Report:
         return asked
 
     def _pointed(self, name: str, text: str) -> str:
-        """ "12 · Asha Rao" is row 12, if whoever asks may see it."""
+        """Return the id of "12 · Asha Rao", if the current user may see row 12."""
         if name not in self.points or not text:
             return text
         head = text.split("·", maxsplit=1)[0].strip()
@@ -245,12 +245,12 @@ class Report:
         return str(found.id)
 
     def form_values(self, asked: Any) -> dict[str, str]:
-        """What stands in the form, once the gaps are filled: an address that asks the same again."""
+        """Return the parameters as form values, defaults included; as an address they ask for the same again."""
         values = {each.name: getattr(asked, each.name) for each in self.questions}
         return {name: _form_text(value) for name, value in values.items() if value not in (None, "")}
 
     def parameters_in_words(self, asked: Any, *, without_days: bool = False) -> list[tuple[str, str]]:
-        """What was asked, question by question, as it is said to a person."""
+        """Return the label and the value of each parameter that is set."""
         values = [
             (each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)
         ]
@@ -288,7 +288,7 @@ class Report:
                 sums[name] = sums[name] + money if name in sums else money
 
     def lines(self, asked: Any) -> Iterator[list[str]]:
-        """For a spreadsheet: what the page shows, and in a column of its own the currency of the row's figures."""
+        """Yield the lines of the CSV export, with an extra column for the currency of a row's amounts."""
         sums = [each.name for each in self.columns if each.kind in SUMS]
         yield [each.label for each in self.columns] + (["Currency"] if sums else [])
         for row in self.rows(asked):
@@ -314,5 +314,5 @@ def report_named(name: str) -> Report | None:
 
 
 def forget_reports() -> None:
-    """Two apps in one process, as in tests, declare the same reports anew."""
+    """Clear the registry, so that a process can create two apps, as the tests do."""
     _registered.clear()

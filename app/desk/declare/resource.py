@@ -1,4 +1,4 @@
-"""Resource: one declaration of a noun, from which the desk makes every screen, endpoint, right and menu entry."""
+"""Resource: one declaration of a noun, from which its screens, REST endpoints, permissions and menu entry are built."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from app.kernel.db import Noun, stable_name, within_a_sentence
 from app.kernel.people import Person
 from app.kernel.workflow import Move, moves
 
-# What one word of a role's rights allows; "moves" stands for every move whose `by` names the role.
+# The verbs that a word of `roles` grants; "moves" grants every move whose `by` names the role.
 _RIGHTS = {
     "read": {"read"},
     "write": {"add", "edit"},
@@ -29,31 +29,31 @@ _RIGHTS = {
     "moves": set(),
 }
 
-CARD = 4  # columns of the list by which a row is known where it stands alone
+CARD = 4  # columns of the list that identify a row outside it
 
 _registered: dict[type[Noun], Resource] = {}
-_listed_below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by what they lead to
+_listed_below: dict[type[Noun], list[tuple[Resource, Column]]] = {}  # by the noun that the relation leads to
 
 
 @dataclass(frozen=True)
 class Link:
-    """A page of the house, outside the desk, that shows a row to whoever holds its signed link."""
+    """A public page of a row, opened by its signed link."""
 
     label: str
     endpoint: str
     when: Callable[[Any], bool] = lambda row: True
-    copied: bool = False  # an address to be sent to somebody, not a page to be opened
+    copied: bool = False  # show the address for copying instead of opening the page
 
 
 @dataclass(frozen=True)
 class Waits:
-    """Rows that wait for somebody of these roles: counted on the first page, with a link to the list of them."""
+    """Rows that wait for people of these roles: counted on the start page and listed in the inbox."""
 
     label: str
     by: str
-    where: Callable[[], ColumnElement[bool]]  # asked anew each time, for whoever is here
+    where: Callable[[], ColumnElement[bool]]  # evaluated at each call, for the current user
     filters: Mapping[str, str] = field(default_factory=dict)
-    until: str = ""  # the column that says by when
+    until: str = ""  # the column with the deadline
     tone: str = "warn"
 
     def is_for(self, roles: frozenset[str]) -> bool:
@@ -62,7 +62,7 @@ class Waits:
 
 @dataclass(frozen=True)
 class Shape:
-    """Which columns stand where."""
+    """The columns of each screen of a resource."""
 
     list: Sequence[Column]
     groups: Sequence[tuple[str, Sequence[Column]]]
@@ -77,13 +77,13 @@ class Shape:
 
     @cached_property
     def choosable(self) -> Sequence[Column]:
-        """What a reader may take as a column of the list: whatever is shown anywhere, is no secret and is one thing."""
+        """The columns that a list can have: all that are shown anywhere, except secret ones and collections."""
         every = {each.path: each for each in [*self.list, *self.show]}
         return [each for each in every.values() if not each.secret and not getattr(each.attribute, "uselist", False)]
 
     @cached_property
     def at_stake(self) -> Sequence[Column]:
-        """Whose it is, and how much: nobody decides on a row without having seen that."""
+        """The customer and the amounts, shown wherever somebody decides on a row."""
         return [
             each for each in self.list if each.kind == "money" or (each.kind == "relation" and each.target is Person)
         ]
@@ -94,7 +94,7 @@ class Shape:
             yield from its
 
     def grouped(self, columns: Sequence[Column]) -> Sequence[tuple[str, Sequence[Column]]]:
-        """For a form: below the headings that they have on the record page."""
+        """Group the columns of a form by their headings on the record page."""
         heading = {each.path: said for said, its in self.groups for each in its}
         below = [
             (said, [each for each in columns if heading.get(each.path, "") == said])
@@ -103,7 +103,7 @@ class Shape:
         return [(said, its) for said, its in below if its]
 
     def with_fields(self, added: Sequence[AddedColumn]) -> Shape:
-        """What an administrator added comes after what was declared."""
+        """Return the shape with custom fields after the declared columns."""
         return Shape(
             list=[*self.list, *(each for each in added if each.listed)],
             groups=[*self.groups, ("Custom fields", added)],
@@ -122,7 +122,7 @@ class Shape:
         return {}
 
     def for_reader(self) -> Shape:
-        """What whoever is here may see of it, and write; worked out once for each mixture of roles."""
+        """Return the shape as the current user may see and edit it, cached by roles."""
         who = access.actor()
         if who.may_all or not self.is_guarded:
             return self
@@ -142,23 +142,35 @@ class Shape:
 
 
 class Resource:
-    """What staff may see and do of one noun. Roles, and whose rows are whose, have no default on purpose.
+    """Declares what staff can see and do with one noun. `roles` and `scope` have no default on purpose.
 
-    `list`, `show`, `add`, `edit`, `search` and `filters` are column names with spaces between; a dot leads to a
-    neighbour ("slot.starts_at"); `labels` calls some of them something else here. `scope` is `everything`, or the policy of each role that does not see every row.
-    `one` is what a person calls one of them ("customer"), `label` what all of them are called in the menu, where the name of the class does not say it,
-    and `many` what several are called in a sentence, where the label does not say that (label="Time off & closures", many="closures").
-    `also` are other words under which the search over everything finds its list: also="holiday vacation leave".
-    `related` names what is shown below a record: relations ("payments payments.refunds"), or nouns that are about it
-    ("bill"). `below` names relations of its own ("person", "bill.person"): below the record to which one leads, the newest few of its rows are listed.
-    `links` lead to its pages outside the desk, `waits` says what of it waits for whom, `calendar` draws its rows on
-    their days, and `tones` gives a state another colour than its name suggests: good, info, warn, bad, quiet.
-    `found=False` keeps what the house writes down for itself out of the search over everything.
-    `strands` says what a change of a row would leave behind, by number: asked when it is written and not kept yet.
-    What is `part` of a feature that is turned off has no menu entry, and nothing is added to it; what is there stays as it is.
-    `screens` are pages of its own, made of those that every noun has, and `empty` says what a list without rows says.
-    `show` can have groups: "number state | Money: price deposit"; forms have them too. With `archive`, whoever may edit a row may put it away.
-    `guards` says of some columns what a role may at most, wherever they are shown: {"phone email": {"Auditor": "masked"}}; `read`, `masked` or `hidden`.
+    Columns:
+    - `list`, `show`, `add`, `edit`, `search` and `filters` are names with spaces between; a dot leads to a related noun
+      ("slot.starts_at"). `show` can have groups, which forms have as well: "number state | Money: price deposit".
+    - `labels` overrides labels of columns; `order` is the column that sorts the list, with "-" for descending.
+    - `guards` limits columns for roles to `read`, `masked` or `hidden`, wherever the columns appear:
+      {"phone email": {"Auditor": "masked"}}.
+
+    Names:
+    - `one` is the label of one row ("customer"), `label` that of all rows in the menu, and `many` the plural within a
+      sentence, each where it cannot be derived (label="Time off & closures", many="closures").
+    - `also` are synonyms for the search over everything: also="holiday vacation leave".
+    - `tones` overrides the colours of states: good, info, warn, bad, quiet.
+    - `empty` is shown in place of a list without rows.
+
+    Related rows:
+    - `related` are the relations, or nouns about it, that are listed below a record: "payments payments.refunds bill".
+    - `below` are its own relations below whose targets its newest rows are listed: "person", "bill.person".
+    - `links` are its public pages.
+
+    Behaviour:
+    - `roles` gives the verbs of each role; `scope` is `everything`, or a policy for each role that sees only some rows.
+    - `waits` declares which rows wait for which roles; `calendar` shows rows by day.
+    - `found=False` keeps its rows out of the search over everything.
+    - `strands` returns, by number, what a change of a row that is flushed but not committed would leave inconsistent.
+    - `archive` lets everyone who may edit a row archive it.
+    - `part` is the feature it belongs to: while that is turned off, it has no menu entry and no rows can be added.
+    - `screens` is a subclass of `NounView` with pages of its own.
     """
 
     def __init__(
@@ -251,19 +263,18 @@ class Resource:
         for each in [*self.declared.list, *self.declared.search, *self.declared.filters]:
             if each.secret:
                 raise TypeError(f"{self.noun.__name__}.{each.path} is secret: not in a list, a search or a filter.")
+        known = {each.path for each in [*self.declared.choosable, *self.declared.filters]}
         for each in self.below:
-            if each.kind != "relation" or each.path not in {
-                it.path for it in [*self.declared.choosable, *self.declared.filters]
-            }:
+            if each.kind != "relation" or each.path not in known:
                 raise TypeError(
-                    f"{self.noun.__name__} is below what a relation leads to that it shows or is filtered by, not below {each.path}."
+                    f"{self.noun.__name__} is below what a relation leads to that it shows or is filtered by, "
+                    f"not below {each.path}."
                 )
         for name, most in self.guards.items():
             levels = LEVELS[1:3] if Column(self.noun, name).kind not in ("relation", "picture") else ("read",)
             if stray := {*most.values()} - {*levels, "hidden"}:
-                raise TypeError(
-                    f"{self.noun.__name__}.{name} is {', '.join(levels)} or hidden to somebody, not {', '.join(sorted(stray))}."
-                )
+                allowed, given = ", ".join(levels), ", ".join(sorted(stray))
+                raise TypeError(f"{self.noun.__name__}.{name} is {allowed} or hidden to somebody, not {given}.")
             if name == self.order.removeprefix("-"):
                 raise TypeError(f"{self.noun.__name__} is ordered by {name}, which not everybody may know.")
 
@@ -282,18 +293,18 @@ class Resource:
             there = _listed_below.setdefault(column.target, [])
             there.insert(
                 sum(each.pack == pack for each, _ in there), (self, column)
-            )  # the house is registered first, and stands last
+            )  # the built-in resources are registered first and listed last
         if self.is_indexed and any(len(each.steps) == 1 for each in self.declared.search):
             allow_as_link_target(self.noun)
 
     @property
     def is_indexed(self) -> bool:
-        """Are its rows found by the search over everything?"""
+        """Whether its rows are in the index of the search over everything."""
         return self.found and bool(self.declared.search)
 
     @property
     def searches_all(self) -> bool:
-        """May whoever is here read everything that its rows are found by?"""
+        """Whether the current user may read every column that rows are found by."""
         return len(self.search) == len(self.full_shape.search)
 
     @property
@@ -303,7 +314,6 @@ class Resource:
 
     @property
     def page_endpoint(self) -> str:
-        """The endpoint of its list."""
         return f"{self.endpoint}.list"
 
     @property
@@ -312,18 +322,18 @@ class Resource:
         return f"{self.endpoint}.add", f"Add {self.singular}"
 
     def count_text(self, many: int) -> str:
-        """1 booking, 1,500 bookings."""
+        """Return “1 booking” or “1,500 bookings”."""
         return f"{many:,} {self.singular if many == 1 else self.plural}"
 
     def file_name(self, ending: str) -> str:
-        """What a file of them is called: payment-requests.csv, payment-requests-problems.csv."""
+        """Return the name of an exported file: payment-requests.csv, payment-requests-problems.csv."""
         name = re.sub(r"[^a-z0-9]+", "-", self.plural.lower()).strip("-") or self.name
         return f"{name}{'-' if '.' in ending else '.'}{ending}"
 
     def rights(self, role: str) -> set[str]:
-        """The verbs of a role: read, add, edit, delete, and the name of each move that is theirs.
+        """Return the verbs of a role: read, add, edit, delete, and the names of its moves.
 
-        Where nothing can be edited, whoever makes its moves fills in the fields that an administrator adds.
+        Where no declared column can be edited, a role with moves may edit custom fields.
         """
         words = self.roles.get(role, "").split()
         verbs = {verb for word in words for verb in _RIGHTS[word]}
@@ -334,7 +344,7 @@ class Resource:
 
     @cached_property
     def verbs(self) -> Sequence[str]:
-        """Everything that can be a right here, for the permission table."""
+        """All verbs that can be granted, for the table of permissions."""
         given = {verb for role in self.roles for verb in self.rights(role)}
         verbs = (
             {"read"}
@@ -348,7 +358,7 @@ class Resource:
 
     @property
     def full_shape(self) -> Shape:
-        """As it was declared, and with what an administrator has added since."""
+        """The declared columns and the custom fields."""
         added = added_columns(self.noun)
         if added is not self._added:
             self._added, self._whole = added, self.declared.with_fields(added) if added else self.declared
@@ -392,12 +402,12 @@ class Resource:
 
     @property
     def card(self) -> Sequence[Column]:
-        """What tells a row from others in the same state: the first columns of the list, and whatever is at stake."""
+        """The columns that tell rows in one state apart: the first of the list, and what is at stake."""
         first = [each for each in self.list if each.kind != "state"][:CARD]
         return [*first, *(each for each in self.visible_shape.at_stake if each not in first)]
 
     def stakes_text(self, row: Any) -> str:
-        """Of one row, in a line, as far as its name does not say it."""
+        """Return what is at stake in one line, without what the name of the row already says."""
         said = [(each.label, each.display(row)) for each in self.visible_shape.at_stake if each.value(row)]
         return " · ".join(f"{label}: {words}" for label, words in said if words not in str(row))
 
@@ -414,11 +424,11 @@ def resource_of(noun: type[Noun]) -> Resource | None:
 
 
 def listed_below(noun: type[Noun]) -> Sequence[tuple[Resource, Column]]:
-    """What is listed below each record of this noun, and the relation that leads there."""
+    """Return the resources listed below each record of this noun, with the relation that leads there."""
     return _listed_below.get(noun, ())
 
 
 def forget_resources() -> None:
-    """Two apps in one process, as in tests, declare the same nouns anew."""
+    """Clear the registry, so that a process can create two apps, as the tests do."""
     _registered.clear()
     _listed_below.clear()

@@ -1,4 +1,4 @@
-"""PutAway: a record that is kept, but shown in no list until somebody fetches it again."""
+"""Archive: soft delete. An archived record keeps its references, but is in no list until it is restored."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from app.kernel.db import Noun, session
 
 
 class Archived(Noun, table="put_away"):
-    """That one record is away, and who put it there. What refers to the record goes on doing so."""
+    """Marks one record as archived, and says who archived it."""
 
     known_as = "archived record"
 
-    audited = False  # the history of the record itself says it
+    audited = False  # the history of the record has a line for it
     __table_args__ = (UniqueConstraint("noun", "row_id"),)
     refusals: ClassVar[dict[str, str]] = {"put_away_noun_row_id_key": "This is already archived."}
 
@@ -47,7 +47,7 @@ class Archived(Noun, table="put_away"):
 
 
 def is_archived(noun: Any) -> ColumnElement[bool]:
-    """The condition under which a row of this noun is away."""
+    """Return the SQL condition that a row of this noun is archived."""
     there: ColumnElement[bool] = (
         select(Archived.id)
         .where(Archived.noun == noun.__tablename__, Archived.row_id == noun.id)

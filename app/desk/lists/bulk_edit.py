@@ -1,4 +1,4 @@
-"""Batch: one column that somebody changed in many rows at once, and what stood there before."""
+"""Bulk edit: one column changed in many rows at once, with the previous values for undo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _AUTOMATIC = {"id", "version", "created_at", "changed_at"}
 
 
 class BulkEdit(Noun, table="batch"):
-    """Each row keeps its own history; this only remembers what belongs together, for as long as it can be taken back."""
+    """Remembers which rows were changed together, for as long as it can be undone. Each row has its own history."""
 
     known_as = "bulk edit"
 
@@ -31,7 +31,7 @@ class BulkEdit(Noun, table="batch"):
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"), index=True)
     rows: Mapped[dict[str, Any]] = mapped_column(
         default=dict
-    )  # by id: what was there, and the version that the change made
+    )  # by id: the previous values, and the version that the change made
     undone_at: Mapped[datetime | None]
 
     @classmethod
@@ -46,7 +46,7 @@ class BulkEdit(Noun, table="batch"):
         return self.created_at + timedelta(minutes=MINUTES)
 
     def require_open(self) -> None:
-        """Or why not."""
+        """Lock the edit, and refuse if it is undone already or too old."""
         self.lock()
         if self.undone_at:
             raise Refused("This has already been undone.")
@@ -55,12 +55,12 @@ class BulkEdit(Noun, table="batch"):
 
 
 def current_values(row: Noun) -> dict[str, Any]:
-    """Everything that stands in a row now, and that somebody could have changed."""
+    """Return all values of a row that a person could have changed."""
     return {each.key: getattr(row, each.key) for each in inspect(type(row)).column_attrs if each.key not in _AUTOMATIC}
 
 
 def previous_values(row: Noun, before: Mapping[str, Any]) -> dict[str, Any] | None:
-    """What a change has changed, as it was, in JSON; None if something of it is not for keeping beside the row."""
+    """Return the values that a change replaced, as JSON; None if one of them is secret or not JSON."""
     now, columns = current_values(row), inspect(type(row)).columns
     changed = {key: value for key, value in before.items() if value != now[key]}
     if any(columns[key].info.get("secret") for key in changed) or not all(
@@ -82,6 +82,6 @@ def restore_values(row: Noun, kept: Mapping[str, Any]) -> None:
 
 @every("Delete old bulk edits", was="desk.batch.forget_what_was", minutes=30)
 def delete_old_bulk_edits() -> None:
-    """What stood in somebody's rows is kept for nobody when it cannot be put back any more."""
+    """Delete edits that can no longer be undone, so that old values are not kept."""
     with transaction():
         session.execute(BulkEdit.__table__.delete().where(BulkEdit.created_at < clock.ahead(hours=-1)))

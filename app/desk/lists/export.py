@@ -1,4 +1,4 @@
-"""A list as a spreadsheet: line by line, and safe to open."""
+"""CSV and Excel export of a list or report, row by row, safe from formula injection."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from app.desk.declare.column import Column
 from app.kernel.errors import Refused
 from app.money.sums.amount import Money
 
-MOST_ROWS = 20_000  # rows of a workbook: it is made before it is sent, while somebody waits
+MOST_ROWS = 20_000  # rows of an Excel file, which is written before it is sent, while the user waits
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
-_LONGEST_CELL = 32_767  # letters in one cell, by the format
+_LONGEST_CELL = 32_767  # characters in one cell, a limit of the format
 _PERCENT = "0.##%"
 _DATE_FORMATS = {"moment": "yyyy-mm-dd hh:mm", "day": "yyyy-mm-dd", "time": "hh:mm"}
 
 
 class ExportColumn(Protocol):
-    """A column of a list or of a report."""
+    """A column of a list or a report, as the exports need it."""
 
     @property
     def label(self) -> str: ...
@@ -37,7 +37,7 @@ class ExportColumn(Protocol):
 
 
 def csv_chunks(lines: Iterable[Sequence[str]]) -> Iterator[str]:
-    """The mark in front tells a spreadsheet that this is UTF-8."""
+    """Yield the lines as CSV. The byte order mark tells spreadsheets that this is UTF-8."""
     text = StringIO("\ufeff")
     text.seek(1)
     writer = csv.writer(text)
@@ -60,11 +60,11 @@ def xlsx_file(
     sums: Mapping[str, Any] | None = None,
     asked: Sequence[tuple[str, str]] = (),
 ) -> IO[bytes]:
-    """Amounts as numbers of their currency, days as days, and text only ever as text: a cell is never a formula.
+    """Write an Excel file: amounts and dates are real values, and text is never a formula.
 
-    Below stand the `sums` of each currency, and on a page of its own what was `asked`.
+    The totals of each currency (`sums`) are below the rows, and the parameters (`asked`) are on a second sheet.
     """
-    file = TemporaryFile()  # noqa: SIM115  # closed by whoever has sent it
+    file = TemporaryFile()  # noqa: SIM115  # closed after it has been sent
     book = Workbook(file, {"constant_memory": True})
     try:
         try:
@@ -73,7 +73,7 @@ def xlsx_file(
             if asked:
                 _write_parameters(book.add_worksheet("Filters"), asked, formats)
         finally:
-            book.close()  # also takes away what it wrote meanwhile
+            book.close()  # also deletes its temporary files
     except BaseException:
         file.close()
         raise
@@ -88,7 +88,7 @@ def _write_table(
     sheet.freeze_panes(1, 0)
     sheet.set_column(0, len(columns) - 1, 18)
     for at, column in enumerate(columns):
-        zone = f" ({kinds.staff_locale.timezone})" if column.kind == "moment" else ""  # a cell has a time, but no zone
+        zone = f" ({kinds.staff_locale.timezone})" if column.kind == "moment" else ""  # a cell cannot store a time zone
         sheet.write_string(0, at, column.label + zone, formats["bold"])
     for nth, row in enumerate(rows, 1):
         if nth > MOST_ROWS:
@@ -111,7 +111,7 @@ def _write_parameters(sheet: Any, lines: Sequence[tuple[str, str]], formats: _Fo
 
 
 class _Formats(dict[str, Any]):
-    """Each of them made once, when it is first needed."""
+    """Cell formats of the workbook, created on first use."""
 
     def __init__(self, book: Any) -> None:
         super().__init__()
@@ -152,11 +152,11 @@ def _write_date(sheet: Any, place: tuple[int, int], column: ExportColumn, row: A
     try:
         sheet.write_datetime(*place, local, formats[_DATE_FORMATS[column.kind]])
     except (ValueError, XlsxWriterException):
-        sheet.write_string(*place, column.sheet_text(row))  # before 1900 a spreadsheet has no days
+        sheet.write_string(*place, column.sheet_text(row))  # spreadsheets have no dates before 1900
 
 
 def _money_format(money: Money) -> str:
-    """₹1,234.00: the sign as it is said, and as many places as the currency has coins."""
+    """Return a number format like ₹1,234.00, with the sign and the decimal places of the currency."""
     places = len(money.plain.partition(".")[2])
     sign = str(Money(0, money.currency)).rstrip("0.")
     return f'"{sign}"#,##0' + (f".{'0' * places}" if places else "")

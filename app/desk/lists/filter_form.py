@@ -1,4 +1,4 @@
-"""The form in which a question to a list is put together: lines, groups, and what each line is compared with."""
+"""Filter builder: the form for conditions of a list, combined by “and” in groups and by “or” between groups."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _COUNTED_IN_DAYS = ("last", "next", "older", "later")
 
 @dataclass
 class Line:
-    """One condition as it is being typed; `wrong` says why it cannot be asked yet."""
+    """One condition while it is being typed; `wrong` is its error message."""
 
     group: int
     nth: int
@@ -44,7 +44,7 @@ class Line:
 
     @property
     def control(self) -> str:
-        """Which control answers it."""
+        """The input control for the value."""
         if self.how in ("empty", "filled"):
             return "nothing"
         if self.how in _COUNTED_IN_DAYS:
@@ -59,7 +59,7 @@ class Line:
 def form_lines(
     resource: Resource, groups: Groups, typed: Mapping[str, str], *, always: bool = True
 ) -> list[list[Line]]:
-    """What was typed so far; on coming in, what the address asks already. There is always a line, or there may be none."""
+    """Return the typed lines, or on the first visit those of the address. With `always`, there is at least one line."""
     made = _typed_lines(resource, groups, typed)
     return made or ([[_new_line(resource, 1, 1)]] if always else [])
 
@@ -79,7 +79,7 @@ def _typed_lines(resource: Resource, groups: Groups, typed: Mapping[str, str]) -
 
 
 def _apply_button(groups: list[list[Line]], resource: Resource, do: str) -> list[list[Line]]:
-    """One line more, one group more, or one line less, whichever button was pressed."""
+    """Add a line or a group, or remove a line, according to the button that was pressed."""
     verb, _, at = do.partition(":")
     if verb == "and":
         for group in (each for each in groups if str(each[0].group) == at):

@@ -1,4 +1,4 @@
-"""What a list is narrowed by: (A and B) or (C and D), in the words of an address, and as conditions of the database."""
+"""Filters of a list: conditions like (A and B) or (C and D), parsed from an address and compiled to SQL."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ RELATIVE_PERIODS = (
 
 @dataclass(frozen=True)
 class Condition:
-    """One column, compared with something."""
+    """A column, an operator and a value."""
 
     path: str
     how: str
@@ -91,7 +91,7 @@ Groups = tuple[tuple[Condition, ...], ...]
 
 
 def parse_filter(text: str) -> Groups:
-    """state:is:held;price:from:500(or)slot.starts_at:last:7, as an address says it."""
+    """Parse state:is:held;price:from:500(or)slot.starts_at:last:7, as it is in an address."""
     groups = tuple(tuple(_parse_condition(each) for each in group.split(";") if each) for group in text.split(OR))
     if sum(map(len, groups)) > MOST:
         raise Unreadable(f"Use at most {MOST} conditions in a filter.")
@@ -109,7 +109,7 @@ def filter_text(groups: Sequence[Sequence[Condition]]) -> str:
 
 
 def filterable_columns(resource: Resource) -> list[Column]:
-    """What may be asked about: what the declaration filters by first, and then whatever can be a column of the list."""
+    """Return the declared filters first, and then the other columns that a list can have."""
     return [
         *{
             each.path: each
@@ -145,7 +145,7 @@ def _checked_condition(
         )
     found = condition(expression(column), column, it.how, it.value)
     if column.kind == "money" and it.how not in _MAYBE:
-        found &= currency(column) == kinds.staff_locale.currency  # amounts are only more or less within one currency
+        found &= currency(column) == kinds.staff_locale.currency  # amounts can only be compared within one currency
     return found
 
 
@@ -157,7 +157,7 @@ def condition(expression: Any, column: Column, how: str, value: str) -> ColumnEl
     return found
 
 
-# --- each comparison --------------------------------------------------------------------------------------------------
+# --- operators --------------------------------------------------------------------------------------------------------
 
 
 def _is(expression: Any, column: Column, value: str) -> Any:
@@ -252,11 +252,11 @@ _OPERATORS: dict[str, Callable[[Any, Column, str], Any]] = {
 }
 
 
-# --- what it is compared with -----------------------------------------------------------------------------------------
+# --- values -----------------------------------------------------------------------------------------------------------
 
 
 def like_pattern(words: str) -> str:
-    """A pattern for LIKE in which a percent sign is a percent sign."""
+    """Return a LIKE pattern that contains the words, with special characters escaped."""
     return "%" + words.replace("\\", "\\\\").replace("%", r"\%").replace("_", r"\_") + "%"
 
 
@@ -267,7 +267,7 @@ def _required_text(column: Column, text: str) -> str:
 
 
 def _parse_value(column: Column, text: str) -> Any:
-    """As the database keeps it: a relation by its id, money by its coins, a state by its name."""
+    """Return the value as stored: the id of a relation, the amount of money, the name of a state."""
     match column.kind:
         case "relation" | "number":
             return _record_id(text)
@@ -315,7 +315,7 @@ def _parse_day(text: str) -> date:
 
 
 def _between_days(expression: Any, column: Column, first: date | None, last: date | None) -> Any:
-    """From the first instant of one day of the house's zone to the last one of another."""
+    """Compare with days in the time zone of the staff, from the start of the first to the end of the last."""
     from_, until = first, last and last + timedelta(days=1)
     if column.kind == "moment":
         from_, until = _start_of_day(from_), _start_of_day(until)
@@ -326,11 +326,11 @@ def _start_of_day(day: date | None) -> datetime | None:
     return datetime.combine(day, time(), ZoneInfo(kinds.staff_locale.timezone)) if day else None
 
 
-# --- said to a person -------------------------------------------------------------------------------------------------
+# --- in words ---------------------------------------------------------------------------------------------------------
 
 
 def condition_in_words(resource: Resource, it: Condition, named: Callable[[Column, int], str]) -> str:
-    """Price is from 500: one condition, as a person says it."""
+    """Return one condition as a sentence: “Price is from 500”."""
     column = column_of(resource, it)
     words = operator_label(column, it.how)
     value = _value_in_words(column, it, named)
@@ -338,7 +338,7 @@ def condition_in_words(resource: Resource, it: Condition, named: Callable[[Colum
 
 
 def operator_label(column: Column, how: str) -> str:
-    """“is at least” of an amount, and “is on or after” of a day."""
+    """Return the label of an operator: “is at least” for an amount, “is on or after” for a date."""
     words = {"day": _DATE_LABELS, "moment": _DATE_LABELS, "time": _TIME_LABELS}.get(column.kind, _OPERATOR_LABELS)
     return words.get(how, how)
 
@@ -347,7 +347,7 @@ def _value_in_words(column: Column, it: Condition, named: Callable[[Column, int]
     several = it.how in ("between", "among") or column.kind in (
         "state",
         "choice",
-    )  # in “1,000” the comma is a part of it
+    )  # otherwise a comma is part of the value, as in “1,000”
     parts = [each.strip() for each in it.value.split(",") if each.strip()] if several else [it.value.strip()]
     if column.kind == "relation":
         parts = [named(column, _record_id(each)) for each in parts if each]

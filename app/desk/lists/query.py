@@ -1,4 +1,4 @@
-"""A list of rows: searched, filtered, ordered and paged in the database, within what the reader may see."""
+"""Query of a list: search, filter, sort, paginate, count and sum rows in SQL, within the rows that the user can see."""
 
 from __future__ import annotations
 
@@ -26,32 +26,35 @@ from app.money.sums.amount import Money
 PAGE_SIZE = 25
 LARGEST_PAGE = 100
 SHORTEST_INDEXED = 3
-COUNT_LIMIT = 10_000  # rows are counted and added up as far as this; whoever wants to know more asks for it
-PUT_AWAY = "put_away"  # ?f.put_away=on: what is out of sight, instead of the rest
+COUNT_LIMIT = 10_000  # rows are counted and added up to this limit, unless the user asks for all
+PUT_AWAY = "put_away"  # ?f.put_away=on shows the archived rows
 NO_ORDER = ("facts", "picture")
 
-Path = tuple[str, ...]  # the relations that lead to a neighbour
+Path = tuple[str, ...]  # relations that lead to a related noun
 
 
 @dataclass(frozen=True)
 class ListQuery:
-    """What the reader wants to see. Only declared columns can be named: an undeclared one cannot be asked about."""
+    """The question to a list. It can name declared columns only."""
 
     words: str = ""
-    filters: tuple[tuple[str, str, str], ...] = ()  # path, how, value
+    filters: tuple[tuple[str, str, str], ...] = ()  # path, operator, value
     order: str = ""
     page: int = 0
     size: int = PAGE_SIZE
     columns: tuple[str, ...] = ()
     groups: Groups = ()
     view: str = ""
-    after: str = ""  # the row that the page before ended with, so that rows which arrive move nothing
+    after: str = ""  # the last row of the previous page, so that new rows do not shift pages
     before: str = ""
-    all: bool = False  # count and add up every row, however many there are
+    all: bool = False  # count and add up without a limit
 
     @classmethod
     def parse(cls, args: Mapping[str, str]) -> ListQuery:
-        """From a page's address: ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&w=price:from:500&cols=number,price&order=-id&page=2."""
+        """Parse the query of an address:
+
+        ?q=meera&f.state=held&f.slot.starts_at.from=2026-11-24&w=price:from:500&cols=number,price&order=-id&page=2
+        """
         found = []
         for name in args:
             value = _joined_values(args, name)
@@ -75,7 +78,7 @@ class ListQuery:
         )
 
     def address_args(self, **changes: str | None) -> dict[str, str]:
-        """The same list as an address, with these things changed; None takes one away. A new question begins at page one."""
+        """Return the query as arguments of an address, with changes; None removes one. It starts at the first page."""
         same = {
             "view": self.view,
             "q": self.words,
@@ -92,13 +95,13 @@ class ListQuery:
 
 
 def _joined_values(args: Mapping[str, str], name: str) -> str:
-    """Three ticked boxes of one name are one value with commas."""
+    """Join the values of repeated parameters, such as ticked boxes, with commas."""
     each: list[str] = args.getlist(name) if isinstance(args, MultiDict) else [args[name]]
     return ",".join(filter(None, each))
 
 
 def _move_up(columns: Sequence[str], up: str) -> tuple[str, ...]:
-    """Each column once, and the one whose button was pressed a place further to the front."""
+    """Return each column once, with the one whose button was pressed moved one place to the front."""
     each = [*dict.fromkeys(filter(None, columns))]
     if up in each[1:]:
         at = each.index(up)
@@ -107,7 +110,7 @@ def _move_up(columns: Sequence[str], up: str) -> tuple[str, ...]:
 
 
 def positive_number(args: Mapping[str, Any], name: str, default: int) -> int:
-    """A page number or a size: a whole number above zero, or a clear no."""
+    """Parse a page number or a page size."""
     given = args.get(name, default)
     text = str(given)
     if not text.isdecimal() or len(text) > 7 or int(text) == 0:
@@ -117,16 +120,16 @@ def positive_number(args: Mapping[str, Any], name: str, default: int) -> int:
 
 @dataclass
 class ListPage:
-    """What came of it."""
+    """One page of a list."""
 
     rows: list[Any]
     count: int
     asked: ListQuery
     order: str
     columns: Sequence[Column]
-    more: bool = False  # than were counted
-    totals: dict[str, list[str]] = field(default_factory=dict)  # by column, a line for each currency
-    next: dict[str, str] | None = None  # how the address of the page after this one differs
+    more: bool = False  # more rows than were counted
+    totals: dict[str, list[str]] = field(default_factory=dict)  # by column, one text for each currency
+    next: dict[str, str] | None = None  # arguments of the address of the next page
     previous: dict[str, str] | None = None
 
     @property
@@ -156,21 +159,21 @@ class ListPage:
 
 @dataclass
 class _Select:
-    """One SELECT whose neighbours are joined once, whoever names them."""
+    """A SELECT that joins each related noun once, however many columns need it."""
 
     noun: type[Noun]
     statement: Select[Any]
     joined: dict[tuple[str, ...], AliasedClass[Any]] = field(default_factory=dict)
 
     def at(self, steps: tuple[str, ...]) -> Any:
-        """The (aliased) noun at the end of these relations."""
+        """Return the alias of the noun at the end of these relations, joining it if necessary."""
         if not steps:
             return self.noun
         if steps not in self.joined:
             before = self.at(steps[:-1])
             relation = getattr(before, steps[-1])
             self.joined[steps] = aliased(relation.property.mapper.class_)
-            # A neighbour that is always there may be read first, which is what an order by one of its columns is quick with.
+            # With an inner join, PostgreSQL can start at the related table and use its index for sorting.
             self.statement = self.statement.join(
                 relation.of_type(self.joined[steps]), isouter=may_be_missing(self.noun, steps)
             )
@@ -184,7 +187,7 @@ class _Select:
 
 
 def may_be_missing(noun: type[Noun], steps: Sequence[str]) -> bool:
-    """Is there nobody at the end of these relations, now and then?"""
+    """Whether a row can lack the row at the end of these relations."""
     here: Any = noun
     for step in steps:
         relation = getattr(here, step).property
@@ -195,7 +198,7 @@ def may_be_missing(noun: type[Noun], steps: Sequence[str]) -> bool:
 
 
 def list_page(resource: Resource, asked: ListQuery, *, exactly: bool = False) -> ListPage:
-    """`exactly` is for programs: they are told how many there are, and add up for themselves."""
+    """Return one page of a list. The API asks `exactly`: it gets the exact count, and no totals."""
     columns, order = chosen_columns(resource, asked), asked.order or resource.order
     query = _select_rows(resource, asked)
     counting, joined = query.statement, {**query.joined}
@@ -221,7 +224,7 @@ def list_page(resource: Resource, asked: ListQuery, *, exactly: bool = False) ->
 
 
 def chosen_columns(resource: Resource, asked: ListQuery) -> Sequence[Column]:
-    """The columns that the reader chose, in their order; what the declaration says where nobody chose."""
+    """Return the columns that the user chose, or the declared ones."""
     found = [(path, resource.column(path, resource.choosable)) for path in asked.columns]
     if stray := [path for path, column in found if column is None]:
         raise Unreadable(f"{resource.label} have no column {stray[0][:40]!r}.")
@@ -229,7 +232,7 @@ def chosen_columns(resource: Resource, asked: ListQuery) -> Sequence[Column]:
 
 
 def list_problem(resource: Resource, asked: ListQuery) -> str:
-    """Why the list cannot be asked for like this, if it cannot: a declaration may have lost a column since."""
+    """Return why the query is not valid, for example because a column is gone; "" if it is valid."""
     try:
         chosen_columns(resource, asked)
         _apply_order(_select_rows(resource, asked), resource, asked.order or resource.order)
@@ -239,34 +242,34 @@ def list_problem(resource: Resource, asked: ListQuery) -> str:
 
 
 def ids_matching(resource: Resource, groups: Groups, ids: Iterable[int]) -> set[int]:
-    """For which of these rows the question is true, whoever asks: for what the house does by itself."""
+    """Return which of these rows match the conditions, whether or not the current user can see them."""
     query = _Select(resource.noun, select(resource.noun.id).where(resource.noun.id.in_(ids)))
     condition = filters.filter_condition(resource, groups, query.expression, query.currency) if groups else true()
     return {*session.scalars(query.statement.where(condition))}
 
 
 def related_name(column: Column, id: int) -> str:
-    """A neighbour by its name, if the reader may see it."""
+    """Return the name of a related row if the user can see it, otherwise its id."""
     row = session.scalar(visible_rows(column.target).where(column.target.id == id))
     return str(row) if row else f"ID {id}"
 
 
 def newest_rows(resource: Resource, asked: ListQuery, shown: Iterable[Column], most: int) -> list[Any]:
-    """The rows that were written down last, of those that are asked for."""
+    """Return the newest rows that match."""
     query = _select_rows(resource, asked)
     query.statement = query.statement.order_by(resource.noun.id.desc()).limit(most)
     return [*session.scalars(_load_related(query, shown)).unique()]
 
 
 def rows_for_export(resource: Resource, asked: ListQuery) -> Generator[Any]:
-    """For an export: the same rows without pages, a thousand at a time. They are asked for now, as whoever asks now."""
+    """Yield all rows that match, fetched in batches, within what the current user can see."""
     query = _select_rows(resource, asked)
     _apply_order(query, resource, asked.order or resource.order)
     return _stream_rows(_load_related(query, chosen_columns(resource, asked)).execution_options(yield_per=1000))
 
 
 def previous_and_next(resource: Resource, asked: ListQuery, row: Any) -> tuple[int | None, int | None]:
-    """The rows before and after this one in a list, read from the index however long it is; None at its ends."""
+    """Return the ids of the rows before and after this one in a list; None at its ends. It reads only the index."""
     here = _position_of(row, _order_column(resource, asked.order or resource.order))
     return _adjacent_id(resource, replace(asked, before=here, after="")), _adjacent_id(
         resource, replace(asked, after=here, before="")
@@ -284,7 +287,7 @@ def _adjacent_id(resource: Resource, asked: ListQuery) -> int | None:
 def rows_between(
     resource: Resource, starts: Column, ends: Column, since: datetime, until: datetime, *, shown: Iterable[Column]
 ) -> list[Any]:
-    """For a calendar: every row that touches this stretch of time, in the order in which they begin."""
+    """Return the rows that overlap this period, in the order in which they start."""
     query = _Select(resource.noun, visible_rows(resource.noun))
     begins, over = query.expression(starts), query.expression(ends)
     query.statement = query.statement.where(begins < until, over > since).order_by(begins, resource.noun.id)
@@ -292,7 +295,7 @@ def rows_between(
 
 
 def _stream_rows(statement: Select[Any]) -> Generator[Any]:
-    # The answer is still being sent when the request and its session are over.
+    # The response is streamed after the request and its session have ended.
     with separate_session() as own, own.scalars(statement) as rows:
         yield from rows
 
@@ -308,12 +311,14 @@ def _select_rows(resource: Resource, asked: ListQuery) -> _Select:
         if not resource.search:
             raise Unreadable(f"{resource.label} can’t be searched.")
         conditions.append(_search_condition(query, resource, asked.words))
-    query.statement = query.statement.where(*conditions)  # last: naming a neighbour joins it to the statement
+    query.statement = query.statement.where(
+        *conditions
+    )  # after building the conditions, which add joins to the statement
     return query
 
 
 def _search_condition(query: _Select, resource: Resource, words: str) -> ColumnElement[bool]:
-    """Three letters are the fewest that the index of the search over everything is quick with; it is kept with every change."""
+    """Return the condition for a search. From three letters on, it uses the index of the search over everything."""
     if resource.is_indexed and len(words) >= SHORTEST_INDEXED and resource.searches_all:
         finding: Any = noun_of_table("finding")
         there = select(finding.row_id).where(
@@ -324,7 +329,7 @@ def _search_condition(query: _Select, resource: Resource, words: str) -> ColumnE
 
 
 def ids_containing(resource: Resource, words: str) -> Select[Any]:
-    """The ids of the rows that hold these words in what the reader may search."""
+    """Return a query for the ids of rows that contain the words in columns that the user may search."""
     query = _Select(resource.noun, select(resource.noun.id))
     held = or_(*[query.expression(each).ilike(like_pattern(words)) for each in resource.search])
     return query.statement.where(held)
@@ -340,7 +345,7 @@ def _filter_condition(query: _Select, resource: Resource, path: str, how: str, v
 def _count_and_sum(
     query: _Select, resource: Resource, columns: Sequence[Column], most: int | None
 ) -> tuple[int, dict[str, list[str]]]:
-    """How many there are and what they come to, in one question: one line for each mixture of currencies."""
+    """Count the rows and add up their columns in one query, with one line for each combination of currencies."""
     adding = [each for each in columns if each.is_summable]
     amounts = [query.expression(each).label(f"amount_{at}") for at, each in enumerate(adding)]
     currencies = {
@@ -362,7 +367,7 @@ def _count_and_sum(
 
 
 def _sum_loaded(rows: Iterable[Any], column: Column) -> dict[str, int]:
-    """The same where every row is here already."""
+    """Add up a column of rows that are already loaded."""
     found: dict[str, int] = {}
     for value in (column.value(row) for row in rows):
         amount, currency = (value.amount, value.currency) if isinstance(value, Money) else (value, "")
@@ -382,7 +387,7 @@ def _sums_in_words(columns: Iterable[Column], sums: Iterable[Mapping[str, int]])
 def _apply_order(query: _Select, resource: Resource, order: str, *, backwards: bool = False) -> None:
     column = _order_column(resource, order)
     expression = query.expression(column) if column else resource.noun.id
-    # The id breaks ties, so that no row is shown twice or never while paging.
+    # The id breaks ties, so that no row is repeated or skipped between pages.
     ends = (
         (expression.desc(), resource.noun.id.desc())
         if order.startswith("-") != backwards
@@ -399,11 +404,14 @@ def _order_column(resource: Resource, order: str) -> Column | None:
     return column
 
 
-# --- where a page begins ----------------------------------------------------------------------------------------------
+# --- pagination by position -------------------------------------------------------------------------------------------
 
 
 def _with_page_links(page: ListPage, resource: Resource, *, over: bool) -> ListPage:
-    """The pages before and after begin at a row, not at a number: rows that arrive meanwhile are neither shown twice nor passed over."""
+    """Set the links to the next and the previous page.
+
+    They start after a row, not at a number, so that new rows neither repeat nor skip others.
+    """
     asked, column = page.asked, _order_column(resource, page.order)
     if asked.before:
         page.rows.reverse()
@@ -419,7 +427,7 @@ def _with_page_links(page: ListPage, resource: Resource, *, over: bool) -> ListP
 
 
 def _position_of(row: Any, column: Column | None) -> str:
-    """The row's id, and what it is ordered by: 17, or 17:2026-11-24T03:30:00+00:00."""
+    """Return the row's id and sort value as text: 17, or 17:2026-11-24T03:30:00+00:00."""
     value = column.sort_value(row) if column else None
     if value is None:
         return f"{row.id}"
@@ -439,7 +447,7 @@ _POSITION_PARSERS: dict[str, Callable[[str], Any]] = {
 
 
 def _begin_after(query: _Select, resource: Resource, order: str, asked: ListQuery) -> None:
-    """Begin after that row. Where nothing stands in the column, the database puts it last when it rises, and first when it falls."""
+    """Restrict the query to rows after a position. PostgreSQL sorts NULL last when ascending, first when descending."""
     text, falls = asked.after or asked.before, order.startswith("-") != bool(asked.before)
     if not text:
         return
@@ -479,11 +487,11 @@ def _may_be_empty(resource: Resource, column: Column) -> bool:
     return may_be_missing(resource.noun, column.steps[:-1]) or column.may_be_empty
 
 
-# --- their neighbours -------------------------------------------------------------------------------------------------
+# --- related rows -----------------------------------------------------------------------------------------------------
 
 
 def load_row(resource: Resource, id: int) -> Any:
-    """One row as `access.find` finds it, with what is shown of its neighbours: in one question, however many there are."""
+    """Return one row that the user can see, with the related rows of its columns, in one query."""
     if not -(2**31) < id < 2**31:
         raise Missing
     noun: Any = resource.noun
@@ -498,7 +506,7 @@ def load_row(resource: Resource, id: int) -> Any:
 
 @lru_cache(1024)
 def _select_by_id(noun: Any, paths: frozenset[Path]) -> Select[Any]:
-    """Put together once: a statement that is there already is also found sooner among those that are compiled."""
+    """Build the statement once: reusing the object also speeds up the lookup of the compiled statement."""
     return select(noun).where(noun.id == bindparam("id")).options(*(_load_path(noun, path) for path in sorted(paths)))
 
 
@@ -507,7 +515,7 @@ def load_related(noun: type[Noun], statement: Select[Any], shown: Iterable[Colum
 
 
 def _load_related(query: _Select, shown: Iterable[Column]) -> Select[Any]:
-    """Load what the columns show together with the rows: the number of queries never depends on the number of rows."""
+    """Load related rows together with the rows, so that the number of queries does not depend on the number of rows."""
     noun: Any = query.noun
     for path in sorted(_related_paths(shown)):
         query.statement = query.statement.options(
@@ -531,7 +539,7 @@ def _load_path(noun: Any, path: Path) -> Any:
 
 
 def _load_joined_path(query: _Select, path: Path) -> Any:
-    """The same, where a filter or the order has joined some of them already."""
+    """Like `_load_path`, for relations that a filter or the order has joined already."""
     option: Any = None
     here: Any = query.noun
     for depth, step in enumerate(path, 1):

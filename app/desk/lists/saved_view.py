@@ -1,4 +1,4 @@
-"""View: a list as somebody likes to look at it, kept under a name."""
+"""Saved view: a named combination of columns, filters, sort order and page size of a list."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from app.kernel.db import Noun, session
 from app.kernel.errors import Forbidden, Invalid, Missing
 
 LONGEST = 60
-MOST = 30  # of one person, for one list
+MOST = 30  # per user and list
 
 
 class SavedView(Noun, table="view"):
-    """An address of a list: its columns, filters, order and size. Whoever made it changes it; a shared one is there for every reader of the list."""
+    """The query of a list under a name. Only its author can change it; a shared one is visible to all readers."""
 
     known_as = "saved view"
 
@@ -29,14 +29,14 @@ class SavedView(Noun, table="view"):
     resource: Mapped[str]
     name: Mapped[str] = mapped_column(String(LONGEST))
     user_id: Mapped[int] = mapped_column(ForeignKey("ab_user.id", ondelete="CASCADE"))
-    maker: Mapped[str]  # how they were called when they made it
+    maker: Mapped[str]  # the name of the user at that time
     shared: Mapped[bool] = mapped_column(default=False)
     first: Mapped[bool] = mapped_column(default=False)
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
     @classmethod
     def for_list(cls, resource: str) -> list[SavedView]:
-        """What whoever is here sees above this list: their own, and what others share."""
+        """Return the views of a list that the current user has or others share."""
         return [*session.scalars(_ALL, {"resource": resource, "me": actor().user_id})]
 
     @classmethod
@@ -63,7 +63,7 @@ class SavedView(Noun, table="view"):
         return view
 
     def update_settings(self, name: str, *, shared: bool, first: bool) -> None:
-        """Its name, who sees it, and whether the list opens with it."""
+        """Set the name, whether others see it, and whether the list opens with it."""
         name = " ".join(name.split())
         if not name or len(name) > LONGEST or not name.isprintable():
             raise Invalid.for_fields({"name": f"Enter a name of at most {LONGEST} characters."})
@@ -75,12 +75,12 @@ class SavedView(Noun, table="view"):
                 )
             ):
                 each.first = False
-            session.flush()  # two first ones would be refused, even for a moment
+            session.flush()  # the index allows one default view at a time
         self.name, self.shared, self.first = name, shared, first
 
     @classmethod
     def default_for(cls, resource: str, views: list[SavedView]) -> SavedView | None:
-        """With which of these the list opens for whoever is here: one of their own, or one that others share."""
+        """Return the view with which the list opens for the current user: an own one, or a shared one they chose."""
         own = next((each for each in views if each.first and each.is_mine), None)
         if own is not None or all(each.is_mine for each in views):
             return own
@@ -89,7 +89,7 @@ class SavedView(Noun, table="view"):
 
     @classmethod
     def set_default(cls, resource: str, id: int, *, wanted: bool) -> SavedView:
-        """One that others share, for whoever is here alone. It stays theirs: what they change in it is changed here too."""
+        """Open the list with a view that somebody else shares, for the current user only."""
         view = next((each for each in cls.for_list(resource) if each.id == id), None)
         if view is None:
             raise Missing
@@ -107,7 +107,7 @@ class SavedView(Noun, table="view"):
         return self.user_id == actor().user_id
 
 
-# Put together once: every list asks it.
+# Built once, because every list runs it.
 _ALL = (
     select(SavedView)
     .where(SavedView.resource == bindparam("resource"), or_(SavedView.user_id == bindparam("me"), SavedView.shared))
@@ -116,11 +116,11 @@ _ALL = (
 
 
 class Opens(Noun):
-    """With which view of somebody else's a list opens for one person. When that is shared no more, the list opens as ever."""
+    """Which shared view of another user a list opens with, for one user. It has no effect once the view is private."""
 
     known_as = "default view"
 
-    audited = False  # how somebody likes to look at a list changes nothing for anybody
+    audited = False  # a personal preference
     __table_args__ = (UniqueConstraint("resource", "user_id"),)
 
     resource: Mapped[str]

@@ -1,4 +1,4 @@
-"""The calendar of a noun: its rows on their days, and around them what is free and what is shut."""
+"""Calendar view of a noun by day, week or month: its rows, free time and blocked time, in lanes and columns."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ from app.kernel.errors import Unreadable
 from app.kernel.workflow import Move
 
 VIEWS = "day", "week", "month"
-SIDE_BY_SIDE = 3  # so many groups have a column each in every day of a week; more of them share one
-IN_A_CELL = 3  # so many rows stand in a day of a month, and the rest behind a number
-STEP = 5  # minutes: what static/desk/calendar.css can tell apart
+SIDE_BY_SIDE = 3  # groups with a column each in the week view; more of them share one
+IN_A_CELL = 3  # rows shown on a day in the month view; the others are only counted
+STEP = 5  # minutes: the resolution of static/desk/calendar.css
 
 
-# --- what is drawn ----------------------------------------------------------------------------------------------------
+# --- boxes and columns ------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Box:
-    """Something on one day of one column: where it stands, and what it says."""
+    """A row, or a free or blocked span, on one day."""
 
     kind: str
-    starts_at: datetime  # in the zone of the page, and within the day
+    starts_at: datetime  # in the time zone of the page, cut to the day
     ends_at: datetime
     title: str
     notes: str = ""
@@ -54,7 +54,7 @@ class Box:
 
     @property
     def from_minute(self) -> int:
-        """Of its day, by the clock on the wall."""
+        """The minute of the day at which it starts, in local time."""
         return self.starts_at.hour * 60 + self.starts_at.minute // STEP * STEP
 
     @property
@@ -62,20 +62,21 @@ class Box:
         return self.from_minute + max(STEP, round((self.ends_at - self.starts_at) / timedelta(minutes=STEP)) * STEP)
 
     def css_classes(self, hours: tuple[int, int]) -> str:
-        """As classes, because a page of this house sets no style in an attribute; cut to the hours that are drawn."""
+        """Return its position as CSS classes, because the Content-Security-Policy forbids style attributes."""
         first, last = max(self.from_minute, hours[0] * 60), min(self.to_minute, hours[1] * 60)
         at, how_long = divmod(first, 60), divmod(max(last - first, 0), 60)
-        return f"at-{at[0]} past-{at[1]} for-{how_long[0]} and-{how_long[1]} lane-{min(self.lane, 5)} lanes-{min(self.lanes, 6)}"
+        lane, lanes = min(self.lane, 5), min(self.lanes, 6)
+        return f"at-{at[0]} past-{at[1]} for-{how_long[0]} and-{how_long[1]} lane-{lane} lanes-{lanes}"
 
     @property
     def end_time(self) -> str:
-        """A day ends at 24:00, not at the 00:00 of the next."""
+        """The end as HH:MM; midnight is 24:00, not 00:00 of the next day."""
         return "24:00" if self.ends_at.date() > self.starts_at.date() else f"{self.ends_at:%H:%M}"
 
 
 @dataclass(frozen=True)
 class Stripe:
-    """One column of one day: a group's, or everybody's."""
+    """One column of one day, for one group or all groups."""
 
     group: Any
     boxes: Sequence[Box]
@@ -86,8 +87,6 @@ class Stripe:
 
 @dataclass(frozen=True)
 class Day:
-    """One day, and its columns."""
-
     date: date
     stripes: Sequence[Stripe]
 
@@ -104,12 +103,12 @@ class Day:
         return [box for stripe in self.stripes for box in stripe.of_kind("shut")]
 
 
-# --- which days are shown ---------------------------------------------------------------------------------------------
+# --- period -----------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Period:
-    """Which days are looked at, of whom, and in whose zone."""
+    """The days shown, the chosen group, and the time zone."""
 
     view: str
     day: date
@@ -118,7 +117,7 @@ class Period:
 
     @classmethod
     def parse(cls, args: Mapping[str, str]) -> Period:
-        """From a page's address: ?view=week&day=2026-11-24&of=2."""
+        """Parse an address: ?view=week&day=2026-11-24&of=2."""
         view, of = args.get("view", "week"), args.get("of", "")
         if view not in VIEWS:
             raise Unreadable(f"“view” must be {', '.join(VIEWS[:-1])} or {VIEWS[-1]}.")
@@ -139,7 +138,7 @@ class Period:
 
     @property
     def first(self) -> date:
-        """A week begins on Monday, and a month with the week of its first day."""
+        """The first day shown. Weeks start on Monday; a month starts with the week of its first day."""
         if self.view == "day":
             return self.day
         start = self.day if self.view == "week" else self.day.replace(day=1)
@@ -166,14 +165,16 @@ class Period:
             return f"{first:%A}, {first.day} {first:%B %Y}"
         if self.view == "month":
             return f"{self.day:%B %Y}"
-        return f"{first.day}{f'{first: %b}' if first.month != last.month else ''}{f'{first: %Y}' if first.year != last.year else ''} – {last.day} {last:%b %Y}"
+        month = f"{first: %b}" if first.month != last.month else ""
+        year = f"{first: %Y}" if first.year != last.year else ""
+        return f"{first.day}{month}{year} – {last.day} {last:%b %Y}"
 
     def offset(self, day: date) -> str:
-        """How far the clock on the wall is ahead of UTC: "+05:30"."""
+        """Return the UTC offset at noon: "+05:30"."""
         return self.start_of(day).replace(hour=12).isoformat()[-6:]
 
     def address_args(self, **changes: Any) -> dict[str, str]:
-        """The same calendar as an address, with these things changed."""
+        """Return the same calendar as arguments of an address, with changes."""
         same: dict[str, Any] = {"view": self.view, "day": self.day, "of": self.of} | changes
         return {name: str(value) for name, value in same.items() if value is not None}
 
@@ -183,11 +184,11 @@ class Period:
         return self.day + timedelta(way * len(self.days))
 
 
-# --- putting things in their places -----------------------------------------------------------------------------------
+# --- layout -----------------------------------------------------------------------------------------------------------
 
 
 def _boxes_by_day(period: Period, boxes: Iterable[Box]) -> Mapping[date, list[Box]]:
-    """The part of each that lies on a day, by day: each is looked at on its own days and not on all of them."""
+    """Return the part of each box that is on each day, in the time zone of the page."""
     zone = ZoneInfo(period.zone)
     found: dict[date, list[Box]] = {day: [] for day in period.days}
     begins = {day: period.start_of(day).astimezone(UTC) for day in [*period.days, period.days[-1] + timedelta(1)]}
@@ -211,7 +212,7 @@ def _boxes_by_day(period: Period, boxes: Iterable[Box]) -> Mapping[date, list[Bo
 
 
 def _assign_lanes(boxes: Sequence[Box]) -> Iterator[Box]:
-    """What overlaps stands beside each other: each in the first lane that is free, and all of one knot equally wide."""
+    """Put overlapping boxes side by side: each in the first free lane, with equal widths in a cluster."""
     knot: list[Box] = []
     for box in sorted(boxes, key=lambda it: (it.starts_at, it.ends_at)):
         if knot and all(each.ends_at <= box.starts_at for each in knot):
@@ -237,7 +238,7 @@ def _stripe_of(group: Any, here: Sequence[Box]) -> Stripe:
 
 
 class CalendarView(BaseView):
-    """A day, a week or a month, within the reader's rows; GET alone, so that it has an address."""
+    """Read-only: changes are made by moves."""
 
     resource: ClassVar[Resource]
     calendar: ClassVar[Calendar]
@@ -276,7 +277,7 @@ class CalendarView(BaseView):
         )
 
     def _groups(self) -> list[Any]:
-        """Whose time there is to see: those who are not away."""
+        """Return the groups that the user can see and that are active."""
         target = self.calendar.group_columns[0].target
         seen = access.visible_rows(target)
         return [
@@ -304,7 +305,7 @@ class CalendarView(BaseView):
         return [Day(day, [_stripe_of(group, by_day[day]) for group, by_day in columns_]) for day in period.days]
 
     def _rows(self, period: Period) -> list[tuple[Any, Box]]:
-        """Every row once for each whose time it takes."""
+        """Return each row once for each group whose time it takes."""
         it, found = (
             self.calendar,
             rows_between(
@@ -315,7 +316,7 @@ class CalendarView(BaseView):
                 shown=self.calendar.all_columns,
             ),
         )
-        drop = self._drop() if period.view != "month" else None  # nothing is dragged within a month
+        drop = self._drop() if period.view != "month" else None  # no dragging in the month view
         at, named, said = (
             url_for(f"{stable_name(it.noun)}Screens.list"),
             visible_columns(it.title_columns),
@@ -370,7 +371,7 @@ class CalendarView(BaseView):
 
 
 def _visible_hours(days: Sequence[Day]) -> tuple[int, int]:
-    """From which hour to which the page goes: the usual ones, and whatever lies outside them."""
+    """Return the hours to show: 9 to 18, extended to hold every box."""
     boxes = [box for day in days for stripe in day.stripes for box in stripe.of_kind("row", "free")]
     return min([9, *(box.from_minute // 60 for box in boxes)]), max(
         [18, *(min(24, -(-box.to_minute // 60)) for box in boxes)]
@@ -389,7 +390,7 @@ def calendar_view(resource: Resource, calendar: Calendar) -> type[CalendarView]:
 
 
 def merge_spans(spans: Iterable[Span]) -> Iterator[Span]:
-    """What is free for several kins at the same time is said once."""
+    """Merge spans that are free for several kins at the same time."""
 
     def when(it: Span) -> tuple[Any, ...]:
         return it.group or 0, it.starts_at, it.ends_at

@@ -1,4 +1,4 @@
-"""The screens of one row: add, edit, delete and moves, on Flask-AppBuilder's ModelView; what people do together on its page is in `record`."""
+"""Edit pages of one row: add, edit, delete, and forms of moves. A conflict with another editor shows both versions."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class EditRoutes(Routes):
         "choices": "read",
         "picture": "read",
         "file": "read",
-        "go": "read",  # and the right to the move itself
+        "go": "read",  # plus the right to the move, which is checked in the method
         "add": "add",
         "edit": "edit",
         "delete": "delete",
@@ -46,7 +46,7 @@ class EditRoutes(Routes):
     @expose("/choices/<path>")
     @has_access
     def choices(self, path: str) -> Any:
-        """What can be pointed at in a form or a filter: a few rows that fit the words, never a whole table."""
+        """Return a few rows that can be chosen in a form or a filter and match the words."""
         column = self.resource.column(
             path, [*self.resource.add, *self.resource.edit, *self.resource.filters, *self.resource.list]
         )
@@ -61,7 +61,7 @@ class EditRoutes(Routes):
     @expose("/<int:pk>/picture/<path>")
     @has_access
     def picture(self, pk: int, path: str) -> Response:
-        """A picture of a row, for whoever may read the row."""
+        """Send a picture of a row that the user can read."""
         column = self.resource.column(path, self.resource.show)
         picture = (
             column.value(access.find_visible(self.resource.noun, pk)) if column and column.kind == "picture" else None
@@ -75,7 +75,7 @@ class EditRoutes(Routes):
     @expose("/<int:pk>/file/<int:file>")
     @has_access
     def file(self, pk: int, file: int) -> Response:
-        """What somebody sent with their answers, for whoever may read the row."""
+        """Send a file uploaded with the answers of a row that the user can read."""
         found = next(
             (each for each in getattr(access.find_visible(self.resource.noun, pk), "files", ()) if each.id == file),
             None,
@@ -113,46 +113,45 @@ class EditRoutes(Routes):
         return redirect(url_for(f"{self.endpoint}.list"))
 
     def _answer_form(self, columns: Sequence[Column], row: Any) -> Any:
-        """A refusal is shown above the form, and what was typed is still in it."""
+        """Show the form, or save it. A refused form keeps what was typed. Views can override this."""
         new = row.id is None
         if request.method == "GET":
-            typed = {**_initial_values(columns), **request.args} if new else _current_values(row, columns)
-            others = [] if new else editing_now.other_editors(row)
-            if not new:
-                editing_now.begin_editing(row)
-            return self._render(
-                "desk/form.html",
-                row=row,
-                columns=columns,
-                typed=typed,
-                was=typed,
-                wrong={},
-                refusal=None,
-                others=others,
-            )
-        given = {**request.form, **request.files}
+            return self._blank_form(columns, row) if new else self._filled_form(columns, row)
         try:
-            write_row(row, columns, given)
+            write_row(row, columns, {**request.form, **request.files})
         except Refused as no:
             session.rollback()
             row = self.resource.noun() if new else access.find_visible(self.resource.noun, row.id)
-            left = {"stranded": no.fields, "wrong": {}} if isinstance(no, AffectsOthers) else {"wrong": no.fields}
-            left |= (
-                _merge_conflict(row, columns)
-                if isinstance(no, EditConflict)
-                else {"typed": request.form, "was": _values_when_opened()}
-            )
-            return self._render("desk/form.html", row=row, columns=columns, refusal=no.words, **left), no.status
+            return self._refused_form(columns, row, no), no.status
         editing_now.end_editing(row)
         flash(f"{self.resource.one} created: {row}" if new else f"Changes saved: {row}", "success")
         return redirect(return_address() or url_for(f"{self.endpoint}.show", pk=row.id))
 
-    # --- moving ---
+    def _blank_form(self, columns: Sequence[Column], row: Any) -> str:
+        typed = {**_initial_values(columns), **request.args}
+        known: dict[str, Any] = {"typed": typed, "was": typed, "wrong": {}, "refusal": None, "others": []}
+        return self._render("desk/form.html", row=row, columns=columns, **known)
+
+    def _filled_form(self, columns: Sequence[Column], row: Any) -> str:
+        typed, others = _current_values(row, columns), editing_now.other_editors(row)
+        editing_now.begin_editing(row)
+        known = {"typed": typed, "was": typed, "wrong": {}, "refusal": None, "others": others}
+        return self._render("desk/form.html", row=row, columns=columns, **known)
+
+    def _refused_form(self, columns: Sequence[Column], row: Any, no: Refused) -> str:
+        known: dict[str, Any] = {"typed": request.form, "was": _values_when_opened(), "wrong": no.fields}
+        if isinstance(no, EditConflict):
+            known = _merge_conflict(row, columns)
+        elif isinstance(no, AffectsOthers):
+            known |= {"stranded": no.fields, "wrong": {}}
+        return self._render("desk/form.html", row=row, columns=columns, refusal=no.words, **known)
+
+    # --- moves ---
 
     @expose("/<int:pk>/do/<name>", methods=["GET", "POST"])
     @has_access
     def go(self, pk: int, name: str) -> Any:
-        """GET asks, POST does: nothing ever changes because a link was followed."""
+        """Show the form of a move (GET), or make the move (POST)."""
         row, move = access.find_visible(self.resource.noun, pk), self._require_move(name)
         if request.method == "GET":
             no, asked = move.refuses(row), _questions_of(move, row)
@@ -167,9 +166,7 @@ class EditRoutes(Routes):
                 said = press_move(row, name, typed)
                 access.require_in_scope(row)
         except Refused as no:
-            if (
-                request.accept_mimetypes.best == "application/json"
-            ):  # a script of ours pressed it, and says the words itself
+            if request.accept_mimetypes.best == "application/json":  # our script shows the message itself
                 raise
             session.rollback()
             row = access.find_visible(self.resource.noun, pk)
@@ -187,7 +184,7 @@ class EditRoutes(Routes):
 
 
 def _typed_answers(move: Move) -> dict[str, str]:
-    """What was typed into a move's small form. It may ask what goes `back`, which is not where somebody goes back to."""
+    """Return the answers typed into the form of a move. Its own field `back` wins over the return address `back`."""
     typed = {key: value for key, value in request.form.items() if key not in ("csrf_token", "back", "version")}
     if any(each.name == "back" for each in _questions_of(move, None)):
         typed["back"] = next((said for said in request.form.getlist("back") if not said.startswith("/desk/")), "")
@@ -195,7 +192,7 @@ def _typed_answers(move: Move) -> dict[str, str]:
 
 
 def _initial_values(columns: Sequence[Column]) -> dict[str, str]:
-    """What stands in an empty form: what the column would become anyway, and the one record that makes a row theirs."""
+    """Return the initial values of an empty form: defaults, and the owner of the row if there is only one choice."""
     defaults = {each: getattr(getattr(each.attribute, "columns", [None])[0], "default", None) for each in columns}
     given = {
         each.path: KINDS[each.kind].form_value(it.arg)
@@ -215,7 +212,7 @@ def _current_values(row: Any, columns: Sequence[Column]) -> dict[str, str]:
 
 
 def _values_when_opened() -> dict[str, str]:
-    """What stood in the form before anybody typed: it went out with the page and came back."""
+    """Return the values that the form had when it was opened, which it sends along."""
     try:
         was = json.loads(request.form.get("was", ""))
     except ValueError:
@@ -224,7 +221,7 @@ def _values_when_opened() -> dict[str, str]:
 
 
 def _merge_conflict(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
-    """What is new, and a form in which only what was typed here stands against it: what nobody touched becomes what the other has written."""
+    """Return the form after a conflict: changed fields keep what was typed, the others take the new values."""
     was, now, mine = _values_when_opened(), _current_values(row, columns), request.form
     columns = [each for each in columns if each.kind != "picture"]
     untouched = {
@@ -245,14 +242,14 @@ def _merge_conflict(row: Any, columns: Sequence[Column]) -> dict[str, Any]:
 
 
 def _same_input(column: Column, one: str, other: str) -> bool:
-    """A browser sends other ends of lines than it was sent, and of “12 · Asha Rao” the number."""
+    """Compare input. Browsers change line endings, and the options of a relation may have the id alone."""
     if column.kind == "relation":
         one, other = (each.split("·")[0].strip() for each in (one, other))
     return one.replace("\r\n", "\n") == other.replace("\r\n", "\n")
 
 
 def _require_version_shown(row: Any) -> None:
-    """Whoever decides has seen what they decide on: an hour that was changed since is another one."""
+    """Lock the row, and refuse a move if the row has changed since its page was opened."""
     row.lock()
     if request.form.get("version", str(row.version)) != str(row.version):
         raise Refused(f"{row} was changed while this page was open. Review it, then try again if you still want to.")

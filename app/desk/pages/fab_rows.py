@@ -1,4 +1,4 @@
-"""Rows: Flask-AppBuilder's view of a table, which only ever sees what the reader may see."""
+"""Row scope for Flask-AppBuilder: its data interface and session see only the rows that the current user can see."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.kernel import access, db
 
 
 class _ScopedSession:
-    """A session whose queries begin inside the reader's rows: also where Flask-AppBuilder forgets its base filters."""
+    """A session whose queries are limited to visible rows, also where Flask-AppBuilder skips its base filters."""
 
     def __init__(self, real: Session) -> None:
         self._real = real
@@ -28,7 +28,7 @@ class _ScopedSession:
 
 
 class ScopedInterface(SQLAInterface):
-    """What is inherited from Flask-AppBuilder and ever reads or writes a row comes through here."""
+    """The data interface for everything that is inherited from Flask-AppBuilder."""
 
     @property
     def session(self) -> Any:

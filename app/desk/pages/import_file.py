@@ -1,4 +1,4 @@
-"""The pages on which a table comes into a list: send it, say which column is which, see it tried, take it in, take it back."""
+"""Import pages of a list: upload a CSV or Excel file, map its columns, validate, import, and undo."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from app.desk.pages.routes import Routes
 from app.kernel.db import session
 from app.kernel.errors import Invalid, Missing, Refused
 
-MOST_SHOWN = 100  # problems on a page; all of them are in the file
+MOST_SHOWN = 100  # problems on the page; the download has all of them
 
-Problem = tuple[int, str, str, str]  # the line, the column, what stood there, what is wrong with it
+Problem = tuple[int, str, str, str]  # line, column, value, message
 
 
 class ImportRoutes(Routes):
-    """Upload, column mapping, validation, import and undo. An import is shown only to its author and to administrators."""
+    """Upload, column mapping, validation, import and undo. Imports are visible to their author and administrators."""
 
     permissions: ClassVar[Mapping[str, str]] = {
         "intakes": "add",
@@ -69,7 +69,7 @@ class ImportRoutes(Routes):
     @expose("/import/blank.csv")
     @has_access
     def blank(self) -> Response:
-        """A table with nothing in it but what its columns are called."""
+        """Send an empty CSV file with the headings."""
         self._takes()
         return self._csv(
             [[each.label for each in importable_columns(self.resource)]], self.resource.file_name("template.csv")
@@ -123,7 +123,7 @@ class ImportRoutes(Routes):
     @expose("/import/<int:id>/take", methods=["POST"])
     @has_access
     def take(self, id: int) -> Any:
-        """Pressed twice it is one intake: the second one sees how far the first one is."""
+        """Start the import. Pressing twice is one import."""
         intake = ImportRun.get_own(self.resource, id)
         if intake.state not in ("running", "done"):
             intake.take()
@@ -140,7 +140,7 @@ class ImportRoutes(Routes):
     @expose("/import/<int:id>/problems.csv")
     @has_access
     def problems(self, id: int) -> Response:
-        """What is wrong, line by line, safe to open in a spreadsheet."""
+        """Send the problems as CSV, safe from formula injection."""
         intake = ImportRun.get_own(self.resource, id)
         lines = ([str(line), *(formula_safe(each) for each in rest)] for line, *rest in self._problems(intake))
         return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file_name("problems.csv"))
@@ -183,7 +183,7 @@ class ImportRoutes(Routes):
 
 
 def _chosen_columns() -> dict[str, str]:
-    """Which place in the file is which column; what is not taken is not among them."""
+    """Return the mapping of columns: position in the file -> path of the column."""
     return {
         name[2:]: path
         for name, path in request.form.items()

@@ -1,4 +1,4 @@
-"""What is changed from within a list: one cell where it stands, one column of many rows, and all of that taken back."""
+"""Inline editing in a list: one cell, or one column of many rows (bulk edit), with undo."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class InlineEditRoutes(Routes):
     @expose("/<int:pk>/cell/<path>", methods=["GET", "POST"])
     @has_access
     def cell(self, pk: int, path: str) -> Any:
-        """A form as small as the cell. What is refused is said beside it, with what stands there now."""
+        """Show the form of one cell, or save it. A refusal returns the current value with the message."""
         row, column = access.find_visible(self.resource.noun, pk), self._writable(path)
         if request.method == "GET":
             return self._render("desk/cell.html", row=row, column=column, typed={path: column.form_value(row)})
@@ -51,7 +51,7 @@ class InlineEditRoutes(Routes):
     @expose("/change", methods=["POST"])
     @has_access
     def change(self) -> Any:
-        """Which column, then what, then a report: a row that refuses does not hold up the others."""
+        """Choose a column, enter a value, and report the result for each row. Refused rows do not stop the others."""
         ids = chosen_ids()
         if not request.form.get("path"):
             return self._render(
@@ -75,7 +75,7 @@ class InlineEditRoutes(Routes):
     @expose("/undo/<int:id>", methods=["POST"])
     @has_access
     def undo(self, id: int) -> Any:
-        """All of them or none: who changed one of the records since has seen the new value, and meant what they did."""
+        """Undo a bulk edit completely or not at all. A row that was changed since stops it."""
         batch = BulkEdit.find_own(self.resource.name, id)
         with transaction():
             batch.require_open()
@@ -108,7 +108,7 @@ class InlineEditRoutes(Routes):
         return (str(row), id, "")
 
     def _remember(self, column: Column, kept: dict[str, Any]) -> BulkEdit | None:
-        """What can be taken back, for a while; what cannot be put back in every row is not offered at all."""
+        """Save what is needed for undo, if every row can be restored."""
         if not kept or any(each["was"] is None for each in kept.values()):
             return None
         with transaction():

@@ -1,4 +1,4 @@
-"""The screens of many rows: the list and its views, moves of many at once, and export."""
+"""List pages of a noun: the list, filter builder, saved views, CSV and Excel export, and bulk moves."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class ListRoutes(Routes):
         )
 
     def _editing_context(self, page: ListPage) -> dict[str, Any]:
-        """Which cells of this page open under the reader's hand, whether many can be changed at once, and what can be taken back."""
+        """Return which cells can be edited in place, whether rows can be edited in bulk, and what can be undone."""
         if not access.actor().may(self.resource.noun, "edit"):
             return {"cells": set(), "undo": None}
         paths = {each.path for each in editable_columns(self.resource)}
@@ -78,7 +78,7 @@ class ListRoutes(Routes):
     @expose("/export.csv")
     @has_access
     def export(self) -> Response:
-        """Streamed, within the reader's rows, with the filters and the columns of the list; safe to open in a spreadsheet."""
+        """Stream the list as CSV, with its filters and columns, safe from formula injection."""
         asked = ListQuery.parse(request.args)
         headers = {"Content-Disposition": f'attachment; filename="{self.resource.file_name("csv")}"'}
         return Response(
@@ -90,18 +90,18 @@ class ListRoutes(Routes):
     @expose("/export.xlsx")
     @has_access
     def sheet(self) -> Response:
-        """The same as a workbook, in which amounts can be added up and days are days."""
+        """Send the list as an Excel file, with amounts as numbers and dates as dates."""
         asked = ListQuery.parse(request.args)
         with closing(rows_for_export(self.resource, asked)) as rows:
             file = xlsx_file(chosen_columns(self.resource, asked), rows)
         return send_file(file, mimetype=XLSX, as_attachment=True, download_name=self.resource.file_name("xlsx"))
 
-    # --- a question of several parts ---
+    # --- filter builder ----------------
 
     @expose("/filter")
     @has_access
     def filter(self) -> Any:
-        """(A and B) or (C and D), put together line by line; the answer is an address of the list."""
+        """Show the filter builder; applying it leads to the list with the filter in its address."""
         asked = ListQuery.parse(request.args)
         groups = filter_form.form_lines(self.resource, asked.groups, request.args)
         wrong = False
@@ -120,18 +120,18 @@ class ListRoutes(Routes):
         return self._render("desk/filter.html", asked=asked, groups=groups, **words), 400 if wrong else 200
 
     def _conditions_in_words(self, asked: ListQuery) -> Sequence[str]:
-        """The question as sentences, of which one has to be true."""
+        """Return the filter as sentences, one of which must be true."""
         return [
             " and ".join(filters.condition_in_words(self.resource, it, related_name) for it in group)
             for group in asked.groups
         ]
 
-    # --- views ---
+    # --- saved views ---
 
     @expose("/views", methods=["GET", "POST"])
     @has_access
     def views(self) -> Any:
-        """Keep the list as it is in this address, and look after what was kept before."""
+        """Show the saved views, or save the list in this address as one."""
         asked = ListQuery.parse(request.args)
         if problem := list_problem(self.resource, asked):
             raise Unreadable(problem)
@@ -150,7 +150,7 @@ class ListRoutes(Routes):
     @expose("/views/<int:id>", methods=["POST"])
     @has_access
     def view(self, id: int) -> Any:
-        """Another name, seen by others or not, the first one or not; or the list as it is now in place of what it kept."""
+        """Change the settings of a view, or replace its query with the current one."""
         view = SavedView.find_own(self.resource.name, id)
         try:
             with transaction():
@@ -167,7 +167,7 @@ class ListRoutes(Routes):
     @expose("/views/<int:id>/opens", methods=["POST"])
     @has_access
     def opens(self, id: int) -> Any:
-        """A view that somebody else shares opens the list, for whoever is here; or does so no more."""
+        """Open the list with a shared view for the current user, or stop doing so."""
         wanted = request.form.get("opens") == "yes"
         with transaction():
             view = SavedView.set_default(self.resource.name, id, wanted=wanted)
@@ -205,15 +205,15 @@ class ListRoutes(Routes):
         return url_for(f"{self.endpoint}.list", **asked)
 
     def _unfiltered_url(self, first: SavedView | None) -> str:
-        """The list without any question; an address that says nothing would open the reader's first view."""
+        """Return the address of the list without a filter, which must not open the default view."""
         return url_for(f"{self.endpoint}.list", view="all" if first else None)
 
-    # --- many at once ---
+    # --- bulk moves ---
 
     @expose("/bulk", methods=["POST"])
     @has_access
     def bulk(self) -> Any:
-        """Each row for itself: one that refuses does not hold up the others, and the report says which and why."""
+        """Make a move on many rows. A refused row does not stop the others, and the report says why."""
         move, ids = self._require_move(request.form.get("move", "")), chosen_ids()
         if move.asks:
             raise Unreadable(f"“{move.label}” needs details for each record. Open the records one by one.")
@@ -238,14 +238,14 @@ class ListRoutes(Routes):
         return (str(row), id, "")
 
     def _bulk_moves(self, page: ListPage) -> Sequence[Move]:
-        """Moves that need no form and that at least one row of this page could make."""
+        """Return the moves that need no form and that at least one row of this page can make."""
         who, rows = access.actor(), page.rows
         fits = (it for it in self.resource.moves.values() if not it.asks and it.allowed_for(who, self.resource.noun))
         return [it for it in fits if any(row.state in it.sources for row in rows)]
 
 
 def _current_view(views: Sequence[SavedView], asked: ListQuery) -> SavedView | None:
-    """The view that this address says it began with."""
+    """Return the saved view that the address is based on."""
     return next((each for each in views if str(each.id) == asked.view), None)
 
 

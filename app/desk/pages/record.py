@@ -1,4 +1,4 @@
-"""The page of one record, where people work together: what they say, what is to be done, and the rows beside it in the list they came from."""
+"""Record page of a row: fields, notes, tasks, history, related rows, and links to the next row of the list."""
 
 from __future__ import annotations
 
@@ -91,12 +91,12 @@ class RecordRoutes(Routes):
     @expose("/<int:pk>/colleagues")
     @has_access
     def colleagues(self, pk: int) -> Any:
-        """Who could be named or asked here: a few who fit the words and may read the record."""
+        """Return users who match the words and may read the record, to be mentioned or assigned."""
         row = access.find_visible(self.resource.noun, pk)
         found = suggest_colleagues(request.args.get("q", "")[:100], row)
         return {"choices": [{"id": each.id, "name": name_of(each), "username": each.username} for each in found]}
 
-    # --- kept, and out of sight ---
+    # --- archive ------------------
 
     @expose("/<int:pk>/put-away", methods=["POST"])
     @has_access
@@ -121,7 +121,7 @@ class RecordRoutes(Routes):
             raise Missing
         return access.find_visible(self.resource.noun, pk)
 
-    # --- answering ---
+    # --- rendering ---
 
     def _record_page(
         self, row: Noun, *, refusal: Refused | None = None, at: str = "", typed: Mapping[str, str] | None = None
@@ -161,11 +161,11 @@ class RecordRoutes(Routes):
         ), no.status
 
     def _record_url(self, pk: int, anchor: str = "") -> str:
-        """The record again, beside the same rows."""
+        """Return the address of the record, with the list that it was opened from."""
         return url_for(f"{self.endpoint}.show", pk=pk, of=request.form.get("of"), _anchor=anchor or None)
 
     def _beside(self, row: Noun) -> dict[str, Any] | None:
-        """The rows before and after, when somebody came from a list; its filters and its order stand in the address from there on."""
+        """Return the previous and next row of the list that the record was opened from; its query is in the address."""
         of = self._list_query()
         if of is None:
             return None
@@ -197,6 +197,6 @@ def _day(text: str) -> date | None:
 
 
 def _blocked_moves(row: Noun, who: access.Actor) -> list[tuple[Move, str]]:
-    """What this person could do in this state, were it not for something; and for what."""
+    """Return the moves that are possible in this state but refused at the moment, with the reasons."""
     mine = (it for it in moves(type(row)).values() if it.allowed_for(who, type(row)) and row.state in it.sources)
     return [(it, no) for it in mine if (no := it.refuses(row))]

@@ -1,4 +1,4 @@
-"""The REST side of one resource: the same columns, the same rows, the same moves, on Flask-AppBuilder's ModelRestApi."""
+"""REST API of a resource, on Flask-AppBuilder's ModelRestApi, and the OpenAPI description of all of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _TYPES = {
 
 
 class Api(ModelRestApi):
-    """Refusals travel as exceptions and become the one error shape at the edge; nothing here answers 500 for bad input."""
+    """Endpoints for rows and moves. A refusal is an exception, which becomes the common JSON error."""
 
     resource: ClassVar[Resource]
     method_permission_name: ClassVar[dict[str, str]] = {
@@ -51,13 +51,13 @@ class Api(ModelRestApi):
     responses: ClassVar[dict[str, Any]] = {}  # one Error component instead of a copy for each code
 
     def _init_properties(self) -> None:
-        """The declaration has said it all: nothing is guessed from the table."""
+        """Do not derive columns from the table: only declared columns are sent."""
 
     def _init_model_schemas(self) -> None:
-        """The columns know their schemas; the ones that are guessed from tables list what nobody declared."""
+        """Do not create marshmallow schemas: columns declare their own."""
 
     def add_apispec_components(self, api_spec: Any) -> None:
-        """Written by `Docs`, from the declarations."""
+        """Do nothing: `Docs` describes the API from the declarations."""
 
     # --- reading ---
 
@@ -128,10 +128,10 @@ class Api(ModelRestApi):
 
     @property
     def _asides(self) -> set[str]:
-        """What is said beside the fields."""
+        """The parameters beside the columns."""
         return {"sure"} if self.resource.strands else set()
 
-    # --- answering ---
+    # --- responses ---
 
     def _answer(self, row: Any, status: int = 200) -> Response:
         mine = self.resource.visible_shape
@@ -208,7 +208,7 @@ def _require_known_fields(given: Any, columns: Sequence[Column]) -> None:
 
 
 def _query_from_request() -> ListQuery:
-    """Plain parameters as on the list's page, or Flask-AppBuilder's rison in `q`."""
+    """Parse the same parameters as the list page, or Flask-AppBuilder's rison in `q`."""
     text = request.args.get("q", "")
     if not text.startswith(("(", "{", "!")):
         return ListQuery.parse(request.args)
@@ -218,7 +218,7 @@ def _query_from_request() -> ListQuery:
         order, direction = str(given.get("order_column", "")), given.get("order_direction", "asc")
     except Refused:
         raise
-    except Exception:  # noqa: BLE001  # prison raises whatever it stumbles over
+    except Exception:  # noqa: BLE001  # prison raises all kinds of exceptions
         raise Unreadable("“q” isn’t valid: send rison or JSON.") from None
     size = min(positive_number(given, "page_size", 25), LARGEST_PAGE) if "page_size" in given else 25
     page = int(str(given["page"])) if str(given.get("page", "0")).isdecimal() and "page" in given else 0
@@ -233,11 +233,11 @@ def _parse_filter(each: Mapping[str, Any]) -> tuple[str, str, str]:
     return str(each["col"]), _OPERATORS[each["opr"]], str(each["value"])
 
 
-# --- the description of it all ----------------------------------------------------------------------------------------
+# --- OpenAPI ----------------------------------------------------------------------------------------------------------
 
 
 class Docs(OpenApi):
-    """The OpenAPI description, made once a process: made anew for each reader it costs more than a second."""
+    """The OpenAPI description, cached in the process, because building it takes more than a second."""
 
     class_permission_name = "OpenApi"
 
@@ -254,14 +254,14 @@ class Docs(OpenApi):
 
 
 class DocsPage(SwaggerView):
-    """Swagger's page, from our own disk."""
+    """Swagger UI, with its files served by us."""
 
     class_permission_name = "SwaggerView"
     route_base = "/swagger"
 
 
 def openapi_json(name: str) -> str:
-    """Everything there is, whoever asks: what is hidden from somebody, they are told of and do not get."""
+    """Return the complete description, the same for every user: access is checked when data is requested."""
     return _openapi_json(name, tuple(each for its in field_cache.value.values() for each in its))
 
 
@@ -341,7 +341,10 @@ _REFRESH = {"post": _operation("Security", "Exchange a refresh token for two new
 
 _SURE = {
     "type": "boolean",
-    "description": "Confirms a change that affects other records. Without it, the request is refused with 409 and `fields` lists those records by number.",
+    "description": (
+        "Confirms a change that affects other records. "
+        "Without it, the request is refused with 409 and `fields` lists those records by number."
+    ),
 }
 
 
@@ -450,5 +453,5 @@ def _report_operation(it: Report) -> dict[str, Any]:
 
 
 def _question(question: MoveQuestion) -> dict[str, Any]:
-    # What can be chosen is data, and this description is made once: so it is not listed here.
+    # Without the options, which are data, while this description is cached.
     return {"type": _TYPES.get(question.kind.__name__, "string"), "title": question.label, "description": question.help}

@@ -1,4 +1,4 @@
-"""Routes: what every group of routes of a noun's view shares: the resource, the template context and the permission table."""
+"""Routes: the base of the groups of routes in this folder: template context, permissions, and lookup of moves."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sent: how a file that came from a stranger is handed out: to be kept, never to be looked at within a page of ours."""
+"""Download of an uploaded file, as a sandboxed attachment, so that a browser never renders it as a page of ours."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import Response
 
 from app.kernel.files import Upload
 
-# Whatever it may be, nothing in it runs, and nothing is guessed about it.
+# Nothing in the file can run, and browsers do not guess its type.
 DOWNLOAD_HEADERS = {
     "Content-Security-Policy": "sandbox; default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

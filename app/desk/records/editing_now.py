@@ -1,4 +1,4 @@
-"""Who has a record open to change it, just now: a hint in Redis that goes by itself, and that nobody misses when it is away."""
+"""Presence: who has a record open for editing. A hint in Redis that expires; without Redis there is none."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def configure(url: str) -> None:
 
 
 def begin_editing(row: Noun) -> None:
-    """Whoever is here begins to change it. Somebody who begins again has begun now."""
+    """Note that the current user has the record open, from now on."""
     who = actor()
     if _redis is not None and who.user_id is not None:
         try:
@@ -42,7 +42,7 @@ def end_editing(row: Noun) -> None:
 
 
 def other_editors(row: Noun) -> list[tuple[str, datetime]]:
-    """The others, and since when; who went away without saving is forgotten after a quarter of an hour."""
+    """Return the other users who have it open, and since when. An entry expires after fifteen minutes."""
     if _redis is None:
         return []
     try:

@@ -1,4 +1,4 @@
-"""History on a screen: what a change changed, as a person says it, and where the row behind a name is shown."""
+"""History (audit log) in words: what a change changed, with labels and formatted values, and links to records."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from app.kernel.audit import Change, visible_side
 from app.kernel.db import Noun, noun_of_table, session, spaced, stable_name
 from app.money.sums.amount import Money
 
-_CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # as gateways say why
+_CODE = re.compile(r"[a-z]+(_[a-z]+)+")  # reasons given by payment gateways
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d(\.\d+)?)?([+-]\d\d:\d\d|Z)")
 _TECHNICAL = {
     "handle",
     "request_key",
     "request_hash",
     "more",
-}  # for programs, or told apart: they tell a person nothing
+}  # for programs, or shown in another way
 
 
 def changes_in_words(change: Change) -> list[tuple[str, str, str]]:
-    """Each column that changed, before and after: instants in the house's zone, amounts with their currency."""
+    """Return label, old value and new value of each changed column."""
     before, after = (visible_side(change, side) for side in (change.before, change.after))
     names = [*dict.fromkeys([*before, *after])]
     said = [
@@ -50,7 +50,7 @@ def changes_in_words(change: Change) -> list[tuple[str, str, str]]:
 
 
 def _label(noun: str, name: str) -> str:
-    """As the column is called on the page of the record."""
+    """Return the label of the column on the record page."""
     plain, found = name.removesuffix("_amount").removesuffix("_id"), _column(noun, name)
     known = {
         each.path: each.label
@@ -67,7 +67,7 @@ def _label(noun: str, name: str) -> str:
 
 
 def known_noun(name: str) -> type[Noun] | None:
-    """None of what is not ours, and of a line of business that has gone since."""
+    """Return the noun of a table; None if the pack with it is no longer installed."""
     try:
         return noun_of_table(name)
     except KeyError:
@@ -80,7 +80,7 @@ def _column(noun: str, name: str) -> Any:
 
 
 def _fields(more: Any) -> Mapping[str, Any]:
-    """One by one, or that there was something: to whoever may know no more, and after somebody was forgotten."""
+    """Return the values of custom fields by key, or the whole, if it is masked or was erased."""
     return more if isinstance(more, Mapping) else {"more": more} if more else {}
 
 
@@ -122,7 +122,7 @@ def _value_in_words(noun: str, name: str, side: Mapping[str, Any]) -> str:
 
 
 def _label_of_code(noun: str, name: str, value: str) -> str:
-    """A state and a choice as they are called on the page of the record, and a code as words."""
+    """Return the label of a state or a choice, or a gateway's code as words."""
     found = _column(noun, name)
     if found is None or not (name == "state" or found.info.get("choices")):
         return spaced(value) if found is not None and "says" in found.info and _CODE.fullmatch(value) else value
@@ -131,7 +131,7 @@ def _label_of_code(noun: str, name: str, value: str) -> str:
 
 
 def record_label(noun: str | None, id: int | None, *, by_name: object) -> str:
-    """What a row is about: by its name to whoever may open it, and by its number to everybody else."""
+    """Return the name of a record if the user may open it, otherwise its type and id."""
     if noun is None or id is None:
         return "–"
     row = session.get(noun_of_table(noun), id) if by_name else None
@@ -153,7 +153,7 @@ def record_names(changes: Iterable[Change]) -> dict[tuple[str, int], str]:
 
 
 def record_url(noun: type[Any] | str, id: int | None) -> str | None:
-    """Where a row of another noun is shown, if there is such a page and the reader may open it."""
+    """Return the address of a record's page, if there is one and the user may open it."""
     named = [each for each in registered_resources() if noun in (each.noun, each.name)]
     if not named or id is None or not access.actor().may(named[0].noun, "read"):
         return None

@@ -1,4 +1,4 @@
-"""What lies in a JSON column, as a person reads it: the lines of a price, amounts, and tables of things that are alike."""
+"""JSON columns as a person reads them: prices, amounts, links and tables."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ _PRICE_KEYS = {"label", "listed", "off", "net", "quantity", "code", "taxes", "ra
 
 @dataclass(frozen=True)
 class FactTable:
-    """Things that all have the same few names."""
+    """A list of objects with the same keys, shown as a table."""
 
-    names: dict[str, str]  # and what a person calls each
+    names: dict[str, str]  # key -> label
     things: list[Mapping[str, Any]]
 
 
 @dataclass(frozen=True)
 class FactLink:
-    """Something that was done, and where the row is that it left."""
+    """A step that was taken, with a link to the row that it created."""
 
     what: str
     url: str | None
 
 
 def readable_facts(row: Any, value: Any) -> Any:
-    """The same facts, with a Price, Money or Alike wherever one lies in them."""
+    """Return the same JSON with a Price, Money, FactTable or FactLink in place of the objects that represent one."""
     if isinstance(value, Mapping):
         if value.keys() == {"amount", "currency"}:
             return Money(value["amount"], value["currency"])
@@ -63,6 +63,6 @@ def _readable_list(row: Any, value: list[Any]) -> Any:
 
 
 def _currency(row: Any) -> str:
-    """Lines of a price leave their currency to the row that they are written in."""
+    """Return the currency of the row: lines of a price do not repeat it."""
     amounts = (getattr(row, each.key) for each in inspect(type(row)).composites)
     return next((each.currency for each in amounts if isinstance(each, Money)), "")

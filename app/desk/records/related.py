@@ -1,4 +1,4 @@
-"""Related: the rows that belong to a row, or that lead to it, within what the reader may see, in one query whatever their number."""
+"""Related rows on the record page, in one query for each list."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.kernel.db import Noun, noun_of_table, session, stable_name
 from app.kernel.feature import is_on
 
 LATEST = 20
-FEW = 8  # of those that lead to a row: all of them are a click away
+FEW = 8  # rows listed below a record, with a link to all of them
 COLUMNS = 6
 
 
 class RelatedList:
-    """Along relations ("payments.refunds"), or, where a noun says `noun` and `row_id`, by being about the row ("bill")."""
+    """Rows along relations ("payments.refunds"), or rows about the record by `noun` and `row_id` ("bill")."""
 
     def __init__(self, noun: type[Noun], path: str) -> None:
         self.noun, self.path = noun, path
@@ -46,7 +46,7 @@ class RelatedList:
 
     @property
     def columns(self) -> list[Column]:
-        """What its list shows, but for what leads back to where the reader is."""
+        """The columns of the target's list, without those that lead back to the record."""
         shown = self.resource.list if self.resource else []
         return [each for each in shown if not any(self._leads_back(each, depth) for depth in range(len(each.steps)))][
             :COLUMNS
@@ -62,7 +62,7 @@ class RelatedList:
         return here is self.noun
 
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
-        """The latest ones, and whether there are more."""
+        """Return the newest rows, and whether there are more."""
         statement = (
             load_related(self.target, self._belonging(row), self.columns)
             .order_by(self.target.id.desc())
@@ -80,16 +80,16 @@ class RelatedList:
         return statement.where(*mine, *(scope_condition(each) for each in self.chain))
 
     def list_url(self, row: Noun) -> str:
-        """Where all of them are listed, if they are."""
+        """Return the address of the list of all of them, or ""."""
         return ""
 
     def add_url(self, row: Noun) -> str:
-        """The form for one more, for whoever may add one."""
+        """Return the address of the form that adds one, or "" if the user cannot add one."""
         return ""
 
 
 class ListedBelow(RelatedList):
-    """Rows of a noun whose declaration says that they stand below what one of their relations leads to."""
+    """Rows whose resource declares that they are listed below the target of one of their relations."""
 
     def __init__(self, resource: Resource, column: Column) -> None:
         self.noun, self.path, self.column = column.target, column.path, column
@@ -97,7 +97,7 @@ class ListedBelow(RelatedList):
         self.its = resource
 
     def is_for(self, who: Actor) -> bool:
-        """Whoever may not know where the relation leads is not told it here."""
+        """Whether the user may see the rows and the relation: without the relation the list would reveal it."""
         return super().is_for(who) and LEVELS.index(self.column.level) >= LEVELS.index("read")
 
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
@@ -121,7 +121,7 @@ class ListedBelow(RelatedList):
 def related_lists(
     resource: Resource, row: Noun, who: Actor
 ) -> tuple[list[tuple[RelatedList, list[Any], bool]], list[str]]:
-    """What its own declaration names first, then what names it; and what could lead to it, and does not yet."""
+    """Return the lists with rows to show, and the labels of lists that are empty and cannot be added to."""
     every = [
         *(RelatedList(resource.noun, path) for path in resource.related),
         *(ListedBelow(*each) for each in listed_below(resource.noun)),

@@ -1,4 +1,4 @@
-"""Remark: what somebody of the house says about a record to the others who may read it."""
+"""Note (remark): a comment of a colleague on a record, visible to everyone who can read the record. Mentions notify."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LONGEST = 4000
 
 
 class Remark(Noun):
-    """Words below a record. For a quarter of an hour their author can put them right; then they stay as they were said."""
+    """A note. Its author can edit it for fifteen minutes."""
 
     known_as = "note"
     __table_args__ = (Index("remark_about", "noun", "row_id", "id"),)
@@ -34,7 +34,10 @@ class Remark(Noun):
 
     @classmethod
     def write(cls, row: Noun, words: str, names: set[str] | None = None) -> Self:
-        """Whoever is named in it hears of it; `names` says who that is where not all of the words are their writer's own."""
+        """Add a note and notify the users mentioned in it.
+
+        `names` are the users to notify if parts of the text were not written by the author.
+        """
         who = actor()
         made = cls(
             noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked_words(words)
@@ -52,7 +55,7 @@ class Remark(Noun):
 
     @property
     def is_open(self) -> bool:
-        """For whoever is here, still."""
+        """Whether the current user can still edit it."""
         return (
             self.user_id is not None
             and self.user_id == actor().user_id
@@ -60,7 +63,7 @@ class Remark(Noun):
         )
 
     def _tell(self, row: Noun, names: set[str]) -> None:
-        """Who is named hears of it, if the record is theirs to read; nobody is told that it is not."""
+        """Notify the mentioned users who may read the record. Others are skipped without a message."""
         for user in readers_named(names, row):
             if user.id != self.user_id:
                 notify_user(user, "mention", f"{self.name} mentioned you on {row}.", row=row)

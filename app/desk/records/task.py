@@ -1,4 +1,4 @@
-"""Task: what somebody of the house should do about a record, and by when."""
+"""Task: a to-do about a record for a colleague, with a due date and a reminder."""
 
 from __future__ import annotations
 
@@ -30,8 +30,6 @@ class Assignee:
 
 
 class Task(Noun):
-    """Something to be done about one record, by one person."""
-
     states = "open", "done"
     __table_args__ = (
         Index("task_about", "noun", "row_id", "id"),
@@ -72,13 +70,13 @@ class Task(Noun):
         return made
 
     def tidy(self) -> None:
-        """A day that is put off is reminded of anew."""
+        """Remind again if the due date has moved into the future."""
         if self.due_on is not None and self.due_on > clock.today():
             self.reminded_on = None
 
     @classmethod
     def mine(cls) -> list[Self]:
-        """What is open and whoever is here has to do, the most urgent first."""
+        """Return the open tasks of the current user, the most urgent first."""
         if not actor().may(cls, "read"):
             return []
         here = select(cls).where(cls.who_id == actor().user_id, cls.state == "open", about_readable(cls))
@@ -108,7 +106,7 @@ class Task(Noun):
         self._give(self.who)
 
     def remind(self) -> None:
-        """On the day, and once: somebody who may not read the record any more is not told of it."""
+        """Notify the assignee once, on the due date, unless they can no longer read the record."""
         self.reminded_on = clock.today()
         if self.who is not None and self.who.active and may_read(self.who, self.record):
             notify_user(self.who, "due", f"{'Overdue' if self.is_late else 'Due today'}: {self.title}", row=self.record)
@@ -127,7 +125,7 @@ class Task(Noun):
 
 @every("Send task reminders", minutes=10)
 def remind_of_tasks() -> None:
-    """Each in a transaction of its own: one whose record is gone holds up no other."""
+    """Send each reminder in its own transaction, so that a missing record does not stop the others."""
     due = select(Task.id).where(
         Task.state == "open", Task.due_on <= clock.today(), Task.reminded_on.is_(None), Task.who_id.is_not(None)
     )

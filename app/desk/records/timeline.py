@@ -1,4 +1,4 @@
-"""Timeline: all that happened around a record in one line: what was said, what was changed, what was sent; the newest first."""
+"""Timeline of a record: notes, changes and messages together, newest first."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AT_ONCE = 30
 KINDS = {"": "All", "remarks": "Notes", "changes": "Changes", "messages": "Messages"}
 
 
-Source = tuple[Any, Any]  # what is read, and the moment that puts it in its place
+Source = tuple[Any, Any]  # a statement, and the time column that sorts its rows
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Entry:
 class Timeline:
     only: str
     entries: list[Entry]
-    until: str  # from where the older ones go on; empty when there are none
+    until: str  # where the older entries continue; "" if there are none
 
 
 def timeline(row: Noun, only: str = "", until: str = "") -> Timeline:
@@ -59,7 +59,7 @@ def _source(noun: Any, moment: Any) -> Source:
     return select(noun, moment).where(*here).order_by(moment.desc()).limit(AT_ONCE + 1), moment
 
 
-# Put together once: every record asks them.
+# Built once, because every record page runs them.
 _SOURCES: dict[str, Source] = {
     "remarks": _source(Remark, Remark.created_at),
     "messages": _source(Message, func.coalesce(Message.sent_at, Message.due_at)),

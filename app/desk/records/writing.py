@@ -1,4 +1,4 @@
-"""Writing one row: what a form, a program or an import sends is checked, kept and deleted here, at every entrance alike."""
+"""Writing a row: validate, save and delete what a form, the API or an import sends, in one place for all of them."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from app.kernel.db import Noun, session, transaction
 from app.kernel.errors import Invalid, Refused
 from app.kernel.feature import is_on
 
-MOST_OPTIONS = 50  # more rows than this are searched for, not listed in a select
+MOST_OPTIONS = 50  # options of a select; with more rows, the field is a search
 
 
 class AffectsOthers(Refused):
-    """What others have would be left behind: said once, with what it is, and done when they are sure."""
+    """The change would leave other records inconsistent. It is made once it is confirmed."""
 
     code = "strands"
 
 
 class EditConflict(Refused):
-    """Somebody else was quicker. What they wrote is shown beside what was typed, and saving again is then a choice."""
+    """Somebody else saved the row first. Both versions are shown, and saving again overwrites theirs."""
 
     code = "overtaken"
 
 
 def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> None:
-    """Take what was typed or sent into the row and keep it, if it is right, still current, and still theirs."""
+    """Save the input, if it is valid, based on the current version, and leaves the row in the user's scope."""
     with transaction():
         require_feature(row)
         _require_current(row, given)
@@ -43,7 +43,7 @@ def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> 
                 column.assign(row, value)
             except Invalid as error:
                 wrong[column.path] = next(iter(error.fields.values()))
-        if wrong:  # all of it at once
+        if wrong:  # report all errors at once
             raise Invalid.for_fields(wrong)
         if hasattr(row, "tidy"):
             row.tidy()
@@ -53,7 +53,7 @@ def write_row(row: Any, columns: Sequence[Column], given: Mapping[str, Any]) -> 
 
 
 def delete_row(row: Any, given: Mapping[str, Any]) -> None:
-    """Take the row away, if nothing refers to it and nobody is left behind."""
+    """Delete the row, if nothing refers to it."""
     with transaction():
         session.delete(row)
         session.flush()
@@ -61,7 +61,10 @@ def delete_row(row: Any, given: Mapping[str, Any]) -> None:
 
 
 def _is_unchanged(column: Column, row: Any, given: Mapping[str, Any]) -> bool:
-    """A picture where no new one was chosen, and a record that is there already, though whoever writes could not choose it."""
+    """Whether to skip the column: a picture without a new file, or the same related row as before.
+
+    The user may keep a related row that they could not choose.
+    """
     if column.kind == "picture":
         return not getattr(given.get(column.path), "filename", "")
     there = column.sort_value(row) if column.kind == "relation" and row.id is not None else None
@@ -88,7 +91,7 @@ def _require_others_unaffected(row: Any, given: Mapping[str, Any]) -> None:
 
 
 def _parse_all(columns: Sequence[Column], given: Mapping[str, Any]) -> tuple[dict[Column, Any], dict[str, str]]:
-    """What could be read, and what is wrong with the rest."""
+    """Return the parsed values, and the error messages of the others."""
     values, wrong = {}, {}
     with session.no_autoflush:
         for column in columns:
@@ -111,7 +114,7 @@ def _require_current(row: Any, given: Mapping[str, Any]) -> None:
 
 
 def selectable_rows(target: type[Noun], words: str = "") -> list[Any]:
-    """At most fifty rows of the other side that the reader may see and that fit the words."""
+    """Return up to fifty rows that match the words and that the user can see."""
     statement = access.visible_rows(target)
     resource = resource_of(target)
     if resource and resource.archive:
