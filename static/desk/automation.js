@@ -1,9 +1,9 @@
-// The sentence follows what is chosen at once; without this, each button asks for the page again.
+// Automation editor: updates the form and its sentence without a reload. Without this script, each button reloads the page.
 (() => {
   const tidy = (root) => root.querySelectorAll("[data-without-script]").forEach((it) => { it.hidden = true; });
   tidy(document);
   let asked = 0, down = false, waiting = [];
-  // Nothing moves under a button that is being pressed: an answer that came meanwhile is shown after the click.
+  // A response is applied after a click in progress, so that buttons do not move under the pointer.
   const released = () => new Promise((go) => { if (down) waiting.push(go); else go(); });
   document.addEventListener("pointerdown", () => { down = true; }, true);
   for (const up of ["pointerup", "pointercancel"]) {
@@ -23,7 +23,7 @@
     if (mine !== asked) return;
     if (!fresh || answer.redirected) { location.reload(); return; }
     tidy(fresh);
-    // What was typed or chosen while the answer was on its way is not lost.
+    // Keep what was typed or chosen during the request.
     for (const it of form.querySelectorAll(".control")) {
       const there = it.id && fresh.querySelector(`#${CSS.escape(it.id)}`);
       const fits = there && (!there.options || [...there.options].some((each) => each.value === it.value));

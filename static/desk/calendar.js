@@ -1,11 +1,11 @@
-// Moves a row by dragging it, and takes or blocks a time where it is clicked; all of it can be done without.
+// Calendar: drag a row to a free time, click to book or block a time. Everything also works without this script.
 (() => {
   const board = document.querySelector(".is-board"), moving = document.getElementById("moving"), taking = document.getElementById("taking");
   if (!board) return;
   const wide = matchMedia("(min-width: 52.01rem)");
   const at = (box, kin) => box.dataset.drops.split(" ").find((it) => it.startsWith(`${kin}:`))?.split(":")[1];
 
-  // The day begins where there is something to see.
+  // Scroll to the first box of the day.
   const first = board.querySelector(".now, .box.is-row, .box.is-free");
   const today = board.querySelector(".is-week .is-today");
   if (wide.matches && first) board.scrollTop = first.offsetTop - 40;
@@ -13,7 +13,7 @@
 
   document.querySelectorAll("[data-shut]").forEach((it) => it.addEventListener("click", () => it.closest("dialog").close()));
 
-  // --- dragging one to a free time ---
+  // --- drag and drop ---
   let lifted = null;
   const settle = () => {
     board.classList.remove("is-moving");
@@ -79,7 +79,7 @@
     });
   }
 
-  // --- a free time, or any other: take it or block it ---
+  // --- click a time to book or block it ---
   const blocks = taking.hasAttribute("data-blocks");
   const two = (n) => String(n).padStart(2, "0");
   const open = (stripe, from, to, what, link) => {
@@ -114,7 +114,7 @@
     taking.querySelector("[data-ends]").value = `${day}T${taking.querySelector("#taking-to").value}${offset}`;
   });
 
-  // --- the line of now goes on ---
+  // --- the line of the current time ---
   const now = board.querySelector(".now");
   if (now) setInterval(() => {
     const minutes = Number(getComputedStyle(now).getPropertyValue("--past")) + 1;

@@ -1,9 +1,9 @@
-// Makes the desk quicker to use; everything works without it.
+// Desk: shortcuts, linked rows, bulk selection, lookups, and protection of unsaved forms. Everything works without it.
 (() => {
   const on = (what, call) => document.addEventListener(what, call);
   const inText = (it) => it.closest("input, textarea, select, [contenteditable]");
 
-  // "/" goes to the search.
+  // "/" focuses the search.
   on("keydown", (event) => {
     if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || inText(event.target)) return;
     const words = document.querySelector("[data-search]");
@@ -13,24 +13,24 @@
     words.select();
   });
 
-  // Filters close like a menu.
+  // Filters close on Escape and on a click outside.
   const panels = document.querySelectorAll("details.sift");
   on("click", (event) => panels.forEach((it) => { if (!it.contains(event.target)) it.open = false; }));
   on("keydown", (event) => {
     if (event.key !== "Escape") return;
     panels.forEach((it) => { if (it.open) { it.open = false; it.querySelector("summary").focus(); } });
   });
-  // An address says only what was asked: empty fields stay out of it.
+  // Leave empty fields out of the address.
   on("submit", (event) => {
     if (event.target.matches("form[method=get]")) event.target.querySelectorAll("input, select").forEach((it) => { if (!it.value) it.disabled = true; });
   });
   addEventListener("pageshow", () => document.querySelectorAll("form[method=get] :disabled").forEach((it) => { it.disabled = false; }));
 
-  // The menu begins where the reader is.
+  // Scroll the menu to the current page.
   const here = document.querySelector(".side [aria-current]"), side = here?.closest(".side");
   if (side && here.offsetTop > side.clientHeight - 200) side.scrollTop = here.offsetTop - side.clientHeight / 2;
 
-  // A whole row is a link, but text in it can still be marked.
+  // A row is a link, but its text can be selected.
   on("click", (event) => {
     const row = event.target.closest("tr[data-href]");
     if (!row || event.target.closest("a, button, input, label") || String(getSelection())) return;
@@ -38,7 +38,7 @@
     else location.assign(row.dataset.href);
   });
 
-  // All rows, and how many.
+  // Select all rows, and show the number.
   document.querySelectorAll("form[data-rows]").forEach((form) => {
     const all = form.querySelector("[data-all]"), said = form.querySelector("[data-chosen]");
     const boxes = [...form.querySelectorAll("tbody input[type=checkbox]")];
@@ -63,7 +63,7 @@
     count();
   });
 
-  // Whoever is asked for by name is looked up while typing.
+  // Look up related records while typing.
   document.querySelectorAll("input[data-choices]").forEach((input) => {
     let waiting, asked = input.value;
     input.addEventListener("input", () => {
@@ -79,7 +79,7 @@
     });
   });
 
-  // Zones are known to the browser.
+  // Suggest the time zones that the browser knows.
   document.querySelectorAll("input[data-zones]").forEach((input) => {
     if (!Intl.supportedValuesOf) return;
     const list = document.createElement("datalist");
@@ -89,7 +89,7 @@
     input.setAttribute("list", list.id);
   });
 
-  // A form that is sent is sent once; one that was touched is not left by accident.
+  // Submit a form once, and warn before leaving a changed one.
   on("submit", (event) => {
     const form = event.target;
     if (form.method !== "post" || event.defaultPrevented) return;
@@ -107,7 +107,7 @@
     form.addEventListener("submit", () => sessionStorage.setItem("typed", JSON.stringify([location.pathname, [...new FormData(form)].filter(([name, it]) => typeof it === "string" && !["csrf_token", "version", "was"].includes(name))])));
   });
 
-  // Whoever was signed out meanwhile finds what they had typed when they come back to the form; on any other page it is forgotten.
+  // Keep what was typed if the session has ended: it is restored on the same form, and dropped on any other page.
   const back = document.querySelector("form[data-keep]"), [path, typed] = JSON.parse(sessionStorage.getItem("typed") ?? "[]");
   if (!location.pathname.startsWith("/login")) sessionStorage.removeItem("typed");
   if (back && path === location.pathname && new URL(document.referrer || location).pathname.startsWith("/login")) {
@@ -121,7 +121,7 @@
     back.before(told);
   }
 
-  // A table that is wider than its place is moved within it, and its first column stays.
+  // A wide table scrolls within its container, with a fixed first column.
   const sheets = document.querySelectorAll(".sheet:not([class*=' is-'])");
   const fit = () => sheets.forEach((it) => {
     it.classList.remove("is-wide");
@@ -130,7 +130,7 @@
   addEventListener("resize", fit);
   fit();
 
-  // What belongs to one choice is asked for when that is chosen; what is not asked for is not sent.
+  // Show dependent fields only for their choice; hidden ones are not submitted.
   document.querySelectorAll("form:has([data-only])").forEach((form) => {
     const fit = () => form.querySelectorAll("[data-only]").forEach((part) => {
       part.hidden = !part.dataset.for.split(" ").includes(form.elements[part.dataset.only].value);
@@ -140,7 +140,7 @@
     fit();
   });
 
-  // An address is copied, and the button says so for a moment.
+  // Copy an address, and confirm it on the button.
   document.querySelectorAll("[data-copy]").forEach((button) => button.addEventListener("click", async () => {
     const field = document.getElementById(button.dataset.copy), said = button.textContent;
     field.select();

@@ -1,4 +1,4 @@
-// Shows only what belongs to the kind of answer, and the form as customers see it while a question is written.
+// Form designer: shows the fields of the chosen kind of answer, and previews the form.
 (() => {
   const question = document.getElementById("question"), look = document.getElementById("look");
   if (!question || !look) return;

@@ -1,4 +1,4 @@
-// Brings what takes a moment to count, once the page stands.
+// Start page: loads slow figures after the page.
 (() => {
   document.querySelectorAll("[data-late]").forEach(async (place) => {
     const without = [...place.childNodes];

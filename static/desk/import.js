@@ -1,4 +1,4 @@
-// Looks again by itself while a table is tried or taken in; a reload does the same.
+// Import: reloads the progress while a file is validated or imported.
 (() => {
   const look = async () => {
     if (!document.querySelector("[data-going]")) return;

@@ -1,6 +1,6 @@
-// Makes lists quicker to work in; everything works without it.
+// List: column order, filter builder and inline editing. Everything works without it.
 (() => {
-  // A column moves to the front where it stands, and is shown when all of them are right.
+  // Move columns in the menu without a reload; “Apply” loads the list.
   document.querySelectorAll("[data-columns]").forEach((list) => {
     list.addEventListener("click", (event) => {
       const up = event.target.closest("button[name=up]");
@@ -13,7 +13,7 @@
     list.addEventListener("change", (event) => { event.target.closest("li").querySelector("button").hidden = !event.target.checked; });
   });
 
-  // A question is put together where one is, line by line.
+  // Edit the filter builder in place.
   const page = async (address) => new DOMParser().parseFromString(await (await fetch(address)).text(), "text/html").querySelector("[data-builder]");
   const again = async (form, submitter) => {
     const given = new FormData(form, submitter), focus = document.activeElement.id;
@@ -64,7 +64,7 @@
     dialog.showModal();
   });
 
-  // A cell is changed where it stands: by a double click, by its pencil, or by F2 on the row's name.
+  // Edit a cell in place: by double click, its pencil, or F2 on the name of the row.
   const pen = Object.assign(document.createElement("button"), { type: "button", className: "pen tool", tabIndex: -1, title: "Edit (F2)" });
   pen.innerHTML = '<svg class="icon" aria-hidden="true" focusable="false"><use/></svg><span class="unseen">Edit</span>';
   const sign = document.querySelector(".icon use")?.getAttribute("href")?.split("#")[0];
@@ -78,7 +78,7 @@
     const cell = event.target.closest("[data-cell]");
     if (cell && !event.target.closest("form.cell")) open(cell);
   });
-  // One click on such a cell may be the first of two.
+  // Wait before following the link of an editable cell: the click may be the first of a double click.
   let waiting;
   document.addEventListener("click", (event) => {
     const cell = event.target.closest("[data-cell]");
@@ -109,7 +109,7 @@
     const panel = document.createElement("div");
     panel.className = "cell-panel";
     panel.append(form);
-    // A form inside the form of the list would not be one: it stands beside it, over the cell.
+    // Forms cannot be nested, so the form of the cell is outside the form of the list, positioned over the cell.
     document.querySelector("main").append(panel);
     const place = () => {
       const at = cell.getBoundingClientRect();

@@ -1,4 +1,4 @@
-// The bell counts while the page stays open, and new words come up for a moment. The stream ends at once each time; the browser asks again.
+// Notifications: updates the bell and shows new ones, by server-sent events. Each response ends at once, and the browser reconnects.
 (() => {
   const bells = document.querySelectorAll("[data-bell]"), TOLD = 8000;
   if (!bells.length || !window.EventSource) return;
@@ -25,7 +25,7 @@
       told.forEach(tell);
     });
   };
-  // Nobody looks at a page in the background, so it does not ask.
+  // Do not poll in background tabs.
   document.addEventListener("visibilitychange", () => { if (document.hidden) stream?.close(); else listen(); });
   setTimeout(() => { if (!document.hidden) listen(); }, 2000);
 })();

@@ -1,4 +1,4 @@
-// One place to go anywhere from, and the keys of the desk. Everything in it is also a link on some page.
+// Command palette and keyboard shortcuts. Everything in the palette is also a link on some page.
 (() => {
   const mac = /Mac|iPhone|iPad/.test(navigator.platform), inText = (it) => it.closest("input:not([type=checkbox]), textarea, select, [contenteditable]");
   const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
@@ -23,21 +23,21 @@
     return svg;
   };
 
-  // --- what was looked at: kept as numbers alone, and named anew by the house for whoever may still read it ---
+  // --- recently opened records: stored as ids only; the server returns names of those that are still readable ---
   const at = location.pathname.match(/^\/desk\/([a-z_]+)\/(\d+)$/);
   const seen = (kept("seen") ?? "").split(",").filter(Boolean);
   const here = at ? `${at[1]}-${at[2]}` : "";
   if (here) keep("seen", [here, ...seen.filter((it) => it !== here)].slice(0, 8).join(","));
   document.querySelectorAll('a[href^="/logout"]').forEach((it) => it.addEventListener("click", () => keep("seen", "")));
 
-  // --- what there is to choose from without asking anybody ---
+  // --- entries that need no request ---
   const words = (it) => it.textContent.trim().replace(/\s+/g, " ");
   const drawing = (it) => it.querySelector("use")?.getAttribute("href").split("#")[1] ?? "square";
   const place = (it) => ({ title: words(it), also: it.dataset.also ?? "", more: it.dataset.within ?? it.closest("details")?.dataset.pack ?? "", icon: drawing(it), url: it.href });
   const elsewhere = document.getElementById("elsewhere")?.content.querySelectorAll("a") ?? [];
   const places = [...document.querySelectorAll(".side li a"), ...elsewhere].map(place);
   const adds = [...document.querySelectorAll("#adding a")].map((it) => ({ title: words(it), more: "", icon: "plus", url: it.href }));
-  // By its title first, then by other words for it, and by its letters last; tests/desk/test_palette.py says the same in Python.
+  // Rank by title, then by synonyms, then by letters. tests/desk/test_palette.py has the same rules in Python.
   const fit = ({ title, also = "" }, asked) => {
     const text = title.toLowerCase(), all = `${text} ${also}`.split(/[\s/-]+/);
     if (text.startsWith(asked)) return 0;
@@ -156,7 +156,7 @@
     openPalette();
   });
 
-  // --- the sheet of keys ---
+  // --- list of shortcuts ---
   const keys = [
     [mac ? "⌘ K" : "Ctrl K", "Search everything"], ["/", "Search this list or everything"], ["n", "Add new"], ["e", "Edit record"],
     ["j", "Next row"], ["k", "Previous row"], ["x", "Select row"], ["Enter", "Open row"], ["?", "Show keyboard shortcuts"], ["Esc", "Close"],
@@ -173,7 +173,7 @@
   shut.addEventListener("click", () => sheet.close());
   for (const it of [palette, sheet]) it.addEventListener("click", (event) => { if (event.target === it) it.close(); });
 
-  // --- the keys ---
+  // --- shortcuts ---
   const rows = () => [...document.querySelectorAll("main tr[data-href]")].filter((it) => it.checkVisibility());
   const step = (by) => {
     const all = rows(), now = all.findIndex((it) => it.contains(document.activeElement));

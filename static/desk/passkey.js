@@ -1,4 +1,4 @@
-// Passkeys: the browser is asked to make one, or to sign with one; what it answers goes out with the form. Without a passkey there is the password.
+// Passkeys (WebAuthn): creates one, or signs in with one, and submits the browser's response with the form.
 (() => {
   const bytes = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (it) => it.charCodeAt(0));
   const text = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");

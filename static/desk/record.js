@@ -1,6 +1,6 @@
-// Makes the page of a record quicker to use; everything works without it.
+// Record page: shortcuts to the previous and next record, and suggestions for mentions. Everything works without it.
 (() => {
-  // The address of this record, without the list that somebody came from.
+  // Remove the list from the address of the record.
   document.querySelectorAll("[data-link]").forEach((button) => button.addEventListener("click", async () => {
     const said = button.getAttribute("aria-label");
     try { await navigator.clipboard.writeText(button.dataset.link); } catch { prompt("Link", button.dataset.link); return; }
@@ -10,14 +10,14 @@
     setTimeout(() => { button.setAttribute("aria-label", said); button.title = "Copy link"; button.classList.remove("is-plain"); }, 2000);
   }));
 
-  // "[" and "]" go to the rows before and after.
+  // "[" and "]" open the previous and next record.
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, [contenteditable]")) return;
     const there = { "[": "prev", "]": "next" }[event.key];
     if (there) document.querySelector(`.step [rel=${there}]`)?.click();
   });
 
-  // After an @, the colleagues who may read this.
+  // After an @, suggest colleagues who may read the record.
   document.querySelectorAll("textarea[data-mentions]").forEach((text, nth) => {
     const list = document.createElement("ul");
     Object.assign(list, { id: `names-${nth}`, className: "names", hidden: true });

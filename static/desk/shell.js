@@ -1,4 +1,4 @@
-// How the desk is set up in this browser: how dense, which packs are open. Runs before the first paint, as the shade does.
+// Preferences of this browser: density, and which packs are open in the menu. Runs before the first paint, like the theme.
 (function () {
   const root = document.documentElement;
   const kept = (key) => { try { return localStorage.getItem(key); } catch { return null; } };
@@ -18,7 +18,7 @@
       dense.hidden = false;
     }
 
-    // Packs that somebody closed stay closed, but for the one where they are.
+    // Closed packs stay closed, except the one with the current page.
     const packs = [...document.querySelectorAll(".side details.pack")];
     const shut = new Set((kept("packs-shut") ?? "").split("|").filter(Boolean));
     for (const it of packs) {
@@ -29,7 +29,7 @@
       });
     }
 
-    // The menu shows what fits; Enter goes to the first of it, Escape brings everything back.
+    // Filter the menu: Enter opens the first match, Escape shows everything.
     const narrow = document.getElementById("narrow");
     if (narrow) {
       const lines = [...narrow.closest(".side").querySelectorAll("li")], were = new Map();
@@ -50,7 +50,7 @@
       });
     }
 
-    // What was just done is said aloud once the page stands, and stays until it is closed.
+    // Announce messages to screen readers after the page has loaded; they stay until closed.
     const toasts = document.querySelector(".toasts");
     if (toasts?.children.length) {
       const said = [...toasts.children];

@@ -1,4 +1,4 @@
-// The description, drawn by Swagger from our own disk.
+// Swagger UI for the OpenAPI description, from our own files.
 addEventListener("DOMContentLoaded", () => {
   const place = document.getElementById("swagger-ui");
   SwaggerUIBundle({

@@ -1,4 +1,4 @@
-// Shows words as they are read, while they are written.
+// Message template editor: previews the message while it is typed.
 (() => {
   const words = document.getElementById("words"), look = document.getElementById("look");
   if (!words || !look) return;
