@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, ClassVar
 
 from flask import render_template, request, url_for
@@ -81,27 +82,31 @@ class Finding(Noun):
 
 @dataclass(frozen=True)
 class Entry:
-    """Statements that index one resource: one for changed rows, and one for each related noun whose rows changed."""
+    """What has to be indexed again when a row changes, or one of a related noun, along the path that leads to it."""
 
     resource: Resource
-    by_row: Executable
-    by_neighbour: Sequence[tuple[type[Noun], frozenset[str], Executable]]
+    by_neighbour: Sequence[tuple[type[Noun], frozenset[str], tuple[str, ...]]]
     watched: frozenset[str]
+
+    @property
+    def by_row(self) -> Executable:
+        return _upsert(self.resource, ())
 
 
 _entries: dict[type[Noun], Entry] = {}
-_by_neighbour: dict[type[Noun], list[tuple[Entry, frozenset[str], Executable]]] = {}
+_by_neighbour: dict[type[Noun], list[tuple[Entry, frozenset[str], tuple[str, ...]]]] = {}
 
 
 def configure(resources: Iterable[Resource]) -> None:
-    """Build the statements from the declared resources, once all of them are registered."""
+    """Read from the declared resources what is indexed. A statement is built when it is needed for the first time."""
     _entries.clear()
     _by_neighbour.clear()
+    _upsert.cache_clear()
     for resource in resources:
         if resource.is_indexed:
             entry = _entries[resource.noun] = _entry(resource)
-            for neighbour, watched, statement in entry.by_neighbour:
-                _by_neighbour.setdefault(neighbour, []).append((entry, watched, statement))
+            for neighbour, watched, path in entry.by_neighbour:
+                _by_neighbour.setdefault(neighbour, []).append((entry, watched, path))
 
 
 def _entry(resource: Resource) -> Entry:
@@ -110,9 +115,9 @@ def _entry(resource: Resource) -> Entry:
     for path in sorted(steps):
         watched = {each.steps[len(path)] for each in resource.declared.search if each.steps[: len(path)] == path}
         owner = _noun_along(resource.noun, path)
-        near.append((owner, _watched_columns(owner, watched), _upsert(resource, path)))
+        near.append((owner, _watched_columns(owner, watched), path))
     own = {each.steps[0] for each in resource.declared.search} | ({"more"} if hasattr(resource.noun, "more") else set())
-    return Entry(resource, _upsert(resource, ()), near, _watched_columns(resource.noun, own))
+    return Entry(resource, near, _watched_columns(resource.noun, own))
 
 
 def _noun_along(noun: type[Noun], path: Sequence[str]) -> type[Noun]:
@@ -134,6 +139,7 @@ def _watched_columns(noun: type[Noun], names: Iterable[str]) -> frozenset[str]:
     return frozenset(found)
 
 
+@cache
 def _upsert(resource: Resource, path: tuple[str, ...]) -> Executable:
     """Build the statement that reindexes the rows with these ids, or whose related row along the path has them."""
     there, statement = _with_neighbours(resource)
@@ -267,9 +273,9 @@ def _update_index(here: Session) -> None:
     for noun, entry in _entries.items():  # always in the same order, to avoid deadlocks
         if ids := owed.get(noun):
             connection.execute(entry.by_row, {"ids": sorted(ids)})
-        for neighbour, _, statement in entry.by_neighbour:
+        for neighbour, _, path in entry.by_neighbour:
             if ids := around.get(neighbour):
-                connection.execute(statement, {"ids": sorted(ids)})
+                connection.execute(_upsert(entry.resource, path), {"ids": sorted(ids)})
         if ids := gone.get(noun.__tablename__):
             connection.execute(
                 delete(Finding.__table__).where(Finding.noun == noun.__tablename__, Finding.row_id.in_(ids))
