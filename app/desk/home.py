@@ -52,7 +52,7 @@ class Home(IndexView):
             figures=figures,
             waiting=[*_waiting(mine), *_alarms()],
             recent=recent,
-            tasks=Task.mine(),
+            tasks=Task.open_for_user(),
             who=who,
             record_url=record_url,
             noun_of=known_noun,

@@ -355,7 +355,7 @@ def test_a_program_elsewhere_that_answers_each_time_is_not_answered_for_ever(
     make("task", "finish", REMARK | {"words": "Done."})
     make("task", "open_again", REMARK | {"words": "Not done."})
     with transaction():
-        task = Task.ask(hold(slot), "Sweep", "dina", None)
+        task = Task.create(hold(slot), "Sweep", "dina", None)
     for _ in range(MAX_PER_HOUR + 5):
         task.finish()
         task.open_again()

@@ -100,7 +100,7 @@ class CreateTask(Step):
     def execute(self, row: Noun, run: AutomationRun, nth: int) -> tuple[str, Noun | None]:
         user = recipient_of(self.who, row, run.automation)
         due = clock.today() + timedelta(days=self.days) if self.days is not None else None
-        task = Task.ask(row, _one_line(self.words, row), str(user.id), due)
+        task = Task.create(row, _one_line(self.words, row), str(user.id), due)
         return f"Created a task for {name_of(user)}: “{task.title}”", task
 
 

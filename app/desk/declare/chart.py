@@ -130,7 +130,7 @@ def measure_figure(report: Report) -> MeasuredFigure:
     tone = "" if not rises else "is-good" if (rises > 0) == (figure.better == "up") else "is-bad"
     arrow = "arrow-up" if rises > 0 else "arrow-down" if rises < 0 else ""
     return MeasuredFigure(
-        report, _figure_text(report, figure, value), trend, tone, arrow, _spark(report, [*before, *rows])
+        report, _figure_text(report, figure, value), trend, tone, arrow, _sparkline(report, [*before, *rows])
     )
 
 
@@ -155,7 +155,7 @@ def _trend(figure: Figure, value: int | None, was: int | None) -> tuple[str, int
     return (f"{'+' if difference > 0 else '−'}{by} vs previous {SPAN} days", 1 if difference > 0 else -1)
 
 
-def _spark(report: Report, rows: Iterable[Row]) -> list[Point]:
+def _sparkline(report: Report, rows: Iterable[Row]) -> list[Point]:
     if report.chart is None or report.chart.shape != "columns":
         return []
     sums: Sums = {}

@@ -468,13 +468,13 @@ def _parse_moment(column: Column, given: Any) -> datetime:
 
 
 def _iso_parser(kind: type[date] | type[time], wrong: str) -> Callable[[Column, Any], Any]:
-    def read(column: Column, given: Any) -> Any:
+    def parse(column: Column, given: Any) -> Any:
         try:
             return kind.fromisoformat(given)
         except (TypeError, ValueError):
             raise ValueError(wrong) from None
 
-    return read
+    return parse
 
 
 def _parse_relation(column: Column, given: Any) -> Any:

@@ -218,7 +218,7 @@ class Report:
         given, wrong = {}, {}
         for name, text in typed.items():
             try:
-                given[name] = self._pointed(name, text)
+                given[name] = self._row_reference(name, text)
             except ValueError as error:
                 wrong[name] = str(error)
         try:
@@ -229,7 +229,7 @@ class Report:
             raise Invalid.for_fields(wrong)
         return asked
 
-    def _pointed(self, name: str, text: str) -> str:
+    def _row_reference(self, name: str, text: str) -> str:
         """Return the id of "12 · Asha Rao", if the current user may see row 12."""
         if name not in self.points or not text:
             return text
@@ -254,9 +254,9 @@ class Report:
         values = [
             (each, getattr(asked, each.name)) for each in self.questions if not (without_days and each.kind is date)
         ]
-        return [(each.label, self._spoken(each, value)) for each, value in values if value not in (None, "")]
+        return [(each.label, self._parameter_text(each, value)) for each, value in values if value not in (None, "")]
 
-    def _spoken(self, question: MoveQuestion, value: Any) -> str:
+    def _parameter_text(self, question: MoveQuestion, value: Any) -> str:
         if question.name in self.points:
             return str(session.get(self.points[question.name], value) or value)
         if question.among:

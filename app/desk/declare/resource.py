@@ -83,13 +83,13 @@ class Shape:
 
     @cached_property
     def at_stake(self) -> Sequence[Column]:
-        """The customer and the amounts, shown wherever somebody decides on a row."""
+        """The customer and the amounts, shown wherever a decision about a row is made."""
         return [
             each for each in self.list if each.kind == "money" or (each.kind == "relation" and each.target is Person)
         ]
 
     @property
-    def every(self) -> Iterator[Column]:
+    def all_columns(self) -> Iterator[Column]:
         for its in (self.list, self.show, self.add, self.edit, self.search, self.filters):
             yield from its
 
@@ -115,7 +115,7 @@ class Shape:
 
     @cached_property
     def is_guarded(self) -> bool:
-        return any(each.is_guarded for each in self.every)
+        return any(each.is_guarded for each in self.all_columns)
 
     @cached_property
     def _by_roles(self) -> dict[frozenset[str], Shape]:
@@ -239,7 +239,7 @@ class Resource:
         if unknown:
             raise TypeError(f"{self.noun.__name__}: rights are {', '.join(_RIGHTS)}, not {', '.join(sorted(unknown))}.")
         if self.archive and not self.declared.edit:
-            raise TypeError(f"{self.noun.__name__}: a row that nobody edits is put away by nobody.")
+            raise TypeError(f"{self.noun.__name__}: a resource without edit columns cannot be archived.")
         if stray := self.policies.keys() - self.roles.keys():
             raise TypeError(
                 f"{self.noun.__name__}: a scope for {', '.join(sorted(stray))}, who has no right to read it."
@@ -354,7 +354,7 @@ class Resource:
         )
         return sorted(verbs | {name for name, move in self.moves.items() if move.by})
 
-    # --- which columns stand where, for whoever is here ---
+    # --- columns, as the current user may see them ---------
 
     @property
     def full_shape(self) -> Shape:

@@ -89,7 +89,7 @@ class SavedView(Noun, table="view"):
 
     @classmethod
     def set_default(cls, resource: str, id: int, *, wanted: bool) -> SavedView:
-        """Open the list with a view that somebody else shares, for the current user only."""
+        """Open the list with a view of another user, for the current user only."""
         view = next((each for each in cls.for_list(resource) if each.id == id), None)
         if view is None:
             raise Missing

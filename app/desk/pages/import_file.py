@@ -39,9 +39,9 @@ class ImportRoutes(Routes):
     @expose("/import", methods=["GET", "POST"])
     @has_access
     def intakes(self) -> Any:
-        self._takes()
+        self._require_importable()
         if request.method == "GET":
-            return self._intakes()
+            return self._imports_page()
         file = request.files.get("file")
         try:
             raw = file.stream.read(MAX_BYTES + 1) if file else b""
@@ -53,10 +53,10 @@ class ImportRoutes(Routes):
             )
         except Refused as no:
             session.rollback()
-            return self._intakes(no)
+            return self._imports_page(no)
         return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
 
-    def _intakes(self, refusal: Refused | None = None) -> Any:
+    def _imports_page(self, refusal: Refused | None = None) -> Any:
         given = {
             "last": ImportRun.recent(self.resource),
             "columns": importable_columns(self.resource),
@@ -70,8 +70,8 @@ class ImportRoutes(Routes):
     @has_access
     def blank(self) -> Response:
         """Send an empty CSV file with the headings."""
-        self._takes()
-        return self._csv(
+        self._require_importable()
+        return self._csv_response(
             [[each.label for each in importable_columns(self.resource)]], self.resource.file_name("template.csv")
         )
 
@@ -80,17 +80,17 @@ class ImportRoutes(Routes):
     def intake(self, id: int) -> Any:
         intake = ImportRun.get_own(self.resource, id)
         if intake.state == "waiting" or (intake.state == "tried" and "columns" in request.args):
-            return self._columns(intake)
+            return self._mapping_page(intake)
         wrong = [] if intake.is_going else [*self._problems(intake)]
         return self._render(
             "desk/import_show.html",
             intake=intake,
             problems=wrong[:MOST_SHOWN],
             many=len(wrong),
-            stay=self._what_stays(intake),
+            stay=self._rows_not_undone(intake),
         )
 
-    def _columns(self, intake: ImportRun, refusal: Refused | None = None) -> Any:
+    def _mapping_page(self, intake: ImportRun, refusal: Refused | None = None) -> Any:
         table = intake.table()
         if table is None:
             raise Missing
@@ -111,14 +111,14 @@ class ImportRoutes(Routes):
     def try_out(self, id: int) -> Any:
         intake, chosen = ImportRun.get_own(self.resource, id), _chosen_columns()
         if intake.is_going:
-            return self._to(intake)
+            return self._to_import(intake)
         try:
-            self._each_once(chosen)
+            self._require_distinct(chosen)
             intake.try_out(chosen)
         except Invalid as no:
             session.rollback()
-            return self._columns(ImportRun.get_own(self.resource, id), no)
-        return self._to(intake)
+            return self._mapping_page(ImportRun.get_own(self.resource, id), no)
+        return self._to_import(intake)
 
     @expose("/import/<int:id>/take", methods=["POST"])
     @has_access
@@ -127,7 +127,7 @@ class ImportRoutes(Routes):
         intake = ImportRun.get_own(self.resource, id)
         if intake.state not in ("running", "done"):
             intake.take()
-        return self._to(intake)
+        return self._to_import(intake)
 
     @expose("/import/<int:id>/undo", methods=["POST"])
     @has_access
@@ -135,7 +135,7 @@ class ImportRoutes(Routes):
         intake = ImportRun.get_own(self.resource, id)
         if intake.state not in ("undoing", "undone"):
             intake.take_back()
-        return self._to(intake)
+        return self._to_import(intake)
 
     @expose("/import/<int:id>/problems.csv")
     @has_access
@@ -143,7 +143,9 @@ class ImportRoutes(Routes):
         """Send the problems as CSV, safe from formula injection."""
         intake = ImportRun.get_own(self.resource, id)
         lines = ([str(line), *(formula_safe(each) for each in rest)] for line, *rest in self._problems(intake))
-        return self._csv([["Line", "Column", "Value", "Problem"], *lines], self.resource.file_name("problems.csv"))
+        return self._csv_response(
+            [["Line", "Column", "Value", "Problem"], *lines], self.resource.file_name("problems.csv")
+        )
 
     def _problems(self, intake: ImportRun) -> Iterator[Problem]:
         table = intake.table()
@@ -153,14 +155,14 @@ class ImportRoutes(Routes):
             for path, words in each.wrong.items():
                 yield each.line, labels.get(path, "Whole row"), _cell_text(table, each.line, places.get(path)), words
 
-    def _what_stays(self, intake: ImportRun) -> Sequence[tuple[int, int | None, str]]:
+    def _rows_not_undone(self, intake: ImportRun) -> Sequence[tuple[int, int | None, str]]:
         return (
             [(each.line, each.row_id, each.undone) for each in intake.lines() if each.undone]
             if intake.state == "undone"
             else []
         )
 
-    def _each_once(self, chosen: dict[str, str]) -> None:
+    def _require_distinct(self, chosen: dict[str, str]) -> None:
         paths, known = [*chosen.values()], {each.path for each in importable_columns(self.resource)}
         if stray := set(paths) - known:
             raise Invalid("Unknown column.", fields=dict.fromkeys(stray, "Unknown column."))
@@ -169,14 +171,14 @@ class ImportRoutes(Routes):
                 dict.fromkeys(sorted(twice), "Two columns of the file are matched to this field. Choose one of them.")
             )
 
-    def _takes(self) -> None:
+    def _require_importable(self) -> None:
         if not self.resource.add:
             raise Missing
 
-    def _to(self, intake: ImportRun) -> Any:
+    def _to_import(self, intake: ImportRun) -> Any:
         return redirect(url_for(f"{self.endpoint}.intake", id=intake.id))
 
-    def _csv(self, lines: Sequence[Sequence[str]], name: str) -> Response:
+    def _csv_response(self, lines: Sequence[Sequence[str]], name: str) -> Response:
         return Response(
             csv_chunks(lines), mimetype="text/csv", headers={"Content-Disposition": f'attachment; filename="{name}"'}
         )

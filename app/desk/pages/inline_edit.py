@@ -34,7 +34,7 @@ class InlineEditRoutes(Routes):
     @has_access
     def cell(self, pk: int, path: str) -> Any:
         """Show the form of one cell, or save it. A refusal returns the current value with the message."""
-        row, column = access.find_visible(self.resource.noun, pk), self._writable(path)
+        row, column = access.find_visible(self.resource.noun, pk), self._editable_column(path)
         if request.method == "GET":
             return self._render("desk/cell.html", row=row, column=column, typed={path: column.form_value(row)})
         refusal: Refused | None = None
@@ -57,7 +57,7 @@ class InlineEditRoutes(Routes):
             return self._render(
                 "desk/change.html", rows=self._rows(ids), open_to=editable_columns(self.resource), column=None
             )
-        column = self._writable(request.form["path"])
+        column = self._editable_column(request.form["path"])
         asked = {"rows": self._rows(ids), "column": column, "typed": {}, "wrong": {}}
         if "done" not in request.form:
             return self._render("desk/change.html", **asked)
@@ -69,7 +69,7 @@ class InlineEditRoutes(Routes):
             ), 422
         kept: dict[str, Any] = {}
         report = [self._change_one(id, column, kept) for id in ids]
-        batch = self._remember(column, kept)
+        batch = self._save_for_undo(column, kept)
         return self._render("desk/bulk.html", move=None, title=f"Edit: {column.label}", report=report, batch=batch)
 
     @expose("/undo/<int:id>", methods=["POST"])
@@ -107,7 +107,7 @@ class InlineEditRoutes(Routes):
             kept[str(id)] = {"was": previous_values(row, before), "version": row.version}
         return (str(row), id, "")
 
-    def _remember(self, column: Column, kept: dict[str, Any]) -> BulkEdit | None:
+    def _save_for_undo(self, column: Column, kept: dict[str, Any]) -> BulkEdit | None:
         """Save what is needed for undo, if every row can be restored."""
         if not kept or any(each["was"] is None for each in kept.values()):
             return None
@@ -122,7 +122,7 @@ class InlineEditRoutes(Routes):
         }
         return batch
 
-    def _writable(self, path: str) -> Column:
+    def _editable_column(self, path: str) -> Column:
         column = self.resource.column(path, editable_columns(self.resource))
         if column is None:
             raise Missing

@@ -59,7 +59,7 @@ class RecordRoutes(Routes):
             with transaction():
                 said = Remark.write(row, request.form.get("words", ""))
         except Refused as no:
-            return self._refused(pk, no, "remark")
+            return self._refused_page(pk, no, "remark")
         return redirect(self._record_url(pk, f"remark-{said.id}"))
 
     @expose("/<int:pk>/remark/<int:id>", methods=["POST"])
@@ -73,7 +73,7 @@ class RecordRoutes(Routes):
             with transaction():
                 said.edit_words(request.form.get("words", ""))
         except Refused as no:
-            return self._refused(pk, no, f"remark-{id}" if said.is_open else "remark")
+            return self._refused_page(pk, no, f"remark-{id}" if said.is_open else "remark")
         return redirect(self._record_url(pk, f"remark-{id}"))
 
     @expose("/<int:pk>/task", methods=["POST"])
@@ -83,9 +83,9 @@ class RecordRoutes(Routes):
         security.require_right(Task, "finish")
         try:
             with transaction():
-                Task.ask(row, typed.get("title", ""), typed.get("who", ""), _day(typed.get("due_on", "")))
+                Task.create(row, typed.get("title", ""), typed.get("who", ""), _day(typed.get("due_on", "")))
         except Refused as no:
-            return self._refused(pk, no, "task")
+            return self._refused_page(pk, no, "task")
         return redirect(self._record_url(pk, "tasks"))
 
     @expose("/<int:pk>/colleagues")
@@ -147,14 +147,14 @@ class RecordRoutes(Routes):
             tasks=[*session.scalars(tasks)] if who.may(Task, "read") and self.resource.noun is not Task else [],
             asks_tasks=who.may(Task, "finish") and self.resource.noun is not Task,
             away=Archived.find_for(row) if self.resource.archive else None,
-            beside=self._beside(row),
+            beside=self._list_neighbours(row),
             others=editing_now.other_editors(row) if self.resource.edit and who.may(self.resource.noun, "edit") else [],
             refusal=refusal,
             refused_at=at,
             typed=typed or {},
         )
 
-    def _refused(self, pk: int, no: Refused, at: str) -> Any:
+    def _refused_page(self, pk: int, no: Refused, at: str) -> Any:
         session.rollback()
         return self._record_page(
             access.find_visible(self.resource.noun, pk), refusal=no, at=at, typed=request.form
@@ -164,7 +164,7 @@ class RecordRoutes(Routes):
         """Return the address of the record, with the list that it was opened from."""
         return url_for(f"{self.endpoint}.show", pk=pk, of=request.form.get("of"), _anchor=anchor or None)
 
-    def _beside(self, row: Noun) -> dict[str, Any] | None:
+    def _list_neighbours(self, row: Noun) -> dict[str, Any] | None:
         """Return the previous and next row of the list that the record was opened from; its query is in the address."""
         of = self._list_query()
         if of is None:

@@ -78,7 +78,7 @@ class Api(ModelRestApi):
     @permission_name("get")
     def get(self, pk: int) -> Response:
         """One row."""
-        return self._answer(load_row(self.resource, pk))
+        return self._row_response(load_row(self.resource, pk))
 
     @expose("/_info", methods=["GET"])
     @protect()
@@ -101,10 +101,10 @@ class Api(ModelRestApi):
     def post(self) -> Response:
         """Add a row."""
         given = _json_body()
-        _require_known_fields(given.keys() - self._asides, self.resource.add)
+        _require_known_fields(given.keys() - self._other_parameters, self.resource.add)
         row = self.resource.noun()
         write_row(row, self.resource.add, given)
-        return self._answer(row, 201)
+        return self._row_response(row, 201)
 
     @expose("/<int:pk>", methods=["PUT"])
     @protect()
@@ -113,9 +113,9 @@ class Api(ModelRestApi):
         """Change the fields that are sent. With `version`, only if nobody else changed it since."""
         given = _json_body()
         row = access.find_visible(self.resource.noun, pk)
-        _require_known_fields(given.keys() - {"version"} - self._asides, self.resource.edit)
+        _require_known_fields(given.keys() - {"version"} - self._other_parameters, self.resource.edit)
         write_row(row, [each for each in self.resource.edit if each.path in given], given)
-        return self._answer(row)
+        return self._row_response(row)
 
     @expose("/<int:pk>", methods=["DELETE"])
     @protect()
@@ -127,13 +127,13 @@ class Api(ModelRestApi):
         return jsonify(id=pk)
 
     @property
-    def _asides(self) -> set[str]:
+    def _other_parameters(self) -> set[str]:
         """The parameters beside the columns."""
         return {"sure"} if self.resource.strands else set()
 
     # --- responses ---
 
-    def _answer(self, row: Any, status: int = 200) -> Response:
+    def _row_response(self, row: Any, status: int = 200) -> Response:
         mine = self.resource.visible_shape
         (result,) = _as_json([row], {each.path: each for each in [*mine.list, *mine.show]}.values())
         response = jsonify(id=row.id, result=result)
@@ -183,7 +183,7 @@ def _endpoint(move: Move) -> Callable[..., Response]:
         with transaction():
             press_move(row, move.name, given)
             access.require_in_scope(row)
-        return self._answer(row)
+        return self._row_response(row)
 
     # Flask-AppBuilder names the permission and the endpoint after the function.
     press_it.__name__ = f"move_{move.name}"

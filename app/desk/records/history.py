@@ -56,7 +56,7 @@ def _label(noun: str, name: str) -> str:
         each.path: each.label
         for resource in registered_resources()
         if resource.name == noun
-        for each in resource.declared.every
+        for each in resource.declared.all_columns
     }
     return (
         known.get(name)

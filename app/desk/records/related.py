@@ -64,14 +64,14 @@ class RelatedList:
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
         """Return the newest rows, and whether there are more."""
         statement = (
-            load_related(self.target, self._belonging(row), self.columns)
+            load_related(self.target, self._select_related(row), self.columns)
             .order_by(self.target.id.desc())
             .limit(LATEST + 1)
         )
         found = [*session.scalars(statement).unique()]
         return found[:LATEST], len(found) > LATEST
 
-    def _belonging(self, row: Noun) -> Select[Any]:
+    def _select_related(self, row: Noun) -> Select[Any]:
         first: Any = self.chain[0]
         statement = select(self.target).select_from(first)
         for here, step in zip(self.chain, self.steps, strict=False):
@@ -101,11 +101,11 @@ class ListedBelow(RelatedList):
         return super().is_for(who) and LEVELS.index(self.column.level) >= LEVELS.index("read")
 
     def rows(self, row: Noun) -> tuple[list[Any], bool]:
-        found = newest_rows(self.its, self._asked(row), self.columns, FEW + 1)
+        found = newest_rows(self.its, self._list_query(row), self.columns, FEW + 1)
         return found[:FEW], len(found) > FEW
 
     def list_url(self, row: Noun) -> str:
-        asked: dict[str, Any] = {**self._asked(row).address_args()}
+        asked: dict[str, Any] = {**self._list_query(row).address_args()}
         return url_for(self.its.page_endpoint, **asked)
 
     def add_url(self, row: Noun) -> str:
@@ -114,7 +114,7 @@ class ListedBelow(RelatedList):
         filled_in: dict[str, Any] = {self.path: row.id}
         return url_for(f"{stable_name(self.target)}Screens.add", **filled_in)
 
-    def _asked(self, row: Noun) -> ListQuery:
+    def _list_query(self, row: Noun) -> ListQuery:
         return ListQuery(groups=((Condition(self.path, "is", str(row.id)),),))
 
 

@@ -43,7 +43,7 @@ class Remark(Noun):
             noun=row.__tablename__, row_id=row.id, user_id=who.user_id, name=who.name, words=_checked_words(words)
         )
         session.add(made)
-        made._tell(row, mentioned_names(made.words) if names is None else names)
+        made._notify_mentioned(row, mentioned_names(made.words) if names is None else names)
         return made
 
     def edit_words(self, words: str) -> None:
@@ -51,7 +51,7 @@ class Remark(Noun):
         if not self.is_open:
             raise Refused("A note can only be edited by its author, within 15 minutes. Add another note instead.")
         before, self.words, self.edited_at = mentioned_names(self.words), _checked_words(words), clock.now()
-        self._tell(noun_of_table(self.noun).get(self.row_id), mentioned_names(self.words) - before)
+        self._notify_mentioned(noun_of_table(self.noun).get(self.row_id), mentioned_names(self.words) - before)
 
     @property
     def is_open(self) -> bool:
@@ -62,7 +62,7 @@ class Remark(Noun):
             and clock.now() - self.created_at < EDITABLE_FOR
         )
 
-    def _tell(self, row: Noun, names: set[str]) -> None:
+    def _notify_mentioned(self, row: Noun, names: set[str]) -> None:
         """Notify the mentioned users who may read the record. Others are skipped without a message."""
         for user in readers_named(names, row):
             if user.id != self.user_id:

@@ -47,14 +47,14 @@ class Task(Noun):
     reminded_on: Mapped[date | None] = mapped_column(info={"label": "Reminder sent on"})
 
     @validates("title")
-    def _said(self, key: str, value: str) -> str:
+    def _valid_title(self, key: str, value: str) -> str:
         title = " ".join(str(value).split())
         if not title or len(title) > LONGEST:
             raise Invalid.for_fields({"title": f"Enter a task of 1 to {LONGEST} characters."})
         return title
 
     @classmethod
-    def ask(cls, row: Noun, title: str, who: str, due_on: date | None) -> Self:
+    def create(cls, row: Noun, title: str, who: str, due_on: date | None) -> Self:
         user = find_colleague(who, row)
         made = cls(
             noun=row.__tablename__,
@@ -66,7 +66,7 @@ class Task(Noun):
             due_on=due_on,
         )
         session.add(made)
-        made._give(user)
+        made._notify(user)
         return made
 
     def tidy(self) -> None:
@@ -75,7 +75,7 @@ class Task(Noun):
             self.reminded_on = None
 
     @classmethod
-    def mine(cls) -> list[Self]:
+    def open_for_user(cls) -> list[Self]:
         """Return the open tasks of the current user, the most urgent first."""
         if not actor().may(cls, "read"):
             return []
@@ -103,7 +103,7 @@ class Task(Noun):
         """Gives the task to another team member, who is notified."""
         self.who = find_colleague(asked.who, self.record)
         self.reminded_on = None
-        self._give(self.who)
+        self._notify(self.who)
 
     def remind(self) -> None:
         """Notify the assignee once, on the due date, unless they can no longer read the record."""
@@ -111,7 +111,7 @@ class Task(Noun):
         if self.who is not None and self.who.active and may_read(self.who, self.record):
             notify_user(self.who, "due", f"{'Overdue' if self.is_late else 'Due today'}: {self.title}", row=self.record)
 
-    def _give(self, user: Any) -> None:
+    def _notify(self, user: Any) -> None:
         if user.id != actor().user_id:
             notify_user(user, "task", f"{actor().name} assigned you a task: {self.title}", row=self.record)
 

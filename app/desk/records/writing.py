@@ -27,7 +27,7 @@ class AffectsOthers(Refused):
 
 
 class EditConflict(Refused):
-    """Somebody else saved the row first. Both versions are shown, and saving again overwrites theirs."""
+    """Another user saved the row first. Both versions are shown, and saving again overwrites theirs."""
 
     code = "overtaken"
 
