@@ -1,4 +1,4 @@
-"""Who is here, whose rows are whose (read and write), and signed links for the public."""
+"""Access control: the acting user, row scopes (who may read and write which rows), column guards, signed links."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from app.kernel.db import Noun, session, stable_name
 from app.kernel.errors import Missing
 
 ADMIN = "Admin"
-# Through which a change comes in, and what a person calls each.
+# The source of a change, and its label.
 DOORS = {
     "desk": "Desk",
     "api": "REST API",
@@ -33,24 +33,24 @@ DOORS = {
     "clock": "Scheduler",
     "command": "Command line",
 }
-SEES = "Rows.can_be_those_of_"  # and the name of a role
+SEES = "Rows.can_be_those_of_"  # prefix of the right by which a custom role inherits the row scope of a declared role
 
 
 @dataclass(frozen=True)
 class Actor:
-    """Whoever is acting, and through which door they came in."""
+    """The user, program or system that acts, and where the request came in."""
 
     name: str
     door: str
     user_id: int | None = None
     roles: frozenset[str] = frozenset()
     rights: frozenset[str] = frozenset()  # "Booking.can_confirm", as the roles in the database grant them
-    token_scopes: frozenset[str] | None = None  # of these rights alone, when a token stands in for somebody
-    on_behalf_of: str = ""  # who really sits there, when an administrator looks with somebody else's eyes
+    token_scopes: frozenset[str] | None = None  # limits the rights to these, when an API token acts for its owner
+    on_behalf_of: str = ""  # impersonation: the administrator who views as this user
 
     @property
     def is_system(self) -> bool:
-        """The worker, the webhook and the command line act for the house itself; rights are for people."""
+        """True for the worker, webhooks, the scheduler and the command line, which need no rights."""
         return self.door in ("worker", "webhook", "command", "clock")
 
     @property
@@ -61,17 +61,17 @@ class Actor:
         return self.has(f"{stable_name(noun)}.can_{verb}")
 
     def has(self, right: str) -> bool:
-        """The one answer that every door gives."""
+        """Decide whether this right is held; screens, REST API and console all ask here."""
         return (self.may_all or right in self.rights) and (self.token_scopes is None or right in self.token_scopes)
 
     def inherited_roles(self, noun: type[Any]) -> frozenset[str]:
-        """A role that an administrator made sees the rows that a declared one sees, of what it may read."""
+        """Declared roles whose row scope a custom role inherits for a noun that it may read."""
         marked = _roles_seen_like(self.rights)
         return marked if marked and self.may(noun, "read") else frozenset()
 
     @property
     def effective_roles(self) -> frozenset[str]:
-        """Their roles, and the declared ones that a role of an administrator's making sees like."""
+        """Own roles, and the declared roles whose row scope a custom role inherits."""
         return self.roles | _roles_seen_like(self.rights)
 
 
@@ -85,8 +85,8 @@ _COMMAND = Actor("Command line", "command")
 
 
 def actor() -> Actor:
-    told = _actor_source.get()
-    return told() if told else _COMMAND
+    source = _actor_source.get()
+    return source() if source else _COMMAND
 
 
 @contextmanager
@@ -98,12 +98,12 @@ def acting(who: Actor) -> Iterator[None]:
         _actor_source.reset(token)
 
 
-def set_actor_source(told: Callable[[], Actor] | None) -> None:
-    """A request begins, and asks later who it is: a token is only checked further inside."""
-    _actor_source.set(told)
+def set_actor_source(source: Callable[[], Actor] | None) -> None:
+    """Set how this request finds its actor; it is asked late, because a token is checked inside the view."""
+    _actor_source.set(source)
 
 
-# --- whose rows are whose ---------------------------------------------------------------------------------------------
+# --- row scopes: whose rows are whose ---------------------------------------------------------------------------------
 
 Policy = Callable[[type[Any]], ColumnElement[bool]]
 
@@ -152,23 +152,23 @@ class _Either:
 
 
 def own(path: str) -> Policy:
-    """Rows that lead, along these relations, to the user who is here: own("slot.practitioner.user")."""
+    """Rows that lead, along these relations, to the signed-in user: own("slot.practitioner.user")."""
     return _Own(path)
 
 
 def either(*policies: Policy) -> Policy:
-    """Rows that are somebody's one way or the other."""
+    """Rows that satisfy at least one of these policies."""
     return _Either(policies)
 
 
 def owner_paths(noun: type[Any]) -> list[str]:
-    """The relations along which a row of this noun belongs to somebody, as its declaration says whose rows are whose."""
+    """The relation paths along which a row of this noun belongs to a user, from its declared scope."""
     scope = _scopes.get(noun)
     return [*dict.fromkeys(path for policy in scope.policies.values() for path in _paths(policy))] if scope else []
 
 
 def sole_owner_relation(noun: type[Any]) -> str:
-    """The one relation by which a row is theirs, for whoever does not see every row: left empty, it would be nobody's."""
+    """The only relation by which a row can be the actor's own, if there is one: it must not be left empty."""
     who = actor()
     if sees_all(who, noun):
         return ""
@@ -191,7 +191,6 @@ def declare_scope(noun: type[Any], readers: frozenset[str], policies: Mapping[st
 
 
 def sees_all(who: Actor, noun: type[Any]) -> bool:
-    """Are all rows of this noun for them?"""
     return who.may_all or everything in _policies(who, noun)
 
 
@@ -200,7 +199,7 @@ def has_scope(noun: type[Any]) -> bool:
 
 
 def scope_condition(noun: type[Any]) -> ColumnElement[bool]:
-    """The condition under which a row of this noun is for whoever is here; undeclared nouns are for nobody."""
+    """The WHERE condition for the rows that the actor may see; no rows of an undeclared noun."""
     who = actor()
     if sees_all(who, noun):
         return true()
@@ -208,23 +207,19 @@ def scope_condition(noun: type[Any]) -> ColumnElement[bool]:
 
 
 def _policies(who: Actor, noun: type[Any]) -> list[Policy]:
-    """That of each role with which they read it; none for a noun that nobody declared."""
+    """The policy of each role with which this actor reads the noun; none for an undeclared noun."""
     if (scope := _scopes.get(noun)) is None:
         return []
     roles = scope.readers & (who.roles | who.inherited_roles(noun))
     return [scope.policies.get(role, everything) for role in sorted(roles)]
 
 
-# --- which of its columns ---------------------------------------------------------------------------------------------
+# --- column guards: which columns -------------------------------------------------------------------------------------
 
-LEVELS = (
-    "hidden",
-    "masked",
-    "read",
-    "write",
-)  # each holds the one before; "write" is whatever the role may do with the row
+# Each level includes the one before; "write" is no limit: what the role may do with the row.
+LEVELS = "hidden", "masked", "read", "write"
 
-Guard = Mapping[str, Mapping[str, str]]  # by column, what a role may at most
+Guard = Mapping[str, Mapping[str, str]]  # column -> role -> highest level
 
 _guards: dict[type[Any], Guard] = {}
 
@@ -234,18 +229,17 @@ def set_column_guards(noun: type[Any], columns: Guard) -> None:
 
 
 def column_guards(noun: type[Any]) -> Guard:
-    """What of it not everybody may do everything with."""
     return _guards.get(noun, {})
 
 
 def column_level(noun: type[Any], column: str) -> str:
-    """What whoever is here may do with this column, wherever it is shown: the most that one of their roles allows."""
+    """The level at which the actor may use this column: the highest that one of their roles allows."""
     who, roles = actor(), column_guards(noun).get(column)
     if roles is None or who.may_all:
         return "write"
     readers = _scopes[noun].readers if noun in _scopes else frozenset()
     found = [LEVELS.index(roles.get(role, "write")) for role in who.effective_roles if role in roles or role in readers]
-    return LEVELS[max(found)] if found else "write"  # a neighbour's column, shown by a noun that is theirs to read
+    return LEVELS[max(found)] if found else "write"  # a column of a related noun, shown by a noun that they may read
 
 
 def visible_rows(noun: type[Any]) -> Select[Any]:
@@ -253,7 +247,7 @@ def visible_rows(noun: type[Any]) -> Select[Any]:
 
 
 def find_visible(noun: type[Any], id: int) -> Any:
-    """The row, if it is there and for whoever asks; otherwise the same 404 for both."""
+    """Load a row that the actor may see; a missing row and a forbidden one give the same 404."""
     if not -(2**31) < id < 2**31:
         raise Missing
     row = session.scalar(visible_rows(noun).where(noun.id == id))
@@ -263,7 +257,7 @@ def find_visible(noun: type[Any], id: int) -> Any:
 
 
 def require_in_scope(row: Noun) -> None:
-    """After a change: what was written must still be for the one who wrote it. Called inside the transaction."""
+    """Check inside the transaction that the actor may still see the row after changing it; else 404."""
     session.flush()
     if session.scalar(select(type(row).id).where(type(row).id == row.id, scope_condition(type(row)))) is None:
         raise Missing
@@ -275,7 +269,7 @@ _keys: tuple[bytes, ...] = ()
 
 
 def configure(*keys: str) -> None:
-    """The first key signs; older ones are still believed, so that a key can be changed without breaking links."""
+    """Set the signing keys: the first signs, older ones still verify, so that a key can be rotated."""
     global _keys
     _keys = tuple(key.encode() for key in keys if key)
 
@@ -286,12 +280,12 @@ def signature(text: str, key: bytes | None = None) -> str:
 
 
 def signatures(text: str) -> list[str]:
-    """The one of today's key first, and after it those of keys that are still believed."""
+    """Sign with every key, the current one first."""
     return [signature(text, key) for key in _keys]
 
 
 class Linked:
-    """A noun that the public reaches by a link nobody can guess: 128 random bits, and a signature that a stolen database lacks."""
+    """A noun with a public link that cannot be guessed: 128 random bits, and a signature by a key of the server."""
 
     link_kind: ClassVar[str]
     handle: Mapped[str] = mapped_column(String(22), unique=True, default=lambda: secrets.token_urlsafe(16))

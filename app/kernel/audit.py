@@ -1,4 +1,4 @@
-"""Who changed what, before and after, why and through which door; written by the session, so no door can forget."""
+"""Audit log (history): who changed what, before and after, why and from where; written by session events."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.kernel import clock
 from app.kernel.access import DOORS, LEVELS, actor, column_level
 from app.kernel.db import Noun, changed_in_bulk, label_of_table, noun_of_table, spaced, table_labels, within_a_sentence
 
-# Columns that change by themselves, and Flask-AppBuilder's own counters of sign-ins.
+# Columns that change automatically, and Flask-AppBuilder's sign-in counters.
 _NOISE = {
     "id",
     "version",
@@ -30,7 +30,7 @@ _NOISE = {
 _HIDDEN = {"password"}
 MASK = "•••"
 
-# What a person reads of the lines of the history; those of a move have the words of the move.
+# Labels of history lines; a line about a move has the label of the move.
 _EVENTS = {
     "added": "Created",
     "changed": "Edited",
@@ -40,17 +40,12 @@ _EVENTS = {
     "taken_back": "Change undone",
 }
 _EVENTS |= {"seen_as": "Viewed as this user", "seen_as_ended": "Stopped viewing as this user"}
-_SYSTEM = (
-    "Command line",
-    "System",
-    "the clock",
-    "the command line",
-    "the worker",
-)  # the last two of lines that are older
+# Names of actors without a user; the last two are in older lines.
+_SYSTEM = "Command line", "System", "the clock", "the command line", "the worker"
 
 
 def visible_side(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
-    """One side of a change, for whoever is here: what they may not read in the row, they do not read in its history."""
+    """Filter one side of a change: columns that the actor may not read in the row are hidden in its history too."""
     found = {}
     for key, value in side.items():
         match _level(change.noun, key):
@@ -62,7 +57,7 @@ def visible_side(change: Change, side: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _level(table: str, key: str) -> str:
-    """A guarded price stands in the columns of its amount and its currency, and a guarded neighbour in its number."""
+    """The level of a stored column: money is stored as amount and currency, a relation as an ID."""
     try:
         noun = noun_of_table(table)
     except KeyError:
@@ -93,10 +88,10 @@ class Change(Noun):
 
     @property
     def event(self) -> str:
-        """“Checked in”, not arrive."""
+        """What happened, as a label: “Checked in” rather than arrive."""
         try:
             move = getattr(getattr(noun_of_table(self.noun), self.verb, None), "move", None)
-        except KeyError:  # not one of our nouns, or one of a pack that has gone
+        except KeyError:  # a table of Flask-AppBuilder, or of a pack that was removed
             move = None
         return (move.done_text(noun_of_table(self.noun)) if move else "") or _EVENTS.get(self.verb) or spaced(self.verb)
 
@@ -110,12 +105,11 @@ class Change(Noun):
 
     @property
     def source(self) -> str:
-        """Through which door, as a person calls it."""
         return DOORS.get(self.door) or spaced(self.door)
 
     @property
     def attribution(self) -> str:
-        """“by Dina Rao via the API”: who did it, and how where that is not at the desk."""
+        """“by Dina Rao via the API”: the user, and the source unless it is the desk."""
         via = {"api": " via the API", "import": " via import", "console": " in Operations"}.get(self.door, "")
         return f"by {self.who if self.user_id is not None else f'the {within_a_sentence(self.who)}'}{via}"
 
@@ -125,14 +119,14 @@ class Change(Noun):
 
 
 def name_change(row: Any, verb: str, why: str = "") -> None:
-    """Say how the change that follows will be called in the history."""
+    """Name the change that follows in the history, and give its reason."""
     state = inspect(row)
     assert state.session is not None
     state.session.info.setdefault("verbs", {})[state] = (verb, why)
 
 
 def record_line(row: Any, verb: str) -> None:
-    """Say that something happened to a row that stands in none of its columns."""
+    """Write a history line for an event that changes no column of the row."""
     state = inspect(row)
     assert state.session is not None
     _remember(state.session, row, verb, {}, {})
@@ -149,7 +143,7 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-def _kept(row: Any, key: str, value: Any) -> Any:
+def _storable(row: Any, key: str, value: Any) -> Any:
     secret = key in _HIDDEN or inspect(type(row)).columns[key].info.get("secret")
     return MASK if secret and value is not None else _plain(value)
 
@@ -163,7 +157,7 @@ def _collect(session: Session, context: UOWTransaction) -> None:
             before = {key: old for key, (old, _) in different.items()}
             _remember(session, row, "changed", before, {key: new for key, (_, new) in different.items()})
     for row in session.deleted:
-        _remember(session, row, "removed", {key: _kept(row, key, getattr(row, key)) for key in _columns(row)}, {})
+        _remember(session, row, "removed", {key: _storable(row, key, getattr(row, key)) for key in _columns(row)}, {})
 
 
 def _columns(row: Any) -> list[str]:
@@ -178,12 +172,12 @@ def _differences(row: Any) -> dict[str, tuple[Any, Any]]:
             old = history.deleted[0] if history.deleted else None
             new = history.added[0] if history.added else None
             if old != new:
-                found[key] = (_kept(row, key, old), _kept(row, key, new))
+                found[key] = (_storable(row, key, old), _storable(row, key, new))
     return found | _links(row)
 
 
 def _links(row: Any) -> dict[str, tuple[Any, Any]]:
-    """Who is in which role stands in no column: the names on both sides of a many-to-many, before and after."""
+    """Changes of many-to-many relations, such as the roles of a user: the names before and after."""
     found: dict[str, tuple[Any, Any]] = {}
     for relation in inspect(type(row)).relationships:
         history = inspect(row).attrs[relation.key].history
@@ -194,13 +188,12 @@ def _links(row: Any) -> dict[str, tuple[Any, Any]]:
 
 
 def _remember(session: Session, row: Any, verb: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    """Several flushes of one transaction make one line: the first 'before' and the last 'after'."""
-    named, why = session.info.get("verbs", {}).get(
-        inspect(row), ("", "")
-    )  # some of Flask-AppBuilder's rows have no hash
+    """Merge the flushes of one transaction into one line: the first 'before' and the last 'after'."""
+    # By state, since some rows of Flask-AppBuilder have no hash.
+    named, why = session.info.get("verbs", {}).get(inspect(row), ("", ""))
     pressed = bool(named) and not actor().is_system
     if not hasattr(row, "id") or not (getattr(row, "audited", True) or pressed):
-        return  # what keeps its own record is only worth a line when a person pressed a button
+        return  # an unaudited row gets a line only when a person made a move
     line = session.info.setdefault("history", {}).setdefault(
         (row.__tablename__, row.id), {"verb": verb, "why": "", "before": {}, "after": {}}
     )
@@ -238,9 +231,10 @@ def _forget(session: Session) -> None:
 
 @event.listens_for(Session, "do_orm_execute")
 def _no_silent_changes(state: ORMExecuteState) -> None:
-    """A bulk UPDATE or DELETE writes no history, so it has to say why it needs none."""
+    """Refuse a bulk UPDATE or DELETE of an audited noun, unless it gives a reason to write no history."""
     noun = changed_in_bulk(state)
     if noun is not None and noun.audited and not state.execution_options.get("unaudited"):
         raise RuntimeError(
-            f"A bulk change of {noun.__name__} would leave no history. Change the rows, or say execution_options(unaudited=why)."
+            f"A bulk change of {noun.__name__} would leave no history. "
+            "Change the rows one by one, or give execution_options(unaudited=why)."
         )

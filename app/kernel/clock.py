@@ -1,4 +1,4 @@
-"""What time it is, in UTC, and how an instant is said to a person in their own zone."""
+"""Clock: the current time in UTC, days and dates in the time zone of the business, and moments formatted in English."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo, available_timezones
 
 
-def _by_the_wall() -> datetime:
+def _system_time() -> datetime:
     return datetime.now(UTC)
 
 
-_read: Callable[[], datetime] = _by_the_wall
-_house = ZoneInfo("Asia/Kolkata")
+_read: Callable[[], datetime] = _system_time
+_business_zone = ZoneInfo("Asia/Kolkata")
 _ZONES = frozenset(available_timezones())
 
 
@@ -22,19 +22,19 @@ def now() -> datetime:
 
 
 def timestamp() -> int:
-    """Now in whole seconds, as gateways count."""
+    """Unix time in whole seconds, as gateways count."""
     return int(now().timestamp())
 
 
 def read_from(read: Callable[[], datetime]) -> None:
-    """Read the time from here instead of the wall: a suite that lives on another day."""
+    """Replace the system clock: the test suite can run on another day."""
     global _read
     _read = read
 
 
 @contextmanager
 def frozen_at(instant: datetime) -> Iterator[None]:
-    """Hold the clock still, so that a story of a year is told in a second."""
+    """Stop the clock at an instant, so that a test can pass through a year in a second."""
     global _read
     before, _read = _read, lambda: instant
     try:
@@ -44,21 +44,21 @@ def frozen_at(instant: datetime) -> Iterator[None]:
 
 
 def configure(zone: str) -> None:
-    """The zone of the house: where its days, its months and its years begin."""
-    global _house
-    _house = ZoneInfo(zone)
+    """Set the time zone of the business, in which its days, months and years begin."""
+    global _business_zone
+    _business_zone = ZoneInfo(zone)
 
 
 def zone() -> str:
-    return _house.key
+    return _business_zone.key
 
 
 def today() -> date:
-    return now().astimezone(_house).date()
+    return now().astimezone(_business_zone).date()
 
 
 def day_of(instant: datetime) -> date:
-    return instant.astimezone(_house).date()
+    return instant.astimezone(_business_zone).date()
 
 
 def ahead(**span: float) -> datetime:
@@ -70,7 +70,7 @@ def is_zone(name: str) -> bool:
 
 
 def format_moment(instant: datetime, zone: str) -> str:
-    """ "Tue 24 Nov 2026, 09:00 IST": an instant never goes out without its zone."""
+    """Format an instant in English, always with its zone: "Tue 24 Nov 2026, 09:00 IST"."""
     local = instant.astimezone(ZoneInfo(zone))
     return f"{local:%a {local.day} %b %Y, %H:%M} {format_zone(local)}"
 

@@ -1,4 +1,7 @@
-"""The base of every table and the one place that commits."""
+"""Database: the base class of all tables (Noun), the session, and transaction(), the one place that commits.
+
+It also turns a broken constraint into a refusal that a person can read.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-# The two lines that share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
+# These lines share Flask-AppBuilder's metadata: its users and our nouns are one database with one history.
 from flask_appbuilder.models.sqla import Model
 from sqlalchemy import (
     BindParameter,
@@ -49,7 +52,7 @@ Model.registry.update_type_annotation_map(
     {datetime: DateTime(timezone=True), dict[str, Any]: JSONB, list[Any]: JSONB, str: Text}
 )
 
-# Rows are read again under their lock by every move, so what was loaded need not be thrown away at each commit.
+# Every move reads its row again under a lock, so a commit need not expire what was loaded.
 session: scoped_session[Session] = scoped_session(sessionmaker(expire_on_commit=False))
 
 
@@ -59,33 +62,33 @@ def read_snapshot() -> None:
 
 
 def _leave_snapshot() -> None:
-    """What is read and locked from here on is what others have committed by then."""
+    """Return to READ COMMITTED, so that a lock reads what others have committed by then."""
     here = session()
     if here.bind is not None and here.bind is not engine():
         here.commit()
         here.bind = engine()
 
 
-# The time within a statement: by the one clock of the program, and read when the statement is sent.
+# The current time in a statement: from the clock of the program, read when the statement is sent.
 NOW: BindParameter[datetime] = bindparam("now", callable_=clock.now, type_=DateTime(timezone=True))
 
-# What the database says when a constraint breaks, in the user's words: constraint name -> sentence.
+# Constraint name -> the refusal that a user reads when it is broken.
 _words: dict[str, str] = {}
 _nouns: dict[str, type[Noun]] = {}
-_labels: dict[str, str] = {}  # by the name of its table, what a person calls one of them
+_labels: dict[str, str] = {}  # table name -> what a person calls one row
 
 
 def connect(url: str) -> Engine:
-    """Bind the one session to the one database. UTC inside; nobody waits for a lock longer than five seconds.
+    """Bind the session to the database, in UTC and with a lock timeout of five seconds.
 
-    Nothing is compiled before it is read: that took a second of a report which is read in fifty milliseconds.
+    JIT compilation is off: it took a second of a report that is read in fifty milliseconds.
     """
     engine = create_engine(
         re.sub(r"^postgresql(\+\w+)?://", "postgresql+psycopg://", url),
         pool_size=5,
         pool_pre_ping=True,
         max_overflow=5,
-        pool_use_lifo=True,  # the warmest connection first: it has planned most of what is asked
+        pool_use_lifo=True,  # the most recently used connection has most statements prepared
         connect_args={"options": "-c timezone=UTC -c lock_timeout=5s -c jit=off"},
     )
     session.remove()
@@ -94,7 +97,7 @@ def connect(url: str) -> Engine:
 
 
 def separate_session() -> Session:
-    """A session of its own, to read with what outlives a request."""
+    """Open a session apart from the one of the request, for values that outlive it."""
     return session.session_factory()
 
 
@@ -105,20 +108,18 @@ def engine() -> Engine:
 
 
 class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
-    """A thing that staff would name. One file holds its columns, its states and its verbs."""
+    """Base of every table: a thing that staff would name. One file holds its columns, states and moves."""
 
     __abstract__ = True
 
-    known_as: ClassVar[str] = (
-        ""  # what a person calls one of them ("uploaded file"), where its name does not say it and no resource does
-    )
+    # What a person calls one row ("uploaded file"), if neither the class name nor a resource says so.
+    known_as: ClassVar[str] = ""
     states: ClassVar[tuple[str, ...]] = ()
-    fact_labels: ClassVar[dict[str, str]] = {}  # the same for names within a JSON column: {"there": "At the gateway"}
-    state_labels: ClassVar[
-        dict[str, str]
-    ] = {}  # how a state is called on a screen, where its name does not say it: {"no_show": "No-show"}
+    # Labels of states, and of keys in a JSON column, whose name does not say it: {"no_show": "No-show"}.
+    state_labels: ClassVar[dict[str, str]] = {}
+    fact_labels: ClassVar[dict[str, str]] = {}
     audited: ClassVar[bool] = True
-    publishes_added: ClassVar[bool] = True  # row by row; not where one statement writes many
+    publishes_added: ClassVar[bool] = True  # false where one statement writes many rows
     final: ClassVar[bool] = False  # the database refuses to change a row of it
     refusals: ClassVar[dict[str, str]] = {}
 
@@ -144,7 +145,7 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
             listed = ", ".join(f"'{each}'" for each in cls.states)
             known = CheckConstraint(f"state in ({listed})", name="state_known")
             cls.__table_args__ = (*vars(cls).get("__table_args__", ()), known)
-        if not cls.final:  # what stands in the fields that an administrator added
+        if not cls.final:  # values of custom fields
             cls.more = mapped_column(JSONB(none_as_null=True))
         _words.update(cls.refusals)
         _nouns[cls.__tablename__] = cls
@@ -164,7 +165,10 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
         return found
 
     def lock(self) -> Self:
-        """Read this row again and keep it ours until the commit. A noun that others stand on locks those first: one order for all."""
+        """Read this row again under a lock that lasts until the commit.
+
+        A noun overrides it to lock the rows it depends on first, so that all transactions lock in one order.
+        """
         ours = session().info.get("locked")
         if ours is None or self not in ours:
             if self in session.dirty:
@@ -186,12 +190,12 @@ class Noun(Model):  # type: ignore[misc]  # Flask-AppBuilder's Model is untyped
 
 
 def noun_of_table(table: str) -> type[Noun]:
-    """The noun behind a table's name: how a job, a bill or a line of history finds what it is about."""
+    """Find the noun of a table: jobs, bills and history lines store a table name and a row ID."""
     return _nouns[table]
 
 
 def stable_name(noun: type[Any]) -> str:
-    """The name of a noun in permissions, view endpoints and the API description. It follows the table, so a class can be renamed."""
+    """Name a noun in permissions, view endpoints and the API description; it follows the table, not the class."""
     return _camel_case(noun.__tablename__)
 
 
@@ -201,17 +205,16 @@ def _camel_case(table: str) -> str:
 
 
 def set_label(noun: type[Noun], one: str) -> None:
-    """Said by the noun itself, or by its resource on the desk."""
     _labels[noun.__tablename__] = one[:1].upper() + one[1:]
 
 
 def label_of_table(table: str) -> str:
-    """What a person calls one of them, wherever it is named: "Uploaded file"."""
+    """What a person calls one row of this table: "Uploaded file"."""
     return _labels.get(table) or spaced(table.removeprefix("ab_"))
 
 
 def table_labels() -> dict[str, str]:
-    """What a person calls one of each noun, by the name of its table: what a column may say that names one."""
+    """The label of every noun by table name: the choices of a column that holds a table name."""
     return {table: label_of_table(table) for table in _nouns}
 
 
@@ -220,7 +223,7 @@ def nouns() -> list[type[Noun]]:
 
 
 def changed_in_bulk(state: ORMExecuteState) -> type[Noun] | None:
-    """The noun whose rows an UPDATE or DELETE changes without loading them, whether it names the class or the table."""
+    """Return the noun whose rows an UPDATE or DELETE changes without loading them, if it is one."""
     if not (state.is_update or state.is_delete):
         return None
     return _nouns.get(getattr(getattr(state.statement, "table", None), "name", ""))
@@ -235,63 +238,63 @@ def spaced(name: str) -> str:
 
 
 def within_a_sentence(words: str) -> str:
-    """“Gateway events” are gateway events, and “API tokens” and “WhatsApp messages” stay what they are."""
+    """Lower the first letter: “Gateway events” becomes “gateway events”; “API tokens” and “WhatsApp messages” stay."""
     first = words.partition(" ")[0]
     return words if any(each.isupper() or each.isdigit() for each in first[1:]) else words[:1].lower() + words[1:]
 
 
 @contextmanager
 def transaction() -> Iterator[None]:
-    """All of this or none of it. A transaction inside a transaction is the same one."""
+    """Commit everything or nothing. A transaction inside another one joins it."""
     here = session()
     if here.info.get("open"):
         yield
         return
     _leave_snapshot()
     here.info["open"] = True
-    here.info["afterwards"] = []
+    here.info["after_commit"] = []
     here.info["locked"] = set()
     try:
         yield
         here.commit()
     except BaseException as error:
         here.rollback()
-        told = as_refusal(error)
-        if told is error:
+        refusal = as_refusal(error)
+        if refusal is error:
             raise
-        raise told from error
+        raise refusal from error
     finally:
         here.info["open"] = False
         here.info["locked"] = None
-    for each in here.info["afterwards"]:
+    for each in here.info["after_commit"]:
         each()
 
 
 def in_own_transaction(statement: Executable) -> int:
-    """Kept whatever becomes of the transaction around it, and locked for nobody: for rows that are only there to be pointed at. Answers how many it touched."""
+    """Execute and commit apart from the open transaction, for rows that others only refer to; return the row count."""
     with engine().begin() as connection:
         return connection.execute(statement, execution_options={"preserve_rowcount": True}).rowcount
 
 
 def after_commit(call: Callable[[], None]) -> None:
-    """Once, when the transaction that is open now has really happened."""
+    """Call a function once, after the open transaction has committed."""
     if not session().info.get("open"):
-        raise RuntimeError("What comes after a change is written inside its transaction.")
-    waiting = session().info["afterwards"]
+        raise RuntimeError("after_commit() is part of a change: call it inside the transaction.")
+    waiting = session().info["after_commit"]
     if call not in waiting:
         waiting.append(call)
 
 
 def require_no_transaction() -> None:
-    """Called at every stranger's door: nobody keeps a lock, or a connection, while a stranger takes their time."""
+    """Refuse to call an external service inside a transaction, and give the connection back before the call."""
     here = session()
     if here.info.get("open") or here.new or here.dirty or here.deleted:
-        raise RuntimeError("A stranger is called while a transaction is open. Commit first, call, then begin another.")
+        raise RuntimeError("An external service is called inside a transaction. Commit first, then call.")
     here.commit()
 
 
-def as_refusal(error: BaseException) -> BaseException:  # noqa: PLR0911  # one line for each way in which a database says no
-    """A broken constraint is a refusal, not a crash; everything else stays what it is."""
+def as_refusal(error: BaseException) -> BaseException:  # noqa: PLR0911  # one case for each kind of database error
+    """Turn a broken constraint or a lock timeout into a refusal; return every other error unchanged."""
     match error:
         case IntegrityError():
             return _integrity(error)

@@ -1,4 +1,4 @@
-"""Refused: the one exception whose words a user sees."""
+"""Errors that a user sees: Refused and its kinds, each with an HTTP status and one JSON shape."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from app.kernel.translation import say
 
 
 class Refused(Exception):
-    """No, and why, in the user's words. Nothing was changed; what was typed is kept by the door that asked."""
+    """A refusal with its reason, as a user reads it. Nothing was changed; a form keeps what was typed."""
 
     status = 409
     code = "refused"
@@ -19,12 +19,12 @@ class Refused(Exception):
         self.fields = dict(fields or {})
 
     def as_json(self) -> dict[str, object]:
-        """The one shape of every error that leaves this house as JSON."""
+        """The shape of every error in JSON."""
         return {"error": {"code": self.code, "message": self.words, "fields": self.fields}}
 
 
 class Invalid(Refused):
-    """What was typed cannot be taken; `fields` says which and why."""
+    """Validation failed; `fields` maps each wrong field to its message."""
 
     status = 422
     code = "invalid"
@@ -35,7 +35,7 @@ class Invalid(Refused):
 
 
 class Unreadable(Refused):
-    """The request itself cannot be read: not JSON, a filter that does not exist, a page number that is none."""
+    """The request itself is malformed: not JSON, an unknown filter, a page number that is not a number."""
 
     status = 400
     code = "unreadable"
@@ -52,7 +52,7 @@ class Forbidden(Refused):
 
 
 class Missing(Refused):
-    """Not there, or not for you: the two sound the same on purpose."""
+    """Missing or not visible to the user: both read the same, so that nothing is revealed."""
 
     status = 404
     code = "missing"
@@ -62,7 +62,7 @@ class Missing(Refused):
 
 
 class Busy(Refused):
-    """Somebody holds what is needed right now; trying again shortly is right."""
+    """A lock was not free in time; the same request may succeed shortly after."""
 
     status = 503
     code = "busy"

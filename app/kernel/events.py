@@ -1,4 +1,7 @@
-"""News: what happened to a noun, handed to whoever asked to hear of such nouns, within the same transaction."""
+"""Events: what happened to a row (added, or moved by a @move), given to subscribers before the commit.
+
+Webhooks and automations subscribe; what they write becomes part of the same transaction.
+"""
 
 from __future__ import annotations
 
@@ -18,26 +21,26 @@ Listener = Callable[[NounEvents], None]
 _listeners: list[tuple[Callable[[type[Any]], bool], Listener]] = []
 
 
-def subscribe(of: Callable[[type[Any]], bool]) -> Callable[[Listener], Listener]:
-    """Asked at each commit with the rows of these nouns and what became of them, while whatever is written still becomes part of the change.
+def subscribe(wants: Callable[[type[Any]], bool]) -> Callable[[Listener], Listener]:
+    """Register a listener that gets, before each commit, the events of the nouns it wants.
 
-    `of` is asked often, so it answers from memory.
+    `wants` is called often, so it must answer from memory.
     """
 
     def mark(listener: Listener) -> Listener:
-        _listeners.append((of, listener))
+        _listeners.append((wants, listener))
         return listener
 
     return mark
 
 
 def is_newsworthy(noun: type[Any]) -> bool:
-    """A noun is worth telling strangers of when it says what it would tell."""
+    """True for a noun that declares the payload of its webhooks in news()."""
     return hasattr(noun, "news")
 
 
 def event_payload(row: Noun) -> dict[str, Any]:
-    """What a row tells a stranger: what it says itself; of one that says nothing, which one it is and how it stands."""
+    """The payload of a webhook about this row: its news(), or its number and state."""
     if is_newsworthy(type(row)):
         return dict(row.news())
     return {name: getattr(row, name) for name in ("number", "state") if hasattr(row, name)}
@@ -55,14 +58,14 @@ def _added(session: Session, context: UOWTransaction) -> None:
 
 
 @event.listens_for(Session, "before_commit")
-def _tell(session: Session) -> None:
-    """Only now, so that everything of one transaction is told as it ended, and not as it was in between."""
+def _publish(session: Session) -> None:
+    """Publish before the commit, so that listeners see each row as the transaction leaves it."""
     session.flush()
     while happened := [*session.info.pop("news", {})]:
-        for of, listener in _listeners:
-            if theirs := [(row, verb) for row, verb in happened if of(type(row))]:
+        for wants, listener in _listeners:
+            if theirs := [(row, verb) for row, verb in happened if wants(type(row))]:
                 listener(theirs)
-        session.flush()  # what they wrote is news as well
+        session.flush()  # what listeners wrote makes events as well
 
 
 def _forget(session: Session) -> None:

@@ -1,4 +1,4 @@
-"""Switch: what of this house is offered to the public, and what an administrator has turned off. Nothing is lost by it."""
+"""Feature switches: optional parts of a pack that an administrator can turn off and on again, without losing data."""
 
 from __future__ import annotations
 
@@ -19,10 +19,11 @@ from app.kernel.workflow import move
 
 @dataclass(frozen=True)
 class Feature:
-    """Something that a pack can do without. It is on until somebody turns it off.
+    """An optional part of a pack, on until an administrator turns it off.
 
-    `doors` are the endpoints, or whole blueprints, that are only there while it is on; what is `within` another one is off with it.
-    A resource names it as its `part`, and elsewhere it is asked about: is_on("waiting_line"), and in a template offers("waiting_line").
+    `doors` names the endpoints or blueprints that exist only while it is on. A feature `within` another one is off when
+    that one is.
+    A resource names it as its `part`. Code asks is_on("waiting_line"), a template offers("waiting_line").
     """
 
     name: str
@@ -33,7 +34,7 @@ class Feature:
 
 
 class NotOffered(Missing):
-    """It is nothing that this house offers now."""
+    """The page belongs to a feature that is off."""
 
     code = "not_offered"
 
@@ -42,7 +43,7 @@ class NotOffered(Missing):
 
 
 class FeatureSwitch(Noun, table="switch"):
-    """One feature that was turned off once, and how it stands now. Who turned it stands in its history."""
+    """The state of a feature that was turned off at least once; the history says by whom."""
 
     known_as = "feature"
 
@@ -52,14 +53,14 @@ class FeatureSwitch(Noun, table="switch"):
 
     @classmethod
     def set_feature(cls, name: str, *, on: bool) -> None:
-        """Turned the way that it stands already, it stays."""
+        """Turn a feature on or off; a feature already in that state stays as it is."""
         db.in_own_transaction(
             _NEW.values(name=_known[name].name, state="on", created_at=clock.now(), changed_at=clock.now(), version=1)
         )
         with transaction():
-            here = session.scalars(select(cls).where(cls.name == name)).one().lock()
-            if (here.state == "on") != on:
-                here.turn_on() if on else here.turn_off()
+            switch = session.scalars(select(cls).where(cls.name == name)).one().lock()
+            if (switch.state == "on") != on:
+                switch.turn_on() if on else switch.turn_off()
 
     @move("on", to="off")
     def turn_off(self) -> None:
@@ -79,17 +80,17 @@ def _read(own: Session) -> frozenset[str]:
     return frozenset(own.scalars(select(FeatureSwitch.name).where(FeatureSwitch.state == "off")))
 
 
-def _noted(off: frozenset[str]) -> None:
-    """Asked about on each page, so it is read before the page and not within it."""
+def _preload(off: frozenset[str]) -> None:
+    """With a callback, the cache is read before each page instead of in it."""
 
 
-_off = ProcessCache("switches", _read, _noted)
+_off = ProcessCache("switches", _read, _preload)
 _known: dict[str, Feature] = {}
 _doors: dict[str, list[str]] = {}
 
 
 def register_features(features: Iterable[Feature]) -> None:
-    """What the packs of this build can do without."""
+    """Set the features of the installed packs."""
     _known.clear()
     _doors.clear()
     for each in features:
@@ -103,7 +104,7 @@ def register_features(features: Iterable[Feature]) -> None:
 
 
 def is_on(name: str) -> bool:
-    """What nobody declared, nobody can turn off."""
+    """True if the feature and all that it is within are on; an undeclared feature is always on."""
     while name in _known:
         if name in _off.value:
             return False
@@ -117,6 +118,6 @@ def is_endpoint_on(endpoint: str) -> bool:
 
 
 def require_feature(endpoint: str | None) -> None:
-    """Asked before each page, whoever asks for it."""
+    """Refuse a page whose feature is off; called before every request."""
     if endpoint and not is_endpoint_on(endpoint):
         raise NotOffered

@@ -1,4 +1,7 @@
-"""Uploads: checked, drawn again, stored under a name of ours, and shown only by whoever holds the row."""
+"""Uploads: pictures and files sent with a form, checked by content, re-encoded, stored under random names.
+
+Pictures lose their metadata (EXIF); answers to a sensitive question are encrypted. Unused uploads are deleted.
+"""
 
 from __future__ import annotations
 
@@ -35,7 +38,7 @@ def configure(folder: Path) -> None:
 
 
 class Picture(Noun):
-    """An image somebody uploaded. What is stored is our drawing of it: no metadata, no script, no surprise."""
+    """An uploaded image, stored re-encoded: without metadata and without scripts."""
 
     name: Mapped[str]
     place: Mapped[str]
@@ -49,7 +52,7 @@ class Picture(Noun):
         if len(raw) > LARGEST:
             raise Invalid.for_fields({"photo": "Upload an image of 8 MB or less."})
         try:
-            drawn, (width, height) = _draw_again(raw, 1600)
+            drawn, (width, height) = _reencode(raw, 1600)
         except ValueError:
             raise Invalid.for_fields({"photo": "Upload a JPEG, PNG or WebP image."}) from None
         place = f"{secrets.token_hex(16)}.webp"
@@ -70,12 +73,10 @@ class Picture(Noun):
         return (_folder / self.place).resolve()
 
 
-def _draw_again(raw: bytes, longest: int) -> tuple[bytes, tuple[int, int]]:
+def _reencode(raw: bytes, longest: int) -> tuple[bytes, tuple[int, int]]:
     try:
         with Image.open(BytesIO(raw), formats=("JPEG", "PNG", "WEBP")) as image:
-            upright = ImageOps.exif_transpose(
-                image
-            )  # a telephone writes down which way it was held, and we drop what it wrote
+            upright = ImageOps.exif_transpose(image)  # rotate, since the EXIF orientation will be dropped
             upright.thumbnail((longest, longest))
             out = BytesIO()
             upright.convert("RGB").save(out, "WEBP", quality=85)
@@ -84,23 +85,23 @@ def _draw_again(raw: bytes, longest: int) -> tuple[bytes, tuple[int, int]]:
         raise ValueError("no picture") from None
 
 
-# --- what somebody sends as an answer -----------------------------------------------------------------------------------
+# --- files sent as answers --------------------------------------------------------------------------------------------
 
 GONE = unsaid("This file is no longer available. Please choose it again.")
 _PDF, _WEBP = "application/pdf", "image/webp"
 
 
-def _is_over(upload: Upload) -> str | None:
+def _why_expired(upload: Upload) -> str | None:
     return say(GONE) if upload.expires_at <= clock.now() else None
 
 
 class Upload(Noun, Linked):
-    """A file that somebody sent as an answer. Until there is something that it belongs to, its token alone stands for it."""
+    """A file sent as the answer to a question of a form. Until it belongs to a row, only its token leads to it."""
 
     known_as = "uploaded file"
     link_kind = "upload"
     states = "waiting", "kept", "gone"
-    audited = False  # what it belongs to is in the history, and its name is nobody else's business
+    audited = False  # its row has a history, and its name is private
     __table_args__ = (Index("upload_row", "noun", "row_id"),)
     refusals: ClassVar[dict[str, str]] = {"upload_mark_key": "This file was already uploaded."}
 
@@ -118,14 +119,14 @@ class Upload(Noun, Linked):
 
     @classmethod
     def store(cls, stream: BinaryIO, name: str, asked: Question, form_id: int, *, minutes: int, once: str = "") -> Self:
-        """Checked by what is in it, whatever it is called; ValueError says what is wrong. The same file of the same page is one."""
+        """Check the content of a file and store it; ValueError says what is wrong. A resent page stores it once."""
         most = asked.max_megabytes * 1024 * 1024
         raw = stream.read(most + 1)
         if len(raw) > most:
             raise ValueError(say("Upload a file of %(n)s MB or less.", n=asked.max_megabytes))
-        content, kind = _read(raw)
+        content, kind = _check_content(raw)
         mark = signature(f"{once}:{form_id}:{asked.name}:{hashlib.sha256(content).hexdigest()}") if once else None
-        if known := cls._again(mark, minutes):
+        if known := cls._find_same(mark, minutes):
             return known
         place = secrets.token_hex(16)
         _path(place).parent.mkdir(parents=True, exist_ok=True)
@@ -133,7 +134,7 @@ class Upload(Noun, Linked):
         made = cls(
             form_id=form_id,
             question=asked.name,
-            name=_called(name, kind),
+            name=_safe_name(name, kind),
             kind=kind,
             length=len(content),
             place=place,
@@ -146,13 +147,13 @@ class Upload(Noun, Linked):
                 session.add(made)
         except Refused:
             _path(place).unlink()
-            if first := cls._again(mark, minutes):  # the same page, a moment earlier, in another process
+            if first := cls._find_same(mark, minutes):  # stored a moment earlier by another process, from the same page
                 return first
             raise
         return made
 
     @classmethod
-    def _again(cls, mark: str | None, minutes: int) -> Self | None:
+    def _find_same(cls, mark: str | None, minutes: int) -> Self | None:
         with transaction():
             known = (
                 session.scalars(select(cls).where(cls.mark == mark, cls.state != "gone")).one_or_none()
@@ -165,12 +166,12 @@ class Upload(Noun, Linked):
 
     @classmethod
     def find_waiting(cls, token: str, form_id: int, question: str) -> Self:
-        """What waits to be taken, for this very question; ValueError where there is no such thing."""
+        """Find a file that waits to be attached for this question; ValueError if there is none."""
         try:
             found = cls.by_token(token)
         except Missing:
             raise ValueError(say(GONE)) from None
-        if (found.form_id, found.question, found.state) != (form_id, question, "waiting") or _is_over(found):
+        if (found.form_id, found.question, found.state) != (form_id, question, "waiting") or _why_expired(found):
             raise ValueError(say(GONE))
         return found
 
@@ -198,7 +199,7 @@ class Upload(Noun, Linked):
             f"{self.length / 1024 / 1024:.1f} MB" if self.length >= 100 * 1024 else f"{max(self.length // 1024, 1)} kB"
         )
 
-    @move("waiting", to="kept", when=_is_over)
+    @move("waiting", to="kept", when=_why_expired)
     def take(self, row: Noun) -> None:
         """Attach the file to a record. It is deleted only together with that record."""
         self.noun, self.row_id = row.__tablename__, row.id
@@ -220,18 +221,18 @@ class Upload(Noun, Linked):
     def unlink(self) -> None:
         _path(self.place).unlink(missing_ok=True)
 
-    def seal_anew(self) -> bool:
-        """With the key that seals today, if it was another one: written beside it and put in its place at once, so that it is never half a file."""
-        here = _path(self.place)
-        if not self.is_sealed or not here.exists() or has_current_key(here.read_bytes()):
+    def reencrypt(self) -> bool:
+        """Encrypt the file again if an older key did, by replacing it with a complete new file."""
+        path = _path(self.place)
+        if not self.is_sealed or not path.exists() or has_current_key(path.read_bytes()):
             return False
-        beside = here.with_suffix(".new")
+        beside = path.with_suffix(".new")
         beside.write_bytes(seal_bytes(self.content, self.place))
-        beside.replace(here)
+        beside.replace(path)
         return True
 
     def export_extras(self) -> dict[str, Any]:
-        """For whose it is: what it is called, and where it is to be had."""
+        """The file's name and link, for the export of personal data."""
         return {"File name": self.name, "Link": f"/file/{self.token}"}
 
 
@@ -239,19 +240,19 @@ def _path(place: str) -> Path:
     return (_folder / "sent" / place).resolve()
 
 
-def _called(name: str, kind: str) -> str:
-    """Its own name, without what only a file system understands."""
+def _safe_name(name: str, kind: str) -> str:
+    """The name of a file without its path and without special characters, with the ending of its type."""
     stem = Path(name.replace("\\", "/")).stem
-    shown = "".join(each for each in stem if each.isprintable() and each not in '<>:"/|?*').strip(" .")[:80]
-    return f"{shown or 'file'}.{'pdf' if kind == _PDF else 'webp'}"
+    printable = "".join(each for each in stem if each.isprintable() and each not in '<>:"/|?*').strip(" .")[:80]
+    return f"{printable or 'file'}.{'pdf' if kind == _PDF else 'webp'}"
 
 
-def _read(raw: bytes) -> tuple[bytes, str]:
-    """A PDF as it is, if it begins and ends like one; a picture as we draw it. A page of the web that also reads as a PDF does not begin like one."""
+def _check_content(raw: bytes) -> tuple[bytes, str]:
+    """Accept a PDF that begins and ends like one (so it is no HTML page as well), or re-encode a picture."""
     if raw.startswith(b"%PDF-") and b"%%EOF" in raw[-2048:]:
         return raw, _PDF
     try:
-        return _draw_again(raw, 2400)[0], _WEBP
+        return _reencode(raw, 2400)[0], _WEBP
     except ValueError:
         raise ValueError(say("Upload a PDF or a JPEG, PNG or WebP image.")) from None
 
@@ -263,7 +264,7 @@ def unlink(upload: Upload) -> None:
 
 @every("Delete unused uploads", was="kernel.files.sweep_what_nobody_took", minutes=5)
 def delete_unused_uploads() -> None:
-    """Sent, and then the form was left: nothing of it stays."""
+    """Delete files that were uploaded for a form which was never sent."""
     with transaction():
         over = (
             select(Upload)

@@ -1,4 +1,7 @@
-"""Form: questions that staff design at run time; its editions, the answers to them, and the nouns that keep those."""
+"""Form builder: questions that staff design, published as versions (Edition), and the answers that nouns store.
+
+Answers keep the version they were given for; answers to sensitive questions are encrypted.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +43,11 @@ def _why_not_published(form: Form) -> str | None:
 
 
 def _what_changes(form: Form) -> str:
-    """Said before it is published."""
+    """The text of the confirmation before publishing."""
     latest = form.latest
     if latest is None:
-        return f"The {'question' if len(form.draft) == 1 else f'{len(form.draft)} questions'} will be asked wherever this form is used."
+        questions = "question" if len(form.draft) == 1 else f"{len(form.draft)} questions"
+        return f"The {questions} will be asked wherever this form is used."
     return (
         f"This replaces version {latest.number}. Existing answers keep the version they were given for.\n"
         + "\n".join(form.changes)
@@ -51,7 +55,7 @@ def _what_changes(form: Form) -> str:
 
 
 class Form(Noun):
-    """Questions that belong together. What is written is a draft; what is asked is an edition."""
+    """A set of questions: a draft that staff edit, and published versions that customers answer."""
 
     states = "in_use", "retired"
     state_labels: ClassVar[dict[str, str]] = {"retired": "Archived"}
@@ -68,12 +72,12 @@ class Form(Noun):
 
     @property
     def current(self) -> Edition | None:
-        """What is asked now: nothing, where nothing was published yet, and nothing any more of a form that is retired."""
+        """The version that is asked now; none if the form is archived or was never published."""
         return self.latest if self.state == "in_use" else None
 
     @property
     def editions(self) -> Sequence[Edition]:
-        """The newest first."""
+        """All versions, newest first."""
         return session.scalars(select(Edition).where(Edition.form_id == self.id).order_by(Edition.number.desc())).all()
 
     # --- the draft ---
@@ -89,7 +93,7 @@ class Form(Noun):
         return found
 
     def save_question(self, typed: Mapping[str, str], *, instead: str = "") -> Question:
-        """One question more, at the end; or another one instead of it, which keeps its name and its place."""
+        """Add a question at the end, or replace the one named `instead`, keeping its name and position."""
         with transaction():
             self.lock()
             asked, before = self.draft_questions, self.question(instead) if instead else None
@@ -102,23 +106,23 @@ class Form(Noun):
         return made
 
     def remove_question(self, name: str) -> None:
-        """It is asked no more from the next edition on."""
+        """Remove a question from the draft."""
         with transaction():
             self.lock()
             gone = self.question(name)
             self._set_draft([each for each in self.draft_questions if each.name != gone.name])
 
     def move_question(self, name: str, by: int) -> None:
-        """One place up or down; at either end nothing happens."""
+        """Move a question one position up or down; at either end nothing happens."""
         with transaction():
             asked = self.lock().draft_questions
-            here = asked.index(self.question(name))
-            there = min(max(here + by, 0), len(asked) - 1)
-            asked.insert(there, asked.pop(here))
+            old = asked.index(self.question(name))
+            new = min(max(old + by, 0), len(asked) - 1)
+            asked.insert(new, asked.pop(old))
             self._set_draft(asked)
 
     def _set_draft(self, asked: Sequence[Question]) -> None:
-        """A question that depends on another one comes after it, and on an answer that can be given."""
+        """Store the draft, if each condition refers to an earlier question and to a possible answer."""
         for at, each in enumerate(asked):
             if not each.asked_if:
                 continue
@@ -129,17 +133,18 @@ class Form(Noun):
                 )
             if on.choices and each.equals not in on.choices:
                 raise Refused(
-                    f"“{each.text()}” is shown only if the answer is “{each.equals}”, so that option has to stay. Change the condition first."
+                    f"“{each.text()}” is shown only if the answer is “{each.equals}”, so that option has to stay. "
+                    "Change the condition first."
                 )
         self.draft = [each.as_json() for each in asked]
 
     @property
     def changes(self) -> list[str]:
-        """What the next edition changes, a sentence each."""
+        """What the next version changes, one sentence each."""
         latest = self.latest
         return describe_changes(latest.parsed_questions if latest else [], self.draft_questions)
 
-    # --- what becomes of it ---
+    # --- publishing ---
 
     @move("in_use", by="Desk", label="Publish form", confirm=_what_changes, when=_why_not_published)
     def publish(self) -> None:
@@ -163,7 +168,7 @@ class Form(Noun):
 
 
 class Edition(Noun):
-    """The questions as they were asked for a time. The database refuses to change one: answers keep theirs for ever."""
+    """A published version of a form. The database refuses to change it, since answers refer to it."""
 
     final = True
     __table_args__ = (UniqueConstraint("form_id", "number"),)
@@ -181,9 +186,9 @@ class Edition(Noun):
     def parsed_questions(self) -> list[Question]:
         return [Question.from_json(each) for each in self.questions]
 
-    def answers_from_page(self, given: Callable[[str], Sequence[str]]) -> dict[str, Any]:
-        """What a page sent of it: several where several can be chosen, else the last of the words under a name."""
-        found = {each.name: (each, [*given(each.name)]) for each in self.parsed_questions}
+    def answers_from_page(self, getlist: Callable[[str], Sequence[str]]) -> dict[str, Any]:
+        """Raw answers from an HTML form: a list for a multiple choice, else the last value that is not empty."""
+        found = {each.name: (each, [*getlist(each.name)]) for each in self.parsed_questions}
         return {
             name: words if each.kind == "many" else next(filter(None, reversed(words)), "")
             for name, (each, words) in found.items()
@@ -191,7 +196,7 @@ class Edition(Noun):
         }
 
     def parse(self, typed: Mapping[str, Any]) -> Answers:
-        """The answers, checked; or all that is wrong with them, at once. What was typed where nothing is asked is let go."""
+        """Parse all answers, or raise Invalid with all mistakes. Answers to questions not shown are dropped."""
         asked = self.parsed_questions
         wrong = dict.fromkeys(typed.keys() - {each.name for each in asked}, "Unknown field.")
         given: dict[str, Any] = {}
@@ -225,7 +230,7 @@ class Edition(Noun):
 
 @dataclass(frozen=True)
 class Answers:
-    """What somebody answered, ready to be kept: `Booking(..., **answers.columns)`."""
+    """Checked answers, ready to be stored: `Booking(..., **answers.columns)`."""
 
     edition: Edition | None = None
     plain: Mapping[str, Any] = field(default_factory=dict)
@@ -237,7 +242,7 @@ class Answers:
 
 
 def parse_answers(form: Form | None, typed: Mapping[str, Any]) -> Answers:
-    """What was typed, read by the questions that are asked now; where none are asked, nothing is taken."""
+    """Parse answers by the current version of a form; without one, no answers are accepted."""
     edition = form.current if form else None
     if edition:
         return edition.parse(typed)
@@ -247,7 +252,7 @@ def parse_answers(form: Form | None, typed: Mapping[str, Any]) -> Answers:
 
 
 class Answered:
-    """A noun that keeps answers, and with them the questions as they were when they were asked."""
+    """Mixin for a noun that stores answers, together with the version of the form they were given for."""
 
     answers: Mapped[dict[str, Any]] = mapped_column(default=dict, info={"personal": True})
 
@@ -261,23 +266,24 @@ class Answered:
 
     @declared_attr
     def sealed_answers(cls) -> Mapped[dict[str, Any] | None]:  # noqa: N805
-        return sealed(f"{cls.__tablename__}.sealed_answers", personal=True)  # type: ignore[attr-defined]  # every noun has a table
+        table = cls.__tablename__  # type: ignore[attr-defined]  # every noun has a table
+        return sealed(f"{table}.sealed_answers", personal=True)
 
     def displayed_answers(self, locale: str = "en") -> Iterator[tuple[str, str, bool]]:
-        """For staff, on this record's own page: what was asked, what was answered, and whether that is sealed."""
+        """Question, answer and whether it is encrypted, for staff on the page of this record."""
         given = self.answers | (self.sealed_answers or {})
         for each in self.form_edition.parsed_questions if self.form_edition else ():
             if each.name in given:
                 yield each.text(locale), each.display(given[each.name], locale), each.secret
 
     def take_files(self) -> None:
-        """What was sent for these answers is theirs from now on: called as soon as there is a row."""
+        """Attach the uploads in these answers to this row, once it has an ID."""
         for each in (self.answers | (self.sealed_answers or {})).values():
             if isinstance(each, dict) and "file" in each:
-                Upload.get(each["file"]).take(self)  # type: ignore[arg-type]  # whatever keeps answers is a noun
+                Upload.get(each["file"]).take(self)  # type: ignore[arg-type]  # it is mixed into a noun
 
     def hand_files_back(self) -> None:
-        """Whoever corrects something does not have to send them again."""
+        """Detach the uploads, so that a corrected form can use them again."""
         for each in self.files:
             each.hand_back()
 
@@ -286,12 +292,12 @@ class Answered:
         return Upload.attached_to(self)  # type: ignore[arg-type]
 
     def export_extras(self) -> dict[str, Any]:
-        """For the person who answered: everything, by what was asked."""
+        """All answers by question, for the export of personal data."""
         return {asked: answer for asked, answer, _ in self.displayed_answers()}
 
 
 def describe_changes(before: Sequence[Question], after: Sequence[Question]) -> list[str]:
-    """What is new, gone or different, in the words of whoever publishes it."""
+    """Describe added, removed and changed questions, one sentence each."""
     was, is_ = {each.name: each for each in before}, {each.name: each for each in after}
     lines = [f"“{each.text()}” has been added." for name, each in is_.items() if name not in was]
     lines += [f"“{each.text()}” has been removed." for name, each in was.items() if name not in is_]

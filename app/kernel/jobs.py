@@ -1,4 +1,7 @@
-"""later() and every(): a job is a row written with the change; Redis only carries the news that there is work."""
+"""Job queue in PostgreSQL: later() queues a job in the transaction of the change, every() makes one recurring.
+
+Workers claim due rows by a lease, with retries. Redis (RQ) only wakes the workers, and holds notes for other processes.
+"""
 
 from __future__ import annotations
 
@@ -27,7 +30,7 @@ from app.kernel.workflow import move
 log = logging.getLogger(__name__)
 
 QUEUE = "frontdesk"
-LEASE = timedelta(seconds=90)  # longer than the slowest stranger may take: a mail has seven steps of ten seconds
+LEASE = timedelta(seconds=90)  # longer than the slowest external call: an email has seven steps of ten seconds
 ATTEMPTS = 8
 WORKER = Actor("System", "worker")
 
@@ -37,16 +40,16 @@ _labels: dict[str, str] = {}
 _clockwork: dict[str, timedelta] = {}
 _queue: Queue | None = None
 _before_work: list[Callable[[], None]] = []
-_chain: ContextVar[int] = ContextVar("chain", default=0)
+_depth: ContextVar[int] = ContextVar("automation depth", default=0)
 
 
 class Job(Noun):
-    """Something owed. It is done once, or it stays here with the reason why not."""
+    """A function to be called by a worker, until it succeeds or has failed too often; the row keeps the last error."""
 
     states = "waiting", "running", "done", "failed"
     state_labels: ClassVar[dict[str, str]] = {"waiting": "Queued"}
     publishes_added = False
-    audited = False  # a job is its own record; a line is only written when a person presses "Try again"
+    audited = False  # the row is its own record; only "Try again" by a person writes history
     __table_args__ = (Index("job_due", "due_at", postgresql_where=text("state in ('waiting', 'running')")),)
 
     name: Mapped[str] = mapped_column(index=True, info={"label": "Job", "says": lambda job: job.label})
@@ -55,7 +58,7 @@ class Job(Noun):
     due_at: Mapped[datetime] = mapped_column(info={"label": "Due"})
     key: Mapped[str | None] = mapped_column(unique=True)
     attempts: Mapped[int] = mapped_column(default=0)
-    chain: Mapped[int] = mapped_column(default=0)  # how many automations led to it, one starting the next
+    chain: Mapped[int] = mapped_column(default=0)  # how many automations led to it, each starting the next
     lease: Mapped[str | None]
     leased_until: Mapped[datetime | None] = mapped_column(info={"label": "Reserved until"})
     error: Mapped[str] = mapped_column(default="", info={"long": True, "personal": True})
@@ -76,20 +79,20 @@ class Job(Noun):
 
 
 class Tick(Noun):
-    """When the clock does something next. A row, so that a stopped clock goes on where it was."""
+    """The next time of a recurring job; a row, so that a restarted scheduler goes on where it was."""
 
     audited = False
     name: Mapped[str] = mapped_column(unique=True)
     next_at: Mapped[datetime]
 
 
-_OWE = insert(Job.__table__).on_conflict_do_nothing(index_elements=["key"])
+_INSERT = insert(Job.__table__).on_conflict_do_nothing(index_elements=["key"])
 
 
 def job(label: str, was: str = "") -> Callable[[Work], Work]:
-    """Register a function that workers call, one line that calls a noun: @job("Send refund"), as the list of jobs has it.
+    """Register a function that workers call, with its label in the list of jobs: @job("Send refund").
 
-    `was` is the name under which an older release queued it: what is still queued then is done by the newer one.
+    `was` is the name under which an older release queued it, so that jobs queued then are still done.
     """
 
     def mark(work: Work) -> Work:
@@ -102,13 +105,13 @@ def job(label: str, was: str = "") -> Callable[[Work], Work]:
 
 
 def job_name(work: Work) -> str:
-    """packs.bookings.booking.lapse: the pack, the file and the function, without the folders between, so a file can move within its pack."""
+    """Name a job by pack, file and function, such as packs.bookings.booking.lapse: a file can move within its pack."""
     _, *folders, file = work.__module__.split(".")
     return ".".join([*folders[: 2 if folders[:1] == ["packs"] else 1], file, work.__name__])
 
 
 def every(label: str, was: str = "", **span: float) -> Callable[[Work], Work]:
-    """Register a job that the scheduler queues again and again: @every("Check pending refunds", minutes=1)."""
+    """Register a recurring job that the scheduler queues: @every("Check pending refunds", minutes=1)."""
 
     def mark(work: Work) -> Work:
         _clockwork[job_name(work)] = timedelta(**span)
@@ -118,7 +121,7 @@ def every(label: str, was: str = "", **span: float) -> Callable[[Work], Work]:
 
 
 def job_label(name: str) -> str:
-    """What a job does; of a line of business that is no longer here, only its name is known."""
+    """The label of a job; its name, if no installed pack has it."""
     return _labels.get(name, name)
 
 
@@ -128,9 +131,9 @@ def known_names() -> list[str]:
 
 
 def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, key: str | None = None) -> None:
-    """Owe this. Written with the change that is being made: no commit, no job; commit, and it will be done.
+    """Queue a job in the open transaction: it exists if and only if the change commits.
 
-    With a key it is owed once, however often it is asked for.
+    With a key it is queued once, however often it is asked for.
     """
     if job_name(work) not in _work:
         raise RuntimeError(f"{work.__name__} is not a @job.")
@@ -138,7 +141,7 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
         raise RuntimeError("later() is part of a change: call it inside the transaction.")
     if row is not None:
         session.flush()
-    owed = {
+    row_values = {
         "name": job_name(work),
         "noun": row and row.__tablename__,
         "row_id": row and row.id,
@@ -146,7 +149,7 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
         "key": key,
         "chain": automation_depth(),
     }
-    always = {
+    defaults = {
         "state": "waiting",
         "attempts": 0,
         "error": "",
@@ -154,37 +157,37 @@ def later(work: Work, row: Noun | None = None, *, at: datetime | None = None, ke
         "changed_at": clock.now(),
         "version": 1,
     }
-    session.execute(_OWE, owed | always)
+    session.execute(_INSERT, row_values | defaults)
     if at is None or at <= clock.now():
         db.after_commit(wake_workers)
 
 
 def automation_depth() -> int:
-    """How many automations led to what is being done here. What comes of a job counts on from there, however late it is done."""
-    return _chain.get()
+    """How many automations led to the current change; a job counts on from the change that queued it."""
+    return _depth.get()
 
 
 @contextmanager
-def at_automation_depth(links: int) -> Iterator[None]:
-    token = _chain.set(links)
+def at_automation_depth(depth: int) -> Iterator[None]:
+    token = _depth.set(depth)
     try:
         yield
     finally:
-        _chain.reset(token)
+        _depth.reset(token)
 
 
 # --- the worker's side ------------------------------------------------------------------------------------------------
 
 
 def before_work(call: Callable[[], None]) -> None:
-    """Whoever answers the bell does this first: what was told to this process may be old by now."""
+    """Set what a worker does before its jobs: refresh what this process has cached."""
     _before_work[:] = [call]
 
 
 def work_until_idle() -> None:
-    """The bell rang: do what is due, one row after the other, until nothing is or half a minute is over."""
-    for call in _before_work:
-        call()
+    """Do due jobs one by one, until none is left or half a minute is over. RQ calls this by its name."""
+    for prepare in _before_work:
+        prepare()
     began = time.monotonic()
     while time.monotonic() - began < 30:
         if not do_one():
@@ -193,14 +196,15 @@ def work_until_idle() -> None:
 
 
 def do_one() -> bool:
+    """Claim and do one due job; False if there is none."""
     claimed = _claim()
     if claimed is None:
         return False
-    id, name, noun, row_id, attempts, links, lease = claimed
+    id, name, noun, row_id, attempts, depth, lease = claimed
     try:
-        with acting(WORKER), at_automation_depth(links):
+        with acting(WORKER), at_automation_depth(depth):
             _call(name, noun, row_id)
-    except Exception as error:  # noqa: BLE001  # whatever it was, it must end in the row: that is where staff look
+    except Exception as error:  # noqa: BLE001  # every error is written to the row, where staff look
         log.warning("%s %s did not work, attempt %s of %s: %r", name, row_id, attempts, ATTEMPTS, error)
         session.rollback()
         _put_off(id, lease, attempts, error)
@@ -222,7 +226,7 @@ def _call(name: str, noun: str | None, row_id: int | None) -> None:
     work(db.noun_of_table(noun).get(row_id))
 
 
-# Two workers must never both read "waiting", so here one statement reads and writes; everywhere else a @move does.
+# Two workers must never both read "waiting", so one statement reads and writes here instead of a @move.
 _ONE_STATEMENT = {"without_a_move": "claimed and settled in one statement"}
 
 
@@ -232,7 +236,7 @@ def _claim() -> tuple[int, str, str | None, int | None, int, int, str] | None:
         (Job.state == "waiting") & (Job.due_at <= clock.now()),
         (Job.state == "running")
         & (Job.leased_until < clock.now())
-        & (Job.attempts < ATTEMPTS),  # its worker was killed
+        & (Job.attempts < ATTEMPTS),  # the lease ran out: its worker was killed
     )
     first = (
         select(Job.id)
@@ -254,21 +258,21 @@ def _claim() -> tuple[int, str, str | None, int | None, int, int, str] | None:
 
 
 def _put_off(id: int, lease: str, attempts: int, error: Exception) -> None:
-    told = "".join(traceback.format_exception(error))[-4000:]
+    trace = "".join(traceback.format_exception(error))[-4000:]
     if attempts >= ATTEMPTS:
-        _settle(id, lease, state="failed", error=told)
+        _settle(id, lease, state="failed", error=trace)
     else:
         _settle(
             id,
             lease,
             state="waiting",
-            error=told,
+            error=trace,
             due_at=clock.now() + timedelta(seconds=min(5 * 3 ** (attempts - 1), 3600)),
         )
 
 
 def _settle(id: int, lease: str, **values: Any) -> None:
-    """Only whoever holds the lease may say how it ended."""
+    """Write the result, unless another worker holds the lease by now."""
     with transaction():
         session.execute(
             update(Job.__table__)
@@ -278,11 +282,11 @@ def _settle(id: int, lease: str, **values: Any) -> None:
         )
 
 
-# --- the clock's side -------------------------------------------------------------------------------------------------
+# --- the scheduler's side ---------------------------------------------------------------------------------------------
 
 
 def tick() -> None:
-    """Write down what the clock owes by now, and ring while anything is due."""
+    """Queue the recurring jobs that are due, and wake the workers while any job is due."""
     with transaction():
         _begin()
         due = select(Tick).where(Tick.name.in_(_clockwork), Tick.next_at <= clock.now()).order_by(Tick.id)
@@ -296,7 +300,7 @@ def tick() -> None:
 
 
 def _give_up() -> None:
-    """A job that killed its worker again and again ends on the screen, not in a circle."""
+    """Fail a job that killed its worker too often, so that staff see it instead of an endless loop."""
     hopeless = (Job.state == "running") & (Job.leased_until < clock.now()) & (Job.attempts >= ATTEMPTS)
     ended = (
         update(Job.__table__)
@@ -312,7 +316,7 @@ def _give_up() -> None:
 
 
 def _begin() -> None:
-    """What this build is the first to know begins at once; an insert that finds its row there would use up a number each second."""
+    """Add a row for each new recurring job. It looks first: a conflicting insert would use up an ID each second."""
     known = {*session.scalars(select(Tick.name))}
     always = {"next_at": clock.now(), "created_at": clock.now(), "changed_at": clock.now(), "version": 1}
     if new := [{"name": name} | always for name in _clockwork if name not in known]:
@@ -327,7 +331,7 @@ def is_anything_due() -> bool:
 
 @every("Delete finished jobs", was="kernel.jobs.forget_what_is_done", days=1)
 def delete_finished_jobs() -> None:
-    """A job that is done is kept for a month, so that staff can see what happened."""
+    """Delete jobs that finished more than a month ago; until then staff can see them."""
     with transaction():
         session.execute(Job.__table__.delete().where(Job.state == "done", Job.finished_at < clock.ahead(days=-30)))
 
@@ -336,7 +340,7 @@ def job_schedule() -> dict[str, timedelta]:
     return dict(_clockwork)
 
 
-# --- the doorbell, and a board for notes: the only things that Redis is used for here ---------------------------------
+# --- Redis: wakes the workers, and holds notes for other processes ----------------------------------------------------
 
 
 def connect(url: str) -> None:
@@ -346,25 +350,25 @@ def connect(url: str) -> None:
 
 
 def wake_workers() -> None:
-    """Best effort: if Redis is away, the clock rings again in a second, and the row is still there."""
+    """Wake the workers, best effort: without Redis the scheduler tries again each second, and the row stays."""
     if _queue is None:
         return
     try:
-        if _queue.count < 4:  # one ring empties the whole list; more would only queue up
+        if _queue.count < 4:  # one wake-up empties the whole list; more would only queue up
             _queue.enqueue(work_until_idle, result_ttl=0, failure_ttl=60, job_timeout=600)
     except redis.RedisError as error:
-        log.warning("the doorbell is silent: %s", error)
+        log.warning("workers could not be woken: %s", error)
 
 
 def set_note(name: str, note: str) -> None:
-    """A note for the other processes. Whatever it says stands in the database too: the board may be wiped."""
+    """Leave a note for other processes. Redis may lose it, so the database must hold the same facts."""
     if _queue is not None:
         with suppress(redis.RedisError):
             _queue.connection.set(f"{QUEUE}:{name}", note)
 
 
 def get_notes(*names: str) -> list[str | None]:
-    """The note of each name; "" where there is none, and None where nobody can read the board."""
+    """The note of each name: "" if there is none, None if Redis cannot be read."""
     if _queue is None:
         return [None] * len(names)
     try:

@@ -1,4 +1,4 @@
-"""Pack: what a line of business brings; the app is put together from nothing else."""
+"""Pack: the plug-in contract of a line of business: its nouns, screens, reports, pages, messages and features."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.kernel.people import Person
 
 @dataclass(frozen=True)
 class Card:
-    """One thing of somebody's, as their account shows it: what, how it stands, when and in which zone, and where to read on."""
+    """One entry in a customer's account: title, number, state, time with its zone, and link."""
 
     title: str
     number: str
@@ -29,7 +29,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Step:
-    """One thing that a new owner does first: what, why, whether it is done, and where."""
+    """One step of the setup checklist for a new business."""
 
     label: str
     why: str
@@ -40,7 +40,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Pack:
-    """A contents page: nouns, screens, public pages, messages, and a small believable world to show it with."""
+    """What a pack contributes to the app; nothing else in the app knows a pack."""
 
     name: str
     label: str
@@ -49,16 +49,14 @@ class Pack:
     reports: Sequence[Any] = ()
     pages: Sequence[Any] = ()
     blueprints: Sequence[Any] = ()
-    messages: (
-        Sequence[str] | Mapping[str, str]
-    ) = ()  # their names, whose words are files; or the words themselves, by name
-    message_titles: Mapping[str, str] = field(
-        default_factory=dict
-    )  # what staff call a message whose name does not say it: {"soon": "1-hour reminder"}
+    # Message templates: names of template files, or template texts by name.
+    messages: Sequence[str] | Mapping[str, str] = ()
+    # Titles of messages whose name does not say it: {"soon": "1-hour reminder"}.
+    message_titles: Mapping[str, str] = field(default_factory=dict)
     first_steps: Sequence[Step] = ()
-    features: Sequence[Feature] = ()  # what of it can be turned off
+    features: Sequence[Feature] = ()
+    # The entries of these people in the customer account.
+    mine: Callable[[Sequence[Person]], Sequence[Card]] | None = None
+    # Demo data; and data as large as a busy year, yielding its progress.
     demo: Callable[[], None] | None = None
-    mine: Callable[[Sequence[Person]], Sequence[Card]] | None = (
-        None  # what of it is theirs, for the account of these people
-    )
-    large: Callable[[int], Iterator[int]] | None = None  # a world as large as a busy year, told as it grows
+    large: Callable[[int], Iterator[int]] | None = None

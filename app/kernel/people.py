@@ -1,4 +1,4 @@
-"""Person: the customer, parent, seller or passenger everywhere."""
+"""Person: the customer (parent, seller, passenger …), with checks of name, email, phone and time zone."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ from app.kernel.errors import Invalid
 from app.kernel.translation import say
 from app.kernel.workflow import move
 
-_country = "IN"
+_home_country = "IN"
 
 
 def configure(country: str) -> None:
-    global _country
-    _country = country
+    global _home_country
+    _home_country = country
 
 
 def home_country() -> str:
-    """Where the house is."""
-    return _country
+    """The country of the business, of which a phone number without a country code is."""
+    return _home_country
 
 
 def _is_needed(person: Person) -> str | None:
-    """Why not yet; the first few of the reasons, so that it can be read."""
+    """Why a person cannot be erased yet: the first three reasons."""
     return " ".join(privacy.reasons_to_keep([person.id])[:3]) or None
 
 
 class Person(Noun):
-    """Somebody we deal with. Never merged by guessing: two people may share a mailbox."""
+    """A customer. People are never merged automatically: two may share an email address."""
 
     known_as = "customer"
     states = "known", "forgotten"
@@ -56,9 +56,9 @@ class Person(Noun):
 
     @classmethod
     def find_or_create(cls, *, name: str, email: str, phone: str, timezone: str) -> Self:
-        """The person of exactly this name, mailbox and telephone, or a new one, who is written to in the language that they read.
+        """The person with exactly this name, email and phone, or a new one with the language of this request.
 
-        What a stranger types changes nobody we know.
+        Public input never changes an existing person.
         """
         told = cls(
             **_all_checked(name=name, email=email, phone=phone, timezone=timezone), locale=translation.language()
@@ -74,7 +74,7 @@ class Person(Noun):
         return known or told
 
     def set_preferences(self, locale: str, timezone: str) -> None:
-        """How they want to be written to, as they say it themselves."""
+        """Set the language and time zone of messages to this person."""
         if locale not in translation.languages():
             raise Invalid.for_fields({"locale": say("Choose a language from the list.")})
         self.locale, self.timezone = locale, timezone
@@ -86,15 +86,17 @@ class Person(Noun):
         label="Erase personal data",
         careful=True,
         when=_is_needed,
-        confirm="The customer’s name, email, phone, notes, form answers and message texts will be deleted permanently, including in the history. "
-        "Invoices and accounting records are kept, as the law requires.",
+        confirm=(
+            "The customer’s name, email, phone, notes, form answers and message texts will be deleted permanently, "
+            "including in the history. Invoices and accounting records are kept, as the law requires."
+        ),
     )
     def forget(self) -> None:
         """Delete all personal data of this customer, except what the law requires you to keep."""
         privacy.forget([self.id])
 
 
-# Marks that turn the reading direction make one name look like another. Joiners stay: Indian scripts need them.
+# Bidirectional marks can make one name look like another. Joiners stay, since Indian scripts need them.
 _UNSEEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff]")
 
 
@@ -113,11 +115,11 @@ def parse_email(value: str) -> str:
 
 
 def _phone(value: str) -> str:
-    """E.164, read as a number of our own country when none is given."""
+    """Parse to E.164; without a country code, as a number of the home country."""
     if not value:
         return ""
     try:
-        parsed = phonenumbers.parse(str(value), _country)
+        parsed = phonenumbers.parse(str(value), _home_country)
     except phonenumbers.NumberParseException:
         parsed = None
     if parsed is None or not phonenumbers.is_possible_number(parsed):
@@ -138,7 +140,7 @@ def _zone(value: str) -> str:
 
 
 def _all_checked(**typed: str) -> dict[str, str]:
-    """Everything that is wrong is said at once, not one mistake after the other."""
+    """Check all fields, and report all mistakes at once."""
     right: dict[str, str] = {}
     wrong: dict[str, str] = {}
     for key, value in typed.items():

@@ -1,9 +1,8 @@
-"""What is held of one person, noun by noun: to be handed out to them, and to be forgotten.
+"""Privacy (GDPR, DPDP): find all personal data of a person, to export it or to erase it.
 
-A column says that it is personal (`info={"personal": True}`, or the text that stands in its place afterwards); what stands in a
-field that an administrator added is personal in any case. A noun says whose its rows are: by a relation called `person`, by a
-path to one (`whose = "payment.bill.person"`), or by a condition of its own (`of_people`). What is only about somebody's row
-(`noun`, `row_id`) is theirs as well.
+A column is personal by `info={"personal": True}`, or by the text that replaces it after erasure; custom fields always
+are. A noun says whose its rows are: by a relation called `person`, by a path to one (`whose = "payment.bill.person"`),
+or by a condition (`of_people`). Rows that are about such a row (`noun`, `row_id`) belong to the person as well.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ _LABELS = {
     "timezone": "Time zone",
     "words": "Text",
     _ADDED: "Custom fields",
-}  # where a column says nothing of itself
+}  # of columns without a label
 _OURS = {
     "id",
     "version",
@@ -47,7 +46,7 @@ _OURS = {
 
 
 def personal_columns(noun: type[Noun]) -> dict[str, Any]:
-    """The columns that are somebody's own, and what stands there when they are forgotten."""
+    """The personal columns of a noun, and the value that replaces each after erasure."""
     return {
         attr.key: _blank(attr.columns[0]) for attr in inspect(noun).column_attrs if attr.columns[0].info.get("personal")
     }
@@ -63,7 +62,7 @@ def _blank(column: Any) -> Any:
 
 
 def rows_of_people(ids: Sequence[int]) -> Held:
-    """Every row that belongs to these people, and every row that is about one of those, whomever it was written to."""
+    """Every row that belongs to these people, and every row that is about such a row."""
     theirs = {noun: condition for noun in nouns() if (condition := _theirs(noun, ids)) is not None}
     found = {noun: _rows(noun, condition) for noun, condition in theirs.items()}
     about = {
@@ -115,19 +114,19 @@ def _about(noun: Any, found: Held) -> ColumnElement[bool]:
     )
 
 
-# --- handing out ------------------------------------------------------------------------------------------------------
+# --- export -----------------------------------------------------------------------------------------------------------
 
 
 def export_people(ids: Sequence[int]) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Everything that is held of these people, under names that they can read."""
+    """Export all data of these people, with readable names."""
     everything = rows_of_people(ids)
     for noun, rows in everything:
-        yield label_of_table(noun.__tablename__), [_told(row) for row in rows]
+        yield label_of_table(noun.__tablename__), [_export_row(row) for row in rows]
     lines = _rows(Change, _about(Change, everything)) if everything else []
-    yield "History", [_line(each) for each in lines]
+    yield "History", [_export_change(each) for each in lines]
 
 
-def _line(change: Change) -> dict[str, Any]:
+def _export_change(change: Change) -> dict[str, Any]:
     noun = noun_of_table(change.noun)
     before, after = (
         {column_label(noun, key): value for key, value in side.items() if key not in _OURS}
@@ -139,13 +138,13 @@ def _line(change: Change) -> dict[str, Any]:
 
 
 def column_label(noun: type[Noun], key: str) -> str:
-    """What a person calls a column, in this file."""
+    """The label of a column in the export."""
     attr = inspect(noun).column_attrs.get(key)
     return str((attr.columns[0].info.get("label") if attr is not None else "") or _LABELS.get(key) or spaced(key))
 
 
-def _told(row: Noun) -> dict[str, Any]:
-    """A noun adds what stands in no column of its own, such as answers that are sealed."""
+def _export_row(row: Noun) -> dict[str, Any]:
+    """The readable columns of a row, and what export_extras() adds, such as encrypted answers."""
     mapper = inspect(type(row))
     ours = {column.key for column in mapper.columns if column.foreign_keys or column.info.get("secret")} | _OURS
     plain = {
@@ -170,11 +169,11 @@ def _plain(row: Noun, key: str, value: Any) -> Any:
     return str(value)
 
 
-# --- forgetting -------------------------------------------------------------------------------------------------------
+# --- erasure ----------------------------------------------------------------------------------------------------------
 
 
 def reasons_to_keep(ids: Sequence[int]) -> list[str]:
-    """Why these people cannot be forgotten yet: each row that still needs to know whom it is about says so."""
+    """Why these people cannot be erased yet: the reasons of all rows that still need them."""
     asked = {
         noun: theirs for noun in nouns() if hasattr(noun, "still_needs") and (theirs := _theirs(noun, ids)) is not None
     }
@@ -182,9 +181,9 @@ def reasons_to_keep(ids: Sequence[int]) -> list[str]:
 
 
 def forget(ids: Sequence[int]) -> None:
-    """Blank what is personal, in the rows and in the history of them. Part of a change: called inside its transaction.
+    """Erase personal data in rows and in their history, inside the open transaction.
 
-    Not row by row as everywhere else: the history would write down once more what it is to forget.
+    Rows are updated in bulk: row by row, the history would record what it is to forget.
     """
     session.flush()
     for noun, rows in rows_of_people(ids):
@@ -206,12 +205,12 @@ def forget(ids: Sequence[int]) -> None:
 
 
 def _blanks(noun: type[Noun], rows: Sequence[Any]) -> dict[str, Any]:
-    """And what stands in fields that an administrator added: nobody has said that it is not personal."""
+    """The replacement values of a noun; custom fields are erased too, since any of them may be personal."""
     return personal_columns(noun) | ({_ADDED: None} if any(getattr(each, _ADDED, None) for each in rows) else {})
 
 
 def _redact(noun: type[Noun], ids: Sequence[int], columns: Sequence[str]) -> None:
-    """The history lets itself be blanked by one function of the database alone, which says in a line of its own that it was."""
+    """Erase values in the history, by the only database function that may; it adds a line that says so."""
     who = actor()
     session.execute(
         text("select redact_history(:noun, cast(:ids as int[]), cast(:columns as text[]), :name, :door)"),
@@ -220,12 +219,12 @@ def _redact(noun: type[Noun], ids: Sequence[int], columns: Sequence[str]) -> Non
 
 
 def retention_reason(noun: type[Noun]) -> str:
-    """Why a noun's rows stay as they are."""
+    """Why the law requires to keep the rows of a noun; empty if it does not."""
     return str(getattr(noun, "kept_by_law", ""))
 
 
 def describe_kept(ids: Sequence[int]) -> list[str]:
-    """What stays after somebody was forgotten, and why, in a sentence each."""
+    """A sentence for each noun whose rows are kept after erasure, with the reason."""
     return [
         f"{say(spaced(stable_name(noun)))}: {len(rows)}. {say(retention_reason(noun))}"
         for noun, rows in rows_of_people(ids)

@@ -1,4 +1,4 @@
-"""Question: one question of a form: what it says, what it takes for an answer, when it is asked, and how staff write it."""
+"""Question of a form: its texts, the kinds of answers, their validation, the condition to show it, and its editor."""
 
 from __future__ import annotations
 
@@ -32,48 +32,30 @@ UNKNOWN, TODAY = "unknown", "today"
 LONGEST = {"text": 200, "long": 2000, "place": 120}
 MOST_TEXT, MOST_OPTIONS, FAR = 10_000, 50, 10**12
 MEGABYTES, MOST_MEGABYTES = 5, 10
-# Doors take these words for themselves, so a question is never called one of them.
-_TAKEN = {
-    *(
-        "name",
-        "email",
-        "phone",
-        "tz",
-        "timezone",
-        "slot",
-        "answers",
-        "quote",
-        "extras",
-        "extra",
-        "coupon",
-        "buyer",
-        "tax_number",
-        "region",
-        "address",
-    ),
-    *("once", "offer", "with", "apply", "back", "version", "csrf_token"),
-}
+# Names that pages and API use themselves, so no question may have one.
+_TAKEN = {"name", "email", "phone", "tz", "timezone", "slot", "answers", "quote", "extras", "extra", "coupon", "buyer"}
+_TAKEN |= {"tax_number", "region", "address", "once", "offer", "with", "apply", "back", "version", "csrf_token"}
 
 
 @dataclass(frozen=True)
 class Question:
-    """Written by staff, kept as JSON, and never changed once it was asked."""
+    """One question, stored as JSON and never changed once published."""
 
     name: str
     kind: str
     label: Mapping[str, str]
     help: Mapping[str, str] = field(default_factory=dict)
     required: bool = False
-    secret: bool = False  # its answers are sealed before they are written down
-    unknown: bool = False  # of a time: that nobody knows it is an answer, too
+    secret: bool = False  # its answers are encrypted
+    unknown: bool = False  # for a time: “I don’t know” is an answer, too
     longest: int = 0
     least: int | None = None
     most: int | None = None
     earliest: str = ""
     latest: str = ""
-    options: Sequence[Mapping[str, str]] = ()  # an answer is the English one, whatever language it was read in
+    options: Sequence[Mapping[str, str]] = ()  # the stored answer is the English option, in every language
     megabytes: int = 0
-    asked_if: str = ""  # the name of a question before this one
+    asked_if: str = ""  # the name of an earlier question
     equals: str = ""
 
     @classmethod
@@ -81,7 +63,7 @@ class Question:
         return cls(**facts)
 
     def as_json(self) -> dict[str, Any]:
-        """Only what differs from a question that says nothing of it."""
+        """The JSON form, without default values."""
         values = {each.name: getattr(self, each.name) for each in fields(self)}
         plain: dict[str, Any] = {
             each.name: [] if each.name == "options" else {} if each.name == "help" else each.default
@@ -125,7 +107,7 @@ class Question:
     # --- answering ---
 
     def applies(self, answers: Mapping[str, Any]) -> bool:
-        """Is it asked at all, after these answers to the questions before it?"""
+        """True if the question is shown, given the answers to earlier questions."""
         if not self.asked_if:
             return True
         match answers.get(self.asked_if):
@@ -137,7 +119,7 @@ class Question:
                 return bool(one == self.equals)
 
     def parse(self, typed: Any) -> Any:
-        """The answer as it is kept, or None where there is none; ValueError says what is wrong with it."""
+        """Parse an answer to its stored form; None if there is none, ValueError if it is wrong."""
         empty = typed is None or typed == [] or (isinstance(typed, str) and not typed.strip())
         answer = None if empty else _READS[self.kind](self, typed)
         if answer is None and self.required:
@@ -147,7 +129,7 @@ class Question:
         return answer
 
     def display(self, answer: Any, locale: str = "en") -> str:
-        """An answer for a person."""
+        """Format a stored answer for a person."""
         match answer:
             case bool():
                 return "Yes" if answer else "No"
@@ -165,8 +147,8 @@ class Question:
 
     @classmethod
     def from_page(cls, typed: Mapping[str, str], others: Sequence[Question]) -> Self:
-        """A question as staff wrote it, or all that is wrong with it. `others` are those that stand beside it."""
-        given = _Written(typed, others)
+        """Make a question from the page of the form designer, or raise Invalid. `others` are the other questions."""
+        given = _QuestionPage(typed, others)
         kind = given.kind()
         facts: dict[str, Any] = {
             "name": given.name(),
@@ -288,7 +270,7 @@ def _consent(it: Question, typed: Any) -> bool | None:
 
 
 def _file(it: Question, typed: Any) -> str:
-    """The token that stands for a file which was sent before."""
+    """The token of a file uploaded before."""
     if not isinstance(typed, str) or len(typed) > 60:
         raise ValueError(say("Upload the file first, then send its token here."))
     return typed
@@ -307,11 +289,11 @@ _READS: dict[str, Callable[[Question, Any], Any]] = {
 }
 
 
-# --- reading a question ------------------------------------------------------------------------------------------------
+# --- reading a question -----------------------------------------------------------------------------------------------
 
 
-class _Written:
-    """The fields of the page on which a question is written, and what is wrong with them."""
+class _QuestionPage:
+    """Parses the page on which staff edit a question, and collects all mistakes."""
 
     def __init__(self, typed: Mapping[str, str], others: Sequence[Question]) -> None:
         self.typed, self.others = typed, {each.name: each for each in others}
@@ -332,10 +314,10 @@ class _Written:
         return kind
 
     def name(self) -> str:
-        """What answers are kept under; made of what it says, when nobody gives it a name."""
+        """The key of the answers; derived from the label if none is given."""
         name = self._line("name", 40) or re.sub(r"[^a-z0-9]+", "_", self.typed.get("label", "").lower()).strip("_")[:40]
         if not name and not self.typed.get("label", "").strip():
-            return name  # the words are missing, and that is said already
+            return name  # the label is missing, and that is reported already
         if not re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name):
             self.wrong["name"] = "Use lowercase letters, digits and underscores, such as place_of_birth."
         elif name in self.others:
@@ -378,7 +360,7 @@ class _Written:
         return text
 
     def options(self) -> list[dict[str, str]]:
-        """One a line: "Morning", or "Morning | सुबह"."""
+        """Parse the options, one per line: "Morning", or "Morning | सुबह"."""
         lines = [
             [part.strip() for part in line.split("|", 1)]
             for line in self.typed.get("options", "").splitlines()
@@ -412,5 +394,5 @@ class _Written:
 
 
 def possible_answers(it: Question) -> list[str]:
-    """What another question can depend on."""
+    """The answers that the condition of another question can use."""
     return {"yes_no": ["yes", "no"], "consent": ["yes"]}.get(it.kind) or it.choices

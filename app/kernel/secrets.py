@@ -1,4 +1,4 @@
-"""The encrypted column and its key ring: what is sealed is read with a key of this house, in the place it was sealed for, or not at all."""
+"""Encryption at rest (AES-GCM): encrypted columns and files, with key rotation; each value is bound to its column."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import Dialect, LargeBinary
 from sqlalchemy.orm import MappedColumn, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-_FORMAT = b"\x01"  # of the bytes: this mark, which key, a nonce, and what it sealed
+_FORMAT = b"\x01"  # a sealed value: this byte, the key ID, a nonce, the ciphertext
 _ID, _NONCE = 4, 12
 
 _key_ring: dict[bytes, AESGCM] = {}
@@ -21,11 +21,11 @@ _current_key_id = b""
 
 
 class Unsealable(Exception):
-    """No key of this house opens it here: the key is gone, the bytes were changed, or they were taken from another place."""
+    """Decryption failed: the key is missing, the bytes were changed, or they belong to another column."""
 
 
 def configure(*keys: str) -> None:
-    """The first key seals; the others still open what they sealed, so that a key can be changed without breaking what is kept."""
+    """Set the data keys: the first encrypts, the others still decrypt, so that a key can be rotated."""
     global _key_ring, _current_key_id
     made = [(_derive_key("which", key)[:_ID], AESGCM(_derive_key("seals", key))) for key in keys if key]
     _key_ring, _current_key_id = dict(reversed(made)), made[0][0] if made else b""
@@ -36,7 +36,7 @@ def _derive_key(purpose: str, key: str) -> bytes:
 
 
 def seal(value: Any, place: str) -> bytes:
-    """What can be said in JSON, for one place alone: "booking.sealed_answers"."""
+    """Encrypt a JSON value for one place, such as "booking.sealed_answers"."""
     return seal_bytes(json.dumps(value, ensure_ascii=False).encode(), place)
 
 
@@ -45,7 +45,7 @@ def unseal(sealed: bytes, place: str) -> Any:
 
 
 def seal_bytes(content: bytes, place: str) -> bytes:
-    """The same for bytes, such as a file that is kept outside the database."""
+    """Encrypt bytes, such as a file outside the database."""
     if not _key_ring:
         raise Unsealable("There is no data key. Set DATA_KEYS.")
     head, nonce = _FORMAT + _current_key_id, secrets.token_bytes(_NONCE)
@@ -64,17 +64,17 @@ def unseal_bytes(sealed: bytes, place: str) -> bytes:
 
 
 def has_current_key(sealed: bytes) -> bool:
-    """Was it sealed with the key that seals today?"""
+    """True if it was encrypted with the first key."""
     return sealed[: 1 + _ID] == _FORMAT + _current_key_id
 
 
 def _associated_data(head: bytes, place: str) -> bytes:
-    """What is not secret and must not be changed either: how, with which key, and where."""
+    """Data that is authenticated but not encrypted: format, key ID and place."""
     return head + place.encode()
 
 
 class Sealed(TypeDecorator[Any]):
-    """Bytes in the database, and in the program what they mean."""
+    """An encrypted JSON value: bytes in the database, the value in Python."""
 
     impl = LargeBinary
     cache_ok = True
@@ -91,5 +91,5 @@ class Sealed(TypeDecorator[Any]):
 
 
 def sealed(place: str, **info: Any) -> MappedColumn[Any]:
-    """A column that is not even opened until somebody asks for it: `diagnosis: Mapped[Any] = sealed("patient.diagnosis")`."""
+    """Declare an encrypted column, loaded only on access: `diagnosis: Mapped[Any] = sealed("patient.diagnosis")`."""
     return mapped_column(Sealed(place), nullable=True, deferred=True, info={"secret": True} | info)

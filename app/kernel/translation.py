@@ -1,4 +1,7 @@
-"""Words: what a customer reads, in their own language: the English sentence is the key, and a catalogue in `translations/` has the others."""
+"""Translation (i18n): say() and counted() look up an English sentence in the gettext catalogues in `translations/`.
+
+Dates and durations are formatted in the language of the reader, too. app/site/frame.py sets the language of a request.
+"""
 
 from __future__ import annotations
 
@@ -31,24 +34,24 @@ def catalogue(name: str) -> Path:
 
 @cache
 def languages() -> Mapping[str, str]:
-    """What we can speak, each under its own name: English, and whatever has a catalogue."""
+    """The supported languages, each under its own name: English, and every one with a catalogue."""
     found = sorted(each.parent.parent.name for each in ROOT.glob("translations/*/LC_MESSAGES/messages.po"))
     return {name: str(Locale.parse(name).get_display_name(name)) for name in (ENGLISH, *found)}
 
 
 def language() -> str:
-    """That of whoever reads what is being said now."""
+    """The language of the current reader."""
     return _speaking.get()
 
 
 def speak(name: str) -> None:
-    """For the rest of this request."""
+    """Set the language for the rest of this request."""
     _speaking.set(name if name in languages() else ENGLISH)
 
 
 @contextmanager
 def speaking(name: str) -> Iterator[None]:
-    """While something is said to somebody else: a message to a customer, a word to the house."""
+    """Set the language for a while, for a message to another reader."""
     before = _speaking.set(name if name in languages() else ENGLISH)
     try:
         yield
@@ -60,23 +63,23 @@ def speaking(name: str) -> Iterator[None]:
 
 
 def say(words: str, **values: object) -> str:
-    """The sentence in the language of whoever reads it: say("This coupon is for %(sum)s and more.", sum=self.minimum).
+    """Translate a sentence for the current reader: say("This coupon is for %(sum)s and more.", sum=self.minimum).
 
-    It is said at once. What is kept in the database or on paper is never said, so that it does not depend on who was there.
+    It translates at once, so do not store the result: it would depend on who made the request.
     """
     (found,) = _sentences(language()).get(words) or (words,)
     return found % values if values else found
 
 
 def counted(one: str, many: str, n: int, **values: object) -> str:
-    """Like say, of so many: counted("%(n)s seat left", "%(n)s seats left", left)."""
+    """Translate with the plural form for n: counted("%(n)s seat left", "%(n)s seats left", left)."""
     name = language() if one in _sentences(language()) else ENGLISH
     forms = _sentences(name).get(one, (one, many))
     return forms[_plural(name)(n)] % {"n": n, **values}
 
 
 def unsaid(words: str) -> str:
-    """Marks a sentence that say() says elsewhere, so that the catalogues have it."""
+    """Mark a sentence for the catalogues that say() translates elsewhere."""
     return words
 
 
@@ -102,7 +105,7 @@ def _sentences(name: str) -> Mapping[str, tuple[str, ...]]:
 
 @cache
 def _plural(name: str) -> Callable[[int], int]:
-    """Which of its forms a language uses for so many, as the head of its catalogue says."""
+    """The plural rule of a language, from the header of its catalogue."""
     return c2py("n != 1" if name == ENGLISH else _read(name).plural_expr)
 
 
@@ -110,14 +113,14 @@ def _plural(name: str) -> Callable[[int], int]:
 
 
 def format_moment(instant: datetime, zone: str) -> str:
-    """An instant to whoever reads; on paper, in the history and for staff it is clock.format_moment()."""
+    """Format an instant for the reader; documents, history and staff pages use clock.format_moment()."""
     if language() == ENGLISH:
         return clock.format_moment(instant, zone)
     return f"{format_day(instant.astimezone(ZoneInfo(zone)), 'short')}, {format_hour(instant, zone)}"
 
 
 def format_hour(instant: datetime, zone: str) -> str:
-    """ "09:00 IST" """
+    """Format the time of an instant with its zone: "09:00 IST"."""
     local = instant.astimezone(ZoneInfo(zone))
     return f"{local:%H:%M} {clock.format_zone(local)}"
 
@@ -137,7 +140,7 @@ _IN_ENGLISH = {
 
 
 def format_day(it: date, how: str = "date") -> str:
-    """A day, or a part of one, as a calendar says it: Tue 24 Nov 2026, 24 Nov 2026, Tuesday 24 November, November 2026, Tuesday."""
+    """Format a day, or a part of its date, in the style `how`: 24 Nov 2026, Tuesday 24 November, November 2026 …"""
     name = language()
     if name == ENGLISH:
         return f"{it:%a}"[:2] if how == "letters" else it.strftime(_IN_ENGLISH[how]).format(day=it.day)
@@ -147,7 +150,8 @@ def format_day(it: date, how: str = "date") -> str:
                 {"short": "yMMMEd", "date": "yMMMd", "day": "MMMMd", "month of year": "yMMMM"}[how], it, locale=name
             )
         case "day of week" | "day of week and year":
-            return f"{format_date(it, 'EEEE', locale=name)}, {format_day(it, 'day' if how == 'day of week' else 'day of year')}"
+            date_style = "day" if how == "day of week" else "day of year"
+            return f"{format_date(it, 'EEEE', locale=name)}, {format_day(it, date_style)}"
     return format_date(
         it,
         {"day of year": "long", "month": "LLLL", "weekday": "EEEE", "weekday, short": "EEE", "letters": "EEEEE"}[how],
@@ -156,7 +160,7 @@ def format_day(it: date, how: str = "date") -> str:
 
 
 def format_duration(seconds: int) -> str:
-    """The two largest parts of a stretch of time: 3 days 4 hours, 14 minutes."""
+    """Format a duration by its two largest units: 3 days 4 hours, 14 minutes."""
     parts = ("day", seconds // 86400), ("hour", seconds % 86400 // 3600), ("minute", seconds % 3600 // 60)
     first = next((at for at, (_, count) in enumerate(parts) if count), None)
     if first is None:

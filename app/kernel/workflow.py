@@ -1,4 +1,7 @@
-"""States and the moves between them: a state changes only by a @move, at whatever door."""
+"""State machine: @move declares the transitions of a noun, and a state changes only by one.
+
+A move checks state and guard under a row lock and writes history and events; it is also button, form and REST endpoint.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class Move:
-    """What may happen to a noun: from where, to where, by whom, and what must be asked first."""
+    """A transition of a noun: its source states, target state, roles, and the form that it asks first."""
 
     name: str
     sources: tuple[str, ...]
@@ -37,26 +40,26 @@ class Move:
     when: Callable[[Any], str | None] | None
     careful: bool
     does: str
-    done: str  # "Checked in"; of a move without a button, nothing: what it led to says it
+    done: str  # "Checked in"; empty for a move without a button, which is named by its target state
 
     def done_text(self, noun: type[Noun]) -> str:
-        """What is said of it afterwards, in the history and when it was pressed."""
+        """What was done, for the history and the message after pressing: “Checked in”."""
         return self.done or (noun.state_label(self.to) if self.to else past_tense(self.label))
 
     def refuses(self, row: Noun) -> str | None:
-        """Why not now, in words; None when the row's state and the guard allow it."""
+        """Why the move is not possible now; None if the row's state and the guard allow it."""
         if row.state not in self.sources:
             return f"{row} is {row.state_label(row.state).lower()}, so “{self.label}” is not available."
         return self.when(row) if self.when else None
 
     def confirmation(self, row: Noun | None) -> str:
-        """What is said before it is pressed; a move that works something out says it of this row, so only where there is one."""
+        """The text of the confirmation; empty if it depends on a row and there is none."""
         if isinstance(self.confirm, str):
             return self.confirm
         return self.confirm(row) if row is not None else ""
 
     def allowed_for(self, who: Actor, noun: type[Noun]) -> bool:
-        """May this person press it? A move that names no role has no button at all."""
+        """True if this actor may press its button; a move without roles has none."""
         return bool(self.by) and who.may(noun, self.name)
 
 
@@ -71,12 +74,13 @@ def move(
     when: Callable[[Any], str | None] | None = None,
     careful: bool = False,
 ) -> Callable[[Callable[Concatenate[Row, Given], Answer]], Callable[Concatenate[Row, Given], Answer]]:
-    """Mark a method as the only way from these states to that one.
+    """Declare a method as a transition from these states to the state `to`.
 
-    `label` is what its button says, and `done` what is said of it afterwards, where that is not the label in the past ("Check in",
-    "Checked in"). Without a `to`, the state stays what it is, or is left to the other moves that the body makes. `by` names the roles whose
-    screens get a button, `asks` is a dataclass that becomes a small form, `confirm` is said before pressing (or works out what
-    to say of this row), `when` answers why not (or None), and `careful` paints the button as one that cannot be taken back.
+    Without `to`, the state stays as it is, or the body calls other moves. `label` is the text of the button, and `done`
+    the text after it was pressed, if that is not the label in the past tense ("Check in", "Checked in"). `by` names the
+    roles that get the button, `asks` is a dataclass that becomes a form, `confirm` is the text of the confirmation (or
+    a function of the row), `when` returns why the move is refused (or None), and `careful` marks the button as
+    irreversible. The docstring of the method is help that people read.
     """
 
     def mark(body: Callable[Concatenate[Row, Given], Answer]) -> Callable[Concatenate[Row, Given], Answer]:
@@ -92,7 +96,7 @@ def move(
             confirm,
             when,
             careful,
-            " ".join((getdoc(body) or "").split()),  # people read it, without the line breaks of the source
+            " ".join((getdoc(body) or "").split()),  # people read it, so without the line breaks of the source
             after,
         )
 
@@ -115,76 +119,43 @@ def move(
     return mark
 
 
-_PAST = {
-    "begin": "begun",
-    "bring": "brought",
-    "buy": "bought",
-    "cancel": "cancelled",
-    "come": "come",
-    "cut": "cut",
-    "do": "done",
-    "drop": "dropped",
-    "find": "found",
-    "get": "got",
-    "give": "given",
-    "go": "gone",
-    "hold": "held",
-    "keep": "kept",
-    "leave": "left",
-    "let": "let",
-    "lose": "lost",
-    "make": "made",
-    "pay": "paid",
-    "put": "put",
-    "read": "read",
-    "redo": "redone",
-    "refer": "referred",
-    "resend": "resent",
-    "reset": "reset",
-    "run": "run",
-    "sell": "sold",
-    "send": "sent",
-    "set": "set",
-    "skip": "skipped",
-    "split": "split",
-    "stop": "stopped",
-    "submit": "submitted",
-    "swap": "swapped",
-    "take": "taken",
-    "tell": "told",
-    "transfer": "transferred",
-    "undo": "undone",
-    "win": "won",
-    "withdraw": "withdrawn",
-    "write": "written",
-}
-_NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so is said afterwards as it is
+# The past participles of irregular verbs, and of verbs that the rule in past_tense() would spell wrongly.
+_IRREGULAR = """
+    begin/begun bring/brought buy/bought cancel/cancelled come/come cut/cut do/done drop/dropped find/found
+    get/got give/given go/gone hold/held keep/kept leave/left let/let lose/lost make/made pay/paid put/put
+    read/read redo/redone refer/referred resend/resent reset/reset run/run sell/sold send/sent set/set
+    skip/skipped split/split stop/stopped submit/submitted swap/swapped take/taken tell/told
+    transfer/transferred undo/undone win/won withdraw/withdrawn write/written
+"""
+_PAST: dict[str, str] = dict(pair.split("/") for pair in _IRREGULAR.split())
+_NO_VERB = ("back", "new", "no", "not", "nothing")  # a label that begins so stays as it is
 
 
 def past_tense(label: str) -> str:
-    """What was done, of a label that begins with its verb: “Checked in” of “Check in”."""
+    """Put a label that begins with a verb into the past: “Check in” becomes “Checked in”."""
     verb, gap, rest = label.partition(" ")
     low = verb.lower()
     if low in _NO_VERB or low.endswith("ed"):
         return label
-    ended = (
-        low + "d"
-        if low.endswith("e")
-        else low[:-1] + "ied"
-        if low[-1:] == "y" and low[-2:-1] not in "aeiou"
-        else low + "ed"
-    )
-    return _PAST.get(low, ended).capitalize() + gap + rest
+    return (_PAST.get(low) or _regular_past(low)).capitalize() + gap + rest
+
+
+def _regular_past(verb: str) -> str:
+    if verb.endswith("e"):
+        return verb + "d"
+    if verb[-1:] == "y" and verb[-2:-1] not in "aeiou":
+        return verb[:-1] + "ied"
+    return verb + "ed"
 
 
 def is_past_tense(words: str) -> bool:
-    """Can they follow an “is”?"""
+    """True if the words can follow “is”."""
     first = words.partition(" ")[0].lower()
     return first.endswith("ed") or first in _PAST.values()
 
 
 def _why(args: Iterable[Any], kwargs: Mapping[str, Any]) -> str:
-    """The reason somebody typed into the move's small form, if it asked for one."""
+    """The reason given in the form of a move, if it asked for one."""
     given = [*args, *kwargs.values()]
     return next((each.why for each in given if isinstance(getattr(each, "why", None), str)), "")
 
@@ -193,7 +164,7 @@ _moves: dict[type[Noun], Mapping[str, Move]] = {}
 
 
 def moves(noun: type[Noun]) -> Mapping[str, Move]:
-    """Looked for once: a class has them all when it is made."""
+    """The moves of a noun by name, cached."""
     if noun not in _moves:
         found = (getattr(each, "move", None) for kind in reversed(noun.__mro__) for each in vars(kind).values())
         _moves[noun] = {it.name: it for it in found if isinstance(it, Move)}
@@ -201,12 +172,12 @@ def moves(noun: type[Noun]) -> Mapping[str, Move]:
 
 
 def available_moves(row: Noun, who: Actor) -> list[Move]:
-    """The buttons for this row, in this state, for this person."""
+    """The moves that this actor may make with this row now: its buttons."""
     return [it for it in moves(type(row)).values() if it.allowed_for(who, type(row)) and not it.refuses(row)]
 
 
 def press_move(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
-    """Somebody pressed a button: check the hand, read the small form, make the move. Words that it answers are for them."""
+    """Make a move for the actor: check the right, parse the form, call the method. A returned text is shown."""
     it = moves(type(row)).get(name)
     if it is None or not it.allowed_for(actor(), type(row)):
         raise Forbidden("You don’t have permission to do this.")
@@ -214,7 +185,7 @@ def press_move(row: Noun, name: str, typed: Mapping[str, Any]) -> Any:
     return getattr(row, name)(*given)
 
 
-# --- the small form that a move asks ----------------------------------------------------------------------------------
+# --- the form that a move asks ----------------------------------------------------------------------------------------
 
 
 def asked(
@@ -228,13 +199,21 @@ def asked(
     when: Callable[[Any], bool] | None = None,
     begins: Callable[[Any], str] | None = None,
 ) -> Any:
-    """A question of a move's form: `reference: str = asked("Reference")`.
+    """Declare a field of a move's form: `reference: str = asked("Reference")`.
 
-    `among` says what can be chosen, and how each is called; `of` says the same of one row, and the move itself refuses what is not among it.
-    `when` says of which rows the form asks it at all; of the others it is the default. `begins` says of one row what the form shows before anything is typed.
+    `among` returns the choices and their labels. `of` returns them for one row; the move itself must refuse others.
+    `when` decides for which rows the field is asked; otherwise it has its default. `begins` returns its initial value.
     """
-    said = {"label": label, "help": help, "longest": longest, "among": among, "of": of, "when": when, "begins": begins}
-    return field(default=default, metadata=said)
+    options = {
+        "label": label,
+        "help": help,
+        "longest": longest,
+        "among": among,
+        "of": of,
+        "when": when,
+        "begins": begins,
+    }
+    return field(default=default, metadata=options)
 
 
 @dataclass(frozen=True)
@@ -258,23 +237,20 @@ def move_questions(asks: type[Any], row: Any = None) -> list[MoveQuestion]:
     return [_question(each.name, kinds[each.name], each.default, each.metadata, row) for each in asked_of]
 
 
-def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: Any) -> MoveQuestion:
-    options = (
-        [part for part in get_args(hint) if part is not type(None)]
-        if get_origin(hint) in (Union, UnionType)
-        else [hint]
-    )
+def _question(name: str, hint: Any, default: Any, given: Mapping[str, Any], row: Any) -> MoveQuestion:
+    is_union = get_origin(hint) in (Union, UnionType)
+    kinds = [part for part in get_args(hint) if part is not type(None)] if is_union else [hint]
     required = default is MISSING
-    label = said.get("label") or name.replace("_", " ").capitalize()
-    among = partial(said["of"], row) if row is not None and said.get("of") else said.get("among")
-    begins = said["begins"](row) if row is not None and said.get("begins") else ""
+    label = given.get("label") or name.replace("_", " ").capitalize()
+    among = partial(given["of"], row) if row is not None and given.get("of") else given.get("among")
+    begins = given["begins"](row) if row is not None and given.get("begins") else ""
     return MoveQuestion(
         name,
         label,
-        options[0],
+        kinds[0],
         required,
-        said.get("help", ""),
-        said.get("longest", 500),
+        given.get("help", ""),
+        given.get("longest", 500),
         None if required else default,
         among,
         begins,
@@ -282,7 +258,7 @@ def _question(name: str, hint: Any, default: Any, said: Mapping[str, Any], row: 
 
 
 def parse_asked(asks: type[Any], typed: Mapping[str, Any]) -> Any:
-    """Make the small form's answer from what was typed, or say which fields are wrong."""
+    """Parse the form of a move into its dataclass, or raise Invalid with all wrong fields."""
     values: dict[str, Any] = {}
     wrong = dict.fromkeys(typed.keys() - {each.name for each in fields(asks)}, "Unknown field.")
     for each in move_questions(asks):
@@ -295,7 +271,7 @@ def parse_asked(asks: type[Any], typed: Mapping[str, Any]) -> Any:
     return asks(**values)
 
 
-_SAID = {
+_NOT_VALID = {
     int: "Enter a whole number.",
     date: "Enter a valid date.",
     time: "Enter a time, such as 14:30.",
@@ -330,11 +306,11 @@ def _answer(question: MoveQuestion, typed: Any) -> Any:
         if isinstance(answer, date) and not 1900 <= answer.year <= 2200:
             raise ValueError
     except (ValueError, TypeError):
-        raise ValueError(_SAID.get(question.kind, "This value isn’t valid.")) from None
+        raise ValueError(_NOT_VALID.get(question.kind, "This value isn’t valid.")) from None
     return answer
 
 
-# --- the guard at the only gate that every door goes through ----------------------------------------------------------
+# --- guards: no state changes without a move --------------------------------------------------------------------------
 
 
 @event.listens_for(Session, "before_flush")
@@ -363,9 +339,9 @@ def _nor_by_a_bulk_update(state: ORMExecuteState) -> None:
         raise RuntimeError(f"{noun.__name__}.state was set by a bulk update, without a move.")
 
 
-def _done(session: Session) -> None:
+def _clear_moved(session: Session) -> None:
     session.info.pop("moved", None)
 
 
-event.listen(Session, "after_commit", _done)
-event.listen(Session, "after_rollback", _done)
+event.listen(Session, "after_commit", _clear_moved)
+event.listen(Session, "after_rollback", _clear_moved)

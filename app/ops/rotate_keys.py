@@ -48,5 +48,5 @@ def _reseal_column(table: Table, column: Any, place: str) -> int:
 
 def _reseal_files() -> int:
     return sum(
-        each.seal_anew() for each in session.scalars(select(Upload).where(Upload.is_sealed, Upload.state != "gone"))
+        each.reencrypt() for each in session.scalars(select(Upload).where(Upload.is_sealed, Upload.state != "gone"))
     )
